@@ -1,0 +1,79 @@
+"""Who runs training. Screens know the `Engine` interface and call `engine.get_engine()`, which tests may replace."""
+
+import os
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from app.engine.messages import Demand, Experiment, Report
+
+if TYPE_CHECKING:
+    from resflow_core.training import TrainConfig
+
+WORKERS_VARIABLE = "RESFLOW_WORKERS"
+
+
+class Engine(Protocol):
+    """Trains experiments and shows them. Commands take effect within a time slice and return at once.
+
+    A command about an experiment that is not known (any more) does nothing; its poll says `State.EXPIRED`.
+    """
+
+    def create(self, experiment: Experiment) -> str:
+        """Start an experiment, paused at step 0, and return its id."""
+        ...
+
+    def play(self, id: str) -> None:
+        """Train until paused; after a divergence, try on."""
+        ...
+
+    def pause(self, id: str) -> None: ...
+
+    def step(self, id: str, n: int) -> None:
+        """Take exactly `n` more steps, then pause."""
+        ...
+
+    def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:
+        """Change how one arm is trained from its next step on."""
+        ...
+
+    def reset(self, id: str) -> None:
+        """Back to step 0, paused, with the settings as they are now."""
+        ...
+
+    def leave(self, id: str) -> None:
+        """The page is gone: hold the experiment still until its next poll."""
+        ...
+
+    def close(self, id: str) -> None:
+        """Forget the experiment."""
+        ...
+
+    def poll(self, id: str, demand: Demand) -> Report:
+        """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
+        ...
+
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+
+
+def get_engine() -> Engine:
+    """The one engine of this server, started at the first call with `RESFLOW_WORKERS` processes (default 1).
+
+    Raises ValueError if that is not a whole number from 1 to the number of cores less one.
+    """
+    global _engine
+    with _lock:
+        if _engine is None:
+            from app.engine.remote import RemoteEngine
+
+            _engine = RemoteEngine(worker_count(os.environ.get(WORKERS_VARIABLE, "1")))
+        return _engine
+
+
+def worker_count(text: str) -> int:
+    """The number that `text` names. Raises ValueError outside 1 to cores - 1: the page needs a core of its own."""
+    most = max(1, (os.cpu_count() or 1) - 1)
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise ValueError(f"{WORKERS_VARIABLE} = {text!r}: use a whole number from 1 to {most}.")
+    return int(text)

@@ -1,0 +1,71 @@
+"""One arm at work: a trainer, its losses and its pictures. Whoever owns it decides when each is worth its time."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from app.engine.frames import density_pieces, render
+from app.engine.history import History
+from app.engine.messages import Arm, Demand, Frame, LossCurves
+from resflow_core import measure
+from resflow_core.datasets import DATASETS
+from resflow_core.training import TrainConfig, Trainer
+
+
+class Job:
+    """Raises ValueError, naming value, limit and remedy, when `arm` does not describe a flow that can be trained."""
+
+    def __init__(self, arm: Arm, seed: int, clock: Callable[[], float]):
+        if arm.data not in DATASETS:
+            raise ValueError(f"data = {arm.data!r}: use one of {', '.join(DATASETS)}.")
+        # Unpickling skipped the checks of both configurations; replace() makes them.
+        self._trainer = Trainer(replace(arm.flow), replace(arm.train), DATASETS[arm.data], seed)
+        self._clock = clock
+        self._history = History()
+        self.seconds = 0.0
+
+    @property
+    def step_count(self) -> int:
+        return self._trainer.step_count
+
+    @property
+    def device(self) -> str:
+        return str(self._trainer.device)
+
+    def configure(self, train_config: TrainConfig) -> None:
+        """Train with these settings from the next step on. Raises ValueError."""
+        self._trainer.configure(replace(train_config))
+
+    def step(self) -> None:
+        """One optimiser step. Raises `Diverged`."""
+        start = self._clock()
+        nll = self._trainer.step()
+        self.seconds += self._clock() - start
+        self._history.add_batch(self.step_count, nll)
+
+    def measure_held_out(self) -> None:
+        held_out = self._trainer.dataset.held_out()
+        self._history.add_held_out(self.step_count, measure.mean_nll(self._trainer.flow, held_out))
+
+    def curves(self) -> LossCurves:
+        return self._history.curves()
+
+    def frame(self, demand: Demand, *, with_samples: bool) -> Frame:
+        density = measure.density_grid(self._trainer.flow, self._trainer.dataset.window, demand.grid)
+        return render(self._trainer, self.seconds, density, demand.points, with_samples=with_samples)
+
+    def still(self, demand: Demand) -> Iterator[Frame | None]:
+        """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
+        for density in density_pieces(self._trainer, demand.still_grid):
+            if density is None:
+                yield None
+            else:
+                yield render(self._trainer, self.seconds, density, demand.points, with_samples=True)
+
+    def save(self) -> bytes:
+        return pickle.dumps((self._trainer.state_bytes(), self.seconds, self._history))
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from what `save` returned, with the settings as they are now."""
+        state, self.seconds, self._history = pickle.loads(saved)
+        self._trainer.load_state(state)

@@ -1,0 +1,197 @@
+"""What the page and the training process say to each other: frozen values, pickled on a pipe.
+
+Commands go to the worker, reports come back. An *experiment* is one or several *arms*, trained from one seed, that
+advance together. Unpickling skips `__post_init__`, so whoever builds a flow from a received configuration validates it
+again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from resflow_core.flow import FlowConfig
+    from resflow_core.training import TrainConfig
+
+LATENT_WINDOW = (-4.0, 4.0)
+"""The part of each latent axis that `Frame.latent` and `Frame.grid` cover."""
+
+
+class State(StrEnum):
+    """What an experiment is doing."""
+
+    QUEUED = "queued"  # waits for a place; see Report.queue_place
+    LOADING = "loading"  # its flows are being built, or its process is starting
+    PAUSED = "paused"
+    PLAYING = "playing"
+    STEPPING = "stepping"  # advances by the number of steps asked for, then pauses
+    DIVERGED = "diverged"  # stopped at its last good state; Play tries on
+    FAILED = "failed"  # could not be built or run; Reset builds it anew
+    EXPIRED = "expired"  # dropped, or never known
+
+
+DROPPED = "This run was dropped, because its page had been gone for ten minutes. Reset starts it anew."
+MOVING = frozenset({State.PLAYING, State.STEPPING})
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One flow, how it is trained, and the name of its data set (a key of `DATASETS`)."""
+
+    flow: FlowConfig
+    train: TrainConfig
+    data: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Arms, at least one, that start from one seed and take the same number of steps."""
+
+    arms: tuple[Arm, ...]
+    seed: int
+
+    def __post_init__(self):
+        if not self.arms:
+            raise ValueError("arms = (): an experiment needs at least one arm.")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
+
+    grid: int = 48  # nodes a side
+    still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
+    points: int = 500  # data points sent through the flow, and samples drawn from it
+    frames: bool = True
+
+
+@dataclass(frozen=True)
+class Create:
+    """Train `experiment` under the name `id`; `checkpoint`, `playing` and `steps` continue a run that was lost."""
+
+    id: str
+    experiment: Experiment
+    checkpoint: bytes | None = None
+    playing: bool = False
+    steps: int = 0  # still to be taken before it pauses, when it does not play
+
+
+@dataclass(frozen=True)
+class Play:
+    id: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    id: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """Take exactly `n` more steps, then pause."""
+
+    id: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """Train the arm at `arm_index` with `train_config` from its next step on."""
+
+    id: str
+    arm_index: int
+    train_config: TrainConfig
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Back to step 0, paused, with the settings as they are now."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The page is gone: hold still until the next poll."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Poll:
+    """The page is there and wants `demand`."""
+
+    id: str
+    demand: Demand
+
+
+@dataclass(frozen=True)
+class Close:
+    id: str
+
+
+Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Close
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of one flow, small enough to send eight times a second."""
+
+    step: int
+    seconds: float  # training seconds so far (excludes pauses and frames)
+    density: np.ndarray  # (n, n) uint8, row = y ascending; value/255 = min(p / density_top, 1)
+    density_top: float  # 0.995 quantile of the density on the grid, per unit area in the flow's units
+    latent: np.ndarray  # (m, 2) uint16, 0..65535 over LATENT_WINDOW, clipped: where the first m held-out points went
+    grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
+    samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
+
+
+@dataclass(frozen=True)
+class LossCurves:
+    """Negative log-likelihood in nats by the exact log det, at most 400 points a curve."""
+
+    step: np.ndarray  # (a,) int64
+    batch_nll: np.ndarray  # (a,) float32, batch mean at each of those steps
+    held_step: np.ndarray  # (b,) int64
+    held_nll: np.ndarray  # (b,) float32, mean over the held-out points
+    held_se: np.ndarray  # (b,) float32, its standard error
+
+
+@dataclass(frozen=True)
+class ArmReport:
+    step: int
+    steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
+    seconds: float  # spent in training steps, in total
+    frames: tuple[Frame, ...] = ()  # new since the last poll, ascending
+    still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
+    loss: LossCurves | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The newest that is known of an experiment."""
+
+    id: str
+    state: State
+    arms: tuple[ArmReport, ...] = ()
+    message: str = ""  # for the reader of the page; empty when all is well
+    queue_place: int = 0  # 1: the next to be admitted; 0: not queued
+    device: str = ""
+    frame_share: float = 0.0  # of the process's time that training waited for pictures lately
+    steps_left: int = 0
+    handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
+    restarts: int = 0  # of the process since the experiment was created
+    rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything needed to continue at `step`; `data` is opaque outside the worker."""
+
+    id: str
+    step: int
+    data: bytes

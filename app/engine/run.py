@@ -1,0 +1,283 @@
+"""An experiment being run: its jobs, what was asked of it and how far it is."""
+
+import math
+import pickle
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.engine.job import Job
+from app.engine.messages import (
+    ArmReport,
+    Change,
+    Checkpoint,
+    Command,
+    Create,
+    Leave,
+    Pause,
+    Play,
+    Poll,
+    Report,
+    Reset,
+    State,
+    Step,
+)
+from app.engine.views import View, Views
+from resflow_core.training import Diverged
+
+SLICE_SECONDS = 0.025
+CHECKPOINT_SECONDS = 5.0
+REPORT_SECONDS = 0.25
+CURVES_SECONDS = 1.0
+RATE_SECONDS = 2.0
+
+
+class Run:
+    """`trained` is the time that training took, which is what the scheduler shares out. `phase` is PAUSED for flows
+    that can move; whether they do is said by `state`."""
+
+    def __init__(self, create: Create, clock: Callable[[], float], new_job: Callable[..., Job]):
+        self.id, self._experiment, self._saved = create.id, create.experiment, create.checkpoint
+        self._playing, self._steps_left = create.playing, create.steps
+        self._clock, self._new_job = clock, new_job
+        self.phase = State.QUEUED
+        self.present, self.seen = True, clock()
+        self.queue_place = 0
+        self.trained = 0.0
+        self._jobs: tuple[Job, ...] = ()
+        self._views = Views()
+        self._message = ""
+        self._handled = 0
+        self._changed = True
+        self._reported = self._curves_reported = -math.inf
+        self._saved_step, self._saved_at, self._save_is_news = -1, -math.inf, False
+        self._recent: deque[tuple[float, int]] = deque()
+
+    @property
+    def step(self) -> int:
+        """Steps taken; all arms agree between two calls of `train`."""
+        return self._jobs[0].step_count if self._jobs else 0
+
+    @property
+    def state(self) -> State:
+        if self.phase is not State.PAUSED:
+            return self.phase
+        if self._steps_left:
+            return State.STEPPING
+        return State.PLAYING if self._playing else State.PAUSED
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is to be trained now."""
+        return self.present and self.phase is State.PAUSED and (self._playing or self._steps_left > 0)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to do for it at once."""
+        return (
+            self._changed
+            or self.phase is State.LOADING
+            or self.moving
+            or self.next_view() is not None
+            or self._save_is_due(self._clock())
+        )
+
+    def obey(self, command: Command) -> None:
+        """Take note of a command; it has its effect from the next piece of work on."""
+        if isinstance(command, Poll):
+            self._attend(command)
+            return
+        self._handled += 1
+        self._changed = True
+        match command:
+            case Play():
+                self._resume(playing=True, steps=0)
+            case Step(n=n):
+                self._resume(playing=False, steps=self._steps_left + n)
+            case Pause():
+                self._playing, self._steps_left = False, 0
+            case Change():
+                self._change(command)
+            case Reset():
+                self._start_over()
+            case Leave():
+                self.present = False
+
+    def build(self) -> None:
+        """Build the flows, or continue from the checkpoint. A bad experiment ends in the phase FAILED."""
+        jobs = []
+        for number, arm in enumerate(self._experiment.arms, 1):
+            try:
+                jobs.append(self._new_job(arm, self._experiment.seed, self._clock))
+            except ValueError as error:
+                self.fail(self._about_arm(number, error))
+                return
+        self._jobs = tuple(jobs)
+        if self._saved is None:
+            self._save()
+        else:
+            self._restore()
+        self._views.start_over()
+        self.phase = State.PAUSED
+        self._changed = True
+
+    def train(self) -> None:
+        """All arms to the same step, for about a time slice or until the steps asked for are done."""
+        start = self._clock()
+        if not self._recent:
+            self._recent.append((start, self.step))
+        while self.moving and self._clock() - start < SLICE_SECONDS:
+            for number, job in enumerate(self._jobs, 1):
+                try:
+                    job.step()
+                except Diverged as error:
+                    self._rewind(self._about_arm(number, error))
+                    return
+            if self._steps_left:
+                self._steps_left -= 1
+                self._changed |= self._steps_left == 0
+        now = self._clock()
+        self.trained += now - start
+        self._recent.append((now, self.step))
+        while len(self._recent) > 2 and self._recent[0][0] < now - RATE_SECONDS:
+            self._recent.popleft()
+
+    def next_view(self) -> tuple[float, View] | None:
+        """When its next picture is due, and which; none for a page that is gone."""
+        return self._views.next_due(self.step, self.moving) if self.present and self._jobs else None
+
+    def look(self, view: View) -> None:
+        self._views.make(view, self._jobs, self._clock(), self.moving)
+
+    def miss(self) -> None:
+        """Its page was not heard of for too long."""
+        self.present = False
+        self._changed = True
+
+    def queue(self, place: int) -> None:
+        self._changed |= place != self.queue_place
+        self.queue_place = place
+
+    def admit(self) -> None:
+        self.queue(0)
+        self.phase = State.LOADING
+        self._changed = True
+
+    def fail(self, message: str) -> None:
+        self.phase, self._message, self._jobs = State.FAILED, message, ()
+        self._playing, self._steps_left = False, 0
+        self._changed = True
+
+    def news(self, now: float, frame_share: float, queue_message: str) -> list[Report | Checkpoint]:
+        """What the page does not know yet, and a checkpoint when one is due."""
+        messages: list[Report | Checkpoint] = []
+        if self._save_is_due(now):
+            self._save()
+        if self._save_is_news:
+            self._save_is_news = False
+            messages.append(Checkpoint(self.id, self._saved_step, self._saved))
+        views = self._views
+        if (
+            self._changed
+            or views.frames
+            or views.stills
+            or views.curves_changed
+            or (self.moving and now - self._reported >= REPORT_SECONDS)
+        ):
+            messages.append(self._report(now, frame_share, queue_message))
+        return messages
+
+    def _report(self, now: float, frame_share: float, queue_message: str) -> Report:
+        views, moving = self._views, self.moving
+        if not moving:
+            self._recent.clear()
+        with_curves = views.curves_changed or not moving or now - self._curves_reported >= CURVES_SECONDS
+        arms = tuple(
+            ArmReport(
+                step=job.step_count,
+                steps_per_second=self._rate(),
+                seconds=job.seconds,
+                frames=tuple(frames[i] for frames in views.frames),
+                still=views.stills[i] if views.stills else None,
+                loss=job.curves() if with_curves else None,
+            )
+            for i, job in enumerate(self._jobs)
+        )
+        views.frames, views.stills, views.curves_changed = [], (), False
+        self._changed, self._reported = False, now
+        self._curves_reported = now if with_curves else self._curves_reported
+        return Report(
+            self.id,
+            self.state,
+            arms,
+            message=queue_message if self.queue_place else self._message,
+            queue_place=self.queue_place,
+            device=self._jobs[0].device if self._jobs else "",
+            frame_share=frame_share,
+            steps_left=self._steps_left,
+            handled=self._handled,
+        )
+
+    def _attend(self, poll: Poll) -> None:
+        if not self.present:
+            self._views.start_over()
+            self._changed = True
+        self.present, self.seen = True, self._clock()
+        self._views.want(poll.demand)
+
+    def _resume(self, *, playing: bool, steps: int) -> None:
+        if self.phase is State.FAILED:
+            return
+        if self.phase is State.DIVERGED:
+            self.phase = State.PAUSED
+        self._message = ""
+        self._playing, self._steps_left = playing, steps
+
+    def _change(self, change: Change) -> None:
+        index, arms = change.arm_index, list(self._experiment.arms)
+        try:
+            arms[index] = replace(arms[index], train=replace(change.train_config))
+        except ValueError as error:
+            self._message = self._about_arm(index + 1, error)
+            return
+        if self.phase is State.PAUSED:
+            self._message = ""  # of an earlier refusal; what stopped a run is said until it moves again
+        self._experiment = replace(self._experiment, arms=tuple(arms))
+        if self._jobs:
+            self._jobs[index].configure(arms[index].train)
+
+    def _start_over(self) -> None:
+        self._jobs, self._saved, self._message = (), None, ""
+        self._playing, self._steps_left = False, 0
+        if self.phase is not State.QUEUED:
+            self.phase = State.LOADING
+
+    def _rewind(self, reason: str) -> None:
+        self._restore()
+        self._views.start_over()
+        self._recent.clear()
+        self._playing, self._steps_left = False, 0
+        self.phase, self._message = State.DIVERGED, f"{reason} Back at step {self.step}."
+        self._changed = True
+
+    def _save_is_due(self, now: float) -> bool:
+        is_new = bool(self._jobs) and self.step != self._saved_step
+        return is_new and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
+
+    def _save(self) -> None:
+        self._saved = pickle.dumps([job.save() for job in self._jobs])
+        self._saved_step, self._saved_at, self._save_is_news = self.step, self._clock(), True
+
+    def _restore(self) -> None:
+        for job, saved in zip(self._jobs, pickle.loads(self._saved), strict=True):
+            job.restore(saved)
+        self._saved_step, self._saved_at = self.step, self._clock()
+
+    def _rate(self) -> float:
+        if len(self._recent) < 2:
+            return 0.0
+        (start, first), (end, last) = self._recent[0], self._recent[-1]
+        return (last - first) / (end - start)
+
+    def _about_arm(self, number: int, error: Exception) -> str:
+        return str(error) if len(self._experiment.arms) == 1 else f"Arm {number}: {error}"

@@ -1,0 +1,133 @@
+"""Who is trained next, who is drawn next, who may come in and who is dropped. No input or output; time is passed in."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from app.engine.budget import PictureBudget
+from app.engine.job import Job
+from app.engine.memory import resident_bytes
+from app.engine.messages import DROPPED, Checkpoint, Close, Command, Create, Report, State
+from app.engine.run import Run
+
+AWAY_SECONDS = 10.0
+DROP_SECONDS = 600.0
+
+log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Gives every experiment that moves the same training time, and pictures at most a fifth of the whole.
+
+    `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (of a sharp one, a piece).
+    At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        most: int = 24,
+        memory_limit: int = 4 * 2**30,
+        memory: Callable[[], int] = resident_bytes,
+        new_job: Callable[..., Job] = Job,
+    ):
+        self._clock, self._most, self._memory_limit, self._memory = clock, most, memory_limit, memory
+        self._new_job = new_job
+        self._runs: dict[str, Run] = {}  # in the order of arrival
+        self._budget = PictureBudget(clock())
+        self._level = 0.0  # the least training time among those that moved; who wakes starts from it, without arrears
+
+    def handle(self, command: Command) -> None:
+        """Take note of a command. One about an unknown experiment has come too late and is nobody's."""
+        if isinstance(command, Create):
+            self._runs[command.id] = Run(command, self._clock, self._new_job)
+        elif isinstance(command, Close):
+            self._runs.pop(command.id, None)
+        elif run := self._runs.get(command.id):
+            self._guard(run, lambda: run.obey(command))
+
+    def is_busy(self) -> bool:
+        """Whether `tick` has work. If not, nothing but a command or the passing of seconds changes that."""
+        return any(run.pending for run in self._runs.values())
+
+    def is_pending(self, id: str) -> bool:
+        """Whether there is work to do for this experiment at once."""
+        return id in self._runs and self._runs[id].pending
+
+    def is_empty(self) -> bool:
+        return not self._runs
+
+    def tick(self) -> list[Report | Checkpoint]:
+        """Do one piece of work and return what there is to say about all experiments."""
+        now = self._clock()
+        self._budget.advance(now)
+        messages = self._drop_abandoned(now)
+        self._admit()
+        self._work(now)
+        for run in self._runs.values():
+            self._guard(run, lambda run=run: messages.extend(self._news(run)))
+        return messages
+
+    def _work(self, now: float) -> None:
+        runs = list(self._runs.values())
+        if loading := next((run for run in runs if run.phase is State.LOADING), None):
+            self._guard(loading, loading.build)
+            return
+        moving = [run for run in runs if run.moving]
+        views = [(view, run) for run in runs if (view := run.next_view()) is not None]
+        (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
+        if viewed and (not moving or (due <= now and self._budget.is_open)):
+            self._guard(viewed, lambda: viewed.look(view))
+            if moving:
+                self._budget.spend(self._clock() - now)
+        elif moving:
+            for run in moving:
+                run.trained = max(run.trained, self._level)
+            neediest = min(moving, key=lambda run: run.trained)
+            self._level = neediest.trained
+            self._guard(neediest, neediest.train)
+
+    def _admit(self) -> None:
+        held = sum(run.phase is not State.QUEUED for run in self._runs.values())
+        place = 0
+        for run in self._runs.values():
+            if run.phase is not State.QUEUED:
+                continue
+            if not run.present:
+                run.queue(0)
+            elif not place and self._has_room(held):
+                run.admit()
+                held += 1
+            else:
+                place += 1
+                run.queue(place)
+
+    def _has_room(self, held: int) -> bool:
+        # Memory that was freed may stay with the process, so the last one out lets the next one in.
+        return held == 0 or (held < self._most and self._memory() < self._memory_limit)
+
+    def _drop_abandoned(self, now: float) -> list[Report]:
+        dropped = []
+        for run in list(self._runs.values()):
+            if run.present and now - run.seen > AWAY_SECONDS:
+                run.miss()
+            if now - run.seen > DROP_SECONDS:
+                del self._runs[run.id]
+                dropped.append(Report(run.id, State.EXPIRED, message=DROPPED))
+        return dropped
+
+    def _news(self, run: Run) -> list[Report | Checkpoint]:
+        queue_message = (
+            f"All places are taken ({self._most} experiments or {self._memory_limit / 2**30:g} GiB of memory); "
+            f"this one is number {run.queue_place} in the queue."
+        )
+        return run.news(self._clock(), self._budget.share, queue_message)
+
+    def _guard(self, run: Run, work: Callable[[], object]) -> None:
+        """An error in one experiment ends that experiment only."""
+        try:
+            work()
+        except Exception as error:
+            log.exception("Experiment %s failed", run.id)
+            run.fail(f"An unexpected error ended this run: {type(error).__name__}: {error}. Reset starts it anew.")

@@ -1,0 +1,71 @@
+"""The training process: `python -m app.engine.worker`. Commands come pickled on standard input, reports go to output.
+
+Pipes need no port and no password, nobody else can reach them, and they end with the server.
+"""
+
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from typing import BinaryIO
+
+import torch
+
+from app.engine.messages import Command
+from app.engine.scheduler import Scheduler
+
+# Nothing happens to flows that stand still but that their pages are missed, which is a matter of seconds.
+IDLE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def serve(scheduler: Scheduler, commands: queue.SimpleQueue, reports: BinaryIO) -> None:
+    """Work for ever; sleep when there is nothing to do."""
+    while True:
+        if not scheduler.is_busy():
+            with contextlib.suppress(queue.Empty):
+                scheduler.handle(commands.get(timeout=None if scheduler.is_empty() else IDLE_SECONDS))
+        while not commands.empty():
+            scheduler.handle(commands.get())
+        for message in scheduler.tick():
+            pickle.dump(message, reports)
+        reports.flush()
+
+
+def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
+    """Queue commands as they come, and end the process with its server: nobody is left to train for."""
+    try:
+        while True:
+            commands.put(pickle.load(stream))
+    except EOFError:
+        os._exit(0)
+    except Exception:
+        log.exception("A command could not be read")
+        os._exit(1)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # Ctrl-C in the terminal reaches the whole process group, and the server is the one to act on it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A stray print must not get in between the reports.
+    reports = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    torch.set_num_threads(1)
+    # Fresh branches start near zero and fill the products with denormals, which are slow.
+    torch.set_flush_denormal(True)
+    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    threading.Thread(target=receive, args=(sys.stdin.buffer, commands), daemon=True).start()
+    try:
+        serve(Scheduler(), commands, reports)
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""NumPy pictures to JSON: arrays travel as base64 of their little-endian bytes, curves as short decimal numbers."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from app.engine.messages import Frame, LossCurves
+
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+_U16_MAX = 65535
+_DECIMALS = 4
+
+
+def _packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as {"dtype", "shape", "base64"}, row-major, little-endian."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return {
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "base64": base64.b64encode(little.tobytes()).decode("ascii"),
+    }
+
+
+def encode_frame(frame: Frame) -> dict[str, Any]:
+    """One frame as JSON; its arrays are already u8 or u16 and are only packed.
+
+    The keys are the fields of `Frame`. At a 48 x 48 density, 500 points and 26 grid lines of 25 points this
+    is 9.5 kB, or 12.2 kB with 500 samples.
+    """
+    return {
+        "step": int(frame.step),
+        "seconds": round(float(frame.seconds), 2),
+        "density": _packed(frame.density),
+        "density_top": float(frame.density_top),
+        "latent": _packed(frame.latent),
+        "grid": _packed(frame.grid),
+        "samples": None if frame.samples is None else _packed(frame.samples),
+    }
+
+
+def encode_points(array: np.ndarray, window: Window) -> dict[str, Any]:
+    """Points of the plane, shape (m, 2), as u16 over `window` = ((x0, x1), (y0, y1)).
+
+    Coordinates outside the window are clipped to 0 or 65535, which the picture leaves out. Inside, the rounding error
+    is at most half of 1/65535 of the window's side.
+    """
+    low, high = np.asarray(window, dtype=np.float64).T
+    unit = (np.asarray(array, dtype=np.float64) - low) / (high - low)
+    return _packed(np.rint(np.clip(unit, 0.0, 1.0) * _U16_MAX).astype(np.uint16))
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    """Floats with four decimals; null where not finite, since JSON has no NaN."""
+    return [round(float(v), _DECIMALS) if np.isfinite(v) else None for v in values]
+
+
+def encode_curves(curves: LossCurves) -> dict[str, list[int] | list[float | None]]:
+    """Loss curves as plain lists: integer steps, NLL and its standard error in nats with four decimals."""
+    return {
+        "step": [int(s) for s in curves.step],
+        "batch_nll": _rounded(curves.batch_nll),
+        "held_step": [int(s) for s in curves.held_step],
+        "held_nll": _rounded(curves.held_nll),
+        "held_se": _rounded(curves.held_se),
+    }

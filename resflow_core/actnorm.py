@@ -1,0 +1,40 @@
+"""ActNorm: a learnt scale and shift for every coordinate (Kingma & Dhariwal 2018)."""
+
+import torch
+from torch import Tensor, nn
+
+from resflow_core.bijection import Bijection
+
+
+class ActNorm(Bijection):
+    """z = exp(log_scale) * x + shift, log det = sum(log_scale); the identity until `initialize` is called."""
+
+    def __init__(self, dim: int):
+        super().__init__(dim)
+        self.log_scale = nn.Parameter(torch.zeros(dim))
+        self.shift = nn.Parameter(torch.zeros(dim))
+
+    @torch.no_grad()
+    def initialize(self, x: Tensor) -> None:
+        """Make these points, (batch, dim), come out with mean 0 and standard deviation 1.
+
+        An explicit call, so that no plotting grid that happens to come first decides it. Raises ValueError where a
+        coordinate does not vary, or fewer than two points are given.
+        """
+        x = self._checked(x)
+        deviation = x.std(0) if len(x) > 1 else torch.zeros(self.dim)
+        if not bool((deviation > 0).all()):
+            raise ValueError(
+                f"ActNorm needs points that vary in every coordinate; got deviations {deviation.tolist()}."
+            )
+        self.log_scale.copy_(-deviation.log())
+        self.shift.copy_(-x.mean(0) / deviation)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return torch.exp(self.log_scale) * x + self.shift
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        return (z - self.shift) * torch.exp(-self.log_scale)
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        return self._forward(x), self.log_scale.sum().expand(len(x))

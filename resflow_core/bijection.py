@@ -1,0 +1,96 @@
+"""The contract of an invertible map, with the words and signs that hold everywhere in this package.
+
+x is data, z is latent. `forward` maps x -> z (the density direction, as in the paper), `inverse` z -> x (sampling).
+`log_det` is log|det dz/dx|, the natural logarithm, one value per point: shape (batch,). Points have shape (batch, dim).
+
+    log p(x) = log p_base(forward(x)) + log_det(x)          (paper, equation 1)
+
+How the log det is computed is a value that is passed in (`resflow_core.log_det`), never a mode of the module:
+nothing here depends on `.training`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from resflow_core.log_det import Exact, LogDet
+
+
+class Bijection(nn.Module, ABC):
+    """An invertible, differentiable map of R^dim onto itself.
+
+    Subclasses define `_forward`, `_inverse` and `_forward_and_log_det`; callers use the names without underscore,
+    which raise ValueError for anything that is not a (batch, dim) tensor.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    @abstractmethod
+    def _forward(self, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _inverse(self, z: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _forward_and_log_det(
+        self, x: Tensor, log_det: LogDet, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def forward(self, x: Tensor) -> Tensor:
+        """z = f(x), (batch, dim) -> (batch, dim)."""
+        return self._forward(self._checked(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """x = f^-1(z), (batch, dim) -> (batch, dim). Raises `NotConverged` rather than return a wrong point."""
+        return self._inverse(self._checked(z))
+
+    def forward_and_log_det(
+        self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """z = f(x), (batch, dim), and log|det dz/dx|, (batch,), exact or as `log_det` estimates it.
+
+        A stochastic `log_det` draws from `generator` and raises ValueError without one.
+        """
+        return self._forward_and_log_det(self._checked(x), log_det or Exact(), generator)
+
+    def _checked(self, points: Tensor) -> Tensor:
+        if points.ndim != 2 or points.shape[1] != self.dim:
+            raise ValueError(f"Expected points of shape (batch, {self.dim}); got {tuple(points.shape)}.")
+        return points
+
+
+class Chain(Bijection):
+    """The composition f = f_K o ... o f_1; its log det is the sum of theirs, each taken where the point has got to."""
+
+    def __init__(self, bijections: Iterable[Bijection]):
+        parts = list(bijections)
+        super().__init__(parts[0].dim)
+        self.bijections = nn.ModuleList(parts)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        for bijection in self.bijections:
+            x = bijection(x)
+        return x
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        for bijection in reversed(self.bijections):
+            z = bijection.inverse(z)
+        return z
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        z, log_dets = self.forward_and_log_dets(x, log_det, generator)
+        return z, log_dets.sum(1)
+
+    def forward_and_log_dets(
+        self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward_and_log_det`, with the log det of every part apart: shape (batch, parts)."""
+        log_dets = []
+        for bijection in self.bijections:
+            x, part = bijection.forward_and_log_det(x, log_det, generator)
+            log_dets.append(part)
+        return x, torch.stack(log_dets, 1)

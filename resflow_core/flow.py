@@ -1,0 +1,83 @@
+"""The residual flow: blocks and ActNorms in turn, over a standard normal base."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resflow_core.activations import ACTIVATIONS
+from resflow_core.actnorm import ActNorm
+from resflow_core.bijection import Chain
+from resflow_core.log_det import LogDet
+from resflow_core.residual import Branch, ResidualBlock
+from resflow_core.settings import check, setting
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """Everything that says which flow is built. Changing a field means another flow."""
+
+    blocks: int = setting(10, "Residual blocks, one after another.", low=1, high=32)
+    width: int = setting(64, "Units in each hidden layer of a block.", low=2, high=256)
+    hidden_layers: int = setting(2, "Hidden layers in each block.", low=1, high=4)
+    activation: str = setting("lipswish", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
+    budget: float = setting(
+        0.97, "Lipschitz bound L of each block; below 1 every block is invertible.", low=0.05, high=0.999
+    )
+    actnorm: bool = setting(True, "A learnt scale and shift before each block and after the last.")
+    dim: int = 2
+
+    def __post_init__(self):
+        check(self)
+
+    def build(self, generator: torch.Generator) -> "Flow":
+        """The flow with weights drawn from `generator`."""
+        return Flow(self, generator)
+
+
+class Flow(Chain):
+    """A density on R^dim: log p(x) = log N(f(x); 0, I) + sum over the parts of log|det| (paper, equation 1).
+
+    `forward`, `inverse`, `forward_and_log_det` are a `Chain`'s, `forward_and_log_dets` gives every part's log det.
+    """
+
+    def __init__(self, config: FlowConfig, generator: torch.Generator):
+        widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
+        parts = []
+        for _ in range(config.blocks):
+            parts += [ActNorm(config.dim)] if config.actnorm else []
+            branch = Branch(widths, config.activation, config.budget, generator)
+            parts.append(ResidualBlock(branch, config.dim))
+        parts += [ActNorm(config.dim)] if config.actnorm else []
+        super().__init__(parts)
+        self.config = config
+
+    @property
+    def blocks(self) -> list[ResidualBlock]:
+        return [part for part in self.bijections if isinstance(part, ResidualBlock)]
+
+    @torch.no_grad()
+    def initialize(self, x: Tensor) -> None:
+        """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim)."""
+        for part in self.bijections:
+            if isinstance(part, ActNorm):
+                part.initialize(x)
+            x = part(x)
+
+    def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""
+        z, log_dets = self.forward_and_log_det(x, log_det, generator)
+        return standard_normal_log_prob(z) + log_dets
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n independent draws x = f^-1(z), z ~ N(0, I); shape (n, dim), on the flow's device."""
+        like = next(self.parameters())
+        z = torch.randn(n, self.dim, generator=generator, device=generator.device).to(like)
+        return self.inverse(z)
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I) in nats, (batch, d) -> (batch,)."""
+    return -0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))

@@ -1,0 +1,162 @@
+"""The real worker processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from app import engine as engine_package
+from app.engine.messages import Arm, Demand, Experiment, State
+from app.engine.remote import ROOT, RemoteEngine
+from resflow_core.flow import FlowConfig
+from resflow_core.training import TrainConfig
+
+ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
+DEMAND = Demand(grid=16, still_grid=30, points=40)
+DEADLINE = 60.0
+
+
+def wait(probe, condition):
+    """Poll until `condition` holds of what `probe` returns, and return that."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        value = probe()
+        if condition(value):
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"still {value!r}")
+
+
+def poll_until(engine, id, condition):
+    return wait(lambda: engine.poll(id, DEMAND), condition)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def engine():
+    engine = RemoteEngine()
+    yield engine
+    engine.close_all()
+
+
+def test_trains_shows_and_pauses(engine):
+    id = engine.create(Experiment((ARM,), 0))
+    assert engine.poll(id, DEMAND).state is State.LOADING
+    engine.play(id)
+    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frames)
+    assert (report.state, report.device) == (State.PLAYING, "cpu")
+    steps = [frame.step for frame in report.arms[0].frames]
+    assert steps == sorted(steps)
+    engine.pause(id)
+    assert engine.poll(id, DEMAND).state is State.PAUSED
+    still = poll_until(engine, id, lambda r: r.arms[0].still).arms[0]
+    assert still.still.step == still.step == engine.poll(id, DEMAND).arms[0].step
+    engine.close(id)
+    assert engine.poll(id, DEMAND).state is State.EXPIRED
+
+
+def test_steps_are_exact_and_experiments_share_no_randomness(engine):
+    alone = engine.create(Experiment((ARM,), 1))
+    engine.step(alone, 30)
+    first = poll_until(engine, alone, lambda r: r.arms and r.arms[0].still and r.arms[0].still.step == 30)
+    together, other = (engine.create(Experiment((ARM,), seed)) for seed in (1, 2))
+    engine.play(other)
+    engine.step(together, 30)
+    second = poll_until(engine, together, lambda r: r.arms and r.arms[0].still and r.arms[0].still.step == 30)
+    assert first.state is second.state is State.PAUSED
+    np.testing.assert_array_equal(first.arms[0].loss.batch_nll, second.arms[0].loss.batch_nll)
+    for id in (alone, together, other):
+        engine.close(id)
+
+
+def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engine):
+    playing, paused = (engine.create(Experiment((ARM,), seed)) for seed in (0, 1))
+    engine.step(playing, 40)
+    engine.step(paused, 15)
+    for id, steps in ((playing, 40), (paused, 15)):
+        poll_until(engine, id, lambda r, n=steps: r.state is State.PAUSED and r.arms and r.arms[0].step == n)
+    engine.play(playing)
+    before = poll_until(engine, playing, lambda r: r.arms[0].step > 45)
+    (pid,) = engine.pids()
+    os.kill(pid, signal.SIGKILL)
+    lost = poll_until(engine, playing, lambda r: r.restarts)
+    assert lost.message.startswith("The training process was restarted; this run continues from step ")
+    saved = int(lost.message.rstrip(".").rsplit(" ", 1)[1])
+    assert saved >= 40
+    back = poll_until(engine, playing, lambda r: r.state is State.PLAYING and r.arms[0].step > before.arms[0].step)
+    assert back.message == lost.message
+    assert back.arms[0].loss.step[0] == 1
+    other = poll_until(engine, paused, lambda r: r.state is State.PAUSED)
+    assert (other.arms[0].step, other.restarts) == (15, 1)
+    assert engine.pids() != [pid]
+    engine.pause(playing)
+    assert engine.poll(playing, DEMAND).message == ""
+
+
+def test_a_lost_run_still_reaches_the_step_asked_for(engine):
+    id = engine.create(Experiment((ARM,), 0))
+    engine.step(id, 400)
+    poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 5)
+    os.kill(engine.pids()[0], signal.SIGKILL)
+    done = poll_until(engine, id, lambda r: r.restarts and r.state is State.PAUSED)
+    assert done.arms[0].step == 400
+
+
+def test_experiments_spread_over_the_workers():
+    engine = RemoteEngine(workers=2)
+    try:
+        wait(engine.pids, lambda pids: len(pids) == 2)
+        ids = [engine.create(Experiment((ARM,), seed)) for seed in range(4)]
+        assert [len(link) for link in engine._links] == [2, 2]
+        engine.step(ids[3], 3)
+        assert poll_until(engine, ids[3], lambda r: r.arms and r.arms[0].step).arms[0].step <= 3
+    finally:
+        pids = engine.pids()
+        engine.close_all()
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_the_worker_ends_with_its_server():
+    script = (
+        "from app.engine.remote import RemoteEngine as E; import time; e = E()\nwhile not e.pids(): time.sleep(0.01)\n"
+    )
+    script += "print(e.pids()[0], flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert alive(int(server.stdout.readline()))
+        server.kill()
+        # The worker writes its log to the same pipe, which therefore ends when both have ended.
+        server.communicate(timeout=DEADLINE)
+
+
+def test_a_poll_does_not_wait_for_a_worker_that_hangs(engine):
+    id = engine.create(Experiment((ARM,), 0))
+    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].still)
+    (pid,) = engine.pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(5_000):  # more than the pipe holds
+            assert engine.poll(id, DEMAND).arms[0].step == report.arms[0].step
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    engine.step(id, 1)
+    poll_until(engine, id, lambda r: r.arms[0].step == 1)
+
+
+def test_the_number_of_workers_leaves_a_core_to_the_page(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert engine_package.worker_count("3") == 3
+    for text in ("4", "0", "many"):
+        with pytest.raises(ValueError, match=r"RESFLOW_WORKERS = .* from 1 to 3"):
+            engine_package.worker_count(text)

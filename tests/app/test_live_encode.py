@@ -1,0 +1,90 @@
+"""The live picture's JSON: what NumPy holds is what a browser decodes, and it is small."""
+
+import base64
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from app.live.encode import encode_curves, encode_frame, encode_points
+
+
+def decode(packed: dict) -> np.ndarray:
+    """What plot.js does: little-endian bytes, row-major."""
+    dtype = np.dtype(packed["dtype"]).newbyteorder("<")
+    return np.frombuffer(base64.b64decode(packed["base64"]), dtype).reshape(packed["shape"])
+
+
+def make_frame(nodes: int = 48, points: int = 500, samples: int | None = None) -> SimpleNamespace:
+    rng = np.random.default_rng(0)
+    return SimpleNamespace(
+        step=1240,
+        seconds=12.3456,
+        density=rng.integers(0, 256, (nodes, nodes), dtype=np.uint8),
+        density_top=np.float32(0.0312),
+        latent=rng.integers(0, 65536, (points, 2), dtype=np.uint16),
+        grid=rng.integers(0, 65536, (26, 25, 2), dtype=np.uint16),
+        samples=None if samples is None else rng.integers(0, 65536, (samples, 2), dtype=np.uint16),
+    )
+
+
+def test_a_frame_survives_the_trip_through_json():
+    frame = make_frame(samples=300)
+    sent = json.loads(json.dumps(encode_frame(frame)))
+    assert sent["step"] == 1240
+    assert sent["seconds"] == pytest.approx(12.35)
+    assert sent["density_top"] == pytest.approx(0.0312)
+    for name in ("density", "latent", "grid", "samples"):
+        original = getattr(frame, name)
+        assert sent[name]["dtype"] == original.dtype.name
+        np.testing.assert_array_equal(decode(sent[name]), original)
+
+
+def test_a_frame_without_samples_says_so():
+    assert encode_frame(make_frame())["samples"] is None
+
+
+def test_byte_order_and_memory_layout_do_not_matter():
+    frame = make_frame()
+    expected = encode_frame(frame)
+    frame.density = np.asfortranarray(frame.density)
+    frame.latent = frame.latent.astype(">u2")
+    frame.grid = np.repeat(frame.grid, 2, axis=1)[:, ::2]
+    assert encode_frame(frame) == expected
+
+
+def test_a_playing_frame_stays_below_fifteen_kilobytes():
+    assert len(json.dumps(encode_frame(make_frame(samples=500)))) < 15_000
+
+
+def test_points_return_within_half_a_step_of_the_window():
+    window = ((-4.0, 4.0), (10.0, 12.0))
+    points = np.random.default_rng(1).uniform((-4, 10), (4, 12), (200, 2))
+    unit = decode(encode_points(points, window)) / 65535
+    back = np.array([-4.0, 10.0]) + unit * np.array([8.0, 2.0])
+    assert np.all(np.abs(back - points) <= 0.5001 / 65535 * np.array([8.0, 2.0]))
+
+
+def test_points_outside_the_window_are_clipped_to_its_ends():
+    packed = encode_points(np.array([[-9.0, 0.0], [9.0, 0.0], [-4.0, 4.0]]), ((-4.0, 4.0), (-4.0, 4.0)))
+    assert decode(packed)[:, 0].tolist() == [0, 65535, 0]
+    assert packed["shape"] == [3, 2]
+
+
+def test_curves_are_short_numbers_and_gaps_are_null():
+    curves = SimpleNamespace(
+        step=np.array([1, 2, 3]),
+        batch_nll=np.array([5.123456, np.nan, np.inf], dtype=np.float32),
+        held_step=np.array([2]),
+        held_nll=np.array([4.98765432], dtype=np.float32),
+        held_se=np.array([0.012345], dtype=np.float32),
+    )
+    sent = json.loads(json.dumps(encode_curves(curves), allow_nan=False))
+    assert sent == {
+        "step": [1, 2, 3],
+        "batch_nll": [5.1235, None, None],
+        "held_step": [2],
+        "held_nll": [4.9877],
+        "held_se": [0.0123],
+    }

@@ -1,0 +1,103 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from scipy.spatial import cKDTree
+from sklearn.datasets import load_wine
+
+from resflow_core.datasets import DATASETS, Columns
+from tests.core.oracles import seeded
+
+N = 20_000
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+class TestEveryDataset:
+    def test_draws_are_float32_points_that_follow_the_generator_alone(self, dataset):
+        before = torch.get_rng_state()
+        x = dataset.sample(100, seeded(0))
+        assert x.shape == (100, 2)
+        assert x.dtype == torch.float32
+        assert torch.equal(x, dataset.sample(100, seeded(0)))
+        assert not torch.equal(x, dataset.sample(100, seeded(1)))
+        assert torch.equal(before, torch.get_rng_state())
+
+    def test_nearly_all_points_lie_in_the_plotted_window(self, dataset):
+        x = dataset.sample(N, seeded(0)).numpy()
+        (x0, x1), (y0, y1) = dataset.window
+        assert ((x >= [x0, y0]) & (x <= [x1, y1])).all(1).mean() > 0.99
+
+    def test_held_out_points_are_fixed_and_follow_the_same_law(self, dataset):
+        held_out = dataset.held_out()
+        assert torch.equal(held_out, dataset.held_out())
+        train = dataset.sample(N, seeded(0))
+        for i in range(2):
+            assert stats.ks_2samp(train[:, i], held_out[:, i]).pvalue > 1e-4
+
+
+def test_checkerboard_is_uniform_on_its_eight_squares():
+    x = DATASETS["checkerboard"].sample(N, seeded(0)).numpy()
+    column, row = np.floor((x + 4) / 2).astype(int).T
+    assert ((column + row) % 2 == 0).all()
+    counts = np.bincount(column * 4 + row)
+    assert stats.chisquare(counts[counts > 0]).pvalue > 1e-4
+    inside = np.mod(x + 4, 2) / 2
+    assert stats.kstest(inside.ravel(), "uniform").pvalue > 1e-4
+
+
+def test_eight_gaussians_are_normal_about_their_centres():
+    x = DATASETS["8gaussians"].sample(N, seeded(0)).numpy() * math.sqrt(2)
+    angle = np.arange(8) * math.pi / 4
+    centres = 4 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    distance2 = ((x[:, None] - centres) ** 2).sum(2)
+    nearest = distance2.argmin(1)
+    assert stats.chisquare(np.bincount(nearest)).pvalue > 1e-4
+    # The squared distance / 0.25 is chi-square with two degrees of freedom, but for the few that stray.
+    assert stats.kstest(distance2.min(1) / 0.25, "chi2", args=(2,)).statistic < 0.01
+
+
+def test_moons_are_two_half_circles_blurred_and_on_no_lattice():
+    x = (DATASETS["moons"].sample(N, seeded(0)).numpy() + np.array([1.0, 0.2])) / 2
+    t = np.linspace(0, np.pi, 2_000)
+    arcs = np.concatenate([np.stack([np.cos(t), np.sin(t)], 1), np.stack([1 - np.cos(t), 0.5 - np.sin(t)], 1)])
+    distance, nearest = cKDTree(arcs).query(x)
+    # Across the arc the noise is normal with deviation 0.1, so the mean distance is 0.1 sqrt(2 / pi), ends apart.
+    assert distance.mean() == pytest.approx(0.1 * math.sqrt(2 / math.pi), rel=0.04)
+    along = np.mod(nearest, 2_000)
+    inner = along[(along > 200) & (along < 1_800)]
+    assert stats.kstest((inner - 200) / 1_600, "uniform").pvalue > 1e-4
+    assert len(np.unique(x.round(5), axis=0)) > 0.99 * N
+
+
+def test_two_spirals_are_symmetric_about_the_origin_in_law():
+    x = DATASETS["2spirals"].sample(N, seeded(0))
+    for i in range(2):
+        assert stats.ks_2samp(x[:, i], -x[:, i]).pvalue > 1e-4
+    assert 2.5 < float(x.norm(dim=1).max()) < 4.5
+
+
+class TestWine:
+    wine = DATASETS["wine"]
+
+    def test_shown_values_are_the_librarys_in_its_units(self):
+        raw = load_wine(as_frame=True).frame[["alcohol", "proline"]].to_numpy()
+        standardised = torch.cat([self.wine.held_out(), self.wine._split[0]]).double().numpy()
+        shown = np.stack([axis.centre + axis.scale * standardised[:, i] for i, axis in enumerate(self.wine.axes)], 1)
+        order, expected = np.lexsort(shown.round(2).T), np.lexsort(raw.round(2).T)
+        np.testing.assert_allclose(shown[order], raw[expected], rtol=1e-5)
+        assert [(a.name, a.unit) for a in self.wine.axes] == [("alcohol", "% vol"), ("proline", "mg/l")]
+
+    def test_no_held_out_row_is_trained_on(self):
+        drawn = {tuple(row) for row in self.wine.sample(5_000, seeded(0)).tolist()}
+        held_out = [tuple(row) for row in self.wine.held_out().tolist()]
+        assert len(held_out) == round(0.3 * 178)
+        assert len(drawn) <= 178 - len(held_out)
+        assert not drawn & set(held_out)
+
+    def test_standardised_by_the_training_rows(self):
+        train = self.wine._split[0]
+        torch.testing.assert_close(train.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(train.std(0), torch.ones(2), atol=1e-5, rtol=0)
+        assert isinstance(self.wine, Columns)

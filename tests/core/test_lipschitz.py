@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resflow_core.lipschitz import LipschitzLinear, spectral_norm
+from tests.core.oracles import seeded
+
+
+def numpy_norm(weight):
+    return np.linalg.svd(weight.detach().double().numpy(), compute_uv=False)[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31), st.floats(1e-3, 1e3))
+def test_the_spectral_norm_is_the_largest_singular_value(rows, columns, seed, scale):
+    weight = scale * torch.randn(rows, columns, generator=seeded(seed), dtype=torch.float64)
+    assert float(spectral_norm(weight)) == pytest.approx(numpy_norm(weight), rel=1e-10)
+
+
+def test_the_spectral_norm_has_the_gradient_of_the_singular_value():
+    weight = torch.randn(6, 4, generator=seeded(0), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(spectral_norm, (weight,))
+
+
+OPTIMISERS = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=3.0),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.5),
+    "fused adam": lambda p: torch.optim.Adam(p, lr=0.5, fused=True),  # does not move the version counter
+}
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (2, 64), (64, 2), (5, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_the_cap_holds_after_every_step_of_any_optimiser(shape, dtype, optimiser):
+    layer = LipschitzLinear(shape[1], shape[0], 0.9, seeded(0)).to(dtype)
+    step_of = OPTIMISERS[optimiser](layer.parameters())
+    x = torch.randn(20, shape[1], generator=seeded(1), dtype=dtype)
+    reached = 0.0
+    for _ in range(15):
+        with torch.no_grad():
+            layer(x)  # what was computed before a step must not survive it
+        step_of.zero_grad()
+        (-layer(x).square().mean()).backward()  # pushes the norm up
+        step_of.step()
+        with torch.no_grad():
+            reached = max(reached, numpy_norm(layer.weight))
+            torch.testing.assert_close(layer(x), x @ layer._capped().T + layer.bias)
+        assert numpy_norm(layer.weight) <= 0.9
+    assert reached > 0.8999  # the cap is reached, not only respected
+
+
+def test_weights_below_the_cap_are_left_alone():
+    layer = LipschitzLinear(3, 3, 0.9, seeded(0))
+    with torch.no_grad():
+        layer.raw.copy_(0.5 * torch.eye(3))
+    assert torch.equal(layer.weight, layer.raw)
+
+
+def test_writes_to_data_are_seen():
+    layer = LipschitzLinear(3, 3, 0.9, seeded(0))
+    with torch.no_grad():
+        layer(torch.zeros(1, 3))
+        layer.raw.data = 7 * torch.eye(3)
+        assert numpy_norm(layer.weight) == pytest.approx(0.9, rel=1e-4)
+
+
+def test_a_zero_matrix_has_norm_zero_and_a_finite_gradient():
+    weight = torch.zeros(4, 4, requires_grad=True)
+    norm = spectral_norm(weight)
+    norm.backward()
+    assert norm.item() == 0
+    assert bool(weight.grad.isfinite().all())

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from resflow_core.activations import ACTIVATIONS
+from resflow_core.residual import Branch
+from tests.core.oracles import autograd_jacobian, points, seeded
+
+
+def branch(activation="lipswish", dim=2, budget=0.97):
+    return Branch([dim, 16, 16, dim], activation, budget, seeded(0)).double()
+
+
+@pytest.mark.parametrize("dim", [2, 5])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_tangents_carry_the_jacobian_of_autograd(activation, dim):
+    g, x = branch(activation, dim), 3 * points(20, dim)
+    value, jacobian = g.value_and_jacobian(x)
+    torch.testing.assert_close(value, g(x), atol=1e-12, rtol=0)
+    np.testing.assert_allclose(jacobian.detach(), autograd_jacobian(g, x), atol=1e-10)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_jacobian_is_differentiable_in_every_parameter(activation):
+    g, x = branch(activation), points(3, 2)
+    names, values = zip(*g.named_parameters(), strict=True)
+
+    def jacobian(*parameters):
+        return torch.func.functional_call(
+            _Jacobian(g), {f"g.{n}": p for n, p in zip(names, parameters, strict=True)}, x
+        )
+
+    assert torch.autograd.gradcheck(jacobian, values)
+
+
+class _Jacobian(torch.nn.Module):
+    def __init__(self, g):
+        super().__init__()
+        self.g = g
+
+    def forward(self, x):
+        return self.g.value_and_jacobian(x)[1]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("budget", [0.3, 0.999])
+def test_the_certified_bound_is_the_budget_and_covers_every_jacobian_seen(activation, budget):
+    g = branch(activation, budget=budget)
+    with torch.no_grad():
+        for parameter in g.parameters():
+            parameter.mul_(10)  # far over every cap
+    assert g.lipschitz == pytest.approx(budget, rel=1e-12)
+    jacobian = g.value_and_jacobian(4 * points(2_000, 2))[1].detach().numpy()
+    assert np.linalg.norm(jacobian, 2, axis=(1, 2)).max() <= budget

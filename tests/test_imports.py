@@ -1,0 +1,55 @@
+"""Who may import whom: core maths -> flow -> training, measure | live | engine, session -> screens -> main."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PLOTTING = {"plotly", "altair", "matplotlib"}
+
+# folder or file -> top-level packages, or modules of ours, that it must not import, directly or inside a function
+FORBIDDEN = {
+    "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
+    "app/live": {"torch", "resflow_core", "app.session", "app.controls", "app.screens"},
+    "app/engine": {"streamlit", "app.session", "app.controls", "app.screens", "app.live", *PLOTTING},
+    "app/screens": {"torch"},
+}
+# Within the core, a module may import only modules that stand before it.
+CORE_ORDER = [
+    "settings", "activations", "roulette", "log_det", "bijection", "lipschitz", "inverse", "residual", "actnorm",
+    "flow", "datasets", "training", "measure",
+]  # fmt: skip
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name, so that this test can follow it"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+@pytest.mark.parametrize("place", FORBIDDEN)
+def test_no_forbidden_import(place):
+    files = list((ROOT / place).rglob("*.py"))
+    assert files
+    for path in files:
+        wrong = {name for name in imported(path) for bad in FORBIDDEN[place] if within(name, bad)}
+        assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
+
+
+def test_the_core_is_read_in_one_order():
+    files = {path.stem: path for path in (ROOT / "resflow_core").glob("*.py") if path.stem != "__init__"}
+    assert set(files) == set(CORE_ORDER), "give every module of the core its place in CORE_ORDER"
+    for position, stem in enumerate(CORE_ORDER):
+        later = {f"resflow_core.{name}" for name in CORE_ORDER[position + 1 :]}
+        wrong = later & imported(files[stem])
+        assert not wrong, f"resflow_core/{stem}.py must not import {sorted(wrong)}"
