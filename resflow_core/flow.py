@@ -18,14 +18,18 @@ from resflow_core.settings import check, setting
 class FlowConfig:
     """Everything that says which flow is built. Changing a field means another flow."""
 
-    blocks: int = setting(10, "Residual blocks, one after another.", low=1, high=32)
-    width: int = setting(64, "Units in each hidden layer of a block.", low=2, high=256)
-    hidden_layers: int = setting(2, "Hidden layers in each block.", low=1, high=4)
-    activation: str = setting("lipswish", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
+    blocks: int = setting(10, "Blocks", "Residual blocks, one after another.", low=1, high=32)
+    width: int = setting(64, "Width", "Units in each hidden layer of a block.", low=2, high=256)
+    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4)
+    activation: str = setting("lipswish", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
     budget: float = setting(
-        0.97, "Lipschitz bound L of each block; below 1 every block is invertible.", low=0.05, high=0.999
+        0.97,
+        "Lipschitz budget L",
+        "Bound on each block's Lipschitz constant. Below 1 every block is invertible.",
+        low=0.05,
+        high=0.999,
     )
-    actnorm: bool = setting(True, "A learnt scale and shift before each block and after the last.")
+    actnorm: bool = setting(True, "ActNorm", "A learnt scale and shift before each block and after the last.")
     dim: int = 2
 
     def __post_init__(self):

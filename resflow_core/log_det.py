@@ -65,9 +65,9 @@ class Exact:
 class Truncated:
     """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), however many probes."""
 
-    n_terms: int = setting(5, "Terms of the series. What is left out is the bias.", low=1, high=50)
-    probe: str = setting("gaussian", "Random vector that estimates each trace.", choices=PROBES)
-    n_probes: int = setting(1, "Probes averaged per point.", low=1, high=16)
+    n_terms: int = setting(5, "Terms", "Terms of the series. What is left out is the bias.", low=1, high=50)
+    probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
+    n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16)
 
     def __post_init__(self):
         check(self)
@@ -81,11 +81,13 @@ class Truncated:
 class Roulette:
     """The unbiased estimator of Theorem 1: a random number of terms, each divided by its chance of being reached."""
 
-    law: Law = setting(Geometric(), "Law of the number of terms N.", choices=LAWS)
-    probe: str = setting("gaussian", "Random vector that estimates each trace.", choices=PROBES)
-    n_probes: int = setting(1, "Probes averaged per point; they share the point's N.", low=1, high=16)
+    law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
+    probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
+    n_probes: int = setting(1, "Probes", "Probes averaged per point; they share the point's N.", low=1, high=16)
     shared: bool = setting(
-        False, "One N for the whole batch, as in released code: its noise does not average out over the batch."
+        False,
+        "One N per batch",
+        "One N for the whole batch, as in released code: its noise does not average out over the batch.",
     )
 
     def __post_init__(self):

@@ -35,9 +35,9 @@ class Geometric:
     is finite if the spectral radius of A satisfies rho^2 < 1 - p, and infinite if rho^2 > 1 - p.
     """
 
-    p: float = setting(0.5, "Chance to stop after each further term.", low=0.05, high=0.95)
+    p: float = setting(0.5, "p", "Chance to stop after each further term.", low=0.05, high=0.95)
     n_exact: int = setting(
-        3, "Terms that are always computed. The paper's 2 + Geometric(0.5) is 3 here.", low=0, high=20
+        3, "Exact terms", "Terms that are always computed. The paper's 2 + Geometric(0.5) is 3 here.", low=0, high=20
     )
 
     def __post_init__(self):

@@ -11,6 +11,7 @@ from typing import Any
 class Setting:
     """What a field accepts: numbers in [low, high], or a key (or an instance of a class) of `choices`."""
 
+    label: str
     help: str
     low: float | None = None
     high: float | None = None
@@ -22,9 +23,9 @@ class Setting:
         return self.choices is not None and all(isinstance(choice, type) for choice in self.choices.values())
 
 
-def setting(default: Any, help: str, *, low=None, high=None, choices=None) -> Any:
+def setting(default: Any, label: str, help: str = "", *, low=None, high=None, choices=None) -> Any:
     """A dataclass field that carries its `Setting`."""
-    return dataclasses.field(default=default, metadata={"setting": Setting(help, low, high, choices)})
+    return dataclasses.field(default=default, metadata={"setting": Setting(label, help, low, high, choices)})
 
 
 def settings_of(config: Any) -> dict[str, tuple[dataclasses.Field, Setting]]:

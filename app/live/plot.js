@@ -4,7 +4,7 @@
 const QUEUE_LIMIT = 14;
 const MARGIN = { l: 46, r: 12, t: 10, b: 42, autoexpand: false }; // a long tick label must not move the plot
 const BAR = 58; // room for the colour bar; the same as --bar in plot.css
-const COLUMNS = [[900, 3], [640, 2], [0, 1]]; // content width in px from which that many columns fit
+const COLUMNS = [[1300, 3], [640, 2], [0, 1]]; // content width in px from which that many columns fit
 const CIRCLES = [[1, "39 %"], [2, "86 %"], [3, "98.9 %"]]; // radius, mass of the normal inside: 1 - exp(-r²/2)
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
 const COLOURS = { samples: "#E69F00", held: "#D55E00", gridLight: "#0072B2", gridDark: "#56B4E9" }; // Okabe and Ito

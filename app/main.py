@@ -1,0 +1,24 @@
+"""The app: what every screen shares. Start it with `python -m app`, or `python -m streamlit run app/main.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import controls, live, session
+
+HERE = Path(__file__).parent
+
+# An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
+st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
+st.html(HERE / "style.css")
+live.mount_library()
+
+page = st.navigation(
+    [
+        st.Page("screens/home.py", title="Residual flows", default=True),
+        st.Page("screens/explore.py", title="Explore", url_path="explore"),
+    ],
+    position="hidden",
+)
+session.apply(controls.sidebar(session.setup()))
+page.run()
