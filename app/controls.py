@@ -89,7 +89,7 @@ def rungs(limits: Setting, kind: type) -> list[float] | None:
         return list(range(low, high + 1))
     if high > 1e6:
         return None
-    if 0 < low and high < 1 and high / low < 100:
+    if low > 0 and high < 1 and high / low < 100:
         values = [*(i / 10 for i in range(1, 10)), 0.05, 0.95, 0.97, 0.98, 0.99, 0.995]
     elif kind is int:
         values = [0, *(2**i for i in range(int(math.log2(high)) + 1))]

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from app import controls, live, session
+from app import live, session
 from app.engine.messages import MOVING, ArmReport, Report, State
 from app.scene import POLL_SECONDS, held_out_nll, scene_of
 
 st.header("How does a residual flow learn a density?", anchor=False)
 
-for sentence in session.refused():
-    st.warning(f"The link asks for {sentence}", icon=":material/link_off:")
+if session.refused():
+    st.warning("The link could not be followed in all: " + " ".join(session.refused()), icon=":material/link_off:")
 
 
 @st.fragment(run_every=POLL_SECONDS)

@@ -1,0 +1,154 @@
+"""The page without a browser: its widgets, its numbers and the JSON of its picture, over the engine of this process."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.setup import Setup, query_of
+from resflow_core import measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.training import TrainConfig, Trainer
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+SMALL = {"blocks": "2", "width": "16", "batch": "64"}
+FLOW, TRAIN = FlowConfig(blocks=2, width=16), TrainConfig(batch=64)
+
+
+def opened(**query):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in (SMALL | query).items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
+def checked(page):
+    assert not page.exception, page.exception
+    assert [h.value for h in page.header] == ["How does a residual flow learn a density?"]
+    return page
+
+
+def press(page, key):
+    return checked(page.button(key=key).click().run())
+
+
+def scene(page):
+    panes = [
+        e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_live_panes"
+    ]
+    assert len(panes) == 1
+    return json.loads(panes[0].json)
+
+
+def unpacked(packed):
+    return np.frombuffer(base64.b64decode(packed["base64"]), packed["dtype"]).reshape(packed["shape"])
+
+
+def status(page):
+    return next(m.value for m in page.main if m.type == "markdown" and "step **" in m.value)
+
+
+def test_it_opens_with_the_picture_of_a_flow_at_step_0():
+    page = opened(data="moons")
+    shown = scene(page)
+    trainer = Trainer(FLOW, TRAIN, DATASETS["moons"], seed=0)
+    still = shown["still"]
+    density = unpacked(still["density"]) / 255 * still["density_top"]
+    expected = measure.density_grid(trainer.flow, DATASETS["moons"].window, 200)
+    top = np.quantile(expected, 0.995)
+    assert still["step"] == 0
+    np.testing.assert_allclose(density, np.minimum(expected, top), atol=top / 255)
+    assert shown["loss"]["held_nll"] == [
+        pytest.approx(measure.mean_nll(trainer.flow, DATASETS["moons"].held_out()).value, abs=1e-3)
+    ]
+    assert "step **0**" in status(page)
+
+
+def test_100_steps_are_100_steps_of_the_trainer():
+    page = press(opened(data="8gaussians", seed="3"), "steps")
+    trainer = Trainer(FLOW, TRAIN, DATASETS["8gaussians"], seed=3)
+    nll = [trainer.step() for _ in range(100)]
+    shown = scene(page)
+    assert shown["loss"]["step"][-1] == 100
+    np.testing.assert_allclose(shown["loss"]["batch_nll"], nll, atol=2e-4)
+    held_out = measure.mean_nll(trainer.flow, DATASETS["8gaussians"].held_out())
+    assert shown["loss"]["held_nll"][-1] == pytest.approx(held_out.value, abs=2e-4)
+    assert shown["loss"]["held_se"][-1] == pytest.approx(held_out.standard_error, abs=2e-4)
+    assert f"held-out NLL **{held_out.value:.3f}** ± {held_out.standard_error:.3f} nats" in status(page)
+    assert "step **100**" in status(page)
+    assert "after 100 steps" in shown["alt"]["data"]
+
+
+def test_one_step_then_reset():
+    page = press(opened(), "step")
+    assert "step **1**" in status(page)
+    first = scene(page)
+    page = press(press(page, "step"), "reset")
+    page = checked(page.run())
+    assert "step **0**" in status(page)
+    assert scene(page)["run"] != first["run"]  # a new timeline for the picture
+
+
+def test_play_and_pause():
+    page = press(opened(), "play")
+    assert page.button(key="play").label == "Pause"
+    assert scene(page)["playing"]
+    page = press(checked(page.run()), "play")
+    assert page.button(key="play").label == "Play"
+    step = status(page)
+    assert "step **0**" not in step
+    assert status(checked(page.run())) == step
+
+
+def test_training_settings_change_live_and_a_flow_setting_builds_another_that_goes_on_playing():
+    page = press(opened(), "steps")
+    before = scene(page)["run"]
+    page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
+    assert scene(page)["run"] == before
+    assert "step **100**" in status(page)
+    page = press(page, "play")
+    page = checked(page.selectbox(key="activation").set_value("sine").run())
+    assert scene(page)["run"] != before
+    assert page.button(key="play").label == "Pause"
+
+
+def test_the_link_follows_every_setting():
+    page = opened(data="moons", seed="5")
+    page = checked(page.selectbox(key="log_det").set_value("roulette").run())
+    page = checked(page.select_slider(key="log_det.law.p").set_value(0.3).run())
+    link = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
+    assert link["log_det.law.p"] == "0.3"
+    assert link["data"] == "moons"
+    assert link["seed"] == "5"
+    assert set(link) >= set(query_of(Setup()))
+    again = opened(**link)
+    assert again.select_slider(key="log_det.law.p").value == 0.3
+    assert not again.warning
+
+
+def test_refused_parts_of_a_link_are_named_and_the_rest_is_followed():
+    page = opened(blocks="400", colour="red", data="moons")
+    assert len(page.warning) == 1
+    for part in ("`blocks = 400`: use a value from 1 to 32. It stays at 10.", "`colour`: there is no such setting."):
+        assert part in page.warning[0].value
+    assert page.selectbox(key="data").value == "moons"
+    page = checked(page.selectbox(key="activation").set_value("elu").run())
+    assert not page.warning  # it has been read once something else is chosen
+
+
+def test_real_data_are_shown_in_their_units():
+    axes = scene(opened(data="wine"))["axes"]
+    assert [(a["name"], a["unit"]) for a in axes] == [("alcohol", "% vol"), ("proline", "mg/l")]
+    assert axes[0]["centre"] == pytest.approx(13, abs=0.5)
+
+
+def test_the_bare_address_opens_the_same_page():
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in SMALL.items():
+        page.query_params[name] = value
+    checked(page.run())
