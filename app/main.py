@@ -11,7 +11,6 @@ HERE = Path(__file__).parent
 # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
 st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
 st.html(HERE / "style.css")
-live.mount_library()
 
 page = st.navigation(
     [
@@ -22,3 +21,4 @@ page = st.navigation(
 )
 session.apply(controls.sidebar(session.setup()))
 page.run()
+live.mount_library()  # last: a screen that hands over to another one does not send it

@@ -2,24 +2,51 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 # Eigenvalues round below the truth in half the cases; the cap is lowered by more than float32 can err.
 ROUNDING_MARGIN = 1e-5
 
 
-def spectral_norm(weight: Tensor) -> Tensor:
-    """||W||_2, the largest singular value, from the eigenvalues of the smaller Gram matrix. Differentiable.
+def top_singular_vectors(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The left and right unit singular vectors u, v of the largest singular value: W v = ||W||_2 u. No gradients.
 
-    Not power iteration, which is a lower bound: a network "at 0.9" can then be at 1.3.
+    From the eigenvectors of the smaller Gram matrix. Not power iteration, which gives a lower bound: a network "at 0.9"
+    can then be at 1.3.
     """
-    tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
+    if weight.shape[0] < weight.shape[1]:
+        return top_singular_vectors(weight.T)[::-1]
     with torch.no_grad():
-        v = torch.linalg.eigh(tall.T @ tall).eigenvectors[:, -1]
-        u = tall @ v
-        u = u / u.norm().clamp(min=torch.finfo(weight.dtype).tiny)
-    # sigma = u'Wv, and d sigma = u' dW v: the singular vectors do not move to first order.
-    return u @ tall @ v
+        v = torch.linalg.eigh(weight.T @ weight).eigenvectors[:, -1]
+        u = weight @ v
+        return u / u.norm().clamp(min=torch.finfo(weight.dtype).tiny), v
+
+
+def spectral_norm(weight: Tensor) -> Tensor:
+    """||W||_2 = u'Wv, the largest singular value, with the gradient uv': to first order u and v do not move."""
+    u, v = top_singular_vectors(weight)
+    return u @ weight @ v
+
+
+class _Rescaled(torch.autograd.Function):
+    """cap * W / ||W||_2 for ||W||_2 = u'Wv, by hand because every layer takes it at every step.
+
+    With s = cap / ||W||_2, backward: dW = s (dY - <dY, W> / ||W||_2 uv').
+    """
+
+    @staticmethod
+    def forward(ctx, weight, u, v, norm, cap):
+        ctx.save_for_backward(weight, u, v)
+        ctx.norm, ctx.scale = norm, cap / norm
+        return weight * ctx.scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        weight, u, v = ctx.saved_tensors
+        radial = float((gradient * weight).sum()) / ctx.norm
+        return torch.addr(gradient, u, v, beta=ctx.scale, alpha=-ctx.scale * radial), None, None, None, None
 
 
 class LipschitzLinear(nn.Module):
@@ -49,8 +76,10 @@ class LipschitzLinear(nn.Module):
         return self._known[1]
 
     def _capped(self) -> Tensor:
-        norm = spectral_norm(self.raw)
-        return self.raw * (self.cap * (1 - ROUNDING_MARGIN) / norm).clamp(max=1)
+        raw = self.raw.detach()
+        u, v = top_singular_vectors(raw)
+        norm, cap = float(u @ raw @ v), self.cap * (1 - ROUNDING_MARGIN)
+        return self.raw if norm <= cap else _Rescaled.apply(self.raw, u, v, norm, cap)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)

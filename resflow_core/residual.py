@@ -11,6 +11,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.bijection import Bijection
 from resflow_core.inverse import solve_banach, solve_newton
 from resflow_core.lipschitz import LipschitzLinear
+from resflow_core.tangents import value_and_jacobian
 
 # Newton's iteration carries d tangents a point and solves a d x d system; beyond this it no longer pays.
 NEWTON_UP_TO_DIM = 8
@@ -36,9 +37,14 @@ class Branch(nn.Module):
         """The certified bound on ||A||_2: the product of the layers' caps and the activations' constants."""
         return math.prod(linear.cap * self.activation.lipschitz for linear in self.linears)
 
+    @property
+    def scales(self) -> Tensor | None:
+        """Every layer's beta, (layers,), for the activations that have one."""
+        return None if self.raw_scales is None else F.softplus(self.raw_scales)
+
     def _layers(self):
-        n = len(self.linears)
-        scales = [None] * n if self.raw_scales is None else F.softplus(self.raw_scales).unbind()
+        scales = self.scales
+        scales = [None] * len(self.linears) if scales is None else scales.unbind()
         return zip(scales, self.linears, strict=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,9 +54,15 @@ class Branch(nn.Module):
         return x
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """g(x), (batch, d), and A = dg/dx, (batch, d, d), by carrying the d tangents along with the activations.
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.tangents`."""
+        weights, biases = [linear.weight for linear in self.linears], [linear.bias for linear in self.linears]
+        return value_and_jacobian(x, self.activation, self.scales, weights, biases)
 
-        A linear map takes tangents t to W t, an activation takes them to phi'(h) t. Differentiable.
+    def plain_value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `value_and_jacobian`, by automatic differentiation: slower, and differentiable any number of times.
+
+        The d tangents travel along with the activations. A linear map takes tangents t to W t, an activation takes
+        them to phi'(h) t.
         """
         h = x
         tangents = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[:, None]  # (d, 1, d): one row a direction

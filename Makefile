@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine: `make app` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+PORT ?= 8501
+ADDRESS ?= 127.0.0.1
+WORKERS ?= 1
+BIN := $(VENV)/bin
+
+.PHONY: app test lint benchmarks clean
+
+app: $(VENV)/app-installed
+	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers $(WORKERS)
+
+test: $(VENV)/tests-installed chromium lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/tests-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+benchmarks: $(VENV)/tests-installed
+	$(BIN)/python -m tests.benchmarks.speed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) \
+		|| { echo "If venv is missing (Debian): apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+
+$(VENV)/app-installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/tests-installed: requirements.txt tests/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
+	@touch $@ $(VENV)/app-installed
+
+# The browser tests drive Debian's Chromium. It is installed where that is allowed, and named where it is not.
+.PHONY: chromium
+chromium:
+	@command -v chromium > /dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
+		else \
+			echo "The browser tests need Chromium; install it once with: sudo apt-get install chromium" >&2; exit 1; \
+		fi; }
+
+clean:
+	rm -rf $(VENV)

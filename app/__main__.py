@@ -1,0 +1,62 @@
+"""`python -m app`: start the app with everything warm, and print its address.
+
+Options: --port (8501), --address (127.0.0.1: this machine only; 0.0.0.0: everybody on the network), --workers (training
+processes, at most cores - 1). Ctrl-C stops it.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+MAIN = Path(__file__).parent / "main.py"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m app", description="See residual flows learn, in the browser.")
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument(
+        "--address", default="127.0.0.1", help="0.0.0.0 opens it to the network (default: this machine only)"
+    )
+    parser.add_argument("--workers", default="1", help="training processes, at most the number of cores less one")
+    args = parser.parse_args()
+    if problem := port_problem(args.address, args.port):
+        print(problem, file=sys.stderr)
+        return 2
+
+    from app import engine
+
+    os.environ[engine.WORKERS_VARIABLE] = args.workers
+    try:
+        engine.get_engine()  # the training process starts while this one imports the rest
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    # What the first page needs, imported before anybody waits for it.
+    from streamlit.web import cli
+
+    import app.controls
+    import app.live
+    import app.scene  # noqa: F401
+
+    sys.argv = ["streamlit", "run", str(MAIN), "--server.port", str(args.port), "--server.address", args.address]
+    return cli.main()
+
+
+def port_problem(address: str, port: int) -> str | None:
+    """What to do about a port that cannot be had; None if it can."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((address, port))
+        except (OSError, OverflowError) as error:
+            return (
+                f"Port {port} at {address} cannot be used ({error}). Perhaps the app runs already: "
+                f"open http://localhost:{port}, or choose another port: python -m app --port {port + 1}"
+            )
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

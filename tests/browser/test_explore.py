@@ -1,0 +1,141 @@
+import os
+import signal
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from tests.browser.conftest import SMALL, wait_for
+
+
+def test_the_bare_address_opens_with_a_picture_and_loads_nothing_from_elsewhere(visit, server):
+    visitor = visit(query="", path="/")
+    assert urlparse(visitor.page.url).path == "/explore"
+    assert visitor.step == 0
+    assert {urlparse(url).netloc for url in visitor.requested if url.startswith("http")} == {
+        urlparse(server.url).netloc
+    }
+    assert visitor.problems == []
+    for pane in ("data", "latent", "loss"):
+        label = visitor.page.locator(f"[data-pane={pane}] .live-plot").get_attribute("aria-label")
+        assert "after 0 steps" in label
+
+
+def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
+    visitor = visit()
+    before = visitor.page.locator("[data-pane=data]").screenshot()
+    visitor.press("Play")
+    visitor.wait_for_step(20)
+    cleanups, frames, received = visitor.data("cleanups"), int(visitor.data("frames")), visitor.bytes_received
+    visitor.wait(f"Number(root.dataset.frames) >= {frames + 30}", "thirty more frames")
+    assert visitor.data("cleanups") == cleanups
+    # Frames, losses and numbers together; the polls in between included.
+    assert (visitor.bytes_received - received) / 30 < 25_000
+    visitor.press("Pause")
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
+    stopped = wait_for(lambda: _settled(visitor), "the picture to stop")
+    assert stopped >= 20
+    assert visitor.page.locator("[data-pane=data]").screenshot() != before
+    visitor.press("1 step")
+    visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
+
+
+def _settled(visitor):
+    """The step that the picture and the line of numbers agree on, once they stay."""
+    before = visitor.step
+    visitor.page.wait_for_timeout(2_500)
+    return before if before == visitor.step and f"step {before:,}" in visitor.page.inner_text(".stMain") else None
+
+
+def test_100_steps_are_100_steps_and_reset_goes_back(visit):
+    visitor = visit()
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    visitor.press("Reset")
+    visitor.wait("root.dataset.step === '0'", "step 0")
+
+
+def test_zoom_survives_training_and_a_double_click_ends_it(visit):
+    visitor = visit()
+    whole = visitor.range_of("data")
+    box = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
+    centre = box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"]
+    visitor.page.mouse.move(*centre)
+    visitor.page.mouse.wheel(0, -400)
+    zoomed = wait_for(lambda: (r := visitor.range_of("data")) != whole and r, "the wheel to zoom")
+    visitor.press("Play")
+    frames = int(visitor.data("frames"))
+    visitor.wait(f"Number(root.dataset.frames) >= {frames + 10}", "ten frames")
+    assert visitor.range_of("data") == pytest.approx(zoomed)
+    visitor.page.mouse.dblclick(*centre)
+    wait_for(lambda: visitor.range_of("data") == pytest.approx(whole), "the whole window again")
+
+
+def test_two_browsers_run_independently(visit):
+    playing, resting = visit(), visit(query=SMALL + "&data=moons&seed=1")
+    playing.press("Play")
+    playing.wait_for_step(30)
+    assert resting.step == 0
+    assert "moons" in resting.page.url
+    resting.press("1 step")
+    resting.wait("root.dataset.step === '1'", "one step of the other")
+    playing.wait_for_step(playing.step + 10)
+
+
+def test_a_killed_worker_comes_back_at_its_checkpoint_and_the_page_says_so(visit, server):
+    visitor = visit()
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    _settled(visitor)  # a flow that stands still is saved at once
+    (pid,) = server.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    notice = visitor.page.get_by_text("The training process was restarted; this run continues from step 100.")
+    notice.wait_for(timeout=60_000)
+    assert server.worker_pids() != [pid]
+    visitor.press("1 step")
+    visitor.wait("Number(root.dataset.step) === 101", "step 101")
+
+
+def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_says_it(visit):
+    visitor = visit()
+    visitor.press("Play")
+    visitor.wait_for_step(20)
+    run = visitor.data("run")
+    visitor.page.get_by_role("combobox", name="Activation").click()
+    visitor.page.get_by_role("option", name="ELU").click()
+    visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps of the other flow")
+    wait_for(lambda: parse_qs(urlparse(visitor.page.url).query).get("activation") == ["elu"], "the link")
+    other = visit(query=urlparse(visitor.page.url).query)
+    assert other.page.get_by_role("combobox", name="Activation").input_value() == "ELU"
+    assert parse_qs(urlparse(other.page.url).query) == parse_qs(urlparse(visitor.page.url).query)
+
+
+def test_what_the_link_does_not_get_is_named(visit):
+    visitor = visit(query="blocks=400&width=16")
+    assert "blocks = 400: use a value from 1 to 32. It stays at 10." in visitor.page.inner_text(".stMain")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_telephone_shows_everything_in_one_column(visit, scheme):
+    visitor = visit(color_scheme=scheme)
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    visitor.wait("root.dataset.columns === '1'", "one column")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    visitor.press("Play")
+    visitor.wait_for_step(5)
+    edges = visitor.page.evaluate(
+        "[...document.querySelectorAll('.live-pane')].map(p => p.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= 390
+
+
+def test_layers_are_switched_in_the_browser(visit):
+    visitor = visit()
+    kinds = "document.querySelector('[data-pane=data] .live-plot').data.filter(t => t.visible !== false).length"
+    shown = visitor.page.evaluate(kinds)
+    chip = visitor.page.locator("[data-pane=data] button[data-layer=density]")
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "false"
+    assert visitor.page.evaluate(kinds) == shown - 1
+    visitor.press("Play")
+    visitor.wait_for_step(5)
+    assert visitor.page.evaluate(kinds) == shown - 1
