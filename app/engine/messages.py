@@ -34,7 +34,10 @@ class State(StrEnum):
     EXPIRED = "expired"  # dropped, or never known
 
 
-DROPPED = "This run was dropped, because its page had been gone for ten minutes. Reset starts it anew."
+DROPPED = (
+    "This run was dropped: its page had been gone for ten minutes, or for less while others were waiting for a place. "
+    "Reset starts it anew."
+)
 MOVING = frozenset({State.PLAYING, State.STEPPING})
 
 

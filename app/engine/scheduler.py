@@ -20,7 +20,8 @@ class Scheduler:
     """Gives every experiment that moves the same training time, and pictures at most a fifth of the whole.
 
     `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (of a sharp one, a piece).
-    At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue.
+    At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue, and those
+    whose pages are gone make way for them, the longest absent first.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Scheduler:
         now = self._clock()
         self._budget.advance(now)
         messages = self._drop_abandoned(now)
-        self._admit()
+        messages += self._admit()
         self._work(now)
         for run in self._runs.values():
             self._guard(run, lambda run=run: messages.extend(self._news(run)))
@@ -88,20 +89,24 @@ class Scheduler:
             self._level = neediest.trained
             self._guard(neediest, neediest.train)
 
-    def _admit(self) -> None:
-        held = sum(run.phase is not State.QUEUED for run in self._runs.values())
-        place = 0
-        for run in self._runs.values():
-            if run.phase is not State.QUEUED:
-                continue
+    def _admit(self) -> list[Report]:
+        held = [run for run in self._runs.values() if run.phase is not State.QUEUED]
+        absent = sorted((run for run in held if not run.present), key=lambda run: run.seen, reverse=True)
+        dropped, place = [], 0
+        for run in [run for run in self._runs.values() if run.phase is State.QUEUED]:
             if not run.present:
                 run.queue(0)
-            elif not place and self._has_room(held):
+                continue
+            if not place and absent and not self._has_room(len(held)):
+                held.remove(gone := absent.pop())
+                dropped.append(self._drop(gone))
+            if not place and self._has_room(len(held)):
                 run.admit()
-                held += 1
+                held.append(run)
             else:
                 place += 1
                 run.queue(place)
+        return dropped
 
     def _has_room(self, held: int) -> bool:
         # Memory that was freed may stay with the process, so the last one out lets the next one in.
@@ -113,9 +118,12 @@ class Scheduler:
             if run.present and now - run.seen > AWAY_SECONDS:
                 run.miss()
             if now - run.seen > DROP_SECONDS:
-                del self._runs[run.id]
-                dropped.append(Report(run.id, State.EXPIRED, message=DROPPED))
+                dropped.append(self._drop(run))
         return dropped
+
+    def _drop(self, run: Run) -> Report:
+        del self._runs[run.id]
+        return Report(run.id, State.EXPIRED, message=DROPPED)
 
     def _news(self, run: Run) -> list[Report | Checkpoint]:
         queue_message = (

@@ -250,6 +250,19 @@ def test_queue_tells_the_place_and_moves_up():
     assert (bench.last("c").state, bench.steps("c"), bench.last("c").message) == (State.PAUSED, 3, "")
 
 
+def test_who_is_gone_longest_makes_way_for_who_waits():
+    clock = Clock()
+    bench = Bench(Scheduler(clock, most=2, new_job=FakeJob, memory=lambda: 0), clock)
+    bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT))
+    bench.run(0.1)
+    bench.do(Leave("a"))
+    bench.run(5, {"b": BLIND})
+    assert bench.last("a").state is State.PAUSED  # nobody waits, so it keeps its place
+    bench.do(Leave("b"), Create("c", EXPERIMENT))
+    bench.run(0.1, {"c": BLIND})
+    assert [bench.last(id).state for id in "abc"] == [State.EXPIRED, State.PAUSED, State.PAUSED]
+
+
 def test_full_memory_queues_all_but_the_first():
     clock = Clock()
     bench = Bench(Scheduler(clock, new_job=FakeJob, memory=lambda: 5 * 2**30), clock)
