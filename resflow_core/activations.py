@@ -1,4 +1,4 @@
-"""Activations of the residual branch: value, slope, curvature and Lipschitz constant. One entry of `ACTIVATIONS` adds one.
+"""Activations of the residual branch with their derivatives and Lipschitz constants. One entry of `ACTIVATIONS` adds one.
 
 The log det's gradient needs the second derivative of the activation, so the paper (section 3.3) asks for two things:
 |slope| <= 1 everywhere, and a curvature that does not vanish where |slope| is near 1.
@@ -37,15 +37,13 @@ class Activation:
 def lipswish(t: Tensor) -> tuple[Tensor, Tensor]:
     """t s(t) / 1.1 with the logistic s (paper, section 3.3); slope (s + t s (1 - s)) / 1.1."""
     s = torch.sigmoid(t)
-    c = s / 1.1
-    value = t * c
-    return value, torch.addcmul(c, value, 1 - s)
+    value = t * s / 1.1
+    return value, torch.addcmul(value, s, 1 / 1.1 - value)
 
 
 def lipswish_curvature(t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    """s (1 - s) (2 + t (1 - 2 s)) / 1.1, which is (1 - s) (slope + s (1 / 1.1 - value))."""
-    s = torch.sigmoid(t)
-    return torch.addcmul(slope, s, 1 / 1.1 - value).mul_(1 - s)
+    """s (1 - s) (2 + t (1 - 2 s)) / 1.1 = (1 - s) (2 slope - value)."""
+    return torch.sigmoid(-t) * (2 * slope - value)
 
 
 def elu(t: Tensor) -> tuple[Tensor, Tensor]:

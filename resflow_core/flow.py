@@ -21,7 +21,7 @@ class FlowConfig:
     blocks: int = setting(10, "Blocks", "Residual blocks, one after another.", low=1, high=32)
     width: int = setting(64, "Width", "Units in each hidden layer of a block.", low=2, high=256)
     hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4)
-    activation: str = setting("lipswish", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
+    activation: str = setting("sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
     budget: float = setting(
         0.97,
         "Lipschitz budget L",

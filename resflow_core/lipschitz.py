@@ -9,23 +9,25 @@ from torch.nn import functional as F
 ROUNDING_MARGIN = 1e-5
 
 
-def top_singular_vectors(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The left and right unit singular vectors u, v of the largest singular value: W v = ||W||_2 u. No gradients.
+@torch.no_grad()
+def top_singular_triple(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """||W||_2, the largest singular value, and its unit singular vectors u, v: W v = ||W||_2 u. No gradients.
 
     From the eigenvectors of the smaller Gram matrix. Not power iteration, which gives a lower bound: a network "at 0.9"
     can then be at 1.3.
     """
     if weight.shape[0] < weight.shape[1]:
-        return top_singular_vectors(weight.T)[::-1]
-    with torch.no_grad():
-        v = torch.linalg.eigh(weight.T @ weight).eigenvectors[:, -1]
-        u = weight @ v
-        return u / u.norm().clamp(min=torch.finfo(weight.dtype).tiny), v
+        norm, v, u = top_singular_triple(weight.T)
+        return norm, u, v
+    v = torch.linalg.eigh(weight.T @ weight).eigenvectors[:, -1]
+    u = weight @ v
+    norm = torch.linalg.vector_norm(u)
+    return norm, u / norm.clamp(min=torch.finfo(weight.dtype).tiny), v
 
 
 def spectral_norm(weight: Tensor) -> Tensor:
-    """||W||_2 = u'Wv, the largest singular value, with the gradient uv': to first order u and v do not move."""
-    u, v = top_singular_vectors(weight)
+    """||W||_2 = u'Wv, with the gradient uv': to first order the singular vectors do not move."""
+    _, u, v = top_singular_triple(weight)
     return u @ weight @ v
 
 
@@ -76,9 +78,8 @@ class LipschitzLinear(nn.Module):
         return self._known[1]
 
     def _capped(self) -> Tensor:
-        raw = self.raw.detach()
-        u, v = top_singular_vectors(raw)
-        norm, cap = float(u @ raw @ v), self.cap * (1 - ROUNDING_MARGIN)
+        norm, u, v = top_singular_triple(self.raw)
+        norm, cap = norm.item(), self.cap * (1 - ROUNDING_MARGIN)
         return self.raw if norm <= cap else _Rescaled.apply(self.raw, u, v, norm, cap)
 
     def forward(self, x: Tensor) -> Tensor:

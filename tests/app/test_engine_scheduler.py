@@ -32,7 +32,7 @@ from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
 FRAME_COST = 0.02
-EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(), "moons"),), seed=0)
+EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
 BLIND = Demand(frames=False)
 

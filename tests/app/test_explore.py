@@ -112,7 +112,7 @@ def test_training_settings_change_live_and_a_flow_setting_builds_another_that_go
     assert scene(page)["run"] == before
     assert "step **100**" in status(page)
     page = press(page, "play")
-    page = checked(page.selectbox(key="activation").set_value("sine").run())
+    page = checked(page.selectbox(key="activation").set_value("lipswish").run())
     assert scene(page)["run"] != before
     assert page.button(key="play").label == "Pause"
 

@@ -75,7 +75,7 @@ def test_a_link_may_leave_settings_out():
         ("blocks", "400", "`blocks = 400`: use a value from 1 to 32. It stays at 10."),
         ("blocks", "2.5", "`blocks = 2.5`: use a whole number from 1 to 32. It stays at 10."),
         ("width", "1000000", "`width = 1000000`: use a value from 2 to 256. It stays at 64."),
-        ("batch", "many", "`batch = many`: use a whole number from 2 to 4096. It stays at 500."),
+        ("batch", "many", "`batch = many`: use a whole number from 2 to 4096. It stays at 256."),
         ("learning_rate", "nan", "`learning_rate = nan`: use a value from 1e-05 to 0.1."),
         ("budget", "1", "`budget = 1`: use a value from 0.05 to 0.999."),
         ("activation", "swish", "`activation = swish`: use one of lipswish,"),

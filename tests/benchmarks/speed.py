@@ -32,7 +32,7 @@ Step = Callable[[], object]
 def ours(log_det=None) -> Step:
     """A step of this project: exact certified norms are part of it."""
     train = TrainConfig(learning_rate=RATE, batch=BATCH, **({"log_det": log_det} if log_det else {}))
-    config = FlowConfig(blocks=BLOCKS, width=WIDTH, budget=LAYER_CAP**3)
+    config = FlowConfig(blocks=BLOCKS, width=WIDTH, activation="lipswish", budget=LAYER_CAP**3)
     return Trainer(config, train, DATASETS["checkerboard"], seed=0).step
 
 
