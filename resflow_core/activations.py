@@ -1,4 +1,4 @@
-"""Activations of the residual branch with their derivatives and Lipschitz constants. One entry of `ACTIVATIONS` adds one.
+"""Activations of the residual branch: two derivatives and a Lipschitz constant. One entry of `ACTIVATIONS` adds one.
 
 The log det's gradient needs the second derivative of the activation, so the paper (section 3.3) asks for two things:
 |slope| <= 1 everywhere, and a curvature that does not vanish where |slope| is near 1.

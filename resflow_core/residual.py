@@ -16,6 +16,9 @@ from resflow_core.tangents import value_and_jacobian
 # Newton's iteration carries d tangents a point and solves a d x d system; beyond this it no longer pays.
 NEWTON_UP_TO_DIM = 8
 
+# Without gradients nothing is kept, and the tangents of this many points stay in the processor's cache.
+CHUNK = 2_000
+
 
 class Branch(nn.Module):
     """The pre-activation MLP g(x) = W_n phi(... W_2 phi(W_1 phi(x) + b_1) + b_2 ...) + b_n.
@@ -55,8 +58,12 @@ class Branch(nn.Module):
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.tangents`."""
-        weights, biases = [linear.weight for linear in self.linears], [linear.bias for linear in self.linears]
-        return value_and_jacobian(x, self.activation, self.scales, weights, biases)
+        if torch.is_grad_enabled():
+            weights, biases = [linear.weight for linear in self.linears], [linear.bias for linear in self.linears]
+            return value_and_jacobian(x, self.activation, self.scales, weights, biases)
+        parts = [self.plain_value_and_jacobian(chunk) for chunk in x.split(CHUNK)]
+        values, jacobians = zip(*parts, strict=True)
+        return torch.cat(values), torch.cat(jacobians)
 
     def plain_value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As `value_and_jacobian`, by automatic differentiation: slower, and differentiable any number of times.

@@ -1,4 +1,4 @@
-"""The branch and its Jacobian with a backward pass by hand: what training and pictures spend their time in.
+"""The branch and its Jacobian with a backward pass by hand: what training spends its time in.
 
 A layer takes points z and their tangents T_k, the columns of the Jacobian so far (T_k = e_k at the start), to
 
@@ -25,42 +25,20 @@ from torch.nn import functional as F
 
 from resflow_core.activations import Activation
 
-# Without gradients nothing is kept, and a stack of this many points stays in the processor's cache.
-CHUNK = 1_000
-
 
 def value_and_jacobian(
     x: Tensor, activation: Activation, scales: Tensor | None, weights: Sequence[Tensor], biases: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor.
+    """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor: their gradients are constants.
 
     scales holds every layer's beta, (layers,), or is None where all are 1; W has shape (out, in), b (out,).
     """
-    if torch.is_grad_enabled():
-        return _Tangents.apply(activation, x, scales, *weights, *biases)
-    betas = _betas(scales, len(weights))
-    stack = torch.cat([_push(chunk, activation, betas, weights, biases) for chunk in x.split(CHUNK)], 1)
-    return stack[0], stack[1:].permute(1, 2, 0)
+    return _Tangents.apply(activation, x, scales, *weights, *biases)
 
 
-def _push(x, activation, betas, weights, biases, kept: list[Tensor] | None = None) -> Tensor:
-    """The stack of g(x) and its tangents, (1 + d, batch, d); with `kept`, every layer's input is appended to it."""
-    batch, dim = x.shape
-    stack = torch.cat([x[None], torch.eye(dim, dtype=x.dtype, device=x.device)[:, None].expand(-1, batch, -1)])
-    for beta, weight, bias in zip(betas, weights, biases, strict=True):
-        value, slope = activation.value_and_slope(beta * stack[0])
-        if kept is None:
-            activated = stack
-        else:
-            activated = torch.empty_like(stack)
-            kept.append(stack)
-        _activated(stack, value, slope, beta, activated)
-        stack = F.linear(activated, weight)
-        stack[0] += bias
-    return stack
-
-
-def _activated(stack: Tensor, value: Tensor, slope: Tensor, beta: float, out: Tensor) -> Tensor:
+def _activated(stack: Tensor, value: Tensor, slope: Tensor, beta: float) -> Tensor:
+    """(y, U_k) of (z, T_k)."""
+    out = torch.empty_like(stack)
     torch.div(value, beta, out=out[0])
     torch.mul(stack[1:], slope, out=out[1:])
     return out
@@ -72,7 +50,13 @@ class _Tangents(torch.autograd.Function):
         n = len(weights_and_biases) // 2
         weights, biases, kept = weights_and_biases[:n], weights_and_biases[n:], []
         ctx.activation, ctx.betas = activation, _betas(scales, n)
-        stack = _push(x, activation, ctx.betas, weights, biases, kept)
+        batch, dim = x.shape
+        stack = torch.cat([x[None], torch.eye(dim, dtype=x.dtype, device=x.device)[:, None].expand(-1, batch, -1)])
+        for beta, weight, bias in zip(ctx.betas, weights, biases, strict=True):
+            value, slope = activation.value_and_slope(beta * stack[0])
+            kept += [stack, value, slope]
+            stack = F.linear(_activated(stack, value, slope, beta), weight)
+            stack[0].add_(bias)
         ctx.save_for_backward(*weights, *kept)
         return stack[0], stack[1:].permute(1, 2, 0)
 
@@ -80,14 +64,12 @@ class _Tangents(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_value, d_jacobian):
         n = len(ctx.betas)
-        weights, stacks = ctx.saved_tensors[:n], ctx.saved_tensors[n:]
+        weights, kept = ctx.saved_tensors[:n], ctx.saved_tensors[n:]
         d_scales, d_weights, d_biases = [None] * n, [None] * n, [None] * n
         d_stack = torch.cat([d_value[None], d_jacobian.permute(2, 0, 1)])
         for i in reversed(range(n)):
-            stack, beta = stacks[i], ctx.betas[i]
-            t = beta * stack[0]
-            value, slope = ctx.activation.value_and_slope(t)
-            activated = _activated(stack, value, slope, beta, torch.empty_like(stack))
+            beta, (stack, value, slope) = ctx.betas[i], kept[3 * i : 3 * i + 3]
+            activated = _activated(stack, value, slope, beta)
             d_weights[i] = _outer_products(d_stack.flatten(0, 1), activated.flatten(0, 1))
             d_biases[i] = d_stack[0].sum(0)
             # BLAS takes a narrow right-hand factor several times faster when it is the transpose of a contiguous one.
@@ -95,7 +77,7 @@ class _Tangents(torch.autograd.Function):
             y_dy = _dot(value, d_stack[0]) / beta
             along = _sum_of_products(stack[1:], d_stack[1:])
             d_stack *= slope
-            d_stack[0].addcmul_(along, ctx.activation.curvature(t, value, slope), value=beta)
+            d_stack[0].addcmul_(along, ctx.activation.curvature(beta * stack[0], value, slope), value=beta)
             d_scales[i] = (_dot(stack[0], d_stack[0]) - y_dy) / beta
         return None, d_stack[0], torch.stack(d_scales) if ctx.needs_input_grad[2] else None, *d_weights, *d_biases
 

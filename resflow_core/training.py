@@ -20,11 +20,20 @@ INITIAL_POINTS = 2_000
 class TrainConfig:
     """How a flow is trained. Every field may change while it trains."""
 
-    log_det: LogDet = setting(Exact(), "Log det", "How the training loss gets the log det. The curves show the exact loss whatever trains.", choices=LOG_DETS)
-    learning_rate: float = setting(0.01, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1)
+    log_det: LogDet = setting(
+        Exact(),
+        "Log det",
+        "How the training loss gets the log det. The curves show the exact loss whatever trains.",
+        choices=LOG_DETS,
+    )
+    learning_rate: float = setting(
+        0.01, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
+    )
     batch: int = setting(256, "Batch", "Points per step.", low=2, high=4096)
     warmup: int = setting(50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000)
-    clip: float = setting(10.0, "Gradient clip", "Largest norm of the gradient; longer ones are shortened to it.", low=0.01, high=1000.0)
+    clip: float = setting(
+        10.0, "Gradient clip", "Largest norm of the gradient; longer ones are shortened to it.", low=0.01, high=1000.0
+    )
 
     def __post_init__(self):
         check(self)

@@ -21,6 +21,13 @@ class TestEveryActivation:
             (expected,) = torch.autograd.grad(value.sum(), z)
             torch.testing.assert_close(slope, expected, atol=1e-12, rtol=0)
 
+    def test_the_curvature_is_the_derivative_of_the_slope(self, activation):
+        t = torch.linspace(-6, 6, 400, dtype=torch.float64).requires_grad_()  # without 0, where elu has none
+        value, slope = activation.value_and_slope(t)
+        (expected,) = torch.autograd.grad(slope.sum(), t)
+        curvature = activation.curvature(t, value, slope)
+        torch.testing.assert_close(curvature, expected, atol=1e-12, rtol=0)
+
     def test_the_constant_is_the_largest_slope_found_by_search(self, activation):
         for scale in scales(activation):
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resflow_core.lipschitz import LipschitzLinear, spectral_norm
+from resflow_core.lipschitz import ROUNDING_MARGIN, LipschitzLinear, spectral_norm
 from tests.core.oracles import seeded
 
 
@@ -57,6 +57,18 @@ def test_weights_below_the_cap_are_left_alone():
     with torch.no_grad():
         layer.raw.copy_(0.5 * torch.eye(3))
     assert torch.equal(layer.weight, layer.raw)
+
+
+def test_the_gradient_through_the_cap_is_that_of_raw_over_its_norm():
+    layer = LipschitzLinear(5, 3, 0.9, seeded(0)).double()
+    with torch.no_grad():
+        layer.raw.mul_(10)
+    direction = torch.randn(3, 5, generator=seeded(1), dtype=torch.float64)
+    (found,) = torch.autograd.grad(layer.weight, layer.raw, direction)
+    scaled = layer.raw / spectral_norm(layer.raw) * 0.9 * (1 - ROUNDING_MARGIN)
+    (expected,) = torch.autograd.grad(scaled, layer.raw, direction)
+    torch.testing.assert_close(layer.weight, scaled, atol=1e-12, rtol=0)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
 def test_writes_to_data_are_seen():
