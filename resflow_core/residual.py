@@ -17,7 +17,7 @@ from resflow_core.tangents import value_and_jacobian
 NEWTON_UP_TO_DIM = 8
 
 # Without gradients nothing is kept, and the tangents of this many points stay in the processor's cache.
-CHUNK = 2_000
+CHUNK = 1_000
 
 
 class Branch(nn.Module):

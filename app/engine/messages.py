@@ -66,7 +66,7 @@ class Experiment:
 class Demand:
     """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
 
-    grid: int = 48  # nodes a side
+    grid: int = 40  # nodes a side of the moving picture
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True

@@ -10,7 +10,7 @@ from app.engine.messages import Demand, Frame
 
 FRAME_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
-SAMPLES_EVERY = 4
+SAMPLES_EVERY = 8
 
 
 class View(IntEnum):
