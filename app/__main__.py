@@ -8,8 +8,12 @@ import argparse
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
+from app import engine
+
+WARM_UP_SECONDS = 10.0
 MAIN = Path(__file__).parent / "main.py"
 
 
@@ -25,11 +29,9 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
 
-    from app import engine
-
     os.environ[engine.WORKERS_VARIABLE] = args.workers
     try:
-        engine.get_engine()  # the training process starts while this one imports the rest
+        training = engine.get_engine()  # its process starts while this one imports the rest
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -40,8 +42,22 @@ def main() -> int:
     import app.live
     import app.scene  # noqa: F401
 
+    warm_up(training)
+
     sys.argv = ["streamlit", "run", str(MAIN), "--server.port", str(args.port), "--server.address", args.address]
     return cli.main()
+
+
+def warm_up(training: engine.Engine) -> None:
+    """Have a first picture drawn, so that the first visitor does not wait for a process that is still starting."""
+    from app.engine.messages import Demand
+    from app.setup import Setup
+
+    run = training.create(Setup().experiment())
+    deadline = time.monotonic() + WARM_UP_SECONDS
+    while not training.poll(run, Demand()).arms and time.monotonic() < deadline:
+        time.sleep(0.02)
+    training.close(run)
 
 
 def port_problem(address: str, port: int) -> str | None:

@@ -20,5 +20,6 @@ page = st.navigation(
     position="hidden",
 )
 session.apply(controls.sidebar(session.setup()))
+if page.url_path:  # the bare address only hands over to a screen
+    live.mount_library()
 page.run()
-live.mount_library()  # last: a screen that hands over to another one does not send it
