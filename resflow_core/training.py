@@ -27,7 +27,7 @@ class TrainConfig:
         choices=LOG_DETS,
     )
     learning_rate: float = setting(
-        0.01, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
+        5e-3, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
     )
     batch: int = setting(256, "Batch", "Points per step.", low=2, high=4096)
     warmup: int = setting(50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000)

@@ -16,7 +16,9 @@ from resflow_core.inverse import NotConverged
 from resflow_core.training import Trainer
 
 GRID_LINES = 13
+# Points of each line: while the flow moves, and where it stands still and the picture may be sharp.
 GRID_POINTS = 25
+STILL_GRID_POINTS = 121
 TOP_QUANTILE = 0.995
 # A piece of a sharp picture has at most this many nodes a side, which takes about one time slice.
 PIECE = 50
@@ -58,12 +60,20 @@ def density_pieces(trainer: Trainer, n: int) -> Iterator[np.ndarray | None]:
     yield density[:n, :n]
 
 
-def render(trainer: Trainer, seconds: float, density: np.ndarray, points: int, *, with_samples: bool) -> Frame:
+def render(
+    trainer: Trainer,
+    seconds: float,
+    density: np.ndarray,
+    points: int,
+    *,
+    with_samples: bool,
+    grid_points: int = GRID_POINTS,
+) -> Frame:
     """The picture of the flow as it is now, around a `density` already measured at this step."""
     top = float(np.quantile(density, TOP_QUANTILE))
     window, latent_window = trainer.dataset.window, (LATENT_WINDOW, LATENT_WINDOW)
     latent = measure.to_latent(trainer.flow, trainer.dataset.held_out()[:points])
-    grid = measure.grid_image(trainer.flow, window, GRID_LINES, GRID_POINTS)
+    grid = measure.grid_image(trainer.flow, window, GRID_LINES, grid_points)
     return Frame(
         step=trainer.step_count,
         seconds=seconds,

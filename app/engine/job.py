@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from app.engine.frames import density_pieces, render
+from app.engine.frames import STILL_GRID_POINTS, density_pieces, render
 from app.engine.history import History
 from app.engine.messages import Arm, Demand, Frame, LossCurves
 from resflow_core import measure
@@ -60,7 +60,14 @@ class Job:
             if density is None:
                 yield None
             else:
-                yield render(self._trainer, self.seconds, density, demand.points, with_samples=True)
+                yield render(
+                    self._trainer,
+                    self.seconds,
+                    density,
+                    demand.points,
+                    with_samples=True,
+                    grid_points=STILL_GRID_POINTS,
+                )
 
     def save(self) -> bytes:
         return pickle.dumps((self._trainer.state_bytes(), self.seconds, self._history))
