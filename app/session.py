@@ -15,18 +15,18 @@ FIRST_PICTURE_SECONDS = 2.0
 
 @dataclass
 class Presence:
-    """The run of one page. Streamlit lets go of it when the tab closes, and the run rests until it is dropped."""
+    """The run that somebody looks at. Streamlit lets go of it when the connection ends, and the run rests."""
 
-    run: str | None = None
+    run: str
 
     def leave(self) -> None:
-        if self.run:
-            engine.get_engine().leave(self.run)
+        engine.get_engine().leave(self.run)
 
 
 @st.cache_resource(scope="session", on_release=Presence.leave, show_spinner=False)
 def _presence() -> Presence:
-    return Presence()
+    # After a broken connection the session comes back with its state, but with an empty cache: the same run goes on.
+    return Presence(st.session_state.run)
 
 
 def setup() -> Setup:
@@ -55,7 +55,7 @@ def apply(new: Setup) -> None:
             if playing:
                 play()
         else:
-            engine.get_engine().change(_presence().run, 0, new.train)
+            engine.get_engine().change(st.session_state.run, 0, new.train)
     link = query_of(new)
     if st.query_params.to_dict() != link:
         st.query_params.from_dict(link)
@@ -77,11 +77,11 @@ def last_report() -> Report:
 
 
 def play() -> None:
-    engine.get_engine().play(_presence().run)
+    engine.get_engine().play(st.session_state.run)
 
 
 def pause() -> None:
-    engine.get_engine().pause(_presence().run)
+    engine.get_engine().pause(st.session_state.run)
 
 
 def play_or_pause() -> None:
@@ -89,7 +89,7 @@ def play_or_pause() -> None:
 
 
 def step(n: int) -> None:
-    engine.get_engine().step(_presence().run, n)
+    engine.get_engine().step(st.session_state.run, n)
 
 
 def reset() -> None:
@@ -97,11 +97,12 @@ def reset() -> None:
     if last_report().state is State.EXPIRED:
         _start()
     else:
-        engine.get_engine().reset(_presence().run)
+        engine.get_engine().reset(st.session_state.run)
 
 
 def _start() -> None:
-    presence = _presence()
-    if presence.run:
-        engine.get_engine().close(presence.run)
-    presence.run = engine.get_engine().create(st.session_state.setup.experiment())
+    state, training = st.session_state, engine.get_engine()
+    if "run" in state:
+        training.close(state.run)
+    state.run = training.create(state.setup.experiment())
+    _presence().run = state.run

@@ -8,7 +8,7 @@ from app.engine.messages import Arm, Experiment
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.settings import Setting, check, refusal, setting, settings_of
-from resflow_core.training import TrainConfig
+from resflow_core.training import MOST_SEED, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Setup:
     """What is trained and how. `train` may change while it trains; anything else makes another run."""
 
     data: str = setting("checkerboard", "Data set", "What the flow learns.", choices=DATASETS)
-    seed: int = setting(0, "Seed", "The same seed and settings give the same run.", low=0, high=2**31 - 1)
+    seed: int = setting(0, "Seed", "The same seed and settings give the same run.", low=0, high=MOST_SEED)
     flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -53,8 +53,13 @@ def setup_from(query: Mapping[str, str]) -> tuple[Setup, list[str]]:
     """The setup that a link asks for, and a sentence for each part of it that was refused and left at its default."""
     unread, refused = dict(query), []
     setup = _read(Setup(), unread, refused, "")
-    refused += [f"`{name}`: there is no such setting." for name in unread]
+    refused += [f"`{_plain(name)}`: there is no such setting." for name in unread]
     return setup, refused
+
+
+def _plain(text: str) -> str:
+    """Somebody else's text, fit to be shown in a message: short, printable, and without Markdown's quotes."""
+    return "".join(c for c in text[:40] if c.isprintable() and c != "`")
 
 
 def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str) -> Any:
@@ -73,7 +78,7 @@ def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str)
                 problem = f"use one of {', '.join(limits.choices)}."
             if problem:
                 shown = name_of(value, limits) if limits.choices else value
-                refused.append(f"`{prefix}{name} = {text[:40]}`: {problem} It stays at {shown}.")
+                refused.append(f"`{prefix}{name} = {_plain(text)}`: {problem} It stays at {shown}.")
             else:
                 value = parsed
         values[name] = _read(value, unread, refused, f"{prefix}{name}.") if limits.is_variant else value

@@ -27,6 +27,8 @@ class History:
             self.batch = [point for point in self.batch if point[0] % self.stride == 0]
 
     def add_held_out(self, step: int, nll: Estimate) -> None:
+        if self.held_out and self.held_out[-1][0] == step:
+            return  # measured again for a page that came back
         self.held_out.append((step, nll.value, nll.standard_error))
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest

@@ -9,7 +9,11 @@ from app.engine.history import History
 from app.engine.messages import Arm, Demand, Frame, LossCurves
 from resflow_core import measure
 from resflow_core.datasets import DATASETS
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.flow import FlowConfig
+from resflow_core.training import TrainConfig, Trainer, step_bytes
+
+# Each setting has its own limit; together they could still ask for more than the machine has.
+MOST_STEP_BYTES = 2 * 2**30
 
 
 class Job:
@@ -19,7 +23,9 @@ class Job:
         if arm.data not in DATASETS:
             raise ValueError(f"data = {arm.data!r}: use one of {', '.join(DATASETS)}.")
         # Unpickling skipped the checks of both configurations; replace() makes them.
-        self._trainer = Trainer(replace(arm.flow), replace(arm.train), DATASETS[arm.data], seed)
+        flow, train = replace(arm.flow), replace(arm.train)
+        _check_memory(flow, train)
+        self._trainer = Trainer(flow, train, DATASETS[arm.data], seed)
         self._clock = clock
         self._history = History()
         self.seconds = 0.0
@@ -34,7 +40,9 @@ class Job:
 
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings from the next step on. Raises ValueError."""
-        self._trainer.configure(replace(train_config))
+        train = replace(train_config)
+        _check_memory(self._trainer.flow_config, train)
+        self._trainer.configure(train)
 
     def step(self) -> None:
         """One optimiser step. Raises `Diverged`."""
@@ -76,3 +84,11 @@ class Job:
         """Go on from what `save` returned, with the settings as they are now."""
         state, self.seconds, self._history = pickle.loads(saved)
         self._trainer.load_state(state)
+
+
+def _check_memory(flow: FlowConfig, train: TrainConfig) -> None:
+    if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:
+        raise ValueError(
+            f"One step would need about {needed / 2**30:.0f} GiB of memory; {MOST_STEP_BYTES / 2**30:.0f} are allowed. "
+            "Lower the batch, the probes, the blocks or the width, or let the series have fewer terms."
+        )

@@ -1,9 +1,12 @@
 """What the server remembers of an experiment: enough to answer its page, and to continue it in another worker."""
 
-from dataclasses import dataclass, replace
+import math
+import time
+from dataclasses import dataclass, field, replace
 
 from app.engine.mailbox import Mailbox
 from app.engine.messages import (
+    AWAY_SECONDS,
     Change,
     Checkpoint,
     Command,
@@ -18,6 +21,9 @@ from app.engine.messages import (
     Step,
 )
 
+# A process may die for many reasons; this often in a row at the same step, the run is suspect.
+MOST_LOSSES = 2
+
 
 @dataclass
 class Memo:
@@ -27,12 +33,12 @@ class Memo:
     playing: bool = False
     goal: int = 0  # the step at which it pauses, where steps were asked for
     sent: int = 0  # commands to the present worker
+    seen: float = field(default_factory=time.monotonic)  # when its page was last heard of
+    losses: int = 0  # times its process died since it was last saved
     notice: str = ""  # stays until the next command
 
     def note(self, command: Command) -> None:
         """Remember what a command asks for, and show its effect before the worker confirms it."""
-        self.sent += 1
-        self.notice = ""
         match command:
             case Play():
                 self.playing, self.goal = True, 0
@@ -51,10 +57,14 @@ class Memo:
                 self.playing, self.goal, self.checkpoint = False, 0, None
                 self.mailbox.expect(State.LOADING)
             case Leave():
-                pass
+                self.seen = -math.inf
+        self.sent += 1
+        self.notice = ""
 
     def receive(self, message: Report | Checkpoint) -> None:
         if isinstance(message, Checkpoint):
+            if message.step > self._saved_step:
+                self.losses = 0
             self.checkpoint = message
             return
         shown = self.mailbox.report.state
@@ -70,16 +80,25 @@ class Memo:
         self.sent = 0
         data = self.checkpoint.data if self.checkpoint else None
         steps = max(0, self.goal - self._saved_step)
-        return Create(self.mailbox.report.id, self.experiment, data, self.playing, steps)
+        present = time.monotonic() - self.seen < AWAY_SECONDS
+        return Create(self.mailbox.report.id, self.experiment, data, self.playing, steps, present)
 
     def lose(self) -> None:
-        """Its worker died."""
+        """Its worker died. A run that may be the reason, since no worker gets beyond its checkpoint, is paused."""
         self.notice = f"The training process was restarted; this run continues from step {self._saved_step}."
+        self.losses += 1
+        if self.losses > MOST_LOSSES and (self.playing or self.goal):
+            self.playing, self.goal = False, 0
+            self.notice = (
+                f"The training process died {self.losses} times while this run was at step {self._saved_step}; "
+                "it is now paused. Lower the batch or the width before you play on."
+            )
         report = self.mailbox.report
         self.mailbox.report = replace(report, state=State.LOADING, restarts=report.restarts + 1)
 
     def answer(self) -> Report:
-        """What the page is told now."""
+        """What the page, which is there, is told now."""
+        self.seen = time.monotonic()
         report = self.mailbox.take()
         return replace(report, message=" ".join(filter(None, (self.notice, report.message))))
 

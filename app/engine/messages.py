@@ -21,6 +21,10 @@ LATENT_WINDOW = (-4.0, 4.0)
 """The part of each latent axis that `Frame.latent` and `Frame.grid` cover."""
 
 
+AWAY_SECONDS = 10.0
+"""A page that has not polled for this long is taken to be gone."""
+
+
 class State(StrEnum):
     """What an experiment is doing."""
 
@@ -74,13 +78,14 @@ class Demand:
 
 @dataclass(frozen=True)
 class Create:
-    """Train `experiment` under the name `id`; `checkpoint`, `playing` and `steps` continue a run that was lost."""
+    """Train `experiment` under the name `id`; the rest continues a run that was lost with its process."""
 
     id: str
     experiment: Experiment
     checkpoint: bytes | None = None
     playing: bool = False
     steps: int = 0  # still to be taken before it pauses, when it does not play
+    present: bool = True  # whether a page looks; if not, it holds still until one does
 
 
 @dataclass(frozen=True)

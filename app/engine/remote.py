@@ -162,7 +162,10 @@ class Link:
         delay = FIRST_DELAY_SECONDS
         while not self._closing.is_set():
             started = time.monotonic()
-            self._run_worker()
+            try:
+                self._run_worker()
+            except Exception:  # no memory for a process, say: later there may be
+                log.exception("The training process could not be run")
             if self._closing.is_set():
                 return
             delay = FIRST_DELAY_SECONDS if time.monotonic() - started > STEADY_SECONDS else delay
@@ -189,14 +192,15 @@ class Link:
                 self._receive(pickle.load(process.stdout))
         except (EOFError, pickle.UnpicklingError):  # the second, when it was killed in the middle of a report
             pass
-        process.stdout.close()
-        process.kill()
-        process.wait()
-        with self._lock:
-            self._outbox = None
-            for memo in self._memos.values():
-                memo.lose()
-        outbox.put(None)
+        finally:
+            process.stdout.close()
+            process.kill()
+            process.wait()
+            with self._lock:
+                self._outbox = None
+                for memo in self._memos.values():
+                    memo.lose()
+            outbox.put(None)
 
     def _receive(self, message: Report | Checkpoint) -> None:
         with self._lock:

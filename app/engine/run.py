@@ -41,7 +41,7 @@ class Run:
         self._playing, self._steps_left = create.playing, create.steps
         self._clock, self._new_job = clock, new_job
         self.phase = State.QUEUED
-        self.present, self.seen = True, clock()
+        self.present, self.seen = create.present, clock()
         self.queue_place = 0
         self.trained = 0.0
         self._jobs: tuple[Job, ...] = ()

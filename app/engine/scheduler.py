@@ -7,10 +7,9 @@ from collections.abc import Callable
 from app.engine.budget import PictureBudget
 from app.engine.job import Job
 from app.engine.memory import resident_bytes
-from app.engine.messages import DROPPED, Checkpoint, Close, Command, Create, Report, State
+from app.engine.messages import AWAY_SECONDS, DROPPED, Checkpoint, Close, Command, Create, Report, State
 from app.engine.run import Run
 
-AWAY_SECONDS = 10.0
 DROP_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ class Scheduler:
         dropped, place = [], 0
         for run in [run for run in self._runs.values() if run.phase is State.QUEUED]:
             if not run.present:
-                run.queue(0)
+                run.queue(0)  # a page that is gone waits for nothing
                 continue
             if not place and absent and not self._has_room(len(held)):
                 held.remove(gone := absent.pop())

@@ -9,7 +9,9 @@ from app.scene import POLL_SECONDS, held_out_nll, scene_of
 st.header("How does a residual flow learn a density?", anchor=False)
 
 if session.refused():
-    st.warning("The link could not be followed in all: " + " ".join(session.refused()), icon=":material/link_off:")
+    shown, more = session.refused()[:5], len(session.refused()) - 5
+    rest = f" And {more} more." if more > 0 else ""
+    st.warning("The link could not be followed in all: " + " ".join(shown) + rest, icon=":material/link_off:")
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -18,8 +20,8 @@ def run() -> None:
     transport(report)
     live.live_panes(scene_of(session.setup(), report, session.DEMAND.points), key="panes")
     if report.message:
-        calm = report.state in (State.QUEUED, State.LOADING) or report.restarts
-        (st.info if calm else st.error)(report.message)
+        stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
+        (st.error if stopped else st.info)(report.message)
 
 
 def transport(report: Report) -> None:

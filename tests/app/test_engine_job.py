@@ -15,6 +15,7 @@ from app.engine.messages import Arm, Demand, Experiment, State
 from resflow_core import measure
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Truncated
 from resflow_core.training import TrainConfig, Trainer
 
 SMALL = FlowConfig(blocks=2, width=8)
@@ -132,6 +133,7 @@ def test_a_live_change_counts_from_the_next_step():
         (dataclasses.replace(ARM, flow=unchecked(SMALL, blocks=400)), "blocks = 400"),
         (dataclasses.replace(ARM, train=unchecked(TRAIN, batch=0)), "batch = 0"),
         (dataclasses.replace(ARM, data="nothing"), "data = 'nothing'"),
+        (Arm(FlowConfig(blocks=32, width=256), TrainConfig(Truncated(50), batch=4096), "moons"), "One step would need"),
     ],
 )
 def test_a_bad_experiment_comes_back_as_a_message(arm, words):
@@ -139,6 +141,19 @@ def test_a_bad_experiment_comes_back_as_a_message(arm, words):
     report = engine.poll(engine.create(Experiment((arm,), 0)), DEMAND)
     assert report.state is State.FAILED
     assert report.message.startswith(words)
+
+
+def test_every_limit_at_once_is_within_the_memory_of_an_exact_step():
+    Job(Arm(FlowConfig(blocks=32, width=256), TrainConfig(batch=4096), "moons"), 0, time.monotonic)
+
+
+def test_looking_again_measures_no_point_twice():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    for _ in range(3):
+        engine.leave(id)
+        report = engine.poll(id, DEMAND)
+    assert report.arms[0].loss.held_step.tolist() == [0]
 
 
 def test_a_bad_live_change_is_refused_and_the_run_goes_on():

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from app import engine as engine_package
-from app.engine.messages import Arm, Demand, Experiment, State
+from app.engine.mailbox import Mailbox
+from app.engine.memo import Memo
+from app.engine.messages import Arm, Checkpoint, Demand, Experiment, Play, State
 from app.engine.remote import ROOT, RemoteEngine
 from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig
@@ -111,6 +113,55 @@ def test_a_lost_run_still_reaches_the_step_asked_for(engine):
     os.kill(engine.pids()[0], signal.SIGKILL)
     done = poll_until(engine, id, lambda r: r.restarts and r.state is State.PAUSED)
     assert done.arms[0].step == 400
+
+
+def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engine):
+    id, other = (engine.create(Experiment((ARM,), seed)) for seed in (0, 1))
+    engine.play(id)
+    poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 5)
+    engine.leave(id)
+    poll_until(engine, other, lambda r: r.arms)
+    os.kill(engine.pids()[0], signal.SIGKILL)
+    poll_until(engine, other, lambda r: r.restarts and r.state is State.PAUSED)
+    engine.step(other, 200)
+    poll_until(engine, other, lambda r: r.arms[0].step == 200)
+    first = engine.poll(id, DEMAND)
+    assert first.arms[0].step < 200  # a fair share of the time would have taken it further
+    poll_until(engine, id, lambda r: r.state is State.PLAYING)
+
+
+def test_a_run_that_keeps_killing_its_worker_is_paused_with_a_message():
+    memo = Memo(Experiment((ARM,), 0), Mailbox("id"))
+    memo.note(Play("id"))
+    memo.receive(Checkpoint("id", 7, b""))
+    for _ in range(2):
+        memo.lose()
+        assert memo.create().playing
+    memo.receive(Checkpoint("id", 8, b""))  # it got further, so the count starts again
+    for _ in range(2):
+        memo.lose()
+        assert memo.create().playing
+    memo.lose()
+    assert not memo.create().playing
+    assert "died 3 times while this run was at step 8; it is now paused" in memo.answer().message
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch):
+    start, failures = subprocess.Popen, iter([MemoryError("no room")])
+
+    def flaky(*args, **kwargs):
+        for failure in failures:
+            raise failure
+        return start(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", flaky)
+    engine = RemoteEngine()
+    try:
+        id = engine.create(Experiment((ARM,), 0))
+        engine.step(id, 3)
+        poll_until(engine, id, lambda r: r.arms and r.arms[0].step == 3)
+    finally:
+        engine.close_all()
 
 
 def test_experiments_spread_over_the_workers():

@@ -92,6 +92,11 @@ def test_what_a_link_does_not_get_is_named_with_the_limit_and_the_rest_is_kept(n
     assert refused[0].startswith(says)
 
 
+def test_other_peoples_text_is_shown_short_and_without_markup():
+    _, refused = setup_from({"x` ![p](http://a/b) `y" + "z" * 99: "1", "blocks": "`4\n`" + "0" * 99})
+    assert all(len(sentence) < 130 and sentence.count("`") == 2 for sentence in refused)
+
+
 def test_only_training_changes_keep_the_run():
     setup = Setup()
     assert setup.same_run(dataclasses.replace(setup, train=TrainConfig(batch=10)))

@@ -131,7 +131,7 @@ def visit(server, chromium):
     """Open the page as a new person: `visit(query)`, with keyword arguments of a browser context."""
     contexts = []
 
-    def enter(query: str = SMALL, path: str = "/explore", **context) -> Visitor:
+    def enter(query: str = SMALL, path: str = "/explore", routed=None, **context) -> Visitor:
         contexts.append(chromium.new_context(viewport={"width": 1440, "height": 900}, **context))
         visitor = Visitor(contexts[-1].new_page())
         page = visitor.page
@@ -142,6 +142,8 @@ def visit(server, chromium):
         def received(frame):
             visitor.bytes_received += len(frame)
 
+        if routed:
+            page.route_web_socket("**/*", routed)
         page.on("websocket", lambda socket: socket.on("framereceived", received))
         return visitor.open(f"{server.url}{path}?{query}")
 

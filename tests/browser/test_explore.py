@@ -95,6 +95,24 @@ def test_a_killed_worker_comes_back_at_its_checkpoint_and_the_page_says_so(visit
     visitor.wait("Number(root.dataset.step) === 101", "step 101")
 
 
+def test_a_broken_connection_comes_back_to_the_same_run(visit):
+    connections = []
+
+    def through(route):
+        connections.append((route, route.connect_to_server()))
+
+    visitor = visit(routed=through)
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    page_side, server_side = connections[-1]
+    server_side.close()
+    page_side.close()
+    wait_for(lambda: visitor.page.wait_for_timeout(100) or len(connections) > 1, "the browser to connect again")
+    visitor.press("1 step")
+    visitor.wait("Number(root.dataset.step) === 101", "step 101")
+    assert "dropped" not in visitor.page.inner_text(".stMain")
+
+
 def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_says_it(visit):
     visitor = visit()
     visitor.press("Play")

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 from sklearn.datasets import load_wine
 
 from resflow_core.datasets import DATASETS, Columns
+from resflow_core.training import MOST_SEED
 from tests.core.oracles import seeded
 
 N = 20_000
@@ -23,6 +24,12 @@ class TestEveryDataset:
         assert torch.equal(x, dataset.sample(100, seeded(0)))
         assert not torch.equal(x, dataset.sample(100, seeded(1)))
         assert torch.equal(before, torch.get_rng_state())
+
+    @pytest.mark.parametrize("seed", [0, 1, MOST_SEED])
+    def test_no_run_is_trained_on_the_held_out_draws(self, dataset, seed):
+        for stream in range(3):
+            x = dataset.sample(200, seeded(3 * seed + stream))
+            assert not (x[:, None] == dataset.held_out()).all(2).any()
 
     def test_nearly_all_points_lie_in_the_plotted_window(self, dataset):
         x = dataset.sample(N, seeded(0)).numpy()

@@ -68,6 +68,22 @@ class _Folded(torch.nn.Module):
         return self(x), torch.diag_embed(-1 + 0.1 * (1 - torch.tanh(x) ** 2))
 
 
+def test_a_point_that_is_not_a_number_is_the_one_that_is_named(solve):
+    z = torch.tensor([[0.3, 0.2], [float("nan"), 0.0]], dtype=torch.float64)
+    with pytest.raises(NotConverged, match=r"1 of 2 points; the first is z = \[nan, 0.0\] \(row 1\)"):
+        solve(LinearBranch(), z, 0.9)
+
+
+@pytest.mark.parametrize("budget", [0.97, 0.99, 0.999])
+def test_far_preimages_are_found_in_float32(solve, budget):
+    # f shrinks by 1 - L here: x lies up to 1,000 times as far out as z, and rounding is in proportion to x.
+    branch = LinearBranch(-budget * (1 - 1e-5) * torch.eye(2))
+    z = points(500, 2).float()
+    x = solve(branch, z, budget)
+    exact = z.double() / (1 - budget * (1 - 1e-5))
+    assert bool(((x - exact).norm(dim=1) <= 1e-6 + 3e-6 * (1 + z.norm(dim=1) + x.norm(dim=1)) / (1 - budget)).all())
+
+
 def test_weights_that_are_not_numbers_are_an_error(solve):
     branch = LinearBranch(torch.full((2, 2), float("nan"), dtype=torch.float64))
     with pytest.raises(NotConverged, match="weights are finite"):

@@ -7,7 +7,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import mean_nll
 from resflow_core.roulette import Geometric
-from resflow_core.training import Diverged, TrainConfig, Trainer
+from resflow_core.training import Diverged, TrainConfig, Trainer, step_bytes
 
 FLOW = FlowConfig(blocks=4, width=16, activation="sine")
 TRAIN = TrainConfig(batch=100, learning_rate=0.01, warmup=5)
@@ -91,3 +91,27 @@ def test_divergence_stops_before_the_weights_are_touched_and_says_what_to_change
 def test_bad_settings_are_refused(field, value):
     with pytest.raises(ValueError, match=f"{field} = {value!r}: use"):
         TrainConfig(**{field: value})
+
+
+@pytest.mark.parametrize("activation", ["lipswish", "sine", "tanh"])
+@pytest.mark.parametrize(
+    "log_det",
+    [Exact(), Truncated(8), Truncated(3, n_probes=4), Roulette(Geometric(0.5, 3)), Roulette(shared=True)],
+    ids=str,
+)
+def test_the_memory_of_a_step_is_known_beforehand(activation, log_det):
+    flow = FlowConfig(blocks=2, width=32, activation=activation)
+    train = TrainConfig(log_det=log_det, batch=200)
+    t = Trainer(flow, train, DATASETS["moons"], seed=0)
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no address is used twice
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        t.step()
+    saved = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    assert saved / 4 < step_bytes(flow, train) < 10 * saved
+    if not isinstance(log_det, Roulette):  # whose number of terms is drawn
+        assert saved < step_bytes(flow, train)
