@@ -73,7 +73,9 @@ class Views:
             with_samples = not moving or self._count % SAMPLES_EVERY == 0
             self.frames.append(tuple(job.frame(self.demand, with_samples=with_samples) for job in jobs))
             self._count += 1
-            self._frame = Shown(step, now)
+            # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
+            due = self._frame.time + FRAME_SECONDS
+            self._frame = Shown(step, due if now - due < FRAME_SECONDS else now)
         elif view is View.HELD_OUT:
             for job in jobs:
                 job.measure_held_out()

@@ -106,15 +106,22 @@ function paneData(view, theme) {
   const traces = [];
   if (picture) {
     const z = decodeDensity(picture.density, picture.density_top / area);
+    const top = view.colourTop / area;
+    const grid = { z, x0, dx: (x1 - x0) / (z[0].length - 1), y0, dy: (y1 - y0) / (z.length - 1), visible: on.density };
     traces.push({
-      type: "heatmap", z, x0, dx: (x1 - x0) / (z[0].length - 1), y0, dy: (y1 - y0) / (z.length - 1),
-      zmin: 0, zmax: view.colourTop / area, zsmooth: "fast", colorscale: "Viridis", visible: on.density,
+      type: "heatmap", ...grid,
+      zmin: 0, zmax: top, zsmooth: "fast", colorscale: "Viridis",
       hovertemplate: "density %{z:.2~g}<extra></extra>",
       colorbar: {
         title: { text: "density per unit area", side: "right", font: { size: 11, color: theme.ink(0.65) } },
         thickness: 9, len: 1, x: 1.03, xpad: 0, ypad: 0, outlinewidth: 0, nticks: 5, tickformat: ".2~g",
         ticks: "", tickfont: { size: 11, color: theme.ink(0.65) },
       },
+    });
+    traces.push({
+      type: "contour", ...grid, showscale: false, hoverinfo: "skip", autocontour: false,
+      contours: { coloring: "none", start: 0.1 * top, end: 0.9 * top, size: 0.2 * top },
+      line: { width: 0.8, color: "rgba(255,255,255,0.5)", smoothing: 0.8 },
     });
   }
   const overDensity = picture && on.density;

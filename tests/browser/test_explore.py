@@ -153,7 +153,7 @@ def test_layers_are_switched_in_the_browser(visit):
     chip = visitor.page.locator("[data-pane=data] button[data-layer=density]")
     chip.click()
     assert chip.get_attribute("aria-pressed") == "false"
-    assert visitor.page.evaluate(kinds) == shown - 1
+    assert visitor.page.evaluate(kinds) == shown - 2  # the colours and the contours
     visitor.press("Play")
     visitor.wait_for_step(5)
-    assert visitor.page.evaluate(kinds) == shown - 1
+    assert visitor.page.evaluate(kinds) == shown - 2  # the colours and the contours
