@@ -96,7 +96,7 @@ class Visitor:
 
     def open(self, url: str) -> "Visitor":
         self.page.goto(url)
-        self.wait("root && root.dataset.step !== ''", "the first picture")
+        self.wait("root.dataset.step !== ''", "the first picture")
         return self
 
     def data(self, name: str) -> str:
@@ -108,7 +108,7 @@ class Visitor:
         return int(self.data("step"))
 
     def wait(self, condition: str, what: str) -> None:
-        code = f"() => {{ const root = document.querySelector('.live-panes'); return {condition}; }}"
+        code = f"() => {{ const root = document.querySelector('.live-panes'); return root && ({condition}); }}"
         try:
             self.page.wait_for_function(code, timeout=1000 * DEADLINE_SECONDS)
         except Exception as error:
