@@ -2,36 +2,27 @@
 
 import time
 import uuid
-from typing import TYPE_CHECKING
 
+from app.engine.buttons import Buttons
 from app.engine.mailbox import Mailbox
 from app.engine.messages import (
     DROPPED,
-    Change,
     Close,
     Command,
     Create,
     Demand,
     Experiment,
-    Leave,
-    Pause,
-    Play,
     Poll,
     Report,
-    Reset,
     State,
-    Step,
 )
 from app.engine.scheduler import Scheduler
-
-if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
 
 PLAY_SECONDS = 0.25
 FINISH_SECONDS = 20.0
 
 
-class LocalEngine:
+class LocalEngine(Buttons):
     """The interface is `Engine`'s. A poll finishes what can be finished, such as the steps asked for and the pictures;
     play, which has no end, goes on for a quarter of a second a poll. Not for several threads."""
 
@@ -45,43 +36,23 @@ class LocalEngine:
         self._scheduler.handle(Create(id, experiment))
         return id
 
-    def play(self, id: str) -> None:
-        self._handle(Play(id))
-
-    def pause(self, id: str) -> None:
-        self._handle(Pause(id))
-
-    def step(self, id: str, n: int) -> None:
-        self._handle(Step(id, n))
-
-    def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:
-        self._handle(Change(id, arm_index, train_config))
-
-    def reset(self, id: str) -> None:
-        self._handle(Reset(id))
-
-    def leave(self, id: str) -> None:
-        self._handle(Leave(id))
-
-    def close(self, id: str) -> None:
-        self._handle(Close(id))
-        self._mailboxes.pop(id, None)
-
     def poll(self, id: str, demand: Demand) -> Report:
         poll = Poll(id, demand)
-        self._handle(poll)
+        self._send(poll)
         start = time.monotonic()
         while self._scheduler.is_pending(id) and id in self._mailboxes:
             playing = self._mailboxes[id].report.state is State.PLAYING
             if time.monotonic() - start > (PLAY_SECONDS if playing else FINISH_SECONDS):
                 break
             self._tick()
-            self._handle(poll)  # the page is there for as long as it waits, which may be longer than between two polls
+            self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
         mailbox = self._mailboxes.get(id)
         return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=DROPPED)
 
-    def _handle(self, command: Command) -> None:
+    def _send(self, command: Command) -> None:
         self._scheduler.handle(command)
+        if isinstance(command, Close):
+            self._mailboxes.pop(command.id, None)
 
     def _tick(self) -> None:
         for message in self._scheduler.tick():

@@ -11,30 +11,22 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from app.engine.buttons import Buttons
 from app.engine.mailbox import Mailbox
 from app.engine.memo import Memo
 from app.engine.messages import (
     DROPPED,
-    Change,
     Checkpoint,
     Close,
     Command,
     Demand,
     Experiment,
-    Leave,
-    Pause,
-    Play,
     Poll,
     Report,
-    Reset,
     State,
-    Step,
 )
-
-if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_DELAY_SECONDS = 0.2
@@ -49,7 +41,7 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": s
 log = logging.getLogger(__name__)
 
 
-class RemoteEngine:
+class RemoteEngine(Buttons):
     """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
 
     def __init__(self, workers: int = 1):
@@ -60,27 +52,6 @@ class RemoteEngine:
         id = uuid.uuid4().hex
         min(self._links, key=lambda link: len(link)).create(id, experiment)
         return id
-
-    def play(self, id: str) -> None:
-        self._send(Play(id))
-
-    def pause(self, id: str) -> None:
-        self._send(Pause(id))
-
-    def step(self, id: str, n: int) -> None:
-        self._send(Step(id, n))
-
-    def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:
-        self._send(Change(id, arm_index, train_config))
-
-    def reset(self, id: str) -> None:
-        self._send(Reset(id))
-
-    def leave(self, id: str) -> None:
-        self._send(Leave(id))
-
-    def close(self, id: str) -> None:
-        self._send(Close(id))
 
     def poll(self, id: str, demand: Demand) -> Report:
         link = self._link(id)
