@@ -14,7 +14,6 @@ from resflow_core.settings import Setting, settings_of
 # What most people never change stands in a popover.
 RARE = frozenset({"hidden_layers", "actnorm", "warmup", "clip"})
 NAMES = {
-    "8gaussians": "8 Gaussians",
     "lipswish": "LipSwish",
     "elu": "ELU",
     "exact": "Exact",

@@ -49,10 +49,10 @@ def apply(new: Setup) -> None:
     old = st.session_state.setup
     if new != old:
         st.session_state.setup, st.session_state.refused = new, []
-        if not new.same_run(old):
-            playing = last_report().state is State.PLAYING
+        state = last_report().state
+        if not new.same_run(old) or state in (State.FAILED, State.EXPIRED):
             _start()
-            if playing:
+            if state is State.PLAYING:
                 play()
         else:
             engine.get_engine().change(st.session_state.run, 0, new.train)
