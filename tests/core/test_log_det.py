@@ -140,7 +140,7 @@ class TestRoulette:
 
     @pytest.mark.parametrize(("n_exact", "variance"), [(3, 0.0014856049), (2, 0.00164999)])
     def test_the_variance_is_the_closed_form(self, n_exact, variance):
-        # A wrong n_exact is six standard errors off or more (20 seeds). Gaussian probes would hide it: see the exact sum below.
+        # A wrong n_exact is six standard errors off or more (20 seeds). Gaussian probes would hide it: see below.
         draws = value_draws(Roulette(Geometric(0.5, n_exact), "rademacher"))
         spread = (draws - draws.mean()) ** 2
         assert standard_errors_off(spread, variance) < BOUND  # rho < 0.595, so the fourth moment exists
