@@ -5,6 +5,7 @@ processes, at most cores - 1). Ctrl-C stops it.
 """
 
 import argparse
+import importlib
 import os
 import socket
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from app import engine
 
+# Imported before anybody waits for them.
+FIRST_PAGE_NEEDS = ("app.controls", "app.live", "app.scene")
 WARM_UP_SECONDS = 10.0
 MAIN = Path(__file__).parent / "main.py"
 
@@ -35,12 +38,9 @@ def main() -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    # What the first page needs, imported before anybody waits for it.
+    for module in FIRST_PAGE_NEEDS:
+        importlib.import_module(module)
     from streamlit.web import cli
-
-    import app.controls
-    import app.live
-    import app.scene  # noqa: F401
 
     warm_up(training)
 

@@ -50,7 +50,7 @@ def _alt(title: str, arm: ArmReport) -> dict[str, str]:
     fit = f"held-out NLL {nll[0]:.2f} nats, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"
     at = f"after {arm.step:,} steps"
     return {
-        "data": f"Data space: density of the flow {at} as a heat map, with held-out points of {title}; {fit}.",
+        "data": f"Data space: density of the flow {at}, with contours and held-out points of {title}; {fit}.",
         "latent": f"Latent space {at}: where the flow takes data and a straight grid, with circles that hold 39, 86 "
         "and 98.9 percent of a standard normal. The better the fit, the more the points look normal.",
         "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in nats; {fit}.",

@@ -1,7 +1,7 @@
 """All that a person can set, as one frozen value, and as the link that says it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from app.engine.messages import Arm, Experiment
@@ -39,7 +39,8 @@ def name_of(value: Any, limits: Setting) -> str:
 def query_of(config: Any, prefix: str = "") -> dict[str, str]:
     """Every setting of a configuration as text, variants' own settings under "name." """
     query = {}
-    for name, limits, value in _parts(config):
+    for part, limits, value in _parts(config):
+        name = part.name
         if limits is None:
             query |= query_of(value, prefix)
         elif limits.is_variant:
@@ -65,13 +66,13 @@ def _plain(text: str) -> str:
 def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str) -> Any:
     """`default` with the values that `unread` holds for it, which are taken out."""
     values = {}
-    for name, limits, value in _parts(default):
+    for part, limits, value in _parts(default):
+        name, kind = part.name, part.type
         if limits is None:
             values[name] = _read(value, unread, refused, prefix)
             continue
         text = unread.pop(prefix + name, None)
         if text is not None:
-            kind = next(f.type for f in fields(default) if f.name == name)
             parsed = _parse(text, kind, limits)
             problem = refusal(parsed, kind, limits)
             if problem and limits.is_variant:
@@ -85,15 +86,15 @@ def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str)
     return type(default)(**values)
 
 
-def _parts(config: Any) -> Iterator[tuple[str, Setting | None, Any]]:
-    """(name, setting, value) of each field; the setting is None for a configuration inside this one."""
+def _parts(config: Any) -> Iterator[tuple[Field, Setting | None, Any]]:
+    """(field, setting, value) of each field; the setting is None for a configuration inside this one."""
     own = settings_of(config)
     for f in fields(config):
         value = getattr(config, f.name)
         if f.name in own:
-            yield f.name, own[f.name][1], value
+            yield f, own[f.name][1], value
         elif is_dataclass(value):
-            yield f.name, None, value
+            yield f, None, value
 
 
 def _parse(text: str, kind: type, limits: Setting) -> Any:

@@ -66,6 +66,10 @@ class Toy:
         return self.draw(n, generator)
 
     def held_out(self) -> Tensor:
+        return self._held_out
+
+    @cached_property
+    def _held_out(self) -> Tensor:
         return self.draw(HELD_OUT_POINTS, torch.Generator().manual_seed(HELD_OUT_SEED))
 
 

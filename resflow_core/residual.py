@@ -30,8 +30,8 @@ class Branch(nn.Module):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         n_layers = len(widths) - 1
-        self.cap = budget ** (1 / n_layers) / self.activation.lipschitz
-        self.linears = nn.ModuleList(LipschitzLinear(m, n, self.cap, generator) for m, n in pairwise(widths))
+        cap = budget ** (1 / n_layers) / self.activation.lipschitz
+        self.linears = nn.ModuleList(LipschitzLinear(m, n, cap, generator) for m, n in pairwise(widths))
         start = self.activation.initial_scale
         self.raw_scales = None if start is None else nn.Parameter(torch.full((n_layers,), math.log(math.expm1(start))))
 

@@ -1,7 +1,4 @@
-"""From a flow to a `Frame`: measured by the core, quantised to a few kilobytes.
-
-A grid's 256 levels and a point's 65,536 positions an axis are finer than a screen shows.
-"""
+"""From a flow to a `Frame`: measured by the core, quantised to a few kilobytes."""
 
 import math
 from collections.abc import Iterator
@@ -10,8 +7,8 @@ import numpy as np
 import torch
 
 from app.engine.messages import LATENT_WINDOW, Frame
+from app.quantise import to_u8, to_u16
 from resflow_core import measure
-from resflow_core.datasets import Window
 from resflow_core.inverse import NotConverged
 from resflow_core.training import Trainer
 
@@ -24,19 +21,6 @@ TOP_QUANTILE = 0.995
 PIECE = 50
 # Every frame maps the same base noise, so that samples glide with the flow instead of flickering.
 SAMPLE_SEED = 2**32 - 2
-
-
-def to_u8(density: np.ndarray, top: float) -> np.ndarray:
-    """Round 255 * min(density / top, 1) to uint8; all zeros when `top` is 0."""
-    shares = np.clip(density / max(top, np.finfo(np.float32).tiny), 0.0, 1.0)
-    return np.rint(255 * np.nan_to_num(shares)).astype(np.uint8)
-
-
-def to_u16(points: np.ndarray, window: Window) -> np.ndarray:
-    """Map (..., 2) points from `window` to 0..65535 on each axis as uint16; points outside land on the border."""
-    low, high = np.array(window).T
-    shares = np.clip((points - low) / (high - low), 0.0, 1.0)
-    return np.rint(65535 * np.nan_to_num(shares)).astype(np.uint16)
 
 
 def density_pieces(trainer: Trainer, n: int) -> Iterator[np.ndarray | None]:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.quantise import Window, to_u16
+
 if TYPE_CHECKING:
     from app.engine.messages import Frame, LossCurves
 
-Window = tuple[tuple[float, float], tuple[float, float]]
-
-_U16_MAX = 65535
 _DECIMALS = 4
 
 
@@ -49,9 +48,7 @@ def encode_points(array: np.ndarray, window: Window) -> dict[str, Any]:
     Coordinates outside the window are clipped to 0 or 65535, which the picture leaves out. Inside, the rounding error
     is at most half of 1/65535 of the window's side.
     """
-    low, high = np.asarray(window, dtype=np.float64).T
-    unit = (np.asarray(array, dtype=np.float64) - low) / (high - low)
-    return _packed(np.rint(np.clip(unit, 0.0, 1.0) * _U16_MAX).astype(np.uint16))
+    return _packed(to_u16(array, window))
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.frames import density_pieces, to_u8, to_u16
+from app.engine.frames import density_pieces
 from app.engine.job import Job
 from app.engine.local import LocalEngine
 from app.engine.messages import Arm, Demand, Experiment, State
+from app.quantise import to_u8, to_u16
 from resflow_core import measure
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig

@@ -1,0 +1,18 @@
+"""Pictures as small integers: 256 levels of a grid and 65,536 positions on an axis are finer than a screen shows."""
+
+import numpy as np
+
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+
+def to_u8(density: np.ndarray, top: float) -> np.ndarray:
+    """Round 255 * min(density / top, 1) to uint8; all zeros when `top` is 0."""
+    shares = np.clip(density / max(top, np.finfo(np.float32).tiny), 0.0, 1.0)
+    return np.rint(255 * np.nan_to_num(shares)).astype(np.uint8)
+
+
+def to_u16(points: np.ndarray, window: Window) -> np.ndarray:
+    """Map (..., 2) points from `window` to 0..65535 on each axis as uint16; points outside land on the border."""
+    low, high = np.array(window).T
+    shares = np.clip((points - low) / (high - low), 0.0, 1.0)
+    return np.rint(65535 * np.nan_to_num(shares)).astype(np.uint16)
