@@ -31,10 +31,19 @@ class Axis:
     scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class Truth:
+    """The density that points are drawn from: log p(x) in nats, (n, 2) -> (n,) float64, and its entropy in nats."""
+
+    log_prob: Callable[[Tensor], Tensor]
+    entropy: float
+
+
 class Dataset(Protocol):
-    """Points in the plane, in the flow's units."""
+    """Points in the plane, in the flow's units; `truth` is None where nobody knows the density."""
 
     title: str
+    truth: Truth | None
 
     @property
     def window(self) -> Window:
@@ -59,6 +68,7 @@ class Toy:
 
     title: str
     draw: Callable[[int, torch.Generator], Tensor]
+    truth: Truth | None = None
     window: Window = ((-4.0, 4.0), (-4.0, 4.0))
     axes: tuple[Axis, Axis] = (Axis("x₁"), Axis("x₂"))
 
@@ -81,6 +91,7 @@ class Columns:
     load: Callable[[], Tensor]
     names: tuple[str, str]
     units: tuple[str, str]
+    truth: None = None
     window: Window = ((-3.5, 3.5), (-3.5, 3.5))
 
     @cached_property
@@ -125,6 +136,13 @@ def checkerboard(n: int, generator: torch.Generator) -> Tensor:
     return 2 * (corner + torch.rand(n, 2, generator=generator)) - 4
 
 
+def checkerboard_log_prob(x: Tensor) -> Tensor:
+    """-log 32 on the board's squares, -inf elsewhere."""
+    cell = torch.floor((x.double() + 4) / 2)
+    inside = ((cell >= 0) & (cell <= 3)).all(1) & (cell.sum(1) % 2 == 0)
+    return torch.where(inside, -math.log(32), -math.inf).double()
+
+
 def eight_gaussians(n: int, generator: torch.Generator) -> Tensor:
     """Eight equal normals of deviation 0.5 on a circle of radius 4, all divided by sqrt(2)."""
     angle = torch.randint(8, (n,), generator=generator) * (math.pi / 4)
@@ -159,7 +177,7 @@ def _wine() -> Tensor:
 
 
 DATASETS: dict[str, Dataset] = {
-    "checkerboard": Toy("Checkerboard", checkerboard),
+    "checkerboard": Toy("Checkerboard", checkerboard, Truth(checkerboard_log_prob, math.log(32))),
     "8gaussians": Toy("8 Gaussians", eight_gaussians),
     "moons": Toy("Moons", moons),
     "2spirals": Toy("2 spirals", two_spirals),
