@@ -27,7 +27,7 @@ def from_bytes(data: bytes) -> Flow:
         raise ValueError(f"The file has {len(data):,} bytes; a flow has at most {MOST_BYTES:,}.")
     try:
         tensors = load(data)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # the second for types that torch does not have
         raise ValueError(f"The file cannot be read as safetensors ({error}). It may be damaged.") from error
     flow = _config(data).build(torch.Generator().manual_seed(0))
     expected = flow.state_dict()
