@@ -28,12 +28,12 @@ def from_bytes(data: bytes) -> Flow:
     try:
         tensors = load(data)
     except (SafetensorError, KeyError) as error:  # the second for types that torch does not have
-        raise ValueError(f"The file cannot be read as safetensors ({error}). It may be damaged.") from error
+        raise ValueError("The file cannot be read as safetensors. It may be damaged.") from error
     flow = _config(data).build(torch.Generator().manual_seed(0))
     expected = flow.state_dict()
     if different := sorted(expected.keys() ^ tensors.keys()):
         what = "is missing" if different[0] in expected else "does not belong"
-        raise ValueError(f"The file does not fit its own settings: {different[0]} {what}.")
+        raise ValueError(f"The file does not fit its own settings: {different[0][:80]} {what}.")
     for name, tensor in tensors.items():
         like = expected[name]
         if (tensor.shape, tensor.dtype) != (like.shape, like.dtype):
@@ -59,7 +59,7 @@ def _config(data: bytes) -> FlowConfig:
     names = {field.name for field in dataclasses.fields(FlowConfig)}
     if different := sorted(names ^ values.keys()):
         what = "is missing" if different[0] in names else "is unknown"
-        raise ValueError(f"The settings in the file are not those of a flow: {different[0]!r} {what}.")
+        raise ValueError(f"The settings in the file are not those of a flow: {different[0][:80]!r} {what}.")
     if values.pop("dim") != 2:
         raise ValueError("The flow in the file is not one of the plane.")
     try:

@@ -45,8 +45,8 @@ def masses(log_densities: Callable[[Tensor], Tensor], window: Window, n: int) ->
     """The integrals of several densities, (batch, 2) -> (densities, batch), evaluated at the same points, float64.
 
     n, the cells on a side of the window, is a multiple of 8 (ValueError). Yields None after each chunk of points, and
-    the result at last. The error: how far the farthest of the four rules is from their mean, the last ring's mass (as much lies beyond
-    where a tail halves with each doubling), and `NEGLIGIBLE`.
+    the result at last. The error is the distance of the farthest of the four rules from their mean, plus the last
+    ring's mass (where a tail halves with each doubling, as much lies beyond), plus `NEGLIGIBLE`.
     """
     if n < 8 or n % 8:
         raise ValueError(f"n = {n}: use a multiple of 8.")
