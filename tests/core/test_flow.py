@@ -9,7 +9,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import Geometric
 from resflow_core.training import TrainConfig, Trainer
-from tests.core.oracles import points, seeded
+from tests.core.oracles import autograd_jacobian, points, seeded
 
 CONFIG = FlowConfig(blocks=4, width=16)
 
@@ -29,6 +29,35 @@ def test_the_same_generator_builds_the_same_flow_and_global_randomness_is_left_a
     assert torch.equal(first(x), second(x))
     assert not torch.equal(first(x), third(x))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("actnorm", [True, False])
+class TestInside:
+    def test_the_stages_are_x_the_point_after_each_block_and_z(self, actnorm):
+        flow, x = FlowConfig(blocks=3, width=8, actnorm=actnorm).build(seeded(0)).double(), points(10, 2)
+        flow.initialize(points(50, 2, seed=1))
+        stages = flow.stages(x)
+        assert len(stages) == 5
+        assert torch.equal(stages[0], x)
+        assert torch.equal(stages[-1], flow(x))
+        per_block = 1 + actnorm
+        for k in range(1, 4):
+            here = x
+            for part in flow.bijections[: k * per_block]:
+                here = part(here)
+            assert torch.equal(stages[k], here)
+
+    def test_the_block_jacobians_are_the_branches_where_the_points_have_got_to(self, actnorm):
+        flow, x = FlowConfig(blocks=3, width=8, actnorm=actnorm).build(seeded(0)).double(), points(10, 2)
+        flow.initialize(points(50, 2, seed=1))
+        found = flow.block_jacobians(x)
+        assert found.shape == (10, 3, 2, 2)
+        here = x
+        for part in flow.bijections:
+            if part in flow.blocks:
+                expected = autograd_jacobian(part.branch, here)
+                torch.testing.assert_close(found[:, flow.blocks.index(part)], expected, atol=1e-12, rtol=0)
+            here = part(here)
 
 
 def test_the_density_integrates_to_one(trained):
