@@ -68,7 +68,7 @@ def test_the_density_integrates_to_one(trained):
 
 def test_samples_follow_the_density(trained):
     # The forward map sends samples back to the standard normal: a test of the inverse, not of the fit.
-    z = measure.to_latent(trained, trained.sample(5_000, seeded(1)))
+    z = measure.stages(trained, trained.sample(5_000, seeded(1)))[-1]
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
     assert stats.kstest((z**2).sum(1), "chi2", args=(2,)).pvalue > 1e-4
 
@@ -122,12 +122,19 @@ class TestMeasure:
         expected = trained.log_prob(corner).exp().detach()
         np.testing.assert_allclose([density[0, 3], density[3, 0]], expected, rtol=1e-5)
 
-    def test_the_grid_image_is_the_grid_moved_by_the_flow(self, trained):
-        image = measure.grid_image(trained, ((-1.0, 1.0), (-2.0, 2.0)), lines=3, points=5)
-        assert image.shape == (6, 5, 2)
-        ends = torch.tensor([[-1.0, -2.0], [-1.0, 2.0], [-1.0, 2.0], [1.0, 2.0]])
-        moved = [*image[0, [0, 4]], *image[5, [0, 4]]]  # the first vertical and the last horizontal line
-        np.testing.assert_allclose(np.array(moved), trained(ends).detach(), rtol=1e-4, atol=1e-5)
+    def test_grid_lines_run_along_y_and_then_along_x(self):
+        lines = measure.grid_lines(((-1.0, 1.0), (-2.0, 2.0)), lines=3, points=5)
+        assert lines.shape == (6, 5, 2)
+        ends = [*lines[0, [0, 4]].tolist(), *lines[5, [0, 4]].tolist()]  # the first vertical, the last horizontal line
+        assert ends == [[-1.0, -2.0], [-1.0, 2.0], [-1.0, 2.0], [1.0, 2.0]]
+
+    def test_stages_lead_from_the_points_to_the_latent_ones(self, trained):
+        lines = measure.grid_lines(((-1.0, 1.0), (-2.0, 2.0)), lines=3, points=5)
+        stages = measure.stages(trained, lines)
+        assert stages.shape == (CONFIG.blocks + 2, 6, 5, 2)
+        np.testing.assert_array_equal(stages[0], lines)
+        moved = trained(lines.view(-1, 2)).detach().view(6, 5, 2)
+        np.testing.assert_allclose(stages[-1], moved, rtol=1e-4, atol=1e-5)
 
     def test_mean_nll_has_the_standard_error_of_a_mean(self, trained):
         x = DATASETS["moons"].held_out()
