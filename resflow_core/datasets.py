@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -118,6 +119,36 @@ class Columns:
 
     def held_out(self) -> Tensor:
         return self._split[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Somebody's own rows, (rows, 2), standardised by the training rows; a fixed 30 % of them is held out."""
+
+    title: str
+    names: tuple[str, str]
+    values: np.ndarray
+    units: tuple[str, str] = ("", "")
+    labels: tuple[str, ...] | None = None
+    truth: None = None
+    window: Window = ((-3.5, 3.5), (-3.5, 3.5))
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns(self.title, lambda: torch.from_numpy(self.values), self.names, self.units)
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        return self._columns.axes
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        return self._columns.sample(n, generator)
+
+    def held_out(self) -> Tensor:
+        return self._columns.held_out()
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_columns"}
 
 
 def _uniform(n: int, generator: torch.Generator) -> Tensor:
