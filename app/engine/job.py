@@ -20,12 +20,13 @@ class Job:
     """Raises ValueError, naming value, limit and remedy, when `arm` does not describe a flow that can be trained."""
 
     def __init__(self, arm: Arm, seed: int, clock: Callable[[], float]):
-        if arm.data not in DATASETS:
+        if isinstance(arm.data, str) and arm.data not in DATASETS:
             raise ValueError(f"data = {arm.data!r}: use one of {', '.join(DATASETS)}.")
         # Unpickling skipped the checks of both configurations; replace() makes them.
         flow, train = replace(arm.flow), replace(arm.train)
         _check_memory(flow, train)
-        self._trainer = Trainer(flow, train, DATASETS[arm.data], seed)
+        dataset = DATASETS[arm.data] if isinstance(arm.data, str) else arm.data
+        self._trainer = Trainer(flow, train, dataset, seed)
         self._clock = clock
         self._history = History()
         self.seconds = 0.0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
     from resflow_core.training import TrainConfig
 
@@ -47,11 +48,13 @@ MOVING = frozenset({State.PLAYING, State.STEPPING})
 
 @dataclass(frozen=True)
 class Arm:
-    """One flow, how it is trained, and the name of its data set (a key of `DATASETS`)."""
+    """One flow, how it is trained, and on what."""
 
     flow: FlowConfig
-    train: TrainConfig
-    data: str
+    train: TrainConfig  # at step 0
+    data: str | Table  # a key of `DATASETS`, or somebody's own rows
+    changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
+    weights: bytes | None = None  # a saved flow (`resflow_core.flow_file`) to start from; None: a new one
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Experiment:
 
     arms: tuple[Arm, ...]
     seed: int
+    device: str = "auto"  # a key of `resflow_core.device.DEVICES`
 
     def __post_init__(self):
         if not self.arms:
@@ -74,6 +78,7 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,20 @@ class ArmReport:
     frames: tuple[Frame, ...] = ()  # new since the last poll, ascending
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
     loss: LossCurves | None = None
+    blocks: BlockTable | None = None
+    train: TrainConfig | None = None  # in force now
+    changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
+
+
+@dataclass(frozen=True)
+class BlockTable:
+    """One entry a residual block; `beyond` where a geometric law trains."""
+
+    mean_log_det: np.ndarray
+    lipschitz: np.ndarray
+    largest_norm: np.ndarray
+    spectral_radius: np.ndarray
+    beyond: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +208,7 @@ class Report:
     message: str = ""  # for the reader of the page; empty when all is well
     queue_place: int = 0  # 1: the next to be admitted; 0: not queued
     device: str = ""
+    device_reason: str = ""  # why that device, as words that follow its name
     frame_share: float = 0.0  # of the process's time that training waited for pictures lately
     steps_left: int = 0
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
