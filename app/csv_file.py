@@ -17,13 +17,11 @@ from itertools import islice
 import numpy as np
 
 from app.text import plain
-from resflow_core.datasets import Table
+from resflow_core.datasets import FEWEST_ROWS, MOST_ROWS, Table
+from resflow_core.datasets.table import LARGEST_VALUE
 
 MOST_BYTES = 2_000_000
-MOST_ROWS = 20_000
-FEWEST_ROWS = 20
 MOST_LABELS = 20
-LARGEST = 1e100  # its square still is a number
 DIGEST_DIGITS = 12
 
 _ROWS_TO_JUDGE_BY = 200
@@ -95,8 +93,8 @@ class CsvFile:
                 "Use one of them, and nothing between thousands."
             )
         value = float(cell.replace(",", "."))
-        if abs(value) > LARGEST:
-            raise CsvError(f"{at}: `{plain(cell)}` is too large; use numbers up to {LARGEST:g}.")
+        if abs(value) > LARGEST_VALUE:
+            raise CsvError(f"{at}: `{plain(cell)}` is too large; use numbers up to {LARGEST_VALUE:g}.")
         return value
 
     def _is_number(self, cell: str) -> bool:
@@ -112,14 +110,6 @@ def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
     if x == y:
         raise CsvError(f"`{plain(x)}` is chosen for both axes. Choose two different columns.")
     values = np.column_stack([file.numbers(x), file.numbers(y)])
-    for column, low, high in zip((x, y), values.min(0), values.max(0), strict=True):
-        if low == high:
-            raise CsvError(f"Column `{plain(column)}` is {low:g} in every row. Choose a column that varies.")
-    if (different := len(np.unique(values, axis=0))) < FEWEST_ROWS:
-        raise CsvError(
-            f"The rows hold only {different} different points; a density needs at least {FEWEST_ROWS}. "
-            "Choose other columns, or leave the values less rounded."
-        )
     if label is not None and label not in file.labels:
         raise CsvError(
             f"Column `{plain(label)}` cannot be a label. "
@@ -127,9 +117,10 @@ def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
         )
     labels = None if label is None else file.cells[label]
     try:
-        return Table(plain(file.name), (x, y), values, labels=labels)
-    except ValueError as error:
-        raise CsvError(str(error)) from error
+        return Table(plain(file.name), (plain(x), plain(y)), values, labels=labels)
+    except ValueError as error:  # a row of the table is a line of the file
+        message = re.sub(r"^Row (\d+)", lambda match: f"Line {file.lines[int(match[1]) - 1]}", str(error))
+        raise CsvError(message) from error
 
 
 def digest_of(data: bytes) -> str:

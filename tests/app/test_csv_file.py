@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.csv_file import CsvError, digest_of, read_csv, table
 
-GOOD = [f"{i}.5,{-2 * i}" for i in range(30)]
+GOOD = [f"{i}.5,{i * i}" for i in range(30)]
 
 
 def of(lines, encoding="utf-8"):
@@ -25,7 +25,7 @@ def test_a_plain_file():
     np.testing.assert_array_equal(file.numbers("x"), np.arange(30) + 0.5)
     data = table(file, "x", "y")
     assert (data.title, data.names, data.labels) == ("points.csv", ("x", "y"), None)
-    np.testing.assert_array_equal(data.values, np.column_stack([np.arange(30) + 0.5, -2 * np.arange(30)]))
+    np.testing.assert_array_equal(data.values, np.column_stack([np.arange(30) + 0.5, np.arange(30) ** 2]))
 
 
 def test_the_digest_is_that_of_the_contents():
@@ -61,7 +61,7 @@ def test_decimal_commas(separator):
 
 
 def test_blank_lines_trailing_separators_quotes_and_doubled_names():
-    rows = (f'"{i}", {i / 4},,"g,{i % 2}"' for i in range(25))
+    rows = (f'"{i}", {i * i / 4},,"g,{i % 2}"' for i in range(25))
     file = of(['x,"x",,"two\nlines"', "", *rows, ",,,"])
     assert list(file.cells) == ["x", "x (2)", "two\nlines"]
     assert file.lines[:2] == (4, 5)
@@ -70,7 +70,7 @@ def test_blank_lines_trailing_separators_quotes_and_doubled_names():
 
 
 def test_labels_are_text_or_few_whole_numbers():
-    file = of(["x,y,class,id,half,one", *(f"{i},{i},{i % 3},n{i},{i % 2}.5,a" for i in range(40))])
+    file = of(["x,y,class,id,half,one", *(f"{i},{i * i},{i % 3},n{i},{i % 2}.5,a" for i in range(40))])
     assert file.labels == ("class",)
     assert table(file, "x", "y", "class").labels == tuple(str(i % 3) for i in range(40))
 
@@ -100,8 +100,11 @@ BAD = {
         "only `x` holds them. Line 2, column `name`: `n0` is not a number.",
     ),
     "no numbers": (["a,b"] * 21, "no column holds them. Line 2, column `a`: `a` is not a number."),
-    "constant": (["x,y", *(f"{i},7" for i in range(20))], "Column `y` is 7 in every row. Choose a column that varies."),
-    "duplicates": (["x,y", *(["1,2", "3,4"] * 20)], "only 2 different points; a density needs at least 20."),
+    "constant": (["x,y", *(f"{i},7" for i in range(20))], "Column 'y' does not vary"),
+    "duplicates": (
+        ["x,y", *(["1,2", "3,4"] * 20)],
+        "The rows hold 2 different points. A density needs at least 3: choose columns that vary.",
+    ),
     "empty": ([""], "The file is empty. Give it two columns of numbers."),
     "blank": (["  ", ",", "\t"], "The file is empty."),
     "only names": (["x,y"], "The file has 0 rows of data; at least 20 are needed."),
@@ -119,6 +122,19 @@ def test_what_is_wrong_is_named_with_place_and_remedy(lines, says):
         file = of(lines)
         table(file, *file.numeric[:2])
     assert says in str(error.value)
+
+
+def test_what_the_data_set_refuses_is_named_by_its_line():
+    refused = {}
+    for row in range(30):
+        file = of(["x,y", "", *GOOD[:row], "1e12,3", *GOOD[row + 1 :]])
+        try:
+            table(file, "x", "y")
+        except CsvError as error:
+            refused[row] = str(error)
+    assert len(refused) == 9  # the held-out rows: the others move the mean
+    for row, message in refused.items():
+        assert message.startswith(f"Line {row + 3}, column 'x': 1e+12 lies more than 1,000,000 deviations")
 
 
 FOREIGN = {
