@@ -7,14 +7,14 @@ from typing import Any
 from app.engine.messages import LATENT_WINDOW, MOVING, ArmReport, Report
 from app.live.encode import encode_curves, encode_frame, encode_points
 from app.setup import Setup
-from resflow_core.datasets import DATASETS
+from resflow_core.datasets import Dataset
 
 POLL_SECONDS = 1.0
 
 
 def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, and the losses."""
-    dataset = DATASETS[setup.data]
+    dataset = setup.dataset
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
     return {
         "run": f"{report.id}:{report.rewinds}",
@@ -23,7 +23,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "window": dataset.window,
         "latent_window": LATENT_WINDOW,
         "axes": [dataclasses.asdict(axis) for axis in dataset.axes],
-        "points": _points(setup.data, n_points),
+        "points": _points(dataset, n_points),
         "frames": [encode_frame(frame) for frame in arm.frames],
         "still": encode_frame(arm.still) if arm.still else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
@@ -33,8 +33,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _points(data: str, n: int) -> dict[str, Any]:
-    dataset = DATASETS[data]
+def _points(dataset: Dataset, n: int) -> dict[str, Any]:
     return encode_points(dataset.held_out()[:n].numpy(), dataset.window)
 
 

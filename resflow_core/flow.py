@@ -20,7 +20,7 @@ class FlowConfig:
 
     blocks: int = setting(10, "Blocks", "Residual blocks, one after another.", low=1, high=32)
     width: int = setting(64, "Width", "Units in each hidden layer of a block.", low=2, high=256)
-    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4)
+    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
     activation: str = setting("sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
     budget: float = setting(
         0.97,
@@ -29,7 +29,9 @@ class FlowConfig:
         low=0.05,
         high=0.999,
     )
-    actnorm: bool = setting(True, "ActNorm", "A learnt scale and shift before each block and after the last.")
+    actnorm: bool = setting(
+        True, "ActNorm", "A learnt scale and shift before each block and after the last.", rare=True
+    )
     dim: int = 2
 
     def __post_init__(self):

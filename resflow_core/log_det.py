@@ -10,7 +10,7 @@ products, as they must where d is large; only `Exact` forms A, which in two dime
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -72,6 +72,8 @@ class Exact:
 class Truncated:
     """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), however many probes."""
 
+    title: ClassVar[str] = "Truncated (biased)"
+
     n_terms: int = setting(5, "Terms", "Terms of the series. What is left out is the bias.", low=1, high=50)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16)
@@ -90,6 +92,8 @@ class Truncated:
 @dataclass(frozen=True)
 class Roulette:
     """The unbiased estimator of Theorem 1: a random number of terms, each divided by its chance of being reached."""
+
+    title: ClassVar[str] = "Russian roulette (unbiased)"
 
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
