@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,7 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    depth: int | None = None  # draw `latent` and `grid` after this many residual blocks; 0: at x; None: at z
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,15 @@ Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Close
 
 
 @dataclass(frozen=True)
+class Stages:
+    """Data and grid on their way through the flow, over LATENT_WINDOW: stage 0 is x, stage k is after block k, the last
+    is z (after the final ActNorm)."""
+
+    latent: np.ndarray  # (blocks + 2, m, 2) uint16
+    grid: np.ndarray  # (blocks + 2, 2*lines, points, 2) uint16
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture of one flow, small enough to send eight times a second."""
 
@@ -156,6 +166,8 @@ class Frame:
     latent: np.ndarray  # (m, 2) uint16, 0..65535 over LATENT_WINDOW, clipped: where the first m held-out points went
     grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
     samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
+    depth: int | None = None  # `latent` and `grid` are shown after this many residual blocks; None: at z
+    stages: Stages | None = None  # only in the sharp picture
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,27 @@ class LossCurves:
     held_step: np.ndarray  # (b,) int64
     held_nll: np.ndarray  # (b,) float32, mean over the held-out points
     held_se: np.ndarray  # (b,) float32, its standard error
+    held_kl: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    held_kl_se: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Mass:
+    """An integral of exp(log density) over the plane."""
+
+    value: float  # may be inf
+    error: float  # estimate of the quadrature's error
+    window: float  # the integral over the plotted window alone
+
+
+@dataclass(frozen=True)
+class Masses:
+    """What the density integrates to at `step`: by the exact log det, and as the training estimator believes it."""
+
+    step: int
+    exact: Mass
+    believed: Mass | None  # None when the estimator is exact, or where its belief is not known
+    belief: str  # about the believed mass, for the reader of the page
 
 
 @dataclass(frozen=True)
@@ -177,6 +210,7 @@ class ArmReport:
     frames: tuple[Frame, ...] = ()  # new since the last poll, ascending
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
     loss: LossCurves | None = None
+    masses: Masses | None = None
 
 
 @dataclass(frozen=True)
