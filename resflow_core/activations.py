@@ -30,7 +30,7 @@ class Arrangement:
 
 
 def _swap_pairs(u: Tensor, swapped: Tensor) -> Tensor:
-    """(..., u_1, u_2, u_3, u_4, ...) with the pairs (u_1, u_2), (u_3, u_4), ... swapped where told; an odd one stays."""
+    """(..., u_1, u_2, u_3, u_4, ...) with the pairs (u_1, u_2), (u_3, u_4) ... swapped where told; an odd one stays."""
     out = u.clone()
     first, second = u[..., 0 : u.shape[-1] - 1 : 2], u[..., 1::2]
     out[..., 0 : u.shape[-1] - 1 : 2] = torch.where(swapped, second, first)
