@@ -68,7 +68,7 @@ _truth = st.components.v2.component("resflow_truth", js=_read("js/truth_componen
 
 
 def mount_library() -> None:
-    """Load plotly.min.js from the installed wheel, and the picture's script. Call in every script run, on every page."""
+    """Load plotly.min.js from the installed wheel, and the picture's script. Call once per script run, on all pages."""
     _library(key="resflow_library")
 
 
