@@ -1,7 +1,7 @@
 """Curves blurred by noise. Their density is an integral along the curve, by Gauss-Legendre quadrature.
 
-The rule sees a bump as wide as the noise. The nodes are as many as give 1e-9 where the data are and still 1e-6 as far
-away as [-8, 8]^2, where a curve's far side looks narrower.
+Each has as many nodes as give log p within 1e-9 where the data are, and within 1e-6 wherever p > exp(-200): the further
+away a point, the narrower the part of the curve that counts.
 """
 
 import math
@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal, uniform
 from resflow_core.datasets.numerics import gauss_legendre, in_chunks, normals_log_prob, scattered_logsumexp
 
@@ -19,9 +20,9 @@ SWISS_ROLL_NODES = 300
 SPIRALS_END = 3 * math.pi
 SPIRALS_BOX = 1 / 6
 SPIRALS_DEVIATION = 0.1
-SPIRALS_NODES = 400
-# Nodes whose exponent lies this far below the largest add less than 1e-15 together.
-NEGLIGIBLE = 45.0
+SPIRALS_NODES = 350
+# Nodes whose exponent lies this far below the largest add 1e-13 together.
+NEGLIGIBLE = 36.0
 
 
 def _moon(angle: Tensor) -> Tensor:
@@ -105,3 +106,8 @@ def two_spirals_log_prob(x: Tensor) -> Tensor:
     e_a, e_b = (torch.special.erfcx(end / math.sqrt(2)) for end in (a, b))
     log_box = ((e_a - e_b * ((a**2 - b**2) / 2).exp()) / (4 * half)).log().sum(0)
     return scattered_logsumexp(log_weights[node] + exponent[point, node] + log_box, point, len(x))
+
+
+MOONS = Toy("Moons", moons, Truth(moons_log_prob), square(3.6, 0.0, 0.3))
+SWISS_ROLL = Toy("Swiss roll", swiss_roll, Truth(swiss_roll_log_prob), square(3.2, 0.3, 0.3))
+TWO_SPIRALS = Toy("2 spirals", two_spirals, Truth(two_spirals_log_prob), square(3.8))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ def in_chunks(log_prob: LogDensity) -> LogDensity:
     return chunked
 
 
+@cache
 def gauss_legendre(low: float, high: float, n: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights, (n,) each, of the Gauss-Legendre rule on [low, high]."""
     nodes, weights = np.polynomial.legendre.leggauss(n)

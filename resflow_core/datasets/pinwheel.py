@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal
 from resflow_core.datasets.numerics import in_chunks, scattered_logsumexp
 
@@ -118,3 +119,6 @@ def increasing_root(
         newton = x - value / slope
         x = torch.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
     return x
+
+
+PINWHEEL = Toy("Pinwheel", pinwheel, Truth(pinwheel_log_prob), square(4.0))

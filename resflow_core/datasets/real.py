@@ -61,3 +61,10 @@ def diabetes() -> np.ndarray:
     from sklearn.datasets import load_diabetes
 
     return load_diabetes(as_frame=True, scaled=False).data[["bmi", "bp"]].to_numpy()
+
+
+WINE = Columns("Wine (178 real wines)", wine, ("alcohol", "proline"), ("% vol", "mg/l"))
+IRIS = Columns("Iris (150 real flowers)", iris, ("sepal length", "petal length"), ("cm", "cm"))
+DIABETES = Columns(
+    "Diabetes (442 real patients)", diabetes, ("body mass index", "mean blood pressure"), ("kg/m²", "mm Hg")
+)
