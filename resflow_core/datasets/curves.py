@@ -37,7 +37,7 @@ def _other_moon(x: Tensor) -> Tensor:
 def moons(n: int, generator: torch.Generator) -> Tensor:
     """Two interleaved half circles of radius 2, with normal noise of deviation 0.2.
 
-    (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t even on [0, pi].
+    (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t uniform on [0, pi], each with probability 1/2.
     """
     upper = _moon(math.pi * uniform(n, generator))
     choose = torch.randint(2, (n, 1), generator=generator).bool()
@@ -58,7 +58,7 @@ def _roll(t: Tensor) -> Tensor:
 
 
 def swiss_roll(n: int, generator: torch.Generator) -> Tensor:
-    """(t cos t, t sin t) / 5, t even on [3 pi / 2, 9 pi / 2], with normal noise of deviation 0.2."""
+    """(t cos t, t sin t) / 5, t uniform on [3 pi / 2, 9 pi / 2], with normal noise of deviation 0.2."""
     t = 1.5 * math.pi * (1 + 2 * uniform(n, generator))
     return _roll(t) + SWISS_ROLL_DEVIATION * normal(n, generator)
 
@@ -77,7 +77,8 @@ def _arm(t: Tensor) -> Tensor:
 def two_spirals(n: int, generator: torch.Generator) -> Tensor:
     """+-((-t cos t, t sin t) / 3 + U) + 0.1 V: two arms of one and a half turns.
 
-    The sign is even, t = 3 pi sqrt(even), U even on [0, 1/6]^2, and V standard normal.
+    Both signs have probability 1/2, t = 3 pi sqrt(u) with u uniform on [0, 1], U is uniform on [0, 1/6]^2, and V
+    standard normal.
     """
     t = SPIRALS_END * uniform(n, generator).sqrt()
     arm = _arm(t) + SPIRALS_BOX * torch.rand(n, 2, generator=generator)
@@ -89,7 +90,7 @@ def two_spirals(n: int, generator: torch.Generator) -> Tensor:
 def two_spirals_log_prob(x: Tensor) -> Tensor:
     """log of the sum over both signs of the integral of (t / 9 pi^2) b(x1 - c1(t)) b(x2 - c2(t)) dt.
 
-    c is the middle of the box that U moves over, and b the density of an even number on [-h, h] (h = 1/12) plus normal
+    c is the middle of the box that U moves over, and b the density of a uniform number on [-h, h] (h = 1/12) plus normal
     noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
     """
     t, weight = gauss_legendre(0.0, SPIRALS_END, SPIRALS_NODES)

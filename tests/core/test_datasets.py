@@ -66,6 +66,12 @@ def test_checkerboard_is_uniform_on_its_eight_squares():
     assert stats.kstest(inside.ravel(), "uniform").pvalue > 1e-4
 
 
+def test_no_point_is_rounded_off_its_square_of_the_checkerboard(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *shape, generator: torch.full(shape, 1 - 2**-24))
+    board = DATASETS["checkerboard"]
+    assert board.truth.log_prob(board.sample(1_000, seeded(0))).isfinite().all()
+
+
 def test_eight_gaussians_are_normal_about_their_centres():
     x = DATASETS["8gaussians"].sample(N, seeded(0)).numpy() * math.sqrt(2)
     angle = np.arange(8) * math.pi / 4

@@ -43,7 +43,7 @@ def test_gaussian_and_banana_are_scipys_normals():
     assert DATASETS["banana"].truth.entropy == pytest.approx(entropy, abs=1e-12)
 
 
-def test_checkerboard_is_even_on_its_squares():
+def test_checkerboard_is_uniform_on_its_squares():
     x = torch.tensor([[-3.9, -3.9], [-3.9, -1.9], [-1.0, -1.0], [1.0, 1.0], [1.0, -1.0], [4.1, 4.1], [3.9, -4.1]])
     on = [True, False, True, True, False, False, False]
     assert DATASETS["checkerboard"].truth.log_prob(x).tolist() == [-np.log(32) if is_on else -np.inf for is_on in on]
@@ -95,7 +95,7 @@ def test_swiss_roll_is_normals_averaged_over_its_angle():
 
 
 def log_box(x: float, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Log density at x of an even number between low and high plus normal noise of deviation 0.1."""
+    """Log density at x of a uniform number between low and high plus normal noise of deviation 0.1."""
     a, b = (low - x) / 0.1, (high - x) / 0.1
     a, b = np.where(a > 0, -b, a), np.where(a > 0, -a, b)  # in the tail that does not round to 1
     return logsumexp([stats.norm.logcdf(b), stats.norm.logcdf(a)], b=[[1.0], [-1.0]], axis=0) - np.log(high - low)

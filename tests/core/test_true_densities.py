@@ -150,7 +150,7 @@ def released(name: str, rng: np.random.Generator) -> np.ndarray:
     noise = rng.normal(size=N) + 1j * rng.normal(size=N)
     circle = np.exp(2j * np.pi * rng.random(N))
     if name == "swissroll":
-        return make_swiss_roll(N, noise=1.0, random_state=0)[0][:, [0, 2]] / 5
+        return make_swiss_roll(N, noise=1.0, random_state=int(rng.integers(2**31)))[0][:, [0, 2]] / 5
     if name == "8gaussians":
         return plane((4 * np.exp(0.25j * np.pi * rng.integers(8, size=N)) + 0.5 * noise) / 1.414)
     if name == "pinwheel":
