@@ -90,8 +90,8 @@ def two_spirals(n: int, generator: torch.Generator) -> Tensor:
 def two_spirals_log_prob(x: Tensor) -> Tensor:
     """log of the sum over both signs of the integral of (t / 9 pi^2) b(x1 - c1(t)) b(x2 - c2(t)) dt.
 
-    c is the middle of the box that U moves over, and b the density of a uniform number on [-h, h] (h = 1/12) plus normal
-    noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
+    c is the middle of the box that U moves over, and b the density of a uniform number on [-h, h] (h = 1/12) plus
+    normal noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
     """
     t, weight = gauss_legendre(0.0, SPIRALS_END, SPIRALS_NODES)
     centre = _arm(t) + SPIRALS_BOX / 2
