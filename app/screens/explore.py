@@ -74,9 +74,13 @@ def status(report: Report) -> str:
 def blocks(table: BlockTable | None) -> None:
     """The blocks in numbers, for those who unfold them."""
     expander = st.expander("Blocks", on_change="rerun", key="blocks_table")
-    if expander.open and table:
-        expander.markdown(block_table.markdown(table))
+    if not expander.open:
+        return
+    if table is None:
+        expander.caption("Not measured yet.")
+    else:
         expander.caption(block_table.takeaway(table))
+        expander.markdown(block_table.markdown(table))
 
 
 run()
