@@ -71,6 +71,27 @@ class Flow(Chain):
                 part.initialize(x)
             x = part(x)
 
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
+        here, stages = self._checked(x), [x]
+        for part in self.bijections:
+            here = part(here)
+            if isinstance(part, ResidualBlock):
+                stages.append(here)
+        return [*stages, here]
+
+    def block_jacobians(self, x: Tensor) -> Tensor:
+        """A = dg/dx of every block's branch, each where the points have got to: shape (batch, blocks, dim, dim)."""
+        here, jacobians = self._checked(x), []
+        for part in self.bijections:
+            if isinstance(part, ResidualBlock):
+                value, jacobian = part.branch.value_and_jacobian(here)
+                jacobians.append(jacobian)
+                here = here + value
+            else:
+                here = part(here)
+        return torch.stack(jacobians, 1)
+
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
         """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""
         z, log_dets = self.forward_and_log_det(x, log_det, generator)
