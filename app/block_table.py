@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.engine.messages import BlockTable
+from resflow_core.measure import BlockTable
 
 RHO = "\N{GREEK SMALL LETTER RHO}"
 

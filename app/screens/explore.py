@@ -3,10 +3,11 @@
 import streamlit as st
 
 from app import block_table, live, notices, session
-from app.engine.messages import MOVING, ArmReport, BlockTable, Report, State
+from app.engine.messages import MOVING, ArmReport, Report, State
 from app.link import query_of, told
 from app.scene import POLL_SECONDS, held_out_nll, scene_of
 from app.share import copy_link
+from resflow_core.measure import BlockTable
 
 st.header("How does a residual flow learn a density?", anchor=False)
 notices.show()
