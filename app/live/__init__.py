@@ -1,7 +1,7 @@
 """The live picture: one Streamlit component that draws data space, latent space and loss, and owns their clock.
 
-`mount_library()` brings Plotly and the scripts in `js/` to the page once; `live_panes(scene, key=...)` mounts the picture;
-`mount_truth(...)` brings a known density to compare with. `scene` is JSON:
+`mount_library()` brings Plotly and the scripts in `js/` to the page once; `live_panes(scene, key=...)` mounts the
+picture; `mount_truth(...)` brings a known density to compare with. `scene` is JSON:
 
     run            str; a new value is a new run: the queue, the picture and the zoom start afresh
     playing        bool; when it turns false the newest picture is shown at once
@@ -35,24 +35,18 @@ __all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
 _HERE = Path(__file__).parent
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # One script in the end: each may use what stands before it, and in its functions all of it.
-_SCRIPTS = ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")
+_SCRIPTS = [f"js/{name}.js" for name in ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")]
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-# A component's script is sent again with each of its messages, so the 4.8 MB library and the picture's own script ride in
-# a component whose message never changes.
+# A component's script is sent again with each of its messages, so the 4.8 MB library and the picture's own script ride
+# in a component whose message never changes.
 _library = st.components.v2.component(
     "resflow_library",
-    js="\n".join(
-        [
-            _PLOTLY.read_text(encoding="utf-8"),
-            *(_read(f"js/{name}.js") for name in _SCRIPTS),
-            "export default () => {};",
-        ]
-    ),
+    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), *map(_read, _SCRIPTS), "export default () => {};"]),
 )
 
 # Without a shadow root: Plotly finds the plot under the wheel through the document.
@@ -68,7 +62,7 @@ _truth = st.components.v2.component("resflow_truth", js=_read("js/truth_componen
 
 
 def mount_library() -> None:
-    """Load plotly.min.js from the installed wheel, and the picture's script. Call once per script run, on every page."""
+    """Load plotly.min.js from the installed wheel and the picture's script. Call once per script run, on every page."""
     _library(key="resflow_library")
 
 
