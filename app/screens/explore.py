@@ -15,7 +15,7 @@ notices.show()
 
 @st.fragment(run_every=POLL_SECONDS)
 def run() -> None:
-    report = session.poll()
+    report = session.poll(live.chosen_depth("panes"))
     transport(report)
     live.live_panes(scene_of(session.setup(), report, session.DEMAND.points), key="panes")
     if report.message:
