@@ -5,7 +5,7 @@ import streamlit as st
 from app import block_table, live, notices, session
 from app.engine.messages import MOVING, ArmReport, Report, State
 from app.link import query_of, told
-from app.scene import POLL_SECONDS, held_out_nll, scene_of
+from app.scene import POLL_SECONDS, held_out_nll, scene_of, truth_of
 from app.share import copy_link
 from resflow_core.measure import BlockTable
 
@@ -85,3 +85,4 @@ def blocks(table: BlockTable | None) -> None:
 
 
 run()
+live.mount_truth(*truth_of(session.setup(), session.DEMAND))
