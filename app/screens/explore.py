@@ -5,7 +5,7 @@ import streamlit as st
 from app import block_table, live, notices, session
 from app.engine.messages import MOVING, ArmReport, Report, State
 from app.link import query_of, told
-from app.scene import POLL_SECONDS, held_out_nll, scene_of, truth_of
+from app.scene import POLL_SECONDS, scene_of, truth_of
 from app.share import copy_link
 from resflow_core.measure import BlockTable
 
@@ -61,14 +61,12 @@ def link() -> None:
 
 
 def status(report: Report) -> str:
-    """Step, speed, device, time and fit, in one line."""
+    """Step, speed, device and time, in one line."""
     if not report.arms:
         return f":gray[{report.state.value} …]"
     arm: ArmReport = report.arms[0]
     parts = [f"step **{arm.step:,}**", f"**{arm.steps_per_second:.0f}** steps/s on {report.device.upper()}"]
     parts.append(f"**{arm.seconds:.0f} s** trained")
-    if nll := held_out_nll(arm):
-        parts.append(f"held-out NLL **{nll[0]:.3f}** ± {nll[1]:.3f} nats")
     return " &nbsp;·&nbsp; ".join(parts)
 
 
