@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.roulette import LAWS, Geometric, Law
 from resflow_core.settings import check, setting
 
@@ -120,14 +121,6 @@ class Roulette:
 
 
 LOG_DETS: dict[str, type[LogDet]] = {"exact": Exact, "truncated": Truncated, "roulette": Roulette}
-
-
-def log_abs_det_of_identity_plus(jacobian: Tensor) -> Tensor:
-    """log|det(I + A)| for A of shape (batch, d, d); in closed form for d = 2."""
-    if jacobian.shape[-1] != 2:
-        return torch.linalg.slogdet(jacobian + torch.eye(jacobian.shape[-1]).to(jacobian)).logabsdet
-    (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
-    return torch.log(torch.abs((1 + a) * (1 + d) - b * c))
 
 
 def series_coefficients(n: int) -> Tensor:
