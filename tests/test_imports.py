@@ -17,8 +17,8 @@ FORBIDDEN = {
 }
 # Within the core, a module or package may import only those that stand before it.
 CORE_ORDER = [
-    "settings", "activations", "roulette", "log_det", "bijection", "lipschitz", "inverse", "tangents", "residual",
-    "actnorm", "flow", "datasets", "training", "device", "measure",
+    "settings", "activations", "roulette", "probes", "gradients", "log_det", "moments", "bijection", "lipschitz",
+    "inverse", "tangents", "residual", "actnorm", "flow", "datasets", "training", "device", "measure",
 ]  # fmt: skip
 
 
