@@ -64,7 +64,7 @@ class Flow(Chain):
         return [part for part in self.bijections if isinstance(part, ResidualBlock)]
 
     def _folded_together(self):
-        return folded_together([block.branch for block in self.blocks])
+        return folded_together([block.branch for block in self.blocks if isinstance(block.branch, Branch)])
 
     def _forward(self, x):
         with self._folded_together():

@@ -6,9 +6,9 @@ from torch.autograd.function import once_differentiable
 
 
 def log_abs_det_of_identity_plus(jacobian: Tensor) -> Tensor:
-    """log|det(I + A)|, (batch,), for A of shape (batch, d, d); for d = 2 once differentiable."""
+    """log|det(I + A)|, (...), for A of shape (..., d, d); for d = 2 once differentiable."""
     if jacobian.shape[-1] == 2:
-        return _LogAbsDet2.apply(jacobian)
+        return _LogAbsDet2.apply(jacobian.reshape(-1, 2, 2)).view(jacobian.shape[:-2])
     return torch.linalg.slogdet(jacobian + _identity(jacobian)).logabsdet
 
 
