@@ -10,7 +10,8 @@ from app.share import copy_link
 from resflow_core.measure import BlockTable
 
 st.header("How does a residual flow learn a density?", anchor=False)
-notices.show()
+with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
+    notices.show()
 
 
 @st.fragment(run_every=POLL_SECONDS)
