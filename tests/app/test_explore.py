@@ -147,7 +147,7 @@ def test_refused_parts_of_a_link_are_named_and_the_rest_is_followed():
 
 
 def test_settings_that_need_too_much_together_are_refused_and_lowering_one_goes_on():
-    series = {"log_det": "truncated", "log_det.n_terms": "50", "log_det.n_probes": "16"}
+    series = {"log_det": "truncated", "log_det.n_terms": "50", "log_det.n_probes": "16", "log_det.gradient": "plain"}
     page = opened(batch="4096", **series)
     assert "One step would need about 7 GiB of memory; 2 are allowed. Lower the batch" in page.error[0].value
     page = checked(page.select_slider(key="batch").set_value(64).run())
