@@ -39,7 +39,8 @@ function densityTraces(grid, top, colorbar) {
 }
 
 function dataTrace(view, theme, space, visible, over) {
-  return markersOf(pointsOf(decode(view.scene.points), space.plane), dataMarker(view, theme, { size: 4.5, over }), visible);
+  const points = pointsOf(decode(view.scene.points), space.plane);
+  return markersOf(points, dataMarker(view, theme, { size: 4.5, over }), visible);
 }
 
 function spaceLayout(view, theme, space, pane) {

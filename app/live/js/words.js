@@ -9,7 +9,8 @@ function element(tag, name, text = "", attributes = {}) {
 /** One readout: empty places, filled by `write`. Its help is a tooltip for pointer and keyboard alike. */
 function readout({ name, help }) {
   const id = `live-help-${name}`;
-  const box = element("div", "live-readout", "", { "data-readout": name, "aria-describedby": id, tabindex: 0, role: "group" });
+  const attributes = { "data-readout": name, "aria-describedby": id, tabindex: 0, role: "group" };
+  const box = element("div", "live-readout", "", attributes);
   for (const part of ["label", "value", "error", "word", "note"]) box.append(element("span", `live-${part}`));
   box.append(element("span", "live-help", help, { role: "tooltip", id }));
   return box;
