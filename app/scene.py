@@ -10,20 +10,15 @@ from app.engine.messages import LATENT_WINDOW, MOVING, ArmReport, Demand, Report
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
 from app.readouts import gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
-from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.datasets import Dataset
 from resflow_core.measure import grid_points
 
 POLL_SECONDS = 1.0
 
 
-def dataset_of(setup: Setup) -> Dataset:
-    """The data that a setup asks for."""
-    return DATASETS[setup.data]
-
-
 def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, losses and numbers."""
-    dataset = dataset_of(setup)
+    dataset = setup.dataset
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
     return {
         "run": f"{report.id}:{report.rewinds}",
@@ -48,7 +43,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
 def truth_of(setup: Setup, demand: Demand) -> tuple[str, dict[int, np.ndarray]]:
     """What `live.mount_truth` takes: the scene's name for the truth, and the true density on the grids that the frames
     of `demand` have; on none where nobody knows it."""
-    dataset = dataset_of(setup)
+    dataset = setup.dataset
     sizes = (demand.grid, demand.still_grid) if dataset.truth else ()
     return dataset.title, {n: _true_density(dataset, n) for n in sizes if n}
 

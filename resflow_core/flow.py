@@ -10,7 +10,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Chain
 from resflow_core.log_det import LogDet
-from resflow_core.residual import Branch, ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock, folded_together
 from resflow_core.settings import check, setting
 
 
@@ -20,7 +20,7 @@ class FlowConfig:
 
     blocks: int = setting(10, "Blocks", "Residual blocks, one after another.", low=1, high=32)
     width: int = setting(64, "Width", "Units in each hidden layer of a block.", low=2, high=256)
-    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4)
+    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
     activation: str = setting("sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
     budget: float = setting(
         0.97,
@@ -29,7 +29,9 @@ class FlowConfig:
         low=0.05,
         high=0.999,
     )
-    actnorm: bool = setting(True, "ActNorm", "A learnt scale and shift before each block and after the last.")
+    actnorm: bool = setting(
+        True, "ActNorm", "A learnt scale and shift before each block and after the last.", rare=True
+    )
     dim: int = 2
 
     def __post_init__(self):
@@ -61,6 +63,21 @@ class Flow(Chain):
     def blocks(self) -> list[ResidualBlock]:
         return [part for part in self.bijections if isinstance(part, ResidualBlock)]
 
+    def _folded_together(self):
+        return folded_together([block.branch for block in self.blocks if isinstance(block.branch, Branch)])
+
+    def _forward(self, x):
+        with self._folded_together():
+            return super()._forward(x)
+
+    def _inverse(self, z):
+        with self._folded_together():
+            return super()._inverse(z)
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        with self._folded_together():
+            return super()._forward_and_log_det(x, log_det, generator)
+
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
         """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim)."""
@@ -68,6 +85,27 @@ class Flow(Chain):
             if isinstance(part, ActNorm):
                 part.initialize(x)
             x = part(x)
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
+        here, stages = self._checked(x), [x]
+        for part in self.bijections:
+            here = part(here)
+            if isinstance(part, ResidualBlock):
+                stages.append(here)
+        return [*stages, here]
+
+    def block_jacobians(self, x: Tensor) -> Tensor:
+        """A = dg/dx of every block's branch, each where the points have got to: shape (batch, blocks, dim, dim)."""
+        here, jacobians = self._checked(x), []
+        for part in self.bijections:
+            if isinstance(part, ResidualBlock):
+                value, jacobian = part.branch.value_and_jacobian(here)
+                jacobians.append(jacobian)
+                here = here + value
+            else:
+                here = part(here)
+        return torch.stack(jacobians, 1)
 
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
         """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""

@@ -1,38 +1,57 @@
 """Laws of the random number of terms N in the Russian roulette estimator.
 
-A law is known by its survival function: P(N >= k) for k = 1, 2, ... It starts at 1, does not increase, and is positive
-as far as the series goes, or the estimator is biased. N = n_exact + (a law on {0, 1, ...}): the first n_exact terms are
-always computed.
+A law is known by its survival function P(N >= k), k = 1, 2, ...: it starts at 1 or below, does not increase, and stays
+positive for ever, or the estimator is biased. N is drawn by inverting it, so that the two cannot disagree.
+
+In the end it falls by the factor `tail_ratio` from term to term, and the weights of the estimator grow by its inverse:
+its variance is finite if the spectral radius rho of A satisfies rho^2 < tail_ratio, infinite if rho^2 > tail_ratio.
 """
 
-import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from resflow_core.settings import check, setting
 
+# The steps of a uniform float64 on [0, 1): what is rarer cannot be drawn.
+UNIFORM_STEP = 2.0**-53
+MOST_ENTRIES = 50
+LARGEST_RATIO = 0.95
 
-class Law(Protocol):
+
+class Law(ABC):
     """The distribution of the number of terms N."""
 
+    @property
+    @abstractmethod
+    def tail_ratio(self) -> float:
+        """The limit of P(N >= k + 1) / P(N >= k) for k to infinity, in [0, 1)."""
+
+    @abstractmethod
     def survival(self, k: Tensor) -> Tensor:
-        """P(N >= k), float64, elementwise."""
-        ...
+        """P(N >= k) for whole numbers k >= 0, float64, elementwise."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n independent draws of N, int64, shape (n,)."""
-        ...
+        """n independent draws of N, int64, shape (n,): the number of k with U < P(N >= k), for U uniform on [0, 1)."""
+        u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
+        return torch.searchsorted(-survival_table(self, UNIFORM_STEP).to(u), -u)
+
+
+def survival_table(law: Law, least: float) -> Tensor:
+    """P(N >= 1), P(N >= 2), ... as far as they are at least `least`, float64."""
+    n = 64
+    while (table := law.survival(torch.arange(1, n + 1)))[-1] >= least:
+        n *= 2
+    return table[table >= least]
 
 
 @dataclass(frozen=True)
-class Geometric:
-    """N = n_exact + Geometric(p) on {0, 1, ...}: P(N >= k) = (1 - p)^max(0, k - n_exact).
+class Geometric(Law):
+    """N = n_exact + Geometric(p) on {0, 1, ...}: P(N >= k) = q^max(0, k - n_exact) with q = 1 - p.
 
-    The paper's "2 exact terms, then Geometric(0.5) on {1, 2, ...}" is n_exact = 3 here, 4 terms expected. The variance
-    is finite if the spectral radius of A satisfies rho^2 < 1 - p, and infinite if rho^2 > 1 - p.
+    The paper's "2 exact terms, then Geometric(0.5) on {1, 2, ...}" is n_exact = 3 here, 4 terms expected.
     """
 
     p: float = setting(0.5, "p", "Chance to stop after each further term.", low=0.05, high=0.95)
@@ -43,13 +62,81 @@ class Geometric:
     def __post_init__(self):
         check(self)
 
+    @property
+    def tail_ratio(self) -> float:
+        return 1 - self.p
+
     def survival(self, k: Tensor) -> Tensor:
-        return (1 - self.p) ** (k - self.n_exact).clamp(min=0).double()
-
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        # 1 - U lies in (0, 1], so its logarithm is finite. P(floor(log(1 - U) / log q) >= j) = P(1 - U <= q^j) = q^j.
-        u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
-        return self.n_exact + torch.floor(torch.log1p(-u) / math.log1p(-self.p)).long()
+        return self.tail_ratio ** (k - self.n_exact).clamp(min=0).double()
 
 
-LAWS: dict[str, type[Law]] = {"geometric": Geometric}
+@dataclass(frozen=True)
+class Poisson(Law):
+    """N = n_exact + Poisson(lambda): P(N >= n_exact + j) = P(j, lambda), the regularised incomplete gamma function.
+
+    Its tail falls faster than any geometric one, so that the variance is infinite unless A is nilpotent.
+    """
+
+    # Up to here torch's incomplete gamma function is good to 1e-12 of its value down to 1e-300; from 15 on to 1e-9.
+    lam: float = setting(2.0, "Mean λ", "Mean number of further terms.", low=0.1, high=10.0)
+    n_exact: int = setting(2, "Exact terms", "Terms that are always computed.", low=0, high=20)
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def tail_ratio(self) -> float:
+        return 0.0
+
+    def survival(self, k: Tensor) -> Tensor:
+        j = (k - self.n_exact).double()
+        return torch.where(j >= 1, torch.special.gammainc(j.clamp(min=1), torch.full_like(j, self.lam)), 1.0)
+
+
+def _table_problem(table: tuple[float, ...]) -> str | None:
+    """Why numbers in (0, 1] are no survival table, as a sentence with the remedy."""
+    if len(table) > MOST_ENTRIES:
+        return f"use at most {MOST_ENTRIES} numbers."
+    for k, (before, after) in enumerate(zip((1.0, *table), table, strict=False), 1):
+        if after > before:
+            return f"use numbers that do not increase; P(N >= {k}) = {after:g} is above the {before:g} before it."
+    if _last_ratio(table) > LARGEST_RATIO:
+        return f"end with at most {LARGEST_RATIO:g} of the number before; the law goes on with the ratio of the two."
+    return None
+
+
+def _last_ratio(table: tuple[float, ...]) -> float:
+    return table[-1] / (1.0, *table)[-2]
+
+
+@dataclass(frozen=True)
+class Custom(Law):
+    """Any law: P(N >= k) from a table for k = 1, ..., K.
+
+    Beyond the table it goes on with the last ratio, P(N >= k) = table_K (table_K / table_{K-1})^(k - K), table_0 = 1. A
+    law that stopped with the table would leave every later term out, and the estimator would be biased.
+    """
+
+    table: tuple = setting(
+        (1.0, 1.0, 1.0, 0.6, 0.3),
+        "P(N ≥ 1), P(N ≥ 2), …",
+        "The chance that each term is reached. Beyond the last one it keeps falling by the last ratio.",
+        low=1e-6,
+        high=1.0,
+        rule=_table_problem,
+    )
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def tail_ratio(self) -> float:
+        return _last_ratio(self.table)
+
+    def survival(self, k: Tensor) -> Tensor:
+        table = torch.tensor((1.0, *self.table), dtype=torch.float64)
+        beyond = (k - len(self.table)).clamp(min=0).double()
+        return table[k.clamp(max=len(self.table))] * self.tail_ratio**beyond
+
+
+LAWS: dict[str, type[Law]] = {"geometric": Geometric, "poisson": Poisson, "custom": Custom}

@@ -1,21 +1,33 @@
 """A hyper-parameter is one field of a frozen dataclass, with its default, range and help, and stands nowhere else."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field accepts: numbers in [low, high], or a key (or an instance of a class) of `choices`."""
+    """What a field accepts: a number in [low, high], a tuple of such, a key (or an instance of a class) of `choices`.
+
+    `rule` says what else is wrong with such a value, as a sentence with the remedy, or None.
+    """
 
     label: str
     help: str
     low: float | None = None
     high: float | None = None
     choices: Mapping[str, Any] | None = None
+    rule: Callable[[Any], str | None] | None = None
+    rare: bool = False  # what most people never change
+
+    def shown(self, value: Any) -> str:
+        """A value for people to read: of a choice, given by its key, the `title` that the registry's entry has."""
+        if self.choices is not None:
+            return getattr(self.choices[value], "title", value.replace("_", " ").capitalize())
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
 
     @property
     def is_variant(self) -> bool:
@@ -23,9 +35,12 @@ class Setting:
         return self.choices is not None and all(isinstance(choice, type) for choice in self.choices.values())
 
 
-def setting(default: Any, label: str, help: str = "", *, low=None, high=None, choices=None) -> Any:
+def setting(
+    default: Any, label: str, help: str = "", *, low=None, high=None, choices=None, rule=None, rare=False
+) -> Any:
     """A dataclass field that carries its `Setting`."""
-    return dataclasses.field(default=default, metadata={"setting": Setting(label, help, low, high, choices)})
+    limits = Setting(label, help, low, high, choices, rule, rare)
+    return dataclasses.field(default=default, metadata={"setting": limits})
 
 
 def settings_of(config: Any) -> dict[str, tuple[dataclasses.Field, Setting]]:
@@ -43,6 +58,11 @@ def check(config: Any) -> None:
 
 def refusal(value: Any, kind: type, limits: Setting) -> str | None:
     """Why `value` cannot stand in a field of type `kind`, as a sentence with the remedy; None if it can."""
+    problem = _type_or_range_problem(value, kind, limits)
+    return limits.rule(value) if problem is None and limits.rule else problem
+
+
+def _type_or_range_problem(value: Any, kind: type, limits: Setting) -> str | None:
     if limits.is_variant:
         names = ", ".join(c.__name__ for c in limits.choices.values())
         return None if type(value) in limits.choices.values() else f"use one of {names}."
@@ -50,8 +70,18 @@ def refusal(value: Any, kind: type, limits: Setting) -> str | None:
         return None if value in limits.choices else f"use one of {', '.join(limits.choices)}."
     if kind is bool:
         return None if isinstance(value, bool) else "use True or False."
-    if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float)):
+    if kind is tuple:
+        if isinstance(value, tuple) and value and all(_is_number(v) and _within(v, limits) for v in value):
+            return None
+        return f"use numbers from {limits.low:g} to {limits.high:g}, separated by commas."
+    if not _is_number(value) or (kind is int and not isinstance(value, int)):
         return f"use {'a whole number' if kind is int else 'a number'} from {limits.low:g} to {limits.high:g}."
-    if not math.isfinite(value) or not limits.low <= value <= limits.high:
-        return f"use a value from {limits.low:g} to {limits.high:g}."
-    return None
+    return None if _within(value, limits) else f"use a value from {limits.low:g} to {limits.high:g}."
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _within(value: float, limits: Setting) -> bool:
+    return limits.low <= value <= limits.high  # neither an infinity nor NaN is

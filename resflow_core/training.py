@@ -1,14 +1,16 @@
 """Maximum likelihood, one step at a time. Whoever calls `step` owns pace, stop and pictures."""
 
+import copy
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from resflow_core.datasets import Dataset
-from resflow_core.flow import FlowConfig
+from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
 from resflow_core.settings import check, setting
 
@@ -16,6 +18,31 @@ from resflow_core.settings import check, setting
 MOST_SEED = 10**9
 # Points that the ActNorms are initialised on, so that a small first batch does not decide them.
 INITIAL_POINTS = 2_000
+# A schedule that has run out leaves this share of the learning rate, so that whoever plays on still sees it move.
+LEAST_RATE = 0.01
+
+
+def constant(t: float) -> float:
+    """1."""
+    return 1.0
+
+
+def cosine(t: float) -> float:
+    """(1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017, equation 5)."""
+    return (1 + math.cos(math.pi * min(t, 1.0))) / 2
+
+
+def inverse_square_root(t: float) -> float:
+    """1 / sqrt(1 + 8 t): a third at t = 1, and it never ends."""
+    return (1 + 8 * t) ** -0.5
+
+
+# The share of the learning rate at t = step / horizon.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "inverse square root": inverse_square_root,
+}
 
 
 @dataclass(frozen=True)
@@ -32,13 +59,40 @@ class TrainConfig:
         5e-3, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
     )
     batch: int = setting(256, "Batch", "Points per step.", low=2, high=4096)
-    warmup: int = setting(50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000)
+    schedule: str = setting("constant", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
+    horizon: int = setting(
+        4096, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536, rare=True
+    )
+    warmup: int = setting(
+        50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000, rare=True
+    )
+    average: float = setting(
+        0.0,
+        "Weight average",
+        "Decay of the moving average of the weights that is looked at; 0 looks at the weights themselves.",
+        low=0.0,
+        high=0.9999,
+        rare=True,
+    )
+    weight_decay: float = setting(
+        0.0, "Weight decay", "AdamW's, of the weight matrices only.", low=0.0, high=1.0, rare=True
+    )
     clip: float = setting(
-        10.0, "Gradient clip", "Largest norm of the gradient; longer ones are shortened to it.", low=0.01, high=1000.0
+        10.0,
+        "Gradient clip",
+        "Largest norm of the gradient; longer ones are shortened to it.",
+        low=0.01,
+        high=1000.0,
+        rare=True,
     )
 
     def __post_init__(self):
         check(self)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the step after `step` steps: warmed up linearly, and lowered by the schedule."""
+        warm = min(1.0, (step + 1) / max(self.warmup, 1))
+        return self.learning_rate * warm * max(SCHEDULES[self.schedule](step / self.horizon), LEAST_RATE)
 
 
 def step_bytes(flow: FlowConfig, train: TrainConfig) -> int:
@@ -60,17 +114,31 @@ class Diverged(RuntimeError):
 class Trainer:
     """A flow, its data and its optimiser. The same seed, device and versions give the same run."""
 
-    def __init__(self, flow_config: FlowConfig, train_config: TrainConfig, dataset: Dataset, seed: int):
+    def __init__(
+        self, flow_config: FlowConfig, train_config: TrainConfig, dataset: Dataset, seed: int, device: str = "cpu"
+    ):
         self.flow_config, self.train_config, self.dataset, self.seed = flow_config, train_config, dataset, seed
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
+        # Built and initialised on the processor, so that every device starts from the same weights.
         self.flow = flow_config.build(weights)
         self.flow.initialize(dataset.sample(INITIAL_POINTS, self._data))
-        self._optimiser = torch.optim.Adam(self.flow.parameters(), lr=train_config.learning_rate, fused=True)
+        self.flow.to(device)
+        self._averaged: Flow | None = None
+        parameters = list(self.flow.parameters())
+        self._optimiser = torch.optim.AdamW(
+            [{"params": [p for p in parameters if p.ndim > 1]}, {"params": [p for p in parameters if p.ndim <= 1]}],
+            fused=True,
+        )
         self.step_count = 0
 
     @property
     def device(self) -> torch.device:
         return next(self.flow.parameters()).device
+
+    @property
+    def evaluated(self) -> Flow:
+        """The flow to look at: with averaged weights where `TrainConfig.average` is positive, else the one trained."""
+        return self._averaged or self.flow
 
     def configure(self, train_config: TrainConfig) -> None:
         """Change how the next steps are trained."""
@@ -93,12 +161,24 @@ class Trainer:
                 f"The loss stopped being finite at step {self.step_count + 1}. "
                 f"Lower the learning rate (now {config.learning_rate:g}) and play again, or reset."
             )
-        rate = config.learning_rate * min(1.0, (self.step_count + 1) / max(config.warmup, 1))
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        matrices, others = self._optimiser.param_groups
+        matrices["lr"] = others["lr"] = config.rate(self.step_count)
+        matrices["weight_decay"], others["weight_decay"] = config.weight_decay, 0.0
         self._optimiser.step()
         self.step_count += 1
+        self._average(config.average)
         return nll
+
+    @torch.no_grad()
+    def _average(self, decay: float) -> None:
+        """average <- decay * average + (1 - decay) * weights, with a smaller decay while there is little to average."""
+        if not decay:
+            self._averaged = None
+            return
+        if self._averaged is None:
+            self._averaged = copy.deepcopy(self.flow)
+        decay = min(decay, self.step_count / (self.step_count + 10))
+        torch._foreach_lerp_(list(self._averaged.parameters()), list(self.flow.parameters()), 1 - decay)
 
     @torch.no_grad()
     def _exact_nll(self, x: Tensor) -> float:
@@ -109,6 +189,7 @@ class Trainer:
         buffer = io.BytesIO()
         state = {
             "flow": self.flow.state_dict(),
+            "averaged": self._averaged.state_dict() if self._averaged else None,
             "optimiser": self._optimiser.state_dict(),
             "data": self._data.get_state(),
             "probes": self._probes.get_state(),
@@ -119,8 +200,12 @@ class Trainer:
 
     def load_state(self, state_bytes: bytes) -> None:
         """Go on from `state_bytes` of a trainer with the same flow settings."""
-        state = torch.load(io.BytesIO(state_bytes), weights_only=True)
+        state = torch.load(io.BytesIO(state_bytes), map_location="cpu", weights_only=True)
         self.flow.load_state_dict(state["flow"])
+        self._averaged = None
+        if state["averaged"]:
+            self._averaged = copy.deepcopy(self.flow)
+            self._averaged.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._data.set_state(state["data"])
         self._probes.set_state(state["probes"])

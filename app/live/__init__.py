@@ -35,7 +35,7 @@ __all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
 _HERE = Path(__file__).parent
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # One script in the end: each may use what stands before it, and in its functions all of it.
-_SCRIPTS = [f"js/{name}.js" for name in ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")]
+_SCRIPTS = ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")
 
 
 def _read(name: str) -> str:
@@ -46,7 +46,13 @@ def _read(name: str) -> str:
 # in a component whose message never changes.
 _library = st.components.v2.component(
     "resflow_library",
-    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), *map(_read, _SCRIPTS), "export default () => {};"]),
+    js="\n".join(
+        [
+            _PLOTLY.read_text(encoding="utf-8"),
+            *(_read(f"js/{name}.js") for name in _SCRIPTS),
+            "export default () => {};",
+        ]
+    ),
 )
 
 # Without a shadow root: Plotly finds the plot under the wheel through the document.
@@ -62,7 +68,7 @@ _truth = st.components.v2.component("resflow_truth", js=_read("js/truth_componen
 
 
 def mount_library() -> None:
-    """Load plotly.min.js from the installed wheel and the picture's script. Call once per script run, on every page."""
+    """Load plotly.min.js from the installed wheel, and the picture's script. Call once per script run, on all pages."""
     _library(key="resflow_library")
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from app import scene
-from app.engine.messages import ArmReport, Demand, LossCurves, Mass, Masses, Report, State
+from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
 from app.readouts import with_error
 from app.scene import scene_of, truth_of
 from app.setup import Setup
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
+from resflow_core.measure import Mass
 from resflow_core.training import TrainConfig
 
 BIASED = Setup(train=TrainConfig(log_det=Truncated()))

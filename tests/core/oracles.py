@@ -1,7 +1,10 @@
 """Independent answers: automatic differentiation, NumPy and closed forms, none of it through the code under test."""
 
+import itertools
+
 import numpy as np
 import torch
+from scipy import linalg
 from torch import Tensor, nn
 
 # log det(I + A) of this matrix is log(1.45 * 1.20 + 0.30 * 0.25) = log 1.815.
@@ -39,3 +42,19 @@ class LinearBranch(nn.Module):
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self(x), self.a.expand(len(x), -1, -1)
+
+
+def numpy_log_of_identity_plus(a: Tensor) -> np.ndarray:
+    """log(I + A), the matrix logarithm, by SciPy."""
+    return linalg.logm(np.eye(len(a)) + a.detach().numpy())
+
+
+def contraction(dim: int, norm: float = 0.4, seed: int = 0) -> Tensor:
+    """A matrix with ||A||_2 = norm."""
+    a = torch.randn(dim, dim, generator=seeded(seed), dtype=torch.float64)
+    return norm * a / torch.linalg.matrix_norm(a, 2)
+
+
+def all_signs(dim: int) -> Tensor:
+    """Every value of a Rademacher probe: (2^dim, dim)."""
+    return torch.tensor(list(itertools.product((-1.0, 1.0), repeat=dim)), dtype=torch.float64)

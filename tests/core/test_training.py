@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import mean_nll
 from resflow_core.roulette import Geometric
-from resflow_core.training import Diverged, TrainConfig, Trainer, step_bytes
+from resflow_core.training import SCHEDULES, Diverged, TrainConfig, Trainer, step_bytes
 
 FLOW = FlowConfig(blocks=4, width=16, activation="sine")
 TRAIN = TrainConfig(batch=100, learning_rate=0.01, warmup=5)
@@ -41,8 +43,9 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     assert run(trainer(train), 5) != run(trainer(train, seed=1), 5)
 
 
-def test_a_checkpoint_continues_the_run_exactly():
-    train = TrainConfig(log_det=Roulette(), batch=50)
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_checkpoint_continues_the_run_exactly(average):
+    train = TrainConfig(log_det=Roulette(), batch=50, average=average)
     first = trainer(train)
     run(first, 5)
     state = first.state_bytes()
@@ -51,6 +54,8 @@ def test_a_checkpoint_continues_the_run_exactly():
     second.load_state(state)
     assert second.step_count == 5
     assert run(second, 5) == expected
+    for a, b in zip(first.evaluated.parameters(), second.evaluated.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_settings_change_while_it_trains():
@@ -71,6 +76,56 @@ def test_the_rate_warms_up_and_then_stays():
         t.step()
         rates.append(t._optimiser.param_groups[0]["lr"])
     np.testing.assert_allclose(rates, [0.002, 0.004, 0.006, 0.008, 0.01, 0.01, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_falls_from_the_learning_rate_and_leaves_some_of_it(name):
+    train = TrainConfig(learning_rate=0.1, schedule=name, horizon=100, warmup=0)
+    rates = [train.rate(step) for step in range(1_000)]
+    assert rates[0] == pytest.approx(0.1)
+    assert all(after <= before for before, after in pairwise(rates))
+    assert rates[-1] >= 0.001
+
+
+def test_the_cosine_is_torchs():
+    train = TrainConfig(learning_rate=0.1, schedule="cosine", horizon=100, warmup=0)
+    peer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(peer, 100)
+    for step in range(90):  # then ours keeps its least rate
+        assert train.rate(step) == pytest.approx(scheduler.get_last_lr()[0])
+        peer.step()
+        scheduler.step()
+
+
+def test_the_weight_average_is_the_moving_average_of_all_parameters():
+    t = trainer(TrainConfig(batch=50, average=0.7))
+    expected = [p.detach().clone() for p in t.evaluated.parameters()]
+    for step in range(1, 31):
+        t.step()
+        decay = min(0.7, step / (step + 10))
+        expected = [decay * a + (1 - decay) * p.detach() for a, p in zip(expected, t.flow.parameters(), strict=True)]
+    assert t.evaluated is not t.flow
+    for mine, theirs in zip(t.evaluated.parameters(), expected, strict=True):
+        torch.testing.assert_close(mine.detach(), theirs, atol=1e-6, rtol=1e-5)
+    t.configure(TrainConfig(batch=50))
+    t.step()
+    assert t.evaluated is t.flow
+
+
+def test_the_average_changes_no_step():
+    plain, averaged = trainer(TrainConfig(batch=50)), trainer(TrainConfig(batch=50, average=0.9))
+    assert run(plain, 5) == run(averaged, 5)
+
+
+def test_weight_decay_is_adamws_and_of_matrices_only():
+    t = trainer(TrainConfig(batch=50, weight_decay=0.5, warmup=0))
+    peer = trainer(TrainConfig(batch=50, warmup=0))
+    before = {name: p.detach().clone() for name, p in t.flow.named_parameters()}
+    t.step()
+    peer.step()
+    for name, p in peer.flow.named_parameters():
+        decayed = 0.005 * 0.5 * before[name] if p.ndim > 1 else 0.0
+        torch.testing.assert_close(t.flow.get_parameter(name).detach(), p.detach() - decayed, atol=1e-7, rtol=0)
 
 
 def test_divergence_stops_before_the_weights_are_touched_and_says_what_to_change():

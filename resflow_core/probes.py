@@ -1,0 +1,99 @@
+"""Hutchinson's probes: random vectors v with E vv' = I, so that tr(M) = E v'Mv."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# (n_probes, batch, d): the probes of different points are independent.
+Shape = tuple[int, int, int]
+
+
+def gaussian(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """v ~ N(0, I): the paper's probe."""
+    return torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)
+
+
+def rademacher(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Independent signs: no noise from the diagonal of A^k, so never a larger variance than the Gaussian probe's."""
+    signs = torch.randint(2, shape, generator=generator, device=generator.device)
+    return (2 * signs - 1).to(dtype)
+
+
+def sphere(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Uniform on the sphere of radius sqrt(d): no noise from multiples of the identity."""
+    v = gaussian(shape, generator, dtype)
+    return v * (math.sqrt(shape[-1]) / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
+
+
+def orthogonal(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """A point's probes orthogonal to each other, each of norm sqrt(d), jointly uniform: d of them give the trace.
+
+    From the QR factorisation of a Gaussian matrix, whose Q is uniform (Haar) once R's diagonal is made positive. More
+    than d probes come in independent groups of d.
+    """
+    n_probes, batch, d = shape
+    width = min(n_probes, d)
+    groups = math.ceil(n_probes / width)
+    q, r = torch.linalg.qr(gaussian((groups * batch, d, width), generator, dtype))
+    columns = q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[:, None] * math.sqrt(d)
+    by_group = columns.view(groups, batch, d, width).permute(0, 3, 1, 2)
+    return by_group.reshape(groups * width, batch, d)[:n_probes]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A law of v, and what the mean of v'Sv over n_probes of a point does in two dimensions, S symmetric.
+
+    `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d). For d = 2, with the trace of S, the
+    difference S_11 - S_22 and twice the other entry, 2 S_12:
+
+    `spread(difference, twice_off, n_probes)` is how far the mean of v'Sv can lie from the trace; for Gaussian probes,
+    whose length varies, the difference of the eigenvalues of S.
+    `log_mean_exp(trace, spread, n_probes)` is log E exp(mean of v'Sv), infinity where that is infinite.
+    """
+
+    draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
+    spread: Callable[[Tensor, Tensor, int], Tensor]
+    log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
+
+
+def _eigenvalue_gap(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tensor:
+    """The eigenvalues of S are (trace +- gap) / 2."""
+    return torch.hypot(difference, twice_off)
+
+
+def _unpaired_gap(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tensor:
+    """Orthogonal pairs give the trace; where one probe is left over, it is one of n_probes."""
+    return torch.hypot(difference, twice_off) * (n_probes % 2 / n_probes)
+
+
+def _gaussian_log_mean_exp(trace: Tensor, gap: Tensor, n_probes: int) -> Tensor:
+    """E exp = det(I - 2 S / K)^(-K/2) as long as both eigenvalues of S are below K / 2."""
+    log_det = torch.log1p(-(trace + gap) / n_probes) + torch.log1p(-(trace - gap) / n_probes)
+    return torch.where(trace + gap < n_probes, -n_probes / 2 * log_det, math.inf)
+
+
+def _sign_log_mean_exp(trace: Tensor, spread: Tensor, n_probes: int) -> Tensor:
+    """v_1 v_2 is a sign: E exp = exp(tr S) cosh(2 S_12 / K)^K."""
+    return trace + spread + n_probes * (torch.log1p(torch.exp(-2 / n_probes * spread)) - math.log(2))
+
+
+def _circle_log_mean_exp(trace: Tensor, gap: Tensor, n_probes: int) -> Tensor:
+    """v'Sv = tr S + gap cos(angle): E exp = exp(tr S) I_0(gap / K)^K."""
+    return trace + gap + n_probes * torch.log(torch.special.i0e(gap / n_probes))
+
+
+def _unpaired_log_mean_exp(trace: Tensor, spread: Tensor, n_probes: int) -> Tensor:
+    """One probe on the circle with the spread that is left."""
+    return _circle_log_mean_exp(trace, spread, 1)
+
+
+PROBES: dict[str, Probe] = {
+    "gaussian": Probe(gaussian, _eigenvalue_gap, _gaussian_log_mean_exp),
+    "rademacher": Probe(rademacher, lambda difference, twice_off, n_probes: twice_off.abs(), _sign_log_mean_exp),
+    "sphere": Probe(sphere, _eigenvalue_gap, _circle_log_mean_exp),
+    "orthogonal": Probe(orthogonal, _unpaired_gap, _unpaired_log_mean_exp),
+}
