@@ -2,74 +2,104 @@
 
 import dataclasses
 import math
-from collections.abc import Collection
 from typing import Any
 
 import streamlit as st
 
-from app.setup import Setup, name_of
-from resflow_core.datasets import DATASETS
-from resflow_core.settings import Setting, settings_of
-
-# What most people never change stands in a popover.
-RARE = frozenset({"hidden_layers", "actnorm", "warmup", "clip"})
-NAMES = {
-    "lipswish": "LipSwish",
-    "elu": "ELU",
-    "exact": "Exact",
-    "truncated": "Truncated (biased)",
-    "roulette": "Russian roulette (unbiased)",
-}
+from app import data_choice, session, uploads
+from app.link import parse
+from app.setup import Setup, as_text, name_of
+from app.text import plain
+from resflow_core.settings import Setting, refusal, settings_of
 
 
 def sidebar(setup: Setup) -> Setup:
     """Draw all settings, and return them as they now stand."""
     with st.sidebar:
         st.markdown("##### Data")
-        setup = edit(setup)
+        setup = data_choice.choose(setup)
         st.markdown("##### Flow &nbsp;:gray[:small[a change builds a new one]]")
-        flow = edit(setup.flow, without=RARE)
-        with st.popover("More about the flow", width="stretch"):
-            flow = edit(flow, only=RARE)
+        flow = edit(setup.flow, rare=False)
+        with st.container(horizontal=True, gap="small"):
+            with st.popover("More", width="stretch", help="Rarer settings of the flow"):
+                flow = edit(flow, rare=True)
+            with st.popover("File", width="stretch", help="Save this flow, or open one"):
+                _flow_file(setup)
         st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
-        train = edit(setup.train, without=RARE)
-        with st.popover("More about training", width="stretch"):
-            train = edit(train, only=RARE)
+        train = edit(setup.train, rare=False)
+        with st.container(horizontal=True, gap="small"):
+            with st.popover("More", width="stretch", help="Rarer settings of the training"):
+                train = edit(train, rare=True)
+            with st.popover("Seed, device", width="stretch", help="A change begins a new run"):
+                setup = edit(setup, rare=True)
     return dataclasses.replace(setup, flow=flow, train=train)
 
 
-def edit(config: Any, *, only: Collection[str] | None = None, without: Collection[str] = (), prefix: str = "") -> Any:
-    """A widget for each setting of `config`, and `config` as they now stand."""
+def _flow_file(setup: Setup) -> None:
+    name = setup.own.choice.name if setup.own else setup.data
+    st.download_button(
+        "Save flow",
+        session.flow_saver(),
+        f"{name}.safetensors",
+        on_click="ignore",
+        icon=":material/download:",
+        width="stretch",
+        key="save_flow",
+    )
+    uploads.flow("Open a flow", "open_flow", session.open_flow)
+    if setup.start:
+        st.caption(
+            f"Began with `{plain(setup.start.file.name)}`. Reset goes back to it; another setting leaves it behind."
+        )
+
+
+def edit(config: Any, *, rare: bool, prefix: str = "", within_rare: bool = False) -> Any:
+    """A widget for each setting of `config` that is `rare` or not, and `config` as it now stands. What belongs to a
+    rare choice is rare."""
     changes = {}
     for name, (field, limits) in settings_of(config).items():
-        if name in without or (only is not None and name not in only):
-            continue
-        value, key = getattr(config, name), prefix + name
+        value, key, is_rare = getattr(config, name), prefix + name, limits.rare or within_rare
+        if is_rare == rare:
+            value = _widget(key, field.type, limits, value)
         if limits.is_variant:
-            chosen = _choice(key, limits, name_of(value, limits))
-            variant = value if isinstance(value, limits.choices[chosen]) else limits.choices[chosen]()
-            changes[name] = edit(variant, prefix=f"{key}.")
-        elif limits.choices is not None:
-            changes[name] = _choice(key, limits, value)
-        elif field.type is bool:
-            changes[name] = st.toggle(limits.label, value, key=key, help=limits.help)
-        else:
-            changes[name] = _number(key, limits, value, field.type)
+            value = edit(value, rare=rare, prefix=f"{key}.", within_rare=is_rare)
+        changes[name] = value
     return dataclasses.replace(config, **changes)
 
 
-def _choice(key: str, limits: Setting, value: str) -> str:
-    options = list(limits.choices)
-    return st.selectbox(
-        limits.label, options, options.index(value), key=key, help=limits.help, format_func=title, filter_mode=None
+def _widget(key: str, kind: type, limits: Setting, value: Any) -> Any:
+    if limits.choices is not None:
+        return _choice(key, limits, value)
+    if kind is bool:
+        return st.toggle(limits.label, value, key=key, help=limits.help)
+    if kind is tuple:
+        return _numbers(key, limits, value)
+    return _number(key, limits, value, kind)
+
+
+def _choice(key: str, limits: Setting, value: Any) -> Any:
+    options, chosen = list(limits.choices), name_of(value, limits)
+    name = st.selectbox(
+        limits.label,
+        options,
+        options.index(chosen),
+        key=key,
+        help=limits.help,
+        format_func=limits.shown,
+        filter_mode=None,
     )
+    if not limits.is_variant:
+        return name
+    return value if name == chosen else limits.choices[name]()
 
 
-def title(name: str) -> str:
-    """How a registry's name is written for people."""
-    if name in DATASETS:
-        return DATASETS[name].title
-    return NAMES.get(name, name.capitalize())
+def _numbers(key: str, limits: Setting, value: tuple) -> tuple:
+    """Numbers in a row, typed; `value` until they can be used."""
+    typed = parse(st.text_input(limits.label, as_text(value), key=key, help=limits.help), tuple, limits)
+    if problem := refusal(typed, tuple, limits):
+        st.error(f"{problem.capitalize()} It stays at {as_text(value)}.")
+        return value
+    return typed
 
 
 def _number(key: str, limits: Setting, value: float, kind: type) -> float:

@@ -19,7 +19,7 @@ page = st.navigation(
     ],
     position="hidden",
 )
-session.apply(controls.sidebar(session.setup()))
+session.apply(controls.sidebar(session.begin()))
 if page.url_path:  # the bare address only hands over to a screen
     live.mount_library()
 page.run()

@@ -4,17 +4,21 @@ import dataclasses
 from functools import lru_cache
 from typing import Any
 
-from app.engine.messages import LATENT_WINDOW, MOVING, ArmReport, Report
-from app.live.encode import encode_curves, encode_frame, encode_points
+import numpy as np
+
+from app.engine.messages import LATENT_WINDOW, MOVING, ArmReport, Demand, Report
+from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
+from app.readouts import gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
-from resflow_core.datasets import DATASETS
+from resflow_core.datasets import Dataset
+from resflow_core.measure import grid_points
 
 POLL_SECONDS = 1.0
 
 
 def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
-    """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, and the losses."""
-    dataset = DATASETS[setup.data]
+    """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, losses and numbers."""
+    dataset = setup.dataset
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
     return {
         "run": f"{report.id}:{report.rewinds}",
@@ -23,35 +27,64 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "window": dataset.window,
         "latent_window": LATENT_WINDOW,
         "axes": [dataclasses.asdict(axis) for axis in dataset.axes],
-        "points": _points(setup.data, n_points),
+        "blocks": setup.flow.blocks,
+        "truth": dataset.title if dataset.truth else None,
         "frames": [encode_frame(frame) for frame in arm.frames],
         "still": encode_frame(arm.still) if arm.still else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
-        "floor": None,
-        "alt": _alt(dataset.title, arm),
+        "loss_unit": "nats, standardised" if is_standardised(dataset) else "nats",
+        "floor": dataset.truth.entropy if dataset.truth else None,
+        "readouts": [dataclasses.asdict(readout) for readout in readouts(dataset, setup.train.log_det, arm)],
+        "alt": _alt(dataset.title, setup.flow.blocks, arm),
+        **_points(dataset, n_points),
     }
 
 
+def truth_of(setup: Setup, demand: Demand) -> tuple[str, dict[int, np.ndarray]]:
+    """What `live.mount_truth` takes: the scene's name for the truth, and the true density on the grids that the frames
+    of `demand` have; on none where nobody knows it."""
+    dataset = setup.dataset
+    sizes = (demand.grid, demand.still_grid) if dataset.truth else ()
+    return dataset.title, {n: _true_density(dataset, n) for n in sizes if n}
+
+
 @lru_cache(maxsize=64)
-def _points(data: str, n: int) -> dict[str, Any]:
-    dataset = DATASETS[data]
-    return encode_points(dataset.held_out()[:n].numpy(), dataset.window)
+def _true_density(dataset: Dataset, n: int) -> np.ndarray:
+    """p_true at the nodes of `measure.density_grid`: (n, n), row = y ascending, per unit area."""
+    return dataset.truth.log_prob(grid_points(dataset.window, n)).exp().view(n, n).numpy()
 
 
-def held_out_nll(arm: ArmReport) -> tuple[float, float] | None:
-    """The newest held-out NLL in nats and its standard error."""
-    if arm.loss is None or not len(arm.loss.held_nll):
-        return None
-    return float(arm.loss.held_nll[-1]), float(arm.loss.held_se[-1])
-
-
-def _alt(title: str, arm: ArmReport) -> dict[str, str]:
-    nll = held_out_nll(arm)
-    fit = f"held-out NLL {nll[0]:.2f} nats, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"
-    at = f"after {arm.step:,} steps"
+@lru_cache(maxsize=16)
+def _points(dataset: Dataset, n: int) -> dict[str, Any]:
+    """The first n held-out points, and their classes where they have some."""
+    labels = getattr(dataset, "held_out_labels", None)
     return {
-        "data": f"Data space: density of the flow {at}, with contours and held-out points of {title}; {fit}.",
+        "points": encode_points(dataset.held_out()[:n].numpy(), dataset.window),
+        "labels": encode_labels(labels, n) if labels else None,
+    }
+
+
+def _alt(title: str, blocks: int, arm: ArmReport) -> dict[str, str]:
+    """What each view shows, in words, with what to take away from it."""
+    at = f"after {arm.step:,} steps"
+    nll = held_out_nll(arm)
+    fit = [f"held-out NLL {nll[0]:.2f} nats, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"]
+    if gap := gap_to_truth(arm):
+        fit.append("KL(data || model) {} nats, standard error {}".format(*with_error(*gap)))
+    if arm.masses:
+        exact, believed = arm.masses.exact, arm.masses.believed
+        fit.append(f"mass of the density {with_error(exact.value, exact.error)[0]}")
+        if believed:
+            fit.append(f"mass that training believes in {with_error(believed.value, believed.error)[0]}")
+    summary = "; ".join(fit)
+    return {
+        "data": f"Data space: density of the flow {at}, with contours and held-out points of {title}; {summary}.",
         "latent": f"Latent space {at}: where the flow takes data and a straight grid, with circles that hold 39, 86 "
         "and 98.9 percent of a standard normal. The better the fit, the more the points look normal.",
-        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in nats; {fit}.",
+        "stage": f"Inside the flow {at}: data and a straight grid on their way through its {blocks} blocks, each of "
+        "which bends the plane without folding it.",
+        "truth": f"The true density that {title} is drawn from, in the colours of the flow's density beside it.",
+        "difference": f"The flow's density {at} minus the true one: orange where the flow has too much, blue where it "
+        f"has too little; {summary}.",
+        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in nats; {summary}.",
     }

@@ -1,16 +1,41 @@
-"""The only owner of `st.session_state`: what this page has set, and the run that it looks at."""
+"""The only owner of `st.session_state`: what a page has set, the files it was given, and the run that it looks at."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import streamlit as st
 
 from app import engine
+from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.engine.messages import MOVING, Demand, Report, State
-from app.setup import Setup, query_of, setup_from
+from app.link import OWN_DATA, Link, query_of, read_link
+from app.setup import Changes, CsvChoice, FlowFile, OwnData, SavedFlow, Setup, widget_values
+from app.text import plain
+from resflow_core import flow_file
 
 DEMAND = Demand()
 FIRST_PICTURE_SECONDS = 2.0
+
+
+@dataclass
+class Page:
+    """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
+
+    link: Link
+    setup: Setup
+    picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
+    run: str = ""
+    report: Report = field(default_factory=lambda: Report("", State.LOADING))
+    csv: CsvFile | None = None
+    problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
+    notice: str = ""
+    widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
+
+
+def _page() -> Page:
+    return st.session_state.page
 
 
 @dataclass
@@ -26,62 +51,218 @@ class Presence:
 @st.cache_resource(scope="session", on_release=Presence.leave, show_spinner=False)
 def _presence() -> Presence:
     # After a broken connection the session comes back with its state, but with an empty cache: the same run goes on.
-    return Presence(st.session_state.run)
+    return Presence(_page().run)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def begin() -> Setup:
+    """The settings as the widgets shall show them; those of the link when the page opens, and a run of them exists from
+    then on. Once in each run of the script, before any widget."""
+    state = st.session_state
+    if "page" not in state:
+        link = read_link(st.query_params.to_dict())
+        state.page = Page(link, link.setup, link.setup.data)
+        _start(link.setup)
+    page = _page()
+    state.update(page.widgets)
+    page.widgets = {}
+    return page.setup
 
 
 def setup() -> Setup:
-    """The settings of this page; those of the link when it opens. A run of them exists from then on."""
-    state = st.session_state
-    if "setup" not in state:
-        state.setup, state.refused = setup_from(st.query_params.to_dict())
-        state.report = Report("", State.LOADING)
-        _start()
-    return state.setup
+    """The settings as they stand."""
+    return _page().setup
 
 
-def refused() -> list[str]:
+def refused() -> tuple[str, ...]:
     """What the link asked for and did not get."""
-    return st.session_state.refused
+    return _page().link.refused
+
+
+def notice() -> str:
+    """What the latest change brought about besides, or ""."""
+    return _page().notice
+
+
+def needed() -> tuple[CsvChoice | None, FlowFile | None]:
+    """The files that the link needs and has not been given."""
+    return _page().link.csv, _page().link.flow
 
 
 def apply(new: Setup) -> None:
-    """Make `new` the settings: at once where the flow can stay, else with another run that plays if this one does."""
-    old = st.session_state.setup
+    """Make `new` the settings: at once where the flow can stay, else with another run that plays if this one does.
+    Somebody's own change ends the link's plan."""
+    page, old = _page(), _page().setup
     if new != old:
-        st.session_state.setup, st.session_state.refused = new, []
-        state = last_report().state
-        if not new.same_run(old) or state in (State.FAILED, State.EXPIRED):
-            _start()
-            if state is State.PLAYING:
-                play()
+        _note_change(old, new)
+        if not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED):
+            _start(replace(new, start=new.start if new.flow == old.flow else None))
         else:
-            engine.get_engine().change(st.session_state.run, 0, new.train)
-    link = query_of(new)
-    if st.query_params.to_dict() != link:
-        st.query_params.from_dict(link)
+            page.setup = new
+            engine.get_engine().change(page.run, 0, new.train)
+    address = query_of(page.link.setup if page.link.setup.changes else page.setup, page.link.csv, page.link.flow)
+    if st.query_params.to_dict() != address:
+        st.query_params.from_dict(address)
 
 
-def poll() -> Report:
-    """The newest report; the first one is waited for, for a moment, so that a page opens with a picture."""
-    report = engine.get_engine().poll(_presence().run, DEMAND)
+def _note_change(old: Setup, new: Setup) -> None:
+    """Of the link nothing is left but what the change does not touch."""
+    page, ahead = _page(), _ahead()
+    page.notice = (
+        f"Your change ends the link's plan: the change at step {ahead[0][0]:,} will not come." if ahead else ""
+    )
+    page.link = Link(
+        replace(page.link.setup, changes=()),
+        csv=page.link.csv if (new.data, new.own) == (old.data, old.own) else None,
+        flow=page.link.flow if new.flow == old.flow else None,
+    )
+
+
+def shareable() -> Setup:
+    """The setup that repeats this run: how it began, all that changed since, and what is still planned."""
+    arms = _page().report.arms
+    return replace(_page().link.setup, changes=(*(arms[0].changes if arms else ()), *_ahead()))
+
+
+def _ahead() -> Changes:
+    """What is planned and has not come."""
+    arms = _page().report.arms
+    return tuple(change for change in _page().link.setup.changes if not arms or change[0] > arms[0].step)
+
+
+# --- data and files -------------------------------------------------------------------------------------------------
+
+
+def picked() -> str:
+    """The data set that is marked; `OWN_DATA` even before there is a file."""
+    return _page().picked
+
+
+def pick(widget: str) -> None:
+    """Mark the data set that was just chosen."""
+    if name := st.session_state[widget].picked:
+        _page().picked = name
+
+
+def csv() -> CsvFile | None:
+    """The newest CSV file that could be read."""
+    return _page().csv
+
+
+def problem(widget: str) -> str:
+    """What is wrong with the file that a widget was given, or ""."""
+    return _page().problems.get(widget, "")
+
+
+def take(widget: str, read: Callable[[str, bytes], None]) -> None:
+    """Let `read` have name and contents of the file that a widget was given. If it raises ValueError, all stays as it
+    is."""
+    problems, upload = _page().problems, st.session_state[widget]
+    problems.pop(widget, None)
+    if upload is not None:
+        try:
+            read(upload.name, upload.getvalue())
+        except ValueError as error:
+            problems[widget] = f"`{plain(upload.name)}`: {error}"
+
+
+def take_csv(name: str, data: bytes) -> None:
+    """Let columns of this file be chosen. Raises CsvError."""
+    _page().csv = read_csv(name, data)
+
+
+def give_csv(name: str, data: bytes) -> None:
+    """The CSV file that the link needs. Raises ValueError."""
+    page, need = _page(), _page().link.csv
+    _check_digest(data, need)
+    file = read_csv(name, data)
+    own = OwnData(need, table(file, need.x, need.y, need.label or None))
+    page.csv, page.picked = replace(file, name=need.name), OWN_DATA
+    page.widgets |= {"csv.x": need.x, "csv.y": need.y, "csv.label": need.label}
+    page.link = replace(page.link, csv=None)
+    _start(replace(page.link.setup, own=own))
+
+
+def open_flow(name: str, data: bytes) -> None:
+    """Begin with a saved flow, with the other settings as they are. Raises ValueError."""
+    _begin_with_flow(_page().setup, name, data)
+
+
+def give_flow(name: str, data: bytes) -> None:
+    """The flow that the link needs. Raises ValueError."""
+    _check_digest(data, _page().link.flow)
+    _begin_with_flow(_page().link.setup, name, data)
+
+
+def flow_saver() -> Callable[[], bytes]:
+    """What fetches this run's flow as the contents of a file; it may be called outside the script."""
+    training, run = engine.get_engine(), _page().run
+
+    def contents() -> bytes:
+        if (data := training.export(run, 0)) is None:
+            raise RuntimeError("There is no flow to save: its run is not built yet, or was dropped.")
+        return data
+
+    return contents
+
+
+def _begin_with_flow(began: Setup, name: str, data: bytes) -> None:
+    page, config = _page(), flow_file.from_bytes(data).config
+    page.widgets |= widget_values(config)
+    page.link = replace(page.link, flow=None)
+    _start(replace(began, flow=config, start=SavedFlow(FlowFile(name, digest_of(data)), data)))
+
+
+def _check_digest(data: bytes, need: CsvChoice | FlowFile) -> None:
+    if (found := digest_of(data)) != need.digest:
+        raise ValueError(f"this is another file ({found}). The link needs `{plain(need.name)}` ({need.digest}).")
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+
+
+def poll(depth: int | None = None) -> Report:
+    """The newest report; the first one is waited for, for a moment, so that a page opens with a picture.
+
+    `depth` is the `Demand`'s. Runs the script anew where widgets must show something else.
+    """
+    page, demand = _page(), replace(DEMAND, depth=depth)
+    report = engine.get_engine().poll(_presence().run, demand)
     deadline = time.monotonic() + FIRST_PICTURE_SECONDS
     while report.state is State.LOADING and not report.arms and time.monotonic() < deadline:
         time.sleep(0.05)
-        report = engine.get_engine().poll(_presence().run, DEMAND)
-    st.session_state.report = report
+        report = engine.get_engine().poll(_presence().run, demand)
+    page.report = report
+    _follow(report)
+    if page.widgets:
+        st.rerun()
     return report
 
 
+def _follow(report: Report) -> None:
+    """Let the settings shown follow a planned change that took over."""
+    if not report.arms or report.arms[0].train is None:
+        return
+    page, arm = _page(), report.arms[0]
+    if not arm.changes:  # whatever was set before the first step holds from step 0
+        page.link = replace(page.link, setup=replace(page.link.setup, train=arm.train))
+    elif arm.changes[-1] in page.link.setup.changes and arm.train != page.setup.train:
+        page.setup = replace(page.setup, train=arm.train)
+        page.widgets |= widget_values(arm.train)
+
+
 def last_report() -> Report:
-    return st.session_state.report
+    return _page().report
 
 
 def play() -> None:
-    engine.get_engine().play(st.session_state.run)
+    engine.get_engine().play(_page().run)
 
 
 def pause() -> None:
-    engine.get_engine().pause(st.session_state.run)
+    engine.get_engine().pause(_page().run)
 
 
 def play_or_pause() -> None:
@@ -89,20 +270,31 @@ def play_or_pause() -> None:
 
 
 def step(n: int) -> None:
-    engine.get_engine().step(st.session_state.run, n)
+    engine.get_engine().step(_page().run, n)
 
 
 def reset() -> None:
-    """Back to step 0 with the settings as they are; a run that was dropped is created anew."""
-    if last_report().state is State.EXPIRED:
-        _start()
+    """Back to step 0: with the settings as they are, or to follow the link's plan again. A run that was dropped is
+    created anew."""
+    page = _page()
+    if page.link.setup.changes:
+        page.widgets |= widget_values(page.link.setup.train)
+        page.report = replace(page.report, state=State.PAUSED)
+        _start(page.link.setup)
+    elif page.report.state is State.EXPIRED:
+        _start(page.setup)
     else:
-        engine.get_engine().reset(st.session_state.run)
+        engine.get_engine().reset(page.run)
 
 
-def _start() -> None:
-    state, training = st.session_state, engine.get_engine()
-    if "run" in state:
-        training.close(state.run)
-    state.run = training.create(state.setup.experiment())
-    _presence().run = state.run
+def _start(began: Setup) -> None:
+    """A run that begins with `began`, and plays if the one before it does."""
+    page, training = _page(), engine.get_engine()
+    if page.run:
+        training.close(page.run)
+    page.run = training.create(began.experiment())
+    _presence().run = page.run
+    page.link, page.setup = replace(page.link, setup=began), replace(began, changes=())
+    if page.report.state is State.PLAYING:
+        play()
+    page.report = replace(page.report, id=page.run, arms=())

@@ -1,34 +1,88 @@
-"""All that a person can set, as one frozen value, and as the link that says it."""
+"""All that a person can set, as one frozen value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from app.engine.messages import Arm, Experiment
-from resflow_core.datasets import DATASETS
+from resflow_core.datasets import DATASETS, Dataset, Table
+from resflow_core.device import DEVICES
 from resflow_core.flow import FlowConfig
-from resflow_core.settings import Setting, check, refusal, setting, settings_of
+from resflow_core.settings import Setting, check, setting, settings_of
 from resflow_core.training import MOST_SEED, TrainConfig
+
+Changes = tuple[tuple[int, TrainConfig], ...]
+"""(steps done, how to train from there on), ascending."""
+
+
+@dataclass(frozen=True)
+class CsvChoice:
+    """Columns of somebody's CSV file, as a link can say them; `label` is "" for none."""
+
+    name: str
+    digest: str
+    x: str
+    y: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """What was chosen of a CSV file, and what it holds."""
+
+    choice: CsvChoice
+    table: Table = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class FlowFile:
+    """Somebody's saved flow, as a link can say it."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class SavedFlow:
+    """A saved flow, and the contents of its file (`resflow_core.flow_file`)."""
+
+    file: FlowFile
+    weights: bytes = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is trained and how. `train` may change while it trains; anything else makes another run."""
+    """What is trained and how. `train` holds at step 0, and may change while it trains; `changes` are planned ahead.
+    Anything else makes another run."""
 
     data: str = setting("checkerboard", "Data set", "What the flow learns.", choices=DATASETS)
-    seed: int = setting(0, "Seed", "The same seed and settings give the same run.", low=0, high=MOST_SEED)
+    seed: int = setting(0, "Seed", "The same seed and settings give the same run.", low=0, high=MOST_SEED, rare=True)
+    device: str = setting("auto", "Device", "Where it trains; auto takes the faster one.", choices=DEVICES, rare=True)
     flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    own: OwnData | None = None  # in the place of `data`
+    start: SavedFlow | None = None  # weights to start from, of a flow with the settings `flow`
+    changes: Changes = ()
 
     def __post_init__(self):
         check(self)
 
+    @property
+    def dataset(self) -> Dataset:
+        return self.own.table if self.own else DATASETS[self.data]
+
     def experiment(self) -> Experiment:
-        return Experiment((Arm(self.flow, self.train, self.data),), self.seed)
+        data = self.own.table if self.own else self.data
+        weights = self.start.weights if self.start else None
+        return Experiment((Arm(self.flow, self.train, data, self.changes, weights),), self.seed, self.device)
 
     def same_run(self, other: "Setup") -> bool:
         """Whether the one can become the other without building another flow."""
-        return (self.data, self.seed, self.flow) == (other.data, other.seed, other.flow)
+
+        def built(setup: "Setup") -> tuple:
+            return setup.data, setup.own, setup.seed, setup.device, setup.flow, setup.start
+
+        return built(self) == built(other)
 
 
 def name_of(value: Any, limits: Setting) -> str:
@@ -36,76 +90,53 @@ def name_of(value: Any, limits: Setting) -> str:
     return next(k for k, c in limits.choices.items() if c is type(value)) if limits.is_variant else value
 
 
-def query_of(config: Any, prefix: str = "") -> dict[str, str]:
-    """Every setting of a configuration as text, variants' own settings under "name." """
-    query = {}
-    for part, limits, value in _parts(config):
-        name = part.name
-        if limits is None:
-            query |= query_of(value, prefix)
-        elif limits.is_variant:
-            query |= {prefix + name: name_of(value, limits)} | query_of(value, f"{prefix}{name}.")
-        else:
-            query[prefix + name] = repr(value) if isinstance(value, float) else str(value)
-    return query
-
-
-def setup_from(query: Mapping[str, str]) -> tuple[Setup, list[str]]:
-    """The setup that a link asks for, and a sentence for each part of it that was refused and left at its default."""
-    unread, refused = dict(query), []
-    setup = _read(Setup(), unread, refused, "")
-    refused += [f"`{_plain(name)}`: there is no such setting." for name in unread]
-    return setup, refused
-
-
-def _plain(text: str) -> str:
-    """Somebody else's text, fit to be shown in a message: short, printable, and without Markdown's quotes."""
-    return "".join(c for c in text[:40] if c.isprintable() and c != "`")
-
-
-def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str) -> Any:
-    """`default` with the values that `unread` holds for it, which are taken out."""
-    values = {}
-    for part, limits, value in _parts(default):
-        name, kind = part.name, part.type
-        if limits is None:
-            values[name] = _read(value, unread, refused, prefix)
-            continue
-        text = unread.pop(prefix + name, None)
-        if text is not None:
-            parsed = _parse(text, kind, limits)
-            problem = refusal(parsed, kind, limits)
-            if problem and limits.is_variant:
-                problem = f"use one of {', '.join(limits.choices)}."
-            if problem:
-                shown = name_of(value, limits) if limits.choices else value
-                refused.append(f"`{prefix}{name} = {_plain(text)}`: {problem} It stays at {shown}.")
-            else:
-                value = parsed
-        values[name] = _read(value, unread, refused, f"{prefix}{name}.") if limits.is_variant else value
-    return type(default)(**values)
-
-
-def _parts(config: Any) -> Iterator[tuple[Field, Setting | None, Any]]:
+def parts(config: Any) -> Iterator[tuple[Field, Setting | None, Any]]:
     """(field, setting, value) of each field; the setting is None for a configuration inside this one."""
     own = settings_of(config)
     for f in fields(config):
         value = getattr(config, f.name)
         if f.name in own:
             yield f, own[f.name][1], value
-        elif is_dataclass(value):
+        elif is_dataclass(value) and settings_of(value):
             yield f, None, value
 
 
-def _parse(text: str, kind: type, limits: Setting) -> Any:
-    """The value that a text stands for, or the text itself where it stands for none."""
+Entry = tuple[str, Setting, Any]
+"""A setting by its name in links and widgets (those of a variant under "name."), its limits, and its value or key."""
+
+
+def entries(config: Any, prefix: str = "") -> Iterator[Entry]:
+    """Every setting of a configuration."""
+    for part, limits, value in parts(config):
+        if limits is None:
+            yield from entries(value, prefix)
+        else:
+            yield from _entry(prefix + part.name, limits, value)
+
+
+def differences(before: Any, after: Any, prefix: str = "") -> Iterator[Entry]:
+    """The settings by which one configuration becomes another of its kind; all of a variant where its kind changes."""
+    for part, limits, value in parts(after):
+        old, key = getattr(before, part.name), prefix + part.name
+        if limits is None:
+            yield from differences(old, value, prefix)
+        elif limits.is_variant and type(old) is type(value):
+            yield from differences(old, value, f"{key}.")
+        elif value != old:
+            yield from _entry(key, limits, value)
+
+
+def _entry(key: str, limits: Setting, value: Any) -> Iterator[Entry]:
+    yield key, limits, name_of(value, limits) if limits.choices else value
     if limits.is_variant:
-        return limits.choices[text]() if text in limits.choices else text
-    if limits.choices is not None:
-        return text
-    if kind is bool:
-        return {"True": True, "False": False}.get(text, text)
-    try:
-        return kind(text)
-    except ValueError:
-        return text
+        yield from entries(value, f"{key}.")
+
+
+def as_text(numbers: tuple[float, ...]) -> str:
+    """Numbers in a row as people type them."""
+    return ", ".join(map(repr, numbers))
+
+
+def widget_values(config: Any) -> dict[str, Any]:
+    """What the widgets of a configuration hold, by their keys."""
+    return {key: as_text(value) if isinstance(value, tuple) else value for key, _, value in entries(config)}

@@ -1,86 +1,207 @@
-"""Activations of the residual branch: two derivatives and a Lipschitz constant. One entry of `ACTIVATIONS` adds one.
+"""Activations of the residual branch: three derivatives and a Lipschitz constant. One entry of `ACTIVATIONS` adds one.
 
 The log det's gradient needs the second derivative of the activation, so the paper (section 3.3) asks for two things:
-|slope| <= 1 everywhere, and a curvature that does not vanish where |slope| is near 1.
+|slope| <= 1 everywhere, and a curvature that does not vanish asymptotically where |slope| is near 1. The first is had
+for every function by dividing it by its Lipschitz constant; the second is what tells them apart.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+Derivatives = Callable[[Tensor], Iterator[Tensor]]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Moves units about before a function is applied to each: a linear map, which the points themselves may choose.
+
+    `pattern(t)` is what the points t, (..., units), decide; `apply(u, pattern)` maps u, (..., units), to (..., copies *
+    units), and `transpose` is its adjoint. Tangents and points are moved alike, since the map is constant near t.
+    """
+
+    pattern: Callable[[Tensor], Tensor | None]
+    apply: Callable[[Tensor, Tensor | None], Tensor]
+    transpose: Callable[[Tensor, Tensor | None], Tensor]
+    copies: int = 1
+
+
+def _swap_pairs(u: Tensor, swapped: Tensor) -> Tensor:
+    """(..., u_1, u_2, u_3, u_4, ...) with the pairs (u_1, u_2), (u_3, u_4) ... swapped where told; an odd one stays."""
+    out = u.clone()
+    first, second = u[..., 0 : u.shape[-1] - 1 : 2], u[..., 1::2]
+    out[..., 0 : u.shape[-1] - 1 : 2] = torch.where(swapped, second, first)
+    out[..., 1::2] = torch.where(swapped, first, second)
+    return out
+
+
+def _half_difference(u: Tensor, _) -> Tensor:
+    positive, negative = u.chunk(2, -1)
+    return positive - negative
+
+
+IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u)
+BOTH_SIGNS = Arrangement(lambda t: None, lambda u, _: torch.cat([u, -u], -1), _half_difference, copies=2)
+SORTED_PAIRS = Arrangement(lambda t: t[..., 0 : t.shape[-1] - 1 : 2] < t[..., 1::2], _swap_pairs, _swap_pairs)
+
 
 @dataclass(frozen=True)
 class Activation:
-    """A function phi applied to every number by itself.
+    """phi = raw / C with C the Lipschitz constant of raw, so that phi is 1-Lipschitz in the 2-norm, and tightly so.
 
-    `value_and_slope(t)` gives phi(t) and phi'(t); `curvature(t, value, slope)` gives phi''(t) from these. With
-    `initial_scale` the activation is a family with a learnable scale beta > 0, phi_beta(z) = phi(beta z) / beta, whose
-    slope phi'(beta z) has the same bound for every beta: `lipschitz`.
+    raw arranges the units and then applies one function to every number: `derivatives(t)` yields its value, slope and
+    curvature at t, each computed only if it is asked for. `lipschitz(p)` is raw's constant in the p-norm, rounded up.
+    With `initial_scale` the activation is a family with a learnable scale beta > 0, phi_beta(z) = phi(beta z) / beta,
+    which has the same constant for every beta.
     """
 
-    value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
-    curvature: Callable[[Tensor, Tensor, Tensor], Tensor]
-    lipschitz: float
+    derivatives: Derivatives
+    lipschitz: Callable[[float], float]
     initial_scale: float | None = None
+    arrangement: Arrangement = IN_PLACE
 
-    def scaled(self, z: Tensor, beta: Tensor | None) -> tuple[Tensor, Tensor]:
-        """phi_beta(z) and its slope; phi itself where beta is None."""
-        if beta is None:
-            return self.value_and_slope(z)
-        value, slope = self.value_and_slope(beta * z)
-        return value / beta, slope
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether phi is one function of one number, applied to every unit by itself."""
+        return self.arrangement is IN_PLACE
+
+    def raw(self, t: Tensor) -> Tensor:
+        """raw(t), (..., units) -> (..., copies * units); differentiable any number of times."""
+        return next(self.derivatives(self.arrangement.apply(t, self.arrangement.pattern(t))))
+
+    def phi(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """phi(t), phi'(t), phi''(t) for every number of t: what there is to see of an element-wise activation."""
+        if not self.is_elementwise:
+            raise ValueError("This activation is no function of one number: it acts on several units together.")
+        return tuple(d / self.lipschitz(2) for d in self.derivatives(t))
 
 
-def lipswish(t: Tensor) -> tuple[Tensor, Tensor]:
-    """t s(t) / 1.1 with the logistic s (paper, section 3.3); slope (s + t s (1 - s)) / 1.1."""
+def silu(t: Tensor) -> Iterator[Tensor]:
+    """y = t s with the logistic s; y' = y + s (1 - y); y'' = (1 - s) (2 y' - y)."""
     s = torch.sigmoid(t)
-    value = t * s / 1.1
-    return value, torch.addcmul(value, s, 1 / 1.1 - value)
+    yield (y := t * s)
+    yield (slope := torch.lerp(y, y.new_ones(()), s))
+    yield torch.lerp(torch.lerp(y, slope, 2.0), y.new_zeros(()), s)
 
 
-def lipswish_curvature(t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    """s (1 - s) (2 + t (1 - 2 s)) / 1.1 = (1 - s) (2 slope - value)."""
-    return torch.sigmoid(-t) * (2 * slope - value)
+def sine(t: Tensor) -> Iterator[Tensor]:
+    """sin t, cos t, -sin t: curved all along the line."""
+    yield (y := torch.sin(t))
+    yield torch.cos(t)
+    yield -y
 
 
-def elu(t: Tensor) -> tuple[Tensor, Tensor]:
+def tanh(t: Tensor) -> Iterator[Tensor]:
+    """y = tanh t; y' = 1 - y^2; y'' = -2 y y'."""
+    yield (y := torch.tanh(t))
+    yield (slope := 1 - y**2)
+    yield -2 * y * slope
+
+
+def elu(t: Tensor) -> Iterator[Tensor]:
     """t for t > 0, exp(t) - 1 below: the slope is 1 wherever the curvature is 0, which starves the log det."""
-    slope = torch.exp(t.clamp(max=0))
-    return torch.where(t > 0, t, slope - 1), slope
+    negative = t.clamp(max=0)
+    yield torch.where(t > 0, t, torch.expm1(negative))
+    yield (slope := torch.exp(negative))
+    yield torch.where(t > 0, 0, slope)
 
 
-def elu_curvature(t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    """0 for t > 0, exp(t) below."""
-    return torch.where(t > 0, 0, slope)
+# Klambauer et al. 2017, section 2: they keep mean 0 and variance 1 in wide layers with random weights.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-def tanh(t: Tensor) -> tuple[Tensor, Tensor]:
-    """tanh(t), slope 1 - tanh(t)^2."""
-    value = torch.tanh(t)
-    return value, 1 - value**2
+def selu(t: Tensor) -> Iterator[Tensor]:
+    """1.0507 t for t > 0, 1.7581 (exp(t) - 1) below: steepest just below 0."""
+    below, negative = SELU_SCALE * SELU_ALPHA, t.clamp(max=0)
+    yield torch.where(t > 0, SELU_SCALE * t, below * torch.expm1(negative))
+    exponential = below * torch.exp(negative)
+    yield torch.where(t > 0, SELU_SCALE, exponential)
+    yield torch.where(t > 0, 0, exponential)
 
 
-def tanh_curvature(t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    """-2 tanh(t) (1 - tanh(t)^2)."""
-    return -2 * value * slope
+def softplus(t: Tensor) -> Iterator[Tensor]:
+    """log(1 + exp t); the logistic s; s (1 - s)."""
+    yield torch.nn.functional.softplus(t)
+    yield (s := torch.sigmoid(t))
+    yield s * (1 - s)
 
 
-def sine(t: Tensor) -> tuple[Tensor, Tensor]:
-    """sin(t), slope cos(t): curved all along the line."""
-    return torch.sin(t), torch.cos(t)
+def relu(t: Tensor) -> Iterator[Tensor]:
+    """max(t, 0): no curvature anywhere, so the log det's gradient reaches no pre-activation."""
+    return _two_lines(t, 0.0)
 
 
-def sine_curvature(t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    """-sin(t)."""
-    return -value
+def leaky_relu(t: Tensor) -> Iterator[Tensor]:
+    """t for t > 0, t / 100 below: no curvature anywhere."""
+    return _two_lines(t, 0.01)
 
 
-# LipSwish's supremum is 0.999854, where beta z = 2.3994; it is rounded up to stay a bound.
+def identity(t: Tensor) -> Iterator[Tensor]:
+    """t: what is left for each number where sorting is the whole nonlinearity."""
+    return _two_lines(t, 1.0)
+
+
+def _two_lines(t: Tensor, below: float) -> Iterator[Tensor]:
+    yield torch.where(t > 0, t, below * t)
+    yield torch.where(t > 0, t.new_ones(()), below)
+    yield torch.zeros_like(t)
+
+
+def gelu(t: Tensor) -> Iterator[Tensor]:
+    """t P with P the standard normal distribution function and p its density; P + t p; (2 - t^2) p."""
+    below = torch.special.ndtr(t)
+    yield t * below
+    density = torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi)
+    yield below + t * density
+    yield (2 - t**2) * density
+
+
+def mish(t: Tensor) -> Iterator[Tensor]:
+    """t w with w = tanh(log(1 + exp t)), w' = (1 - w^2) s, s the logistic; w + t w'; w' (2 + t (1 - s - 2 w s))."""
+    w = torch.tanh(torch.nn.functional.softplus(t))
+    yield t * w
+    s = torch.sigmoid(t)
+    w_slope = (1 - w**2) * s
+    yield w + t * w_slope
+    yield w_slope * (2 + t * (1 - s - 2 * w * s))
+
+
+def _in_every_norm(constant: float) -> Callable[[float], float]:
+    """The constant of one function of one number, in whatever norm its values are stacked."""
+    return lambda p: constant
+
+
+# The supremum of silu's slope is 1.0998393, where t = 2.3994. The paper writes 1.1 (section 3.3), rounded up further.
+SILU_CONSTANT = 1.09984
+
+
+def _silu_of_both_signs(p: float) -> float:
+    """The largest p-norm of (silu'(t), silu'(-t)): the two sum to 1, so it is that of (c, 1 - c) for the largest c.
+
+    1.09984 (p = inf), 1.10437 (p = 2), 1.19968 (p = 1). CLipSwish divides by 1.1 * 1.004 for p = 2.
+    """
+    c = SILU_CONSTANT
+    return c if math.isinf(p) else (c**p + (c - 1) ** p) ** (1 / p)
+
+
+# Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,
+# section 3.3: beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha).
 ACTIVATIONS: dict[str, Activation] = {
-    "lipswish": Activation(lipswish, lipswish_curvature, 0.99986, initial_scale=0.974),
-    "sine": Activation(sine, sine_curvature, 1.0, initial_scale=2.0),
-    "elu": Activation(elu, elu_curvature, 1.0),
-    "tanh": Activation(tanh, tanh_curvature, 1.0),
+    "lipswish": Activation(silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
+    "sine": Activation(sine, _in_every_norm(1.0), initial_scale=2.0),
+    "elu": Activation(elu, _in_every_norm(1.0)),
+    "tanh": Activation(tanh, _in_every_norm(1.0)),
+    "softplus": Activation(softplus, _in_every_norm(1.0)),
+    "relu": Activation(relu, _in_every_norm(1.0)),
+    "leaky_relu": Activation(leaky_relu, _in_every_norm(1.0)),
+    "celu": Activation(elu, _in_every_norm(1.0), initial_scale=1.0),
+    "selu": Activation(selu, _in_every_norm(1.7581)),
+    "gelu": Activation(gelu, _in_every_norm(1.12891)),
+    "mish": Activation(mish, _in_every_norm(1.08851)),
+    "silu": Activation(silu, _in_every_norm(SILU_CONSTANT)),
+    "clipswish": Activation(silu, _silu_of_both_signs, initial_scale=0.974, arrangement=BOTH_SIGNS),
+    "maxmin": Activation(identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS),
 }

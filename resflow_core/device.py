@@ -51,7 +51,15 @@ def _cuda(flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     return Choice("cuda", "it was asked for")
 
 
-DEVICES: dict[str, Callable[[FlowConfig, TrainConfig, Dataset], Choice]] = {"auto": _auto, "cpu": _cpu, "cuda": _cuda}
+@dataclass(frozen=True)
+class Device:
+    """A way to choose, and its name for people."""
+
+    title: str
+    choose: Callable[[FlowConfig, TrainConfig, Dataset], Choice]
+
+
+DEVICES = {"auto": Device("Auto", _auto), "cpu": Device("CPU", _cpu), "cuda": Device("CUDA", _cuda)}
 
 
 def choose(device: str, flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
@@ -61,4 +69,4 @@ def choose(device: str, flow: FlowConfig, train: TrainConfig, dataset: Dataset) 
     """
     if device not in DEVICES:
         raise ValueError(f"device = {device!r}: use one of {', '.join(DEVICES)}.")
-    return DEVICES[device](flow, train, dataset)
+    return DEVICES[device].choose(flow, train, dataset)

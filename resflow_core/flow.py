@@ -20,7 +20,7 @@ class FlowConfig:
 
     blocks: int = setting(10, "Blocks", "Residual blocks, one after another.", low=1, high=32)
     width: int = setting(64, "Width", "Units in each hidden layer of a block.", low=2, high=256)
-    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4)
+    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
     activation: str = setting("sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
     budget: float = setting(
         0.97,
@@ -29,7 +29,9 @@ class FlowConfig:
         low=0.05,
         high=0.999,
     )
-    actnorm: bool = setting(True, "ActNorm", "A learnt scale and shift before each block and after the last.")
+    actnorm: bool = setting(
+        True, "ActNorm", "A learnt scale and shift before each block and after the last.", rare=True
+    )
     dim: int = 2
 
     def __post_init__(self):
@@ -68,6 +70,27 @@ class Flow(Chain):
             if isinstance(part, ActNorm):
                 part.initialize(x)
             x = part(x)
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
+        here, stages = self._checked(x), [x]
+        for part in self.bijections:
+            here = part(here)
+            if isinstance(part, ResidualBlock):
+                stages.append(here)
+        return [*stages, here]
+
+    def block_jacobians(self, x: Tensor) -> Tensor:
+        """A = dg/dx of every block's branch, each where the points have got to: shape (batch, blocks, dim, dim)."""
+        here, jacobians = self._checked(x), []
+        for part in self.bijections:
+            if isinstance(part, ResidualBlock):
+                value, jacobian = part.branch.value_and_jacobian(here)
+                jacobians.append(jacobian)
+                here = here + value
+            else:
+                here = part(here)
+        return torch.stack(jacobians, 1)
 
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
         """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""

@@ -10,7 +10,7 @@ in two dimensions is cheaper than any estimate.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -60,10 +60,14 @@ class Exact:
 class Truncated:
     """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), however many probes."""
 
+    title: ClassVar[str] = "Truncated (biased)"
+
     n_terms: int = setting(5, "Terms", "Terms of the series. What is left out is the bias.", low=1, high=50)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16)
-    gradient: str = setting("neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS)
+    gradient: str = setting(
+        "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
+    )
 
     def __post_init__(self):
         check(self)
@@ -79,6 +83,8 @@ class Truncated:
 class Roulette:
     """The unbiased estimator of Theorem 1: a random number of terms, each divided by its chance of being reached."""
 
+    title: ClassVar[str] = "Russian roulette (unbiased)"
+
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(1, "Probes", "Probes averaged per point; they share the point's N.", low=1, high=16)
@@ -87,8 +93,12 @@ class Roulette:
         "One N per batch",
         "One N for the whole batch, as in released code: its noise does not average out over the batch.",
     )
-    n_draws: int = setting(1, "Draws of N", "Draws of N averaged per point, over the same probes.", low=1, high=16)
-    gradient: str = setting("neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS)
+    n_draws: int = setting(
+        1, "Draws of N", "Draws of N averaged per point, over the same probes.", low=1, high=16, rare=True
+    )
+    gradient: str = setting(
+        "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
+    )
 
     def __post_init__(self):
         check(self)

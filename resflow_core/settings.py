@@ -19,6 +19,15 @@ class Setting:
     high: float | None = None
     choices: Mapping[str, Any] | None = None
     rule: Callable[[Any], str | None] | None = None
+    rare: bool = False  # what most people never change
+
+    def shown(self, value: Any) -> str:
+        """A value for people to read: of a choice, given by its key, the `title` that the registry's entry has."""
+        if self.choices is not None:
+            return getattr(self.choices[value], "title", value.replace("_", " ").capitalize())
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
 
     @property
     def is_variant(self) -> bool:
@@ -26,9 +35,12 @@ class Setting:
         return self.choices is not None and all(isinstance(choice, type) for choice in self.choices.values())
 
 
-def setting(default: Any, label: str, help: str = "", *, low=None, high=None, choices=None, rule=None) -> Any:
+def setting(
+    default: Any, label: str, help: str = "", *, low=None, high=None, choices=None, rule=None, rare=False
+) -> Any:
     """A dataclass field that carries its `Setting`."""
-    return dataclasses.field(default=default, metadata={"setting": Setting(label, help, low, high, choices, rule)})
+    limits = Setting(label, help, low, high, choices, rule, rare)
+    return dataclasses.field(default=default, metadata={"setting": limits})
 
 
 def settings_of(config: Any) -> dict[str, tuple[dataclasses.Field, Setting]]:

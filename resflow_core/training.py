@@ -59,21 +59,31 @@ class TrainConfig:
         5e-3, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
     )
     batch: int = setting(256, "Batch", "Points per step.", low=2, high=4096)
-    schedule: str = setting("constant", "Schedule", "How the learning rate falls.", choices=SCHEDULES)
+    schedule: str = setting("constant", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
     horizon: int = setting(
-        4096, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536
+        4096, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536, rare=True
     )
-    warmup: int = setting(50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000)
+    warmup: int = setting(
+        50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000, rare=True
+    )
     average: float = setting(
         0.0,
         "Weight average",
         "Decay of the moving average of the weights that is looked at; 0 looks at the weights themselves.",
         low=0.0,
         high=0.9999,
+        rare=True,
     )
-    weight_decay: float = setting(0.0, "Weight decay", "AdamW's, of the weight matrices only.", low=0.0, high=1.0)
+    weight_decay: float = setting(
+        0.0, "Weight decay", "AdamW's, of the weight matrices only.", low=0.0, high=1.0, rare=True
+    )
     clip: float = setting(
-        10.0, "Gradient clip", "Largest norm of the gradient; longer ones are shortened to it.", low=0.01, high=1000.0
+        10.0,
+        "Gradient clip",
+        "Largest norm of the gradient; longer ones are shortened to it.",
+        low=0.01,
+        high=1000.0,
+        rare=True,
     )
 
     def __post_init__(self):

@@ -33,11 +33,11 @@ class Engine(Protocol):
         ...
 
     def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:
-        """Change how one arm is trained from its next step on."""
+        """Change how one arm is trained from its next step on, until the next change that was planned for it."""
         ...
 
     def reset(self, id: str) -> None:
-        """Back to step 0, paused, with the settings as they are now."""
+        """Back to step 0, paused, with the settings as they are now and no changes planned."""
         ...
 
     def leave(self, id: str) -> None:
@@ -50,6 +50,11 @@ class Engine(Protocol):
 
     def poll(self, id: str, demand: Demand) -> Report:
         """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
+        ...
+
+    def export(self, id: str, arm_index: int) -> bytes | None:
+        """The flow of one arm as a file (`resflow_core.flow_file`), which may take a few seconds; None if it cannot be
+        had in that time, or at all."""
         ...
 
 

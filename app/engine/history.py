@@ -16,7 +16,7 @@ class History:
 
     stride: int = 1
     batch: list[tuple[int, float]] = field(default_factory=list)  # (step, mean NLL of its batch)
-    held_out: list[tuple[int, float, float]] = field(default_factory=list)  # (step, mean NLL, its standard error)
+    held_out: list[tuple[int, Estimate, Estimate | None]] = field(default_factory=list)  # (step, NLL, KL where known)
 
     def add_batch(self, step: int, nll: float) -> None:
         if step % self.stride:
@@ -26,20 +26,25 @@ class History:
             self.stride *= 2
             self.batch = [point for point in self.batch if point[0] % self.stride == 0]
 
-    def add_held_out(self, step: int, nll: Estimate) -> None:
+    def add_held_out(self, step: int, nll: Estimate, kl: Estimate | None) -> None:
         if self.held_out and self.held_out[-1][0] == step:
             return  # measured again for a page that came back
-        self.held_out.append((step, nll.value, nll.standard_error))
+        self.held_out.append((step, nll, kl))
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest
 
     def curves(self) -> LossCurves:
         step, batch_nll = np.array(self.batch, float).reshape(-1, 2).T
-        held_step, held_nll, held_se = np.array(self.held_out, float).reshape(-1, 3).T
         return LossCurves(
             step.astype(np.int64),
             batch_nll.astype(np.float32),
-            held_step.astype(np.int64),
-            held_nll.astype(np.float32),
-            held_se.astype(np.float32),
+            np.array([step for step, _, _ in self.held_out], np.int64),
+            *_columns([nll for _, nll, _ in self.held_out]),
+            *_columns([kl for _, _, kl in self.held_out if kl]),
         )
+
+
+def _columns(estimates: list[Estimate]) -> np.ndarray:
+    """Values and standard errors, (2, n)."""
+    pairs = [(estimate.value, estimate.standard_error) for estimate in estimates]
+    return np.array(pairs, np.float32).reshape(-1, 2).T

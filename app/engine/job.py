@@ -1,15 +1,22 @@
 """One arm at work: a trainer, its losses and its pictures. Whoever owns it decides when each is worth its time."""
 
+import copy
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cached_property
 
-from app.engine.frames import STILL_GRID_POINTS, density_pieces, render
+import numpy as np
+from torch import Tensor
+
+from app.engine.frames import density_pieces, render
 from app.engine.history import History
-from app.engine.messages import Arm, Demand, Frame, LossCurves
-from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from app.engine.messages import Arm, Demand, Frame, LossCurves, Masses
+from resflow_core import flow_file, measure
+from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.device import choose
 from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Exact
 from resflow_core.training import TrainConfig, Trainer, step_bytes
 
 # Each setting has its own limit; together they could still ask for more than the machine has.
@@ -19,13 +26,14 @@ MOST_STEP_BYTES = 2 * 2**30
 class Job:
     """Raises ValueError, naming value, limit and remedy, when `arm` does not describe a flow that can be trained."""
 
-    def __init__(self, arm: Arm, seed: int, clock: Callable[[], float]):
-        if arm.data not in DATASETS:
-            raise ValueError(f"data = {arm.data!r}: use one of {', '.join(DATASETS)}.")
-        # Unpickling skipped the checks of both configurations; replace() makes them.
-        flow, train = replace(arm.flow), replace(arm.train)
-        _check_memory(flow, train)
-        self._trainer = Trainer(flow, train, DATASETS[arm.data], seed)
+    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
+        dataset, flow = _dataset(arm.data), replace(arm.flow)  # replace() makes the checks that unpickling skipped
+        train, *_ = [checked(flow, train) for train in (arm.train, *(train for _, train in arm.changes))]
+        choice = choose(device, flow, train, dataset)
+        self.device_reason = choice.reason
+        self._trainer = Trainer(flow, train, dataset, seed, choice.device)
+        if arm.weights is not None:
+            self._trainer.flow.load_state_dict(_weights(arm.weights, flow))
         self._clock = clock
         self._history = History()
         self.seconds = 0.0
@@ -39,10 +47,9 @@ class Job:
         return str(self._trainer.device)
 
     def configure(self, train_config: TrainConfig) -> None:
-        """Train with these settings from the next step on. Raises ValueError."""
-        train = replace(train_config)
-        _check_memory(self._trainer.flow_config, train)
-        self._trainer.configure(train)
+        """Train with these settings, which are `checked`, from the next step on."""
+        if train_config != self._trainer.train_config:
+            self._trainer.configure(train_config)
 
     def step(self) -> None:
         """One optimiser step. Raises `Diverged`."""
@@ -51,31 +58,49 @@ class Job:
         self.seconds += self._clock() - start
         self._history.add_batch(self.step_count, nll)
 
-    def measure_held_out(self) -> None:
-        held_out = self._trainer.dataset.held_out()
-        self._history.add_held_out(self.step_count, measure.mean_nll(self._trainer.flow, held_out))
+    def measure_held_out(self) -> measure.BlockTable:
+        """Note the losses on held-out points, and return what each block does to these."""
+        flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
+        evaluation = measure.evaluate(flow, self._trainer.dataset.held_out())
+        nll = measure.estimate_mean(-evaluation.log_prob)
+        truth = self._true_log_prob
+        kl = None if truth is None else measure.estimate_mean(truth - evaluation.log_prob)
+        self._history.add_held_out(self.step_count, nll, kl)
+        return measure.block_table(flow, evaluation, log_det)
 
     def curves(self) -> LossCurves:
         return self._history.curves()
 
     def frame(self, demand: Demand, *, with_samples: bool) -> Frame:
-        density = measure.density_grid(self._trainer.flow, self._trainer.dataset.window, demand.grid)
-        return render(self._trainer, self.seconds, density, demand.points, with_samples=with_samples)
+        density = measure.density_grid(self._trainer.evaluated, self._trainer.dataset.window, demand.grid)
+        return self._render(demand, density, with_samples=with_samples)
 
     def still(self, demand: Demand) -> Iterator[Frame | None]:
         """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
-        for density in density_pieces(self._trainer, demand.still_grid):
-            if density is None:
+        for density in density_pieces(self._trainer.evaluated, self._trainer.dataset.window, demand.still_grid):
+            yield None if density is None else self._render(demand, density, with_samples=True, still=True)
+
+    def masses(self, n: int) -> Iterator[Masses | None]:
+        """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
+        flow, log_det, step = (
+            copy.deepcopy(self._trainer.evaluated),
+            self._trainer.train_config.log_det,
+            self.step_count,
+        )
+        try:
+            beliefs, why_none = measure.Beliefs(flow, log_det), ""
+        except ValueError as error:
+            beliefs, why_none = measure.Beliefs(flow, Exact()), str(error)
+        for masses in measure.masses(beliefs, self._trainer.dataset.window, n):
+            if masses is None:
                 yield None
             else:
-                yield render(
-                    self._trainer,
-                    self.seconds,
-                    density,
-                    demand.points,
-                    with_samples=True,
-                    grid_points=STILL_GRID_POINTS,
-                )
+                exact, believed, *_ = (*masses, None)
+                yield Masses(step, exact, believed, why_none)
+
+    def export(self) -> bytes:
+        """The flow as a file."""
+        return flow_file.to_bytes(self._trainer.evaluated)
 
     def save(self) -> bytes:
         return pickle.dumps((self._trainer.state_bytes(), self.seconds, self._history))
@@ -85,10 +110,48 @@ class Job:
         state, self.seconds, self._history = pickle.loads(saved)
         self._trainer.load_state(state)
 
+    @cached_property
+    def _true_log_prob(self) -> Tensor | None:
+        """Of the held-out points."""
+        dataset = self._trainer.dataset
+        return dataset.truth and dataset.truth.log_prob(dataset.held_out())
 
-def _check_memory(flow: FlowConfig, train: TrainConfig) -> None:
+    def _render(self, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
+        trainer = self._trainer
+        return render(
+            trainer.evaluated,
+            trainer.dataset,
+            demand,
+            density,
+            step=self.step_count,
+            seconds=self.seconds,
+            **how,
+        )
+
+
+def checked(flow: FlowConfig, train: TrainConfig) -> TrainConfig:
+    """The same settings, once they passed the checks that unpickling skips, and that of memory. Raises ValueError."""
+    train = replace(train)
     if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:
         raise ValueError(
             f"One step would need about {needed / 2**30:.0f} GiB of memory; {MOST_STEP_BYTES / 2**30:.0f} are allowed. "
             "Lower the batch, the probes, the blocks or the width, or let the series have fewer terms."
         )
+    return train
+
+
+def _dataset(data: str | Dataset) -> Dataset:
+    if not isinstance(data, str):
+        return data
+    if data not in DATASETS:
+        raise ValueError(f"data = {data!r}: use one of {', '.join(DATASETS)}.")
+    return DATASETS[data]
+
+
+def _weights(saved: bytes, config: FlowConfig) -> dict[str, Tensor]:
+    flow = flow_file.from_bytes(saved)
+    for name in (field.name for field in fields(config)):
+        there, here = getattr(flow.config, name), getattr(config, name)
+        if there != here:
+            raise ValueError(f"The saved flow has {name} = {there!r}, this run {here!r}: use the settings of the file.")
+    return flow.state_dict()

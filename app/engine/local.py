@@ -12,6 +12,7 @@ from app.engine.messages import (
     Create,
     Demand,
     Experiment,
+    Export,
     Poll,
     Report,
     State,
@@ -48,6 +49,11 @@ class LocalEngine(Buttons):
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
         mailbox = self._mailboxes.get(id)
         return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=DROPPED)
+
+    def export(self, id: str, arm_index: int) -> bytes | None:
+        self._send(Export(id, arm_index, ticket=0))
+        (exported,) = self._scheduler.exported()
+        return exported.data
 
     def _send(self, command: Command) -> None:
         self._scheduler.handle(command)

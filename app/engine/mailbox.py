@@ -8,7 +8,7 @@ MOST_FRAMES = 12
 
 
 class Mailbox:
-    """Frames are handed over once; the sharp picture and the loss curves stay until newer ones come."""
+    """Frames are handed over once; the sharp picture, curves and measurements stay until newer ones come."""
 
     def __init__(self, id: str):
         self.report = Report(id, State.LOADING)
@@ -45,4 +45,11 @@ class Mailbox:
 def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
     kept = old.still if old.still and old.still.step == new.step else None
     frames = (*old.frames, *new.frames)[-MOST_FRAMES:]
-    return replace(new, frames=frames, still=new.still or kept, loss=new.loss or old.loss)
+    return replace(
+        new,
+        frames=frames,
+        still=new.still or kept,
+        loss=new.loss or old.loss,
+        masses=new.masses or old.masses,
+        blocks=new.blocks or old.blocks,
+    )

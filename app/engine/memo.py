@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from app.engine.mailbox import Mailbox
 from app.engine.messages import (
@@ -20,6 +21,10 @@ from app.engine.messages import (
     State,
     Step,
 )
+from app.engine.schedule import Schedule
+
+if TYPE_CHECKING:
+    from resflow_core.training import TrainConfig
 
 # A process may die for many reasons; this often in a row at the same step, the run is suspect.
 MOST_LOSSES = 2
@@ -30,6 +35,8 @@ class Memo:
     experiment: Experiment
     mailbox: Mailbox
     checkpoint: Checkpoint | None = None
+    unsaved: list[tuple[int, Change]] = field(default_factory=list)  # since the checkpoint, and when they were sent
+    reset_at: int = 0  # commands to the present worker up to the last reset
     playing: bool = False
     goal: int = 0  # the step at which it pauses, where steps were asked for
     sent: int = 0  # commands to the present worker
@@ -49,12 +56,15 @@ class Memo:
             case Step(n=n):
                 self.playing, self.goal = False, max(self.goal, self.mailbox.step) + n
                 self.mailbox.expect(State.STEPPING)
-            case Change(arm_index=index, train_config=train):
-                arms = list(self.experiment.arms)
-                arms[index] = replace(arms[index], train=train)
-                self.experiment = replace(self.experiment, arms=tuple(arms))
+            case Change():
+                self.unsaved.append((self.sent + 1, command))
             case Reset():
-                self.playing, self.goal, self.checkpoint = False, 0, None
+                arms = tuple(
+                    replace(arm, train=self._train(i), changes=()) for i, arm in enumerate(self.experiment.arms)
+                )
+                self.experiment = replace(self.experiment, arms=arms)
+                self.playing, self.goal, self.checkpoint, self.unsaved = False, 0, None, []
+                self.reset_at = self.sent + 1
                 self.mailbox.expect(State.LOADING)
             case Leave():
                 self.seen = -math.inf
@@ -63,9 +73,12 @@ class Memo:
 
     def receive(self, message: Report | Checkpoint) -> None:
         if isinstance(message, Checkpoint):
+            if message.handled < self.reset_at:
+                return
             if message.step > self._saved_step:
                 self.losses = 0
             self.checkpoint = message
+            self.unsaved = [(sent, change) for sent, change in self.unsaved if sent > message.handled]
             return
         shown = self.mailbox.report.state
         self.mailbox.put(message)
@@ -75,13 +88,14 @@ class Memo:
             self.playing = message.state is State.PLAYING
             self.goal = self.mailbox.step + message.steps_left if message.steps_left else 0
 
-    def create(self) -> Create:
-        """The command that continues the experiment in a fresh worker."""
-        self.sent = 0
-        data = self.checkpoint.data if self.checkpoint else None
+    def start(self) -> list[Command]:
+        """The commands that begin or continue the experiment in a fresh worker."""
+        changes = [change for _, change in self.unsaved]
+        self.unsaved, self.sent, self.reset_at = list(enumerate(changes, 1)), len(changes), 0
         steps = max(0, self.goal - self._saved_step)
         present = time.monotonic() - self.seen < AWAY_SECONDS
-        return Create(self.mailbox.report.id, self.experiment, data, self.playing, steps, present)
+        create = Create(self.mailbox.report.id, self.experiment, self.checkpoint, self.playing, steps, present)
+        return [create, *changes]
 
     def lose(self) -> None:
         """Its worker died. A run that may be the reason, since no worker gets beyond its checkpoint, is paused."""
@@ -101,6 +115,14 @@ class Memo:
         self.seen = time.monotonic()
         report = self.mailbox.take()
         return replace(report, message=" ".join(filter(None, (self.notice, report.message))))
+
+    def _train(self, arm_index: int) -> "TrainConfig":
+        """How an arm is trained now, as far as is known here."""
+        if changed := [change for _, change in self.unsaved if change.arm_index == arm_index]:
+            return changed[-1].train_config
+        if arms := self.mailbox.report.arms:
+            return arms[arm_index].train
+        return Schedule.of(self.experiment.arms[arm_index]).at(0)
 
     @property
     def _saved_step(self) -> int:

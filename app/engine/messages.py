@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from app.engine.schedule import Schedule
+    from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
+    from resflow_core.measure import BlockTable, Mass
     from resflow_core.training import TrainConfig
 
 LATENT_WINDOW = (-4.0, 4.0)
@@ -47,11 +50,18 @@ MOVING = frozenset({State.PLAYING, State.STEPPING})
 
 @dataclass(frozen=True)
 class Arm:
-    """One flow, how it is trained, and the name of its data set (a key of `DATASETS`)."""
+    """One flow, how it is trained, and on what."""
 
     flow: FlowConfig
-    train: TrainConfig
-    data: str
+    train: TrainConfig  # at step 0
+    data: str | Table  # a key of `DATASETS`, or somebody's own rows
+    changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
+    weights: bytes | None = None  # a saved flow (`resflow_core.flow_file`) to start from; None: a new one
+
+    def __post_init__(self):
+        for step, _ in self.changes:
+            if not isinstance(step, int) or step < 0:
+                raise ValueError(f"A change at step {step!r}: use a whole number from 0.")
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Experiment:
 
     arms: tuple[Arm, ...]
     seed: int
+    device: str = "auto"  # a key of `resflow_core.device.DEVICES`
 
     def __post_init__(self):
         if not self.arms:
@@ -74,6 +85,7 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Create:
 
     id: str
     experiment: Experiment
-    checkpoint: bytes | None = None
+    checkpoint: Checkpoint | None = None
     playing: bool = False
     steps: int = 0  # still to be taken before it pauses, when it does not play
     present: bool = True  # whether a page looks; if not, it holds still until one does
@@ -108,7 +120,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Change:
-    """Train the arm at `arm_index` with `train_config` from its next step on."""
+    """Train the arm at `arm_index` with `train_config` from its next step on, until the next planned change."""
 
     id: str
     arm_index: int
@@ -117,7 +129,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Reset:
-    """Back to step 0, paused, with the settings as they are now."""
+    """Back to step 0, paused, with the settings as they are now and no changes planned."""
 
     id: str
 
@@ -138,11 +150,20 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Send the flow of the arm at `arm_index` as an `Exported` with the same ticket."""
+
+    id: str
+    arm_index: int
+    ticket: int
+
+
+@dataclass(frozen=True)
 class Close:
     id: str
 
 
-Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Close
+Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Export | Close
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,16 @@ class Frame:
     latent: np.ndarray  # (m, 2) uint16, 0..65535 over LATENT_WINDOW, clipped: where the first m held-out points went
     grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
     samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
+    depth: int | None = None  # residual blocks that `latent` and `grid` have passed, 0: none; None: they are at z
+    stages: Stages | None = None  # in the sharp picture only
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The way of points and grid through the flow: at x, after each residual block, and at z. Windows as in `Frame`."""
+
+    latent: np.ndarray  # (blocks + 2, m, 2) uint16
+    grid: np.ndarray  # (blocks + 2, 2*lines, points, 2) uint16
 
 
 @dataclass(frozen=True)
@@ -167,6 +198,18 @@ class LossCurves:
     held_step: np.ndarray  # (b,) int64
     held_nll: np.ndarray  # (b,) float32, mean over the held-out points
     held_se: np.ndarray  # (b,) float32, its standard error
+    held_kl: np.ndarray  # (b,) float32, KL(data || model); (0,) where the density of the data is not known
+    held_kl_se: np.ndarray  # (b,) or (0,) float32, its standard error
+
+
+@dataclass(frozen=True)
+class Masses:
+    """The integral over the plane of the density at `step`: 1 by the exact log det, whatever else is believed."""
+
+    step: int
+    exact: Mass
+    believed: Mass | None  # by the log det that the training estimator believes in; None when that is exact, or unknown
+    belief: str = ""  # why it is unknown
 
 
 @dataclass(frozen=True)
@@ -177,6 +220,10 @@ class ArmReport:
     frames: tuple[Frame, ...] = ()  # new since the last poll, ascending
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
     loss: LossCurves | None = None
+    masses: Masses | None = None
+    blocks: BlockTable | None = None
+    train: TrainConfig | None = None  # in force now
+    changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 
 
 @dataclass(frozen=True)
@@ -189,6 +236,7 @@ class Report:
     message: str = ""  # for the reader of the page; empty when all is well
     queue_place: int = 0  # 1: the next to be admitted; 0: not queued
     device: str = ""
+    device_reason: str = ""  # why that device, as words that follow its name
     frame_share: float = 0.0  # of the process's time that training waited for pictures lately
     steps_left: int = 0
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
@@ -203,3 +251,13 @@ class Checkpoint:
     id: str
     step: int
     data: bytes
+    schedules: tuple[Schedule, ...]  # of all arms, with the changes made while it ran
+    handled: int  # as in the `Report`
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The answer to an `Export`: a flow file, or None if there is no such flow (any more, or yet)."""
+
+    ticket: int
+    data: bytes | None

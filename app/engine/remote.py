@@ -1,6 +1,7 @@
 """The engine that trains in worker processes. A poll never waits for one: it returns the newest that is known."""
 
 import atexit
+import itertools
 import logging
 import os
 import pickle
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,8 @@ from app.engine.messages import (
     Command,
     Demand,
     Experiment,
+    Export,
+    Exported,
     Poll,
     Report,
     State,
@@ -34,6 +38,7 @@ LONGEST_DELAY_SECONDS = 10.0
 # A worker that lived this long is started again as fast as the first.
 STEADY_SECONDS = 30.0
 GRACE_SECONDS = 2.0
+EXPORT_SECONDS = 5.0
 # glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
 # a third less time where the worker keeps it.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -57,6 +62,10 @@ class RemoteEngine(Buttons):
         link = self._link(id)
         report = link.poll(Poll(id, demand)) if link else None
         return report or Report(id, State.EXPIRED, message=DROPPED)
+
+    def export(self, id: str, arm_index: int) -> bytes | None:
+        link = self._link(id)
+        return link.export(id, arm_index) if link else None
 
     def pids(self) -> list[int]:
         """The process ids of the workers that run now."""
@@ -85,6 +94,8 @@ class Link:
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
         self._memos: dict[str, Memo] = {}
+        self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
+        self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
         self._outbox: queue.SimpleQueue[Command | None] | None = None
         self._closing = threading.Event()
@@ -100,7 +111,7 @@ class Link:
     def create(self, id: str, experiment: Experiment) -> None:
         with self._lock:
             memo = self._memos[id] = Memo(experiment, Mailbox(id))
-            self._put(memo.create())
+            self._put(*memo.start())
 
     def send(self, command: Command) -> None:
         with self._lock:
@@ -116,6 +127,22 @@ class Link:
             memo = self._memos.get(poll.id)
             return memo.answer() if memo else None
 
+    def export(self, id: str, arm_index: int) -> bytes | None:
+        """Waits without the lock, so that polls do not."""
+        ticket, answer = next(self._tickets), Future()
+        with self._lock:
+            if not self._outbox:
+                return None
+            self._exports[ticket] = answer
+            self._put(Export(id, arm_index, ticket))
+        try:
+            return answer.result(EXPORT_SECONDS)
+        except TimeoutError:
+            return None
+        finally:
+            with self._lock:
+                self._exports.pop(ticket, None)
+
     def close(self) -> None:
         self._closing.set()
         with self._lock:
@@ -125,9 +152,10 @@ class Link:
             self.process.kill()
             self.process.wait()
 
-    def _put(self, command: Command | None) -> None:
+    def _put(self, *commands: Command | None) -> None:
         if self._outbox:
-            self._outbox.put(command)
+            for command in commands:
+                self._outbox.put(command)
 
     def _supervise(self) -> None:
         delay = FIRST_DELAY_SECONDS
@@ -154,7 +182,7 @@ class Link:
         with self._lock:
             self.process, self._outbox = process, outbox
             for memo in self._memos.values():
-                outbox.put(memo.create())
+                self._put(*memo.start())
             if self._closing.is_set():
                 outbox.put(None)
         threading.Thread(target=_write, args=(outbox, process.stdin), name="commands", daemon=True).start()
@@ -171,11 +199,17 @@ class Link:
                 self._outbox = None
                 for memo in self._memos.values():
                     memo.lose()
+                for answer in self._exports.values():
+                    answer.set_result(None)
+                self._exports.clear()
             outbox.put(None)
 
-    def _receive(self, message: Report | Checkpoint) -> None:
+    def _receive(self, message: Report | Checkpoint | Exported) -> None:
         with self._lock:
-            if isinstance(message, Report) and message.state is State.EXPIRED:
+            if isinstance(message, Exported):
+                if answer := self._exports.pop(message.ticket, None):
+                    answer.set_result(message.data)
+            elif isinstance(message, Report) and message.state is State.EXPIRED:
                 self._memos.pop(message.id, None)
             elif memo := self._memos.get(message.id):
                 memo.receive(message)

@@ -4,9 +4,8 @@ import math
 import pickle
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
-from app.engine.job import Job
+from app.engine.job import Job, checked
 from app.engine.messages import (
     ArmReport,
     Change,
@@ -22,7 +21,8 @@ from app.engine.messages import (
     State,
     Step,
 )
-from app.engine.views import View, Views
+from app.engine.schedule import Schedule
+from app.engine.views import News, View, Views
 from resflow_core.training import Diverged
 
 SLICE_SECONDS = 0.025
@@ -38,6 +38,7 @@ class Run:
 
     def __init__(self, create: Create, clock: Callable[[], float], new_job: Callable[..., Job]):
         self.id, self._experiment, self._saved = create.id, create.experiment, create.checkpoint
+        self._schedules = self._saved.schedules if self._saved else tuple(map(Schedule.of, create.experiment.arms))
         self._playing, self._steps_left = create.playing, create.steps
         self._clock, self._new_job = clock, new_job
         self.phase = State.QUEUED
@@ -50,13 +51,15 @@ class Run:
         self._handled = 0
         self._changed = True
         self._reported = self._curves_reported = -math.inf
-        self._saved_step, self._saved_at, self._save_is_news = -1, -math.inf, False
+        self._saved_at, self._save_is_news = -math.inf, False
         self._recent: deque[tuple[float, int]] = deque()
 
     @property
     def step(self) -> int:
         """Steps taken; all arms agree between two calls of `train`."""
-        return self._jobs[0].step_count if self._jobs else 0
+        if self._jobs:
+            return self._jobs[0].step_count
+        return self._saved.step if self._saved else 0
 
     @property
     def state(self) -> State:
@@ -105,18 +108,19 @@ class Run:
 
     def build(self) -> None:
         """Build the flows, or continue from the checkpoint. A bad experiment ends in the phase FAILED."""
-        jobs = []
-        for number, arm in enumerate(self._experiment.arms, 1):
+        jobs, experiment = [], self._experiment
+        for index, (arm, schedule) in enumerate(zip(experiment.arms, self._schedules, strict=True)):
             try:
-                jobs.append(self._new_job(arm, self._experiment.seed, self._clock))
+                jobs.append(self._new_job(schedule.planned(arm), experiment.seed, experiment.device, self._clock))
             except ValueError as error:
-                self.fail(self._about_arm(number, error))
+                self.fail(self._about_arm(index, error))
                 return
         self._jobs = tuple(jobs)
         if self._saved is None:
             self._save()
         else:
             self._restore()
+        self._configure()
         self._views.start_over()
         self.phase = State.PAUSED
         self._changed = True
@@ -127,12 +131,13 @@ class Run:
         if not self._recent:
             self._recent.append((start, self.step))
         while self.moving and self._clock() - start < SLICE_SECONDS:
-            for number, job in enumerate(self._jobs, 1):
+            for index, job in enumerate(self._jobs):
                 try:
                     job.step()
                 except Diverged as error:
-                    self._rewind(self._about_arm(number, error))
+                    self._rewind(self._about_arm(index, error))
                     return
+            self._configure()
             if self._steps_left:
                 self._steps_left -= 1
                 self._changed |= self._steps_left == 0
@@ -148,6 +153,10 @@ class Run:
 
     def look(self, view: View) -> None:
         self._views.make(view, self._jobs, self._clock(), self.moving)
+
+    def export(self, arm_index: int) -> bytes | None:
+        """An arm's flow as a file; None if it is not built."""
+        return self._jobs[arm_index].export() if 0 <= arm_index < len(self._jobs) else None
 
     def miss(self) -> None:
         """Its page was not heard of for too long."""
@@ -175,35 +184,28 @@ class Run:
             self._save()
         if self._save_is_news:
             self._save_is_news = False
-            messages.append(Checkpoint(self.id, self._saved_step, self._saved))
-        views = self._views
-        if (
-            self._changed
-            or views.frames
-            or views.stills
-            or views.curves_changed
-            or (self.moving and now - self._reported >= REPORT_SECONDS)
-        ):
+            messages.append(self._saved)
+        if self._changed or self._views.news or (self.moving and now - self._reported >= REPORT_SECONDS):
             messages.append(self._report(now, frame_share, queue_message))
         return messages
 
     def _report(self, now: float, frame_share: float, queue_message: str) -> Report:
-        views, moving = self._views, self.moving
-        if not moving:
+        news, self._views.news = self._views.news, News()
+        if not self.moving:
             self._recent.clear()
-        with_curves = views.curves_changed or not moving or now - self._curves_reported >= CURVES_SECONDS
+        with_curves = bool(news.blocks) or not self.moving or now - self._curves_reported >= CURVES_SECONDS
         arms = tuple(
             ArmReport(
                 step=job.step_count,
                 steps_per_second=self._rate(),
                 seconds=job.seconds,
-                frames=tuple(frames[i] for frames in views.frames),
-                still=views.stills[i] if views.stills else None,
                 loss=job.curves() if with_curves else None,
+                train=schedule.at(job.step_count),
+                changes=schedule.changes(job.step_count),
+                **news.of(index),
             )
-            for i, job in enumerate(self._jobs)
+            for index, (job, schedule) in enumerate(zip(self._jobs, self._schedules, strict=False))
         )
-        views.frames, views.stills, views.curves_changed = [], (), False
         self._changed, self._reported = False, now
         self._curves_reported = now if with_curves else self._curves_reported
         return Report(
@@ -213,6 +215,7 @@ class Run:
             message=queue_message if self.queue_place else self._message,
             queue_place=self.queue_place,
             device=self._jobs[0].device if self._jobs else "",
+            device_reason=self._jobs[0].device_reason if self._jobs else "",
             frame_share=frame_share,
             steps_left=self._steps_left,
             handled=self._handled,
@@ -234,19 +237,29 @@ class Run:
         self._playing, self._steps_left = playing, steps
 
     def _change(self, change: Change) -> None:
-        index, arms = change.arm_index, list(self._experiment.arms)
+        index, schedules = change.arm_index, list(self._schedules)
         try:
-            arms[index] = replace(arms[index], train=replace(change.train_config))
+            train = checked(self._experiment.arms[index].flow, change.train_config)
         except ValueError as error:
-            self._message = self._about_arm(index + 1, error)
+            self._message = self._about_arm(index, error)
             return
         if self.phase is State.PAUSED:
             self._message = ""  # of an earlier refusal; what stopped a run is said until it moves again
-        self._experiment = replace(self._experiment, arms=tuple(arms))
+        if train == schedules[index].at(self.step):
+            return
+        schedules[index] = schedules[index].changed(self.step, train)
+        self._schedules = tuple(schedules)
         if self._jobs:
-            self._jobs[index].configure(arms[index].train)
+            self._configure()
+            self._views.settings_changed()
+            self._save()  # so that going back never forgets it
+
+    def _configure(self) -> None:
+        for job, schedule in zip(self._jobs, self._schedules, strict=True):
+            job.configure(schedule.at(job.step_count))
 
     def _start_over(self) -> None:
+        self._schedules = tuple(schedule.restarted(self.step) for schedule in self._schedules)
         self._jobs, self._saved, self._message = (), None, ""
         self._playing, self._steps_left = False, 0
         if self.phase is not State.QUEUED:
@@ -254,6 +267,7 @@ class Run:
 
     def _rewind(self, reason: str) -> None:
         self._restore()
+        self._configure()
         self._views.start_over()
         self._recent.clear()
         self._playing, self._steps_left = False, 0
@@ -261,17 +275,18 @@ class Run:
         self._changed = True
 
     def _save_is_due(self, now: float) -> bool:
-        is_new = bool(self._jobs) and self.step != self._saved_step
+        is_new = bool(self._jobs) and self.step != self._saved.step
         return is_new and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
 
     def _save(self) -> None:
-        self._saved = pickle.dumps([job.save() for job in self._jobs])
-        self._saved_step, self._saved_at, self._save_is_news = self.step, self._clock(), True
+        data = pickle.dumps([job.save() for job in self._jobs])
+        self._saved = Checkpoint(self.id, self.step, data, self._schedules, self._handled)
+        self._saved_at, self._save_is_news = self._clock(), True
 
     def _restore(self) -> None:
-        for job, saved in zip(self._jobs, pickle.loads(self._saved), strict=True):
+        for job, saved in zip(self._jobs, pickle.loads(self._saved.data), strict=True):
             job.restore(saved)
-        self._saved_step, self._saved_at = self.step, self._clock()
+        self._saved_at = self._clock()
 
     def _rate(self) -> float:
         if len(self._recent) < 2:
@@ -279,5 +294,5 @@ class Run:
         (start, first), (end, last) = self._recent[0], self._recent[-1]
         return (last - first) / (end - start)
 
-    def _about_arm(self, number: int, error: Exception) -> str:
-        return str(error) if len(self._experiment.arms) == 1 else f"Arm {number}: {error}"
+    def _about_arm(self, index: int, error: Exception) -> str:
+        return str(error) if len(self._experiment.arms) == 1 else f"Arm {index + 1}: {error}"

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from app.engine.budget import PictureBudget
 from app.engine.job import Job
 from app.engine.memory import resident_bytes
-from app.engine.messages import AWAY_SECONDS, DROPPED, Checkpoint, Close, Command, Create, Report, State
+from app.engine.messages import (
+    AWAY_SECONDS,
+    DROPPED,
+    Checkpoint,
+    Close,
+    Command,
+    Create,
+    Export,
+    Exported,
+    Report,
+    State,
+)
 from app.engine.run import Run
 
 DROP_SECONDS = 600.0
@@ -35,6 +46,7 @@ class Scheduler:
         self._clock, self._most, self._memory_limit, self._memory = clock, most, memory_limit, memory
         self._new_job = new_job
         self._runs: dict[str, Run] = {}  # in the order of arrival
+        self._exported: list[Exported] = []
         self._budget = PictureBudget(clock())
         self._level = 0.0  # the least training time among those that moved; who wakes starts from it, without arrears
 
@@ -44,12 +56,15 @@ class Scheduler:
             self._runs[command.id] = Run(command, self._clock, self._new_job)
         elif isinstance(command, Close):
             self._runs.pop(command.id, None)
+        elif isinstance(command, Export):
+            run = self._runs.get(command.id)
+            self._exported.append(Exported(command.ticket, run.export(command.arm_index) if run else None))
         elif run := self._runs.get(command.id):
             self._guard(run, lambda: run.obey(command))
 
     def is_busy(self) -> bool:
         """Whether `tick` has work. If not, nothing but a command or the passing of seconds changes that."""
-        return any(run.pending for run in self._runs.values())
+        return bool(self._exported) or any(run.pending for run in self._runs.values())
 
     def is_pending(self, id: str) -> bool:
         """Whether there is work to do for this experiment at once."""
@@ -57,6 +72,11 @@ class Scheduler:
 
     def is_empty(self) -> bool:
         return not self._runs
+
+    def exported(self) -> list[Exported]:
+        """The flows that were asked for and not handed over yet."""
+        exported, self._exported = self._exported, []
+        return exported
 
     def tick(self) -> list[Report | Checkpoint]:
         """Do one piece of work and return what there is to say about all experiments."""

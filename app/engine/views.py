@@ -1,16 +1,23 @@
 """What the page of one experiment wants to see, what it was shown, and what is due next."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Demand, Frame
+from app.engine.messages import Demand, Frame, Masses
+from resflow_core.measure import BlockTable
 
 FRAME_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
+MASS_SECONDS = 5.0
+# Between two pieces of a measurement that goes on while frames do.
+PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
+# Cells on a side of the window in the mass meter's quadrature.
+MASS_CELLS, ROUGH_MASS_CELLS = 128, 48
 
 
 class View(IntEnum):
@@ -19,6 +26,8 @@ class View(IntEnum):
     FRAME = 0
     HELD_OUT = 1
     STILL = 2
+    MASS = 3  # of a flow that stands still
+    ROUGH_MASS = 4  # of one that moves
 
 
 @dataclass
@@ -27,75 +36,118 @@ class Shown:
     time: float = -math.inf
 
 
+@dataclass
+class News:
+    """What was drawn and is not reported yet: an entry an arm in each tuple, or none."""
+
+    frames: list[tuple[Frame, ...]] = field(default_factory=list)  # an entry a time
+    still: tuple[Frame, ...] = ()
+    masses: tuple[Masses, ...] = ()
+    blocks: tuple[BlockTable, ...] = ()  # and the held-out losses with them
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+    def of(self, arm_index: int) -> dict[str, Any]:
+        """The parts of one arm's report."""
+        newest = {"still": self.still, "masses": self.masses, "blocks": self.blocks}
+        return {
+            "frames": tuple(frames[arm_index] for frames in self.frames),
+            **{name: arms[arm_index] if arms else None for name, arms in newest.items()},
+        }
+
+
 class Views:
-    """Frames eight times a second and the held-out loss once a second while the flow moves; where it stands still,
-    each once, and then the sharp picture."""
+    """Frames eight times a second, the held-out loss once a second and masses every five while the flow moves; where
+    it stands still, each once, and the sharp picture."""
 
     def __init__(self) -> None:
         self.demand: Demand | None = None
-        self.frames: list[tuple[Frame, ...]] = []  # not yet reported; one entry a time, in it one frame an arm
-        self.stills: tuple[Frame, ...] = ()  # not yet reported
-        self.curves_changed = False
-        self._frame, self._held_out, self._still = Shown(), Shown(), Shown()
-        self._count = 0
-        self._pieces: Iterator[tuple[Frame, ...] | None] | None = None
-
-    def want(self, demand: Demand) -> None:
-        if demand != self.demand:
-            self.start_over()
-            self.demand = demand
+        self.news = News()
+        self.start_over()
 
     def start_over(self) -> None:
         """Show everything anew: another page looks, or the flows are others."""
-        self._frame, self._held_out, self._still = Shown(), Shown(), Shown()
+        self._shown = {view: Shown() for view in View}
         self._count = 0
-        self._pieces = None
+        self._pieces: dict[View, Iterator[tuple | None]] = {}  # of what takes longer than others can wait
+
+    def want(self, demand: Demand) -> None:
+        before, self.demand = self.demand, demand
+        if before is None or replace(before, depth=demand.depth) != demand:
+            self.start_over()
+        elif before != demand:
+            self._shown[View.FRAME] = Shown()  # the sharp picture shows all depths
+
+    def settings_changed(self) -> None:
+        """Measure anew what depends on how the flow is trained."""
+        for view in (View.HELD_OUT, View.MASS):
+            self._shown[view].step = -1
+            self._pieces.pop(view, None)
 
     def next_due(self, step: int, moving: bool) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants."""
-        if moving:
-            self._pieces = None
+        for view in (View.STILL, View.MASS) if moving else (View.ROUGH_MASS,):
+            self._pieces.pop(view, None)
         if self.demand is None:
             return None
-        due = []
-        if self.demand.frames and self._frame.step != step:
-            due.append((self._frame.time + FRAME_SECONDS * moving, View.FRAME))
-        elif self.demand.frames and self.demand.still_grid and not moving and self._still.step != step:
-            due.append((self._still.time, View.STILL))
-        if self._held_out.step != step:
-            due.append((self._held_out.time + HELD_OUT_SECONDS * moving, View.HELD_OUT))
-        return min(due, default=None)
+        return min(((self._shown[view].time + wait, view) for view, wait in self._wanted(step, moving)), default=None)
+
+    def _wanted(self, step: int, moving: bool) -> Iterator[tuple[View, float]]:
+        """What the page has not seen of `step`, and how long after the last of its kind it is due."""
+        new = {view for view, shown in self._shown.items() if shown.step != step}
+        if View.HELD_OUT in new:
+            yield View.HELD_OUT, HELD_OUT_SECONDS * moving
+        if not self.demand.frames:
+            return
+        if View.FRAME in new:
+            yield View.FRAME, FRAME_SECONDS * moving
+        if moving:
+            yield View.ROUGH_MASS, PIECE_SECONDS if View.ROUGH_MASS in self._pieces else MASS_SECONDS
+        elif View.FRAME not in new:
+            if View.STILL in new and self.demand.still_grid:
+                yield View.STILL, 0.0
+            elif View.MASS in new:
+                yield View.MASS, 0.0
 
     def make(self, view: View, jobs: Sequence[Job], now: float, moving: bool) -> None:
-        """Draw or measure `view` (of a sharp picture one piece) for all arms."""
-        step = jobs[0].step_count
+        """Draw or measure `view` (of what takes long one piece) for all arms."""
+        step, shown = jobs[0].step_count, self._shown[view]
         if view is View.FRAME:
             with_samples = not moving or self._count % SAMPLES_EVERY == 0
-            self.frames.append(tuple(job.frame(self.demand, with_samples=with_samples) for job in jobs))
+            self.news.frames.append(tuple(job.frame(self.demand, with_samples=with_samples) for job in jobs))
             self._count += 1
             # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
-            due = self._frame.time + FRAME_SECONDS
-            self._frame = Shown(step, due if now - due < FRAME_SECONDS else now)
+            due = shown.time + FRAME_SECONDS
+            self._shown[view] = Shown(step, due if now - due < FRAME_SECONDS else now)
         elif view is View.HELD_OUT:
-            for job in jobs:
-                job.measure_held_out()
-            self.curves_changed = True
-            self._held_out = Shown(step, now)
+            self.news.blocks = tuple(job.measure_held_out() for job in jobs)
+            self._shown[view] = Shown(step, now)
         else:
-            self._pieces = self._pieces or _stills(jobs, self.demand)
-            stills = next(self._pieces)
-            self._still.time = now
-            if stills is not None:
-                self.stills, self._pieces = stills, None
-                self._still.step = step
+            if view not in self._pieces:
+                self._pieces[view] = _in_turn(jobs, self._start(view))
+            shown.time = now
+            if (whole := next(self._pieces[view])) is not None:
+                shown.step = step
+                del self._pieces[view]
+                if view is View.STILL:
+                    self.news.still = whole
+                else:
+                    self.news.masses = whole
+
+    def _start(self, view: View) -> Callable[[Job], Iterator]:
+        if view is View.STILL:
+            return lambda job: job.still(self.demand)
+        return lambda job: job.masses(MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 
-def _stills(jobs: Sequence[Job], demand: Demand) -> Iterator[tuple[Frame, ...] | None]:
-    stills = []
+def _in_turn(jobs: Sequence[Job], pieces: Callable[[Job], Iterator]) -> Iterator[tuple | None]:
+    """One job's pieces after the other's, each None but its last: yields None for each, and at last all the results."""
+    whole = []
     for job in jobs:
-        for frame in job.still(demand):
-            if frame is not None:
-                stills.append(frame)
-            if len(stills) < len(jobs):
+        for piece in pieces(job):
+            if piece is not None:
+                whole.append(piece)
+            if len(whole) < len(jobs):
                 yield None
-    yield tuple(stills)
+    yield tuple(whole)

@@ -32,7 +32,7 @@ def serve(scheduler: Scheduler, commands: queue.SimpleQueue, reports: BinaryIO) 
                 scheduler.handle(commands.get(timeout=None if scheduler.is_empty() else IDLE_SECONDS))
         while not commands.empty():
             scheduler.handle(commands.get())
-        for message in scheduler.tick():
+        for message in (*scheduler.exported(), *scheduler.tick()):
             pickle.dump(message, reports)
         reports.flush()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from app.quantise import Window, to_u16
 if TYPE_CHECKING:
     from app.engine.messages import Frame, LossCurves
 
+MOST_CLASSES = 8  # as many colours and symbols as people tell apart
+TOP_QUANTILE = 0.995  # colours end there, as those of the flow's density do
 _DECIMALS = 4
 
 
@@ -31,6 +35,7 @@ def encode_frame(frame: Frame) -> dict[str, Any]:
     The keys are the fields of `Frame`. At a 40 x 40 density, 500 points and 26 grid lines of 25 points this
     is 8.6 kB, or 11.2 kB with 500 samples.
     """
+    stages = frame.stages
     return {
         "step": int(frame.step),
         "seconds": round(float(frame.seconds), 2),
@@ -39,6 +44,8 @@ def encode_frame(frame: Frame) -> dict[str, Any]:
         "latent": _packed(frame.latent),
         "grid": _packed(frame.grid),
         "samples": None if frame.samples is None else _packed(frame.samples),
+        "depth": frame.depth,
+        "stages": stages and {"latent": _packed(stages.latent), "grid": _packed(stages.grid)},
     }
 
 
@@ -64,4 +71,32 @@ def encode_curves(curves: LossCurves) -> dict[str, list[int] | list[float | None
         "held_step": [int(s) for s in curves.held_step],
         "held_nll": _rounded(curves.held_nll),
         "held_se": _rounded(curves.held_se),
+    }
+
+
+def encode_labels(labels: Sequence[str], n: int) -> dict[str, Any]:
+    """The classes of the first n points: {"names", "index"}, the most frequent class first.
+
+    Of more than eight classes the seven most frequent of all are named, and the rest is "other".
+    """
+    names = [name for name, _ in sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0]))]
+    if len(names) > MOST_CLASSES:
+        names = [*names[: MOST_CLASSES - 1], "other"]
+    index = {name: i for i, name in enumerate(names)}
+    return {
+        "names": names,
+        "index": _packed(np.array([index.get(label, len(names) - 1) for label in labels[:n]], np.uint8)),
+    }
+
+
+def encode_truth(data_id: str, density: Mapping[int, np.ndarray]) -> dict[str, Any]:
+    """A known density on (n, n) grids, as u16 shares of its largest value; colours end at `shown`, its top quantile."""
+    if not density:
+        return {"id": data_id, "grids": {}}
+    top = float(max(grid.max() for grid in density.values()))
+    return {
+        "id": data_id,
+        "top": top,
+        "shown": float(np.quantile(density[max(density)], TOP_QUANTILE)),
+        "grids": {str(n): _packed(to_u16(grid[..., None], ((0.0, top),))[..., 0]) for n, grid in density.items()},
     }

@@ -2,26 +2,28 @@
 
 import streamlit as st
 
-from app import live, session
+from app import block_table, live, notices, session
 from app.engine.messages import MOVING, ArmReport, Report, State
-from app.scene import POLL_SECONDS, held_out_nll, scene_of
+from app.link import query_of, told
+from app.scene import POLL_SECONDS, scene_of, truth_of
+from app.share import copy_link
+from resflow_core.measure import BlockTable
 
 st.header("How does a residual flow learn a density?", anchor=False)
-
-if session.refused():
-    shown, more = session.refused()[:5], len(session.refused()) - 5
-    rest = f" And {more} more." if more > 0 else ""
-    st.warning("The link could not be followed in all: " + " ".join(shown) + rest, icon=":material/link_off:")
+notices.show()
+live.mount_truth(*truth_of(session.setup(), session.DEMAND))
 
 
 @st.fragment(run_every=POLL_SECONDS)
 def run() -> None:
-    report = session.poll()
+    report = session.poll(live.chosen_depth("panes"))
     transport(report)
     live.live_panes(scene_of(session.setup(), report, session.DEMAND.points), key="panes")
     if report.message:
         stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
         (st.error if stopped else st.info)(report.message)
+    if report.arms:
+        blocks(report.arms[0].blocks)
 
 
 def transport(report: Report) -> None:
@@ -39,19 +41,42 @@ def transport(report: Report) -> None:
         st.button("1 step", on_click=session.step, args=(1,), icon=":material/skip_next:", key="step")
         st.button("100 steps", on_click=session.step, args=(100,), icon=":material/fast_forward:", key="steps")
         st.button("Reset", on_click=session.reset, icon=":material/restart_alt:", key="reset")
-        st.markdown(status(report))
+        link()
+        reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
+        st.markdown(status(report), help=reason)
+
+
+def link() -> None:
+    """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
+    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")
+    if not popover.open:
+        return
+    setup = session.shareable()
+    with popover:
+        st.markdown("Whoever opens this link starts the same run. Every setting is in it, and every change so far.")
+        copy_link(query_of(setup), key="copy")
+        sentences = told(setup.train, setup.changes)
+        st.markdown(
+            "\n".join(f"- {sentence}" for sentence in sentences) or ":gray[No setting was changed in this run.]"
+        )
 
 
 def status(report: Report) -> str:
-    """Step, speed, device, time and fit, in one line."""
+    """Step, speed, device and time, in one line."""
     if not report.arms:
         return f":gray[{report.state.value} …]"
     arm: ArmReport = report.arms[0]
     parts = [f"step **{arm.step:,}**", f"**{arm.steps_per_second:.0f}** steps/s on {report.device.upper()}"]
     parts.append(f"**{arm.seconds:.0f} s** trained")
-    if nll := held_out_nll(arm):
-        parts.append(f"held-out NLL **{nll[0]:.3f}** ± {nll[1]:.3f} nats")
     return " &nbsp;·&nbsp; ".join(parts)
+
+
+def blocks(table: BlockTable | None) -> None:
+    """The blocks in numbers, for those who unfold them."""
+    expander = st.expander("Blocks", on_change="rerun", key="blocks_table")
+    if expander.open and table:
+        expander.markdown(block_table.markdown(table))
+        expander.caption(block_table.takeaway(table))
 
 
 run()

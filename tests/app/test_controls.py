@@ -23,8 +23,3 @@ def test_a_slider_offers_few_ascending_values_that_span_the_limits(kind, limits,
     assert all(type(v) is kind for v in values)
     assert len(values) >= 5 or len(values) == limits.high - limits.low + 1
     assert len(values) <= 51
-
-
-def test_what_stands_in_a_popover_exists():
-    names = {name for config in CONFIGS for name in settings_of(config)}
-    assert names >= controls.RARE

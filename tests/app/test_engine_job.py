@@ -54,14 +54,14 @@ def test_quantising_is_accurate_to_half_a_level_and_clips():
 @pytest.mark.parametrize("n", [30, 60, 101])
 def test_a_grid_in_pieces_is_the_grid(n):
     trainer = Trainer(SMALL, TRAIN, DATASETS["wine"], seed=0)
-    *pieces, density = density_pieces(trainer, n)
+    *pieces, density = density_pieces(trainer.flow, trainer.dataset.window, n)
     assert len(pieces) == (-(-n // 50)) ** 2 - 1
     whole = measure.density_grid(trainer.flow, trainer.dataset.window, n)
     np.testing.assert_allclose(density, whole, rtol=1e-4, atol=1e-7)
 
 
 def test_frame_shows_the_flow_in_its_shapes():
-    job = Job(ARM, 0, time.perf_counter)
+    job = Job(ARM, 0, "cpu", time.perf_counter)
     job.step()
     frame = job.frame(DEMAND, with_samples=True)
     assert (frame.step, frame.density.shape, frame.density.dtype) == (1, (16, 16), np.uint8)
@@ -71,13 +71,13 @@ def test_frame_shows_the_flow_in_its_shapes():
 
 
 def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
-    seen, unseen = (Job(ARM, 7, time.perf_counter) for _ in range(2))
+    seen, unseen = (Job(ARM, 7, "cpu", time.perf_counter) for _ in range(2))
     for _ in range(4):
         seen.step()
         seen.frame(DEMAND, with_samples=True)
         seen.measure_held_out()
         unseen.step()
-    again = Job(ARM, 7, time.perf_counter)
+    again = Job(ARM, 7, "cpu", time.perf_counter)
     again.restore(unseen.save())
     for job in (seen, unseen, again):
         job.step()
@@ -145,7 +145,7 @@ def test_a_bad_experiment_comes_back_as_a_message(arm, words):
 
 
 def test_every_limit_at_once_is_within_the_memory_of_an_exact_step():
-    Job(Arm(FlowConfig(blocks=32, width=256), TrainConfig(batch=4096), "moons"), 0, time.monotonic)
+    Job(Arm(FlowConfig(blocks=32, width=256), TrainConfig(batch=4096), "moons"), 0, "cpu", time.monotonic)
 
 
 def test_looking_again_measures_no_point_twice():

@@ -133,16 +133,16 @@ def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engi
 def test_a_run_that_keeps_killing_its_worker_is_paused_with_a_message():
     memo = Memo(Experiment((ARM,), 0), Mailbox("id"))
     memo.note(Play("id"))
-    memo.receive(Checkpoint("id", 7, b""))
+    memo.receive(Checkpoint("id", 7, b"", (), handled=0))
     for _ in range(2):
         memo.lose()
-        assert memo.create().playing
-    memo.receive(Checkpoint("id", 8, b""))  # it got further, so the count starts again
+        assert memo.start()[0].playing
+    memo.receive(Checkpoint("id", 8, b"", (), handled=0))  # it got further, so the count starts again
     for _ in range(2):
         memo.lose()
-        assert memo.create().playing
+        assert memo.start()[0].playing
     memo.lose()
-    assert not memo.create().playing
+    assert not memo.start()[0].playing
     assert "died 3 times while this run was at step 8; it is now paused" in memo.answer().message
 
 

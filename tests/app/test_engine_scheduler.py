@@ -18,6 +18,7 @@ from app.engine.messages import (
     Experiment,
     Frame,
     Leave,
+    Masses,
     Pause,
     Play,
     Poll,
@@ -42,7 +43,9 @@ class FakeJob:
 
     device = "cpu"
 
-    def __init__(self, arm, seed, clock):
+    device_reason = ""
+
+    def __init__(self, arm, seed, device, clock):
         self._train, self._clock = arm.train, clock
         self.step_count, self.seconds = 0, 0.0
 
@@ -59,6 +62,14 @@ class FakeJob:
 
     def measure_held_out(self):
         self._clock.now += FRAME_COST
+        return "blocks"
+
+    def masses(self, n):
+        yield None
+        yield Masses(self.step_count, None, None)
+
+    def export(self):
+        return b"flow"
 
     def curves(self):
         return History().curves()
@@ -307,7 +318,7 @@ def test_a_checkpoint_continues_in_another_scheduler(bench):
     bench.do(Create("a", EXPERIMENT), Step("a", 30))
     bench.run(1)
     saved = next(m for m in reversed(bench.said) if isinstance(m, Checkpoint))
-    bench.do(Create("b", EXPERIMENT, saved.data, steps=5))
+    bench.do(Create("b", EXPERIMENT, saved, steps=5))
     bench.run(1)
     assert bench.steps("b") == 35
 
@@ -330,7 +341,7 @@ def test_history_keeps_true_points_and_the_newest():
     history = History()
     for step in range(1, 5001):
         history.add_batch(step, float(step))
-        history.add_held_out(step, Estimate(float(step), 0.1))
+        history.add_held_out(step, Estimate(float(step), 0.1), None)
     curves = history.curves()
     assert len(curves.step) <= MOST
     assert len(curves.held_step) <= MOST

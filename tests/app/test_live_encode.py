@@ -11,7 +11,7 @@ from app.live.encode import encode_curves, encode_frame, encode_points
 
 
 def decode(packed: dict) -> np.ndarray:
-    """What plot.js does: little-endian bytes, row-major."""
+    """What decode.js does: little-endian bytes, row-major."""
     dtype = np.dtype(packed["dtype"]).newbyteorder("<")
     return np.frombuffer(base64.b64decode(packed["base64"]), dtype).reshape(packed["shape"])
 
@@ -26,6 +26,8 @@ def make_frame(nodes: int = 48, points: int = 500, samples: int | None = None) -
         latent=rng.integers(0, 65536, (points, 2), dtype=np.uint16),
         grid=rng.integers(0, 65536, (26, 25, 2), dtype=np.uint16),
         samples=None if samples is None else rng.integers(0, 65536, (samples, 2), dtype=np.uint16),
+        depth=None,
+        stages=None,
     )
 
 

@@ -142,7 +142,7 @@ def _zuko(build: Callable[[int], torch.nn.Module], rate: float, dataset: Dataset
     return Contender(step, log_prob, _count(model))
 
 
-NSF_RATE, REALNVP_RATE = 5e-3, 5e-3
+NSF_RATE, REALNVP_RATE = 1e-2, 2e-2
 
 
 def zuko_nsf(dataset: Dataset, seed: int) -> Contender:

@@ -9,7 +9,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import Geometric
 from resflow_core.training import TrainConfig, Trainer
-from tests.core.oracles import points, seeded
+from tests.core.oracles import autograd_jacobian, points, seeded
 
 CONFIG = FlowConfig(blocks=4, width=16)
 
@@ -31,6 +31,35 @@ def test_the_same_generator_builds_the_same_flow_and_global_randomness_is_left_a
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("actnorm", [True, False])
+class TestInside:
+    def test_the_stages_are_x_the_point_after_each_block_and_z(self, actnorm):
+        flow, x = FlowConfig(blocks=3, width=8, actnorm=actnorm).build(seeded(0)).double(), points(10, 2)
+        flow.initialize(points(50, 2, seed=1))
+        stages = flow.stages(x)
+        assert len(stages) == 5
+        assert torch.equal(stages[0], x)
+        assert torch.equal(stages[-1], flow(x))
+        per_block = 1 + actnorm
+        for k in range(1, 4):
+            here = x
+            for part in flow.bijections[: k * per_block]:
+                here = part(here)
+            assert torch.equal(stages[k], here)
+
+    def test_the_block_jacobians_are_the_branches_where_the_points_have_got_to(self, actnorm):
+        flow, x = FlowConfig(blocks=3, width=8, actnorm=actnorm).build(seeded(0)).double(), points(10, 2)
+        flow.initialize(points(50, 2, seed=1))
+        found = flow.block_jacobians(x)
+        assert found.shape == (10, 3, 2, 2)
+        here = x
+        for part in flow.bijections:
+            if part in flow.blocks:
+                expected = autograd_jacobian(part.branch, here)
+                torch.testing.assert_close(found[:, flow.blocks.index(part)], expected, atol=1e-12, rtol=0)
+            here = part(here)
+
+
 def test_the_density_integrates_to_one(trained):
     n, window = 500, ((-8.0, 8.0), (-8.0, 8.0))
     density = measure.density_grid(trained, window, n).astype(float)
@@ -39,7 +68,7 @@ def test_the_density_integrates_to_one(trained):
 
 def test_samples_follow_the_density(trained):
     # The forward map sends samples back to the standard normal: a test of the inverse, not of the fit.
-    z = measure.to_latent(trained, trained.sample(5_000, seeded(1)))
+    z = measure.stages(trained, trained.sample(5_000, seeded(1)))[-1]
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
     assert stats.kstest((z**2).sum(1), "chi2", args=(2,)).pvalue > 1e-4
 
@@ -93,12 +122,19 @@ class TestMeasure:
         expected = trained.log_prob(corner).exp().detach()
         np.testing.assert_allclose([density[0, 3], density[3, 0]], expected, rtol=1e-5)
 
-    def test_the_grid_image_is_the_grid_moved_by_the_flow(self, trained):
-        image = measure.grid_image(trained, ((-1.0, 1.0), (-2.0, 2.0)), lines=3, points=5)
-        assert image.shape == (6, 5, 2)
-        ends = torch.tensor([[-1.0, -2.0], [-1.0, 2.0], [-1.0, 2.0], [1.0, 2.0]])
-        moved = [*image[0, [0, 4]], *image[5, [0, 4]]]  # the first vertical and the last horizontal line
-        np.testing.assert_allclose(np.array(moved), trained(ends).detach(), rtol=1e-4, atol=1e-5)
+    def test_grid_lines_run_along_y_and_then_along_x(self):
+        lines = measure.grid_lines(((-1.0, 1.0), (-2.0, 2.0)), lines=3, points=5)
+        assert lines.shape == (6, 5, 2)
+        ends = [*lines[0, [0, 4]].tolist(), *lines[5, [0, 4]].tolist()]  # the first vertical, the last horizontal line
+        assert ends == [[-1.0, -2.0], [-1.0, 2.0], [-1.0, 2.0], [1.0, 2.0]]
+
+    def test_stages_lead_from_the_points_to_the_latent_ones(self, trained):
+        lines = measure.grid_lines(((-1.0, 1.0), (-2.0, 2.0)), lines=3, points=5)
+        stages = measure.stages(trained, lines)
+        assert stages.shape == (CONFIG.blocks + 2, 6, 5, 2)
+        np.testing.assert_array_equal(stages[0], lines)
+        moved = trained(lines.view(-1, 2)).detach().view(6, 5, 2)
+        np.testing.assert_allclose(stages[-1], moved, rtol=1e-4, atol=1e-5)
 
     def test_mean_nll_has_the_standard_error_of_a_mean(self, trained):
         x = DATASETS["moons"].held_out()

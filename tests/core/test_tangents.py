@@ -42,13 +42,14 @@ def test_value_jacobian_and_every_gradient_are_those_of_the_plain_branch(activat
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_finite_differences_agree_in_every_argument(activation):
     phi = ACTIVATIONS[activation]
-    shapes = [(4, 2), (2, 4), (4,), (2,)]
+    copies = phi.arrangement.copies
+    shapes = [(4, 2 * copies), (2, 4 * copies), (4,), (2,)]
     weights = [torch.randn(shape, generator=seeded(i), dtype=torch.float64) for i, shape in enumerate(shapes)]
-    scales = torch.tensor([0.7, 1.9], dtype=torch.float64)
-    arguments = [t.requires_grad_() for t in (points(3, 2), scales, *weights)]
+    scale = torch.tensor(0.7, dtype=torch.float64)
+    arguments = [t.requires_grad_() for t in (points(3, 2), scale, *weights)]
 
-    def function(x, scales, w1, w2, b1, b2):
-        return value_and_jacobian(x, phi, scales, [w1, w2], [b1, b2])
+    def function(x, scale, w1, w2, b1, b2):
+        return value_and_jacobian(x, phi, scale, [w1, w2], [b1, b2])
 
     assert torch.autograd.gradcheck(function, arguments)
 

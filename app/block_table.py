@@ -1,0 +1,41 @@
+"""The blocks of a flow in numbers, as a table in Markdown with the sentence that says what is seen in it."""
+
+import numpy as np
+
+from resflow_core.measure import BlockTable
+
+RHO = "\N{GREEK SMALL LETTER RHO}"
+
+
+def markdown(blocks: BlockTable) -> str:
+    """One row a block; shares of points in percent."""
+    columns = {
+        "block": [str(k) for k in range(1, len(blocks.lipschitz) + 1)],
+        "mean log det (nats)": [f"{v:+.3f}".replace("-", "\N{MINUS SIGN}") for v in blocks.mean_log_det],
+        "certified L": [f"{v:.3f}" for v in blocks.lipschitz],
+        "largest ‖A‖": [f"{v:.3f}" for v in blocks.largest_norm],
+        f"largest {RHO}": [f"{v:.3f}" for v in blocks.spectral_radius],
+    }
+    if blocks.beyond is not None:
+        columns[f"points with {RHO} > √q"] = [f"{100 * v:.0f} %" for v in blocks.beyond]
+    rows = [list(columns), ["--:"] * len(columns), *zip(*columns.values(), strict=True)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def takeaway(blocks: BlockTable) -> str:
+    """What is seen: where volume changes most, how near a block comes to its bound, where the variance is infinite."""
+    most, steepest = int(np.argmax(np.abs(blocks.mean_log_det))), int(np.argmax(blocks.largest_norm))
+    mean, norm, bound = blocks.mean_log_det[most], blocks.largest_norm[steepest], blocks.lipschitz[steepest]
+    seen = (
+        f"Block {most + 1} {'spreads' if mean > 0 else 'squeezes'} the plane most, by {abs(mean):.2f} nats a point; "
+        f"block {steepest + 1} is the steepest, with ‖A‖ = {norm:.2f} where {bound:.2f} is allowed."
+    )
+    if blocks.beyond is None:
+        return seen
+    if not blocks.beyond.any():
+        return f"{seen} No point has {RHO} > √q, so the roulette's variance is finite at all of them."
+    worst = int(np.argmax(blocks.beyond))
+    return (
+        f"{seen} In block {worst + 1}, {100 * blocks.beyond[worst]:.0f} % of the points have {RHO} > √q: "
+        "there the roulette's variance is infinite."
+    )

@@ -1,0 +1,66 @@
+"""The sidebar's choice of data: a picture each, and somebody's own file."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import streamlit as st
+
+from app import session, uploads
+from app.csv_file import CsvError, table
+from app.link import OWN_DATA
+from app.picker import Group, Tile, pick, thumbnail
+from app.setup import CsvChoice, OwnData, Setup
+from resflow_core.datasets import DATASETS, Dataset
+
+POINTS = 300
+
+
+def choose(setup: Setup) -> Setup:
+    """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file."""
+    picked = session.picked()
+    pick([*_known(), _own(setup.own)], picked, key="data", on_pick=lambda: session.pick("data"))
+    if picked == OWN_DATA:
+        return replace(setup, own=_own_data(setup.own))
+    return replace(setup, data=picked, own=None)
+
+
+@lru_cache(maxsize=1)
+def _known() -> tuple[Group, ...]:
+    """The registry's data sets, those of known density first."""
+    tiles = {name: Tile(name, dataset.title, _points(dataset)) for name, dataset in DATASETS.items()}
+    toys = tuple(tile for name, tile in tiles.items() if DATASETS[name].truth)
+    return Group("Density known", toys), Group("Real data", tuple(tile for tile in tiles.values() if tile not in toys))
+
+
+@lru_cache(maxsize=16)
+def _points(dataset: Dataset) -> str:
+    return thumbnail(dataset.held_out()[:POINTS].numpy(), dataset.window)
+
+
+def _own(own: OwnData | None) -> Group:
+    title = f"Your CSV: {own.choice.name}" if own else "Your CSV"
+    return Group("Your own", (Tile(OWN_DATA, title, _points(own.table) if own else None),))
+
+
+def _own_data(current: OwnData | None) -> OwnData | None:
+    """What the file and the columns chosen from it make; `current` until that can be used."""
+    uploads.csv("Two columns of numbers, at most 20,000 rows", "csv", session.take_csv)
+    file = session.csv()
+    if file is None:
+        return current
+    x, y, *more = file.numeric
+    if more:
+        x = st.selectbox("Horizontal", file.numeric, 0, key="csv.x", filter_mode=None)
+        y = st.selectbox("Vertical", file.numeric, 1, key="csv.y", filter_mode=None)
+    label = ""
+    if file.labels:
+        none = "(none)"
+        label = st.selectbox("Label", ["", *file.labels], key="csv.label", format_func=lambda name: name or none)
+    choice = CsvChoice(file.name, file.digest, x, y, label)
+    if current and current.choice == choice:
+        return current
+    try:
+        return OwnData(choice, table(file, x, y, label or None))
+    except CsvError as error:
+        st.error(str(error))
+        return current

@@ -1,0 +1,164 @@
+"""A setup as the text of a link, and back. What a link asks for and does not get is named."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import Any
+
+from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, name_of, parts
+from app.text import plain
+from resflow_core.settings import Setting, refusal
+from resflow_core.training import TrainConfig
+
+OWN_DATA = "csv"
+"""What a link gives as its data set where the data are somebody's own."""
+
+MOST_CHANGES = 200
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a link asks for. Until `csv` and `flow` are there, `setup` has the default data and a new flow."""
+
+    setup: Setup = field(default_factory=Setup)
+    refused: tuple[str, ...] = ()
+    csv: CsvChoice | None = None
+    flow: FlowFile | None = None
+
+
+def query_of(setup: Setup, csv: CsvChoice | None = None, flow: FlowFile | None = None) -> dict[str, str]:
+    """Every setting as text. Own files are known by name and digest; `csv` and `flow` are asked for in their place."""
+    query = {key: _text(value) for key, _, value in entries(setup)}
+    csv = csv or (setup.own.choice if setup.own else None)
+    flow = flow or (setup.start.file if setup.start else None)
+    if csv:
+        query |= {"data": OWN_DATA} | {f"csv.{name}": value for name, value in asdict(csv).items()}
+    if flow:
+        query |= {f"flow.{name}": value for name, value in asdict(flow).items()}
+    if setup.changes:
+        query["changes"] = _changes_text(setup.train, setup.changes)
+    return query
+
+
+def read_link(query: Mapping[str, str]) -> Link:
+    """What a query asks for. Parts that cannot be had stay at their defaults, and a sentence says so for each."""
+    unread, refused = dict(query), []
+    csv = None
+    if unread.get("data") == OWN_DATA:
+        del unread["data"]
+        csv = _read_file(CsvChoice, "csv.", unread, refused)
+    flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
+    planned = unread.pop("changes", "")
+    setup = _read(Setup(), unread, refused)
+    if planned:
+        setup = replace(setup, changes=_read_changes(planned, setup.train, refused))
+    refused += _unknown(unread)
+    return Link(setup, tuple(refused), csv, flow)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(repr, value))
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _unknown(unread: Mapping[str, str]) -> list[str]:
+    return [f"`{plain(name)}`: there is no such setting." for name in unread]
+
+
+def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str = "") -> Any:
+    """`default` with the values that `unread` holds for it, which are taken out."""
+    values = {}
+    for part, limits, value in parts(default):
+        key = prefix + part.name
+        if limits is None:
+            values[part.name] = _read(value, unread, refused, prefix)
+            continue
+        text = unread.pop(key, None)
+        if text is not None:
+            parsed = parse(text, part.type, limits)
+            problem = refusal(parsed, part.type, limits)
+            if problem and limits.is_variant:
+                problem = f"use one of {', '.join(limits.choices)}."
+            if problem:
+                shown = _text(name_of(value, limits) if limits.choices else value)
+                refused.append(f"`{key} = {plain(text)}`: {problem} It stays at {shown}.")
+            else:
+                value = parsed
+        values[part.name] = _read(value, unread, refused, f"{key}.") if limits.is_variant else value
+    return replace(default, **values)
+
+
+def parse(text: str, kind: type, limits: Setting) -> Any:
+    """The value that a text stands for, or the text itself where it stands for none."""
+    if limits.is_variant:
+        return limits.choices[text]() if text in limits.choices else text
+    if limits.choices is not None:
+        return text
+    if kind is bool:
+        return {"True": True, "False": False}.get(text, text)
+    try:
+        return tuple(map(float, re.split(r"[\s,;]+", text.strip()))) if kind is tuple else kind(text)
+    except ValueError:
+        return text
+
+
+def _read_file(kind: type, prefix: str, unread: dict[str, str], refused: list[str]) -> Any:
+    """A file that the link needs, or None if it does not say which."""
+    given = {f.name: unread.pop(prefix + f.name, "") for f in fields(kind)}
+    missing = [f"`{prefix}{f.name}`" for f in fields(kind) if not given[f.name] and f.default is MISSING]
+    if missing:
+        refused.append(f"The link does not say {' and '.join(missing)} of the file that it needs.")
+    elif not re.fullmatch("[0-9a-f]{12}", given["digest"]):
+        refused.append(f"`{prefix}digest = {plain(given['digest'])}`: use 12 hexadecimal digits.")
+    else:
+        return kind(**given)
+    return None
+
+
+def _changes_text(train: TrainConfig, changes: Changes) -> str:
+    """ "120:learning_rate=0.001,batch=512;300:...": each change lists what differs from the settings before it."""
+    parts = []
+    for step, after in changes:
+        parts.append(f"{step}:" + ",".join(f"{key}={_text(value)}" for key, _, value in differences(train, after)))
+        train = after
+    return ";".join(parts)
+
+
+def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> Changes:
+    changes, last = [], -1
+    for number, part in enumerate(text.split(";")):
+        steps, _, listed = part.partition(":")
+        if number == MOST_CHANGES:
+            refused.append(f"`changes`: {MOST_CHANGES} can be followed; the rest is left out.")
+            break
+        if not re.fullmatch("[0-9]{1,9}", steps) or int(steps) <= last:
+            refused.append(
+                f"`changes`, `{plain(part)}`: begin with a whole number of steps, larger than the one "
+                "before it, and a colon. It is left out."
+            )
+            continue
+        last, sentences = int(steps), []
+        unread = dict(pair.partition("=")[::2] for pair in listed.split(","))
+        after = _read(train, unread, sentences)
+        refused += [f"`changes` at step {last}: {sentence}" for sentence in (*sentences, *_unknown(unread))]
+        if after != train:
+            changes.append((last, after))
+        train = after
+    return tuple(changes)
+
+
+def told(train: TrainConfig, changes: Changes) -> list[str]:
+    """Each change for a reader: "at step 120: learning rate 0.001"."""
+    sentences = []
+    for step, after in changes:
+        listed = ", ".join(f"{_label(limits)} {limits.shown(value)}" for _, limits, value in differences(train, after))
+        sentences.append(f"at step {step:,}: {listed}")
+        train = after
+    return sentences
+
+
+def _label(limits: Setting) -> str:
+    """A label within a sentence; a symbol keeps its case."""
+    is_word = limits.label[1:2].islower()
+    return limits.label[0].lower() + limits.label[1:] if is_word else limits.label

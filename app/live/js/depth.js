@@ -1,0 +1,139 @@
+// Depth: how far into the flow the second pane looks. Stage 0 is x, stage k is after block k, the last is z. A still
+// picture holds all stages, and the browser goes through them; a moving one is drawn by Python at the depth it is asked
+// for (the component's state "depth": a number of blocks, or null for z).
+
+const JOURNEY_SECONDS = 4; // from x to z
+const GLIDE_SECONDS = 0.25; // to the stage that a hand has chosen
+
+const lastStage = (view) => view.scene.blocks + 1;
+const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** -1 at x, 1 at z, 0 in between. */
+const whichEnd = (view, at) => (at === 0 ? -1 : at === lastStage(view) ? 1 : 0);
+
+/** What the second pane shows of the flow: raw positions, and the stage, whole except on the move. */
+function placeOf(view) {
+  const { depth, picture } = view;
+  const stages = depth.stops.length ? view.stages : picture?.stages;
+  if (stages) {
+    const at = isCalm() ? Math.round(depth.at) : depth.at;
+    const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
+    return { latent, grid, linePoints: stages.grid.shape[2], at };
+  }
+  if (!picture) return null;
+  const [latent, grid] = [decode(picture.latent), decode(picture.grid)];
+  return { latent, grid, linePoints: picture.grid.shape[1], at: picture.depth ?? lastStage(view) };
+}
+
+function stageName(view, at) {
+  const name = ["Data space, x", null, "Latent space, z"][whichEnd(view, Math.round(at)) + 1];
+  return name ?? `After block ${Math.round(at)} of ${view.scene.blocks}`;
+}
+
+/** Bring slider, button and titles up to date with the state. */
+function showDepth(view) {
+  const { root, depth, scene, slider } = view;
+  const drawn = placeOf(view)?.at ?? lastStage(view);
+  const latent = view.shows === "latent";
+  const title = stageName(view, drawn);
+  root.querySelector("[data-view=latent]").textContent = title;
+  root.dataset.depth = ["x", Math.round(drawn), "z"][whichEnd(view, Math.round(drawn)) + 1];
+  root.dataset.shows = view.shows;
+  slider.max = lastStage(view);
+  slider.style.setProperty("--stages", lastStage(view));
+  slider.step = depth.journey ? "any" : 1;
+  slider.value = depth.journey ? depth.at : depth.wanted;
+  slider.disabled = !latent;
+  const label = stageName(view, slider.value);
+  slider.setAttribute("aria-valuetext", label);
+  root.querySelector(".live-depth output").textContent = label.toLowerCase();
+  const button = root.querySelector(".live-depth button");
+  button.disabled = !latent || !view.stages;
+  button.setAttribute("aria-pressed", depth.journey);
+  const how = view.stages ? `See the data go through the blocks, from x to z and back` : "Pause to play through the blocks";
+  button.title = slider.title = "";
+  if (!latent) button.title = slider.title = "Choose the latent space to go through the blocks";
+  else button.title = how;
+  const alt = { latent: whichEnd(view, drawn) === 1 ? scene.alt.latent : `${title}. ${scene.alt.stage}` };
+  view.panes.latent.box.setAttribute("aria-label", alt[view.shows] ?? scene.alt[view.shows]);
+}
+
+/** Go to each of these stages in turn, at so many stages a second. */
+function travel(view, stops, rate) {
+  Object.assign(view.depth, { stops, rate, time: performance.now() });
+  if (!view.depth.request) view.depth.request = requestAnimationFrame(() => advance(view));
+}
+
+function advance(view) {
+  const { depth } = view;
+  const now = performance.now();
+  const most = depth.rate * Math.min((now - depth.time) / 1000, 0.1);
+  depth.time = now;
+  const gap = depth.stops[0] - depth.at;
+  depth.at = Math.abs(gap) <= most ? depth.stops[0] : depth.at + Math.sign(gap) * most;
+  if (depth.at === depth.stops[0]) depth.stops.shift();
+  depth.request = 0;
+  if (depth.stops.length && view.root.isConnected) depth.request = requestAnimationFrame(() => advance(view));
+  else halt(view);
+  paint(view, ["latent"]);
+  showDepth(view);
+}
+
+/** The end of a journey or a glide: the pane is where the slider is. */
+function halt(view) {
+  cancelAnimationFrame(view.depth.request);
+  Object.assign(view.depth, { stops: [], journey: false, request: 0, at: view.depth.wanted });
+}
+
+/** Through the whole flow and back to where it began; pressed again, it stops at the nearest stage. */
+function journey(view) {
+  const { depth } = view;
+  const last = lastStage(view);
+  if (depth.journey) {
+    if (view.picture.stages) depth.wanted = Math.round(depth.at);
+    halt(view);
+    paint(view, ["latent"]);
+  } else {
+    depth.journey = true;
+    depth.at = depth.wanted;
+    travel(view, depth.at === last ? [0, last] : [last, 0, ...(depth.at ? [depth.at] : [])], last / JOURNEY_SECONDS);
+  }
+  showDepth(view);
+}
+
+/** A hand is at the slider. */
+function choose(view) {
+  const { depth } = view;
+  const from = depth.at;
+  depth.journey = false;
+  depth.wanted = Math.round(view.slider.value);
+  if (view.picture?.stages && !isCalm()) {
+    travel(view, [depth.wanted], Math.abs(depth.wanted - from) / GLIDE_SECONDS);
+  } else {
+    halt(view);
+    paint(view, ["latent"]);
+  }
+  showDepth(view);
+}
+
+/** Ask Python for moving pictures at the chosen depth. It costs a poll, so it is said only while they are drawn. */
+function askForDepth(view) {
+  const { depth } = view;
+  const wish = depth.wanted === lastStage(view) ? null : depth.wanted;
+  if (wish !== depth.asked) view.setState("depth", (depth.asked = wish));
+}
+
+/** The first picture says what Python was asked for before this element was there. */
+function adoptDepth(view, frame) {
+  view.depth.asked = frame.depth;
+  view.depth.wanted = view.depth.at = frame.depth ?? lastStage(view);
+}
+
+/** Another flow may have another number of blocks; z stays z. */
+function keepDepth(view, blocksBefore) {
+  const { depth } = view;
+  halt(view);
+  if (depth.wanted > Math.min(blocksBefore, view.scene.blocks)) depth.wanted = lastStage(view);
+  depth.at = depth.wanted;
+  if (depth.asked > view.scene.blocks) askForDepth(view);
+}

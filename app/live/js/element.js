@@ -1,0 +1,123 @@
+// The element: its buttons, its size, its zooms; and the inbox through which Python's components reach this script.
+
+const COLUMNS = [[1300, 3], [720, 2], [0, 1]]; // content width in px from which that many columns fit
+const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: false, showTips: false };
+const views = new Set();
+
+/** Panes that show one space zoom together. */
+const spaceOf = (view, name) => (name === "latent" && view.shows !== "latent" ? "data" : name);
+
+function zoom(view, name, ranges) {
+  const space = spaceOf(view, name);
+  view.zoom[space] = ranges;
+  return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
+}
+
+function listen(view, name) {
+  const pane = view.panes[name];
+  pane.listening = true;
+  const turn = () => { pane.wheelUntil = performance.now() + 200; };
+  pane.box.addEventListener("wheel", turn, { capture: true, passive: true });
+  const moved = (change) => {
+    if (!Object.keys(change).some((key) => key.includes(".range"))) return;
+    const { xaxis, yaxis } = pane.box._fullLayout;
+    const linked = zoom(view, name, [[...xaxis.range], [...yaxis.range]]);
+    paint(view, linked.filter((other) => other !== name));
+  };
+  pane.box.on("plotly_relayouting", moved);
+  pane.box.on("plotly_relayout", moved);
+  pane.box.on("plotly_doubleclick", () => {
+    const linked = zoom(view, name, null);
+    setTimeout(() => paint(view, linked));
+  });
+}
+
+/** Fixed sizes from the width alone, so that no picture ever moves another. */
+function fit(view) {
+  const { root, panes } = view;
+  const width = root.clientWidth;
+  if (!width || width === view.width) return;
+  view.width = width;
+  root.dataset.columns = COLUMNS.find(([from]) => width >= from)[1];
+  const box = panes.data.box.clientWidth;
+  root.style.setProperty("--plot-height", `${box - MARGIN.l - MARGIN.r - BAR + MARGIN.t + MARGIN.b}px`);
+  paint(view, Object.keys(painters));
+}
+
+const press = (button, on) => button.setAttribute("aria-pressed", on);
+
+function toggle(view, pane, button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  press(button, on);
+  view.layers[pane][button.dataset.layer] = on;
+  paint(view, [pane]);
+}
+
+/** Show the latent space, the truth or the difference in the second pane. */
+function look(view, shows) {
+  if (shows !== "latent") halt(view);
+  view.shows = shows;
+  for (const button of view.root.querySelectorAll("[data-view]")) press(button, button.dataset.view === shows);
+  paint(view, ["data", "latent"]);
+  showWords(view);
+}
+
+function mount(root) {
+  const view = {
+    root, scene: null, queue: [], due: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
+    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0 },
+    caption: root.querySelector(".live-step"), list: root.querySelector(".live-readouts"),
+    slider: root.querySelector(".live-depth input"),
+  };
+  for (const section of root.querySelectorAll("[data-pane]")) {
+    const name = section.dataset.pane;
+    view.panes[name] = { box: section.querySelector(".live-plot"), wheelUntil: 0, late: null };
+    view.layers[name] = {};
+    for (const button of section.querySelectorAll("[data-layer]")) {
+      view.layers[name][button.dataset.layer] = button.getAttribute("aria-pressed") === "true";
+      button.addEventListener("click", () => toggle(view, name, button));
+    }
+  }
+  for (const button of root.querySelectorAll("[data-view]")) {
+    button.addEventListener("click", () => look(view, button.dataset.view));
+  }
+  root.querySelector(".live-depth button").addEventListener("click", () => journey(view));
+  view.slider.addEventListener("input", () => choose(view));
+  view.slider.addEventListener("change", () => view.scene.playing && askForDepth(view));
+  root.style.setProperty("--samples", COLOURS.samples);
+  root.style.setProperty("--held", COLOURS.held);
+  view.observer = new ResizeObserver(() => fit(view));
+  view.observer.observe(root);
+  views.add(view);
+  fit(view);
+  return view;
+}
+
+function unmount(view) {
+  halt(view);
+  view.observer.disconnect();
+  views.delete(view);
+  for (const { box } of Object.values(view.panes)) window.Plotly?.purge(box);
+}
+
+// What a message is called, and what becomes of it. Messages that came before this script wait in a plain array.
+const mail = {
+  scene({ root, data, setState }) {
+    root.live ??= mount(root);
+    root.live.setState = setState;
+    receive(root.live, data);
+  },
+  cleanUp({ root }) {
+    // Streamlit cleans up a call that a newer one has overtaken, even while the picture stands.
+    if (root.isConnected) root.dataset.cleanups = Number(root.dataset.cleanups) + 1;
+    else if (root.live) unmount(root.live);
+  },
+  truth({ id, ...truth }) {
+    if (Object.keys(truth.grids).length) truths.set(id, truth);
+    for (const view of views) if (view.scene?.truth === id) look(view, view.shows);
+  },
+};
+const deliver = ([name, message]) => mail[name](message);
+const waiting = window.resflowLive ?? [];
+window.resflowLive = { push: deliver };
+waiting.forEach(deliver);

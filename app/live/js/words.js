@@ -1,0 +1,44 @@
+// What stands around the panes as text: the large numbers and the legend of classes.
+
+function element(tag, name, text = "", attributes = {}) {
+  const made = Object.assign(document.createElement(tag), { className: name, textContent: text });
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+/** One readout: empty places, filled by `write`. Its help is a tooltip for pointer and keyboard alike. */
+function readout({ name, help }) {
+  const box = element("div", "live-readout", "", { "data-readout": name, tabindex: 0, role: "group" });
+  box.setAttribute("aria-describedby", `live-help-${name}`);
+  for (const part of ["label", "value", "error", "word", "note"]) box.append(element("span", `live-${part}`));
+  box.append(element("span", "live-help", help, { role: "tooltip", id: `live-help-${name}` }));
+  return box;
+}
+
+function write(box, { label, value, error, unit, word, note }) {
+  const margin = [error && `± ${error}`, unit].filter(Boolean).join(" ");
+  const texts = { label, value: value || "–", error: value && margin, word, note };
+  for (const [part, text] of Object.entries(texts)) box.querySelector(`.live-${part}`).textContent = text;
+  box.setAttribute("aria-label", [label, value, margin, word, note].filter(Boolean).join(", "));
+}
+
+function showReadouts(view) {
+  const { scene: { readouts }, list } = view;
+  const shown = readouts.map((r) => r.name).join();
+  if (list.dataset.readouts !== shown) { // rebuilt only then: the one that has the focus keeps it
+    list.dataset.readouts = shown;
+    list.replaceChildren(...readouts.map(readout));
+  }
+  readouts.forEach((r, i) => write(list.children[i], r));
+}
+
+function showClasses(view, theme) {
+  const { root, scene: { labels } } = view;
+  const legend = root.querySelector(".live-classes");
+  legend.hidden = !labels || view.shows !== "latent";
+  legend.replaceChildren(...(labels?.names ?? []).map((name, i) => {
+    const item = element("li", "", name, { title: name });
+    item.prepend(element("b", "", CLASSES[i][2], { style: `color:${CLASSES[i][0] ?? theme.ink(1)}` }));
+    return item;
+  }));
+}

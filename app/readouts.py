@@ -1,0 +1,125 @@
+"""Numbers that matter, each with its error and one sentence that says what it is: from a report to plain text."""
+
+import math
+from dataclasses import dataclass
+
+from app.engine.messages import ArmReport
+from resflow_core.datasets import Dataset
+from resflow_core.log_det import Exact, LogDet
+from resflow_core.measure import Mass
+
+MOST_DECIMALS = 4
+SLACK = 0.01  # a mass this far from 1 is nothing to worry about, however small its error
+NOT_YET = "not measured yet"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A large number; `value` is empty where there is none, and `note` then says why. `word` is a verdict, or empty."""
+
+    name: str
+    label: str
+    help: str
+    value: str = ""
+    error: str = ""
+    unit: str = ""
+    note: str = ""
+    word: str = ""
+
+
+def readouts(dataset: Dataset, log_det: LogDet, arm: ArmReport) -> list[Readout]:
+    """How far the flow is from the truth, whether its density integrates to 1, and the one it trains on."""
+    shown = [_gap(arm) if dataset.truth else _nll(dataset, arm), _mass(arm)]
+    return shown if log_det == Exact() else [*shown, _belief(arm)]
+
+
+def held_out_nll(arm: ArmReport) -> tuple[float, float] | None:
+    """The newest held-out NLL in nats and its standard error."""
+    if arm.loss is None or not len(arm.loss.held_nll):
+        return None
+    return float(arm.loss.held_nll[-1]), float(arm.loss.held_se[-1])
+
+
+def gap_to_truth(arm: ArmReport) -> tuple[float, float] | None:
+    """The newest KL(data || model) in nats and its standard error; None where nobody knows the truth."""
+    if arm.loss is None or not len(arm.loss.held_kl):
+        return None
+    return float(arm.loss.held_kl[-1]), float(arm.loss.held_kl_se[-1])
+
+
+def is_standardised(dataset: Dataset) -> bool:
+    """Whether the flow's units are not those of the axes, so that a log density belongs to the former."""
+    return any(axis.scale != 1 for axis in dataset.axes)
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """Value and error as text, with the decimals that the error deserves: one digit of it, two if the first is a 1."""
+    if not math.isfinite(value):
+        return ("\N{INFINITY}" if value == math.inf else "not finite"), ""
+    if abs(value) >= 1e5:
+        return f"{value:.2e}", f"{error:.0e}"
+    if not math.isfinite(error):
+        return f"{value:.3g}", "unknown"
+    decimals = MOST_DECIMALS
+    if error > 0:
+        power = math.floor(math.log10(error))
+        decimals = max(0, min(MOST_DECIMALS, -power + (error < 2 * 10.0**power)))
+    smallest = 10.0**-decimals
+    return f"{value:.{decimals}f}", f"{error:.{decimals}f}" if error >= smallest / 2 else f"< {smallest:.{decimals}f}"
+
+
+def is_one(mass: Mass) -> bool:
+    """Whether a mass is 1 as far as its error lets us say."""
+    return abs(mass.value - 1) <= 3 * mass.error + SLACK
+
+
+def _gap(arm: ArmReport) -> Readout:
+    gap = gap_to_truth(arm)
+    value, error = with_error(*gap) if gap else ("", "")
+    return Readout(
+        "gap",
+        "Gap to the truth",
+        "Mean of log p_true - log p_model over held-out points, with its standard error: 0 is a perfect fit.",
+        value,
+        error,
+        unit="nats",
+        note="KL(data || model)" if gap else NOT_YET,
+    )
+
+
+def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
+    nll = held_out_nll(arm)
+    value, error = with_error(*nll) if nll else ("", "")
+    return Readout(
+        "nll",
+        "Held-out NLL",
+        "Mean of -log p over points that are never trained on, with its standard error; nobody knows the true density.",
+        value,
+        error,
+        unit="nats",
+        note=NOT_YET if not nll else "in standardised units" if is_standardised(dataset) else "",
+    )
+
+
+def _mass(arm: ArmReport) -> Readout:
+    label = "Mass of the density"
+    about = "Integral of the density over the plane, by the exact log det, with the quadrature's error: 1 for any flow."
+    return _read("mass", label, about, arm.masses.exact if arm.masses else None, NOT_YET)
+
+
+def _belief(arm: ArmReport) -> Readout:
+    label = "Mass that training believes in"
+    about = (
+        "Integral over the plane of the density that the training loss believes in: not 1 where its log det is biased."
+    )
+    believed, why_not = (arm.masses.believed, arm.masses.belief) if arm.masses else (None, "")
+    return _read("believed", label, about, believed, why_not or NOT_YET)
+
+
+def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str) -> Readout:
+    if mass is None:
+        return Readout(name, label, about, note=why_not)
+    value, error = with_error(mass.value, mass.error)
+    share = mass.window / mass.value if mass.value and math.isfinite(mass.value) else math.nan
+    note = f"{100 * share:.1f} % in the window" if math.isfinite(share) else f"{mass.window:.3g} in the window"
+    return Readout(name, label, about, value, error, note=note, word="" if is_one(mass) else "not 1")

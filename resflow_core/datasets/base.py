@@ -1,0 +1,92 @@
+"""What a data set is: points in the plane, how people read their coordinates, and the true density if it is known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from resflow_core.datasets.numerics import LogDensity, plane_entropy
+
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+# Held-out draws and splits are the same in every run. torch's generators know a seed by its last 32 bits, and training
+# uses seeds far below (`resflow_core.training`).
+HELD_OUT_SEED = 2**32 - 1
+HELD_OUT_POINTS = 2_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A coordinate as people read it: centre + scale * (the flow's value), in `unit` ("" for none)."""
+
+    name: str
+    unit: str = ""
+    centre: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The density that points are drawn from: log p(x) in nats, (n, 2) -> (n,) float64, -inf where it is zero.
+
+    `closed_form` is its entropy in nats where a formula gives it; without one, `entropy` integrates over the plane.
+    """
+
+    log_prob: LogDensity
+    closed_form: float | None = None
+
+    @cached_property
+    def entropy(self) -> float:
+        """-E log p in nats: no model's expected NLL is lower. Integrated once, when it is first asked for."""
+        return plane_entropy(self.log_prob) if self.closed_form is None else self.closed_form
+
+
+class Dataset(Protocol):
+    """Points in the plane, in the flow's units."""
+
+    title: str
+
+    @property
+    def truth(self) -> Truth | None:
+        """The density that `sample` and `held_out` draw from; None where nobody knows it."""
+        ...
+
+    @property
+    def window(self) -> Window:
+        """((x0, x1), (y0, y1)): the part of the plane worth plotting, a square."""
+        ...
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]: ...
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n draws to train on, float32, shape (n, 2)."""
+        ...
+
+    def held_out(self) -> Tensor:
+        """Points that are never trained on, float32, shape (m, 2)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A distribution of which any number of points can be drawn."""
+
+    title: str
+    draw: Callable[[int, torch.Generator], Tensor]
+    truth: Truth | None = None
+    window: Window = ((-4.0, 4.0), (-4.0, 4.0))
+    axes: tuple[Axis, Axis] = (Axis("x₁"), Axis("x₂"))
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.draw(n, generator)
+
+    def held_out(self) -> Tensor:
+        return self._held_out
+
+    @cached_property
+    def _held_out(self) -> Tensor:
+        return self.draw(HELD_OUT_POINTS, torch.Generator().manual_seed(HELD_OUT_SEED))

@@ -1,0 +1,78 @@
+"""Toy sets whose density is an elementary formula."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from resflow_core.datasets.draws import normal
+from resflow_core.datasets.numerics import in_chunks, normals_log_prob
+
+CHECKERBOARD_ENTROPY = math.log(32)
+
+_EIGHTHS = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
+EIGHT_CENTRES = 4 / math.sqrt(2) * torch.stack([_EIGHTHS.cos(), _EIGHTHS.sin()], 1)
+EIGHT_DEVIATION = 0.5 / math.sqrt(2)
+
+GAUSSIAN_DEVIATION, GAUSSIAN_CORRELATION = 1.2, 0.8
+# Cholesky's factor of the covariance, s [[1, 0], [r, sqrt(1 - r^2)]].
+GAUSSIAN_FACTOR = GAUSSIAN_DEVIATION * torch.tensor(
+    [[1.0, 0.0], [GAUSSIAN_CORRELATION, math.sqrt(1 - GAUSSIAN_CORRELATION**2)]], dtype=torch.float64
+)
+GAUSSIAN_ENTROPY = math.log(2 * math.pi * math.e) + float(GAUSSIAN_FACTOR.logdet())
+
+BANANA_DEVIATION = 0.5
+BANANA_ENTROPY = math.log(2 * math.pi * math.e * BANANA_DEVIATION)
+
+
+def checkerboard(n: int, generator: torch.Generator) -> Tensor:
+    """Uniform on eight 2 x 2 squares of a board that spans [-4, 4]^2: p = 1/32 on them, entropy log 32."""
+    column = torch.randint(4, (n,), generator=generator)
+    row = 2 * torch.randint(2, (n,), generator=generator) + column % 2
+    corner = torch.stack([column, row], 1).float()
+    # Multiples of 2^-21 below 1 make exact sums in float32: no point is rounded onto the next square.
+    within = (torch.rand(n, 2, generator=generator) * 2**21).floor() / 2**21
+    return 2 * (corner + within) - 4
+
+
+def checkerboard_log_prob(x: Tensor) -> Tensor:
+    """-log 32 on the board's squares, -inf elsewhere."""
+    cell = torch.floor((x.double() + 4) / 2)
+    inside = ((cell >= 0) & (cell <= 3)).all(1) & (cell.sum(1) % 2 == 0)
+    return torch.full_like(cell[:, 0], -CHECKERBOARD_ENTROPY).masked_fill(~inside, -math.inf)
+
+
+def eight_gaussians(n: int, generator: torch.Generator) -> Tensor:
+    """Eight equal normals of deviation 0.5 on a circle of radius 4, all divided by sqrt(2)."""
+    centre = torch.randint(8, (n,), generator=generator)
+    return EIGHT_CENTRES.float()[centre] + EIGHT_DEVIATION * normal(n, generator)
+
+
+@in_chunks
+def eight_gaussians_log_prob(x: Tensor) -> Tensor:
+    """log of the mean of eight normals."""
+    return normals_log_prob(x, EIGHT_CENTRES, EIGHT_DEVIATION, torch.full((8,), -math.log(8), dtype=torch.float64))
+
+
+def gaussian(n: int, generator: torch.Generator) -> Tensor:
+    """x = L u, u standard normal: deviations 1.2, correlation 0.8, so L L' = 1.44 [[1, 0.8], [0.8, 1]]."""
+    return normal(n, generator) @ GAUSSIAN_FACTOR.float().T
+
+
+def gaussian_log_prob(x: Tensor) -> Tensor:
+    """-|L^-1 x|^2 / 2 - log(2 pi det L)."""
+    u = torch.linalg.solve_triangular(GAUSSIAN_FACTOR, x.double().T, upper=False)
+    return -u.square().sum(0) / 2 - math.log(2 * math.pi) - GAUSSIAN_FACTOR.logdet()
+
+
+def banana(n: int, generator: torch.Generator) -> Tensor:
+    """x1 = u, x2 = u^2 / 2 - 1 + v / 2, with u and v standard normal: a bent normal, whose Jacobian is constant."""
+    u, v = normal(n, generator).T
+    return torch.stack([u, u**2 / 2 - 1 + BANANA_DEVIATION * v], 1)
+
+
+def banana_log_prob(x: Tensor) -> Tensor:
+    """-(u^2 + v^2) / 2 - log(2 pi / 2), with u and v solved from x."""
+    u, x2 = x.double().T
+    v = (x2 - u**2 / 2 + 1) / BANANA_DEVIATION
+    return -(u**2 + v**2) / 2 - math.log(2 * math.pi * BANANA_DEVIATION)

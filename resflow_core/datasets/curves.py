@@ -1,0 +1,107 @@
+"""Curves blurred by noise. Their density is an integral along the curve, by Gauss-Legendre quadrature.
+
+The rule sees a bump as wide as the noise. The nodes are as many as give 1e-9 where the data are and still 1e-6 as far
+away as [-8, 8]^2, where a curve's far side looks narrower.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from resflow_core.datasets.draws import normal, uniform
+from resflow_core.datasets.numerics import gauss_legendre, in_chunks, normals_log_prob, scattered_logsumexp
+
+MOONS_DEVIATION = 0.2
+MOONS_NODES = 100
+SWISS_ROLL_DEVIATION = 0.2
+SWISS_ROLL_NODES = 300
+SPIRALS_END = 3 * math.pi
+SPIRALS_BOX = 1 / 6
+SPIRALS_DEVIATION = 0.1
+SPIRALS_NODES = 400
+# Nodes whose exponent lies this far below the largest add less than 1e-15 together.
+NEGLIGIBLE = 45.0
+
+
+def _moon(angle: Tensor) -> Tensor:
+    """The upper half circle, (m, 2); the lower one is its point reflection in (0, 0.3)."""
+    return torch.stack([2 * angle.cos() - 1, 2 * angle.sin() - 0.2], 1)
+
+
+def _other_moon(x: Tensor) -> Tensor:
+    return x.new_tensor([0.0, 0.6]) - x
+
+
+def moons(n: int, generator: torch.Generator) -> Tensor:
+    """Two interleaved half circles of radius 2, with normal noise of deviation 0.2.
+
+    (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t even on [0, pi].
+    """
+    upper = _moon(math.pi * uniform(n, generator))
+    choose = torch.randint(2, (n, 1), generator=generator).bool()
+    return torch.where(choose, upper, _other_moon(upper)) + MOONS_DEVIATION * normal(n, generator)
+
+
+@in_chunks
+def moons_log_prob(x: Tensor) -> Tensor:
+    """log of the normal noise's density averaged over both half circles."""
+    angle, weight = gauss_legendre(0.0, math.pi, MOONS_NODES)
+    upper = _moon(angle)
+    log_weights = (weight / (2 * math.pi)).log().repeat(2)
+    return normals_log_prob(x, torch.cat([upper, _other_moon(upper)]), MOONS_DEVIATION, log_weights)
+
+
+def _roll(t: Tensor) -> Tensor:
+    return torch.stack([t * t.cos(), t * t.sin()], 1) / 5
+
+
+def swiss_roll(n: int, generator: torch.Generator) -> Tensor:
+    """(t cos t, t sin t) / 5, t even on [3 pi / 2, 9 pi / 2], with normal noise of deviation 0.2."""
+    t = 1.5 * math.pi * (1 + 2 * uniform(n, generator))
+    return _roll(t) + SWISS_ROLL_DEVIATION * normal(n, generator)
+
+
+@in_chunks
+def swiss_roll_log_prob(x: Tensor) -> Tensor:
+    """log of the normal noise's density averaged over t."""
+    t, weight = gauss_legendre(1.5 * math.pi, 4.5 * math.pi, SWISS_ROLL_NODES)
+    return normals_log_prob(x, _roll(t), SWISS_ROLL_DEVIATION, (weight / (3 * math.pi)).log())
+
+
+def _arm(t: Tensor) -> Tensor:
+    return torch.stack([-t * t.cos(), t * t.sin()], 1) / 3
+
+
+def two_spirals(n: int, generator: torch.Generator) -> Tensor:
+    """+-((-t cos t, t sin t) / 3 + U) + 0.1 V: two arms of one and a half turns.
+
+    The sign is even, t = 3 pi sqrt(even), U even on [0, 1/6]^2, and V standard normal.
+    """
+    t = SPIRALS_END * uniform(n, generator).sqrt()
+    arm = _arm(t) + SPIRALS_BOX * torch.rand(n, 2, generator=generator)
+    sign = 2 * torch.randint(2, (n, 1), generator=generator) - 1
+    return sign * arm + SPIRALS_DEVIATION * normal(n, generator)
+
+
+@in_chunks
+def two_spirals_log_prob(x: Tensor) -> Tensor:
+    """log of the sum over both signs of the integral of (t / 9 pi^2) b(x1 - c1(t)) b(x2 - c2(t)) dt.
+
+    c is the middle of the box that U moves over, and b the density of an even number on [-h, h] (h = 1/12) plus normal
+    noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
+    """
+    t, weight = gauss_legendre(0.0, SPIRALS_END, SPIRALS_NODES)
+    centre = _arm(t) + SPIRALS_BOX / 2
+    centres, log_weights = torch.cat([centre, -centre]), (weight * t / SPIRALS_END**2).log().repeat(2)
+    half = SPIRALS_BOX / 2
+    # Distance from x to the box, negative inside, in deviations.
+    near = ((x.T[:, :, None] - centres.T[:, None]).abs() - half) / SPIRALS_DEVIATION
+    exponent = -near.square().sum(0) / 2
+    point, node = (exponent > exponent.amax(1, keepdim=True) - NEGLIGIBLE).nonzero(as_tuple=True)
+    # Phi(-a) - Phi(-b) = exp(-a^2 / 2) (e(a) - e(b) exp((a^2 - b^2) / 2)) / 2, e(a) = erfcx(a / sqrt(2)): no underflow.
+    a = near[:, point, node]
+    b = a + 2 * half / SPIRALS_DEVIATION
+    e_a, e_b = (torch.special.erfcx(end / math.sqrt(2)) for end in (a, b))
+    log_box = ((e_a - e_b * ((a**2 - b**2) / 2).exp()) / (4 * half)).log().sum(0)
+    return scattered_logsumexp(log_weights[node] + exponent[point, node] + log_box, point, len(x))

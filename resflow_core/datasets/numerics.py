@@ -1,0 +1,58 @@
+"""Integrals and sums behind the true densities, in float64 and in log space."""
+
+import math
+from collections.abc import Callable
+from functools import wraps
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LogDensity = Callable[[Tensor], Tensor]
+
+# A chunk of this many points against some hundred quadrature nodes takes about ten megabytes.
+CHUNK = 1_000
+# `plane_entropy` sums over this square: the widest toy set's normals end well inside.
+REACH, SPACING = 6.0, 0.06
+
+
+def in_chunks(log_prob: LogDensity) -> LogDensity:
+    """The same function of points of any float type, (n, 2) -> (n,) float64, a chunk at a time to bound the memory."""
+
+    @wraps(log_prob)
+    def chunked(x: Tensor) -> Tensor:
+        return torch.cat([log_prob(chunk) for chunk in x.double().split(CHUNK)])
+
+    return chunked
+
+
+def gauss_legendre(low: float, high: float, n: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights, (n,) each, of the Gauss-Legendre rule on [low, high]."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    half = (high - low) / 2
+    return torch.from_numpy(low + half * (nodes + 1)), torch.from_numpy(half * weights)
+
+
+def normals_log_prob(x: Tensor, centres: Tensor, deviation: float, log_weights: Tensor) -> Tensor:
+    """log sum_k w_k N(x; c_k, s^2 I) for centres (m, 2) and log w (m,)."""
+    variance = deviation**2
+    # |x - c|^2 multiplied out: one matrix product, and what all centres share stays outside the sum.
+    exponents = x @ (centres.T / variance) + (log_weights - centres.square().sum(1) / (2 * variance))
+    return exponents.logsumexp(1) - x.square().sum(1) / (2 * variance) - math.log(2 * math.pi * variance)
+
+
+def scattered_logsumexp(values: Tensor, owner: Tensor, n: int) -> Tensor:
+    """log sum of exp(values) for each of n owners, (n,); owner i of a value is an index, and each owns at least one."""
+    top = values.new_full((n,), -math.inf).scatter_reduce(0, owner, values, "amax")
+    return top + torch.zeros_like(top).index_add(0, owner, (values - top[owner]).exp()).log()
+
+
+def plane_entropy(log_prob: LogDensity) -> float:
+    """-integral of p log p over the plane in nats, by the trapezoidal rule on [-6, 6]^2.
+
+    The rule converges faster than any power of the spacing, 0.06, for a smooth density that has died out at the
+    borders: normal noise of deviation 0.08 leaves an error near 1e-9.
+    """
+    ticks = torch.arange(-REACH, REACH + SPACING / 2, SPACING, dtype=torch.float64)
+    log_p = log_prob(torch.cartesian_prod(ticks, ticks))
+    return -float(SPACING**2 * (log_p.exp() * log_p).sum())

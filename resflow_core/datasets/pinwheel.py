@@ -1,0 +1,120 @@
+"""Five arms of normals, wound up the more the further out. The density at a point needs all its preimages."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from resflow_core.datasets.draws import normal
+from resflow_core.datasets.numerics import in_chunks, scattered_logsumexp
+
+ARMS = 5
+RADIAL_DEVIATION, TANGENTIAL_DEVIATION = 0.3, 0.1
+RATE = 0.25
+SCALE = 2.0
+# Beyond this radius (12 in the plane) a circle meets each arm so often that the preimages are too many to list.
+FAR = 6.0
+
+
+def pinwheel(n: int, generator: torch.Generator) -> Tensor:
+    """x = 2 (a cos w + b sin w, b cos w - a sin w), w = 2 pi k / 5 + exp(a) / 4.
+
+    a ~ N(1, 0.3^2), b ~ N(0, 0.1^2), k even on {0, ..., 4}: the point (a, b) turned by the angle -w.
+    """
+    a, b = normal(n, generator).T
+    a, b = 1 + RADIAL_DEVIATION * a, TANGENTIAL_DEVIATION * b
+    angle = torch.randint(ARMS, (n,), generator=generator) * (2 * math.pi / ARMS) + RATE * a.exp()
+    cos, sin = angle.cos(), angle.sin()
+    return SCALE * torch.stack([a * cos + b * sin, b * cos - a * sin], 1)
+
+
+@in_chunks
+def pinwheel_log_prob(x: Tensor) -> Tensor:
+    """log of the sum, over all (a, b, k) that give x, of N(a; 1, 0.3) N(b; 0, 0.1) / 5 / (4 |1 + b exp(a) / 4|)."""
+    radius, angle = (x / SCALE).norm(dim=1), torch.atan2(x[:, 1], x[:, 0])
+    far = radius > FAR
+    log_prob = torch.empty_like(radius)
+    log_prob[far], log_prob[~far] = _far_log_prob(radius[far]), _near_log_prob(radius[~far], angle[~far])
+    return log_prob
+
+
+def _near_log_prob(radius: Tensor, angle: Tensor) -> Tensor:
+    point, psi = preimages(radius, angle)
+    a, b = radius[point] * psi.cos(), radius[point] * psi.sin()
+    log_normal = -(((a - 1) / RADIAL_DEVIATION) ** 2 + (b / TANGENTIAL_DEVIATION) ** 2) / 2
+    # Where the plane is folded the density is infinite, on a line and integrably.
+    det = (1 + RATE * b * a.exp()).abs().clamp_min(torch.finfo(torch.float64).tiny)
+    area = 2 * math.pi * RADIAL_DEVIATION * TANGENTIAL_DEVIATION * ARMS * SCALE**2
+    return scattered_logsumexp(log_normal - det.log(), point, len(radius)) - math.log(area)
+
+
+def _far_log_prob(radius: Tensor) -> Tensor:
+    """The average over the angle, by Laplace's method at b = 0: N(r; 1, s) / (4 2 pi r sqrt(1 - (1 - 1/r) t^2 / s^2)).
+
+    s is the radial and t the tangential deviation: on a circle a falls with b, which makes the normal in b wider.
+    """
+    log_normal = -(((radius - 1) / RADIAL_DEVIATION) ** 2) / 2 - math.log(math.sqrt(2 * math.pi) * RADIAL_DEVIATION)
+    narrower = 1 - (1 - 1 / radius) * (TANGENTIAL_DEVIATION / RADIAL_DEVIATION) ** 2
+    return log_normal - (SCALE**2 * 2 * math.pi * radius * narrower.sqrt()).log()
+
+
+def preimages(radius: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """All (a, b) = r (cos psi, sin psi) that are turned onto the points (r, phi), as (index of the point, psi).
+
+    Turning psi by w gives phi: G(psi) = psi - exp(r cos psi) / 4 = phi + 2 pi j / 5 for an integer j. The slope is
+    G' = 1 + r sin(psi) exp(r cos psi) / 4. It falls below 0 at most on one interval, because sin(psi) exp(r cos psi)
+    has one peak: so G rises, falls and rises on three intervals whose ends are known, and each holds one root for each
+    j between its values at the ends.
+    """
+    turn = _turning_points(radius)
+    ends = torch.stack([torch.full_like(radius, -math.pi), *turn, torch.full_like(radius, math.pi)])
+    low, high = ends[:-1].T.flatten(), ends[1:].T.flatten()
+    step = 2 * math.pi / ARMS
+    owner = torch.arange(len(radius)).repeat_interleave(3)
+    first, last = (((_wound(radius[owner], end) - angle[owner]) / step).ceil() for end in (low, high))
+    count = (last - first).abs().long()
+    # One entry for each root: its interval, and its j counted from the interval's lower value.
+    interval = torch.arange(len(count)).repeat_interleave(count)
+    rank = torch.arange(len(interval)) - (count.cumsum(0) - count)[interval]
+    point = owner[interval]
+    level = angle[point] + step * (torch.minimum(first, last)[interval] + rank)
+    r, sign = radius[point], (last - first).sign()[interval]
+
+    def excess(psi: Tensor) -> tuple[Tensor, Tensor]:
+        wind = RATE * (r * psi.cos()).exp()
+        return sign * (psi - wind - level), sign * (1 + r * psi.sin() * wind)
+
+    return point, increasing_root(excess, low[interval], high[interval])
+
+
+def _wound(radius: Tensor, psi: Tensor) -> Tensor:
+    return psi - RATE * (radius * psi.cos()).exp()
+
+
+def _turning_points(radius: Tensor) -> tuple[Tensor, Tensor]:
+    """Where G stops rising and where it stops falling, psi < 0; the same point twice where it never falls."""
+    # The peak of sin(psi) exp(r cos psi): cos(psi) = r sin(psi)^2, a quadratic equation in cos(psi).
+    peak = torch.acos(2 * radius / (1 + (1 + 4 * radius**2).sqrt()))
+
+    def slope(psi: Tensor, sign: int) -> tuple[Tensor, Tensor]:
+        wind = RATE * radius * (radius * psi.cos()).exp()
+        return sign * (wind * psi.sin() - 1), sign * wind * (psi.cos() - radius * psi.sin() ** 2)
+
+    falls = slope(peak, 1)[0] > 0
+    inner = increasing_root(lambda psi: slope(psi, 1), torch.zeros_like(peak), peak)
+    outer = increasing_root(lambda psi: slope(psi, -1), peak, torch.full_like(peak, math.pi))
+    return torch.where(falls, -outer, -peak), torch.where(falls, -inner, -peak)
+
+
+def increasing_root(
+    function: Callable[[Tensor], tuple[Tensor, Tensor]], low: Tensor, high: Tensor, steps: int = 25
+) -> Tensor:
+    """The root between low and high of an increasing function with its slope: Newton, or halving where that leaves."""
+    x = (low + high) / 2
+    for _ in range(steps):
+        value, slope = function(x)
+        low, high = torch.where(value < 0, x, low), torch.where(value < 0, high, x)
+        newton = x - value / slope
+        x = torch.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+    return x

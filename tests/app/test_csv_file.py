@@ -1,0 +1,217 @@
+"""Files that people have: what is accepted in every dialect, and what is said about each of the others."""
+
+import codecs
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.csv_file import CsvError, digest_of, read_csv, table
+
+GOOD = [f"{i}.5,{i * i}" for i in range(30)]
+
+
+def of(lines, encoding="utf-8"):
+    return read_csv("points.csv", "\n".join(lines).encode(encoding))
+
+
+def test_a_plain_file():
+    file = of(["x,y", *GOOD])
+    assert file.numeric == ("x", "y")
+    assert file.lines == tuple(range(2, 32))
+    np.testing.assert_array_equal(file.numbers("x"), np.arange(30) + 0.5)
+    data = table(file, "x", "y")
+    assert (data.title, data.names, data.labels) == ("points.csv", ("x", "y"), None)
+    np.testing.assert_array_equal(data.values, np.column_stack([np.arange(30) + 0.5, np.arange(30) ** 2]))
+
+
+def test_the_digest_is_that_of_the_contents():
+    data = "\n".join(GOOD).encode()
+    assert digest_of(b"abc") == "ba7816bf8f01"  # from FIPS 180-2
+    assert read_csv("a.csv", data).digest == read_csv("b.csv", data).digest == digest_of(data)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"],  # "utf-16" writes its byte order mark
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_every_dialect(separator, encoding, newline):
+    lines = [
+        separator.join(["Größe", "y", "Sorte"]),
+        *(separator.join([f"{i}.5", str(i * i), "äö"[i % 2]]) for i in range(24)),
+    ]
+    file = read_csv("points.csv", newline.join(lines).encode(encoding))
+    assert file.numeric == ("Größe", "y")
+    assert file.labels == ("Sorte",)
+    assert file.lines[-1] == 25
+    assert table(file, "Größe", "y", "Sorte").labels == tuple("äö" * 12)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas(separator):
+    file = of([f"{i},25{separator}-{i},5e3" for i in range(20)])
+    assert list(file.cells) == ["column 1", "column 2"]
+    np.testing.assert_array_equal(file.numbers("column 1"), np.arange(20) + 0.25)
+    np.testing.assert_array_equal(file.numbers("column 2")[3], -3500)
+
+
+def test_blank_lines_trailing_separators_quotes_and_doubled_names():
+    rows = (f'"{i}", {i * i / 4},,"g,{i % 2}"' for i in range(25))
+    file = of(['x,"x",,"two\nlines"', "", *rows, ",,,"])
+    assert list(file.cells) == ["x", "x (2)", "two\nlines"]
+    assert file.lines[:2] == (4, 5)
+    assert file.labels == ("two\nlines",)
+    assert set(table(file, "x", "x (2)", "two\nlines").labels) == {"g,0", "g,1"}
+
+
+def test_labels_are_text_or_few_whole_numbers():
+    file = of(["x,y,class,id,half,one", *(f"{i},{i * i},{i % 3},n{i},{i % 2}.5,a" for i in range(40))])
+    assert file.labels == ("class",)
+    assert table(file, "x", "y", "class").labels == tuple(str(i % 3) for i in range(40))
+
+
+NAMED = ["x,y", *GOOD]
+BAD = {
+    "missing": ([*NAMED, "1,"], "Line 32, column `y`: the value is missing. Fill it in, or delete the line."),
+    "marked as missing": ([*NAMED, "NA,1"], "Line 32, column `x`: the value is missing."),
+    "text": (
+        [*NAMED[:9], "1,two", *NAMED[9:]],
+        "Line 10, column `y`: `two` is not a number. Correct it, or delete the line.",
+    ),
+    "infinite": ([*NAMED, "-inf,1"], "Line 32, column `x`: `-inf` is not finite. Correct it, or delete the line."),
+    "not a number": ([*NAMED, "NaN,1"], "Line 32, column `x`: the value is missing."),
+    "overflow": ([*NAMED, "1e999,1"], "Line 32, column `x`: `1e999` is too large; use numbers up to 1e+100."),
+    "thousands": ([*NAMED, "1_000,1"], "Line 32, column `x`: `1_000` is not a number."),
+    "quoted decimal comma": ([*NAMED, '"1,5",1'], "use decimal commas."),
+    "two decimal marks": (
+        ["x;y", *(f"{i};{i}.5" for i in range(20)), "1;2,5"],
+        "Column `y` has a decimal comma in line 22 and a decimal point in line 2.",
+    ),
+    "one column": (["x", *(str(i) for i in range(20))], "The file has one column only. Give it two, separated by"),
+    "spaces": ([f"{i} {i}" for i in range(20)], "one column only"),
+    "one column and separators": ([f"{i}," for i in range(20)], "one column only"),
+    "one column of numbers": (
+        ["x,name", *(f"{i},n{i}" for i in range(20))],
+        "only `x` holds them. Line 2, column `name`: `n0` is not a number.",
+    ),
+    "no numbers": (["a,b"] * 21, "no column holds them. Line 2, column `a`: `a` is not a number."),
+    "constant": (["x,y", *(f"{i},7" for i in range(20))], "Column 'y' does not vary"),
+    "duplicates": (
+        ["x,y", *(["1,2", "3,4"] * 20)],
+        "The rows hold 2 different points. A density needs at least 3: choose columns that vary.",
+    ),
+    "empty": ([""], "The file is empty. Give it two columns of numbers."),
+    "blank": (["  ", ",", "\t"], "The file is empty."),
+    "only names": (["x,y"], "The file has 0 rows of data; at least 20 are needed."),
+    "few rows": (NAMED[:20], "The file has 19 rows of data; at least 20 are needed. Add more."),
+    "many rows": (["1,2"] * 20_001, "The file has 20,001 rows; 20,000 are allowed. Keep a random part of them."),
+    "ragged": ([*NAMED[:5], "1,2,3", *NAMED[5:]], "Line 6 has 3 cells, but line 1 has 2 (the separator is the comma)."),
+    "open quote": ([*NAMED, '"1,2'], "Line 32: the quotes cannot be read"),
+    "a quote too many": ([*NAMED, '"1"2,2', "3,4"], "Line 32: the quotes cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("lines", "says"), BAD.values(), ids=BAD)
+def test_what_is_wrong_is_named_with_place_and_remedy(lines, says):
+    with pytest.raises(CsvError) as error:
+        file = of(lines)
+        table(file, *file.numeric[:2])
+    assert says in str(error.value)
+
+
+def test_what_the_data_set_refuses_is_named_by_its_line():
+    refused = {}
+    for row in range(30):
+        file = of(["x,y", "", *GOOD[:row], "1e12,3", *GOOD[row + 1 :]])
+        try:
+            table(file, "x", "y")
+        except CsvError as error:
+            refused[row] = str(error)
+    assert len(refused) == 9  # the held-out rows: the others move the mean
+    for row, message in refused.items():
+        assert message.startswith(f"Line {row + 3}, column 'x': 1e+12 lies more than 1,000,000 deviations")
+
+
+FOREIGN = {
+    "too large": (b"1,2\n" * 600_000, "The file has 2.4 MB; 2 are allowed. Keep two columns and at most 20,000 rows."),
+    "nothing": (b"", "The file is empty."),
+    "excel": (b"PK\x03\x04" + bytes(100), "a spreadsheet or a ZIP archive, not text. Save or export it as CSV first."),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "The file is not text in UTF-8"),
+    "utf-16 without its mark": (
+        "\n".join(GOOD).encode("utf-16-le"),
+        "not text in UTF-8, in UTF-16 with its byte order",
+    ),
+    "utf-32": (codecs.BOM_UTF32_LE + "\n".join(GOOD).encode("utf-32-le"), "in UTF-32. Save it as UTF-8."),
+    "neither": (b"x,y\x81\n1,2", "not text in UTF-8"),
+    "half a character of utf-16": (codecs.BOM_UTF16_LE + b"a", "not text in UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("data", "says"), FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_text_is_named(data, says):
+    with pytest.raises(CsvError) as error:
+        read_csv("points.csv", data)
+    assert says in str(error.value)
+
+
+def test_columns_that_do_not_fit_are_named():
+    file = of(["x,y,id", *(f"{i},{i},n{i}" for i in range(40))])
+    for columns, says in [
+        (("x", "x"), "`x` is chosen for both axes."),
+        (("x", "z"), "`points.csv` has no column `z`; it has `x`, `y`, `id`."),
+        (("x", "y", "id"), "Column `id` cannot be a label. Use text or whole numbers of 2 to 20 different values."),
+    ]:
+        with pytest.raises(CsvError) as error:
+            table(file, *columns)
+        assert says in str(error.value)
+
+
+finite = st.floats(-1e99, 1e99)
+word = st.text(st.characters(codec="cp1252", exclude_categories=["C", "Z"]), min_size=1, max_size=8).map("n{}".format)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(st.tuples(finite, finite, word), min_size=20, max_size=40, unique_by=lambda row: row[0]),
+    header=st.none() | st.tuples(word, word, word).filter(lambda names: len(set(names)) == 3),
+    separator=st.sampled_from(",;\t"),
+    decimal_comma=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    newline=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_a_table_written_in_any_dialect_is_read_back(
+    rows, header, separator, decimal_comma, encoding, newline, quoting
+):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=separator, lineterminator=newline, quoting=quoting)
+    mark = "," if decimal_comma and separator != "," else "."
+    if header:
+        writer.writerow(header)
+    for x, y, name in rows:
+        writer.writerow([repr(x).replace(".", mark), repr(y).replace(".", mark), name])
+    file = read_csv("points.csv", text.getvalue().encode(encoding))
+    names = header or ("column 1", "column 2", "column 3")
+    assert tuple(file.cells) == names
+    assert set(file.numeric) == set(names[:2])
+    np.testing.assert_array_equal(file.numbers(names[0]), [x for x, _, _ in rows])
+    np.testing.assert_array_equal(file.numbers(names[1]), [y for _, y, _ in rows])
+    assert file.cells[names[2]] == tuple(name for _, _, name in rows)
+
+
+like_a_table = st.text('0123456789.,;\t\n\r"-+eEinfaN \x00é', max_size=400).map(str.encode)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.binary(max_size=400) | like_a_table | like_a_table.map(lambda data: b"1,2\n" * 25 + data))
+def test_no_bytes_raise_anything_else(data):
+    try:
+        file = read_csv("points.csv", data)
+        table(file, *file.numeric[:2], next(iter(file.labels), None))
+    except CsvError as error:
+        assert 20 < len(str(error)) < 400  # a sentence

@@ -1,0 +1,194 @@
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.link import MOST_CHANGES, Link, query_of, read_link, told
+from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, entries
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import LOG_DETS, Exact, Roulette, Truncated
+from resflow_core.roulette import Geometric
+from resflow_core.settings import refusal, settings_of
+from resflow_core.training import TrainConfig
+
+
+def any_value(kind, limits):
+    if limits.is_variant:
+        return st.one_of([any_config(choice) for choice in limits.choices.values()])
+    if limits.choices is not None:
+        return st.sampled_from(sorted(limits.choices))
+    if kind is bool:
+        return st.booleans()
+    if kind is tuple:
+        numbers = st.lists(st.floats(limits.low, limits.high), min_size=1, max_size=5)
+        return numbers.map(lambda values: tuple(sorted(values, reverse=True))).filter(
+            lambda value: refusal(value, tuple, limits) is None
+        )
+    return (st.integers if kind is int else st.floats)(limits.low, limits.high)
+
+
+def any_config(cls):
+    return st.builds(cls, **{name: any_value(f.type, limits) for name, (f, limits) in settings_of(cls).items()})
+
+
+def planned(steps_and_configs, train):
+    """A plan as it is written: ascending steps, each with something new."""
+    changes = []
+    for step, config in sorted(steps_and_configs.items()):
+        if config != (changes[-1][1] if changes else train):
+            changes.append((step, config))
+    return tuple(changes)
+
+
+any_setup = st.builds(
+    lambda setup, flow, train, changes: dataclasses.replace(
+        setup, flow=flow, train=train, changes=planned(changes, train)
+    ),
+    any_config(Setup),
+    any_config(FlowConfig),
+    any_config(TrainConfig),
+    st.dictionaries(st.integers(0, 10**9 - 1), any_config(TrainConfig), max_size=3),
+)
+digest = st.text("0123456789abcdef", min_size=12, max_size=12)
+some_text = st.text(min_size=1, max_size=10)
+
+
+@settings(max_examples=200, deadline=None)
+@given(any_setup)
+def test_a_link_says_every_setting_and_gives_them_back(setup):
+    assert read_link(query_of(setup)) == Link(setup)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.builds(CsvChoice, some_text, digest, some_text, some_text, st.text(max_size=10)),
+    st.builds(FlowFile, some_text, digest),
+)
+def test_a_link_asks_for_the_files_it_was_made_with(choice, file):
+    setup = Setup(seed=3, own=OwnData(choice, None), start=SavedFlow(file, b""))
+    link = read_link(query_of(setup))
+    assert link == Link(Setup(seed=3), (), choice, file)
+    assert query_of(link.setup, link.csv, link.flow) == query_of(setup)
+    assert query_of(setup) | {"data": "csv"} == query_of(setup)
+
+
+PARTS = [*query_of(Setup()), "log_det.law.p", "x", "csv.name", "csv.digest", "flow.digest", "changes"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(PARTS), st.text(max_size=20) | st.text("0123456789:;,=.batchlog_det", max_size=40), max_size=6
+    )
+)
+def test_no_link_whatever_breaks_the_page(query):
+    link = read_link(query)
+    assert read_link(query_of(link.setup)) == Link(link.setup)
+    assert all(isinstance(sentence, str) for sentence in link.refused)
+
+
+def test_a_link_may_leave_settings_out():
+    link = read_link({"log_det": "truncated", "learning_rate": "1e-3", "data": "moons"})
+    assert link == Link(Setup("moons", train=TrainConfig(log_det=Truncated(), learning_rate=1e-3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("blocks", "400", "`blocks = 400`: use a value from 1 to 32. It stays at 10."),
+        ("blocks", "2.5", "`blocks = 2.5`: use a whole number from 1 to 32. It stays at 10."),
+        ("width", "1000000", "`width = 1000000`: use a value from 2 to 256. It stays at 64."),
+        ("batch", "many", "`batch = many`: use a whole number from 2 to 4096. It stays at 256."),
+        ("learning_rate", "nan", "`learning_rate = nan`: use a value from 1e-05 to 0.1."),
+        ("budget", "1", "`budget = 1`: use a value from 0.05 to 0.999."),
+        ("activation", "swish", "`activation = swish`: use one of lipswish,"),
+        ("data", "mnist", "`data = mnist`: use one of checkerboard,"),
+        ("device", "tpu", "`device = tpu`: use one of auto, cpu, cuda. It stays at auto."),
+        ("log_det", "magic", "`log_det = magic`: use one of exact, truncated, roulette. It stays at exact."),
+        ("actnorm", "maybe", "`actnorm = maybe`: use True or False. It stays at True."),
+        ("colour", "red", "`colour`: there is no such setting."),
+        ("csv.name", "points.csv", "`csv.name`: there is no such setting."),
+        ("flow.name", "moons", "The link does not say `flow.digest` of the file that it needs."),
+        ("changes", "soon", "`changes`, `soon`: begin with a whole number of steps, larger than the one before it,"),
+        ("changes", "5:batch=0", "`changes` at step 5: `batch = 0`: use a value from 2 to 4096. It stays at 256."),
+        ("changes", "5:blocks=3", "`changes` at step 5: `blocks`: there is no such setting."),
+        ("changes", "5:", "`changes` at step 5: ``: there is no such setting."),
+    ],
+)
+def test_what_a_link_does_not_get_is_named_with_the_limit_and_the_rest_is_kept(name, text, says):
+    link = read_link({name: text, "seed": "7"})
+    assert link.setup == Setup(seed=7)
+    assert len(link.refused) == 1
+    assert link.refused[0].startswith(says)
+
+
+def test_a_file_that_is_not_said_in_full_is_not_asked_for():
+    link = read_link({"data": "csv", "csv.name": "p.csv", "csv.digest": "0123456789ab"})
+    assert (link.setup, link.csv) == (Setup(), None)
+    assert link.refused == ("The link does not say `csv.x` and `csv.y` of the file that it needs.",)
+    (sentence,) = read_link({"data": "csv", "csv.name": "p", "csv.digest": "zz", "csv.x": "a", "csv.y": "b"}).refused
+    assert sentence == "`csv.digest = zz`: use 12 hexadecimal digits."
+
+
+def test_other_peoples_text_is_shown_short_and_without_markup():
+    link = read_link({"x` ![p](http://a/b) `y" + "z" * 99: "1", "blocks": "`4\n`" + "0" * 99})
+    assert all(len(sentence) < 130 and sentence.count("`") == 2 for sentence in link.refused)
+
+
+def test_every_entry_of_every_registry_can_be_linked_to():
+    for name in DATASETS:
+        assert read_link({"data": name}).setup.data == name
+    for name, kind in LOG_DETS.items():
+        assert type(read_link({"log_det": name}).setup.train.log_det) is kind
+
+
+SLOWER = TrainConfig(learning_rate=0.001, batch=512)
+BIASED = dataclasses.replace(SLOWER, log_det=Truncated(5))
+UNBIASED = dataclasses.replace(SLOWER, log_det=Roulette(Geometric(0.3, 2), "rademacher"))
+
+
+def test_changes_list_what_differs_from_the_settings_before():
+    query = query_of(Setup(changes=((120, SLOWER), (300, dataclasses.replace(SLOWER, batch=64)))))
+    assert query["changes"] == "120:learning_rate=0.001,batch=512;300:batch=64"
+
+
+def test_a_new_variant_is_written_in_full():
+    text = query_of(Setup(changes=((120, BIASED), (130, UNBIASED))))["changes"]
+    variants = [part.partition(":")[2] for part in text.split(";")]
+    for listed, config in zip(variants, (BIASED, UNBIASED), strict=True):
+        names = {pair.partition("=")[0] for pair in listed.split(",")}
+        assert names >= {key for key, _, _ in entries(config) if key.startswith("log_det")}
+    assert read_link({"changes": text}).setup.changes == ((120, BIASED), (130, UNBIASED))
+
+
+def test_short_forms_that_people_write_are_read():
+    setup = read_link({"changes": "120:learning_rate=1e-3,batch=512;300:log_det=truncated,log_det.n_terms=5"}).setup
+    assert setup.changes == ((120, SLOWER), (300, BIASED))
+
+
+def test_a_refused_part_of_a_change_leaves_the_rest_in_force():
+    link = read_link({"changes": "10:batch=9;10:batch=8;x:batch=7;20:batch=6,colour=red;30:batch=6"})
+    assert link.setup.changes == ((10, TrainConfig(batch=9)), (20, TrainConfig(batch=6)))
+    assert [sentence[:30] for sentence in link.refused] == [
+        "`changes`, `10:batch=8`: begin",
+        "`changes`, `x:batch=7`: begin ",
+        "`changes` at step 20: `colour`",
+    ]
+
+
+def test_there_is_an_end_to_changes():
+    link = read_link({"changes": ";".join(f"{i}:batch={i + 2}" for i in range(MOST_CHANGES + 50))})
+    assert len(link.setup.changes) == MOST_CHANGES
+    assert link.refused == (f"`changes`: {MOST_CHANGES} can be followed; the rest is left out.",)
+
+
+def test_changes_are_told_in_words():
+    assert told(TrainConfig(), ((120, SLOWER), (1300, dataclasses.replace(BIASED, log_det=Exact())))[:1]) == [
+        "at step 120: learning rate 0.001, batch 512"
+    ]
+    (_, sentence) = told(TrainConfig(), ((120, SLOWER), (1300, UNBIASED)))
+    assert sentence.startswith("at step 1,300: log det Russian roulette (unbiased)")
+    assert ", p 0.3, exact terms 2" in sentence
+    assert "probe Rademacher" in sentence

@@ -1,0 +1,347 @@
+"""The page's part in links, plans and files, over an engine that reports what a test says."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app import controls, engine
+from app.csv_file import digest_of
+from app.engine.messages import ArmReport, Report, State
+from app.link import query_of
+from app.setup import Setup
+from resflow_core import flow_file
+from resflow_core.datasets import Table
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Truncated
+from resflow_core.training import TrainConfig
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+FLOW = FlowConfig(blocks=3, width=16)
+BEGAN = TrainConfig(batch=64)
+SLOWER = dataclasses.replace(BEGAN, learning_rate=0.001)
+BIASED = dataclasses.replace(SLOWER, log_det=Truncated(7))
+PLAN = Setup("moons", 5, flow=FLOW, train=BEGAN, changes=((120, SLOWER), (300, BIASED)))
+
+
+class Scripted:
+    """An engine that obeys nothing, notes everything, and reports `arm` in `state`."""
+
+    def __init__(self):
+        self.experiments, self.said = [], []
+        self.state, self.arm, self.flow = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow"
+
+    def create(self, experiment):
+        self.experiments.append(experiment)
+        self.at(0, experiment.arms[0].train)
+        return f"run {len(self.experiments)}"
+
+    def poll(self, id, demand):
+        return Report(id, self.state, (self.arm,), device="cpu", device_reason="it was asked for")
+
+    def at(self, step, train, changes=()):
+        self.arm = ArmReport(step, 0.0, 0.0, train=train, changes=changes)
+
+    def export(self, id, arm_index):
+        return self.flow
+
+    def __getattr__(self, button):
+        return lambda *args: self.said.append((button, *args))
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    scripted = Scripted()
+    monkeypatch.setattr(engine, "get_engine", lambda: scripted)
+    return scripted
+
+
+def opened(query):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    return run(page)
+
+
+def run(page_or_widget):
+    """The page after another run of its script; a widget brings its new value."""
+    page = page_or_widget.run()
+    assert not page.exception, page.exception
+    assert [h.value for h in page.header] == ["How does a residual flow learn a density?"]
+    return page
+
+
+def address(page):
+    return {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
+
+
+def own(page):
+    return page.session_state["page"]
+
+
+def said(kind, page):
+    return " ".join(element.value for element in getattr(page, kind))
+
+
+# --- plans ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_engine_is_given_the_plan_and_the_widgets_follow_it(scripted):
+    page = opened(query_of(PLAN))
+    (experiment,) = scripted.experiments
+    assert experiment == PLAN.experiment()
+    assert page.select_slider(key="learning_rate").value == 0.005
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page = run(run(page))
+    assert page.select_slider(key="learning_rate").value == 0.001
+    scripted.at(310, BIASED, PLAN.changes)
+    page = run(run(page))
+    assert page.selectbox(key="log_det").value == "truncated"
+    assert page.select_slider(key="log_det.n_terms").value == 7
+    assert not [command for command in scripted.said if command[0] == "change"]
+    assert len(scripted.experiments) == 1
+    assert address(page) == query_of(PLAN)
+    assert not page.warning
+
+
+def test_somebodys_own_change_ends_the_plan_and_the_page_says_so(scripted):
+    page = opened(query_of(PLAN))
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page = run(run(page))
+    page = run(page.select_slider(key="batch").set_value(32))
+    mine = dataclasses.replace(SLOWER, batch=32)
+    assert scripted.said[-1] == ("change", "run 1", 0, mine)
+    assert "Your change ends the link's plan: the change at step 300 will not come." in said("info", page)
+    scripted.at(150, mine, (PLAN.changes[0], (140, mine)))
+    page = run(page)
+    assert page.select_slider(key="batch").value == 32
+    assert "changes" not in address(page)
+    assert address(page)["batch"] == "32"
+    page = run(page.select_slider(key="batch").set_value(64))
+    assert not page.info
+
+
+def test_another_data_set_ends_the_plan_too(scripted):
+    page = opened(query_of(PLAN))
+    own(page).picked = "8gaussians"
+    page = run(page)
+    assert scripted.experiments[-1] == Setup("8gaussians", 5, flow=FLOW, train=BEGAN).experiment()
+    assert "the change at step 120 will not come" in said("info", page)
+
+
+def test_reset_follows_the_plan_again_from_the_beginning(scripted):
+    page = opened(query_of(PLAN))
+    scripted.at(310, BIASED, PLAN.changes)
+    page = run(run(page))
+    page = run(run(page.button(key="reset").click()))
+    assert scripted.experiments == [PLAN.experiment()] * 2
+    assert page.select_slider(key="learning_rate").value == 0.005
+    assert page.selectbox(key="log_det").value == "exact"
+    assert not [command for command in scripted.said if command[0] in ("change", "reset")]
+
+
+def test_the_link_to_copy_says_how_the_run_began_what_changed_and_what_is_still_planned(scripted):
+    page = opened(query_of(PLAN))
+    page.session_state["link"] = True  # the popover stands open
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page = run(run(page))
+    assert "- at step 120: learning rate 0.001\n- at step 300: log det Truncated (biased), terms 7" in said(
+        "markdown", page
+    )
+    page = run(page.select_slider(key="batch").set_value(32))
+    mine = dataclasses.replace(SLOWER, batch=32)
+    scripted.at(150, mine, (PLAN.changes[0], (140, mine)))
+    page = run(page)
+    (link,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
+    assert "changes=120%3Alearning_rate%3D0.001%3B140%3Abatch%3D32" in link.json
+    assert "batch=64" in link.json
+
+
+def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
+    page = opened(query_of(dataclasses.replace(PLAN, changes=())))
+    page = run(page.select_slider(key="batch").set_value(32))
+    mine = dataclasses.replace(BEGAN, batch=32)
+    scripted.at(0, mine)
+    page = run(page)
+    scripted.at(90, SLOWER, ((80, SLOWER),))
+    page.session_state["link"] = True
+    page = run(page)
+    assert own(page).link.setup.train == mine
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+ROWS = np.random.default_rng(0).normal(size=(40, 3))
+KINDS = tuple("up" if a > 0 else "down" for a in ROWS[:, 0])
+CSV = "\n".join(["a,b,c,kind", *(f"{a},{b},{c},{kind}" for (a, b, c), kind in zip(ROWS, KINDS, strict=True))]).encode()
+
+
+def upload(page, key, name, data):
+    return run(page.file_uploader(key=key).set_value((name, data, "")))
+
+
+def choose_own(page):
+    own(page).picked = "csv"
+    return run(page)
+
+
+def test_own_data_need_a_file_and_until_then_the_others_go_on(scripted):
+    page = choose_own(opened(query_of(PLAN)))
+    assert len(scripted.experiments) == 1
+    assert address(page)["data"] == "moons"
+    page = upload(page, "csv", "points.csv", CSV.replace(b"\n", b"\nbad,", 1))
+    assert "`points.csv`: Line 2 has 5 cells" in said("error", page)
+    assert len(scripted.experiments) == 1
+    page = upload(page, "csv", "points.csv", CSV)
+    assert not page.error
+    (arm,) = scripted.experiments[-1].arms
+    assert isinstance(arm.data, Table)
+    assert arm.data.names == ("a", "b")
+    np.testing.assert_array_equal(arm.data.values, ROWS[:, :2])
+    assert {key: value for key, value in address(page).items() if key.startswith(("data", "csv"))} == {
+        "data": "csv",
+        "csv.name": "points.csv",
+        "csv.digest": digest_of(CSV),
+        "csv.x": "a",
+        "csv.y": "b",
+        "csv.label": "",
+    }
+
+
+def test_columns_and_labels_are_chosen_by_name_and_what_cannot_be_leaves_the_run_alone(scripted):
+    page = upload(choose_own(opened({})), "csv", "points.csv", CSV)
+    page = run(page.selectbox(key="csv.x").set_value("c"))
+    assert scripted.experiments[-1].arms[0].data.names == ("c", "b")
+    page = run(page.selectbox(key="csv.label").set_value("kind"))
+    assert scripted.experiments[-1].arms[0].data.labels == KINDS
+    runs = len(scripted.experiments)
+    page = run(page.selectbox(key="csv.y").set_value("c"))
+    assert "`c` is chosen for both axes. Choose two different columns." in said("error", page)
+    assert len(scripted.experiments) == runs
+    page = run(page.selectbox(key="csv.y").set_value("b"))
+    assert not page.error
+    assert len(scripted.experiments) == runs
+
+
+def test_a_bad_file_after_a_good_one_changes_nothing_and_the_good_one_stays(scripted):
+    page = upload(choose_own(opened({})), "csv", "points.csv", CSV)
+    page = upload(page, "csv", "empty.csv", b"")
+    assert "`empty.csv`: The file is empty." in said("error", page)
+    assert len(scripted.experiments) == 2
+    own(page).picked = "moons"
+    page = choose_own(run(page))
+    assert [e.arms[0].data if isinstance(e.arms[0].data, str) else "own" for e in scripted.experiments] == [
+        "checkerboard",
+        "own",
+        "moons",
+        "own",
+    ]
+
+
+def linked(**more):
+    query = query_of(PLAN) | {"data": "csv", "csv.name": "points.csv", "csv.digest": digest_of(CSV)}
+    return query | {"csv.x": "c", "csv.y": "b", "csv.label": "kind"} | more
+
+
+def test_a_link_asks_for_its_csv_file_and_goes_on_as_planned_once_it_is_there(scripted):
+    query = linked()
+    page = opened(query)
+    assert f"This link needs `points.csv` ({digest_of(CSV)}). Upload it here. Until then you see Checkerboard." in said(
+        "warning", page
+    )
+    assert scripted.experiments[-1].arms[0].data == "checkerboard"
+    assert address(page) == query
+    page = upload(page, "needed_csv", "points.csv", CSV + b"\n1,2,3,x")
+    found = digest_of(CSV + b"\n1,2,3,x")
+    assert f"`points.csv`: this is another file ({found}). The link needs `points.csv` ({digest_of(CSV)})." in said(
+        "error", page
+    )
+    page = upload(page, "needed_csv", "copy.csv", CSV)
+    assert not page.warning
+    (arm,) = scripted.experiments[-1].arms
+    assert (arm.data.names, arm.changes) == (("c", "b"), PLAN.changes)
+    assert arm.data.labels == KINDS
+    page = run(page)
+    assert page.selectbox(key="csv.x").value == "c"
+    assert address(page) == query
+    assert len(scripted.experiments) == 2
+
+
+def test_a_link_to_columns_that_are_not_there_says_so(scripted):
+    page = upload(opened(linked(**{"csv.x": "z"})), "needed_csv", "points.csv", CSV)
+    assert "has no column `z`; it has `a`, `b`, `c`, `kind`." in said("error", page)
+    assert len(scripted.experiments) == 1
+
+
+def test_who_chooses_other_data_is_no_longer_asked_for_the_file(scripted):
+    page = opened(linked())
+    own(page).picked = "8gaussians"
+    page = run(page)
+    assert not page.warning
+    assert address(page)["data"] == "8gaussians"
+
+
+SAVED = FlowConfig(blocks=2, width=8, hidden_layers=1, activation="elu")
+FILE = flow_file.to_bytes(SAVED.build(torch.Generator().manual_seed(1)))
+
+
+def test_a_saved_flow_brings_its_settings_and_another_setting_leaves_it_behind(scripted):
+    page = opened(query_of(dataclasses.replace(PLAN, changes=())))
+    page = upload(page, "open_flow", "noise.safetensors", b"noise")
+    assert "`noise.safetensors`: The file cannot be read as safetensors" in said("error", page)
+    assert len(scripted.experiments) == 1
+    page = upload(page, "open_flow", "mine.safetensors", FILE)
+    (arm,) = scripted.experiments[-1].arms
+    assert (arm.flow, arm.weights, arm.train, arm.data) == (SAVED, FILE, BEGAN, "moons")
+    assert page.select_slider(key="blocks").value == 2
+    assert page.selectbox(key="activation").value == "elu"
+    assert "Began with `mine.safetensors`" in said("caption", page)
+    assert address(page)["flow.name"] == "mine.safetensors"
+    assert address(page)["flow.digest"] == digest_of(FILE)
+    page = run(page.number_input(key="seed").set_value(9))
+    assert scripted.experiments[-1].arms[0].weights == FILE
+    page = run(page.select_slider(key="blocks").set_value(4))
+    (arm,) = scripted.experiments[-1].arms
+    assert (arm.flow.blocks, arm.weights) == (4, None)
+    assert "flow.name" not in address(page)
+
+
+def test_a_link_asks_for_its_flow(scripted):
+    query = query_of(dataclasses.replace(PLAN, flow=SAVED)) | {
+        "flow.name": "mine.safetensors",
+        "flow.digest": digest_of(FILE),
+    }
+    page = opened(query)
+    assert f"This link needs `mine.safetensors` ({digest_of(FILE)})." in said("warning", page)
+    assert scripted.experiments[-1].arms[0].weights is None
+    assert address(page) == query
+    page = upload(page, "needed_flow", "mine.safetensors", FILE)
+    (arm,) = scripted.experiments[-1].arms
+    assert (arm.flow, arm.weights, arm.changes) == (SAVED, FILE, PLAN.changes)
+    assert not page.warning
+    assert address(page) == query
+
+
+def test_a_flow_that_plays_is_followed_by_one_that_plays(scripted):
+    page = opened({})
+    scripted.state = State.PLAYING
+    page = run(page)
+    page = upload(page, "open_flow", "mine.safetensors", FILE)
+    assert ("play", "run 2") in scripted.said
+    assert ("close", "run 1") in scripted.said
+
+
+def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, monkeypatch):
+    saved = {}
+    monkeypatch.setattr(
+        controls.st, "download_button", lambda label, contents, name, **_: saved.update(contents=contents, name=name)
+    )
+    opened(query_of(PLAN))
+    assert saved["name"] == "moons.safetensors"
+    assert saved["contents"]() == b"a flow"
+    scripted.flow = None
+    with pytest.raises(RuntimeError, match="There is no flow to save"):
+        saved["contents"]()
