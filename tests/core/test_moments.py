@@ -128,7 +128,7 @@ def test_beyond_the_tail_ratio_the_expectation_is_finite_only_where_the_terms_fa
 
 @pytest.mark.parametrize("probe", ["rademacher", "sphere", "pair"])
 def test_it_is_infinite_exactly_where_the_terms_of_the_sum_over_n_grow(probe):
-    # Far along, n = 150 ... 300, P(N = n) E exp(v'S_n v) has died away or passed e^40, except where an eigenvalue is near
+    # Far along, n = 150 ... 300, P(N = n) E exp(v'S_n v) has died away or passed e^40, unless an eigenvalue is near
     # the tail ratio, or two beyond it are of nearly the same size.
     law, checked = Geometric(0.5, 3), []
     a = 0.45 * torch.randn(600, 2, 2, generator=seeded(1), dtype=torch.float64)
