@@ -21,16 +21,16 @@ def sidebar(setup: Setup) -> Setup:
         st.markdown("##### Flow &nbsp;:gray[:small[a change builds a new one]]")
         flow = edit(setup.flow, rare=False)
         with st.container(horizontal=True, gap="small"):
-            with st.popover("More", width="stretch", help="Rarer settings of the flow"):
+            with st.popover("More", width="stretch"):
                 flow = edit(flow, rare=True)
-            with st.popover("File", width="stretch", help="Save this flow, or open one"):
+            with st.popover("File", width="stretch"):
                 _flow_file(setup)
         st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
         train = edit(setup.train, rare=False)
         with st.container(horizontal=True, gap="small"):
-            with st.popover("More", width="stretch", help="Rarer settings of the training"):
+            with st.popover("More", width="stretch"):
                 train = edit(train, rare=True)
-            with st.popover("Seed, device", width="stretch", help="A change begins a new run"):
+            with st.popover("Seed, device", width="stretch"):
                 setup = edit(setup, rare=True)
     return dataclasses.replace(setup, flow=flow, train=train)
 

@@ -17,11 +17,12 @@ POINTS = 300
 
 def choose(setup: Setup) -> Setup:
     """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file."""
-    picked = session.picked()
-    pick([*_known(), _own(setup.own)], picked, key="data", on_pick=lambda: session.pick("data"))
-    if picked == OWN_DATA:
-        return replace(setup, own=_own_data(setup.own))
-    return replace(setup, data=picked, own=None)
+    pictures, picked = st.container(), session.picked()
+    data = {"own": _own_data(setup.own)} if picked == OWN_DATA else {"data": picked, "own": None}
+    chosen = replace(setup, **data)
+    with pictures:  # above the rest, but last, so that somebody's file has its picture at once
+        pick([*_known(), _own(chosen.own)], picked, key="data", on_pick=lambda: session.pick("data"))
+    return chosen
 
 
 @lru_cache(maxsize=1)
@@ -44,18 +45,21 @@ def _own(own: OwnData | None) -> Group:
 
 def _own_data(current: OwnData | None) -> OwnData | None:
     """What the file and the columns chosen from it make; `current` until that can be used."""
-    uploads.csv("Two columns of numbers, at most 20,000 rows", "csv", session.take_csv)
+    uploads.csv("CSV file with two columns of numbers", "csv", session.take_csv)
     file = session.csv()
     if file is None:
         return current
     x, y, *more = file.numeric
     if more:
-        x = st.selectbox("Horizontal", file.numeric, 0, key="csv.x", filter_mode=None)
-        y = st.selectbox("Vertical", file.numeric, 1, key="csv.y", filter_mode=None)
+        left, right = st.columns(2, gap="small")
+        x = left.selectbox("Horizontal", file.numeric, 0, key="csv.x", filter_mode=None)
+        y = right.selectbox("Vertical", file.numeric, 1, key="csv.y", filter_mode=None)
     label = ""
     if file.labels:
-        none = "(none)"
-        label = st.selectbox("Label", ["", *file.labels], key="csv.label", format_func=lambda name: name or none)
+        options = ["", *file.labels]
+        label = st.selectbox(
+            "Label", options, key="csv.label", format_func=lambda name: name or "(none)", filter_mode=None
+        )
     choice = CsvChoice(file.name, file.digest, x, y, label)
     if current and current.choice == choice:
         return current

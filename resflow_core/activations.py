@@ -19,8 +19,9 @@ Derivatives = Callable[[Tensor], Iterator[Tensor]]
 class Arrangement:
     """Moves units about before a function is applied to each: a linear map, which the points themselves may choose.
 
-    `pattern(t)` is what the points t, (..., units), decide; `apply(u, pattern)` maps u, (..., units), to (..., copies *
-    units), and `transpose` is its adjoint. Tangents and points are moved alike, since the map is constant near t.
+    `pattern(t)` is what the points t, (units, batch), decide; `apply(u, pattern)` maps u, (..., units, batch), to
+    (..., copies * units, batch), and `transpose` is its adjoint. The map is constant near t, so it moves tangents as
+    it moves points.
     """
 
     pattern: Callable[[Tensor], Tensor | None]
@@ -29,23 +30,37 @@ class Arrangement:
     copies: int = 1
 
 
-def _swap_pairs(u: Tensor, swapped: Tensor) -> Tensor:
-    """(..., u_1, u_2, u_3, u_4, ...) with the pairs (u_1, u_2), (u_3, u_4) ... swapped where told; an odd one stays."""
-    out = u.clone()
-    first, second = u[..., 0 : u.shape[-1] - 1 : 2], u[..., 1::2]
-    out[..., 0 : u.shape[-1] - 1 : 2] = torch.where(swapped, second, first)
-    out[..., 1::2] = torch.where(swapped, first, second)
-    return out
+def _both_signs(u: Tensor, _: None) -> Tensor:
+    return torch.cat([u, -u], -2)
 
 
-def _half_difference(u: Tensor, _) -> Tensor:
-    positive, negative = u.chunk(2, -1)
+def _difference(u: Tensor, _: None) -> Tensor:
+    positive, negative = u.chunk(2, -2)
     return positive - negative
 
 
+def _pairs(u: Tensor) -> tuple[Tensor, Tensor]:
+    """(u_1, u_3, ...) and (u_2, u_4, ...) as views; an odd unit at the end is in neither."""
+    return u[..., 0 : u.shape[-2] - 1 : 2, :], u[..., 1::2, :]
+
+
+def _ascending(t: Tensor) -> Tensor:
+    first, second = _pairs(t)
+    return first < second
+
+
+def _swapped(u: Tensor, swap: Tensor) -> Tensor:
+    """u with the pairs exchanged where `swap` says so, which is its own transpose."""
+    out = u.clone()
+    (first, second), (out_first, out_second) = _pairs(u), _pairs(out)
+    out_first.copy_(torch.where(swap, second, first))
+    out_second.copy_(torch.where(swap, first, second))
+    return out
+
+
 IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u)
-BOTH_SIGNS = Arrangement(lambda t: None, lambda u, _: torch.cat([u, -u], -1), _half_difference, copies=2)
-SORTED_PAIRS = Arrangement(lambda t: t[..., 0 : t.shape[-1] - 1 : 2] < t[..., 1::2], _swap_pairs, _swap_pairs)
+BOTH_SIGNS = Arrangement(lambda t: None, _both_signs, _difference, copies=2)
+SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped)
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ class Activation:
         return self.arrangement is IN_PLACE
 
     def raw(self, t: Tensor) -> Tensor:
-        """raw(t), (..., units) -> (..., copies * units); differentiable any number of times."""
+        """raw(t), (units, batch) -> (copies * units, batch); differentiable any number of times."""
         return next(self.derivatives(self.arrangement.apply(t, self.arrangement.pattern(t))))
 
     def phi(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

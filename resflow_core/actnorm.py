@@ -31,7 +31,7 @@ class ActNorm(Bijection):
         self.shift.copy_(-x.mean(0) / deviation)
 
     def _forward(self, x: Tensor) -> Tensor:
-        return torch.exp(self.log_scale) * x + self.shift
+        return torch.addcmul(self.shift, x, torch.exp(self.log_scale))
 
     def _inverse(self, z: Tensor) -> Tensor:
         return (z - self.shift) * torch.exp(-self.log_scale)

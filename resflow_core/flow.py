@@ -10,7 +10,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Chain
 from resflow_core.log_det import LogDet
-from resflow_core.residual import Branch, ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock, folded_together
 from resflow_core.settings import check, setting
 
 
@@ -62,6 +62,21 @@ class Flow(Chain):
     @property
     def blocks(self) -> list[ResidualBlock]:
         return [part for part in self.bijections if isinstance(part, ResidualBlock)]
+
+    def _folded_together(self):
+        return folded_together([block.branch for block in self.blocks if isinstance(block.branch, Branch)])
+
+    def _forward(self, x):
+        with self._folded_together():
+            return super()._forward(x)
+
+    def _inverse(self, z):
+        with self._folded_together():
+            return super()._inverse(z)
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        with self._folded_together():
+            return super()._forward_and_log_det(x, log_det, generator)
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:

@@ -9,6 +9,7 @@ from safetensors.torch import load, save
 
 from resflow_core.flow import Flow, FlowConfig
 
+# The one key of the metadata, whose order would not be the same in every file. It changes with what the value means.
 FORMAT = "residual flow 1"
 # The largest flow that the settings allow has 25 MiB of weights.
 MOST_BYTES = 32 * 2**20
@@ -17,8 +18,7 @@ MOST_BYTES = 32 * 2**20
 def to_bytes(flow: Flow) -> bytes:
     """The file of a flow."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
-    metadata = {"format": FORMAT, "flow": json.dumps(dataclasses.asdict(flow.config))}
-    return save(tensors, metadata)
+    return save(tensors, {FORMAT: json.dumps(dataclasses.asdict(flow.config))})
 
 
 def from_bytes(data: bytes) -> Flow:
@@ -27,13 +27,13 @@ def from_bytes(data: bytes) -> Flow:
         raise ValueError(f"The file has {len(data):,} bytes; a flow has at most {MOST_BYTES:,}.")
     try:
         tensors = load(data)
-    except SafetensorError as error:
-        raise ValueError(f"The file cannot be read as safetensors ({error}). It may be damaged.") from error
+    except (SafetensorError, KeyError) as error:  # the second for types that torch does not have
+        raise ValueError("The file cannot be read as safetensors. It may be damaged.") from error
     flow = _config(data).build(torch.Generator().manual_seed(0))
     expected = flow.state_dict()
     if different := sorted(expected.keys() ^ tensors.keys()):
         what = "is missing" if different[0] in expected else "does not belong"
-        raise ValueError(f"The file does not fit its own settings: {different[0]} {what}.")
+        raise ValueError(f"The file does not fit its own settings: {different[0][:80]} {what}.")
     for name, tensor in tensors.items():
         like = expected[name]
         if (tensor.shape, tensor.dtype) != (like.shape, like.dtype):
@@ -50,16 +50,16 @@ def _config(data: bytes) -> FlowConfig:
     """The settings in the metadata of a readable file: a header of JSON, after its length in 8 bytes."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.get("__metadata__", {})
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"The file is not a flow that was saved here (format {metadata.get('format')!r}).")
+    if FORMAT not in metadata:
+        raise ValueError(f"The file is not a flow that was saved here: its metadata have no {FORMAT!r}.")
     try:
-        values = dict(json.loads(metadata["flow"]))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        values = dict(json.loads(metadata[FORMAT]))
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError("The settings in the file cannot be read. It may be damaged.") from error
     names = {field.name for field in dataclasses.fields(FlowConfig)}
     if different := sorted(names ^ values.keys()):
         what = "is missing" if different[0] in names else "is unknown"
-        raise ValueError(f"The settings in the file are not those of a flow: {different[0]!r} {what}.")
+        raise ValueError(f"The settings in the file are not those of a flow: {different[0][:80]!r} {what}.")
     if values.pop("dim") != 2:
         raise ValueError("The flow in the file is not one of the plane.")
     try:

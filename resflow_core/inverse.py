@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from resflow_core.identity_plus import solve_identity_plus
 from resflow_core.log_det import BranchLike
 
 # Rounding keeps the residual from getting smaller than this many units in the last place of the point.
@@ -66,7 +67,7 @@ def solve_newton(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: flo
         solution[active[done]], final_residual[active[done]] = x[done], residual[done]
         accepted = (size < lipschitz * last_size) | torch.isinf(last_size)
         # A singular I + A gives infinities instead of an error; such a step makes no progress and is replaced.
-        newton = x + _solve_identity_plus(jacobian, residual)
+        newton = x + solve_identity_plus(jacobian, residual)
         following = torch.where(accepted[:, None], newton, last_x + last_residual)
         last_residual = torch.where(accepted[:, None], residual, math.inf)
         last_x, x = x, following
@@ -75,16 +76,6 @@ def solve_newton(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: flo
         last_x, last_residual = last_x[keep], last_residual[keep]
         step += 1
     return _certified(solution, z, final_residual, _goal(solution, farthest, lipschitz, tolerance))
-
-
-def _solve_identity_plus(jacobian: Tensor, residual: Tensor) -> Tensor:
-    """(I + A)^-1 r for A of shape (batch, d, d); in closed form for d = 2, as one LAPACK call a point takes longer."""
-    matrix = jacobian + torch.eye(jacobian.shape[-1]).to(jacobian)
-    if matrix.shape[-1] != 2:
-        return torch.linalg.solve_ex(matrix, residual)[0]
-    (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
-    r, s = residual.unbind(-1)
-    return torch.stack([d * r - b * s, a * s - c * r], -1) / (a * d - b * c)[:, None]
 
 
 def _farthest(z: Tensor, residual: Tensor, lipschitz: float) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.gradients import GRADIENTS, Coefficients, log_series, neumann_series, without_gradient
+from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law, survival_table
 from resflow_core.settings import check, setting
@@ -64,7 +65,7 @@ class Truncated:
 
     n_terms: int = setting(5, "Terms", "Terms of the series. What is left out is the bias.", low=1, high=50)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
-    n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16)
+    n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16, rare=True)
     gradient: str = setting(
         "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
     )
@@ -87,11 +88,14 @@ class Roulette:
 
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
-    n_probes: int = setting(1, "Probes", "Probes averaged per point; they share the point's N.", low=1, high=16)
+    n_probes: int = setting(
+        1, "Probes", "Probes averaged per point; they share the point's N.", low=1, high=16, rare=True
+    )
     shared: bool = setting(
         False,
         "One N per batch",
         "One N for the whole batch, as in released code: its noise does not average out over the batch.",
+        rare=True,
     )
     n_draws: int = setting(
         1, "Draws of N", "Draws of N averaged per point, over the same probes.", low=1, high=16, rare=True
@@ -117,14 +121,6 @@ class Roulette:
 
 
 LOG_DETS: dict[str, type[LogDet]] = {"exact": Exact, "truncated": Truncated, "roulette": Roulette}
-
-
-def log_abs_det_of_identity_plus(jacobian: Tensor) -> Tensor:
-    """log|det(I + A)| for A of shape (batch, d, d); in closed form for d = 2."""
-    if jacobian.shape[-1] != 2:
-        return torch.linalg.slogdet(jacobian + torch.eye(jacobian.shape[-1]).to(jacobian)).logabsdet
-    (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
-    return torch.log(torch.abs((1 + a) * (1 + d) - b * c))
 
 
 def truncated_coefficients(n: int) -> Coefficients:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.gradients import log_series
-from resflow_core.log_det import Exact, LogDet, Roulette, Truncated, log_abs_det_of_identity_plus
+from resflow_core.identity_plus import log_abs_det_of_identity_plus
+from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Law, survival_table
 

@@ -1,6 +1,8 @@
 """The residual block f(x) = x + g(x) with Lip(g) <= L < 1, and its branch g (paper, section 2)."""
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -10,8 +12,8 @@ from torch.nn import functional as F
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.bijection import Bijection
 from resflow_core.inverse import solve_banach, solve_newton
-from resflow_core.lipschitz import LipschitzLinear
-from resflow_core.tangents import value_and_jacobian
+from resflow_core.lipschitz import LipschitzLinear, capped_weights
+from resflow_core.tangents import Weights, value_and_jacobian
 
 # Newton's iteration carries d tangents a point and solves a d x d system; beyond this it no longer pays.
 NEWTON_UP_TO_DIM = 8
@@ -34,6 +36,7 @@ class Branch(nn.Module):
         cap = budget ** (1 / n_layers)
         self.linears = nn.ModuleList(LipschitzLinear(copies * m, n, cap, generator) for m, n in pairwise(widths))
         start = self.activation.initial_scale
+        self._at_hand: Weights | None = None
         self.raw_scales = None if start is None else nn.Parameter(torch.full((n_layers,), math.log(math.expm1(start))))
 
     @property
@@ -48,35 +51,30 @@ class Branch(nn.Module):
             return torch.ones(len(self.linears)).to(self.linears[0].bias)
         return F.softplus(self.raw_scales)
 
-    def folded(self) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """beta_1, weights and biases with which g(x) = W~_n raw(... W~_1 raw(beta_1 x) + b~_1 ...) + b~_n.
+    def weights(self) -> Weights:
+        """Folded weights: g(x) = W~_n raw(... W~_1 raw(beta_1 x) + b~_1 ...) + b~_n for points x as columns.
 
         phi_beta(z) = raw(beta z) / (C beta), so W~_i = beta_{i+1} / (C beta_i) W_i and b~_i = beta_{i+1} b_i, where
         beta_{n+1} = 1. What is done to the small weights need not be done to every point.
         """
-        scales = self.scales
-        following = torch.cat([scales[1:], scales.new_ones(1)])
-        factors = following / (self.activation.lipschitz(2) * scales)
-        weights = [factor * linear.weight for factor, linear in zip(factors, self.linears, strict=True)]
-        biases = [beta * linear.bias for beta, linear in zip(following, self.linears, strict=True)]
-        return scales[0], weights, biases
+        return self._at_hand or fold([self])[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
-        entry_scale, weights, biases = self.folded()
-        t = entry_scale * x
+        """g(x), (batch, d) -> (batch, d); differentiable any number of times, through a graph that is its own."""
+        entry_scale, weights, biases, _ = fold([self])[0] if torch.is_grad_enabled() else self.weights()
+        t = entry_scale * x.T
         for weight, bias in zip(weights, biases, strict=True):
-            t = F.linear(self.activation.raw(t), weight, bias)
-        return t
+            t = torch.addmm(bias, weight, self.activation.raw(t))
+        return t.T
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.tangents`."""
-        entry_scale, weights, biases = self.folded()
+        weights = self.weights()
         if torch.is_grad_enabled():
-            return value_and_jacobian(x, self.activation, entry_scale, weights, biases)
-        chunks = x.split(CHUNK)
-        parts = [value_and_jacobian(chunk, self.activation, entry_scale, weights, biases) for chunk in chunks]
-        values, jacobians = zip(*parts, strict=True)
+            return value_and_jacobian(x, self.activation, weights)
+        values, jacobians = zip(
+            *(value_and_jacobian(part, self.activation, weights) for part in x.split(CHUNK)), strict=True
+        )
         return torch.cat(values), torch.cat(jacobians)
 
     def plain_value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,16 +84,51 @@ class Branch(nn.Module):
         The d tangents travel along with the activations. A linear map takes tangents t to W t, an activation takes
         them to phi'(h) t.
         """
-        h, arrangement, constant = x, self.activation.arrangement, self.activation.lipschitz(2)
-        tangents = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[:, None]  # (d, 1, d): one row a direction
+        arrangement, constant = self.activation.arrangement, self.activation.lipschitz(2)
+        h = x.T
+        tangents = torch.eye(len(h), dtype=x.dtype, device=x.device)[:, :, None].expand(-1, -1, len(x))  # e_k
         for beta, linear in zip(self.scales, self.linears, strict=True):
             pattern = arrangement.pattern(h)
-            h, tangents = arrangement.apply(h, pattern), arrangement.apply(tangents.expand(-1, len(x), -1), pattern)
+            h, tangents = arrangement.apply(h, pattern), arrangement.apply(tangents, pattern)
             value, slope, _ = self.activation.derivatives(beta * h)
             weight = linear.weight
-            h = F.linear(value / (constant * beta), weight, linear.bias)
-            tangents = F.linear(tangents * slope / constant, weight)
-        return h, tangents.permute(1, 2, 0)
+            h = weight @ (value / (constant * beta)) + linear.bias[:, None]
+            tangents = weight @ (tangents * slope / constant)
+        return h.T, tangents.permute(2, 1, 0)
+
+
+def fold(branches: Sequence[Branch]) -> list[Weights]:
+    """`Branch.weights` of branches of one shape: what is small is done for all of them at once."""
+    activation = branches[0].activation
+    scales = torch.stack([branch.scales for branch in branches], 1)
+    following = torch.cat([scales[1:], torch.ones_like(scales[:1])])
+    factors = following / (activation.lipschitz(2) * scales)
+    layers = list(zip(*(branch.linears for branch in branches), strict=True))
+    weights = [f[:, None, None] * capped_weights(layer) for f, layer in zip(factors, layers, strict=True)]
+    biases = [
+        f[:, None, None] * torch.stack([linear.bias[:, None] for linear in layer])
+        for f, layer in zip(following, layers, strict=True)
+    ]
+    shared_tangents = [None] * len(branches)
+    if activation.is_elementwise:
+        columns = weights[0].mT[:, :, None]
+        shared_tangents = (weights[1][:, None] * columns).flatten(1, 2)
+    return [
+        Weights(*parts)
+        for parts in zip(scales[0], zip(*weights, strict=True), zip(*biases, strict=True), shared_tangents, strict=True)
+    ]
+
+
+@contextmanager
+def folded_together(branches: Sequence[Branch]) -> Iterator[None]:
+    """While it lasts, branches of one shape take their weights from one `fold` instead of each from its own."""
+    try:
+        for branch, weights in zip(branches, fold(branches) if branches else [], strict=True):
+            branch._at_hand = weights
+        yield
+    finally:
+        for branch in branches:
+            branch._at_hand = None
 
 
 class ResidualBlock(Bijection):

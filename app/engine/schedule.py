@@ -37,8 +37,8 @@ class Schedule:
         return tuple(new for old, new in pairwise(self.entries) if new[0] <= step and new[1] != old[1])
 
     def changed(self, step: int, train: TrainConfig) -> Schedule:
-        """The same, but `train` takes over when `step` steps are done, until the next change."""
-        return self._with({step: train})
+        """`train` takes over when `step` steps are done, and what was planned for later is given up."""
+        return Schedule(tuple(entry for entry in self.entries if entry[0] <= step))._with({step: train})
 
     def restarted(self, step: int) -> Schedule:
         """The settings in force at `step`, from the beginning and for good."""

@@ -17,7 +17,7 @@ MASS_SECONDS = 5.0
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
 # Cells on a side of the window in the mass meter's quadrature.
-MASS_CELLS, ROUGH_MASS_CELLS = 128, 48
+MASS_CELLS, ROUGH_MASS_CELLS = 128, 40
 
 
 class View(IntEnum):

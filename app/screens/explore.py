@@ -11,7 +11,6 @@ from resflow_core.measure import BlockTable
 
 st.header("How does a residual flow learn a density?", anchor=False)
 notices.show()
-live.mount_truth(*truth_of(session.setup(), session.DEMAND))
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -74,9 +73,14 @@ def status(report: Report) -> str:
 def blocks(table: BlockTable | None) -> None:
     """The blocks in numbers, for those who unfold them."""
     expander = st.expander("Blocks", on_change="rerun", key="blocks_table")
-    if expander.open and table:
-        expander.markdown(block_table.markdown(table))
+    if not expander.open:
+        return
+    if table is None:
+        expander.caption("Not measured yet.")
+    else:
         expander.caption(block_table.takeaway(table))
+        expander.markdown(block_table.markdown(table))
 
 
 run()
+live.mount_truth(*truth_of(session.setup(), session.DEMAND))

@@ -12,6 +12,12 @@ from resflow_core.datasets.numerics import LogDensity, plane_entropy
 
 Window = tuple[tuple[float, float], tuple[float, float]]
 
+
+def square(half: float, x: float = 0.0, y: float = 0.0) -> Window:
+    """The window of side 2 * half around (x, y)."""
+    return (x - half, x + half), (y - half, y + half)
+
+
 # Held-out draws and splits are the same in every run. torch's generators know a seed by its last 32 bits, and training
 # uses seeds far below (`resflow_core.training`).
 HELD_OUT_SEED = 2**32 - 1

@@ -5,10 +5,11 @@ import math
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal
 from resflow_core.datasets.numerics import in_chunks, normals_log_prob
 
-CHECKERBOARD_ENTROPY = math.log(32)
+CHECKERBOARD_AREA = 32.0
 
 _EIGHTHS = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
 EIGHT_CENTRES = 4 / math.sqrt(2) * torch.stack([_EIGHTHS.cos(), _EIGHTHS.sin()], 1)
@@ -19,10 +20,8 @@ GAUSSIAN_DEVIATION, GAUSSIAN_CORRELATION = 1.2, 0.8
 GAUSSIAN_FACTOR = GAUSSIAN_DEVIATION * torch.tensor(
     [[1.0, 0.0], [GAUSSIAN_CORRELATION, math.sqrt(1 - GAUSSIAN_CORRELATION**2)]], dtype=torch.float64
 )
-GAUSSIAN_ENTROPY = math.log(2 * math.pi * math.e) + float(GAUSSIAN_FACTOR.logdet())
 
 BANANA_DEVIATION = 0.5
-BANANA_ENTROPY = math.log(2 * math.pi * math.e * BANANA_DEVIATION)
 
 
 def checkerboard(n: int, generator: torch.Generator) -> Tensor:
@@ -39,7 +38,7 @@ def checkerboard_log_prob(x: Tensor) -> Tensor:
     """-log 32 on the board's squares, -inf elsewhere."""
     cell = torch.floor((x.double() + 4) / 2)
     inside = ((cell >= 0) & (cell <= 3)).all(1) & (cell.sum(1) % 2 == 0)
-    return torch.full_like(cell[:, 0], -CHECKERBOARD_ENTROPY).masked_fill(~inside, -math.inf)
+    return torch.full_like(cell[:, 0], -math.log(CHECKERBOARD_AREA)).masked_fill(~inside, -math.inf)
 
 
 def eight_gaussians(n: int, generator: torch.Generator) -> Tensor:
@@ -76,3 +75,15 @@ def banana_log_prob(x: Tensor) -> Tensor:
     u, x2 = x.double().T
     v = (x2 - u**2 / 2 + 1) / BANANA_DEVIATION
     return -(u**2 + v**2) / 2 - math.log(2 * math.pi * BANANA_DEVIATION)
+
+
+CHECKERBOARD = Toy("Checkerboard", checkerboard, Truth(checkerboard_log_prob, math.log(CHECKERBOARD_AREA)), square(4.4))
+EIGHT_GAUSSIANS = Toy("8 Gaussians", eight_gaussians, Truth(eight_gaussians_log_prob), square(4.0))
+# A linear map, or one of constant Jacobian, adds log det to the entropy of the standard normal.
+_NORMAL_ENTROPY = math.log(2 * math.pi * math.e)
+GAUSSIAN = Toy(
+    "Gaussian", gaussian, Truth(gaussian_log_prob, _NORMAL_ENTROPY + float(GAUSSIAN_FACTOR.logdet())), square(3.8)
+)
+BANANA = Toy(
+    "Banana", banana, Truth(banana_log_prob, _NORMAL_ENTROPY + math.log(BANANA_DEVIATION)), square(3.6, 0.0, 1.1)
+)

@@ -1,7 +1,7 @@
 """Curves blurred by noise. Their density is an integral along the curve, by Gauss-Legendre quadrature.
 
-The rule sees a bump as wide as the noise. The nodes are as many as give 1e-9 where the data are and still 1e-6 as far
-away as [-8, 8]^2, where a curve's far side looks narrower.
+Each has as many nodes as give log p within 1e-9 where the data are, and within 1e-6 wherever p > exp(-200): the further
+away a point, the narrower the part of the curve that counts.
 """
 
 import math
@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal, uniform
 from resflow_core.datasets.numerics import gauss_legendre, in_chunks, normals_log_prob, scattered_logsumexp
 
@@ -19,9 +20,9 @@ SWISS_ROLL_NODES = 300
 SPIRALS_END = 3 * math.pi
 SPIRALS_BOX = 1 / 6
 SPIRALS_DEVIATION = 0.1
-SPIRALS_NODES = 400
-# Nodes whose exponent lies this far below the largest add less than 1e-15 together.
-NEGLIGIBLE = 45.0
+SPIRALS_NODES = 350
+# Nodes whose exponent lies this far below the largest add 1e-13 together.
+NEGLIGIBLE = 36.0
 
 
 def _moon(angle: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ def _other_moon(x: Tensor) -> Tensor:
 def moons(n: int, generator: torch.Generator) -> Tensor:
     """Two interleaved half circles of radius 2, with normal noise of deviation 0.2.
 
-    (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t even on [0, pi].
+    (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t uniform on [0, pi], each with probability 1/2.
     """
     upper = _moon(math.pi * uniform(n, generator))
     choose = torch.randint(2, (n, 1), generator=generator).bool()
@@ -57,7 +58,7 @@ def _roll(t: Tensor) -> Tensor:
 
 
 def swiss_roll(n: int, generator: torch.Generator) -> Tensor:
-    """(t cos t, t sin t) / 5, t even on [3 pi / 2, 9 pi / 2], with normal noise of deviation 0.2."""
+    """(t cos t, t sin t) / 5, t uniform on [3 pi / 2, 9 pi / 2], with normal noise of deviation 0.2."""
     t = 1.5 * math.pi * (1 + 2 * uniform(n, generator))
     return _roll(t) + SWISS_ROLL_DEVIATION * normal(n, generator)
 
@@ -76,7 +77,8 @@ def _arm(t: Tensor) -> Tensor:
 def two_spirals(n: int, generator: torch.Generator) -> Tensor:
     """+-((-t cos t, t sin t) / 3 + U) + 0.1 V: two arms of one and a half turns.
 
-    The sign is even, t = 3 pi sqrt(even), U even on [0, 1/6]^2, and V standard normal.
+    Both signs have probability 1/2, t = 3 pi sqrt(u) with u uniform on [0, 1], U is uniform on [0, 1/6]^2, and V
+    standard normal.
     """
     t = SPIRALS_END * uniform(n, generator).sqrt()
     arm = _arm(t) + SPIRALS_BOX * torch.rand(n, 2, generator=generator)
@@ -88,8 +90,8 @@ def two_spirals(n: int, generator: torch.Generator) -> Tensor:
 def two_spirals_log_prob(x: Tensor) -> Tensor:
     """log of the sum over both signs of the integral of (t / 9 pi^2) b(x1 - c1(t)) b(x2 - c2(t)) dt.
 
-    c is the middle of the box that U moves over, and b the density of an even number on [-h, h] (h = 1/12) plus normal
-    noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
+    c is the middle of the box that U moves over, and b the density of a uniform number on [-h, h] (h = 1/12) plus
+    normal noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
     """
     t, weight = gauss_legendre(0.0, SPIRALS_END, SPIRALS_NODES)
     centre = _arm(t) + SPIRALS_BOX / 2
@@ -105,3 +107,8 @@ def two_spirals_log_prob(x: Tensor) -> Tensor:
     e_a, e_b = (torch.special.erfcx(end / math.sqrt(2)) for end in (a, b))
     log_box = ((e_a - e_b * ((a**2 - b**2) / 2).exp()) / (4 * half)).log().sum(0)
     return scattered_logsumexp(log_weights[node] + exponent[point, node] + log_box, point, len(x))
+
+
+MOONS = Toy("Moons", moons, Truth(moons_log_prob), square(3.6, 0.0, 0.3))
+SWISS_ROLL = Toy("Swiss roll", swiss_roll, Truth(swiss_roll_log_prob), square(3.2, 0.3, 0.3))
+TWO_SPIRALS = Toy("2 spirals", two_spirals, Truth(two_spirals_log_prob), square(3.8))

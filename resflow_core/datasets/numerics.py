@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ def in_chunks(log_prob: LogDensity) -> LogDensity:
     return chunked
 
 
+@cache
 def gauss_legendre(low: float, high: float, n: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights, (n,) each, of the Gauss-Legendre rule on [low, high]."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
@@ -51,7 +52,7 @@ def plane_entropy(log_prob: LogDensity) -> float:
     """-integral of p log p over the plane in nats, by the trapezoidal rule on [-6, 6]^2.
 
     The rule converges faster than any power of the spacing, 0.06, for a smooth density that has died out at the
-    borders: normal noise of deviation 0.08 leaves an error near 1e-9.
+    borders: normal noise of deviation 0.08 leaves an error below 1e-6.
     """
     ticks = torch.arange(-REACH, REACH + SPACING / 2, SPACING, dtype=torch.float64)
     log_p = log_prob(torch.cartesian_prod(ticks, ticks))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal
 from resflow_core.datasets.numerics import in_chunks, scattered_logsumexp
 
@@ -20,7 +21,7 @@ FAR = 6.0
 def pinwheel(n: int, generator: torch.Generator) -> Tensor:
     """x = 2 (a cos w + b sin w, b cos w - a sin w), w = 2 pi k / 5 + exp(a) / 4.
 
-    a ~ N(1, 0.3^2), b ~ N(0, 0.1^2), k even on {0, ..., 4}: the point (a, b) turned by the angle -w.
+    a ~ N(1, 0.3^2), b ~ N(0, 0.1^2), k uniform on {0, ..., 4}: the point (a, b) turned by the angle -w.
     """
     a, b = normal(n, generator).T
     a, b = 1 + RADIAL_DEVIATION * a, TANGENTIAL_DEVIATION * b
@@ -33,9 +34,9 @@ def pinwheel(n: int, generator: torch.Generator) -> Tensor:
 def pinwheel_log_prob(x: Tensor) -> Tensor:
     """log of the sum, over all (a, b, k) that give x, of N(a; 1, 0.3) N(b; 0, 0.1) / 5 / (4 |1 + b exp(a) / 4|)."""
     radius, angle = (x / SCALE).norm(dim=1), torch.atan2(x[:, 1], x[:, 0])
-    far = radius > FAR
+    near = radius <= FAR
     log_prob = torch.empty_like(radius)
-    log_prob[far], log_prob[~far] = _far_log_prob(radius[far]), _near_log_prob(radius[~far], angle[~far])
+    log_prob[near], log_prob[~near] = _near_log_prob(radius[near], angle[near]), _far_log_prob(radius[~near])
     return log_prob
 
 
@@ -118,3 +119,6 @@ def increasing_root(
         newton = x - value / slope
         x = torch.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
     return x
+
+
+PINWHEEL = Toy("Pinwheel", pinwheel, Truth(pinwheel_log_prob), square(4.0))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -42,22 +42,33 @@ class Columns:
         return self.table.held_out()
 
 
+def _pick(bunch: Any, *names: str) -> np.ndarray:
+    return bunch.data[:, [list(bunch.feature_names).index(name) for name in names]]
+
+
 def wine() -> np.ndarray:
-    """Alcohol and proline of 178 wines of three cultivars (Forina et al., UCI)."""
+    """Alcohol and proline of 178 wines from three cultivars (Forina et al. 1991)."""
     from sklearn.datasets import load_wine
 
-    return load_wine(as_frame=True).data[["alcohol", "proline"]].to_numpy()
+    return _pick(load_wine(), "alcohol", "proline")
 
 
 def iris() -> np.ndarray:
     """Lengths of sepal and petal of 150 flowers of three species (Fisher 1936): two clusters and a gap."""
     from sklearn.datasets import load_iris
 
-    return load_iris(as_frame=True).data[["sepal length (cm)", "petal length (cm)"]].to_numpy()
+    return _pick(load_iris(), "sepal length (cm)", "petal length (cm)")
 
 
 def diabetes() -> np.ndarray:
     """Body mass index and mean blood pressure of 442 patients (Efron et al. 2004): one skewed cloud."""
     from sklearn.datasets import load_diabetes
 
-    return load_diabetes(as_frame=True, scaled=False).data[["bmi", "bp"]].to_numpy()
+    return _pick(load_diabetes(scaled=False), "bmi", "bp")
+
+
+WINE = Columns("Wine (178 real wines)", wine, ("alcohol", "proline"), ("% vol", "mg/l"))
+IRIS = Columns("Iris (150 real flowers)", iris, ("sepal length", "petal length"), ("cm", "cm"))
+DIABETES = Columns(
+    "Diabetes (442 real patients)", diabetes, ("body mass index", "mean blood pressure"), ("kg/m²", "mm Hg")
+)

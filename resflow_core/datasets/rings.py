@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal, uniform
 from resflow_core.datasets.numerics import in_chunks
 
-# (radii, deviation of the noise)
-CIRCLES = ((3.0, 1.5), 0.24)
-RINGS = ((3.0, 2.25, 1.5, 0.75), 0.08)
+CIRCLES_RADII, CIRCLES_DEVIATION = (3.0, 1.5), 0.24
+RINGS_RADII, RINGS_DEVIATION = (3.0, 2.25, 1.5, 0.75), 0.08
 
 
 def _draw(radii: tuple[float, ...], deviation: float, n: int, generator: torch.Generator) -> Tensor:
@@ -32,20 +32,26 @@ def _log_prob(radii: tuple[float, ...], deviation: float, x: Tensor) -> Tensor:
 
 
 def circles(n: int, generator: torch.Generator) -> Tensor:
-    """Radii 3 and 1.5 with equal weights, an even angle, and normal noise of deviation 0.24."""
-    return _draw(*CIRCLES, n, generator)
+    """R (cos t, sin t) + 0.24 V: R is 3 or 1.5 with equal weights, t uniform on [0, 2 pi], and V standard normal."""
+    return _draw(CIRCLES_RADII, CIRCLES_DEVIATION, n, generator)
 
 
 @in_chunks
 def circles_log_prob(x: Tensor) -> Tensor:
-    return _log_prob(*CIRCLES, x)
+    """`_log_prob` at the radii and the noise of `circles`."""
+    return _log_prob(CIRCLES_RADII, CIRCLES_DEVIATION, x)
 
 
 def rings(n: int, generator: torch.Generator) -> Tensor:
-    """Radii 3, 2.25, 1.5 and 0.75 with equal weights, an even angle, and normal noise of deviation 0.08."""
-    return _draw(*RINGS, n, generator)
+    """R (cos t, sin t) + 0.08 V: R is 3, 2.25, 1.5 or 0.75 with equal weights, t and V as for `circles`."""
+    return _draw(RINGS_RADII, RINGS_DEVIATION, n, generator)
 
 
 @in_chunks
 def rings_log_prob(x: Tensor) -> Tensor:
-    return _log_prob(*RINGS, x)
+    """`_log_prob` at the radii and the noise of `rings`."""
+    return _log_prob(RINGS_RADII, RINGS_DEVIATION, x)
+
+
+CIRCLES = Toy("Circles", circles, Truth(circles_log_prob), square(3.8))
+RINGS = Toy("Rings", rings, Truth(rings_log_prob), square(3.4))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.flow import Flow, standard_normal_log_prob
-from resflow_core.log_det import log_abs_det_of_identity_plus
+from resflow_core.identity_plus import log_abs_det_of_identity_plus
 
 # Chunks of this many points stay in the processor's cache: twice as fast as one batch of 40,000.
 CHUNK = 2_000

@@ -11,12 +11,12 @@ import torch
 from app.engine.frames import density_pieces
 from app.engine.job import Job
 from app.engine.local import LocalEngine
-from app.engine.messages import Arm, Demand, Experiment, State
+from app.engine.messages import LATENT_WINDOW, Arm, Demand, Experiment, State
 from app.quantise import to_u8, to_u16
-from resflow_core import measure
+from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Truncated
+from resflow_core.log_det import Roulette, Truncated
 from resflow_core.training import TrainConfig, Trainer
 
 SMALL = FlowConfig(blocks=2, width=8)
@@ -134,6 +134,12 @@ def test_a_live_change_counts_from_the_next_step():
         (dataclasses.replace(ARM, flow=unchecked(SMALL, blocks=400)), "blocks = 400"),
         (dataclasses.replace(ARM, train=unchecked(TRAIN, batch=0)), "batch = 0"),
         (dataclasses.replace(ARM, data="nothing"), "data = 'nothing'"),
+        (dataclasses.replace(ARM, changes=((9, unchecked(TRAIN, batch=0)),)), "batch = 0"),
+        (dataclasses.replace(ARM, weights=b"nothing"), "The file cannot be read"),
+        (
+            dataclasses.replace(ARM, weights=flow_file.to_bytes(FlowConfig(2, 9).build(torch.Generator()))),
+            "The saved flow has width = 9, this run 8",
+        ),
         (Arm(FlowConfig(blocks=32, width=256), TrainConfig(Truncated(50), batch=4096), "moons"), "One step would need"),
     ],
 )
@@ -184,6 +190,213 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     report = engine.poll(id, DEMAND)
     assert (report.state, report.arms[0].step, report.message) == (State.PAUSED, 7, "")
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
+
+
+def run_to(engine, id, step):
+    report = engine.poll(id, DEMAND)
+    engine.step(id, step - report.arms[0].step)
+    return engine.poll(id, DEMAND)
+
+
+FAST, ROUGH = dataclasses.replace(TRAIN, learning_rate=0.02), dataclasses.replace(TRAIN, log_det=Truncated(3))
+AVERAGED = dataclasses.replace(FAST, average=0.9)
+
+
+def test_planned_changes_give_bitwise_the_weights_of_the_live_run():
+    engine = LocalEngine()
+    live = engine.create(Experiment((ARM,), 4))
+    for step, train in ((0, ROUGH), (7, FAST), (7, AVERAGED), (12, TRAIN), (12, AVERAGED), (15, ROUGH)):
+        run_to(engine, live, step)
+        engine.change(live, 0, train)
+    report = run_to(engine, live, 20).arms[0]
+    assert report.changes == ((7, AVERAGED), (15, ROUGH))
+    assert report.train == ROUGH
+    planned = engine.create(Experiment((dataclasses.replace(ARM, train=ROUGH, changes=report.changes),), 4))
+    engine.step(planned, 20)  # in one go
+    again = engine.poll(planned, DEMAND).arms[0]
+    assert (again.changes, again.train) == (report.changes, report.train)
+    np.testing.assert_array_equal(again.loss.batch_nll, report.loss.batch_nll)
+    assert engine.export(planned, 0) == engine.export(live, 0)
+    other = engine.create(Experiment((ARM,), 4))
+    run_to(engine, other, 20)
+    assert engine.export(other, 0) != engine.export(live, 0)
+
+
+def test_what_is_exported_is_the_flow_that_is_looked_at():
+    engine = LocalEngine()
+    id = engine.create(Experiment((dataclasses.replace(ARM, train=AVERAGED), ARM), 0))
+    run_to(engine, id, 10)
+    averaged, plain = (flow_file.from_bytes(engine.export(id, i)) for i in range(2))
+    jobs = engine._scheduler._runs[id]._jobs
+    x = DATASETS["moons"].held_out()[:10]
+    assert torch.equal(averaged.log_prob(x), jobs[0]._trainer.evaluated.log_prob(x))
+    assert not torch.equal(averaged.log_prob(x), jobs[0]._trainer.flow.log_prob(x))
+    assert torch.equal(plain.log_prob(x), jobs[1]._trainer.flow.log_prob(x))
+
+
+def test_what_cannot_be_exported_is_none():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    assert engine.export(id, 0) is None  # not built yet
+    engine.poll(id, DEMAND)
+    assert engine.export(id, 1) is None
+    assert engine.export("unknown", 0) is None
+
+
+def test_a_run_starts_from_a_saved_flow_and_goes_back_to_it():
+    engine = LocalEngine()
+    first = engine.create(Experiment((ARM,), 0))
+    run_to(engine, first, 10)
+    saved = engine.export(first, 0)
+    second = engine.create(Experiment((dataclasses.replace(ARM, weights=saved),), 1))
+    engine.poll(second, DEMAND)
+    assert engine.export(second, 0) == saved
+    moved = run_to(engine, second, 5)
+    assert engine.export(second, 0) != saved
+    engine.reset(second)
+    assert engine.poll(second, DEMAND).arms[0].step == 0
+    assert engine.export(second, 0) == saved
+    again = run_to(engine, second, 5)
+    np.testing.assert_array_equal(moved.arms[0].loss.batch_nll, again.arms[0].loss.batch_nll)
+
+
+def test_a_reset_starts_with_the_settings_in_force_and_plans_nothing():
+    engine = LocalEngine()
+    id = engine.create(Experiment((dataclasses.replace(ARM, changes=((5, FAST), (30, TRAIN))),), 0))
+    run_to(engine, id, 10)
+    engine.change(id, 0, ROUGH)
+    engine.reset(id)
+    report = engine.poll(id, DEMAND).arms[0]
+    assert (report.step, report.train, report.changes) == (0, ROUGH, ())
+    report = run_to(engine, id, 35).arms[0]
+    assert (report.train, report.changes) == (ROUGH, ())
+    plain = engine.create(Experiment((dataclasses.replace(ARM, train=ROUGH),), 0))
+    run_to(engine, plain, 35)
+    assert engine.export(plain, 0) == engine.export(id, 0)
+
+
+def test_a_change_is_still_in_force_after_a_divergence_behind_it():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    run_to(engine, id, 5)
+    engine.change(id, 0, FAST)
+    (job,) = engine._scheduler._runs[id]._jobs
+    with torch.no_grad():
+        job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
+    engine.play(id)
+    report = engine.poll(id, DEMAND)
+    assert (report.state, report.arms[0].train, report.arms[0].changes) == (State.DIVERGED, FAST, ((5, FAST),))
+
+
+def test_somebodys_own_rows_are_trained_on():
+    table = dataclasses.replace(DATASETS["moons"], title="Own")  # anything that is a `Dataset`
+    engine = LocalEngine()
+    id = engine.create(Experiment((dataclasses.replace(ARM, data=pickle.loads(pickle.dumps(table))),), 0))
+    named = engine.create(Experiment((ARM,), 0))
+    losses = [run_to(engine, run, 5).arms[0].loss.batch_nll for run in (id, named)]
+    np.testing.assert_array_equal(*losses)
+
+
+@pytest.mark.parametrize("depth", [None, 0, 1, 2, 7])
+def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for(depth):
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    engine.step(id, 3)
+    arm = engine.poll(id, dataclasses.replace(DEMAND, depth=depth)).arms[0]
+    flow = engine._scheduler._runs[id]._jobs[0]._trainer.evaluated
+    stage = -1 if depth is None else min(depth, SMALL.blocks)
+    with torch.no_grad():
+        expected = flow.stages(DATASETS["moons"].held_out()[:40])[stage].numpy()
+    for frame in (arm.frames[-1], arm.still):
+        assert frame.depth == (None if depth is None else stage)
+        np.testing.assert_array_equal(frame.latent, to_u16(expected, (LATENT_WINDOW, LATENT_WINDOW)))
+    assert arm.frames[-1].stages is None
+
+
+def test_the_sharp_picture_shows_all_stages_and_another_depth_does_not_draw_it_anew():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    first = engine.poll(id, DEMAND).arms[0]
+    stages = first.still.stages
+    assert stages.latent.shape == (SMALL.blocks + 2, 40, 2)
+    assert stages.grid.shape == (SMALL.blocks + 2, 26, 61, 2)
+    np.testing.assert_array_equal(stages.latent[-1], first.still.latent)
+    np.testing.assert_array_equal(stages.grid[-1], first.still.grid[:, ::2])
+    second = engine.poll(id, dataclasses.replace(DEMAND, depth=1)).arms[0]
+    assert second.still is first.still
+    assert [frame.depth for frame in second.frames] == [1]
+    np.testing.assert_array_equal(second.frames[0].latent, stages.latent[1])
+    assert second.masses is first.masses
+
+
+def test_the_held_out_kl_is_measured_where_the_truth_is_known():
+    engine = LocalEngine()
+    ids = [engine.create(Experiment((dataclasses.replace(ARM, data=data),), 0)) for data in ("checkerboard", "wine")]
+    board, wine = (run_to(engine, id, 3).arms[0].loss for id in ids)
+    assert board.held_step.tolist() == [0, 3]
+    data, job = DATASETS["checkerboard"], engine._scheduler._runs[ids[0]]._jobs[0]
+    kl = measure.kl(job._trainer.evaluated, data.held_out(), data.truth.log_prob)
+    assert (board.held_kl[-1], board.held_kl_se[-1]) == pytest.approx((kl.value, kl.standard_error))
+    assert (len(wine.held_nll), wine.held_kl.shape, wine.held_kl_se.shape) == (2, (0,), (0,))
+
+
+def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_as_they_are():
+    engine = LocalEngine()
+    id = engine.create(Experiment((dataclasses.replace(ARM, train=FAST),), 0))
+    masses = run_to(engine, id, 60).arms[0].masses
+    assert (masses.step, masses.believed, masses.belief) == (60, None, "")
+    assert abs(masses.exact.value - 1) < masses.exact.error < 0.02
+    engine.change(id, 0, dataclasses.replace(FAST, log_det=Truncated(1)))
+    biased = engine.poll(id, DEMAND).arms[0].masses
+    assert (biased.step, biased.exact, biased.belief) == (60, masses.exact, "")
+    assert biased.believed.value > 1.001  # log(1 + t) < t
+
+
+def test_an_unknown_belief_is_said_to_be_unknown(monkeypatch):
+    def unknown(log_det, jacobian):
+        if log_det == ROUGH.log_det:
+            raise ValueError("no closed form")
+        return jacobian[:, 0, 0]
+
+    monkeypatch.setattr(measure.belief, "believed_log_det", unknown)
+    engine = LocalEngine()
+    id = engine.create(Experiment((dataclasses.replace(ARM, train=ROUGH),), 0))
+    masses = engine.poll(id, DEMAND).arms[0].masses
+    assert (masses.believed, masses.belief) == (None, "no closed form")
+    assert masses.exact.value == pytest.approx(1, abs=0.01)
+
+
+def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
+    job = Job(ARM, 0, "cpu", time.perf_counter)
+    *_, expected = job.masses(8)
+    pieces = job.masses(8)
+    assert next(pieces) is None
+    for _ in range(3):
+        job.step()
+    *_, masses = pieces
+    assert masses == expected
+    assert masses.step == 0
+
+
+def test_the_block_table_follows_flow_and_estimator():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    table = run_to(engine, id, 3).arms[0].blocks
+    flow, x = engine._scheduler._runs[id]._jobs[0]._trainer.evaluated, DATASETS["moons"].held_out()
+    expected = measure.block_table(flow, measure.evaluate(flow, x), TRAIN.log_det)
+    np.testing.assert_array_equal(table.mean_log_det, expected.mean_log_det)
+    assert table.beyond is None
+    engine.change(id, 0, dataclasses.replace(TRAIN, log_det=Roulette()))
+    assert engine.poll(id, DEMAND).arms[0].blocks.beyond.shape == (SMALL.blocks,)
+
+
+def test_the_device_and_why_it_was_chosen_are_said():
+    engine = LocalEngine()
+    report = engine.poll(engine.create(Experiment((ARM,), 0, device="cpu")), DEMAND)
+    assert (report.device, report.device_reason) == ("cpu", "it was asked for")
+    report = engine.poll(engine.create(Experiment((ARM,), 0, device="abacus")), DEMAND)
+    assert report.state is State.FAILED
+    assert report.message.startswith("device = 'abacus'")
 
 
 def test_a_closed_experiment_is_expired():

@@ -1,5 +1,6 @@
 """Laws of the scheduler, on a clock that only work moves."""
 
+import dataclasses
 import pickle
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from app.engine.messages import (
     Create,
     Demand,
     Experiment,
+    Export,
+    Exported,
     Frame,
     Leave,
     Masses,
@@ -28,11 +31,13 @@ from app.engine.messages import (
     Step,
 )
 from app.engine.scheduler import Scheduler
+from app.engine.views import MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
-FRAME_COST = 0.02
+FRAME_COST, PIECE_COST, MASS_PIECES = 0.02, 0.01, 4
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
 BLIND = Demand(frames=False)
@@ -46,18 +51,18 @@ class FakeJob:
     device_reason = ""
 
     def __init__(self, arm, seed, device, clock):
-        self._train, self._clock = arm.train, clock
+        self.arm, self.train, self._clock = arm, arm.train, clock
         self.step_count, self.seconds = 0, 0.0
 
     def configure(self, train):
-        self._train = train
+        self.train = train
 
     def step(self):
-        if self._train.learning_rate == 0.1 and self.step_count == 49:
+        if self.train.learning_rate == 0.1 and self.step_count == 49:
             raise Diverged("Lower the learning rate.")
-        if self._train.learning_rate == 0.05:
+        if self.train.learning_rate == 0.05:
             raise TypeError("a bug")
-        self._clock.now += self._train.batch / 100_000
+        self._clock.now += self.train.batch / 100_000
         self.step_count += 1
 
     def measure_held_out(self):
@@ -65,8 +70,10 @@ class FakeJob:
         return "blocks"
 
     def masses(self, n):
-        yield None
-        yield Masses(self.step_count, None, None)
+        for _ in range(MASS_PIECES):
+            self._clock.now += PIECE_COST
+            yield None
+        yield Masses(self.step_count, n, None)
 
     def export(self):
         return b"flow"
@@ -127,6 +134,9 @@ class Bench:
     def steps(self, id):
         return next(m for m in reversed(self.said) if isinstance(m, Report) and m.id == id and m.arms).arms[0].step
 
+    def masses(self, id):
+        return [a.masses for m in self.said if isinstance(m, Report) and m.id == id for a in m.arms if a.masses]
+
     def frames(self, id):
         return [f for m in self.said if isinstance(m, Report) and m.id == id for a in m.arms for f in a.frames]
 
@@ -135,6 +145,10 @@ class Bench:
 def bench():
     clock = Clock()
     return Bench(Scheduler(clock, new_job=FakeJob, memory=lambda: 0), clock)
+
+
+def job_of(bench, id):
+    return bench.scheduler._runs[id]._jobs[0]
 
 
 def with_train(**settings):
@@ -197,7 +211,7 @@ def test_pictures_take_at_most_a_fifth_of_the_time_and_all_pages_get_some(bench,
     ids = [str(i) for i in range(pages)]
     bench.do(*(Create(id, EXPERIMENT) for id in ids), *(Play(id) for id in ids))
     bench.run(20, dict.fromkeys(ids, Demand()))
-    trained = sum(bench.steps(id) for id in ids) * 500 / 100_000
+    trained = sum(job_of(bench, id).step_count for id in ids) * 500 / 100_000
     assert bench.clock.now - trained <= SHARE * bench.clock.now + BURST_SECONDS + 2 * FRAME_COST
     assert bench.last("0").frame_share <= SHARE + 0.03
     counts = [len(bench.frames(id)) for id in ids]
@@ -205,10 +219,46 @@ def test_pictures_take_at_most_a_fifth_of_the_time_and_all_pages_get_some(bench,
     assert 5 <= min(counts) <= 8 * 20 + 1
 
 
+def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(bench):
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(31, {"a": Demand()})
+    rough = [m for m in bench.masses("a") if m.exact == ROUGH_MASS_CELLS]
+    assert 5 <= len(rough) <= 7
+    assert len(bench.frames("a")) >= 7 * 31
+    times = [f.step * 0.005 for f in bench.frames("a")]
+    assert np.diff(times).max() < 0.3
+    bench.do(Pause("a"))
+    bench.run(2, {"a": Demand()})
+    assert bench.masses("a")[-1] == Masses(bench.steps("a"), MASS_CELLS, None)
+    assert not bench.scheduler.is_busy()
+
+
+def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
+    bench.do(Create("still", EXPERIMENT), Create("moving", EXPERIMENT), Play("moving"))
+    bench.run(1, {"moving": BLIND})
+    start = job_of(bench, "moving").step_count
+    bench.do(Poll("still", Demand()))
+    while not bench.masses("still"):
+        before = bench.clock.now
+        bench.said += bench.scheduler.tick()
+        assert bench.clock.now - before < 0.035
+    assert job_of(bench, "moving").step_count > start
+
+
+def test_another_depth_draws_one_frame_and_nothing_else(bench):
+    bench.do(Create("a", EXPERIMENT))
+    bench.run(1, {"a": Demand()})
+    seen = len(bench.said)
+    bench.run(1, {"a": Demand(depth=3)})
+    arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
+    assert len(bench.frames("a")) == 2
+    assert all((a.still, a.masses, a.blocks) == (None, None, None) for a in arms)
+
+
 def test_no_demand_no_frames_but_losses(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
     bench.run(4, {"a": BLIND})
-    assert bench.frames("a") == []
+    assert (bench.frames("a"), bench.masses("a")) == ([], [])
     assert any(a.loss for m in bench.said if isinstance(m, Report) for a in m.arms)
 
 
@@ -323,6 +373,91 @@ def test_a_checkpoint_continues_in_another_scheduler(bench):
     assert bench.steps("b") == 35
 
 
+def planned(*changes, **settings):
+    (arm,) = with_train(**settings).arms
+    return Experiment((dataclasses.replace(arm, changes=changes),), seed=0)
+
+
+def test_planned_changes_take_over_when_their_steps_are_done_also_after_a_restart(bench):
+    first, second = TrainConfig(batch=300), TrainConfig(batch=200)
+    experiment = planned((10, first), (40, second), batch=500)
+    bench.do(Create("a", experiment), Step("a", 10))
+    bench.run(1)
+    arm = bench.last("a").arms[0]
+    assert (arm.train, arm.changes, job_of(bench, "a").train) == (first, ((10, first),), first)
+    saved = next(m for m in reversed(bench.said) if isinstance(m, Checkpoint))
+    bench.do(Create("b", experiment, saved, steps=29))
+    bench.run(1)
+    assert bench.last("b").arms[0].train == job_of(bench, "b").train == first
+    bench.do(Step("b", 1))
+    bench.run(1)
+    assert bench.last("b").arms[0].changes == ((10, first), (40, second))
+    assert job_of(bench, "b").train == second
+
+
+def test_a_live_change_is_saved_at_once_and_comes_back_with_the_checkpoint(bench):
+    changed = TrainConfig(batch=250)
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(1)
+    bench.do(Change("a", 0, changed))
+    step = job_of(bench, "a").step_count
+    bench.said += bench.scheduler.tick()
+    saved = next(m for m in reversed(bench.said) if isinstance(m, Checkpoint))
+    assert (saved.step, saved.handled) == (step, 2)
+    bench.do(Create("b", EXPERIMENT, saved))
+    bench.run(0.2)
+    arm = bench.last("b").arms[0]
+    assert (arm.step, arm.train, arm.changes) == (step, changed, ((step, changed),))
+
+
+def test_a_change_before_the_flow_is_built_again_is_made_at_its_step(bench):
+    changed = TrainConfig(batch=250)
+    bench.do(Create("a", EXPERIMENT), Step("a", 30))
+    bench.run(1)
+    saved = next(m for m in reversed(bench.said) if isinstance(m, Checkpoint))
+    bench.do(Create("b", EXPERIMENT, saved), Change("b", 0, changed))
+    bench.run(0.2)
+    assert bench.last("b").arms[0].changes == ((30, changed),)
+    bench.do(Create("c", EXPERIMENT, saved), Change("c", 0, changed), Reset("c"))
+    bench.run(0.2)
+    arm = bench.last("c").arms[0]
+    assert (arm.step, arm.train, arm.changes) == (0, changed, ())
+
+
+def test_a_divergence_goes_back_to_before_a_planned_change_and_to_after_a_live_one(bench):
+    wild, calm = TrainConfig(learning_rate=0.1), TrainConfig(learning_rate=0.02)
+    bench.do(Create("a", planned((30, wild), batch=500)), Step("a", 20))
+    bench.run(1)
+    bench.do(Play("a"))
+    bench.run(1)
+    report = bench.last("a")
+    assert (report.state, report.arms[0].step, report.arms[0].changes) == (State.DIVERGED, 20, ())
+    bench.do(Step("a", 15))
+    bench.run(1)
+    assert bench.last("a").arms[0].train == wild
+    bench.do(Change("a", 0, calm), Step("a", 100))
+    bench.run(2)
+    assert (bench.steps("a"), bench.last("a").arms[0].changes) == (135, ((30, wild), (35, calm)))
+
+
+def test_a_change_that_memory_does_not_allow_is_refused(bench):
+    bench.do(Create("a", EXPERIMENT), Change("a", 0, TrainConfig(Truncated(50, n_probes=16), batch=4096)))
+    bench.run(0.2)
+    assert bench.last("a").message.startswith("One step would need")
+    assert bench.last("a").arms[0].train == EXPERIMENT.arms[0].train
+
+
+def test_an_export_is_answered_even_where_there_is_nothing_to_export(bench):
+    bench.do(Create("a", EXPERIMENT))
+    bench.run(1)
+    assert not bench.scheduler.is_busy()
+    bench.do(Export("a", 0, ticket=5), Export("a", 1, ticket=6), Export("gone", 0, ticket=7))
+    assert bench.scheduler.is_busy()
+    assert bench.scheduler.exported() == [Exported(5, b"flow"), Exported(6, None), Exported(7, None)]
+    assert bench.scheduler.exported() == []
+    assert not bench.scheduler.is_busy()
+
+
 def test_a_bug_in_one_run_ends_that_run_only(bench):
     bench.do(Create("bad", with_train(learning_rate=0.05)), Create("good", EXPERIMENT), Play("bad"), Play("good"))
     bench.run(1)
@@ -341,10 +476,14 @@ def test_history_keeps_true_points_and_the_newest():
     history = History()
     for step in range(1, 5001):
         history.add_batch(step, float(step))
-        history.add_held_out(step, Estimate(float(step), 0.1), None)
+        history.add_held_out(step, Estimate(float(step), 0.1), Estimate(step / 2, 0.05))
     curves = history.curves()
     assert len(curves.step) <= MOST
     assert len(curves.held_step) <= MOST
     np.testing.assert_array_equal(curves.step, curves.batch_nll)
     assert set(np.diff(curves.step)) == {16}
     assert curves.held_step[-1] == 5000
+    np.testing.assert_array_equal(curves.held_step, curves.held_nll)
+    np.testing.assert_array_equal(curves.held_nll, 2 * curves.held_kl)
+    np.testing.assert_array_equal(curves.held_se, np.float32(0.1))
+    np.testing.assert_array_equal(curves.held_kl_se, np.float32(0.05))

@@ -3,9 +3,11 @@
 import base64
 import json
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
+import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
 from app.link import query_of
@@ -164,3 +166,108 @@ def test_the_bare_address_opens_the_same_page():
     for name, value in SMALL.items():
         page.query_params[name] = value
     checked(page.run())
+
+
+def copied_link(page):
+    """The query that the popover offers to copy."""
+    page.session_state["link"] = True
+    page = checked(page.run())
+    (share,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
+    return dict(parse_qsl(json.loads(share.json)["query"], keep_blank_values=True))
+
+
+def saved_flow(page, local_engine):
+    """The flow of the page's run as the contents of a file; what is in it, bit by bit."""
+    saved = local_engine.export(page.session_state["page"].run, 0)
+    return saved, {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(saved).items()}
+
+
+def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine):
+    page = opened(data="pinwheel", seed="4")
+    page = checked(page.select_slider(key="batch").set_value(32).run())  # before the first step
+    page = press(page, "steps")
+    page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
+    page = press(page, "step")
+    page = checked(page.selectbox(key="log_det").set_value("roulette").run())
+    page = checked(page.select_slider(key="log_det.law.p").set_value(0.3).run())
+    page = press(page, "steps")
+    link = copied_link(page)
+    assert link["batch"] == "32"
+    assert link["changes"].startswith("100:learning_rate=0.001;101:log_det=roulette,")
+    again = opened(**link)
+    for button in ("steps", "step", "steps"):
+        again = press(again, button)
+    assert "step **201**" in status(again)
+    assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
+    assert scene(again)["loss"]["batch_nll"] == scene(page)["loss"]["batch_nll"]
+    again = checked(again.run())
+    assert again.selectbox(key="log_det").value == "roulette"
+    assert again.select_slider(key="learning_rate").value == 0.001
+    assert copied_link(again) == link
+    again = press(again, "reset")
+    for button in ("steps", "step", "steps"):
+        again = press(again, button)
+    assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
+
+
+def test_a_change_of_ones_own_keeps_what_was_planned_from_coming(local_engine):
+    page = press(opened(changes="50:batch=32;150:batch=16"), "steps")
+    page = checked(page.run())
+    page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
+    page = press(page, "steps")
+    assert page.select_slider(key="batch").value == 32
+    assert copied_link(page)["changes"] == "50:batch=32;100:learning_rate=0.001"
+
+
+def test_a_saved_flow_goes_on_where_it_was_and_reset_goes_back_to_it(local_engine):
+    page = press(opened(data="moons"), "steps")
+    saved, tensors = saved_flow(page, local_engine)
+    held_nll = scene(page)["loss"]["held_nll"][-1]
+    page = opened(data="moons", blocks="3")
+    page = checked(page.file_uploader(key="open_flow").set_value(("moons.safetensors", saved, "")).run())
+    assert page.select_slider(key="blocks").value == 2
+    assert "step **0**" in status(page)
+    assert saved_flow(page, local_engine)[1] == tensors
+    assert scene(page)["loss"]["held_nll"] == [held_nll]
+    page = press(page, "step")
+    assert saved_flow(page, local_engine)[1] != tensors
+    page = press(page, "reset")
+    assert saved_flow(page, local_engine)[1] == tensors
+
+
+def test_own_data_are_learnt_and_shown_in_their_units(local_engine):
+    draw = np.random.default_rng(1)
+    rows = draw.normal([170, 70], [3, 5], (400, 2)) + draw.choice([-10, 10], (400, 1))
+    csv = "\n".join(["height (cm),weight", *(f"{x:.2f},{y:.2f}" for x, y in rows)]).encode()
+    page = opened()
+    page.session_state["page"].picked = "csv"
+    page = checked(page.run())
+    page = checked(page.file_uploader(key="csv").set_value(("people.csv", csv, "")).run())
+    shown = scene(page)
+    assert [axis["name"] for axis in shown["axes"]] == ["height (cm)", "weight"]
+    assert shown["axes"][0]["centre"] == pytest.approx(170, abs=3)
+    assert "people.csv" in shown["alt"]["data"]
+    before = shown["loss"]["held_nll"][0]
+    assert scene(press(page, "steps"))["loss"]["held_nll"][-1] < before
+
+
+def test_the_blocks_are_shown_in_numbers_when_they_are_unfolded(local_engine):
+    page = press(opened(log_det="roulette"), "steps")
+    assert not any("certified L" in m.value for m in page.markdown)
+    page.session_state["blocks_table"] = True
+    page = checked(page.run())
+    (table,) = [m.value for m in page.markdown if "certified L" in m.value]
+    lines = table.splitlines()
+    assert len(lines) == 2 + 2
+    assert "points with" in lines[0]
+    trainer = Trainer(FLOW, TRAIN, DATASETS["checkerboard"], seed=0)
+    assert [float(cell) for cell in lines[2].split("|")[3:4]] == [
+        pytest.approx(trainer.flow.blocks[0].branch.lipschitz, abs=1e-3)
+    ]
+    assert any("Block" in c.value and "nats a point" in c.value for c in page.caption)
+
+
+def test_the_device_is_named_and_why(local_engine):
+    page = opened(device="cpu")
+    (line,) = [m for m in page.main if m.type == "markdown" and "step **" in m.value]
+    assert line.proto.help == "CPU: it was asked for."

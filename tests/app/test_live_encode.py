@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.live.encode import encode_curves, encode_frame, encode_points
+from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
 
 
 def decode(packed: dict) -> np.ndarray:
@@ -90,3 +90,47 @@ def test_curves_are_short_numbers_and_gaps_are_null():
         "held_nll": [4.9877],
         "held_se": [0.0123],
     }
+
+
+def test_the_stages_of_a_sharp_picture_are_packed_whole():
+    rng = np.random.default_rng(2)
+    frame = make_frame()
+    frame.depth = 3
+    frame.stages = SimpleNamespace(
+        latent=rng.integers(0, 65536, (12, 500, 2), dtype=np.uint16),
+        grid=rng.integers(0, 65536, (12, 26, 121, 2), dtype=np.uint16),
+    )
+    sent = json.loads(json.dumps(encode_frame(frame)))
+    assert sent["depth"] == 3
+    for name in ("latent", "grid"):
+        np.testing.assert_array_equal(decode(sent["stages"][name]), getattr(frame.stages, name))
+    assert encode_frame(make_frame())["stages"] is None
+
+
+def test_classes_are_numbered_from_the_most_frequent_on():
+    labels = encode_labels(["b", "a", "c", "a", "c"], 4)
+    assert labels["names"] == ["a", "c", "b"]
+    assert decode(labels["index"]).tolist() == [2, 0, 1, 0]
+
+
+def test_more_than_eight_classes_are_seven_and_the_rest():
+    names = [letter for count, letter in enumerate("abcdefghij", 1) for _ in range(count)]
+    labels = encode_labels(names, len(names))
+    assert labels["names"] == ["j", "i", "h", "g", "f", "e", "d", "other"]
+    counts = np.bincount(decode(labels["index"]))
+    assert counts.tolist() == [10, 9, 8, 7, 6, 5, 4, 3 + 2 + 1]
+
+
+def test_a_truth_returns_within_half_a_step_and_its_colours_end_at_its_top_quantile():
+    rng = np.random.default_rng(3)
+    density = {4: rng.random((4, 4)), 200: rng.gamma(2.0, size=(200, 200))}
+    sent = json.loads(json.dumps(encode_truth("rings", density)))
+    assert sent["id"] == "rings"
+    for n, grid in density.items():
+        back = decode(sent["grids"][str(n)]) / 65535 * sent["top"]
+        assert np.abs(back - grid).max() <= 0.5001 / 65535 * density[200].max()
+    assert sent["shown"] == pytest.approx(np.quantile(density[200], 0.995))
+
+
+def test_a_data_set_without_a_truth_sends_none():
+    assert encode_truth("wine", {}) == {"id": "wine", "grids": {}}

@@ -42,16 +42,14 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("server") / "log"
     with log.open("w") as out:
         command = [sys.executable, "-m", "app", "--port", str(port)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: _answers(url) or process.poll() is not None, "the server to answer")
+        wait_for(lambda: answers(url) or process.poll() is not None, "the server to answer")
         assert process.poll() is None, log.read_text()
         yield Server(url, process)
     finally:
@@ -59,7 +57,13 @@ def server(tmp_path_factory):
         process.wait(20)
 
 
-def _answers(url: str) -> bool:
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(url: str) -> bool:
     try:
         return urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).status == 200
     except OSError:

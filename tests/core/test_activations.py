@@ -23,6 +23,11 @@ def first_derivatives(activation, t, n):
     return list(itertools.islice(activation.derivatives(t), n))
 
 
+def on_rows(activation):
+    """raw for points as rows."""
+    return lambda t: activation.raw(t.T).T
+
+
 @pytest.mark.parametrize(("name", "activation"), ACTIVATIONS.items(), ids=ACTIVATIONS)
 class TestEveryActivation:
     def test_value_slope_and_curvature_are_each_others_derivatives(self, name, activation):
@@ -50,7 +55,7 @@ class TestEveryActivation:
         """The Jacobian of raw at a point that has two units: equal ones, so that one number is searched."""
 
         def steepness(t):
-            jacobian = autograd_jacobian(activation.raw, torch.tensor([[t, t + 1e-9]], dtype=torch.float64))[0]
+            jacobian = autograd_jacobian(on_rows(activation), torch.tensor([[t, t + 1e-9]], dtype=torch.float64))[0]
             return float(torch.linalg.matrix_norm(jacobian, p))
 
         grid = np.linspace(-15.01, 15.01, 601)
@@ -65,7 +70,7 @@ class TestEveryActivation:
         a, b = 3 * points(4_000, units, seed=1), 3 * points(4_000, units, seed=2)
         b = torch.where(torch.arange(4_000)[:, None] % 2 == 0, b, a + 1e-3 * b)  # far and near
         for p in (1, 2, math.inf):
-            moved = (activation.raw(a) - activation.raw(b)).norm(p, dim=1) / (a - b).norm(p, dim=1)
+            moved = (activation.raw(a.T) - activation.raw(b.T)).norm(p, dim=0) / (a - b).norm(p, dim=1)
             assert float(moved.max()) <= activation.lipschitz(p) + 1e-12
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -93,7 +98,7 @@ def test_what_is_no_function_of_one_number_says_so(name):
 def test_clipswish_is_lipswish_of_both_signs_over_1_004():
     t = points(20, 3)
     lipswish = torch.cat([t * torch.sigmoid(t), -t * torch.sigmoid(-t)], 1) / 1.1
-    found = ACTIVATIONS["clipswish"].raw(t) / ACTIVATIONS["clipswish"].lipschitz(2)
+    found = on_rows(ACTIVATIONS["clipswish"])(t) / ACTIVATIONS["clipswish"].lipschitz(2)
     torch.testing.assert_close(found, lipswish / 1.004, rtol=1e-4, atol=0)
     norms = [ACTIVATIONS["clipswish"].lipschitz(p) / 1.1 / 1.004 for p in (1, 2)]
     assert norms == pytest.approx([1.086, 1.0], abs=5e-4)
@@ -104,13 +109,14 @@ def test_clipswish_is_lipswish_of_both_signs_over_1_004():
     [([1.0, 2.0, 4.0, 3.0, -5.0], [2.0, 1.0, 4.0, 3.0, -5.0]), ([7.0], [7.0]), ([0.0, 0.0], [0.0, 0.0])],
 )
 def test_maxmin_sorts_pairs_and_passes_an_odd_unit_through(t, expected):
-    assert ACTIVATIONS["maxmin"].raw(torch.tensor([t])).tolist() == [expected]
+    assert on_rows(ACTIVATIONS["maxmin"])(torch.tensor([t])).tolist() == [expected]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
 @pytest.mark.parametrize("units", [1, 4, 5])
 def test_an_arrangement_and_its_transpose_are_adjoint(activation, units):
-    t, u, seed = points(6, units), points(6, units, seed=1), points(6, units * activation.arrangement.copies, seed=2)
+    copies = activation.arrangement.copies
+    t, u, seed = points(units, 6), points(units, 6, seed=1), points(copies * units, 6, seed=2)
     pattern = activation.arrangement.pattern(t)
     there = (activation.arrangement.apply(u, pattern) * seed).sum()
     back = (u * activation.arrangement.transpose(seed, pattern)).sum()

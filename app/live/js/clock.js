@@ -36,9 +36,9 @@ function show(view, frame) {
   view.colourTop = eased ? view.colourTop * (target / view.colourTop) ** EASE : target;
   if (view.depth.wanted === null) adoptDepth(view, frame);
   view.picture = frame;
-  view.stages = frame.stages ?? view.stages;
+  view.stages = stagesOf(frame) ?? view.stages;
   view.samples = frame.samples ?? view.samples;
-  view.caption.textContent = `step ${frame.step.toLocaleString("en")}`;
+  view.panes.data.caption.textContent = stepName(frame.step);
   paint(view, view.depth.stops.length ? ["data"] : ["data", "latent"]); // a journey draws by itself
   showDepth(view);
   view.root.dataset.step = frame.step;
@@ -104,7 +104,7 @@ function startRun(view, before) {
   view.queue.length = 0;
   view.last = view.chunkStart = -1;
   view.picture = view.samples = view.stages = null;
-  view.caption.textContent = "";
+  for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;
   view.root.dataset.step = "";
   view.zoom = {};

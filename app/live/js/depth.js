@@ -8,75 +8,84 @@ const GLIDE_SECONDS = 0.25; // to the stage that a hand has chosen
 const lastStage = (view) => view.scene.blocks + 1;
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** -1 at x, 1 at z, 0 in between. */
-const whichEnd = (view, at) => (at === 0 ? -1 : at === lastStage(view) ? 1 : 0);
+/** What a stage is called in a formula: the ends x and z, hidden ones h. */
+const letterOf = (view, at) => (at === 0 ? "x" : at === lastStage(view) ? "z" : "h");
 
-/** What the second pane shows of the flow: raw positions, and the stage, whole except on the move. */
+const stagesOf = (picture) => picture?.stages && { ...picture.stages, step: picture.step };
+
+/** What the second pane shows of the flow: raw positions, the stage (whole except on the move), and at which step. */
 function placeOf(view) {
   const { depth, picture } = view;
-  const stages = depth.stops.length ? view.stages : picture?.stages;
+  const stages = depth.stops.length ? view.stages : stagesOf(picture);
   if (stages) {
     const at = isCalm() ? Math.round(depth.at) : depth.at;
     const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
-    return { latent, grid, linePoints: stages.grid.shape[2], at };
+    return { latent, grid, linePoints: stages.grid.shape[2], at, step: stages.step };
   }
   if (!picture) return null;
   const [latent, grid] = [decode(picture.latent), decode(picture.grid)];
-  return { latent, grid, linePoints: picture.grid.shape[1], at: picture.depth ?? lastStage(view) };
+  return { latent, grid, linePoints: picture.grid.shape[1], at: picture.depth ?? lastStage(view), step: picture.step };
 }
 
-function stageName(view, at) {
-  const name = ["Data space, x", null, "Latent space, z"][whichEnd(view, Math.round(at)) + 1];
-  return name ?? `After block ${Math.round(at)} of ${view.scene.blocks}`;
+const stepName = (step) => `step ${step.toLocaleString("en")}`;
+
+function stageName(view, stage) {
+  const ends = { x: "Data space, x", z: "Latent space, z" };
+  return ends[letterOf(view, stage)] ?? `After block ${stage} of ${view.scene.blocks}`;
 }
 
 /** Bring slider, button and titles up to date with the state. */
 function showDepth(view) {
-  const { root, depth, scene, slider } = view;
-  const drawn = placeOf(view)?.at ?? lastStage(view);
+  const { root, depth, scene, slider, picture, panes } = view;
+  const place = placeOf(view);
+  const drawn = Math.round(place?.at ?? lastStage(view));
   const latent = view.shows === "latent";
   const title = stageName(view, drawn);
   root.querySelector("[data-view=latent]").textContent = title;
-  root.dataset.depth = ["x", Math.round(drawn), "z"][whichEnd(view, Math.round(drawn)) + 1];
+  root.dataset.depth = letterOf(view, drawn) === "h" ? drawn : letterOf(view, drawn);
   root.dataset.shows = view.shows;
+  // A journey while the flow trains goes through an older one.
+  panes.latent.caption.textContent = latent && place && place.step !== picture.step ? stepName(place.step) : "";
   slider.max = lastStage(view);
   slider.style.setProperty("--stages", lastStage(view));
   slider.step = depth.journey ? "any" : 1;
-  slider.value = depth.journey ? depth.at : depth.wanted;
+  slider.value = depth.journey ? depth.at : depth.wanted ?? lastStage(view);
   slider.disabled = !latent;
-  const label = stageName(view, slider.value);
+  const label = stageName(view, Math.round(slider.value));
   slider.setAttribute("aria-valuetext", label);
   root.querySelector(".live-depth output").textContent = label.toLowerCase();
   const button = root.querySelector(".live-depth button");
   button.disabled = !latent || !view.stages;
   button.setAttribute("aria-pressed", depth.journey);
-  const how = view.stages ? `See the data go through the blocks, from x to z and back` : "Pause to play through the blocks";
-  button.title = slider.title = "";
-  if (!latent) button.title = slider.title = "Choose the latent space to go through the blocks";
-  else button.title = how;
-  const alt = { latent: whichEnd(view, drawn) === 1 ? scene.alt.latent : `${title}. ${scene.alt.stage}` };
-  view.panes.latent.box.setAttribute("aria-label", alt[view.shows] ?? scene.alt[view.shows]);
+  slider.title = latent ? "" : "Choose the latent space to go through the blocks";
+  button.title = slider.title || (view.stages ? "From x to z and back" : "Pause to play through the blocks");
+  const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
+  panes.latent.box.setAttribute("aria-label", alt);
 }
 
 /** Go to each of these stages in turn, at so many stages a second. */
 function travel(view, stops, rate) {
-  Object.assign(view.depth, { stops, rate, time: performance.now() });
+  Object.assign(view.depth, { stops, rate, time: performance.now(), rest: 0 });
   if (!view.depth.request) view.depth.request = requestAnimationFrame(() => advance(view));
 }
 
+/** Drawing gets at most half of the time, so that scenes still arrive on a slow machine. */
 function advance(view) {
   const { depth } = view;
   const now = performance.now();
-  const most = depth.rate * Math.min((now - depth.time) / 1000, 0.1);
-  depth.time = now;
-  const gap = depth.stops[0] - depth.at;
-  depth.at = Math.abs(gap) <= most ? depth.stops[0] : depth.at + Math.sign(gap) * most;
-  if (depth.at === depth.stops[0]) depth.stops.shift();
   depth.request = 0;
+  if (now >= depth.rest) {
+    const most = depth.rate * Math.min((now - depth.time) / 1000, 0.2);
+    depth.time = now;
+    const gap = depth.stops[0] - depth.at;
+    depth.at = Math.abs(gap) <= most ? depth.stops[0] : depth.at + Math.sign(gap) * most;
+    if (depth.at === depth.stops[0]) depth.stops.shift();
+    if (!depth.stops.length) halt(view);
+    paint(view, ["latent"]);
+    showDepth(view);
+    depth.rest = 2 * performance.now() - now;
+  }
   if (depth.stops.length && view.root.isConnected) depth.request = requestAnimationFrame(() => advance(view));
-  else halt(view);
-  paint(view, ["latent"]);
-  showDepth(view);
 }
 
 /** The end of a journey or a glide: the pane is where the slider is. */

@@ -65,13 +65,14 @@ function look(view, shows) {
 function mount(root) {
   const view = {
     root, scene: null, queue: [], due: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
-    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0 },
-    caption: root.querySelector(".live-step"), list: root.querySelector(".live-readouts"),
+    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
+    list: root.querySelector(".live-readouts"),
     slider: root.querySelector(".live-depth input"),
   };
   for (const section of root.querySelectorAll("[data-pane]")) {
     const name = section.dataset.pane;
-    view.panes[name] = { box: section.querySelector(".live-plot"), wheelUntil: 0, late: null };
+    const [box, caption] = [".live-plot", ".live-step"].map((part) => section.querySelector(part));
+    view.panes[name] = { box, caption, wheelUntil: 0, late: null };
     view.layers[name] = {};
     for (const button of section.querySelectorAll("[data-layer]")) {
       view.layers[name][button.dataset.layer] = button.getAttribute("aria-pressed") === "true";

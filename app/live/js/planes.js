@@ -114,7 +114,7 @@ function paneLatent(view, theme) {
     });
     traces.push(markersOf(pointsOf(place.latent, plane), dataMarker(view, theme, { size: 4, over: false }), on.data));
   }
-  const letter = ["x", "h", "z"][whichEnd(view, place?.at ?? lastStage(view)) + 1];
+  const letter = letterOf(view, place?.at ?? lastStage(view));
   const titles = [`${letter}₁`, `${letter}₂`];
   const layout = layoutOf(pane, theme, squareAxes(theme, titles, view.zoom.latent ?? plane));
   const visible = on.circles && letter === "z"; // what they say is true of z alone

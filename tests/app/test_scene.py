@@ -1,0 +1,165 @@
+"""From hand-made reports to what the live picture is told: numbers, words and the truth beside the model."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from app import scene
+from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
+from app.readouts import with_error
+from app.scene import scene_of, truth_of
+from app.setup import Setup
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Truncated
+from resflow_core.measure import Mass
+from resflow_core.training import TrainConfig
+
+BIASED = Setup(train=TrainConfig(log_det=Truncated()))
+WINE = Setup(data="wine")
+
+
+def curves(**changes):
+    curves = LossCurves(
+        step=np.array([1, 2]),
+        batch_nll=np.array([4.5, 4.4], np.float32),
+        held_step=np.array([2]),
+        held_nll=np.array([3.8331], np.float32),
+        held_se=np.array([0.0123], np.float32),
+        held_kl=np.array([0.5, 0.36712], np.float32),
+        held_kl_se=np.array([0.1, 0.0098], np.float32),
+    )
+    return dataclasses.replace(curves, **changes)
+
+
+def masses(believed=None, belief=""):
+    return Masses(1200, Mass(0.9998, 0.0002, 0.9788), believed, belief)
+
+
+def shown(setup=None, **arm):
+    arm = ArmReport(step=1200, steps_per_second=50.0, seconds=24.0, **arm)
+    told = scene_of(setup or Setup(), Report("run", State.PLAYING, (arm,)), 500)
+    return json.loads(json.dumps(told, allow_nan=False))
+
+
+def readout(told, name):
+    return next(r for r in told["readouts"] if r["name"] == name)
+
+
+def test_the_gap_to_the_truth_is_the_newest_kl_with_its_standard_error():
+    gap = readout(shown(loss=curves()), "gap")
+    assert (gap["value"], gap["error"], gap["unit"]) == ("0.367", "0.010", "nats")
+    assert gap["note"] == "KL(data || model)"
+
+
+def test_a_flow_that_nobody_has_measured_has_places_for_its_numbers():
+    told = shown(BIASED)
+    assert [r["name"] for r in told["readouts"]] == ["gap", "mass", "believed"]
+    assert {(r["value"], r["note"], r["word"]) for r in told["readouts"]} == {("", "not measured yet", "")}
+    assert scene_of(Setup(), Report("run", State.QUEUED), 500)["alt"]["data"].endswith("not measured yet.")
+
+
+def test_an_exact_flow_has_one_mass_and_a_biased_one_also_the_mass_it_believes_in():
+    exact = shown(loss=curves(), masses=masses())
+    assert [r["name"] for r in exact["readouts"]] == ["gap", "mass"]
+    mass = readout(exact, "mass")
+    assert (mass["value"], mass["error"], mass["word"]) == ("0.9998", "0.0002", "")
+    assert mass["note"] == "97.9 % in the window"
+    believed = readout(shown(BIASED, masses=masses(Mass(1.3817, 0.004, 1.33))), "believed")
+    assert (believed["value"], believed["error"], believed["word"]) == ("1.382", "0.004", "not 1")
+    assert believed["note"] == "96.3 % in the window"
+
+
+def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():
+    infinite = readout(shown(BIASED, masses=masses(Mass(math.inf, math.inf, 0.98))), "believed")
+    assert (infinite["value"], infinite["error"], infinite["word"]) == ("∞", "", "not 1")
+    assert infinite["note"] == "0.98 in the window"
+    huge = readout(shown(BIASED, masses=masses(Mass(3.7e12, 2e10, 1.5))), "believed")
+    assert huge["value"] == "3.70e+12"
+    unknown = readout(shown(BIASED, masses=masses(None, "No closed form for shared draws.")), "believed")
+    assert (unknown["value"], unknown["note"]) == ("", "No closed form for shared draws.")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "word"),
+    [(1.0129, 0.001, ""), (1.0131, 0.001, "not 1"), (0.9871, 0.001, ""), (0.9869, 0.001, "not 1"), (1.3, 0.1, "")],
+)
+def test_the_verdict_on_a_mass_weighs_its_error(value, error, word):
+    assert readout(shown(BIASED, masses=masses(Mass(value, error, 0.9))), "believed")["word"] == word
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.36712, 0.0098, ("0.367", "0.010")),
+        (0.36712, 0.0123, ("0.367", "0.012")),
+        (0.36712, 0.0246, ("0.37", "0.02")),
+        (-0.21, 0.031, ("-0.21", "0.03")),
+        (-0.0021, 0.031, ("0.00", "0.03")),
+        (12.34, 3.2, ("12", "3")),
+        (1.0, 0.0, ("1.0000", "< 0.0001")),
+        (1.0, 2e-7, ("1.0000", "< 0.0001")),
+        (math.inf, 1.0, ("∞", "")),
+        (math.nan, 1.0, ("not finite", "")),
+        (1.23456, math.nan, ("1.23", "unknown")),
+    ],
+)
+def test_a_number_has_as_many_digits_as_its_error_deserves(value, error, text):
+    assert with_error(value, error) == text
+
+
+def test_real_data_have_an_nll_in_standardised_units_and_no_floor():
+    told = shown(WINE, loss=curves(held_kl=np.empty(0), held_kl_se=np.empty(0)))
+    nll = readout(told, "nll")
+    assert (nll["value"], nll["error"], nll["unit"]) == ("3.833", "0.012", "nats")
+    assert nll["note"] == "in standardised units"
+    assert told["loss_unit"] == "nats, standardised"
+    assert told["floor"] is told["truth"] is told["labels"] is None
+    assert truth_of(WINE, Demand()) == ("Wine (178 real wines)", {})
+
+
+def test_the_floor_is_the_entropy_of_the_data():
+    told = shown()
+    assert told["floor"] == pytest.approx(math.log(32))
+    assert told["loss_unit"] == "nats"
+
+
+def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
+    name, density = truth_of(Setup(), Demand(grid=5, still_grid=9))
+    assert name == shown()["truth"]
+    assert set(density) == {5, 9}
+    # Nodes of [-4, 4] a unit apart; a square of the board holds its lower and left edges, the window's far edges none.
+    inside = (np.arange(-4, 4) + 4) // 2
+    board = np.zeros((9, 9))
+    board[:8, :8] = np.where((inside[:, None] + inside) % 2 == 0, 1 / 32, 0)
+    np.testing.assert_allclose(density[9], board, rtol=1e-6)
+    np.testing.assert_array_equal(density[5], density[9][::2, ::2])
+    assert set(truth_of(Setup(), Demand(still_grid=0))[1]) == {40}
+
+
+def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():
+    alt = shown(BIASED, loss=curves(), masses=masses(Mass(1.3817, 0.004, 1.33)))["alt"]
+    for pane in ("data", "difference", "loss"):
+        assert "after 1,200 steps" in alt[pane]
+        assert "held-out NLL 3.83 nats, standard error 0.01" in alt[pane]
+        assert "KL(data || model) 0.367 nats, standard error 0.010" in alt[pane]
+        assert "mass of the density 0.9998; mass that training believes in 1.382" in alt[pane]
+    assert "through its 10 blocks" in alt["stage"]
+
+
+def test_the_slider_learns_how_many_blocks_there_are():
+    assert shown(Setup(flow=FlowConfig(blocks=4)))["blocks"] == 4
+
+
+def test_the_classes_of_a_table_go_with_its_points(monkeypatch):
+    class Labelled(type(DATASETS["wine"])):
+        held_out_labels = ("red", "white", "red")
+
+    wine = DATASETS["wine"]
+    monkeypatch.setattr(scene, "dataset_of", lambda setup: Labelled(wine.title, wine.load, wine.names, wine.units))
+    labels = scene_of(Setup(), Report("run", State.PAUSED), 2)["labels"]
+    assert labels["names"] == ["red", "white"]
+    assert labels["index"]["shape"] == [2]

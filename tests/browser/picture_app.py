@@ -1,0 +1,79 @@
+"""A page with nothing but the live picture, over hand-made scenes: what it must show is known without any flow.
+
+Stage k of four blocks' six holds the points of stage 0 times 1 - k / 10. The model's density is 0.01 everywhere, the
+truth 0.02 in the left half of the window and 0 in the right one.
+"""
+
+import dataclasses
+
+import numpy as np
+import streamlit as st
+
+from app import live
+from app.engine.messages import Frame, LossCurves, Stages
+from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
+from app.quantise import to_u8, to_u16
+from app.readouts import Readout
+
+BLOCKS = 4
+WINDOW = ((-4.0, 4.0), (-4.0, 4.0))
+POINTS = np.array([[-2.0, 1.0], [1.0, 2.0], [3.0, -1.0]])
+LINES = np.stack([np.linspace([x, -3.0], [x, 3.0], 5) for x in (-3.0, 0.0, 3.0)])
+MOVING, STILL = 8, 16
+
+
+def stage(k: int) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(to_u16(a * (1 - k / 10), WINDOW) for a in (POINTS, LINES))
+
+
+def frame(step: int, nodes: int, depth: int | None, stages: Stages | None) -> Frame:
+    latent, grid = stage(BLOCKS + 1 if depth is None else depth)
+    density = to_u8(np.full((nodes, nodes), 0.01), 0.01)
+    return Frame(step, 1.0, density, 0.01, latent, grid, None, depth, stages)
+
+
+def scene(step: int, playing: bool, labels: bool) -> dict:
+    all_stages = Stages(*map(np.stack, zip(*map(stage, range(BLOCKS + 2)), strict=True)))
+    curve = np.array([4.0, 3.0], np.float32)
+    numbers = [
+        Readout("gap", "Gap to the truth", "What the gap is.", "0.367", "0.010", "nats", "KL(data || model)"),
+        Readout("mass", "Mass of the density", "What the mass is.", "0.9998", "0.0002", note="97.9 % in the window"),
+        Readout("believed", "Mass that training believes in", "What it believes.", "1.382", "0.004", word="not 1"),
+    ]
+    return {
+        "run": "made:0",
+        "playing": playing,
+        "poll_ms": 1000,
+        "window": WINDOW,
+        "latent_window": WINDOW[0],
+        "axes": [{"name": name, "unit": "", "centre": 0.0, "scale": 1.0} for name in ("x₁", "x₂")],
+        "blocks": BLOCKS,
+        "truth": None if labels else "made",
+        "points": encode_points(POINTS, WINDOW),
+        "labels": encode_labels(["red", "white", "red"], 3) if labels else None,
+        "frames": [encode_frame(frame(step, MOVING, live.chosen_depth("panes"), None))] if playing else [],
+        "still": None if playing else encode_frame(frame(step, STILL, None, all_stages)),
+        "loss": encode_curves(LossCurves(np.array([1, 2]), curve, np.array([1, 2]), curve, curve / 100)),
+        "loss_unit": "nats",
+        "floor": 2.5,
+        "readouts": [dataclasses.asdict(number) for number in numbers],
+        "alt": {view: f"words about {view}" for view in ("data", "latent", "stage", "truth", "difference", "loss")},
+    }
+
+
+st.set_page_config(layout="wide")
+live.mount_library()
+halves = {n: np.where(np.arange(n) < n / 2, 0.02, 0.0) * np.ones((n, 1)) for n in (MOVING, STILL)}
+live.mount_truth("made", halves)
+
+
+@st.fragment(run_every=1.0)
+def picture() -> None:
+    playing = st.toggle("playing", st.query_params.get("playing") == "yes")
+    if playing:
+        st.session_state.step = st.session_state.get("step", 0) + 1
+    labels = st.query_params.get("labels") == "yes"
+    live.live_panes(scene(st.session_state.get("step", 0), playing, labels), key="panes")
+
+
+picture()

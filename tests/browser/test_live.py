@@ -1,0 +1,254 @@
+"""The live picture alone, over the hand-made scenes of `picture_app.py`; and how the real page holds it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import ROOT, Visitor, answers, free_port, wait_for
+from tests.browser.picture_app import BLOCKS, MOVING, POINTS, STILL
+
+HALF_A_STEP = 0.5001 * 8 / 65535
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    port = free_port()
+    app = Path(__file__).with_name("picture_app.py")
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
+    log = tmp_path_factory.mktemp("picture") / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=out, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(url) or process.poll() is not None, "the picture's server to answer")
+        assert process.poll() is None, log.read_text()
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+@pytest.fixture
+def see(picture, chromium):
+    contexts = []
+
+    def enter(query: str = "", width: int = 1100, height: int = 900, **context) -> Visitor:
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **context))
+        visitor = Visitor(contexts[-1].new_page())
+        visitor.page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
+        return visitor.open(f"{picture}/?{query}")
+
+    yield enter
+    for context in contexts:
+        context.close()
+
+
+def plot(visitor, pane, expression):
+    """A JavaScript expression of a pane's Plotly element `box`."""
+    return visitor.page.evaluate(
+        f"(() => {{ const box = document.querySelector('[data-pane={pane}] .live-plot'); return {expression}; }})()"
+    )
+
+
+def points(visitor, pane="latent"):
+    trace = "box.data.find(t => t.mode === 'markers')"
+    return list(zip(*plot(visitor, pane, f"[[...{trace}.x], [...{trace}.y]]"), strict=True))
+
+
+def heatmap(visitor, pane):
+    trace = "box.data.find(t => t.type === 'heatmap')"
+    return plot(visitor, pane, f"(t => ({{z: t.z.map(row => [...row]), top: t.zmax, low: t.zmin}}))({trace})")
+
+
+def title(visitor):
+    return visitor.page.locator("[data-view=latent]").inner_text()
+
+
+def wait_for_stage(visitor, k):
+    """The points stand where stage k has them."""
+    expected = [coordinate for point in POINTS * (1 - k / 10) for coordinate in point]
+    near = pytest.approx(expected, abs=HALF_A_STEP)
+    wait_for(lambda: [c for p in points(visitor) for c in p] == near, f"the points of stage {k}")
+
+
+def slide(visitor, *keys):
+    visitor.page.locator(".live-depth input").focus()
+    for key in keys:
+        visitor.page.keyboard.press(key)
+
+
+def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_server(see):
+    visitor = see()
+    assert title(visitor) == "Latent space, z"
+    wait_for_stage(visitor, BLOCKS + 1)
+    circles = "box._fullLayout.shapes.every(s => s.visible)"
+    assert plot(visitor, "latent", circles)
+    visitor.page.context.set_offline(True)
+    slide(visitor, "ArrowLeft", "ArrowLeft", "ArrowLeft")
+    wait_for_stage(visitor, 2)
+    assert title(visitor) == "After block 2 of 4"
+    assert visitor.page.locator(".live-depth output").inner_text() == "after block 2 of 4"
+    assert not plot(visitor, "latent", circles)
+    label = visitor.page.locator("[data-pane=latent] .live-plot").get_attribute("aria-label")
+    assert label == "After block 2 of 4. words about stage"
+    slide(visitor, "Home")
+    wait_for_stage(visitor, 0)
+    assert title(visitor) == "Data space, x"
+    assert visitor.problems == []
+
+
+def test_the_journey_goes_to_x_and_back_and_ends_where_it_began(see):
+    visitor = see()
+    visitor.page.evaluate("""() => {
+        window.seen = [];
+        const look = () => { window.seen.push(document.querySelector('.live-panes').dataset.depth);
+                             requestAnimationFrame(look); };
+        look();
+    }""")
+    visitor.page.get_by_role("button", name="Play through the blocks").click()
+    visitor.wait("root.dataset.depth === 'x'", "x")
+    visitor.wait("root.dataset.depth === 'z'", "z again")
+    wait_for_stage(visitor, BLOCKS + 1)
+    seen = visitor.page.evaluate("window.seen.filter((depth, i, all) => depth !== all[i - 1])")
+    assert seen == ["z", "4", "3", "2", "1", "x", "1", "2", "3", "4", "z"]
+    assert visitor.problems == []
+
+
+def test_who_wants_no_motion_sees_stage_after_stage(see):
+    visitor = see(reduced_motion="reduce")
+    visitor.page.evaluate("""() => {
+        window.drawn = new Set();
+        const react = Plotly.react;
+        Plotly.react = (box, traces, ...rest) => {
+            if (box.closest('[data-pane=latent]')) window.drawn.add(traces.find(t => t.mode === 'markers').x[2]);
+            return react(box, traces, ...rest);
+        };
+    }""")
+    visitor.page.get_by_role("button", name="Play through the blocks").click()
+    visitor.wait("root.dataset.depth === 'x'", "x")
+    visitor.wait("root.dataset.depth === 'z'", "z again")
+    stages = [POINTS[2, 0] * (1 - k / 10) for k in range(BLOCKS + 2)]
+    drawn = sorted(visitor.page.evaluate("[...window.drawn]"), reverse=True)
+    assert drawn == pytest.approx(stages, abs=HALF_A_STEP)
+
+
+def test_a_moving_flow_is_asked_for_the_depth_and_its_frames_say_theirs(see):
+    visitor = see("playing=yes")
+    visitor.wait_for_step(2)
+    button = visitor.page.locator(".live-depth button")
+    assert button.is_disabled()
+    assert button.get_attribute("title") == "Pause to play through the blocks"
+    slide(visitor, "ArrowLeft", "ArrowLeft")
+    visitor.wait("root.dataset.depth === '3'", "a frame after block 3")
+    wait_for_stage(visitor, 3)
+    visitor.page.get_by_text("playing").click()
+    wait_for(button.is_enabled, "the stages of a still picture")
+    wait_for_stage(visitor, 3)  # it stays where it was
+    slide(visitor, "End")
+    wait_for_stage(visitor, BLOCKS + 1)
+    visitor.page.get_by_text("playing").click()
+    visitor.wait_for_step(visitor.step + 3)
+    assert title(visitor) == "Latent space, z"
+    assert visitor.problems == []
+
+
+def test_the_truth_has_the_colours_of_the_model_and_the_difference_its_own(see):
+    visitor = see()
+    visitor.page.locator("[data-view=truth]").click()
+    truth, model = (wait_for(lambda pane=pane: heatmap(visitor, pane), "a density") for pane in ("latent", "data"))
+    assert truth["top"] == model["top"] == pytest.approx(0.02, rel=1e-4)
+    assert [len(row) for row in truth["z"]] == [STILL] * STILL
+    assert truth["z"][0] == pytest.approx([0.02] * (STILL // 2) + [0.0] * (STILL // 2), rel=1e-4)
+    visitor.page.locator("[data-view=difference]").click()
+    difference = heatmap(visitor, "latent")
+    assert difference["z"][3] == pytest.approx([-0.01] * (STILL // 2) + [0.01] * (STILL // 2), rel=1e-3)
+    assert -difference["low"] == difference["top"] == pytest.approx(0.02, rel=1e-4)
+    assert heatmap(visitor, "data")["top"] == pytest.approx(0.01)
+    assert visitor.page.locator(".live-depth input").is_disabled()
+    visitor.page.get_by_text("playing").click()  # coarser frames, and the truth on their grid
+    wait_for(lambda: len(heatmap(visitor, "latent")["z"]) == MOVING, "a moving frame")
+    assert heatmap(visitor, "latent")["z"][3][0] == pytest.approx(-0.01, rel=1e-3)
+    visitor.page.locator("[data-view=latent]").click()
+    assert visitor.problems == []
+
+
+def test_two_pictures_of_the_data_space_zoom_together_and_the_latent_space_alone(see):
+    visitor = see()
+    whole = visitor.range_of("data")
+    wheel(visitor, "data")
+    zoomed = wait_for(lambda: (r := visitor.range_of("data")) != whole and r, "the wheel to zoom")
+    assert visitor.range_of("latent") == whole
+    visitor.page.locator("[data-view=truth]").click()
+    wait_for(lambda: visitor.range_of("latent") == pytest.approx(zoomed), "the truth to show the same part")
+    wheel(visitor, "latent")
+    wait_for(lambda: visitor.range_of("latent") != pytest.approx(zoomed), "the wheel to zoom the truth")
+    wait_for(lambda: visitor.range_of("data") == pytest.approx(visitor.range_of("latent")), "the model to follow")
+    visitor.page.wait_for_timeout(500)  # the turn of the wheel is over
+    visitor.page.locator("[data-view=latent]").click()
+    wait_for(lambda: visitor.range_of("latent") == pytest.approx(whole), "the whole latent space")
+
+
+def wheel(visitor, pane):
+    box = visitor.page.locator(f"[data-pane={pane}] .live-plot").bounding_box()
+    visitor.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    visitor.page.mouse.wheel(0, -400)
+
+
+def test_the_numbers_are_read_and_explained_by_keyboard(see):
+    visitor = see()
+    believed = visitor.page.locator("[data-readout=believed]")
+    assert believed.get_attribute("aria-label") == "Mass that training believes in, 1.382, ± 0.004, not 1"
+    assert visitor.page.locator("[data-readout=gap] .live-error").inner_text() == "± 0.010 nats"
+    explained = believed.get_by_role("tooltip", include_hidden=True)
+    assert not explained.is_visible()
+    visitor.page.locator("[data-readout=mass]").focus()
+    visitor.page.keyboard.press("Tab")
+    assert explained.is_visible()
+    assert explained.inner_text() == "What it believes."
+
+
+def test_classes_have_colours_and_symbols_in_both_planes(see):
+    visitor = see("labels=yes")
+    for pane in ("data", "latent"):
+        marker = plot(visitor, pane, "box.data.find(t => t.mode === 'markers').marker")
+        assert marker["symbol"] == ["circle", "square", "circle"]
+        assert marker["color"][0] == marker["color"][2] != marker["color"][1]
+    assert visitor.page.locator(".live-classes li").all_inner_texts() == ["●red", "■white"]
+    assert not visitor.page.locator("[data-view=truth]").is_visible()  # nobody knows it
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, "1"), (1100, "2"), (1500, "3")])
+def test_nothing_overlaps_or_leaves_the_page(see, width, columns):
+    visitor = see(width=width)
+    visitor.wait(f"root.dataset.columns === '{columns}'", f"{columns} columns")
+    for query in ("latent", "difference"):
+        visitor.page.locator(f"[data-view={query}]").click()
+        boxes = visitor.page.evaluate("""[...document.querySelectorAll(
+            '.live-panes :is(header button, .live-plot, .live-depth, .live-readout)')]
+            .filter(e => e.checkVisibility({visibilityProperty: true}))
+            .map(e => { const {left, top, right, bottom} = e.getBoundingClientRect();
+                        return [left, top, right, bottom].map(Math.round); })""")
+        assert max(right for _, _, right, _ in boxes) <= width
+        overlaps = [
+            (a, b)
+            for i, a in enumerate(boxes)
+            for b in boxes[:i]
+            if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+        ]
+        assert not overlaps
+
+
+def test_the_real_page_fits_a_laptop_without_scrolling(visit):
+    visitor = visit(query="")
+    visitor.wait("root.querySelector('[data-readout=mass]')", "the numbers")
+    assert visitor.data("columns") == "2"
+    room, needed = visitor.page.evaluate(
+        "[window.innerHeight, document.querySelector('.live-panes').getBoundingClientRect().bottom]"
+    )
+    assert needed <= room

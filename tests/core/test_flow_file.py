@@ -1,0 +1,112 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from resflow_core import flow_file
+from resflow_core.flow import FlowConfig
+from tests.core.oracles import points, seeded
+
+CONFIGS = [
+    FlowConfig(blocks=2, width=8),
+    FlowConfig(blocks=1, width=2, hidden_layers=1, activation="elu", actnorm=False, budget=0.3),
+]
+FLOW = CONFIGS[0].build(seeded(1))
+GOOD = flow_file.to_bytes(FLOW)
+
+
+def header_of(data):
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+
+
+def file(tensors=None, **settings):
+    """`GOOD` with other tensors or settings; a setting of None is left out."""
+    values = dataclasses.asdict(FLOW.config) | settings
+    text = json.dumps({k: v for k, v in values.items() if v is not None})
+    return save({**load(GOOD), **(tensors or {})}, {flow_file.FORMAT: text})
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_what_is_read_is_bitwise_what_was_written(config):
+    flow = config.build(seeded(5))
+    flow.initialize(points(50, 2).float())
+    again = flow_file.from_bytes(flow_file.to_bytes(flow))
+    assert again.config == config
+    state, other = flow.state_dict(), again.state_dict()
+    assert state.keys() == other.keys()
+    assert all(torch.equal(state[name], other[name]) for name in state)
+    x = points(20, 2).float()
+    assert torch.equal(flow.log_prob(x), again.log_prob(x))
+    assert flow_file.to_bytes(again) == flow_file.to_bytes(flow)
+
+
+def test_anything_that_reads_safetensors_finds_settings_and_weights():
+    (text,) = header_of(GOOD)["__metadata__"].values()
+    assert json.loads(text)["width"] == 8
+    assert torch.equal(load(GOOD)["bijections.1.branch.linears.0.bias"], FLOW.blocks[0].branch.linears[0].bias)
+
+
+def file_of_four_bit_numbers():
+    header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "cannot be read as safetensors"),
+        (b"PK\x03\x04 not a flow at all", "cannot be read as safetensors"),
+        (GOOD[:-1], "cannot be read as safetensors"),
+        (GOOD + b"x", "cannot be read as safetensors"),
+        (file_of_four_bit_numbers(), "cannot be read as safetensors"),
+        (bytes(flow_file.MOST_BYTES + 1), r"has 33,554,433 bytes; a flow has at most 33,554,432"),
+        (save(load(GOOD)), "not a flow that was saved here: its metadata have no 'residual flow 1'"),
+        (save(load(GOOD), {"format": "pt"}), "not a flow that was saved here"),
+        (save(load(GOOD), {"residual flow 2": "{}"}), "not a flow that was saved here"),
+        (save(load(GOOD), {flow_file.FORMAT: "{"}), "settings in the file cannot be read"),
+        (save(load(GOOD), {flow_file.FORMAT: "[1]"}), "settings in the file cannot be read"),
+        (save(load(GOOD), {flow_file.FORMAT: "[" * 10**5}), "settings in the file cannot be read"),
+        (file(blocks=400), "blocks = 400: use a value from 1 to 32"),
+        (file(blocks="2"), "blocks = '2': use a whole number"),
+        (file(budget=float("nan")), "budget = nan"),
+        (file(activation="swish"), "activation = 'swish': use one of"),
+        (file(activation=["sine"]), "not those of a flow"),
+        (file(colour="red"), "'colour' is unknown"),
+        (file(width=None), "'width' is missing"),
+        (file(dim=3), "not one of the plane"),
+        (file(width=9), "holds float32"),
+        (file(blocks=3), r"bijections\.5\.branch\.\S+ is missing"),
+        (file(actnorm=False), r"bijections\.\S+ (is missing|does not belong)"),
+        (file({"more": torch.ones(1)}), "more does not belong"),
+        (
+            file({"bijections.0.shift": torch.zeros(3)}),
+            r"shift holds float32 \(3,\), where float32 \(2,\) is needed",
+        ),
+        (file({"bijections.0.shift": torch.zeros(2, dtype=torch.float64)}), r"shift holds float64 \(2,\)"),
+        (file({"bijections.0.shift": torch.tensor([0.0, torch.nan])}), r"not finite, in bijections\.0\.shift"),
+        (file({"bijections.0.log_scale": torch.tensor([torch.inf, 0.0])}), "not finite"),
+    ],
+)
+def test_everything_else_is_refused_in_a_sentence(data, words):
+    with pytest.raises(ValueError, match=words):
+        flow_file.from_bytes(data)
+
+
+def test_damaged_bytes_are_refused_or_harmless():
+    generator, header = seeded(0), 8 + int.from_bytes(GOOD[:8], "little")
+    for _ in range(300):
+        damaged = bytearray(GOOD)
+        position, value = (int(torch.randint(n, (1,), generator=generator)) for n in (header, 256))
+        damaged[position] = value
+        try:
+            flow = flow_file.from_bytes(bytes(damaged))
+        except ValueError:
+            continue
+        assert all(p.isfinite().all() for p in flow.parameters())
+
+
+def test_the_largest_flow_that_the_settings_allow_fits():
+    shapes = FlowConfig(blocks=1, width=256, hidden_layers=4).build(seeded(0)).state_dict().values()
+    assert 32 * 4 * sum(t.numel() for t in shapes) < 0.9 * flow_file.MOST_BYTES

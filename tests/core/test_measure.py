@@ -1,0 +1,194 @@
+"""What is measured of a flow: densities, estimates of means, beliefs and the table of its blocks."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from resflow_core import measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig, standard_normal_log_prob
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.measure import belief
+from resflow_core.measure.blocks import largest_singular_value, spectral_radius
+from resflow_core.residual import ResidualBlock
+from resflow_core.roulette import Geometric
+from tests.core.oracles import (
+    KNOWN_A,
+    KNOWN_LOG_DET,
+    LinearBranch,
+    autograd_jacobian,
+    numpy_log_abs_det,
+    points,
+    seeded,
+)
+
+PLANE = ((-4.0, 4.0), (-4.0, 4.0))
+
+
+def bent():
+    """A flow whose blocks come close to their budget: every layer is a rotation times its cap."""
+    flow = FlowConfig(blocks=3, width=2, hidden_layers=1).build(seeded(0)).double()
+    with torch.no_grad():
+        for k, block in enumerate(flow.blocks, 1):
+            for linear, angle in zip(block.branch.linears, (2.5, 0.3 * k), strict=True):
+                cos, sin = math.cos(angle), math.sin(angle)
+                linear.raw.copy_(torch.tensor([[cos, -sin], [sin, cos]]))
+        for part in flow.bijections[::2]:
+            part.log_scale += torch.tensor([0.1, -0.1])
+    return flow
+
+
+def linear(a=KNOWN_A):
+    """A flow of one block, x -> x + A x."""
+    flow = FlowConfig(blocks=1, width=2, actnorm=False).build(seeded(0)).double()
+    flow.bijections[0] = ResidualBlock(LinearBranch(a), 2)
+    return flow
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return bent()
+
+
+class TestEvaluation:
+    def test_density_and_jacobians_are_those_of_automatic_differentiation(self, flow):
+        x = points(5, 2)
+        evaluation = measure.evaluate(flow, x)
+        log_det = numpy_log_abs_det(autograd_jacobian(flow, x))
+        expected = standard_normal_log_prob(flow(x)).detach().numpy() + log_det
+        np.testing.assert_allclose(evaluation.log_prob, expected, rtol=1e-10)
+        stages = flow.stages(x)
+        for k, block in enumerate(flow.blocks):
+            arrived = flow.bijections[2 * k](stages[k])  # after the block's ActNorm
+            np.testing.assert_allclose(
+                evaluation.jacobians[:, k], autograd_jacobian(block.branch, arrived.detach()), rtol=1e-9, atol=1e-12
+            )
+
+    def test_chunks_make_no_difference(self, flow):
+        x = points(measure.CHUNK + 3, 2)
+        whole = measure.evaluate(flow, x)
+        last = measure.evaluate(flow, x[-5:])
+        assert whole.jacobians.shape == (measure.CHUNK + 3, 3, 2, 2)
+        np.testing.assert_allclose(whole.log_prob[-5:], last.log_prob, rtol=1e-12)
+        np.testing.assert_allclose(measure.log_prob(flow, x), whole.log_prob, rtol=1e-12)
+
+
+class TestEstimates:
+    def test_a_mean_has_its_standard_error(self):
+        values = points(300, 1)[:, 0]
+        estimate = measure.estimate_mean(values)
+        assert estimate.value == pytest.approx(values.numpy().mean())
+        assert estimate.standard_error == pytest.approx(stats.sem(values.numpy()))
+
+    def test_kl_is_the_paired_mean(self):
+        # Of the flow x -> M x from N(0, I): (tr M'M - 2) / 2 - log det M.
+        m = torch.eye(2, dtype=torch.float64) + KNOWN_A
+        exact = 0.5 * float((m.T @ m).trace() - 2) - KNOWN_LOG_DET
+        x = points(4_000, 2, seed=1)
+        estimate = measure.kl(linear(), x, standard_normal_log_prob)
+        assert abs(estimate.value - exact) < 4 * estimate.standard_error
+        difference = standard_normal_log_prob(x) - measure.log_prob(linear(), x)
+        assert estimate.standard_error == pytest.approx(stats.sem(difference.detach().numpy()))
+        # What pairing is for: the mean NLL alone is several times as uncertain.
+        assert estimate.standard_error < 0.7 * measure.mean_nll(linear(), x).standard_error
+
+
+class TestBeliefs:
+    @pytest.mark.parametrize("n_terms", [1, 4, 9])
+    def test_the_mass_of_a_truncated_belief_has_a_closed_form_where_the_jacobian_is_constant(self, n_terms):
+        powers = [np.linalg.matrix_power(KNOWN_A.numpy(), k) for k in range(1, n_terms + 1)]
+        series = sum((-1) ** (k + 1) / k * np.trace(power) for k, power in enumerate(powers, 1))
+        beliefs = measure.Beliefs(linear(), Truncated(n_terms))
+        *_, (exact, believed) = measure.masses(beliefs, PLANE, 64)
+        assert exact.value == pytest.approx(1, abs=2e-4)
+        assert believed.value / exact.value == pytest.approx(math.exp(series - KNOWN_LOG_DET), rel=1e-9)
+
+    def test_an_exact_flow_has_mass_one_and_a_truncated_belief_is_what_its_series_says(self, flow):
+        *_, (exact, believed) = measure.masses(measure.Beliefs(flow, Truncated(2)), PLANE, 96)
+        assert abs(exact.value - 1) < exact.error < 0.02
+        spacing = 24 / 240
+        x = measure.grid_points(((-12.0, 12.0), (-12.0, 12.0)), 241).double()
+        evaluation = measure.evaluate(flow, x)
+        a = evaluation.jacobians
+        series = (a.diagonal(dim1=-2, dim2=-1).sum(-1) - (a @ a).diagonal(dim1=-2, dim2=-1).sum(-1) / 2).sum(1)
+        log_p = evaluation.log_prob - evaluation.block_log_dets.sum(1) + series
+        assert believed.value == pytest.approx(float(log_p.exp().sum()) * spacing**2, rel=2e-3)
+        assert abs(believed.value - 1) > 0.02  # else this test says little
+
+    def test_the_exact_log_det_is_weighed_alone(self, flow):
+        assert measure.Beliefs(flow, Exact())(points(7, 2)).shape == (1, 7)
+
+    def test_an_infinite_belief_is_not_asked_again(self, flow, monkeypatch):
+        asked = []
+
+        def infinite(log_det, jacobian):
+            asked.append(len(jacobian))
+            return torch.full((len(jacobian),), torch.inf)
+
+        monkeypatch.setattr(belief, "believed_log_det", infinite)
+        beliefs = measure.Beliefs(flow, Roulette())
+        asked.clear()  # it asks at the beginning whether the belief is known
+        *_, (exact, believed) = measure.masses(beliefs, PLANE, 48)
+        assert len(asked) == 1
+        assert (believed.value, believed.window) == (math.inf, math.inf)
+        assert exact.value == pytest.approx(1, abs=0.02)
+
+    def test_an_unknown_belief_is_refused_at_once(self, flow, monkeypatch):
+        def unknown(log_det, jacobian):
+            raise ValueError("no closed form")
+
+        monkeypatch.setattr(belief, "believed_log_det", unknown)
+        with pytest.raises(ValueError, match="no closed form"):
+            measure.Beliefs(flow, Roulette())
+
+
+class TestBlocks:
+    def test_norm_and_spectral_radius_are_numpys(self):
+        a = torch.randn(200, 3, 2, 2, generator=seeded(0), dtype=torch.float64)
+        np.testing.assert_allclose(largest_singular_value(a), np.linalg.norm(a, 2, axis=(-2, -1)), rtol=1e-12)
+        np.testing.assert_allclose(spectral_radius(a), np.abs(np.linalg.eigvals(a)).max(-1), rtol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("a", "norm", "radius"),
+        [
+            ([[0.0, 0.9], [0.0, 0.0]], 0.9, 0.0),  # nilpotent
+            ([[0.0, -0.5], [0.5, 0.0]], 0.5, 0.5),  # a rotation
+            ([[-0.7, 0.0], [0.0, 0.2]], 0.7, 0.7),
+            ([[0.0, 0.0], [0.0, 0.0]], 0.0, 0.0),
+        ],
+    )
+    def test_norm_and_spectral_radius_in_special_cases(self, a, norm, radius):
+        assert float(largest_singular_value(torch.tensor(a))) == pytest.approx(norm)
+        assert float(spectral_radius(torch.tensor(a))) == pytest.approx(radius)
+
+    def test_the_table_is_that_of_numpy(self, flow):
+        x = points(300, 2)
+        evaluation = measure.evaluate(flow, x)
+        table = measure.block_table(flow, evaluation, Exact())
+        a = evaluation.jacobians.numpy()
+        np.testing.assert_allclose(table.mean_log_det, np.linalg.slogdet(np.eye(2) + a)[1].mean(0), rtol=1e-9)
+        np.testing.assert_allclose(table.largest_norm, np.linalg.norm(a, 2, axis=(-2, -1)).max(0))
+        np.testing.assert_allclose(table.spectral_radius, np.abs(np.linalg.eigvals(a)).max(-1).max(0))
+        np.testing.assert_allclose(table.lipschitz, 0.97, rtol=1e-9)
+        assert (table.spectral_radius <= table.largest_norm).all()
+        assert (table.largest_norm <= table.lipschitz).all()
+        assert table.beyond is None
+
+    def test_beyond_is_the_share_of_points_where_roulettes_variance_is_infinite(self, flow):
+        evaluation = measure.evaluate(flow, points(300, 2))
+        table = measure.block_table(flow, evaluation, Roulette(Geometric(p=0.6)))
+        radius = np.abs(np.linalg.eigvals(evaluation.jacobians.numpy())).max(-1)
+        np.testing.assert_allclose(table.beyond, (radius**2 > 0.4).mean(0))
+        assert 0 < table.beyond.max() < 1  # else this test says little
+
+
+def test_nll_and_kl_of_one_pass_are_those_of_two():
+    data = DATASETS["checkerboard"]
+    flow = FlowConfig(blocks=2, width=8).build(seeded(0))
+    evaluation = measure.evaluate(flow, data.held_out())
+    assert measure.estimate_mean(-evaluation.log_prob) == measure.mean_nll(flow, data.held_out())
+    paired = measure.estimate_mean(data.truth.log_prob(data.held_out()) - evaluation.log_prob)
+    assert paired == measure.kl(flow, data.held_out(), data.truth.log_prob)
