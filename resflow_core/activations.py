@@ -204,7 +204,7 @@ def _silu_of_both_signs(p: float) -> float:
 
 
 # Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,
-# section 3.3: beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha).
+# section 3.3, where beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha).
 ACTIVATIONS: dict[str, Activation] = {
     "lipswish": Activation("LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
     "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0),
