@@ -12,7 +12,7 @@ from resflow_core.roulette import Geometric
 from resflow_core.training import SCHEDULES, Diverged, TrainConfig, Trainer, step_bytes
 
 FLOW = FlowConfig(blocks=4, width=16, activation="sine")
-TRAIN = TrainConfig(batch=100, learning_rate=0.01, warmup=5)
+TRAIN = TrainConfig(batch=100, learning_rate=0.01, warmup=5, schedule="constant", average=0.0)
 
 
 def trainer(train=TRAIN, seed=0, data="moons"):
@@ -99,21 +99,22 @@ def test_the_cosine_is_torchs():
 
 def test_the_weight_average_is_the_moving_average_of_all_parameters():
     t = trainer(TrainConfig(batch=50, average=0.7))
-    expected = [p.detach().clone() for p in t.evaluated.parameters()]
-    for step in range(1, 31):
+    t.step()
+    expected = [p.detach().clone() for p in t.flow.parameters()]
+    for step in range(2, 31):
         t.step()
         decay = min(0.7, step / (step + 10))
         expected = [decay * a + (1 - decay) * p.detach() for a, p in zip(expected, t.flow.parameters(), strict=True)]
     assert t.evaluated is not t.flow
     for mine, theirs in zip(t.evaluated.parameters(), expected, strict=True):
         torch.testing.assert_close(mine.detach(), theirs, atol=1e-6, rtol=1e-5)
-    t.configure(TrainConfig(batch=50))
+    t.configure(TrainConfig(batch=50, average=0.0))
     t.step()
     assert t.evaluated is t.flow
 
 
 def test_the_average_changes_no_step():
-    plain, averaged = trainer(TrainConfig(batch=50)), trainer(TrainConfig(batch=50, average=0.9))
+    plain, averaged = trainer(TrainConfig(batch=50, average=0.0)), trainer(TrainConfig(batch=50, average=0.9))
     assert run(plain, 5) == run(averaged, 5)
 
 
@@ -124,7 +125,7 @@ def test_weight_decay_is_adamws_and_of_matrices_only():
     t.step()
     peer.step()
     for name, p in peer.flow.named_parameters():
-        decayed = 0.005 * 0.5 * before[name] if p.ndim > 1 else 0.0
+        decayed = t.train_config.rate(0) * 0.5 * before[name] if p.ndim > 1 else 0.0
         torch.testing.assert_close(t.flow.get_parameter(name).detach(), p.detach() - decayed, atol=1e-7, rtol=0)
 
 
