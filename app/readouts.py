@@ -28,7 +28,7 @@ class Readout:
 
 
 def readouts(dataset: Dataset, log_det: LogDet, arm: ArmReport) -> list[Readout]:
-    """How far the flow is from the truth, whether its density integrates to 1, and the one it trains on."""
+    """How far the flow is from the truth, what its density integrates to, and what the one it trains on does."""
     shown = [_gap(arm) if dataset.truth else _nll(dataset, arm), _mass(arm)]
     return shown if log_det == Exact() else [*shown, _belief(arm)]
 
@@ -65,12 +65,13 @@ def with_error(value: float, error: float) -> tuple[str, str]:
         power = math.floor(math.log10(error))
         decimals = max(0, min(MOST_DECIMALS, -power + (error < 2 * 10.0**power)))
     smallest = 10.0**-decimals
-    return f"{value:.{decimals}f}", f"{error:.{decimals}f}" if error >= smallest / 2 else f"< {smallest:.{decimals}f}"
+    rounded = round(value, decimals) + 0.0  # no -0.00
+    return f"{rounded:.{decimals}f}", f"{error:.{decimals}f}" if error >= smallest / 2 else f"< {smallest:.{decimals}f}"
 
 
 def is_one(mass: Mass) -> bool:
     """Whether a mass is 1 as far as its error lets us say."""
-    return abs(mass.value - 1) <= 3 * mass.error + SLACK
+    return math.isfinite(mass.value) and abs(mass.value - 1) <= 3 * mass.error + SLACK
 
 
 def _gap(arm: ArmReport) -> Readout:
@@ -109,9 +110,7 @@ def _mass(arm: ArmReport) -> Readout:
 
 def _belief(arm: ArmReport) -> Readout:
     label = "Mass that training believes in"
-    about = (
-        "Integral over the plane of the density that the training loss believes in: not 1 where its log det is biased."
-    )
+    about = "Integral over the plane of the density that the training loss believes in: 1 if its log det were exact."
     believed, why_not = (arm.masses.believed, arm.masses.belief) if arm.masses else (None, "")
     return _read("believed", label, about, believed, why_not or NOT_YET)
 

@@ -35,7 +35,7 @@ __all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
 _HERE = Path(__file__).parent
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # One script in the end: each may use what stands before it, and in its functions all of it.
-_SCRIPTS = ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")
+_SCRIPTS = [f"js/{name}.js" for name in ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")]
 
 
 def _read(name: str) -> str:
@@ -46,13 +46,7 @@ def _read(name: str) -> str:
 # in a component whose message never changes.
 _library = st.components.v2.component(
     "resflow_library",
-    js="\n".join(
-        [
-            _PLOTLY.read_text(encoding="utf-8"),
-            *(_read(f"js/{name}.js") for name in _SCRIPTS),
-            "export default () => {};",
-        ]
-    ),
+    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), *map(_read, _SCRIPTS), "export default () => {};"]),
 )
 
 # Without a shadow root: Plotly finds the plot under the wheel through the document.

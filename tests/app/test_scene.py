@@ -1,5 +1,6 @@
 """From hand-made reports to what the live picture is told: numbers, words and the truth beside the model."""
 
+import base64
 import dataclasses
 import json
 import math
@@ -7,12 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from app import scene
 from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
 from app.readouts import with_error
 from app.scene import scene_of, truth_of
-from app.setup import Setup
-from resflow_core.datasets import DATASETS
+from app.setup import CsvChoice, OwnData, Setup
+from resflow_core.datasets import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.measure import Mass
@@ -128,15 +128,14 @@ def test_the_floor_is_the_entropy_of_the_data():
 
 
 def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
-    name, density = truth_of(Setup(), Demand(grid=5, still_grid=9))
+    name, density = truth_of(Setup(), Demand(grid=6, still_grid=8))
     assert name == shown()["truth"]
-    assert set(density) == {5, 9}
-    # Nodes of [-4, 4] a unit apart; a square of the board holds its lower and left edges, the window's far edges none.
-    inside = (np.arange(-4, 4) + 4) // 2
-    board = np.zeros((9, 9))
-    board[:8, :8] = np.where((inside[:, None] + inside) % 2 == 0, 1 / 32, 0)
-    np.testing.assert_allclose(density[9], board, rtol=1e-6)
-    np.testing.assert_array_equal(density[5], density[9][::2, ::2])
+    assert set(density) == {6, 8}
+    for n, grid in density.items():
+        x, y = (np.linspace(*side, n) for side in DATASETS["checkerboard"].window)
+        column, row = np.floor((x + 4) / 2), np.floor((y + 4) / 2)[:, None]
+        on_board = (abs(x) < 4) & (abs(y) < 4)[:, None]
+        np.testing.assert_allclose(grid, np.where(on_board & ((column + row) % 2 == 0), 1 / 32, 0), rtol=1e-6)
     assert set(truth_of(Setup(), Demand(still_grid=0))[1]) == {40}
 
 
@@ -154,12 +153,11 @@ def test_the_slider_learns_how_many_blocks_there_are():
     assert shown(Setup(flow=FlowConfig(blocks=4)))["blocks"] == 4
 
 
-def test_the_classes_of_a_table_go_with_its_points(monkeypatch):
-    class Labelled(type(DATASETS["wine"])):
-        held_out_labels = ("red", "white", "red")
-
-    wine = DATASETS["wine"]
-    monkeypatch.setattr(scene, "dataset_of", lambda setup: Labelled(wine.title, wine.load, wine.names, wine.units))
-    labels = scene_of(Setup(), Report("run", State.PAUSED), 2)["labels"]
-    assert labels["names"] == ["red", "white"]
-    assert labels["index"]["shape"] == [2]
+def test_the_classes_of_a_table_go_with_its_points():
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    table = Table("Mine", ("a", "b"), values, labels=("red", "white") * 20)
+    told = shown(Setup(own=OwnData(CsvChoice("mine.csv", "", "a", "b", "kind"), table)))
+    index = np.frombuffer(base64.b64decode(told["labels"]["index"]["base64"]), np.uint8)
+    assert tuple(told["labels"]["names"][i] for i in index) == table.held_out_labels
+    assert told["points"]["shape"] == [len(index), 2]
+    assert told["truth"] is None

@@ -34,7 +34,7 @@ def frame(step: int, nodes: int, depth: int | None, stages: Stages | None) -> Fr
 
 def scene(step: int, playing: bool, labels: bool) -> dict:
     all_stages = Stages(*map(np.stack, zip(*map(stage, range(BLOCKS + 2)), strict=True)))
-    curve = np.array([4.0, 3.0], np.float32)
+    steps, curve, none = np.array([1, 2]), np.array([4.0, 3.0], np.float32), np.empty(0, np.float32)
     numbers = [
         Readout("gap", "Gap to the truth", "What the gap is.", "0.367", "0.010", "nats", "KL(data || model)"),
         Readout("mass", "Mass of the density", "What the mass is.", "0.9998", "0.0002", note="97.9 % in the window"),
@@ -53,7 +53,7 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
         "labels": encode_labels(["red", "white", "red"], 3) if labels else None,
         "frames": [encode_frame(frame(step, MOVING, live.chosen_depth("panes"), None))] if playing else [],
         "still": None if playing else encode_frame(frame(step, STILL, None, all_stages)),
-        "loss": encode_curves(LossCurves(np.array([1, 2]), curve, np.array([1, 2]), curve, curve / 100)),
+        "loss": encode_curves(LossCurves(steps, curve, steps, curve, curve / 100, none, none)),
         "loss_unit": "nats",
         "floor": 2.5,
         "readouts": [dataclasses.asdict(number) for number in numbers],
