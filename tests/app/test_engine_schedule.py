@@ -25,9 +25,9 @@ def test_changes_may_come_in_any_order_and_the_last_of_one_step_counts():
     assert Schedule.of(arm) == Schedule.of(ARM)
 
 
-def test_a_live_change_ends_the_plan():
+def test_a_live_change_gives_up_what_was_planned_for_later():
     schedule = Schedule.of(ARM).changed(7, A)
-    assert [schedule.at(step) for step in (6, 7, 8, 9)] == [B, A, A, A]
+    assert [schedule.at(step) for step in (6, 7, 9)] == [B, A, A]
     assert schedule.changes(9) == ((5, B), (7, A))
 
 
