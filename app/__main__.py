@@ -49,11 +49,14 @@ def main() -> int:
 
 
 def warm_up(training: engine.Engine) -> None:
-    """Have a first picture drawn, so that the first visitor does not wait for a process that is still starting."""
+    """Have a first picture drawn, and those of the data sets: the first visitor waits for neither a process that is
+    still starting nor scikit-learn."""
+    from app import data_choice
     from app.engine.messages import Demand
     from app.setup import Setup
 
     run = training.create(Setup().experiment())
+    data_choice.known()
     deadline = time.monotonic() + WARM_UP_SECONDS
     while not training.poll(run, Demand()).arms and time.monotonic() < deadline:
         time.sleep(0.02)

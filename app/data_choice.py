@@ -21,12 +21,12 @@ def choose(setup: Setup) -> Setup:
     data = {"own": _own_data(setup.own)} if picked == OWN_DATA else {"data": picked, "own": None}
     chosen = replace(setup, **data)
     with pictures:  # above the rest, but last, so that somebody's file has its picture at once
-        pick([*_known(), _own(chosen.own)], picked, key="data", on_pick=lambda: session.pick("data"))
+        pick([*known(), _own(chosen.own)], picked, key="data", on_pick=lambda: session.pick("data"))
     return chosen
 
 
 @lru_cache(maxsize=1)
-def _known() -> tuple[Group, ...]:
+def known() -> tuple[Group, ...]:
     """The registry's data sets, those of known density first."""
     tiles = {name: Tile(name, dataset.title, _points(dataset)) for name, dataset in DATASETS.items()}
     toys = tuple(tile for name, tile in tiles.items() if DATASETS[name].truth)

@@ -124,6 +124,16 @@ def test_somebodys_own_change_ends_the_plan_and_the_page_says_so(scripted):
     assert not page.info
 
 
+def test_a_report_from_before_somebodys_own_change_does_not_take_it_back(scripted):
+    page = opened(query_of(PLAN))
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page = run(run(page))
+    page = run(page.select_slider(key="batch").set_value(32))
+    page = run(run(page))  # the engine has not seen it yet
+    assert page.select_slider(key="batch").value == 32
+    assert [command[0] for command in scripted.said].count("change") == 1
+
+
 def test_another_data_set_ends_the_plan_too(scripted):
     page = opened(query_of(PLAN))
     own(page).picked = "8gaussians"

@@ -115,7 +115,8 @@ def test_the_copied_link_holds_what_changed_while_it_ran(visit):
     visitor.wait("Number(root.dataset.step) === 101", "step 101")
     visitor.page.get_by_role("button", name="Link").click()
     visitor.page.get_by_text("at step 100: log det Truncated").wait_for()
-    link = visitor.page.get_by_role("textbox", name="Link", exact=True).input_value()
+    text = visitor.page.get_by_role("textbox", name="Link", exact=True)
+    link = wait_for(lambda: "changes=" in (value := text.input_value()) and value, "the changes in the link")
     assert parse_qs(urlparse(link).query)["changes"][0].startswith("100:log_det=truncated,")
     visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")  # as over plain http
     visitor.press("Copy link")
