@@ -75,14 +75,15 @@ class Gradient:
     for the backward pass.
     """
 
+    title: str
     estimate: Callable[[nn.Module, Tensor, Tensor, Coefficients], tuple[Tensor, Tensor]]
     kept: Callable[[int], int]
 
 
 GRADIENTS: dict[str, Gradient] = {
-    "plain": Gradient(plain, kept=lambda terms: terms),
-    "neumann": Gradient(neumann, kept=lambda terms: 1),
-    "in_forward": Gradient(in_forward, kept=lambda terms: 0),
+    "plain": Gradient("Term by term", plain, kept=lambda terms: terms),
+    "neumann": Gradient("Neumann series", neumann, kept=lambda terms: 1),
+    "in_forward": Gradient("Neumann, in the forward pass", in_forward, kept=lambda terms: 0),
 }
 
 

@@ -70,12 +70,13 @@ def _(log_det: Roulette, jacobian):
     probe, n_probes, n_draws, law = PROBES[log_det.probe], log_det.n_probes, log_det.n_draws, log_det.law
     (a, b), (c, d) = (row.unbind(-1) for row in jacobian.double().unbind(-2))
     trace, det = a + d, a * d - b * c
-    spread = probe.spread(a - d, b + c, n_probes)
-    if n_draws > 1 and bool((spread > 0).any()):
+    noise = probe.spread(torch.ones(()), torch.ones(()), n_probes)
+    if n_draws > 1 and noise > 0:
         raise ValueError(
-            f"log E exp(estimate) has no closed form for several draws (n_draws = {n_draws}) that share noisy probes; "
-            "use one draw, or orthogonal probes, an even number of them."
+            f"log E exp(estimate) has no closed form for several draws of N (n_draws = {n_draws}) that share noisy "
+            "probes; use one draw, or an even number of orthogonal probes."
         )
+    spread = probe.spread(a - d, b + c, n_probes)
     survival = survival_table(law, RAREST)
     chances = -torch.diff(survival, prepend=survival.new_ones(1), append=survival.new_zeros(1))  # of N = 0, 1, ...
     weights = log_series(len(survival))[1:] / survival

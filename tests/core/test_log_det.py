@@ -305,8 +305,7 @@ class TestDraws:
         draws = gradient_draws(log_det, chunks=1_000 if shared else 50)
         assert standard_errors_off(draws, SLOPE) < BOUND
 
-    @pytest.mark.parametrize("n_exact", [0, 1])
-    def test_a_missing_weight_would_be_caught(self, n_exact, monkeypatch):
+    def test_a_missing_weight_would_be_caught(self, monkeypatch):
         # The bug that makes a roulette biased: terms that are not divided by P(N >= k).
         def without_the_weights(law, n):
             k = torch.arange(int(n.max()) + 1)
@@ -314,7 +313,7 @@ class TestDraws:
             return Coefficients(log_series(len(k) - 1) * reached, neumann_series(len(k) - 1) * reached)
 
         monkeypatch.setattr(module, "roulette_coefficients", without_the_weights)
-        log_det = Roulette(Geometric(0.5, n_exact), "rademacher")
+        log_det = Roulette(Geometric(0.5, 0), "rademacher")
         assert standard_errors_off(value_draws(log_det), KNOWN_LOG_DET) > 2 * BOUND
         assert standard_errors_off(gradient_draws(log_det), SLOPE) > 2 * BOUND
 
