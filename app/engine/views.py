@@ -134,6 +134,7 @@ class Views:
                     self.news.still = whole
                 else:
                     self.news.masses = whole
+                    self._shown[View.ROUGH_MASS].time = begun
 
     def _start(self, view: View) -> Callable[[Job], Iterator]:
         if view is View.STILL:

@@ -70,6 +70,13 @@ def test_the_stated_error_covers_the_true_one_wherever_the_density_lies():
         assert abs(result.value - 1) <= result.error + 1e-9
 
 
+def test_the_search_goes_on_where_nothing_was_found_yet():
+    result = mass(normal((110, 10), (2, 2.5)), WINDOW, 96)  # exactly 0 in float64 as far as four times the window
+    assert result.window == 0
+    assert 0.5 < result.value < 1.5
+    assert abs(result.value - 1) <= result.error
+
+
 def test_the_share_within_the_window_is_apart():
     inside = math.erf(4 / 5 / math.sqrt(2)) * math.erf(3 / 5 / math.sqrt(2))
     result = mass(normal((0, 0), (5, 5)), WINDOW, 128)
