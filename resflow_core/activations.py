@@ -19,9 +19,9 @@ Derivatives = Callable[[Tensor], Iterator[Tensor]]
 class Arrangement:
     """Moves units about before a function is applied to each: a linear map, which the points themselves may choose.
 
-    `pattern(t)` is what the points t, (units, batch), decide; `apply(u, pattern)` maps u, (..., units, batch), to
-    (..., copies * units, batch), and `transpose` is its adjoint. The map is constant near t, so it moves tangents as
-    it moves points.
+    `pattern(t)` is what the points t, (units, batch), decide; `apply(u, pattern)` maps u, (units, ..., batch), to
+    (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it moves tangents as it
+    moves points.
     """
 
     pattern: Callable[[Tensor], Tensor | None]
@@ -31,17 +31,17 @@ class Arrangement:
 
 
 def _both_signs(u: Tensor, _: None) -> Tensor:
-    return torch.cat([u, -u], -2)
+    return torch.cat([u, -u])
 
 
 def _difference(u: Tensor, _: None) -> Tensor:
-    positive, negative = u.chunk(2, -2)
+    positive, negative = u.chunk(2)
     return positive - negative
 
 
 def _pairs(u: Tensor) -> tuple[Tensor, Tensor]:
     """(u_1, u_3, ...) and (u_2, u_4, ...) as views; an odd unit at the end is in neither."""
-    return u[..., 0 : u.shape[-2] - 1 : 2, :], u[..., 1::2, :]
+    return u[0 : len(u) - 1 : 2], u[1::2]
 
 
 def _ascending(t: Tensor) -> Tensor:
@@ -51,6 +51,8 @@ def _ascending(t: Tensor) -> Tensor:
 
 def _swapped(u: Tensor, swap: Tensor) -> Tensor:
     """u with the pairs exchanged where `swap` says so, which is its own transpose."""
+    if u.ndim == 3:
+        swap = swap[:, None]
     out = u.clone()
     (first, second), (out_first, out_second) = _pairs(u), _pairs(out)
     out_first.copy_(torch.where(swap, second, first))

@@ -18,7 +18,7 @@ SQUARINGS, ROUNDS = 4, 2
 
 @torch.no_grad()
 def top_singular_triples(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """s = u'Wv, (n,), for unit vectors u, (n, out), and v, (n, in), with s <= ||W||_2 <= (1 + SLACK) s.
+    """s = u'Wv, (n, 1, 1), for unit vectors u, (n, out, 1), and v, (n, in, 1), with s <= ||W||_2 <= (1 + SLACK) s.
 
     For n matrices at once, (n, out, in); float64, no gradients. Power iteration alone gives a lower bound: a network
     "at 0.9" can be at 1.3. Here the upper bound is proven for each matrix by a Cholesky factorisation of
@@ -30,35 +30,38 @@ def top_singular_triples(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     weights = weights.double()
     gram = weights.mT @ weights
     if gram.shape[-1] <= BLOCK:
-        v = _top_eigenvectors(gram)
-    else:
-        v = _nearly_top_eigenvectors(weights, gram)
-        bound = ((1 + SLACK) * torch.linalg.vector_norm(weights @ v, dim=1, keepdim=True)) ** 2
-        identity = torch.eye(gram.shape[-1]).to(gram)
-        failed = torch.linalg.cholesky_ex(bound * identity - gram).info != 0
-        if failed.any():
-            v[failed] = _top_eigenvectors(gram[failed])
+        return _triples(weights, _top_eigenvectors(gram))
+    s, u, v = _triples(weights, _nearly_top_eigenvectors(gram))
+    bounds = ((1 + SLACK) * s) ** 2 * torch.eye(gram.shape[-1]).to(gram)
+    failed = torch.linalg.cholesky_ex(bounds - gram).info != 0
+    if failed.any():
+        for part, exact in zip((s, u, v), _triples(weights[failed], _top_eigenvectors(gram[failed])), strict=True):
+            part[failed] = exact
+    return s, u, v
+
+
+def _triples(weights: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     u = weights @ v
     s = torch.linalg.vector_norm(u, dim=1, keepdim=True)
-    return s[:, 0, 0], (u / s.clamp(min=torch.finfo(s.dtype).tiny))[:, :, 0], v[:, :, 0]
+    return s, u / s.clamp(min=torch.finfo(s.dtype).tiny), v
 
 
 def _top_eigenvectors(gram: Tensor) -> Tensor:
     return torch.linalg.eigh(gram).eigenvectors[:, :, -1:]
 
 
-def _nearly_top_eigenvectors(weights: Tensor, gram: Tensor) -> Tensor:
-    """Top eigenvectors of G = W'W, (n, in, 1), by subspace iteration with a high power of G, in float32 for speed."""
-    power = _of_unit_trace(gram).float()
+def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
+    """Unit vectors near the top eigenvectors of G, (n, in, 1), by subspace iteration with a high power of G.
+
+    In float32, for speed: however near they come, the norm is certified afterwards.
+    """
+    gram32 = power = _of_unit_trace(gram).float()
     for _ in range(SQUARINGS):
         power = _of_unit_trace(power @ power)
-    start = torch.randn(gram.shape[-1], BLOCK, generator=torch.Generator().manual_seed(0)).to(power)
-    basis = start.expand(len(gram), -1, -1)
+    basis = torch.randn(gram.shape[-1], BLOCK, generator=torch.Generator().manual_seed(0)).to(power)
     for _ in range(ROUNDS):
         basis = torch.linalg.qr(power @ basis).Q
-    basis = basis.to(gram)
-    images = weights @ basis
-    v = basis @ _top_eigenvectors(images.mT @ images)
+    v = (basis @ _top_eigenvectors(basis.mT @ gram32 @ basis)).to(gram)
     return v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
 
 
@@ -75,19 +78,18 @@ class _Capped(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, weights, cap):
-        s, u, v = top_singular_triples(weights)
-        over = cap * (1 - SLACK) / ((1 + SLACK) * s)
-        scale, s, u, v = (t.to(weights) for t in (over.clamp(max=1), torch.where(over < 1, s, torch.inf), u, v))
+        s, u, v = (part.to(weights) for part in top_singular_triples(weights))
+        scale = (cap * (1 - SLACK) / (1 + SLACK) / s).clamp(max=1)
         ctx.save_for_backward(weights, scale, s, u, v)
-        return weights * scale[:, None, None]
+        return weights * scale
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_capped):
         weights, scale, s, u, v = ctx.saved_tensors
-        radial = (d_capped * weights).sum((1, 2)) / s
-        along = (radial[:, None] * u)[:, :, None] * v[:, None]
-        return scale[:, None, None] * (d_capped - along), None
+        radial = (d_capped * weights).sum((1, 2), keepdim=True) / s
+        radial = torch.where(scale < 1, radial, 0.0)
+        return scale * torch.baddbmm(d_capped, radial * u, v.mT, alpha=-1), None
 
 
 class LipschitzLinear(nn.Module):

@@ -39,7 +39,6 @@ class Branch(nn.Module):
         cap = budget ** (1 / n_layers)
         self.linears = nn.ModuleList(LipschitzLinear(copies * m, n, cap, generator) for m, n in pairwise(widths))
         self._at_hand: Weights | None = None
-        # beta_i = start * exp(SCALE_SPEED * s_i)
         self.log_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
 
     @property
@@ -50,9 +49,7 @@ class Branch(nn.Module):
     @property
     def scales(self) -> Tensor:
         """Every layer's beta, (layers,): 1 for activations that have none."""
-        if self.log_scales is None:
-            return torch.ones(len(self.linears)).to(self.linears[0].bias)
-        return self.activation.initial_scale * torch.exp(SCALE_SPEED * self.log_scales)
+        return _scales([self])[:, 0]
 
     def weights(self) -> Weights:
         """Folded weights: g(x) = W~_n raw(... W~_1 raw(beta_1 x) + b~_1 ...) + b~_n for points x as columns.
@@ -64,7 +61,7 @@ class Branch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times, through a graph that is its own."""
-        entry_scale, weights, biases, _ = fold([self])[0] if torch.is_grad_enabled() else self.weights()
+        entry_scale, weights, biases = fold([self])[0] if torch.is_grad_enabled() else self.weights()
         t = entry_scale * x.T
         for weight, bias in zip(weights, biases, strict=True):
             t = torch.addmm(bias, weight, self.activation.raw(t))
@@ -89,37 +86,38 @@ class Branch(nn.Module):
         """
         arrangement, constant = self.activation.arrangement, self.activation.lipschitz(2)
         h = x.T
-        tangents = torch.eye(len(h), dtype=x.dtype, device=x.device)[:, :, None].expand(-1, -1, len(x))  # e_k
+        tangents = torch.eye(len(h), dtype=x.dtype, device=x.device)[:, :, None].expand(-1, -1, len(x))
         for beta, linear in zip(self.scales, self.linears, strict=True):
             pattern = arrangement.pattern(h)
             h, tangents = arrangement.apply(h, pattern), arrangement.apply(tangents, pattern)
             value, slope, _ = self.activation.derivatives(beta * h)
             weight = linear.weight
             h = weight @ (value / (constant * beta)) + linear.bias[:, None]
-            tangents = weight @ (tangents * slope / constant)
-        return h.T, tangents.permute(2, 1, 0)
+            tangents = torch.einsum("oi,ikb->okb", weight, tangents * slope[:, None] / constant)
+        return h.T, tangents.permute(2, 0, 1)
 
 
 def fold(branches: Sequence[Branch]) -> list[Weights]:
     """`Branch.weights` of branches of one shape: what is small is done for all of them at once."""
-    activation = branches[0].activation
-    scales = torch.stack([branch.scales for branch in branches], 1)
-    following = torch.cat([scales[1:], torch.ones_like(scales[:1])])
-    factors = following / (activation.lipschitz(2) * scales)
     layers = list(zip(*(branch.linears for branch in branches), strict=True))
-    weights = [f[:, None, None] * capped_weights(layer) for f, layer in zip(factors, layers, strict=True)]
-    biases = [
-        f[:, None, None] * torch.stack([linear.bias[:, None] for linear in layer])
-        for f, layer in zip(following, layers, strict=True)
-    ]
-    shared_tangents = [None] * len(branches)
-    if activation.is_elementwise:
-        columns = weights[0].mT[:, :, None]
-        shared_tangents = (weights[1][:, None] * columns).flatten(1, 2)
+    scales = _scales(branches)
+    following = torch.cat([scales[1:], torch.ones_like(scales[:1])])
+    factors = following / (branches[0].activation.lipschitz(2) * scales)
+    weights = [capped_weights(layer) * f[:, None, None] for layer, f in zip(layers, factors, strict=True)]
+    biases = [torch.stack([linear.bias for linear in layer]) for layer in layers]
+    biases = [bias[:, :, None] * f[:, None, None] for bias, f in zip(biases, following, strict=True)]
     return [
-        Weights(*parts)
-        for parts in zip(scales[0], zip(*weights, strict=True), zip(*biases, strict=True), shared_tangents, strict=True)
+        Weights(*parts) for parts in zip(scales[0], zip(*weights, strict=True), zip(*biases, strict=True), strict=True)
     ]
+
+
+def _scales(branches: Sequence[Branch]) -> Tensor:
+    """beta for every layer of every branch, (layers, branches); 1 for activations that have none."""
+    first = branches[0]
+    if first.log_scales is None:
+        return first.linears[0].bias.new_ones(len(first.linears), len(branches))
+    log_scales = torch.stack([branch.log_scales for branch in branches], 1)
+    return first.activation.initial_scale * torch.exp(SCALE_SPEED * log_scales)
 
 
 @contextmanager
