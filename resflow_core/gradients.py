@@ -63,7 +63,7 @@ def neumann(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coeffici
 def in_forward(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """The same gradient, taken in the forward pass (paper, section 3.2): no graph of the log det outlives its block."""
     parameters = [p for p in branch.parameters() if p.requires_grad]
-    return branch(x), _InForward.apply(branch, probes, coefficients, x, *parameters)
+    return _InForward.apply(branch, probes, coefficients, x, *parameters)
 
 
 @dataclass(frozen=True)
@@ -137,40 +137,39 @@ class _Rows:
 
 
 class _InForward(torch.autograd.Function):
-    """The estimate, (batch,), with its gradient taken and its graph freed before the forward pass goes on."""
+    """g(x) and the estimate, with the estimate's gradient taken and its graph freed before the forward pass goes on."""
 
     @staticmethod
     def forward(ctx, branch, probes, coefficients, x, *parameters):
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
+            x = x.detach().requires_grad_()  # so that the gradients taken here end at this block
             rows = _Rows(branch, x, probes)
             estimate, pulled = rows.sums(coefficients)
-            surrogate = rows.mean(rows.neumann_surrogate(pulled))
-        d_x, *d_parameters = _gradients(surrogate, (x, *parameters), torch.ones_like(estimate))
-        ctx.branch = branch
-        ctx.save_for_backward(x, probes, pulled, d_x, *d_parameters, *parameters)
-        return estimate
+            surrogate, g = rows.mean(rows.neumann_surrogate(pulled)), rows.g[: len(x)]
+        ctx.inputs, ctx.rows, ctx.pulled, ctx.g = (x, *parameters), rows, pulled, g
+        ctx.gradients = _gradients(surrogate, ctx.inputs, torch.ones_like(estimate))
+        return g.detach(), estimate
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_estimate):
-        x, probes, pulled, d_x, *rest = ctx.saved_tensors
-        d_parameters, parameters = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+    def backward(ctx, d_g, d_estimate):
+        d_x, *d_parameters = ctx.gradients
+        _, *parameters = ctx.inputs
         if bool((d_estimate == d_estimate[:1]).all()):
             d_parameters = [d_estimate[:1].sum() * d for d in d_parameters]
         else:
-            # What is stored is summed over the batch, so it cannot be weighted any more. The powers of A are known,
+            # What was taken is summed over the batch, so it cannot be weighted any more. The powers of A are known,
             # though: one differentiated product gives the weighted sum. Scaling by the first sample's gradient, as
             # released code does, is wrong for any loss but a mean.
             with torch.enable_grad():
-                rows = _Rows(ctx.branch, x, probes)
-                surrogate = rows.mean(rows.neumann_surrogate(pulled))
+                surrogate = ctx.rows.mean(ctx.rows.neumann_surrogate(ctx.pulled))
             d_parameters = _gradients(surrogate, parameters, d_estimate)
-        return None, None, None, d_estimate[:, None] * d_x, *d_parameters
+        from_g = torch.autograd.grad(ctx.g, ctx.inputs, d_g, materialize_grads=True)
+        return None, None, None, *map(torch.add, from_g, (d_estimate[:, None] * d_x, *d_parameters))
 
 
 def _gradients(outputs: Tensor, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor]:
     """sum_b weights_b d outputs_b / d input for each input: zero for those that the outputs do not depend on."""
     if not inputs or not outputs.requires_grad:
         return [torch.zeros_like(i) for i in inputs]
-    return list(torch.autograd.grad(outputs, inputs, weights, materialize_grads=True))
+    return list(torch.autograd.grad(outputs, inputs, weights, retain_graph=True, materialize_grads=True))
