@@ -233,6 +233,18 @@ def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(b
     assert not bench.scheduler.is_busy()
 
 
+def test_another_estimator_is_weighed_at_once(bench):
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(9, {"a": Demand()})
+    weighed, (arm,) = len(bench.masses("a")), EXPERIMENT.arms
+    bench.do(Change("a", 0, dataclasses.replace(arm.train, learning_rate=0.02)))
+    bench.run(2.5, {"a": Demand()})
+    assert len(bench.masses("a")) == weighed
+    bench.do(Change("a", 0, dataclasses.replace(arm.train, log_det=Truncated())))
+    bench.run(3, {"a": Demand()})
+    assert len(bench.masses("a")) == weighed + 1
+
+
 def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
     bench.do(Create("still", EXPERIMENT), Create("moving", EXPERIMENT), Play("moving"))
     bench.run(1, {"moving": BLIND})
