@@ -82,13 +82,9 @@ class Job:
 
     def masses(self, n: int) -> Iterator[Masses | None]:
         """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
-        flow, log_det, step = (
-            copy.deepcopy(self._trainer.evaluated),
-            self._trainer.train_config.log_det,
-            self.step_count,
-        )
+        flow, step = copy.deepcopy(self._trainer.evaluated), self.step_count
         try:
-            beliefs, why_none = measure.Beliefs(flow, log_det), ""
+            beliefs, why_none = measure.Beliefs(flow, self._trainer.train_config.log_det), ""
         except ValueError as error:
             beliefs, why_none = measure.Beliefs(flow, Exact()), str(error)
         for masses in measure.masses(beliefs, self._trainer.dataset.window, n):

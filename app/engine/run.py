@@ -245,13 +245,15 @@ class Run:
             return
         if self.phase is State.PAUSED:
             self._message = ""  # of an earlier refusal; what stopped a run is said until it moves again
-        if train == schedules[index].at(self.step):
+        before = schedules[index].at(self.step)
+        if train == before:
             return
         schedules[index] = schedules[index].changed(self.step, train)
         self._schedules = tuple(schedules)
         if self._jobs:
             self._configure()
-            self._views.settings_changed()
+            if train.log_det != before.log_det:
+                self._views.estimator_changed()
             self._save()  # so that going back never forgets it
 
     def _configure(self) -> None:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Scheduler:
     """Gives every experiment that moves the same training time, and pictures at most a fifth of the whole.
 
-    `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (of a sharp one, a piece).
+    `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (or a piece of it).
     At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue, and those
     whose pages are gone make way for them, the longest absent first.
     """

@@ -80,11 +80,12 @@ class Views:
         elif before != demand:
             self._shown[View.FRAME] = Shown()  # the sharp picture shows all depths
 
-    def settings_changed(self) -> None:
-        """Measure anew what depends on how the flow is trained."""
-        for view in (View.HELD_OUT, View.MASS):
+    def estimator_changed(self) -> None:
+        """Measure anew what depends on how training gets the log det."""
+        for view in (View.HELD_OUT, View.MASS, View.ROUGH_MASS):
             self._shown[view].step = -1
             self._pieces.pop(view, None)
+        self._shown[View.ROUGH_MASS].time = -math.inf
 
     def next_due(self, step: int, moving: bool) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants."""

@@ -70,10 +70,11 @@ class FakeJob:
         return "blocks"
 
     def masses(self, n):
+        step = self.step_count
         for _ in range(MASS_PIECES):
             self._clock.now += PIECE_COST
             yield None
-        yield Masses(self.step_count, n, None)
+        yield Masses(step, n, None)
 
     def export(self):
         return b"flow"
@@ -231,6 +232,17 @@ def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(b
     bench.run(2, {"a": Demand()})
     assert bench.masses("a")[-1] == Masses(bench.steps("a"), MASS_CELLS, None)
     assert not bench.scheduler.is_busy()
+
+
+def test_another_estimator_is_weighed_at_once(bench):
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    (arm,) = EXPERIMENT.arms
+    for change, at_once in (({"learning_rate": 0.02}, False), ({"log_det": Truncated()}, True)):
+        bench.run(11 - bench.clock.now % 5, {"a": Demand()})  # while it is weighed, every five seconds
+        changed = job_of(bench, "a").step_count
+        bench.do(Change("a", 0, dataclasses.replace(arm.train, **change)))
+        bench.run(3.9, {"a": Demand()})
+        assert (bench.masses("a")[-1].step >= changed) == at_once
 
 
 def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
