@@ -17,9 +17,14 @@ def markdown(blocks: BlockTable) -> str:
         f"largest {RHO}": [f"{v:.3f}" for v in blocks.spectral_radius],
     }
     if blocks.beyond is not None:
-        columns[f"points with {RHO} > √q"] = [f"{100 * v:.0f} %" for v in blocks.beyond]
+        columns[f"points with {RHO} > √q"] = [_percent(v) for v in blocks.beyond]
     rows = [list(columns), ["--:"] * len(columns), *zip(*columns.values(), strict=True)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _percent(share: float) -> str:
+    """Of 2,000 points one is 0.05 %, which must not look like none."""
+    return f"{100 * share:.3g} %"
 
 
 def takeaway(blocks: BlockTable) -> str:
@@ -36,6 +41,6 @@ def takeaway(blocks: BlockTable) -> str:
         return f"{seen} No point has {RHO} > √q, so the roulette's variance is finite at all of them."
     worst = int(np.argmax(blocks.beyond))
     return (
-        f"{seen} In block {worst + 1}, {100 * blocks.beyond[worst]:.0f} % of the points have {RHO} > √q: "
+        f"{seen} In block {worst + 1}, {_percent(blocks.beyond[worst])} of the points have {RHO} > √q: "
         "there the roulette's variance is infinite."
     )

@@ -97,7 +97,7 @@ def _numbers(key: str, limits: Setting, value: tuple) -> tuple:
     """Numbers in a row, typed; `value` until they can be used."""
     typed = parse(st.text_input(limits.label, as_text(value), key=key, help=limits.help), tuple, limits)
     if problem := refusal(typed, tuple, limits):
-        st.error(f"{problem.capitalize()} It stays at {as_text(value)}.")
+        st.error(f"{problem[0].upper()}{problem[1:]} It stays at {as_text(value)}.")
         return value
     return typed
 

@@ -23,10 +23,10 @@ def show() -> None:
     if csv:
         title = session.setup().dataset.title
         _ask(csv.name, csv.digest, f"Until then you see {title}.")
-        uploads.csv(f"The file {plain(csv.name)}", "needed_csv", session.give_csv)
+        uploads.csv(f"The file {plain(csv.name)}", "needed_csv", session.give_csv, "collapsed")
     if flow:
         _ask(flow.name, flow.digest, "Until then you see a new flow.")
-        uploads.flow(f"The file {plain(flow.name)}", "needed_flow", session.give_flow)
+        uploads.flow(f"The file {plain(flow.name)}", "needed_flow", session.give_flow, "collapsed")
 
 
 def _ask(name: str, digest: str, meanwhile: str) -> None:

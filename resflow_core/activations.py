@@ -73,6 +73,7 @@ class Activation:
     which has the same constant for every beta.
     """
 
+    title: str
     derivatives: Derivatives
     lipschitz: Callable[[float], float]
     initial_scale: float | None = None
@@ -203,20 +204,20 @@ def _silu_of_both_signs(p: float) -> float:
 
 
 # Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,
-# section 3.3: beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha).
+# section 3.3, where beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha).
 ACTIVATIONS: dict[str, Activation] = {
-    "lipswish": Activation(silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
-    "sine": Activation(sine, _in_every_norm(1.0), initial_scale=2.0),
-    "elu": Activation(elu, _in_every_norm(1.0)),
-    "tanh": Activation(tanh, _in_every_norm(1.0)),
-    "softplus": Activation(softplus, _in_every_norm(1.0)),
-    "relu": Activation(relu, _in_every_norm(1.0)),
-    "leaky_relu": Activation(leaky_relu, _in_every_norm(1.0)),
-    "celu": Activation(elu, _in_every_norm(1.0), initial_scale=1.0),
-    "selu": Activation(selu, _in_every_norm(1.7581)),
-    "gelu": Activation(gelu, _in_every_norm(1.12891)),
-    "mish": Activation(mish, _in_every_norm(1.08851)),
-    "silu": Activation(silu, _in_every_norm(SILU_CONSTANT)),
-    "clipswish": Activation(silu, _silu_of_both_signs, initial_scale=0.974, arrangement=BOTH_SIGNS),
-    "maxmin": Activation(identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS),
+    "lipswish": Activation("LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
+    "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0),
+    "elu": Activation("ELU", elu, _in_every_norm(1.0)),
+    "tanh": Activation("Tanh", tanh, _in_every_norm(1.0)),
+    "softplus": Activation("Softplus", softplus, _in_every_norm(1.0)),
+    "relu": Activation("ReLU", relu, _in_every_norm(1.0)),
+    "leaky_relu": Activation("Leaky ReLU", leaky_relu, _in_every_norm(1.0)),
+    "celu": Activation("CELU", elu, _in_every_norm(1.0), initial_scale=1.0),
+    "selu": Activation("SELU", selu, _in_every_norm(1.7581)),
+    "gelu": Activation("GELU", gelu, _in_every_norm(1.12891)),
+    "mish": Activation("Mish", mish, _in_every_norm(1.08851)),
+    "silu": Activation("SiLU", silu, _in_every_norm(SILU_CONSTANT)),
+    "clipswish": Activation("CLipSwish", silu, _silu_of_both_signs, initial_scale=0.974, arrangement=BOTH_SIGNS),
+    "maxmin": Activation("MaxMin", identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS),
 }

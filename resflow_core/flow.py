@@ -18,12 +18,12 @@ from resflow_core.settings import check, setting
 class FlowConfig:
     """Everything that says which flow is built. Changing a field means another flow."""
 
-    blocks: int = setting(10, "Blocks", "Residual blocks, one after another.", low=1, high=32)
-    width: int = setting(64, "Width", "Units in each hidden layer of a block.", low=2, high=256)
-    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
+    blocks: int = setting(24, "Blocks", "Residual blocks, one after another.", low=1, high=32)
+    width: int = setting(32, "Width", "Units in each hidden layer of a block.", low=2, high=256)
+    hidden_layers: int = setting(1, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
     activation: str = setting("sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
     budget: float = setting(
-        0.97,
+        0.99,
         "Lipschitz budget L",
         "Bound on each block's Lipschitz constant. Below 1 every block is invertible.",
         low=0.05,

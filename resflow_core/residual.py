@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.bijection import Bijection
@@ -20,6 +19,10 @@ NEWTON_UP_TO_DIM = 8
 
 # Without gradients nothing is kept, and the tangents of this many points stay in the processor's cache.
 CHUNK = 1_000
+
+# Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began. Faster
+# scales find the size of the details by themselves.
+SCALE_SPEED = 8.0
 
 
 class Branch(nn.Module):
@@ -35,9 +38,9 @@ class Branch(nn.Module):
         n_layers, copies = len(widths) - 1, self.activation.arrangement.copies
         cap = budget ** (1 / n_layers)
         self.linears = nn.ModuleList(LipschitzLinear(copies * m, n, cap, generator) for m, n in pairwise(widths))
-        start = self.activation.initial_scale
         self._at_hand: Weights | None = None
-        self.raw_scales = None if start is None else nn.Parameter(torch.full((n_layers,), math.log(math.expm1(start))))
+        # beta_i = start * exp(SCALE_SPEED * s_i)
+        self.log_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
 
     @property
     def lipschitz(self) -> float:
@@ -47,9 +50,9 @@ class Branch(nn.Module):
     @property
     def scales(self) -> Tensor:
         """Every layer's beta, (layers,): 1 for activations that have none."""
-        if self.raw_scales is None:
+        if self.log_scales is None:
             return torch.ones(len(self.linears)).to(self.linears[0].bias)
-        return F.softplus(self.raw_scales)
+        return self.activation.initial_scale * torch.exp(SCALE_SPEED * self.log_scales)
 
     def weights(self) -> Weights:
         """Folded weights: g(x) = W~_n raw(... W~_1 raw(beta_1 x) + b~_1 ...) + b~_n for points x as columns.

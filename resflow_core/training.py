@@ -56,10 +56,10 @@ class TrainConfig:
         choices=LOG_DETS,
     )
     learning_rate: float = setting(
-        5e-3, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
+        1e-2, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
     )
     batch: int = setting(256, "Batch", "Points per step.", low=2, high=4096)
-    schedule: str = setting("constant", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
+    schedule: str = setting("cosine", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
     horizon: int = setting(
         4096, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536, rare=True
     )
@@ -67,7 +67,7 @@ class TrainConfig:
         50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000, rare=True
     )
     average: float = setting(
-        0.0,
+        0.98,
         "Weight average",
         "Decay of the moving average of the weights that is looked at; 0 looks at the weights themselves.",
         low=0.0,

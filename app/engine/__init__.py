@@ -33,7 +33,7 @@ class Engine(Protocol):
         ...
 
     def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:
-        """Change how one arm is trained from its next step on, until the next change that was planned for it."""
+        """Change how one arm is trained from its next step on; what was planned for it is given up."""
         ...
 
     def reset(self, id: str) -> None:

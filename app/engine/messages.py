@@ -120,7 +120,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Change:
-    """Train the arm at `arm_index` with `train_config` from its next step on, until the next planned change."""
+    """Train the arm at `arm_index` with `train_config` from its next step on; what was planned for it is given up."""
 
     id: str
     arm_index: int

@@ -37,7 +37,7 @@ class Schedule:
         return tuple(new for old, new in pairwise(self.entries) if new[0] <= step and new[1] != old[1])
 
     def changed(self, step: int, train: TrainConfig) -> Schedule:
-        """`train` takes over when `step` steps are done, and what was planned for later is given up."""
+        """`train` takes over now that `step` steps are done, and what was planned for later is given up."""
         return Schedule(tuple(entry for entry in self.entries if entry[0] <= step))._with({step: train})
 
     def restarted(self, step: int) -> Schedule:

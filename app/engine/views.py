@@ -70,7 +70,8 @@ class Views:
         """Show everything anew: another page looks, or the flows are others."""
         self._shown = {view: Shown() for view in View}
         self._count = 0
-        self._pieces: dict[View, Iterator[tuple | None]] = {}  # of what takes longer than others can wait
+        # Of what takes longer than others can wait, and when it was begun.
+        self._pieces: dict[View, tuple[float, Iterator[tuple | None]]] = {}
 
     def want(self, demand: Demand) -> None:
         before, self.demand = self.demand, demand
@@ -124,11 +125,10 @@ class Views:
             self.news.blocks = tuple(job.measure_held_out() for job in jobs)
             self._shown[view] = Shown(step, now)
         else:
-            if view not in self._pieces:
-                self._pieces[view] = _in_turn(jobs, self._start(view))
+            begun, pieces = self._pieces.setdefault(view, (now, _in_turn(jobs, self._start(view))))
             shown.time = now
-            if (whole := next(self._pieces[view])) is not None:
-                shown.step = step
+            if (whole := next(pieces)) is not None:
+                self._shown[view] = Shown(step, begun)
                 del self._pieces[view]
                 if view is View.STILL:
                     self.news.still = whole

@@ -10,7 +10,8 @@ from app.share import copy_link
 from resflow_core.measure import BlockTable
 
 st.header("How does a residual flow learn a density?", anchor=False)
-notices.show()
+with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
+    notices.show()
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -40,12 +41,12 @@ def transport(report: Report) -> None:
         st.button("1 step", on_click=session.step, args=(1,), icon=":material/skip_next:", key="step")
         st.button("100 steps", on_click=session.step, args=(100,), icon=":material/fast_forward:", key="steps")
         st.button("Reset", on_click=session.reset, icon=":material/restart_alt:", key="reset")
-        link()
+        link(report)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         st.markdown(status(report), help=reason)
 
 
-def link() -> None:
+def link(report: Report) -> None:
     """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
     popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")
     if not popover.open:
@@ -54,10 +55,12 @@ def link() -> None:
     with popover:
         st.markdown("Whoever opens this link starts the same run. Every setting is in it, and every change so far.")
         copy_link(query_of(setup), key="copy")
-        sentences = told(setup.train, setup.changes)
-        st.markdown(
-            "\n".join(f"- {sentence}" for sentence in sentences) or ":gray[No setting was changed in this run.]"
-        )
+        done = report.arms[0].step if report.arms else 0
+        lines = [
+            f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
+            for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
+        ]
+        st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
 
 
 def status(report: Report) -> str:

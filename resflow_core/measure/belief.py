@@ -10,7 +10,7 @@ from resflow_core.moments import believed_log_det
 
 
 def believed_log_prob(evaluation: Evaluation, log_det: LogDet) -> Tensor:
-    """log p(x) in nats with every block's log det as `log_det` believes it to be, (batch,); possibly infinite.
+    """log p(x) in nats with every block's log det as `log_det` believes it to be, (batch,) float64; possibly infinite.
 
     Raises ValueError where that is not known (`believed_log_det`).
     """
@@ -19,7 +19,7 @@ def believed_log_prob(evaluation: Evaluation, log_det: LogDet) -> Tensor:
 
 
 class Beliefs:
-    """Log densities in nats, x of shape (batch, dim) -> (1 or 2, batch): exact, and as an inexact `log_det` believes.
+    """Log densities in nats, (batch, dim) -> (1 or 2, batch) float64: exact, and as an inexact `log_det` believes.
 
     For an integral: once a belief was infinite at some point it is not computed any more, but infinite throughout.
     Raises ValueError where it is not known what `log_det` believes.
@@ -32,7 +32,7 @@ class Beliefs:
 
     def __call__(self, x: Tensor) -> Tensor:
         evaluation = evaluate(self._flow, x)
-        exact = evaluation.log_prob
+        exact = evaluation.log_prob.double()
         if isinstance(self._log_det, Exact):
             return exact[None]
         if self._infinite:

@@ -14,27 +14,26 @@ CHUNK = 2_000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """log p(x) in nats by the exact log det, (batch,), and every block's A = dg/dx, (batch, blocks, dim, dim)."""
+    """By the exact log det, in nats."""
 
-    log_prob: Tensor
-    jacobians: Tensor
-
-    @property
-    def block_log_dets(self) -> Tensor:
-        """log|det(I + A)| of every block, (batch, blocks)."""
-        return log_abs_det_of_identity_plus(self.jacobians)
+    log_prob: Tensor  # log p(x), (batch,)
+    block_log_dets: Tensor  # log|det(I + A)| of every block, (batch, blocks)
+    jacobians: Tensor  # its A = dg/dx, (batch, blocks, dim, dim)
 
 
 class _Recorder:
-    """The exact log det (a `LogDet`), which keeps the Jacobians that it came from."""
+    """The exact log det (a `LogDet`), which keeps what it found at every block."""
 
     def __init__(self):
+        self.log_dets: list[Tensor] = []
         self.jacobians: list[Tensor] = []
 
     def value_and_log_det(self, branch, x, generator=None):
         value, jacobian = branch.value_and_jacobian(x)
+        log_det = log_abs_det_of_identity_plus(jacobian)
         self.jacobians.append(jacobian)
-        return value, log_abs_det_of_identity_plus(jacobian)
+        self.log_dets.append(log_det)
+        return value, log_det
 
 
 @torch.no_grad()
@@ -44,9 +43,9 @@ def evaluate(flow: Flow, x: Tensor) -> Evaluation:
     for chunk in x.to(next(flow.parameters())).split(CHUNK):
         recorder = _Recorder()
         z, log_det = flow.forward_and_log_det(chunk, recorder)
-        chunks.append((standard_normal_log_prob(z) + log_det, torch.stack(recorder.jacobians, 1)))
-    log_probs, jacobians = zip(*chunks, strict=True)
-    return Evaluation(torch.cat(log_probs).cpu(), torch.cat(jacobians).cpu())
+        of_blocks = torch.stack(recorder.log_dets, 1), torch.stack(recorder.jacobians, 1)
+        chunks.append((standard_normal_log_prob(z) + log_det, *of_blocks))
+    return Evaluation(*(torch.cat(parts).cpu() for parts in zip(*chunks, strict=True)))
 
 
 @torch.no_grad()

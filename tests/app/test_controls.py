@@ -1,10 +1,13 @@
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app import controls
-from app.setup import Setup
-from resflow_core.log_det import LOG_DETS
-from resflow_core.roulette import LAWS
+from app.setup import Setup, entries
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import LOG_DETS, Roulette
+from resflow_core.roulette import LAWS, Custom
 from resflow_core.settings import settings_of
+from resflow_core.training import TrainConfig
 
 CONFIGS = [Setup().flow, Setup().train, *(cls() for cls in [*LOG_DETS.values(), *LAWS.values()])]
 NUMBERS = [
@@ -23,3 +26,69 @@ def test_a_slider_offers_few_ascending_values_that_span_the_limits(kind, limits,
     assert all(type(v) is kind for v in values)
     assert len(values) >= 5 or len(values) == limits.high - limits.low + 1
     assert len(values) <= 51
+
+
+def edited():
+    """A page with all widgets of a training configuration: the usual ones, then the rare ones."""
+    import streamlit as st
+
+    from app import controls
+    from resflow_core.log_det import Roulette
+    from resflow_core.roulette import Custom
+    from resflow_core.training import TrainConfig
+
+    config = TrainConfig(Roulette(Custom((1.0, 0.5))))
+    usual = controls.edit(config, rare=False)
+    st.divider()
+    st.session_state["now"] = controls.edit(usual, rare=True)
+
+
+WIDGETS = ("selectbox", "select_slider", "number_input", "text_input", "toggle")
+
+
+def test_every_setting_has_one_widget_and_untouched_they_change_nothing():
+    page = AppTest.from_function(edited).run()
+    assert not page.exception
+    config = TrainConfig(Roulette(Custom((1.0, 0.5))))
+    assert page.session_state["now"] == config
+    keys = [widget.key for kind in WIDGETS for widget in page.get(kind)]
+    assert sorted(keys) == sorted(key for key, _, _ in entries(config))
+
+
+def test_rare_settings_come_after_the_usual_ones_those_of_variants_too():
+    page = AppTest.from_function(edited).run()
+    order = [element.key if element.type != "divider" else "|" for element in page.main]
+    usual, rare = order[: order.index("|")], order[order.index("|") + 1 :]
+    assert {"learning_rate", "log_det", "log_det.law", "log_det.law.table", "log_det.probe"} <= set(usual)
+    assert {"clip", "schedule", "average", "log_det.n_probes", "log_det.gradient", "log_det.shared"} <= set(rare)
+
+
+def test_numbers_in_a_row_are_typed_and_kept_until_they_can_be_used():
+    page = AppTest.from_function(edited).run()
+    assert page.text_input(key="log_det.law.table").value == "1.0, 0.5"
+    page.text_input(key="log_det.law.table").set_value("1, .9 0.2").run()
+    assert page.session_state["now"].log_det.law.table == (1.0, 0.9, 0.2)
+    assert not page.error
+    for text, says in (
+        ("", "Use numbers from 1e-06 to 1"),
+        ("1, x", "Use numbers from"),
+        ("0.5, 0.7", "do not increase"),
+    ):
+        page.text_input(key="log_det.law.table").set_value(text).run()
+        assert says in page.error[0].value
+        assert page.error[0].value.endswith("It stays at 1.0, 0.5.")
+        assert page.session_state["now"].log_det.law.table == (1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "key", "shown"),
+    [
+        (Setup(), "device", "cuda", "CUDA"),
+        (Setup(), "data", "8gaussians", "8 Gaussians"),
+        (FlowConfig(), "activation", "elu", "ELU"),
+        (TrainConfig(), "log_det", "truncated", "Truncated (biased)"),
+        (TrainConfig(), "schedule", "inverse square root", "Inverse square root"),
+    ],
+)
+def test_choices_have_names_for_people(config, name, key, shown):
+    assert settings_of(config)[name][1].shown(key) == shown

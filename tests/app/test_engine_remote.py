@@ -1,19 +1,24 @@
 """The real worker processes."""
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from app import engine as engine_package
+from app.engine import remote
+from app.engine.local import LocalEngine
 from app.engine.mailbox import Mailbox
 from app.engine.memo import Memo
 from app.engine.messages import Arm, Checkpoint, Demand, Experiment, Play, State
 from app.engine.remote import ROOT, RemoteEngine
+from resflow_core import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig
 
@@ -113,6 +118,75 @@ def test_a_lost_run_still_reaches_the_step_asked_for(engine):
     os.kill(engine.pids()[0], signal.SIGKILL)
     done = poll_until(engine, id, lambda r: r.restarts and r.state is State.PAUSED)
     assert done.arms[0].step == 400
+
+
+def test_a_live_change_outlives_the_worker(engine):
+    changed, planned = TrainConfig(batch=40), TrainConfig(batch=30)
+    id = engine.create(Experiment((dataclasses.replace(ARM, changes=((60, planned),)),), 0))
+    engine.step(id, 20)
+    poll_until(engine, id, lambda r: r.arms and r.arms[0].step == 20)
+    (pid,) = engine.pids()
+    os.kill(pid, signal.SIGSTOP)  # so that it cannot save what comes now
+    engine.change(id, 0, changed)
+    os.kill(pid, signal.SIGKILL)
+    poll_until(engine, id, lambda r: r.restarts and r.state is State.PAUSED)
+    engine.step(id, 30)
+    arm = poll_until(engine, id, lambda r: r.arms[0].step == 50).arms[0]
+    assert (arm.train, arm.changes) == (changed, ((20, changed),))
+    os.kill(engine.pids()[0], signal.SIGKILL)  # now it is saved
+    poll_until(engine, id, lambda r: r.restarts == 2 and r.state is State.PAUSED)
+    engine.step(id, 30)
+    arm = poll_until(engine, id, lambda r: r.arms[0].step == 80).arms[0]
+    assert arm.changes == ((20, changed),)
+
+
+def test_a_flow_is_exported_as_it_is_trained(engine):
+    id = engine.create(Experiment((ARM,), 0))
+    engine.step(id, 25)
+    poll_until(engine, id, lambda r: r.arms and r.arms[0].step == 25)
+    local = LocalEngine()
+    same = local.create(Experiment((ARM,), 0))
+    local.step(same, 25)
+    local.poll(same, DEMAND)
+    data = engine.export(id, 0)
+    assert flow_file.from_bytes(data).config == ARM.flow
+    assert data == local.export(same, 0)
+    assert engine.export(id, 1) is None
+    assert engine.export("unknown", 0) is None
+
+
+def test_an_export_gives_up_and_holds_up_no_poll(engine, monkeypatch):
+    monkeypatch.setattr(remote, "EXPORT_SECONDS", 1.0)
+    id = engine.create(Experiment((ARM,), 0))
+    poll_until(engine, id, lambda r: r.arms)
+    (pid,) = engine.pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(engine.export, id, 0)
+            polls = 0
+            while not answer.done():
+                engine.poll(id, DEMAND)
+                polls += 1
+                time.sleep(0.005)
+            assert answer.result() is None
+            assert polls > 20
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait(lambda: engine.export(id, 0), bool)  # and the answer that came too late is nobody's
+
+
+def test_an_export_from_a_worker_that_dies_is_none_at_once(engine, monkeypatch):
+    monkeypatch.setattr(remote, "EXPORT_SECONDS", DEADLINE)
+    id = engine.create(Experiment((ARM,), 0))
+    poll_until(engine, id, lambda r: r.arms)
+    (pid,) = engine.pids()
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(engine.export, id, 0)
+        wait(lambda: len(engine._links[0]._exports), lambda n: n == 1)
+        os.kill(pid, signal.SIGKILL)
+        assert answer.result(DEADLINE / 2) is None
 
 
 def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engine):

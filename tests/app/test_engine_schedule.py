@@ -25,10 +25,10 @@ def test_changes_may_come_in_any_order_and_the_last_of_one_step_counts():
     assert Schedule.of(arm) == Schedule.of(ARM)
 
 
-def test_a_live_change_holds_until_the_next_planned_one():
+def test_a_live_change_gives_up_what_was_planned_for_later():
     schedule = Schedule.of(ARM).changed(7, A)
-    assert [schedule.at(step) for step in (6, 7, 8, 9)] == [B, A, A, C]
-    assert schedule.changes(9) == ((5, B), (7, A), (9, C))
+    assert [schedule.at(step) for step in (6, 7, 9)] == [B, A, A]
+    assert schedule.changes(9) == ((5, B), (7, A))
 
 
 def test_a_change_at_step_zero_is_the_beginning_and_no_change():
@@ -42,11 +42,6 @@ def test_what_is_taken_back_at_once_was_no_change():
     assert schedule.changes(10) == ()
     assert schedule.changed(4, A).changes(10) == ()
     assert schedule.changed(3, C).changes(10) == ((3, C),)
-
-
-def test_taking_back_a_live_change_leaves_the_plan_alone():
-    schedule = Schedule.of(ARM).changed(2, B).changed(3, A)
-    assert [schedule.at(step) for step in (2, 3, 5)] == [B, A, B]
 
 
 def test_a_new_beginning_keeps_what_is_in_force_and_nothing_else():

@@ -37,7 +37,7 @@ from resflow_core.log_det import Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
-FRAME_COST, PIECE_COST, MASS_PIECES = 0.02, 0.01, 4
+FRAME_COST, PIECE_COST, MASS_PIECES = 0.02, 0.01, 12
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
 BLIND = Demand(frames=False)

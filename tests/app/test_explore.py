@@ -84,7 +84,7 @@ def test_100_steps_are_100_steps_of_the_trainer():
     assert shown["loss"]["held_se"][-1] == pytest.approx(held_out.standard_error, abs=2e-4)
     gap = measure.kl(trainer.flow, DATASETS["8gaussians"].held_out(), DATASETS["8gaussians"].truth.log_prob)
     shown_gap = next(readout for readout in shown["readouts"] if readout["name"] == "gap")
-    assert float(shown_gap["value"]) == pytest.approx(gap.value, abs=1e-3)
+    assert float(shown_gap["value"]) == pytest.approx(gap.value, abs=gap.standard_error)
     assert "step **100**" in status(page)
     assert "after 100 steps" in shown["alt"]["data"]
 
@@ -147,7 +147,7 @@ def test_refused_parts_of_a_link_are_named_and_the_rest_is_followed():
 
 
 def test_settings_that_need_too_much_together_are_refused_and_lowering_one_goes_on():
-    series = {"log_det": "truncated", "log_det.n_terms": "50", "log_det.n_probes": "16"}
+    series = {"log_det": "truncated", "log_det.n_terms": "50", "log_det.n_probes": "16", "log_det.gradient": "plain"}
     page = opened(batch="4096", **series)
     assert "One step would need about 7 GiB of memory; 2 are allowed. Lower the batch" in page.error[0].value
     page = checked(page.select_slider(key="batch").set_value(64).run())

@@ -248,7 +248,7 @@ def test_the_real_page_fits_a_laptop_without_scrolling(visit):
     visitor = visit(query="")
     visitor.wait("root.querySelector('[data-readout=mass]')", "the numbers")
     assert visitor.data("columns") == "2"
-    room, needed = visitor.page.evaluate(
-        "[window.innerHeight, document.querySelector('.live-panes').getBoundingClientRect().bottom]"
+    needed, room = visitor.page.evaluate(
+        "(main => [main.scrollHeight, main.clientHeight])(document.querySelector('.stMain'))"
     )
     assert needed <= room

@@ -8,8 +8,9 @@ import torch
 from scipy import stats
 
 from resflow_core import measure
+from resflow_core.bijection import Chain
 from resflow_core.datasets import DATASETS
-from resflow_core.flow import FlowConfig, standard_normal_log_prob
+from resflow_core.flow import Flow, FlowConfig, standard_normal_log_prob
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import belief
 from resflow_core.measure.blocks import largest_singular_value, spectral_radius
@@ -41,11 +42,13 @@ def bent():
     return flow
 
 
-def linear(a=KNOWN_A):
-    """A flow of one block, x -> x + A x."""
-    flow = FlowConfig(blocks=1, width=2, actnorm=False).build(seeded(0)).double()
-    flow.bijections[0] = ResidualBlock(LinearBranch(a), 2)
-    return flow
+class Linear(Chain):
+    """x -> x + A x, with what `measure` asks of a flow."""
+
+    log_prob = Flow.log_prob
+
+    def __init__(self):
+        super().__init__([ResidualBlock(LinearBranch(KNOWN_A), 2)])
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +91,12 @@ class TestEstimates:
         m = torch.eye(2, dtype=torch.float64) + KNOWN_A
         exact = 0.5 * float((m.T @ m).trace() - 2) - KNOWN_LOG_DET
         x = points(4_000, 2, seed=1)
-        estimate = measure.kl(linear(), x, standard_normal_log_prob)
+        estimate = measure.kl(Linear(), x, standard_normal_log_prob)
         assert abs(estimate.value - exact) < 4 * estimate.standard_error
-        difference = standard_normal_log_prob(x) - measure.log_prob(linear(), x)
+        difference = standard_normal_log_prob(x) - measure.log_prob(Linear(), x)
         assert estimate.standard_error == pytest.approx(stats.sem(difference.detach().numpy()))
         # What pairing is for: the mean NLL alone is several times as uncertain.
-        assert estimate.standard_error < 0.7 * measure.mean_nll(linear(), x).standard_error
+        assert estimate.standard_error < 0.7 * measure.mean_nll(Linear(), x).standard_error
 
 
 class TestBeliefs:
@@ -101,7 +104,7 @@ class TestBeliefs:
     def test_the_mass_of_a_truncated_belief_has_a_closed_form_where_the_jacobian_is_constant(self, n_terms):
         powers = [np.linalg.matrix_power(KNOWN_A.numpy(), k) for k in range(1, n_terms + 1)]
         series = sum((-1) ** (k + 1) / k * np.trace(power) for k, power in enumerate(powers, 1))
-        beliefs = measure.Beliefs(linear(), Truncated(n_terms))
+        beliefs = measure.Beliefs(Linear(), Truncated(n_terms))
         *_, (exact, believed) = measure.masses(beliefs, PLANE, 64)
         assert exact.value == pytest.approx(1, abs=2e-4)
         assert believed.value / exact.value == pytest.approx(math.exp(series - KNOWN_LOG_DET), rel=1e-9)

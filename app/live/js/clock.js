@@ -25,6 +25,7 @@ function paint(view, names) {
 
 /** All that may follow from a new scene, another view or a truth that has come; the panes apart. */
 function showWords(view) {
+  showChoices(view);
   showReadouts(view);
   showClasses(view, readTheme(view.root));
   showDepth(view);
@@ -109,7 +110,5 @@ function startRun(view, before) {
   view.root.dataset.step = "";
   view.zoom = {};
   if (before) keepDepth(view, before.blocks);
-  const { truth } = view.scene;
-  for (const button of view.root.querySelectorAll("[data-view]")) button.hidden = !truth && button.dataset.view !== "latent";
-  if (!truth) view.shows = "latent";
+  if (!view.scene.truth) view.shows = "latent";
 }

@@ -1,5 +1,5 @@
-// Packed arrays -> numbers. Positions stay raw (0 ... 65535 over a window) until they are drawn, so that a place between
-// two stages can be mixed from both, and clipped ones glide in from the border.
+// Packed arrays -> numbers. Positions stay raw (0 ... 65535 over a window) until they are drawn, so that a place
+// between two stages can be mixed from both, and clipped ones glide in from the border.
 
 const decoded = new WeakMap();
 

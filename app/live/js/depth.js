@@ -16,15 +16,17 @@ const stagesOf = (picture) => picture?.stages && { ...picture.stages, step: pict
 /** What the second pane shows of the flow: raw positions, the stage (whole except on the move), and at which step. */
 function placeOf(view) {
   const { depth, picture } = view;
-  const stages = depth.stops.length ? view.stages : stagesOf(picture);
-  if (stages) {
-    const at = isCalm() ? Math.round(depth.at) : depth.at;
-    const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
-    return { latent, grid, linePoints: stages.grid.shape[2], at, step: stages.step };
-  }
   if (!picture) return null;
-  const [latent, grid] = [decode(picture.latent), decode(picture.grid)];
-  return { latent, grid, linePoints: picture.grid.shape[1], at: picture.depth ?? lastStage(view), step: picture.step };
+  const own = picture.depth ?? lastStage(view);
+  const travelling = depth.stops.length > 0;
+  const stages = travelling ? view.stages : stagesOf(picture);
+  const at = isCalm() ? Math.round(depth.at) : depth.at;
+  if (!stages || (at === own && !travelling)) {
+    const [latent, grid] = [decode(picture.latent), decode(picture.grid)];
+    return { latent, grid, linePoints: picture.grid.shape[1], at: own, step: picture.step };
+  }
+  const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
+  return { latent, grid, linePoints: stages.grid.shape[2], at, step: stages.step };
 }
 
 const stepName = (step) => `step ${step.toLocaleString("en")}`;
@@ -113,11 +115,10 @@ function journey(view) {
 /** A hand is at the slider. */
 function choose(view) {
   const { depth } = view;
-  const from = depth.at;
   depth.journey = false;
   depth.wanted = Math.round(view.slider.value);
   if (view.picture?.stages && !isCalm()) {
-    travel(view, [depth.wanted], Math.abs(depth.wanted - from) / GLIDE_SECONDS);
+    travel(view, [depth.wanted], Math.abs(depth.wanted - depth.at) / GLIDE_SECONDS);
   } else {
     halt(view);
     paint(view, ["latent"]);

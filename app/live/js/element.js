@@ -44,11 +44,9 @@ function fit(view) {
   paint(view, Object.keys(painters));
 }
 
-const press = (button, on) => button.setAttribute("aria-pressed", on);
-
 function toggle(view, pane, button) {
   const on = button.getAttribute("aria-pressed") !== "true";
-  press(button, on);
+  button.setAttribute("aria-pressed", on);
   view.layers[pane][button.dataset.layer] = on;
   paint(view, [pane]);
 }
@@ -57,7 +55,6 @@ function toggle(view, pane, button) {
 function look(view, shows) {
   if (shows !== "latent") halt(view);
   view.shows = shows;
-  for (const button of view.root.querySelectorAll("[data-view]")) press(button, button.dataset.view === shows);
   paint(view, ["data", "latent"]);
   showWords(view);
 }
@@ -101,7 +98,7 @@ function unmount(view) {
   for (const { box } of Object.values(view.panes)) window.Plotly?.purge(box);
 }
 
-// What a message is called, and what becomes of it. Messages that came before this script wait in a plain array.
+// What becomes of a message from Python's components. Those that came before this script wait in a plain array.
 const mail = {
   scene({ root, data, setState }) {
     root.live ??= mount(root);
@@ -115,7 +112,7 @@ const mail = {
   },
   truth({ id, ...truth }) {
     if (Object.keys(truth.grids).length) truths.set(id, truth);
-    for (const view of views) if (view.scene?.truth === id) look(view, view.shows);
+    for (const view of views) if (view.scene?.truth === id && view.shows !== "latent") look(view, view.shows);
   },
 };
 const deliver = ([name, message]) => mail[name](message);

@@ -2,7 +2,7 @@
 // way there. State -> traces and layout.
 
 const CIRCLES = [[1, "39 %"], [2, "86 %"], [3, "98.9 %"]]; // radius, mass of the normal inside: 1 - exp(-r²/2)
-const WHILE_TRAVELLING = 4; // between two stages every fourth point of a grid line is enough
+const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
 const SHARED = "density per unit area, the same colours in both";
 const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
 
@@ -39,7 +39,8 @@ function densityTraces(grid, top, colorbar) {
 }
 
 function dataTrace(view, theme, space, visible, over) {
-  return markersOf(pointsOf(decode(view.scene.points), space.plane), dataMarker(view, theme, { size: 4.5, over }), visible);
+  const points = pointsOf(decode(view.scene.points), space.plane);
+  return markersOf(points, dataMarker(view, theme, { size: 4.5, over }), visible);
 }
 
 function spaceLayout(view, theme, space, pane) {

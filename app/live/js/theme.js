@@ -76,10 +76,10 @@ function dataMarker(view, theme, { size, over }) {
   if (labels) {
     const index = Array.from(decode(labels.index));
     return {
-      size: size + 1.5,
+      size: size + 2,
       color: index.map((i) => CLASSES[i][0] ?? theme.ink(1)),
       symbol: index.map((i) => CLASSES[i][1]),
-      line: { width: index.map((i) => (CLASSES[i][1].endsWith("open") ? 2 : 0.8)), color: theme.paper },
+      line: { width: index.map((i) => (CLASSES[i][1].endsWith("open") ? 2 : 0.6)), color: theme.paper },
     };
   }
   return {

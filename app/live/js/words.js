@@ -1,4 +1,4 @@
-// What stands around the panes as text: the large numbers and the legend of classes.
+// What stands around the panes as text: the second pane's choices, large numbers, the legend of classes.
 
 function element(tag, name, text = "", attributes = {}) {
   const made = Object.assign(document.createElement(tag), { className: name, textContent: text });
@@ -8,10 +8,11 @@ function element(tag, name, text = "", attributes = {}) {
 
 /** One readout: empty places, filled by `write`. Its help is a tooltip for pointer and keyboard alike. */
 function readout({ name, help }) {
-  const box = element("div", "live-readout", "", { "data-readout": name, tabindex: 0, role: "group" });
-  box.setAttribute("aria-describedby", `live-help-${name}`);
+  const id = `live-help-${name}`;
+  const attributes = { "data-readout": name, "aria-describedby": id, tabindex: 0, role: "group" };
+  const box = element("div", "live-readout", "", attributes);
   for (const part of ["label", "value", "error", "word", "note"]) box.append(element("span", `live-${part}`));
-  box.append(element("span", "live-help", help, { role: "tooltip", id: `live-help-${name}` }));
+  box.append(element("span", "live-help", help, { role: "tooltip", id }));
   return box;
 }
 
@@ -30,6 +31,14 @@ function showReadouts(view) {
     list.replaceChildren(...readouts.map(readout));
   }
   readouts.forEach((r, i) => write(list.children[i], r));
+}
+
+/** Where nobody knows the truth the second pane has nothing but the latent space to show. */
+function showChoices({ root, scene, shows }) {
+  for (const button of root.querySelectorAll("[data-view]")) {
+    button.hidden = !scene.truth && button.dataset.view !== "latent";
+    button.setAttribute("aria-pressed", button.dataset.view === shows);
+  }
 }
 
 function showClasses(view, theme) {

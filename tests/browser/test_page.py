@@ -1,0 +1,152 @@
+"""What AppTest cannot click: the pictures of the data sets, files that come and go, and a link on the clipboard."""
+
+from urllib.parse import parse_qs, parse_qsl, urlparse
+
+import numpy as np
+import pytest
+
+from app.csv_file import digest_of
+from tests.browser.conftest import SMALL, wait_for
+
+ROWS = np.random.default_rng(0).normal([170, 70], [10, 5], (60, 2))
+CSV = "\n".join(
+    ["height;weight;sex", *(f"{x:.1f};{y:.1f};{'fm'[x > 170]}".replace(".", ",") for x, y in ROWS.tolist())]
+)
+
+
+def tile(visitor, name):
+    return visitor.page.get_by_role("radio", name=name)
+
+
+def query(visitor):
+    return dict(parse_qsl(visitor.page.evaluate("location.search.slice(1)"), keep_blank_values=True))
+
+
+def wait_for_query(visitor, **expected):
+    wait_for(lambda: query(visitor).items() >= expected.items(), f"the address to say {expected}")
+
+
+def offer(visitor, inside, name, text):
+    """Give a file to the uploader inside an element."""
+    visitor.page.locator(f"{inside} input[type=file]").set_input_files(
+        {
+            "name": name,
+            "mimeType": "application/octet-stream",
+            "buffer": text if isinstance(text, bytes) else text.encode(),
+        }
+    )
+
+
+def title_of_x(visitor):
+    return visitor.page.evaluate("document.querySelector('[data-pane=data] .live-plot')._fullLayout.xaxis.title.text")
+
+
+def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing(visit):
+    visitor = visit()
+    visitor.press("Play")
+    visitor.wait_for_step(5)
+    run = visitor.data("run")
+    assert tile(visitor, "Checkerboard").get_attribute("aria-checked") == "true"
+    tile(visitor, "Moons").click()
+    visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps on the other data")
+    wait_for_query(visitor, data="moons")
+    assert tile(visitor, "Moons").get_attribute("aria-checked") == "true"
+    assert tile(visitor, "Checkerboard").get_attribute("aria-checked") == "false"
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
+
+
+def test_arrow_keys_move_and_enter_chooses(visit):
+    visitor = visit(query=SMALL + "&data=moons")
+    chosen = tile(visitor, "Moons")
+    assert [chosen.get_attribute("tabindex"), tile(visitor, "Wine").get_attribute("tabindex")] == ["0", "-1"]
+    chosen.focus()
+    visitor.page.keyboard.press("ArrowRight")
+    focused = "document.activeElement.shadowRoot.activeElement"
+    name = visitor.page.evaluate(f"{focused}.getAttribute('aria-label')")
+    assert name != "Moons"
+    assert visitor.page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
+    visitor.page.wait_for_timeout(500)
+    assert query(visitor)["data"] == "moons"
+    visitor.page.keyboard.press("Enter")
+    wait_for(lambda: query(visitor)["data"] not in ("moons", "csv"), "another data set")
+    assert tile(visitor, name).get_attribute("aria-checked") == "true"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_settings_are_in_sight_at_first(visit, scheme):
+    visitor = visit(color_scheme=scheme)
+    sidebar = "document.querySelector('[data-testid=stSidebarContent]')"
+    assert visitor.page.evaluate(f"{sidebar}.scrollHeight - {sidebar}.clientHeight") <= 0
+    sides = [box["width"] for box in (t.bounding_box() for t in visitor.page.get_by_role("radio").all())]
+    assert min(sides) > 40
+
+
+def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):
+    visitor = visit()
+    tile(visitor, "Your CSV").click()
+    sidebar = "[data-testid=stSidebar]"
+    visitor.page.locator(f"{sidebar} [data-testid=stFileUploader]").wait_for()
+    offer(visitor, sidebar, "broken.csv", CSV.replace("height", "height;"))
+    visitor.page.get_by_text("Line 2 has 3 cells, but line 1 has 4").wait_for()
+    assert title_of_x(visitor) == "x₁"
+    offer(visitor, sidebar, "people.csv", CSV)
+    wait_for(lambda: title_of_x(visitor) == "height", "the file's first column")
+    wait_for_query(visitor, data="csv", **{"csv.name": "people.csv", "csv.digest": digest_of(CSV.encode())})
+
+    other = visit(query=urlparse(visitor.page.url).query)
+    other.page.get_by_text("This link needs people.csv").wait_for()
+    assert title_of_x(other) == "x₁"
+    main = ".stMain"
+    offer(other, main, "people.csv", CSV + "\n1;2;f")
+    other.page.get_by_text("this is another file").wait_for()
+    offer(other, main, "people.csv", CSV)
+    wait_for(lambda: title_of_x(other) == "height", "the file's first column")
+    assert other.page.get_by_text("This link needs").count() == 0
+    assert query(other) == query(visitor)
+
+
+def test_the_copied_link_holds_what_changed_while_it_ran(visit):
+    visitor = visit()
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    visitor.page.get_by_role("combobox", name="Log det").click()
+    visitor.page.get_by_role("option", name="Truncated").click()
+    visitor.press("1 step")
+    visitor.wait("Number(root.dataset.step) === 101", "step 101")
+    visitor.page.get_by_role("button", name="Link").click()
+    visitor.page.get_by_text("at step 100: log det Truncated").wait_for()
+    link = visitor.page.get_by_role("textbox", name="Link", exact=True).input_value()
+    assert parse_qs(urlparse(link).query)["changes"][0].startswith("100:log_det=truncated,")
+    visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")  # as over plain http
+    visitor.press("Copy link")
+    visitor.page.get_by_role("button", name="Copied").wait_for()
+    visitor.page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'paste'}))")
+    visitor.page.locator("#paste").focus()
+    visitor.page.keyboard.press("Control+V")
+    assert visitor.page.locator("#paste").input_value() == link
+
+    other = visit(query=urlparse(link).query)
+    other.press("100 steps")
+    other.wait("Number(root.dataset.step) === 100", "step 100")
+    estimator = other.page.get_by_role("combobox", name="Log det")
+    wait_for(lambda: estimator.input_value() == "Truncated (biased)", "the planned change to be shown")
+
+
+def test_a_flow_is_saved_and_opened_by_somebody_else(visit, tmp_path):
+    visitor = visit(query=SMALL + "&data=moons")
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    visitor.page.get_by_role("button", name="File").click()
+    with visitor.page.expect_download() as download:
+        visitor.press("Save flow")
+    assert download.value.suggested_filename == "moons.safetensors"
+    file = tmp_path / "moons.safetensors"
+    download.value.save_as(file)
+
+    other = visit(query="blocks=2&width=16&data=moons")
+    run = other.data("run")
+    other.page.get_by_role("button", name="File").click()
+    popover = "[data-testid=stPopoverBody]"
+    offer(other, popover, "moons.safetensors", file.read_bytes())
+    other.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the opened flow")
+    wait_for_query(other, blocks="4", width="32", **{"flow.name": "moons.safetensors"})
