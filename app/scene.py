@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.messages import LATENT_WINDOW, MOVING, ArmReport, Demand, Report
+from app.engine.messages import FRAME_WINDOW, MOVING, ArmReport, Demand, Report
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
 from app.readouts import gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
@@ -25,7 +25,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "playing": report.state in MOVING,
         "poll_ms": round(1000 * POLL_SECONDS),
         "window": dataset.window,
-        "latent_window": LATENT_WINDOW,
+        "frame_window": FRAME_WINDOW,
         "axes": [dataclasses.asdict(axis) for axis in dataset.axes],
         "blocks": setup.flow.blocks,
         "truth": dataset.title if dataset.truth else None,

@@ -20,9 +20,10 @@ NEWTON_UP_TO_DIM = 8
 # Without gradients nothing is kept, and the tangents of this many points stay in the processor's cache.
 CHUNK = 1_000
 
-# Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began. Faster
-# scales find the size of the details by themselves.
-SCALE_SPEED = 8.0
+# Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began: faster
+# ones find the size of the details by themselves. They stay within this factor of where they began, because a steep and
+# tiny wave feeds on itself until training blows up.
+SCALE_SPEED, SCALE_RANGE = 8.0, 4.0
 
 
 class Branch(nn.Module):
@@ -39,7 +40,7 @@ class Branch(nn.Module):
         cap = budget ** (1 / n_layers)
         self.linears = nn.ModuleList(LipschitzLinear(copies * m, n, cap, generator) for m, n in pairwise(widths))
         self._at_hand: Weights | None = None
-        self.log_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
+        self.raw_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
 
     @property
     def lipschitz(self) -> float:
@@ -114,10 +115,10 @@ def fold(branches: Sequence[Branch]) -> list[Weights]:
 def _scales(branches: Sequence[Branch]) -> Tensor:
     """beta for every layer of every branch, (layers, branches); 1 for activations that have none."""
     first = branches[0]
-    if first.log_scales is None:
+    if first.raw_scales is None:
         return first.linears[0].bias.new_ones(len(first.linears), len(branches))
-    log_scales = torch.stack([branch.log_scales for branch in branches], 1)
-    return first.activation.initial_scale * torch.exp(SCALE_SPEED * log_scales)
+    raw, reach = torch.stack([branch.raw_scales for branch in branches], 1), math.log(SCALE_RANGE)
+    return first.activation.initial_scale * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * raw))
 
 
 @contextmanager

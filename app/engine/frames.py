@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from app.engine.messages import LATENT_WINDOW, Demand, Frame, Stages
+from app.engine.messages import FRAME_WINDOW, Demand, Frame, Stages
 from app.quantise import to_u8, to_u16
 from resflow_core import measure
 from resflow_core.datasets import Dataset, Window
@@ -15,7 +15,7 @@ from resflow_core.inverse import NotConverged
 
 GRID_LINES = 13
 # Points of each line: while the flow moves, and where it stands still and the picture may be sharp.
-GRID_POINTS = 25
+GRID_POINTS = 41
 STILL_GRID_POINTS = 121
 # Every so many of the latter are shown in all stages.
 STAGE_STRIDE = 2
@@ -24,7 +24,7 @@ TOP_QUANTILE = 0.995
 PIECE = 50
 # Every frame maps the same base noise, so that samples glide with the flow instead of flickering.
 SAMPLE_SEED = 2**32 - 2
-LATENT_PLANE = (LATENT_WINDOW, LATENT_WINDOW)
+FRAME_PLANE = (FRAME_WINDOW, FRAME_WINDOW)
 
 
 def density_pieces(flow: Flow, window: Window, n: int) -> Iterator[np.ndarray | None]:
@@ -73,11 +73,11 @@ def render(
         seconds=seconds,
         density=to_u8(density, top),
         density_top=top,
-        latent=to_u16(latent[here], LATENT_PLANE),
-        grid=to_u16(grid[here], LATENT_PLANE),
+        latent=to_u16(latent[here], FRAME_PLANE),
+        grid=to_u16(grid[here], FRAME_PLANE),
         samples=to_u16(draw(flow, demand.points), dataset.window) if with_samples else None,
         depth=depth,
-        stages=Stages(*(to_u16(way, LATENT_PLANE) for way in (latent, grid[:, :, ::STAGE_STRIDE]))) if still else None,
+        stages=Stages(*(to_u16(way, FRAME_PLANE) for way in (latent, grid[:, :, ::STAGE_STRIDE]))) if still else None,
     )
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from resflow_core.measure import BlockTable, Mass
     from resflow_core.training import TrainConfig
 
-LATENT_WINDOW = (-4.0, 4.0)
-"""The part of each latent axis that `Frame.latent` and `Frame.grid` cover."""
+FRAME_WINDOW = (-16.0, 16.0)
+"""What `Frame.latent` and `Frame.grid` cover of each axis: more than a normal needs, as blocks may spread points."""
 
 
 AWAY_SECONDS = 10.0
@@ -174,7 +174,7 @@ class Frame:
     seconds: float  # training seconds so far (excludes pauses and frames)
     density: np.ndarray  # (n, n) uint8, row = y ascending; value/255 = min(p / density_top, 1)
     density_top: float  # 0.995 quantile of the density on the grid, per unit area in the flow's units
-    latent: np.ndarray  # (m, 2) uint16, 0..65535 over LATENT_WINDOW, clipped: where the first m held-out points went
+    latent: np.ndarray  # (m, 2) uint16, 0..65535 over FRAME_WINDOW, clipped: where the first m held-out points went
     grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
     samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
     depth: int | None = None  # residual blocks that `latent` and `grid` have passed, 0: none; None: they are at z

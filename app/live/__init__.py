@@ -6,7 +6,8 @@ picture; `mount_truth(...)` brings a known density to compare with. `scene` is J
     run            str; a new value is a new run: the queue, the picture and the zoom start afresh
     playing        bool; when it turns false the newest picture is shown at once
     poll_ms        int; the frames of one scene are spread evenly over this time
-    window         [[x0, x1], [y0, y1]] of the data space in the flow's units; `latent_window` is [lo, hi] for both axes
+    window         [[x0, x1], [y0, y1]] of the data space in the flow's units
+    frame_window   [lo, hi] that the positions in frames cover, on both axes
     axes           two of {"name", "unit", "centre", "scale"}: shown value = centre + scale * flow value
     blocks         int; residual blocks of the flow
     truth          name of the true density as `mount_truth` was told it, or null where nobody knows it

@@ -11,7 +11,7 @@ import torch
 from app.engine.frames import density_pieces
 from app.engine.job import Job
 from app.engine.local import LocalEngine
-from app.engine.messages import LATENT_WINDOW, Arm, Demand, Experiment, State
+from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, State
 from app.quantise import to_u8, to_u16
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS
@@ -309,7 +309,7 @@ def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for(depth):
         expected = flow.stages(DATASETS["moons"].held_out()[:40])[stage].numpy()
     for frame in (arm.frames[-1], arm.still):
         assert frame.depth == (None if depth is None else stage)
-        np.testing.assert_array_equal(frame.latent, to_u16(expected, (LATENT_WINDOW, LATENT_WINDOW)))
+        np.testing.assert_array_equal(frame.latent, to_u16(expected, (FRAME_WINDOW, FRAME_WINDOW)))
     assert arm.frames[-1].stages is None
 
 

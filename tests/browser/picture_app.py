@@ -17,13 +17,14 @@ from app.readouts import Readout
 
 BLOCKS = 4
 WINDOW = ((-4.0, 4.0), (-4.0, 4.0))
+FRAME = ((-16.0, 16.0), (-16.0, 16.0))
 POINTS = np.array([[-2.0, 1.0], [1.0, 2.0], [3.0, -1.0]])
 LINES = np.stack([np.linspace([x, -3.0], [x, 3.0], 5) for x in (-3.0, 0.0, 3.0)])
 MOVING, STILL = 8, 16
 
 
 def stage(k: int) -> tuple[np.ndarray, np.ndarray]:
-    return tuple(to_u16(a * (1 - k / 10), WINDOW) for a in (POINTS, LINES))
+    return tuple(to_u16(a * (1 - k / 10), FRAME) for a in (POINTS, LINES))
 
 
 def frame(step: int, nodes: int, depth: int | None, stages: Stages | None) -> Frame:
@@ -45,7 +46,7 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
         "playing": playing,
         "poll_ms": 1000,
         "window": WINDOW,
-        "latent_window": WINDOW[0],
+        "frame_window": FRAME[0],
         "axes": [{"name": name, "unit": "", "centre": 0.0, "scale": 1.0} for name in ("x₁", "x₂")],
         "blocks": BLOCKS,
         "truth": None if labels else "made",

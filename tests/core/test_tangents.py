@@ -16,8 +16,8 @@ def branch(activation, dim=2, hidden_layers=2):
     g = Branch([dim, *[6] * hidden_layers, dim], activation, 0.9, seeded(0)).double()
     with torch.no_grad():
         g.linears[0].raw.mul_(5)
-        if g.log_scales is not None:
-            g.log_scales += 0.05 * torch.arange(hidden_layers + 1)
+        if g.raw_scales is not None:
+            g.raw_scales += 0.05 * torch.arange(hidden_layers + 1)
     return g
 
 

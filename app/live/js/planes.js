@@ -2,6 +2,7 @@
 // way there. State -> traces and layout.
 
 const CIRCLES = [[1, "39 %"], [2, "86 %"], [3, "98.9 %"]]; // radius, mass of the normal inside: 1 - exp(-r²/2)
+const LATENT_SIDE = 4; // latent space is shown from -4 to 4, and a place on the way as far as its points go
 const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
 const SHARED = "density per unit area, the same colours in both";
 const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
@@ -102,10 +103,19 @@ function paneDifference(view, theme) {
   return [traces, spaceLayout(view, theme, space, pane)];
 }
 
+/** Half the side of a square around 0 that shows nearly all points, and at least latent space. */
+function reach({ x, y }) {
+  const sizes = Float64Array.from(x, (value, i) => Math.max(Math.abs(value), Math.abs(y[i]))).filter(Number.isFinite);
+  const most = sizes.sort()[Math.floor(0.99 * (sizes.length - 1))] ?? 0;
+  return Math.max(LATENT_SIDE, 1.1 * most);
+}
+
 function paneLatent(view, theme) {
   const { scene, layers: { latent: on }, panes: { latent: pane } } = view;
-  const plane = [scene.latent_window, scene.latent_window];
+  const plane = [scene.frame_window, scene.frame_window];
   const place = placeOf(view);
+  const points = place && pointsOf(place.latent, plane);
+  const side = place ? reach(points) : LATENT_SIDE;
   const traces = [];
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;
@@ -113,11 +123,11 @@ function paneLatent(view, theme) {
       type: "scatter", mode: "lines", ...linesOf(place.grid, place.linePoints, plane, every), connectgaps: false,
       line: { width: 0.9, color: theme.grid }, opacity: 0.6, visible: on.grid, hoverinfo: "skip",
     });
-    traces.push(markersOf(pointsOf(place.latent, plane), dataMarker(view, theme, { size: 4, over: false }), on.data));
+    traces.push(markersOf(points, dataMarker(view, theme, { size: 4, over: false }), on.data));
   }
   const letter = letterOf(view, place?.at ?? lastStage(view));
   const titles = [`${letter}₁`, `${letter}₂`];
-  const layout = layoutOf(pane, theme, squareAxes(theme, titles, view.zoom.latent ?? plane));
+  const layout = layoutOf(pane, theme, squareAxes(theme, titles, view.zoom.latent ?? [[-side, side], [-side, side]]));
   const visible = on.circles && letter === "z"; // what they say is true of z alone
   layout.shapes = CIRCLES.map(([r]) => ({
     type: "circle", x0: -r, x1: r, y0: -r, y1: r, layer: "above", visible,
