@@ -146,7 +146,7 @@ def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():
         assert "held-out NLL 3.83 nats, standard error 0.01" in alt[pane]
         assert "KL(data || model) 0.367 nats, standard error 0.010" in alt[pane]
         assert "mass of the density 0.9998; mass that training believes in 1.382" in alt[pane]
-    assert "through its 10 blocks" in alt["stage"]
+    assert f"through its {Setup().flow.blocks} blocks" in alt["stage"]
 
 
 def test_the_slider_learns_how_many_blocks_there_are():
