@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.bijection import Bijection
-from resflow_core.inverse import solve_banach, solve_newton
+from resflow_core.inverse import solve_banach, solve_broyden
 from resflow_core.lipschitz import LipschitzLinear, capped_weights
-from resflow_core.tangents import Weights, value_and_jacobian
+from resflow_core.tangents import Weights, value, value_and_jacobian
 
 # Newton's iteration carries d tangents a point and solves a d x d system; beyond this it no longer pays.
 NEWTON_UP_TO_DIM = 8
@@ -62,11 +62,10 @@ class Branch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times, through a graph that is its own."""
-        entry_scale, weights, biases = fold([self])[0] if torch.is_grad_enabled() else self.weights()
-        t = entry_scale * x.T
-        for weight, bias in zip(weights, biases, strict=True):
-            t = torch.addmm(bias, weight, self.activation.raw(t))
-        return t.T
+        if torch.is_grad_enabled():
+            return value(x, self.activation, fold([self])[0])
+        weights = self.weights()
+        return torch.cat([value(part, self.activation, weights) for part in x.split(CHUNK)])
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.tangents`."""
@@ -148,5 +147,5 @@ class ResidualBlock(Bijection):
         return x + value, log_dets
 
     def _inverse(self, z: Tensor) -> Tensor:
-        solve = solve_newton if self.dim <= NEWTON_UP_TO_DIM else solve_banach
+        solve = solve_broyden if self.dim <= NEWTON_UP_TO_DIM else solve_banach
         return solve(self.branch, z, self.branch.lipschitz)

@@ -37,40 +37,65 @@ class Weights(NamedTuple):
     biases: Sequence[Tensor]
 
 
+def value(x: Tensor, activation: Activation, weights: Weights) -> Tensor:
+    """g(x), (batch, d); differentiable any number of times."""
+    t = weights.entry_scale * x.T
+    for weight, bias in zip(weights.weights, weights.biases, strict=True):
+        t = torch.addmm(bias, weight, activation.raw(t))
+    return t.T
+
+
 def value_and_jacobian(x: Tensor, activation: Activation, weights: Weights) -> tuple[Tensor, Tensor]:
     """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor: gradients are constants."""
-    return _Tangents.apply(activation, x, weights.entry_scale, *weights.weights, *weights.biases)
+    if torch.is_grad_enabled():
+        return _Tangents.apply(activation, x, weights.entry_scale, *weights.weights, *weights.biases)
+    value, tangents, column_scales = _forward(activation, x.T.contiguous(), weights)
+    return value.T, _jacobian(tangents, column_scales)
+
+
+def _forward(activation: Activation, x: Tensor, weights: Weights, kept: list | None = None):
+    """g(x) for x, (d, batch), the last tangents, (d, d, batch), and what their columns are yet to be multiplied by.
+
+    Tangents have shape (units, d, batch), or (units, d, 1) while they are the same at every point. What the backward
+    pass needs is added to `kept`.
+    """
+    layers = list(zip(weights.weights, weights.biases, strict=True))
+    t, column_scales = weights.entry_scale * x, None
+    if activation.is_elementwise:
+        (weight, bias), *layers = layers
+        derivatives = activation.derivatives(t)
+        y, slope = next(derivatives), next(derivatives)
+        if kept is not None:
+            kept += [y, slope, next(derivatives)]
+        column_scales = weights.entry_scale * slope
+        t, tangents = torch.addmm(bias, weight, y), weight[:, :, None]
+    else:
+        tangents = (weights.entry_scale * torch.eye(len(x)).to(x))[:, :, None].expand(-1, *x.shape)
+    for weight, bias in layers:
+        pattern = activation.arrangement.pattern(t)
+        derivatives = activation.derivatives(activation.arrangement.apply(t, pattern))
+        tangents = activation.arrangement.apply(tangents, pattern)
+        y, slope = next(derivatives), next(derivatives)
+        if kept is not None:
+            kept += [pattern, tangents, y, slope, next(derivatives)]
+        t = torch.addmm(bias, weight, y)
+        tangents = (weight @ (tangents * slope[:, None]).flatten(1)).view(len(t), *x.shape)
+    return t, tangents, column_scales
+
+
+def _jacobian(tangents: Tensor, column_scales: Tensor | None) -> Tensor:
+    return (tangents if column_scales is None else tangents * column_scales).permute(2, 0, 1)
 
 
 class _Tangents(torch.autograd.Function):
-    """Tangents have shape (units, d, batch), or (units, d, 1) where they are the same at every point."""
-
     @staticmethod
     def forward(ctx, activation, x, entry_scale, *weights_and_biases):
-        n = len(weights_and_biases) // 2
-        layers = list(zip(weights_and_biases[:n], weights_and_biases[n:], strict=True))
-        x = x.T.contiguous()
-        t, kept, column_scales = entry_scale * x, [], None
-        if activation.is_elementwise:
-            (weight, bias), *layers = layers
-            y, slope, curvature = activation.derivatives(t)
-            kept += [y, slope, curvature]
-            column_scales = entry_scale * slope
-            t, tangents = torch.addmm(bias, weight, y), weight[:, :, None]
-        else:
-            tangents = (entry_scale * torch.eye(len(x)).to(x))[:, :, None].expand(-1, *x.shape)
-        for weight, bias in layers:
-            pattern = activation.arrangement.pattern(t)
-            y, slope, curvature = activation.derivatives(activation.arrangement.apply(t, pattern))
-            tangents = activation.arrangement.apply(tangents, pattern)
-            u = tangents * slope[:, None]
-            kept += [pattern, tangents, y, slope, curvature]
-            t = torch.addmm(bias, weight, y)
-            tangents = (weight @ u.flatten(1)).view(len(t), *x.shape)
-        jacobian = tangents if column_scales is None else tangents * column_scales
+        n, x, kept = len(weights_and_biases) // 2, x.T.contiguous(), []
+        weights = Weights(entry_scale, weights_and_biases[:n], weights_and_biases[n:])
+        value, tangents, column_scales = _forward(activation, x, weights, kept)
         ctx.activation, ctx.n = activation, n
-        ctx.save_for_backward(x, entry_scale, tangents, column_scales, *weights_and_biases[:n], *kept)
-        return t.T, jacobian.permute(2, 0, 1)
+        ctx.save_for_backward(x, entry_scale, tangents, column_scales, *weights.weights, *kept)
+        return value.T, _jacobian(tangents, column_scales)
 
     @staticmethod
     @once_differentiable

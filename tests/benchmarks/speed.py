@@ -1,56 +1,72 @@
-"""How long one training step takes: ours against `normflows` at the same shape, interleaved in one run.
+"""Ours against `normflows` at the same shape, interleaved in one run: a training step, a density grid, sampling.
 
-Shape: 10 residual blocks of 2-64-64-2 with LipSwish and ActNorm, checkerboard, batch 500, Adam, one thread, CPU. Every
-model is trained for a while first, since an untrained one can fill its products with denormals.
+Shape: 10 residual blocks of 2-64-64-2 with LipSwish and ActNorm, checkerboard, one thread, CPU. A step has batch 500 and
+Adam. Grid and samples are those of one trained flow, whose weights both libraries use. Whoever is measured runs with
+the memory settings of the training process (`app.engine.remote`).
 
-    python -m tests.benchmarks.speed [--warm 150] [--rounds 40]
+    python -m tests.benchmarks.speed [--warm 150] [--rounds 40] [--train 1000]
 """
 
 import argparse
+import copy
 import datetime
+import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 import normflows as nf
 import torch
+from torch import Tensor
 
+from app.engine.remote import KEEP_MEMORY
+from resflow_core import measure
 from resflow_core.datasets import DATASETS
-from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Roulette
+from resflow_core.flow import Flow, FlowConfig
+from resflow_core.log_det import LogDet, Roulette
+from resflow_core.residual import ResidualBlock
 from resflow_core.training import TrainConfig, Trainer
 
 BLOCKS, WIDTH, BATCH, RATE = 10, 64, 500, 1e-3
-# normflows caps every layer at 0.97; this is the same cap for our three layers.
+# normflows caps every layer at 0.97; this is the same cap for our three layers, L = 0.913.
 LAYER_CAP = 0.97
+FLOW = FlowConfig(blocks=BLOCKS, width=WIDTH, activation="lipswish", budget=LAYER_CAP**3)
 NORM_ITERATIONS = 5
+GRID, WINDOW = 200, ((-3.0, 3.0), (-3.0, 3.0))
+SAMPLES = 10_000
 
-Step = Callable[[], object]
+DATA = DATASETS["checkerboard"]
+Work = Callable[[], object]
 
 
-def ours(log_det=None) -> Step:
+def our_step(log_det: LogDet | None = None) -> Work:
     """A step of this project: exact certified norms are part of it."""
     train = TrainConfig(learning_rate=RATE, batch=BATCH, **({"log_det": log_det} if log_det else {}))
-    config = FlowConfig(blocks=BLOCKS, width=WIDTH, activation="lipswish", budget=LAYER_CAP**3)
-    return Trainer(config, train, DATASETS["checkerboard"], seed=0).step
+    return Trainer(FLOW, train, DATA, seed=0).step
 
 
-def peer(**residual) -> Step:
-    """A step of normflows, as its residual flow example trains, with five norm iterations a step."""
+def peer(**residual) -> nf.NormalizingFlow:
+    """The residual flow of normflows, as its example builds it."""
     torch.manual_seed(0)
     flows = []
     for _ in range(BLOCKS):
         net = nf.nets.LipschitzMLP([2, WIDTH, WIDTH, 2], lipschitz_const=LAYER_CAP, init_zeros=True)
         flows += [nf.flows.Residual(net, **residual), nf.flows.ActNorm(2)]
-    model = nf.NormalizingFlow(nf.distributions.DiagGaussian(2, trainable=False), flows)
+    return nf.NormalizingFlow(nf.distributions.DiagGaussian(2, trainable=False), flows)
+
+
+def peer_step(**residual) -> Work:
+    """A step of normflows, as its residual flow example trains, with five norm iterations a step."""
+    model = peer(**residual)
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
-    data = DATASETS["checkerboard"]
     generator = torch.Generator().manual_seed(0)
 
     def step():
         optimiser.zero_grad()
-        loss = model.forward_kld(data.sample(BATCH, generator))
+        loss = model.forward_kld(DATA.sample(BATCH, generator))
         loss.backward()
         optimiser.step()
         nf.utils.update_lipschitz(model, NORM_ITERATIONS)
@@ -59,45 +75,156 @@ def peer(**residual) -> Step:
     return step
 
 
-CONTENDERS: dict[str, Callable[[], Step]] = {
-    "ours, exact": ours,
-    "ours, roulette (2 + geometric, one N a batch)": lambda: ours(Roulette(shared=True)),
-    "normflows, brute_force=True (exact)": lambda: peer(brute_force=True, reduce_memory=False),
-    "normflows, default roulette": lambda: peer(reduce_memory=True),
-    "normflows, roulette, reduce_memory=False": lambda: peer(reduce_memory=False),
+def products() -> Work:
+    """The matrix products of a step with exact log dets and nothing else: 3 columns a point, there and twice back."""
+    shapes = [(WIDTH, 2), (WIDTH, WIDTH), (2, WIDTH)]
+    layers = [(torch.randn(m, n), torch.randn(n, 3 * BATCH), torch.randn(m, 3 * BATCH)) for m, n in shapes]
+
+    def step():
+        for _ in range(BLOCKS):
+            for weight, points, gradient in layers:
+                weight @ points
+                gradient @ points.T
+                weight.T @ gradient
+
+    return step
+
+
+STEPS: dict[str, Callable[[], Work]] = {
+    "ours, exact": our_step,
+    "ours, roulette (2 + geometric, one N a batch)": lambda: our_step(Roulette(shared=True)),
+    "normflows, brute_force=True (exact)": lambda: peer_step(brute_force=True, reduce_memory=False),
+    "normflows, default roulette": lambda: peer_step(),
+    "normflows, roulette, reduce_memory=False": lambda: peer_step(reduce_memory=False),
+    "the bare matrix products of our exact step": products,
 }
 
 
-def seconds(step: Step) -> float:
+def trained(steps: int) -> Flow:
+    trainer = Trainer(FLOW, TrainConfig(learning_rate=5e-3), DATA, seed=0)
+    for _ in range(steps):
+        trainer.step()
+    return trainer.flow
+
+
+@torch.no_grad()
+def as_peer(flow: Flow) -> nf.NormalizingFlow:
+    """normflows with the weights of our flow: the same function, but for float32 rounding."""
+    flows = []
+    for part in flow.bijections:
+        if isinstance(part, ResidualBlock):
+            flows.append(_as_residual(part))
+            continue
+        norm = nf.flows.ActNorm(2)
+        norm.s.copy_(-part.log_scale)
+        norm.t.copy_(-part.shift * torch.exp(-part.log_scale))
+        norm.data_dep_init_done.fill_(1.0)
+        flows.append(norm)
+    base = nf.distributions.DiagGaussian(2, trainable=False)
+    return nf.NormalizingFlow(base, flows[::-1]).eval()
+
+
+def _as_residual(block: ResidualBlock) -> nf.flows.Residual:
+    """Ours divides silu by its constant, normflows by 1.1, so that its layers' norms are a little above 0.97."""
+    branch, ratio = block.branch, 1.1 / block.branch.activation.lipschitz(2)
+    net = nf.nets.LipschitzMLP([2, WIDTH, WIDTH, 2], lipschitz_const=LAYER_CAP * ratio)
+    swishes, linears = net.net[0::2], net.net[1::2]
+    for swish, raw_scale, linear, ours in zip(swishes, branch.raw_scales, linears, branch.linears, strict=True):
+        swish.beta.copy_(raw_scale[None])
+        linear.weight.copy_(ours.weight * ratio)
+        linear.bias.copy_(ours.bias)
+        linear.compute_weight(update=True, n_iterations=200)
+    return nf.flows.Residual(net)
+
+
+def peer_inverse(model: nf.NormalizingFlow, z: Tensor, with_log_det: bool = True) -> Tensor:
+    """What `model.sample` does to its draws z; the log det of every block is part of it, unless it is left out."""
+    for flow in model.flows:
+        if with_log_det or isinstance(flow, nf.flows.ActNorm):
+            z = flow(z)[0].detach()
+        else:
+            z = flow.iresblock.inverse(z)
+    return z
+
+
+def seconds(work: Work) -> float:
     start = time.perf_counter()
-    step()
+    work()
     return time.perf_counter() - start
+
+
+def interleaved(works: dict[str, Work], rounds: int) -> dict[str, list[float]]:
+    times = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            times[name].append(seconds(work))
+    return times
+
+
+def table(title: str, times: dict[str, list[float]], extra: dict[str, str] | None = None, heading: str = "") -> None:
+    """One row a contender; ratios are of medians, to the first contender."""
+    reference = statistics.median(next(iter(times.values())))
+    print(f"\n| {title} | median ms | fastest ms | {next(iter(times))} / this |{f' {heading} |' if extra else ''}")
+    print("|---|---|---|---|" + ("---|" if extra else ""))
+    for name, values in times.items():
+        median = statistics.median(values)
+        row = f"| {name} | {1e3 * median:.1f} | {1e3 * min(values):.1f} | {reference / median:.2f} |"
+        print(row + (f" {extra[name]} |" if extra else ""), flush=True)
+
+
+def steps(warm: int, rounds: int) -> None:
+    works = {name: build() for name, build in STEPS.items()}
+    for work in works.values():
+        for _ in range(warm):  # an untrained model can fill its products with denormals
+            work()
+    table("training step", interleaved(works, rounds))
+
+
+@torch.no_grad()
+def grid(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
+    x = measure.grid_points(WINDOW, GRID)
+    precise = copy.deepcopy(flow).double().log_prob(x.double())
+    ours, theirs = lambda: measure.log_prob(flow, x), lambda: model.log_prob(x).detach()
+    times = interleaved({"ours": ours, "normflows, evaluation mode (exact)": theirs}, rounds)
+    errors = [float((found() - precise).abs().max()) for found in (ours, theirs)]
+    extra = {name: f"{error:.1e}" for name, error in zip(times, errors, strict=True)}
+    table(f"log density, {GRID} x {GRID}", times, extra, "largest error, nats")
+
+
+@torch.no_grad()
+def sampling(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
+    z = torch.randn(SAMPLES, 2, generator=torch.Generator().manual_seed(0))
+    works = {
+        "ours": lambda: flow.inverse(z),
+        "normflows, as `sample` (with log det)": lambda: peer_inverse(model, z),
+        "normflows, points only": lambda: peer_inverse(model, z, with_log_det=False),
+    }
+    times = interleaved(works, rounds)
+    precise = copy.deepcopy(flow).double()
+    errors = [float((precise(work().double()) - z).norm(dim=1).max()) for work in works.values()]
+    extra = {name: f"{error:.1e}" for name, error in zip(works, errors, strict=True)}
+    table(f"{SAMPLES:,} samples", times, extra, "worst round trip, float64")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--warm", type=int, default=150, help="steps each model is trained before it is timed")
     parser.add_argument("--rounds", type=int, default=40, help="timed rounds of one step of each")
+    parser.add_argument("--train", type=int, default=1000, help="steps of the flow whose grid and samples are timed")
     args = parser.parse_args()
+    if not KEEP_MEMORY.items() <= os.environ.items():
+        # malloc reads its settings when a process starts.
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], {**os.environ, **KEEP_MEMORY})
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 
-    steps = {name: build() for name, build in CONTENDERS.items()}
-    for step in steps.values():
-        for _ in range(args.warm):
-            step()
-    times = {name: [] for name in steps}
-    for _ in range(args.rounds):
-        for name, step in steps.items():
-            times[name].append(seconds(step))
-
-    median = {name: statistics.median(values) for name, values in times.items()}
-    reference = median["ours, exact"]
-    versions = f"torch {torch.__version__}, normflows {nf.__version__ if hasattr(nf, '__version__') else 'from PyPI'}"
-    print(f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, {versions}\n")
-    print("| training step | median ms | fastest ms | ours, exact / this |\n|---|---|---|---|")
-    for name, value in median.items():
-        print(f"| {name} | {1e3 * value:.1f} | {1e3 * min(times[name]):.1f} | {reference / value:.2f} |")
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "normflows"))
+    print(f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, {libraries}")
+    steps(args.warm, args.rounds)
+    flow = trained(args.train)
+    model = as_peer(flow)
+    grid(flow, model, max(args.rounds // 4, 3))
+    sampling(flow, model, max(args.rounds // 4, 3))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core.inverse import NotConverged, solve_banach, solve_newton
+from resflow_core.inverse import NotConverged, solve_banach, solve_broyden
 from resflow_core.residual import Branch
 from tests.core.oracles import LinearBranch, points, seeded
 
-SOLVERS = {"banach": solve_banach, "newton": solve_newton}
+SOLVERS = {"banach": solve_banach, "broyden": solve_broyden}
 
 
 @pytest.fixture(params=SOLVERS.values(), ids=SOLVERS.keys())
@@ -39,7 +39,7 @@ def test_in_float32_the_error_is_the_tolerance_plus_rounding(solve):
     exact = 3 * points(500, 2)
     with torch.no_grad():
         z = (exact + branch(exact)).float()
-        truth = solve_newton(branch, z.double(), branch.lipschitz, 1e-12)
+        truth = solve_broyden(branch, z.double(), branch.lipschitz, 1e-12)
         found = solve(branch.float(), z, branch.lipschitz, 1e-6)
     slack = 16 * np.finfo(np.float32).eps * (1 + z.norm(dim=1)) / (1 - branch.lipschitz)
     assert bool(((found - truth).norm(dim=1) <= 1e-6 + slack).all())
