@@ -61,7 +61,7 @@ def solve_broyden(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: fl
     x, r = z.clone(), -branch(z.T).T
     farthest = _farthest(z, r, lipschitz)
     most = 2 * _steps_needed(r, _goal(x, farthest, lipschitz, tolerance), lipschitz)
-    # What is on its way: the points' places in x and r, their targets, x, r, M and next steps, and if the last one helped.
+    # What is on its way: the points' places in x and r, their targets, x, r, M, next steps, and if the last one helped.
     places = torch.arange(z.shape[1], device=z.device)
     identity = torch.eye(len(z)).to(z)[:, :, None].expand(-1, -1, len(places))
     under_way = (places, z, z, r.clone(), identity, r, torch.ones_like(places, dtype=torch.bool))

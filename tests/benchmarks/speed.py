@@ -1,8 +1,8 @@
 """Ours against `normflows` at the same shape, interleaved in one run: a training step, a density grid, sampling.
 
-Shape: 10 residual blocks of 2-64-64-2 with LipSwish and ActNorm, checkerboard, one thread, CPU. A step has batch 500 and
-Adam. Grid and samples are those of one trained flow, whose weights both libraries use. Whoever is measured runs with
-the memory settings of the training process (`app.engine.remote`).
+Shape: 10 residual blocks of 2-64-64-2 with LipSwish and ActNorm, checkerboard, one thread, CPU. A step has batch 500
+and Adam. Grid and samples are those of one trained flow, whose weights both libraries use. Whoever is measured runs
+with the memory settings of the training process (`app.engine.remote`).
 
     python -m tests.benchmarks.speed [--warm 150] [--rounds 40] [--train 1000]
 """
@@ -33,7 +33,7 @@ from resflow_core.training import TrainConfig, Trainer
 BLOCKS, WIDTH, BATCH, RATE = 10, 64, 500, 1e-3
 # normflows caps every layer at 0.97; this is the same cap for our three layers, L = 0.913.
 LAYER_CAP = 0.97
-FLOW = FlowConfig(blocks=BLOCKS, width=WIDTH, activation="lipswish", budget=LAYER_CAP**3)
+FLOW = FlowConfig(blocks=BLOCKS, width=WIDTH, hidden_layers=2, activation="lipswish", budget=LAYER_CAP**3)
 NORM_ITERATIONS = 5
 GRID, WINDOW = 200, ((-3.0, 3.0), (-3.0, 3.0))
 SAMPLES = 10_000
@@ -44,7 +44,7 @@ Work = Callable[[], object]
 
 def our_step(log_det: LogDet | None = None) -> Work:
     """A step of this project: exact certified norms are part of it."""
-    train = TrainConfig(learning_rate=RATE, batch=BATCH, **({"log_det": log_det} if log_det else {}))
+    train = TrainConfig(learning_rate=RATE, batch=BATCH, average=0.0, **({"log_det": log_det} if log_det else {}))
     return Trainer(FLOW, train, DATA, seed=0).step
 
 
@@ -92,7 +92,7 @@ def products() -> Work:
 
 STEPS: dict[str, Callable[[], Work]] = {
     "ours, exact": our_step,
-    "ours, roulette (2 + geometric, one N a batch)": lambda: our_step(Roulette(shared=True)),
+    "ours, roulette (2 + geometric, one N a batch, Neumann)": lambda: our_step(Roulette(shared=True)),
     "normflows, brute_force=True (exact)": lambda: peer_step(brute_force=True, reduce_memory=False),
     "normflows, default roulette": lambda: peer_step(),
     "normflows, roulette, reduce_memory=False": lambda: peer_step(reduce_memory=False),
@@ -129,8 +129,8 @@ def _as_residual(block: ResidualBlock) -> nf.flows.Residual:
     branch, ratio = block.branch, 1.1 / block.branch.activation.lipschitz(2)
     net = nf.nets.LipschitzMLP([2, WIDTH, WIDTH, 2], lipschitz_const=LAYER_CAP * ratio)
     swishes, linears = net.net[0::2], net.net[1::2]
-    for swish, raw_scale, linear, ours in zip(swishes, branch.raw_scales, linears, branch.linears, strict=True):
-        swish.beta.copy_(raw_scale[None])
+    for swish, scale, linear, ours in zip(swishes, branch.scales, linears, branch.linears, strict=True):
+        swish.beta.copy_(torch.log(torch.expm1(scale))[None])
         linear.weight.copy_(ours.weight * ratio)
         linear.bias.copy_(ours.bias)
         linear.compute_weight(update=True, n_iterations=200)
@@ -140,10 +140,8 @@ def _as_residual(block: ResidualBlock) -> nf.flows.Residual:
 def peer_inverse(model: nf.NormalizingFlow, z: Tensor, with_log_det: bool = True) -> Tensor:
     """What `model.sample` does to its draws z; the log det of every block is part of it, unless it is left out."""
     for flow in model.flows:
-        if with_log_det or isinstance(flow, nf.flows.ActNorm):
-            z = flow(z)[0].detach()
-        else:
-            z = flow.iresblock.inverse(z)
+        points_only = not with_log_det and isinstance(flow, nf.flows.Residual)
+        z = flow.iresblock.inverse(z) if points_only else flow(z)[0].detach()
     return z
 
 
