@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resflow_core import one_pass
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Chain
-from resflow_core.log_det import LogDet
-from resflow_core.residual import Branch, ResidualBlock, folded_together
+from resflow_core.identity_plus import log_abs_det_of_identity_plus
+from resflow_core.log_det import Exact, LogDet
+from resflow_core.residual import Branch, ResidualBlock, fold, folded_together
 from resflow_core.settings import check, setting
 
 
@@ -63,6 +65,10 @@ class Flow(Chain):
     def blocks(self) -> list[ResidualBlock]:
         return [part for part in self.bijections if isinstance(part, ResidualBlock)]
 
+    @property
+    def actnorms(self) -> list[ActNorm]:
+        return [part for part in self.bijections if isinstance(part, ActNorm)]
+
     def _folded_together(self):
         return folded_together([block.branch for block in self.blocks if isinstance(block.branch, Branch)])
 
@@ -75,8 +81,16 @@ class Flow(Chain):
             return super()._inverse(z)
 
     def _forward_and_log_det(self, x, log_det, generator):
+        if isinstance(log_det, Exact):
+            z, jacobians = self.forward_and_jacobians(x)
+            return z, log_abs_det_of_identity_plus(jacobians).sum(1) + self.actnorm_log_det
         with self._folded_together():
             return super()._forward_and_log_det(x, log_det, generator)
+
+    @property
+    def actnorm_log_det(self) -> Tensor:
+        """The part of log|det dz/dx| that all points share: the sum of every ActNorm's log scales."""
+        return torch.stack([norm.log_scale for norm in self.actnorms]).sum() if self.config.actnorm else torch.zeros(())
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
@@ -95,17 +109,21 @@ class Flow(Chain):
                 stages.append(here)
         return [*stages, here]
 
-    def block_jacobians(self, x: Tensor) -> Tensor:
-        """A = dg/dx of every block's branch, each where the points have got to: shape (batch, blocks, dim, dim)."""
-        here, jacobians = self._checked(x), []
-        for part in self.bijections:
-            if isinstance(part, ResidualBlock):
-                value, jacobian = part.branch.value_and_jacobian(here)
-                jacobians.append(jacobian)
-                here = here + value
-            else:
-                here = part(here)
-        return torch.stack(jacobians, 1)
+    def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z = f(x), (batch, dim), and every block's A = dg/dx where the points have got to, (batch, blocks, dim, dim);
+        once differentiable.
+        """
+        x = self._checked(x)
+        branches = [block.branch for block in self.blocks]
+        if norms := self.actnorms:
+            scales, shifts = (
+                torch.stack(parts) for parts in zip(*((n.log_scale, n.shift) for n in norms), strict=True)
+            )
+            scales = scales.exp()
+        else:
+            scales = x.new_ones(len(branches) + 1, self.dim)
+            shifts = torch.zeros_like(scales)
+        return one_pass.forward_and_jacobians(x, branches[0].activation, scales, shifts, fold(branches))
 
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
         """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""

@@ -58,12 +58,12 @@ class Branch(nn.Module):
         phi_beta(z) = raw(beta z) / (C beta), so W~_i = beta_{i+1} / (C beta_i) W_i and b~_i = beta_{i+1} b_i, where
         beta_{n+1} = 1. What is done to the small weights need not be done to every point.
         """
-        return self._at_hand or fold([self])[0]
+        return self._at_hand or fold([self]).unstacked()[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times, through a graph that is its own."""
         if torch.is_grad_enabled():
-            return value(x, self.activation, fold([self])[0])
+            return value(x, self.activation, fold([self]).unstacked()[0])
         weights = self.weights()
         return torch.cat([value(part, self.activation, weights) for part in x.split(CHUNK)])
 
@@ -97,18 +97,17 @@ class Branch(nn.Module):
         return h.T, tangents.permute(2, 0, 1)
 
 
-def fold(branches: Sequence[Branch]) -> list[Weights]:
-    """`Branch.weights` of branches of one shape: what is small is done for all of them at once."""
+def fold(branches: Sequence[Branch]) -> Weights:
+    """`Branch.weights` of branches of one shape, stacked: what is small is done for all of them at once."""
     layers = list(zip(*(branch.linears for branch in branches), strict=True))
     scales = _scales(branches)
     following = torch.cat([scales[1:], torch.ones_like(scales[:1])])
     factors = following / (branches[0].activation.lipschitz(2) * scales)
     weights = [capped_weights(layer) * f[:, None, None] for layer, f in zip(layers, factors, strict=True)]
     biases = [torch.stack([linear.bias for linear in layer]) for layer in layers]
-    biases = [bias[:, :, None] * f[:, None, None] for bias, f in zip(biases, following, strict=True)]
-    return [
-        Weights(*parts) for parts in zip(scales[0], zip(*weights, strict=True), zip(*biases, strict=True), strict=True)
-    ]
+    return Weights(
+        scales[0], weights, [bias[:, :, None] * f[:, None, None] for bias, f in zip(biases, following, strict=True)]
+    )
 
 
 def _scales(branches: Sequence[Branch]) -> Tensor:
@@ -124,7 +123,7 @@ def _scales(branches: Sequence[Branch]) -> Tensor:
 def folded_together(branches: Sequence[Branch]) -> Iterator[None]:
     """While it lasts, branches of one shape take their weights from one `fold` instead of each from its own."""
     try:
-        for branch, weights in zip(branches, fold(branches) if branches else [], strict=True):
+        for branch, weights in zip(branches, fold(branches).unstacked() if branches else [], strict=True):
             branch._at_hand = weights
         yield
     finally:

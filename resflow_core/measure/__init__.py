@@ -3,12 +3,11 @@
 from resflow_core.measure.belief import Beliefs
 from resflow_core.measure.blocks import BlockTable, block_table
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
-from resflow_core.measure.evaluation import CHUNK, Evaluation, evaluate, log_prob
+from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
 from resflow_core.measure.mass import Mass, mass, masses
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 
 __all__ = [
-    "CHUNK",
     "Beliefs",
     "BlockTable",
     "Estimate",
