@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import data_choice, session, uploads
+from app import data_choice, presets, session, uploads
 from app.link import parse
 from app.setup import Setup, as_text, name_of
 from app.text import plain
@@ -21,6 +21,7 @@ def sidebar(setup: Setup) -> Setup:
         st.markdown("##### Flow &nbsp;:gray[:small[a change builds a new one]]")
         flow = edit(setup.flow, rare=False)
         with st.container(horizontal=True, gap="small"):
+            ready_made = st.popover("Presets", width="stretch")
             with st.popover("More", width="stretch"):
                 flow = edit(flow, rare=True)
             with st.popover("File", width="stretch"):
@@ -32,7 +33,10 @@ def sidebar(setup: Setup) -> Setup:
                 train = edit(train, rare=True)
             with st.popover("Seed, device", width="stretch"):
                 setup = edit(setup, rare=True)
-    return dataclasses.replace(setup, flow=flow, train=train)
+        setup = dataclasses.replace(setup, flow=flow, train=train)
+        with ready_made:  # last, because it marks what is chosen
+            presets.choose(setup)
+    return setup
 
 
 def _flow_file(setup: Setup) -> None:

@@ -120,6 +120,12 @@ def _note_change(old: Setup, new: Setup) -> None:
     )
 
 
+def show(*configs: Any) -> None:
+    """Let the widgets of these configurations show them, from the next run of the script on."""
+    for config in configs:
+        _page().widgets |= widget_values(config)
+
+
 def shareable() -> Setup:
     """The setup that repeats this run: how it began, all that changed since, and what is still planned."""
     arms = _page().report.arms
@@ -210,7 +216,7 @@ def flow_saver() -> Callable[[], bytes]:
 
 def _begin_with_flow(began: Setup, name: str, data: bytes) -> None:
     page, config = _page(), flow_file.from_bytes(data).config
-    page.widgets |= widget_values(config)
+    show(config)
     page.link = replace(page.link, flow=None)
     _start(replace(began, flow=config, start=SavedFlow(FlowFile(name, digest_of(data)), data)))
 
@@ -250,7 +256,7 @@ def _follow(report: Report) -> None:
         page.link = replace(page.link, setup=replace(page.link.setup, train=arm.train))
     elif arm.changes[-1] in page.link.setup.changes and arm.train != page.setup.train:
         page.setup = replace(page.setup, train=arm.train)
-        page.widgets |= widget_values(arm.train)
+        show(arm.train)
 
 
 def last_report() -> Report:
@@ -278,7 +284,7 @@ def reset() -> None:
     created anew."""
     page = _page()
     if page.link.setup.changes:
-        page.widgets |= widget_values(page.link.setup.train)
+        show(page.link.setup.train)
         page.report = replace(page.report, state=State.PAUSED)
         _start(page.link.setup)
     elif page.report.state is State.EXPIRED:

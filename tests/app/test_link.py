@@ -13,6 +13,8 @@ from resflow_core.roulette import Geometric
 from resflow_core.settings import refusal, settings_of
 from resflow_core.training import TrainConfig
 
+FLOW, TRAIN = Setup().flow, Setup().train
+
 
 def any_value(kind, limits):
     if limits.is_variant:
@@ -97,10 +99,10 @@ def test_a_link_may_leave_settings_out():
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("blocks", "400", "`blocks = 400`: use a value from 1 to 32. It stays at 10."),
-        ("blocks", "2.5", "`blocks = 2.5`: use a whole number from 1 to 32. It stays at 10."),
-        ("width", "1000000", "`width = 1000000`: use a value from 2 to 256. It stays at 64."),
-        ("batch", "many", "`batch = many`: use a whole number from 2 to 4096. It stays at 256."),
+        ("blocks", "400", f"`blocks = 400`: use a value from 1 to 32. It stays at {FLOW.blocks}."),
+        ("blocks", "2.5", f"`blocks = 2.5`: use a whole number from 1 to 32. It stays at {FLOW.blocks}."),
+        ("width", "1000000", f"`width = 1000000`: use a value from 2 to 256. It stays at {FLOW.width}."),
+        ("batch", "many", f"`batch = many`: use a whole number from 2 to 4096. It stays at {TRAIN.batch}."),
         ("learning_rate", "nan", "`learning_rate = nan`: use a value from 1e-05 to 0.1."),
         ("budget", "1", "`budget = 1`: use a value from 0.05 to 0.999."),
         ("activation", "swish", "`activation = swish`: use one of lipswish,"),
@@ -112,7 +114,11 @@ def test_a_link_may_leave_settings_out():
         ("csv.name", "points.csv", "`csv.name`: there is no such setting."),
         ("flow.name", "moons", "The link does not say `flow.digest` of the file that it needs."),
         ("changes", "soon", "`changes`, `soon`: begin with a whole number of steps, larger than the one before it,"),
-        ("changes", "5:batch=0", "`changes` at step 5: `batch = 0`: use a value from 2 to 4096. It stays at 256."),
+        (
+            "changes",
+            "5:batch=0",
+            f"`changes` at step 5: `batch = 0`: use a value from 2 to 4096. It stays at {TRAIN.batch}.",
+        ),
         ("changes", "5:blocks=3", "`changes` at step 5: `blocks`: there is no such setting."),
         ("changes", "5:", "`changes` at step 5: ``: there is no such setting."),
     ],

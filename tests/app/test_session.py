@@ -12,6 +12,7 @@ from app import controls, engine
 from app.csv_file import digest_of
 from app.engine.messages import ArmReport, Report, State
 from app.link import query_of
+from app.presets import PRESETS
 from app.setup import Setup
 from resflow_core import flow_file
 from resflow_core.datasets import Table
@@ -93,7 +94,7 @@ def test_the_engine_is_given_the_plan_and_the_widgets_follow_it(scripted):
     page = opened(query_of(PLAN))
     (experiment,) = scripted.experiments
     assert experiment == PLAN.experiment()
-    assert page.select_slider(key="learning_rate").value == 0.005
+    assert page.select_slider(key="learning_rate").value == BEGAN.learning_rate
     scripted.at(120, SLOWER, PLAN.changes[:1])
     page = run(run(page))
     assert page.select_slider(key="learning_rate").value == 0.001
@@ -148,7 +149,7 @@ def test_reset_follows_the_plan_again_from_the_beginning(scripted):
     page = run(run(page))
     page = run(run(page.button(key="reset").click()))
     assert scripted.experiments == [PLAN.experiment()] * 2
-    assert page.select_slider(key="learning_rate").value == 0.005
+    assert page.select_slider(key="learning_rate").value == BEGAN.learning_rate
     assert page.selectbox(key="log_det").value == "exact"
     assert not [command for command in scripted.said if command[0] in ("change", "reset")]
 
@@ -355,3 +356,14 @@ def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, monke
     scripted.flow = None
     with pytest.raises(RuntimeError, match="There is no flow to save"):
         saved["contents"]()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_all_of_its_settings_at_once(scripted, name):
+    preset = PRESETS[name]
+    page = opened({"data": "moons", "activation": "tanh", "log_det": "roulette", "log_det.law": "poisson"})
+    page = run(page.button(key=f"preset.{name}").click())
+    arm = scripted.experiments[-1].arms[0]
+    assert (arm.flow, arm.train, arm.data) == (preset.flow, preset.train, "moons")
+    assert [b.key for b in page.button if b.key.startswith("preset.") and b.disabled] == [f"preset.{name}"]
+    assert address(page)["blocks"] == str(preset.flow.blocks)
