@@ -14,8 +14,8 @@ from resflow_core.inverse import solve_banach, solve_broyden
 from resflow_core.lipschitz import LipschitzLinear, capped_weights
 from resflow_core.tangents import Weights, value, value_and_jacobian
 
-# Newton's iteration carries d tangents a point and solves a d x d system; beyond this it no longer pays.
-NEWTON_UP_TO_DIM = 8
+# Broyden's method carries a d x d matrix for every point; beyond this it no longer pays.
+BROYDEN_UP_TO_DIM = 8
 
 # Without gradients nothing is kept, and the tangents of this many points stay in the processor's cache.
 CHUNK = 1_000
@@ -146,5 +146,5 @@ class ResidualBlock(Bijection):
         return x + value, log_dets
 
     def _inverse(self, z: Tensor) -> Tensor:
-        solve = solve_broyden if self.dim <= NEWTON_UP_TO_DIM else solve_banach
+        solve = solve_broyden if self.dim <= BROYDEN_UP_TO_DIM else solve_banach
         return solve(self.branch, z, self.branch.lipschitz)
