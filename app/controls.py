@@ -18,10 +18,11 @@ def sidebar(setup: Setup) -> Setup:
     with st.sidebar:
         st.markdown("##### Data")
         setup = data_choice.choose(setup)
-        st.markdown("##### Flow &nbsp;:gray[:small[a change builds a new one]]")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
+            ready_made = st.popover("Presets", type="tertiary")
         flow = edit(setup.flow, rare=False)
         with st.container(horizontal=True, gap="small"):
-            ready_made = st.popover("Presets", width="stretch")
             with st.popover("More", width="stretch"):
                 flow = edit(flow, rare=True)
             with st.popover("File", width="stretch"):
