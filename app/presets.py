@@ -37,6 +37,12 @@ PRESETS: dict[str, Preset] = {
         FlowConfig(blocks=32, width=64, budget=0.995),
         TrainConfig(batch=1024, horizon=16384),
     ),
+    "few": Preset(
+        "For few points",
+        "Four small smooth blocks: real data of some hundred points, which larger flows learn by heart.",
+        FlowConfig(blocks=4, width=8, activation="tanh", budget=0.9),
+        TrainConfig(learning_rate=5e-3, horizon=1024),
+    ),
     "paper": Preset(
         "Residual flow, as in the paper",
         "LipSwish and Russian roulette: 2 exact terms and a geometric number of more from 1 on (n_exact = 3 here).",

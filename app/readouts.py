@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.engine.messages import ArmReport
 from resflow_core.datasets import Dataset
 from resflow_core.log_det import Exact, LogDet
@@ -94,11 +96,13 @@ def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
     return Readout(
         "nll",
         "Held-out NLL",
-        "Mean of -log p over points that are never trained on, with its standard error; nobody knows the true density.",
+        "Mean of -log p over points that are never trained on, with its standard error; nobody knows the true density. "
+        "Where it rises again, the flow learns its training points by heart: stop earlier, or take fewer blocks.",
         value,
         error,
         unit="nats",
         note=NOT_YET if not nll else "in standardised units" if is_standardised(dataset) else "",
+        word="overfitting" if nll and nll[0] - np.nanmin(arm.loss.held_nll) > 2 * nll[1] else "",
     )
 
 

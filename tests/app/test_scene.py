@@ -121,6 +121,17 @@ def test_real_data_have_an_nll_in_standardised_units_and_no_floor():
     assert truth_of(WINE, Demand()) == ("Wine (178 real wines)", {})
 
 
+@pytest.mark.parametrize(("newest", "word"), [(2.5, ""), (2.69, ""), (2.71, "overfitting"), (9.0, "overfitting")])
+def test_a_held_out_loss_that_rose_by_two_standard_errors_is_called_overfitting(newest, word):
+    held = {
+        "held_step": np.array([1, 2, 3]),
+        "held_nll": np.array([3.0, 2.5, newest], np.float32),
+        "held_se": np.array([0.2, 0.2, 0.1], np.float32),
+    }
+    told = shown(WINE, loss=curves(**held, held_kl=np.empty(0), held_kl_se=np.empty(0)))
+    assert readout(told, "nll")["word"] == word
+
+
 def test_the_floor_is_the_entropy_of_the_data():
     told = shown()
     assert told["floor"] == pytest.approx(math.log(32))

@@ -8,7 +8,8 @@ function roundUp(value) {
   return power * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((m) => m * power >= value);
 }
 
-/** Ranges that show the curve: its first 5 % of steps (often huge) and its highest 3 % may leave the pane. */
+/** Ranges that show the curve: its first 5 % of steps (often huge) and its highest 3 % may leave the pane, but not the
+ * newest held-out loss. */
 function lossRanges(loss, floor) {
   const last = loss?.step.at(-1);
   if (!last) return [[0, 100], floor === null ? [0, 5] : [floor - 0.5, floor + 2.5]];
@@ -16,7 +17,8 @@ function lossRanges(loss, floor) {
   const values = [...late(loss.step, loss.batch_nll), ...late(loss.held_step, loss.held_nll)].sort((a, b) => a - b);
   if (!values.length) return lossRanges(null, floor);
   const low = Math.min(quantile(values, 0.01), floor ?? Infinity);
-  const high = quantile(values, 0.97);
+  const newest = loss.held_nll.findLast((v) => v !== null) ?? -Infinity;
+  const high = Math.max(quantile(values, 0.97), newest);
   const tick = roundUp(Math.max(high - low, 0.2) / 8);
   return [[0, roundUp(last)], [Math.floor(low / tick - 0.4) * tick, Math.ceil(high / tick + 0.2) * tick]];
 }
