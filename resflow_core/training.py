@@ -58,7 +58,7 @@ class TrainConfig:
     learning_rate: float = setting(
         1e-2, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
     )
-    batch: int = setting(256, "Batch", "Points per step.", low=2, high=4096)
+    batch: int = setting(512, "Batch", "Points per step.", low=2, high=4096)
     schedule: str = setting("cosine", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
     horizon: int = setting(
         4096, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536, rare=True
