@@ -150,14 +150,14 @@ def test_every_entry_of_every_registry_can_be_linked_to():
         assert type(read_link({"log_det": name}).setup.train.log_det) is kind
 
 
-SLOWER = TrainConfig(learning_rate=0.001, batch=512)
+SLOWER = TrainConfig(learning_rate=0.001, batch=128)
 BIASED = dataclasses.replace(SLOWER, log_det=Truncated(5))
 UNBIASED = dataclasses.replace(SLOWER, log_det=Roulette(Geometric(0.3, 2), "rademacher"))
 
 
 def test_changes_list_what_differs_from_the_settings_before():
     query = query_of(Setup(changes=((120, SLOWER), (300, dataclasses.replace(SLOWER, batch=64)))))
-    assert query["changes"] == "120:learning_rate=0.001,batch=512;300:batch=64"
+    assert query["changes"] == "120:learning_rate=0.001,batch=128;300:batch=64"
 
 
 def test_a_new_variant_is_written_in_full():
@@ -170,7 +170,7 @@ def test_a_new_variant_is_written_in_full():
 
 
 def test_short_forms_that_people_write_are_read():
-    setup = read_link({"changes": "120:learning_rate=1e-3,batch=512;300:log_det=truncated,log_det.n_terms=5"}).setup
+    setup = read_link({"changes": "120:learning_rate=1e-3,batch=128;300:log_det=truncated,log_det.n_terms=5"}).setup
     assert setup.changes == ((120, SLOWER), (300, BIASED))
 
 
@@ -192,7 +192,7 @@ def test_there_is_an_end_to_changes():
 
 def test_changes_are_told_in_words():
     assert told(TrainConfig(), ((120, SLOWER), (1300, dataclasses.replace(BIASED, log_det=Exact())))[:1]) == [
-        "at step 120: learning rate 0.001, batch 512"
+        "at step 120: learning rate 0.001, batch 128"
     ]
     (_, sentence) = told(TrainConfig(), ((120, SLOWER), (1300, UNBIASED)))
     assert sentence.startswith("at step 1,300: log det Russian roulette (unbiased)")

@@ -119,7 +119,7 @@ def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_
     visitor.wait_for_step(20)
     run = visitor.data("run")
     visitor.page.get_by_role("combobox", name="Activation").click()
-    visitor.page.get_by_role("option", name="ELU").click()
+    visitor.page.get_by_role("option", name="ELU", exact=True).click()
     visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps of the other flow")
     wait_for(lambda: parse_qs(urlparse(visitor.page.url).query).get("activation") == ["elu"], "the link")
     other = visit(query=urlparse(visitor.page.url).query)
@@ -129,7 +129,7 @@ def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_
 
 def test_what_the_link_does_not_get_is_named(visit):
     visitor = visit(query="blocks=400&width=16")
-    assert "blocks = 400: use a value from 1 to 32. It stays at 10." in visitor.page.inner_text(".stMain")
+    assert "blocks = 400: use a value from 1 to 32. It stays at 24." in visitor.page.inner_text(".stMain")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

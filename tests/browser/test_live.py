@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import ROOT, Visitor, answers, free_port, wait_for
-from tests.browser.picture_app import BLOCKS, MOVING, POINTS, STILL
+from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL
 
-HALF_A_STEP = 0.5001 * 8 / 65535
+HALF_A_STEP = 0.5001 * (FRAME[0][1] - FRAME[0][0]) / 65535
 
 
 @pytest.fixture(scope="module")
