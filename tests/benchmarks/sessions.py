@@ -1,9 +1,10 @@
 """What many pages cost: the real server, and light clients that speak to it as browsers do, but draw nothing.
 
 Each client opens the page, presses Play and lets the page poll as often as the page asks for it. A poll is the round
-trip of one: from the request to the end of what the server sends for it. Clients and server share this machine.
+trip of one: from the request to the end of what the server sends for it. Clients and server share this machine. Pages
+poll at moments spread over the second, as they do where people open them one by one; --together lets all poll at once.
 
-    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15]
+    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--together]
 """
 
 import argparse
@@ -52,8 +53,9 @@ class Page:
 class Client:
     """One open page."""
 
-    def __init__(self, port: int):
-        self._address = f"ws://127.0.0.1:{port}/_stcore/stream"
+    def __init__(self, port: int, phase: float):
+        """`phase` is the share of the polling interval after which its first poll comes."""
+        self._address, self._phase = f"ws://127.0.0.1:{port}/_stcore/stream", phase
         self._page = Page()
         self.polls: list[tuple[float, float]] = []  # (when it was sent, seconds until it was answered)
 
@@ -65,7 +67,7 @@ class Client:
             press.widget_states.widgets.add(id=page.play, trigger_value=True)
             await self._rerun(press)
             await playing.wait()
-            due = time.monotonic()
+            due = time.monotonic() + self._phase * page.interval
             while not until.is_set():
                 due = max(due + page.interval, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
@@ -142,9 +144,9 @@ class Server:
         self._process.wait()
 
 
-async def measure(server: Server, pages: int, seconds: float) -> str:
+async def measure(server: Server, pages: int, seconds: float, together: bool) -> str:
     """A row of the table."""
-    clients, until = [Client(server.port) for _ in range(pages)], asyncio.Event()
+    clients, until = [Client(server.port, 0.0 if together else i / pages) for i in range(pages)], asyncio.Event()
     playing = asyncio.Barrier(pages + 1)
     async with asyncio.TaskGroup() as group:
         for client in clients:
@@ -161,7 +163,7 @@ async def measure(server: Server, pages: int, seconds: float) -> str:
     polls = sorted(took for client in clients for sent, took in client.polls if sent >= start)
     share = statistics.median(what["share"] for _, what in said)
     return (
-        f"| {pages} | {(last['steps'] - first['steps']) / elapsed:.0f} "
+        f"| {pages} | {(last['steps'] - first['steps']) / elapsed:.0f} | {last['steps'] - first['steps']:,} "
         f"| {(last['frames'] - first['frames']) / elapsed / pages:.2f} "
         f"| {1e3 * statistics.median(polls):.0f} | {1e3 * polls[int(0.95 * len(polls))]:.0f} | {share:.0%} |"
     )
@@ -171,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--together", action="store_true")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -178,10 +181,12 @@ def main() -> None:
     server = Server()
     try:
         server.wait()
-        print("| pages | steps/s, all pages | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |"
+        )
+        print("|---|---|---|---|---|---|---|")
         for pages in args.pages:
-            print(asyncio.run(measure(server, pages, args.seconds)), flush=True)
+            print(asyncio.run(measure(server, pages, args.seconds, args.together)), flush=True)
     finally:
         server.close()
 
