@@ -181,9 +181,7 @@ def main() -> None:
     server = Server()
     try:
         server.wait()
-        print(
-            "| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |"
-        )
+        print("| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |")
         print("|---|---|---|---|---|---|---|")
         for pages in args.pages:
             print(asyncio.run(measure(server, pages, args.seconds, args.together)), flush=True)
