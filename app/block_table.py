@@ -37,10 +37,11 @@ def takeaway(blocks: BlockTable) -> str:
     )
     if blocks.beyond is None:
         return seen
+    limit = f"{RHO} > √q = {blocks.tail_ratio**0.5:.3f}"
     if not blocks.beyond.any():
-        return f"{seen} No point has {RHO} > √q, so the roulette's variance is finite at all of them."
+        return f"{seen} No point has {limit}, so the roulette's variance is finite at all of them."
     worst = int(np.argmax(blocks.beyond))
     return (
-        f"{seen} In block {worst + 1}, {_percent(blocks.beyond[worst])} of the points have {RHO} > √q: "
+        f"{seen} In block {worst + 1}, {_percent(blocks.beyond[worst])} of the points have {limit}: "
         "there the roulette's variance is infinite."
     )

@@ -44,8 +44,12 @@ class Bijection(nn.Module, ABC):
         """z = f(x), (batch, dim) -> (batch, dim)."""
         return self._forward(self._checked(x))
 
+    @torch.no_grad()
     def inverse(self, z: Tensor) -> Tensor:
-        """x = f^-1(z), (batch, dim) -> (batch, dim). Raises `NotConverged` rather than return a wrong point."""
+        """x = f^-1(z), (batch, dim) -> (batch, dim), a constant: solvers find it, and nothing can be differentiated.
+
+        Raises `NotConverged` rather than return a wrong point.
+        """
         return self._inverse(self._checked(z))
 
     def forward_and_log_det(

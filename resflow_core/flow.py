@@ -63,18 +63,16 @@ class Flow(Chain):
 
     @property
     def blocks(self) -> list[ResidualBlock]:
+        """The residual blocks, in order."""
         return [part for part in self.bijections if isinstance(part, ResidualBlock)]
 
     @property
     def actnorms(self) -> list[ActNorm]:
+        """One before each block and one at the end, or none."""
         return [part for part in self.bijections if isinstance(part, ActNorm)]
 
     def _folded_together(self):
-        return folded_together([block.branch for block in self.blocks if isinstance(block.branch, Branch)])
-
-    def _forward(self, x):
-        with self._folded_together():
-            return super()._forward(x)
+        return folded_together([block.branch for block in self.blocks])
 
     def _inverse(self, z):
         with self._folded_together():
@@ -84,8 +82,7 @@ class Flow(Chain):
         if isinstance(log_det, Exact):
             z, jacobians = self.forward_and_jacobians(x)
             return z, log_abs_det_of_identity_plus(jacobians).sum(1) + self.actnorm_log_det
-        with self._folded_together():
-            return super()._forward_and_log_det(x, log_det, generator)
+        return super()._forward_and_log_det(x, log_det, generator)
 
     @property
     def actnorm_log_det(self) -> Tensor:
@@ -100,13 +97,15 @@ class Flow(Chain):
                 part.initialize(x)
             x = part(x)
 
+    @torch.no_grad()
     def stages(self, x: Tensor) -> list[Tensor]:
         """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
         here, stages = self._checked(x), [x]
-        for part in self.bijections:
-            here = part(here)
-            if isinstance(part, ResidualBlock):
-                stages.append(here)
+        with self._folded_together():
+            for part in self.bijections:
+                here = part(here)
+                if isinstance(part, ResidualBlock):
+                    stages.append(here)
         return [*stages, here]
 
     def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from resflow_core.flow import Flow, FlowConfig
 
 # The one key of the metadata, whose order would not be the same in every file. It changes with what the value means.
 FORMAT = "residual flow 1"
-# The largest flow that the settings allow has 25 MiB of weights.
-MOST_BYTES = 32 * 2**20
+# The largest flow that the settings allow has 49 MiB of weights.
+MOST_BYTES = 64 * 2**20
 
 
 def to_bytes(flow: Flow) -> bytes:

@@ -11,11 +11,13 @@ Points are columns here, (d, batch), so that every coordinate is one run of numb
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from resflow_core.log_det import BranchLike
+# g: (batch, d) -> (batch, d), row by row.
+Branch = Callable[[Tensor], Tensor]
 
 # Rounding can keep the residual from getting smaller than this many units in the last place of the point, but mostly
 # lets it become as small as this.
@@ -29,27 +31,27 @@ class NotConverged(RuntimeError):
 
 
 @torch.no_grad()
-def solve_banach(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: float = 1e-6) -> Tensor:
-    """x with ||x - x*|| <= tolerance (plus rounding / (1 - L)), by x <- z - g(x) from x = z; shape (batch, d).
+def solve_banach(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6) -> Tensor:
+    """x with ||x - x*|| <= max(tolerance, 8 eps (1 + ||x||) / (1 - L)), by x <- z - g(x) from x = z; (batch, d).
 
-    The residual shrinks by L a step at least, so the number of steps is known beforehand (Banach, a priori); a point
-    that is not there by then raises `NotConverged`.
+    eps is the rounding of z's type. The residual shrinks by L a step at least, so the number of steps is known
+    beforehand (Banach, a priori); a point that is not there by then raises `NotConverged`. ValueError unless L < 1.
     """
     z = z.T
-    x, r = z, -branch(z.T).T
+    x, r = z, -g(z.T).T
     farthest = _farthest(z, r, lipschitz)
     goal = _goal(x, farthest, lipschitz, tolerance)
     for _ in range(_steps_needed(r, goal, lipschitz)):
         if bool((_size(r) <= goal).all()):
             break
         x = x + r
-        r = z - x - branch(x.T).T
+        r = z - x - g(x.T).T
         goal = _goal(x, farthest, lipschitz, tolerance)
     return _certified(x, z, r, goal).T
 
 
 @torch.no_grad()
-def solve_broyden(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: float = 1e-6) -> Tensor:
+def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6) -> Tensor:
     """As `solve_banach`, in a handful of steps where Banach takes hundreds: it learns how steps change the residual.
 
     x <- x + M r, where M starts as the identity, which is Banach's step, and comes to (I + A)^-1 by Broyden's update
@@ -58,7 +60,7 @@ def solve_broyden(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: fl
     most twice Banach's steps, and its certificate is the same.
     """
     z = z.T
-    x, r = z.clone(), -branch(z.T).T
+    x, r = z.clone(), -g(z.T).T
     farthest = _farthest(z, r, lipschitz)
     most = 2 * _steps_needed(r, _goal(x, farthest, lipschitz, tolerance), lipschitz)
     # What is on its way: the points' places in x and r, their targets, x, r, M, next steps, and if the last one helped.
@@ -78,7 +80,7 @@ def solve_broyden(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: fl
             under_way = tuple(part[..., ~arrived] for part in under_way)
             places, target, here, residual, inverse, step, helped = under_way
         there = here + step
-        residual_there = target - there - branch(there.T).T
+        residual_there = target - there - g(there.T).T
         inverse = _broyden_update(inverse, step, residual - residual_there)
         helped = _size(residual_there) <= lipschitz * _size(residual)
         here, residual = torch.where(helped, there, here), torch.where(helped, residual_there, residual)
@@ -89,7 +91,10 @@ def solve_broyden(branch: BranchLike, z: Tensor, lipschitz: float, tolerance: fl
 
 
 def _broyden_update(inverse: Tensor, step: Tensor, change: Tensor) -> Tensor:
-    """The matrix that takes the change of the residual to the step, and differs least from the last; (d, d, batch)."""
+    """The matrix that takes the change of the residual to the step, and whose inverse differs least from the last's.
+
+    (d, d, batch); Broyden 1965, method 1.
+    """
     predicted = _times(inverse, change)
     row = (step[:, None] * inverse).sum(0)
     correction = ((step - predicted) / (step * predicted).sum(0))[:, None] * row

@@ -132,7 +132,7 @@ def truncated_coefficients(n: int) -> Coefficients:
 
 def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
     """a_k and b_k over P(N >= k) for k <= N and 0 beyond, the mean over the draws; N has shape (rows, n_draws)."""
-    k = torch.arange(int(n.max()) + 1)
+    k = torch.arange(max(n.flatten().tolist(), default=0) + 1)
     weights = torch.where(k <= n[..., None], 1 / law.survival(k), 0.0).mean(1)
     return Coefficients(log_series(len(k) - 1) * weights, neumann_series(len(k) - 1) * weights)
 

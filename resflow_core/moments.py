@@ -64,7 +64,10 @@ def _(log_det: Truncated, jacobian):
 
 @believed_log_det.register
 def _(log_det: Roulette, jacobian):
-    """log sum_n P(N = n) E_v exp(v'S_n v), S_n = sum_{k<=n} a_k / P(N >= k) sym(A^k), summed until it is settled."""
+    """log sum_n P(N = n) E_v exp(v'S_n v), S_n = sum_{k<=n} a_k / P(N >= k) sym(A^k).
+
+    The sum ends where P(N >= n) falls below `RAREST`.
+    """
     if jacobian.shape[-1] != 2:
         raise ValueError(f"log E exp(estimate) has a closed form for d = 2 only; here d = {jacobian.shape[-1]}.")
     probe, n_probes, n_draws, law = PROBES[log_det.probe], log_det.n_probes, log_det.n_draws, log_det.law

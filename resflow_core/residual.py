@@ -123,7 +123,7 @@ def _scales(branches: Sequence[Branch]) -> Tensor:
 def folded_together(branches: Sequence[Branch]) -> Iterator[None]:
     """While it lasts, branches of one shape take their weights from one `fold` instead of each from its own."""
     try:
-        for branch, weights in zip(branches, fold(branches).unstacked() if branches else [], strict=True):
+        for branch, weights in zip(branches, fold(branches).unstacked(), strict=True):
             branch._at_hand = weights
         yield
     finally:

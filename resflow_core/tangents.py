@@ -1,17 +1,17 @@
 """The branch and its Jacobian, with a backward pass by hand: what training spends its time in.
 
 Points are columns here. A branch g(x) = W_n raw(... W_1 raw(beta x) + b_1 ...) + b_n starts from t = beta x. A layer
-takes points t, (units, batch), and their tangents T_k, the columns of dt/dt at the start, to
+takes points t, (units, batch), and their tangents T_k, the columns of the Jacobian of t in beta x, to
 
-    y = phi(t),   U_k = phi'(t) T_k,   t_next = W y + b,   T_k,next = W U_k.
+    y = raw(t),   U_k = raw'(t) T_k,   t_next = W y + b,   T_k,next = W U_k.
 
 With d(.) for the gradient of the loss with respect to (.), products by element and sums over the batch, going back
 
     dW = dt_next y' + sum_k dT_k,next U_k',   db = dt_next,   dy = W' dt_next,   dU_k = W' dT_k,next,
-    dT_k = phi'(t) dU_k,   dt = phi'(t) dy + phi''(t) sum_k T_k dU_k.
+    dT_k = raw'(t) dU_k,   dt = raw'(t) dy + raw''(t) sum_k T_k dU_k.
 
 An activation that arranges its units does so first, with t and T_k alike. One that does not has, after the first layer,
-T_k = phi'(t_k) w_k with w_k the k-th column of W_1. The number phi'(t_k) is left to the end, where it multiplies the
+T_k = raw'(t_k) w_k with w_k the k-th column of W_1. The number raw'(t_k) is left to the end, where it multiplies the
 k-th column of the Jacobian; until then the tangents start as the w_k, the same at every point.
 `Branch.plain_value_and_jacobian` is all of this by automatic differentiation.
 """
@@ -95,7 +95,10 @@ def forward(activation: Activation, t: Tensor, weights: Weights, kept: list | No
 def backward(
     activation: Activation, kept: list, weights: Sequence[Tensor], d_value: Tensor, d_jacobian: Tensor
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """The gradients with respect to t, the W and the b of `forward`, which kept `kept`."""
+    """The gradients with respect to t, the W and the b of `forward`, which kept `kept`, in their shapes.
+
+    `d_value`, (d, batch), and `d_jacobian`, (d, d, batch), are those with respect to what it returned.
+    """
     d_weights, d_biases = [], []  # last layer first
     d_t, d_tangents = d_value, d_jacobian
     if activation.is_elementwise:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resflow_core.activations import ACTIVATIONS
 from resflow_core.datasets import Dataset
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
@@ -98,11 +99,12 @@ class TrainConfig:
 def step_bytes(flow: FlowConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
-    Exactly, a row keeps value, slope and 1 + d stacked numbers for each unit, and a little for each block; a series
-    about eight for each unit and each vector-Jacobian product.
+    Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
+    about eight numbers for each unit and each vector-Jacobian product.
     """
     rows, products = train.log_det.work(train.batch)
-    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers)
+    copies = ACTIVATIONS[flow.activation].arrangement.copies
+    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * copies
     numbers = 8 * (1 + products) if products else 4 + flow.dim
     return 4 * rows * units * numbers
 
@@ -117,7 +119,7 @@ class Trainer:
     def __init__(
         self, flow_config: FlowConfig, train_config: TrainConfig, dataset: Dataset, seed: int, device: str = "cpu"
     ):
-        self.flow_config, self.train_config, self.dataset, self.seed = flow_config, train_config, dataset, seed
+        self.train_config, self.dataset = train_config, dataset
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
         # Built and initialised on the processor, so that every device starts from the same weights.
         self.flow = flow_config.build(weights)

@@ -62,9 +62,9 @@ class Job:
         """Note the losses on held-out points, and return what each block does to these."""
         flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
         evaluation = measure.evaluate(flow, self._trainer.dataset.held_out())
-        nll = measure.estimate_mean(-evaluation.log_prob)
+        nll = measure.mean_nll(evaluation.log_prob)
         truth = self._true_log_prob
-        kl = None if truth is None else measure.estimate_mean(truth - evaluation.log_prob)
+        kl = None if truth is None else measure.kl(truth, evaluation.log_prob)
         self._history.add_held_out(self.step_count, nll, kl)
         return measure.block_table(flow, evaluation, log_det)
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
-from resflow_core.roulette import Geometric
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,24 +19,21 @@ class BlockTable:
     lipschitz: np.ndarray  # the certified L
     largest_norm: np.ndarray  # of ||A||_2 over the points: the observed L
     spectral_radius: np.ndarray  # the largest rho(A) over the points
-    beyond: np.ndarray | None  # share of points where roulette's variance is infinite; None without a geometric law
+    tail_ratio: float | None = None  # q: P(N >= k) of the roulette falls by it in the end; None without a roulette
+    beyond: np.ndarray | None = None  # share of points with rho(A)^2 > q: the roulette's variance is infinite there
 
 
 def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTable:
-    """The table of a flow in the plane, evaluated at some points, that trains by `log_det`.
-
-    Roulette with a geometric law, which goes on with chance q = 1 - p, has infinite variance where rho(A)^2 > q.
-    """
+    """The table of a flow in the plane, evaluated at some points, that trains by `log_det`."""
     radius = spectral_radius(evaluation.jacobians)
-    beyond = None
-    if isinstance(log_det, Roulette) and isinstance(log_det.law, Geometric):
-        beyond = (radius > (1 - log_det.law.p) ** 0.5).double().mean(0).numpy()
+    tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
         evaluation.block_log_dets.mean(0).numpy(),
         np.array([block.branch.lipschitz for block in flow.blocks]),
         largest_singular_value(evaluation.jacobians).amax(0).numpy(),
         radius.amax(0).numpy(),
-        beyond,
+        tail_ratio,
+        None if tail_ratio is None else (radius**2 > tail_ratio).double().mean(0).numpy(),
     )
 
 

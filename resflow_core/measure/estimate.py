@@ -1,12 +1,8 @@
 """Means over samples, with their standard errors."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
-
-from resflow_core.flow import Flow
-from resflow_core.measure.evaluation import log_prob
 
 
 @dataclass(frozen=True)
@@ -23,14 +19,14 @@ def estimate_mean(values: Tensor) -> Estimate:
     return Estimate(float(values.mean()), float(values.std() / len(values) ** 0.5))
 
 
-def mean_nll(flow: Flow, x: Tensor) -> Estimate:
-    """Mean of -log p(x) in nats over the points."""
-    return estimate_mean(-log_prob(flow, x))
+def mean_nll(log_prob: Tensor) -> Estimate:
+    """Mean of -log p(x) in nats, from log p at draws x of the data, (n,)."""
+    return estimate_mean(-log_prob)
 
 
-def kl(flow: Flow, x: Tensor, true_log_prob: Callable[[Tensor], Tensor]) -> Estimate:
-    """KL(data || flow) = E[log p_true(x) - log p(x)] in nats, over draws x of the data.
+def kl(true_log_prob: Tensor, log_prob: Tensor) -> Estimate:
+    """KL(data || flow) = E[log p_true(x) - log p(x)] in nats, from both at the same draws x of the data, (n,).
 
     The paired mean: the entropy's sampling noise, most of the NLL's, cancels point by point.
     """
-    return estimate_mean(true_log_prob(x) - log_prob(flow, x).double())
+    return estimate_mean(true_log_prob - log_prob.double())

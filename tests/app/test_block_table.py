@@ -11,7 +11,6 @@ BLOCKS = BlockTable(
     lipschitz=np.array([0.97, 0.97, 0.97]),
     largest_norm=np.array([0.5, 0.25, 0.93]),
     spectral_radius=np.array([0.4, 0.25, 0.7512]),
-    beyond=None,
 )
 
 
@@ -39,11 +38,11 @@ def test_what_is_seen():
     ("beyond", "column", "says"),
     [
         ([0.0, 0.0, 0.0], "0 %", "so the roulette's variance is finite at all of them."),
-        ([0.0, 0.001, 0.25], "25 %", "In block 3, 25 % of the points have"),
+        ([0.0, 0.001, 0.25], "25 %", "In block 3, 25 % of the points have \N{GREEK SMALL LETTER RHO} > √q = 0.707: "),
         ([0.0, 0.001, 0.0], "0.1 %", "In block 2, 0.1 % of the points have"),
     ],
 )
 def test_where_the_roulette_has_infinite_variance(beyond, column, says):
-    blocks = dataclasses.replace(BLOCKS, beyond=np.array(beyond))
+    blocks = dataclasses.replace(BLOCKS, tail_ratio=0.5, beyond=np.array(beyond))
     assert f"| {column} |" in markdown(blocks)
     assert says in takeaway(blocks)

@@ -338,7 +338,8 @@ def test_the_held_out_kl_is_measured_where_the_truth_is_known():
     board, wine = (run_to(engine, id, 3).arms[0].loss for id in ids)
     assert board.held_step.tolist() == [0, 3]
     data, job = DATASETS["checkerboard"], engine._scheduler._runs[ids[0]]._jobs[0]
-    kl = measure.kl(job._trainer.evaluated, data.held_out(), data.truth.log_prob)
+    log_prob = measure.log_prob(job._trainer.evaluated, data.held_out())
+    kl = measure.kl(data.truth.log_prob(data.held_out()), log_prob)
     assert (board.held_kl[-1], board.held_kl_se[-1]) == pytest.approx((kl.value, kl.standard_error))
     assert (len(wine.held_nll), wine.held_kl.shape, wine.held_kl_se.shape) == (2, (0,), (0,))
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from app.presets import PRESETS
 from app.setup import Setup
 from resflow_core.datasets import DATASETS, Dataset
-from resflow_core.measure import log_prob
+from resflow_core.measure import kl, log_prob
 from resflow_core.training import Trainer
 
 # No seed of these was used to choose a default.
@@ -193,9 +193,8 @@ def train(job: tuple[str, str, int, float]) -> Result:
         used += time.process_time() - start
         steps += 1
     x = dataset.sample(EVALUATION_POINTS, torch.Generator().manual_seed(EVALUATION_SEED))
-    gap = dataset.truth.log_prob(x) - contender.log_prob(x).double()
-    error = float(gap.std() / len(gap) ** 0.5)
-    return Result(set_name, name, seed, float(gap.mean()), error, steps, contender.parameters)
+    gap = kl(dataset.truth.log_prob(x), contender.log_prob(x))
+    return Result(set_name, name, seed, gap.value, gap.standard_error, steps, contender.parameters)
 
 
 def table(results: list[Result]) -> str:

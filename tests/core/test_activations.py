@@ -33,7 +33,8 @@ class TestEveryActivation:
     def test_value_slope_and_curvature_are_each_others_derivatives(self, name, activation):
         t = torch.linspace(-6, 6, 400, dtype=torch.float64).requires_grad_()  # without 0, where some have none
         value, slope, curvature = activation.derivatives(t)
-        torch.testing.assert_close(value, PYTORCH[name](t), atol=1e-12, rtol=0)
+        if name in PYTORCH:
+            torch.testing.assert_close(value, PYTORCH[name](t), atol=1e-12, rtol=0)
         for found, function in ((slope, value), (curvature, slope)):
             expected = torch.zeros_like(t)
             if function.requires_grad:

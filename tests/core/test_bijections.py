@@ -54,6 +54,9 @@ class TestLaws:
         with torch.no_grad():
             assert (bijection(bijection.inverse(z)) - z).norm(dim=1).max() < 1e-4
 
+    def test_an_inverse_is_a_constant(self, build, dim):
+        assert not build(dim).inverse(points(3, dim).requires_grad_()).requires_grad
+
     def test_log_det_is_that_of_the_autograd_jacobian(self, build, dim):
         bijection, x = build(dim), 2 * points(20, dim)
         z, log_det = bijection.forward_and_log_det(x)

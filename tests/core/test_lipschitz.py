@@ -183,6 +183,24 @@ def test_writes_to_data_are_seen():
         assert numpy_norms(layer.weight) == pytest.approx(CAP, rel=1e-4)
 
 
+@torch.no_grad()
+def test_another_type_or_device_is_no_old_acquaintance():
+    layer = LipschitzLinear(4, 4, CAP, seeded(0))
+    layer.raw.mul_(10)
+    layer(torch.zeros(1, 4))
+    layer.double()
+    assert layer.weight.dtype == torch.float64
+    torch.testing.assert_close(layer.weight, capped_weights([copy_of(layer)])[0], atol=0, rtol=0)
+    assert layer.to("meta").weight.device.type == "meta"
+
+
+def copy_of(layer):
+    """A layer with the same `raw` that has not been asked for its weight yet."""
+    fresh = LipschitzLinear(4, 4, CAP, seeded(1)).double()
+    fresh.raw.copy_(layer.raw)
+    return fresh
+
+
 @pytest.mark.parametrize("size", [4, 20])
 def test_a_zero_matrix_has_norm_zero_and_is_left_alone(size):
     s, u, v = top_singular_triples(torch.zeros(1, size, size))

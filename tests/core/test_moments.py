@@ -48,6 +48,7 @@ def mean_exp(probe, s, n_probes):
         return np.exp(np.trace(s) * (n_probes - n_probes % 2) / n_probes) * np.mean(
             np.exp(n_probes % 2 * forms / n_probes)
         )
+    assert probe == "gaussian", f"no expectation to compare {probe} with; give it one here"
     # A Gaussian probe is one on the circle times sqrt(E), with E exponential of mean 1.
     return np.mean(1 / (1 - forms / n_probes)) ** n_probes
 

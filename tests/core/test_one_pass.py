@@ -6,6 +6,7 @@ import torch
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.flow import Flow, FlowConfig
+from resflow_core.log_det import Exact, Roulette, Truncated
 from tests.core.oracles import points, seeded
 
 
@@ -77,5 +78,7 @@ def test_without_gradients_the_numbers_are_the_same(activation):
 def test_no_points_are_no_trouble():
     z, jacobians = flow().forward_and_jacobians(points(0, 2))
     assert (z.shape, jacobians.shape) == ((0, 2), (0, 3, 2, 2))
-    with torch.no_grad():
-        assert flow().log_prob(points(0, 2)).shape == (0,)
+    for log_det in (Exact(), Truncated(), Roulette()):
+        assert flow().log_prob(points(0, 2), log_det, seeded(0)).shape == (0,)
+        with torch.no_grad():
+            assert flow().log_prob(points(0, 2), log_det, seeded(0)).shape == (0,)

@@ -30,6 +30,7 @@ GUARDS = {
         "test_inverse.py::test_the_true_error_is_within_the_tolerance",
         "test_inverse.py::test_in_float32_the_error_is_the_tolerance_plus_rounding",
         "test_inverse.py::test_a_branch_that_breaks_its_bound_is_an_error_that_names_the_point",
+        "test_flow.py::test_samples_of_the_default_flow_are_as_good_in_float32_as_in_float64",
     ],
     5: [
         "test_lipschitz.py::test_it_is_certified_whatever_the_matrix",
@@ -39,8 +40,16 @@ GUARDS = {
     6: ["test_bijections.py::test_only_initialize_initialises_it"],
     7: ["test_activations.py::test_the_constant_is_the_largest_slope_found_by_search"],
     9: ["test_bijections.py::test_nothing_depends_on_the_training_mode"],
-    10: ["test_datasets.py::test_moons_are_two_half_circles_blurred_and_on_no_lattice"],
-    11: ["test_flow.py::test_the_same_generator_builds_the_same_flow_and_global_randomness_is_left_alone"],
+    10: [
+        "test_true_densities.py::test_draws_are_independent",
+        "test_true_densities.py::test_a_lattice_is_noticed",
+        "test_measure.py::test_kl_is_the_paired_mean",
+    ],
+    11: [
+        "test_flow.py::test_the_same_generator_builds_the_same_flow_and_global_randomness_is_left_alone",
+        "test_flow.py::test_training_and_pictures_leave_the_global_generator_alone",
+        "test_lipschitz.py::test_another_type_or_device_is_no_old_acquaintance",
+    ],
 }
 
 
@@ -58,7 +67,6 @@ def test_1_the_value_is_the_series_and_not_the_surrogate_of_its_gradient(gradien
     )
     a = KNOWN_A.numpy()
     assert values.mean().item() == pytest.approx(np.log(np.linalg.det(np.eye(2) + a)), abs=1e-12)
-    assert values.mean().item() != pytest.approx(np.trace(a @ np.linalg.inv(np.eye(2) + a)), abs=0.05)
 
 
 @pytest.mark.parametrize("weights", [(1.0, 0.0, -3.0), (0.0, 1.0, 2.0), (2.0, 2.0, 2.0)])
