@@ -25,15 +25,14 @@ def sidebar(setup: Setup) -> Setup:
         with st.container(horizontal=True, gap="small"):
             with st.popover("More", width="stretch"):
                 flow = edit(flow, rare=True)
+            with st.popover("Seed", width="stretch"):
+                setup = edit(setup, rare=True)
             with st.popover("File", width="stretch"):
                 _flow_file(setup)
         st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
         train = edit(setup.train, rare=False)
-        with st.container(horizontal=True, gap="small"):
-            with st.popover("More", width="stretch"):
-                train = edit(train, rare=True)
-            with st.popover("Seed, device", width="stretch"):
-                setup = edit(setup, rare=True)
+        with st.popover("More", width="stretch"):
+            train = edit(train, rare=True)
         setup = dataclasses.replace(setup, flow=flow, train=train)
         with ready_made:  # last, because it marks what is chosen
             presets.choose(setup)
@@ -65,21 +64,21 @@ def edit(config: Any, *, rare: bool, prefix: str = "", within_rare: bool = False
     for name, (field, limits) in settings_of(config).items():
         value, key, is_rare = getattr(config, name), prefix + name, limits.rare or within_rare
         if is_rare == rare:
-            value = _widget(key, field.type, limits, value)
+            value = _widget(key, field, limits, value)
         if limits.is_variant:
             value = edit(value, rare=rare, prefix=f"{key}.", within_rare=is_rare)
         changes[name] = value
     return dataclasses.replace(config, **changes)
 
 
-def _widget(key: str, kind: type, limits: Setting, value: Any) -> Any:
+def _widget(key: str, field: dataclasses.Field, limits: Setting, value: Any) -> Any:
     if limits.choices is not None:
         return _choice(key, limits, value)
-    if kind is bool:
+    if field.type is bool:
         return st.toggle(limits.label, value, key=key, help=limits.help)
-    if kind is tuple:
+    if field.type is tuple:
         return _numbers(key, limits, value)
-    return _number(key, limits, value, kind)
+    return _number(key, field, limits, value)
 
 
 def _choice(key: str, limits: Setting, value: Any) -> Any:
@@ -107,26 +106,27 @@ def _numbers(key: str, limits: Setting, value: tuple) -> tuple:
     return typed
 
 
-def _number(key: str, limits: Setting, value: float, kind: type) -> float:
-    ladder = rungs(limits, kind)
+def _number(key: str, field: dataclasses.Field, limits: Setting, value: float) -> float:
+    ladder = rungs(field, limits)
     if ladder is None:
-        return st.number_input(limits.label, kind(limits.low), kind(limits.high), value, key=key, help=limits.help)
+        low, high = map(field.type, (limits.low, limits.high))
+        return st.number_input(limits.label, low, high, value, key=key, help=limits.help)
     options = sorted({*ladder, value})
     return st.select_slider(limits.label, options, value, key=key, help=limits.help, format_func=lambda v: f"{v:g}")
 
 
-def rungs(limits: Setting, kind: type) -> list[float] | None:
-    """Sensible values between the limits: every whole number where they are few, powers of two or 1-2-5 where they
-    span decades, tenths and nines within (0, 1). None where there is no such ladder, as for a seed."""
-    low, high = limits.low, limits.high
+def rungs(field: dataclasses.Field, limits: Setting) -> list[float] | None:
+    """The default and sensible values between the limits: every whole number where they are few, powers of two or
+    1-2-5 where they span decades, tenths and nines below 1. None where there is no such ladder, as for a seed."""
+    kind, low, high = field.type, limits.low, limits.high
     if kind is int and high - low <= 50:
         return list(range(low, high + 1))
     if high > 1e6:
         return None
-    if low > 0 and high < 1 and high / low < 100:
-        values = [*(i / 10 for i in range(1, 10)), 0.05, 0.95, 0.97, 0.98, 0.99, 0.995]
+    if 0.9 < high < 1:
+        values = [*(i / 10 for i in range(1, 10)), 0.05, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999]
     elif kind is int:
         values = [0, *(2**i for i in range(int(math.log2(high)) + 1))]
     else:
         values = [float(f"{m}e{e}") for e in range(-6, 7) for m in (1, 2, 5)]
-    return sorted(kind(v) for v in {*values, low, high} if low <= v <= high)
+    return sorted(kind(v) for v in {*values, low, high, field.default} if low <= v <= high)

@@ -1,6 +1,6 @@
 """Settings that belong together, by name. One entry of `PRESETS` adds one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
@@ -52,7 +52,7 @@ PRESETS: dict[str, Preset] = {
     "i-resnet": Preset(
         "i-ResNet, biased",
         "ELU and five terms of the series: watch the mass that it believes in leave 1.",
-        FlowConfig(blocks=10, width=64, hidden_layers=2, activation="elu", budget=0.97),
+        replace(_DEEP_BRANCHES, activation="elu", budget=0.97),
         TrainConfig(log_det=Truncated(), learning_rate=5e-3),
     ),
 }

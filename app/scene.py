@@ -32,10 +32,10 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "frames": [encode_frame(frame) for frame in arm.frames],
         "still": encode_frame(arm.still) if arm.still else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
-        "loss_unit": "nats, standardised" if is_standardised(dataset) else "nats",
+        "loss_unit": _unit(dataset),
         "floor": dataset.truth.entropy if dataset.truth else None,
         "readouts": [dataclasses.asdict(readout) for readout in readouts(dataset, setup.train.log_det, arm)],
-        "alt": _alt(dataset.title, setup.flow.blocks, arm),
+        "alt": _alt(dataset, setup.flow.blocks, arm),
         **_points(dataset, n_points),
     }
 
@@ -64,11 +64,16 @@ def _points(dataset: Dataset, n: int) -> dict[str, Any]:
     }
 
 
-def _alt(title: str, blocks: int, arm: ArmReport) -> dict[str, str]:
+def _unit(dataset: Dataset) -> str:
+    return "nats, standardised" if is_standardised(dataset) else "nats"
+
+
+def _alt(dataset: Dataset, blocks: int, arm: ArmReport) -> dict[str, str]:
     """What each view shows, in words, with what to take away from it."""
-    at = f"after {arm.step:,} steps"
+    title, unit, at = dataset.title, _unit(dataset), f"after {arm.step:,} steps"
+    entropy = f" The entropy of the data is {dataset.truth.entropy:.3f} nats." if dataset.truth else ""
     nll = held_out_nll(arm)
-    fit = [f"held-out NLL {nll[0]:.2f} nats, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"]
+    fit = [f"held-out NLL {nll[0]:.2f} {unit}, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"]
     if gap := gap_to_truth(arm):
         fit.append("KL(data || model) {} nats, standard error {}".format(*with_error(*gap)))
     if arm.masses:
@@ -80,11 +85,12 @@ def _alt(title: str, blocks: int, arm: ArmReport) -> dict[str, str]:
     return {
         "data": f"Data space: density of the flow {at}, with contours and held-out points of {title}; {summary}.",
         "latent": f"Latent space {at}: where the flow takes data and a straight grid, with circles that hold 39, 86 "
-        "and 98.9 percent of a standard normal. The better the fit, the more the points look normal.",
+        f"and 98.9 percent of a standard normal. The better the fit, the more the points look normal; {summary}.",
         "stage": f"Inside the flow {at}: data and a straight grid on their way through its {blocks} blocks, each of "
         "which bends the plane without folding it.",
-        "truth": f"The true density that {title} is drawn from, in the colours of the flow's density beside it.",
+        "truth": f"The true density that {title} is drawn from, in the colours of the flow's density beside it."
+        f"{entropy}",
         "difference": f"The flow's density {at} minus the true one: orange where the flow has too much, blue where it "
         f"has too little; {summary}.",
-        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in nats; {summary}.",
+        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in {unit}; {summary}.{entropy}",
     }

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PLOTTING = {"plotly", "altair", "matplotlib"}
 
-# folder or file -> top-level packages, or modules of ours, that it must not import, directly or inside a function
+# folder -> top-level packages, or modules of ours, that it must not import, directly or inside a function
 FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
     "app/live": {"torch", "resflow_core", "app.session", "app.controls", "app.screens"},

@@ -2,6 +2,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import controls
+from app.presets import PRESETS
 from app.setup import Setup, entries
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import LOG_DETS, Roulette
@@ -11,21 +12,30 @@ from resflow_core.training import TrainConfig
 
 CONFIGS = [Setup().flow, Setup().train, *(cls() for cls in [*LOG_DETS.values(), *LAWS.values()])]
 NUMBERS = [
-    pytest.param(field.type, limits, getattr(config, name), id=f"{type(config).__name__}.{name}")
+    pytest.param(field, limits, getattr(config, name), id=f"{type(config).__name__}.{name}")
     for config in CONFIGS
     for name, (field, limits) in settings_of(config).items()
     if field.type in (int, float)
 ]
 
 
-@pytest.mark.parametrize(("kind", "limits", "default"), NUMBERS)
-def test_a_slider_offers_few_ascending_values_that_span_the_limits(kind, limits, default):
-    values = controls.rungs(limits, kind)
+@pytest.mark.parametrize(("field", "limits", "default"), NUMBERS)
+def test_a_slider_offers_few_ascending_values_that_span_the_limits(field, limits, default):
+    values, kind = controls.rungs(field, limits), field.type
+    assert default in values
     assert values == sorted(set(values))
     assert (values[0], values[-1]) == (limits.low, limits.high)
     assert all(type(v) is kind for v in values)
     assert len(values) >= 5 or len(values) == limits.high - limits.low + 1
     assert len(values) <= 51
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_values_of_a_preset_are_on_the_sliders(preset):
+    for config in (PRESETS[preset].flow, PRESETS[preset].train):
+        for name, (field, limits) in settings_of(config).items():
+            if field.type in (int, float):
+                assert getattr(config, name) in controls.rungs(field, limits)
 
 
 def edited():

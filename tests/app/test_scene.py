@@ -152,12 +152,15 @@ def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
 
 def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():
     alt = shown(BIASED, loss=curves(), masses=masses(Mass(1.3817, 0.004, 1.33)))["alt"]
-    for pane in ("data", "difference", "loss"):
+    for pane in ("data", "latent", "difference", "loss"):
         assert "after 1,200 steps" in alt[pane]
         assert "held-out NLL 3.83 nats, standard error 0.01" in alt[pane]
         assert "KL(data || model) 0.367 nats, standard error 0.010" in alt[pane]
         assert "mass of the density 0.9998; mass that training believes in 1.382" in alt[pane]
     assert f"through its {Setup().flow.blocks} blocks" in alt["stage"]
+    for pane in ("truth", "loss"):
+        assert "The entropy of the data is 3.466 nats." in alt[pane]
+    assert "3.83 nats, standardised" in shown(Setup(data="wine"), loss=curves())["alt"]["data"]
 
 
 def test_the_slider_learns_how_many_blocks_there_are():

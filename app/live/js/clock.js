@@ -67,8 +67,6 @@ function play(view) {
 
 function enqueue(view, frames) {
   const newest = frames.at(-1)?.step ?? view.last;
-  if (newest < view.chunkStart) view.last = -1; // older than the previous chunk: training resumed from a checkpoint
-  view.chunkStart = frames[0]?.step ?? view.chunkStart;
   const fresh = frames.filter((f) => f.step > view.last);
   view.last = Math.max(view.last, newest);
   view.queue.push(...(isCalm() ? fresh.slice(-1) : fresh));
@@ -103,7 +101,7 @@ function receive(view, scene) {
 
 function startRun(view, before) {
   view.queue.length = 0;
-  view.last = view.chunkStart = -1;
+  view.last = -1;
   view.picture = view.samples = view.stages = null;
   for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;

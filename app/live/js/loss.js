@@ -29,7 +29,7 @@ function paneLoss(view, theme) {
   const traces = [];
   const line = (x, y, style, name, visible) => traces.push({
     type: "scatter", mode: "lines", x, y, line: style, name, visible,
-    hovertemplate: `%{y:.3f} nats at step %{x:,}<extra>${name}</extra>`,
+    hovertemplate: `%{y:.3f} ${unit} at step %{x:,}<extra>${name}</extra>`,
   });
   if (loss) {
     line(loss.step, loss.batch_nll, { width: 1, color: theme.ink(0.25) }, "batch", on.batch);
