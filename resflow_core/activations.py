@@ -169,7 +169,7 @@ def _two_lines(t: Tensor, below: float) -> Iterator[Tensor]:
 
 
 def gelu(t: Tensor) -> Iterator[Tensor]:
-    """t P with P the standard normal distribution function and p its density; P + t p; (2 - t^2) p."""
+    """Hendrycks & Gimpel 2016: t P with the normal distribution function P and density p; P + t p; (2 - t^2) p."""
     below = torch.special.ndtr(t)
     yield t * below
     density = torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi)
@@ -178,7 +178,9 @@ def gelu(t: Tensor) -> Iterator[Tensor]:
 
 
 def mish(t: Tensor) -> Iterator[Tensor]:
-    """t w with w = tanh(log(1 + exp t)), w' = (1 - w^2) s, s the logistic; w + t w'; w' (2 + t (1 - s - 2 w s))."""
+    """Misra 2019: t w with w = tanh(log(1 + exp t)), w' = (1 - w^2) s, s the logistic; w + t w';
+    w' (2 + t (1 - s - 2 w s)).
+    """
     w = torch.tanh(torch.nn.functional.softplus(t))
     yield t * w
     s = torch.sigmoid(t)
@@ -206,7 +208,8 @@ def _silu_of_both_signs(p: float) -> float:
 
 
 # Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,
-# section 3.3, where beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha).
+# section 3.3, where beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha),
+# sine as in Sitzmann et al. 2020. CLipSwish: Perugachi-Diaz et al. 2021; MaxMin: Anil et al. 2019.
 ACTIVATIONS: dict[str, Activation] = {
     "lipswish": Activation("LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
     "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0),

@@ -113,6 +113,7 @@ class LipschitzLinear(nn.Module):
         return capped_weights([self])[0]
 
     def forward(self, x: Tensor) -> Tensor:
+        """W x + b for rows x, (batch, in_features) -> (batch, out_features)."""
         return F.linear(x, self.weight, self.bias)
 
 

@@ -1,4 +1,4 @@
-"""Hutchinson's probes: random vectors v with E vv' = I, so that tr(M) = E v'Mv."""
+"""Hutchinson's probes (1990): random vectors v with E vv' = I, so that tr(M) = E v'Mv."""
 
 import math
 from collections.abc import Callable

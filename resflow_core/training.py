@@ -133,6 +133,7 @@ class Trainer:
 
     @property
     def device(self) -> torch.device:
+        """Where it trains."""
         return next(self.flow.parameters()).device
 
     @property
