@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, product
 
 import numpy as np
 
@@ -28,6 +28,7 @@ _ROWS_TO_JUDGE_BY = 200
 _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
+_MARKS = {".": "decimal point", ",": "decimal comma"}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -69,10 +70,9 @@ class CsvFile:
         if column not in self.cells:
             names = ", ".join(f"`{plain(name)}`" for name in self.cells)
             raise CsvError(f"`{plain(self.name)}` has no column `{plain(column)}`; it has {names}.")
-        marks: dict[str, int] = {}  # decimal mark -> the line where it was first seen
-        return np.array([self._number(column, row, marks) for row in range(len(self.lines))])
+        return np.array([self._number(column, row) for row in range(len(self.lines))])
 
-    def _number(self, column: str, row: int, marks: dict[str, int]) -> float:
+    def _number(self, column: str, row: int) -> float:
         cell, line = self.cells[column][row], self.lines[row]
         at = f"Line {line}, column `{plain(column)}`"
         if cell.lower() in _MISSING:
@@ -84,14 +84,6 @@ class CsvFile:
                 " Separate columns by semicolons if you use decimal commas." if _DECIMAL_COMMA.fullmatch(cell) else ""
             )
             raise CsvError(f"{at}: `{plain(cell)}` is not a number. Correct it, or delete the line.{hint}")
-        for mark in {",", "."} & set(cell):
-            marks.setdefault(mark, line)
-        if len(marks) > 1:
-            comma, point = marks[","], marks["."]
-            raise CsvError(
-                f"Column `{plain(column)}` has a decimal comma in line {comma} and a decimal point in line {point}. "
-                "Use one of them, and nothing between thousands."
-            )
         value = float(cell.replace(",", "."))
         if abs(value) > LARGEST_VALUE:
             raise CsvError(f"{at}: `{plain(cell)}` is too large; use numbers up to {LARGEST_VALUE:g}.")
@@ -110,6 +102,7 @@ def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
     if x == y:
         raise CsvError(f"`{plain(x)}` is chosen for both axes. Choose two different columns.")
     values = np.column_stack([file.numbers(x), file.numbers(y)])
+    _check_marks(file, (x, y))
     if label is not None and label not in file.labels:
         raise CsvError(
             f"Column `{plain(label)}` cannot be a label. "
@@ -121,6 +114,20 @@ def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
     except ValueError as error:  # a row of the table is a line of the file
         message = re.sub(r"^Row (\d+)", lambda match: f"Line {file.lines[int(match[1]) - 1]}", str(error))
         raise CsvError(message) from error
+
+
+def _check_marks(file: CsvFile, columns: tuple[str, str]) -> None:
+    """One decimal mark in both columns: where one has a comma, a point in the other may stand between thousands."""
+    found: dict[str, str] = {}  # decimal mark -> where it was first seen
+    for row, column in product(range(len(file.lines)), columns):
+        cell = file.cells[column][row]
+        for mark in _MARKS.keys() & set(cell):
+            at = f"a {_MARKS[mark]} in line {file.lines[row]}, column `{plain(column)}` (`{plain(cell)}`)"
+            found.setdefault(mark, at)
+    if len(found) > 1:
+        raise CsvError(
+            f"There is {', and '.join(found.values())}. Use one of them in both columns, and nothing between thousands."
+        )
 
 
 def digest_of(data: bytes) -> str:

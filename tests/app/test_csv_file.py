@@ -60,6 +60,11 @@ def test_decimal_commas(separator):
     np.testing.assert_array_equal(file.numbers("column 2")[3], -3500)
 
 
+def test_a_column_that_is_not_chosen_may_have_the_other_decimal_mark():
+    file = of(["x;y;price", *(f"{i},5;{i * i},25;{i}.234" for i in range(20))])
+    np.testing.assert_array_equal(table(file, "x", "y").values[3], [3.5, 9.25])
+
+
 def test_blank_lines_trailing_separators_quotes_and_doubled_names():
     rows = (f'"{i}", {i * i / 4},,"g,{i % 2}"' for i in range(25))
     file = of(['x,"x",,"two\nlines"', "", *rows, ",,,"])
@@ -90,7 +95,12 @@ BAD = {
     "quoted decimal comma": ([*NAMED, '"1,5",1'], "use decimal commas."),
     "two decimal marks": (
         ["x;y", *(f"{i};{i}.5" for i in range(20)), "1;2,5"],
-        "Column `y` has a decimal comma in line 22 and a decimal point in line 2.",
+        "There is a decimal point in line 2, column `y` (`0.5`), and a decimal comma in line 22, column `y` (`2,5`). "
+        "Use one of them in both columns, and nothing between thousands.",
+    ),
+    "a decimal mark each": (
+        ["x;y", "1;2", *(f"{i}.234;{i * i},5" for i in range(20))],
+        "There is a decimal point in line 3, column `x` (`0.234`), and a decimal comma in line 3, column `y` (`0,5`).",
     ),
     "one column": (["x", *(str(i) for i in range(20))], "The file has one column only. Give it two, separated by"),
     "spaces": ([f"{i} {i}" for i in range(20)], "one column only"),
