@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _MARKS = {".": "decimal point", ",": "decimal comma"}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
+_SEP_LINE = re.compile(r'"?sep=([^\r\n"])[;,\t "]*(?=[\r\n]|\Z)', re.IGNORECASE)
+_BLANK = re.compile(r'[\s;,"]*')
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _ONE_COLUMN = "The file has one column only. Give it two, separated by comma, semicolon or tab."
@@ -75,7 +77,7 @@ class CsvFile:
     def _number(self, column: str, row: int) -> float:
         cell, line = self.cells[column][row], self.lines[row]
         at = f"Line {line}, column `{plain(column)}`"
-        if cell.lower() in _MISSING:
+        if _is_missing(cell):
             raise CsvError(f"{at}: the value is missing. Fill it in, or delete the line.")
         if _INFINITE.fullmatch(cell):
             raise CsvError(f"{at}: `{plain(cell)}` is not finite. Correct it, or delete the line.")
@@ -142,10 +144,9 @@ def read_csv(name: str, data: bytes) -> CsvFile:
             f"The file has {len(data) / 1e6:.1f} MB; {MOST_BYTES / 1e6:g} are allowed. "
             f"Keep two columns and at most {MOST_ROWS:,} rows."
         )
-    text = _decoded(data)
-    if not text.strip(' \r\n"' + "".join(_SEPARATORS)):
+    text, separator = _separated(_decoded(data))
+    if _BLANK.fullmatch(text):
         raise CsvError("The file is empty. Give it two columns of numbers.")
-    separator = _separator(text)
     records = [(line, cells) for line, cells in _records(text, separator) if any(cells)]
     _check_shape(records, separator)
     first = records[0][1]
@@ -155,14 +156,13 @@ def read_csv(name: str, data: bytes) -> CsvFile:
         raise CsvError(f"The file has {len(rows):,} rows; {MOST_ROWS:,} are allowed. Keep a random part of them.")
     if len(rows) < FEWEST_ROWS:
         raise CsvError(f"The file has {len(rows)} rows of data; at least {FEWEST_ROWS} are needed. Add more.")
-    columns = zip(*(cells for _, cells in rows), strict=True)
-    names = _names(first if named else [""] * len(first))
-    cells = {name: column for name, column in zip(names, columns, strict=True) if any(column)}
+    columns = list(zip(*(cells for _, cells in rows), strict=True))
+    header = first if named else [""] * len(first)
+    cells = {name: column for name, column in zip(_names(header), columns, strict=True) if any(column)}
     file = CsvFile(name, digest_of(data), cells, tuple(line for line, _ in rows), separator == ",")
-    if len(cells) < 2:
-        raise CsvError(_ONE_COLUMN)
     if len(file.numeric) < 2:
-        raise CsvError(_why_not_two(file))
+        empty = [name for name, column in zip(header, columns, strict=True) if name and all(map(_is_missing, column))]
+        raise CsvError(_why_not_two(file, empty))
     return file
 
 
@@ -200,6 +200,16 @@ def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
+def _separated(text: str) -> tuple[str, str]:
+    """The text and its separator. The line in which Excel names it is emptied and stays, so that lines count on."""
+    asked = _SEP_LINE.match(text)
+    if not asked:
+        return text, _separator(text)
+    if asked[1] not in _SEPARATORS:
+        raise CsvError(f"Line 1 asks for `{plain(asked[1])}` as separator. Use comma, semicolon or tab.")
+    return text[asked.end() :], asked[1]
+
+
 def _separator(text: str) -> str:
     """What separates most rows into two numbers or more; a comma separates only if nothing else does as well."""
 
@@ -214,6 +224,10 @@ def _separator(text: str) -> str:
     return best if rows(best) else max(_SEPARATORS, key=text.count)
 
 
+def _is_missing(cell: str) -> bool:
+    return cell.lower() in _MISSING
+
+
 def _looks_numeric(cell: str) -> bool:
     return bool(_NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell))
 
@@ -221,7 +235,11 @@ def _looks_numeric(cell: str) -> bool:
 def _check_shape(records: list[tuple[int, list[str]]], separator: str) -> None:
     first_line, first = records[0]
     if len(first) < 2:
-        raise CsvError(_ONE_COLUMN)
+        wider = [(line, len(cells)) for line, cells in records if len(cells) > 1]
+        if 2 * len(wider) < len(records):
+            raise CsvError(_ONE_COLUMN)
+        line, count = wider[0]
+        raise CsvError(f"Line {first_line} has one cell, line {line} has {count}: delete the lines above the names.")
     for line, cells in records:
         if len(cells) != len(first):
             raise CsvError(
@@ -244,11 +262,14 @@ def _names(header: list[str]) -> list[str]:
     return names
 
 
-def _why_not_two(file: CsvFile) -> str:
+def _why_not_two(file: CsvFile, empty: list[str]) -> str:
+    if len(file.cells) < 2 and not empty:
+        return _ONE_COLUMN
     found = ", ".join(f"`{plain(name)}`" for name in file.numeric)
+    needed = f"Two columns of numbers are needed; {f'only {found} holds' if found else 'no column holds'} them."
+    if empty:
+        return f"{needed} Column `{plain(empty[0])}` is empty. Fill it in, or give another one."
     try:
         file.numbers(next(name for name in file.cells if name not in file.numeric))
     except CsvError as error:
-        return (
-            f"Two columns of numbers are needed; {f'only {found} holds' if found else 'no column holds'} them. {error}"
-        )
+        return f"{needed} {error}"

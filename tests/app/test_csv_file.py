@@ -60,6 +60,17 @@ def test_decimal_commas(separator):
     np.testing.assert_array_equal(file.numbers("column 2")[3], -3500)
 
 
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_the_separator_that_excel_writes_first_holds(first, newline):
+    # By the number of cells alone the comma would separate.
+    lines = [first, "a,b;c,d", *(f"{i},{i * i};{i * i},{i}" for i in range(20))]
+    file = read_csv("points.csv", newline.join(lines).encode())
+    assert file.numeric == ("a,b", "c,d")
+    assert file.lines == tuple(range(3, 23))
+    assert file.numbers("a,b")[3] == 3.9
+
+
 def test_a_column_that_is_not_chosen_may_have_the_other_decimal_mark():
     file = of(["x;y;price", *(f"{i},5;{i * i},25;{i}.234" for i in range(20))])
     np.testing.assert_array_equal(table(file, "x", "y").values[3], [3.5, 9.25])
@@ -105,6 +116,23 @@ BAD = {
     "one column": (["x", *(str(i) for i in range(20))], "The file has one column only. Give it two, separated by"),
     "spaces": ([f"{i} {i}" for i in range(20)], "one column only"),
     "one column and separators": ([f"{i}," for i in range(20)], "one column only"),
+    "an empty column": (["x,y", *(f"{i}," for i in range(20))], "only `x` holds them. Column `y` is empty."),
+    "an empty column beside text": (
+        ["x,name,y", *(f"{i},n{i},NA" for i in range(20))],
+        "only `x` holds them. Column `y` is empty. Fill it in, or give another one.",
+    ),
+    "a title": (["Measured in May", *NAMED], "Line 1 has one cell, line 2 has 2: delete the lines above the names."),
+    "titles": (
+        ["# Measured", "# in May", "", *NAMED],
+        "Line 1 has one cell, line 4 has 2: delete the lines above the names.",
+    ),
+    "one column with a remark": (["x", *(str(i) for i in range(20)), "20,estimated"], "one column only"),
+    "another separator": (["sep=|", "x|y", *(f"{i}|{i * i}" for i in range(20))], "Line 1 asks for `|` as separator."),
+    "ragged below the separator": (["sep=,", *NAMED[:5], "1,2,3"], "Line 7 has 3 cells, but line 2 has 2"),
+    "text below the separator": (
+        ["sep=;", "x;y", *(f"{i},5;{i * i}" for i in range(20)), "1;two"],
+        "Line 23, column `y`: `two` is not a number.",
+    ),
     "one column of numbers": (
         ["x,name", *(f"{i},n{i}" for i in range(20))],
         "only `x` holds them. Line 2, column `name`: `n0` is not a number.",
@@ -117,6 +145,7 @@ BAD = {
     ),
     "empty": ([""], "The file is empty. Give it two columns of numbers."),
     "blank": (["  ", ",", "\t"], "The file is empty."),
+    "a space that does not break": (["\N{NO-BREAK SPACE}"], "The file is empty."),
     "only names": (["x,y"], "The file has 0 rows of data; at least 20 are needed."),
     "few rows": (NAMED[:20], "The file has 19 rows of data; at least 20 are needed. Add more."),
     "many rows": (["1,2"] * 20_001, "The file has 20,001 rows; 20,000 are allowed. Keep a random part of them."),
@@ -218,7 +247,12 @@ like_a_table = st.text('0123456789.,;\t\n\r"-+eEinfaN \x00é', max_size=400).map
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.binary(max_size=400) | like_a_table | like_a_table.map(lambda data: b"1,2\n" * 25 + data))
+@given(
+    st.binary(max_size=400)
+    | like_a_table
+    | like_a_table.map(lambda data: b"1,2\n" * 25 + data)
+    | like_a_table.map(lambda data: b"sep=;\n" + b"1;2\n" * 25 + data)
+)
 def test_no_bytes_raise_anything_else(data):
     try:
         file = read_csv("points.csv", data)
