@@ -8,6 +8,7 @@ import codecs
 import csv
 import hashlib
 import io
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from app.text import plain
 from resflow_core.datasets import FEWEST_ROWS, MOST_ROWS, Table
 from resflow_core.datasets.table import LARGEST_VALUE
 
-MOST_BYTES = 2_000_000
+MOST_BYTES = 2 * 2**20
 MOST_LABELS = 20
+MISSING_LABEL = "(missing)"
 DIGEST_DIGITS = 12
 
 _ROWS_TO_JUDGE_BY = 200
 _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+([.,]0*)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _MARKS = {".": "decimal point", ",": "decimal comma"}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
@@ -56,6 +59,7 @@ class CsvFile:
     cells: dict[str, tuple[str, ...]]
     lines: tuple[int, ...]
     comma_separates: bool
+    named: bool  # by its first line; else by numbers
 
     @cached_property
     def numeric(self) -> tuple[str, ...]:
@@ -65,14 +69,29 @@ class CsvFile:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The columns that may name groups: text or whole numbers, of 2 to 20 different values."""
-        return tuple(name for name, cells in self.cells.items() if self._may_label(name, cells))
+        return tuple(name for name in self.cells if not self._no_label(name))
+
+    @property
+    def note(self) -> str:
+        """What was decided about the file and may not be what was meant, or ""."""
+        return "" if self.named else f"No line of names: line {self.lines[0]} is read as data."
 
     def numbers(self, column: str) -> np.ndarray:
         """The column as float64. Raises CsvError at the first cell that is not a finite number."""
+        return np.array([self._number(column, row) for row in range(len(self._column(column)))])
+
+    def groups(self, column: str) -> tuple[str, ...]:
+        """The column as labels of the rows. Raises CsvError where it cannot be that."""
+        cells = self._column(column)
+        if problem := self._no_label(column):
+            raise CsvError(f"Column `{plain(column)}` cannot be a label: {problem}")
+        return tuple(cell or MISSING_LABEL for cell in cells)
+
+    def _column(self, column: str) -> tuple[str, ...]:
         if column not in self.cells:
             names = ", ".join(f"`{plain(name)}`" for name in self.cells)
             raise CsvError(f"`{plain(self.name)}` has no column `{plain(column)}`; it has {names}.")
-        return np.array([self._number(column, row) for row in range(len(self.lines))])
+        return self.cells[column]
 
     def _number(self, column: str, row: int) -> float:
         cell, line = self.cells[column][row], self.lines[row]
@@ -94,9 +113,18 @@ class CsvFile:
     def _is_number(self, cell: str) -> bool:
         return bool(_NUMBER.fullmatch(cell) or (not self.comma_separates and _DECIMAL_COMMA.fullmatch(cell)))
 
-    def _may_label(self, name: str, cells: tuple[str, ...]) -> bool:
-        whole = all(cell.lstrip("+-").isdecimal() for cell in cells)
-        return (whole or name not in self.numeric) and 2 <= len(set(cells)) <= MOST_LABELS
+    def _no_label(self, column: str) -> str:
+        """Why the column cannot name groups, or ""."""
+        cells = self.cells[column]
+        if (count := len(set(cells))) < 2:
+            return "it has one value only. Choose one that tells rows apart."
+        if column in self.numeric:
+            for line, cell in zip(self.lines, cells, strict=True):
+                if not (_WHOLE.fullmatch(cell) or _is_missing(cell)):
+                    return f"`{plain(cell)}` in line {line} is no whole number. Choose text or whole numbers."
+        if count > MOST_LABELS:
+            return f"it has {count:,} different values, and {MOST_LABELS} are allowed. Choose one with fewer."
+        return ""
 
 
 def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
@@ -105,12 +133,7 @@ def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
         raise CsvError(f"`{plain(x)}` is chosen for both axes. Choose two different columns.")
     values = np.column_stack([file.numbers(x), file.numbers(y)])
     _check_marks(file, (x, y))
-    if label is not None and label not in file.labels:
-        raise CsvError(
-            f"Column `{plain(label)}` cannot be a label. "
-            f"Use text or whole numbers of 2 to {MOST_LABELS} different values."
-        )
-    labels = None if label is None else file.cells[label]
+    labels = None if label is None else file.groups(label)
     try:
         return Table(plain(file.name), (plain(x), plain(y)), values, labels=labels)
     except ValueError as error:  # a row of the table is a line of the file
@@ -140,8 +163,9 @@ def digest_of(data: bytes) -> str:
 def read_csv(name: str, data: bytes) -> CsvFile:
     """The file as a table with at least two columns of numbers. Raises CsvError, and nothing else."""
     if len(data) > MOST_BYTES:
+        shown = math.ceil(100 * len(data) / 2**20) / 100  # rounded up, so that it is more than what is allowed
         raise CsvError(
-            f"The file has {len(data) / 1e6:.1f} MB; {MOST_BYTES / 1e6:g} are allowed. "
+            f"The file has {shown:.2f} MB; {MOST_BYTES // 2**20} are allowed. "
             f"Keep two columns and at most {MOST_ROWS:,} rows."
         )
     text, separator = _separated(_decoded(data))
@@ -159,7 +183,7 @@ def read_csv(name: str, data: bytes) -> CsvFile:
     columns = list(zip(*(cells for _, cells in rows), strict=True))
     header = first if named else [""] * len(first)
     cells = {name: column for name, column in zip(_names(header), columns, strict=True) if any(column)}
-    file = CsvFile(name, digest_of(data), cells, tuple(line for line, _ in rows), separator == ",")
+    file = CsvFile(name, digest_of(data), cells, tuple(line for line, _ in rows), separator == ",", named)
     if len(file.numeric) < 2:
         empty = [name for name, column in zip(header, columns, strict=True) if name and all(map(_is_missing, column))]
         raise CsvError(_why_not_two(file, empty))
