@@ -1,7 +1,8 @@
 """Somebody's own points: the bytes of a CSV file to two columns of numbers, or a message that says what to mend.
 
-Accepted: comma, semicolon or tab; with or without a line of names; decimal commas where the comma does not separate;
-UTF-8, UTF-16 with its byte order mark, and Windows-1252. Lines are numbered as an editor numbers them.
+Accepted: comma, semicolon or tab, also as Excel's first line `sep=;` says; with or without a line of names;
+decimal commas where the comma does not separate; UTF-8, UTF-16 with its byte order mark, and Windows-1252. Lines are
+numbered as an editor numbers them.
 """
 
 import codecs
