@@ -6,7 +6,7 @@ from functools import lru_cache
 import streamlit as st
 
 from app import session, uploads
-from app.csv_file import CsvError, table
+from app.csv_file import CsvError, CsvFile, table
 from app.link import OWN_DATA
 from app.picker import Group, Tile, pick, thumbnail
 from app.setup import CsvChoice, OwnData, Setup
@@ -49,17 +49,17 @@ def _own_data(current: OwnData | None) -> OwnData | None:
     file = session.csv()
     if file is None:
         return current
+    if file.note:
+        st.caption(file.note)
     x, y, *more = file.numeric
     if more:
         left, right = st.columns(2, gap="small")
-        x = left.selectbox("Horizontal", file.numeric, 0, key="csv.x", filter_mode=None)
-        y = right.selectbox("Vertical", file.numeric, 1, key="csv.y", filter_mode=None)
-    label = ""
-    if file.labels:
-        options = ["", *file.labels]
-        label = st.selectbox(
-            "Label", options, key="csv.label", format_func=lambda name: name or "(none)", filter_mode=None
-        )
+        with left:
+            x = _column("Horizontal", file.numeric, "x")
+        with right:
+            names = _vertical(file, x, current)
+            y = _column("Vertical", names, "y", int(names[0] == x))
+    label = _column("Label", ("", *file.labels), "label") if file.labels else ""
     choice = CsvChoice(file.name, file.digest, x, y, label)
     if current and current.choice == choice:
         return current
@@ -68,3 +68,23 @@ def _own_data(current: OwnData | None) -> OwnData | None:
     except CsvError as error:
         st.error(str(error))
         return current
+
+
+def _vertical(file: CsvFile, x: str, current: OwnData | None) -> tuple[str, ...]:
+    """What the vertical axis may be: any column, but not `x` where that is new, by another file or another choice. A
+    widget whose value is no option any more moves on, so that y makes way for x instead of being refused."""
+    known = current and (current.choice.digest, current.choice.x) == (file.digest, x)
+    return file.numeric if known else tuple(name for name in file.numeric if name != x)
+
+
+def _column(title: str, names: tuple[str, ...], part: str, index: int = 0) -> str:
+    """One of the columns; the one chosen last while it is among them, also after another data set was looked at."""
+    return st.selectbox(
+        title,
+        names,
+        index,
+        key=f"csv.{part}",
+        format_func=lambda name: name or "(none)",
+        filter_mode=None,
+        persist_state="session",
+    )

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+TOP_QUANTILE = 0.995
+"""Of a density on a grid: colours end there, so that a few sharp peaks do not leave the rest dark."""
+
 Window = tuple[tuple[float, float], tuple[float, float]]
 
 

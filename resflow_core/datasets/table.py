@@ -72,12 +72,12 @@ class Table:
         for name, deviation, largest, column in zip(self.names, self._scale, size, train.T, strict=True):
             if not deviation > ROUNDING * largest:
                 raise ValueError(
-                    f"Column {name!r} does not vary: all rows to train on lie between {column.min():g} and "
+                    f"Column `{name}` does not vary: all rows to train on lie between {column.min():g} and "
                     f"{column.max():g}. Choose another column."
                 )
         if 1 - abs(np.corrcoef(train.T)[0, 1]) < ROUNDING:
             raise ValueError(
-                f"Columns {self.names[0]!r} and {self.names[1]!r} lie on one straight line, which has no density in "
+                f"Columns `{self.names[0]}` and `{self.names[1]}` lie on one straight line, which has no density in "
                 "the plane. Choose another column."
             )
         self._refuse_where(
@@ -88,7 +88,7 @@ class Table:
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise ValueError(
-                f"Row {row + 1}, column {self.names[column]!r}: {self.values[row, column]:g} {why}. "
+                f"Row {row + 1}, column `{self.names[column]}`: {self.values[row, column]:g} {why}. "
                 "Correct it or leave the row out."
             )
 

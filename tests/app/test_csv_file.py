@@ -3,13 +3,14 @@
 import codecs
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.csv_file import CsvError, digest_of, read_csv, table
+from app.csv_file import MOST_BYTES, CsvError, digest_of, read_csv, table
 
 GOOD = [f"{i}.5,{i * i}" for i in range(30)]
 
@@ -60,6 +61,22 @@ def test_decimal_commas(separator):
     np.testing.assert_array_equal(file.numbers("column 2")[3], -3500)
 
 
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_the_separator_that_excel_writes_first_holds(first, newline):
+    # By the number of cells alone the comma would separate.
+    lines = [first, "a,b;c,d", *(f"{i},{i * i};{i * i},{i}" for i in range(20))]
+    file = read_csv("points.csv", newline.join(lines).encode())
+    assert file.numeric == ("a,b", "c,d")
+    assert file.lines == tuple(range(3, 23))
+    assert file.numbers("a,b")[3] == 3.9
+
+
+def test_a_column_that_is_not_chosen_may_have_the_other_decimal_mark():
+    file = of(["x;y;price", *(f"{i},5;{i * i},25;{i}.234" for i in range(20))])
+    np.testing.assert_array_equal(table(file, "x", "y").values[3], [3.5, 9.25])
+
+
 def test_blank_lines_trailing_separators_quotes_and_doubled_names():
     rows = (f'"{i}", {i * i / 4},,"g,{i % 2}"' for i in range(25))
     file = of(['x,"x",,"two\nlines"', "", *rows, ",,,"])
@@ -73,6 +90,37 @@ def test_labels_are_text_or_few_whole_numbers():
     file = of(["x,y,class,id,half,one", *(f"{i},{i * i},{i % 3},n{i},{i % 2}.5,a" for i in range(40))])
     assert file.labels == ("class",)
     assert table(file, "x", "y", "class").labels == tuple(str(i % 3) for i in range(40))
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_whole_numbers_with_a_decimal_mark_are_labels(mark):
+    file = of(["x;y;class", *(f"{i};{i * i};{i % 2}{mark}0" for i in range(24))])
+    assert file.labels == ("class",)
+    assert table(file, "x", "y", "class").labels == (f"0{mark}0", f"1{mark}0") * 12
+
+
+def test_missing_labels_are_a_class_with_a_name():
+    classes = ("1.0", "0", "", "NA") * 6
+    file = of(["x,y,class,kind", *(f"{i},{i * i},{label},{'a' * (i % 2)}" for i, label in enumerate(classes))])
+    assert file.labels == ("class", "kind")
+    assert table(file, "x", "y", "class").labels == ("1.0", "0", "(missing)", "NA") * 6
+    assert table(file, "x", "y", "kind").labels == ("(missing)", "a") * 12
+
+
+def test_a_file_without_names_says_which_line_it_takes_for_data():
+    assert of(["x,y", *GOOD]).note == ""
+    assert of(["2019,2020", *GOOD]).note == "No line of names: line 1 is read as data."
+    assert of(["sep=,", "", *GOOD]).note == "No line of names: line 3 is read as data."
+
+
+@pytest.mark.parametrize(("name", "shown"), [("price ($)", "price ($)"), ("*a*", "*a*"), ("a`b'", "ab'")])
+def test_no_name_of_a_column_becomes_formatting(name, shown):
+    for rows, says in [
+        ((f"{i},7" for i in range(20)), "Column `cost ($)` does not vary"),
+        ((f"{i},{2 * i}" for i in range(20)), f"Columns `{shown}` and `cost ($)` lie on one straight line"),
+    ]:
+        with pytest.raises(CsvError, match=re.escape(says)):
+            table(of([f"{name},cost ($)", *rows]), name, "cost ($)")
 
 
 NAMED = ["x,y", *GOOD]
@@ -90,23 +138,46 @@ BAD = {
     "quoted decimal comma": ([*NAMED, '"1,5",1'], "use decimal commas."),
     "two decimal marks": (
         ["x;y", *(f"{i};{i}.5" for i in range(20)), "1;2,5"],
-        "Column `y` has a decimal comma in line 22 and a decimal point in line 2.",
+        "There is a decimal point in line 2, column `y` (`0.5`), and a decimal comma in line 22, column `y` (`2,5`). "
+        "Use one of them in both columns, and nothing between thousands.",
+    ),
+    "a decimal mark each": (
+        ["x;y", "1;2", *(f"{i}.234;{i * i},5" for i in range(20))],
+        "There is a decimal point in line 3, column `x` (`0.234`), and a decimal comma in line 3, column `y` (`0,5`).",
     ),
     "one column": (["x", *(str(i) for i in range(20))], "The file has one column only. Give it two, separated by"),
     "spaces": ([f"{i} {i}" for i in range(20)], "one column only"),
     "one column and separators": ([f"{i}," for i in range(20)], "one column only"),
+    "an empty column": (["x,y", *(f"{i}," for i in range(20))], "only `x` holds them. Column `y` is empty."),
+    "an empty column beside text": (
+        ["x,name,y", *(f"{i},n{i},NA" for i in range(20))],
+        "only `x` holds them. Column `y` is empty. Fill it in, or give another one.",
+    ),
+    "a title": (["Measured in May", *NAMED], "Line 1 has one cell, line 2 has 2: delete the lines above the names."),
+    "titles": (
+        ["# Measured", "# in May", "", *NAMED],
+        "Line 1 has one cell, line 4 has 2: delete the lines above the names.",
+    ),
+    "one column with a remark": (["x", *(str(i) for i in range(20)), "20,estimated"], "one column only"),
+    "another separator": (["sep=|", "x|y", *(f"{i}|{i * i}" for i in range(20))], "Line 1 asks for `|` as separator."),
+    "ragged below the separator": (["sep=,", *NAMED[:5], "1,2,3"], "Line 7 has 3 cells, but line 2 has 2"),
+    "text below the separator": (
+        ["sep=;", "x;y", *(f"{i},5;{i * i}" for i in range(20)), "1;two"],
+        "Line 23, column `y`: `two` is not a number.",
+    ),
     "one column of numbers": (
         ["x,name", *(f"{i},n{i}" for i in range(20))],
         "only `x` holds them. Line 2, column `name`: `n0` is not a number.",
     ),
     "no numbers": (["a,b"] * 21, "no column holds them. Line 2, column `a`: `a` is not a number."),
-    "constant": (["x,y", *(f"{i},7" for i in range(20))], "Column 'y' does not vary"),
+    "constant": (["x,y", *(f"{i},7" for i in range(20))], "Column `y` does not vary"),
     "duplicates": (
         ["x,y", *(["1,2", "3,4"] * 20)],
         "The rows hold 2 different points. A density needs at least 3: choose columns that vary.",
     ),
     "empty": ([""], "The file is empty. Give it two columns of numbers."),
     "blank": (["  ", ",", "\t"], "The file is empty."),
+    "a space that does not break": (["\N{NO-BREAK SPACE}"], "The file is empty."),
     "only names": (["x,y"], "The file has 0 rows of data; at least 20 are needed."),
     "few rows": (NAMED[:20], "The file has 19 rows of data; at least 20 are needed. Add more."),
     "many rows": (["1,2"] * 20_001, "The file has 20,001 rows; 20,000 are allowed. Keep a random part of them."),
@@ -134,11 +205,13 @@ def test_what_the_data_set_refuses_is_named_by_its_line():
             refused[row] = str(error)
     assert len(refused) == 9  # the held-out rows: the others move the mean
     for row, message in refused.items():
-        assert message.startswith(f"Line {row + 3}, column 'x': 1e+12 lies more than 1,000,000 deviations")
+        assert message.startswith(f"Line {row + 3}, column `x`: 1e+12 lies more than 1,000,000 deviations")
 
 
 FOREIGN = {
-    "too large": (b"1,2\n" * 600_000, "The file has 2.4 MB; 2 are allowed. Keep two columns and at most 20,000 rows."),
+    "too large": (bytes(2_400_000), "The file has 2.29 MB; 2 are allowed. Keep two columns and at most 20,000 rows."),
+    "a byte too large": (b"1" * (MOST_BYTES + 1), "The file has 2.01 MB; 2 are allowed."),
+    "just small enough": (b"1\n" * (MOST_BYTES // 2), "one column only"),
     "nothing": (b"", "The file is empty."),
     "excel": (b"PK\x03\x04" + bytes(100), "a spreadsheet or a ZIP archive, not text. Save or export it as CSV first."),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "The file is not text in UTF-8"),
@@ -160,11 +233,23 @@ def test_what_is_no_text_is_named(data, says):
 
 
 def test_columns_that_do_not_fit_are_named():
-    file = of(["x,y,id", *(f"{i},{i},n{i}" for i in range(40))])
+    file = of(["x,y,id,one,half", *(f"{i},{i},n{i},a,{i % 2 / 2:g}" for i in range(40))])
     for columns, says in [
         (("x", "x"), "`x` is chosen for both axes."),
-        (("x", "z"), "`points.csv` has no column `z`; it has `x`, `y`, `id`."),
-        (("x", "y", "id"), "Column `id` cannot be a label. Use text or whole numbers of 2 to 20 different values."),
+        (("x", "z"), "`points.csv` has no column `z`; it has `x`, `y`, `id`"),
+        (("x", "y", "zz"), "`points.csv` has no column `zz`; it has `x`, `y`, `id`"),
+        (
+            ("x", "y", "id"),
+            "Column `id` cannot be a label: it has 40 different values, and 20 are allowed. Choose one with fewer.",
+        ),
+        (
+            ("x", "y", "one"),
+            "Column `one` cannot be a label: it has one value only. Choose one that tells rows apart.",
+        ),
+        (
+            ("x", "y", "half"),
+            "Column `half` cannot be a label: `0.5` in line 3 is no whole number. Choose text or whole numbers.",
+        ),
     ]:
         with pytest.raises(CsvError) as error:
             table(file, *columns)
@@ -208,7 +293,12 @@ like_a_table = st.text('0123456789.,;\t\n\r"-+eEinfaN \x00é', max_size=400).map
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.binary(max_size=400) | like_a_table | like_a_table.map(lambda data: b"1,2\n" * 25 + data))
+@given(
+    st.binary(max_size=400)
+    | like_a_table
+    | like_a_table.map(lambda data: b"1,2\n" * 25 + data)
+    | like_a_table.map(lambda data: b"sep=;\n" + b"1;2\n" * 25 + data)
+)
 def test_no_bytes_raise_anything_else(data):
     try:
         file = read_csv("points.csv", data)

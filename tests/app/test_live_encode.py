@@ -2,12 +2,21 @@
 
 import base64
 import json
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from app.engine.frames import GRID_LINES, GRID_POINTS, STAGE_STRIDE, STILL_GRID_POINTS
+from app.engine.job import Job
+from app.engine.messages import Arm, Demand
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
+from resflow_core.flow import FlowConfig
+from resflow_core.training import TrainConfig
+
+DEMAND = Demand()
+LINES = 2 * GRID_LINES  # in both directions
 
 
 def decode(packed: dict) -> np.ndarray:
@@ -16,15 +25,15 @@ def decode(packed: dict) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed["base64"]), dtype).reshape(packed["shape"])
 
 
-def make_frame(nodes: int = 48, points: int = 500, samples: int | None = None) -> SimpleNamespace:
+def make_frame(samples: int | None = None) -> SimpleNamespace:
     rng = np.random.default_rng(0)
     return SimpleNamespace(
         step=1240,
         seconds=12.3456,
-        density=rng.integers(0, 256, (nodes, nodes), dtype=np.uint8),
+        density=rng.integers(0, 256, (DEMAND.grid, DEMAND.grid), dtype=np.uint8),
         density_top=np.float32(0.0312),
-        latent=rng.integers(0, 65536, (points, 2), dtype=np.uint16),
-        grid=rng.integers(0, 65536, (26, 25, 2), dtype=np.uint16),
+        latent=rng.integers(0, 65536, (DEMAND.points, 2), dtype=np.uint16),
+        grid=rng.integers(0, 65536, (LINES, GRID_POINTS, 2), dtype=np.uint16),
         samples=None if samples is None else rng.integers(0, 65536, (samples, 2), dtype=np.uint16),
         depth=None,
         stages=None,
@@ -57,7 +66,10 @@ def test_byte_order_and_memory_layout_do_not_matter():
 
 
 def test_a_playing_frame_stays_below_fifteen_kilobytes():
-    assert len(json.dumps(encode_frame(make_frame(samples=500)))) < 15_000
+    job = Job(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"), 0, "cpu", time.perf_counter)
+    sizes = [len(json.dumps(encode_frame(job.frame(DEMAND, with_samples=some)))) for some in (False, True)]
+    assert sizes == [pytest.approx(10_800, abs=100), pytest.approx(13_500, abs=100)]  # as `encode_frame` says
+    assert max(sizes) < 15_000
 
 
 def test_points_return_within_half_a_step_of_the_window():
@@ -98,7 +110,7 @@ def test_the_stages_of_a_sharp_picture_are_packed_whole():
     frame.depth = 3
     frame.stages = SimpleNamespace(
         latent=rng.integers(0, 65536, (12, 500, 2), dtype=np.uint16),
-        grid=rng.integers(0, 65536, (12, 26, 121, 2), dtype=np.uint16),
+        grid=rng.integers(0, 65536, (12, LINES, -(-STILL_GRID_POINTS // STAGE_STRIDE), 2), dtype=np.uint16),
     )
     sent = json.loads(json.dumps(encode_frame(frame)))
     assert sent["depth"] == 3
@@ -119,6 +131,18 @@ def test_more_than_eight_classes_are_seven_and_the_rest():
     assert labels["names"] == ["j", "i", "h", "g", "f", "e", "d", "other"]
     counts = np.bincount(decode(labels["index"]))
     assert counts.tolist() == [10, 9, 8, 7, 6, 5, 4, 3 + 2 + 1]
+
+
+@pytest.mark.parametrize(
+    ("frequent", "rest"), [(["other"], "(other)"), (["other", "(other)"], "((other))"), (["(other)"], "other")]
+)
+def test_a_class_that_is_called_other_is_not_the_rest(frequent, rest):
+    rare = list("abcdefghi")
+    labels = encode_labels(frequent * 2 + rare, 2 * len(frequent) + len(rare))
+    named = 7 - len(frequent)
+    assert labels["names"] == [*sorted(frequent), *rare[:named], rest]
+    counts = np.bincount(decode(labels["index"])).tolist()
+    assert counts == [2] * len(frequent) + [1] * named + [len(rare) - named]
 
 
 def test_a_truth_returns_within_half_a_step_and_its_colours_end_at_its_top_quantile():

@@ -132,24 +132,24 @@ def changed(row: int, column: int, value: float, n: int = 100) -> np.ndarray:
 HELD_OUT_ROW = int(table(labels=tuple(str(i) for i in range(100))).held_out_labels[0])
 
 REFUSED = {
-    "a nan": (changed(6, 1, np.nan), r"Row 7, column 'weight': nan is no finite number"),
-    "infinity": (changed(0, 0, -np.inf), r"Row 1, column 'height': -inf is no finite number"),
-    "too large": (changed(99, 0, 1e200), r"Row 100, column 'height': 1e\+200 is no finite number up to 1e100"),
+    "a nan": (changed(6, 1, np.nan), r"Row 7, column `weight`: nan is no finite number"),
+    "infinity": (changed(0, 0, -np.inf), r"Row 1, column `height`: -inf is no finite number"),
+    "too large": (changed(99, 0, 1e200), r"Row 100, column `height`: 1e\+200 is no finite number up to 1e100"),
     "far away": (
         changed(HELD_OUT_ROW, 1, 1e9),
-        rf"Row {HELD_OUT_ROW + 1}, column 'weight': 1e\+09 lies more than 1,000,000 deviations",
+        rf"Row {HELD_OUT_ROW + 1}, column `weight`: 1e\+09 lies more than 1,000,000 deviations",
     ),
-    "a constant": (rows() * [1, 0] + [0, 3], r"Column 'weight' does not vary: .* between 3 and 3"),
-    "constant but for rounding": (rows() * [1e-9, 1] + [1e6, 0], r"Column 'height' does not vary"),
+    "a constant": (rows() * [1, 0] + [0, 3], r"Column `weight` does not vary: .* between 3 and 3"),
+    "constant but for rounding": (rows() * [1e-9, 1] + [1e6, 0], r"Column `height` does not vary"),
     "constant where it trains": (
         changed(HELD_OUT_ROW, 0, 4.0) * [0, 1] + np.eye(100)[:, [HELD_OUT_ROW, 0]] * [1, 0],
-        r"Column 'height' does not vary: .* between 0 and 0",
+        r"Column `height` does not vary: .* between 0 and 0",
     ),
     "too few": (rows(19), r"19 rows are too few .* at least 20"),
     "too many": (rows(20_001), r"20,001 rows are too many. Give at most 20,000"),
     "one point": (np.ones((50, 2)), r"The rows hold 1 different point\. .* at least 3"),
     "two points": (rows(2).repeat(25, 0), r"The rows hold 2 different points\. .* at least 3"),
-    "a line": (rows()[:, [0, 0]] * [1, -2] + [0, 5], r"Columns 'height' and 'weight' lie on one straight line"),
+    "a line": (rows()[:, [0, 0]] * [1, -2] + [0, 5], r"Columns `height` and `weight` lie on one straight line"),
     "one column": (rows()[:, :1], r"shape \(100, 1\): give two columns"),
     "a list": (rows()[:, 0], r"shape \(100,\): give two columns"),
 }
