@@ -1,4 +1,4 @@
-"""Pictures as small integers: 256 levels of a grid and 65,536 positions on an axis are finer than a screen shows."""
+"""Pictures as small integers: 65,536 levels of a density and positions on an axis are finer than a screen shows."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ TOP_QUANTILE = 0.995
 Window = tuple[tuple[float, float], tuple[float, float]]
 
 
-def to_u8(density: np.ndarray, top: float) -> np.ndarray:
-    """Round 255 * min(density / top, 1) to uint8; all zeros when `top` is 0."""
-    shares = np.clip(density / max(top, np.finfo(np.float32).tiny), 0.0, 1.0)
-    return np.rint(255 * np.nan_to_num(shares)).astype(np.uint8)
+def to_shares(density: np.ndarray, largest: float) -> np.ndarray:
+    """Round 65535 * min(density / largest, 1) to uint16; all zeros where `largest` is 0."""
+    shares = np.clip(density / max(largest, np.finfo(np.float32).tiny), 0.0, 1.0)
+    return np.rint(65535 * np.nan_to_num(shares)).astype(np.uint16)
 
 
 def to_u16(points: np.ndarray, window: Window) -> np.ndarray:

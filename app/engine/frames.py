@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from app.engine.messages import FRAME_WINDOW, Demand, Frame, Stages
-from app.quantise import to_u8, to_u16
+from app.quantise import TOP_QUANTILE, to_shares, to_u16
 from resflow_core import measure
 from resflow_core.datasets import Dataset, Window
 from resflow_core.flow import Flow
@@ -19,7 +19,6 @@ GRID_POINTS = 41
 STILL_GRID_POINTS = 121
 # Every so many of the latter are shown in all stages.
 STAGE_STRIDE = 2
-TOP_QUANTILE = 0.995
 # A piece of a sharp picture has at most this many nodes a side, which takes about one time slice.
 PIECE = 50
 # Every frame maps the same base noise, so that samples glide with the flow instead of flickering.
@@ -60,7 +59,7 @@ def render(
     still: bool = False,
 ) -> Frame:
     """The picture of the flow as it is now, around a `density` already measured; a `still` one is sharp."""
-    top = float(np.quantile(density, TOP_QUANTILE))
+    largest = float(np.max(density, initial=0.0, where=np.isfinite(density)))
     points = dataset.held_out()[: demand.points]
     lines = measure.grid_lines(dataset.window, GRID_LINES, STILL_GRID_POINTS if still else GRID_POINTS)
     way = measure.stages(flow, torch.cat([points, lines.flatten(0, 1)]))
@@ -71,8 +70,9 @@ def render(
     return Frame(
         step=step,
         seconds=seconds,
-        density=to_u8(density, top),
-        density_top=top,
+        density=to_shares(density, largest),
+        density_largest=largest,
+        density_top=float(np.quantile(density, TOP_QUANTILE)),
         latent=to_u16(latent[here], FRAME_PLANE),
         grid=to_u16(grid[here], FRAME_PLANE),
         samples=to_u16(draw(flow, demand.points), dataset.window) if with_samples else None,

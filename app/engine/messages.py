@@ -172,8 +172,9 @@ class Frame:
 
     step: int
     seconds: float  # training seconds so far (excludes pauses and frames)
-    density: np.ndarray  # (n, n) uint8, row = y ascending; value/255 = min(p / density_top, 1)
-    density_top: float  # 0.995 quantile of the density on the grid, per unit area in the flow's units
+    density: np.ndarray  # (n, n) uint16, row = y ascending; value / 65535 = p / density_largest
+    density_largest: float  # on the grid, per unit area in the flow's units
+    density_top: float  # where colours end: its `TOP_QUANTILE` on the grid
     latent: np.ndarray  # (m, 2) uint16, 0..65535 over FRAME_WINDOW, clipped: where the first m held-out points went
     grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
     samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing

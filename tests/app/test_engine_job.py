@@ -12,7 +12,7 @@ from app.engine.frames import density_pieces
 from app.engine.job import Job
 from app.engine.local import LocalEngine
 from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, State
-from app.quantise import to_u8, to_u16
+from app.quantise import to_shares, to_u16
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
@@ -44,8 +44,8 @@ def unchecked(config, **values):
 
 def test_quantising_is_accurate_to_half_a_level_and_clips():
     density = np.array([0.0, 0.1, 0.5, 2.0])
-    np.testing.assert_allclose(to_u8(density, 0.5) / 255, [0, 0.2, 1, 1], atol=0.5 / 255)
-    assert to_u8(np.zeros(3), 0.0).tolist() == [0, 0, 0]
+    np.testing.assert_allclose(to_shares(density, 0.5) / 65535, [0, 0.2, 1, 1], atol=0.5 / 65535)
+    assert to_shares(np.zeros(3), 0.0).tolist() == [0, 0, 0]
     points = np.array([[-9.0, 1.0], [3.0, 2.0]])
     decoded = to_u16(points, ((-4, 4), (0, 2))) / 65535 * [8, 2] + [-4, 0]
     np.testing.assert_allclose(decoded, [[-4, 1], [3, 2]], atol=8 / 65535)
@@ -64,9 +64,10 @@ def test_frame_shows_the_flow_in_its_shapes():
     job = Job(ARM, 0, "cpu", time.perf_counter)
     job.step()
     frame = job.frame(DEMAND, with_samples=True)
-    assert (frame.step, frame.density.shape, frame.density.dtype) == (1, (16, 16), np.uint8)
+    assert (frame.step, frame.density.shape, frame.density.dtype) == (1, (16, 16), np.uint16)
     assert (frame.latent.shape, frame.grid.shape, frame.samples.shape) == ((40, 2), (26, 41, 2), (40, 2))
-    assert frame.density_top > 0
+    assert 0 < frame.density_top < frame.density_largest
+    assert frame.density.max() == 65535
     assert job.frame(DEMAND, with_samples=False).samples is None
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 from app import live
 from app.engine.messages import Frame, LossCurves, Stages
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
-from app.quantise import to_u8, to_u16
+from app.quantise import to_shares, to_u16
 from app.readouts import Readout
 
 BLOCKS = 4
@@ -29,8 +29,8 @@ def stage(k: int) -> tuple[np.ndarray, np.ndarray]:
 
 def frame(step: int, nodes: int, depth: int | None, stages: Stages | None) -> Frame:
     latent, grid = stage(BLOCKS + 1 if depth is None else depth)
-    density = to_u8(np.full((nodes, nodes), 0.01), 0.01)
-    return Frame(step, 1.0, density, 0.01, latent, grid, None, depth, stages)
+    density = to_shares(np.full((nodes, nodes), 0.01), 0.01)
+    return Frame(step, 1.0, density, 0.01, 0.01, latent, grid, None, depth, stages)
 
 
 def scene(step: int, playing: bool, labels: bool) -> dict:

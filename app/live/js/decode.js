@@ -51,11 +51,11 @@ function linesOf(raw, points, plane, every = 1) {
   return lines;
 }
 
-/** A packed grid of shares as rows of numbers, `top` being the largest share. */
-function gridOf(packed, top) {
+/** A packed grid of shares of its largest value as rows of numbers. */
+function gridOf(packed, largest) {
   const raw = decode(packed);
   const [rows, columns] = packed.shape;
-  const unit = top / (packed.dtype === "uint16" ? 65535 : 255);
+  const unit = largest / 65535;
   return Array.from({ length: rows }, (_, r) =>
     Float64Array.from(raw.subarray(r * columns, (r + 1) * columns), (v) => v * unit));
 }

@@ -55,7 +55,7 @@ function paneData(view, theme) {
   const shared = view.shows === "truth" && truthOf(view);
   const traces = [];
   if (picture) {
-    const z = gridOf(picture.density, picture.density_top / space.area);
+    const z = gridOf(picture.density, picture.density_largest / space.area);
     const top = (shared ? shared.shown : view.colourTop) / space.area;
     const bar = colourBar(theme, shared ? SHARED : "density per unit area");
     traces.push(...densityTraces(placed(z, space.plane, on.density), top, bar));
@@ -76,7 +76,7 @@ function paneTruth(view, theme) {
   const traces = [];
   if (truth) {
     const finest = truth.grids[Math.max(...Object.keys(truth.grids))];
-    const grid = placed(gridOf(finest, truth.top / space.area), space.plane);
+    const grid = placed(gridOf(finest, truth.largest / space.area), space.plane);
     traces.push(...densityTraces(grid, truth.shown / space.area, colourBar(theme, SHARED)));
   }
   traces.push(dataTrace(view, theme, space, on.data, true));
@@ -89,8 +89,8 @@ function paneDifference(view, theme) {
   const truth = truthOf(view)?.grids[picture?.density.shape[0]];
   const traces = [];
   if (truth) {
-    const z = gridOf(picture.density, picture.density_top / space.area);
-    gridOf(truth, truthOf(view).top / space.area).forEach((row, r) => row.forEach((p, c) => { z[r][c] -= p; }));
+    const z = gridOf(picture.density, picture.density_largest / space.area);
+    gridOf(truth, truthOf(view).largest / space.area).forEach((row, r) => row.forEach((p, c) => { z[r][c] -= p; }));
     const top = truthOf(view).shown / space.area;
     traces.push({
       type: "heatmap", ...placed(z, space.plane), zmin: -top, zmax: top, zsmooth: "fast",
