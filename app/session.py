@@ -203,11 +203,12 @@ def give_flow(name: str, data: bytes) -> None:
 
 
 def flow_saver() -> Callable[[], bytes]:
-    """What fetches this run's flow as the contents of a file; it may be called outside the script."""
-    training, run = engine.get_engine(), _page().run
+    """What fetches the flow of the page's run as the contents of a file; it may be called outside the script."""
+    # Later in this script a change of the settings may give the page another run.
+    training, page = engine.get_engine(), _page()
 
     def contents() -> bytes:
-        if (data := training.export(run, 0)) is None:
+        if (data := training.export(page.run, 0)) is None:
             raise RuntimeError("There is no flow to save: its run is not built yet, or was dropped.")
         return data
 

@@ -32,7 +32,7 @@ class Scripted:
     """An engine that obeys nothing, notes everything, and reports `arm` in `state`."""
 
     def __init__(self):
-        self.experiments, self.said = [], []
+        self.experiments, self.said, self.exported = [], [], []
         self.state, self.arm, self.flow = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow"
 
     def create(self, experiment):
@@ -47,9 +47,12 @@ class Scripted:
         self.arm = ArmReport(step, 0.0, 0.0, train=train, changes=changes)
 
     def export(self, id, arm_index):
+        self.exported.append(id)
         return self.flow
 
     def __getattr__(self, button):
+        if not hasattr(engine.Engine, button):
+            raise AttributeError(f"An engine has no {button!r}.")
         return lambda *args: self.said.append((button, *args))
 
 
@@ -345,11 +348,24 @@ def test_a_flow_that_plays_is_followed_by_one_that_plays(scripted):
     assert ("close", "run 1") in scripted.said
 
 
-def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, monkeypatch):
+@pytest.fixture
+def saved(monkeypatch):
+    """What the button that saves the flow was last given."""
     saved = {}
     monkeypatch.setattr(
         controls.st, "download_button", lambda label, contents, name, **_: saved.update(contents=contents, name=name)
     )
+    return saved
+
+
+def test_the_flow_that_is_saved_is_that_of_the_run_that_is_looked_at(scripted, saved):
+    page = opened(query_of(PLAN))
+    run(page.select_slider(key="blocks").set_value(4))
+    saved["contents"]()
+    assert scripted.exported == ["run 2"]
+
+
+def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, saved):
     opened(query_of(PLAN))
     assert saved["name"] == "moons.safetensors"
     assert saved["contents"]() == b"a flow"
