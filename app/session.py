@@ -97,10 +97,10 @@ def apply(new: Setup) -> None:
     page, old = _page(), _page().setup
     if new != old:
         _note_change(old, new)
+        page.setup = new
         if not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED):
             _start(replace(new, start=new.start if new.flow == old.flow else None))
         else:
-            page.setup = new
             engine.get_engine().change(page.run, 0, new.train)
     address = query_of(page.link.setup if page.link.setup.changes else page.setup, page.link.csv, page.link.flow)
     if st.query_params.to_dict() != address:
@@ -217,7 +217,6 @@ def flow_saver() -> Callable[[], bytes]:
 
 def _begin_with_flow(began: Setup, name: str, data: bytes) -> None:
     page, config = _page(), flow_file.from_bytes(data).config
-    show(config)
     page.link = replace(page.link, flow=None)
     _start(replace(began, flow=config, start=SavedFlow(FlowFile(name, digest_of(data)), data)))
 
@@ -285,7 +284,6 @@ def reset() -> None:
     created anew."""
     page = _page()
     if page.link.setup.changes:
-        show(page.link.setup.train)
         page.report = replace(page.report, state=State.PAUSED)
         _start(page.link.setup)
     elif page.report.state is State.EXPIRED:
@@ -297,6 +295,10 @@ def reset() -> None:
 def _start(began: Setup) -> None:
     """A run that begins with `began`, and plays if the one before it does."""
     page, training = _page(), engine.get_engine()
+    # Else the widgets would send what they showed before, as somebody's own change.
+    for new, shown in ((began.flow, page.setup.flow), (began.train, page.setup.train)):
+        if new != shown:
+            show(new)
     if page.run:
         training.close(page.run)
     page.run = training.create(began.experiment())

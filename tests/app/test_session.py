@@ -284,6 +284,28 @@ def test_a_link_asks_for_its_csv_file_and_goes_on_as_planned_once_it_is_there(sc
     assert len(scripted.experiments) == 2
 
 
+def changed_by_plan(page, scripted):
+    """The page after the first planned change took over."""
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page = run(run(page))
+    assert page.select_slider(key="learning_rate").value == SLOWER.learning_rate
+    return page
+
+
+def keeps_its_plan(page, scripted):
+    """Whether the newest run begins as the link says and the page took nothing for a change of its reader's."""
+    arm, page = scripted.experiments[-1].arms[0], run(page)
+    assert (arm.train, arm.changes) == (BEGAN, PLAN.changes)
+    assert page.select_slider(key="learning_rate").value == BEGAN.learning_rate
+    assert not page.info
+    return not [command for command in scripted.said if command[0] == "change"]
+
+
+def test_a_csv_file_that_comes_after_a_planned_change_does_not_end_the_plan(scripted):
+    page = changed_by_plan(opened(linked()), scripted)
+    assert keeps_its_plan(upload(page, "needed_csv", "points.csv", CSV), scripted)
+
+
 def test_a_link_to_columns_that_are_not_there_says_so(scripted):
     page = upload(opened(linked(**{"csv.x": "z"})), "needed_csv", "points.csv", CSV)
     assert "has no column `z`; it has `a`, `b`, `c`, `kind`." in said("error", page)
@@ -323,11 +345,18 @@ def test_a_saved_flow_brings_its_settings_and_another_setting_leaves_it_behind(s
     assert "flow.name" not in address(page)
 
 
+def linked_to_flow():
+    query = query_of(dataclasses.replace(PLAN, flow=SAVED))
+    return query | {"flow.name": "mine.safetensors", "flow.digest": digest_of(FILE)}
+
+
+def test_a_flow_that_comes_after_a_planned_change_does_not_end_the_plan(scripted):
+    page = changed_by_plan(opened(linked_to_flow()), scripted)
+    assert keeps_its_plan(upload(page, "needed_flow", "mine.safetensors", FILE), scripted)
+
+
 def test_a_link_asks_for_its_flow(scripted):
-    query = query_of(dataclasses.replace(PLAN, flow=SAVED)) | {
-        "flow.name": "mine.safetensors",
-        "flow.digest": digest_of(FILE),
-    }
+    query = linked_to_flow()
     page = opened(query)
     assert f"This link needs `mine.safetensors` ({digest_of(FILE)})." in said("warning", page)
     assert scripted.experiments[-1].arms[0].weights is None
