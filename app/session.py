@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import engine
 from app.csv_file import CsvFile, digest_of, read_csv, table
+from app.engine.job import checked
 from app.engine.messages import MOVING, Demand, Report, State
 from app.link import OWN_DATA, Link, query_of, read_link
 from app.setup import Changes, CsvChoice, FlowFile, OwnData, SavedFlow, Setup, widget_values
@@ -82,7 +83,7 @@ def refused() -> tuple[str, ...]:
 
 
 def notice() -> str:
-    """What the latest change brought about besides, or ""."""
+    """What the latest change brought about besides, or why it was not made, or ""."""
     return _page().notice
 
 
@@ -93,18 +94,37 @@ def needed() -> tuple[CsvChoice | None, FlowFile | None]:
 
 def apply(new: Setup) -> None:
     """Make `new` the settings: at once where the flow can stay, else with another run that plays if this one does.
-    Somebody's own change ends the link's plan."""
-    page, old = _page(), _page().setup
-    if new != old:
-        _note_change(old, new)
-        page.setup = new
-        if not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED):
-            _start(replace(new, start=new.start if new.flow == old.flow else None))
-        else:
-            engine.get_engine().change(page.run, 0, new.train)
+    Somebody's own change ends the link's plan, unless the engine would refuse it."""
+    page = _page()
+    if new != page.setup:
+        _change(new)
     address = query_of(page.link.setup if page.link.setup.changes else page.setup, page.link.csv, page.link.flow)
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
+
+
+def _change(new: Setup) -> None:
+    page, old = _page(), _page().setup
+    builds = not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED)
+    if not builds and (refusal := _refusal(new)):
+        page.notice = f"{refusal} The settings stay as they were."
+        show(old.train)
+        return
+    _note_change(old, new)
+    page.setup = new
+    if builds:
+        _start(replace(new, start=new.start if new.flow == old.flow else None))
+    else:
+        engine.get_engine().change(page.run, 0, new.train)
+
+
+def _refusal(new: Setup) -> str:
+    """Why the engine would not train like this, or ""."""
+    try:
+        checked(new.flow, new.train)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _note_change(old: Setup, new: Setup) -> None:

@@ -186,6 +186,39 @@ def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
     assert own(page).link.setup.train == mine
 
 
+TOO_MUCH = TrainConfig(Truncated(50, n_probes=16), batch=4096)
+
+
+def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next_one(scripted):
+    near = dataclasses.replace(TOO_MUCH, batch=1024)
+    page = opened(query_of(dataclasses.replace(PLAN, train=near, changes=(), flow=FlowConfig())))
+    before = address(page)
+    page = run(run(page.select_slider(key="batch").set_value(4096)))
+    assert page.select_slider(key="batch").value == 1024
+    assert address(page) == before
+    assert own(page).setup.train == near
+    assert not [command for command in scripted.said if command[0] == "change"]
+    scripted.at(50, near)
+    page = run(run(page))
+    assert "One step would need about 3 GiB of memory; 2 are allowed." in said("info", page)
+    assert said("info", page).endswith("The settings stay as they were.")
+    page = run(page.select_slider(key="batch").set_value(512))
+    assert scripted.said[-1] == ("change", "run 1", 0, dataclasses.replace(near, batch=512))
+    assert not page.info
+
+
+def test_a_change_that_memory_does_not_allow_leaves_the_plan_alone(scripted):
+    near = dataclasses.replace(TOO_MUCH, batch=1024)
+    plan = dataclasses.replace(PLAN, train=near, flow=FlowConfig(), changes=((120, SLOWER),))
+    page = opened(query_of(plan))
+    page = run(run(page.select_slider(key="batch").set_value(4096)))
+    assert "One step would need" in said("info", page)
+    assert "ends the link's plan" not in said("info", page)
+    assert address(page) == query_of(plan)
+    page = run(run(page.button(key="reset").click()))
+    assert scripted.experiments == [plan.experiment()] * 2
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
