@@ -422,6 +422,16 @@ def test_a_live_change_is_saved_at_once_and_comes_back_with_the_checkpoint(bench
     assert (arm.step, arm.train, arm.changes) == (step, changed, ((step, changed),))
 
 
+def test_a_change_and_a_reset_at_once_leave_no_checkpoint_of_a_flow_that_is_gone(bench):
+    bench.do(Create("first", EXPERIMENT), Create("second", EXPERIMENT))
+    bench.run(0.2)
+    # The first is built before the second, of which there is nothing to save meanwhile.
+    bench.do(Reset("first"), Change("second", 0, TrainConfig(batch=250)), Reset("second"))
+    told = bench.scheduler.tick()
+    assert [type(message) for message in told] == [Checkpoint, Report, Report]
+    assert {message.id for message in told if isinstance(message, Checkpoint)} == {"first"}
+
+
 def test_a_change_before_the_flow_is_built_again_is_made_at_its_step(bench):
     changed = TrainConfig(batch=250)
     bench.do(Create("a", EXPERIMENT), Step("a", 30))
