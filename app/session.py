@@ -29,6 +29,7 @@ class Page:
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
     run: str = ""
     report: Report = field(default_factory=lambda: Report("", State.LOADING))
+    plays: bool = False  # or shall, once it is built
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
@@ -261,6 +262,8 @@ def poll(depth: int | None = None) -> Report:
         time.sleep(0.05)
         report = engine.get_engine().poll(_presence().run, demand)
     page.report = report
+    if report.state not in (State.QUEUED, State.LOADING):
+        page.plays = report.state is State.PLAYING
     _follow(report)
     if page.widgets:
         st.rerun()
@@ -284,10 +287,12 @@ def last_report() -> Report:
 
 
 def play() -> None:
+    _page().plays = True
     engine.get_engine().play(_page().run)
 
 
 def pause() -> None:
+    _page().plays = False
     engine.get_engine().pause(_page().run)
 
 
@@ -296,6 +301,7 @@ def play_or_pause() -> None:
 
 
 def step(n: int) -> None:
+    _page().plays = False
     engine.get_engine().step(_page().run, n)
 
 
@@ -303,8 +309,8 @@ def reset() -> None:
     """Back to step 0: with the settings as they are, or to follow the link's plan again. A run that was dropped is
     created anew."""
     page = _page()
+    page.plays = False
     if page.link.setup.changes:
-        page.report = replace(page.report, state=State.PAUSED)
         _start(page.link.setup)
     elif page.report.state is State.EXPIRED:
         _start(page.setup)
@@ -324,6 +330,6 @@ def _start(began: Setup) -> None:
     page.run = training.create(began.experiment())
     _presence().run = page.run
     page.link, page.setup = replace(page.link, setup=began), replace(began, changes=())
-    if page.report.state is State.PLAYING:
+    page.report = Report(page.run, State.LOADING)
+    if page.plays:
         play()
-    page.report = replace(page.report, id=page.run, arms=())

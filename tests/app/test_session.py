@@ -410,6 +410,30 @@ def test_a_flow_that_plays_is_followed_by_one_that_plays(scripted):
     assert ("close", "run 1") in scripted.said
 
 
+def test_a_run_that_is_to_play_does_so_also_when_it_is_changed_again_while_it_loads(scripted):
+    page = opened({})
+    scripted.state = State.LOADING
+    page = run(page.button(key="play").click())
+    page = run(page.select_slider(key="blocks").set_value(4))
+    page = run(page.select_slider(key="blocks").set_value(5))
+    assert [command[1] for command in scripted.said if command[0] == "play"] == ["run 1", "run 2", "run 3"]
+    scripted.state = State.PAUSED
+    page = run(page)
+    run(page.select_slider(key="blocks").set_value(6))
+    assert scripted.said[-1] != ("play", "run 4")
+
+
+@pytest.mark.parametrize("key", ["play", "step", "reset"])
+def test_what_stops_a_run_is_not_forgotten_while_it_loads(scripted, key):
+    page = opened({})
+    scripted.state = State.PLAYING
+    page = run(page)
+    page = page.button(key=key).click()
+    scripted.state = State.LOADING
+    run(run(page).select_slider(key="blocks").set_value(4))
+    assert not [command for command in scripted.said if command[0] == "play"]
+
+
 @pytest.fixture
 def saved(monkeypatch):
     """What the button that saves the flow was last given."""
