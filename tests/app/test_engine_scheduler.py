@@ -314,7 +314,9 @@ def test_queue_tells_the_place_and_moves_up():
     bench.do(*(Create(id, EXPERIMENT) for id in "abc"), Step("c", 3))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "abc"] == [0, 1, 2]
-    assert "number 2 in the queue" in bench.last("c").message
+    assert bench.last("c").message.endswith(
+        "number 2 in the queue. Close another page, or start the app with WORKERS=2."
+    )
     bench.do(Close("a"))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "bc"] == [0, 1]
@@ -478,6 +480,17 @@ def test_an_export_is_answered_even_where_there_is_nothing_to_export(bench):
     assert bench.scheduler.exported() == [Exported(5, b"flow"), Exported(6, None), Exported(7, None)]
     assert bench.scheduler.exported() == []
     assert not bench.scheduler.is_busy()
+
+
+def test_a_flow_that_cannot_be_written_is_answered_with_none_and_the_others_go_on(bench, monkeypatch):
+    bench.do(Create("bad", EXPERIMENT), Create("good", EXPERIMENT), Play("good"))
+    bench.run(1)
+    monkeypatch.setattr(job_of(bench, "bad"), "export", lambda: 1 / 0, raising=False)
+    bench.do(Export("bad", 0, ticket=5), Export("good", 0, ticket=6))
+    assert bench.scheduler.exported() == [Exported(5, None), Exported(6, b"flow")]
+    bench.run(1)
+    assert "ZeroDivisionError" in bench.last("bad").message
+    assert bench.last("good").state is State.PLAYING
 
 
 def test_a_bug_in_one_run_ends_that_run_only(bench):
