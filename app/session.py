@@ -137,7 +137,7 @@ def _note_change(old: Setup, new: Setup) -> None:
     page.link = Link(
         replace(page.link.setup, changes=()),
         csv=page.link.csv if (new.data, new.own) == (old.data, old.own) else None,
-        flow=page.link.flow if new.flow == old.flow else None,
+        flow=page.link.flow if (new.flow, new.start) == (old.flow, old.start) else None,
     )
 
 
@@ -196,8 +196,11 @@ def take(widget: str, read: Callable[[str, bytes], None]) -> None:
 
 
 def take_csv(name: str, data: bytes) -> None:
-    """Let columns of this file be chosen. Raises CsvError."""
-    _page().csv = read_csv(name, data)
+    """Let columns of this file be chosen; of the one that the link needs they are. Raises ValueError."""
+    if _is(data, _page().link.csv):
+        give_csv(name, data)
+    else:
+        _page().csv = read_csv(name, data)
 
 
 def give_csv(name: str, data: bytes) -> None:
@@ -214,13 +217,22 @@ def give_csv(name: str, data: bytes) -> None:
 
 def open_flow(name: str, data: bytes) -> None:
     """Begin with a saved flow, with the other settings as they are. Raises ValueError."""
-    _begin_with_flow(_page().setup, name, data)
+    if _is(data, _page().link.flow):
+        give_flow(name, data)
+        return
+    old = _page().setup
+    new = _with_flow(old, name, data)
+    _note_change(old, new)
+    _start(new)
 
 
 def give_flow(name: str, data: bytes) -> None:
     """The flow that the link needs. Raises ValueError."""
-    _check_digest(data, _page().link.flow)
-    _begin_with_flow(_page().link.setup, name, data)
+    page = _page()
+    _check_digest(data, page.link.flow)
+    began = _with_flow(page.link.setup, name, data)
+    page.link = replace(page.link, flow=None)
+    _start(began)
 
 
 def flow_saver() -> Callable[[], bytes]:
@@ -236,14 +248,19 @@ def flow_saver() -> Callable[[], bytes]:
     return contents
 
 
-def _begin_with_flow(began: Setup, name: str, data: bytes) -> None:
-    page, config = _page(), flow_file.from_bytes(data).config
-    page.link = replace(page.link, flow=None)
-    _start(replace(began, flow=config, start=SavedFlow(FlowFile(name, digest_of(data)), data)))
+def _with_flow(setup: Setup, name: str, data: bytes) -> Setup:
+    """`setup` with a saved flow to begin with. Raises ValueError."""
+    flow = flow_file.from_bytes(data).config
+    return replace(setup, flow=flow, start=SavedFlow(FlowFile(name, digest_of(data)), data))
+
+
+def _is(data: bytes, need: CsvChoice | FlowFile | None) -> bool:
+    return need is not None and digest_of(data) == need.digest
 
 
 def _check_digest(data: bytes, need: CsvChoice | FlowFile) -> None:
-    if (found := digest_of(data)) != need.digest:
+    if not _is(data, need):
+        found = digest_of(data)
         raise ValueError(f"this is another file ({found}). The link needs `{plain(need.name)}` ({need.digest}).")
 
 

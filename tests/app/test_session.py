@@ -345,6 +345,18 @@ def test_a_link_to_columns_that_are_not_there_says_so(scripted):
     assert len(scripted.experiments) == 1
 
 
+def test_the_file_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
+    page = choose_own(changed_by_plan(opened(linked()), scripted))
+    page = upload(page, "csv", "other.csv", CSV + b"\n1,2,3,x")
+    assert "the change at step 300 will not come" in said("info", page)
+    page = choose_own(changed_by_plan(opened(linked()), scripted))
+    page = upload(page, "csv", "copy.csv", CSV)
+    assert not page.warning
+    assert scripted.experiments[-1].arms[0].data.names == ("c", "b")
+    assert keeps_its_plan(page, scripted)
+    assert address(page) == linked()
+
+
 def test_who_chooses_other_data_is_no_longer_asked_for_the_file(scripted):
     page = opened(linked())
     own(page).picked = "8gaussians"
@@ -386,6 +398,21 @@ def linked_to_flow():
 def test_a_flow_that_comes_after_a_planned_change_does_not_end_the_plan(scripted):
     page = changed_by_plan(opened(linked_to_flow()), scripted)
     assert keeps_its_plan(upload(page, "needed_flow", "mine.safetensors", FILE), scripted)
+
+
+def test_the_flow_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
+    page = upload(opened(linked_to_flow()), "open_flow", "mine.safetensors", FILE)
+    assert not page.warning
+    assert scripted.experiments[-1].arms[0].weights == FILE
+    assert keeps_its_plan(page, scripted)
+
+
+def test_another_flow_ends_the_plan_and_the_page_says_so(scripted):
+    page = upload(changed_by_plan(opened(linked()), scripted), "open_flow", "mine.safetensors", FILE)
+    assert "Your change ends the link's plan: the change at step 300 will not come." in said("info", page)
+    (arm,) = scripted.experiments[-1].arms
+    assert (arm.flow, arm.weights, arm.train, arm.changes) == (SAVED, FILE, SLOWER, ())
+    assert "This link needs `points.csv`" in said("warning", page)
 
 
 def test_a_link_asks_for_its_flow(scripted):
