@@ -71,6 +71,11 @@ def with_error(value: float, error: float) -> tuple[str, str]:
     return f"{rounded:.{decimals}f}", f"{error:.{decimals}f}" if error >= smallest / 2 else f"< {smallest:.{decimals}f}"
 
 
+def with_two_digits(rate: float) -> str:
+    """A rate as text: whole, or as two digits where it is slow."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
 def is_one(mass: Mass) -> bool:
     """Whether a mass is 1 as far as its error lets us say."""
     return math.isfinite(mass.value) and abs(mass.value - 1) <= 3 * mass.error + SLACK

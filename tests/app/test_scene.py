@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
-from app.readouts import with_error
+from app.readouts import with_error, with_two_digits
 from app.scene import scene_of, truth_of
 from app.setup import CsvChoice, OwnData, Setup
 from resflow_core.datasets import DATASETS, Table
@@ -109,6 +109,14 @@ def test_the_verdict_on_a_mass_weighs_its_error(value, error, word):
 )
 def test_a_number_has_as_many_digits_as_its_error_deserves(value, error, text):
     assert with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0, "0"), (0.0344, "0.034"), (0.5, "0.5"), (3.14, "3.1"), (9.96, "10"), (31.4, "31"), (1314.2, "1,314")],
+)
+def test_a_speed_has_two_digits_however_slow(rate, text):
+    assert with_two_digits(rate) == text
 
 
 def test_real_data_have_an_nll_in_standardised_units_and_no_floor():

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app import controls, engine
 from app.csv_file import digest_of
 from app.engine.messages import ArmReport, Report, State
-from app.link import query_of
+from app.link import MOST_CHANGES, query_of
 from app.presets import PRESETS
 from app.setup import Setup
 from resflow_core import flow_file
@@ -172,6 +172,17 @@ def test_the_link_to_copy_says_how_the_run_began_what_changed_and_what_is_still_
     (link,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
     assert "changes=120%3Alearning_rate%3D0.001%3B140%3Abatch%3D32" in link.json
     assert "batch=64" in link.json
+
+
+def test_a_run_with_more_changes_than_a_link_can_hold_says_so(scripted):
+    page = opened({})
+    page.session_state["link"] = True
+    for n, more in ((MOST_CHANGES, False), (MOST_CHANGES + 1, True)):
+        changes = tuple((step, (SLOWER, BEGAN)[step % 2]) for step in range(1, n + 1))
+        scripted.at(n, changes[-1][1], changes)
+        page = run(page)
+        assert ("Whoever opens it gets only the first 200 changes." in said("warning", page)) == more
+    assert "files of your own are asked for" in said("markdown", page)
 
 
 def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
