@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.engine.schedule import Schedule
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
+    from resflow_core.log_det import LogDet
     from resflow_core.measure import BlockTable, Mass
     from resflow_core.training import TrainConfig
 
@@ -207,6 +208,7 @@ class Masses:
     """The integral over the plane of the density at `step`: 1 by the exact log det, whatever else is believed."""
 
     step: int
+    log_det: LogDet  # the training estimator that `believed` is about
     exact: Mass
     believed: Mass | None  # by the log det that the training estimator believes in; None when that is exact, or unknown
     belief: str = ""  # why it is unknown

@@ -16,7 +16,7 @@ from app.quantise import to_u8, to_u16
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Roulette, Truncated
+from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training import TrainConfig, Trainer
 
 SMALL = FlowConfig(blocks=2, width=8)
@@ -347,11 +347,11 @@ def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_
     engine = LocalEngine()
     id = engine.create(Experiment((dataclasses.replace(ARM, train=FAST),), 0))
     masses = run_to(engine, id, 60).arms[0].masses
-    assert (masses.step, masses.believed, masses.belief) == (60, None, "")
+    assert (masses.step, masses.log_det, masses.believed, masses.belief) == (60, Exact(), None, "")
     assert abs(masses.exact.value - 1) < masses.exact.error < 0.02
     engine.change(id, 0, dataclasses.replace(FAST, log_det=Truncated(1)))
     biased = engine.poll(id, DEMAND).arms[0].masses
-    assert (biased.step, biased.exact, biased.belief) == (60, masses.exact, "")
+    assert (biased.step, biased.log_det, biased.exact, biased.belief) == (60, Truncated(1), masses.exact, "")
     assert biased.believed.value > 1.001  # log(1 + t) < t
 
 

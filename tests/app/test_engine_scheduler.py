@@ -33,7 +33,7 @@ from app.engine.messages import (
 from app.engine.scheduler import Scheduler
 from app.engine.views import MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Truncated
+from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
@@ -70,11 +70,11 @@ class FakeJob:
         return "blocks"
 
     def masses(self, n):
-        step = self.step_count
+        step, log_det = self.step_count, self.train.log_det
         for _ in range(MASS_PIECES):
             self._clock.now += PIECE_COST
             yield None
-        yield Masses(step, n, None)
+        yield Masses(step, log_det, n, None)
 
     def export(self):
         return b"flow"
@@ -230,7 +230,7 @@ def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(b
     assert np.diff(times).max() < 0.3
     bench.do(Pause("a"))
     bench.run(2, {"a": Demand()})
-    assert bench.masses("a")[-1] == Masses(bench.steps("a"), MASS_CELLS, None)
+    assert bench.masses("a")[-1] == Masses(bench.steps("a"), Exact(), MASS_CELLS, None)
     assert not bench.scheduler.is_busy()
 
 

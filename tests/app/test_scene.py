@@ -35,8 +35,8 @@ def curves(**changes):
     return dataclasses.replace(curves, **changes)
 
 
-def masses(believed=None, belief=""):
-    return Masses(1200, Mass(0.9998, 0.0002, 0.9788), believed, belief)
+def masses(believed=None, belief="", log_det=BIASED.train.log_det):
+    return Masses(1200, log_det, Mass(0.9998, 0.0002, 0.9788), believed, belief)
 
 
 def shown(setup=None, **arm):
@@ -81,6 +81,14 @@ def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():
     assert huge["value"] == "3.70e+12"
     unknown = readout(shown(BIASED, masses=masses(None, "No closed form for shared draws.")), "believed")
     assert (unknown["value"], unknown["note"]) == ("", "No closed form for shared draws.")
+
+
+def test_what_another_estimator_believed_in_is_not_shown_as_this_ones():
+    for belief in ("", "No closed form for shared draws."):
+        told = shown(BIASED, masses=masses(Mass(1.3817, 0.004, 1.33), belief, log_det=Truncated(9)))
+        believed, mass = readout(told, "believed"), readout(told, "mass")
+        assert (believed["value"], believed["note"], believed["word"]) == ("", "not measured yet", "")
+        assert mass["value"] == "0.9998"
 
 
 @pytest.mark.parametrize(
