@@ -25,15 +25,6 @@ ARM = Arm(SMALL, TRAIN, "moons")
 DEMAND = Demand(grid=16, still_grid=60, points=40)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As in the worker: a second thread gains nothing on flows this small, and stalls on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def unchecked(config, **values):
     """As a configuration arrives when it was unpickled: without its checks."""
     copy = pickle.loads(pickle.dumps(config))
@@ -150,7 +141,7 @@ def test_a_bad_experiment_comes_back_as_a_message(arm, words):
     assert report.message.startswith(words)
 
 
-def test_every_limit_at_once_is_within_the_memory_of_an_exact_step():
+def test_an_exact_step_of_the_largest_flow_with_one_hidden_layer_is_within_the_memory():
     Job(Arm(FlowConfig(blocks=32, width=256), TrainConfig(batch=4096), "moons"), 0, "cpu", time.monotonic)
 
 
