@@ -55,7 +55,6 @@ def render(
     density: np.ndarray,
     *,
     step: int,
-    seconds: float,
     with_samples: bool,
     still: bool = False,
 ) -> Frame:
@@ -70,7 +69,6 @@ def render(
     here = -1 if depth is None else depth
     return Frame(
         step=step,
-        seconds=seconds,
         density=to_u8(density, top),
         density_top=top,
         latent=to_u16(latent[here], FRAME_PLANE),

@@ -115,15 +115,7 @@ class Job:
 
     def _render(self, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
         trainer = self._trainer
-        return render(
-            trainer.evaluated,
-            trainer.dataset,
-            demand,
-            density,
-            step=self.step_count,
-            seconds=self.seconds,
-            **how,
-        )
+        return render(trainer.evaluated, trainer.dataset, demand, density, step=self.step_count, **how)
 
 
 def checked(flow: FlowConfig, train: TrainConfig) -> TrainConfig:

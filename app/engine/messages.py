@@ -172,7 +172,6 @@ class Frame:
     """One picture of one flow, small enough to send eight times a second."""
 
     step: int
-    seconds: float  # training seconds so far (excludes pauses and frames)
     density: np.ndarray  # (n, n) uint8, row = y ascending; value/255 = min(p / density_top, 1)
     density_top: float  # 0.995 quantile of the density on the grid, per unit area in the flow's units
     latent: np.ndarray  # (m, 2) uint16, 0..65535 over FRAME_WINDOW, clipped: where the first m held-out points went

@@ -38,7 +38,6 @@ def encode_frame(frame: Frame) -> dict[str, Any]:
     stages = frame.stages
     return {
         "step": int(frame.step),
-        "seconds": round(float(frame.seconds), 2),
         "density": _packed(frame.density),
         "density_top": float(frame.density_top),
         "latent": _packed(frame.latent),
