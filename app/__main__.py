@@ -1,7 +1,7 @@
 """`python -m app`: start the app with everything warm, and print its address.
 
 Options: --port (8501), --address (127.0.0.1: this machine only; 0.0.0.0: everybody on the network), --workers (training
-processes, at most cores - 1). Ctrl-C stops it.
+processes, at most cores - 1; RESFLOW_WORKERS of the environment, or 1). Ctrl-C stops it.
 """
 
 import argparse
@@ -17,17 +17,12 @@ from app import engine
 # Imported before anybody waits for them.
 FIRST_PAGE_NEEDS = ("app.controls", "app.live", "app.scene")
 WARM_UP_SECONDS = 10.0
+LAST_PORT = 65535
 MAIN = Path(__file__).parent / "main.py"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m app", description="See residual flows learn, in the browser.")
-    parser.add_argument("--port", type=int, default=8501)
-    parser.add_argument(
-        "--address", default="127.0.0.1", help="0.0.0.0 opens it to the network (default: this machine only)"
-    )
-    parser.add_argument("--workers", default="1", help="training processes, at most the number of cores less one")
-    args = parser.parse_args()
+    args = options(sys.argv[1:])
     if problem := port_problem(args.address, args.port):
         print(problem, file=sys.stderr)
         return 2
@@ -48,6 +43,21 @@ def main() -> int:
     return cli.main()
 
 
+def options(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m app", description="See residual flows learn, in the browser.")
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument(
+        "--address", default="127.0.0.1", help="0.0.0.0 opens it to the network (default: this machine only)"
+    )
+    parser.add_argument(
+        "--workers",
+        default=os.environ.get(engine.WORKERS_VARIABLE, "1"),
+        help="training processes, at most the number of cores less one "
+        f"(default: {engine.WORKERS_VARIABLE} of the environment, else 1)",
+    )
+    return parser.parse_args(words)
+
+
 def warm_up(training: engine.Engine) -> None:
     """Have a first picture drawn, and those of the data sets: the first visitor waits for neither a process that is
     still starting nor scikit-learn."""
@@ -65,14 +75,17 @@ def warm_up(training: engine.Engine) -> None:
 
 def port_problem(address: str, port: int) -> str | None:
     """What to do about a port that cannot be had; None if it can."""
+    if not 1 <= port <= LAST_PORT:
+        return f"--port {port}: use a whole number from 1 to {LAST_PORT}."
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind((address, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
+            other = port + 1 if port < LAST_PORT else port - 1
             return (
                 f"Port {port} at {address} cannot be used ({error}). Perhaps the app runs already: "
-                f"open http://localhost:{port}, or choose another port: python -m app --port {port + 1}"
+                f"open http://localhost:{port}, or choose another port: python -m app --port {other}"
             )
     return None
 

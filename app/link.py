@@ -51,7 +51,8 @@ def read_link(query: Mapping[str, str]) -> Link:
     planned = unread.pop("changes", "")
     setup = _read(Setup(), unread, refused)
     if planned:
-        setup = replace(setup, changes=_read_changes(planned, setup.train, refused))
+        train, changes = _read_changes(planned, setup.train, refused)
+        setup = replace(setup, train=train, changes=changes)
     refused += _unknown(unread)
     return Link(setup, tuple(refused), csv, flow)
 
@@ -125,8 +126,9 @@ def _changes_text(train: TrainConfig, changes: Changes) -> str:
     return ";".join(parts)
 
 
-def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> Changes:
-    changes, last = [], -1
+def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> tuple[TrainConfig, Changes]:
+    """The settings at step 0, which a change there replaces, and what comes later."""
+    began, changes, last = train, [], -1
     for number, part in enumerate(text.split(";")):
         steps, _, listed = part.partition(":")
         if number == MOST_CHANGES:
@@ -142,10 +144,12 @@ def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> Changes:
         unread = dict(pair.partition("=")[::2] for pair in listed.split(","))
         after = _read(train, unread, sentences)
         refused += [f"`changes` at step {last}: {sentence}" for sentence in (*sentences, *_unknown(unread))]
-        if after != train:
+        if last == 0:
+            began = after
+        elif after != train:
             changes.append((last, after))
         train = after
-    return tuple(changes)
+    return began, tuple(changes)
 
 
 def told(train: TrainConfig, changes: Changes) -> list[str]:

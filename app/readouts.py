@@ -32,7 +32,7 @@ class Readout:
 def readouts(dataset: Dataset, log_det: LogDet, arm: ArmReport) -> list[Readout]:
     """How far the flow is from the truth, what its density integrates to, and what the one it trains on does."""
     shown = [_gap(arm) if dataset.truth else _nll(dataset, arm), _mass(arm)]
-    return shown if log_det == Exact() else [*shown, _belief(arm)]
+    return shown if log_det == Exact() else [*shown, _belief(log_det, arm)]
 
 
 def held_out_nll(arm: ArmReport) -> tuple[float, float] | None:
@@ -69,6 +69,11 @@ def with_error(value: float, error: float) -> tuple[str, str]:
     smallest = 10.0**-decimals
     rounded = round(value, decimals) + 0.0  # no -0.00
     return f"{rounded:.{decimals}f}", f"{error:.{decimals}f}" if error >= smallest / 2 else f"< {smallest:.{decimals}f}"
+
+
+def with_two_digits(rate: float) -> str:
+    """A rate as text: whole, or as two digits where it is slow."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def is_one(mass: Mass) -> bool:
@@ -112,10 +117,11 @@ def _mass(arm: ArmReport) -> Readout:
     return _read("mass", label, about, arm.masses.exact if arm.masses else None, NOT_YET)
 
 
-def _belief(arm: ArmReport) -> Readout:
+def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
     label = "Mass that training believes in"
     about = "Integral over the plane of the density that the training loss believes in: 1 if its log det were exact."
-    believed, why_not = (arm.masses.believed, arm.masses.belief) if arm.masses else (None, "")
+    is_known = arm.masses is not None and arm.masses.log_det == log_det
+    believed, why_not = (arm.masses.believed, arm.masses.belief) if is_known else (None, "")
     return _read("believed", label, about, believed, why_not or NOT_YET)
 
 

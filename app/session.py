@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import engine
 from app.csv_file import CsvFile, digest_of, read_csv, table
+from app.engine.job import checked
 from app.engine.messages import MOVING, Demand, Report, State
 from app.link import OWN_DATA, Link, query_of, read_link
 from app.setup import Changes, CsvChoice, FlowFile, OwnData, SavedFlow, Setup, widget_values
@@ -28,6 +29,7 @@ class Page:
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
     run: str = ""
     report: Report = field(default_factory=lambda: Report("", State.LOADING))
+    plays: bool = False  # or shall, once it is built
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
@@ -82,7 +84,7 @@ def refused() -> tuple[str, ...]:
 
 
 def notice() -> str:
-    """What the latest change brought about besides, or ""."""
+    """What the latest change brought about besides, or why it was not made, or ""."""
     return _page().notice
 
 
@@ -93,18 +95,37 @@ def needed() -> tuple[CsvChoice | None, FlowFile | None]:
 
 def apply(new: Setup) -> None:
     """Make `new` the settings: at once where the flow can stay, else with another run that plays if this one does.
-    Somebody's own change ends the link's plan."""
-    page, old = _page(), _page().setup
-    if new != old:
-        _note_change(old, new)
-        if not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED):
-            _start(replace(new, start=new.start if new.flow == old.flow else None))
-        else:
-            page.setup = new
-            engine.get_engine().change(page.run, 0, new.train)
+    Somebody's own change ends the link's plan, unless the engine would refuse it."""
+    page = _page()
+    if new != page.setup:
+        _change(new)
     address = query_of(page.link.setup if page.link.setup.changes else page.setup, page.link.csv, page.link.flow)
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
+
+
+def _change(new: Setup) -> None:
+    page, old = _page(), _page().setup
+    builds = not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED)
+    if not builds and (refusal := _refusal(new)):
+        page.notice = f"{refusal} The settings stay as they were."
+        show(old.train)
+        return
+    _note_change(old, new)
+    page.setup = new
+    if builds:
+        _start(replace(new, start=new.start if new.flow == old.flow else None))
+    else:
+        engine.get_engine().change(page.run, 0, new.train)
+
+
+def _refusal(new: Setup) -> str:
+    """Why the engine would not train like this, or ""."""
+    try:
+        checked(new.flow, new.train)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _note_change(old: Setup, new: Setup) -> None:
@@ -116,7 +137,7 @@ def _note_change(old: Setup, new: Setup) -> None:
     page.link = Link(
         replace(page.link.setup, changes=()),
         csv=page.link.csv if (new.data, new.own) == (old.data, old.own) else None,
-        flow=page.link.flow if new.flow == old.flow else None,
+        flow=page.link.flow if (new.flow, new.start) == (old.flow, old.start) else None,
     )
 
 
@@ -175,8 +196,11 @@ def take(widget: str, read: Callable[[str, bytes], None]) -> None:
 
 
 def take_csv(name: str, data: bytes) -> None:
-    """Let columns of this file be chosen. Raises CsvError."""
-    _page().csv = read_csv(name, data)
+    """Let columns of this file be chosen; of the one that the link needs they are. Raises ValueError."""
+    if _is(data, _page().link.csv):
+        give_csv(name, data)
+    else:
+        _page().csv = read_csv(name, data)
 
 
 def give_csv(name: str, data: bytes) -> None:
@@ -193,36 +217,50 @@ def give_csv(name: str, data: bytes) -> None:
 
 def open_flow(name: str, data: bytes) -> None:
     """Begin with a saved flow, with the other settings as they are. Raises ValueError."""
-    _begin_with_flow(_page().setup, name, data)
+    if _is(data, _page().link.flow):
+        give_flow(name, data)
+        return
+    old = _page().setup
+    new = _with_flow(old, name, data)
+    _note_change(old, new)
+    _start(new)
 
 
 def give_flow(name: str, data: bytes) -> None:
     """The flow that the link needs. Raises ValueError."""
-    _check_digest(data, _page().link.flow)
-    _begin_with_flow(_page().link.setup, name, data)
+    page = _page()
+    _check_digest(data, page.link.flow)
+    began = _with_flow(page.link.setup, name, data)
+    page.link = replace(page.link, flow=None)
+    _start(began)
 
 
 def flow_saver() -> Callable[[], bytes]:
-    """What fetches this run's flow as the contents of a file; it may be called outside the script."""
-    training, run = engine.get_engine(), _page().run
+    """What fetches the flow of the page's run as the contents of a file; it may be called outside the script."""
+    # Later in this script a change of the settings may give the page another run.
+    training, page = engine.get_engine(), _page()
 
     def contents() -> bytes:
-        if (data := training.export(run, 0)) is None:
+        if (data := training.export(page.run, 0)) is None:
             raise RuntimeError("There is no flow to save: its run is not built yet, or was dropped.")
         return data
 
     return contents
 
 
-def _begin_with_flow(began: Setup, name: str, data: bytes) -> None:
-    page, config = _page(), flow_file.from_bytes(data).config
-    show(config)
-    page.link = replace(page.link, flow=None)
-    _start(replace(began, flow=config, start=SavedFlow(FlowFile(name, digest_of(data)), data)))
+def _with_flow(setup: Setup, name: str, data: bytes) -> Setup:
+    """`setup` with a saved flow to begin with. Raises ValueError."""
+    flow = flow_file.from_bytes(data).config
+    return replace(setup, flow=flow, start=SavedFlow(FlowFile(name, digest_of(data)), data))
+
+
+def _is(data: bytes, need: CsvChoice | FlowFile | None) -> bool:
+    return need is not None and digest_of(data) == need.digest
 
 
 def _check_digest(data: bytes, need: CsvChoice | FlowFile) -> None:
-    if (found := digest_of(data)) != need.digest:
+    if not _is(data, need):
+        found = digest_of(data)
         raise ValueError(f"this is another file ({found}). The link needs `{plain(need.name)}` ({need.digest}).")
 
 
@@ -241,6 +279,8 @@ def poll(depth: int | None = None) -> Report:
         time.sleep(0.05)
         report = engine.get_engine().poll(_presence().run, demand)
     page.report = report
+    if report.state not in (State.QUEUED, State.LOADING):
+        page.plays = report.state is State.PLAYING
     _follow(report)
     if page.widgets:
         st.rerun()
@@ -264,10 +304,12 @@ def last_report() -> Report:
 
 
 def play() -> None:
+    _page().plays = True
     engine.get_engine().play(_page().run)
 
 
 def pause() -> None:
+    _page().plays = False
     engine.get_engine().pause(_page().run)
 
 
@@ -276,6 +318,7 @@ def play_or_pause() -> None:
 
 
 def step(n: int) -> None:
+    _page().plays = False
     engine.get_engine().step(_page().run, n)
 
 
@@ -283,9 +326,8 @@ def reset() -> None:
     """Back to step 0: with the settings as they are, or to follow the link's plan again. A run that was dropped is
     created anew."""
     page = _page()
+    page.plays = False
     if page.link.setup.changes:
-        show(page.link.setup.train)
-        page.report = replace(page.report, state=State.PAUSED)
         _start(page.link.setup)
     elif page.report.state is State.EXPIRED:
         _start(page.setup)
@@ -296,11 +338,15 @@ def reset() -> None:
 def _start(began: Setup) -> None:
     """A run that begins with `began`, and plays if the one before it does."""
     page, training = _page(), engine.get_engine()
+    # Else the widgets would send what they showed before, as somebody's own change.
+    for new, shown in ((began.flow, page.setup.flow), (began.train, page.setup.train)):
+        if new != shown:
+            show(new)
     if page.run:
         training.close(page.run)
     page.run = training.create(began.experiment())
     _presence().run = page.run
     page.link, page.setup = replace(page.link, setup=began), replace(began, changes=())
-    if page.report.state is State.PLAYING:
+    page.report = Report(page.run, State.LOADING)
+    if page.plays:
         play()
-    page.report = replace(page.report, id=page.run, arms=())

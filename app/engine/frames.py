@@ -54,7 +54,6 @@ def render(
     density: np.ndarray,
     *,
     step: int,
-    seconds: float,
     with_samples: bool,
     still: bool = False,
 ) -> Frame:
@@ -69,7 +68,6 @@ def render(
     here = -1 if depth is None else depth
     return Frame(
         step=step,
-        seconds=seconds,
         density=to_shares(density, largest),
         density_largest=largest,
         density_top=float(np.quantile(density, TOP_QUANTILE)),

@@ -83,8 +83,9 @@ class Job:
     def masses(self, n: int) -> Iterator[Masses | None]:
         """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
         flow, step = copy.deepcopy(self._trainer.evaluated), self.step_count
+        log_det = self._trainer.train_config.log_det
         try:
-            beliefs, why_none = measure.Beliefs(flow, self._trainer.train_config.log_det), ""
+            beliefs, why_none = measure.Beliefs(flow, log_det), ""
         except ValueError as error:
             beliefs, why_none = measure.Beliefs(flow, Exact()), str(error)
         for masses in measure.masses(beliefs, self._trainer.dataset.window, n):
@@ -92,7 +93,7 @@ class Job:
                 yield None
             else:
                 exact, believed, *_ = (*masses, None)
-                yield Masses(step, exact, believed, why_none)
+                yield Masses(step, log_det, exact, believed, why_none)
 
     def export(self) -> bytes:
         """The flow as a file."""
@@ -114,15 +115,7 @@ class Job:
 
     def _render(self, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
         trainer = self._trainer
-        return render(
-            trainer.evaluated,
-            trainer.dataset,
-            demand,
-            density,
-            step=self.step_count,
-            seconds=self.seconds,
-            **how,
-        )
+        return render(trainer.evaluated, trainer.dataset, demand, density, step=self.step_count, **how)
 
 
 def checked(flow: FlowConfig, train: TrainConfig) -> TrainConfig:

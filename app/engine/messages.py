@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.engine.schedule import Schedule
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
+    from resflow_core.log_det import LogDet
     from resflow_core.measure import BlockTable, Mass
     from resflow_core.training import TrainConfig
 
@@ -171,7 +172,6 @@ class Frame:
     """One picture of one flow, small enough to send eight times a second."""
 
     step: int
-    seconds: float  # training seconds so far (excludes pauses and frames)
     density: np.ndarray  # (n, n) uint16, row = y ascending; value / 65535 = p / density_largest
     density_largest: float  # on the grid, per unit area in the flow's units
     density_top: float  # where colours end: its `TOP_QUANTILE` on the grid
@@ -208,6 +208,7 @@ class Masses:
     """The integral over the plane of the density at `step`: 1 by the exact log det, whatever else is believed."""
 
     step: int
+    log_det: LogDet  # the training estimator that `believed` is about
     exact: Mass
     believed: Mass | None  # by the log det that the training estimator believes in; None when that is exact, or unknown
     belief: str = ""  # why it is unknown

@@ -262,7 +262,7 @@ class Run:
 
     def _start_over(self) -> None:
         self._schedules = tuple(schedule.restarted(self.step) for schedule in self._schedules)
-        self._jobs, self._saved, self._message = (), None, ""
+        self._jobs, self._saved, self._save_is_news, self._message = (), None, False, ""
         self._playing, self._steps_left = False, 0
         if self.phase is not State.QUEUED:
             self.phase = State.LOADING

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from app.engine.budget import PictureBudget
 from app.engine.job import Job
@@ -58,7 +59,8 @@ class Scheduler:
             self._runs.pop(command.id, None)
         elif isinstance(command, Export):
             run = self._runs.get(command.id)
-            self._exported.append(Exported(command.ticket, run.export(command.arm_index) if run else None))
+            data = self._guard(run, lambda: run.export(command.arm_index)) if run else None
+            self._exported.append(Exported(command.ticket, data))
         elif run := self._runs.get(command.id):
             self._guard(run, lambda: run.obey(command))
 
@@ -147,14 +149,14 @@ class Scheduler:
     def _news(self, run: Run) -> list[Report | Checkpoint]:
         queue_message = (
             f"All places are taken ({self._most} experiments or {self._memory_limit / 2**30:g} GiB of memory); "
-            f"this one is number {run.queue_place} in the queue."
+            f"this one is number {run.queue_place} in the queue. Close another page, or start the app with WORKERS=2."
         )
         return run.news(self._clock(), self._budget.share, queue_message)
 
-    def _guard(self, run: Run, work: Callable[[], object]) -> None:
-        """An error in one experiment ends that experiment only."""
+    def _guard(self, run: Run, work: Callable[[], Any]) -> Any:
+        """What `work` returns. An error in one experiment ends that experiment only, and returns None."""
         try:
-            work()
+            return work()
         except Exception as error:
             log.exception("Experiment %s failed", run.id)
             run.fail(f"An unexpected error ended this run: {type(error).__name__}: {error}. Reset starts it anew.")

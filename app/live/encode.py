@@ -37,7 +37,6 @@ def encode_frame(frame: Frame) -> dict[str, Any]:
     stages = frame.stages
     return {
         "step": int(frame.step),
-        "seconds": round(float(frame.seconds), 2),
         "density": _packed(frame.density),
         "density_largest": float(frame.density_largest),
         "density_top": float(frame.density_top),

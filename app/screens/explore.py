@@ -4,7 +4,8 @@ import streamlit as st
 
 from app import block_table, live, notices, session
 from app.engine.messages import MOVING, ArmReport, Report, State
-from app.link import query_of, told
+from app.link import MOST_CHANGES, query_of, told
+from app.readouts import with_two_digits
 from app.scene import POLL_SECONDS, scene_of, truth_of
 from app.share import copy_link
 from resflow_core.measure import BlockTable
@@ -53,8 +54,13 @@ def link(report: Report) -> None:
         return
     setup = session.shareable()
     with popover:
-        st.markdown("Whoever opens this link starts the same run. Every setting is in it, and every change so far.")
+        st.markdown(
+            "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
+            "files of your own are asked for."
+        )
         copy_link(query_of(setup), key="copy")
+        if len(setup.changes) > MOST_CHANGES:
+            st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
         done = report.arms[0].step if report.arms else 0
         lines = [
             f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
@@ -68,7 +74,10 @@ def status(report: Report) -> str:
     if not report.arms:
         return f":gray[{report.state.value} …]"
     arm: ArmReport = report.arms[0]
-    parts = [f"step **{arm.step:,}**", f"**{arm.steps_per_second:.0f}** steps/s on {report.device.upper()}"]
+    parts = [
+        f"step **{arm.step:,}**",
+        f"**{with_two_digits(arm.steps_per_second)}** steps/s on {report.device.upper()}",
+    ]
     parts.append(f"**{arm.seconds:.0f} s** trained")
     return " &nbsp;·&nbsp; ".join(parts)
 

@@ -17,11 +17,12 @@ async function copy(input) {
 export default function ({ data, parentElement }) {
   const input = parentElement.querySelector("input");
   const button = parentElement.querySelector("button");
+  const heard = parentElement.querySelector("[aria-live]");
   const link = `${location.origin}${location.pathname}?${data.query}`;
   if (input.value !== link) input.value = link; // a selection survives as long as the link does
   input.onfocus = () => input.select();
   button.onclick = async () => {
-    button.textContent = (await copy(input)) ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => { button.textContent = "Copy link"; }, TOLD_MS);
+    button.textContent = heard.textContent = (await copy(input)) ? "Copied" : "Press Ctrl+C or ⌘C";
+    setTimeout(() => { button.textContent = "Copy link"; heard.textContent = ""; }, TOLD_MS);
   };
 }

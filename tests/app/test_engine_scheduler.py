@@ -33,7 +33,7 @@ from app.engine.messages import (
 from app.engine.scheduler import Scheduler
 from app.engine.views import MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Truncated
+from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
@@ -70,11 +70,11 @@ class FakeJob:
         return "blocks"
 
     def masses(self, n):
-        step = self.step_count
+        step, log_det = self.step_count, self.train.log_det
         for _ in range(MASS_PIECES):
             self._clock.now += PIECE_COST
             yield None
-        yield Masses(step, n, None)
+        yield Masses(step, log_det, n, None)
 
     def export(self):
         return b"flow"
@@ -85,7 +85,7 @@ class FakeJob:
     def frame(self, demand, *, with_samples):
         self._clock.now += FRAME_COST
         empty = np.empty((0, 2), np.uint16)
-        return Frame(self.step_count, 0.0, empty, 1.0, empty, empty, empty if with_samples else None)
+        return Frame(self.step_count, empty, 1.0, empty, empty, empty if with_samples else None)
 
     def still(self, demand):
         yield None
@@ -230,7 +230,7 @@ def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(b
     assert np.diff(times).max() < 0.3
     bench.do(Pause("a"))
     bench.run(2, {"a": Demand()})
-    assert bench.masses("a")[-1] == Masses(bench.steps("a"), MASS_CELLS, None)
+    assert bench.masses("a")[-1] == Masses(bench.steps("a"), Exact(), MASS_CELLS, None)
     assert not bench.scheduler.is_busy()
 
 
@@ -314,7 +314,9 @@ def test_queue_tells_the_place_and_moves_up():
     bench.do(*(Create(id, EXPERIMENT) for id in "abc"), Step("c", 3))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "abc"] == [0, 1, 2]
-    assert "number 2 in the queue" in bench.last("c").message
+    assert bench.last("c").message.endswith(
+        "number 2 in the queue. Close another page, or start the app with WORKERS=2."
+    )
     bench.do(Close("a"))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "bc"] == [0, 1]
@@ -422,6 +424,16 @@ def test_a_live_change_is_saved_at_once_and_comes_back_with_the_checkpoint(bench
     assert (arm.step, arm.train, arm.changes) == (step, changed, ((step, changed),))
 
 
+def test_a_change_and_a_reset_at_once_leave_no_checkpoint_of_a_flow_that_is_gone(bench):
+    bench.do(Create("first", EXPERIMENT), Create("second", EXPERIMENT))
+    bench.run(0.2)
+    # The first is built before the second, of which there is nothing to save meanwhile.
+    bench.do(Reset("first"), Change("second", 0, TrainConfig(batch=250)), Reset("second"))
+    told = bench.scheduler.tick()
+    assert [type(message) for message in told] == [Checkpoint, Report, Report]
+    assert {message.id for message in told if isinstance(message, Checkpoint)} == {"first"}
+
+
 def test_a_change_before_the_flow_is_built_again_is_made_at_its_step(bench):
     changed = TrainConfig(batch=250)
     bench.do(Create("a", EXPERIMENT), Step("a", 30))
@@ -468,6 +480,17 @@ def test_an_export_is_answered_even_where_there_is_nothing_to_export(bench):
     assert bench.scheduler.exported() == [Exported(5, b"flow"), Exported(6, None), Exported(7, None)]
     assert bench.scheduler.exported() == []
     assert not bench.scheduler.is_busy()
+
+
+def test_a_flow_that_cannot_be_written_is_answered_with_none_and_the_others_go_on(bench, monkeypatch):
+    bench.do(Create("bad", EXPERIMENT), Create("good", EXPERIMENT), Play("good"))
+    bench.run(1)
+    monkeypatch.setattr(job_of(bench, "bad"), "export", lambda: 1 / 0, raising=False)
+    bench.do(Export("bad", 0, ticket=5), Export("good", 0, ticket=6))
+    assert bench.scheduler.exported() == [Exported(5, None), Exported(6, b"flow")]
+    bench.run(1)
+    assert "ZeroDivisionError" in bench.last("bad").message
+    assert bench.last("good").state is State.PLAYING
 
 
 def test_a_bug_in_one_run_ends_that_run_only(bench):

@@ -164,13 +164,6 @@ def test_real_data_are_shown_in_their_units():
     assert axes[0]["centre"] == pytest.approx(13, abs=0.5)
 
 
-def test_the_bare_address_opens_the_same_page():
-    page = AppTest.from_file(MAIN, default_timeout=60)
-    for name, value in SMALL.items():
-        page.query_params[name] = value
-    checked(page.run())
-
-
 def copied_link(page):
     """The query that the popover offers to copy."""
     page.session_state["link"] = True

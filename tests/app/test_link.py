@@ -51,7 +51,7 @@ any_setup = st.builds(
     any_config(Setup),
     any_config(FlowConfig),
     any_config(TrainConfig),
-    st.dictionaries(st.integers(0, 10**9 - 1), any_config(TrainConfig), max_size=3),
+    st.dictionaries(st.integers(1, 10**9 - 1), any_config(TrainConfig), max_size=3),
 )
 digest = st.text("0123456789abcdef", min_size=12, max_size=12)
 some_text = st.text(min_size=1, max_size=10)
@@ -174,6 +174,13 @@ def test_short_forms_that_people_write_are_read():
     assert setup.changes == ((120, SLOWER), (300, BIASED))
 
 
+def test_a_change_at_step_0_is_how_the_run_begins():
+    link = read_link({"batch": "64", "changes": "0:batch=32,colour=red;9:batch=16"})
+    assert link.setup == Setup(train=TrainConfig(batch=32), changes=((9, TrainConfig(batch=16)),))
+    assert link.refused == ("`changes` at step 0: `colour`: there is no such setting.",)
+    assert "changes" not in query_of(read_link({"changes": "0:batch=32"}).setup)
+
+
 def test_a_refused_part_of_a_change_leaves_the_rest_in_force():
     link = read_link({"changes": "10:batch=9;10:batch=8;x:batch=7;20:batch=6,colour=red;30:batch=6"})
     assert link.setup.changes == ((10, TrainConfig(batch=9)), (20, TrainConfig(batch=6)))
@@ -185,7 +192,7 @@ def test_a_refused_part_of_a_change_leaves_the_rest_in_force():
 
 
 def test_there_is_an_end_to_changes():
-    link = read_link({"changes": ";".join(f"{i}:batch={i + 2}" for i in range(MOST_CHANGES + 50))})
+    link = read_link({"changes": ";".join(f"{i}:batch={i + 2}" for i in range(1, MOST_CHANGES + 50))})
     assert len(link.setup.changes) == MOST_CHANGES
     assert link.refused == (f"`changes`: {MOST_CHANGES} can be followed; the rest is left out.",)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
-from app.readouts import with_error
+from app.readouts import with_error, with_two_digits
 from app.scene import scene_of, truth_of
 from app.setup import CsvChoice, OwnData, Setup
 from resflow_core.datasets import DATASETS, Table
@@ -35,8 +35,8 @@ def curves(**changes):
     return dataclasses.replace(curves, **changes)
 
 
-def masses(believed=None, belief=""):
-    return Masses(1200, Mass(0.9998, 0.0002, 0.9788), believed, belief)
+def masses(believed=None, belief="", log_det=BIASED.train.log_det):
+    return Masses(1200, log_det, Mass(0.9998, 0.0002, 0.9788), believed, belief)
 
 
 def shown(setup=None, **arm):
@@ -83,6 +83,14 @@ def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():
     assert (unknown["value"], unknown["note"]) == ("", "No closed form for shared draws.")
 
 
+def test_what_another_estimator_believed_in_is_not_shown_as_this_ones():
+    for belief in ("", "No closed form for shared draws."):
+        told = shown(BIASED, masses=masses(Mass(1.3817, 0.004, 1.33), belief, log_det=Truncated(9)))
+        believed, mass = readout(told, "believed"), readout(told, "mass")
+        assert (believed["value"], believed["note"], believed["word"]) == ("", "not measured yet", "")
+        assert mass["value"] == "0.9998"
+
+
 @pytest.mark.parametrize(
     ("value", "error", "word"),
     [(1.0129, 0.001, ""), (1.0131, 0.001, "not 1"), (0.9871, 0.001, ""), (0.9869, 0.001, "not 1"), (1.3, 0.1, "")],
@@ -109,6 +117,14 @@ def test_the_verdict_on_a_mass_weighs_its_error(value, error, word):
 )
 def test_a_number_has_as_many_digits_as_its_error_deserves(value, error, text):
     assert with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0, "0"), (0.0344, "0.034"), (0.5, "0.5"), (3.14, "3.1"), (9.96, "10"), (31.4, "31"), (1314.2, "1,314")],
+)
+def test_a_speed_has_two_digits_however_slow(rate, text):
+    assert with_two_digits(rate) == text
 
 
 def test_real_data_have_an_nll_in_standardised_units_and_no_floor():

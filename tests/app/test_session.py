@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app import controls, engine
 from app.csv_file import digest_of
 from app.engine.messages import ArmReport, Report, State
-from app.link import query_of
+from app.link import MOST_CHANGES, query_of
 from app.presets import PRESETS
 from app.setup import Setup
 from resflow_core import flow_file
@@ -32,7 +32,7 @@ class Scripted:
     """An engine that obeys nothing, notes everything, and reports `arm` in `state`."""
 
     def __init__(self):
-        self.experiments, self.said = [], []
+        self.experiments, self.said, self.exported = [], [], []
         self.state, self.arm, self.flow = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow"
 
     def create(self, experiment):
@@ -47,9 +47,12 @@ class Scripted:
         self.arm = ArmReport(step, 0.0, 0.0, train=train, changes=changes)
 
     def export(self, id, arm_index):
+        self.exported.append(id)
         return self.flow
 
     def __getattr__(self, button):
+        if not hasattr(engine.Engine, button):
+            raise AttributeError(f"An engine has no {button!r}.")
         return lambda *args: self.said.append((button, *args))
 
 
@@ -171,6 +174,17 @@ def test_the_link_to_copy_says_how_the_run_began_what_changed_and_what_is_still_
     assert "batch=64" in link.json
 
 
+def test_a_run_with_more_changes_than_a_link_can_hold_says_so(scripted):
+    page = opened({})
+    page.session_state["link"] = True
+    for n, more in ((MOST_CHANGES, False), (MOST_CHANGES + 1, True)):
+        changes = tuple((step, (SLOWER, BEGAN)[step % 2]) for step in range(1, n + 1))
+        scripted.at(n, changes[-1][1], changes)
+        page = run(page)
+        assert ("Whoever opens it gets only the first 200 changes." in said("warning", page)) == more
+    assert "files of your own are asked for" in said("markdown", page)
+
+
 def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
     page = opened(query_of(dataclasses.replace(PLAN, changes=())))
     page = run(page.select_slider(key="batch").set_value(32))
@@ -181,6 +195,39 @@ def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
     page.session_state["link"] = True
     page = run(page)
     assert own(page).link.setup.train == mine
+
+
+TOO_MUCH = TrainConfig(Truncated(50, n_probes=16), batch=4096)
+
+
+def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next_one(scripted):
+    near = dataclasses.replace(TOO_MUCH, batch=1024)
+    page = opened(query_of(dataclasses.replace(PLAN, train=near, changes=(), flow=FlowConfig())))
+    before = address(page)
+    page = run(run(page.select_slider(key="batch").set_value(4096)))
+    assert page.select_slider(key="batch").value == 1024
+    assert address(page) == before
+    assert own(page).setup.train == near
+    assert not [command for command in scripted.said if command[0] == "change"]
+    scripted.at(50, near)
+    page = run(run(page))
+    assert "One step would need about 3 GiB of memory; 2 are allowed." in said("info", page)
+    assert said("info", page).endswith("The settings stay as they were.")
+    page = run(page.select_slider(key="batch").set_value(512))
+    assert scripted.said[-1] == ("change", "run 1", 0, dataclasses.replace(near, batch=512))
+    assert not page.info
+
+
+def test_a_change_that_memory_does_not_allow_leaves_the_plan_alone(scripted):
+    near = dataclasses.replace(TOO_MUCH, batch=1024)
+    plan = dataclasses.replace(PLAN, train=near, flow=FlowConfig(), changes=((120, SLOWER),))
+    page = opened(query_of(plan))
+    page = run(run(page.select_slider(key="batch").set_value(4096)))
+    assert "One step would need" in said("info", page)
+    assert "ends the link's plan" not in said("info", page)
+    assert address(page) == query_of(plan)
+    page = run(run(page.button(key="reset").click()))
+    assert scripted.experiments == [plan.experiment()] * 2
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -281,10 +328,44 @@ def test_a_link_asks_for_its_csv_file_and_goes_on_as_planned_once_it_is_there(sc
     assert len(scripted.experiments) == 2
 
 
+def changed_by_plan(page, scripted):
+    """The page after the first planned change took over."""
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page = run(run(page))
+    assert page.select_slider(key="learning_rate").value == SLOWER.learning_rate
+    return page
+
+
+def keeps_its_plan(page, scripted):
+    """Whether the newest run begins as the link says and the page took nothing for a change of its reader's."""
+    arm, page = scripted.experiments[-1].arms[0], run(page)
+    assert (arm.train, arm.changes) == (BEGAN, PLAN.changes)
+    assert page.select_slider(key="learning_rate").value == BEGAN.learning_rate
+    assert not page.info
+    return not [command for command in scripted.said if command[0] == "change"]
+
+
+def test_a_csv_file_that_comes_after_a_planned_change_does_not_end_the_plan(scripted):
+    page = changed_by_plan(opened(linked()), scripted)
+    assert keeps_its_plan(upload(page, "needed_csv", "points.csv", CSV), scripted)
+
+
 def test_a_link_to_columns_that_are_not_there_says_so(scripted):
     page = upload(opened(linked(**{"csv.x": "z"})), "needed_csv", "points.csv", CSV)
     assert "has no column `z`; it has `a`, `b`, `c`, `kind`." in said("error", page)
     assert len(scripted.experiments) == 1
+
+
+def test_the_file_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
+    page = choose_own(changed_by_plan(opened(linked()), scripted))
+    page = upload(page, "csv", "other.csv", CSV + b"\n1,2,3,x")
+    assert "the change at step 300 will not come" in said("info", page)
+    page = choose_own(changed_by_plan(opened(linked()), scripted))
+    page = upload(page, "csv", "copy.csv", CSV)
+    assert not page.warning
+    assert scripted.experiments[-1].arms[0].data.names == ("c", "b")
+    assert keeps_its_plan(page, scripted)
+    assert address(page) == linked()
 
 
 def test_who_chooses_other_data_is_no_longer_asked_for_the_file(scripted):
@@ -320,11 +401,33 @@ def test_a_saved_flow_brings_its_settings_and_another_setting_leaves_it_behind(s
     assert "flow.name" not in address(page)
 
 
+def linked_to_flow():
+    query = query_of(dataclasses.replace(PLAN, flow=SAVED))
+    return query | {"flow.name": "mine.safetensors", "flow.digest": digest_of(FILE)}
+
+
+def test_a_flow_that_comes_after_a_planned_change_does_not_end_the_plan(scripted):
+    page = changed_by_plan(opened(linked_to_flow()), scripted)
+    assert keeps_its_plan(upload(page, "needed_flow", "mine.safetensors", FILE), scripted)
+
+
+def test_the_flow_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
+    page = upload(opened(linked_to_flow()), "open_flow", "mine.safetensors", FILE)
+    assert not page.warning
+    assert scripted.experiments[-1].arms[0].weights == FILE
+    assert keeps_its_plan(page, scripted)
+
+
+def test_another_flow_ends_the_plan_and_the_page_says_so(scripted):
+    page = upload(changed_by_plan(opened(linked()), scripted), "open_flow", "mine.safetensors", FILE)
+    assert "Your change ends the link's plan: the change at step 300 will not come." in said("info", page)
+    (arm,) = scripted.experiments[-1].arms
+    assert (arm.flow, arm.weights, arm.train, arm.changes) == (SAVED, FILE, SLOWER, ())
+    assert "This link needs `points.csv`" in said("warning", page)
+
+
 def test_a_link_asks_for_its_flow(scripted):
-    query = query_of(dataclasses.replace(PLAN, flow=SAVED)) | {
-        "flow.name": "mine.safetensors",
-        "flow.digest": digest_of(FILE),
-    }
+    query = linked_to_flow()
     page = opened(query)
     assert f"This link needs `mine.safetensors` ({digest_of(FILE)})." in said("warning", page)
     assert scripted.experiments[-1].arms[0].weights is None
@@ -345,11 +448,48 @@ def test_a_flow_that_plays_is_followed_by_one_that_plays(scripted):
     assert ("close", "run 1") in scripted.said
 
 
-def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, monkeypatch):
+def test_a_run_that_is_to_play_does_so_also_when_it_is_changed_again_while_it_loads(scripted):
+    page = opened({})
+    scripted.state = State.LOADING
+    page = run(page.button(key="play").click())
+    page = run(page.select_slider(key="blocks").set_value(4))
+    page = run(page.select_slider(key="blocks").set_value(5))
+    assert [command[1] for command in scripted.said if command[0] == "play"] == ["run 1", "run 2", "run 3"]
+    scripted.state = State.PAUSED
+    page = run(page)
+    run(page.select_slider(key="blocks").set_value(6))
+    assert scripted.said[-1] != ("play", "run 4")
+
+
+@pytest.mark.parametrize("key", ["play", "step", "reset"])
+def test_what_stops_a_run_is_not_forgotten_while_it_loads(scripted, key):
+    page = opened({})
+    scripted.state = State.PLAYING
+    page = run(page)
+    page = page.button(key=key).click()
+    scripted.state = State.LOADING
+    run(run(page).select_slider(key="blocks").set_value(4))
+    assert not [command for command in scripted.said if command[0] == "play"]
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """What the button that saves the flow was last given."""
     saved = {}
     monkeypatch.setattr(
         controls.st, "download_button", lambda label, contents, name, **_: saved.update(contents=contents, name=name)
     )
+    return saved
+
+
+def test_the_flow_that_is_saved_is_that_of_the_run_that_is_looked_at(scripted, saved):
+    page = opened(query_of(PLAN))
+    run(page.select_slider(key="blocks").set_value(4))
+    saved["contents"]()
+    assert scripted.exported == ["run 2"]
+
+
+def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, saved):
     opened(query_of(PLAN))
     assert saved["name"] == "moons.safetensors"
     assert saved["contents"]() == b"a flow"

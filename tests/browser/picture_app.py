@@ -30,7 +30,7 @@ def stage(k: int) -> tuple[np.ndarray, np.ndarray]:
 def frame(step: int, nodes: int, depth: int | None, stages: Stages | None) -> Frame:
     latent, grid = stage(BLOCKS + 1 if depth is None else depth)
     density = to_shares(np.full((nodes, nodes), 0.01), 0.01)
-    return Frame(step, 1.0, density, 0.01, 0.01, latent, grid, None, depth, stages)
+    return Frame(step, density, 0.01, 0.01, latent, grid, None, depth, stages)
 
 
 def scene(step: int, playing: bool, labels: bool) -> dict:

@@ -1,0 +1,55 @@
+"""What `python -m app` makes of its options, before anything is started."""
+
+import socket
+
+import pytest
+
+from app import engine
+from app.__main__ import options, port_problem
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        yield s.getsockname()[1]
+
+
+def test_a_free_port_is_no_problem(taken):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        free = s.getsockname()[1]
+    assert free != taken
+    assert port_problem("127.0.0.1", free) is None
+
+
+def test_a_port_that_is_taken_is_named_with_the_next(taken):
+    problem = port_problem("127.0.0.1", taken)
+    assert f"Perhaps the app runs already: open http://localhost:{taken}," in problem
+    assert problem.endswith(f"--port {taken + 1}")
+
+
+def test_the_last_port_has_no_next(monkeypatch):
+    def refuse(self, address):
+        raise OSError("taken")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert port_problem("127.0.0.1", 65535).endswith("--port 65534")
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536, 70000])
+def test_a_number_that_is_no_port_is_refused_with_the_limits(port):
+    assert port_problem("127.0.0.1", port) == f"--port {port}: use a whole number from 1 to 65535."
+
+
+def test_workers_come_from_the_option_else_from_the_environment(monkeypatch):
+    monkeypatch.delenv(engine.WORKERS_VARIABLE, raising=False)
+    assert options([]).workers == "1"
+    monkeypatch.setenv(engine.WORKERS_VARIABLE, "3")
+    assert options([]).workers == "3"
+    assert options(["--workers", "2"]).workers == "2"
+
+
+def test_without_options_it_is_this_machine_only():
+    assert (options([]).address, options([]).port) == ("127.0.0.1", 8501)
