@@ -18,7 +18,7 @@ def show() -> None:
             icon=":material/link_off:",
         )
     if session.notice():
-        st.info(session.notice(), icon=":material/event_busy:")
+        st.info(session.notice(), icon=":material/info:")
     csv, flow = session.needed()
     if csv:
         title = session.setup().dataset.title

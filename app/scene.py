@@ -8,7 +8,7 @@ import numpy as np
 
 from app.engine.messages import FRAME_WINDOW, MOVING, ArmReport, Demand, Report
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
-from app.readouts import gap_to_truth, held_out_nll, is_standardised, readouts, with_error
+from app.readouts import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
 from resflow_core.datasets import Dataset
 from resflow_core.measure import grid_points
@@ -20,6 +20,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, losses and numbers."""
     dataset = setup.dataset
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
+    numbers = readouts(dataset, setup.train.log_det, arm)
     return {
         "run": f"{report.id}:{report.rewinds}",
         "playing": report.state in MOVING,
@@ -34,8 +35,8 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "loss": encode_curves(arm.loss) if arm.loss else None,
         "loss_unit": _unit(dataset),
         "floor": dataset.truth.entropy if dataset.truth else None,
-        "readouts": [dataclasses.asdict(readout) for readout in readouts(dataset, setup.train.log_det, arm)],
-        "alt": _alt(dataset, setup.flow.blocks, arm),
+        "readouts": [dataclasses.asdict(number) for number in numbers],
+        "alt": _alt(dataset, setup.flow.blocks, arm, numbers),
         **_points(dataset, n_points),
     }
 
@@ -68,7 +69,7 @@ def _unit(dataset: Dataset) -> str:
     return "nats, standardised" if is_standardised(dataset) else "nats"
 
 
-def _alt(dataset: Dataset, blocks: int, arm: ArmReport) -> dict[str, str]:
+def _alt(dataset: Dataset, blocks: int, arm: ArmReport, numbers: list[Readout]) -> dict[str, str]:
     """What each view shows, in words, with what to take away from it."""
     title, unit, at = dataset.title, _unit(dataset), f"after {arm.step:,} steps"
     entropy = f" The entropy of the data is {dataset.truth.entropy:.3f} nats." if dataset.truth else ""
@@ -76,11 +77,9 @@ def _alt(dataset: Dataset, blocks: int, arm: ArmReport) -> dict[str, str]:
     fit = [f"held-out NLL {nll[0]:.2f} {unit}, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"]
     if gap := gap_to_truth(arm):
         fit.append("KL(data || model) {} nats, standard error {}".format(*with_error(*gap)))
-    if arm.masses:
-        exact, believed = arm.masses.exact, arm.masses.believed
-        fit.append(f"mass of the density {with_error(exact.value, exact.error)[0]}")
-        if believed:
-            fit.append(f"mass that training believes in {with_error(believed.value, believed.error)[0]}")
+    fit += [
+        f"{n.label[0].lower()}{n.label[1:]} {n.value}" for n in numbers if n.name in ("mass", "believed") and n.value
+    ]
     summary = "; ".join(fit)
     return {
         "data": f"Data space: density of the flow {at}, with contours and held-out points of {title}; {summary}.",

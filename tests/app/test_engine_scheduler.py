@@ -85,7 +85,7 @@ class FakeJob:
     def frame(self, demand, *, with_samples):
         self._clock.now += FRAME_COST
         empty = np.empty((0, 2), np.uint16)
-        return Frame(self.step_count, empty, 1.0, empty, empty, empty if with_samples else None)
+        return Frame(self.step_count, empty, 1.0, 1.0, empty, empty, empty if with_samples else None)
 
     def still(self, demand):
         yield None
