@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PORT ?= 8501
 ADDRESS ?= 127.0.0.1
-WORKERS ?= 1
+WORKERS ?= $(or $(RESFLOW_WORKERS),1)
 BIN := $(VENV)/bin
 
 .PHONY: app test lint benchmarks clean
