@@ -130,5 +130,7 @@ def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str) ->
         return Readout(name, label, about, note=why_not)
     value, error = with_error(mass.value, mass.error)
     share = mass.window / mass.value if mass.value and math.isfinite(mass.value) else math.nan
-    note = f"{100 * share:.1f} % in the window" if math.isfinite(share) else f"{mass.window:.3g} in the window"
-    return Readout(name, label, about, value, error, note=note, word="" if is_one(mass) else "not 1")
+    within = f"{100 * share:.1f} %" if math.isfinite(share) else with_error(mass.window, math.inf)[0]
+    return Readout(
+        name, label, about, value, error, note=f"{within} in the window", word="" if is_one(mass) else "not 1"
+    )

@@ -77,6 +77,8 @@ def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():
     infinite = readout(shown(BIASED, masses=masses(Mass(math.inf, math.inf, 0.98))), "believed")
     assert (infinite["value"], infinite["error"], infinite["word"]) == ("∞", "", "not 1")
     assert infinite["note"] == "0.98 in the window"
+    everywhere = readout(shown(BIASED, masses=masses(Mass(math.inf, math.inf, math.inf))), "believed")
+    assert everywhere["note"] == "∞ in the window"
     huge = readout(shown(BIASED, masses=masses(Mass(3.7e12, 2e10, 1.5))), "believed")
     assert huge["value"] == "3.70e+12"
     unknown = readout(shown(BIASED, masses=masses(None, "No closed form for shared draws.")), "believed")
