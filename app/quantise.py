@@ -10,12 +10,14 @@ Window = tuple[tuple[float, float], tuple[float, float]]
 
 def to_shares(density: np.ndarray, largest: float) -> np.ndarray:
     """Round 65535 * min(density / largest, 1) to uint16; all zeros where `largest` is 0."""
-    shares = np.clip(density / max(largest, np.finfo(np.float32).tiny), 0.0, 1.0)
-    return np.rint(65535 * np.nan_to_num(shares)).astype(np.uint16)
+    return _levels(density / max(largest, np.finfo(np.float32).tiny))
 
 
 def to_u16(points: np.ndarray, window: Window) -> np.ndarray:
     """Map (..., 2) points from `window` to 0..65535 on each axis as uint16; points outside land on the border."""
     low, high = np.array(window).T
-    shares = np.clip((points - low) / (high - low), 0.0, 1.0)
-    return np.rint(65535 * np.nan_to_num(shares)).astype(np.uint16)
+    return _levels((points - low) / (high - low))
+
+
+def _levels(shares: np.ndarray) -> np.ndarray:
+    return np.rint(65535 * np.nan_to_num(np.clip(shares, 0.0, 1.0))).astype(np.uint16)

@@ -17,7 +17,7 @@ from resflow_core.tangents import Weights, value, value_and_jacobian
 # Broyden's method carries a d x d matrix for every point; beyond this it no longer pays.
 BROYDEN_UP_TO_DIM = 8
 
-# Without gradients nothing is kept, and the tangents of this many points stay in the processor's cache.
+# Without gradients nothing is kept, and the units of this many points stay in the processor's cache.
 CHUNK = 1_000
 
 # Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began: faster
@@ -69,13 +69,7 @@ class Branch(nn.Module):
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.tangents`."""
-        weights = self.weights()
-        if torch.is_grad_enabled():
-            return value_and_jacobian(x, self.activation, weights)
-        values, jacobians = zip(
-            *(value_and_jacobian(part, self.activation, weights) for part in x.split(CHUNK)), strict=True
-        )
-        return torch.cat(values), torch.cat(jacobians)
+        return value_and_jacobian(x, self.activation, self.weights())
 
     def plain_value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As `value_and_jacobian`, as the formula for g says it and by automatic differentiation: slower, and

@@ -126,7 +126,7 @@ class Trainer:
         self.flow.initialize(dataset.sample(INITIAL_POINTS, self._data))
         self.flow.to(device)
         self._weights = _Flat(self.flow)
-        self._averaged: tuple[Flow, _Flat] | None = None
+        self._averaged: _Flat | None = None
         matrices, others = self._weights.parts
         self._optimiser = torch.optim.AdamW([{"params": [matrices]}, {"params": [others]}], fused=True)
         self.step_count = 0
@@ -139,7 +139,7 @@ class Trainer:
     @property
     def evaluated(self) -> Flow:
         """The flow to look at: with averaged weights where `TrainConfig.average` is positive, else the one trained."""
-        return self._averaged[0] if self._averaged else self.flow
+        return self._averaged.flow if self._averaged else self.flow
 
     def configure(self, train_config: TrainConfig) -> None:
         """Change how the next steps are trained."""
@@ -175,9 +175,9 @@ class Trainer:
             self._averaged = None
             return
         if self._averaged is None:
-            self._averaged = _copy(self.flow)
+            self._averaged = _Flat(copy.deepcopy(self.flow))
         decay = min(decay, self.step_count / (self.step_count + 10))
-        torch._foreach_lerp_(self._averaged[1].parts, self._weights.parts, 1 - decay)
+        torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
 
     @torch.no_grad()
     def _exact_nll(self, x: Tensor) -> float:
@@ -188,7 +188,7 @@ class Trainer:
         buffer = io.BytesIO()
         state = {
             "flow": self.flow.state_dict(),
-            "averaged": self._averaged[0].state_dict() if self._averaged else None,
+            "averaged": self._averaged.flow.state_dict() if self._averaged else None,
             "optimiser": self._optimiser.state_dict(),
             "data": self._data.get_state(),
             "probes": self._probes.get_state(),
@@ -203,8 +203,8 @@ class Trainer:
         self.flow.load_state_dict(state["flow"])
         self._averaged = None
         if state["averaged"]:
-            self._averaged = _copy(self.flow)
-            self._averaged[0].load_state_dict(state["averaged"])
+            self._averaged = _Flat(copy.deepcopy(self.flow))
+            self._averaged.flow.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._data.set_state(state["data"])
         self._probes.set_state(state["probes"])
@@ -212,19 +212,20 @@ class Trainer:
 
 
 class _Flat:
-    """The parameters of a flow in two long vectors, of which they become views: its matrices, and all others.
+    """A flow with its parameters in two long vectors, of which they become views: its matrices, and all others.
 
     Optimiser, clipping and average then handle two tensors instead of hundreds of small ones.
     """
 
     def __init__(self, flow: Flow):
+        self.flow = flow
         self._parameters = sorted(flow.parameters(), key=lambda p: p.ndim <= 1)
         n_matrices = sum(p.numel() for p in self._parameters if p.ndim > 1)
-        self._flat = torch.cat([p.detach().flatten() for p in self._parameters])
-        places = self._flat.split([p.numel() for p in self._parameters])
+        flat = torch.cat([p.detach().flatten() for p in self._parameters])
+        places = flat.split([p.numel() for p in self._parameters])
         for parameter, place in zip(self._parameters, places, strict=True):
             parameter.data = place.view_as(parameter)
-        self.parts = [self._flat[:n_matrices], self._flat[n_matrices:]]
+        self.parts = [flat[:n_matrices], flat[n_matrices:]]
 
     def take_gradients(self, loss: Tensor, clip: float) -> float:
         """Give `parts` the gradient of the loss, shortened to the norm `clip`; returns its norm before that."""
@@ -235,8 +236,3 @@ class _Flat:
         for part in self.parts:
             part.grad, gradient = gradient[: len(part)], gradient[len(part) :]
         return norm
-
-
-def _copy(flow: Flow) -> tuple[Flow, _Flat]:
-    flow = copy.deepcopy(flow)
-    return flow, _Flat(flow)
