@@ -43,12 +43,40 @@ def orthogonal(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> 
     return by_group.reshape(groups * width, batch, d)[:n_probes]
 
 
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """Of quadratic forms v'Rv, what their mean square and their noise depend on; S = sym(R). Tensors of one shape.
+
+    Entries of independent forms may be added up, and entries of several points be averaged.
+    """
+
+    trace_squared: Tensor  # tr(S)^2
+    off_squared: Tensor  # sum_{i != j} S_ij^2
+    traceless_squared: Tensor  # ||S - tr(S)/d I||_F^2
+    dim: int
+
+    @classmethod
+    def of(cls, r: Tensor) -> "Quadratic":
+        """Of matrices R, (..., d, d)."""
+        symmetric, d = (r + r.mT) / 2, r.shape[-1]
+        diagonal = symmetric.diagonal(dim1=-2, dim2=-1)
+        trace = diagonal.sum(-1)
+        off = (symmetric - torch.diag_embed(diagonal)).square().sum((-2, -1))
+        return cls(trace**2, off, off + (diagonal - trace[..., None] / d).square().sum(-1), d)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Quadratic":
+        """A linear `function` of the tensors."""
+        return Quadratic(*map(function, (self.trace_squared, self.off_squared, self.traceless_squared)), self.dim)
+
+
 @dataclass(frozen=True)
 class Probe:
-    """A law of v, and what the mean of v'Sv over n_probes of a point does in two dimensions, S symmetric.
+    """A law of v, and what the mean of v'Sv over n_probes of a point does, S symmetric.
 
-    `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d). For d = 2, with the trace of S, the
-    difference S_11 - S_22 and twice the other entry, 2 S_12:
+    `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d).
+    `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
+
+    The other two are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
 
     `spread(difference, twice_off, n_probes)` is how far the mean of v'Sv can lie from the trace; for Gaussian probes,
     whose length varies, the difference of the eigenvalues of S.
@@ -56,8 +84,31 @@ class Probe:
     """
 
     draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
+    variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
+
+
+def _gaussian_variance(quadratic: Quadratic, n_probes: int) -> Tensor:
+    """2 ||S||_F^2 / K."""
+    return 2 * (quadratic.traceless_squared + quadratic.trace_squared / quadratic.dim) / n_probes
+
+
+def _sign_variance(quadratic: Quadratic, n_probes: int) -> Tensor:
+    """2 (||S||_F^2 - sum_i S_ii^2) / K: the squares of signs are known."""
+    return 2 * quadratic.off_squared / n_probes
+
+
+def _sphere_variance(quadratic: Quadratic, n_probes: int) -> Tensor:
+    """2 d / (d + 2) (||S||_F^2 - tr(S)^2 / d) / K: the length of v is known."""
+    return 2 * quadratic.dim / (quadratic.dim + 2) * quadratic.traceless_squared / n_probes
+
+
+def _orthogonal_variance(quadratic: Quadratic, n_probes: int) -> Tensor:
+    """Groups of d give the trace; r = K mod d that are left over, with sum v'Sv of variance V_1 r (d - r) / (d - 1)."""
+    d = quadratic.dim
+    left = n_probes % d
+    return _sphere_variance(quadratic, 1) * (left * (d - left) / max(d - 1, 1) / n_probes**2)
 
 
 def _eigenvalue_gap(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tensor:
@@ -91,9 +142,14 @@ def _unpaired_log_mean_exp(trace: Tensor, spread: Tensor, n_probes: int) -> Tens
     return _circle_log_mean_exp(trace, spread, 1)
 
 
+def _off_diagonal(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tensor:
+    """The squares of signs are known."""
+    return twice_off.abs()
+
+
 PROBES: dict[str, Probe] = {
-    "gaussian": Probe(gaussian, _eigenvalue_gap, _gaussian_log_mean_exp),
-    "rademacher": Probe(rademacher, lambda difference, twice_off, n_probes: twice_off.abs(), _sign_log_mean_exp),
-    "sphere": Probe(sphere, _eigenvalue_gap, _circle_log_mean_exp),
-    "orthogonal": Probe(orthogonal, _unpaired_gap, _unpaired_log_mean_exp),
+    "gaussian": Probe(gaussian, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp),
+    "rademacher": Probe(rademacher, _sign_variance, _off_diagonal, _sign_log_mean_exp),
+    "sphere": Probe(sphere, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp),
+    "orthogonal": Probe(orthogonal, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp),
 }

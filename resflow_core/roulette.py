@@ -15,6 +15,8 @@ from torch import Tensor
 
 from resflow_core.settings import check, setting
 
+# Terms that are reached more rarely do not show in a float64 sum.
+RAREST = 1e-16
 # The steps of a uniform float64 on [0, 1): what is rarer cannot be drawn.
 UNIFORM_STEP = 2.0**-53
 MOST_ENTRIES = 50
@@ -45,6 +47,14 @@ def survival_table(law: Law, least: float) -> Tensor:
     while (table := law.survival(torch.arange(1, n + 1)))[-1] >= least:
         n *= 2
     return table[table >= least]
+
+
+def expected_terms(law: Law, n_draws: int = 1) -> float:
+    """The mean number of terms that are computed, which is the largest of n_draws draws of N.
+
+    E max N = sum_{k>=1} (1 - (1 - P(N >= k))^n_draws).
+    """
+    return float((1 - (1 - survival_table(law, RAREST)) ** n_draws).sum())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
+from resflow_core.moments import spectral_radius
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +45,3 @@ def largest_singular_value(a: Tensor) -> Tensor:
     """
     (a, b), (c, d) = (row.unbind(-1) for row in a.unbind(-2))
     return (torch.hypot(a + d, b - c) + torch.hypot(a - d, b + c)) / 2
-
-
-def spectral_radius(a: Tensor) -> Tensor:
-    """The larger |eigenvalue| of matrices (..., 2, 2): m +- sqrt(s), with m half the trace and s = m^2 - det A."""
-    (a, b), (c, d) = (row.unbind(-1) for row in a.unbind(-2))
-    m, s = (a + d) / 2, ((a - d) / 2) ** 2 + b * c
-    return torch.where(s >= 0, m.abs() + s.abs().sqrt(), (m**2 - s).abs().sqrt())

@@ -1,193 +1,436 @@
-"""Closed forms against sums over N, over sign vectors and over a circle of probes, all by NumPy from matrix powers."""
+"""Closed-form moments against fifty-digit sums by mpmath, against NumPy's own roulettes, and against the estimators."""
 
-import itertools
-
+import mpmath
 import numpy as np
 import pytest
 import torch
+from scipy import optimize
 
-from resflow_core.log_det import Exact, Roulette, Truncated
-from resflow_core.moments import believed_log_det, expected_terms
-from resflow_core.probes import PROBES
-from resflow_core.roulette import Custom, Geometric, Poisson
-from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET, contraction, numpy_log_abs_det, seeded
+from resflow_core.activations import ACTIVATIONS
+from resflow_core.gradients import GRADIENTS
+from resflow_core.log_det import Roulette, Truncated
+from resflow_core.moments import (
+    NoOptimum,
+    Optimal,
+    as_custom,
+    batch_variance,
+    finiteness,
+    fourth_moment_margin,
+    jacobian_derivatives,
+    log_det_remainders,
+    neumann_remainders,
+    optimal_law,
+    plain_remainders,
+    roulette_variance,
+    second_moments,
+    spectral_radius,
+    terms_for,
+    truncated_variance,
+    truncation_bias,
+    truncation_bound,
+)
+from resflow_core.probes import PROBES, Quadratic
+from resflow_core.residual import Branch
+from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
+from tests.core.oracles import KNOWN_A, LinearBranch, all_signs, contraction, points, seeded
 
-LAWS = [Geometric(0.5, 3), Geometric(0.2, 0), Custom((1.0, 0.6, 0.6, 0.3))]
-
-
-def matrices(n, norm, seed=0):
-    """n matrices with ||A||_2 = norm."""
-    a = torch.randn(n, 2, 2, generator=seeded(seed), dtype=torch.float64)
-    return norm * a / torch.linalg.matrix_norm(a, 2)[:, None, None]
-
-
-def given_n(law, a, most):
-    """P(N = n) and sym(S_n), S_n = sum_{k<=n} a_k / P(N >= k) A^k, for n = 0 ... most."""
-    n = np.arange(most + 1)
-    survival = law.survival(torch.arange(most + 2)).numpy()
-    powers = np.stack([np.linalg.matrix_power(a, k) for k in n])
-    weights = np.where(n > 0, -((-1.0) ** n) / np.maximum(n, 1), 0) / survival[:-1]
-    sums = np.cumsum(weights[:, None, None] * powers, axis=0)
-    return -np.diff(survival), (sums + sums.transpose(0, 2, 1)) / 2
-
-
-def circle(n=512):
-    angle = 2 * np.pi * np.arange(n) / n
-    return np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], 1)
-
-
-def mean_exp(probe, s, n_probes):
-    """E exp(v'Sv), the mean over n_probes: independent ones multiply."""
-    if probe == "rademacher":
-        signs = itertools.product(itertools.product((-1.0, 1.0), repeat=2), repeat=n_probes)
-        return np.mean([np.exp(np.einsum("ki,ij,kj", v, s, v) / n_probes) for v in map(np.array, signs)])
-    forms = np.einsum("vi,ij,vj->v", circle(), s, circle())
-    if probe == "sphere":
-        return np.mean(np.exp(forms / n_probes)) ** n_probes
-    if probe == "orthogonal":  # pairs give twice the trace, whatever their angle
-        return np.exp(np.trace(s) * (n_probes - n_probes % 2) / n_probes) * np.mean(
-            np.exp(n_probes % 2 * forms / n_probes)
-        )
-    assert probe == "gaussian", f"no expectation to compare {probe} with; give it one here"
-    # A Gaussian probe is one on the circle times sqrt(E), with E exponential of mean 1.
-    return np.mean(1 / (1 - forms / n_probes)) ** n_probes
-
-
-def test_the_exact_log_det_is_believed_as_it_is():
-    a = matrices(50, 0.9)
-    expected = numpy_log_abs_det(a + torch.eye(2, dtype=torch.float64))
-    np.testing.assert_allclose(believed_log_det(Exact(), a), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 5])
-@pytest.mark.parametrize("n_terms", [1, 2, 5, 12])
-def test_a_truncated_series_is_believed_with_its_traces(n_terms, dim):
-    a = torch.stack([contraction(dim, 0.9, seed) for seed in range(6)])
-    traces = np.stack([np.trace(np.linalg.matrix_power(a, k), axis1=1, axis2=2) for k in range(1, n_terms + 1)])
-    series = sum((-1) ** (k + 1) / k * traces[k - 1] for k in range(1, n_terms + 1))
-    np.testing.assert_allclose(believed_log_det(Truncated(n_terms, n_probes=4), a), series, atol=1e-12)
-
-
-@pytest.mark.parametrize(("probe", "factor"), [("gaussian", 1.547574), ("rademacher", 1.000743), ("sphere", 1.009121)])
-def test_known_factors_of_the_papers_setting(probe, factor):
-    believed = believed_log_det(Roulette(Geometric(0.5, 3), probe), KNOWN_A[None])
-    assert np.exp(believed.item() - KNOWN_LOG_DET) == pytest.approx(factor, abs=1e-6)
-
-
-@pytest.mark.parametrize("n_probes", [1, 2, 3])
-@pytest.mark.parametrize("probe", PROBES)
-@pytest.mark.parametrize("law", LAWS, ids=str)
-def test_roulette_is_believed_to_be_the_log_of_its_mean_exponential(law, probe, n_probes):
-    found = believed_log_det(Roulette(law, probe, n_probes), matrices(8, 0.4))
-    for a, value in zip(matrices(8, 0.4).numpy(), found.tolist(), strict=True):
-        chance, sums = given_n(law, a, 150)
-        if probe == "gaussian" and max(np.linalg.eigvalsh(s)[-1] for s in sums) >= n_probes / 2:
-            assert value == np.inf
-            continue
-        mean = sum(p * mean_exp(probe, s, n_probes) for p, s in zip(chance, sums, strict=True))
-        assert value == pytest.approx(np.log(mean), abs=1e-10)
-
-
-def test_a_gaussian_probe_may_be_too_long_for_any_law():
-    # E exp(v'Sv) is infinite from an eigenvalue of 1/2 on. S_1 = A here, and 0.3 becomes 0.6 where P(N >= 1) = 1/2.
-    a = torch.tensor([[[0.3, 0.0], [0.0, -0.1]]], dtype=torch.float64)
-    assert believed_log_det(Roulette(Geometric(0.5, 0), "gaussian"), a) == np.inf
-    assert believed_log_det(Roulette(Geometric(0.5, 0), "gaussian", n_probes=2), a) < np.inf
-    assert believed_log_det(Roulette(Geometric(0.5, 3), "gaussian"), a) < np.inf
-
-
-# name: (A, and the probes for which the expectation is finite where every eigenvalue but 0 is beyond the tail ratio)
-EVERY = {"gaussian", "rademacher", "sphere", "pair"}
-BEYOND = {
-    "positive": ([[0.7, 0.0], [0.0, 0.0]], set()),
-    "complex": ([[0.0, 0.7], [-0.7, 0.0]], set()),
-    "negative and symmetric": ([[-0.7, 0.1], [0.1, -0.6]], EVERY),
-    "negative, off the diagonal by more than on it": ([[-0.7, 0.1], [0.3, -0.6]], {"pair"}),
-    "negative, off the diagonal by less than on it": ([[-0.9, 0.1], [0.2, -0.6]], {"pair", "rademacher"}),
-    "negative and defective": ([[-0.7, 0.3], [0.0, -0.7]], {"pair"}),
-    "negative leads, symmetric": ([[-0.8, 0.0], [0.0, 0.7]], {"pair", "rademacher"}),
-    "negative leads, equal diagonal": ([[-0.05, 0.75], [0.75, -0.05]], {"pair"}),
-    "positive leads": ([[0.8, 0.0], [0.0, -0.7]], set()),
-    "opposite and diagonal": ([[0.7, 0.0], [0.0, -0.7]], {"pair", "rademacher"}),
-    "opposite and turned": ([[0.0, 0.7], [0.7, 0.0]], {"pair"}),
-    "nilpotent": ([[0.0, 0.9], [0.0, 0.0]], EVERY),
-    "nilpotent, turned": ([[0.4, -0.4], [0.4, -0.4]], EVERY),
-    "zero": ([[0.0, 0.0], [0.0, 0.0]], EVERY),
+LAWS = [Geometric(0.5, 3), Geometric(0.5, 0), Geometric(0.2, 2), Custom((1.0, 0.8, 0.8, 0.4))]
+# name: matrices of all kinds, with rho^2 at most 0.9 times the tail ratio 0.5
+KINDS = {
+    "known": [[0.45, 0.30], [-0.25, 0.20]],
+    "symmetric": [[0.3, 0.2], [0.2, -0.4]],
+    "rotation": [[0.3, -0.5], [0.5, 0.3]],
+    "defective": [[0.6, 0.7], [0.0, 0.6]],
+    "nilpotent": [[0.4, -0.4], [0.4, -0.4]],
+    "near the limit": [[0.67, 0.1], [0.0, -0.2]],
+    "tiny": [[1e-9, 2e-9], [0.0, -1e-9]],
+    "zero": [[0.0, 0.0], [0.0, 0.0]],
 }
 
 
-@pytest.mark.parametrize("law", [Geometric(0.5, 3), Custom((1.0, 0.9, 0.45)), Poisson(2.0, 2)], ids=str)
-@pytest.mark.parametrize("case", BEYOND)
-def test_beyond_the_tail_ratio_the_expectation_is_finite_only_where_the_terms_fall(case, law):
-    a, finite = BEYOND[case]
-    for name in EVERY:
-        log_det = Roulette(law, *(("orthogonal", 2) if name == "pair" else (name,)))
-        believed = believed_log_det(log_det, torch.tensor([a], dtype=torch.float64))
-        assert not believed.isnan()
-        assert bool(believed < np.inf) == (name in finite), (name, believed)
+def one(a):
+    return torch.as_tensor(a, dtype=torch.float64)[None]
 
 
-@pytest.mark.parametrize("probe", ["rademacher", "sphere", "pair"])
-def test_it_is_infinite_exactly_where_the_terms_of_the_sum_over_n_grow(probe):
-    # Far along, n = 150 ... 300, P(N = n) E exp(v'S_n v) has died away or passed e^40, unless an eigenvalue is near
-    # the tail ratio, or two beyond it are of nearly the same size.
-    law, checked = Geometric(0.5, 3), []
-    a = 0.45 * torch.randn(600, 2, 2, generator=seeded(1), dtype=torch.float64)
-    log_det = Roulette(law, *(("orthogonal", 2) if probe == "pair" else (probe,)))
-    for matrix, believed in zip(a.numpy(), believed_log_det(log_det, a).tolist(), strict=True):
-        eigenvalues = np.linalg.eigvals(matrix)
-        small, large = np.sort(np.abs(eigenvalues))
-        close = np.isreal(eigenvalues).all() and small > 0.5 and large < 1.3 * small
-        if large > 1 or abs(small - 0.5) < 0.1 or abs(large - 0.5) < 0.1 or close:
-            continue
-        chance, s = (far[150:] for far in given_n(law, matrix, 300))
-        trace, gap = s[:, 0, 0] + s[:, 1, 1], np.hypot(s[:, 0, 0] - s[:, 1, 1], 2 * s[:, 0, 1])
-        reach = {"rademacher": 2 * np.abs(s[:, 0, 1]), "sphere": gap, "pair": 0}[probe]
-        rounding = 1e-10 * np.abs(trace)
-        grows = (np.log(chance) + trace + reach - rounding).max() > 40
-        assert (believed == np.inf) == grows, matrix
-        checked.append(grows)
-    assert min(sum(checked), len(checked) - sum(checked)) > 50
+def remainders_of(a, law):
+    return log_det_remainders(one(a), terms_for(float(spectral_radius(one(a))), law.tail_ratio))
 
 
-def test_draws_of_n_that_share_no_noise_are_averaged():
-    log_det = Roulette(Geometric(0.5, 1), "orthogonal", n_probes=2, n_draws=2)
-    chance, sums = given_n(log_det.law, KNOWN_A.numpy(), 60)
-    traces = np.trace(sums, axis1=1, axis2=2)
-    mean = np.sum(chance[:, None] * chance * np.exp((traces[:, None] + traces) / 2))
-    assert believed_log_det(log_det, KNOWN_A[None]).item() == pytest.approx(np.log(mean), abs=1e-10)
+def summands(quantity, a, b, terms):
+    """M_0, ..., M_terms. sum_j A^j B A^(k-1-j) is a corner of a power of [[A, B], [0, A]]."""
+    block = mpmath.zeros(2 * a.rows)
+    block[: a.rows, : a.rows], block[a.rows :, a.rows :], block[: a.rows, a.rows :] = a, a, b
+    power, found = mpmath.eye(2 * a.rows), []
+    for k in range(terms + 1):
+        of_a, corner = power[: a.rows, : a.rows], power[: a.rows, a.rows :]
+        a_k = mpmath.mpf((-1) ** (k + 1)) / k if k else 0
+        found.append({"log_det": of_a * a_k, "plain": corner * a_k, "neumann": of_a * b * (-1) ** k}[quantity])
+        power = power * block
+    return found
 
 
-@pytest.mark.parametrize("probe", [("gaussian", 2), ("rademacher", 1), ("sphere", 1), ("orthogonal", 3)])
-def test_several_draws_that_share_noise_have_no_closed_form(probe):
-    for a in (KNOWN_A[None], torch.zeros(1, 2, 2)):
-        with pytest.raises(ValueError, match=r"no closed form for several draws of N \(n_draws = 2\).*use one draw"):
-            believed_log_det(Roulette(Geometric(), *probe, n_draws=2), a)
+def probe_variance(s, probe):
+    """V(S) for one probe, as the design states it, from all entries."""
+    d = s.rows
+    square, diagonal = sum(x * x for x in s), sum(s[i, i] ** 2 for i in range(d))
+    trace = sum(s[i, i] for i in range(d))
+    return {
+        "gaussian": 2 * square,
+        "rademacher": 2 * (square - diagonal),
+        "sphere": mpmath.mpf(2 * d) / (d + 2) * (square - trace**2 / d),
+        "orthogonal": mpmath.mpf(2 * d) / (d + 2) * (square - trace**2 / d),
+    }[probe]
 
 
-def test_what_has_no_closed_form_says_so():
-    with pytest.raises(ValueError, match=r"for d = 2 only; here d = 3"):
-        believed_log_det(Roulette(), torch.zeros(1, 3, 3))
-    with pytest.raises(ValueError, match="no closed form for str"):
-        believed_log_det("exact", torch.zeros(1, 2, 2))
+def mpmath_variance(quantity, a, b, law, probe, terms):
+    """(probe, roulette) by fifty digits: R_n as the limit less partial sums, which double precision could not do."""
+    with mpmath.workdps(60):
+        a, b = mpmath.matrix(a), mpmath.matrix(b)
+        survival = [mpmath.mpf(x) for x in law.survival(torch.arange(terms + 1)).tolist()]
+        m = summands(quantity, a, b, terms)
+        rest = m[0] * 0
+        for summand in m:
+            rest = rest + summand
+        first = probe_variance((rest + rest.T) / 2, probe)
+        noise = mpmath.mpf(0)
+        for n in range(terms):
+            rest = rest - m[n]
+            s = (rest + rest.T) / 2
+            trace = sum(s[i, i] for i in range(s.rows))
+            weight = 1 / survival[n + 1] - 1 / survival[n]
+            noise += weight * (probe_variance(s, probe) + trace**2)
+        return float(first), float(noise)
 
 
-@pytest.mark.parametrize("log_det", [Exact(), Truncated(), Roulette(), Roulette(Poisson(), "sphere")], ids=str)
-def test_no_matrices_have_no_log_dets_and_float32_is_summed_in_float64(log_det):
-    assert believed_log_det(log_det, torch.zeros(0, 2, 2)).shape == (0,)
-    single = matrices(3, 0.3).float()
-    assert torch.equal(believed_log_det(log_det, single), believed_log_det(log_det, single.double()))
+class TestVariance:
+    @pytest.mark.parametrize(
+        ("law", "gaussian", "rademacher"),
+        [
+            (Geometric(0.5, 3), 0.3917271732, 0.0014856049),
+            (Geometric(0.5, 2), 0.39237496, 0.00164999),
+        ],
+    )
+    def test_known_answers(self, law, gaussian, rademacher):
+        found = [
+            roulette_variance(remainders_of(KNOWN_A, law), law, p).total.item() for p in ("gaussian", "rademacher")
+        ]
+        assert found == pytest.approx([gaussian, rademacher], abs=5e-9)
+
+    @pytest.mark.parametrize("probe", PROBES)
+    @pytest.mark.parametrize("law", LAWS, ids=str)
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_log_dets_is_mpmaths(self, kind, law, probe):
+        a = KINDS[kind]
+        found = roulette_variance(remainders_of(a, law), law, probe)
+        expected = mpmath_variance("log_det", a, a, law, probe, 350)
+        assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10, abs=1e-28)
+        assert found.rest.item() <= 1e-10 * max(expected[1], 1e-30)
+
+    @pytest.mark.parametrize("probe", PROBES)
+    @pytest.mark.parametrize(("quantity", "make"), [("neumann", neumann_remainders), ("plain", plain_remainders)])
+    def test_the_gradients_is_mpmaths(self, quantity, make, probe):
+        law, b = Geometric(0.5, 2), [[0.7, -0.2], [0.3, 0.1]]
+        for kind in ("known", "symmetric", "defective", "nilpotent"):
+            found = roulette_variance(make(one(KINDS[kind]), one(b), 300), law, probe)
+            expected = mpmath_variance(quantity, KINDS[kind], b, law, probe, 300)
+            assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10)
+
+    @pytest.mark.parametrize("probe", PROBES)
+    @pytest.mark.parametrize("dim", [1, 3, 5])
+    def test_it_is_mpmaths_in_any_dimension(self, dim, probe):
+        a, law = contraction(dim, 0.6, seed=dim), Geometric(0.5, 3)
+        found = roulette_variance(log_det_remainders(a[None], 200), law, probe)
+        expected = mpmath_variance("log_det", a.tolist(), a.tolist(), law, probe, 200)
+        assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10, abs=1e-28)
+
+    def test_two_dimensions_need_no_powers(self):
+        a = 0.6 * torch.randn(40, 2, 2, generator=seeded(0), dtype=torch.float64)
+        a = a[spectral_radius(a) < 0.8]
+        embedded = torch.zeros(len(a), 3, 3, dtype=torch.float64)
+        embedded[:, :2, :2] = a
+        fast, slow = log_det_remainders(a, 300), log_det_remainders(embedded, 300)
+        torch.testing.assert_close(fast.trace, slow.trace, rtol=1e-9, atol=1e-15)
+        for probe in ("gaussian", "rademacher"):  # which know no dimension
+            torch.testing.assert_close(second_moments(fast, probe), second_moments(slow, probe), rtol=1e-9, atol=1e-20)
+
+    def test_tails_fall_below_the_rounding_of_the_whole(self):
+        # log det minus partial sums would leave 1e-17 of rounding here.
+        trace = log_det_remainders(KNOWN_A[None], 200).trace[:, 0]
+        with mpmath.workdps(60):
+            a = mpmath.matrix(KNOWN_A.tolist())
+            exact = sum(-((-1) ** k) * sum((a**k)[i, i] for i in range(2)) / mpmath.mpf(k) for k in range(80, 201))
+        assert trace[80].item() == pytest.approx(float(exact), rel=1e-9)
+        assert abs(trace[80].item()) < 1e-30
 
 
-@pytest.mark.parametrize("law", [*LAWS, Poisson(2.0, 2)], ids=str)
-@pytest.mark.parametrize("n_draws", [1, 3])
-def test_the_expected_terms_are_the_mean_of_the_largest_draw(law, n_draws):
-    survival = law.survival(torch.arange(1_000)).numpy()
-    at_most = 1 - survival[1:]  # P(N <= n)
-    chance = np.diff(at_most**n_draws, prepend=0)  # of the largest
-    assert expected_terms(law, n_draws) == pytest.approx(np.dot(np.arange(999), chance), abs=1e-10)
+class TestMonteCarlo:
+    """Sample variances within 5 standard errors of their own, from 200,000 estimates; rho^4 < q^3 throughout.
+
+    Power: a part that is off by 5 % of the whole shows.
+    """
+
+    def assert_close(self, sample, expected):
+        n, deviation = len(sample), sample - sample.mean()
+        variance = deviation.square().mean()
+        error = ((deviation**4).mean() - variance**2).clamp(min=0).sqrt() / n**0.5
+        assert abs(variance - expected) < 5 * error + 1e-12
+        assert error < 0.02 * expected + 1e-9
+
+    @pytest.mark.parametrize("n_draws", [1, 3])
+    @pytest.mark.parametrize(
+        ("probe", "n_probes"), [("gaussian", 1), ("gaussian", 4), ("rademacher", 2), ("sphere", 1), ("orthogonal", 3)]
+    )
+    def test_the_estimators_variance(self, probe, n_probes, n_draws):
+        law = Geometric(0.6, 1)
+        estimator = Roulette(law, probe, n_probes, n_draws=n_draws)
+        with torch.no_grad():
+            _, sample = estimator.value_and_log_det(LinearBranch(), points(200_000, 2), seeded(1))
+        found = roulette_variance(remainders_of(KNOWN_A, law), law, probe, n_probes, n_draws)
+        self.assert_close(sample, found.total.item())
+
+    @pytest.mark.parametrize("n_probes", [1, 2, 3, 4, 5])
+    def test_orthogonal_probes_in_three_dimensions(self, n_probes):
+        law, a = Geometric(0.5, 2), contraction(3, 0.6)
+        with torch.no_grad():
+            _, sample = Roulette(law, "orthogonal", n_probes).value_and_log_det(
+                LinearBranch(a), points(200_000, 3), seeded(2)
+            )
+        found = roulette_variance(log_det_remainders(a[None], 100), law, "orthogonal", n_probes)
+        self.assert_close(sample, found.total.item())
+
+    @pytest.mark.parametrize("probe", PROBES)
+    def test_the_truncated_series(self, probe):
+        with torch.no_grad():
+            _, sample = Truncated(3, probe).value_and_log_det(LinearBranch(), points(200_000, 2), seeded(3))
+        self.assert_close(sample, truncated_variance(KNOWN_A[None], 3, probe).item())
+
+    @pytest.mark.parametrize(("gradient", "make"), [("neumann", neumann_remainders), ("plain", plain_remainders)])
+    def test_the_gradients(self, gradient, make):
+        # d / dA_01 of each sample's estimate, which is a function of that sample's own copy of A.
+        law, n = Geometric(0.5, 2), 200_000
+
+        class Copies(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a = torch.nn.Parameter(KNOWN_A.repeat(n, 1, 1))
+
+            def forward(self, x):
+                return (self.a.repeat(len(x) // n, 1, 1) @ x[..., None])[..., 0]
+
+        branch = Copies()
+        _, estimate = Roulette(law, "gaussian", gradient=gradient).value_and_log_det(branch, points(n, 2), seeded(4))
+        (sample,) = torch.autograd.grad(estimate.sum(), branch.a)
+        b = one([[0.0, 1.0], [0.0, 0.0]])
+        remainders = make(KNOWN_A[None], b, 200)
+        truth = torch.linalg.inv(torch.eye(2) + KNOWN_A)[1, 0].item()
+        assert remainders.trace[0].item() == pytest.approx(truth, abs=1e-12)
+        self.assert_close(sample[:, 0, 1], roulette_variance(remainders, law).total.item())
+
+    @pytest.mark.parametrize("shared", [False, True])
+    @pytest.mark.parametrize("batch", [1, 4, 64])
+    def test_the_mean_over_a_batch(self, batch, shared):
+        # The variance about the mean of the same points, so that the points themselves add none.
+        law, n = Geometric(0.5, 1), 200_000
+        matrices = 0.5 * torch.randn(5, 2, 2, generator=seeded(5), dtype=torch.float64)
+        matrices *= 0.5 / spectral_radius(matrices)[:, None, None]
+        rng = np.random.default_rng(0)
+        k = np.arange(1, 40)
+        survival = law.survival(torch.as_tensor(k)).numpy()
+        repetitions = n // max(batch // 4, 1)
+        which = rng.integers(5, size=(repetitions, batch))
+        v = rng.standard_normal((repetitions, batch, 2))
+        draws = (rng.random((repetitions, 1 if shared else batch))[..., None] < survival).sum(-1)
+        powers = np.stack([[np.linalg.matrix_power(m, int(i)) for i in k] for m in matrices.numpy()])
+        terms = -((-1.0) ** k) / k / survival
+        sums = np.cumsum(np.concatenate([0 * powers[:, :1], terms[:, None, None] * powers], 1), 1)
+        chosen = sums[which, np.broadcast_to(draws, which.shape)]
+        values = np.einsum("rbi,rbij,rbj->rb", v, chosen, v).mean(1)
+        truth = np.linalg.slogdet(np.eye(2) + matrices.numpy())[1][which].mean(1)
+        pooled = log_det_remainders(matrices, 300).pooled()
+        self.assert_close(torch.as_tensor(values - truth), batch_variance(pooled, law, batch, shared).item())
 
 
-def test_the_papers_setting_is_expected_to_compute_four_terms():
-    assert expected_terms(Geometric(0.5, 3)) == pytest.approx(4)
-    assert expected_terms(Poisson(2.5, 1)) == pytest.approx(3.5)
+class TestFiniteness:
+    def test_it_is_finite_up_to_the_tail_ratio(self):
+        law = Geometric(0.5, 3)
+        a = torch.diag_embed(torch.tensor([[0.70, 0.1], [0.71, 0.1], [0.5**0.5, 0.1], [0.0, 0.0]], dtype=torch.float64))
+        total = roulette_variance(log_det_remainders(a, 2000), law).total
+        assert total[0].isfinite() and total[1].isinf() and total[2].isnan() and total[3] == 0
+        margin = finiteness(law, spectral_radius(a))
+        assert margin[:2].tolist() == pytest.approx([0.5 - 0.49, 0.5 - 0.5041]) and margin[3].isinf()
+
+    def test_sums_grow_exactly_where_it_is_infinite(self):
+        # The terms w_n E T_{n+1}^2 of random matrices, late in the series, have grown or died away.
+        law = Geometric(0.5, 1)
+        a = 0.5 * torch.randn(300, 2, 2, generator=seeded(2), dtype=torch.float64)
+        radius = spectral_radius(a)
+        a = a[(radius < 0.95) & ((radius**2 - 0.5).abs() > 0.05)]
+        remainders = log_det_remainders(a, 900)
+        n = 500
+        term = second_moments(remainders, "rademacher")[n - 20 : n].amax(0) * 2.0**n
+        infinite = roulette_variance(remainders, law, "rademacher").total.isinf()
+        assert torch.equal(infinite, term > 1e-3)
+        assert min(infinite.sum(), (~infinite).sum()) > 30
+
+    def test_poisson_is_infinite_unless_nilpotent(self):
+        law = Poisson(2.0, 2)
+        a = torch.stack([KNOWN_A, 0.01 * KNOWN_A, torch.tensor(KINDS["nilpotent"], dtype=torch.float64)])
+        total = roulette_variance(log_det_remainders(a, 64), law).total
+        assert total.isinf().tolist() == [True, True, False]
+        assert finiteness(law, spectral_radius(a))[2] == torch.inf
+
+    def test_the_fourth_moment_needs_more(self):
+        law = Geometric(0.5, 3)
+        margin = fourth_moment_margin(law, torch.tensor([0.594, 0.596, 0.0], dtype=torch.float64))
+        assert margin[0] > 0 > margin[1] and margin[2] == torch.inf
+
+    @pytest.mark.parametrize("radius", [0.69, 0.7, 0.705, 0.7065])
+    def test_what_few_terms_lack_is_bounded(self, radius):
+        law = Geometric(0.5, 3)
+        for a in ([[radius, 0.4], [0.0, radius]], [[radius, 0.0], [0.3, -0.2]], [[0.0, -radius], [radius, 0.0]]):
+            few, many = (roulette_variance(log_det_remainders(one(a), n), law) for n in (80, 4000))
+            missing = (many.roulette - few.roulette).item()
+            assert 0 < missing < few.rest.item() < 1e4 * missing
+
+
+class TestPools:
+    def test_the_mean_over_points_and_the_sum_over_blocks(self):
+        law = Geometric(0.5, 2)
+        blocks = [0.4 * torch.randn(30, 2, 2, generator=seeded(s), dtype=torch.float64) for s in (0, 1)]
+        blocks = [b * (0.5 / spectral_radius(b))[:, None, None] for b in blocks]
+        each = [log_det_remainders(b, 100) for b in blocks]
+        whole = each[0].pooled() + each[1].pooled()
+        expected = sum(roulette_variance(r, law).total.mean() for r in each)
+        assert roulette_variance(whole, law).total.item() == pytest.approx(expected.item(), rel=1e-12)
+        bias = sum(truncation_bias(r, 4).mean() for r in each)
+        assert truncation_bias(whole, 4).item() == pytest.approx(bias.item(), rel=1e-12)
+        own, common = (batch_variance(whole, law, 10**9, shared).item() for shared in (False, True))
+        weights = 1 / law.survival(torch.arange(1, 101)) - 1 / law.survival(torch.arange(100))
+        left = sum((weights * r.trace[1:].mean(1) ** 2).sum() for r in each)
+        assert own < 1e-8 and common == pytest.approx(left.item(), rel=1e-5)
+
+    def test_one_infinite_point_makes_the_mean_infinite(self):
+        a = torch.stack([KNOWN_A, 0.9 * torch.eye(2, dtype=torch.float64)])
+        pooled = log_det_remainders(a, 100).pooled()
+        assert roulette_variance(pooled, Geometric(0.5, 3)).total.isinf()
+        assert batch_variance(pooled, Geometric(0.5, 3), 100, shared=True).isinf()
+
+
+class TestTruncation:
+    @pytest.mark.parametrize("n", [1, 5, 20])
+    def test_the_bias_is_the_mean_less_the_truth_and_within_its_bound(self, n):
+        for norm in (0.3, 0.9):
+            a = torch.stack([contraction(2, norm, seed) for seed in range(20)])
+            series = sum(
+                -((-1) ** k) / k * np.trace(np.linalg.matrix_power(a.numpy(), k), axis1=1, axis2=2)
+                for k in range(1, n + 1)
+            )
+            truth = np.linalg.slogdet(np.eye(2) + a.numpy())[1]
+            bias = truncation_bias(log_det_remainders(a, 500), n)
+            np.testing.assert_allclose(bias, series - truth, atol=1e-13)
+            bound = truncation_bound(norm, n)
+            assert bias.abs().max() <= bound
+            assert bound == pytest.approx(-2 * (np.log(1 - norm) + sum(norm**k / k for k in range(1, n + 1))), rel=1e-6)
+
+    def test_the_bound_is_reached_by_a_multiple_of_minus_the_identity(self):
+        bias = truncation_bias(log_det_remainders(-0.8 * torch.eye(2)[None], 500), 5)
+        assert bias.item() == pytest.approx(truncation_bound(0.8, 5))
+        assert truncation_bound(1.0, 5) == np.inf
+
+
+class TestOptimal:
+    @pytest.mark.parametrize("probe", ["gaussian", "rademacher", "sphere"])
+    @pytest.mark.parametrize("kind", ["known", "symmetric", "defective", "near the limit"])
+    def test_no_other_law_is_better(self, kind, probe):
+        a = KINDS[kind]
+        remainders = log_det_remainders(one(a), 600).pooled()
+
+        def product(law):
+            return (roulette_variance(remainders, law, probe).total * expected_terms(law)).item()
+
+        best = optimal_law(remainders, probe)
+        value = product(best)
+        assert best.table[0] == 1 and (np.diff(best.table) <= 0).all()
+        assert all(value <= product(Geometric(p, n)) * (1 + 1e-9) for p in (0.2, 0.3, 0.4, 0.5) for n in range(1, 9))
+
+        def of_steps(steps):  # any decreasing table that starts with 1
+            table = np.concatenate([[1.0], np.exp(-np.cumsum(np.square(steps)))])
+            return product(Optimal(tuple(np.maximum(table, 1e-8).tolist()), best.ratio))
+
+        start = np.sqrt(-np.diff(np.log(np.maximum(best.table[:10], 1e-8))))
+        found = optimize.minimize(
+            of_steps, start + 0.1, method="Nelder-Mead", options={"maxiter": 1500, "fatol": 1e-12}
+        )
+        assert value <= found.fun * (1 + 1e-4)
+
+    @pytest.mark.parametrize(
+        ("a", "probe", "n_probes"),
+        [
+            ([[0.5, 0.0], [0.0, -0.3]], "rademacher", 1),
+            ([[0.3, -0.4], [0.4, 0.3]], "rademacher", 1),
+            ([[0.3, -0.4], [0.4, 0.3]], "sphere", 1),
+            (KNOWN_A.tolist(), "orthogonal", 2),
+            (KINDS["zero"], "gaussian", 1),
+        ],
+    )
+    def test_without_noise_there_is_none(self, a, probe, n_probes):
+        with pytest.raises(NoOptimum, match="Use the exact log det"):
+            optimal_law(log_det_remainders(one(a), 100).pooled(), probe, n_probes)
+
+    def test_it_can_be_trained_with(self):
+        remainders = log_det_remainders(KNOWN_A[None], 300).pooled()
+        best = optimal_law(remainders)
+        near = as_custom(best)
+        products = [(roulette_variance(remainders, law).total * expected_terms(law)).item() for law in (best, near)]
+        assert products[0] <= products[1] < 1.01 * products[0]
+
+    def test_its_survival_goes_on(self):
+        law = Optimal((1.0, 0.4), 0.5)
+        assert law.survival(torch.arange(5)).tolist() == [1, 1, 0.4, 0.2, 0.1]
+        assert law.tail_ratio == 0.5 and expected_terms(law) == pytest.approx(1.8)
+
+
+class TestQuadratic:
+    @pytest.mark.parametrize("dim", [1, 2, 3, 6])
+    def test_rademachers_variance_is_that_over_all_signs(self, dim):
+        r = torch.randn(dim, dim, generator=seeded(dim), dtype=torch.float64)
+        forms = torch.einsum("vi,ij,vj->v", all_signs(dim), r, all_signs(dim))
+        found = PROBES["rademacher"].variance(Quadratic.of(r), 1)
+        assert found.item() == pytest.approx(forms.var(correction=0).item(), abs=1e-13)
+
+    @pytest.mark.parametrize("probe", ["sphere", "orthogonal", "rademacher"])
+    def test_what_a_probe_knows_makes_no_noise(self, probe):
+        r = torch.tensor([[0.7, 0.2], [-0.2, 0.7]], dtype=torch.float64)
+        assert PROBES[probe].variance(Quadratic.of(r), 1) == 0
+        assert PROBES["orthogonal"].variance(Quadratic.of(KNOWN_A), 4) == 0
+
+
+class TestParameters:
+    @pytest.mark.parametrize("activation", ["lipswish", "sine"])
+    def test_each_parameters_derivative_is_a_difference_quotient(self, activation):
+        assert activation in ACTIVATIONS
+        branch = Branch([2, 4, 2], activation, 0.9, seeded(0)).double()
+        x = points(3, 2)
+        found = jacobian_derivatives(branch, x)
+        numbers = [(p, i) for p in branch.parameters() for i in range(p.numel())]
+        assert found.shape == (3, len(numbers), 2, 2)
+        h = 1e-6
+        for column, (p, i) in enumerate(numbers):
+            sides = []
+            for sign in (1, -1):
+                with torch.no_grad():
+                    p.view(-1)[i] += sign * h
+                    sides.append(branch.value_and_jacobian(x)[1].clone())
+                    p.view(-1)[i] -= sign * h
+            torch.testing.assert_close(found[:, column], (sides[0] - sides[1]) / (2 * h), rtol=1e-5, atol=1e-8)
+
+    def test_their_variances_add_up_over_a_block(self):
+        a, b = KNOWN_A.expand(6, 2, 2), torch.randn(6, 2, 2, generator=seeded(0), dtype=torch.float64)
+        law = Geometric(0.5, 2)
+        each = neumann_remainders(a, b, 100)
+        total = roulette_variance(each.pooled(lambda t: t.sum(-1)), law).total
+        assert total.item() == pytest.approx(roulette_variance(each, law).total.sum().item(), rel=1e-12)
+
+
+def test_all_ways_to_differentiate_are_covered():
+    assert set(GRADIENTS) == {"plain", "neumann", "in_forward"}

@@ -1,14 +1,6 @@
-"""What an estimator of log det(I + A) does on average, in closed form.
-
-In two dimensions no power of A is needed. With t = tr A, D = det A and u_0 = 0, u_1 = 1, u_{k+1} = t u_k - D u_{k-1},
-
-    A^k = u_k A - D u_{k-1} I                                                             (Cayley and Hamilton)
-
-so that every sum of powers, sum_k c_k A^k = x A + y I, is two scalars a matrix.
-"""
+"""What is taken for det(I + A) by who trusts an estimator of its logarithm, in closed form."""
 
 import math
-from collections.abc import Iterator
 from functools import singledispatch
 
 import torch
@@ -17,21 +9,12 @@ from torch import Tensor
 from resflow_core.gradients import log_series
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
+from resflow_core.moments.powers import powers
 from resflow_core.probes import PROBES
-from resflow_core.roulette import Law, survival_table
+from resflow_core.roulette import RAREST, survival_table
 
-# Terms that are reached more rarely do not show in a float64 sum.
-RAREST = 1e-16
 # Eigenvalues of a defective matrix are known to about the square root of float64's rounding, 1.5e-8.
 EIGENVALUE_ROUNDING = 1e-7
-
-
-def expected_terms(law: Law, n_draws: int = 1) -> float:
-    """The mean number of terms that are computed, which is the largest of n_draws draws of N.
-
-    E max N = sum_{k>=1} (1 - (1 - P(N >= k))^n_draws).
-    """
-    return float((1 - (1 - survival_table(law, RAREST)) ** n_draws).sum())
 
 
 @singledispatch
@@ -84,7 +67,7 @@ def _(log_det: Roulette, jacobian):
     chances = -torch.diff(survival, prepend=survival.new_ones(1), append=survival.new_zeros(1))  # of N = 0, 1, ...
     weights = log_series(len(survival))[1:] / survival
     x, y, total = torch.zeros_like(trace), torch.zeros_like(trace), torch.full_like(trace, float(chances[0].log()))
-    for chance, weight, (u, u_before) in zip(chances[1:].tolist(), weights.tolist(), _powers(trace, det), strict=False):
+    for chance, weight, (u, u_before) in zip(chances[1:].tolist(), weights.tolist(), powers(trace, det), strict=False):
         x, y = x + weight * u, y - weight * det * u_before
         if chance > 0:
             # Draws that share no noise are independent, so that E exp of the mean of M is (E_N exp(tr(S_N) / M))^M.
@@ -121,11 +104,3 @@ def _diverges(tail_ratio: float, trace: Tensor, discriminant: Tensor, spread: Te
     real = torch.where(trace == 0, (first > limit) & (spread > 2 * limit), real)
     modulus_squared = (trace**2 - discriminant) / 4
     return torch.where(discriminant < 0, modulus_squared > limit**2, real)
-
-
-def _powers(trace: Tensor, det: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """(u_k, u_{k-1}) for k = 1, 2, ..."""
-    u, u_before = torch.ones_like(trace), torch.zeros_like(trace)
-    while True:
-        yield u, u_before
-        u, u_before = trace * u - det * u_before, u

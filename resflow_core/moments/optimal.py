@@ -1,0 +1,71 @@
+"""The law of N with the smallest product of variance and expected terms (Rhee and Glynn, 2015, section 3)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resflow_core.moments.remainders import Remainders
+from resflow_core.moments.variance import probe_noise, second_moments
+from resflow_core.roulette import LARGEST_RATIO, MOST_ENTRIES, Custom, Law
+from resflow_core.settings import settings_of
+
+# What is reached more rarely is left to the last ratio.
+LEAST = 1e-9
+
+
+class NoOptimum(ValueError):
+    """Every longer law is better: without noise of the probes the exact log det is the limit."""
+
+
+@dataclass(frozen=True)
+class Optimal(Law):
+    """P(N >= k) from a table, which starts with 1 and goes on by `ratio`."""
+
+    table: tuple[float, ...]
+    ratio: float
+
+    @property
+    def tail_ratio(self) -> float:
+        return self.ratio
+
+    def survival(self, k: Tensor) -> Tensor:
+        table = torch.tensor((1.0, *self.table), dtype=torch.float64)
+        beyond = (k - len(self.table)).clamp(min=0).double()
+        return table[k.clamp(max=len(self.table))] * self.ratio**beyond
+
+
+def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int = 1) -> Optimal:
+    """For the remainders of one matrix, or those of points `pooled` and blocks added, shape (1 + terms,).
+
+    With N drawn once, variance x E N is
+
+        (sum_n beta_n / P(N >= n)) (sum_n P(N >= n)),   beta_n = E T_n^2 - E T_{n+1}^2,   beta_1 = V(R_0) / K - E T_2^2,
+
+    the least where P(N >= n) is proportional to sqrt(beta_n), after neighbours have been pooled to let it decrease. It
+    goes on by the spectral radius, as sqrt(beta_n) does. Raises `NoOptimum` where the probes make no noise.
+    """
+    noise, moments = probe_noise(remainders, probe, n_probes)[0], second_moments(remainders, probe, n_probes)
+    if noise <= 1e-14 * remainders.quadratic.trace_squared[0] or remainders.radius == 0:
+        raise NoOptimum("The probes make no noise here, so the more terms the better. Use the exact log det.")
+    beta = moments[1:] - torch.cat([moments[2:], moments.new_zeros(1)])
+    beta[0] = noise - moments[2]
+    pools: list[tuple[float, int]] = []  # (sum of beta, number of terms), with falling means
+    for value in beta.tolist():
+        pools.append((value, 1))
+        while len(pools) > 1 and pools[-2][0] * pools[-1][1] <= pools[-1][0] * pools[-2][1]:
+            (later, m), (before, n) = pools.pop(), pools.pop()
+            pools.append((before + later, n + m))
+    first = pools[0][0] / pools[0][1]
+    table = [(max(total, 0.0) / n / first) ** 0.5 for total, n in pools for _ in range(n)]
+    return Optimal(tuple(s for s in table if s >= LEAST), float(remainders.radius))
+
+
+def as_custom(law: Optimal) -> Custom | None:
+    """The law that can be trained with and comes nearest; None where no such law has a finite variance."""
+    ratio = min(law.ratio, LARGEST_RATIO)
+    if ratio <= law.ratio**2:
+        return None
+    limits = settings_of(Custom)["table"][1]
+    table = [s for s in law.table if s * ratio >= limits.low][: MOST_ENTRIES - 1]
+    return Custom((*table, table[-1] * ratio))

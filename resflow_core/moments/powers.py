@@ -1,0 +1,36 @@
+"""Powers of A, (batch, d, d). In two dimensions none is needed. With t = tr A, D = det A,
+
+    A^k = u_k A - D u_{k-1} I,   u_0 = 0, u_1 = 1, u_{k+1} = t u_k - D u_{k-1}              (Cayley and Hamilton)
+
+so that every sum of powers, sum_k c_k A^k = x A + y I, is two scalars a matrix.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def powers(trace: Tensor, det: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """(u_k, u_{k-1}) for k = 1, 2, ..."""
+    u, u_before = torch.ones_like(trace), torch.zeros_like(trace)
+    while True:
+        yield u, u_before
+        u, u_before = trace * u - det * u_before, u
+
+
+def matrix_powers(a: Tensor) -> Iterator[Tensor]:
+    """I, A, A^2, ... of matrices (batch, d, d)."""
+    power = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device).expand_as(a)
+    while True:
+        yield power
+        power = power @ a
+
+
+def spectral_radius(a: Tensor) -> Tensor:
+    """The largest |eigenvalue| of matrices (..., d, d); for d = 2 from m +- sqrt(s), m = tr A / 2, s = m^2 - det A."""
+    if a.shape[-1] != 2:
+        return torch.linalg.eigvals(a).abs().amax(-1)
+    (a, b), (c, d) = (row.unbind(-1) for row in a.unbind(-2))
+    m, s = (a + d) / 2, ((a - d) / 2) ** 2 + b * c
+    return torch.where(s >= 0, m.abs() + s.abs().sqrt(), (m**2 - s).abs().sqrt())

@@ -1,0 +1,146 @@
+"""Bias and variance of the estimators of log det(I + A) and of its derivatives, in closed form.
+
+With the remainders R_n = sum_{k>=n} M_k, K probes averaged and M draws of N that share them, and V(R) the variance of
+v'Rv for one probe:
+
+    truncated to n terms    bias -tr R_{n+1},   variance V(R_0 - R_{n+1}) / K
+    roulette                bias 0
+                            variance V(R_0) / K + 1/M sum_{n>=0} w_n E T_{n+1}^2
+                            w_n = 1 / P(N >= n + 1) - 1 / P(N >= n),   E T_n^2 = V(R_n) / K + tr(R_n)^2
+
+The first part is the noise of the probes, the second that of the roulette. It is finite where rho(A)^2 < q, q the tail
+ratio of the law, and infinite where rho(A)^2 > q; at equality it depends on A. Any law is one product of a matrix and a
+vector away once the E T_n^2 are known (`second_moments`).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resflow_core.gradients import log_series
+from resflow_core.moments.powers import matrix_powers
+from resflow_core.moments.remainders import Remainders, terms_for
+from resflow_core.probes import PROBES, Quadratic
+from resflow_core.roulette import Law, survival_table
+
+# Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
+UNDECIDED = 1e-9
+# The weights beyond would overflow; what they weigh has vanished before.
+LEAST_SURVIVAL = 1e-290
+
+
+@dataclass(frozen=True, eq=False)
+class Variance:
+    """Of one estimate, for each point. `roulette` is infinite where it is, and NaN where that is undecided.
+
+    `rest` bounds what the roulette's noise lacks for the terms that were left out; NaN where no bound is known.
+    """
+
+    probe: Tensor
+    roulette: Tensor
+    rest: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.probe + self.roulette
+
+
+def finiteness(law: Law, radius: Tensor) -> Tensor:
+    """The margin q - rho^2: the variance is finite where it is above `UNDECIDED`, infinite where it is below
+    -`UNDECIDED`. Where A is nilpotent, no power of it needs a law, and the margin is infinite."""
+    return torch.where(radius == 0, torch.inf, law.tail_ratio - radius**2)
+
+
+def fourth_moment_margin(law: Law, radius: Tensor) -> Tensor:
+    """The margin q^3 - rho^4: a sample variance has a standard error of its own only where it is positive."""
+    return torch.where(radius == 0, torch.inf, law.tail_ratio**3 - radius**4)
+
+
+def probe_noise(remainders: Remainders, probe: str, n_probes: int = 1) -> Tensor:
+    """V(R_n) / K for n = 0, 1, ..., (1 + terms, batch)."""
+    return PROBES[probe].variance(remainders.quadratic, n_probes)
+
+
+def second_moments(remainders: Remainders, probe: str, n_probes: int = 1) -> Tensor:
+    """E T_n^2 = V(R_n) / K + tr(R_n)^2 for n = 0, 1, ..., (1 + terms, batch)."""
+    return probe_noise(remainders, probe, n_probes) + remainders.quadratic.trace_squared
+
+
+def law_weights(law: Law, terms: int) -> Tensor:
+    """w_0, ..., w_{n-1}, for at most `terms` remainders R_1, ..., R_n, float64."""
+    survival = survival_table(law, LEAST_SURVIVAL)[:terms]
+    return torch.diff(1 / survival, prepend=survival.new_ones(1))
+
+
+def roulette_noise(law: Law, moments: Tensor, radius: Tensor) -> Tensor:
+    """sum_{n>=0} w_n c_{n+1} for numbers c_0, c_1, ..., (1 + terms, batch), that fall as radius^2n: finite, infinite or
+    NaN by `finiteness`."""
+    weights, margin = law_weights(law, len(moments) - 1), finiteness(law, radius)
+    noise = torch.tensordot(weights, moments[1 : 1 + len(weights)], 1)
+    noise = torch.where(margin < -UNDECIDED, torch.inf, noise)
+    return torch.where(margin.abs() <= UNDECIDED, torch.nan, noise)
+
+
+def roulette_variance(
+    remainders: Remainders, law: Law, probe: str = "gaussian", n_probes: int = 1, n_draws: int = 1
+) -> Variance:
+    """Of the roulette estimator; with `pooled` remainders, the mean over points; with added ones, of the sum."""
+    moments = second_moments(remainders, probe, n_probes)
+    noise = roulette_noise(law, moments, remainders.radius) / n_draws
+    return Variance(probe_noise(remainders, probe, n_probes)[0], noise, _rest(remainders, law) / n_draws)
+
+
+def batch_variance(
+    remainders: Remainders,
+    law: Law,
+    batch: int,
+    shared: bool,
+    probe: str = "gaussian",
+    n_probes: int = 1,
+    n_draws: int = 1,
+) -> Tensor:
+    """Of the mean over a batch of points drawn from those that were `pooled`, about its mean for the same points.
+
+    Draws of N of its own for each point: the variance of one, over `batch`. One for all: the squared mean traces stay,
+    1/M sum_n w_n (mean_b tr R_{n+1})^2, however large the batch.
+    """
+    one = roulette_variance(remainders, law, probe, n_probes, n_draws).total
+    if not shared:
+        return one / batch
+    common = roulette_noise(law, remainders.shared_squared, remainders.radius) / n_draws
+    return torch.where(one.isinf(), one, one / batch + (1 - 1 / batch) * common)
+
+
+def truncated_variance(jacobian: Tensor, n_terms: int, probe: str = "gaussian", n_probes: int = 1) -> Tensor:
+    """Of the series truncated to n terms, V(sum_{k<=n} a_k A^k) / K, (batch,), for A of shape (batch, d, d)."""
+    series = zip(log_series(n_terms).tolist(), matrix_powers(jacobian.double()), strict=False)
+    return PROBES[probe].variance(Quadratic.of(sum(a_k * power for a_k, power in series)), n_probes)
+
+
+def truncation_bias(remainders: Remainders, n_terms: int) -> Tensor:
+    """-tr R_{n+1}, (batch,): the mean of the series truncated to n terms, less the truth."""
+    return -remainders.trace[n_terms + 1]
+
+
+def truncation_bound(lipschitz: float, n_terms: int, dim: int = 2) -> float:
+    """What |bias| cannot exceed where ||A|| <= L: d sum_{k>n} L^k / k (Behrmann et al., i-ResNet, theorem 3).
+
+    Infinite from L = 1 on.
+    """
+    if lipschitz >= 1:
+        return math.inf
+    k = torch.arange(n_terms + 1, n_terms + 1 + terms_for(lipschitz, 1.0), dtype=torch.float64)
+    return float(dim * (lipschitz**k / k).sum())
+
+
+def _rest(remainders: Remainders, law: Law) -> Tensor:
+    """sum of w_n 4 (bound radius^(n+1))^2 over all n that were left out, where the law has come to fall geometrically:
+    V(R) and tr(R)^2 are at most 2 ||R||_F^2 in the plane."""
+    weights = law_weights(law, remainders.terms)
+    ratio = remainders.radius**2 / law.tail_ratio if law.tail_ratio else torch.full_like(remainders.radius, torch.inf)
+    first = 2 * (remainders.bound.log() + (len(weights) + 1) * remainders.radius.log()) + (4 * weights[-1]).log()
+    rest = first.exp() / law.tail_ratio / (1 - ratio) if law.tail_ratio else first
+    rest = torch.where(ratio < 1, rest, torch.inf)
+    return torch.where(remainders.radius == 0, 0.0, rest)
