@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,6 +75,8 @@ class Probe:
     """A law of v, and what the mean of v'Sv over n_probes of a point does, S symmetric.
 
     `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d).
+    `by_hand(u)` gives one probe in the plane for each row of u, (n, 3), from the last two of its numbers, which are
+    uniform on [0, 1): (2, n). It is a single line of NumPy, to be shown.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
 
     The other two are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
@@ -84,6 +87,7 @@ class Probe:
     """
 
     draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
+    by_hand: Callable[[np.ndarray], np.ndarray]
     variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
@@ -147,9 +151,21 @@ def _off_diagonal(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tenso
     return twice_off.abs()
 
 
+def _gaussian_by_hand(u: np.ndarray) -> np.ndarray:
+    return np.sqrt(-2 * np.log(1 - u[:, 1])) * [np.cos(2 * np.pi * u[:, 2]), np.sin(2 * np.pi * u[:, 2])]
+
+
+def _signs_by_hand(u: np.ndarray) -> np.ndarray:
+    return np.where(u[:, 1:] < 0.5, 1.0, -1.0).T
+
+
+def _sphere_by_hand(u: np.ndarray) -> np.ndarray:
+    return np.sqrt(2) * np.array([np.cos(2 * np.pi * u[:, 2]), np.sin(2 * np.pi * u[:, 2])])
+
+
 PROBES: dict[str, Probe] = {
-    "gaussian": Probe(gaussian, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp),
-    "rademacher": Probe(rademacher, _sign_variance, _off_diagonal, _sign_log_mean_exp),
-    "sphere": Probe(sphere, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp),
-    "orthogonal": Probe(orthogonal, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp),
+    "gaussian": Probe(gaussian, _gaussian_by_hand, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp),
+    "rademacher": Probe(rademacher, _signs_by_hand, _sign_variance, _off_diagonal, _sign_log_mean_exp),
+    "sphere": Probe(sphere, _sphere_by_hand, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp),
+    "orthogonal": Probe(orthogonal, _sphere_by_hand, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp),
 }

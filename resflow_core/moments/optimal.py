@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from resflow_core.moments.remainders import Remainders
 from resflow_core.moments.variance import probe_noise, second_moments
-from resflow_core.roulette import LARGEST_RATIO, MOST_ENTRIES, Custom, Law
+from resflow_core.roulette import LARGEST_RATIO, MOST_ENTRIES, Custom, Tabulated
 from resflow_core.settings import settings_of
 
 # What is reached more rarely is left to the last ratio.
@@ -19,8 +18,8 @@ class NoOptimum(ValueError):
 
 
 @dataclass(frozen=True)
-class Optimal(Law):
-    """P(N >= k) from a table, which starts with 1 and goes on by `ratio`."""
+class Optimal(Tabulated):
+    """The table starts with 1, and goes on by `ratio`."""
 
     table: tuple[float, ...]
     ratio: float
@@ -28,11 +27,6 @@ class Optimal(Law):
     @property
     def tail_ratio(self) -> float:
         return self.ratio
-
-    def survival(self, k: Tensor) -> Tensor:
-        table = torch.tensor((1.0, *self.table), dtype=torch.float64)
-        beyond = (k - len(self.table)).clamp(min=0).double()
-        return table[k.clamp(max=len(self.table))] * self.ratio**beyond
 
 
 def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int = 1) -> Optimal:

@@ -1,0 +1,74 @@
+"""Roulettes thrown one by one, in NumPy, from three uniform numbers each: whoever has the seed can repeat them.
+
+N   the number of k with u_1 < P(N >= k)
+v   a probe in the plane, from u_2 and u_3
+the estimate of log det(I + A)   sum_{k<=N} a_k / P(N >= k) v'A^k v                     (paper, Theorem 1)
+"""
+
+import inspect
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from resflow_core.probes import PROBES
+from resflow_core.roulette import UNIFORM_STEP, Law, survival_table
+
+
+@dataclass(frozen=True, eq=False)
+class Throws:
+    """An entry each: N, (n,) int64, the probe, (n, 2), and the estimate in nats, (n,)."""
+
+    n: np.ndarray
+    probe: np.ndarray
+    value: np.ndarray
+
+
+def throw(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Throws:
+    """The throws number `start`, ..., start + n - 1 of a seed, for A of shape (2, 2) and one probe each."""
+    bits = np.random.PCG64(seed).advance(3 * start)
+    u = np.random.Generator(bits).random((n, 3))
+    terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
+    v = PROBES[probe].by_hand(u)
+    return Throws(terms, v.T, values(matrix, law, terms, v.T))
+
+
+def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
+    """The estimates, (n,), for given N, (n,), and probes, (n, 2)."""
+    s = weighted_sums(matrix, law, int(n.max(initial=0)))
+    diagonal_1, diagonal_2, off = s[n, 0, 0], s[n, 1, 1], (s[:, 0, 1] + s[:, 1, 0])[n]
+    v_1, v_2 = probe.T
+    return v_1 * (diagonal_1 * v_1 + off * v_2) + diagonal_2 * v_2**2
+
+
+def weighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
+    """S_0, ..., S_n with S_m = sum_{k<=m} a_k / P(N >= k) A^k: (1 + n, 2, 2)."""
+    survival = law.survival(torch.arange(n + 1)).tolist()
+    sums, power = [np.zeros((2, 2))], np.eye(2)
+    for k in range(1, n + 1):
+        power = power @ matrix
+        sums.append(sums[-1] - (-1) ** k / k / survival[k] * power)
+    return np.array(sums)
+
+
+def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
+    """The first n throws of a seed as a program of at most 15 lines that needs nothing but NumPy."""
+    longest = len(survival_table(law, UNIFORM_STEP))
+    v = inspect.getsource(PROBES[probe].by_hand).split("return ")[1].strip()
+    return f"""\
+import numpy as np
+A = np.array({np.asarray(matrix).tolist()})
+throws, seed = {n}, {seed}
+k = np.arange(1, {longest + 1})
+survival = {law.numpy()}  # P(N >= k)
+u = np.random.Generator(np.random.PCG64(seed)).random((throws, 3))
+N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
+v = {v}
+sums, power = [np.zeros((2, 2))], np.eye(2)
+for i in range(N.max()):
+    power = power @ A
+    sums.append(sums[-1] + (-1) ** i / (i + 1) / survival[i] * power)
+estimates = np.einsum("it,tij,jt->t", v, np.array(sums)[N], v)
+print("mean", estimates.mean(), "standard error", estimates.std(ddof=1) / throws**0.5)
+print("truth", np.linalg.slogdet(np.eye(2) + A)[1])
+"""
