@@ -7,11 +7,12 @@ from dataclasses import fields, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from app.engine.frames import density_pieces, render
 from app.engine.history import History
-from app.engine.messages import Arm, Demand, Frame, LossCurves, Masses
+from app.engine.messages import Arm, Demand, Frame, Jacobians, LossCurves, Masses
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.device import choose
@@ -94,6 +95,21 @@ class Job:
             else:
                 exact, believed, *_ = (*masses, None)
                 yield Masses(step, log_det, exact, believed, why_none)
+
+    def jacobians(self, demand: Demand) -> Iterator[Jacobians | None]:
+        """In pieces: None after each, all at the end, of the flow as it is at the first."""
+        flow, step, dataset = copy.deepcopy(self._trainer.evaluated), self.step_count, self._trainer.dataset
+        n = demand.jacobians
+        parts = []
+        for x in torch.cat([measure.grid_points(dataset.window, n), dataset.held_out()[: demand.points]]).split(2500):
+            evaluation = measure.evaluate(flow, x)
+            parts.append((evaluation.log_prob, evaluation.jacobians))
+            yield None
+        log_prob, jacobians = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+        by_block = np.ascontiguousarray(jacobians.swapaxes(0, 1))
+        yield Jacobians(
+            step, by_block[:, : n * n], by_block[:, n * n :], np.exp(log_prob[: n * n]).reshape(n, n), dataset.window
+        )
 
     def export(self) -> bytes:
         """The flow as a file."""

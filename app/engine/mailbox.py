@@ -52,4 +52,5 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         loss=new.loss or old.loss,
         masses=new.masses or old.masses,
         blocks=new.blocks or old.blocks,
+        jacobians=new.jacobians or old.jacobians,
     )

@@ -86,6 +86,7 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
 
 
@@ -215,6 +216,17 @@ class Masses:
 
 
 @dataclass(frozen=True)
+class Jacobians:
+    """A = dg/dx of every residual block at `step`, where points of the data space come to it."""
+
+    step: int
+    grid: np.ndarray  # (blocks, n * n, 2, 2) float32, at `measure.grid_points` of the window
+    points: np.ndarray  # (blocks, m, 2, 2) float32, at the first m held-out points
+    density: np.ndarray  # (n, n) float32, p(x) at the same nodes
+    window: tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class ArmReport:
     step: int
     steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
@@ -224,6 +236,7 @@ class ArmReport:
     loss: LossCurves | None = None
     masses: Masses | None = None
     blocks: BlockTable | None = None
+    jacobians: Jacobians | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 

@@ -7,12 +7,13 @@ from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Demand, Frame, Masses
+from app.engine.messages import Demand, Frame, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
 FRAME_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
 MASS_SECONDS = 5.0
+JACOBIANS_SECONDS = 5.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -28,6 +29,7 @@ class View(IntEnum):
     STILL = 2
     MASS = 3  # of a flow that stands still
     ROUGH_MASS = 4  # of one that moves
+    JACOBIANS = 5
 
 
 @dataclass
@@ -44,13 +46,14 @@ class News:
     still: tuple[Frame, ...] = ()
     masses: tuple[Masses, ...] = ()
     blocks: tuple[BlockTable, ...] = ()  # and the held-out losses with them
+    jacobians: tuple[Jacobians, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
 
     def of(self, arm_index: int) -> dict[str, Any]:
         """The parts of one arm's report."""
-        newest = {"still": self.still, "masses": self.masses, "blocks": self.blocks}
+        newest = {name: arms for name, arms in vars(self).items() if name != "frames"}
         return {
             "frames": tuple(frames[arm_index] for frames in self.frames),
             **{name: arms[arm_index] if arms else None for name, arms in newest.items()},
@@ -58,8 +61,8 @@ class News:
 
 
 class Views:
-    """Frames eight times a second, the held-out loss once a second and masses every five while the flow moves; where
-    it stands still, each once, and the sharp picture."""
+    """Frames eight times a second, the held-out loss once a second, masses and Jacobians every five while the flow
+    moves; where it stands still, each once, and the sharp picture."""
 
     def __init__(self) -> None:
         self.demand: Demand | None = None
@@ -100,6 +103,9 @@ class Views:
         new = {view for view, shown in self._shown.items() if shown.step != step}
         if View.HELD_OUT in new:
             yield View.HELD_OUT, HELD_OUT_SECONDS * moving
+        if View.JACOBIANS in new and self.demand.jacobians:
+            begun = View.JACOBIANS in self._pieces
+            yield View.JACOBIANS, (PIECE_SECONDS if begun else JACOBIANS_SECONDS) * moving
         if not self.demand.frames:
             return
         if View.FRAME in new:
@@ -129,10 +135,12 @@ class Views:
             begun, pieces = self._pieces.setdefault(view, (now, _in_turn(jobs, self._start(view))))
             shown.time = now
             if (whole := next(pieces)) is not None:
-                self._shown[view] = Shown(step, begun)
+                self._shown[view] = Shown(whole[0].step, begun)
                 del self._pieces[view]
                 if view is View.STILL:
                     self.news.still = whole
+                elif view is View.JACOBIANS:
+                    self.news.jacobians = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
@@ -140,6 +148,8 @@ class Views:
     def _start(self, view: View) -> Callable[[Job], Iterator]:
         if view is View.STILL:
             return lambda job: job.still(self.demand)
+        if view is View.JACOBIANS:
+            return lambda job: job.jacobians(self.demand)
         return lambda job: job.masses(MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 

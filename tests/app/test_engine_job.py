@@ -18,6 +18,7 @@ from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training import TrainConfig, Trainer
+from tests.core.oracles import autograd_jacobian
 
 SMALL = FlowConfig(blocks=2, width=8)
 TRAIN = TrainConfig(batch=50)
@@ -184,10 +185,10 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
 
 
-def run_to(engine, id, step):
-    report = engine.poll(id, DEMAND)
+def run_to(engine, id, step, demand=DEMAND):
+    report = engine.poll(id, demand)
     engine.step(id, step - report.arms[0].step)
-    return engine.poll(id, DEMAND)
+    return engine.poll(id, demand)
 
 
 FAST, ROUGH = dataclasses.replace(TRAIN, learning_rate=0.02), dataclasses.replace(TRAIN, log_det=Truncated(3))
@@ -400,3 +401,48 @@ def test_a_closed_experiment_is_expired():
     id = engine.create(Experiment((ARM,), 0))
     engine.close(id)
     assert engine.poll(id, DEMAND).state is State.EXPIRED
+
+
+JACOBIANS = Demand(frames=False, jacobians=8, points=30)
+
+
+def test_jacobians_are_those_of_every_block_where_points_come_to_it():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), seed=3))
+    found = run_to(engine, id, 20, JACOBIANS).arms[0].jacobians
+    trainer = Trainer(SMALL, TRAIN, DATASETS["moons"], seed=3)
+    for _ in range(20):
+        trainer.step()
+    flow, window = trainer.evaluated, trainer.dataset.window
+    for x, jacobians in ((measure.grid_points(window, 8), found.grid), (trainer.dataset.held_out()[:30], found.points)):
+        assert jacobians.shape == (2, len(x), 2, 2) and jacobians.dtype == np.float32
+        of_blocks = iter(jacobians)
+        for part in flow.bijections:
+            if part in list(flow.blocks):
+                np.testing.assert_allclose(next(of_blocks), autograd_jacobian(part.branch, x), atol=1e-5)
+            x = part(x).detach()
+    np.testing.assert_allclose(found.density, measure.density_grid(flow, window, 8), rtol=1e-4)
+    assert (found.step, found.window) == (20, window)
+    assert engine.poll(id, DEMAND).arms[0].jacobians is found  # until there are newer ones
+
+
+def test_jacobians_of_a_flow_that_moves_are_of_one_moment():
+    job = Job(ARM, 0, "cpu", time.perf_counter)
+    demand = dataclasses.replace(JACOBIANS, jacobians=60)
+    *_, expected = job.jacobians(demand)
+    pieces = job.jacobians(demand)
+    next(pieces)
+    for _ in range(5):
+        job.step()
+    *before, found = pieces
+    assert len(before) >= 1 and found.step == 0
+    np.testing.assert_array_equal(found.grid, expected.grid)
+
+
+def test_a_flow_that_stands_still_sends_its_jacobians_once():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), seed=0))
+    first = engine.poll(id, JACOBIANS).arms[0].jacobians
+    assert engine.poll(id, JACOBIANS).arms[0].jacobians is first
+    engine.step(id, 1)
+    assert run_to(engine, id, 1, JACOBIANS).arms[0].jacobians.step == 1
