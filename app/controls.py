@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Collection
 from typing import Any
 
 import streamlit as st
@@ -57,11 +58,15 @@ def _flow_file(setup: Setup) -> None:
         )
 
 
-def edit(config: Any, *, rare: bool, prefix: str = "", within_rare: bool = False) -> Any:
-    """A widget for each setting of `config` that is `rare` or not, and `config` as it now stands. What belongs to a
-    rare choice is rare."""
+def edit(
+    config: Any, *, rare: bool, prefix: str = "", within_rare: bool = False, only: Collection[str] | None = None
+) -> Any:
+    """A widget for each setting of `config` that is `rare` or not (or one of `only`), and `config` as it now stands.
+    What belongs to a rare choice is rare."""
     changes = {}
     for name, (field, limits) in settings_of(config).items():
+        if only is not None and name not in only:
+            continue
         value, key, is_rare = getattr(config, name), prefix + name, limits.rare or within_rare
         if is_rare == rare:
             value = _widget(key, field, limits, value)

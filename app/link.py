@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from app.bench import Bench
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, name_of, parts
 from app.text import plain
 from resflow_core.settings import Setting, refusal
@@ -12,6 +13,9 @@ from resflow_core.training import TrainConfig
 
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
+
+BENCH = "bench."
+"""What the names of the bench's settings begin with."""
 
 MOST_CHANGES = 200
 
@@ -24,11 +28,16 @@ class Link:
     refused: tuple[str, ...] = ()
     csv: CsvChoice | None = None
     flow: FlowFile | None = None
+    bench: Bench = field(default_factory=Bench)
 
 
-def query_of(setup: Setup, csv: CsvChoice | None = None, flow: FlowFile | None = None) -> dict[str, str]:
+def query_of(
+    setup: Setup, csv: CsvChoice | None = None, flow: FlowFile | None = None, bench: Bench | None = None
+) -> dict[str, str]:
     """Every setting as text. Own files are known by name and digest; `csv` and `flow` are asked for in their place."""
     query = {key: _text(value) for key, _, value in entries(setup)}
+    if bench is not None:
+        query |= {key: _text(value) for key, _, value in entries(bench, BENCH)}
     csv = csv or (setup.own.choice if setup.own else None)
     flow = flow or (setup.start.file if setup.start else None)
     if csv:
@@ -50,11 +59,12 @@ def read_link(query: Mapping[str, str]) -> Link:
     flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
     planned = unread.pop("changes", "")
     setup = _read(Setup(), unread, refused)
+    bench = _read(Bench(), unread, refused, BENCH)
     if planned:
         train, changes = _read_changes(planned, setup.train, refused)
         setup = replace(setup, train=train, changes=changes)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow)
+    return Link(setup, tuple(refused), csv, flow, bench)
 
 
 def _text(value: Any) -> str:

@@ -16,8 +16,9 @@ page = st.navigation(
     [
         st.Page("screens/home.py", title="Residual flows", default=True),
         st.Page("screens/explore.py", title="Explore", url_path="explore"),
+        st.Page("screens/estimator.py", title="Estimator", url_path="estimator"),
     ],
-    position="hidden",
+    position="top",
 )
 session.apply(controls.sidebar(session.begin()))
 if page.url_path:  # the bare address only hands over to a screen

@@ -8,10 +8,12 @@ from typing import Any
 import streamlit as st
 
 from app import engine
+from app.bench import Bench, matrix_texts
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.engine.job import checked
 from app.engine.messages import MOVING, Demand, Report, State
-from app.link import OWN_DATA, Link, query_of, read_link
+from app.estimator.tally import Tally, thrown_settings
+from app.link import BENCH, OWN_DATA, Link, query_of, read_link
 from app.setup import Changes, CsvChoice, FlowFile, OwnData, SavedFlow, Setup, widget_values
 from app.text import plain
 from resflow_core import flow_file
@@ -26,6 +28,7 @@ class Page:
 
     link: Link
     setup: Setup
+    bench: Bench
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
     run: str = ""
     report: Report = field(default_factory=lambda: Report("", State.LOADING))
@@ -33,6 +36,7 @@ class Page:
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
+    tally: Tally = field(default_factory=Tally)
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
 
 
@@ -65,7 +69,7 @@ def begin() -> Setup:
     state = st.session_state
     if "page" not in state:
         link = read_link(st.query_params.to_dict())
-        state.page = Page(link, link.setup, link.setup.data)
+        state.page = Page(link, link.setup, link.bench, link.setup.data)
         _start(link.setup)
     page = _page()
     state.update(page.widgets)
@@ -76,6 +80,11 @@ def begin() -> Setup:
 def setup() -> Setup:
     """The settings as they stand."""
     return _page().setup
+
+
+def bench() -> Bench:
+    """The settings of the estimator's bench as they stand."""
+    return _page().bench
 
 
 def refused() -> tuple[str, ...]:
@@ -99,7 +108,34 @@ def apply(new: Setup) -> None:
     page = _page()
     if new != page.setup:
         _change(new)
-    address = query_of(page.link.setup if page.link.setup.changes else page.setup, page.link.csv, page.link.flow)
+    _write_address()
+
+
+def tally() -> Tally:
+    """The throws of the bench as it stands."""
+    page = _page()
+    if page.tally.bench != (of := thrown_settings(page.bench)):
+        page.tally = Tally(of)
+    return page.tally
+
+
+def apply_bench(new: Bench) -> None:
+    """Make `new` the settings of the estimator's bench."""
+    _page().bench = new
+    _write_address()
+
+
+def show_bench(new: Bench) -> None:
+    """Let the bench and its widgets be so, from the next run of the script on."""
+    page = _page()
+    page.bench = new
+    page.widgets |= widget_values(new, BENCH) | matrix_texts(new, BENCH)
+
+
+def _write_address() -> None:
+    page = _page()
+    setup = page.link.setup if page.link.setup.changes else page.setup
+    address = query_of(setup, page.link.csv, page.link.flow, page.bench if page.bench != Bench() else None)
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
 
@@ -267,12 +303,13 @@ def _check_digest(data: bytes, need: CsvChoice | FlowFile) -> None:
 # --- the run --------------------------------------------------------------------------------------------------------
 
 
-def poll(depth: int | None = None) -> Report:
+def poll(**wanted: Any) -> Report:
     """The newest report; the first one is waited for, for a moment, so that a page opens with a picture.
 
-    `depth` is the `Demand`'s. Runs the script anew where widgets must show something else.
+    `wanted` are fields of the `Demand` that differ from `DEMAND`. Runs the script anew where widgets must show
+    something else.
     """
-    page, demand = _page(), replace(DEMAND, depth=depth)
+    page, demand = _page(), replace(DEMAND, **wanted)
     report = engine.get_engine().poll(_presence().run, demand)
     deadline = time.monotonic() + FIRST_PICTURE_SECONDS
     while report.state is State.LOADING and not report.arms and time.monotonic() < deadline:

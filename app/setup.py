@@ -137,6 +137,6 @@ def as_text(numbers: tuple[float, ...]) -> str:
     return ", ".join(map(repr, numbers))
 
 
-def widget_values(config: Any) -> dict[str, Any]:
+def widget_values(config: Any, prefix: str = "") -> dict[str, Any]:
     """What the widgets of a configuration hold, by their keys."""
-    return {key: as_text(value) if isinstance(value, tuple) else value for key, _, value in entries(config)}
+    return {key: as_text(value) if isinstance(value, tuple) else value for key, _, value in entries(config, prefix)}

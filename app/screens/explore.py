@@ -2,12 +2,9 @@
 
 import streamlit as st
 
-from app import block_table, live, notices, session
-from app.engine.messages import MOVING, ArmReport, Report, State
-from app.link import MOST_CHANGES, query_of, told
-from app.readouts import with_two_digits
+from app import block_table, live, notices, session, transport
+from app.engine.messages import State
 from app.scene import POLL_SECONDS, scene_of, truth_of
-from app.share import copy_link
 from resflow_core.measure import BlockTable
 
 st.header("How does a residual flow learn a density?", anchor=False)
@@ -17,69 +14,14 @@ with st.container():  # whatever comes and goes here must not move the picture, 
 
 @st.fragment(run_every=POLL_SECONDS)
 def run() -> None:
-    report = session.poll(live.chosen_depth("panes"))
-    transport(report)
+    report = session.poll(depth=live.chosen_depth("panes"))
+    transport.show(report)
     live.live_panes(scene_of(session.setup(), report, session.DEMAND.points), key="panes")
     if report.message:
         stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
         (st.error if stopped else st.info)(report.message)
     if report.arms:
         blocks(report.arms[0].blocks)
-
-
-def transport(report: Report) -> None:
-    """The row of buttons and the line of numbers."""
-    moving = report.state in MOVING
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(
-            "Pause" if moving else "Play",
-            icon=":material/pause:" if moving else ":material/play_arrow:",
-            type="primary",
-            on_click=session.play_or_pause,
-            key="play",
-            width=110,
-        )
-        st.button("1 step", on_click=session.step, args=(1,), icon=":material/skip_next:", key="step")
-        st.button("100 steps", on_click=session.step, args=(100,), icon=":material/fast_forward:", key="steps")
-        st.button("Reset", on_click=session.reset, icon=":material/restart_alt:", key="reset")
-        link(report)
-        reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
-        st.markdown(status(report), help=reason)
-
-
-def link(report: Report) -> None:
-    """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
-    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")
-    if not popover.open:
-        return
-    setup = session.shareable()
-    with popover:
-        st.markdown(
-            "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
-            "files of your own are asked for."
-        )
-        copy_link(query_of(setup), key="copy")
-        if len(setup.changes) > MOST_CHANGES:
-            st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
-        done = report.arms[0].step if report.arms else 0
-        lines = [
-            f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
-            for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
-        ]
-        st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
-
-
-def status(report: Report) -> str:
-    """Step, speed, device and time, in one line."""
-    if not report.arms:
-        return f":gray[{report.state.value} …]"
-    arm: ArmReport = report.arms[0]
-    parts = [
-        f"step **{arm.step:,}**",
-        f"**{with_two_digits(arm.steps_per_second)}** steps/s on {report.device.upper()}",
-    ]
-    parts.append(f"**{arm.seconds:.0f} s** trained")
-    return " &nbsp;·&nbsp; ".join(parts)
 
 
 def blocks(table: BlockTable | None) -> None:

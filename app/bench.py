@@ -1,0 +1,91 @@
+"""What can be set on the estimator's bench, as one frozen value."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from resflow_core.probes import PROBES
+from resflow_core.roulette import LAWS, Geometric, Law
+from resflow_core.settings import check, setting
+from resflow_core.training import MOST_SEED
+
+# The series has to converge, and well enough to be summed.
+LARGEST_RADIUS = 0.99
+
+
+def matrix_problem(entries: tuple[float, ...]) -> str | None:
+    """Why these are not the entries of a 2 x 2 matrix whose series converges, as a sentence with the remedy."""
+    if len(entries) != 4:
+        return f"use four numbers, row by row, not {len(entries)}."
+    radius = np.abs(np.linalg.eigvals(np.reshape(entries, (2, 2)))).max()
+    if radius > LARGEST_RADIUS:
+        return (
+            f"its spectral radius is {radius:.4g}. The series of log det(I + A) converges only below 1, and is summed "
+            f"here up to {LARGEST_RADIUS:g}: make the entries smaller."
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class View:
+    title: str
+
+
+VIEWS: dict[str, View] = {
+    "by_hand": View("By hand"),
+    "settings": View("Across settings"),
+    "plane": View("On the plane"),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A matrix A, and how log det(I + A) is estimated: by roulette, or by the series truncated to `n_terms`."""
+
+    view: str = setting("by_hand", "View", choices=VIEWS)
+    matrix: tuple = setting(
+        (0.45, 0.3, -0.25, 0.2), "A", "The Jacobian of a residual branch, row by row.", low=-99, high=99,
+        rule=matrix_problem,
+    )  # fmt: skip
+    law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
+    probe: str = setting("gaussian", "Probe", "Random vector v that estimates each trace by v'A^k v.", choices=PROBES)
+    n_probes: int = setting(1, "Probes K", "Probes averaged per point; they share the point's N.", low=1, high=16)
+    n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
+    n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
+    seed: int = setting(0, "Seed", "The same seed gives the same throws.", low=0, high=MOST_SEED)
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def array(self) -> np.ndarray:
+        """A, (2, 2)."""
+        return np.reshape(self.matrix, (2, 2))
+
+
+def fraction(number: float) -> Fraction:
+    """The fraction that was meant by a `number` that came from 0.45, from 1/3, or from a power of such."""
+    near = Fraction(number).limit_denominator(10**6)
+    return near if abs(float(near) - number) <= 1e-15 * abs(number) else Fraction(repr(number))
+
+
+def number_text(number: float) -> str:
+    """A number as people type it: 0.45, or 1/3 where decimals do not end."""
+    decimal = f"{number:.10g}"
+    return (
+        decimal if float(decimal) == number else str(fraction(number)) if fraction(number) == number else repr(number)
+    )
+
+
+def parsed_number(text: str) -> float:
+    """0.45, -1/4 or 3e-2. Raises ValueError with a sentence that says what to type."""
+    try:
+        return float(Fraction(text.strip().replace("\N{MINUS SIGN}", "-").replace(" ", "")))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError("type a number such as 0.45 or -1/4.") from None
+
+
+def matrix_texts(bench: Bench, prefix: str) -> dict[str, str]:
+    """What the four fields of the matrix hold, by their keys."""
+    return {f"{prefix}matrix.{i}": number_text(entry) for i, entry in enumerate(bench.matrix)}

@@ -1,0 +1,1 @@
+"""The views of the estimator's bench: settings in, widgets and pictures out."""

@@ -1,0 +1,192 @@
+"""One matrix: every term of the estimate, throws of the roulette, and how they close in on the truth."""
+
+import math
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import controls, session
+from app.bench import Bench
+from app.estimator import coins, matrices, table
+from app.estimator.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimator.words import finiteness, nats, number
+from app.figures import throws as figures
+from app.link import BENCH
+from app.readouts import with_error
+from resflow_core.log_det import Roulette
+from resflow_core.moments import (
+    Remainders,
+    believed_log_det,
+    fourth_moment_margin,
+    log_det_remainders,
+    roulette_variance,
+    terms_for,
+    truncation_bias,
+)
+from resflow_core.roulette import expected_terms
+from resflow_core.throws import snippet
+
+ROWS = 8
+AMOUNTS = (1, 100, 10_000, MOST)
+
+
+def show(bench: Bench) -> Bench:
+    """Draw all, and return the bench as it now stands."""
+    left, right = st.columns([1, 2.6], gap="medium")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown("##### The matrix A", width="content")
+            ready_made = st.popover("Examples", type="tertiary")
+        bench = matrices.fields(bench)
+        with ready_made:
+            matrices.examples(bench)
+        bench = controls.edit(bench, rare=False, prefix=BENCH, only=("law", "probe", "seed"))
+    session.apply_bench(bench)
+    tally, jacobian = session.tally(), torch.as_tensor(bench.array)[None]
+    remainders = _remainders(bench)
+    truth = float(remainders.trace[0])
+    with right:
+        _terms(bench, tally, remainders, truth)
+    _throwing(bench, truth)
+    _density(bench, jacobian, truth)
+    return bench
+
+
+def _remainders(bench: Bench) -> Remainders:
+    jacobian = torch.as_tensor(bench.array)[None]
+    radius = float(np.abs(np.linalg.eigvals(bench.array)).max())
+    return log_det_remainders(jacobian, terms_for(radius, bench.law.tail_ratio)).pooled()
+
+
+def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
+    """The estimate of one throw, term by term."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("##### One throw, term by term", width="stretch")
+        as_fractions = st.toggle("Fractions", key="fractions", help="Exact wherever a fraction is short.")
+        index = st.number_input(
+            "Throw", 1, MOST, 1, key="throw", help="Which throw of this seed is shown.", width=140,
+            label_visibility="collapsed",
+        )  # fmt: skip
+    one = tally.one(int(index) - 1)
+    n, v = int(one.n[0]), one.probe[0]
+    terms = max(ROWS, min(n, 30))
+    biases = [float(truncation_bias(remainders, k)) for k in range(1, terms + 1)]
+    rows = table.rows(bench.array, bench.law, v, biases)
+    shown = table.exact if as_fractions else table.decimal
+    with st.container(key="terms"):
+        st.markdown(table.markdown(rows, n, shown))
+    bias = number(float(truncation_bias(remainders, bench.n_terms)))
+    cut = f"Cut after {bench.n_terms} terms, the series is off by {bias}"
+    st.markdown(
+        f"Throw {index:,} drew **N = {n}** and v = ({number(v[0])}, {number(v[1])}): its estimate is "
+        f"**{one.value[0]:.4f}**. The truth is log det(I + A) = **{truth:.10g}** nats. {cut} however many probes."
+    )
+    with st.expander("Copy: NumPy, CSV, LaTeX"):
+        numpy, as_csv, latex = st.tabs(["NumPy", "CSV", "LaTeX"])
+        numpy.caption("The throws of this page, with NumPy alone: the same seed gives the same numbers.")
+        numpy.code(
+            snippet(bench.array, bench.law, bench.probe, max(len(tally.values), 10_000), bench.seed), language="python"
+        )
+        as_csv.code(table.csv(rows), language=None)
+        latex.code(table.latex(rows, shown), language="latex")
+
+
+@st.fragment
+def _throwing(bench: Bench, truth: float) -> None:
+    """Buttons that throw, and what the throws add up to: of many, one part after the other."""
+    tally = session.tally()
+    tally.go_on()
+    variance = roulette_variance(_remainders(bench), bench.law, bench.probe)
+    deviation = math.sqrt(float(variance.total))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for amount in AMOUNTS:
+            st.button(
+                f"Throw {amount:,}" if amount < MOST else "A million",
+                on_click=tally.want,
+                args=(amount,),
+                key=f"throw.{amount}",
+                type="primary" if amount == 100 else "secondary",
+                disabled=tally.goal >= MOST,
+            )
+        if tally.busy:
+            st.button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
+        else:
+            st.button("Clear", on_click=_clear, args=(tally,), disabled=not len(tally.values), key="throw.clear")
+    if tally.busy:
+        st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}")
+    values = tally.values
+    first, second, third = st.columns(3, gap="medium")
+    with first:
+        _mean(values, truth)
+    with second:
+        _histogram(values, truth, deviation, bench, variance)
+    with third:
+        _coverage(bench, truth)
+    if tally.busy:
+        st.rerun(scope="fragment")
+
+
+def _clear(tally: Tally) -> None:
+    tally.goal, tally.values = 0, np.empty(0)
+
+
+def _mean(values: np.ndarray, truth: float) -> None:
+    st.markdown("##### Is it unbiased?")
+    if len(values) < 2:
+        st.info("Throw a few: their mean closes in on the truth.", icon=":material/casino:")
+        return
+    mean, error = float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
+    off = abs(mean - truth) / error if error > 0 else 0.0
+    said = f"After {len(values):,} throws the mean is {nats(mean, error)}: {off:.1f} standard errors from the truth."
+    st.altair_chart(figures.running_mean(values, truth, f"Running mean of the estimates. {said}"))
+    st.markdown(said)
+
+
+def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench, variance) -> None:
+    st.markdown("##### How far does one estimate stray?")
+    if math.isinf(deviation):
+        closed = f"In closed form the deviation is **infinite**: {finiteness(_radius(bench), bench.law.tail_ratio)}"
+    else:
+        closed = (
+            f"In closed form the deviation is **{deviation:.4g} nats** (variance: {number(float(variance.probe))} by the "
+            f"probe, {number(float(variance.roulette))} by the roulette)"
+        )
+    terms = f"{expected_terms(bench.law):.3g} terms are expected"
+    if len(values) < 2:
+        st.info(f"{closed}. {terms[0].upper()}{terms[1:]}.", icon=":material/functions:")
+        return
+    spread = f"{closed}; these throws have {values.std(ddof=1):.4g}. {terms[0].upper()}{terms[1:]}."
+    st.altair_chart(figures.histogram(values, truth, deviation, f"Histogram of the estimates. {spread}"))
+    st.markdown(spread)
+
+
+def _coverage(bench: Bench, truth: float) -> None:
+    st.markdown("##### Can its error bar be trusted?")
+    shares, errors = coverage(thrown_settings(bench), truth)
+    last, error = with_error(100 * shares[-1], 100 * errors[-1])
+    said = (
+        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{last} \N{PLUS-MINUS SIGN} {error} %** have the "
+        "truth within 1.96 standard errors; 95 % are promised."
+    )
+    if fourth_moment_margin(bench.law, torch.tensor(_radius(bench))) <= 0:
+        said += " The fourth moment is infinite here, so the error bars are too short most of the time."
+    st.altair_chart(figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}"))
+    st.markdown(said)
+
+
+def _density(bench: Bench, jacobian: torch.Tensor, truth: float) -> None:
+    """What the estimate is worth as a density, and the same with coins."""
+    believed = float(believed_log_det(Roulette(bench.law, bench.probe), jacobian))
+    factor = "infinite" if math.isinf(believed) else f"{math.exp(believed - truth):.4g}"
+    st.markdown(
+        f"An unbiased log-density is not an unbiased density: E exp(estimate) is **{factor}** times det(I + A)."
+        if factor != "infinite"
+        else "An unbiased log-density is not an unbiased density: E exp(estimate) is **infinite** here."
+    )
+    with st.expander("With real coins"):
+        coins.show(bench, truth)
+
+
+def _radius(bench: Bench) -> float:
+    return float(np.abs(np.linalg.eigvals(bench.array)).max())

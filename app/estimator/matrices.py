@@ -1,0 +1,67 @@
+"""Matrices worth a look, and the fields in which one's own is typed."""
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from app import session
+from app.bench import Bench, matrix_problem, number_text, parsed_number
+from app.link import BENCH
+
+
+@dataclass(frozen=True)
+class Example:
+    title: str
+    why: str
+    entries: tuple[float, float, float, float]
+
+
+EXAMPLES: dict[str, Example] = {
+    "sheet": Example("A turn and a stretch", "Complex eigenvalues, far below 1.", (0.45, 0.3, -0.25, 0.2)),
+    "nilpotent": Example("Nilpotent", "A² = 0: one term is exact, whatever the law.", (0.4, -0.4, 0.4, -0.4)),
+    "symmetric": Example("Symmetric", "Real eigenvalues of both signs.", (0.3, 0.2, 0.2, -0.4)),
+    "rotation": Example("A turn", "Signs and circles know its trace without noise.", (0.3, -0.5, 0.5, 0.3)),
+    "thirds": Example("Thirds", "Check it on paper: every term is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)),
+    "steep": Example("Near 1", "At p = 0.5 the variance is infinite.", (0.9, 0.3, 0.1, -0.2)),
+}
+
+
+def fields(bench: Bench) -> Bench:
+    """Four fields, and the bench with what they hold; with what it had where that cannot be used."""
+    typed, problems = list(bench.matrix), []
+    for i in range(2):
+        for j, column in enumerate(st.columns(2, gap="small")):
+            name = f"row {i + 1}, column {j + 1}"
+            text = column.text_input(
+                f"A, {name}",
+                number_text(bench.matrix[2 * i + j]),
+                key=f"{BENCH}matrix.{2 * i + j}",
+                label_visibility="collapsed",
+            )
+            try:
+                typed[2 * i + j] = parsed_number(text)
+            except ValueError as error:
+                problems.append(f"{name}: `{text[:20]}`: {error}")
+    if not problems and (problem := matrix_problem(tuple(typed))):
+        problems.append(problem)
+    if problems:
+        kept = ", ".join(map(number_text, bench.matrix))
+        st.error(f"A, {'; '.join(problems)} It stays at {kept}.")
+        return bench
+    return replace(bench, matrix=tuple(typed))
+
+
+def examples(bench: Bench) -> None:
+    """A button each; the one that is shown is marked."""
+    for name, example in EXAMPLES.items():
+        chosen = example.entries == bench.matrix
+        st.button(
+            example.title,
+            on_click=session.show_bench,
+            args=(replace(bench, matrix=example.entries),),
+            key=f"example.{name}",
+            icon=":material/check:" if chosen else None,
+            disabled=chosen,
+            width="stretch",
+        )
+        st.caption(example.why)

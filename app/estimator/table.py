@@ -1,0 +1,105 @@
+"""One throw of the roulette, term by term, exactly where the numbers are fractions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from app.bench import fraction
+from resflow_core.moments import truncation_bound
+from resflow_core.roulette import Law
+
+# A fraction longer than this is no help on paper.
+MOST_CHARACTERS = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of the term k: numbers in the order in which they are computed. Biases in nats."""
+
+    k: int
+    a_k: Fraction
+    trace: Fraction  # tr A^k
+    form: Fraction  # v'A^k v
+    survival: Fraction  # P(N >= k)
+    term: Fraction  # a_k / P(N >= k) v'A^k v
+    total: Fraction  # of the terms up to k: the estimate for N = k
+    bias: float  # of the series truncated to k terms
+    bound: float  # which |bias| cannot exceed, by ||A||_2
+
+
+HEADINGS = {
+    "k": "$k$",
+    "a_k": "$a_k$",
+    "trace": r"$\operatorname{tr} A^k$",
+    "form": r"$v^\top A^k v$",
+    "survival": r"$P(N \ge k)$",
+    "term": r"$\frac{a_k\, v^\top A^k v}{P(N \ge k)}$",
+    "total": "sum so far",
+    "bias": "bias if cut here",
+    "bound": r"its bound by $\|A\|_2$",
+}
+
+
+def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -> list[Row]:
+    """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (2,)."""
+    a, v = [[fraction(entry) for entry in row] for row in matrix.tolist()], [fraction(x) for x in v.tolist()]
+    survival = law.survival(torch.arange(len(biases) + 1)).tolist()
+    norm = float(np.linalg.norm(matrix, 2))
+    power, total, found = [[Fraction(1), Fraction(0)], [Fraction(0), Fraction(1)]], Fraction(0), []
+    for k, bias in enumerate(biases, 1):
+        power = [[sum(x * a[m][j] for m, x in enumerate(row)) for j in range(2)] for row in power]
+        form = sum(v[i] * power[i][j] * v[j] for i in range(2) for j in range(2))
+        a_k, reached = Fraction((-1) ** (k + 1), k), fraction(survival[k])
+        term = a_k * form / reached
+        total += term
+        trace = power[0][0] + power[1][1]
+        found.append(Row(k, a_k, trace, form, reached, term, total, bias, truncation_bound(norm, k)))
+    return found
+
+
+def exact(number: float | Fraction) -> str:
+    """As a fraction, where that is short."""
+    text = str(number)
+    return text if isinstance(number, Fraction) and len(text) <= MOST_CHARACTERS else decimal(number)
+
+
+def decimal(number: float | Fraction) -> str:
+    return f"{float(number):.6g}"
+
+
+def markdown(table: Sequence[Row], n: int, shown: Callable[[Fraction], str]) -> str:
+    """The table for readers; `n` is the N that was drawn, and what lies beyond it is grey."""
+    names = [f.name for f in fields(Row)]
+    lines = [[HEADINGS[name] for name in names], ["--:"] * len(names)]
+    for row in table:
+        cells = [_cell(name, getattr(row, name), shown) for name in names]
+        if row.k > n:
+            cells = [f":gray[{cell}]" for cell in cells]
+        elif row.k == n:
+            cells[names.index("total")] = f"**{cells[names.index('total')]}**"
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def csv(table: Sequence[Row]) -> str:
+    names = [f.name for f in fields(Row)]
+    return "\n".join([",".join(names), *(",".join(repr(float(getattr(row, n))) for n in names) for row in table)])
+
+
+def latex(table: Sequence[Row], shown: Callable[[Fraction], str]) -> str:
+    names = [f.name for f in fields(Row)]
+    lines = [" & ".join(HEADINGS[name] for name in names)]
+    lines += [" & ".join(f"${_cell(n, getattr(row, n), shown)}$" for n in names) for row in table]
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{tabular}}{{{'r' * len(names)}}}\n{body} \\\\\n\\end{{tabular}}"
+
+
+def _cell(name: str, value: float | Fraction, shown: Callable[[Fraction], str]) -> str:
+    if isinstance(value, Fraction):
+        return shown(value)
+    if value == np.inf:
+        return "none"
+    return str(value) if name == "k" else f"{value:.3g}"

@@ -1,0 +1,64 @@
+"""The row of buttons that every screen with a run has, and the line of numbers in it."""
+
+import streamlit as st
+
+from app import session
+from app.engine.messages import MOVING, ArmReport, Report
+from app.link import MOST_CHANGES, query_of, told
+from app.readouts import with_two_digits
+from app.share import copy_link
+
+
+def show(report: Report) -> None:
+    """The row of buttons and the line of numbers."""
+    moving = report.state in MOVING
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Pause" if moving else "Play",
+            icon=":material/pause:" if moving else ":material/play_arrow:",
+            type="primary",
+            on_click=session.play_or_pause,
+            key="play",
+            width=110,
+        )
+        st.button("1 step", on_click=session.step, args=(1,), icon=":material/skip_next:", key="step")
+        st.button("100 steps", on_click=session.step, args=(100,), icon=":material/fast_forward:", key="steps")
+        st.button("Reset", on_click=session.reset, icon=":material/restart_alt:", key="reset")
+        _link(report)
+        reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
+        st.markdown(_status(report), help=reason)
+
+
+def _link(report: Report) -> None:
+    """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
+    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")
+    if not popover.open:
+        return
+    setup = session.shareable()
+    with popover:
+        st.markdown(
+            "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
+            "files of your own are asked for."
+        )
+        copy_link(query_of(setup), key="copy")
+        if len(setup.changes) > MOST_CHANGES:
+            st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
+        done = report.arms[0].step if report.arms else 0
+        lines = [
+            f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
+            for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
+        ]
+        st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
+
+
+def _status(report: Report) -> str:
+    """Step, speed, device and time, in one line."""
+    if not report.arms:
+        return f":gray[{report.state.value} …]"
+    arm: ArmReport = report.arms[0]
+    parts = [
+        f"step **{arm.step:,}**",
+        f"**{with_two_digits(arm.steps_per_second)}** steps/s on {report.device.upper()}",
+    ]
+    parts.append(f"**{arm.seconds:.0f} s** trained")
+    return " &nbsp;·&nbsp; ".join(parts)
