@@ -28,6 +28,7 @@ from resflow_core.roulette import expected_terms
 from resflow_core.throws import snippet
 
 ROWS = 8
+LAST = 3
 AMOUNTS = (1, 100, 10_000, MOST)
 
 
@@ -116,6 +117,7 @@ def _throwing(bench: Bench, truth: float) -> None:
     if tally.busy:
         st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}")
     values = tally.values
+    st.caption(" &nbsp;·&nbsp; ".join(map(_told, tally.last(LAST))) or "Nothing is thrown yet.")
     first, second, third = st.columns(3, gap="medium")
     with first:
         _mean(values, truth)
@@ -125,6 +127,11 @@ def _throwing(bench: Bench, truth: float) -> None:
         _coverage(bench, truth)
     if tally.busy:
         st.rerun(scope="fragment")
+
+
+def _told(throw: tuple[int, int, np.ndarray, float]) -> str:
+    index, n, v, value = throw
+    return f"Throw {index:,}: N = {n}, v = ({number(v[0])}, {number(v[1])}), estimate {number(value)}"
 
 
 def _clear(tally: Tally) -> None:
@@ -145,12 +152,13 @@ def _mean(values: np.ndarray, truth: float) -> None:
 
 def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench, variance) -> None:
     st.markdown("##### How far does one estimate stray?")
-    if math.isinf(deviation):
-        closed = f"In closed form the deviation is **infinite**: {finiteness(_radius(bench), bench.law.tail_ratio)}"
+    if not math.isfinite(deviation):
+        why = finiteness(_radius(bench), bench.law.tail_ratio)
+        closed = f"In closed form the deviation is **{number(deviation)}**: {why}"
     else:
         closed = (
-            f"In closed form the deviation is **{deviation:.4g} nats** (variance: {number(float(variance.probe))} by the "
-            f"probe, {number(float(variance.roulette))} by the roulette)"
+            f"In closed form the deviation is **{deviation:.4g} nats**; of the variance, "
+            f"{number(float(variance.probe))} is the probe's and {number(float(variance.roulette))} the roulette's"
         )
     terms = f"{expected_terms(bench.law):.3g} terms are expected"
     if len(values) < 2:
@@ -166,8 +174,8 @@ def _coverage(bench: Bench, truth: float) -> None:
     shares, errors = coverage(thrown_settings(bench), truth)
     last, error = with_error(100 * shares[-1], 100 * errors[-1])
     said = (
-        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{last} \N{PLUS-MINUS SIGN} {error} %** have the "
-        "truth within 1.96 standard errors; 95 % are promised."
+        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{last} \N{PLUS-MINUS SIGN} {error} %** have "
+        "the truth within 1.96 standard errors; 95 % are promised."
     )
     if fourth_moment_margin(bench.law, torch.tensor(_radius(bench))) <= 0:
         said += " The fourth moment is infinite here, so the error bars are too short most of the time."

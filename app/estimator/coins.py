@@ -14,6 +14,7 @@ from resflow_core.roulette import Geometric
 from resflow_core.throws import values
 
 COIN = 0.5
+MINUS = "\N{MINUS SIGN}"
 PROBE = "rademacher"
 LONGEST = 8  # heads in a row that the sheet has a line for
 MOST_RESULTS = 2000
@@ -23,13 +24,12 @@ def show(bench: Bench, truth: float) -> None:
     if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
         st.markdown("Coins decide between two: they need a geometric law with p = 0.5, and signs as the probe.")
         law = Geometric(COIN, bench.law.n_exact if isinstance(bench.law, Geometric) else 3)
-        st.button(
-            "Use them", on_click=session.show_bench, args=(replace(bench, law=law, probe=PROBE),), key="coins.use"
-        )
+        coins = replace(bench, law=law, probe=PROBE)
+        st.button("Use them", on_click=session.show_bench, args=(coins,), key="coins.use")
         return
     table = _table(bench)
     st.markdown(
-        f"1. Toss two coins: the signs of v. Note **+** where they agree, **−** where they do not.\n"
+        f"1. Toss two coins: the signs of v. Note **+** where they agree, **{MINUS}** where not.\n"
         f"2. Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.\n"
         "3. Note N and the sign, such as `4+`, and read your estimate off this table.\n\n" + _markdown(table)
     )
@@ -56,7 +56,7 @@ def show(bench: Bench, truth: float) -> None:
 
 def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
     """N and the product of the two signs of each throw. Raises ValueError, naming the entry that cannot be read."""
-    entries = re.split(r"[\s,;]+", text.strip().replace("\N{MINUS SIGN}", "-")) if text.strip() else []
+    entries = re.split(r"[\s,;]+", text.strip().replace(MINUS, "-")) if text.strip() else []
     if len(entries) > MOST_RESULTS:
         raise ValueError(f"{len(entries):,} throws: use at most {MOST_RESULTS:,}.")
     for number, entry in enumerate(entries, 1):
@@ -97,5 +97,5 @@ def _table(bench: Bench) -> list[tuple[int, float, float]]:
 
 
 def _markdown(table: list[tuple[int, float, float]]) -> str:
-    lines = ["| N | estimate for + | estimate for − |", "| --: | --: | --: |"]
+    lines = [f"| N | estimate for + | estimate for {MINUS} |", "| --: | --: | --: |"]
     return "\n".join(lines + [f"| {n} | {plus:.6f} | {minus:.6f} |" for n, plus, minus in table])

@@ -36,10 +36,10 @@ HEADINGS = {
     "trace": r"$\operatorname{tr} A^k$",
     "form": r"$v^\top A^k v$",
     "survival": r"$P(N \ge k)$",
-    "term": r"$\frac{a_k\, v^\top A^k v}{P(N \ge k)}$",
+    "term": "weighted term",
     "total": "sum so far",
-    "bias": "bias if cut here",
-    "bound": r"its bound by $\|A\|_2$",
+    "bias": "bias if cut",
+    "bound": "its bound",
 }
 
 
@@ -67,7 +67,7 @@ def exact(number: float | Fraction) -> str:
 
 
 def decimal(number: float | Fraction) -> str:
-    return f"{float(number):.6g}"
+    return f"{float(number):.5g}".replace("-", "\N{MINUS SIGN}")
 
 
 def markdown(table: Sequence[Row], n: int, shown: Callable[[Fraction], str]) -> str:
@@ -102,4 +102,4 @@ def _cell(name: str, value: float | Fraction, shown: Callable[[Fraction], str]) 
         return shown(value)
     if value == np.inf:
         return "none"
-    return str(value) if name == "k" else f"{value:.3g}"
+    return str(value) if name == "k" else f"{value:.2g}".replace("-", "\N{MINUS SIGN}")

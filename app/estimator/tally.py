@@ -47,6 +47,16 @@ class Tally:
         """The throw number `index`, counted from 0, whether or not it was thrown yet."""
         return self._throw(1, index)
 
+    def last(self, most: int) -> list[tuple[int, int, np.ndarray, float]]:
+        """(number, N, v, estimate) of the latest throws, the newest first."""
+        done = len(self.values)
+        first = max(done - most, 0)
+        if done == 0:
+            return []
+        thrown = self._throw(done - first, first)
+        rows = zip(range(first + 1, done + 1), thrown.n.tolist(), thrown.probe, thrown.value.tolist(), strict=True)
+        return list(rows)[::-1]
+
     def _throw(self, n: int, start: int) -> Throws:
         bench = self.bench
         return throw(bench.array, bench.law, bench.probe, n, bench.seed, start)

@@ -3,7 +3,7 @@
 import altair as alt
 import numpy as np
 
-from app.figures.style import BLUE, GREEN, GREY, ORANGE, finished
+from app.figures.style import BLUE, GREEN, GREY, ORANGE, finished, log_axis
 
 POINTS = 200
 BINS = 60
@@ -19,7 +19,7 @@ def running_mean(values: np.ndarray, truth: float, description: str) -> alt.TopL
         {"n": int(k), "mean": m, "low": m - e if k > 1 else None, "high": m + e if k > 1 else None}
         for k, m, e in zip(n, mean.tolist(), error.tolist(), strict=True)
     ]
-    x = alt.X("n:Q", title="throws", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", tickCount=6))
+    x = alt.X("n:Q", title="throws", scale=alt.Scale(type="log", nice=False), axis=log_axis())
     y = alt.Y("mean:Q", title="mean of the estimates (nats)", scale=alt.Scale(zero=False))
     base = alt.Chart(alt.Data(values=rows))
     band = base.mark_area(opacity=0.25, color=BLUE).encode(x=x, y=alt.Y("low:Q", title=""), y2="high:Q")
@@ -38,11 +38,10 @@ def histogram(values: np.ndarray, truth: float, deviation: float, description: s
         {"from": a, "to": b, "share": c / len(values)}
         for a, b, c in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
     ]
-    x = alt.X(
-        "from:Q", title="estimate of log det(I + A) (nats)", scale=alt.Scale(zero=False, nice=False), bin="binned"
-    )
+    x = alt.X("from:Q", title="estimate of log det(I + A) (nats)", scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("share:Q", title="share of the throws", axis=alt.Axis(format="%"))
-    bars = alt.Chart(alt.Data(values=rows)).mark_bar(color=BLUE, opacity=0.7).encode(x=x, x2="to:Q", y=y)
+    bars = alt.Chart(alt.Data(values=rows)).mark_rect(color=BLUE, opacity=0.75)
+    bars = bars.encode(x=x, x2="to:Q", y=y, y2=alt.datum(0))
     layers = [bars, _rule(truth, "x")]
     if np.isfinite(deviation):
         data = alt.Data(values=[{"low": truth - deviation, "high": truth + deviation}])
@@ -60,13 +59,14 @@ def coverage(throws: list[int], share: list[float], error: list[float], descript
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("n:N", title="throws in each repetition", sort=None, axis=alt.Axis(labelAngle=0))
     )
-    y = alt.Y("share:Q", title="intervals that contain the truth", axis=alt.Axis(format="%"))
-    y = y.scale(domain=[min(0.5, min(r["low"] for r in rows)), 1.0])
-    bars = base.mark_rule(color=BLUE, strokeWidth=3).encode(y=alt.Y("low:Q", title=""), y2="high:Q")
+    scale = alt.Scale(domain=[min(0.5, *(row["low"] for row in rows)), 1.0], nice=False)
+    y = alt.Y("share:Q", title="intervals that contain the truth", axis=alt.Axis(format="%"), scale=scale)
+    bars = base.mark_rule(color=BLUE, strokeWidth=3).encode(y=alt.Y("low:Q", title="", scale=scale), y2="high:Q")
     points = base.mark_point(filled=True, size=90, color=BLUE, opacity=1).encode(
         y=y, tooltip=[alt.Tooltip("share:Q", format=".1%")]
     )
-    promised = alt.Chart(alt.Data(values=[{"y": 0.95}])).mark_rule(color=GREY, strokeDash=[4, 3]).encode(y="y:Q")
+    promised = alt.Chart(alt.Data(values=[{"y": 0.95}])).mark_rule(color=GREY, strokeDash=[4, 3])
+    promised = promised.encode(y=alt.Y("y:Q", scale=scale))
     return finished(alt.layer(promised, bars, points), description)
 
 

@@ -5,6 +5,7 @@ from resflow_core.moments.optimal import NoOptimum, Optimal, as_custom, optimal_
 from resflow_core.moments.parameters import jacobian_derivatives
 from resflow_core.moments.powers import matrix_powers, spectral_radius
 from resflow_core.moments.remainders import (
+    QUANTITIES,
     Remainders,
     log_det_remainders,
     neumann_remainders,
@@ -27,6 +28,7 @@ from resflow_core.moments.variance import (
 )
 
 __all__ = [
+    "QUANTITIES",
     "UNDECIDED",
     "NoOptimum",
     "Optimal",

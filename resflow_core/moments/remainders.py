@@ -12,7 +12,7 @@ would drown in rounding.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -85,8 +85,7 @@ def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
     jacobian, coefficients = jacobian.double(), log_series(terms).tolist()
     radius = spectral_radius(jacobian)
     if jacobian.shape[-1] != 2:
-        series = zip(coefficients, matrix_powers(jacobian), strict=False)
-        return _of_matrices(torch.stack([a_k * power for a_k, power in series]), radius)
+        return _of_series(log_det_summands, jacobian, jacobian, terms)
     (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
     trace, det = a + d, a * d - b * c
     x, y = torch.zeros(2, 1 + terms, len(jacobian), dtype=torch.float64)
@@ -111,22 +110,56 @@ def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
 
 def neumann_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
     """Of d log det(I + A) by the Neumann series, for A and B = dA / d theta, both (batch, d, d)."""
-    jacobian, product, matrices = jacobian.double(), derivative.double(), []
-    for b_k in neumann_series(terms).tolist():
-        matrices.append(b_k * product)
-        product = jacobian @ product
-    return _of_matrices(torch.stack(matrices), spectral_radius(jacobian))
+    return _of_series(neumann_summands, jacobian, derivative, terms)
 
 
 def plain_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
     """Of d log det(I + A) by the derivative of each term, for A and B = dA / d theta, both (batch, d, d)."""
-    jacobian, derivative = jacobian.double(), derivative.double()
-    power, moved, matrices = torch.eye(jacobian.shape[-1], dtype=torch.float64), torch.zeros_like(jacobian), []
-    for a_k in log_series(terms).tolist():
-        matrices.append(a_k * moved)
-        # d(A^(k+1)) = A d(A^k) + B A^k
-        moved, power = jacobian @ moved + derivative @ power, jacobian @ power
-    return _of_matrices(torch.stack(matrices), spectral_radius(jacobian))
+    return _of_series(plain_summands, jacobian, derivative, terms)
+
+
+def log_det_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
+    """M_0, ..., M_terms of the log det; of `derivative` nothing is needed."""
+    for a_k, power in zip(log_series(terms).tolist(), matrix_powers(jacobian), strict=False):
+        yield a_k * power
+
+
+def neumann_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
+    """M_0, ..., M_terms of the gradient by the Neumann series."""
+    product = derivative
+    for b_k in neumann_series(terms).tolist():
+        yield b_k * product
+        product = jacobian @ product
+
+
+def plain_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
+    """M_0, ..., M_terms of the gradient, term by term: d(A^(k+1)) = A d(A^k) + B A^k."""
+    moved = torch.zeros_like(jacobian)
+    for a_k, power in zip(log_series(terms).tolist(), matrix_powers(jacobian), strict=False):
+        yield a_k * moved
+        moved = jacobian @ moved + derivative @ power
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is estimated. Truncated to n terms, its series keeps the summands up to M_{n - lag}."""
+
+    title: str
+    summands: Callable[[Tensor, Tensor, int], Iterator[Tensor]]
+    remainders: Callable[[Tensor, Tensor, int], Remainders]
+    lag: int = 0
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "log_det": Quantity("Log det", log_det_summands, lambda a, _, terms: log_det_remainders(a, terms)),
+    "neumann": Quantity("Gradient, Neumann series", neumann_summands, neumann_remainders, lag=1),
+    "plain": Quantity("Gradient, term by term", plain_summands, plain_remainders),
+}
+
+
+def _of_series(summands: Callable, jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
+    jacobian = jacobian.double()
+    return _of_matrices(torch.stack(list(summands(jacobian, derivative.double(), terms))), spectral_radius(jacobian))
 
 
 def _of_matrices(matrices: Tensor, radius: Tensor) -> Remainders:

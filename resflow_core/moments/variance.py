@@ -19,9 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.gradients import log_series
-from resflow_core.moments.powers import matrix_powers
-from resflow_core.moments.remainders import Remainders, terms_for
+from resflow_core.moments.remainders import QUANTITIES, Remainders, terms_for
 from resflow_core.probes import PROBES, Quadratic
 from resflow_core.roulette import Law, survival_table
 
@@ -113,15 +111,24 @@ def batch_variance(
     return torch.where(one.isinf(), one, one / batch + (1 - 1 / batch) * common)
 
 
-def truncated_variance(jacobian: Tensor, n_terms: int, probe: str = "gaussian", n_probes: int = 1) -> Tensor:
-    """Of the series truncated to n terms, V(sum_{k<=n} a_k A^k) / K, (batch,), for A of shape (batch, d, d)."""
-    series = zip(log_series(n_terms).tolist(), matrix_powers(jacobian.double()), strict=False)
-    return PROBES[probe].variance(Quadratic.of(sum(a_k * power for a_k, power in series)), n_probes)
+def truncated_variance(
+    jacobian: Tensor,
+    n_terms: int,
+    probe: str = "gaussian",
+    n_probes: int = 1,
+    quantity: str = "log_det",
+    derivative: Tensor | None = None,
+) -> Tensor:
+    """Of the series truncated to n terms, V(sum of its M_k) / K, (batch,), for A of shape (batch, d, d), and B = dA /
+    d theta for a gradient."""
+    of, jacobian = QUANTITIES[quantity], jacobian.double()
+    derivative = jacobian if derivative is None else derivative.double()
+    return PROBES[probe].variance(Quadratic.of(sum(of.summands(jacobian, derivative, n_terms - of.lag))), n_probes)
 
 
-def truncation_bias(remainders: Remainders, n_terms: int) -> Tensor:
-    """-tr R_{n+1}, (batch,): the mean of the series truncated to n terms, less the truth."""
-    return -remainders.trace[n_terms + 1]
+def truncation_bias(remainders: Remainders, n_terms: int, quantity: str = "log_det") -> Tensor:
+    """-tr R_{n+1} of the series truncated to n terms, (batch,): its mean less the truth."""
+    return -remainders.trace[n_terms - QUANTITIES[quantity].lag + 1]
 
 
 def truncation_bound(lipschitz: float, n_terms: int, dim: int = 2) -> float:

@@ -10,6 +10,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Roulette, Truncated
 from resflow_core.moments import (
+    QUANTITIES,
     NoOptimum,
     Optimal,
     as_custom,
@@ -331,6 +332,40 @@ class TestTruncation:
             bound = truncation_bound(norm, n)
             assert bias.abs().max() <= bound
             assert bound == pytest.approx(-2 * (np.log(1 - norm) + sum(norm**k / k for k in range(1, n + 1))), rel=1e-6)
+
+    @pytest.mark.parametrize("quantity", ["neumann", "plain"])
+    def test_the_gradients_bias_is_the_derivative_of_the_log_dets(self, quantity):
+        # Both ways to differentiate have one mean, whose difference quotient is known.
+        b, h = torch.tensor([[0.3, -0.7], [0.2, 0.5]], dtype=torch.float64), 1e-6
+        for n in (1, 2, 5):
+            sides = [truncation_bias(log_det_remainders(one(KNOWN_A + s * h * b), 200), n) for s in (1, -1)]
+            found = truncation_bias(QUANTITIES[quantity].remainders(one(KNOWN_A), one(b), 200), n, quantity)
+            assert found.item() == pytest.approx(((sides[0] - sides[1]) / (2 * h)).item(), abs=1e-9)
+
+    @pytest.mark.parametrize("quantity", ["neumann", "plain"])
+    def test_the_truncated_gradients_variance_is_the_estimators(self, quantity):
+        # Every sign vector: the mean over all of them and their variance are exact.
+        b, signs = torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.float64), all_signs(2)
+        for n in (1, 2, 4):
+            samples = []
+            for v in signs:
+                a = KNOWN_A.clone().requires_grad_()
+                if quantity == "plain":
+                    power, value = v, 0
+                    for k in range(1, n + 1):
+                        power = power @ a
+                        value = value - (-1) ** k / k * (power @ v)
+                else:
+                    power, pulled = v, 0
+                    for k in range(n):
+                        pulled = pulled + (-1) ** k * power.detach()
+                        power = power @ a
+                    value = pulled @ a @ v
+                (gradient,) = torch.autograd.grad(value, a)
+                samples.append((gradient * b).sum())
+            expected = torch.stack(samples).var(correction=0).item()
+            found = truncated_variance(one(KNOWN_A), n, "rademacher", 1, quantity, one(b)).item()
+            assert found == pytest.approx(expected, abs=1e-14)
 
     def test_the_bound_is_reached_by_a_multiple_of_minus_the_identity(self):
         bias = truncation_bias(log_det_remainders(-0.8 * torch.eye(2)[None], 500), 5)
