@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from resflow_core.moments import QUANTITIES
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law
 from resflow_core.settings import check, setting
@@ -29,13 +30,34 @@ def matrix_problem(entries: tuple[float, ...]) -> str | None:
 
 @dataclass(frozen=True)
 class View:
+    """A choice that has nothing but a name."""
+
     title: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A_ij, by which a gradient is taken: the only parameter that everybody's A has."""
+
+    title: str
+    place: tuple[int, int]
+
+    @property
+    def derivative(self) -> np.ndarray:
+        """B = dA / dA_ij, (2, 2)."""
+        b = np.zeros((2, 2))
+        b[self.place] = 1
+        return b
 
 
 VIEWS: dict[str, View] = {
     "by_hand": View("By hand"),
     "settings": View("Across settings"),
     "plane": View("On the plane"),
+}
+SUBJECTS: dict[str, View] = {"matrix": View("The matrix A"), "flow": View("My flow, mean over data")}
+ENTRIES: dict[str, Entry] = {
+    f"{i + 1}{j + 1}": Entry(f"A, row {i + 1}, column {j + 1}", (i, j)) for i in (0, 1) for j in (0, 1)
 }
 
 
@@ -53,10 +75,21 @@ class Bench:
     n_probes: int = setting(1, "Probes K", "Probes averaged per point; they share the point's N.", low=1, high=16)
     n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
+    subject: str = setting("matrix", "Of", "Whose log det is estimated.", choices=SUBJECTS)
+    quantity: str = setting(
+        "log_det", "Estimated", "The log det, or its derivative by an entry of A.", choices=QUANTITIES
+    )
+    entry: str = setting("12", "By", "The entry of A by which the gradient is taken.", choices=ENTRIES)
+    batch: int = setting(512, "Batch B", "Points whose estimates are averaged.", low=1, high=65536)
     seed: int = setting(0, "Seed", "The same seed gives the same throws.", low=0, high=MOST_SEED)
 
     def __post_init__(self):
         check(self)
+
+    @property
+    def uses_flow(self) -> bool:
+        """Whether what is shown depends on the flow in training."""
+        return self.view == "plane" or (self.view == "settings" and self.subject == "flow")
 
     @property
     def array(self) -> np.ndarray:

@@ -11,7 +11,7 @@ from app import engine
 from app.bench import Bench, matrix_texts
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.engine.job import checked
-from app.engine.messages import MOVING, Demand, Report, State
+from app.engine.messages import MOVING, Demand, Jacobians, Report, State
 from app.estimator.tally import Tally, thrown_settings
 from app.link import BENCH, OWN_DATA, Link, query_of, read_link
 from app.setup import Changes, CsvChoice, FlowFile, OwnData, SavedFlow, Setup, widget_values
@@ -37,6 +37,7 @@ class Page:
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
     tally: Tally = field(default_factory=Tally)
+    jacobians: Jacobians | None = None
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
 
 
@@ -117,6 +118,11 @@ def tally() -> Tally:
     if page.tally.bench != (of := thrown_settings(page.bench)):
         page.tally = Tally(of)
     return page.tally
+
+
+def jacobians() -> Jacobians | None:
+    """The newest Jacobians of the run, if it was asked for them (`poll`) and has sent some."""
+    return _page().jacobians
 
 
 def apply_bench(new: Bench) -> None:
@@ -316,6 +322,7 @@ def poll(**wanted: Any) -> Report:
         time.sleep(0.05)
         report = engine.get_engine().poll(_presence().run, demand)
     page.report = report
+    page.jacobians = report.arms[0].jacobians if report.arms else None
     if report.state not in (State.QUEUED, State.LOADING):
         page.plays = report.state is State.PLAYING
     _follow(report)

@@ -1,18 +1,32 @@
 """Estimator: what an unbiased log-density costs, by hand, across settings and on the plane."""
 
+from dataclasses import replace
+
 import streamlit as st
 
-from app import notices, session
+from app import notices, session, transport
 from app.bench import VIEWS
-from app.estimator import by_hand
+from app.estimator import across, by_hand
 from app.link import BENCH
+from app.scene import POLL_SECONDS
 
-SHOW = {"by_hand": by_hand.show}
+GRID = 100
+SHOW = {"by_hand": by_hand.show, "settings": across.show}
 
 st.header("What does an unbiased log-density cost?", anchor=False)
 with st.container():
     notices.show()
 
+
+@st.fragment(run_every=POLL_SECONDS)
+def run() -> None:
+    before = session.jacobians()
+    transport.show(session.poll(frames=False, jacobians=GRID))
+    if session.jacobians() is not before and session.bench().uses_flow:
+        st.rerun()
+
+
+run()
 bench = session.bench()
 view = st.segmented_control(
     "View",
@@ -23,4 +37,4 @@ view = st.segmented_control(
     label_visibility="collapsed",
     required=True,
 )
-SHOW["by_hand"](bench)
+SHOW.get(view, by_hand.show)(replace(bench, view=view))

@@ -1,0 +1,265 @@
+"""Variances across the settings of the roulette: which are finite, what they cost, and when bias is the lesser evil."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from app import controls, session
+from app.bench import Bench
+from app.estimator import matrices, presets
+from app.estimator.sweeps import (
+    BATCHES,
+    Cost,
+    P,
+    Subject,
+    across_batches,
+    across_p,
+    across_probes,
+    cost,
+    crossing,
+    monte_carlo,
+    optimum,
+    subject_of,
+)
+from app.estimator.words import finiteness, number
+from app.figures import across as figures
+from app.link import BENCH
+from resflow_core.probes import PROBES
+from resflow_core.roulette import Geometric, expected_terms
+
+PAPER = Geometric(0.5, 3)
+
+
+def show(bench: Bench) -> None:
+    left, right = st.columns([1, 2.9], gap="medium")
+    with left:
+        bench = _controls(bench)
+    session.apply_bench(bench)
+    subject = subject_of(bench, session.jacobians())
+    with right:
+        if subject is None:
+            st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
+            return
+        first, second = st.columns(2, gap="medium")
+        for column, draw in ((first, _variance), (second, _product), (first, _probes), (second, _shared)):
+            with column:
+                draw(bench, subject)
+        with first:
+            _batch_error(bench, subject)
+        with second:
+            _named(bench, subject)
+
+
+def _controls(bench: Bench) -> Bench:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("##### Whose estimate", width="content")
+        ready_made = st.popover("Examples", type="tertiary") if bench.subject == "matrix" else None
+    bench = controls.edit(bench, rare=False, prefix=BENCH, only=("subject", "quantity"))
+    if bench.subject == "matrix":
+        bench = matrices.fields(bench)
+        if ready_made:
+            with ready_made:
+                matrices.examples(bench)
+    else:
+        found = session.jacobians()
+        if found:
+            st.caption(f"Mean over {found.points.shape[1]} held-out points, at step {found.step:,}.")
+    if bench.quantity != "log_det":
+        bench = controls.edit(bench, rare=False, prefix=BENCH, only=("entry",))
+    st.markdown("##### How it is estimated")
+    return controls.edit(
+        bench, rare=False, prefix=BENCH, only=("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
+    )
+
+
+def _unit(bench: Bench) -> str:
+    return "nats²" if bench.quantity == "log_det" else "squared"
+
+
+def _n_exact(bench: Bench) -> int:
+    return bench.law.n_exact if hasattr(bench.law, "n_exact") else PAPER.n_exact
+
+
+def _p(bench: Bench) -> float | None:
+    return bench.law.p if isinstance(bench.law, Geometric) else None
+
+
+def _values(costs: dict, value: Callable[[Cost], float]) -> dict[str, np.ndarray]:
+    return {str(name): np.array([value(c) for c in of_p]) for name, of_p in costs.items()}
+
+
+def _infinite_from(subject: Subject) -> float:
+    return 1 - subject.radius**2
+
+
+def _variance(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### Which p are safe?")
+    here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
+    if np.isfinite(here.total):
+        now = (
+            f"As it is set, the variance is **{number(here.total)} {_unit(bench)}**: {number(here.probe)} by the probe, "
+            f"{number(here.roulette)} by the roulette."
+        )
+    else:
+        now = f"As it is set, the variance is **{number(here.total)}**: {finiteness(subject.radius, bench.law.tail_ratio)}."
+    limit = _infinite_from(subject)
+    where = (
+        f"A geometric law is safe up to p = 1 \N{MINUS SIGN} ρ² = **{limit:.3f}** (ρ = {subject.radius:.3f}"
+        f"{', the largest of all points and blocks' if bench.subject == 'flow' else ''}); a Poisson law never, whatever λ."
+        if subject.radius > 0
+        else "A is nilpotent: every law is safe, also Poisson."
+    )
+    dots, said = _dots(bench, subject)
+    chart = figures.lines(
+        P,
+        _values(across_p(subject, bench), lambda c: c.total),
+        legend="exact terms",
+        title=f"variance ({_unit(bench)})",
+        infinite_from=limit,
+        here=_p(bench),
+        level=("probe alone", here.probe),
+        dots=dots,
+        description=f"Variance against p, a line for each number of exact terms. {now} {where}",
+    )
+    st.altair_chart(chart)
+    st.markdown(f"{now} {where} {said}")
+
+
+def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:
+    """Monte Carlo where its error bars mean something, and a word on where they do not."""
+    if bench.subject != "matrix" or bench.quantity != "log_det" or bench.n_probes * bench.n_draws > 1:
+        return [], ""
+    n, limit = _n_exact(bench), 1 - subject.radius ** (4 / 3)
+    dots = monte_carlo(bench, n)
+    return dots, (
+        f"Dots are 20,000 throws each, with {n} exact terms. Beyond p = 1 \N{MINUS SIGN} ρ^(4/3) = {limit:.3f} there are "
+        "none: the fourth moment is infinite, and a sample variance would be far too small most of the time."
+    )
+
+
+def _product(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### What does a variance cost?")
+    costs = across_p(subject, bench)
+    products = _values(costs, lambda c: c.product)
+    best = optimum(subject, bench)
+    least = min(
+        ((value, float(p), n) for n, of_p in products.items() for p, value in zip(P, of_p, strict=True)
+         if np.isfinite(value)), default=None,
+    )  # fmt: skip
+    paper = cost(subject, PAPER, bench.probe, bench.n_probes, bench.n_draws).product
+    if best is None:
+        said = "The probes make no noise here: the more terms the better, and **the exact log det is best**."
+        level = None
+    else:
+        value = cost(subject, best, bench.probe, bench.n_probes).product
+        terms = expected_terms(best)
+        level = ("best law", value)
+        said = (
+            f"The best law of all reaches **{number(value)}** with {terms:.3g} terms; the paper's pays {number(paper)}"
+        )
+        if np.isfinite(paper):
+            said += f", {paper / value:.2g} times as much"
+        said += "."
+        if least:
+            said += f" The best geometric one (◆): {least[2]} exact terms and p = {least[1]:.3g}, {number(least[0])}."
+    chart = figures.lines(
+        P,
+        products,
+        legend="exact terms",
+        title="variance × expected terms",
+        infinite_from=_infinite_from(subject),
+        here=_p(bench),
+        level=level,
+        best=(least[1], least[0]) if least and best else None,
+        description=f"Variance times expected terms against p. {said}",
+    )
+    st.altair_chart(chart)
+    st.markdown(said)
+
+
+def _probes(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### What does the probe save?")
+    n = _n_exact(bench)
+    values = _values(across_probes(subject, bench, n), lambda c: c.total)
+    at = cost(subject, bench.law, "gaussian", bench.n_probes, bench.n_draws).total
+    shares = {
+        name: cost(subject, bench.law, name, bench.n_probes, bench.n_draws).total / at
+        for name in PROBES
+        if name != "gaussian"
+    }
+    if np.isfinite(at) and at > 0:
+        said = "Of the Gaussian's variance, " + ", ".join(
+            f"{name} leaves **{100 * share:.3g} %**" for name, share in shares.items()
+        )
+        said += "."
+    else:
+        said = "No probe helps against an infinite variance: it is the roulette's."
+    chart = figures.lines(
+        P,
+        values,
+        legend="probe",
+        title=f"variance ({_unit(bench)})",
+        infinite_from=_infinite_from(subject),
+        here=_p(bench),
+        description=f"Variance against p, a line for each probe, {n} exact terms. {said}",
+    )
+    st.altair_chart(chart)
+    st.markdown(said)
+
+
+def _shared(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### One N for the whole batch?")
+    found = across_batches(subject, bench)
+    at = int(np.argmin(np.abs(BATCHES - bench.batch)))
+    own, shared = found.own[at], found.shared[at]
+    if not np.isfinite(shared):
+        said = "Both are infinite with this law."
+    else:
+        said = (
+            f"In a batch of {BATCHES[at]:,}, one N for all strays by **{number(shared)}**, N of its own for each point "
+            f"by **{number(own)}**: what the shared draw adds never averages out."
+        )
+    chart = figures.batches(
+        BATCHES,
+        {"N of its own": found.own, "one N for all": found.shared},
+        bench.batch,
+        "deviation of the batch mean",
+        f"Standard deviation of a batch mean against the batch. {said}",
+    )
+    st.altair_chart(chart)
+    st.markdown(said)
+
+
+def _batch_error(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### When is a biased estimator the better one?")
+    found = across_batches(subject, bench)
+    at = int(np.argmin(np.abs(BATCHES - bench.batch)))
+    roulette, truncated = found.own[at], found.truncated[at]
+    where = crossing(subject, bench)
+    bias = subject.bias(bench.n_terms)
+    winner = "the roulette" if roulette < truncated else "the truncated series"
+    said = (
+        f"Cut after {bench.n_terms} terms, the series is off by {number(bias)} in every batch. At B = {BATCHES[at]:,} its "
+        f"error is {number(truncated)}, the roulette's {number(roulette)}: **{winner} wins**. "
+    )
+    if np.isinf(where):
+        said += "The roulette's never becomes the smaller one." if not np.isfinite(roulette) else "They never cross."
+    elif where <= 1:
+        said += "The roulette wins for every batch."
+    else:
+        said += f"From a batch of about **{where:,.0f}** on, being unbiased pays."
+    chart = figures.batches(
+        BATCHES,
+        {"roulette": found.own, f"{bench.n_terms} terms": found.truncated},
+        bench.batch,
+        "RMSE of the batch mean",
+        f"Root mean squared error of a batch mean against the batch. {said}",
+    )
+    st.altair_chart(chart)
+    st.markdown(said)
+
+
+def _named(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### Estimators with a name, here")
+    presets.choose(bench, subject)

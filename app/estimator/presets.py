@@ -1,0 +1,76 @@
+"""Estimators that have a name, and what each does for the matrix or the flow at hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from app import session
+from app.bench import Bench
+from app.estimator.sweeps import Subject, cost, optimum
+from app.estimator.words import finiteness, number
+from resflow_core.moments import as_custom
+from resflow_core.roulette import Geometric, Poisson
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`change` gives the bench with these settings, or None where there is no such estimator for the subject."""
+
+    title: str
+    change: Callable[[Bench, Subject], Bench | None]
+    truncated: bool = False
+
+
+def _roulette(law, **settings) -> Callable[[Bench, Subject], Bench]:
+    return lambda bench, _: replace(bench, law=law, n_probes=1, n_draws=1, **settings)
+
+
+def _truncated(n_terms: int) -> Callable[[Bench, Subject], Bench]:
+    return lambda bench, _: replace(bench, n_terms=n_terms, probe="gaussian", n_probes=1)
+
+
+def _optimal(bench: Bench, subject: Subject) -> Bench | None:
+    best = optimum(subject, bench)
+    law = best and as_custom(best)
+    return law and replace(bench, law=law, n_draws=1)
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset("The paper: 2 + Geometric(0.5), Gaussian", _roulette(Geometric(0.5, 3), probe="gaussian")),
+    "image": Preset("Released image code: 2 + Poisson(2)", _roulette(Poisson(2.0, 2), probe="gaussian")),
+    "rademacher": Preset("The paper's law, Rademacher", _roulette(Geometric(0.5, 3), probe="rademacher")),
+    "optimal": Preset("The best law for this probe", _optimal),
+    "i-resnet-5": Preset("i-ResNet, 5 terms", _truncated(5), truncated=True),
+    "i-resnet-10": Preset("i-ResNet, 10 terms", _truncated(10), truncated=True),
+}
+
+
+def choose(bench: Bench, subject: Subject) -> None:
+    """A button each, with what it does here."""
+    for name, preset in PRESETS.items():
+        changed = preset.change(bench, subject)
+        st.button(
+            preset.title,
+            on_click=session.show_bench,
+            args=(changed or bench,),
+            key=f"bench_preset.{name}",
+            icon=":material/check:" if changed == bench else None,
+            disabled=changed in (bench, None),
+            width="stretch",
+        )
+        st.caption(does(preset, changed, subject))
+
+
+def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
+    """One sentence with the numbers of the subject."""
+    if bench is None:
+        return "There is none here: the probes make no noise, or no law that can be typed has a finite variance."
+    if preset.truncated:
+        deviation = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes) ** 0.5
+        return f"Off by {number(subject.bias(bench.n_terms))} on average, deviation {number(deviation)}."
+    paid = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
+    terms = f"{paid.terms:.3g} terms expected"
+    if paid.total == float("inf"):
+        return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}. {terms}."
+    return f"Unbiased, deviation {number(paid.total**0.5)}, {terms}; variance x terms {number(paid.product)}."

@@ -1,0 +1,210 @@
+"""Closed-form moments across settings, for a matrix or for a flow at its data. Numbers in, NumPy out."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.bench import ENTRIES, Bench
+from app.engine.messages import Jacobians
+from resflow_core.log_det import LogDet, Roulette, Truncated
+from resflow_core.moments import (
+    QUANTITIES,
+    NoOptimum,
+    Optimal,
+    Remainders,
+    batch_variance,
+    fourth_moment_margin,
+    optimal_law,
+    roulette_variance,
+    truncated_variance,
+    truncation_bias,
+)
+from resflow_core.probes import PROBES
+from resflow_core.roulette import Geometric, Law, expected_terms
+from resflow_core.throws import throw
+
+P = np.round(np.linspace(0.05, 0.95, 73), 6)
+MC_P = np.round(np.arange(0.1, 0.95, 0.1), 6)
+MC_THROWS = 20_000
+LINES = (1, 2, 3, 5, 8)  # numbers of exact terms
+BATCHES = np.unique(np.geomspace(1, 65536, 65).astype(int))
+# Enough for a matrix wherever its variance is finite by a margin, and for a flow's mean in a moment.
+MATRIX_TERMS, FLOW_TERMS, GRADIENT_TERMS = 2048, 640, 256
+FLOW_POINTS, GRADIENT_POINTS = 500, 100
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Whose estimates are looked at: the A of each block at each point, (blocks, points, 2, 2), float64; one estimate is
+    the sum over the blocks, and moments are means over the points."""
+
+    jacobians: Tensor
+    quantity: str
+    derivative: Tensor  # B, (2, 2)
+    remainders: Remainders
+
+    @property
+    def radius(self) -> float:
+        return float(self.remainders.radius)
+
+    @property
+    def truth(self) -> float:
+        """The mean of what is estimated."""
+        return float(self.remainders.trace[0])
+
+    def bias(self, n_terms: int) -> float:
+        """The mean of the series truncated to n terms, less the truth."""
+        return float(truncation_bias(self.remainders, n_terms, self.quantity))
+
+    def truncated_variance(self, n_terms: int, probe: str, n_probes: int) -> float:
+        """The mean over the points."""
+        flat = self.jacobians.flatten(0, 1)
+        derivative = self.derivative.expand_as(flat)
+        variance = truncated_variance(flat, n_terms, probe, n_probes, self.quantity, derivative)
+        return float(variance.view(self.jacobians.shape[:2]).sum(0).mean())
+
+
+def subject_of(bench: Bench, jacobians: Jacobians | None) -> Subject | None:
+    """None for a flow whose Jacobians are not there yet."""
+    if bench.subject == "matrix":
+        return _of_matrix(bench.matrix, bench.quantity, bench.entry)
+    return None if jacobians is None else _of_flow(_Identity(jacobians), bench.quantity, bench.entry)
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """Jacobians as a key: they are never changed."""
+
+    jacobians: Jacobians
+
+    def __hash__(self) -> int:
+        return id(self.jacobians)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.jacobians is self.jacobians
+
+
+@lru_cache(maxsize=64)
+def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
+    return _subject(torch.tensor(matrix, dtype=torch.float64).view(1, 1, 2, 2), quantity, entry, MATRIX_TERMS)
+
+
+@lru_cache(maxsize=16)
+def _of_flow(of: _Identity, quantity: str, entry: str) -> Subject:
+    points, terms = (FLOW_POINTS, FLOW_TERMS) if quantity == "log_det" else (GRADIENT_POINTS, GRADIENT_TERMS)
+    return _subject(torch.as_tensor(of.jacobians.points[:, :points]).double(), quantity, entry, terms)
+
+
+def _subject(jacobians: Tensor, quantity: str, entry: str, terms: int) -> Subject:
+    derivative = torch.as_tensor(ENTRIES[entry].derivative)
+    of = QUANTITIES[quantity].remainders
+    blocks = [of(block, derivative.expand_as(block), terms).pooled() for block in jacobians]
+    return Subject(jacobians, quantity, derivative, sum(blocks[1:], blocks[0]))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one estimate: the variance in nats^2 by its causes, and the terms that are expected a block."""
+
+    probe: float
+    roulette: float
+    terms: float
+    rest: float = 0.0  # which the roulette's noise lacks at most, for terms that were not summed
+
+    @property
+    def total(self) -> float:
+        return self.probe + self.roulette
+
+    @property
+    def product(self) -> float:
+        return self.total * self.terms
+
+
+def cost(subject: Subject, law: Law, probe: str, n_probes: int = 1, n_draws: int = 1) -> Cost:
+    variance = roulette_variance(subject.remainders, law, probe, n_probes, n_draws)
+    parts = (float(variance.probe), float(variance.roulette))
+    return Cost(*parts, expected_terms(law, n_draws), float(variance.rest))
+
+
+def across_p(subject: Subject, bench: Bench) -> dict[int, list[Cost]]:
+    """For each number of exact terms (`LINES` and the bench's own) the costs at `P`."""
+    own = {bench.law.n_exact} if isinstance(bench.law, Geometric) else set()
+    return {
+        n: [cost(subject, Geometric(float(p), n), bench.probe, bench.n_probes, bench.n_draws) for p in P]
+        for n in sorted({*LINES, *own} - {0})
+    }
+
+
+def across_probes(subject: Subject, bench: Bench, n_exact: int) -> dict[str, list[Cost]]:
+    """For each probe the costs at `P`."""
+    return {
+        probe: [cost(subject, Geometric(float(p), n_exact), probe, bench.n_probes, bench.n_draws) for p in P]
+        for probe in PROBES
+    }
+
+
+def optimum(subject: Subject, bench: Bench) -> Optimal | None:
+    """None where the probes make no noise, so that no finite number of terms is best."""
+    try:
+        return optimal_law(subject.remainders, bench.probe, bench.n_probes)
+    except NoOptimum:
+        return None
+
+
+def monte_carlo(bench: Bench, n_exact: int) -> list[tuple[float, float, float]]:
+    """(p, sample variance, its standard error) from throws of the matrix, wherever the fourth moment exists."""
+    radius, found = torch.tensor(np.abs(np.linalg.eigvals(bench.array)).max()), []
+    for p in MC_P.tolist():
+        law = Geometric(p, n_exact)
+        if fourth_moment_margin(law, radius) <= 0:
+            continue
+        sample = throw(bench.array, law, bench.probe, MC_THROWS, bench.seed).value
+        deviation = sample - sample.mean()
+        variance = float((deviation**2).mean())
+        error = max(float((deviation**4).mean()) - variance**2, 0.0) ** 0.5 / MC_THROWS**0.5
+        found.append((p, variance, error))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Of the mean over a batch of `BATCHES` points: standard deviation or root mean squared error, in nats."""
+
+    own: np.ndarray  # roulette with N of its own for each point
+    shared: np.ndarray  # with one N for all
+    truncated: np.ndarray  # sqrt(bias^2 + variance / B)
+
+
+def across_batches(subject: Subject, bench: Bench) -> Batches:
+    arguments = bench.probe, bench.n_probes, bench.n_draws
+    own, shared = (
+        np.array([float(batch_variance(subject.remainders, bench.law, int(b), s, *arguments)) for b in BATCHES]) ** 0.5
+        for s in (False, True)
+    )
+    variance = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
+    return Batches(own, shared, np.sqrt(subject.bias(bench.n_terms) ** 2 + variance / BATCHES))
+
+
+def crossing(subject: Subject, bench: Bench) -> float:
+    """The batch from which on the roulette's error is the smaller one: (Var_roulette - Var_truncated) / bias^2.
+
+    Infinite where that is never so; at most 1 where it always is.
+    """
+    roulette = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws).total
+    truncated = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
+    bias = subject.bias(bench.n_terms)
+    if roulette <= truncated:
+        return 1.0
+    return (roulette - truncated) / bias**2 if bias and np.isfinite(roulette) else np.inf
+
+
+def with_estimator(bench: Bench, log_det: LogDet) -> Bench:
+    """The bench with the settings of an estimator that flows are trained with."""
+    if isinstance(log_det, Roulette):
+        return replace(bench, law=log_det.law, probe=log_det.probe, n_probes=log_det.n_probes, n_draws=log_det.n_draws)
+    if isinstance(log_det, Truncated):
+        return replace(bench, n_terms=log_det.n_terms, probe=log_det.probe, n_probes=log_det.n_probes)
+    return bench
