@@ -5,14 +5,17 @@ from fractions import Fraction
 
 import numpy as np
 
+from app.estimator.maps import MAPS
+from resflow_core.flow import FlowConfig
 from resflow_core.moments import QUANTITIES
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law
-from resflow_core.settings import check, setting
+from resflow_core.settings import check, setting, settings_of
 from resflow_core.training import MOST_SEED
 
 # The series has to converge, and well enough to be summed.
 LARGEST_RADIUS = 0.99
+MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
 
 
 def matrix_problem(entries: tuple[float, ...]) -> str | None:
@@ -77,9 +80,11 @@ class Bench:
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
     subject: str = setting("matrix", "Of", "Whose log det is estimated.", choices=SUBJECTS)
     quantity: str = setting(
-        "log_det", "Estimated", "The log det, or its derivative by an entry of A.", choices=QUANTITIES
+        "log_det", "Estimated", "The log det, or its gradient by an entry of A.", choices=QUANTITIES
     )
     entry: str = setting("12", "By", "The entry of A by which the gradient is taken.", choices=ENTRIES)
+    map: str = setting("deviation", "Map", "What is drawn over the plane.", choices=MAPS)
+    block: int = setting(0, "Block", "Which residual block; 0 is the whole flow.", low=0, high=MOST_BLOCKS)
     batch: int = setting(512, "Batch B", "Points whose estimates are averaged.", low=1, high=65536)
     seed: int = setting(0, "Seed", "The same seed gives the same throws.", low=0, high=MOST_SEED)
 

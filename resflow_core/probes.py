@@ -65,9 +65,17 @@ class Quadratic:
         off = (symmetric - torch.diag_embed(diagonal)).square().sum((-2, -1))
         return cls(trace**2, off, off + (diagonal - trace[..., None] / d).square().sum(-1), d)
 
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.trace_squared, self.off_squared, self.traceless_squared
+
     def map(self, function: Callable[[Tensor], Tensor]) -> "Quadratic":
         """A linear `function` of the tensors."""
-        return Quadratic(*map(function, (self.trace_squared, self.off_squared, self.traceless_squared)), self.dim)
+        return Quadratic(*map(function, self.parts), self.dim)
+
+    def __add__(self, other: "Quadratic") -> "Quadratic":
+        """Of the sum of two independent forms."""
+        return Quadratic(*map(torch.add, self.parts, other.parts), self.dim)
 
 
 @dataclass(frozen=True)

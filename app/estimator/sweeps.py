@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.bench import ENTRIES, Bench
 from app.engine.messages import Jacobians
+from app.estimator.identity import Identity
 from resflow_core.log_det import LogDet, Roulette, Truncated
 from resflow_core.moments import (
     QUANTITIES,
@@ -71,20 +72,7 @@ def subject_of(bench: Bench, jacobians: Jacobians | None) -> Subject | None:
     """None for a flow whose Jacobians are not there yet."""
     if bench.subject == "matrix":
         return _of_matrix(bench.matrix, bench.quantity, bench.entry)
-    return None if jacobians is None else _of_flow(_Identity(jacobians), bench.quantity, bench.entry)
-
-
-@dataclass(frozen=True)
-class _Identity:
-    """Jacobians as a key: they are never changed."""
-
-    jacobians: Jacobians
-
-    def __hash__(self) -> int:
-        return id(self.jacobians)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.jacobians is self.jacobians
+    return None if jacobians is None else _of_flow(Identity(jacobians), bench.quantity, bench.entry)
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +81,7 @@ def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
 
 
 @lru_cache(maxsize=16)
-def _of_flow(of: _Identity, quantity: str, entry: str) -> Subject:
+def _of_flow(of: Identity, quantity: str, entry: str) -> Subject:
     points, terms = (FLOW_POINTS, FLOW_TERMS) if quantity == "log_det" else (GRADIENT_POINTS, GRADIENT_TERMS)
     return _subject(torch.as_tensor(of.jacobians.points[:, :points]).double(), quantity, entry, terms)
 

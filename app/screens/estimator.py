@@ -6,12 +6,12 @@ import streamlit as st
 
 from app import notices, session, transport
 from app.bench import VIEWS
-from app.estimator import across, by_hand
+from app.estimator import across, by_hand, plane
 from app.link import BENCH
 from app.scene import POLL_SECONDS
 
 GRID = 100
-SHOW = {"by_hand": by_hand.show, "settings": across.show}
+SHOW = {"by_hand": by_hand.show, "settings": across.show, "plane": plane.show}
 
 st.header("What does an unbiased log-density cost?", anchor=False)
 with st.container():
@@ -37,4 +37,4 @@ view = st.segmented_control(
     label_visibility="collapsed",
     required=True,
 )
-SHOW.get(view, by_hand.show)(replace(bench, view=view))
+SHOW[view](replace(bench, view=view))

@@ -54,14 +54,8 @@ class Remainders:
 
     def __add__(self, other: "Remainders") -> "Remainders":
         """Of the sum of two independent estimates, such as those of two blocks."""
-        mine, its = self.quadratic, other.quadratic
         return Remainders(
-            Quadratic(
-                mine.trace_squared + its.trace_squared,
-                mine.off_squared + its.off_squared,
-                mine.traceless_squared + its.traceless_squared,
-                mine.dim,
-            ),
+            self.quadratic + other.quadratic,
             self.trace + other.trace,
             self.shared_squared + other.shared_squared,
             torch.maximum(self.radius, other.radius),

@@ -1,0 +1,124 @@
+"""Over the plane: how noisy or how biased the estimate is at each point, and where its eigenvalues lie."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import controls, session
+from app.bench import Bench, matrix_problem
+from app.estimator.identity import Identity
+from app.estimator.maps import MAPS, Field, field
+from app.estimator.words import number
+from app.figures import plane as figures
+from app.link import BENCH
+
+
+def show(bench: Bench) -> None:
+    found = session.jacobians()
+    left, right = st.columns([1, 3.4], gap="medium")
+    with left:
+        bench = _controls(bench, len(found.grid) if found else 1)
+    session.apply_bench(bench)
+    with right:
+        if found is None:
+            st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
+            return
+        of = Identity(found)
+        drawn = field(of, bench)
+        said = _takeaway(bench, drawn)
+        names = [axis.name for axis in session.setup().dataset.axes]
+        q = bench.law.tail_ratio
+        circles = {"1": 1.0, "L": session.setup().flow.budget}
+        if q:
+            circles |= {"√q: finite variance": q**0.5, "q^(3/4): finite 4th moment": q**0.75}
+        chosen = MAPS[bench.map]
+        chart = figures.plane_and_disc(
+            found.window,
+            drawn.value,
+            drawn.infinite,
+            drawn.radius,
+            drawn.eigenvalues,
+            drawn.series_error,
+            title=f"{chosen.title}{f' ({chosen.unit})' if chosen.unit else ''}, step {found.step:,}",
+            diverging=chosen.diverging,
+            limit=q**0.5 if q else None,
+            circles=circles,
+            axes=names,
+            description=f"Map of the plane and spectral disc. {said}",
+        )
+        with st.container(key="plane", horizontal=True):
+            event = st.altair_chart(chart, on_select="rerun", selection_mode=figures.PICK, key="plane_chart")
+        st.markdown(said)
+        st.caption(
+            "Drag in the map or in the disc: what you mark lights up in both. A double click on the map takes that "
+            "point's A to the bench."
+        )
+        _picked(bench, found.grid, drawn, event)
+
+
+def _controls(bench: Bench, blocks: int) -> Bench:
+    st.markdown("##### What is drawn")
+    bench = controls.edit(bench, rare=False, prefix=BENCH, only=("map",))
+    block = st.select_slider(
+        "Block",
+        range(blocks + 1),
+        min(bench.block, blocks),
+        key=f"{BENCH}block",
+        format_func=lambda k: f"block {k}" if k else "whole flow",
+        help="Of the whole flow, the disc shows the block with the largest ρ at each point.",
+    )
+    bench = replace(bench, block=block)
+    st.markdown("##### How it is estimated")
+    only = ("n_terms",) if bench.map == "bias" else ("law", "probe", "n_probes", "n_draws", "n_terms")
+    return controls.edit(bench, rare=False, prefix=BENCH, only=only)
+
+
+def _takeaway(bench: Bench, drawn: Field) -> str:
+    whose = f"Block {bench.block}" if bench.block else "The flow"
+    q = bench.law.tail_ratio
+    beyond = float((drawn.radius**2 > q).mean())
+    values = drawn.value[~drawn.infinite]
+    if bench.map == "deviation":
+        if not len(values):
+            return f"{whose} has **an infinite variance everywhere**: ρ² is above q = {q:.3g} at every point."
+        line = (
+            f"The red line is ρ = √q = {q**0.5:.3g}; beyond it, on **{100 * beyond:.3g} %** of the plane, the variance "
+            "is infinite (grey). "
+            if beyond
+            else f"No point has ρ above √q = {q**0.5:.3g}, so the variance is finite everywhere. "
+        )
+        return f"{line}Elsewhere one estimate strays by {number(np.median(values))} nats in the median."
+    if bench.map == "bias":
+        worst = float(values[np.argmax(np.abs(values))])
+        return (
+            f"{whose}, cut after {bench.n_terms} terms: too high by **{number(max(worst, 0) or values.max())} nats** at "
+            f"worst, {number(np.median(values))} in the median. Where it is orange, a truncated loss flatters itself."
+        )
+    return (
+        f"{whose} has ρ up to **{values.max():.3f}**; the red line is √q = {q**0.5:.3g}, and {100 * beyond:.3g} % of the "
+        "plane lies beyond it."
+    )
+
+
+def _picked(bench: Bench, grid: np.ndarray, drawn: Field, event: object) -> None:
+    """Offer the A of the point that was double-clicked; without a click, of the one with the largest ρ."""
+    chosen = [row["i"] for row in (event or {}).get("selection", {}).get(figures.PICK, []) if "i" in row]
+    node = int(chosen[0]) if chosen else int(drawn.radius.argmax())
+    block = int(drawn.leading[node])
+    entries = tuple(round(float(a), 4) for a in grid[block, node].flatten())
+    where = "the point that you chose" if chosen else "the point with the largest ρ"
+    problem = matrix_problem(entries)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Take A to the bench",
+            on_click=session.show_bench,
+            args=(replace(bench, view="by_hand", matrix=bench.matrix if problem else entries),),
+            disabled=bool(problem),
+            icon=":material/content_paste_go:",
+            key="take",
+        )
+        st.markdown(
+            f"Of {where}, in block {block + 1}: A = ({', '.join(map(number, entries))}), ρ = {drawn.radius[node]:.3f}."
+            + (f" It cannot be taken: {problem}" if problem else "")
+        )
