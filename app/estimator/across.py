@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import controls, session
 from app.bench import Bench
 from app.estimator import matrices, presets
 from app.estimator.sweeps import (
     BATCHES,
+    MC_THROWS,
     Cost,
     P,
     Subject,
@@ -25,6 +27,7 @@ from app.estimator.sweeps import (
 from app.estimator.words import finiteness, number
 from app.figures import across as figures
 from app.link import BENCH
+from resflow_core.moments import spectral_radius
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, expected_terms
 
@@ -34,24 +37,29 @@ PAPER = Geometric(0.5, 3)
 def show(bench: Bench) -> None:
     left, right = st.columns([1, 2.9], gap="medium")
     with left:
-        bench = _controls(bench)
+        bench, ready_made = _controls(bench)
     session.apply_bench(bench)
     subject = subject_of(bench, session.jacobians())
     with right:
         if subject is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return
-        first, second = st.columns(2, gap="medium")
-        for column, draw in ((first, _variance), (second, _product), (first, _probes), (second, _shared)):
-            with column:
-                draw(bench, subject)
-        with first:
-            _batch_error(bench, subject)
-        with second:
-            _named(bench, subject)
+        pictures = [_variance, _product, _probes, _shared, _batch_error]
+        if bench.subject == "flow":
+            pictures.insert(0, _infinite_share)
+        for first in range(0, len(pictures), 2):
+            for column, draw in zip(st.columns(2, gap="medium"), pictures[first : first + 2], strict=False):
+                with column:
+                    draw(bench, subject)
+        st.markdown("##### Estimators with a name, here")
+        with st.container(key="named"):
+            st.markdown(presets.table(bench, subject))
+    with ready_made:
+        presets.choose(bench, subject)
 
 
-def _controls(bench: Bench) -> Bench:
+def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
+    """The bench as it now stands, and the popover that presets go into."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### Whose estimate", width="content")
         ready_made = st.popover("Examples", type="tertiary") if bench.subject == "matrix" else None
@@ -67,10 +75,11 @@ def _controls(bench: Bench) -> Bench:
             st.caption(f"Mean over {found.points.shape[1]} held-out points, at step {found.step:,}.")
     if bench.quantity != "log_det":
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("entry",))
-    st.markdown("##### How it is estimated")
-    return controls.edit(
-        bench, rare=False, prefix=BENCH, only=("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("##### How it is estimated", width="content")
+        named = st.popover("Presets", type="tertiary")
+    only = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
+    return controls.edit(bench, rare=False, prefix=BENCH, only=only), named
 
 
 def _unit(bench: Bench) -> str:
@@ -93,37 +102,55 @@ def _infinite_from(subject: Subject) -> float:
     return 1 - subject.radius**2
 
 
+def _infinite_share(bench: Bench, subject: Subject) -> None:
+    st.markdown("##### Where is it infinite on my flow?")
+    largest = spectral_radius(subject.jacobians).amax(0).numpy()
+    shares = np.array([(largest**2 > 1 - p).mean() for p in P])
+    here = float((largest**2 > bench.law.tail_ratio).mean())
+    safe = 1 - np.quantile(largest, 0.99) ** 2
+    said = (
+        f"With the law that is set, **{100 * here:.3g} %** of the data points have an infinite variance in some block. "
+        f"For all but 1 % of them it would be finite up to p = {safe:.2g}. The mean over points is infinite as soon as "
+        "one of them is."
+    )
+    st.altair_chart(figures.share(P, shares, _p(bench), f"Share of points with infinite variance against p. {said}"))
+    st.markdown(said)
+
+
 def _variance(bench: Bench, subject: Subject) -> None:
     st.markdown("##### Which p are safe?")
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
     if np.isfinite(here.total):
         now = (
-            f"As it is set, the variance is **{number(here.total)} {_unit(bench)}**: {number(here.probe)} by the probe, "
-            f"{number(here.roulette)} by the roulette."
+            f"As it is set, the variance is **{number(here.total)} {_unit(bench)}**: {number(here.probe)} by the "
+            f"probe, {number(here.roulette)} by the roulette."
         )
     else:
-        now = f"As it is set, the variance is **{number(here.total)}**: {finiteness(subject.radius, bench.law.tail_ratio)}."
-    limit = _infinite_from(subject)
+        why = finiteness(subject.radius, bench.law.tail_ratio)
+        now = f"As it is set, the variance is **{number(here.total)}**: {why}."
+    limit, whose = _infinite_from(subject), ", the largest there is" if bench.subject == "flow" else ""
     where = (
-        f"A geometric law is safe up to p = 1 \N{MINUS SIGN} ρ² = **{limit:.3f}** (ρ = {subject.radius:.3f}"
-        f"{', the largest of all points and blocks' if bench.subject == 'flow' else ''}); a Poisson law never, whatever λ."
+        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}** (ρ = {subject.radius:.3f}{whose}); a Poisson law "
+        "never, whatever its λ."
         if subject.radius > 0
-        else "A is nilpotent: every law is safe, also Poisson."
+        else "A is nilpotent: every law is safe, also a Poisson law."
     )
     dots, said = _dots(bench, subject)
+    n, costs = _n_exact(bench), across_p(subject, bench)
     chart = figures.lines(
         P,
-        _values(across_p(subject, bench), lambda c: c.total),
-        legend="exact terms",
+        _values(costs, lambda c: c.roulette),
+        legend="roulette, exact terms",
         title=f"variance ({_unit(bench)})",
         infinite_from=limit,
         here=_p(bench),
-        level=("probe alone", here.probe),
+        whole=np.array([c.total for c in costs[n]]) if n in costs else None,
+        level=("probe", here.probe),
         dots=dots,
-        description=f"Variance against p, a line for each number of exact terms. {now} {where}",
+        description=f"Variance against p: the roulette's part for some numbers of exact terms. {now} {where}",
     )
     st.altair_chart(chart)
-    st.markdown(f"{now} {where} {said}")
+    st.markdown(f"{now} {where} The thick line is the sum of both parts for {n} exact terms. {said}")
 
 
 def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:
@@ -133,8 +160,8 @@ def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, floa
     n, limit = _n_exact(bench), 1 - subject.radius ** (4 / 3)
     dots = monte_carlo(bench, n)
     return dots, (
-        f"Dots are 20,000 throws each, with {n} exact terms. Beyond p = 1 \N{MINUS SIGN} ρ^(4/3) = {limit:.3f} there are "
-        "none: the fourth moment is infinite, and a sample variance would be far too small most of the time."
+        f"Dots are {MC_THROWS:,} throws each. From p = 1 − ρ^(4/3) = {limit:.3f} on there are none: the fourth moment "
+        "is infinite, and a sample variance would be far too small most of the time."
     )
 
 
@@ -155,12 +182,13 @@ def _product(bench: Bench, subject: Subject) -> None:
         value = cost(subject, best, bench.probe, bench.n_probes).product
         terms = expected_terms(best)
         level = ("best law", value)
-        said = (
-            f"The best law of all reaches **{number(value)}** with {terms:.3g} terms; the paper's pays {number(paper)}"
+        steps = ", ".join(number(chance) for chance in best.table[:4])
+        said = f"The best law of all, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
+        said += (
+            f"The paper's pays {number(paper)}, {paper / value:.2g} times as much."
+            if np.isfinite(paper)
+            else "The paper's has an infinite variance."
         )
-        if np.isfinite(paper):
-            said += f", {paper / value:.2g} times as much"
-        said += "."
         if least:
             said += f" The best geometric one (◆): {least[2]} exact terms and p = {least[1]:.3g}, {number(least[0])}."
     chart = figures.lines(
@@ -214,7 +242,8 @@ def _shared(bench: Bench, subject: Subject) -> None:
     at = int(np.argmin(np.abs(BATCHES - bench.batch)))
     own, shared = found.own[at], found.shared[at]
     if not np.isfinite(shared):
-        said = "Both are infinite with this law."
+        st.info(f"Both variances are infinite with this law: {finiteness(subject.radius, bench.law.tail_ratio)}.")
+        return
     else:
         said = (
             f"In a batch of {BATCHES[at]:,}, one N for all strays by **{number(shared)}**, N of its own for each point "
@@ -240,8 +269,8 @@ def _batch_error(bench: Bench, subject: Subject) -> None:
     bias = subject.bias(bench.n_terms)
     winner = "the roulette" if roulette < truncated else "the truncated series"
     said = (
-        f"Cut after {bench.n_terms} terms, the series is off by {number(bias)} in every batch. At B = {BATCHES[at]:,} its "
-        f"error is {number(truncated)}, the roulette's {number(roulette)}: **{winner} wins**. "
+        f"Cut after {bench.n_terms} terms, the series is off by {number(bias)} in every batch. At B = {BATCHES[at]:,} "
+        f"its error is {number(truncated)}, the roulette's {number(roulette)}: **{winner} wins**. "
     )
     if np.isinf(where):
         said += "The roulette's never becomes the smaller one." if not np.isfinite(roulette) else "They never cross."
@@ -258,8 +287,3 @@ def _batch_error(bench: Bench, subject: Subject) -> None:
     )
     st.altair_chart(chart)
     st.markdown(said)
-
-
-def _named(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### Estimators with a name, here")
-    presets.choose(bench, subject)

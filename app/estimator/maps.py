@@ -93,7 +93,7 @@ def _radius(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) -> 
 MAPS: dict[str, Map] = {
     "deviation": Map("Deviation of the roulette", "nats", _deviation),
     "bias": Map("Bias of the truncated series", "nats", _bias, diverging=True),
-    "radius": Map("Spectral radius", "", _radius),
+    "radius": Map("Spectral radius ρ", "ρ", _radius),
 }
 
 

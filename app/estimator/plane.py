@@ -18,20 +18,18 @@ def show(bench: Bench) -> None:
     found = session.jacobians()
     left, right = st.columns([1, 3.4], gap="medium")
     with left:
-        bench = _controls(bench, len(found.grid) if found else 1)
+        bench = _controls(bench, session.setup().flow.blocks)
     session.apply_bench(bench)
     with right:
         if found is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return
-        of = Identity(found)
-        drawn = field(of, bench)
+        bench = replace(bench, block=min(bench.block, len(found.grid)))
+        drawn = field(Identity(found), bench)
         said = _takeaway(bench, drawn)
         names = [axis.name for axis in session.setup().dataset.axes]
         q = bench.law.tail_ratio
-        circles = {"1": 1.0, "L": session.setup().flow.budget}
-        if q:
-            circles |= {"√q: finite variance": q**0.5, "q^(3/4): finite 4th moment": q**0.75}
+        circles = {"L": session.setup().flow.budget} | ({"√q": q**0.5, "q^¾": q**0.75} if q else {}) | {"1": 1.0}
         chosen = MAPS[bench.map]
         chart = figures.plane_and_disc(
             found.window,
@@ -40,7 +38,8 @@ def show(bench: Bench) -> None:
             drawn.radius,
             drawn.eigenvalues,
             drawn.series_error,
-            title=f"{chosen.title}{f' ({chosen.unit})' if chosen.unit else ''}, step {found.step:,}",
+            title=f"{chosen.title}, step {found.step:,}",
+            unit=chosen.unit,
             diverging=chosen.diverging,
             limit=q**0.5 if q else None,
             circles=circles,
@@ -51,8 +50,9 @@ def show(bench: Bench) -> None:
             event = st.altair_chart(chart, on_select="rerun", selection_mode=figures.PICK, key="plane_chart")
         st.markdown(said)
         st.caption(
-            "Drag in the map or in the disc: what you mark lights up in both. A double click on the map takes that "
-            "point's A to the bench."
+            "Drag in the map or in the disc: what you mark lights up in both. A click in the map chooses a point. "
+            "Circles in the disc: no eigenvalue passes the budget L; inside √q the variance is finite, inside q^¾ the "
+            "fourth moment too. Orange eigenvalues are where the truncated series is too high, blue where too low."
         )
         _picked(bench, found.grid, drawn, event)
 
@@ -88,16 +88,17 @@ def _takeaway(bench: Bench, drawn: Field) -> str:
             if beyond
             else f"No point has ρ above √q = {q**0.5:.3g}, so the variance is finite everywhere. "
         )
-        return f"{line}Elsewhere one estimate strays by {number(np.median(values))} nats in the median."
+        one = "Elsewhere one" if beyond else "One"
+        return f"{line}{one} estimate strays by {number(np.median(values))} nats in the median."
     if bench.map == "bias":
-        worst = float(values[np.argmax(np.abs(values))])
         return (
-            f"{whose}, cut after {bench.n_terms} terms: too high by **{number(max(worst, 0) or values.max())} nats** at "
-            f"worst, {number(np.median(values))} in the median. Where it is orange, a truncated loss flatters itself."
+            f"{whose}, cut after {bench.n_terms} terms, is off by between {number(values.min())} and "
+            f"**{number(values.max())} nats**, by {number(np.median(values))} in the median. Where it is orange, a "
+            "truncated loss flatters itself."
         )
     return (
-        f"{whose} has ρ up to **{values.max():.3f}**; the red line is √q = {q**0.5:.3g}, and {100 * beyond:.3g} % of the "
-        "plane lies beyond it."
+        f"{whose} has ρ up to **{values.max():.3f}**; the red line is √q = {q**0.5:.3g}, and {100 * beyond:.3g} % of "
+        "the plane lies beyond it."
     )
 
 

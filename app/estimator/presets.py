@@ -74,3 +74,21 @@ def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
     if paid.total == float("inf"):
         return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}. {terms}."
     return f"Unbiased, deviation {number(paid.total**0.5)}, {terms}; variance x terms {number(paid.product)}."
+
+
+def table(bench: Bench, subject: Subject) -> str:
+    """What each of them does here, in Markdown."""
+    lines = ["| | bias | deviation | terms | variance × terms |", "| :-- | --: | --: | --: | --: |"]
+    for preset in PRESETS.values():
+        changed = preset.change(bench, subject)
+        if changed is None:
+            cells = ["", "none here", "", ""]
+        elif preset.truncated:
+            n = changed.n_terms
+            variance = subject.truncated_variance(n, changed.probe, changed.n_probes)
+            cells = [number(subject.bias(n)), number(variance**0.5), str(n), number(variance * n)]
+        else:
+            paid = cost(subject, changed.law, changed.probe, changed.n_probes, changed.n_draws)
+            cells = ["0", number(paid.total**0.5), f"{paid.terms:.3g}", number(paid.product)]
+        lines.append(f"| {' | '.join([preset.title, *cells])} |")
+    return "\n".join(lines)

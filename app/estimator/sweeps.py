@@ -27,7 +27,7 @@ from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, Law, expected_terms
 from resflow_core.throws import throw
 
-P = np.round(np.linspace(0.05, 0.95, 73), 6)
+P = np.round(np.linspace(0.05, 0.95, 61), 6)
 MC_P = np.round(np.arange(0.1, 0.95, 0.1), 6)
 MC_THROWS = 20_000
 LINES = (1, 2, 3, 5, 8)  # numbers of exact terms
@@ -39,8 +39,10 @@ FLOW_POINTS, GRADIENT_POINTS = 500, 100
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Whose estimates are looked at: the A of each block at each point, (blocks, points, 2, 2), float64; one estimate is
-    the sum over the blocks, and moments are means over the points."""
+    """Whose estimates are looked at: the A of each block at each point, (blocks, points, 2, 2), float64.
+
+    One estimate is the sum over the blocks, and moments are means over the points.
+    """
 
     jacobians: Tensor
     quantity: str
@@ -117,6 +119,7 @@ def cost(subject: Subject, law: Law, probe: str, n_probes: int = 1, n_draws: int
     return Cost(*parts, expected_terms(law, n_draws), float(variance.rest))
 
 
+@lru_cache(maxsize=16)
 def across_p(subject: Subject, bench: Bench) -> dict[int, list[Cost]]:
     """For each number of exact terms (`LINES` and the bench's own) the costs at `P`."""
     own = {bench.law.n_exact} if isinstance(bench.law, Geometric) else set()
@@ -166,6 +169,7 @@ class Batches:
     truncated: np.ndarray  # sqrt(bias^2 + variance / B)
 
 
+@lru_cache(maxsize=16)
 def across_batches(subject: Subject, bench: Bench) -> Batches:
     arguments = bench.probe, bench.n_probes, bench.n_draws
     own, shared = (

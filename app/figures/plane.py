@@ -8,9 +8,12 @@ import pandas as pd
 
 from app.figures.style import BLUE, GREY, ORANGE, VERMILION
 
-SIZE = 380
+SIZE = 320
+# Cells overlap a little: between edges that only meet, the background shines through.
+OVERLAP = 1.08
 PICK, REGION, AREA = "pick", "region", "area"
 FAINT = 0.12
+BAR = alt.Legend(orient="bottom", gradientLength=SIZE - 20, format=".2~g")
 
 
 def grid(window: Sequence[Sequence[float]], n: int) -> tuple[np.ndarray, np.ndarray, float, float]:
@@ -28,6 +31,7 @@ def plane_and_disc(
     series_error: np.ndarray,
     *,
     title: str,
+    unit: str,
     diverging: bool,
     limit: float | None,
     circles: Mapping[str, float],
@@ -58,7 +62,7 @@ def plane_and_disc(
     pick = alt.selection_point(name=PICK, fields=["i"], on="dblclick", clear=False, nearest=False)
     lit = alt.when(region & area).then(alt.value(1.0)).otherwise(alt.value(FAINT))
     cells = alt.Chart(table, width=SIZE, height=SIZE, title=title)
-    cells = cells.transform_calculate(x2=f"datum.x + {width}", y2=f"datum.y + {height}")
+    cells = cells.transform_calculate(x2=f"datum.x + {OVERLAP * width}", y2=f"datum.y + {OVERLAP * height}")
     place = {
         "x": alt.X("x:Q", title=axes[0], scale=alt.Scale(domain=[float(x[0]), float(x[-1] + width)], nice=False)),
         "y": alt.Y("y:Q", title=axes[1], scale=alt.Scale(domain=[float(y[0]), float(y[-1] + height)], nice=False)),
@@ -70,7 +74,7 @@ def plane_and_disc(
         .mark_rect(strokeWidth=0)
         .encode(
             **place,
-            color=alt.Color("value:Q", title=None, scale=_scale(value[~infinite], diverging)),
+            color=alt.Color("value:Q", title=unit, scale=_scale(value[~infinite], diverging), legend=BAR),
             opacity=lit,
             tooltip=[alt.Tooltip("value:Q", format=".4g"), alt.Tooltip("rho:Q", format=".3f", title="ρ")],
         )
@@ -87,7 +91,7 @@ def plane_and_disc(
         layers.append(rule.encode(x="x:Q", y="y:Q", x2="x2:Q", y2="y2:Q"))
     return (
         alt.hconcat(alt.layer(*layers), _disc(table, circles, lit, area), spacing=30)
-        .resolve_scale(color="independent", x="independent", y="independent")
+        .resolve_scale(color="independent")
         .properties(description=description)
     )
 
@@ -99,30 +103,25 @@ def _disc(table: pd.DataFrame, circles: Mapping[str, float], lit: object, area: 
         for name, r in circles.items()
         for k, a in enumerate(angle.tolist())
     ]
-    names = list(circles)
-    ring = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=1.5, color=GREY)
-    dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]][: len(names)]
     scale = alt.Scale(domain=[-1.05, 1.05], nice=False)
-    ring = ring.encode(
-        x=alt.X("x:Q", title="Re λ", scale=scale),
-        y=alt.Y("y:Q", title="Im λ", scale=scale),
-        order="order:Q",
-        strokeDash=alt.StrokeDash(
-            "name:N",
-            title=None,
-            sort=names,
-            scale=alt.Scale(domain=names, range=dashes),
-            legend=alt.Legend(orient="top"),
-        ),
-    )
+    place = {"x": alt.X("x:Q", title="Re λ", scale=scale), "y": alt.Y("y:Q", title="Im λ", scale=scale)}
+    ring = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=1.5, color=GREY)
+    ring = ring.encode(**place, order="order:Q", detail="name:N")
+    # Each name at an angle of its own, inside its circle.
+    marks = [
+        {"name": name, "x": 0.93 * r * np.cos(a), "y": 0.93 * r * np.sin(a)}
+        for (name, r), a in zip(circles.items(), np.linspace(0.25, 2.0, len(circles)) * np.pi / 2 * 0.8, strict=True)
+    ]
+    label = alt.Chart(alt.Data(values=marks)).mark_text(color=GREY, fontSize=13, fontWeight="bold")
+    label = label.encode(**place, text="name:N")
     largest = float(np.quantile(np.abs(table["error"]), 0.98)) or 1.0
     color = alt.Color(
         "error:Q",
         title="cut series − log(1 + λ)",
-        scale=alt.Scale(domain=[-largest, 0, largest], range=[BLUE, "#DDDDDD", ORANGE], clamp=True),
-        legend=alt.Legend(orient="bottom", gradientLength=160, format=".1g"),
+        scale=alt.Scale(domain=[-largest, 0, largest], range=[BLUE, "#BBBBBB", ORANGE], clamp=True),
+        legend=BAR,
     )
-    points = alt.Chart(table, width=SIZE, height=SIZE, title="Spectral disc: the eigenvalues λ of every point's A")
+    points = alt.Chart(table, width=SIZE, height=SIZE, title="Spectral disc: the eigenvalues λ of A")
     tooltip = [
         alt.Tooltip("re:Q", format=".3f"),
         alt.Tooltip("im:Q", format=".3f"),
@@ -138,7 +137,7 @@ def _disc(table: pd.DataFrame, circles: Mapping[str, float], lit: object, area: 
     second = points.mark_circle(size=4).encode(
         x=alt.X("re2:Q", scale=scale), y=alt.Y("im2:Q", scale=scale), color=color, opacity=lit
     )
-    return alt.layer(second, first.add_params(area), ring)
+    return alt.layer(second, first.add_params(area), ring, label)
 
 
 def _scale(values: np.ndarray, diverging: bool) -> alt.Scale:
@@ -147,7 +146,7 @@ def _scale(values: np.ndarray, diverging: bool) -> alt.Scale:
         return alt.Scale(domain=[0, 1])
     if diverging:
         most = float(np.quantile(np.abs(values), 0.99)) or 1.0
-        return alt.Scale(domain=[-most, 0, most], range=[BLUE, "#F2F2F2", ORANGE], clamp=True)
+        return alt.Scale(domain=[-most, 0, most], range=[BLUE, "#DDDDDD", ORANGE], clamp=True)
     low, high = (float(q) for q in np.quantile(values, [0.01, 0.99]))
     return alt.Scale(scheme="viridis", domain=[low, max(high, low + 1e-9)], clamp=True)
 

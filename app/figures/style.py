@@ -6,7 +6,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "
 GREY = "#8C8C8C"
 CATEGORIES = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [3, 6]]
-HEIGHT = 250
+HEIGHT = 270
 
 
 def log_axis(count: int = 5) -> alt.Axis:
