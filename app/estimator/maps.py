@@ -33,7 +33,7 @@ class Field:
     radius: np.ndarray  # rho, of the flow the largest of its blocks
     leading: np.ndarray  # the block, from 0, that has it
     eigenvalues: np.ndarray  # (n * n, 2) complex, of that block's A, the larger first
-    series_error: np.ndarray  # of the larger: Re(sum_{k<=n} a_k lambda^k - log(1 + lambda))
+    series_error: np.ndarray  # (n * n, 2): Re(sum_{k<=n} a_k lambda^k - log(1 + lambda))
 
 
 def field(of: Identity, bench: "Bench") -> Field:
@@ -53,7 +53,7 @@ def field(of: Identity, bench: "Bench") -> Field:
         largest.numpy(),
         leading.numpy() + first,
         eigenvalues,
-        series_error(eigenvalues[:, 0], bench.n_terms),
+        series_error(eigenvalues, bench.n_terms),
     )
 
 
@@ -66,6 +66,7 @@ def series_error(eigenvalue: np.ndarray, n_terms: int) -> np.ndarray:
 @dataclass(frozen=True)
 class Map:
     title: str
+    name: str
     unit: str
     values: Callable[[Identity, "Bench", Tensor, Tensor], Tensor]
     diverging: bool = False
@@ -91,9 +92,9 @@ def _radius(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) -> 
 
 
 MAPS: dict[str, Map] = {
-    "deviation": Map("Deviation of the roulette", "nats", _deviation),
-    "bias": Map("Bias of the truncated series", "nats", _bias, diverging=True),
-    "radius": Map("Spectral radius ρ", "ρ", _radius),
+    "deviation": Map("Deviation of the roulette", "deviation", "nats", _deviation),
+    "bias": Map("Bias of the truncated series", "bias", "nats", _bias, diverging=True),
+    "radius": Map("Spectral radius", "largest ρ", "ρ", _radius),
 }
 
 

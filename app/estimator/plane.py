@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app import controls, session
+from app import controls, session, spectrum
 from app.bench import Bench, matrix_problem
 from app.estimator.identity import Identity
 from app.estimator.maps import MAPS, Field, field
 from app.estimator.words import number
-from app.figures import plane as figures
 from app.link import BENCH
+from app.spectrum import chosen_node
+
+PICTURES = "spectrum"
+DISC = "Eigenvalues of every point's A in the complex disc, coloured by the error of the truncated series."
 
 
 def show(bench: Bench) -> None:
@@ -27,34 +30,34 @@ def show(bench: Bench) -> None:
         bench = replace(bench, block=min(bench.block, len(found.grid)))
         drawn = field(Identity(found), bench)
         said = _takeaway(bench, drawn)
-        names = [axis.name for axis in session.setup().dataset.axes]
-        q = bench.law.tail_ratio
-        circles = {"L": session.setup().flow.budget} | ({"√q": q**0.5, "q^¾": q**0.75} if q else {}) | {"1": 1.0}
-        chosen = MAPS[bench.map]
-        chart = figures.plane_and_disc(
-            found.window,
-            drawn.value,
-            drawn.infinite,
-            drawn.radius,
-            drawn.eigenvalues,
-            drawn.series_error,
-            title=f"{chosen.title}, step {found.step:,}",
-            unit=chosen.unit,
-            diverging=chosen.diverging,
-            limit=q**0.5 if q else None,
-            circles=circles,
-            axes=names,
-            description=f"Map of the plane and spectral disc. {said}",
+        q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], chosen_node(PICTURES)
+        circles = [("1", 1.0), ("L", session.setup().flow.budget), *([("√q", q**0.5), ("q^¾", q**0.75)] if q else [])]
+        spectrum.show(
+            spectrum.scene(
+                found.window,
+                drawn.value,
+                drawn.infinite,
+                drawn.radius,
+                drawn.eigenvalues,
+                drawn.series_error,
+                title=f"{chosen.title}, step {found.step:,}",
+                name=chosen.name,
+                unit=chosen.unit,
+                signed=chosen.diverging,
+                limit=q**0.5 if q else None,
+                circles=circles,
+                axes=[axis.name for axis in session.setup().dataset.axes],
+                alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {_disc(bench, drawn)}"},
+            ),
+            key=PICTURES,
         )
-        with st.container(key="plane", horizontal=True):
-            event = st.altair_chart(chart, on_select="rerun", selection_mode=figures.PICK, key="plane_chart")
-        st.markdown(said)
+        st.markdown(f"{said} {_disc(bench, drawn)}")
+        _picked(bench, found.grid, drawn, of_node)
         st.caption(
-            "Drag in the map or in the disc: what you mark lights up in both. A click in the map chooses a point. "
-            "Circles in the disc: no eigenvalue passes the budget L; inside √q the variance is finite, inside q^¾ the "
-            "fourth moment too. Orange eigenvalues are where the truncated series is too high, blue where too low."
+            "Drag in the map or in the disc: what you mark lights up in both. A click in the map, or its arrow keys, "
+            "choose a point. In the disc, no eigenvalue passes the budget L; inside √q the variance is finite, inside "
+            "q^¾ the fourth moment too."
         )
-        _picked(bench, found.grid, drawn, event)
 
 
 def _controls(bench: Bench, blocks: int) -> Bench:
@@ -102,13 +105,22 @@ def _takeaway(bench: Bench, drawn: Field) -> str:
     )
 
 
-def _picked(bench: Bench, grid: np.ndarray, drawn: Field, event: object) -> None:
-    """Offer the A of the point that was double-clicked; without a click, of the one with the largest ρ."""
-    chosen = [row["i"] for row in (event or {}).get("selection", {}).get(figures.PICK, []) if "i" in row]
-    node = int(chosen[0]) if chosen else int(drawn.radius.argmax())
+def _disc(bench: Bench, drawn: Field) -> str:
+    error = drawn.series_error[:, 0]
+    worst = drawn.eigenvalues[np.abs(error).argmax(), 0]
+    place = f"{number(worst.real)} {'−' if worst.imag < 0 else '+'} {number(abs(worst.imag))}i"
+    return (
+        f"In the disc, the series cut after {bench.n_terms} terms is too high (orange) at {100 * (error > 0).mean():.3g} % "
+        f"of the points, and farthest off where λ = {place if worst.imag else number(worst.real)}."
+    )
+
+
+def _picked(bench: Bench, grid: np.ndarray, drawn: Field, chosen: int | None) -> None:
+    """Offer the A of the chosen node; without one, of that with the largest ρ."""
+    node = int(drawn.radius.argmax()) if chosen is None or chosen >= len(drawn.radius) else chosen
     block = int(drawn.leading[node])
     entries = tuple(round(float(a), 4) for a in grid[block, node].flatten())
-    where = "the point that you chose" if chosen else "the point with the largest ρ"
+    where = "the point with the largest ρ" if chosen is None else "the point that you chose"
     problem = matrix_problem(entries)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
