@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import engine
+from app import engine, examples
 from app.bench import Bench, matrix_texts
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.engine.job import checked
@@ -72,6 +72,8 @@ def begin() -> Setup:
         link = read_link(st.query_params.to_dict())
         state.page = Page(link, link.setup, link.bench, link.setup.data)
         _start(link.setup)
+        if _is(examples.flow(), link.flow):
+            give_flow(examples.NAME, examples.flow())
     page = _page()
     state.update(page.widgets)
     page.widgets = {}
@@ -265,6 +267,15 @@ def open_flow(name: str, data: bytes) -> None:
     old = _page().setup
     new = _with_flow(old, name, data)
     _note_change(old, new)
+    _start(new)
+
+
+def open_example() -> None:
+    """Begin with the flow that was trained before, on its data."""
+    page, old = _page(), _page().setup
+    new = replace(_with_flow(old, examples.NAME, examples.flow()), data=examples.DATA, own=None)
+    _note_change(old, new)
+    page.picked = examples.DATA
     _start(new)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app import controls, session, spectrum
+from app import controls, examples, session, spectrum
 from app.bench import Bench, matrix_problem
 from app.estimator.identity import Identity
 from app.estimator.maps import MAPS, Field, field
@@ -62,6 +62,16 @@ def show(bench: Bench) -> None:
 
 def _controls(bench: Bench, blocks: int) -> Bench:
     st.markdown("##### What is drawn")
+    trained = session.setup().start is not None and session.setup().start.file.name == examples.NAME
+    st.button(
+        "Use a trained flow",
+        on_click=session.open_example,
+        key="example",
+        icon=":material/check:" if trained else ":material/model_training:",
+        disabled=trained,
+        help="Begin with a flow that was trained on the checkerboard; its settings take the place of yours.",
+        width="stretch",
+    )
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=("map",))
     block = st.select_slider(
         "Block",
@@ -108,10 +118,10 @@ def _takeaway(bench: Bench, drawn: Field) -> str:
 def _disc(bench: Bench, drawn: Field) -> str:
     error = drawn.series_error[:, 0]
     worst = drawn.eigenvalues[np.abs(error).argmax(), 0]
-    place = f"{number(worst.real)} {'−' if worst.imag < 0 else '+'} {number(abs(worst.imag))}i"
+    imaginary = f" {'−' if worst.imag < 0 else '+'} {number(abs(worst.imag))}i" if worst.imag else ""
     return (
-        f"In the disc, the series cut after {bench.n_terms} terms is too high (orange) at {100 * (error > 0).mean():.3g} % "
-        f"of the points, and farthest off where λ = {place if worst.imag else number(worst.real)}."
+        f"In the disc, the series cut after {bench.n_terms} terms is too high (orange) at "
+        f"{100 * (error > 0).mean():.3g} % of the points, and farthest off where λ = {number(worst.real)}{imaginary}."
     )
 
 

@@ -1,0 +1,127 @@
+"""The view "On the plane" without a browser: its sentences and the scene that it sends, against the core."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app import examples
+from resflow_core import flow_file, measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.moments import log_det_remainders, roulette_variance, spectral_radius
+from resflow_core.roulette import Geometric
+from resflow_core.training import TrainConfig, Trainer
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+QUERY = {"data": "moons", "blocks": "2", "width": "16", "batch": "64", "bench.view": "plane"}
+
+
+def opened(**query):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in (QUERY | query).items():
+        page.query_params[name] = value
+    page.run()
+    return checked(page.switch_page("screens/estimator.py").run())
+
+
+def checked(page):
+    assert not page.exception, page.exception
+    assert [h.value for h in page.header] == ["What does an unbiased log-density cost?"]
+    return page
+
+
+def scene(page):
+    (sent,) = (
+        e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_spectrum"
+    )
+    return json.loads(sent.json)
+
+
+def part(sent, key):
+    return np.frombuffer(base64.b64decode(sent[key]["base64"]), sent[key]["dtype"])
+
+
+def words(page):
+    return " ".join(m.value for m in page.main if m.type in ("markdown", "caption"))
+
+
+def of_trainer(steps=0, n=100):
+    """Every block's Jacobian at the nodes of the window, (blocks, n * n, 2, 2), by the core."""
+    trainer = Trainer(FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"], seed=0)
+    for _ in range(steps):
+        trainer.step()
+    evaluation = measure.evaluate(trainer.evaluated, measure.grid_points(trainer.dataset.window, n))
+    return evaluation.jacobians.swapaxes(0, 1).double()
+
+
+def test_the_map_is_the_closed_form_at_every_node():
+    page = opened(**{"bench.law.p": "0.4", "bench.law.n_exact": "2", "bench.probe": "rademacher"})
+    sent = scene(page)
+    assert (sent["n"], sent["window"]) == (100, [list(side) for side in DATASETS["moons"].window])
+    variance = sum(
+        roulette_variance(log_det_remainders(a, 128), Geometric(0.4, 2), "rademacher").total for a in of_trainer()
+    )
+    deviation = variance.sqrt().numpy()
+    low, high = sent["range"]
+    assert (low, high) == pytest.approx(np.quantile(deviation, [0.01, 0.99]), rel=1e-3)
+    found = low + part(sent, "level") / 254 * (high - low)
+    np.testing.assert_allclose(found, np.clip(deviation, low, high), atol=(high - low) / 200)
+    assert f"{np.median(deviation):.2g}" in words(page)
+
+
+def test_after_steps_the_map_is_that_of_the_flow_as_it_is_then():
+    page = opened(**{"bench.map": "radius"})
+    checked(page.button(key="steps").click().run())
+    sent = scene(checked(page.run()))
+    radius = spectral_radius(of_trainer(100)).amax(0).numpy()
+    np.testing.assert_allclose(part(sent, "radius") / 65535, radius, atol=2e-4)
+    assert "step 100" in sent["title"]
+    assert f"{radius.max():.3f}" in words(page)
+    beyond = 100 * (radius**2 > 0.5).mean()
+    assert f"{beyond:.3g} %" in words(page)
+
+
+def test_a_law_that_is_infinite_everywhere_says_so():
+    page = opened(**{"bench.law": "poisson"})
+    assert "infinite variance everywhere" in words(page)
+    assert (part(scene(page), "level") == 255).all()
+    assert [name for name, _ in scene(page)["circles"]] == ["1", "L"]
+
+
+def test_the_steepest_point_can_be_taken_to_the_bench():
+    page = opened()
+    jacobians = of_trainer()
+    radius, block = spectral_radius(jacobians).max(0)
+    node = int(radius.argmax())
+    a = jacobians[int(block[node]), node]
+    page = checked(page.button(key="take").click().run())
+    assert page.text_input(key="bench.matrix.0").value == f"{a[0, 0]:.4f}".rstrip("0")
+    truth = torch.linalg.slogdet(torch.eye(2) + torch.round(a, decimals=4)).logabsdet.item()
+    assert f"{truth:.10g}"[:9] in words(page)
+
+
+def test_the_trained_flow_is_opened_with_its_data():
+    page = checked(opened().button(key="example").click().run())
+    page = checked(page.run())
+    flow = flow_file.from_bytes(examples.flow())
+    radius = spectral_radius(
+        measure.evaluate(flow, measure.grid_points(DATASETS[examples.DATA].window, 100)).jacobians
+    ).amax(1)
+    np.testing.assert_allclose(part(scene(page), "radius") / 65535, radius, atol=2e-4)
+    assert page.query_params["data"] == examples.DATA
+    assert page.button(key="example").disabled
+    # A link to it needs no file: it comes with the app.
+    again = opened(**page.query_params)
+    np.testing.assert_array_equal(part(scene(again), "radius"), part(scene(page), "radius"))
+
+
+def test_a_block_that_the_flow_does_not_have_is_the_last():
+    page = opened(**{"bench.block": "20"})
+    assert page.select_slider(key="bench.block").value == 2
+    np.testing.assert_allclose(part(scene(page), "radius") / 65535, spectral_radius(of_trainer()[1]).numpy(), atol=1e-4)
