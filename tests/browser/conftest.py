@@ -135,8 +135,8 @@ def visit(server, chromium):
     """Open the page as a new person: `visit(query)`, with keyword arguments of a browser context."""
     contexts = []
 
-    def enter(query: str = SMALL, path: str = "/explore", routed=None, **context) -> Visitor:
-        contexts.append(chromium.new_context(viewport={"width": 1440, "height": 900}, **context))
+    def enter(query: str = SMALL, path: str = "/explore", routed=None, picture=True, **context) -> Visitor:
+        contexts.append(chromium.new_context(**{"viewport": {"width": 1440, "height": 900}} | context))
         visitor = Visitor(contexts[-1].new_page())
         page = visitor.page
         page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
@@ -149,7 +149,11 @@ def visit(server, chromium):
         if routed:
             page.route_web_socket("**/*", routed)
         page.on("websocket", lambda socket: socket.on("framereceived", received))
-        return visitor.open(f"{server.url}{path}?{query}")
+        url = f"{server.url}{path}?{query}"
+        if picture:
+            return visitor.open(url)
+        page.goto(url)
+        return visitor
 
     yield enter
     for context in contexts:

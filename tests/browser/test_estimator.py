@@ -1,0 +1,113 @@
+"""The estimator's bench in a real browser: what is marked lights up, what is thrown adds up, and nothing complains."""
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from resflow_core.roulette import Geometric
+from resflow_core.throws import throw
+from tests.browser.conftest import SMALL, wait_for
+
+A = np.array([[0.45, 0.30], [-0.25, 0.20]])
+SECOND = 1000
+
+
+@pytest.fixture
+def bench(visit):
+    """Open a view of the bench: `bench(view, more)`."""
+
+    def enter(view: str, more: str = "", **context):
+        return visit(f"{SMALL}&bench.view={view}{more}", path="/estimator", picture=False, **context)
+
+    return enter
+
+
+def spectrum(visitor):
+    root = visitor.page.locator(".spectrum")
+    wait_for(lambda: root.count() and root.get_attribute("data-drawn"), "the map and the disc")
+    return root
+
+
+def drag(visitor, canvas, start, end):
+    """With the mouse, between two places in shares of the canvas's plot."""
+    box = canvas.bounding_box()
+    side = box["width"] - 56
+    places = [(box["x"] + 46 + x * side, box["y"] + 6 + y * side) for x, y in (start, end)]
+    visitor.page.mouse.move(*places[0])
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(*places[1], steps=8)
+    visitor.page.mouse.up()
+
+
+def quiet(visitor):
+    """No complaint but Streamlit's own search for its server below the page's path."""
+    return [p for p in visitor.problems if "404" not in p] == []
+
+
+def test_what_is_marked_in_one_lights_up_in_both(bench):
+    visitor = bench("plane")
+    root = spectrum(visitor)
+    assert root.get_attribute("data-lit") == "10000"
+    place, disc = (visitor.page.locator(f"canvas[data-view={name}]") for name in ("map", "disc"))
+    drag(visitor, place, (0.25, 0.25), (0.75, 0.5))
+    lit = int(wait_for(lambda: (n := root.get_attribute("data-lit")) != "10000" and n, "a mark in the map"))
+    assert lit == pytest.approx(50 * 25, rel=0.08)
+    drag(visitor, disc, (0.02, 0.02), (0.98, 0.98))
+    wait_for(lambda: root.get_attribute("data-lit") == "10000", "every eigenvalue lies in the disc")
+    drag(visitor, disc, (0.5, 0.3), (0.98, 0.7))
+    lit = int(wait_for(lambda: (n := root.get_attribute("data-lit")) != "10000" and n, "a mark in the disc"))
+    assert 0 < lit < 10000
+    assert quiet(visitor)
+
+
+def test_a_click_chooses_a_point_and_arrow_keys_move_it(bench):
+    visitor = bench("plane")
+    spectrum(visitor)
+    place = visitor.page.locator("canvas[data-view=map]")
+    box = place.bounding_box()
+    place.click(position={"x": 46 + (box["width"] - 56) / 2, "y": 6 + (box["width"] - 56) / 2})
+    chosen = visitor.page.get_by_text("Of the point that you chose")
+    chosen.wait_for(timeout=60 * SECOND)
+    before = chosen.inner_text()
+    place.press("ArrowRight")
+    wait_for(lambda: chosen.inner_text() != before, "the next node")
+    visitor.press("Take A to the bench")
+    visitor.page.get_by_text("One throw, term by term").wait_for(timeout=60 * SECOND)
+    assert visitor.page.get_by_label("A, row 1, column 1").input_value() != "0.45"
+    assert quiet(visitor)
+
+
+def test_a_change_of_the_law_redraws_the_map_that_is_there(bench):
+    visitor = bench("plane")
+    root = spectrum(visitor)
+    handle, before = root.element_handle(), int(root.get_attribute("data-drawn"))
+    visitor.page.get_by_role("combobox", name="Law of N").click()
+    visitor.page.get_by_role("option", name="Poisson").click()
+    visitor.page.get_by_text("an infinite variance everywhere").wait_for(timeout=60 * SECOND)
+    wait_for(lambda: int(root.get_attribute("data-drawn")) > before, "another picture")
+    assert handle.evaluate("e => e.isConnected"), "it must not be built anew"
+
+
+def test_throws_add_up_and_a_million_can_be_stopped(bench):
+    visitor = bench("by_hand")
+    visitor.page.get_by_role("button", name="Throw 100", exact=True).click(timeout=60 * SECOND)
+    value = throw(A, Geometric(0.5, 3), "gaussian", 100, 0).value
+    visitor.page.get_by_text(f"After 100 throws the mean is {value.mean():.2f}").wait_for(timeout=60 * SECOND)
+    visitor.press("A million")
+    expect(visitor.page.get_by_text("After 1,000,000 throws")).to_be_visible(timeout=60 * SECOND)
+    assert quiet(visitor)
+    visitor.press("Clear")
+    visitor.page.get_by_text("Nothing is thrown yet").wait_for(timeout=60 * SECOND)
+    visitor.press("A million")
+    visitor.press("Stop")
+    wait_for(lambda: visitor.page.get_by_role("button", name="Clear", exact=True).count(), "the throws to stop")
+    assert quiet(visitor)
+
+
+def test_the_bench_fits_a_phone(bench):
+    for view in ("by_hand", "settings", "plane"):
+        visitor = bench(view, viewport={"width": 390, "height": 844})
+        visitor.page.get_by_text("What does an unbiased log-density cost?").wait_for(timeout=60 * SECOND)
+        visitor.page.wait_for_timeout(2 * SECOND)
+        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= 390, view
