@@ -7,6 +7,7 @@ import streamlit as st
 from app import session
 from app.bench import Bench, matrix_problem, number_text, parsed_number
 from app.link import BENCH
+from app.text import plain
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,20 @@ def fields(bench: Bench) -> Bench:
     """Four fields, and the bench with what they hold; with what it had where that cannot be used."""
     typed, problems = list(bench.matrix), []
     for i in range(2):
-        for j, column in enumerate(st.columns(2, gap="small")):
-            name = f"row {i + 1}, column {j + 1}"
-            text = column.text_input(
-                f"A, {name}",
-                number_text(bench.matrix[2 * i + j]),
-                key=f"{BENCH}matrix.{2 * i + j}",
-                label_visibility="collapsed",
-            )
-            try:
-                typed[2 * i + j] = parsed_number(text)
-            except ValueError as error:
-                problems.append(f"{name}: `{text[:20]}`: {error}")
+        with st.container(horizontal=True, gap="small"):
+            for j in range(2):
+                name = f"row {i + 1}, column {j + 1}"
+                text = st.text_input(
+                    f"A, {name}",
+                    number_text(bench.matrix[2 * i + j]),
+                    key=f"{BENCH}matrix.{2 * i + j}",
+                    label_visibility="collapsed",
+                    width="stretch",
+                )
+                try:
+                    typed[2 * i + j] = parsed_number(text)
+                except ValueError as error:
+                    problems.append(f"{name}: `{plain(text)}`: {error}")
     if not problems and (problem := matrix_problem(tuple(typed))):
         problems.append(problem)
     if problems:
