@@ -82,10 +82,6 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
     return controls.edit(bench, rare=False, prefix=BENCH, only=only), named
 
 
-def _unit(bench: Bench) -> str:
-    return "nats²" if bench.quantity == "log_det" else "squared"
-
-
 def _n_exact(bench: Bench) -> int:
     return bench.law.n_exact if hasattr(bench.law, "n_exact") else PAPER.n_exact
 
@@ -122,7 +118,7 @@ def _variance(bench: Bench, subject: Subject) -> None:
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
     if np.isfinite(here.total):
         now = (
-            f"As it is set, the variance is **{number(here.total)} {_unit(bench)}**: {number(here.probe)} by the "
+            f"As it is set, the variance is **{number(here.total)} nats²**: {number(here.probe)} by the "
             f"probe, {number(here.roulette)} by the roulette."
         )
     else:
@@ -140,8 +136,8 @@ def _variance(bench: Bench, subject: Subject) -> None:
     chart = figures.lines(
         P,
         _values(costs, lambda c: c.roulette),
-        legend="roulette, exact terms",
-        title=f"variance ({_unit(bench)})",
+        legend="exact terms",
+        title="variance (nats²)",
         infinite_from=limit,
         here=_p(bench),
         whole=np.array([c.total for c in costs[n]]) if n in costs else None,
@@ -150,7 +146,8 @@ def _variance(bench: Bench, subject: Subject) -> None:
         description=f"Variance against p: the roulette's part for some numbers of exact terms. {now} {where}",
     )
     st.altair_chart(chart)
-    st.markdown(f"{now} {where} The thick line is the sum of both parts for {n} exact terms. {said}")
+    st.markdown(f"{now} {where}")
+    st.caption(f"Lines: the roulette's part. Thick: the sum of both parts for {n} exact terms. {said}")
 
 
 def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:
@@ -227,7 +224,7 @@ def _probes(bench: Bench, subject: Subject) -> None:
         P,
         values,
         legend="probe",
-        title=f"variance ({_unit(bench)})",
+        title="variance (nats²)",
         infinite_from=_infinite_from(subject),
         here=_p(bench),
         description=f"Variance against p, a line for each probe, {n} exact terms. {said}",

@@ -66,7 +66,7 @@ def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> 
         st.markdown("##### One throw, term by term", width="stretch")
         as_fractions = st.toggle("Fractions", key="fractions", help="Exact wherever a fraction is short.")
         index = st.number_input(
-            "Throw", 1, MOST, 1, key="throw", help="Which throw of this seed is shown.", width=140,
+            "Throw", 1, MOST, 1, key="throw", help="Which throw of this seed is shown.", width=150, icon=":material/casino:",
             label_visibility="collapsed",
         )  # fmt: skip
     one = tally.one(int(index) - 1)
@@ -78,7 +78,7 @@ def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> 
     with st.container(key="terms"):
         st.markdown(table.markdown(rows, n, shown))
     bias = number(float(truncation_bias(remainders, bench.n_terms)))
-    cut = f"Cut after {bench.n_terms} terms, the series is off by {bias}"
+    cut = f"Cut after {bench.n_terms} terms instead, the series is off by {bias}"
     st.markdown(
         f"Throw {index:,} drew **N = {n}** and v = ({number(v[0])}, {number(v[1])}): its estimate is "
         f"**{one.value[0]:.4f}**. The truth is log det(I + A) = **{truth:.10g}** nats. {cut} however many probes."

@@ -30,21 +30,17 @@ EXAMPLES: dict[str, Example] = {
 def fields(bench: Bench) -> Bench:
     """Four fields, and the bench with what they hold; with what it had where that cannot be used."""
     typed, problems = list(bench.matrix), []
-    for i in range(2):
-        with st.container(horizontal=True, gap="small"):
-            for j in range(2):
-                name = f"row {i + 1}, column {j + 1}"
-                text = st.text_input(
-                    f"A, {name}",
-                    number_text(bench.matrix[2 * i + j]),
-                    key=f"{BENCH}matrix.{2 * i + j}",
-                    label_visibility="collapsed",
-                    width="stretch",
-                )
-                try:
-                    typed[2 * i + j] = parsed_number(text)
-                except ValueError as error:
-                    problems.append(f"{name}: `{plain(text)}`: {error}")
+    with st.container(key="matrix"):
+        places = [(i, column) for i in range(2) for column in st.columns(2, gap="small")]
+    for index, (i, column) in enumerate(places):
+        name = f"row {i + 1}, column {index % 2 + 1}"
+        text = column.text_input(
+            f"A, {name}", number_text(bench.matrix[index]), key=f"{BENCH}matrix.{index}", label_visibility="collapsed"
+        )
+        try:
+            typed[index] = parsed_number(text)
+        except ValueError as error:
+            problems.append(f"{name}: `{plain(text)}`: {error}")
     if not problems and (problem := matrix_problem(tuple(typed))):
         problems.append(problem)
     if problems:

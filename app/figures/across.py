@@ -116,7 +116,7 @@ def _rows(x_name: str, x: np.ndarray, by_name: Mapping[str, np.ndarray], legend:
 
 def _styles(legend: str, names: list[str]) -> dict[str, object]:
     """A colour and a dash for each name."""
-    key = alt.Legend(orient="top", titleOrient="left", columns=5 if max(map(len, names)) < 3 else 2, symbolSize=300)
+    key = alt.Legend(orient="top", titleOrient="left", columns=5 if max(map(len, names)) < 3 else 2, symbolSize=200)
     return {
         "color": alt.Color(
             f"{legend}:N", sort=names, scale=alt.Scale(domain=names, range=CATEGORIES[: len(names)]), legend=key
