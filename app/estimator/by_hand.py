@@ -66,8 +66,8 @@ def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> 
         st.markdown("##### One throw, term by term", width="stretch")
         as_fractions = st.toggle("Fractions", key="fractions", help="Exact wherever a fraction is short.")
         index = st.number_input(
-            "Throw", 1, MOST, 1, key="throw", help="Which throw of this seed is shown.", width=150, icon=":material/casino:",
-            label_visibility="collapsed",
+            "Throw", 1, MOST, 1, key="throw", help="Which throw of this seed is shown.", label_visibility="collapsed",
+            width=150, icon=":material/casino:",
         )  # fmt: skip
     one = tally.one(int(index) - 1)
     n, v = int(one.n[0]), one.probe[0]
