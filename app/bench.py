@@ -1,13 +1,15 @@
 """What can be set on the estimator's bench, as one frozen value."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import torch
 
 from app.estimator.maps import MAPS
 from resflow_core.flow import FlowConfig
-from resflow_core.moments import QUANTITIES
+from resflow_core.moments import QUANTITIES, spectral_radius
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law
 from resflow_core.settings import check, setting, settings_of
@@ -15,14 +17,20 @@ from resflow_core.training import MOST_SEED
 
 # The series has to converge, and well enough to be summed.
 LARGEST_RADIUS = 0.99
+# Of a length, and with an exponent, that is read in no time.
+NUMBER = re.compile(r"[+-]?[\d./]{1,40}(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
+
+
+def _radius(matrix: np.ndarray) -> float:
+    return float(spectral_radius(torch.as_tensor(matrix, dtype=torch.float64)))
 
 
 def matrix_problem(entries: tuple[float, ...]) -> str | None:
     """Why these are not the entries of a 2 x 2 matrix whose series converges, as a sentence with the remedy."""
     if len(entries) != 4:
         return f"use four numbers, row by row, not {len(entries)}."
-    radius = np.abs(np.linalg.eigvals(np.reshape(entries, (2, 2)))).max()
+    radius = _radius(np.reshape(entries, (2, 2)))
     if radius > LARGEST_RADIUS:
         return (
             f"its spectral radius is {radius:.4g}. The series of log det(I + A) converges only below 1, and is summed "
@@ -101,6 +109,11 @@ class Bench:
         """A, (2, 2)."""
         return np.reshape(self.matrix, (2, 2))
 
+    @property
+    def radius(self) -> float:
+        """The spectral radius of A; 0 where it is nilpotent up to rounding."""
+        return _radius(self.array)
+
 
 def fraction(number: float) -> Fraction:
     """The fraction that was meant by a `number` that came from 0.45, from 1/3, or from a power of such."""
@@ -111,16 +124,20 @@ def fraction(number: float) -> Fraction:
 def number_text(number: float) -> str:
     """A number as people type it: 0.45, or 1/3 where decimals do not end."""
     decimal = f"{number:.10g}"
-    return (
-        decimal if float(decimal) == number else str(fraction(number)) if fraction(number) == number else repr(number)
-    )
+    if float(decimal) == number:
+        return decimal
+    meant = fraction(number)
+    return str(meant) if float(meant) == number and meant.denominator <= 1000 else repr(number)
 
 
 def parsed_number(text: str) -> float:
     """0.45, -1/4 or 3e-2. Raises ValueError with a sentence that says what to type."""
+    text = text.strip().replace("\N{MINUS SIGN}", "-").replace(" ", "")
     try:
-        return float(Fraction(text.strip().replace("\N{MINUS SIGN}", "-").replace(" ", "")))
-    except (ValueError, ZeroDivisionError, OverflowError):
+        if not NUMBER.fullmatch(text):
+            raise ValueError
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
         raise ValueError("type a number such as 0.45 or -1/4.") from None
 
 

@@ -54,18 +54,19 @@ def is_standardised(dataset: Dataset) -> bool:
     return any(axis.scale != 1 for axis in dataset.axes)
 
 
-def with_error(value: float, error: float) -> tuple[str, str]:
-    """Value and error as text, with the decimals that the error deserves: one digit of it, two if the first is a 1."""
+def with_error(value: float, error: float, most: int = MOST_DECIMALS) -> tuple[str, str]:
+    """Value and error as text, with the decimals that the error deserves: one digit of it, two if the first is a 1. At
+    `most` so many."""
     if not math.isfinite(value):
         return ("\N{INFINITY}" if value == math.inf else "not finite"), ""
     if abs(value) >= 1e5:
         return f"{value:.2e}", f"{error:.0e}"
     if not math.isfinite(error):
         return f"{value:.3g}", "unknown"
-    decimals = MOST_DECIMALS
+    decimals = most
     if error > 0:
         power = math.floor(math.log10(error))
-        decimals = max(0, min(MOST_DECIMALS, -power + (error < 2 * 10.0**power)))
+        decimals = max(0, min(most, -power + (error < 2 * 10.0**power)))
     smallest = 10.0**-decimals
     rounded = round(value, decimals) + 0.0  # no -0.00
     return f"{rounded:.{decimals}f}", f"{error:.{decimals}f}" if error >= smallest / 2 else f"< {smallest:.{decimals}f}"

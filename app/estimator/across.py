@@ -10,8 +10,8 @@ from app import controls, session
 from app.bench import Bench
 from app.estimator import matrices, presets
 from app.estimator.sweeps import (
-    BATCHES,
     MC_THROWS,
+    PAPER,
     Cost,
     P,
     Subject,
@@ -20,18 +20,17 @@ from app.estimator.sweeps import (
     across_probes,
     cost,
     crossing,
+    exact_terms,
     monte_carlo,
     optimum,
     subject_of,
 )
-from app.estimator.words import finiteness, number
+from app.estimator.words import ROUNDING, finiteness, number
 from app.figures import across as figures
 from app.link import BENCH
 from resflow_core.moments import spectral_radius
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, expected_terms
-
-PAPER = Geometric(0.5, 3)
 
 
 def show(bench: Bench) -> None:
@@ -82,10 +81,6 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
     return controls.edit(bench, rare=False, prefix=BENCH, only=only), named
 
 
-def _n_exact(bench: Bench) -> int:
-    return bench.law.n_exact if hasattr(bench.law, "n_exact") else PAPER.n_exact
-
-
 def _p(bench: Bench) -> float | None:
     return bench.law.p if isinstance(bench.law, Geometric) else None
 
@@ -118,8 +113,9 @@ def _variance(bench: Bench, subject: Subject) -> None:
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
     if np.isfinite(here.total):
         now = (
-            f"As it is set, the variance is **{number(here.total)} nats²**: {number(here.probe)} by the "
-            f"probe, {number(here.roulette)} by the roulette."
+            f"As it is set, the variance is **{'at least ' if here.rest > 0.01 * here.total else ''}"
+            f"{number(here.total)} nats²**: {number(here.probe)} by the probe, {number(here.roulette)} by the "
+            "roulette."
         )
     else:
         why = finiteness(subject.radius, bench.law.tail_ratio)
@@ -132,7 +128,7 @@ def _variance(bench: Bench, subject: Subject) -> None:
         else "A is nilpotent: every law is safe, also a Poisson law."
     )
     dots, said = _dots(bench, subject)
-    n, costs = _n_exact(bench), across_p(subject, bench)
+    n, costs = exact_terms(bench), across_p(subject, bench)
     chart = figures.lines(
         P,
         _values(costs, lambda c: c.roulette),
@@ -140,7 +136,7 @@ def _variance(bench: Bench, subject: Subject) -> None:
         title="variance (nats²)",
         infinite_from=limit,
         here=_p(bench),
-        whole=np.array([c.total for c in costs[n]]) if n in costs else None,
+        whole=np.array([c.total for c in costs[n]]),
         level=("probe", here.probe),
         dots=dots,
         description=f"Variance against p: the roulette's part for some numbers of exact terms. {now} {where}",
@@ -154,12 +150,13 @@ def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, floa
     """Monte Carlo where its error bars mean something, and a word on where they do not."""
     if bench.subject != "matrix" or bench.quantity != "log_det" or bench.n_probes * bench.n_draws > 1:
         return [], ""
-    n, limit = _n_exact(bench), 1 - subject.radius ** (4 / 3)
-    dots = monte_carlo(bench, n)
-    return dots, (
-        f"Dots are {MC_THROWS:,} throws each. From p = 1 − ρ^(4/3) = {limit:.3f} on there are none: the fourth moment "
-        "is infinite, and a sample variance would be far too small most of the time."
-    )
+    limit, said = 1 - subject.radius ** (4 / 3), f"Dots are {MC_THROWS:,} throws each."
+    if subject.radius > 0:
+        said += (
+            f" From p = 1 − ρ^(4/3) = {limit:.3f} on there are none: the fourth moment is infinite, and a sample "
+            "variance would be far too small most of the time."
+        )
+    return monte_carlo(bench, exact_terms(bench)), said
 
 
 def _product(bench: Bench, subject: Subject) -> None:
@@ -173,7 +170,12 @@ def _product(bench: Bench, subject: Subject) -> None:
     )  # fmt: skip
     paper = cost(subject, PAPER, bench.probe, bench.n_probes, bench.n_draws).product
     if best is None:
-        said = "The probes make no noise here: the more terms the better, and **the exact log det is best**."
+        exact = "the exact log det" if bench.quantity == "log_det" else "the exact gradient"
+        said = (
+            f"The probes make no noise here: the more terms the better, and **{exact} is best**."
+            if subject.radius > 0
+            else "A is nilpotent, so the series ends by itself: **cut it there, and leave the roulette out**."
+        )
         level = None
     else:
         value = cost(subject, best, bench.probe, bench.n_probes).product
@@ -184,10 +186,11 @@ def _product(bench: Bench, subject: Subject) -> None:
         said += (
             f"The paper's pays {number(paper)}, {paper / value:.2g} times as much."
             if np.isfinite(paper)
-            else "The paper's has an infinite variance."
+            else f"The paper's variance is {number(paper)}."
         )
         if least:
-            said += f" The best geometric one (◆): {least[2]} exact terms and p = {least[1]:.3g}, {number(least[0])}."
+            exact = f"{least[2]} exact term{'s' * (least[2] != 1)}"
+            said += f" The best geometric one (◆): {exact} and p = {least[1]:.3g}, {number(least[0])}."
     chart = figures.lines(
         P,
         products,
@@ -205,19 +208,17 @@ def _product(bench: Bench, subject: Subject) -> None:
 
 def _probes(bench: Bench, subject: Subject) -> None:
     st.markdown("##### What does the probe save?")
-    n = _n_exact(bench)
+    n = exact_terms(bench)
     values = _values(across_probes(subject, bench, n), lambda c: c.total)
     at = cost(subject, bench.law, "gaussian", bench.n_probes, bench.n_draws).total
-    shares = {
-        name: cost(subject, bench.law, name, bench.n_probes, bench.n_draws).total / at
-        for name in PROBES
-        if name != "gaussian"
-    }
-    if np.isfinite(at) and at > 0:
-        said = "Of the Gaussian's variance, " + ", ".join(
-            f"{name} leaves **{100 * share:.3g} %**" for name, share in shares.items()
-        )
-        said += "."
+    if at == 0:
+        said = "There is no noise here with any probe."
+    elif np.isfinite(at):
+        others = {name: cost(subject, bench.law, name, bench.n_probes, bench.n_draws).total for name in PROBES}
+        leaves = (f"{name} leaves **{100 * v / at:.3g} %**" for name, v in others.items() if name != "gaussian")
+        said = f"Of the Gaussian's variance, {', '.join(leaves)}."
+    elif np.isnan(at):
+        said = f"What a probe saves is undecided: {finiteness(subject.radius, bench.law.tail_ratio)}."
     else:
         said = "No probe helps against an infinite variance: it is the roulette's."
     chart = figures.lines(
@@ -236,18 +237,19 @@ def _probes(bench: Bench, subject: Subject) -> None:
 def _shared(bench: Bench, subject: Subject) -> None:
     st.markdown("##### One N for the whole batch?")
     found = across_batches(subject, bench)
-    at = int(np.argmin(np.abs(BATCHES - bench.batch)))
+    at = int(np.searchsorted(found.sizes, bench.batch))
     own, shared = found.own[at], found.shared[at]
     if not np.isfinite(shared):
-        st.info(f"Both variances are infinite with this law: {finiteness(subject.radius, bench.law.tail_ratio)}.")
+        why = finiteness(subject.radius, bench.law.tail_ratio)
+        st.info(f"Both variances are {number(shared)} with this law: {why}.")
         return
-    else:
-        said = (
-            f"In a batch of {BATCHES[at]:,}, one N for all strays by **{number(shared)}**, N of its own for each point "
-            f"by **{number(own)}**: what the shared draw adds never averages out."
-        )
+    said = (
+        f"In a batch of {bench.batch:,}, one N for all strays by **{number(shared)}**, N of its own for each point by "
+        f"**{number(own)}**"
+    )
+    said += ": what the shared draw adds never averages out." if shared > own + ROUNDING else "."
     chart = figures.batches(
-        BATCHES,
+        found.sizes,
         {"N of its own": found.own, "one N for all": found.shared},
         bench.batch,
         "deviation of the batch mean",
@@ -260,23 +262,31 @@ def _shared(bench: Bench, subject: Subject) -> None:
 def _batch_error(bench: Bench, subject: Subject) -> None:
     st.markdown("##### When is a biased estimator the better one?")
     found = across_batches(subject, bench)
-    at = int(np.argmin(np.abs(BATCHES - bench.batch)))
+    at = int(np.searchsorted(found.sizes, bench.batch))
     roulette, truncated = found.own[at], found.truncated[at]
     where = crossing(subject, bench)
     bias = subject.bias(bench.n_terms)
-    winner = "the roulette" if roulette < truncated else "the truncated series"
+    same = abs(roulette - truncated) <= 1e-12 * truncated
+    winner = "neither" if same else "the roulette" if roulette < truncated else "the truncated series"
     said = (
-        f"Cut after {bench.n_terms} terms, the series is off by {number(bias)} in every batch. At B = {BATCHES[at]:,} "
-        f"its error is {number(truncated)}, the roulette's {number(roulette)}: **{winner} wins**. "
+        f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)}, the series is off by {number(bias)} in every "
+        f"batch. At B = {bench.batch:,} its error is {number(truncated)}, the roulette's {number(roulette)}: "
+        f"**{winner} wins**. "
     )
-    if np.isinf(where):
+    if np.isnan(roulette):
+        said = said.partition(": **")[0] + "."
+    elif np.isinf(where):
         said += "The roulette's never becomes the smaller one." if not np.isfinite(roulette) else "They never cross."
+    elif same and abs(bias) <= ROUNDING:
+        said += "Without bias and with the same noise, they are alike."
+    elif where >= 1e9:
+        said += f"Only from a batch of {number(where)} on would being unbiased pay."
     elif where <= 1:
         said += "The roulette wins for every batch."
     else:
         said += f"From a batch of about **{where:,.0f}** on, being unbiased pays."
     chart = figures.batches(
-        BATCHES,
+        found.sizes,
         {"roulette": found.own, f"{bench.n_terms} terms": found.truncated},
         bench.batch,
         "RMSE of the batch mean",

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.errors import StreamlitAPIException
 
 from app import controls, session
 from app.bench import Bench
 from app.estimator import coins, matrices, table
 from app.estimator.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
-from app.estimator.words import finiteness, nats, number
+from app.estimator.words import finiteness, mean_and_truth, number
 from app.figures import throws as figures
 from app.link import BENCH
 from app.readouts import with_error
@@ -56,8 +57,7 @@ def show(bench: Bench) -> Bench:
 
 def _remainders(bench: Bench) -> Remainders:
     jacobian = torch.as_tensor(bench.array)[None]
-    radius = float(np.abs(np.linalg.eigvals(bench.array)).max())
-    return log_det_remainders(jacobian, terms_for(radius, bench.law.tail_ratio)).pooled()
+    return log_det_remainders(jacobian, terms_for(bench.radius, bench.law.tail_ratio)).pooled()
 
 
 def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
@@ -126,7 +126,10 @@ def _throwing(bench: Bench, truth: float) -> None:
     with third:
         _coverage(bench, truth)
     if tally.busy:
-        st.rerun(scope="fragment")
+        try:
+            st.rerun(scope="fragment")
+        except StreamlitAPIException:  # the whole page is being drawn, which a part of it cannot interrupt
+            st.rerun()
 
 
 def _told(throw: tuple[int, int, np.ndarray, float]) -> str:
@@ -144,8 +147,7 @@ def _mean(values: np.ndarray, truth: float) -> None:
         st.info("Throw a few: their mean closes in on the truth.", icon=":material/casino:")
         return
     mean, error = float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
-    off = abs(mean - truth) / error if error > 0 else 0.0
-    said = f"After {len(values):,} throws the mean is {nats(mean, error)}: {off:.1f} standard errors from the truth."
+    said = f"After {len(values):,} throws the mean is {mean_and_truth(mean, error, truth)}."
     st.altair_chart(figures.running_mean(values, truth, f"Running mean of the estimates. {said}"))
     st.markdown(said)
 
@@ -153,7 +155,7 @@ def _mean(values: np.ndarray, truth: float) -> None:
 def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench, variance) -> None:
     st.markdown("##### How far does one estimate stray?")
     if not math.isfinite(deviation):
-        why = finiteness(_radius(bench), bench.law.tail_ratio)
+        why = finiteness(bench.radius, bench.law.tail_ratio)
         closed = f"In closed form the deviation is **{number(deviation)}**: {why}"
     else:
         closed = (
@@ -177,7 +179,7 @@ def _coverage(bench: Bench, truth: float) -> None:
         f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{last} \N{PLUS-MINUS SIGN} {error} %** have "
         "the truth within 1.96 standard errors; 95 % are promised."
     )
-    if fourth_moment_margin(bench.law, torch.tensor(_radius(bench))) <= 0:
+    if fourth_moment_margin(bench.law, torch.tensor(bench.radius)) <= 0:
         said += " The fourth moment is infinite here, so the error bars are too short most of the time."
     st.altair_chart(figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}"))
     st.markdown(said)
@@ -186,15 +188,12 @@ def _coverage(bench: Bench, truth: float) -> None:
 def _density(bench: Bench, jacobian: torch.Tensor, truth: float) -> None:
     """What the estimate is worth as a density, and the same with coins."""
     believed = float(believed_log_det(Roulette(bench.law, bench.probe), jacobian))
-    factor = "infinite" if math.isinf(believed) else f"{math.exp(believed - truth):.4g}"
-    st.markdown(
-        f"An unbiased log-density is not an unbiased density: E exp(estimate) is **{factor}** times det(I + A)."
-        if factor != "infinite"
-        else "An unbiased log-density is not an unbiased density: E exp(estimate) is **infinite** here."
-    )
+    if math.isinf(believed):
+        factor = "**infinite** here"
+    elif believed - truth > 20:
+        factor = f"**e^{believed - truth:.4g}** times det(I + A)"
+    else:
+        factor = f"**{math.exp(believed - truth):.4g}** times det(I + A)"
+    st.markdown(f"An unbiased log-density is not an unbiased density: E exp(estimate) is {factor}.")
     with st.expander("With real coins"):
         coins.show(bench, truth)
-
-
-def _radius(bench: Bench) -> float:
-    return float(np.abs(np.linalg.eigvals(bench.array)).max())

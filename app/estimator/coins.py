@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import session
 from app.bench import Bench, number_text
-from app.estimator.words import nats
+from app.estimator.words import mean_and_truth
+from app.text import plain
 from resflow_core.roulette import Geometric
 from resflow_core.throws import values
 
@@ -49,8 +50,7 @@ def show(bench: Bench, truth: float) -> None:
     thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
     mean, error = thrown.mean(), thrown.std(ddof=1) / len(n) ** 0.5
     st.markdown(
-        f"The mean of your {len(n)} throws is **{nats(mean, error)}**; the truth is {truth:.6f}, "
-        f"{abs(mean - truth) / error if error else 0:.1f} standard errors away."
+        f"The mean of your {len(n)} throws is **{mean_and_truth(mean, error, truth)}**. The truth is {truth:.6f}."
     )
 
 
@@ -61,7 +61,7 @@ def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{len(entries):,} throws: use at most {MOST_RESULTS:,}.")
     for number, entry in enumerate(entries, 1):
         if not re.fullmatch(r"\d{1,2}[+-]", entry):
-            raise ValueError(f"Throw {number}, `{entry[:20]}`: write N and the sign, such as `{least + 1}+`.")
+            raise ValueError(f"Throw {number}, `{plain(entry, 20)}`: write N and the sign, such as `{least + 1}+`.")
         if int(entry[:-1]) < least:
             raise ValueError(f"Throw {number}, `{entry}`: N is at least {least}, the exact terms.")
     n = np.array([int(entry[:-1]) for entry in entries], int)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import session
-from app.bench import Bench, matrix_problem, number_text, parsed_number
+from app.bench import Bench, number_text, parsed_number
 from app.link import BENCH
 from app.text import plain
+from resflow_core.settings import refusal, settings_of
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,11 @@ def fields(bench: Bench) -> Bench:
         try:
             typed[index] = parsed_number(text)
         except ValueError as error:
-            problems.append(f"{name}: `{plain(text)}`: {error}")
-    if not problems and (problem := matrix_problem(tuple(typed))):
-        problems.append(problem)
-    if problems:
+            problems.append(f"{name}: `{plain(text, 20)}`: {error}")
+    problem = "" if problems else refusal(tuple(typed), tuple, settings_of(Bench)["matrix"][1])
+    if problems or problem:
         kept = ", ".join(map(number_text, bench.matrix))
-        st.error(f"A, {'; '.join(problems)} It stays at {kept}.")
+        st.error(f"A, {' '.join(problems) or f'as a whole: {problem}'} It stays at {kept}.")
         return bench
     return replace(bench, matrix=tuple(typed))
 

@@ -65,7 +65,10 @@ def choose(bench: Bench, subject: Subject) -> None:
 def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
     """One sentence with the numbers of the subject."""
     if bench is None:
-        return "There is none here: the probes make no noise, or no law that can be typed has a finite variance."
+        return (
+            "There is none here: the probes make no noise, A is nilpotent, or no law that can be typed has a finite "
+            "variance."
+        )
     if preset.truncated:
         deviation = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes) ** 0.5
         return f"Off by {number(subject.bias(bench.n_terms))} on average, deviation {number(deviation)}."
@@ -73,7 +76,7 @@ def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
     terms = f"{paid.terms:.3g} terms expected"
     if paid.total == float("inf"):
         return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}. {terms}."
-    return f"Unbiased, deviation {number(paid.total**0.5)}, {terms}; variance x terms {number(paid.product)}."
+    return f"Unbiased, deviation {number(paid.total**0.5)}, {terms}; variance × terms {number(paid.product)}."
 
 
 def table(bench: Bench, subject: Subject) -> str:

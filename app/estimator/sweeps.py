@@ -30,8 +30,9 @@ from resflow_core.throws import throw
 P = np.round(np.linspace(0.05, 0.95, 61), 6)
 MC_P = np.round(np.arange(0.1, 0.95, 0.1), 6)
 MC_THROWS = 20_000
+PAPER = Geometric(0.5, 3)
 LINES = (1, 2, 3, 5, 8)  # numbers of exact terms
-BATCHES = np.unique(np.geomspace(1, 65536, 65).astype(int))
+BATCHES = np.unique(np.geomspace(1, 65536, 65).round().astype(int))
 # Enough for a matrix wherever its variance is finite by a margin, and for a flow's mean in a moment.
 MATRIX_TERMS, FLOW_TERMS, GRADIENT_TERMS = 2048, 640, 256
 FLOW_POINTS, GRADIENT_POINTS = 500, 100
@@ -119,13 +120,17 @@ def cost(subject: Subject, law: Law, probe: str, n_probes: int = 1, n_draws: int
     return Cost(*parts, expected_terms(law, n_draws), float(variance.rest))
 
 
+def exact_terms(bench: Bench) -> int:
+    """Those of the law; the paper's for one that has a table."""
+    return getattr(bench.law, "n_exact", PAPER.n_exact)
+
+
 @lru_cache(maxsize=16)
 def across_p(subject: Subject, bench: Bench) -> dict[int, list[Cost]]:
-    """For each number of exact terms (`LINES` and the bench's own) the costs at `P`."""
-    own = {bench.law.n_exact} if isinstance(bench.law, Geometric) else set()
+    """For each number of exact terms (`LINES` and the `exact_terms`) the costs at `P`."""
     return {
         n: [cost(subject, Geometric(float(p), n), bench.probe, bench.n_probes, bench.n_draws) for p in P]
-        for n in sorted({*LINES, *own} - {0})
+        for n in sorted({*LINES, exact_terms(bench)})
     }
 
 
@@ -147,7 +152,7 @@ def optimum(subject: Subject, bench: Bench) -> Optimal | None:
 
 def monte_carlo(bench: Bench, n_exact: int) -> list[tuple[float, float, float]]:
     """(p, sample variance, its standard error) from throws of the matrix, wherever the fourth moment exists."""
-    radius, found = torch.tensor(np.abs(np.linalg.eigvals(bench.array)).max()), []
+    radius, found = torch.tensor(bench.radius), []
     for p in MC_P.tolist():
         law = Geometric(p, n_exact)
         if fourth_moment_margin(law, radius) <= 0:
@@ -162,8 +167,9 @@ def monte_carlo(bench: Bench, n_exact: int) -> list[tuple[float, float, float]]:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Of the mean over a batch of `BATCHES` points: standard deviation or root mean squared error, in nats."""
+    """Of the mean over a batch: standard deviation or root mean squared error, in nats."""
 
+    sizes: np.ndarray  # `BATCHES` and the bench's own
     own: np.ndarray  # roulette with N of its own for each point
     shared: np.ndarray  # with one N for all
     truncated: np.ndarray  # sqrt(bias^2 + variance / B)
@@ -171,13 +177,13 @@ class Batches:
 
 @lru_cache(maxsize=16)
 def across_batches(subject: Subject, bench: Bench) -> Batches:
-    arguments = bench.probe, bench.n_probes, bench.n_draws
+    arguments, sizes = (bench.probe, bench.n_probes, bench.n_draws), np.union1d(BATCHES, [bench.batch])
     own, shared = (
-        np.array([float(batch_variance(subject.remainders, bench.law, int(b), s, *arguments)) for b in BATCHES]) ** 0.5
+        np.array([float(batch_variance(subject.remainders, bench.law, int(b), s, *arguments)) for b in sizes]) ** 0.5
         for s in (False, True)
     )
     variance = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
-    return Batches(own, shared, np.sqrt(subject.bias(bench.n_terms) ** 2 + variance / BATCHES))
+    return Batches(sizes, own, shared, np.sqrt(subject.bias(bench.n_terms) ** 2 + variance / sizes))
 
 
 def crossing(subject: Subject, bench: Bench) -> float:

@@ -63,11 +63,13 @@ def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -
 def exact(number: float | Fraction) -> str:
     """As a fraction, where that is short."""
     text = str(number)
-    return text if isinstance(number, Fraction) and len(text) <= MOST_CHARACTERS else decimal(number)
+    if not isinstance(number, Fraction) or len(text) > MOST_CHARACTERS:
+        return decimal(number)
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def decimal(number: float | Fraction) -> str:
-    return f"{float(number):.5g}".replace("-", "\N{MINUS SIGN}")
+    return f"{float(number) + 0.0:.5g}".replace("-", "\N{MINUS SIGN}")
 
 
 def markdown(table: Sequence[Row], n: int, shown: Callable[[Fraction], str]) -> str:
@@ -92,9 +94,17 @@ def csv(table: Sequence[Row]) -> str:
 def latex(table: Sequence[Row], shown: Callable[[Fraction], str]) -> str:
     names = [f.name for f in fields(Row)]
     lines = [" & ".join(HEADINGS[name] for name in names)]
-    lines += [" & ".join(f"${_cell(n, getattr(row, n), shown)}$" for n in names) for row in table]
+    lines += [" & ".join(_in_latex(_cell(n, getattr(row, n), shown)) for n in names) for row in table]
     body = " \\\\\n".join(lines)
     return f"\\begin{{tabular}}{{{'r' * len(names)}}}\n{body} \\\\\n\\end{{tabular}}"
+
+
+def _in_latex(cell: str) -> str:
+    """A cell in TeX's own characters."""
+    if cell == "none":
+        return cell
+    digits, _, power = cell.replace("\N{MINUS SIGN}", "-").partition("e")
+    return f"${digits} \\cdot 10^{{{int(power)}}}$" if power else f"${digits}$"
 
 
 def _cell(name: str, value: float | Fraction, shown: Callable[[Fraction], str]) -> str:
@@ -102,4 +112,4 @@ def _cell(name: str, value: float | Fraction, shown: Callable[[Fraction], str]) 
         return shown(value)
     if value == np.inf:
         return "none"
-    return str(value) if name == "k" else f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    return str(value) if name == "k" else f"{value + 0.0:.2g}".replace("-", "\N{MINUS SIGN}")

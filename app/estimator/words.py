@@ -3,7 +3,11 @@
 import math
 
 from app.readouts import with_error
+from resflow_core.moments import UNDECIDED
 
+# An error below is none, and a difference below only rounding.
+ROUNDING = 1e-12
+MOST_DECIMALS = 7
 RHO, INFINITY = "\N{GREEK SMALL LETTER RHO}", "\N{INFINITY}"
 
 
@@ -13,21 +17,30 @@ def number(value: float) -> str:
         return "undecided"
     if math.isinf(value):
         return "infinite"
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value + 0.0:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def nats(value: float, error: float) -> str:
     """A value with its standard error."""
-    shown, off = with_error(value, error)
+    shown, off = with_error(value, error, MOST_DECIMALS)
     return f"{shown} \N{PLUS-MINUS SIGN} {off} nats".replace("-", "\N{MINUS SIGN}")
+
+
+def mean_and_truth(mean: float, error: float, truth: float) -> str:
+    """A mean of throws with its standard error, and how many of these it is from the truth."""
+    if error <= ROUNDING:
+        return f"{mean + 0.0:.7g} nats, as is every throw".replace("-", "\N{MINUS SIGN}")
+    return f"{nats(mean, error)}: {abs(mean - truth) / error:.1f} standard errors from the truth"
 
 
 def finiteness(radius: float, tail_ratio: float) -> str:
     """Why the variance is finite, or is not."""
-    square = f"{RHO}² = {radius**2:.3g}"
     if radius == 0:
         return "A is nilpotent, so every law has a finite variance"
     if tail_ratio == 0:
         return f"the tail of this law falls faster than any power of {RHO} = {radius:.3g}"
-    sign = "<" if radius**2 < tail_ratio else ">"
-    return f"{square} {sign} q = {tail_ratio:.3g}"
+    square = radius**2
+    if abs(square - tail_ratio) <= UNDECIDED:
+        return f"{RHO}² = q = {tail_ratio:.3g}, where it depends on A"
+    digits = next(d for d in range(3, 18) if f"{square:.{d}g}" != f"{tail_ratio:.{d}g}")
+    return f"{RHO}² = {square:.{digits}g} {'<' if square < tail_ratio else '>'} q = {tail_ratio:.{digits}g}"

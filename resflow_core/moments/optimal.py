@@ -1,5 +1,6 @@
 """The law of N with the smallest product of variance and expected terms (Rhee and Glynn, 2015, section 3)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -57,9 +58,12 @@ def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int =
 
 def as_custom(law: Optimal) -> Custom | None:
     """The law that can be trained with and comes nearest; None where no such law has a finite variance."""
-    ratio = min(law.ratio, LARGEST_RATIO)
+    limits = settings_of(Custom)["table"][1]
+    ratio = min(max(law.ratio, limits.low), LARGEST_RATIO)
     if ratio <= law.ratio**2:
         return None
-    limits = settings_of(Custom)["table"][1]
     table = [s for s in law.table if s * ratio >= limits.low][: MOST_ENTRIES - 1]
-    return Custom((*table, table[-1] * ratio))
+    last = table[-1] * ratio
+    while last / table[-1] > LARGEST_RATIO:  # by rounding
+        last = math.nextafter(last, 0.0)
+    return Custom((*table, last))

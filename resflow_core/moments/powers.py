@@ -28,9 +28,15 @@ def matrix_powers(a: Tensor) -> Iterator[Tensor]:
 
 
 def spectral_radius(a: Tensor) -> Tensor:
-    """The largest |eigenvalue| of matrices (..., d, d); for d = 2 from m +- sqrt(s), m = tr A / 2, s = m^2 - det A."""
+    """The largest |eigenvalue| of matrices (..., d, d); for d = 2 from m +- sqrt(s), m = tr A / 2, s = m^2 - det A.
+
+    There an s that is but rounding is 0: its root would be 1e-8, and make a nilpotent matrix none.
+    """
     if a.shape[-1] != 2:
         return torch.linalg.eigvals(a).abs().amax(-1)
     (a, b), (c, d) = (row.unbind(-1) for row in a.unbind(-2))
-    m, s = (a + d) / 2, ((a - d) / 2) ** 2 + b * c
+    m, half_gap, product = (a + d) / 2, (a - d) / 2, b * c
+    s = half_gap**2 + product
+    rounding = 4 * torch.finfo(s.dtype).eps * (half_gap**2 + product.abs())
+    s = torch.where(s.abs() <= rounding, 0.0, s)
     return torch.where(s >= 0, m.abs() + s.abs().sqrt(), (m**2 - s).abs().sqrt())
