@@ -1,4 +1,4 @@
-"""Who may import whom: core maths -> flow -> training, measure | live | engine, session -> screens -> main."""
+"""Who may import whom: core maths -> flow -> training, measure | live, figures | engine, session -> screens -> main."""
 
 import ast
 from pathlib import Path
@@ -13,6 +13,9 @@ FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
     "app/live": {"torch", "resflow_core", "app.session", "app.controls", "app.screens"},
     "app/engine": {"streamlit", "app.session", "app.controls", "app.screens", "app.live", *PLOTTING},
+    "app/figures": {"streamlit", "torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
+    "app/spectrum": {"torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
+    "app/estimator": {"app.screens"},
     "app/screens": {"torch"},
 }
 # Within the core, a module or package may import only those that stand before it.

@@ -2,7 +2,7 @@
 
 from resflow_core.moments.belief import believed_log_det
 from resflow_core.moments.optimal import NoOptimum, Optimal, as_custom, optimal_law
-from resflow_core.moments.parameters import jacobian_derivatives
+from resflow_core.moments.parameters import jacobian_derivatives, parameter_remainders
 from resflow_core.moments.powers import matrix_powers, spectral_radius
 from resflow_core.moments.remainders import (
     QUANTITIES,
@@ -44,6 +44,7 @@ __all__ = [
     "matrix_powers",
     "neumann_remainders",
     "optimal_law",
+    "parameter_remainders",
     "plain_remainders",
     "probe_noise",
     "roulette_noise",

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from resflow_core.moments.remainders import QUANTITIES, Remainders
+
 
 def jacobian_derivatives(branch: nn.Module, x: Tensor) -> Tensor:
     """dA / d theta for each of P numbers that are trained, at each point: (batch, P, d, d) for x of shape (batch, d).
@@ -18,3 +20,16 @@ def jacobian_derivatives(branch: nn.Module, x: Tensor) -> Tensor:
         ]
     flat = torch.stack([torch.cat([d.flatten() for d in derivatives]) for derivatives in by_entry])
     return flat.view(*jacobian.shape, -1).movedim(-1, 1)
+
+
+def parameter_remainders(branch: nn.Module, x: Tensor, terms: int, quantity: str = "neumann") -> Remainders:
+    """Of the gradient of log det(I + A) by all parameters at once, for each point of x, (batch, d).
+
+    Squares are added up over the parameters, so that the variance is the trace of the gradient's covariance. A slow
+    computation, and a large one: terms x batch x P matrices.
+    """
+    derivatives = jacobian_derivatives(branch, x)
+    with torch.no_grad():
+        jacobian = branch.value_and_jacobian(x)[1][:, None].expand_as(derivatives)
+    of_each = QUANTITIES[quantity].remainders(jacobian.flatten(0, 1), derivatives.flatten(0, 1), terms)
+    return of_each.unflattened(derivatives.shape[:2]).pooled(lambda t: t.sum(-1))

@@ -45,6 +45,13 @@ class Remainders:
     def terms(self) -> int:
         return len(self.trace) - 1
 
+    def unflattened(self, shape: tuple[int, int]) -> "Remainders":
+        """Of a batch of shape[0] points with shape[1] parameters each; `pooled` takes the last of the two."""
+        return Remainders(
+            self.quadratic.map(lambda t: t.unflatten(-1, shape)),
+            *(t.unflatten(-1, shape) for t in (self.trace, self.shared_squared, self.radius, self.bound)),
+        )
+
     def pooled(self, over: Callable[[Tensor], Tensor] = lambda t: t.mean(-1)) -> "Remainders":
         """Of one point that stands for all: what is averaged (or, by `over`, added up) is their mean squares."""
         trace = over(self.trace)
