@@ -193,10 +193,10 @@ def crossing(subject: Subject, bench: Bench) -> float:
     """
     roulette = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws).total
     truncated = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
-    bias = subject.bias(bench.n_terms)
+    square = subject.bias(bench.n_terms) ** 2  # 0 also where it underflows
     if roulette <= truncated:
         return 1.0
-    return (roulette - truncated) / bias**2 if bias and np.isfinite(roulette) else np.inf
+    return (roulette - truncated) / square if square and np.isfinite(roulette) else np.inf
 
 
 def with_estimator(bench: Bench, log_det: LogDet) -> Bench:
