@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from app.bench import Bench
+from app.bench.settings import Bench
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, name_of, parts
 from app.text import plain
 from resflow_core.settings import Setting, refusal

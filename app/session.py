@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from app import engine, examples
-from app.bench import Bench, matrix_texts
+from app.bench.settings import Bench, matrix_texts
+from app.bench.tally import Tally, thrown_settings
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.engine.job import checked
 from app.engine.messages import MOVING, Demand, Jacobians, Report, State
-from app.estimator.tally import Tally, thrown_settings
 from app.link import BENCH, OWN_DATA, Link, query_of, read_link
 from app.setup import Changes, CsvChoice, FlowFile, OwnData, SavedFlow, Setup, widget_values
 from app.text import plain

@@ -15,6 +15,7 @@ FORBIDDEN = {
     "app/engine": {"streamlit", "app.session", "app.controls", "app.screens", "app.live", *PLOTTING},
     "app/figures": {"streamlit", "torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
     "app/spectrum": {"torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
+    "app/bench": {"streamlit", "app.session", "app.controls", "app.estimator", "app.screens", *PLOTTING},
     "app/estimator": {"app.screens"},
     "app/screens": {"torch"},
 }

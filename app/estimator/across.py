@@ -7,9 +7,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import controls, session
-from app.bench import Bench
-from app.estimator import matrices, presets
-from app.estimator.sweeps import (
+from app.bench.settings import Bench
+from app.bench.sweeps import (
     MC_THROWS,
     PAPER,
     Cost,
@@ -26,6 +25,7 @@ from app.estimator.sweeps import (
     points_of,
     subject_of,
 )
+from app.estimator import matrices, presets
 from app.estimator.words import ROUNDING, finiteness, number
 from app.figures import across as figures
 from app.link import BENCH

@@ -8,9 +8,10 @@ import torch
 from streamlit.errors import StreamlitAPIException
 
 from app import controls, session
-from app.bench import Bench
-from app.estimator import coins, matrices, table
-from app.estimator.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.bench import table
+from app.bench.settings import Bench
+from app.bench.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimator import coins, matrices
 from app.estimator.words import finiteness, mean_and_truth, number
 from app.figures import throws as figures
 from app.link import BENCH

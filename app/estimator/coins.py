@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import session
-from app.bench import Bench, number_text
+from app.bench.settings import Bench, number_text
 from app.estimator.words import mean_and_truth
 from app.text import plain
 from resflow_core.roulette import Geometric

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import session
-from app.bench import Bench, number_text, parsed_number
+from app.bench.settings import Bench, number_text, parsed_number
 from app.link import BENCH
 from app.text import plain
 from resflow_core.settings import refusal, settings_of

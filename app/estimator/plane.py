@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from app import controls, examples, session, spectrum
-from app.bench import Bench, matrix_problem
-from app.estimator.identity import Identity
-from app.estimator.maps import MAPS, Field, field
+from app.bench.identity import Identity
+from app.bench.maps import MAPS, Field, field
+from app.bench.settings import Bench, matrix_problem
 from app.estimator.words import number
 from app.link import BENCH
 from app.spectrum import chosen_node

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import session
-from app.bench import Bench
-from app.estimator.sweeps import Subject, cost, optimum
+from app.bench.settings import Bench
+from app.bench.sweeps import Subject, cost, optimum
 from app.estimator.words import finiteness, number
 from resflow_core.moments import as_custom
 from resflow_core.roulette import Geometric, Poisson

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import notices, session, transport
-from app.bench import VIEWS
+from app.bench.settings import VIEWS
 from app.estimator import across, by_hand, plane
 from app.link import BENCH
 from app.scene import POLL_SECONDS

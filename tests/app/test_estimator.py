@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 from streamlit.testing.v1 import AppTest
 
-from app.bench import Bench, number_text
-from app.estimator import tally
-from app.estimator.sweeps import PAPER, across_p, cost, subject_of
-from app.estimator.tally import MOST, coverage, thrown_settings
+from app.bench import tally
+from app.bench.settings import Bench, number_text
+from app.bench.sweeps import PAPER, across_p, cost, subject_of
+from app.bench.tally import MOST, coverage, thrown_settings
 from app.link import query_of, read_link
 from app.setup import Setup
 from resflow_core.roulette import Custom, Geometric, Poisson

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.bench import Bench
-from app.estimator import coins, table, tally
-from app.estimator.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.bench import table, tally
+from app.bench.settings import Bench
+from app.bench.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimator import coins
 from app.estimator.words import finiteness, mean_and_truth, nats, number
 from resflow_core.moments import log_det_remainders, truncation_bias
 from resflow_core.probes import PROBES

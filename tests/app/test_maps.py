@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.bench import Bench
+from app.bench.identity import Identity
+from app.bench.maps import MAPS, field, series_error
+from app.bench.settings import Bench
 from app.engine.messages import Jacobians
-from app.estimator.identity import Identity
-from app.estimator.maps import MAPS, field, series_error
 from app.spectrum import DISC, INFINITE, scene
 from resflow_core.roulette import Geometric, Poisson
 

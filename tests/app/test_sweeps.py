@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.bench import ENTRIES, Bench
-from app.engine.messages import Jacobians
-from app.estimator import presets
-from app.estimator.sweeps import (
+from app.bench.settings import ENTRIES, Bench
+from app.bench.sweeps import (
     BATCHES,
     LINES,
     MC_THROWS,
@@ -26,6 +24,8 @@ from app.estimator.sweeps import (
     subject_of,
     with_estimator,
 )
+from app.engine.messages import Jacobians
+from app.estimator import presets
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms

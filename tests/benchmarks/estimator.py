@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from app import examples
-from app.bench import Bench
+from app.bench import maps, sweeps
+from app.bench.identity import Identity
+from app.bench.settings import Bench
+from app.bench.tally import MOST, Tally, coverage
 from app.engine.messages import Jacobians
-from app.estimator import maps, sweeps
-from app.estimator.identity import Identity
-from app.estimator.tally import MOST, Tally, coverage
 from app.spectrum import scene
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS

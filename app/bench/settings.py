@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from app.estimator.maps import MAPS
+from app.bench.maps import MAPS
 from resflow_core.flow import FlowConfig
 from resflow_core.moments import QUANTITIES, spectral_radius
 from resflow_core.probes import PROBES

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.estimator.identity import Identity
+from app.bench.identity import Identity
 from resflow_core.gradients import log_series
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.log_det import Truncated
@@ -17,7 +17,7 @@ from resflow_core.moments import believed_log_det, log_det_remainders, roulette_
 from resflow_core.probes import PROBES, Quadratic
 
 if TYPE_CHECKING:
-    from app.bench import Bench
+    from app.bench.settings import Bench
 
 # After these, what is missing is below a hundredth of the roulette's variance wherever rho^2 < 0.95 q.
 TERMS = 128

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from app.bench import fraction
+from app.bench.settings import fraction
 from resflow_core.moments import truncation_bound
 from resflow_core.roulette import Law
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.bench import ENTRIES, Bench
+from app.bench.identity import Identity
+from app.bench.settings import ENTRIES, Bench
 from app.engine.messages import Jacobians
-from app.estimator.identity import Identity
 from resflow_core.log_det import LogDet, Roulette, Truncated
 from resflow_core.moments import (
     QUANTITIES,

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.bench import Bench
+from app.bench.settings import Bench
 from resflow_core.throws import Throws, throw
 
 CHUNK = 100_000

@@ -1,0 +1,1 @@
+"""The estimator's bench: its settings, and the numbers behind its views. No widgets, no pictures."""
