@@ -160,8 +160,9 @@ def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench,
         why = finiteness(bench.radius, bench.law.tail_ratio)
         closed = f"In closed form the deviation is **{number(deviation)}**: {why}"
     else:
+        least = "at least " if float(variance.rest) > 0.01 * deviation**2 else ""
         closed = (
-            f"In closed form the deviation is **{deviation:.4g} nats**; of the variance, "
+            f"In closed form the deviation is **{least}{deviation:.4g} nats**; of the variance, "
             f"{number(float(variance.probe))} is the probe's and {number(float(variance.roulette))} the roulette's"
         )
     terms = f"{expected_terms(bench.law):.3g} terms are expected"

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -198,7 +199,10 @@ class TestByHand:
 
     def test_a_million_comes_in_parts_and_is_the_end(self, monkeypatch):
         monkeypatch.setattr(tally, "CHUNK", 300_000)
-        page = press(press(opened(probe="rademacher"), "throw.1"), "throw.1000000")
+        page = press(opened(probe="rademacher"), "throw.1")
+        page = checked(page.text_area(key="coins.results").set_value("3+ 4-").run())
+        page = press(page, "throw.1000000")
+        assert page.text_area(key="coins.results").value == "3+ 4-"
         values = page.session_state["page"].tally.values
         np.testing.assert_array_equal(values, throw(A, PAPER, "rademacher", MOST, 0).value)
         assert "After 1,000,000 throws the mean is 0.5960" in " ".join(said(page))
@@ -285,6 +289,16 @@ class TestByHand:
         page = checked(page.selectbox(key="bench.probe").set_value("sphere").run())
         query = {name: v if isinstance(v, str) else v[0] for name, v in page.query_params.items()}
         assert read_link(query).bench == Bench(probe="sphere")
+
+    def test_the_link_to_copy_has_the_bench(self):
+        page = opened(probe="sphere", n_terms="9")
+        page.session_state["link"] = True
+        page = checked(page.run())
+        (share,) = [
+            e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"
+        ]
+        query = dict(parse_qsl(json.loads(share.json)["query"], keep_blank_values=True))
+        assert read_link(query).bench == Bench(probe="sphere", n_terms=9)
 
     def test_what_a_link_did_not_get_is_named(self):
         page = opened(matrix="2 0 0 2", n_terms="7")
@@ -463,6 +477,7 @@ def test_odd_settings_are_shown_in_both_views(name):
     page = opened(view="settings", **settings)
     assert expected in " ".join(said(page))
     page = press(opened(**settings), "throw.100")
+    assert ("deviation is **at least " in " ".join(said(page))) == (name == "near the limit")
     bench = bench_of(page)
     truth = np.linalg.slogdet(np.eye(2) + bench.array)[1]
     assert f"{truth:.6g}"[:6] in sentence(page, "Throw 1 drew") or abs(truth) < 1e-6
