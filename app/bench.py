@@ -117,7 +117,10 @@ class Bench:
 
 def fraction(number: float) -> Fraction:
     """The fraction that was meant by a `number` that came from 0.45, from 1/3, or from a power of such."""
-    near = Fraction(number).limit_denominator(10**6)
+    exact = Fraction(number)
+    if abs(exact.numerator) <= 10**6:  # a power of 1/2, and the like
+        return exact
+    near = exact.limit_denominator(10**6)
     return near if abs(float(near) - number) <= 1e-15 * abs(number) else Fraction(repr(number))
 
 

@@ -90,6 +90,11 @@ def bench() -> Bench:
     return _page().bench
 
 
+def changed_bench() -> Bench | None:
+    """What a link says of the bench: nothing as long as it is as it comes."""
+    return _page().bench if _page().bench != Bench() else None
+
+
 def refused() -> tuple[str, ...]:
     """What the link asked for and did not get."""
     return _page().link.refused
@@ -143,7 +148,7 @@ def show_bench(new: Bench) -> None:
 def _write_address() -> None:
     page = _page()
     setup = page.link.setup if page.link.setup.changes else page.setup
-    address = query_of(setup, page.link.csv, page.link.flow, page.bench if page.bench != Bench() else None)
+    address = query_of(setup, page.link.csv, page.link.flow, changed_bench())
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
 

@@ -23,6 +23,7 @@ from app.estimator.sweeps import (
     exact_terms,
     monte_carlo,
     optimum,
+    points_of,
     subject_of,
 )
 from app.estimator.words import ROUNDING, finiteness, number
@@ -61,17 +62,17 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
     """The bench as it now stands, and the popover that presets go into."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### Whose estimate", width="content")
-        ready_made = st.popover("Examples", type="tertiary") if bench.subject == "matrix" else None
+        ready_made = st.popover("Examples", type="tertiary", disabled=bench.subject != "matrix")
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=("subject", "quantity"))
     if bench.subject == "matrix":
         bench = matrices.fields(bench)
-        if ready_made:
-            with ready_made:
-                matrices.examples(bench)
+        with ready_made:
+            matrices.examples(bench)
     else:
         found = session.jacobians()
         if found:
-            st.caption(f"Mean over {found.points.shape[1]} held-out points, at step {found.step:,}.")
+            points = min(found.points.shape[1], points_of(bench.quantity))
+            st.caption(f"Mean over {points} held-out points, at step {found.step:,}.")
     if bench.quantity != "log_det":
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("entry",))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -189,13 +190,13 @@ def _product(bench: Bench, subject: Subject) -> None:
             else f"The paper's variance is {number(paper)}."
         )
         if least:
-            exact = f"{least[2]} exact term{'s' * (least[2] != 1)}"
+            exact = f"{least[2]} exact term{'s' * (least[2] != '1')}"
             said += f" The best geometric one (◆): {exact} and p = {least[1]:.3g}, {number(least[0])}."
     chart = figures.lines(
         P,
         products,
         legend="exact terms",
-        title="variance × expected terms",
+        title="variance × expected terms (nats²)",
         infinite_from=_infinite_from(subject),
         here=_p(bench),
         level=level,
@@ -252,7 +253,7 @@ def _shared(bench: Bench, subject: Subject) -> None:
         found.sizes,
         {"N of its own": found.own, "one N for all": found.shared},
         bench.batch,
-        "deviation of the batch mean",
+        "deviation of the batch mean (nats)",
         f"Standard deviation of a batch mean against the batch. {said}",
     )
     st.altair_chart(chart)
@@ -269,8 +270,8 @@ def _batch_error(bench: Bench, subject: Subject) -> None:
     same = abs(roulette - truncated) <= 1e-12 * truncated
     winner = "neither" if same else "the roulette" if roulette < truncated else "the truncated series"
     said = (
-        f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)}, the series is off by {number(bias)} in every "
-        f"batch. At B = {bench.batch:,} its error is {number(truncated)}, the roulette's {number(roulette)}: "
+        f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)}, the series is off by {number(bias)} nats in "
+        f"every batch. At B = {bench.batch:,} its error is {number(truncated)}, the roulette's {number(roulette)}: "
         f"**{winner} wins**. "
     )
     if np.isnan(roulette):
@@ -289,7 +290,7 @@ def _batch_error(bench: Bench, subject: Subject) -> None:
         found.sizes,
         {"roulette": found.own, f"{bench.n_terms} terms": found.truncated},
         bench.batch,
-        "RMSE of the batch mean",
+        "RMSE of the batch mean (nats)",
         f"Root mean squared error of a batch mean against the batch. {said}",
     )
     st.altair_chart(chart)

@@ -78,6 +78,11 @@ def subject_of(bench: Bench, jacobians: Jacobians | None) -> Subject | None:
     return None if jacobians is None else _of_flow(Identity(jacobians), bench.quantity, bench.entry)
 
 
+def points_of(quantity: str) -> int:
+    """How many points of a flow a mean is over, at most."""
+    return FLOW_POINTS if quantity == "log_det" else GRADIENT_POINTS
+
+
 @lru_cache(maxsize=64)
 def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
     return _subject(torch.tensor(matrix, dtype=torch.float64).view(1, 1, 2, 2), quantity, entry, MATRIX_TERMS)
@@ -85,8 +90,8 @@ def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
 
 @lru_cache(maxsize=16)
 def _of_flow(of: Identity, quantity: str, entry: str) -> Subject:
-    points, terms = (FLOW_POINTS, FLOW_TERMS) if quantity == "log_det" else (GRADIENT_POINTS, GRADIENT_TERMS)
-    return _subject(torch.as_tensor(of.jacobians.points[:, :points]).double(), quantity, entry, terms)
+    terms = FLOW_TERMS if quantity == "log_det" else GRADIENT_TERMS
+    return _subject(torch.as_tensor(of.jacobians.points[:, : points_of(quantity)]).double(), quantity, entry, terms)
 
 
 def _subject(jacobians: Tensor, quantity: str, entry: str, terms: int) -> Subject:
@@ -193,10 +198,10 @@ def crossing(subject: Subject, bench: Bench) -> float:
     """
     roulette = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws).total
     truncated = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
-    bias = subject.bias(bench.n_terms)
+    square = subject.bias(bench.n_terms) ** 2  # 0 also where it underflows
     if roulette <= truncated:
         return 1.0
-    return (roulette - truncated) / bias**2 if bias and np.isfinite(roulette) else np.inf
+    return (roulette - truncated) / square if square and np.isfinite(roulette) else np.inf
 
 
 def with_estimator(bench: Bench, log_det: LogDet) -> Bench:

@@ -1,0 +1,297 @@
+"""The table of one throw against NumPy's matrix powers and fractions by hand; coins and tallies against the core's
+throws."""
+
+import csv
+import io
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from app.bench import Bench
+from app.estimator import coins, table, tally
+from app.estimator.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimator.words import finiteness, mean_and_truth, nats, number
+from resflow_core.moments import log_det_remainders, truncation_bias
+from resflow_core.probes import PROBES
+from resflow_core.roulette import Custom, Geometric, Poisson
+from resflow_core.throws import throw, values
+from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
+
+A = KNOWN_A.numpy()
+THIRDS = np.array([[1 / 3, 1 / 6], [-1 / 6, 1 / 3]])
+SIGNS = np.array([1.0, -1.0])
+LAW = Geometric(0.5, 3)
+
+
+def biases(matrix, terms):
+    remainders = log_det_remainders(torch.as_tensor(matrix)[None], 200)
+    return [float(truncation_bias(remainders, k)) for k in range(1, terms + 1)]
+
+
+class TestRows:
+    @pytest.mark.parametrize("law", [LAW, Geometric(0.3, 0), Poisson(2.0, 2), Custom((0.9, 0.6, 0.3))], ids=str)
+    @pytest.mark.parametrize("matrix", [A, THIRDS, np.array([[0.4, -0.4], [0.4, -0.4]]), np.zeros((2, 2))])
+    def test_every_number_is_numpys(self, matrix, law):
+        v = np.array([0.31, -1.7])
+        rows = table.rows(matrix, law, v, biases(matrix, 12))
+        survival = law.survival(torch.arange(13)).numpy()
+        partial = 0.0
+        truth = np.linalg.slogdet(np.eye(2) + matrix)[1]
+        norm = np.linalg.svd(matrix)[1][0]
+        for k, row in enumerate(rows, 1):
+            power = np.linalg.matrix_power(matrix, k)
+            partial += -((-1) ** k) / k * np.trace(power)
+            assert (row.k, row.a_k) == (k, Fraction(-((-1) ** k), k))
+            assert float(row.trace) == pytest.approx(np.trace(power), abs=1e-15)
+            assert float(row.form) == pytest.approx(v @ power @ v, abs=1e-14)
+            assert float(row.survival) == pytest.approx(survival[k], rel=1e-14)
+            assert float(row.term) == pytest.approx(-((-1) ** k) / k / survival[k] * (v @ power @ v), abs=1e-12)
+            assert row.bias == pytest.approx(partial - truth, abs=1e-14)
+            rest = -2 * (np.log1p(-norm) + sum(norm**j / j for j in range(1, k + 1))) if norm < 1 else np.inf
+            assert row.bound == pytest.approx(rest, rel=1e-4, abs=1e-14)
+            assert abs(row.bias) <= row.bound + 1e-15
+
+    @pytest.mark.parametrize("probe", PROBES)
+    def test_the_sum_so_far_at_n_is_the_estimate_of_that_throw(self, probe):
+        thrown = throw(A, LAW, probe, 50, seed=4)
+        for n, v, value in zip(thrown.n, thrown.probe, thrown.value, strict=True):
+            rows = table.rows(A, LAW, v, biases(A, 20))
+            assert float(rows[n - 1].total) == pytest.approx(value, abs=1e-13)
+            assert rows[n - 1].total == sum(row.term for row in rows[:n])
+
+    def test_thirds_are_exact(self):
+        # A = ((2, 1), (-1, 2)) / 6: A^2 = ((3, 4), (-4, 3)) / 36, A^3 = ((2, 11), (-11, 2)) / 216,
+        # A^4 = ((-7, 24), (-24, -7)) / 1296, and v'A^k v = tr A^k for v = (1, -1).
+        rows = table.rows(THIRDS, LAW, SIGNS, biases(THIRDS, 4))
+        traces = [Fraction(4, 6), Fraction(6, 36), Fraction(4, 216), Fraction(-14, 1296)]
+        assert [row.trace for row in rows] == traces
+        assert [row.form for row in rows] == traces
+        assert [row.survival for row in rows] == [1, 1, 1, Fraction(1, 2)]
+        assert rows[3].term == Fraction(14, 1296) / 2
+        assert rows[3].total == Fraction(2, 3) - Fraction(1, 12) + Fraction(1, 162) + Fraction(7, 1296)
+        assert [table.exact(row.term) for row in rows] == [
+            "2/3", "\N{MINUS SIGN}1/12", "1/162", "7/1296",
+        ]  # fmt: skip
+
+
+class TestText:
+    def test_numbers(self):
+        assert table.decimal(Fraction(-1, 3)) == "\N{MINUS SIGN}0.33333"
+        assert table.exact(Fraction(-1, 3)) == "\N{MINUS SIGN}1/3"
+        assert table.exact(Fraction(10**9, 10**9 + 1)) == "1"  # its fraction is too long to help
+        assert table.decimal(-0.0) == "0"
+
+    def test_the_table_marks_n_and_greys_what_lies_beyond(self):
+        lines = table.markdown(table.rows(A, LAW, SIGNS, biases(A, 5)), 3, table.decimal).splitlines()
+        assert len(lines) == 7
+        assert all(line.count("|") == 10 for line in lines)
+        total = A[0, 0] + A[1, 1] - 0.05  # v'Av = 0.45 - 0.3 + 0.25 + 0.2 = 0.6
+        assert total == pytest.approx(0.6)
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+        assert cells[0] == ["1", "1", "0.65", "0.6", "1", "0.6", "0.6", "0.054", "0.5"]
+        assert [cell.startswith("**") for row in cells for cell in row].count(True) == 1
+        assert cells[2][6].startswith("**")
+        assert all(cell.startswith(":gray[") for row in cells[3:] for cell in row)
+        assert not any("gray" in cell for row in cells[:3] for cell in row)
+
+    def test_nothing_is_minus_zero_or_infinite(self):
+        nilpotent = np.array([[0.4, -0.4], [0.4, -0.4]])
+        text = table.markdown(table.rows(nilpotent, LAW, SIGNS, biases(nilpotent, 8)), 3, table.decimal)
+        cells = {cell.strip(" :gray[]*") for cell in text.replace("\n", "|").split("|")}
+        assert "0" in cells and "\N{MINUS SIGN}0" not in cells
+        wide = np.array([[0.1, 3.0], [0.0, 0.1]])  # ||A|| > 1: the series converges, but nothing bounds its bias
+        text = table.markdown(table.rows(wide, LAW, SIGNS, biases(wide, 8)), 3, table.decimal)
+        assert "none" in text and "inf" not in text
+
+    def test_csv_has_every_digit(self):
+        rows = table.rows(A, LAW, np.array([0.3, -1.2]), biases(A, 8))
+        read = list(csv.DictReader(io.StringIO(table.csv(rows))))
+        assert len(read) == 8
+        for row, numbers in zip(rows, read, strict=True):
+            assert {name: float(text) for name, text in numbers.items()} == {
+                name: float(getattr(row, name)) for name in table.HEADINGS
+            }
+
+    def test_latex_is_in_texs_own_characters(self):
+        rows = table.rows(THIRDS, LAW, SIGNS, biases(THIRDS, 8))
+        for shown in (table.exact, table.decimal):
+            text = table.latex(rows, shown)
+            assert text.isascii()
+            assert text.startswith("\\begin{tabular}{rrrrrrrrr}\n") and text.endswith(" \\\\\n\\end{tabular}")
+            body = text.split("\n")[2:-1]
+            assert len(body) == 8
+            assert all(line.count("&") == 8 and line.endswith(" \\\\") for line in body)
+        assert "$-1/12$" in table.latex(rows, table.exact)
+        assert "$-0.083333$" in table.latex(rows, table.decimal)
+        assert " \\cdot 10^{-5}$" in text and "e-" not in text.replace("{tabular", "")
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (0.0015, "0.0015"),
+            (-0.25, "\N{MINUS SIGN}0.25"),
+            (-0.0, "0"),
+            (1e-9, "1e\N{MINUS SIGN}09"),
+            (np.inf, "infinite"),
+            (np.nan, "undecided"),
+        ],
+    )
+    def test_numbers(self, value, text):
+        assert number(value) == text
+
+    def test_a_mean_has_the_decimals_of_its_error(self):
+        assert nats(0.59612, 0.0031) == "0.596 ± 0.003 nats"
+        assert nats(0.5960812, 0.000038) == "0.59608 ± 0.00004 nats"
+        assert nats(-0.5, 0.1) == "\N{MINUS SIGN}0.50 ± 0.10 nats"
+        assert mean_and_truth(0.7, 0.05, 0.6) == "0.70 ± 0.05 nats: 2.0 standard errors from the truth"
+
+    def test_without_noise_there_are_no_standard_errors_to_count(self):
+        assert mean_and_truth(0.25, 0.0, 0.6) == "0.25 nats, as is every throw"
+        assert mean_and_truth(0.25, 1e-18, 0.25 + 1e-16) == "0.25 nats, as is every throw"
+
+    def test_why_a_variance_is_finite_or_not(self):
+        assert finiteness(0.5, 0.5) == "ρ² = 0.25 < q = 0.5"
+        assert finiteness(0.9, 0.5) == "ρ² = 0.81 > q = 0.5"
+        assert finiteness(0.5**0.5 + 1e-6, 0.5) == "ρ² = 0.500001 > q = 0.5"
+        assert finiteness(0.5**0.5, 0.5) == "ρ² = q = 0.5, where it depends on A"
+        assert "faster than any power of ρ = 0.3" in finiteness(0.3, 0.0)
+        assert "nilpotent" in finiteness(0.0, 0.0)
+
+
+class TestCoins:
+    def test_throws_are_read_however_they_are_separated(self):
+        n, signs = coins.parsed(" 3+ 4-,5+;\n12\N{MINUS SIGN} ", 3)
+        assert n.tolist() == [3, 4, 5, 12]
+        assert signs.tolist() == [1, -1, 1, -1]
+        assert all(len(found) == 0 for found in coins.parsed(" \n", 3))
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("3+ 4", "Throw 2, `4`: write N and the sign, such as `4+`."),
+            ("+3", "Throw 1, `+3`: write N"),
+            ("3+ 4- 2+", "Throw 3, `2+`: N is at least 3, the exact terms."),
+            ("100+", "Throw 1, `100+`: write N"),
+            ("3+ " * 2001, "2,001 throws: use at most 2,000."),
+            ("`" * 10 + "x" * 50, "Throw 1, `" + "x" * 10 + "`: write N"),
+        ],
+    )
+    def test_an_entry_that_cannot_be_read_is_named(self, text, says):
+        with pytest.raises(ValueError) as error:
+            coins.parsed(text, 3)
+        assert str(error.value).startswith(says)
+
+    @pytest.mark.parametrize("n_exact", [0, 2, 3])
+    def test_the_sheet_has_the_estimates(self, n_exact):
+        bench = Bench(matrix=(1 / 3, 1 / 6, -1 / 4, 1 / 3), law=Geometric(0.5, n_exact), probe="rademacher")
+        rows = coins._table(bench)
+        assert [n for n, _, _ in rows] == list(range(n_exact, n_exact + coins.LONGEST))
+        text = coins.sheet(bench, rows)
+        assert "A = [[1/3, 1/6], [-0.25, 1/3]]" in text
+        assert f"Begin with N = {n_exact}." in text
+        survival = bench.law.survival(torch.arange(30)).numpy()
+        for n, *both in rows:
+            for sign, found in zip((1, -1), both, strict=True):
+                v = np.array([1, sign])
+                powers = [v @ np.linalg.matrix_power(bench.array, k) @ v for k in range(1, n + 1)]
+                expected = sum(-((-1) ** k) / k / survival[k] * power for k, power in enumerate(powers, 1))
+                assert found == pytest.approx(expected, abs=1e-14)
+                assert f"<td>{expected:+.6f}</td>" in text or abs(expected) < 1e-12
+        assert text.count("<tr>") == 1 + coins.LONGEST + 1 + 16
+
+    def test_the_coins_estimates_are_unbiased(self):
+        # N = n is thrown with probability 2^-(n - 3 + 1), both signs with 1/2; the coins beyond the sheet weigh 2^-8.
+        bench = Bench(matrix=tuple(A.ravel()), law=LAW, probe="rademacher")
+        n = np.arange(3, 40)
+        both = [values(A, LAW, n, np.tile([1.0, sign], (len(n), 1))) for sign in (1, -1)]
+        mean = (np.mean(both, 0) * 0.5 ** (n - 2)).sum()
+        assert mean == pytest.approx(KNOWN_LOG_DET, abs=1e-8)
+        assert coins._table(bench) == list(zip(n[:8].tolist(), *(v[:8].tolist() for v in both), strict=True))
+
+
+class TestTally:
+    def bench(self, **changes):
+        return Bench(**({"matrix": tuple(A.ravel().tolist()), "seed": 3} | changes))
+
+    def test_chunks_are_the_same_throws(self, monkeypatch):
+        monkeypatch.setattr(tally, "CHUNK", 70)
+        found = Tally(self.bench())
+        found.want(100)
+        found.want(95)
+        parts = 0
+        while found.busy:
+            found.go_on()
+            parts += 1
+        assert parts == 3
+        np.testing.assert_array_equal(found.values, throw(A, LAW, "gaussian", 195, 3).value)
+
+    def test_single_throws_and_the_last_ones_are_those_of_the_whole(self):
+        found = Tally(self.bench())
+        assert found.last(3) == []
+        found.want(10)
+        found.go_on()
+        whole = throw(A, LAW, "gaussian", 20, 3)
+        for index in (0, 9, 15):  # thrown or not
+            one = found.one(index)
+            assert (one.n[0], one.value[0]) == (whole.n[index], whole.value[index])
+            np.testing.assert_array_equal(one.probe[0], whole.probe[index])
+        last = found.last(3)
+        assert [(number, n, value) for number, n, _, value in last] == [
+            (i, int(whole.n[i - 1]), whole.value[i - 1]) for i in (10, 9, 8)
+        ]
+        assert len(found.last(100)) == 10
+
+    def test_it_stops_where_it_is_told_to_and_at_the_most(self, monkeypatch):
+        monkeypatch.setattr(tally, "MOST", 250)
+        monkeypatch.setattr(tally, "CHUNK", 100)
+        found = Tally(self.bench())
+        found.go_on()
+        assert not found.busy and len(found.values) == 0
+        found.want(1000)
+        assert (found.goal, found.busy) == (250, True)
+        found.go_on()
+        found.stop()
+        assert not found.busy and len(found.values) == 100
+        for _ in range(9):
+            found.want(1000)
+            found.go_on()
+        assert len(found.values) == found.goal == 250
+        assert MOST == 1_000_000
+
+    def test_only_what_throws_depend_on_makes_another_tally(self):
+        bench = self.bench()
+        same = self.bench(view="settings", n_terms=9, n_probes=4, n_draws=2, batch=8, quantity="plain", map="bias")
+        assert thrown_settings(bench) == thrown_settings(same)
+        for change in ({"matrix": (0.1, 0.0, 0.0, 0.1)}, {"law": Poisson()}, {"probe": "sphere"}, {"seed": 4}):
+            assert thrown_settings(self.bench(**change)) != thrown_settings(bench)
+
+
+class TestCoverage:
+    def test_error_bars_hold_what_they_promise_where_moments_are_finite(self):
+        # 5 binomial standard errors of 400 repetitions; of Student's t and a skew law with 1,000 throws little is left.
+        shares, errors = coverage(Bench(matrix=tuple(A.ravel()), probe="rademacher", seed=1), KNOWN_LOG_DET)
+        assert len(shares) == len(THROWS_EACH)
+        assert abs(shares[-1] - 0.95) <= 5 * (0.95 * 0.05 / REPETITIONS) ** 0.5
+        assert errors == [pytest.approx((s * (1 - s) / REPETITIONS) ** 0.5) for s in shares]
+
+    def test_they_do_not_where_the_variance_is_infinite_and_the_tail_one_sided(self):
+        # All terms of the eigenvalue -0.9 are negative: until a long throw comes, every mean is too large.
+        truth = np.log(0.1) + np.log(1.2)
+        shares, _ = coverage(Bench(matrix=(-0.9, 0.0, 0.0, 0.2), probe="rademacher"), truth)
+        assert max(shares) < 0.8
+
+    def test_they_count_repetitions_that_nobody_was_shown(self):
+        bench = thrown_settings(Bench(matrix=tuple(A.ravel()), law=Geometric(0.4, 1), probe="sphere", seed=2))
+        start, n = tally.FIRST_REPETITION, THROWS_EACH[0]
+        sample = throw(A, bench.law, "sphere", REPETITIONS * n, 2, start).value.reshape(REPETITIONS, n)
+        held = np.abs(sample.mean(1) - KNOWN_LOG_DET) <= 1.96 * sample.std(1, ddof=1) / n**0.5
+        assert coverage(bench, KNOWN_LOG_DET)[0][0] == held.mean()
+
+    def test_without_noise_every_interval_is_right(self):
+        assert coverage(Bench(matrix=(0.0, 0.0, 0.0, 0.0)), 0.0) == ([1.0] * 3, [0.0] * 3)
+        turn = Bench(matrix=(0.4, -0.4, 0.4, -0.4), probe="rademacher")
+        assert coverage(turn, 0.0)[0] == [1.0] * 3

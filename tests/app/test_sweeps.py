@@ -1,0 +1,346 @@
+"""Closed forms across settings against sums over NumPy's matrix powers and against throws; presets against both."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from app.bench import ENTRIES, Bench
+from app.engine.messages import Jacobians
+from app.estimator import presets
+from app.estimator.sweeps import (
+    BATCHES,
+    LINES,
+    MC_THROWS,
+    PAPER,
+    P,
+    across_batches,
+    across_p,
+    across_probes,
+    cost,
+    crossing,
+    exact_terms,
+    monte_carlo,
+    optimum,
+    subject_of,
+    with_estimator,
+)
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.probes import PROBES
+from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
+from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
+
+A = KNOWN_A.numpy()
+KNOWN = Bench(view="settings", matrix=tuple(A.ravel().tolist()))
+KINDS = {
+    "zero": (0.0, 0.0, 0.0, 0.0),
+    "nilpotent": (0.4, -0.4, 0.4, -0.4),
+    "nilpotent but for rounding": (0.6, -0.9, 0.4, -0.6),
+    "diagonal": (0.3, 0.0, 0.0, -0.4),
+    "turn": (0.3, -0.5, 0.5, 0.3),
+    "tiny": (1e-7, 0.0, 0.0, 0.0),
+    "at the limit": (0.5, -0.5, 0.5, 0.5),
+    "near 1": (0.96, 0.0, 0.0, 0.1),
+    "largest": (0.99, 1.0, 0.0, 0.99),
+}
+LAWS = [Geometric(0.5, 0), Geometric(0.95, 20), Poisson(), Custom((0.5, 0.2, 1e-6))]
+TERMS = 60  # of KNOWN's remainders are all that float64 can see: 0.41^60 = 1e-23
+
+
+def summands(a, b, quantity):
+    """M_0, M_1, ... by matrix powers alone."""
+    powers = [np.linalg.matrix_power(a, k) for k in range(TERMS + 1)]
+    for k in range(TERMS):
+        a_k = -((-1) ** k) / k if k else 0.0
+        if quantity == "log_det":
+            yield a_k * powers[k]
+        elif quantity == "neumann":
+            yield (-1) ** k * powers[k] @ b
+        else:
+            yield a_k * sum((powers[j] @ b @ powers[k - 1 - j] for j in range(k)), np.zeros((2, 2)))
+
+
+def one_probes_variance(s, probe):
+    """Of v'Sv, from the entries."""
+    s = (s + s.T) / 2
+    if probe == "gaussian":
+        return 2 * (s**2).sum()
+    if probe == "rademacher":
+        return 4 * s[0, 1] ** 2
+    return (s**2).sum() - np.trace(s) ** 2 / 2
+
+
+def numpys(a, b, quantity, law, probe, n_probes=1, n_draws=1):
+    """(probe, roulette): V(R_0) / K and the sum of (1 / P(N >= n + 1) - 1 / P(N >= n)) E T_{n+1}^2 / M."""
+    rests = np.cumsum(list(summands(a, b, quantity))[::-1], 0)[::-1]
+    survival = law.survival(torch.arange(TERMS + 1)).numpy()
+    noise = sum(
+        (1 / survival[n + 1] - 1 / survival[n])
+        * (one_probes_variance(rests[n + 1], probe) / n_probes + np.trace(rests[n + 1]) ** 2)
+        for n in range(TERMS - 1)
+    )
+    return one_probes_variance(rests[0], probe) / n_probes, noise / n_draws
+
+
+def flow(jacobians):
+    """Jacobians of a flow with its points at (blocks, points, 2, 2)."""
+    empty = np.zeros((len(jacobians), 4, 2, 2), np.float32)
+    return Jacobians(0, empty, jacobians.astype(np.float32), np.ones((2, 2), np.float32), ((-1, 1), (-1, 1)))
+
+
+class TestMatrix:
+    @pytest.mark.parametrize("quantity", ["log_det", "neumann", "plain"])
+    @pytest.mark.parametrize("probe", PROBES)
+    def test_costs_are_numpys(self, probe, quantity):
+        bench = replace(KNOWN, quantity=quantity, entry="21")
+        subject = subject_of(bench, None)
+        for law in (Geometric(0.5, 3), Geometric(0.6, 0), Custom((0.9, 0.7, 0.3))):
+            expected = numpys(A, ENTRIES["21"].derivative, quantity, law, probe)
+            found = cost(subject, law, probe)
+            assert (found.probe, found.roulette) == pytest.approx(expected, rel=1e-9)
+            assert found.terms == pytest.approx(expected_terms(law))
+            assert found.total == found.probe + found.roulette and found.product == found.total * found.terms
+
+    def test_probes_and_draws_divide_their_parts(self):
+        subject = subject_of(KNOWN, None)
+        found = cost(subject, Geometric(0.6, 1), "gaussian", 4, 3)
+        assert (found.probe, found.roulette) == pytest.approx(
+            numpys(A, None, "log_det", Geometric(0.6, 1), "gaussian", 4, 3), rel=1e-9
+        )
+        assert found.terms > cost(subject, Geometric(0.6, 1), "gaussian", 4, 1).terms
+
+    def test_truth_bias_and_truncated_variance_are_numpys(self):
+        subject = subject_of(KNOWN, None)
+        assert subject.radius == pytest.approx(np.abs(np.linalg.eigvals(A)).max())
+        assert subject.truth == pytest.approx(KNOWN_LOG_DET, abs=1e-9)
+        partial = list(np.cumsum(list(summands(A, None, "log_det")), 0))
+        for n in (1, 5, 30):
+            assert subject.bias(n) == pytest.approx(np.trace(partial[n]) - subject.truth, abs=1e-14)
+            expected = one_probes_variance(partial[n], "rademacher") / 3
+            assert subject.truncated_variance(n, "rademacher", 3) == pytest.approx(expected, rel=1e-12)
+
+    def test_gradients_are_those_of_the_log_det(self):
+        inverse = np.linalg.inv(np.eye(2) + A)
+        for name, entry in ENTRIES.items():
+            for quantity in ("neumann", "plain"):
+                subject = subject_of(replace(KNOWN, quantity=quantity, entry=name), None)
+                assert subject.truth == pytest.approx(inverse.T[entry.place], abs=1e-12)
+
+    @pytest.mark.parametrize("n_exact", [0, 3, 7])
+    def test_across_p_there_is_a_line_for_each_number_of_exact_terms(self, n_exact):
+        bench = replace(KNOWN, law=Geometric(0.3, n_exact), probe="sphere")
+        subject = subject_of(bench, None)
+        found = across_p(subject, bench)
+        assert set(found) == {*LINES, n_exact}
+        for n, costs in found.items():
+            for index in (0, 20, 45):
+                expected = numpys(A, None, "log_det", Geometric(float(P[index]), n), "sphere")
+                assert (costs[index].probe, costs[index].roulette) == pytest.approx(expected, rel=1e-6)
+            # 1 - rho^2 = 0.835: finite below, infinite beyond.
+            assert [np.isfinite(c.total) for c in costs] == [bool(p < 1 - subject.radius**2) for p in P]
+
+    def test_exact_terms_of_every_law(self):
+        laws = Geometric(0.5, 7), Poisson(2.0, 4), Custom()
+        assert [exact_terms(replace(KNOWN, law=law)) for law in laws] == [7, 4, PAPER.n_exact]
+        assert all(
+            exact_terms(b) in across_p(subject_of(b, None), b) for b in (replace(KNOWN, law=law) for law in laws)
+        )
+
+    def test_across_probes(self):
+        found = across_probes(subject_of(KNOWN, None), KNOWN, 2)
+        assert list(found) == list(PROBES)
+        for probe, costs in found.items():
+            assert costs[30].total == pytest.approx(sum(numpys(A, None, "log_det", Geometric(P[30], 2), probe)))
+
+
+class TestMonteCarlo:
+    @pytest.mark.parametrize("probe", ["gaussian", "rademacher", "orthogonal"])
+    @pytest.mark.parametrize("n_exact", [0, 3])
+    def test_dots_are_within_their_errors_of_the_closed_form(self, n_exact, probe):
+        bench = replace(KNOWN, probe=probe, seed=1)
+        dots = monte_carlo(bench, n_exact)
+        # 1 - rho^(4/3) = 0.699
+        assert [p for p, _, _ in dots] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        for p, variance, error in dots:
+            expected = sum(numpys(A, None, "log_det", Geometric(p, n_exact), probe))
+            assert abs(variance - expected) < 5 * error + 1e-12
+            assert error < 0.5 * expected
+        assert MC_THROWS == 20_000
+
+    def test_there_are_none_where_their_errors_would_mean_nothing(self):
+        assert monte_carlo(replace(KNOWN, matrix=(0.95, 0.0, 0.0, 0.1)), 3) == []
+        assert len(monte_carlo(replace(KNOWN, matrix=KINDS["nilpotent"]), 3)) == 9
+
+
+class TestBatches:
+    def test_sizes_have_the_benchs_own(self):
+        assert set(2 ** np.arange(17)) <= set(BATCHES.tolist())
+        sizes = across_batches(subject_of(KNOWN, None), replace(KNOWN, batch=300)).sizes
+        assert 300 in sizes and (np.diff(sizes) > 0).all()
+
+    def test_errors_of_a_batch_are_numpys(self):
+        bench = replace(KNOWN, law=Geometric(0.5, 1), probe="rademacher", n_terms=4)
+        subject = subject_of(bench, None)
+        found = across_batches(subject, bench)
+        probe, roulette = numpys(A, None, "log_det", bench.law, "rademacher")
+        rests = np.cumsum(list(summands(A, None, "log_det"))[::-1], 0)[::-1]
+        weights = [2.0**n - 2.0 ** (n - 1) for n in range(1, TERMS - 1)]
+        common = sum(w * np.trace(rests[n + 2]) ** 2 for n, w in enumerate(weights))
+        cut = sum(list(summands(A, None, "log_det"))[:5])
+        for b, own, shared, truncated in zip(found.sizes, found.own, found.shared, found.truncated, strict=True):
+            assert own**2 == pytest.approx((probe + roulette) / b, rel=1e-9)
+            assert shared**2 == pytest.approx((probe + roulette) / b + (1 - 1 / b) * common, rel=1e-9)
+            mse = (np.trace(cut) - KNOWN_LOG_DET) ** 2 + one_probes_variance(cut, "rademacher") / b
+            assert truncated**2 == pytest.approx(mse, rel=1e-6)
+
+    def test_the_curves_cross_where_it_is_said(self):
+        subject = subject_of(KNOWN, None)
+        where = crossing(subject, KNOWN)
+        assert where == pytest.approx(1547, abs=1)
+        for batch, roulette_wins in ((int(where), False), (int(where) + 1, True)):
+            found = across_batches(subject, replace(KNOWN, batch=batch))
+            at = np.searchsorted(found.sizes, batch)
+            assert (found.own[at] < found.truncated[at]) == roulette_wins
+
+    def test_they_need_not_cross(self):
+        steep = replace(KNOWN, matrix=(0.9, 0.3, 0.1, -0.2))
+        assert crossing(subject_of(steep, None), steep) == np.inf
+        noisy = replace(KNOWN, matrix=KINDS["nilpotent"], law=Geometric(0.5, 0))
+        assert crossing(subject_of(noisy, None), noisy) == np.inf  # no bias
+        zero = replace(KNOWN, matrix=KINDS["zero"])
+        assert crossing(subject_of(zero, None), zero) == 1
+        good = replace(KNOWN, law=Geometric(0.5, 20), n_terms=1, probe="rademacher", matrix=(0.3, 0.0, 0.2, 0.1))
+        subject = subject_of(good, None)
+        assert crossing(subject, good) == pytest.approx(
+            max(1, (cost(subject, good.law, "rademacher").total - 0.04) / subject.bias(1) ** 2)
+        )
+
+
+class TestFlow:
+    rng = np.random.default_rng(0)
+    points = 0.35 * rng.uniform(-1, 1, (3, 5, 2, 2))
+
+    def test_variances_are_sums_over_blocks_and_means_over_points(self):
+        bench = replace(KNOWN, subject="flow")
+        subject = subject_of(bench, flow(self.points))
+        exact = self.points.astype(np.float32).astype(float)
+        for quantity in ("log_det", "neumann"):
+            bench = replace(KNOWN, subject="flow", quantity=quantity)
+            subject = subject_of(bench, flow(self.points))
+            each = [[numpys(a, ENTRIES["12"].derivative, quantity, PAPER, "sphere") for a in block] for block in exact]
+            found = cost(subject, PAPER, "sphere")
+            assert (found.probe, found.roulette) == pytest.approx(np.sum(each, 0).mean(0), rel=1e-6)
+        assert subject_of(replace(bench, quantity="log_det"), flow(self.points)).truth == pytest.approx(
+            np.linalg.slogdet(np.eye(2) + exact)[1].sum(0).mean(), abs=1e-12
+        )
+        assert subject.radius == pytest.approx(np.abs(np.linalg.eigvals(exact)).max(), rel=1e-9)
+
+    def test_bias_and_truncated_variance(self):
+        subject = subject_of(replace(KNOWN, subject="flow"), flow(self.points))
+        exact = self.points.astype(np.float32).astype(float)
+        cut = np.array([[sum(list(summands(a, None, "log_det"))[:4]) for a in block] for block in exact])
+        expected = np.trace(cut, axis1=2, axis2=3).sum(0).mean() - np.linalg.slogdet(np.eye(2) + exact)[1].sum(0).mean()
+        assert subject.bias(3) == pytest.approx(expected, abs=1e-12)
+        variances = [[one_probes_variance(s, "gaussian") for s in block] for block in cut]
+        assert subject.truncated_variance(3, "gaussian", 2) == pytest.approx(np.sum(variances, 0).mean() / 2)
+
+    def test_one_point_with_an_infinite_variance_is_enough(self):
+        points = self.points.copy()
+        points[1, 2] = [[0.8, 0.0], [0.0, 0.1]]
+        subject = subject_of(replace(KNOWN, subject="flow"), flow(points))
+        assert cost(subject, Geometric(0.5, 3), "gaussian").total == np.inf
+        assert np.isfinite(cost(subject, Geometric(0.3, 3), "gaussian").total)
+
+    def test_what_is_not_there_yet_is_none_and_what_is_there_is_computed_once(self):
+        bench = replace(KNOWN, subject="flow")
+        assert subject_of(bench, None) is None
+        jacobians = flow(self.points)
+        assert subject_of(bench, jacobians) is subject_of(replace(bench, n_terms=9), jacobians)
+        assert subject_of(bench, jacobians) is not subject_of(bench, flow(self.points))
+
+
+class TestPresets:
+    def row(self, bench, title):
+        text = presets.table(bench, subject_of(bench, None))
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| {title} |")]
+        return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+    def test_the_table_has_numpys_numbers(self):
+        gaussian = sum(numpys(A, None, "log_det", Geometric(0.5, 3), "gaussian"))
+        signs = sum(numpys(A, None, "log_det", Geometric(0.5, 3), "rademacher"))
+        assert (gaussian, signs) == pytest.approx((0.3917271732, 0.0014856049), abs=5e-9)
+        assert self.row(KNOWN, presets.PRESETS["paper"].title) == ["0", f"{gaussian**0.5:.3g}", "4", "1.57"]
+        assert self.row(KNOWN, presets.PRESETS["rademacher"].title) == ["0", f"{signs**0.5:.3g}", "4", "0.00594"]
+        assert self.row(KNOWN, presets.PRESETS["image"].title) == ["0", "infinite", "4", "infinite"]
+        cut = sum(list(summands(A, None, "log_det"))[:6])
+        variance, bias = one_probes_variance(cut, "gaussian"), np.trace(cut) - KNOWN_LOG_DET
+        assert self.row(KNOWN, presets.PRESETS["i-resnet-5"].title) == [
+            f"{bias:.3g}".replace("-", "\N{MINUS SIGN}"), f"{variance**0.5:.3g}", "5", f"{5 * variance:.3g}",
+        ]  # fmt: skip
+
+    def test_no_ready_made_one_is_better_than_the_best_law(self):
+        for probe in ("gaussian", "rademacher"):
+            bench = replace(KNOWN, probe=probe)
+            subject = subject_of(bench, None)
+            best = presets.PRESETS["optimal"].change(bench, subject)
+            value = cost(subject, best.law, probe).product
+            assert value <= 1.01 * cost(subject, optimum(subject, bench), probe).product
+            assert all(value <= 1.01 * c.product for costs in across_p(subject, bench).values() for c in costs)
+            assert self.row(bench, presets.PRESETS["optimal"].title)[-1] == f"{value:.3g}"
+
+    def test_each_says_what_it_does(self):
+        subject = subject_of(KNOWN, None)
+        said = {
+            name: presets.does(preset, preset.change(KNOWN, subject), subject)
+            for name, preset in presets.PRESETS.items()
+        }
+        assert said["paper"] == "Unbiased, deviation 0.626, 4 terms expected; variance × terms 1.57."
+        assert said["image"].startswith("Unbiased, but its variance is infinite: the tail of this law falls faster")
+        assert said["i-resnet-5"] == "Off by \N{MINUS SIGN}0.000981 on average, deviation 0.625."
+
+    def test_presets_leave_the_rest_of_the_bench_alone(self):
+        bench = replace(KNOWN, seed=5, batch=64, n_probes=3, n_draws=2)
+        subject = subject_of(bench, None)
+        changed = {name: preset.change(bench, subject) for name, preset in presets.PRESETS.items()}
+        assert changed["paper"] == replace(bench, law=Geometric(0.5, 3), probe="gaussian", n_probes=1, n_draws=1)
+        assert changed["image"].law == Poisson(2.0, 2)
+        assert changed["i-resnet-10"] == replace(bench, n_terms=10, probe="gaussian", n_probes=1)
+        assert all((c.seed, c.batch, c.matrix) == (5, 64, bench.matrix) for c in changed.values())
+
+    @pytest.mark.parametrize("quantity", ["log_det", "neumann", "plain"])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_no_matrix_breaks_them_and_nothing_is_nan(self, kind, quantity):
+        for law in LAWS:
+            for probe, n_probes in (("gaussian", 1), ("rademacher", 1), ("orthogonal", 2)):
+                bench = Bench(
+                    matrix=KINDS[kind], law=law, probe=probe, n_probes=n_probes, quantity=quantity, n_terms=30
+                )
+                subject = subject_of(bench, None)
+                sentences = [
+                    presets.does(preset, preset.change(bench, subject), subject) for preset in presets.PRESETS.values()
+                ]
+                for text in (presets.table(bench, subject), *sentences):
+                    assert "nan" not in text and " inf " not in text
+                    assert ("undecided" in text) <= (kind == "at the limit")
+                assert crossing(subject, bench) >= 0 or kind == "at the limit"
+
+    def test_the_best_law_can_be_typed_whatever_the_radius(self):
+        # A radius above 0.95 makes the table end with the largest ratio that is allowed, in spite of rounding.
+        rng = np.random.default_rng(0)
+        for radius in (1e-9, 1e-7, 1e-3, 0.5, *rng.uniform(0.94, 0.974, 40)):
+            bench = Bench(matrix=(float(radius), float(rng.uniform(-1, 1) * min(1, radius)), 0.0, 0.0))
+            subject = subject_of(bench, None)
+            best = presets.PRESETS["optimal"].change(bench, subject)
+            assert isinstance(best.law, Custom)
+            assert np.isfinite(cost(subject, best.law, "gaussian").total)
+
+
+def test_a_bench_takes_the_estimator_that_a_flow_is_trained_with():
+    roulette = Roulette(Poisson(3.0, 1), "sphere", 2, n_draws=3)
+    found = with_estimator(KNOWN, roulette)
+    assert found == replace(KNOWN, law=Poisson(3.0, 1), probe="sphere", n_probes=2, n_draws=3)
+    assert with_estimator(KNOWN, Truncated(7, "rademacher", 2)) == replace(
+        KNOWN, n_terms=7, probe="rademacher", n_probes=2
+    )
+    assert with_estimator(KNOWN, Exact()) == KNOWN
