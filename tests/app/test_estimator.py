@@ -347,7 +347,7 @@ class TestAcrossSettings:
         bench = Bench(probe="rademacher")
         subject = subject_of(bench, None)
         for n, costs in across_p(subject, bench).items():
-            drawn = [row["value"] for row in rows(spec, "line") if row.get("roulette, exact terms") == str(n)]
+            drawn = [row["value"] for row in rows(spec, "line") if row.get("exact terms") == str(n)]
             assert drawn == [pytest.approx(c.roulette) for c in costs if np.isfinite(c.roulette)]
         assert rows(spec, "rect")[0]["from"] == pytest.approx(1 - subject.radius**2)
 
@@ -357,7 +357,7 @@ class TestAcrossSettings:
         values = {probe: cost(subject, PAPER, probe).total for probe in ("gaussian", "rademacher", "sphere")}
         text = sentence(page, "Of the Gaussian's variance")
         for probe in ("rademacher", "sphere"):
-            assert f"{probe} leaves **{100 * values[probe] / values['gaussian']:.3g} %**" in text
+            assert f"{probe.capitalize()} leaves **{100 * values[probe] / values['gaussian']:.3g} %**" in text
         assert "From a batch of about **1,547** on" in sentence(page, "Cut after 5 terms")
         assert f"N of its own for each point by **{(values['gaussian'] / 512) ** 0.5:.3g}**" in sentence(
             page, "In a batch of 512"
@@ -459,7 +459,7 @@ ODD = {
     ),
     "tiny": ({"matrix": "1e-7 0 0 0", "n_terms": "30"}, "They never cross."),
     "long series": ({"n_terms": "30"}, "would being unbiased pay."),
-    "no exact terms": ({"law.n_exact": "0"}, "The thick line is the sum of both parts for 0 exact terms."),
+    "no exact terms": ({"law.n_exact": "0"}, "Thick: the sum of both parts for 0 exact terms."),
     "at the limit": ({"matrix": "0.5 -0.5 0.5 0.5"}, "Both variances are undecided with this law: ρ² = q = 0.5"),
     "near the limit": ({"matrix": "0.70710 0 0 0.1"}, "As it is set, the variance is **at least "),
     "largest": ({"matrix": "0.99 1 0 0.99"}, "(ρ = 0.990)"),
