@@ -20,6 +20,8 @@ from resflow_core import flow_file
 
 DEMAND = Demand()
 FIRST_PICTURE_SECONDS = 2.0
+KEPT = {"throw", "fractions", "coins.results"}
+"""Widgets of the bench whose values are in no setting."""
 
 
 @dataclass
@@ -75,6 +77,8 @@ def begin() -> Setup:
         if _is(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())
     page = _page()
+    for key in KEPT & state.keys():
+        state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
     page.widgets = {}
     return page.setup

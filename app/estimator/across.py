@@ -26,7 +26,7 @@ from app.bench.sweeps import (
     subject_of,
 )
 from app.estimator import matrices, presets
-from app.estimator.words import ROUNDING, finiteness, number
+from app.estimator.words import ROUNDING, apart, finiteness, number
 from app.figures import across as figures
 from app.link import BENCH
 from resflow_core.moments import spectral_radius
@@ -62,13 +62,12 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
     """The bench as it now stands, and the popover that presets go into."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### Whose estimate", width="content")
-        ready_made = st.popover("Examples", type="tertiary") if bench.subject == "matrix" else None
+        ready_made = st.popover("Examples", type="tertiary", disabled=bench.subject != "matrix")
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=("subject", "quantity"))
     if bench.subject == "matrix":
         bench = matrices.fields(bench)
-        if ready_made:
-            with ready_made:
-                matrices.examples(bench)
+        with ready_made:
+            matrices.examples(bench)
     else:
         found = session.jacobians()
         if found:
@@ -145,7 +144,8 @@ def _variance(bench: Bench, subject: Subject) -> None:
     )
     st.altair_chart(chart)
     st.markdown(f"{now} {where}")
-    st.caption(f"Lines: the roulette's part. Thick: the sum of both parts for {n} exact terms. {said}")
+    upright = "Upright dashes: the p that is set. " if _p(bench) else ""
+    st.caption(f"Lines: the roulette's part. Thick: the sum of both parts for {n} exact terms. {upright}{said}")
 
 
 def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:
@@ -211,13 +211,16 @@ def _product(bench: Bench, subject: Subject) -> None:
 def _probes(bench: Bench, subject: Subject) -> None:
     st.markdown("##### What does the probe save?")
     n = exact_terms(bench)
-    values = _values(across_probes(subject, bench, n), lambda c: c.total)
+    costs = {name.capitalize(): of_p for name, of_p in across_probes(subject, bench, n).items()}
+    values = _values(costs, lambda c: c.total)
     at = cost(subject, bench.law, "gaussian", bench.n_probes, bench.n_draws).total
     if at == 0:
         said = "There is no noise here with any probe."
     elif np.isfinite(at):
         others = {name: cost(subject, bench.law, name, bench.n_probes, bench.n_draws).total for name in PROBES}
-        leaves = (f"{name} leaves **{100 * v / at:.3g} %**" for name, v in others.items() if name != "gaussian")
+        leaves = (
+            f"{name.capitalize()} leaves **{100 * v / at:.3g} %**" for name, v in others.items() if name != "gaussian"
+        )
         said = f"Of the Gaussian's variance, {', '.join(leaves)}."
     elif np.isnan(at):
         said = f"What a probe saves is undecided: {finiteness(subject.radius, bench.law.tail_ratio)}."
@@ -245,9 +248,10 @@ def _shared(bench: Bench, subject: Subject) -> None:
         why = finiteness(subject.radius, bench.law.tail_ratio)
         st.info(f"Both variances are {number(shared)} with this law: {why}.")
         return
+    of_all, of_each = apart(shared, own)
     said = (
-        f"In a batch of {bench.batch:,}, one N for all strays by **{number(shared)}**, N of its own for each point by "
-        f"**{number(own)}**"
+        f"In a batch of {bench.batch:,}, one N for all strays by **{of_all}**, N of its own for each point by "
+        f"**{of_each}**"
     )
     said += ": what the shared draw adds never averages out." if shared > own + ROUNDING else "."
     chart = figures.batches(
@@ -270,9 +274,10 @@ def _batch_error(bench: Bench, subject: Subject) -> None:
     bias = subject.bias(bench.n_terms)
     same = abs(roulette - truncated) <= 1e-12 * truncated
     winner = "neither" if same else "the roulette" if roulette < truncated else "the truncated series"
+    errors = apart(truncated, roulette)
     said = (
         f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)}, the series is off by {number(bias)} nats in "
-        f"every batch. At B = {bench.batch:,} its error is {number(truncated)}, the roulette's {number(roulette)}: "
+        f"every batch. At B = {bench.batch:,} its error is {errors[0]}, the roulette's {errors[1]}: "
         f"**{winner} wins**. "
     )
     if np.isnan(roulette):

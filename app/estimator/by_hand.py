@@ -12,7 +12,7 @@ from app.bench import table
 from app.bench.settings import Bench
 from app.bench.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.estimator import coins, matrices
-from app.estimator.words import finiteness, mean_and_truth, number
+from app.estimator.words import finiteness, mean_and_truth, number, signed
 from app.figures import throws as figures
 from app.link import BENCH
 from app.readouts import with_error
@@ -80,10 +80,11 @@ def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> 
     with st.container(key="terms"):
         st.markdown(table.markdown(rows, n, shown))
     bias = number(float(truncation_bias(remainders, bench.n_terms)))
-    cut = f"Cut after {bench.n_terms} terms instead, the series is off by {bias}"
+    cut = f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)} instead, the series is off by {bias}"
+    estimate, exact = signed(f"{one.value[0]:.4f}"), signed(f"{truth + 0.0:.10g}")
     st.markdown(
         f"Throw {index:,} drew **N = {n}** and v = ({number(v[0])}, {number(v[1])}): its estimate is "
-        f"**{one.value[0]:.4f}**. The truth is log det(I + A) = **{truth:.10g}** nats. {cut} however many probes."
+        f"**{estimate}**. The truth is log det(I + A) = **{exact}** nats. {cut} however many probes."
     )
     with st.expander("Copy: CSV, LaTeX"):
         as_csv, latex = st.tabs(["CSV", "LaTeX"])
@@ -110,10 +111,9 @@ def _throwing(bench: Bench, truth: float) -> None:
             )
         if tally.busy:
             st.button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
+            st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}", width=260)
         else:
             st.button("Clear", on_click=_clear, args=(tally,), disabled=not len(tally.values), key="throw.clear")
-    if tally.busy:
-        st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}")
     values = tally.values
     st.caption(" &nbsp;·&nbsp; ".join(map(_told, tally.last(LAST))) or "Nothing is thrown yet.")
     first, second, third = st.columns(3, gap="medium")
@@ -152,6 +152,7 @@ def _mean(values: np.ndarray, truth: float) -> None:
     said = f"After {len(values):,} throws the mean is {mean_and_truth(mean, error, truth)}."
     st.altair_chart(figures.running_mean(values, truth, f"Running mean of the estimates. {said}"))
     st.markdown(said)
+    st.caption("Dashed: the truth. Band: one standard error to each side.")
 
 
 def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench, variance) -> None:
@@ -165,13 +166,16 @@ def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench,
             f"In closed form the deviation is **{least}{deviation:.4g} nats**; of the variance, "
             f"{number(float(variance.probe))} is the probe's and {number(float(variance.roulette))} the roulette's"
         )
-    terms = f"{expected_terms(bench.law):.3g} terms are expected"
+    mean = f"{expected_terms(bench.law):.3g}"
+    terms = "1 term is expected" if mean == "1" else f"{mean} terms are expected"
     if len(values) < 2:
         st.info(f"{closed}. {terms[0].upper()}{terms[1:]}.", icon=":material/functions:")
         return
     spread = f"{closed}; these throws have {values.std(ddof=1):.4g}. {terms[0].upper()}{terms[1:]}."
     st.altair_chart(figures.histogram(values, truth, deviation, f"Histogram of the estimates. {spread}"))
     st.markdown(spread)
+    band = " Band: one deviation to each side." if math.isfinite(deviation) else ""
+    st.caption(f"Dashed: the truth, which is the mean of all estimates.{band}")
 
 
 def _coverage(bench: Bench, truth: float) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import session
 from app.bench.settings import Bench, number_text
-from app.estimator.words import mean_and_truth
+from app.estimator.words import mean_and_truth, signed
 from app.text import plain
 from resflow_core.roulette import Geometric
 from resflow_core.throws import values
@@ -49,9 +49,8 @@ def show(bench: Bench, truth: float) -> None:
         return
     thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
     mean, error = thrown.mean(), thrown.std(ddof=1) / len(n) ** 0.5
-    st.markdown(
-        f"The mean of your {len(n)} throws is **{mean_and_truth(mean, error, truth)}**. The truth is {truth:.6f}."
-    )
+    told = mean_and_truth(mean, error, truth)
+    st.markdown(f"The mean of your {len(n)} throws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
 
 
 def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +59,7 @@ def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
     if len(entries) > MOST_RESULTS:
         raise ValueError(f"{len(entries):,} throws: use at most {MOST_RESULTS:,}.")
     for number, entry in enumerate(entries, 1):
-        if not re.fullmatch(r"\d{1,2}[+-]", entry):
+        if not re.fullmatch(r"[0-9]{1,2}[+-]", entry):
             raise ValueError(f"Throw {number}, `{plain(entry, 20)}`: write N and the sign, such as `{least + 1}+`.")
         if int(entry[:-1]) < least:
             raise ValueError(f"Throw {number}, `{entry}`: N is at least {least}, the exact terms.")
@@ -98,4 +97,4 @@ def _table(bench: Bench) -> list[tuple[int, float, float]]:
 
 def _markdown(table: list[tuple[int, float, float]]) -> str:
     lines = [f"| N | estimate for + | estimate for {MINUS} |", "| --: | --: | --: |"]
-    return "\n".join(lines + [f"| {n} | {plus:.6f} | {minus:.6f} |" for n, plus, minus in table])
+    return "\n".join(lines + [signed(f"| {n} | {plus:.6f} | {minus:.6f} |") for n, plus, minus in table])

@@ -20,7 +20,9 @@ class Example:
 
 EXAMPLES: dict[str, Example] = {
     "sheet": Example("A turn and a stretch", "Complex eigenvalues, far below 1.", (0.45, 0.3, -0.25, 0.2)),
-    "nilpotent": Example("Nilpotent", "A² = 0: one term is exact, whatever the law.", (0.4, -0.4, 0.4, -0.4)),
+    "nilpotent": Example(
+        "Nilpotent", "A² = 0: the series ends after one term, and only the probe makes noise.", (0.4, -0.4, 0.4, -0.4)
+    ),
     "symmetric": Example("Symmetric", "Real eigenvalues of both signs.", (0.3, 0.2, 0.2, -0.4)),
     "rotation": Example("A turn", "Signs and circles know its trace without noise.", (0.3, -0.5, 0.5, 0.3)),
     "thirds": Example("Thirds", "Check it on paper: every term is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)),
@@ -41,11 +43,11 @@ def fields(bench: Bench) -> Bench:
         try:
             typed[index] = parsed_number(text)
         except ValueError as error:
-            problems.append(f"{name}: `{plain(text, 20)}`: {error}")
+            problems.append(f"A, {name}: `{plain(text, 20) or 'nothing'}`: {error}")
     problem = "" if problems else refusal(tuple(typed), tuple, settings_of(Bench)["matrix"][1])
     if problems or problem:
         kept = ", ".join(map(number_text, bench.matrix))
-        st.error(f"A, {' '.join(problems) or f'as a whole: {problem}'} It stays at {kept}.")
+        st.error(f"{' '.join(problems) or f'A, as a whole: {problem}'} It stays at {kept}.")
         return bench
     return replace(bench, matrix=tuple(typed))
 

@@ -44,7 +44,7 @@ def show(bench: Bench) -> None:
                 name=chosen.name,
                 unit=chosen.unit,
                 signed=chosen.diverging,
-                limit=q**0.5 if q else None,
+                limit=q**0.5 if q and bench.map != "bias" else None,  # which has nothing to do with the roulette
                 circles=circles,
                 axes=[axis.name for axis in session.setup().dataset.axes],
                 alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {_disc(bench, drawn)}"},

@@ -66,8 +66,8 @@ def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
     """One sentence with the numbers of the subject."""
     if bench is None:
         return (
-            "There is none here: the probes make no noise, A is nilpotent, or no law that can be typed has a finite "
-            "variance."
+            "It cannot be typed here: the probes make no noise, A is nilpotent, or the law would have to fall more "
+            "slowly than a table may."
         )
     if preset.truncated:
         deviation = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes) ** 0.5
@@ -84,7 +84,11 @@ def table(bench: Bench, subject: Subject) -> str:
     lines = ["| | bias | deviation | terms | variance × terms |", "| :-- | --: | --: | --: | --: |"]
     for preset in PRESETS.values():
         changed = preset.change(bench, subject)
-        if changed is None:
+        best = optimum(subject, bench) if changed is None else None
+        if best:
+            paid = cost(subject, best, bench.probe, bench.n_probes)
+            cells = ["0", number(paid.total**0.5), f"{paid.terms:.3g}", number(paid.product)]
+        elif changed is None:
             cells = ["", "none here", "", ""]
         elif preset.truncated:
             n = changed.n_terms

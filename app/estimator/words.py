@@ -17,19 +17,32 @@ def number(value: float) -> str:
         return "undecided"
     if math.isinf(value):
         return "infinite"
-    return f"{value + 0.0:.3g}".replace("-", "\N{MINUS SIGN}")
+    return signed(f"{value + 0.0:.3g}")
+
+
+def signed(text: str) -> str:
+    """A number as text, with a minus sign for its hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Both with three digits, or with as many more as tell them apart."""
+    if not (math.isfinite(one) and math.isfinite(other)) or abs(one - other) <= ROUNDING * abs(one):
+        return number(one), number(other)
+    digits = next(d for d in range(3, 18) if f"{one:.{d}g}" != f"{other:.{d}g}")
+    return signed(f"{one + 0.0:.{digits}g}"), signed(f"{other + 0.0:.{digits}g}")
 
 
 def nats(value: float, error: float) -> str:
     """A value with its standard error."""
     shown, off = with_error(value, error, MOST_DECIMALS)
-    return f"{shown} \N{PLUS-MINUS SIGN} {off} nats".replace("-", "\N{MINUS SIGN}")
+    return signed(f"{shown} \N{PLUS-MINUS SIGN} {off} nats")
 
 
 def mean_and_truth(mean: float, error: float, truth: float) -> str:
     """A mean of throws with its standard error, and how many of these it is from the truth."""
     if error <= ROUNDING:
-        return f"{mean + 0.0:.7g} nats, as is every throw".replace("-", "\N{MINUS SIGN}")
+        return signed(f"{mean + 0.0:.7g} nats, as is every throw")
     return f"{nats(mean, error)}: {abs(mean - truth) / error:.1f} standard errors from the truth"
 
 

@@ -357,7 +357,7 @@ class TestAcrossSettings:
         values = {probe: cost(subject, PAPER, probe).total for probe in ("gaussian", "rademacher", "sphere")}
         text = sentence(page, "Of the Gaussian's variance")
         for probe in ("rademacher", "sphere"):
-            assert f"{probe} leaves **{100 * values[probe] / values['gaussian']:.3g} %**" in text
+            assert f"{probe.capitalize()} leaves **{100 * values[probe] / values['gaussian']:.3g} %**" in text
         assert "From a batch of about **1,547** on" in sentence(page, "Cut after 5 terms")
         assert f"N of its own for each point by **{(values['gaussian'] / 512) ** 0.5:.3g}**" in sentence(
             page, "In a batch of 512"
@@ -480,7 +480,7 @@ def test_odd_settings_are_shown_in_both_views(name):
     assert ("deviation is **at least " in " ".join(said(page))) == (name == "near the limit")
     bench = bench_of(page)
     truth = np.linalg.slogdet(np.eye(2) + bench.array)[1]
-    assert f"{truth:.6g}"[:6] in sentence(page, "Throw 1 drew") or abs(truth) < 1e-6
+    assert f"{truth:.6g}"[:6].replace("-", MINUS) in sentence(page, "Throw 1 drew") or abs(truth) < 1e-6
     assert len(page.session_state["page"].tally.values) == 100
     assert f"{MINUS}0 " not in " ".join(said(page))
     assert not page.warning
