@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from app.bench.settings import Bench
+from app.bench.settings import Bench, parsed_number
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, name_of, parts
 from app.text import plain
 from resflow_core.settings import Setting, refusal
@@ -109,7 +109,7 @@ def parse(text: str, kind: type, limits: Setting) -> Any:
     if kind is bool:
         return {"True": True, "False": False}.get(text, text)
     try:
-        return tuple(map(float, re.split(r"[\s,;]+", text.strip()))) if kind is tuple else kind(text)
+        return tuple(map(parsed_number, re.split(r"[\s,;]+", text.strip()))) if kind is tuple else kind(text)
     except ValueError:
         return text
 

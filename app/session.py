@@ -20,7 +20,7 @@ from resflow_core import flow_file
 
 DEMAND = Demand()
 FIRST_PICTURE_SECONDS = 2.0
-KEPT = {"throw", "fractions", "coins.results"}
+KEPT = {"coins.results"}
 """Widgets of the bench whose values are in no setting."""
 
 
@@ -40,6 +40,7 @@ class Page:
     notice: str = ""
     tally: Tally = field(default_factory=Tally)
     jacobians: Jacobians | None = None
+    drawn: Jacobians | None = None  # those that the script saw when it ran last
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
 
 
@@ -81,6 +82,7 @@ def begin() -> Setup:
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
     page.widgets = {}
+    page.drawn = page.jacobians
     return page.setup
 
 
@@ -132,8 +134,22 @@ def tally() -> Tally:
 
 
 def jacobians() -> Jacobians | None:
-    """The newest Jacobians of the run, if it was asked for them (`poll`) and has sent some."""
-    return _page().jacobians
+    """The newest Jacobians of the run when the script began, if it was asked for them (`poll`) and has sent some."""
+    return _page().drawn
+
+
+def jacobians_are_new() -> bool:
+    """Whether there are newer ones, and something is drawn of them."""
+    page = _page()
+    return page.bench.uses_flow and page.jacobians is not page.drawn
+
+
+def age(step: int) -> str:
+    """How long the flow was trained when it had taken `step` steps here."""
+    start = _page().setup.start
+    if start is None:
+        return f"step {step:,}"
+    return f"{step:,} steps after it was opened" if step else "as it was opened"
 
 
 def apply_bench(new: Bench) -> None:

@@ -17,6 +17,7 @@ from resflow_core.training import MOST_SEED
 
 # The series has to converge, and well enough to be summed.
 LARGEST_RADIUS = 0.99
+MOST_THROWS = 1_000_000
 # Of a length, and with an exponent, that is read in no time.
 NUMBER = re.compile(r"[+-]?[\d./]{1,40}(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
@@ -95,6 +96,8 @@ class Bench:
     block: int = setting(0, "Block", "Which residual block; 0 is the whole flow.", low=0, high=MOST_BLOCKS)
     batch: int = setting(512, "Batch B", "Points whose estimates are averaged.", low=1, high=65536)
     seed: int = setting(0, "Seed", "The same seed gives the same throws.", low=0, high=MOST_SEED)
+    throw: int = setting(1, "Throw", "Which throw of this seed is shown.", low=1, high=MOST_THROWS)
+    fractions: bool = setting(False, "Fractions", "Exact wherever a fraction is short.")
 
     def __post_init__(self):
         check(self)

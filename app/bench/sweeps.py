@@ -139,6 +139,7 @@ def across_p(subject: Subject, bench: Bench) -> dict[int, list[Cost]]:
     }
 
 
+@lru_cache(maxsize=16)
 def across_probes(subject: Subject, bench: Bench, n_exact: int) -> dict[str, list[Cost]]:
     """For each probe the costs at `P`."""
     return {
@@ -147,6 +148,7 @@ def across_probes(subject: Subject, bench: Bench, n_exact: int) -> dict[str, lis
     }
 
 
+@lru_cache(maxsize=16)
 def optimum(subject: Subject, bench: Bench) -> Optimal | None:
     """None where the probes make no noise, so that no finite number of terms is best."""
     try:

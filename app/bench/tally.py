@@ -5,11 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.bench.settings import Bench
+from app.bench.settings import MOST_THROWS, Bench
 from resflow_core.throws import Throws, throw
 
 CHUNK = 100_000
-MOST = 1_000_000
 REPETITIONS = 400
 THROWS_EACH = (30, 100, 1000)
 # Far from all throws that are shown, so that the repetitions are independent of them.
@@ -32,7 +31,7 @@ class Tally:
         return len(self.values) < self.goal
 
     def want(self, more: int) -> None:
-        self.goal = min(self.goal + more, MOST)
+        self.goal = min(self.goal + more, MOST_THROWS)
 
     def stop(self) -> None:
         self.goal = len(self.values)

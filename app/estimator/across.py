@@ -33,6 +33,8 @@ from resflow_core.moments import spectral_radius
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, expected_terms
 
+NOT_THE_PROBES = "that is the roulette's, which no probe helps against"
+
 
 def show(bench: Bench) -> None:
     left, right = st.columns([1, 2.9], gap="medium")
@@ -72,7 +74,7 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
         found = session.jacobians()
         if found:
             points = min(found.points.shape[1], points_of(bench.quantity))
-            st.caption(f"Mean over {points} held-out points, at step {found.step:,}.")
+            st.caption(f"Mean over {points} held-out points, {session.age(found.step)}. Measured anew at each pause.")
     if bench.quantity != "log_det":
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("entry",))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -122,14 +124,15 @@ def _variance(bench: Bench, subject: Subject) -> None:
         why = finiteness(subject.radius, bench.law.tail_ratio)
         now = f"As it is set, the variance is **{number(here.total)}**: {why}."
     limit, whose = _infinite_from(subject), ", the largest there is" if bench.subject == "flow" else ""
+    none = f", which no p from {P[0]:g} on is" if limit <= P[0] else ""
     where = (
-        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}** (ρ = {subject.radius:.3f}{whose}); a Poisson law "
-        "never, whatever its λ."
+        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}**{none} (ρ = {subject.radius:.3f}{whose}); a Poisson "
+        "law never, whatever its λ."
         if subject.radius > 0
         else "A is nilpotent: every law is safe, also a Poisson law."
     )
     dots, said = _dots(bench, subject)
-    n, costs = exact_terms(bench), across_p(subject, bench)
+    n, costs, set_here = exact_terms(bench), across_p(subject, bench), _p(bench) is not None
     chart = figures.lines(
         P,
         _values(costs, lambda c: c.roulette),
@@ -137,15 +140,16 @@ def _variance(bench: Bench, subject: Subject) -> None:
         title="variance (nats²)",
         infinite_from=limit,
         here=_p(bench),
-        whole=np.array([c.total for c in costs[n]]),
+        whole=np.array([c.total for c in costs[n]]) if set_here else np.full(len(P), here.total),
         level=("probe", here.probe),
         dots=dots,
         description=f"Variance against p: the roulette's part for some numbers of exact terms. {now} {where}",
     )
     st.altair_chart(chart)
     st.markdown(f"{now} {where}")
-    upright = "Upright dashes: the p that is set. " if _p(bench) else ""
-    st.caption(f"Lines: the roulette's part. Thick: the sum of both parts for {n} exact terms. {upright}{said}")
+    thick = f"the sum of both parts for {n} exact terms" if set_here else "the variance as it is set"
+    upright = "Upright dashes: the p that is set. " if set_here else ""
+    st.caption(f"Lines: the roulette's part with geometric laws. Thick: {thick}. {upright}{said}")
 
 
 def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:
@@ -193,6 +197,9 @@ def _product(bench: Bench, subject: Subject) -> None:
         if least:
             exact = f"{least[2]} exact term{'s' * (least[2] != '1')}"
             said += f" The best geometric one (◆): {exact} and p = {least[1]:.3g}, {number(least[0])}."
+    if not least:
+        st.info(said)
+        return
     chart = figures.lines(
         P,
         products,
@@ -214,6 +221,9 @@ def _probes(bench: Bench, subject: Subject) -> None:
     costs = {name.capitalize(): of_p for name, of_p in across_probes(subject, bench, n).items()}
     values = _values(costs, lambda c: c.total)
     at = cost(subject, bench.law, "gaussian", bench.n_probes, bench.n_draws).total
+    if not any(np.isfinite(of_p).any() for of_p in values.values()):
+        st.info(f"Nothing: with every p that can be set the variance is infinite, and {NOT_THE_PROBES}.")
+        return
     if at == 0:
         said = "There is no noise here with any probe."
     elif np.isfinite(at):
@@ -225,7 +235,7 @@ def _probes(bench: Bench, subject: Subject) -> None:
     elif np.isnan(at):
         said = f"What a probe saves is undecided: {finiteness(subject.radius, bench.law.tail_ratio)}."
     else:
-        said = "No probe helps against an infinite variance: it is the roulette's."
+        said = f"Nothing with the law that is set: its variance is infinite, and {NOT_THE_PROBES}."
     chart = figures.lines(
         P,
         values,

@@ -1,6 +1,7 @@
 """One matrix: every term of the estimate, throws of the roulette, and how they close in on the truth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -9,8 +10,8 @@ from streamlit.errors import StreamlitAPIException
 
 from app import controls, session
 from app.bench import table
-from app.bench.settings import Bench
-from app.bench.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.bench.settings import MOST_THROWS, Bench
+from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.estimator import coins, matrices
 from app.estimator.words import finiteness, mean_and_truth, number, signed
 from app.figures import throws as figures
@@ -27,12 +28,13 @@ from resflow_core.moments import (
     truncation_bias,
 )
 from resflow_core.roulette import expected_terms
+from resflow_core.settings import settings_of
 from resflow_core.throws import snippet
 
 ROWS = 8
 LAST = 3
 PROMISED = 0.95
-AMOUNTS = (1, 100, 10_000, MOST)
+AMOUNTS = (1, 100, 10_000, MOST_THROWS)
 
 
 def show(bench: Bench) -> Bench:
@@ -46,15 +48,29 @@ def show(bench: Bench) -> Bench:
         with ready_made:
             matrices.examples(bench)
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("law", "probe", "seed"))
+    with right:
+        bench = _which_throw(bench)
     session.apply_bench(bench)
-    tally, jacobian = session.tally(), torch.as_tensor(bench.array)[None]
+    jacobian = torch.as_tensor(bench.array)[None]
     remainders = _remainders(bench)
     truth = float(remainders.trace[0])
     with right:
-        _terms(bench, tally, remainders, truth)
+        _terms(bench, session.tally(), remainders, truth)
     _throwing(bench, truth)
     _density(bench, jacobian, truth)
     return bench
+
+
+def _which_throw(bench: Bench) -> Bench:
+    limits = settings_of(Bench)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("##### One throw, term by term", width="stretch")
+        fractions = st.toggle("Fractions", bench.fractions, key=f"{BENCH}fractions", help=limits["fractions"][1].help)
+        index = st.number_input(
+            "Throw", 1, MOST_THROWS, bench.throw, key=f"{BENCH}throw", help=limits["throw"][1].help,
+            label_visibility="collapsed", width=150, icon=":material/casino:",
+        )  # fmt: skip
+    return replace(bench, throw=int(index), fractions=fractions)
 
 
 def _remainders(bench: Bench) -> Remainders:
@@ -64,26 +80,19 @@ def _remainders(bench: Bench) -> Remainders:
 
 def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
     """The estimate of one throw, term by term."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("##### One throw, term by term", width="stretch")
-        as_fractions = st.toggle("Fractions", key="fractions", help="Exact wherever a fraction is short.")
-        index = st.number_input(
-            "Throw", 1, MOST, 1, key="throw", help="Which throw of this seed is shown.", label_visibility="collapsed",
-            width=150, icon=":material/casino:",
-        )  # fmt: skip
-    one = tally.one(int(index) - 1)
+    one = tally.one(bench.throw - 1)
     n, v = int(one.n[0]), one.probe[0]
     terms = max(ROWS, min(n, 30))
     biases = [float(truncation_bias(remainders, k)) for k in range(1, terms + 1)]
     rows = table.rows(bench.array, bench.law, v, biases)
-    shown = table.exact if as_fractions else table.decimal
+    shown = table.exact if bench.fractions else table.decimal
     with st.container(key="terms"):
         st.markdown(table.markdown(rows, n, shown))
     bias = number(float(truncation_bias(remainders, bench.n_terms)))
     cut = f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)} instead, the series is off by {bias}"
     estimate, exact = signed(f"{one.value[0]:.4f}"), signed(f"{truth + 0.0:.10g}")
     st.markdown(
-        f"Throw {index:,} drew **N = {n}** and v = ({number(v[0])}, {number(v[1])}): its estimate is "
+        f"Throw {bench.throw:,} drew **N = {n}** and v = ({number(v[0])}, {number(v[1])}): its estimate is "
         f"**{estimate}**. The truth is log det(I + A) = **{exact}** nats. {cut} however many probes."
     )
     with st.expander("Copy: CSV, LaTeX"):
@@ -102,12 +111,12 @@ def _throwing(bench: Bench, truth: float) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for amount in AMOUNTS:
             st.button(
-                f"Throw {amount:,}" if amount < MOST else "A million",
+                f"Throw {amount:,}" if amount < MOST_THROWS else "A million",
                 on_click=tally.want,
                 args=(amount,),
                 key=f"throw.{amount}",
                 type="primary" if amount == 100 else "secondary",
-                disabled=tally.goal >= MOST,
+                disabled=tally.goal >= MOST_THROWS,
             )
         if tally.busy:
             st.button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
@@ -145,14 +154,15 @@ def _clear(tally: Tally) -> None:
 
 def _mean(values: np.ndarray, truth: float) -> None:
     st.markdown("##### Is it unbiased?")
+    exactly = "In closed form the mean **is** the truth: P(N ≥ k) makes up for the throws that end before term k."
     if len(values) < 2:
-        st.info("Throw a few: their mean closes in on the truth.", icon=":material/casino:")
+        st.info(f"{exactly} Throw a few, and see.", icon=":material/casino:")
         return
     mean, error = float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
     said = f"After {len(values):,} throws the mean is {mean_and_truth(mean, error, truth)}."
     st.altair_chart(figures.running_mean(values, truth, f"Running mean of the estimates. {said}"))
     st.markdown(said)
-    st.caption("Dashed: the truth. Band: one standard error to each side.")
+    st.caption(f"{exactly} Dashed: the truth. Band: one standard error to each side.")
 
 
 def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench, variance) -> None:

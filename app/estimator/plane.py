@@ -40,7 +40,7 @@ def show(bench: Bench) -> None:
                 drawn.radius,
                 drawn.eigenvalues,
                 drawn.series_error,
-                title=f"{chosen.title}, step {found.step:,}",
+                title=f"{chosen.title}, {session.age(found.step)}",
                 name=chosen.name,
                 unit=chosen.unit,
                 signed=chosen.diverging,
@@ -96,7 +96,7 @@ def _takeaway(bench: Bench, drawn: Field) -> str:
         if not len(values):
             return f"{whose} has **an infinite variance everywhere**: ρ² is above q = {q:.3g} at every point."
         line = (
-            f"The red line is ρ = √q = {q**0.5:.3g}; beyond it, on **{100 * beyond:.3g} %** of the plane, the variance "
+            f"The line is ρ = √q = {q**0.5:.3g}; beyond it, on **{100 * beyond:.3g} %** of the plane, the variance "
             "is infinite (grey). "
             if beyond
             else f"No point has ρ above √q = {q**0.5:.3g}, so the variance is finite everywhere. "
@@ -110,7 +110,7 @@ def _takeaway(bench: Bench, drawn: Field) -> str:
             "truncated loss flatters itself."
         )
     return (
-        f"{whose} has ρ up to **{values.max():.3f}**; the red line is √q = {q**0.5:.3g}, and {100 * beyond:.3g} % of "
+        f"{whose} has ρ up to **{values.max():.3f}**; the line is √q = {q**0.5:.3g}, and {100 * beyond:.3g} % of "
         "the plane lies beyond it."
     )
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import notices, session, transport
 from app.bench.settings import VIEWS
+from app.engine.messages import MOVING
 from app.estimator import across, by_hand, plane
 from app.link import BENCH
 from app.scene import POLL_SECONDS
@@ -20,9 +21,10 @@ with st.container():
 
 @st.fragment(run_every=POLL_SECONDS)
 def run() -> None:
-    before = session.jacobians()
-    transport.show(session.poll(frames=False, jacobians=GRID))
-    if session.jacobians() is not before and session.bench().uses_flow:
+    report = session.poll(frames=False, jacobians=GRID)
+    transport.show(report)
+    # Charts are built anew when they change; while the flow moves only the map, which is not, follows it.
+    if session.jacobians_are_new() and (session.bench().view == "plane" or report.state not in MOVING):
         st.rerun()
 
 

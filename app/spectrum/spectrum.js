@@ -320,9 +320,9 @@ function told({ scene }, i) {
   const [low, high] = scene.range;
   const value = scene.level[i] === INFINITE ? "infinite" : shown(low + (scene.level[i] / 254) * (high - low));
   const [re, im] = scene.eigenvalues.subarray(4 * i, 4 * i + 2);
-  const sign = im < 0 ? "−" : "+";
+  const imaginary = Math.abs(im) < 1e-4 ? "" : ` ${im < 0 ? "−" : "+"} ${shown(Math.abs(im))}i`;
   return `${scene.axes[0]} = ${shown(x)}, ${scene.axes[1]} = ${shown(y)}: ${scene.name} ${value}, `
-    + `ρ = ${shown(scene.radius[i] / 65535)}, λ = ${shown(re)} ${sign} ${shown(Math.abs(im))}i`;
+    + `ρ = ${shown(scene.radius[i] / 65535)}, λ = ${shown(re)}${imaginary}`;
 }
 
 function say(view, i) {

@@ -14,9 +14,9 @@ from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from app.bench import tally
-from app.bench.settings import Bench, number_text
+from app.bench.settings import MOST_THROWS, Bench, number_text
 from app.bench.sweeps import PAPER, across_p, cost, subject_of
-from app.bench.tally import MOST, coverage, thrown_settings
+from app.bench.tally import coverage, thrown_settings
 from app.link import query_of, read_link
 from app.setup import Setup
 from resflow_core.roulette import Custom, Geometric, Poisson
@@ -111,7 +111,7 @@ class TestByHand:
 
     def test_any_throw_can_be_looked_at(self):
         page = opened()
-        page = checked(page.number_input(key="throw").set_value(17).run())
+        page = checked(page.number_input(key="bench.throw").set_value(17).run())
         whole = throw(A, PAPER, "gaussian", 17, 0)
         assert f"**N = {whole.n[-1]}**" in sentence(page, "Throw 17 drew")
         assert f"**{whole.value[-1]:.4f}**" in sentence(page, "Throw 17 drew")
@@ -204,9 +204,9 @@ class TestByHand:
         page = press(page, "throw.1000000")
         assert page.text_area(key="coins.results").value == "3+ 4-"
         values = page.session_state["page"].tally.values
-        np.testing.assert_array_equal(values, throw(A, PAPER, "rademacher", MOST, 0).value)
+        np.testing.assert_array_equal(values, throw(A, PAPER, "rademacher", MOST_THROWS, 0).value)
         assert "After 1,000,000 throws the mean is 0.5960" in " ".join(said(page))
-        assert all(page.button(key=f"throw.{n}").disabled for n in (1, 100, 10_000, MOST))
+        assert all(page.button(key=f"throw.{n}").disabled for n in (1, 100, 10_000, MOST_THROWS))
         assert not page.button(key="throw.clear").disabled
         assert press(page, "throw.clear").button(key="throw.100").disabled is False
 
@@ -262,7 +262,7 @@ class TestByHand:
     def test_fractions_are_shown_where_they_are_asked_for(self):
         page = opened(matrix=f"{1 / 3!r} {1 / 6!r} {-1 / 6!r} {1 / 3!r}", probe="rademacher")
         assert terms_table(page)[1][2] == "0.16667"
-        page = checked(page.toggle(key="fractions").set_value(True).run())
+        page = checked(page.toggle(key="bench.fractions").set_value(True).run())
         table = terms_table(page)
         # A^k of ((2, 1), (-1, 2)) / 6, whose off-diagonal parts cancel in v'A^k v.
         assert [row[1] for row in table[:4]] == ["1", f"{MINUS}1/2", "1/3", f"{MINUS}1/4"]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from app.bench import table, tally
-from app.bench.settings import Bench
-from app.bench.tally import MOST, REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.bench.settings import MOST_THROWS, Bench
+from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.estimator import coins
 from app.estimator.words import finiteness, mean_and_truth, nats, number
 from resflow_core.moments import log_det_remainders, truncation_bias
@@ -247,7 +247,7 @@ class TestTally:
         assert len(found.last(100)) == 10
 
     def test_it_stops_where_it_is_told_to_and_at_the_most(self, monkeypatch):
-        monkeypatch.setattr(tally, "MOST", 250)
+        monkeypatch.setattr(tally, "MOST_THROWS", 250)
         monkeypatch.setattr(tally, "CHUNK", 100)
         found = Tally(self.bench())
         found.go_on()
@@ -261,7 +261,7 @@ class TestTally:
             found.want(1000)
             found.go_on()
         assert len(found.values) == found.goal == 250
-        assert MOST == 1_000_000
+        assert MOST_THROWS == 1_000_000
 
     def test_only_what_throws_depend_on_makes_another_tally(self):
         bench = self.bench()

@@ -19,8 +19,8 @@ import torch
 from app import examples
 from app.bench import maps, sweeps
 from app.bench.identity import Identity
-from app.bench.settings import Bench
-from app.bench.tally import MOST, Tally, coverage
+from app.bench.settings import MOST_THROWS, Bench
+from app.bench.tally import Tally, coverage
 from app.engine.messages import Jacobians
 from app.spectrum import scene
 from resflow_core import flow_file, measure
@@ -59,7 +59,7 @@ def by_core() -> None:
 
 def a_million() -> None:
     tally = Tally(Bench())
-    tally.want(MOST)
+    tally.want(MOST_THROWS)
     while tally.busy:
         tally.go_on()
 
