@@ -293,6 +293,31 @@ class TestFiniteness:
             missing = (many.roulette - few.roulette).item()
             assert 0 < missing < few.rest.item() < 1e4 * missing
 
+    @pytest.mark.parametrize("law", [Geometric(0.05, 3), Geometric(0.5, 20), Custom((1.0,) * 49 + (0.95,))], ids=str)
+    @pytest.mark.parametrize("share", [0.8, 0.99])
+    @pytest.mark.parametrize("terms", [40, 128])
+    def test_what_every_remainder_lacks_is_bounded(self, terms, share, law):
+        # With a slow law it is the R_n, cut off at `terms`, that lack most.
+        r = share * law.tail_ratio**0.5
+        a = torch.tensor([[[-r, 0.0], [0.0, 0.1]], [[-r, 3.0], [0.0, -r]], [[r, 0.0], [0.0, 0.0]]], dtype=torch.float64)
+        for pool in (lambda r: r, lambda r: r.pooled(), lambda r: r.pooled(lambda t: t.sum(-1)), lambda r: r + r):
+            for probe in PROBES:
+                few, many = (roulette_variance(pool(log_det_remainders(a, n)), law, probe) for n in (terms, 3000))
+                missing, total = many.roulette - few.roulette, many.roulette
+                assert (missing <= few.rest + 1e-12 * total).all()
+
+    @pytest.mark.parametrize("share", [0.99, 0.999, 0.9999])
+    def test_terms_that_only_a_survival_below_1e_290_weighs_are_bounded(self, share):
+        # A = -r e_1 e_1' has R_n = -r^n g_n e_1 e_1', so that E T_n^2 = 3 r^2n g_n^2 for one Gaussian probe.
+        law = Geometric(0.95, 3)
+        q, r = law.tail_ratio, (share * law.tail_ratio) ** 0.5
+        n = np.arange(3, 300_000)
+        g = sum(r**j / (n + 1 + j) for j in range(60))
+        exact = (3 * (1 / q - 1) * q**3 * r**2 * share**n * g**2).sum()
+        found = roulette_variance(log_det_remainders(one([[-r, 0.0], [0.0, 0.0]]), 4096), law)
+        missing = exact - found.roulette.item()
+        assert 0 < missing < found.rest.item() < 1e4 * missing
+
 
 class TestPools:
     def test_the_mean_over_points_and_the_sum_over_blocks(self):
@@ -309,6 +334,7 @@ class TestPools:
         weights = 1 / law.survival(torch.arange(1, 101)) - 1 / law.survival(torch.arange(100))
         left = sum((weights * r.trace[1:].mean(1) ** 2).sum() for r in each)
         assert own < 1e-8 and common == pytest.approx(left.item(), rel=1e-5)
+        assert batch_variance(whole, law, 10**9, True, n_draws=4).item() == pytest.approx(left.item() / 4, rel=1e-5)
 
     def test_one_infinite_point_makes_the_mean_infinite(self):
         a = torch.stack([KNOWN_A, 0.9 * torch.eye(2, dtype=torch.float64)])
@@ -371,6 +397,15 @@ class TestTruncation:
         bias = truncation_bias(log_det_remainders(-0.8 * torch.eye(2)[None], 500), 5)
         assert bias.item() == pytest.approx(truncation_bound(0.8, 5))
         assert truncation_bound(1.0, 5) == np.inf
+
+    @pytest.mark.parametrize("norm", [0.0, 0.99, 0.999, 0.9999])
+    def test_the_bound_holds_up_to_one(self, norm):
+        for n in (1, 30):
+            with mpmath.workdps(30):
+                exact = -2 * (
+                    mpmath.log(1 - mpmath.mpf(norm)) + sum(mpmath.mpf(norm) ** k / k for k in range(1, n + 1))
+                )
+            assert float(exact) * (1 - 1e-12) <= truncation_bound(norm, n) <= 1.2 * float(exact)
 
 
 class TestOptimal:
