@@ -334,6 +334,8 @@ class TestPools:
         weights = 1 / law.survival(torch.arange(1, 101)) - 1 / law.survival(torch.arange(100))
         left = sum((weights * r.trace[1:].mean(1) ** 2).sum() for r in each)
         assert own < 1e-8 and common == pytest.approx(left.item(), rel=1e-5)
+        alone = [batch_variance(whole, law, 1, shared).item() for shared in (False, True)]
+        assert alone[0] == pytest.approx(alone[1], rel=1e-12)
         assert batch_variance(whole, law, 10**9, True, n_draws=4).item() == pytest.approx(left.item() / 4, rel=1e-5)
 
     def test_one_infinite_point_makes_the_mean_infinite(self):
