@@ -182,7 +182,8 @@ def _product(bench: Bench, subject: Subject) -> None:
         terms = expected_terms(best)
         level = ("best law", value)
         steps = ", ".join(number(chance) for chance in best.table[:4])
-        said = f"The best law of all, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
+        which = "of all" if bench.quantity != "neumann" else "with N ≥ 1"
+        said = f"The best law {which}, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
         said += (
             f"The paper's pays {number(paper)}, {paper / value:.2g} times as much."
             if np.isfinite(paper)

@@ -124,6 +124,8 @@ def truncated_variance(
     """Of the series truncated to n terms, V(sum of its M_k) / K, (batch,), for A of shape (batch, d, d), and B = dA /
     d theta for a gradient."""
     of, jacobian = QUANTITIES[quantity], jacobian.double()
+    if derivative is None and quantity != "log_det":
+        raise ValueError(f"The variance of the gradient ({quantity}) needs the derivative, dA / d theta.")
     derivative = jacobian if derivative is None else derivative.double()
     return PROBES[probe].variance(Quadratic.of(sum(of.summands(jacobian, derivative, n_terms - of.lag))), n_probes)
 

@@ -117,6 +117,14 @@ def test_what_is_sent_is_what_was_computed(name):
     np.testing.assert_allclose(errors, np.clip(drawn.series_error, least, most), atol=most / 250)
 
 
+def test_real_eigenvalues_beyond_minus_one_have_an_error():
+    grid = np.broadcast_to(np.diag([-1.5, 0.2]), (1, SIDE**2, 2, 2)).astype(np.float32)
+    found = Jacobians(7, grid, grid[:, :5], np.ones((SIDE, SIDE)), WINDOW)
+    drawn = field(Identity(found), Bench(map="radius", n_terms=1))
+    assert drawn.eigenvalues.dtype == complex
+    np.testing.assert_allclose(drawn.series_error[:, 0], -1.5 - np.log(0.5), rtol=1e-6)
+
+
 def test_nothing_finite_is_no_crash():
     found = jacobians(0.95)
     drawn = field(Identity(found), Bench(law=Poisson()))

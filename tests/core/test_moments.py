@@ -394,6 +394,8 @@ class TestTruncation:
             expected = torch.stack(samples).var(correction=0).item()
             found = truncated_variance(one(KNOWN_A), n, "rademacher", 1, quantity, one(b)).item()
             assert found == pytest.approx(expected, abs=1e-14)
+        with pytest.raises(ValueError, match="needs the derivative"):
+            truncated_variance(one(KNOWN_A), 3, quantity=quantity)
 
     def test_the_bound_is_reached_by_a_multiple_of_minus_the_identity(self):
         bias = truncation_bias(log_det_remainders(-0.8 * torch.eye(2)[None], 500), 5)
@@ -448,6 +450,15 @@ class TestOptimal:
     def test_without_noise_there_is_none(self, a, probe, n_probes):
         with pytest.raises(NoOptimum, match="Use the exact log det"):
             optimal_law(log_det_remainders(one(a), 100).pooled(), probe, n_probes)
+
+    @pytest.mark.parametrize("quantity", QUANTITIES)
+    def test_stopping_before_the_first_term_pays_for_the_neumann_series_alone(self, quantity):
+        b = one([[0.0, 1.0], [0.0, 0.0]])
+        remainders = QUANTITIES[quantity].remainders(one(KNOWN_A), b, 300).pooled()
+        best = optimal_law(remainders)
+        scaled = [Optimal(tuple(c * s for s in best.table), best.ratio) for c in (1.0, 0.9, 0.5)]
+        products = [(roulette_variance(remainders, law).total * expected_terms(law)).item() for law in scaled]
+        assert (np.diff(products) < 0).all() if quantity == "neumann" else (np.diff(products) > 0).all()
 
     def test_it_can_be_trained_with(self):
         remainders = log_det_remainders(KNOWN_A[None], 300).pooled()
