@@ -54,6 +54,10 @@ def test_probes_and_draws_divide_the_noise():
     of, bench = Identity(jacobians()), Bench(probe="rademacher")
     one, many = (field(of, replace(bench, n_probes=k, n_draws=k)).value for k in (1, 4))
     assert (many < one).all() and (many > one / 4).all()
+    # The variance is P + R / M for M draws.
+    whole, half, quarter = (field(of, replace(bench, n_draws=m)).value ** 2 for m in (1, 2, 4))
+    np.testing.assert_allclose(whole - half, 2 * (half - quarter), rtol=1e-6, atol=1e-12)
+    assert (half < whole).all()
 
 
 def test_it_is_infinite_beyond_the_tail_ratio_and_nowhere_else():
@@ -66,6 +70,7 @@ def test_it_is_infinite_beyond_the_tail_ratio_and_nowhere_else():
     np.testing.assert_allclose(drawn.radius, radius.max(0), rtol=1e-6)
     np.testing.assert_array_equal(drawn.leading, radius.argmax(0))
     assert field(Identity(found), Bench(law=Poisson())).infinite.all()
+    assert (field(Identity(found), Bench(block=2)).leading == 1).all()
 
 
 @pytest.mark.parametrize("n_terms", [1, 5, 10])

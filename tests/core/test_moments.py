@@ -344,6 +344,18 @@ class TestPools:
         assert roulette_variance(pooled, Geometric(0.5, 3)).total.isinf()
         assert batch_variance(pooled, Geometric(0.5, 3), 100, shared=True).isinf()
 
+    def test_one_infinite_block_makes_the_sum_infinite(self):
+        tame, wild = (log_det_remainders(one(a), 100).pooled() for a in (KNOWN_A, 0.9 * torch.eye(2)))
+        for whole in (tame + wild, wild + tame):
+            assert roulette_variance(whole, Geometric(0.5, 3)).total.isinf()
+
+    def test_mean_squares_of_the_norms_pool_as_their_bounds(self):
+        each = log_det_remainders(torch.stack([KNOWN_A, 0.5 * KNOWN_A]), 100)
+        square = each.bound**2
+        assert each.pooled().bound ** 2 == pytest.approx(square.mean().item())
+        assert each.pooled(lambda t: t.sum(-1)).bound ** 2 == pytest.approx(square.sum().item())
+        torch.testing.assert_close((each + each).bound ** 2, 2 * square)
+
 
 class TestTruncation:
     @pytest.mark.parametrize("n", [1, 5, 20])
@@ -412,6 +424,16 @@ class TestTruncation:
             assert float(exact) * (1 - 1e-12) <= truncation_bound(norm, n) <= 1.2 * float(exact)
 
 
+class TestTerms:
+    @pytest.mark.parametrize("radius", [0.0, 0.1, 0.6, 0.9])
+    @pytest.mark.parametrize("law", [Geometric(0.5, 20), Geometric(0.05, 20), Poisson(), Custom((1.0,) * 49 + (0.9,))])
+    def test_nothing_is_missing_after_them(self, law, radius):
+        n, q = terms_for(radius, law.tail_ratio), law.tail_ratio
+        assert radius ** (n + 1) < 1e-19 and (radius**2 >= q or (radius**2 / q) ** (n + 1) < 1e-19)
+        ratio = law.survival(torch.tensor([n, n + 1]))
+        assert isinstance(law, Poisson) or (ratio[1] / ratio[0]).item() == pytest.approx(q)
+
+
 class TestOptimal:
     @pytest.mark.parametrize("probe", ["gaussian", "rademacher", "sphere"])
     @pytest.mark.parametrize("kind", ["known", "symmetric", "defective", "near the limit"])
@@ -466,6 +488,19 @@ class TestOptimal:
         near = as_custom(best)
         products = [(roulette_variance(remainders, law).total * expected_terms(law)).item() for law in (best, near)]
         assert products[0] <= products[1] < 1.01 * products[0]
+
+    @pytest.mark.parametrize("radius", [1e-9, 0.3, 0.94, 0.96, 0.97])
+    def test_the_nearest_to_it_is_a_law_with_a_finite_variance(self, radius):
+        remainders = log_det_remainders(one([[radius, 0.2], [0.0, -0.1 * radius]]), 2048).pooled()
+        best = optimal_law(remainders)
+        near = as_custom(best)
+        assert roulette_variance(remainders, near).total.isfinite()
+        table = torch.arange(1, len(near.table))
+        torch.testing.assert_close(near.survival(table), best.survival(table))
+
+    @pytest.mark.parametrize("radius", [0.975, 0.99])
+    def test_none_is_near_where_it_would_fall_too_fast(self, radius):
+        assert as_custom(optimal_law(log_det_remainders(one([[radius, 0.2], [0.0, 0.1]]), 2048).pooled())) is None
 
     def test_its_survival_goes_on(self):
         law = Optimal((1.0, 0.4), 0.5)
