@@ -109,9 +109,14 @@ def parse(text: str, kind: type, limits: Setting) -> Any:
     if kind is bool:
         return {"True": True, "False": False}.get(text, text)
     try:
-        return tuple(map(parsed_number, re.split(r"[\s,;]+", text.strip()))) if kind is tuple else kind(text)
+        return tuple(map(_number, re.split(r"[\s,;]+", text.strip()))) if kind is tuple else kind(text)
     except ValueError:
         return text
+
+
+def _number(text: str) -> float:
+    """A decimal or a fraction. Raises ValueError."""
+    return parsed_number(text) if "/" in text else float(text)
 
 
 def _read_file(kind: type, prefix: str, unread: dict[str, str], refused: list[str]) -> Any:

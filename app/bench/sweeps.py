@@ -49,6 +49,7 @@ class Subject:
     quantity: str
     derivative: Tensor  # B, (2, 2)
     remainders: Remainders
+    trace: Tensor  # tr R_n at each point, of the sum over the blocks: (1 + terms, points)
 
     @property
     def radius(self) -> float:
@@ -62,6 +63,12 @@ class Subject:
     def bias(self, n_terms: int) -> float:
         """The mean of the series truncated to n terms, less the truth."""
         return float(truncation_bias(self.remainders, n_terms, self.quantity))
+
+    def truncated_error(self, n_terms: int, probe: str, n_probes: int) -> float:
+        """What of the mean squared error of a batch mean, truncated, falls as 1 / B: the bias differs between points,
+        and the probes make noise."""
+        bias = self.trace[n_terms - QUANTITIES[self.quantity].lag + 1]
+        return float(bias.var(correction=0)) + self.truncated_variance(n_terms, probe, n_probes)
 
     def truncated_variance(self, n_terms: int, probe: str, n_probes: int) -> float:
         """The mean over the points."""
@@ -97,8 +104,9 @@ def _of_flow(of: Identity, quantity: str, entry: str) -> Subject:
 def _subject(jacobians: Tensor, quantity: str, entry: str, terms: int) -> Subject:
     derivative = torch.as_tensor(ENTRIES[entry].derivative)
     of = QUANTITIES[quantity].remainders
-    blocks = [of(block, derivative.expand_as(block), terms).pooled() for block in jacobians]
-    return Subject(jacobians, quantity, derivative, sum(blocks[1:], blocks[0]))
+    blocks = [of(block, derivative.expand_as(block), terms) for block in jacobians]
+    first, *others = (block.pooled() for block in blocks)
+    return Subject(jacobians, quantity, derivative, sum(others, first), sum(block.trace for block in blocks))
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ class Batches:
     sizes: np.ndarray  # `BATCHES` and the bench's own
     own: np.ndarray  # roulette with N of its own for each point
     shared: np.ndarray  # with one N for all
-    truncated: np.ndarray  # sqrt(bias^2 + variance / B)
+    truncated: np.ndarray  # sqrt(bias^2 + (variance + that of the bias between points) / B)
 
 
 @lru_cache(maxsize=16)
@@ -189,17 +197,18 @@ def across_batches(subject: Subject, bench: Bench) -> Batches:
         np.array([float(batch_variance(subject.remainders, bench.law, int(b), s, *arguments)) for b in sizes]) ** 0.5
         for s in (False, True)
     )
-    variance = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
-    return Batches(sizes, own, shared, np.sqrt(subject.bias(bench.n_terms) ** 2 + variance / sizes))
+    error = subject.truncated_error(bench.n_terms, bench.probe, bench.n_probes)
+    return Batches(sizes, own, shared, np.sqrt(subject.bias(bench.n_terms) ** 2 + error / sizes))
 
 
 def crossing(subject: Subject, bench: Bench) -> float:
-    """The batch from which on the roulette's error is the smaller one: (Var_roulette - Var_truncated) / bias^2.
+    """The batch from which on the roulette's error is the smaller one: its variance less the `truncated_error`,
+    over the squared bias.
 
     Infinite where that is never so; at most 1 where it always is.
     """
     roulette = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws).total
-    truncated = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes)
+    truncated = subject.truncated_error(bench.n_terms, bench.probe, bench.n_probes)
     square = subject.bias(bench.n_terms) ** 2  # 0 also where it underflows
     if roulette <= truncated:
         return 1.0

@@ -126,8 +126,8 @@ def _variance(bench: Bench, subject: Subject) -> None:
     limit, whose = _infinite_from(subject), ", the largest there is" if bench.subject == "flow" else ""
     none = f", which no p from {P[0]:g} on is" if limit <= P[0] else ""
     where = (
-        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}**{none} (ρ = {subject.radius:.3f}{whose}); a Poisson "
-        "law never, whatever its λ."
+        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}**{none} (ρ = {subject.radius:.3f}{whose}); a "
+        "Poisson law never, whatever its λ."
         if subject.radius > 0
         else "A is nilpotent: every law is safe, also a Poisson law."
     )
@@ -188,7 +188,8 @@ def _product(bench: Bench, subject: Subject) -> None:
         terms = expected_terms(best)
         level = ("best law", value)
         steps = ", ".join(number(chance) for chance in best.table[:4])
-        said = f"The best law of all, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
+        which = "of all" if bench.quantity != "neumann" else "with N ≥ 1"
+        said = f"The best law {which}, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
         said += (
             f"The paper's pays {number(paper)}, {paper / value:.2g} times as much."
             if np.isfinite(paper)

@@ -15,7 +15,8 @@ LEAST = 1e-9
 
 
 class NoOptimum(ValueError):
-    """Every longer law is better: without noise of the probes the exact log det is the limit."""
+    """Without noise of the probes every longer law is better, the exact log det being the limit; a nilpotent A needs no
+    law at all."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,17 @@ def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int =
         (sum_n beta_n / P(N >= n)) (sum_n P(N >= n)),   beta_n = E T_n^2 - E T_{n+1}^2,   beta_1 = V(R_0) / K - E T_2^2,
 
     the least where P(N >= n) is proportional to sqrt(beta_n), after neighbours have been pooled to let it decrease. It
-    goes on by the spectral radius, as sqrt(beta_n) does. Raises `NoOptimum` where the probes make no noise.
+    goes on by the spectral radius, as sqrt(beta_n) does. Raises `NoOptimum` where the probes make no noise, and where A
+    is nilpotent.
+
+    It is the best of the laws with P(N >= 1) = 1. Others are worse for the log det and the gradient term by term. The
+    Neumann series has a summand M_0 that E N does not count: there a law that often stops at N = 0 may have the smaller
+    product, down to that of none.
     """
     noise, moments = probe_noise(remainders, probe, n_probes)[0], second_moments(remainders, probe, n_probes)
-    if noise <= 1e-14 * remainders.quadratic.trace_squared[0] or remainders.radius == 0:
+    if remainders.radius == 0:
+        raise NoOptimum("A is nilpotent, so the series ends by itself. Use the exact log det, or cut it there.")
+    if noise <= 1e-14 * remainders.quadratic.trace_squared[0]:
         raise NoOptimum("The probes make no noise here, so the more terms the better. Use the exact log det.")
     beta = moments[1:] - torch.cat([moments[2:], moments.new_zeros(1)])
     beta[0] = noise - moments[2]

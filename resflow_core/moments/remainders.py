@@ -55,9 +55,7 @@ class Remainders:
     def pooled(self, over: Callable[[Tensor], Tensor] = lambda t: t.mean(-1)) -> "Remainders":
         """Of one point that stands for all: what is averaged (or, by `over`, added up) is their mean squares."""
         trace = over(self.trace)
-        return Remainders(
-            self.quadratic.map(over), trace, trace**2, self.radius.amax(-1), (self.bound**2).mean(-1).sqrt()
-        )
+        return Remainders(self.quadratic.map(over), trace, trace**2, self.radius.amax(-1), over(self.bound**2).sqrt())
 
     def __add__(self, other: "Remainders") -> "Remainders":
         """Of the sum of two independent estimates, such as those of two blocks."""

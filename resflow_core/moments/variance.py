@@ -89,7 +89,7 @@ def roulette_variance(
     """Of the roulette estimator; with `pooled` remainders, the mean over points; with added ones, of the sum."""
     moments = second_moments(remainders, probe, n_probes)
     noise = roulette_noise(law, moments, remainders.radius) / n_draws
-    return Variance(probe_noise(remainders, probe, n_probes)[0], noise, _rest(remainders, law) / n_draws)
+    return Variance(probe_noise(remainders, probe, n_probes)[0], noise, _rest(remainders, law, moments) / n_draws)
 
 
 def batch_variance(
@@ -124,6 +124,8 @@ def truncated_variance(
     """Of the series truncated to n terms, V(sum of its M_k) / K, (batch,), for A of shape (batch, d, d), and B = dA /
     d theta for a gradient."""
     of, jacobian = QUANTITIES[quantity], jacobian.double()
+    if derivative is None and quantity != "log_det":
+        raise ValueError(f"The variance of the gradient ({quantity}) needs the derivative, dA / d theta.")
     derivative = jacobian if derivative is None else derivative.double()
     return PROBES[probe].variance(Quadratic.of(sum(of.summands(jacobian, derivative, n_terms - of.lag))), n_probes)
 
@@ -140,16 +142,28 @@ def truncation_bound(lipschitz: float, n_terms: int, dim: int = 2) -> float:
     """
     if lipschitz >= 1:
         return math.inf
-    k = torch.arange(n_terms + 1, n_terms + 1 + terms_for(lipschitz, 1.0), dtype=torch.float64)
-    return float(dim * (lipschitz**k / k).sum())
+    last = n_terms + terms_for(lipschitz, 1.0)
+    k = torch.arange(n_terms + 1, last + 1, dtype=torch.float64)
+    beyond = lipschitz ** (last + 1) / ((last + 1) * (1 - lipschitz))  # as if 1 / k fell no further
+    return dim * (float((lipschitz**k / k).sum()) + beyond)
 
 
-def _rest(remainders: Remainders, law: Law) -> Tensor:
-    """sum of w_n 4 (bound radius^(n+1))^2 over all n that were left out, where the law has come to fall geometrically:
-    V(R) and tr(R)^2 are at most 2 ||R||_F^2 in the plane."""
+def _rest(remainders: Remainders, law: Law, moments: Tensor) -> Tensor:
+    """What the sum of w_n E T_{n+1}^2 lacks at most, since V(R) + tr(R)^2 <= 4 ||R||_F^2 in the plane.
+
+    The n that were left out: sum of w_n 4 ||R_{n+1}||_F^2, for a law that from there on falls by its tail ratio, or
+    slower. The others lack what is beyond `terms` in R_{n+1}: sqrt(E T^2) is a norm, and short by 2 ||R_{terms+1}||_F.
+    """
+    radius, q = remainders.radius, law.tail_ratio
+    if not q:
+        return torch.where(radius == 0, 0.0, torch.inf)
     weights = law_weights(law, remainders.terms)
-    ratio = remainders.radius**2 / law.tail_ratio if law.tail_ratio else torch.full_like(remainders.radius, torch.inf)
-    first = 2 * (remainders.bound.log() + (len(weights) + 1) * remainders.radius.log()) + (4 * weights[-1]).log()
-    rest = first.exp() / law.tail_ratio / (1 - ratio) if law.tail_ratio else first
-    rest = torch.where(ratio < 1, rest, torch.inf)
-    return torch.where(remainders.radius == 0, 0.0, rest)
+    n = len(weights)
+    # `bound` holds from `terms` on. It falls no faster than 1 / terms, which tells what would hold from n on.
+    size = remainders.bound.log() + (n + 1) * radius.log() + math.log(remainders.terms / n)
+    first = (1 / q - 1) * (1 + weights.sum())  # the next weight
+    left_out = (2 * size + (4 * first).log()).exp() / (1 - radius**2 / q)
+    short = 2 * (remainders.bound.log() + (remainders.terms + 1) * radius.log()).exp()
+    within = short * torch.tensordot(weights, 2 * moments[1 : 1 + n].sqrt() + short, 1)
+    rest = torch.where(radius**2 < q, left_out + within, torch.inf)
+    return torch.where(radius == 0, 0.0, rest)

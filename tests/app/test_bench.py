@@ -168,3 +168,9 @@ def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, 
     assert link.setup == Setup(seed=7)
     (sentence,) = link.refused
     assert sentence.startswith(says)
+
+
+def test_a_law_is_typed_in_fractions_too():
+    link = read_link({"bench.law": "custom", "bench.law.table": "1, 1/2, 1/4"})
+    assert (link.refused, link.bench.law.table) == ((), (1.0, 0.5, 0.25))
+    assert "1/0" in read_link({"bench.law": "custom", "bench.law.table": "1 1/0"}).refused[0]

@@ -54,6 +54,10 @@ def test_probes_and_draws_divide_the_noise():
     of, bench = Identity(jacobians()), Bench(probe="rademacher")
     one, many = (field(of, replace(bench, n_probes=k, n_draws=k)).value for k in (1, 4))
     assert (many < one).all() and (many > one / 4).all()
+    # The variance is P + R / M for M draws.
+    whole, half, quarter = (field(of, replace(bench, n_draws=m)).value ** 2 for m in (1, 2, 4))
+    np.testing.assert_allclose(whole - half, 2 * (half - quarter), rtol=1e-6, atol=1e-12)
+    assert (half < whole).all()
 
 
 def test_it_is_infinite_beyond_the_tail_ratio_and_nowhere_else():
@@ -66,6 +70,7 @@ def test_it_is_infinite_beyond_the_tail_ratio_and_nowhere_else():
     np.testing.assert_allclose(drawn.radius, radius.max(0), rtol=1e-6)
     np.testing.assert_array_equal(drawn.leading, radius.argmax(0))
     assert field(Identity(found), Bench(law=Poisson())).infinite.all()
+    assert (field(Identity(found), Bench(block=2)).leading == 1).all()
 
 
 @pytest.mark.parametrize("n_terms", [1, 5, 10])
@@ -115,6 +120,14 @@ def test_what_is_sent_is_what_was_computed(name):
     assert least == -most
     errors = least + part("error").reshape(-1, 2) / 254 * (most - least)
     np.testing.assert_allclose(errors, np.clip(drawn.series_error, least, most), atol=most / 250)
+
+
+def test_real_eigenvalues_beyond_minus_one_have_an_error():
+    grid = np.broadcast_to(np.diag([-1.5, 0.2]), (1, SIDE**2, 2, 2)).astype(np.float32)
+    found = Jacobians(7, grid, grid[:, :5], np.ones((SIDE, SIDE)), WINDOW)
+    drawn = field(Identity(found), Bench(map="radius", n_terms=1))
+    assert drawn.eigenvalues.dtype == complex
+    np.testing.assert_allclose(drawn.series_error[:, 0], -1.5 - np.log(0.5), rtol=1e-6)
 
 
 def test_nothing_finite_is_no_crash():

@@ -294,6 +294,31 @@ class TestFiniteness:
             missing = (many.roulette - few.roulette).item()
             assert 0 < missing < few.rest.item() < 1e4 * missing
 
+    @pytest.mark.parametrize("law", [Geometric(0.05, 3), Geometric(0.5, 20), Custom((1.0,) * 49 + (0.95,))], ids=str)
+    @pytest.mark.parametrize("share", [0.8, 0.99])
+    @pytest.mark.parametrize("terms", [40, 128])
+    def test_what_every_remainder_lacks_is_bounded(self, terms, share, law):
+        # With a slow law it is the R_n, cut off at `terms`, that lack most.
+        r = share * law.tail_ratio**0.5
+        a = torch.tensor([[[-r, 0.0], [0.0, 0.1]], [[-r, 3.0], [0.0, -r]], [[r, 0.0], [0.0, 0.0]]], dtype=torch.float64)
+        for pool in (lambda r: r, lambda r: r.pooled(), lambda r: r.pooled(lambda t: t.sum(-1)), lambda r: r + r):
+            for probe in PROBES:
+                few, many = (roulette_variance(pool(log_det_remainders(a, n)), law, probe) for n in (terms, 3000))
+                missing, total = many.roulette - few.roulette, many.roulette
+                assert (missing <= few.rest + 1e-12 * total).all()
+
+    @pytest.mark.parametrize("share", [0.99, 0.999, 0.9999])
+    def test_terms_that_only_a_survival_below_1e_290_weighs_are_bounded(self, share):
+        # A = -r e_1 e_1' has R_n = -r^n g_n e_1 e_1', so that E T_n^2 = 3 r^2n g_n^2 for one Gaussian probe.
+        law = Geometric(0.95, 3)
+        q, r = law.tail_ratio, (share * law.tail_ratio) ** 0.5
+        n = np.arange(3, 300_000)
+        g = sum(r**j / (n + 1 + j) for j in range(60))
+        exact = (3 * (1 / q - 1) * q**3 * r**2 * share**n * g**2).sum()
+        found = roulette_variance(log_det_remainders(one([[-r, 0.0], [0.0, 0.0]]), 4096), law)
+        missing = exact - found.roulette.item()
+        assert 0 < missing < found.rest.item() < 1e4 * missing
+
 
 class TestPools:
     def test_the_mean_over_points_and_the_sum_over_blocks(self):
@@ -310,12 +335,27 @@ class TestPools:
         weights = 1 / law.survival(torch.arange(1, 101)) - 1 / law.survival(torch.arange(100))
         left = sum((weights * r.trace[1:].mean(1) ** 2).sum() for r in each)
         assert own < 1e-8 and common == pytest.approx(left.item(), rel=1e-5)
+        alone = [batch_variance(whole, law, 1, shared).item() for shared in (False, True)]
+        assert alone[0] == pytest.approx(alone[1], rel=1e-12)
+        assert batch_variance(whole, law, 10**9, True, n_draws=4).item() == pytest.approx(left.item() / 4, rel=1e-5)
 
     def test_one_infinite_point_makes_the_mean_infinite(self):
         a = torch.stack([KNOWN_A, 0.9 * torch.eye(2, dtype=torch.float64)])
         pooled = log_det_remainders(a, 100).pooled()
         assert roulette_variance(pooled, Geometric(0.5, 3)).total.isinf()
         assert batch_variance(pooled, Geometric(0.5, 3), 100, shared=True).isinf()
+
+    def test_one_infinite_block_makes_the_sum_infinite(self):
+        tame, wild = (log_det_remainders(one(a), 100).pooled() for a in (KNOWN_A, 0.9 * torch.eye(2)))
+        for whole in (tame + wild, wild + tame):
+            assert roulette_variance(whole, Geometric(0.5, 3)).total.isinf()
+
+    def test_mean_squares_of_the_norms_pool_as_their_bounds(self):
+        each = log_det_remainders(torch.stack([KNOWN_A, 0.5 * KNOWN_A]), 100)
+        square = each.bound**2
+        assert each.pooled().bound ** 2 == pytest.approx(square.mean().item())
+        assert each.pooled(lambda t: t.sum(-1)).bound ** 2 == pytest.approx(square.sum().item())
+        torch.testing.assert_close((each + each).bound ** 2, 2 * square)
 
 
 class TestTruncation:
@@ -367,11 +407,32 @@ class TestTruncation:
             expected = torch.stack(samples).var(correction=0).item()
             found = truncated_variance(one(KNOWN_A), n, "rademacher", 1, quantity, one(b)).item()
             assert found == pytest.approx(expected, abs=1e-14)
+        with pytest.raises(ValueError, match="needs the derivative"):
+            truncated_variance(one(KNOWN_A), 3, quantity=quantity)
 
     def test_the_bound_is_reached_by_a_multiple_of_minus_the_identity(self):
         bias = truncation_bias(log_det_remainders(-0.8 * torch.eye(2)[None], 500), 5)
         assert bias.item() == pytest.approx(truncation_bound(0.8, 5))
         assert truncation_bound(1.0, 5) == np.inf
+
+    @pytest.mark.parametrize("norm", [0.0, 0.99, 0.999, 0.9999])
+    def test_the_bound_holds_up_to_one(self, norm):
+        for n in (1, 30):
+            with mpmath.workdps(30):
+                exact = -2 * (
+                    mpmath.log(1 - mpmath.mpf(norm)) + sum(mpmath.mpf(norm) ** k / k for k in range(1, n + 1))
+                )
+            assert float(exact) * (1 - 1e-12) <= truncation_bound(norm, n) <= 1.2 * float(exact)
+
+
+class TestTerms:
+    @pytest.mark.parametrize("radius", [0.0, 0.1, 0.6, 0.9])
+    @pytest.mark.parametrize("law", [Geometric(0.5, 20), Geometric(0.05, 20), Poisson(), Custom((1.0,) * 49 + (0.9,))])
+    def test_nothing_is_missing_after_them(self, law, radius):
+        n, q = terms_for(radius, law.tail_ratio), law.tail_ratio
+        assert radius ** (n + 1) < 1e-19 and (radius**2 >= q or (radius**2 / q) ** (n + 1) < 1e-19)
+        ratio = law.survival(torch.tensor([n, n + 1]))
+        assert isinstance(law, Poisson) or (ratio[1] / ratio[0]).item() == pytest.approx(q)
 
 
 class TestOptimal:
@@ -413,12 +474,34 @@ class TestOptimal:
         with pytest.raises(NoOptimum, match="Use the exact log det"):
             optimal_law(log_det_remainders(one(a), 100).pooled(), probe, n_probes)
 
+    @pytest.mark.parametrize("quantity", QUANTITIES)
+    def test_stopping_before_the_first_term_pays_for_the_neumann_series_alone(self, quantity):
+        b = one([[0.0, 1.0], [0.0, 0.0]])
+        remainders = QUANTITIES[quantity].remainders(one(KNOWN_A), b, 300).pooled()
+        best = optimal_law(remainders)
+        scaled = [Optimal(tuple(c * s for s in best.table), best.ratio) for c in (1.0, 0.9, 0.5)]
+        products = [(roulette_variance(remainders, law).total * expected_terms(law)).item() for law in scaled]
+        assert (np.diff(products) < 0).all() if quantity == "neumann" else (np.diff(products) > 0).all()
+
     def test_it_can_be_trained_with(self):
         remainders = log_det_remainders(KNOWN_A[None], 300).pooled()
         best = optimal_law(remainders)
         near = as_custom(best)
         products = [(roulette_variance(remainders, law).total * expected_terms(law)).item() for law in (best, near)]
         assert products[0] <= products[1] < 1.01 * products[0]
+
+    @pytest.mark.parametrize("radius", [1e-9, 0.3, 0.94, 0.96, 0.97])
+    def test_the_nearest_to_it_is_a_law_with_a_finite_variance(self, radius):
+        remainders = log_det_remainders(one([[radius, 0.2], [0.0, -0.1 * radius]]), 2048).pooled()
+        best = optimal_law(remainders)
+        near = as_custom(best)
+        assert roulette_variance(remainders, near).total.isfinite()
+        table = torch.arange(1, len(near.table))
+        torch.testing.assert_close(near.survival(table), best.survival(table))
+
+    @pytest.mark.parametrize("radius", [0.975, 0.99])
+    def test_none_is_near_where_it_would_fall_too_fast(self, radius):
+        assert as_custom(optimal_law(log_det_remainders(one([[radius, 0.2], [0.0, 0.1]]), 2048).pooled())) is None
 
     def test_its_survival_goes_on(self):
         law = Optimal((1.0, 0.4), 0.5)

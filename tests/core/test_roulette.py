@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from resflow_core.roulette import LAWS, Custom, Geometric, Poisson, survival_table
+from resflow_core.roulette import LAWS, Custom, Geometric, Poisson, expected_terms, survival_table
 from resflow_core.settings import refusal, settings_of
 from tests.core.oracles import seeded
 
@@ -64,6 +64,11 @@ class TestEveryLaw:
         slack = law.lam / (len(table) - law.n_exact - 1) if isinstance(law, Poisson) else 1e-12
         assert 0 <= law.tail_ratio < 1
         assert abs(float(ratios[-1]) - law.tail_ratio) <= slack
+
+    @pytest.mark.parametrize("n_draws", [1, 3])
+    def test_the_expected_terms_are_the_mean_of_the_largest_draw(self, law, n_draws):
+        n = law.sample(DRAWS * n_draws, seeded(2)).view(DRAWS, n_draws).amax(1).double()
+        assert abs(n.mean().item() - expected_terms(law, n_draws)) <= 5 * n.std().item() / DRAWS**0.5 + 1e-12
 
     def test_the_same_generator_gives_the_same_draws(self, law):
         assert torch.equal(law.sample(50, seeded(3)), law.sample(50, seeded(3)))
