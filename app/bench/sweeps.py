@@ -116,7 +116,7 @@ class Cost:
     probe: float
     roulette: float
     terms: float
-    rest: float = 0.0  # which the roulette's noise lacks at most, for terms that were not summed
+    rest: float = 0.0  # what the roulette's noise may lack, for terms that were not summed
 
     @property
     def total(self) -> float:
@@ -130,7 +130,11 @@ class Cost:
 def cost(subject: Subject, law: Law, probe: str, n_probes: int = 1, n_draws: int = 1) -> Cost:
     variance = roulette_variance(subject.remainders, law, probe, n_probes, n_draws)
     parts = (float(variance.probe), float(variance.roulette))
-    return Cost(*parts, expected_terms(law, n_draws), float(variance.rest))
+    rest, ratio = float(variance.rest), subject.radius**2 / law.tail_ratio if law.tail_ratio else 0.0
+    if np.isnan(rest):  # no bound is known for gradients: as if the terms w_n E T_{n+1}^2 grew by n^2 ratio^n
+        n = subject.remainders.terms
+        rest = parts[1] * (1 + n * (1 - ratio)) ** 2 * ratio**n if ratio < 1 else 0.0
+    return Cost(*parts, expected_terms(law, n_draws), rest)
 
 
 def exact_terms(bench: Bench) -> int:

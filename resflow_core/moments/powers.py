@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+# A product this much smaller than its factors is rounding.
+BLIND = 1e-13
+
 
 def powers(trace: Tensor, det: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """(u_k, u_{k-1}) for k = 1, 2, ..."""
@@ -40,3 +43,22 @@ def spectral_radius(a: Tensor) -> Tensor:
     rounding = 4 * torch.finfo(s.dtype).eps * (half_gap**2 + product.abs())
     s = torch.where(s.abs() <= rounding, 0.0, s)
     return torch.where(s >= 0, m.abs() + s.abs().sqrt(), (m**2 - s).abs().sqrt())
+
+
+def radius_seen(a: Tensor, b: Tensor, *, from_both_sides: bool) -> Tensor:
+    """How fast A^k B falls, or from both sides sum_j A^j B A^(k-1-j): by the spectral radius of A, unless B is blind to
+    the leading eigenvalue; for A and B of shape (..., d, d). Blindness is looked for in d = 2 only.
+    """
+    radius = spectral_radius(a)
+    if a.shape[-1] == 2:
+        size = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
+        trace = a.diagonal(dim1=-2, dim2=-1).sum(-1)
+        leading = torch.copysign(radius, trace)
+        other = trace - leading  # of complex eigenvalues this is none, and is seen to be none
+        rest = a - other[..., None, None] * torch.eye(2, dtype=a.dtype)
+        # (A - lambda_2 I) B = 0: the columns of B are eigenvectors of lambda_2, and A^k B = lambda_2^k B.
+        seen = torch.linalg.matrix_norm(rest @ b)
+        if from_both_sides:
+            seen = torch.maximum(seen, torch.linalg.matrix_norm(b @ rest))
+        radius = torch.where(seen <= BLIND * size, other.abs(), radius)
+    return torch.where((b == 0).all(-1).all(-1), 0.0, radius)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.gradients import log_series, neumann_series
-from resflow_core.moments.powers import matrix_powers, powers, spectral_radius
+from resflow_core.moments.powers import matrix_powers, powers, radius_seen, spectral_radius
 from resflow_core.probes import Quadratic
 
 # Beyond, the series has too slow a fall to be summed; a bound says what is missing.
@@ -82,9 +82,9 @@ def terms_for(radius: float, tail_ratio: float) -> int:
 def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
     """Of log det(I + A) for A of shape (batch, d, d), rho(A) < 1. In two dimensions two numbers a term are enough."""
     jacobian, coefficients = jacobian.double(), log_series(terms).tolist()
-    radius = spectral_radius(jacobian)
+    radius = _checked(spectral_radius(jacobian))
     if jacobian.shape[-1] != 2:
-        return _of_series(log_det_summands, jacobian, jacobian, terms)
+        return _of_series(log_det_summands, jacobian, jacobian, terms, radius)
     (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
     trace, det = a + d, a * d - b * c
     x, y = torch.zeros(2, 1 + terms, len(jacobian), dtype=torch.float64)
@@ -109,12 +109,14 @@ def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
 
 def neumann_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
     """Of d log det(I + A) by the Neumann series, for A and B = dA / d theta, both (batch, d, d)."""
-    return _of_series(neumann_summands, jacobian, derivative, terms)
+    radius = radius_seen(jacobian.double(), derivative.double(), from_both_sides=False)
+    return _of_series(neumann_summands, jacobian, derivative, terms, radius)
 
 
 def plain_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
     """Of d log det(I + A) by the derivative of each term, for A and B = dA / d theta, both (batch, d, d)."""
-    return _of_series(plain_summands, jacobian, derivative, terms)
+    radius = radius_seen(jacobian.double(), derivative.double(), from_both_sides=True)
+    return _of_series(plain_summands, jacobian, derivative, terms, radius)
 
 
 def log_det_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
@@ -156,16 +158,19 @@ QUANTITIES: dict[str, Quantity] = {
 }
 
 
-def _of_series(summands: Callable, jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
-    jacobian = jacobian.double()
-    return _of_matrices(torch.stack(list(summands(jacobian, derivative.double(), terms))), spectral_radius(jacobian))
-
-
-def _of_matrices(matrices: Tensor, radius: Tensor) -> Remainders:
-    """From M_0, M_1, ..., (1 + terms, batch, d, d)."""
-    r = _from_the_last(matrices)
+def _of_series(summands: Callable, jacobian: Tensor, derivative: Tensor, terms: int, radius: Tensor) -> Remainders:
+    r = _from_the_last(torch.stack(list(summands(jacobian.double(), derivative.double(), terms))))
     trace = r.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return Remainders(Quadratic.of(r), trace, trace**2, radius, torch.full_like(radius, math.nan))
+    return Remainders(Quadratic.of(r), trace, trace**2, _checked(radius), torch.full_like(radius, math.nan))
+
+
+def _checked(radius: Tensor) -> Tensor:
+    if (radius >= 1).any():
+        raise ValueError(
+            f"A has the spectral radius {float(radius.max()):g}; the series of log det(I + A) converges below 1 only. "
+            "Use matrices with smaller entries."
+        )
+    return radius
 
 
 def _from_the_last(summands: Tensor) -> Tensor:

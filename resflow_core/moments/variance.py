@@ -24,7 +24,7 @@ from resflow_core.probes import PROBES, Quadratic
 from resflow_core.roulette import Law, survival_table
 
 # Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
-UNDECIDED = 1e-9
+UNDECIDED = 1e-7
 # The weights beyond would overflow; what they weigh has vanished before.
 LEAST_SURVIVAL = 1e-290
 

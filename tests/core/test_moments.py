@@ -274,6 +274,25 @@ class TestFiniteness:
         assert torch.equal(infinite, term > 1e-3)
         assert min(infinite.sum(), (~infinite).sum()) > 30
 
+    @pytest.mark.parametrize(("make", "entry", "finite"), [
+        (neumann_remainders, (1, 1), True), (neumann_remainders, (1, 0), True), (neumann_remainders, (0, 1), False),
+        (plain_remainders, (1, 1), True), (plain_remainders, (1, 0), False), (plain_remainders, (0, 1), False),
+    ])  # fmt: skip
+    def test_a_gradient_may_be_blind_to_the_leading_eigenvalue(self, make, entry, finite):
+        law, b = Geometric(0.5, 2), torch.zeros(2, 2, dtype=torch.float64)
+        b[entry] = 1
+        turn = torch.linalg.qr(torch.randn(2, 2, generator=seeded(0), dtype=torch.float64))[0]
+        a = torch.diag(torch.tensor([-0.9, 0.1], dtype=torch.float64))
+        for u in (torch.eye(2, dtype=torch.float64), turn):
+            found = roulette_variance(make(one(u @ a @ u.T), one(u @ b @ u.T), 200), law).total
+            assert found.isfinite().item() == finite
+        assert make(one(a), one(0 * b), 10).radius == 0
+
+    def test_a_series_that_does_not_converge_is_refused(self):
+        for make in (log_det_remainders, lambda a, n: neumann_remainders(a, a, n)):
+            with pytest.raises(ValueError, match=r"spectral radius 1.1; .* Use matrices with smaller entries"):
+                make(one([[1.1, 0.0], [0.0, 0.2]]), 10)
+
     def test_poisson_is_infinite_unless_nilpotent(self):
         law = Poisson(2.0, 2)
         a = torch.stack([KNOWN_A, 0.01 * KNOWN_A, torch.tensor(KINDS["nilpotent"], dtype=torch.float64)])
