@@ -154,7 +154,7 @@ def _clear(tally: Tally) -> None:
 
 def _mean(values: np.ndarray, truth: float) -> None:
     st.markdown("##### Is it unbiased?")
-    exactly = "In closed form the mean **is** the truth: P(N ≥ k) makes up for the throws that end before term k."
+    exactly = "The mean **is** the truth, exactly: P(N ≥ k) makes up for the throws that end before term k."
     if len(values) < 2:
         st.info(f"{exactly} Throw a few, and see.", icon=":material/casino:")
         return

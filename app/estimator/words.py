@@ -53,7 +53,7 @@ def finiteness(radius: float, tail_ratio: float) -> str:
     if tail_ratio == 0:
         return f"the tail of this law falls faster than any power of {RHO} = {radius:.3g}"
     square = radius**2
-    if abs(square - tail_ratio) <= UNDECIDED:
+    if abs(square - tail_ratio) <= UNDECIDED * tail_ratio:
         return f"{RHO}² = q = {tail_ratio:.3g}, where it depends on A"
     digits = next(d for d in range(3, 18) if f"{square:.{d}g}" != f"{tail_ratio:.{d}g}")
     return f"{RHO}² = {square:.{digits}g} {'<' if square < tail_ratio else '>'} q = {tail_ratio:.{digits}g}"

@@ -23,7 +23,7 @@ from resflow_core.moments.remainders import QUANTITIES, Remainders, terms_for
 from resflow_core.probes import PROBES, Quadratic
 from resflow_core.roulette import Law, survival_table
 
-# Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
+# As a share of q. Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
 UNDECIDED = 1e-7
 # The weights beyond would overflow; what they weigh has vanished before.
 LEAST_SURVIVAL = 1e-290
@@ -46,8 +46,8 @@ class Variance:
 
 
 def finiteness(law: Law, radius: Tensor) -> Tensor:
-    """The margin q - rho^2: the variance is finite where it is above `UNDECIDED`, infinite where it is below
-    -`UNDECIDED`. Where A is nilpotent, no power of it needs a law, and the margin is infinite; a law that falls faster
+    """The margin q - rho^2: the variance is finite where it is above `UNDECIDED` q, infinite where it is below
+    -`UNDECIDED` q. Where A is nilpotent, no power of it needs a law, and the margin is infinite; a law that falls faster
     than any power of rho leaves no doubt either."""
     margin = law.tail_ratio - radius**2 if law.tail_ratio else torch.full_like(radius, -torch.inf)
     return torch.where(radius == 0, torch.inf, margin)
@@ -79,8 +79,8 @@ def roulette_noise(law: Law, moments: Tensor, radius: Tensor) -> Tensor:
     NaN by `finiteness`."""
     weights, margin = law_weights(law, len(moments) - 1), finiteness(law, radius)
     noise = torch.tensordot(weights, moments[1 : 1 + len(weights)], 1)
-    noise = torch.where(margin < -UNDECIDED, torch.inf, noise)
-    return torch.where(margin.abs() <= UNDECIDED, torch.nan, noise)
+    noise = torch.where(margin < 0, torch.inf, noise)
+    return torch.where(margin.abs() <= UNDECIDED * law.tail_ratio, torch.nan, noise)
 
 
 def roulette_variance(
