@@ -165,6 +165,12 @@ def show_bench(new: Bench) -> None:
     page.widgets |= widget_values(new, BENCH) | matrix_texts(new, BENCH)
 
 
+def settle() -> None:
+    """Runs the whole script anew where widgets must show something else; in a part of it that is run alone."""
+    if _page().widgets:
+        st.rerun()
+
+
 def _write_address() -> None:
     page = _page()
     setup = page.link.setup if page.link.setup.changes else page.setup

@@ -1,6 +1,7 @@
 """Variances across the settings of the roulette: which are finite, what they cost, and when bias is the lesser evil."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -124,7 +125,7 @@ def _variance(bench: Bench, subject: Subject) -> None:
         why = finiteness(subject.radius, bench.law.tail_ratio)
         now = f"As it is set, the variance is **{number(here.total)}**: {why}."
     limit, whose = _infinite_from(subject), ", the largest there is" if bench.subject == "flow" else ""
-    none = f", which no p from {P[0]:g} on is" if limit <= P[0] else ""
+    none = f", and p begins at {P[0]:g}" if limit <= P[0] else ""
     where = (
         f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}**{none} (ρ = {subject.radius:.3f}{whose}); a "
         "Poisson law never, whatever its λ."
@@ -223,7 +224,8 @@ def _probes(bench: Bench, subject: Subject) -> None:
     values = _values(costs, lambda c: c.total)
     at = cost(subject, bench.law, "gaussian", bench.n_probes, bench.n_draws).total
     if not any(np.isfinite(of_p).any() for of_p in values.values()):
-        st.info(f"Nothing: with every p that can be set the variance is infinite, and {NOT_THE_PROBES}.")
+        nothing = f"Nothing: with every p that can be set the variance is infinite, and {NOT_THE_PROBES}."
+        st.info(f"{nothing} {_at_best(bench, subject)}")
         return
     if at == 0:
         said = "There is no noise here with any probe."
@@ -248,6 +250,16 @@ def _probes(bench: Bench, subject: Subject) -> None:
     )
     st.altair_chart(chart)
     st.markdown(said)
+
+
+def _at_best(bench: Bench, subject: Subject) -> str:
+    """What each probe pays with its own best law."""
+    paid = []
+    for name in PROBES:
+        if best := optimum(subject, replace(bench, probe=name)):
+            product = cost(subject, best, name, bench.n_probes).product
+            paid.append(f"{name.capitalize()} **{number(product)}**")
+    return f"With the best law for each, variance × terms: {', '.join(paid)}." if paid else ""
 
 
 def _shared(bench: Bench, subject: Subject) -> None:

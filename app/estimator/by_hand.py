@@ -115,7 +115,6 @@ def _throwing(bench: Bench, truth: float) -> None:
                 on_click=tally.want,
                 args=(amount,),
                 key=f"throw.{amount}",
-                type="primary" if amount == 100 else "secondary",
                 disabled=tally.goal >= MOST_THROWS,
             )
         if tally.busy:

@@ -39,4 +39,13 @@ view = st.segmented_control(
     label_visibility="collapsed",
     required=True,
 )
-SHOW[view](replace(bench, view=view))
+
+
+@st.fragment
+def shown(view: str) -> None:
+    """A change of the bench draws its view alone anew."""
+    session.settle()
+    SHOW[view](replace(session.bench(), view=view))
+
+
+shown(view)

@@ -47,8 +47,11 @@ class Variance:
 
 def finiteness(law: Law, radius: Tensor) -> Tensor:
     """The margin q - rho^2: the variance is finite where it is above `UNDECIDED` q, infinite where it is below
-    -`UNDECIDED` q. Where A is nilpotent, no power of it needs a law, and the margin is infinite; a law that falls faster
-    than any power of rho leaves no doubt either."""
+    -`UNDECIDED` q.
+
+    Where A is nilpotent, no power of it needs a law, and the margin is infinite; a law that falls faster than any power
+    of rho leaves no doubt either.
+    """
     margin = law.tail_ratio - radius**2 if law.tail_ratio else torch.full_like(radius, -torch.inf)
     return torch.where(radius == 0, torch.inf, margin)
 

@@ -126,7 +126,7 @@ def works() -> dict[str, Callable[[], None]]:
         "map of the whole flow, p moved": lambda: drawn(another_p(), jacobians),
         "map of the whole flow, another probe": lambda: drawn(another_p(probe="rademacher"), jacobians),
         "map of the whole flow, bias": lambda: drawn(replace(Bench(), map="bias"), jacobians),
-        "map of one block, p moved": lambda: drawn(another_p(block=5), jacobians),
+        "map of one block, first": lambda: drawn(another_p(block=5), jacobians),
     }
 
 
