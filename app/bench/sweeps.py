@@ -1,6 +1,6 @@
 """Closed-form moments across settings, for a matrix or for a flow at its data. Numbers in, NumPy out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +10,6 @@ from torch import Tensor
 from app.bench.identity import Identity
 from app.bench.settings import ENTRIES, Bench
 from app.engine.messages import Jacobians
-from resflow_core.log_det import LogDet, Roulette, Truncated
 from resflow_core.moments import (
     QUANTITIES,
     NoOptimum,
@@ -217,12 +216,3 @@ def crossing(subject: Subject, bench: Bench) -> float:
     if roulette <= truncated:
         return 1.0
     return (roulette - truncated) / square if square and np.isfinite(roulette) else np.inf
-
-
-def with_estimator(bench: Bench, log_det: LogDet) -> Bench:
-    """The bench with the settings of an estimator that flows are trained with."""
-    if isinstance(log_det, Roulette):
-        return replace(bench, law=log_det.law, probe=log_det.probe, n_probes=log_det.n_probes, n_draws=log_det.n_draws)
-    if isinstance(log_det, Truncated):
-        return replace(bench, n_terms=log_det.n_terms, probe=log_det.probe, n_probes=log_det.n_probes)
-    return bench

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import streamlit as st
+import torch
 
 from app import session
-from app.bench.settings import Bench, number_text, parsed_number
+from app.bench.settings import LARGEST_RADIUS, Bench, number_text, parsed_number
 from app.link import BENCH
 from app.text import plain
+from resflow_core.moments import spectral_radius
 from resflow_core.settings import refusal, settings_of
 
 
@@ -66,3 +69,20 @@ def examples(bench: Bench) -> None:
             width="stretch",
         )
         st.caption(example.why)
+    st.button(
+        "My flow, where ρ is largest",
+        on_click=_take_steepest,
+        args=(bench,),
+        key="example.flow",
+        disabled=session.jacobians() is None,
+        width="stretch",
+    )
+    st.caption("Of all blocks and all points of the map; *On the plane* you choose the point.")
+
+
+def _take_steepest(bench: Bench) -> None:
+    radius = spectral_radius(torch.as_tensor(session.jacobians().grid).double())
+    usable = radius.where(radius < LARGEST_RADIUS - 1e-3, 0.0)  # also once its entries are rounded
+    block, node = np.unravel_index(int(usable.argmax()), radius.shape)
+    entries = session.jacobians().grid[block, node].flatten()
+    session.show_bench(replace(bench, matrix=tuple(round(float(a), 4) for a in entries)))

@@ -106,6 +106,14 @@ def test_the_steepest_point_can_be_taken_to_the_bench():
     assert f"{truth:.10g}"[:9] in words(page)
 
 
+def test_an_example_by_hand_is_the_steepest_point_of_the_flow():
+    page = checked(opened(**{"bench.view": "by_hand"}).button(key="example.flow").click().run())
+    jacobians = of_trainer().flatten(0, 1)
+    a = jacobians[spectral_radius(jacobians).argmax()]
+    fields = [float(page.text_input(key=f"bench.matrix.{i}").value) for i in range(4)]
+    np.testing.assert_allclose(fields, a.flatten(), atol=2e-4)
+
+
 def test_the_trained_flow_is_opened_with_its_data():
     page = checked(opened().button(key="example").click().run())
     page = checked(page.run())

@@ -22,11 +22,9 @@ from app.bench.sweeps import (
     monte_carlo,
     optimum,
     subject_of,
-    with_estimator,
 )
 from app.engine.messages import Jacobians
 from app.estimator import presets
-from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
@@ -334,13 +332,3 @@ class TestPresets:
             best = presets.PRESETS["optimal"].change(bench, subject)
             assert isinstance(best.law, Custom)
             assert np.isfinite(cost(subject, best.law, "gaussian").total)
-
-
-def test_a_bench_takes_the_estimator_that_a_flow_is_trained_with():
-    roulette = Roulette(Poisson(3.0, 1), "sphere", 2, n_draws=3)
-    found = with_estimator(KNOWN, roulette)
-    assert found == replace(KNOWN, law=Poisson(3.0, 1), probe="sphere", n_probes=2, n_draws=3)
-    assert with_estimator(KNOWN, Truncated(7, "rademacher", 2)) == replace(
-        KNOWN, n_terms=7, probe="rademacher", n_probes=2
-    )
-    assert with_estimator(KNOWN, Exact()) == KNOWN
