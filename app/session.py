@@ -40,7 +40,7 @@ class Page:
     notice: str = ""
     tally: Tally = field(default_factory=Tally)
     jacobians: Jacobians | None = None
-    drawn: Jacobians | None = None  # those that the script saw when it ran last
+    drawn: Jacobians | None = None  # those that were drawn last
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
 
 
@@ -82,7 +82,6 @@ def begin() -> Setup:
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
     page.widgets = {}
-    page.drawn = page.jacobians
     return page.setup
 
 
@@ -134,14 +133,16 @@ def tally() -> Tally:
 
 
 def jacobians() -> Jacobians | None:
-    """The newest Jacobians of the run when the script began, if it was asked for them (`poll`) and has sent some."""
-    return _page().drawn
+    """The newest Jacobians of the run, to be drawn, if it was asked for them (`poll`) and has sent some."""
+    page = _page()
+    page.drawn = page.jacobians
+    return page.drawn
 
 
 def jacobians_are_new() -> bool:
-    """Whether there are newer ones, and something is drawn of them."""
+    """Whether there are newer ones than what is drawn, or the first."""
     page = _page()
-    return page.bench.uses_flow and page.jacobians is not page.drawn
+    return page.jacobians is not page.drawn and (page.bench.uses_flow or page.drawn is None)
 
 
 def age(step: int) -> str:

@@ -1,40 +1,16 @@
 """Variances across the settings of the roulette: which are finite, what they cost, and when bias is the lesser evil."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import controls, session
 from app.bench.settings import Bench
 from app.bench.sweeps import (
-    MC_THROWS,
-    PAPER,
-    Cost,
-    P,
-    Subject,
-    across_batches,
-    across_p,
-    across_probes,
-    cost,
-    crossing,
-    exact_terms,
-    monte_carlo,
-    optimum,
     points_of,
     subject_of,
 )
-from app.estimator import matrices, presets
-from app.estimator.words import ROUNDING, apart, finiteness, number
-from app.figures import across as figures
+from app.estimator import matrices, over_batches, over_p, presets
 from app.link import BENCH
-from resflow_core.moments import spectral_radius
-from resflow_core.probes import PROBES
-from resflow_core.roulette import Geometric, expected_terms
-
-NOT_THE_PROBES = "that is the roulette's, which no probe helps against"
 
 
 def show(bench: Bench) -> None:
@@ -47,9 +23,9 @@ def show(bench: Bench) -> None:
         if subject is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return
-        pictures = [_variance, _product, _probes, _shared, _batch_error]
+        pictures = [over_p.variance, over_p.product, over_p.probes, over_batches.shared, over_batches.batch_error]
         if bench.subject == "flow":
-            pictures.insert(0, _infinite_share)
+            pictures.insert(0, over_p.infinite_share)
         for first in range(0, len(pictures), 2):
             for column, draw in zip(st.columns(2, gap="medium"), pictures[first : first + 2], strict=False):
                 with column:
@@ -83,244 +59,3 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
         named = st.popover("Presets", type="tertiary")
     only = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
     return controls.edit(bench, rare=False, prefix=BENCH, only=only), named
-
-
-def _p(bench: Bench) -> float | None:
-    return bench.law.p if isinstance(bench.law, Geometric) else None
-
-
-def _values(costs: dict, value: Callable[[Cost], float]) -> dict[str, np.ndarray]:
-    return {str(name): np.array([value(c) for c in of_p]) for name, of_p in costs.items()}
-
-
-def _infinite_from(subject: Subject) -> float:
-    return 1 - subject.radius**2
-
-
-def _infinite_share(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### Where is it infinite on my flow?")
-    largest = spectral_radius(subject.jacobians).amax(0).numpy()
-    shares = np.array([(largest**2 > 1 - p).mean() for p in P])
-    here = float((largest**2 > bench.law.tail_ratio).mean())
-    safe = 1 - np.quantile(largest, 0.99) ** 2
-    said = (
-        f"With the law that is set, **{100 * here:.3g} %** of the data points have an infinite variance in some block. "
-        f"For all but 1 % of them it would be finite up to p = {safe:.2g}. The mean over points is infinite as soon as "
-        "one of them is."
-    )
-    st.altair_chart(figures.share(P, shares, _p(bench), f"Share of points with infinite variance against p. {said}"))
-    st.markdown(said)
-
-
-def _variance(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### Which p are safe?")
-    here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
-    if np.isfinite(here.total):
-        now = (
-            f"As it is set, the variance is **{'at least ' if here.rest > 0.01 * here.total else ''}"
-            f"{number(here.total)} nats²**: {number(here.probe)} by the probe, {number(here.roulette)} by the "
-            "roulette."
-        )
-    else:
-        why = finiteness(subject.radius, bench.law.tail_ratio)
-        now = f"As it is set, the variance is **{number(here.total)}**: {why}."
-    limit, whose = _infinite_from(subject), ", the largest there is" if bench.subject == "flow" else ""
-    none = f", and p begins at {P[0]:g}" if limit <= P[0] else ""
-    where = (
-        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}**{none} (ρ = {subject.radius:.3f}{whose}); a "
-        "Poisson law never, whatever its λ."
-        if subject.radius > 0
-        else "A is nilpotent: every law is safe, also a Poisson law."
-    )
-    dots, said = _dots(bench, subject)
-    n, costs, set_here = exact_terms(bench), across_p(subject, bench), _p(bench) is not None
-    chart = figures.lines(
-        P,
-        _values(costs, lambda c: c.roulette),
-        legend="exact terms",
-        title="variance (nats²)",
-        infinite_from=limit,
-        here=_p(bench),
-        whole=np.array([c.total for c in costs[n]]) if set_here else np.full(len(P), here.total),
-        level=("probe", here.probe),
-        dots=dots,
-        description=f"Variance against p: the roulette's part for some numbers of exact terms. {now} {where}",
-    )
-    st.altair_chart(chart)
-    st.markdown(f"{now} {where}")
-    thick = f"the sum of both parts for {n} exact terms" if set_here else "the variance as it is set"
-    upright = "Upright dashes: the p that is set. " if set_here else ""
-    st.caption(f"Lines: the roulette's part with geometric laws. Thick: {thick}. {upright}{said}")
-
-
-def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:
-    """Monte Carlo where its error bars mean something, and a word on where they do not."""
-    if bench.subject != "matrix" or bench.quantity != "log_det" or bench.n_probes * bench.n_draws > 1:
-        return [], ""
-    limit, said = 1 - subject.radius ** (4 / 3), f"Dots are {MC_THROWS:,} throws each."
-    if subject.radius > 0:
-        said += (
-            f" From p = 1 − ρ^(4/3) = {limit:.3f} on there are none: the fourth moment is infinite, and a sample "
-            "variance would be far too small most of the time."
-        )
-    return monte_carlo(bench, exact_terms(bench)), said
-
-
-def _product(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### What does a variance cost?")
-    costs = across_p(subject, bench)
-    products = _values(costs, lambda c: c.product)
-    best = optimum(subject, bench)
-    least = min(
-        ((value, float(p), n) for n, of_p in products.items() for p, value in zip(P, of_p, strict=True)
-         if np.isfinite(value)), default=None,
-    )  # fmt: skip
-    paper = cost(subject, PAPER, bench.probe, bench.n_probes, bench.n_draws).product
-    if best is None:
-        exact = "the exact log det" if bench.quantity == "log_det" else "the exact gradient"
-        said = (
-            f"The probes make no noise here: the more terms the better, and **{exact} is best**."
-            if subject.radius > 0
-            else "A is nilpotent, so the series ends by itself: **cut it there, and leave the roulette out**."
-        )
-        level = None
-    else:
-        value = cost(subject, best, bench.probe, bench.n_probes).product
-        terms = expected_terms(best)
-        level = ("best law", value)
-        steps = ", ".join(number(chance) for chance in best.table[:4])
-        which = "of all" if bench.quantity != "neumann" else "with N ≥ 1"
-        said = f"The best law {which}, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
-        said += (
-            f"The paper's pays {number(paper)}, {paper / value:.2g} times as much."
-            if np.isfinite(paper)
-            else f"The paper's variance is {number(paper)}."
-        )
-        if least:
-            exact = f"{least[2]} exact term{'s' * (least[2] != '1')}"
-            said += f" The best geometric one (◆): {exact} and p = {least[1]:.3g}, {number(least[0])}."
-    if not least:
-        st.info(said)
-        return
-    chart = figures.lines(
-        P,
-        products,
-        legend="exact terms",
-        title="variance × expected terms (nats²)",
-        infinite_from=_infinite_from(subject),
-        here=_p(bench),
-        level=level,
-        best=(least[1], least[0]) if least and best else None,
-        description=f"Variance times expected terms against p. {said}",
-    )
-    st.altair_chart(chart)
-    st.markdown(said)
-
-
-def _probes(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### What does the probe save?")
-    n = exact_terms(bench)
-    costs = {name.capitalize(): of_p for name, of_p in across_probes(subject, bench, n).items()}
-    values = _values(costs, lambda c: c.total)
-    at = cost(subject, bench.law, "gaussian", bench.n_probes, bench.n_draws).total
-    if not any(np.isfinite(of_p).any() for of_p in values.values()):
-        nothing = f"Nothing: with every p that can be set the variance is infinite, and {NOT_THE_PROBES}."
-        st.info(f"{nothing} {_at_best(bench, subject)}")
-        return
-    if at == 0:
-        said = "There is no noise here with any probe."
-    elif np.isfinite(at):
-        others = {name: cost(subject, bench.law, name, bench.n_probes, bench.n_draws).total for name in PROBES}
-        leaves = (
-            f"{name.capitalize()} leaves **{100 * v / at:.3g} %**" for name, v in others.items() if name != "gaussian"
-        )
-        said = f"Of the Gaussian's variance, {', '.join(leaves)}."
-    elif np.isnan(at):
-        said = f"What a probe saves is undecided: {finiteness(subject.radius, bench.law.tail_ratio)}."
-    else:
-        said = f"Nothing with the law that is set: its variance is infinite, and {NOT_THE_PROBES}."
-    chart = figures.lines(
-        P,
-        values,
-        legend="probe",
-        title="variance (nats²)",
-        infinite_from=_infinite_from(subject),
-        here=_p(bench),
-        description=f"Variance against p, a line for each probe, {n} exact terms. {said}",
-    )
-    st.altair_chart(chart)
-    st.markdown(said)
-
-
-def _at_best(bench: Bench, subject: Subject) -> str:
-    """What each probe pays with its own best law."""
-    paid = []
-    for name in PROBES:
-        if best := optimum(subject, replace(bench, probe=name)):
-            product = cost(subject, best, name, bench.n_probes).product
-            paid.append(f"{name.capitalize()} **{number(product)}**")
-    return f"With the best law for each, variance × terms: {', '.join(paid)}." if paid else ""
-
-
-def _shared(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### One N for the whole batch?")
-    found = across_batches(subject, bench)
-    at = int(np.searchsorted(found.sizes, bench.batch))
-    own, shared = found.own[at], found.shared[at]
-    if not np.isfinite(shared):
-        why = finiteness(subject.radius, bench.law.tail_ratio)
-        st.info(f"Both variances are {number(shared)} with this law: {why}.")
-        return
-    of_all, of_each = apart(shared, own)
-    said = (
-        f"In a batch of {bench.batch:,}, one N for all strays by **{of_all}**, N of its own for each point by "
-        f"**{of_each}**"
-    )
-    said += ": what the shared draw adds never averages out." if shared > own + ROUNDING else "."
-    chart = figures.batches(
-        found.sizes,
-        {"N of its own": found.own, "one N for all": found.shared},
-        bench.batch,
-        "deviation of the batch mean (nats)",
-        f"Standard deviation of a batch mean against the batch. {said}",
-    )
-    st.altair_chart(chart)
-    st.markdown(said)
-
-
-def _batch_error(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### When is a biased estimator the better one?")
-    found = across_batches(subject, bench)
-    at = int(np.searchsorted(found.sizes, bench.batch))
-    roulette, truncated = found.own[at], found.truncated[at]
-    where = crossing(subject, bench)
-    bias = subject.bias(bench.n_terms)
-    same = abs(roulette - truncated) <= 1e-12 * truncated
-    winner = "neither" if same else "the roulette" if roulette < truncated else "the truncated series"
-    errors = apart(truncated, roulette)
-    said = (
-        f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)}, the series is off by {number(bias)} nats in "
-        f"every batch. At B = {bench.batch:,} its error is {errors[0]}, the roulette's {errors[1]}: "
-        f"**{winner} wins**. "
-    )
-    if np.isnan(roulette):
-        said = said.partition(": **")[0] + "."
-    elif np.isinf(where):
-        said += "The roulette's never becomes the smaller one." if not np.isfinite(roulette) else "They never cross."
-    elif same and abs(bias) <= ROUNDING:
-        said += "Without bias and with the same noise, they are alike."
-    elif where >= 1e9:
-        said += f"Only from a batch of {number(where)} on would being unbiased pay."
-    elif where <= 1:
-        said += "The roulette wins for every batch."
-    else:
-        said += f"From a batch of about **{where:,.0f}** on, being unbiased pays."
-    chart = figures.batches(
-        found.sizes,
-        {"roulette": found.own, f"{bench.n_terms} terms": found.truncated},
-        bench.batch,
-        "RMSE of the batch mean (nats)",
-        f"Root mean squared error of a batch mean against the batch. {said}",
-    )
-    st.altair_chart(chart)
-    st.markdown(said)

@@ -24,11 +24,13 @@ def run() -> None:
     report = session.poll(frames=False, jacobians=GRID)
     transport.show(report)
     # Charts are built anew when they change; while the flow moves only the map, which is not, follows it.
-    if session.jacobians_are_new() and (session.bench().view == "plane" or report.state not in MOVING):
+    if alone and session.jacobians_are_new() and (session.bench().view == "plane" or report.state not in MOVING):
         st.rerun()
 
 
+alone = False  # within a run of the whole script, which draws what was just sent
 run()
+alone = True
 bench = session.bench()
 view = st.segmented_control(
     "View",
