@@ -23,9 +23,10 @@ from resflow_core.moments import (
     truncation_bias,
 )
 from resflow_core.probes import PROBES
-from resflow_core.roulette import Geometric, Law, expected_terms
+from resflow_core.roulette import Geometric, Law, Poisson, expected_terms
 from resflow_core.throws import throw
 
+LAMBDAS = np.round(np.linspace(0.1, 10.0, 34), 6)
 P = np.round(np.linspace(0.05, 0.95, 61), 6)
 MC_P = np.round(np.arange(0.1, 0.95, 0.1), 6)
 MC_THROWS = 20_000
@@ -146,6 +147,15 @@ def across_p(subject: Subject, bench: Bench) -> dict[int, list[Cost]]:
     """For each number of exact terms (`LINES` and the `exact_terms`) the costs at `P`."""
     return {
         n: [cost(subject, Geometric(float(p), n), bench.probe, bench.n_probes, bench.n_draws) for p in P]
+        for n in sorted({*LINES, exact_terms(bench)})
+    }
+
+
+@lru_cache(maxsize=16)
+def across_lambda(subject: Subject, bench: Bench) -> dict[int, list[Cost]]:
+    """The same for Poisson laws, at `LAMBDAS`."""
+    return {
+        n: [cost(subject, Poisson(float(lam), n), bench.probe, bench.n_probes, bench.n_draws) for lam in LAMBDAS]
         for n in sorted({*LINES, exact_terms(bench)})
     }
 

@@ -8,11 +8,13 @@ import streamlit as st
 
 from app.bench.settings import Bench
 from app.bench.sweeps import (
+    LAMBDAS,
     MC_THROWS,
     PAPER,
     Cost,
     P,
     Subject,
+    across_lambda,
     across_p,
     across_probes,
     cost,
@@ -24,7 +26,7 @@ from app.estimator.words import finiteness, number
 from app.figures import across as figures
 from resflow_core.moments import spectral_radius
 from resflow_core.probes import PROBES
-from resflow_core.roulette import Geometric, expected_terms
+from resflow_core.roulette import Geometric, Poisson, expected_terms
 
 NOT_THE_PROBES = "that is the roulette's, which no probe helps against"
 
@@ -45,7 +47,7 @@ def infinite_share(bench: Bench, subject: Subject) -> None:
 
 
 def variance(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### Which p are safe?")
+    st.markdown(f"##### Which {'λ' if isinstance(bench.law, Poisson) else 'p'} are safe?")
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
     if np.isfinite(here.total):
         now = (
@@ -64,25 +66,30 @@ def variance(bench: Bench, subject: Subject) -> None:
         if subject.radius > 0
         else "A is nilpotent: every law is safe, also a Poisson law."
     )
-    dots, said = _dots(bench, subject)
-    n, costs, set_here = exact_terms(bench), across_p(subject, bench), _p(bench) is not None
+    n, poisson = exact_terms(bench), isinstance(bench.law, Poisson)
+    costs = (across_lambda if poisson else across_p)(subject, bench)
+    dots, said = ([], "") if poisson else _dots(bench, subject)
+    here_at = bench.law.lam if poisson else _p(bench)
     chart = figures.lines(
-        P,
+        LAMBDAS if poisson else P,
         _values(costs, lambda c: c.roulette),
         legend="exact terms",
         title="variance (nats²)",
-        infinite_from=limit,
-        here=_p(bench),
-        whole=np.array([c.total for c in costs[n]]) if set_here else np.full(len(P), here.total),
+        infinite_from=limit if not poisson else 0.0 if subject.radius > 0 else np.inf,
+        here=here_at,
+        whole=np.full(len(P), here.total) if here_at is None else np.array([c.total for c in costs[n]]),
         level=("probe", here.probe),
         dots=dots,
-        description=f"Variance against p: the roulette's part for some numbers of exact terms. {now} {where}",
+        description=f"Variance against {'λ' if poisson else 'p'}: the roulette's part for some numbers of exact terms. "
+        f"{now} {where}",
+        **({"axis": ("λ, the mean number of further terms", float(LAMBDAS[-1]))} if poisson else {}),
     )
     st.altair_chart(chart)
     st.markdown(f"{now} {where}")
-    thick = f"the sum of both parts for {n} exact terms" if set_here else "the variance as it is set"
-    upright = "Upright dashes: the p that is set. " if set_here else ""
-    st.caption(f"Lines: the roulette's part with geometric laws. Thick: {thick}. {upright}{said}")
+    laws = "Poisson" if poisson else "geometric"
+    thick = "the variance as it is set" if here_at is None else f"the sum of both parts for {n} exact terms"
+    upright = "" if here_at is None else f"Upright dashes: the {'λ' if poisson else 'p'} that is set. "
+    st.caption(f"Lines: the roulette's part with {laws} laws. Thick: {thick}. {upright}{said}")
 
 
 def _dots(bench: Bench, subject: Subject) -> tuple[list[tuple[float, float, float]], str]:

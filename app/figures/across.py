@@ -24,11 +24,12 @@ def lines(
     level: tuple[str, float] | None = None,
     dots: Sequence[tuple[float, float, float]] = (),
     best: tuple[float, float] | None = None,
+    axis: tuple[str, float] = ("p, the chance to stop", 1.0),
 ) -> alt.TopLevelMixin:
     """A line for each name against p, log scale; the infinite region in grey; `here` is the p that is set.
 
     `whole` is a thick line that the others are parts of, `level` a named horizontal one; `dots` are (p, value, standard
-    error), and `best` is the point with the smallest value.
+    error), and `best` is the point with the smallest value. `axis` names another parameter than p, and where it ends.
     """
     names = list(by_name)
     shown = [v[np.isfinite(v)] for v in (*by_name.values(), whole if whole is not None else np.empty(0))]
@@ -36,10 +37,11 @@ def lines(
     every = np.concatenate([*shown, extra]) if extra else np.concatenate(shown)
     least = SMALLEST * float(every.max(initial=0.0))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type="log"), axis=_decades(every[every > least]))
-    x = alt.X("p:Q", title="p, the chance to stop", scale=alt.Scale(domain=[0, 1]))
+    x_title, end = axis
+    x = alt.X("p:Q", title=x_title, scale=alt.Scale(domain=[0, end]))
     layers = []
-    if infinite_from < 1:
-        region = alt.Chart(alt.Data(values=[{"from": max(infinite_from, 0.0), "to": 1.0, "text": "infinite"}]))
+    if infinite_from < end:
+        region = alt.Chart(alt.Data(values=[{"from": max(infinite_from, 0.0), "to": end, "text": "infinite"}]))
         layers.append(region.mark_rect(color=GREY, opacity=0.25).encode(x=alt.X("from:Q"), x2="to:Q"))
         text = region.mark_text(align="right", dx=-4, baseline="top", dy=4, color=GREY, fontWeight="bold")
         layers.append(text.encode(x=alt.X("to:Q"), y=alt.value(0), text="text:N"))

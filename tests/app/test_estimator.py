@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.bench import tally
 from app.bench.settings import MOST_THROWS, Bench, number_text
-from app.bench.sweeps import PAPER, across_p, cost, subject_of
+from app.bench.sweeps import PAPER, across_lambda, across_p, cost, subject_of
 from app.bench.tally import coverage, thrown_settings
 from app.link import query_of, read_link
 from app.setup import Setup
@@ -351,6 +351,18 @@ class TestAcrossSettings:
             assert drawn == [pytest.approx(c.roulette) for c in costs if np.isfinite(c.roulette)]
         assert rows(spec, "rect")[0]["from"] == pytest.approx(1 - subject.radius**2)
 
+    def test_a_poisson_law_is_drawn_against_lambda(self):
+        page = opened(view="settings", law="poisson")
+        spec = chart(page, "Variance against λ")
+        assert rows(spec, "rect")[0] == {"from": 0.0, "to": 10.0, "text": "infinite"}
+        assert not any("exact terms" in row for row in rows(spec, "line"))  # nothing is finite
+        assert "##### Which λ are safe?" in said(page)
+        page = opened(view="settings", law="poisson", matrix="0.4 -0.4 0.4 -0.4", law__n_exact="0")
+        spec, bench = chart(page, "Variance against λ"), bench_of(page)
+        drawn = [row["value"] for row in rows(spec, "line") if row.get("exact terms") == "0"]
+        assert drawn == [pytest.approx(c.roulette) for c in across_lambda(subject_of(bench, None), bench)[0]]
+        assert not rows(spec, "rect")
+
     def test_what_else_is_said_is_the_closed_form(self):
         page = opened(view="settings")
         subject = subject_of(Bench(), None)
@@ -468,7 +480,7 @@ ODD = {
     "one term": ({"n_terms": "1", "quantity": "neumann"}, "Cut after 1 term, the series"),
     "all at once": (
         {"law": "poisson", "law.n_exact": "20", "n_draws": "16", "n_probes": "16"},
-        "Thick: the variance as it is set.",
+        "sum of both parts for 20 exact terms.",
     ),
 }
 

@@ -9,11 +9,13 @@ import torch
 from app.bench.settings import ENTRIES, Bench
 from app.bench.sweeps import (
     BATCHES,
+    LAMBDAS,
     LINES,
     MC_THROWS,
     PAPER,
     P,
     across_batches,
+    across_lambda,
     across_p,
     across_probes,
     cost,
@@ -332,3 +334,14 @@ class TestPresets:
             best = presets.PRESETS["optimal"].change(bench, subject)
             assert isinstance(best.law, Custom)
             assert np.isfinite(cost(subject, best.law, "gaussian").total)
+
+
+def test_poisson_laws_are_infinite_at_every_lambda_unless_the_series_ends():
+    for kind, finite in (("nilpotent", True), ("turn", False)):
+        bench = Bench(matrix=KINDS[kind], law=Poisson(2.0, 4), probe="rademacher")
+        found = across_lambda(subject_of(bench, None), bench)
+        assert set(found) == {*LINES, 4} and all(len(costs) == len(LAMBDAS) for costs in found.values())
+        assert all(np.isfinite(c.total) == finite for costs in found.values() for c in costs)
+    # A^2 = 0: with one exact term nothing is left to the roulette, whose remainders R_2, R_3, ... vanish.
+    nilpotent = across_lambda(subject_of(Bench(matrix=KINDS["nilpotent"]), None), Bench(matrix=KINDS["nilpotent"]))
+    assert all(c.roulette == 0 for costs in nilpotent.values() for c in costs)
