@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from app.text import signed
 from resflow_core.measure import BlockTable
 
 RHO = "\N{GREEK SMALL LETTER RHO}"
@@ -11,7 +12,7 @@ def markdown(blocks: BlockTable) -> str:
     """One row a block; shares of points in percent."""
     columns = {
         "block": [str(k) for k in range(1, len(blocks.lipschitz) + 1)],
-        "mean log det (nats)": [f"{v:+.3f}".replace("-", "\N{MINUS SIGN}") for v in blocks.mean_log_det],
+        "mean log det (nats)": [signed(f"{v:+.3f}") for v in blocks.mean_log_det],
         "certified L": [f"{v:.3f}" for v in blocks.lipschitz],
         "largest ‖A‖": [f"{v:.3f}" for v in blocks.largest_norm],
         f"largest {RHO}": [f"{v:.3f}" for v in blocks.spectral_radius],

@@ -1,5 +1,8 @@
 """Pictures as small integers: 65,536 levels of a density and positions on an axis are finer than a screen shows."""
 
+import base64
+from typing import Any
+
 import numpy as np
 
 TOP_QUANTILE = 0.995
@@ -10,14 +13,25 @@ Window = tuple[tuple[float, float], tuple[float, float]]
 
 def to_shares(density: np.ndarray, largest: float) -> np.ndarray:
     """Round 65535 * min(density / largest, 1) to uint16; all zeros where `largest` is 0."""
-    return _levels(density / max(largest, np.finfo(np.float32).tiny))
+    return levels(density / max(largest, np.finfo(np.float32).tiny))
 
 
 def to_u16(points: np.ndarray, window: Window) -> np.ndarray:
     """Map (..., 2) points from `window` to 0..65535 on each axis as uint16; points outside land on the border."""
     low, high = np.array(window).T
-    return _levels((points - low) / (high - low))
+    return levels((points - low) / (high - low))
 
 
-def _levels(shares: np.ndarray) -> np.ndarray:
-    return np.rint(65535 * np.nan_to_num(np.clip(shares, 0.0, 1.0))).astype(np.uint16)
+def levels(shares: np.ndarray, most: int = 65535) -> np.ndarray:
+    """Round `most` times the shares, cut to [0, 1], to uint16; NaN to 0."""
+    return np.rint(most * np.nan_to_num(np.clip(shares, 0.0, 1.0))).astype(np.uint16)
+
+
+def packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as JSON: {"dtype", "shape", "base64"}, row-major, little-endian."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return {
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "base64": base64.b64encode(little.tobytes()).decode("ascii"),
+    }

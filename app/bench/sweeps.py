@@ -207,7 +207,7 @@ class Batches:
 def across_batches(subject: Subject, bench: Bench) -> Batches:
     arguments, sizes = (bench.probe, bench.n_probes, bench.n_draws), np.union1d(BATCHES, [bench.batch])
     own, shared = (
-        np.array([float(batch_variance(subject.remainders, bench.law, int(b), s, *arguments)) for b in sizes]) ** 0.5
+        batch_variance(subject.remainders, bench.law, torch.as_tensor(sizes).double(), s, *arguments).sqrt().numpy()
         for s in (False, True)
     )
     error = subject.truncated_error(bench.n_terms, bench.probe, bench.n_probes)

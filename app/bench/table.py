@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from app.bench.settings import fraction
+from app.text import signed
 from resflow_core.moments import truncation_bound
 from resflow_core.roulette import Law
 
@@ -65,11 +66,11 @@ def exact(number: float | Fraction) -> str:
     text = str(number)
     if not isinstance(number, Fraction) or len(text) > MOST_CHARACTERS:
         return decimal(number)
-    return text.replace("-", "\N{MINUS SIGN}")
+    return signed(text)
 
 
 def decimal(number: float | Fraction) -> str:
-    return f"{float(number) + 0.0:.5g}".replace("-", "\N{MINUS SIGN}")
+    return signed(f"{float(number) + 0.0:.5g}")
 
 
 def markdown(table: Sequence[Row], n: int, shown: Callable[[Fraction], str]) -> str:
@@ -112,4 +113,4 @@ def _cell(name: str, value: float | Fraction, shown: Callable[[Fraction], str]) 
         return shown(value)
     if value == np.inf:
         return "none"
-    return str(value) if name == "k" else f"{value + 0.0:.2g}".replace("-", "\N{MINUS SIGN}")
+    return str(value) if name == "k" else signed(f"{value + 0.0:.2g}")

@@ -5,10 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import controls, session
 from app.bench.settings import Bench
-from app.bench.sweeps import (
-    points_of,
-    subject_of,
-)
+from app.bench.sweeps import points_of, subject_of
 from app.estimator import matrices, over_batches, over_p, presets
 from app.link import BENCH
 

@@ -13,10 +13,11 @@ from app.bench import table
 from app.bench.settings import MOST_THROWS, Bench
 from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.estimator import coins, matrices
-from app.estimator.words import finiteness, mean_and_truth, number, signed
+from app.estimator.words import finiteness, mean_and_truth, number
 from app.figures import throws as figures
 from app.link import BENCH
 from app.readouts import with_error
+from app.text import signed
 from resflow_core.log_det import Roulette
 from resflow_core.moments import (
     Remainders,
@@ -37,8 +38,7 @@ PROMISED = 0.95
 AMOUNTS = (1, 100, 10_000, MOST_THROWS)
 
 
-def show(bench: Bench) -> Bench:
-    """Draw all, and return the bench as it now stands."""
+def show(bench: Bench) -> None:
     left, right = st.columns([1, 2.6], gap="medium")
     with left:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -58,7 +58,6 @@ def show(bench: Bench) -> Bench:
         _terms(bench, session.tally(), remainders, truth)
     _throwing(bench, truth)
     _density(bench, jacobian, truth)
-    return bench
 
 
 def _which_throw(bench: Bench) -> Bench:

@@ -9,8 +9,8 @@ import streamlit as st
 
 from app import session
 from app.bench.settings import Bench, number_text
-from app.estimator.words import mean_and_truth, signed
-from app.text import plain
+from app.estimator.words import mean_and_truth
+from app.text import plain, signed
 from resflow_core.roulette import Geometric
 from resflow_core.throws import values
 

@@ -11,7 +11,6 @@ from app.bench.maps import MAPS, Field, field
 from app.bench.settings import Bench, matrix_problem
 from app.estimator.words import number
 from app.link import BENCH
-from app.spectrum import chosen_node
 
 PICTURES = "spectrum"
 DISC = "Eigenvalues of every point's A in the complex disc, coloured by the error of the truncated series."
@@ -29,8 +28,8 @@ def show(bench: Bench) -> None:
             return
         bench = replace(bench, block=min(bench.block, len(found.grid)))
         drawn = field(Identity(found), bench)
-        said = _takeaway(bench, drawn)
-        q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], chosen_node(PICTURES)
+        said, in_disc = _takeaway(bench, drawn), _disc(bench, drawn)
+        q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], spectrum.chosen_node(PICTURES)
         circles = [("1", 1.0), ("L", session.setup().flow.budget), *([("√q", q**0.5), ("q^¾", q**0.75)] if q else [])]
         spectrum.show(
             spectrum.scene(
@@ -47,11 +46,11 @@ def show(bench: Bench) -> None:
                 limit=q**0.5 if q and bench.map != "bias" else None,  # which has nothing to do with the roulette
                 circles=circles,
                 axes=[axis.name for axis in session.setup().dataset.axes],
-                alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {_disc(bench, drawn)}"},
+                alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {in_disc}"},
             ),
             key=PICTURES,
         )
-        st.markdown(f"{said} {_disc(bench, drawn)}")
+        st.markdown(f"{said} {in_disc}")
         _picked(bench, found.grid, drawn, of_node)
         st.caption(
             "Drag in the map or in the disc: what you mark lights up in both. A click in the map, or its arrow keys, "

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import session
 from app.bench.settings import Bench
-from app.bench.sweeps import Subject, cost, optimum
+from app.bench.sweeps import Cost, Subject, cost, optimum
 from app.estimator.words import finiteness, number
 from resflow_core.moments import as_custom
 from resflow_core.roulette import Geometric, Poisson
@@ -72,7 +72,7 @@ def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
     if preset.truncated:
         deviation = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes) ** 0.5
         return f"Off by {number(subject.bias(bench.n_terms))} on average, deviation {number(deviation)}."
-    paid = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
+    paid = _paid(bench, subject)
     terms = f"{paid.terms:.3g} terms expected"
     if paid.total == float("inf"):
         return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}. {terms}."
@@ -85,17 +85,18 @@ def table(bench: Bench, subject: Subject) -> str:
     for preset in PRESETS.values():
         changed = preset.change(bench, subject)
         best = optimum(subject, bench) if changed is None else None
-        if best:
-            paid = cost(subject, best, bench.probe, bench.n_probes)
-            cells = ["0", number(paid.total**0.5), f"{paid.terms:.3g}", number(paid.product)]
-        elif changed is None:
-            cells = ["", "none here", "", ""]
-        elif preset.truncated:
+        if changed and preset.truncated:
             n = changed.n_terms
             variance = subject.truncated_variance(n, changed.probe, changed.n_probes)
             cells = [number(subject.bias(n)), number(variance**0.5), str(n), number(variance * n)]
-        else:
-            paid = cost(subject, changed.law, changed.probe, changed.n_probes, changed.n_draws)
+        elif changed or best:
+            paid = cost(subject, best, bench.probe, bench.n_probes) if best else _paid(changed, subject)
             cells = ["0", number(paid.total**0.5), f"{paid.terms:.3g}", number(paid.product)]
+        else:
+            cells = ["", "none here", "", ""]
         lines.append(f"| {' | '.join([preset.title, *cells])} |")
     return "\n".join(lines)
+
+
+def _paid(bench: Bench, subject: Subject) -> Cost:
+    return cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)

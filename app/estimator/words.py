@@ -3,12 +3,12 @@
 import math
 
 from app.readouts import with_error
+from app.text import signed
 from resflow_core.moments import UNDECIDED
 
 # An error below is none, and a difference below only rounding.
 ROUNDING = 1e-12
 MOST_DECIMALS = 7
-RHO, INFINITY = "\N{GREEK SMALL LETTER RHO}", "\N{INFINITY}"
 
 
 def number(value: float) -> str:
@@ -18,11 +18,6 @@ def number(value: float) -> str:
     if math.isinf(value):
         return "infinite"
     return signed(f"{value + 0.0:.3g}")
-
-
-def signed(text: str) -> str:
-    """A number as text, with a minus sign for its hyphen."""
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def apart(one: float, other: float) -> tuple[str, str]:
@@ -51,9 +46,9 @@ def finiteness(radius: float, tail_ratio: float) -> str:
     if radius == 0:
         return "A is nilpotent, so every law has a finite variance"
     if tail_ratio == 0:
-        return f"the tail of this law falls faster than any power of {RHO} = {radius:.3g}"
+        return f"the tail of this law falls faster than any power of ρ = {radius:.3g}"
     square = radius**2
     if abs(square - tail_ratio) <= UNDECIDED * tail_ratio:
-        return f"{RHO}² = q = {tail_ratio:.3g}, where it depends on A"
+        return f"ρ² = q = {tail_ratio:.3g}, where it depends on A"
     digits = next(d for d in range(3, 18) if f"{square:.{d}g}" != f"{tail_ratio:.{d}g}")
-    return f"{RHO}² = {square:.{digits}g} {'<' if square < tail_ratio else '>'} q = {tail_ratio:.{digits}g}"
+    return f"ρ² = {square:.{digits}g} {'<' if square < tail_ratio else '>'} q = {tail_ratio:.{digits}g}"

@@ -9,6 +9,7 @@ from app.figures.style import CATEGORIES, DASHES, GREEN, GREY, ORANGE, VERMILION
 
 # Below this share of the largest, a log scale has nothing to show but rounding.
 SMALLEST = 1e-12
+P_AXIS = "p, the chance to stop", 1.0
 
 
 def lines(
@@ -24,7 +25,7 @@ def lines(
     level: tuple[str, float] | None = None,
     dots: Sequence[tuple[float, float, float]] = (),
     best: tuple[float, float] | None = None,
-    axis: tuple[str, float] = ("p, the chance to stop", 1.0),
+    axis: tuple[str, float] = P_AXIS,
 ) -> alt.TopLevelMixin:
     """A line for each name against p, log scale; the infinite region in grey; `here` is the p that is set.
 
@@ -46,8 +47,7 @@ def lines(
         text = region.mark_text(align="right", dx=-4, baseline="top", dy=4, color=GREY, fontWeight="bold")
         layers.append(text.encode(x=alt.X("to:Q"), y=alt.value(0), text="text:N"))
     if here is not None:
-        rule = alt.Chart(alt.Data(values=[{"p": here}])).mark_rule(color=GREY, strokeDash=[3, 3])
-        layers.append(rule.encode(x=alt.X("p:Q")))
+        layers.append(_upright("p", here))
     if whole is not None:
         rows = [{"p": a, "value": v} for a, v in zip(p.tolist(), whole.tolist(), strict=True) if least < v < np.inf]
         layers.append(
@@ -77,7 +77,7 @@ def lines(
 def share(p: np.ndarray, values: np.ndarray, here: float | None, description: str) -> alt.TopLevelMixin:
     """The share of points whose variance is infinite, against p."""
     rows = [{"p": a, "share": v} for a, v in zip(p.tolist(), values.tolist(), strict=True)]
-    x = alt.X("p:Q", title="p, the chance to stop", scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("p:Q", title=P_AXIS[0], scale=alt.Scale(domain=[0, P_AXIS[1]]))
     y = alt.Y(
         "share:Q", title="points with infinite variance", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
     )
@@ -85,8 +85,7 @@ def share(p: np.ndarray, values: np.ndarray, here: float | None, description: st
     area = alt.Chart(alt.Data(values=rows)).mark_area(color=GREY, opacity=0.4, line={"color": GREY})
     layers = [area.encode(x=x, y=y, tooltip=tooltip)]
     if here is not None:
-        rule = alt.Chart(alt.Data(values=[{"p": here}])).mark_rule(color=GREY, strokeDash=[3, 3])
-        layers.append(rule.encode(x=alt.X("p:Q")))
+        layers.append(_upright("p", here))
     return finished(alt.layer(*layers), description)
 
 
@@ -102,8 +101,13 @@ def batches(
     tooltip = [alt.Tooltip("estimator:N"), alt.Tooltip("B:Q", format=","), alt.Tooltip("value:Q", format=".4g")]
     line = alt.Chart(alt.Data(values=_rows("B", sizes, by_name, "estimator", 0.0))).mark_line(strokeWidth=2)
     line = line.encode(x=x, y=y, **_styles("estimator", list(by_name)), tooltip=tooltip)
-    rule = alt.Chart(alt.Data(values=[{"B": here}])).mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.X("B:Q"))
-    return finished(alt.layer(rule, line), description)
+    return finished(alt.layer(_upright("B", here), line), description)
+
+
+def _upright(name: str, here: float) -> alt.Chart:
+    """Dashes where the parameter is set."""
+    rule = alt.Chart(alt.Data(values=[{name: here}])).mark_rule(color=GREY, strokeDash=[3, 3])
+    return rule.encode(x=alt.X(f"{name}:Q"))
 
 
 def _rows(x_name: str, x: np.ndarray, by_name: Mapping[str, np.ndarray], legend: str, least: float) -> list[dict]:

@@ -9,10 +9,10 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [3, 6]]
 HEIGHT = 270
 
 
-def log_axis(count: int = 5) -> alt.Axis:
+def log_axis() -> alt.Axis:
     """Few enough labels and lines for a scale that spans decades."""
-    return alt.Axis(format="~s", tickCount=count, grid=False)
+    return alt.Axis(format="~s", tickCount=5, grid=False)
 
 
-def finished(chart: alt.TopLevelMixin, description: str, height: int = HEIGHT) -> alt.TopLevelMixin:
-    return chart.properties(height=height, description=description)
+def finished(chart: alt.TopLevelMixin, description: str) -> alt.TopLevelMixin:
+    return chart.properties(height=HEIGHT, description=description)

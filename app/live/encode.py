@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.quantise import TOP_QUANTILE, Window, to_shares, to_u16
+from app.quantise import TOP_QUANTILE, Window, packed, to_shares, to_u16
 
 if TYPE_CHECKING:
     from app.engine.messages import Frame, LossCurves
 
 MOST_CLASSES = 8  # as many colours and symbols as people tell apart
 _DECIMALS = 4
-
-
-def _packed(array: np.ndarray) -> dict[str, Any]:
-    """An array as {"dtype", "shape", "base64"}, row-major, little-endian."""
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return {
-        "dtype": array.dtype.name,
-        "shape": list(array.shape),
-        "base64": base64.b64encode(little.tobytes()).decode("ascii"),
-    }
 
 
 def encode_frame(frame: Frame) -> dict[str, Any]:
@@ -37,14 +26,14 @@ def encode_frame(frame: Frame) -> dict[str, Any]:
     stages = frame.stages
     return {
         "step": int(frame.step),
-        "density": _packed(frame.density),
+        "density": packed(frame.density),
         "density_largest": float(frame.density_largest),
         "density_top": float(frame.density_top),
-        "latent": _packed(frame.latent),
-        "grid": _packed(frame.grid),
-        "samples": None if frame.samples is None else _packed(frame.samples),
+        "latent": packed(frame.latent),
+        "grid": packed(frame.grid),
+        "samples": None if frame.samples is None else packed(frame.samples),
         "depth": frame.depth,
-        "stages": stages and {"latent": _packed(stages.latent), "grid": _packed(stages.grid)},
+        "stages": stages and {"latent": packed(stages.latent), "grid": packed(stages.grid)},
     }
 
 
@@ -54,7 +43,7 @@ def encode_points(array: np.ndarray, window: Window) -> dict[str, Any]:
     Coordinates outside the window are clipped to 0 or 65535, which the picture leaves out. Inside, the rounding error
     is at most half of 1/65535 of the window's side.
     """
-    return _packed(to_u16(array, window))
+    return packed(to_u16(array, window))
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:
@@ -85,7 +74,7 @@ def encode_labels(labels: Sequence[str], n: int) -> dict[str, Any]:
     index = {name: i for i, name in enumerate(names)}
     return {
         "names": names,
-        "index": _packed(np.array([index.get(label, len(names) - 1) for label in labels[:n]], np.uint8)),
+        "index": packed(np.array([index.get(label, len(names) - 1) for label in labels[:n]], np.uint8)),
     }
 
 
@@ -105,5 +94,5 @@ def encode_truth(data_id: str, density: Mapping[int, np.ndarray]) -> dict[str, A
         "id": data_id,
         "largest": largest,
         "shown": float(np.quantile(density[max(density)], TOP_QUANTILE)),
-        "grids": {str(n): _packed(to_shares(grid, largest)) for n, grid in density.items()},
+        "grids": {str(n): packed(to_shares(grid, largest)) for n, grid in density.items()},
     }

@@ -3,13 +3,14 @@
 A region that is marked by dragging in one lights up in both. A click in the map chooses a node, and so do arrow keys.
 """
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
+
+from app.quantise import levels, packed
 
 __all__ = ["chosen_node", "scene", "show"]
 
@@ -57,12 +58,12 @@ def scene(
     return {
         "n": round(len(value) ** 0.5),
         "window": [list(map(float, side)) for side in window],
-        "level": _packed(np.where(infinite, INFINITE, _levels(value, low, high)).astype(np.uint8)),
+        "level": packed(np.where(infinite, np.uint8(INFINITE), _bytes(value, low, high))),
         "range": [low, high],
         "palette": "signed" if signed else "viridis",
-        "radius": _packed(np.rint(65535 * np.clip(radius, 0.0, 1.0)).astype("<u2")),
-        "eigenvalues": _packed(np.rint(32767 * (np.clip(places / DISC, -1, 1) + 1)).astype("<u2")),
-        "error": _packed(_levels(series_error, error_low, error_high).astype(np.uint8)),
+        "radius": packed(levels(radius)),
+        "eigenvalues": packed(levels((places / DISC + 1) / 2, 65534)),
+        "error": packed(_bytes(series_error, error_low, error_high)),
         "error_range": [error_low, error_high],
         "limit": limit,
         "circles": [list(circle) for circle in circles],
@@ -96,9 +97,5 @@ def _ends(values: np.ndarray, signed: bool) -> tuple[float, float]:
     return low, max(high, low + 1e-9 * max(abs(low), 1.0))
 
 
-def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    return np.rint(LEVELS * np.nan_to_num(np.clip((values - low) / (high - low), 0.0, 1.0)))
-
-
-def _packed(array: np.ndarray) -> dict[str, str]:
-    return {"dtype": array.dtype.name, "base64": base64.b64encode(array.tobytes()).decode("ascii")}
+def _bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return levels((values - low) / (high - low), LEVELS).astype(np.uint8)

@@ -80,25 +80,23 @@ def law_weights(law: Law, terms: int) -> Tensor:
 def roulette_noise(law: Law, moments: Tensor, radius: Tensor) -> Tensor:
     """sum_{n>=0} w_n c_{n+1} for numbers c_0, c_1, ..., (1 + terms, batch), that fall as radius^2n: finite, infinite or
     NaN by `finiteness`."""
-    weights, margin = law_weights(law, len(moments) - 1), finiteness(law, radius)
-    noise = torch.tensordot(weights, moments[1 : 1 + len(weights)], 1)
-    noise = torch.where(margin < 0, torch.inf, noise)
-    return torch.where(margin.abs() <= UNDECIDED * law.tail_ratio, torch.nan, noise)
+    return _noise(law, law_weights(law, len(moments) - 1), moments, radius)
 
 
 def roulette_variance(
     remainders: Remainders, law: Law, probe: str = "gaussian", n_probes: int = 1, n_draws: int = 1
 ) -> Variance:
     """Of the roulette estimator; with `pooled` remainders, the mean over points; with added ones, of the sum."""
-    moments = second_moments(remainders, probe, n_probes)
-    noise = roulette_noise(law, moments, remainders.radius) / n_draws
-    return Variance(probe_noise(remainders, probe, n_probes)[0], noise, _rest(remainders, law, moments) / n_draws)
+    moments, weights = second_moments(remainders, probe, n_probes), law_weights(law, remainders.terms)
+    noise = _noise(law, weights, moments, remainders.radius) / n_draws
+    rest = _rest(remainders, law, weights, moments) / n_draws
+    return Variance(probe_noise(remainders, probe, n_probes)[0], noise, rest)
 
 
 def batch_variance(
     remainders: Remainders,
     law: Law,
-    batch: int,
+    batch: int | Tensor,
     shared: bool,
     probe: str = "gaussian",
     n_probes: int = 1,
@@ -107,7 +105,7 @@ def batch_variance(
     """Of the mean over a batch of points drawn from those that were `pooled`, about its mean for the same points.
 
     Draws of N of its own for each point: the variance of one, over `batch`. One for all: the squared mean traces stay,
-    1/M sum_n w_n (mean_b tr R_{n+1})^2, however large the batch.
+    1/M sum_n w_n (mean_b tr R_{n+1})^2, however large the batch. Several batches at once are a float64 tensor.
     """
     one = roulette_variance(remainders, law, probe, n_probes, n_draws).total
     if not shared:
@@ -151,7 +149,15 @@ def truncation_bound(lipschitz: float, n_terms: int, dim: int = 2) -> float:
     return dim * (float((lipschitz**k / k).sum()) + beyond)
 
 
-def _rest(remainders: Remainders, law: Law, moments: Tensor) -> Tensor:
+def _noise(law: Law, weights: Tensor, moments: Tensor, radius: Tensor) -> Tensor:
+    """`roulette_noise`, with the law's weights at hand."""
+    margin = finiteness(law, radius)
+    noise = torch.tensordot(weights, moments[1 : 1 + len(weights)], 1)
+    noise = torch.where(margin < 0, torch.inf, noise)
+    return torch.where(margin.abs() <= UNDECIDED * law.tail_ratio, torch.nan, noise)
+
+
+def _rest(remainders: Remainders, law: Law, weights: Tensor, moments: Tensor) -> Tensor:
     """What the sum of w_n E T_{n+1}^2 lacks at most, since V(R) + tr(R)^2 <= 4 ||R||_F^2 in the plane.
 
     The n that were left out: sum of w_n 4 ||R_{n+1}||_F^2, for a law that from there on falls by its tail ratio, or
@@ -160,7 +166,6 @@ def _rest(remainders: Remainders, law: Law, moments: Tensor) -> Tensor:
     radius, q = remainders.radius, law.tail_ratio
     if not q:
         return torch.where(radius == 0, 0.0, torch.inf)
-    weights = law_weights(law, remainders.terms)
     n = len(weights)
     # `bound` holds from `terms` on. It falls no faster than 1 / terms, which tells what would hold from n on.
     size = remainders.bound.log() + (n + 1) * radius.log() + math.log(remainders.terms / n)
