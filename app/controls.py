@@ -9,9 +9,9 @@ import streamlit as st
 
 from app import data_choice, presets, session, uploads
 from app.link import parse
-from app.setup import Setup, as_text, name_of
+from app.setup import Setup, as_text
 from app.text import plain
-from resflow_core.settings import Setting, refusal, settings_of
+from resflow_core.settings import Setting, name_of, refusal, settings_of
 
 
 def sidebar(setup: Setup) -> Setup:

@@ -6,9 +6,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from app.bench.settings import Bench, parsed_number
-from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, name_of, parts
+from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
 from app.text import plain
-from resflow_core.settings import Setting, refusal
+from resflow_core.settings import Setting, name_of, refusal
 from resflow_core.training import TrainConfig
 
 OWN_DATA = "csv"

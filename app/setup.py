@@ -8,7 +8,7 @@ from app.engine.messages import Arm, Experiment
 from resflow_core.datasets import DATASETS, Dataset, Table
 from resflow_core.device import DEVICES
 from resflow_core.flow import FlowConfig
-from resflow_core.settings import Setting, check, setting, settings_of
+from resflow_core.settings import Setting, check, name_of, setting, settings_of
 from resflow_core.training import MOST_SEED, TrainConfig
 
 Changes = tuple[tuple[int, TrainConfig], ...]
@@ -83,11 +83,6 @@ class Setup:
             return setup.data, setup.own, setup.seed, setup.device, setup.flow, setup.start
 
         return built(self) == built(other)
-
-
-def name_of(value: Any, limits: Setting) -> str:
-    """The key of a choice: the value itself, or the name of a variant's class in the registry."""
-    return next(k for k, c in limits.choices.items() if c is type(value)) if limits.is_variant else value
 
 
 def parts(config: Any) -> Iterator[tuple[Field, Setting | None, Any]]:

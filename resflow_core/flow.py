@@ -1,5 +1,6 @@
 """The residual flow: blocks and ActNorms in turn, over a standard normal base."""
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -10,10 +11,17 @@ from resflow_core import one_pass
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Chain
+from resflow_core.branch import Branch, fold, folded_together, order_loss
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
+from resflow_core.lipschitz import CONSTRAINTS, Constraint, Soft
 from resflow_core.log_det import Exact, LogDet
-from resflow_core.residual import Branch, ResidualBlock, fold, folded_together
+from resflow_core.orders import CHAINS
+from resflow_core.residual import ResidualBlock
 from resflow_core.settings import check, setting
+
+
+class Uncertified(ValueError):
+    """A block's Lipschitz bound is not below 1, so that no inverse is certified."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,16 @@ class FlowConfig:
     )
     actnorm: bool = setting(
         True, "ActNorm", "A learnt scale and shift before each block and after the last.", rare=True
+    )
+    norms: str = setting(
+        "2",
+        "Norms",
+        "Orders of the norms in which the layers of a block are constrained.",
+        choices=CHAINS,
+        rare=True,
+    )
+    constraint: Constraint = setting(
+        Soft(), "Constraint", "How a layer's norm is kept at its cap.", choices=CONSTRAINTS, rare=True
     )
     dim: int = 2
 
@@ -55,7 +73,7 @@ class Flow(Chain):
         parts = []
         for _ in range(config.blocks):
             parts += [ActNorm(config.dim)] if config.actnorm else []
-            branch = Branch(widths, config.activation, config.budget, generator)
+            branch = Branch(widths, config.activation, config.budget, generator, config.norms, config.constraint)
             parts.append(ResidualBlock(branch, config.dim))
         parts += [ActNorm(config.dim)] if config.actnorm else []
         super().__init__(parts)
@@ -74,7 +92,19 @@ class Flow(Chain):
     def _folded_together(self):
         return folded_together([block.branch for block in self.blocks])
 
+    def scaled(self, block: int, scale: float) -> "Flow":
+        """A copy of this flow, with the branch of one block (from 0) multiplied by `scale`."""
+        flow = copy.deepcopy(self)
+        flow.blocks[block].branch.scale *= scale
+        return flow
+
     def _inverse(self, z):
+        for k, block in enumerate(self.blocks, 1):
+            if not (bound := block.branch.lipschitz) < 1:
+                raise Uncertified(
+                    f"Block {k} has the bound L = {bound:.4g}: from 1 on nothing certifies that it has an inverse, or "
+                    "that the iteration finds it. Lower its scale, or constrain its layers."
+                )
         with self._folded_together():
             return super()._inverse(z)
 
@@ -88,6 +118,11 @@ class Flow(Chain):
     def actnorm_log_det(self) -> Tensor:
         """The part of log|det dz/dx| that all points share: the sum of every ActNorm's log scales."""
         return torch.stack([norm.log_scale for norm in self.actnorms]).sum() if self.config.actnorm else torch.zeros(())
+
+    def order_loss(self) -> Tensor:
+        """What learned orders descend while the weights descend the NLL; it depends on nothing else. 0 without them."""
+        branches = [block.branch for block in self.blocks]
+        return order_loss(branches) if branches[0].chain.learned else torch.zeros(())
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:

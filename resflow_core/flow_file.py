@@ -8,9 +8,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from resflow_core.flow import Flow, FlowConfig
+from resflow_core.settings import from_json, to_json
 
 # The one key of the metadata, whose order would not be the same in every file. It changes with what the value means.
 FORMAT = "residual flow 1"
+# Settings that the first files do not have; their defaults are what was built then.
+LATER = {"norms", "constraint"}
 # The largest flow that the settings allow has 49 MiB of weights.
 MOST_BYTES = 64 * 2**20
 
@@ -18,7 +21,7 @@ MOST_BYTES = 64 * 2**20
 def to_bytes(flow: Flow) -> bytes:
     """The file of a flow."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
-    return save(tensors, {FORMAT: json.dumps(dataclasses.asdict(flow.config))})
+    return save(tensors, {FORMAT: json.dumps(to_json(flow.config))})
 
 
 def from_bytes(data: bytes) -> Flow:
@@ -57,13 +60,13 @@ def _config(data: bytes) -> FlowConfig:
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError("The settings in the file cannot be read. It may be damaged.") from error
     names = {field.name for field in dataclasses.fields(FlowConfig)}
-    if different := sorted(names ^ values.keys()):
+    if different := sorted(names - LATER ^ values.keys() - LATER):
         what = "is missing" if different[0] in names else "is unknown"
         raise ValueError(f"The settings in the file are not those of a flow: {different[0][:80]!r} {what}.")
     if values.pop("dim") != 2:
         raise ValueError("The flow in the file is not one of the plane.")
     try:
-        return FlowConfig(**values)
+        return from_json(FlowConfig, values)
     except TypeError as error:  # a list, say, where a name should be
         raise ValueError(f"The settings in the file are not those of a flow: {error}.") from error
 

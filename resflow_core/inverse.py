@@ -1,5 +1,6 @@
 """Solvers of x + g(x) = z for x, where Lip(g) <= L < 1. Both stop by a bound on the error, not by a hope.
 
+All norms are the one in which L holds, given by its order: 2, unless the branch's layers are measured otherwise.
 f = id + g expands distances by at least 1 - L, so the residual r = z - x - g(x) bounds the error of x:
 
     ||x - x*|| <= ||r|| / (1 - L)
@@ -16,6 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from resflow_core.norms import vector_norm
+
 # g: (batch, d) -> (batch, d), row by row.
 Branch = Callable[[Tensor], Tensor]
 
@@ -31,7 +34,7 @@ class NotConverged(RuntimeError):
 
 
 @torch.no_grad()
-def solve_banach(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6) -> Tensor:
+def solve_banach(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6, order: float = 2.0) -> Tensor:
     """x with ||x - x*|| <= max(tolerance, 8 eps (1 + ||x||) / (1 - L)), by x <- z - g(x) from x = z; (batch, d).
 
     eps is the rounding of z's type. The residual shrinks by L a step at least, so the number of steps is known
@@ -39,19 +42,19 @@ def solve_banach(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6
     """
     z = z.T
     x, r = z, -g(z.T).T
-    farthest = _farthest(z, r, lipschitz)
-    goal = _goal(x, farthest, lipschitz, tolerance)
-    for _ in range(_steps_needed(r, goal, lipschitz)):
-        if bool((_size(r) <= goal).all()):
+    farthest = _farthest(z, r, lipschitz, order)
+    goal = _goal(x, farthest, lipschitz, tolerance, order)
+    for _ in range(_steps_needed(r, goal, lipschitz, order)):
+        if bool((_size(r, order) <= goal).all()):
             break
         x = x + r
         r = z - x - g(x.T).T
-        goal = _goal(x, farthest, lipschitz, tolerance)
-    return _certified(x, z, r, goal).T
+        goal = _goal(x, farthest, lipschitz, tolerance, order)
+    return _certified(x, z, r, goal, order).T
 
 
 @torch.no_grad()
-def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6) -> Tensor:
+def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-6, order: float = 2.0) -> Tensor:
     """As `solve_banach`, in a handful of steps where Banach takes hundreds: it learns how steps change the residual.
 
     x <- x + M r, where M starts as the identity, which is Banach's step, and comes to (I + A)^-1 by Broyden's update
@@ -61,17 +64,17 @@ def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-
     """
     z = z.T
     x, r = z.clone(), -g(z.T).T
-    farthest = _farthest(z, r, lipschitz)
-    most = 2 * _steps_needed(r, _goal(x, farthest, lipschitz, tolerance), lipschitz)
+    farthest = _farthest(z, r, lipschitz, order)
+    most = 2 * _steps_needed(r, _goal(x, farthest, lipschitz, tolerance, order), lipschitz, order)
     # What is on its way: the points' places in x and r, their targets, x, r, M, next steps, and if the last one helped.
     places = torch.arange(z.shape[1], device=z.device)
     identity = torch.eye(len(z)).to(z)[:, :, None].expand(-1, -1, len(places))
     under_way = (places, z, z, r.clone(), identity, r, torch.ones_like(places, dtype=torch.bool))
     for _ in range(most):
         places, target, here, residual, inverse, step, helped = under_way
-        size, bound = _size(residual), farthest[places]
-        arrived = (size <= _goal(here, bound, lipschitz, tolerance, USUAL_ULPS)) | (
-            (size <= _goal(here, bound, lipschitz, tolerance)) & ~helped
+        size, bound = _size(residual, order), farthest[places]
+        arrived = (size <= _goal(here, bound, lipschitz, tolerance, order, USUAL_ULPS)) | (
+            (size <= _goal(here, bound, lipschitz, tolerance, order)) & ~helped
         )
         if (count := int(arrived.sum())) >= LEAVING * len(places):
             x[:, places], r[:, places] = here, residual
@@ -82,12 +85,12 @@ def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-
         there = here + step
         residual_there = target - there - g(there.T).T
         inverse = _broyden_update(inverse, step, residual - residual_there)
-        helped = _size(residual_there) <= lipschitz * _size(residual)
+        helped = _size(residual_there, order) <= lipschitz * _size(residual, order)
         here, residual = torch.where(helped, there, here), torch.where(helped, residual_there, residual)
         step = torch.where(helped, _times(inverse, residual), residual)
         under_way = (places, target, here, residual, inverse, step, helped)
     x[:, places], r[:, places] = here, residual
-    return _certified(x, z, r, _goal(x, farthest, lipschitz, tolerance)).T
+    return _certified(x, z, r, _goal(x, farthest, lipschitz, tolerance, order), order).T
 
 
 def _broyden_update(inverse: Tensor, step: Tensor, change: Tensor) -> Tensor:
@@ -105,33 +108,35 @@ def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
     return (matrices * vectors).sum(1)
 
 
-def _size(vectors: Tensor) -> Tensor:
-    """Euclidean norms, (batch,). `vector_norm` takes forty times as long over so short a dimension."""
-    return vectors.square().sum(0).sqrt()
+def _size(vectors: Tensor, order: float) -> Tensor:
+    """Norms of columns, (batch,)."""
+    return vector_norm(vectors, order, 0)
 
 
-def _farthest(z: Tensor, r: Tensor, lipschitz: float) -> Tensor:
+def _farthest(z: Tensor, r: Tensor, lipschitz: float, order: float) -> Tensor:
     """A bound on ||x*||, (batch,), from the residual at x = z."""
     if not lipschitz < 1:
         raise ValueError(f"Lip(g) <= {lipschitz:g} certifies no inverse; the bound must be below 1. Lower the budget.")
-    return _size(z) + _size(r) / (1 - lipschitz)
+    return _size(z, order) + _size(r, order) / (1 - lipschitz)
 
 
-def _goal(x: Tensor, farthest: Tensor, lipschitz: float, tolerance: float, ulps: float = MOST_ULPS) -> Tensor:
+def _goal(
+    x: Tensor, farthest: Tensor, lipschitz: float, tolerance: float, order: float, ulps: float = MOST_ULPS
+) -> Tensor:
     """The residual that certifies the tolerance, (batch,), but no smaller than rounding lets it become near x."""
-    scale = 1 + torch.minimum(_size(x), farthest)
+    scale = 1 + torch.minimum(_size(x, order), farthest)
     return (ulps * torch.finfo(x.dtype).eps * scale).clamp(min=tolerance * (1 - lipschitz))
 
 
-def _steps_needed(r: Tensor, goal: Tensor, lipschitz: float) -> int:
+def _steps_needed(r: Tensor, goal: Tensor, lipschitz: float, order: float) -> int:
     """The n with L^n ||r_0|| <= goal for every point, and a few to spare for rounding."""
-    ratios = _size(r) / goal
+    ratios = _size(r, order) / goal
     largest = max(ratios[ratios.isfinite()].tolist(), default=0.0)
     return 5 + math.ceil(math.log(max(largest, 1.0)) / -math.log(max(lipschitz, 1e-3)))
 
 
-def _certified(x: Tensor, z: Tensor, r: Tensor, goal: Tensor) -> Tensor:
-    size = _size(r)
+def _certified(x: Tensor, z: Tensor, r: Tensor, goal: Tensor, order: float) -> Tensor:
+    size = _size(r, order)
     failed = ~(size <= goal)
     if failed.any():
         i = int(failed.nonzero()[0])

@@ -1,86 +1,134 @@
-"""Linear maps with a certified Lipschitz bound in the 2-norm, kept by the layer itself whatever an optimiser does."""
+"""Linear maps with a Lipschitz bound, kept by the layer itself whatever an optimiser does."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-# The norm that is claimed lies below the true one by this much at most, which is proven; caps are lowered by it, and by
-# it again for the rounding of W to float32.
-SLACK = 1e-5
-# Matrices up to this size are diagonalised; of larger ones, a subspace of this dimension approaches the top one.
-BLOCK = 8
-# (G^16)^2 shrinks what is 20 % below the top singular value by 0.8^64 = 6e-7; what is nearer matters little.
-SQUARINGS, ROUNDS = 4, 2
+from resflow_core.norms import power_method, upper_bound
+from resflow_core.orders import Order
+from resflow_core.settings import check, setting
+from resflow_core.spectral_norm import SLACK, bjorck, top_singular_triples
 
 
-@torch.no_grad()
-def top_singular_triples(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """s = u'Wv, (n, 1, 1), for unit vectors u, (n, out, 1), and v, (n, in, 1), with s <= ||W||_2 <= (1 + SLACK) s.
+@dataclass(frozen=True)
+class Constraint(ABC):
+    """How a layer's W comes from its free parameters `raw`, so that ||W||_{p->q} <= cap."""
 
-    For n matrices at once, (n, out, in); float64, no gradients. Power iteration alone gives a lower bound: a network
-    "at 0.9" can be at 1.3. Here the upper bound is proven for each matrix by a Cholesky factorisation of
-    ((1 + SLACK) s)^2 I - W'W; one that has none is diagonalised instead.
-    """
-    if weights.shape[1] < weights.shape[2]:
-        s, v, u = top_singular_triples(weights.mT)
-        return s, u, v
-    weights = weights.double()
-    gram = weights.mT @ weights
-    if gram.shape[-1] <= BLOCK:
-        return _triples(weights, _top_eigenvectors(gram))
-    s, u, v = _triples(weights, _nearly_top_eigenvectors(gram))
-    bounds = ((1 + SLACK) * s) ** 2 * torch.eye(gram.shape[-1]).to(gram)
-    failed = torch.linalg.cholesky_ex(bounds - gram).info != 0
-    if failed.any():
-        for part, exact in zip((s, u, v), _triples(weights[failed], _top_eigenvectors(gram[failed])), strict=True):
-            part[failed] = exact
-    return s, u, v
+    title: ClassVar[str]
+    certifies: ClassVar[bool] = True  # whether the cap is kept whatever `raw` has become
+
+    def __post_init__(self):
+        check(self)
+
+    @abstractmethod
+    def weights(self, raw: Tensor, cap: float, p: Order, q: Order, v: Tensor) -> tuple[Tensor, Tensor]:
+        """W, (n, out, in), of n matrices, differentiable in `raw`, and the vectors v, (n, in), that the layers carry
+        from step to step."""
 
 
-def _triples(weights: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    u = weights @ v
-    s = torch.linalg.vector_norm(u, dim=1, keepdim=True)
-    return s, u / s.clamp(min=torch.finfo(s.dtype).tiny), v
+@dataclass(frozen=True)
+class Soft(Constraint):
+    """W = raw min(1, cap / ||raw||): only what is above its cap is changed (Behrmann et al. 2019, equation 5)."""
+
+    title: ClassVar[str] = "Soft: at most the cap"
+
+    def weights(self, raw, cap, p, q, v):
+        return _capped(raw, cap, p, q), v
 
 
-def _top_eigenvectors(gram: Tensor) -> Tensor:
-    return torch.linalg.eigh(gram).eigenvectors[:, :, -1:]
+@dataclass(frozen=True)
+class Hard(Constraint):
+    """W = raw cap / ||raw||: every layer uses all of its cap (Miyato et al. 2018)."""
+
+    title: ClassVar[str] = "Hard: exactly the cap"
+
+    def weights(self, raw, cap, p, q, v):
+        return _capped(raw, cap, p, q, exactly=True), v
 
 
-def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
-    """Unit vectors near the top eigenvectors of G, (n, in, 1), by subspace iteration with a high power of G.
+@dataclass(frozen=True)
+class Bjorck(Constraint):
+    """W = cap times the orthonormal matrix nearest to raw: all singular values at the cap (Anil et al. 2019)."""
 
-    In float32, for speed: however near they come, the norm is certified afterwards.
-    """
-    gram32 = power = _of_unit_trace(gram).float()
-    for _ in range(SQUARINGS):
-        power = _of_unit_trace(power @ power)
-    basis = torch.randn(gram.shape[-1], BLOCK, generator=torch.Generator().manual_seed(0)).to(power)
-    for _ in range(ROUNDS):
-        basis = torch.linalg.qr(power @ basis).Q
-    v = (basis @ _top_eigenvectors(basis.mT @ gram32 @ basis)).to(gram)
-    return v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
+    title: ClassVar[str] = "Björck: orthonormal"
+    steps: int = setting(8, "Björck steps", "Steps towards an orthonormal matrix.", low=1, high=30)
+
+    def weights(self, raw, cap, p, q, v):
+        # Whatever the steps reach is below 1 in the 2-norm only.
+        return _capped(cap * bjorck(raw, self.steps).to(raw), cap, p, q), v
 
 
-def _of_unit_trace(matrices: Tensor) -> Tensor:
-    trace = matrices.diagonal(dim1=1, dim2=2).sum(1)
-    return matrices / trace.clamp(min=torch.finfo(trace.dtype).tiny)[:, None, None]
+@dataclass(frozen=True)
+class Power(Constraint):
+    """W = raw min(1, cap / s) with s from a few steps of power iteration: what public code does. s lies below the
+    norm, so that W may exceed its cap."""
+
+    title: ClassVar[str] = "Power iteration: claimed"
+    certifies: ClassVar[bool] = False
+    iterations: int = setting(
+        1, "Iterations", "Steps of power iteration at each training step. The fewer, the farther a norm gets.",
+        low=1, high=50,
+    )  # fmt: skip
+    warm: bool = setting(True, "Warm start", "Goes on from the last step's vector; cold, from the same random one.")
+
+    def weights(self, raw, cap, p, q, v):
+        u, ahead = power_method(raw, p, q, v, self.iterations)
+        norm = torch.einsum("no,noi,ni->n", u.to(raw), raw, ahead.to(raw))
+        return raw * _share(cap, norm).clamp(max=1), ahead.to(v) if self.warm else v
 
 
-class _Capped(torch.autograd.Function):
-    """W = c / ||W||_2 W where ||W||_2 > c, by hand because every layer takes it at every step.
+@dataclass(frozen=True)
+class Off(Constraint):
+    """W = raw: nothing is claimed."""
+
+    title: ClassVar[str] = "Off: no constraint"
+    certifies: ClassVar[bool] = False
+
+    def weights(self, raw, cap, p, q, v):
+        return raw, v
+
+
+CONSTRAINTS: dict[str, type[Constraint]] = {
+    "soft": Soft,
+    "hard": Hard,
+    "bjorck": Bjorck,
+    "power": Power,
+    "off": Off,
+}
+
+
+def _capped(raw: Tensor, cap: float, p: Order, q: Order, exactly: bool = False) -> Tensor:
+    """raw, scaled so that an upper bound of its norm is at most the cap, or is it."""
+    if isinstance(p, float) and p == q == 2:
+        return _CappedIn2Norm.apply(raw, cap, exactly)
+    share = _share(cap * (1 - SLACK), upper_bound(raw, p, q)).to(raw)
+    return raw * (share if exactly else share.clamp(max=1))
+
+
+def _share(cap: float, norm: Tensor) -> Tensor:
+    """cap / norm, (n, 1, 1); 1 for matrices of zeros."""
+    return torch.where(norm == 0, 1.0, cap / torch.where(norm == 0, 1.0, norm))[:, None, None]
+
+
+class _CappedIn2Norm(torch.autograd.Function):
+    """W = c / ||W||_2 W where ||W||_2 > c (or in any case), by hand because every layer takes it at every step.
 
     With r = c / ||W||_2 and ||W||_2 = u'Wv, backward: dW = r (dY - <dY, W> / ||W||_2 uv').
     """
 
     @staticmethod
-    def forward(ctx, weights, cap):
+    def forward(ctx, weights, cap, exactly):
         s, u, v = (part.to(weights) for part in top_singular_triples(weights))
-        scale = (cap * (1 - SLACK) / (1 + SLACK) / s).clamp(max=1)
+        scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
+        scale = scale if exactly else scale.clamp(max=1)
         ctx.save_for_backward(weights, scale, s, u, v)
+        ctx.exactly = exactly
         return weights * scale
 
     @staticmethod
@@ -88,44 +136,65 @@ class _Capped(torch.autograd.Function):
     def backward(ctx, d_capped):
         weights, scale, s, u, v = ctx.saved_tensors
         radial = (d_capped * weights).sum((1, 2), keepdim=True) / s
-        radial = torch.where(scale < 1, radial, 0.0)
-        return scale * torch.baddbmm(d_capped, radial * u, v.mT, alpha=-1), None
+        if not ctx.exactly:
+            radial = torch.where(scale < 1, radial, 0.0)
+        return scale * torch.baddbmm(d_capped, radial * u, v.mT, alpha=-1), None, None
 
 
 class LipschitzLinear(nn.Module):
-    """x -> W x + b with ||W||_2 <= cap: W = raw * min(1, cap / ||raw||_2), whatever `raw` has become.
+    """x -> W x + b with ||W||_{p->q} <= cap, as its `constraint` makes W of `raw`.
 
     The cap is part of what W is, so no training loop has to restore it. Weights are drawn from `generator`, uniform
-    within +-1/sqrt(in_features).
+    within +-1/sqrt(in_features). In which norms W is measured is said by whoever asks for it, 2 -> 2 unless it is.
     """
 
-    def __init__(self, in_features: int, out_features: int, cap: float, generator: torch.Generator):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        cap: float,
+        generator: torch.Generator,
+        constraint: Constraint = Soft(),
+    ):
         super().__init__()
-        self.cap = cap
+        self.cap, self.constraint = cap, constraint
         bound = in_features**-0.5
         self.raw = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound, generator=generator))
-        self._known: tuple[Tensor, Tensor] | None = None
+        self.register_buffer("v", _start(in_features), persistent=isinstance(constraint, Power))
+        self._known: tuple[tuple, Tensor] | None = None
 
-    @property
-    def weight(self) -> Tensor:
+    def weight(self, p: Order = 2.0, q: Order = 2.0) -> Tensor:
         """W, shape (out_features, in_features), with gradients to `raw` where they are enabled."""
-        return capped_weights([self])[0]
+        return constrained_weights([self], p, q)[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        """W x + b for rows x, (batch, in_features) -> (batch, out_features)."""
-        return F.linear(x, self.weight, self.bias)
+        """W x + b for rows x, (batch, in_features) -> (batch, out_features), W as measured in the 2-norm."""
+        return F.linear(x, self.weight(), self.bias)
 
 
-def capped_weights(layers: Sequence[LipschitzLinear]) -> Tensor:
-    """The W of layers of one shape and cap, (layers, out_features, in_features): all norms in one go."""
-    first, raw = layers[0], torch.stack([layer.raw for layer in layers])
+def _start(n: int) -> Tensor:
+    """A random direction, the same for all layers of a size."""
+    return torch.randn(n, generator=torch.Generator().manual_seed(0))
+
+
+def constrained_weights(layers: Sequence[LipschitzLinear], p: Order = 2.0, q: Order = 2.0) -> Tensor:
+    """The W of layers of one shape, cap and constraint, (layers, out_features, in_features): all norms in one go.
+
+    Only where gradients are enabled, in training, do layers take the next v.
+    """
+    first, raw, v = layers[0], torch.stack([layer.raw for layer in layers]), torch.stack([layer.v for layer in layers])
     if torch.is_grad_enabled():
-        return _Capped.apply(raw, first.cap)
+        weights, ahead = first.constraint.weights(raw, first.cap, p, q, v)
+        if ahead is not v:
+            for layer, row in zip(layers, ahead, strict=True):
+                layer.v.copy_(row)
+        return weights
     # Pictures evaluate the same W on many chunks of points. Compared by value: fused optimisers and writes to `.data`
     # do not move the version counter of a tensor.
-    if first._known is None or not _same(first._known[0], raw):
-        first._known = (raw, _Capped.apply(raw, first.cap))
+    key = (raw, v, *(torch.as_tensor(order) for order in (p, q)))
+    if first._known is None or not all(map(_same, first._known[0], key)):
+        first._known = (key, first.constraint.weights(raw, first.cap, p, q, v)[0])
     return first._known[1]
 
 

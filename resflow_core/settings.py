@@ -48,6 +48,33 @@ def settings_of(config: Any) -> dict[str, tuple[dataclasses.Field, Setting]]:
     return {f.name: (f, f.metadata["setting"]) for f in dataclasses.fields(config) if "setting" in f.metadata}
 
 
+def name_of(value: Any, limits: Setting) -> str:
+    """The key of a choice: the value itself, or the name of a variant's class in the registry."""
+    return next(k for k, c in limits.choices.items() if c is type(value)) if limits.is_variant else value
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Every field as JSON has it; a variant as its settings, and its name under "is"."""
+    known, values = settings_of(config), {}
+    for name in (f.name for f in dataclasses.fields(config)):
+        value = getattr(config, name)
+        is_variant = name in known and known[name][1].is_variant
+        values[name] = {"is": name_of(value, known[name][1]), **to_json(value)} if is_variant else value
+    return values
+
+
+def from_json(kind: type, values: Mapping[str, Any]) -> Any:
+    """What `to_json` was given. Raises TypeError or ValueError where the values are not those of this kind."""
+    values = dict(values)
+    for name, (_, limits) in settings_of(kind).items():
+        if limits.is_variant and name in values:
+            variant = dict(values[name])
+            if (chosen := variant.pop("is", None)) not in limits.choices:
+                raise ValueError(f"{name} is {chosen!r}: use one of {', '.join(limits.choices)}.")
+            values[name] = from_json(limits.choices[chosen], variant)
+    return kind(**values)
+
+
 def check(config: Any) -> None:
     """Raise ValueError, naming value, limit and remedy, unless every field of `config` lies within its setting."""
     for name, (field, limits) in settings_of(config).items():

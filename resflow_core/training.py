@@ -154,7 +154,7 @@ class Trainer:
         x = self.dataset.sample(config.batch, self._data).to(self.device)
         loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
         nll = loss.item() if config.log_det == Exact() else self._exact_nll(x)
-        norm = self._weights.take_gradients(loss, config.clip)
+        norm = self._weights.take_gradients(loss + self.flow.order_loss(), config.clip)
         if not math.isfinite(loss.item() + norm):
             raise Diverged(
                 f"The loss stopped being finite at step {self.step_count + 1}. "
@@ -178,6 +178,9 @@ class Trainer:
             self._averaged = _Flat(copy.deepcopy(self.flow))
         decay = min(decay, self.step_count / (self.step_count + 10))
         torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
+        # Power iteration goes on from the vectors that training has found.
+        for averaged, trained in zip(self._averaged.flow.buffers(), self.flow.buffers(), strict=True):
+            averaged.copy_(trained)
 
     @torch.no_grad()
     def _exact_nll(self, x: Tensor) -> float:

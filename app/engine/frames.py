@@ -10,7 +10,7 @@ from app.engine.messages import FRAME_WINDOW, Demand, Frame, Stages
 from app.quantise import TOP_QUANTILE, to_shares, to_u16
 from resflow_core import measure
 from resflow_core.datasets import Dataset, Window
-from resflow_core.flow import Flow
+from resflow_core.flow import Flow, Uncertified
 from resflow_core.inverse import NotConverged
 
 GRID_LINES = 13
@@ -62,6 +62,7 @@ def render(
     points = dataset.held_out()[: demand.points]
     lines = measure.grid_lines(dataset.window, GRID_LINES, STILL_GRID_POINTS if still else GRID_POINTS)
     way = measure.stages(flow, torch.cat([points, lines.flatten(0, 1)]))
+    samples, refusal = draw(flow, demand.points) if with_samples else (None, "")
     latent, grid = way[:, : len(points)], way[:, len(points) :].reshape(-1, *lines.shape)
     # A page that has just chosen a flow with fewer blocks may still ask for the depth it had.
     depth = None if demand.depth is None else min(demand.depth, flow.config.blocks)
@@ -73,16 +74,18 @@ def render(
         density_top=float(np.quantile(density, TOP_QUANTILE)),
         latent=to_u16(latent[here], FRAME_PLANE),
         grid=to_u16(grid[here], FRAME_PLANE),
-        samples=to_u16(draw(flow, demand.points), dataset.window) if with_samples else None,
+        samples=None if samples is None else to_u16(samples, dataset.window),
         depth=depth,
         stages=Stages(*(to_u16(way, FRAME_PLANE) for way in (latent, grid[:, :, ::STAGE_STRIDE]))) if still else None,
+        refusal=refusal,
     )
 
 
-def draw(flow: Flow, n: int) -> np.ndarray:
-    """n samples, (n, 2); none at all, (0, 2), where the inverse does not converge: better no point than a wrong one."""
+def draw(flow: Flow, n: int) -> tuple[np.ndarray, str]:
+    """n samples, (n, 2), and ""; none at all, (0, 2), and the reason where the inverse is not certified or does not
+    converge: better no point than a wrong one."""
     generator = torch.Generator().manual_seed(SAMPLE_SEED)
     try:
-        return measure.samples(flow, n, generator)
-    except NotConverged:
-        return np.empty((0, 2), np.float32)
+        return measure.samples(flow, n, generator), ""
+    except (NotConverged, Uncertified) as error:
+        return np.empty((0, 2), np.float32), str(error)

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from app.engine.frames import density_pieces, render
 from app.engine.history import History
-from app.engine.messages import Arm, Demand, Frame, Jacobians, LossCurves, Masses
+from app.engine.messages import Arm, Demand, Frame, Inversions, Jacobians, LossCurves, Masses
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.device import choose
-from resflow_core.flow import FlowConfig
+from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Exact
 from resflow_core.training import TrainConfig, Trainer, step_bytes
 
@@ -59,7 +59,7 @@ class Job:
         self.seconds += self._clock() - start
         self._history.add_batch(self.step_count, nll)
 
-    def measure_held_out(self) -> measure.BlockTable:
+    def measure_held_out(self, demand: Demand) -> measure.BlockTable:
         """Note the losses on held-out points, and return what each block does to these."""
         flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
         evaluation = measure.evaluate(flow, self._trainer.dataset.held_out())
@@ -67,23 +67,25 @@ class Job:
         truth = self._true_log_prob
         kl = None if truth is None else measure.kl(truth, evaluation.log_prob)
         self._history.add_held_out(self.step_count, nll, kl)
-        return measure.block_table(flow, evaluation, log_det)
+        if (looked_at := self._looked_at(demand)) is not flow:
+            evaluation = measure.evaluate(looked_at, self._trainer.dataset.held_out())
+        return measure.block_table(looked_at, evaluation, log_det)
 
     def curves(self) -> LossCurves:
         return self._history.curves()
 
     def frame(self, demand: Demand, *, with_samples: bool) -> Frame:
-        density = measure.density_grid(self._trainer.evaluated, self._trainer.dataset.window, demand.grid)
+        density = measure.density_grid(self._looked_at(demand), self._trainer.dataset.window, demand.grid)
         return self._render(demand, density, with_samples=with_samples)
 
     def still(self, demand: Demand) -> Iterator[Frame | None]:
         """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
-        for density in density_pieces(self._trainer.evaluated, self._trainer.dataset.window, demand.still_grid):
+        for density in density_pieces(self._looked_at(demand), self._trainer.dataset.window, demand.still_grid):
             yield None if density is None else self._render(demand, density, with_samples=True, still=True)
 
-    def masses(self, n: int) -> Iterator[Masses | None]:
+    def masses(self, demand: Demand, n: int) -> Iterator[Masses | None]:
         """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
-        flow, step = copy.deepcopy(self._trainer.evaluated), self.step_count
+        flow, step = copy.deepcopy(self._looked_at(demand)), self.step_count
         log_det = self._trainer.train_config.log_det
         try:
             beliefs, why_none = measure.Beliefs(flow, log_det), ""
@@ -98,7 +100,7 @@ class Job:
 
     def jacobians(self, demand: Demand) -> Iterator[Jacobians | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
-        flow, step, dataset = copy.deepcopy(self._trainer.evaluated), self.step_count, self._trainer.dataset
+        flow, step, dataset = copy.deepcopy(self._looked_at(demand)), self.step_count, self._trainer.dataset
         n = demand.jacobians
         parts = []
         for x in torch.cat([measure.grid_points(dataset.window, n), dataset.held_out()[: demand.points]]).split(2500):
@@ -110,6 +112,15 @@ class Job:
         yield Jacobians(
             step, by_block[:, : n * n], by_block[:, n * n :], np.exp(log_prob[: n * n]).reshape(n, n), dataset.window
         )
+
+    def inversion(self, demand: Demand) -> Iterator[Inversions | None]:
+        """In pieces: None after each, all at the end, of the flow as it is at the first."""
+        flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
+        block = min(wanted.block, flow.config.blocks - 1)
+        scale = demand.scaled.scale if demand.scaled and demand.scaled.block == wanted.block else 1.0
+        points = self._trainer.dataset.held_out()[: demand.points]
+        for found in measure.inversion(flow, points, block, scale, wanted.z, wanted.method):
+            yield None if found is None else Inversions(step, wanted, demand.scaled, found)
 
     def export(self) -> bytes:
         """The flow as a file."""
@@ -129,9 +140,16 @@ class Job:
         dataset = self._trainer.dataset
         return dataset.truth and dataset.truth.log_prob(dataset.held_out())
 
+    def _looked_at(self, demand: Demand) -> Flow:
+        """The flow, with one branch scaled where that is asked for: a page that has just chosen a flow with fewer
+        blocks may still ask for one that it has not."""
+        flow, scaled = self._trainer.evaluated, demand.scaled
+        if scaled is None or scaled.block >= flow.config.blocks:
+            return flow
+        return flow.scaled(scaled.block, scaled.scale)
+
     def _render(self, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
-        trainer = self._trainer
-        return render(trainer.evaluated, trainer.dataset, demand, density, step=self.step_count, **how)
+        return render(self._looked_at(demand), self._trainer.dataset, demand, density, step=self.step_count, **how)
 
 
 def checked(flow: FlowConfig, train: TrainConfig) -> TrainConfig:

@@ -53,4 +53,5 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         masses=new.masses or old.masses,
         blocks=new.blocks or old.blocks,
         jacobians=new.jacobians or old.jacobians,
+        inversion=new.inversion or old.inversion,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
     from resflow_core.log_det import LogDet
-    from resflow_core.measure import BlockTable, Mass
+    from resflow_core.measure import BlockTable, Inversion, Mass
     from resflow_core.training import TrainConfig
 
 FRAME_WINDOW = (-16.0, 16.0)
@@ -79,6 +79,23 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """The branch of one residual block, from 0, multiplied by `scale` in all that is looked at; training is not."""
+
+    block: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class InversionDemand:
+    """Which block's inverse is drawn, of which z (None: one where its map folds first), and whose steps are counted."""
+
+    block: int
+    z: tuple[float, float] | None = None
+    method: str = "banach"  # a key of `resflow_core.iterations.ITERATIONS`
+
+
+@dataclass(frozen=True)
 class Demand:
     """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
 
@@ -86,7 +103,10 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    masses: bool = True
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
+    inversion: InversionDemand | None = None
+    scaled: Scaled | None = None
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
 
 
@@ -181,6 +201,7 @@ class Frame:
     samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
     depth: int | None = None  # residual blocks that `latent` and `grid` have passed, 0: none; None: they are at z
     stages: Stages | None = None  # in the sharp picture only
+    refusal: str = ""  # why there are no samples, where the flow cannot give any
 
 
 @dataclass(frozen=True)
@@ -227,6 +248,16 @@ class Jacobians:
 
 
 @dataclass(frozen=True)
+class Inversions:
+    """One block's inverse at `step`, as it was asked for."""
+
+    step: int
+    demand: InversionDemand
+    scaled: Scaled | None
+    found: Inversion
+
+
+@dataclass(frozen=True)
 class ArmReport:
     step: int
     steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
@@ -236,6 +267,7 @@ class ArmReport:
     loss: LossCurves | None = None
     masses: Masses | None = None
     blocks: BlockTable | None = None
+    inversion: Inversions | None = None
     jacobians: Jacobians | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over

@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Demand, Frame, Jacobians, Masses
+from app.engine.messages import Demand, Frame, Inversions, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
 FRAME_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
 MASS_SECONDS = 5.0
 JACOBIANS_SECONDS = 5.0
+INVERSION_SECONDS = 2.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -30,6 +31,19 @@ class View(IntEnum):
     MASS = 3  # of a flow that stands still
     ROUGH_MASS = 4  # of one that moves
     JACOBIANS = 5
+    INVERSION = 6
+
+
+# What of the demand each of them depends on: none at all where nobody wants it.
+WANTED: dict[View, Callable[[Demand], Any]] = {
+    View.FRAME: lambda d: d.frames and (d.grid, d.points, d.depth, d.scaled),
+    View.HELD_OUT: lambda d: (d.scaled,),
+    View.STILL: lambda d: d.frames and d.still_grid and (d.still_grid, d.points, d.scaled),
+    View.MASS: lambda d: d.masses and (d.scaled,),
+    View.ROUGH_MASS: lambda d: d.masses and (d.scaled,),
+    View.JACOBIANS: lambda d: d.jacobians and (d.jacobians, d.points, d.scaled),
+    View.INVERSION: lambda d: d.inversion and (d.inversion, d.scaled),
+}
 
 
 @dataclass
@@ -47,6 +61,7 @@ class News:
     masses: tuple[Masses, ...] = ()
     blocks: tuple[BlockTable, ...] = ()  # and the held-out losses with them
     jacobians: tuple[Jacobians, ...] = ()
+    inversion: tuple[Inversions, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -78,17 +93,19 @@ class Views:
 
     def want(self, demand: Demand) -> None:
         before, self.demand = self.demand, demand
-        if before is None or replace(before, depth=demand.depth) != demand:
-            self.start_over()
-        elif before != demand:
-            self._shown[View.FRAME] = Shown()  # the sharp picture shows all depths
+        for view, wanted in WANTED.items():
+            if before is None or wanted(before) != wanted(demand):
+                self._forget(view)
+
+    def _forget(self, view: View) -> None:
+        """Draw it anew, and at once."""
+        self._shown[view] = Shown()
+        self._pieces.pop(view, None)
 
     def estimator_changed(self) -> None:
         """Measure anew what depends on how training gets the log det."""
         for view in (View.HELD_OUT, View.MASS, View.ROUGH_MASS):
-            self._shown[view].step = -1
-            self._pieces.pop(view, None)
-        self._shown[View.ROUGH_MASS].time = -math.inf
+            self._forget(view)
 
     def next_due(self, step: int, moving: bool) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants."""
@@ -100,20 +117,19 @@ class Views:
 
     def _wanted(self, step: int, moving: bool) -> Iterator[tuple[View, float]]:
         """What the page has not seen of `step`, and how long after the last of its kind it is due."""
-        new = {view for view, shown in self._shown.items() if shown.step != step}
+        new = {view for view, shown in self._shown.items() if shown.step != step and WANTED[view](self.demand)}
         if View.HELD_OUT in new:
             yield View.HELD_OUT, HELD_OUT_SECONDS * moving
-        if View.JACOBIANS in new and self.demand.jacobians:
-            begun = View.JACOBIANS in self._pieces
-            yield View.JACOBIANS, (PIECE_SECONDS if begun else JACOBIANS_SECONDS) * moving
-        if not self.demand.frames:
-            return
         if View.FRAME in new:
             yield View.FRAME, FRAME_SECONDS * moving
+        for view, seconds in ((View.JACOBIANS, JACOBIANS_SECONDS), (View.INVERSION, INVERSION_SECONDS)):
+            if view in new:
+                yield view, (PIECE_SECONDS if view in self._pieces else seconds) * moving
         if moving:
-            yield View.ROUGH_MASS, PIECE_SECONDS if View.ROUGH_MASS in self._pieces else MASS_SECONDS
+            if self.demand.masses:
+                yield View.ROUGH_MASS, PIECE_SECONDS if View.ROUGH_MASS in self._pieces else MASS_SECONDS
         elif View.FRAME not in new:
-            if View.STILL in new and self.demand.still_grid:
+            if View.STILL in new:
                 yield View.STILL, 0.0
             elif View.MASS in new:
                 yield View.MASS, 0.0
@@ -129,7 +145,7 @@ class Views:
             due = shown.time + FRAME_SECONDS
             self._shown[view] = Shown(step, due if now - due < FRAME_SECONDS else now)
         elif view is View.HELD_OUT:
-            self.news.blocks = tuple(job.measure_held_out() for job in jobs)
+            self.news.blocks = tuple(job.measure_held_out(self.demand) for job in jobs)
             self._shown[view] = Shown(step, now)
         else:
             begun, pieces = self._pieces.setdefault(view, (now, _in_turn(jobs, self._start(view))))
@@ -141,6 +157,8 @@ class Views:
                     self.news.still = whole
                 elif view is View.JACOBIANS:
                     self.news.jacobians = whole
+                elif view is View.INVERSION:
+                    self.news.inversion = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
@@ -150,7 +168,9 @@ class Views:
             return lambda job: job.still(self.demand)
         if view is View.JACOBIANS:
             return lambda job: job.jacobians(self.demand)
-        return lambda job: job.masses(MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
+        if view is View.INVERSION:
+            return lambda job: job.inversion(self.demand)
+        return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 
 def _in_turn(jobs: Sequence[Job], pieces: Callable[[Job], Iterator]) -> Iterator[tuple | None]:

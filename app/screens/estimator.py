@@ -21,7 +21,7 @@ with st.container():
 
 @st.fragment(run_every=POLL_SECONDS)
 def run() -> None:
-    report = session.poll(frames=False, jacobians=GRID)
+    report = session.poll(frames=False, masses=False, jacobians=GRID)
     transport.show(report)
     # Charts are built anew when they change; while the flow moves only the map, which is not, follows it.
     if alone and session.jacobians_are_new() and (session.bench().view == "plane" or report.state not in MOVING):

@@ -4,6 +4,7 @@ from resflow_core.measure.belief import Beliefs
 from resflow_core.measure.blocks import BlockTable, block_table
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
 from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
+from resflow_core.measure.inversion import Inversion, Walk, inversion
 from resflow_core.measure.mass import Mass, mass, masses
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 
@@ -12,13 +13,16 @@ __all__ = [
     "BlockTable",
     "Estimate",
     "Evaluation",
+    "Inversion",
     "Mass",
+    "Walk",
     "block_table",
     "density_grid",
     "estimate_mean",
     "evaluate",
     "grid_lines",
     "grid_points",
+    "inversion",
     "kl",
     "log_prob",
     "mass",

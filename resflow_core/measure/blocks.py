@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from resflow_core.branch import layer_norms
 from resflow_core.flow import Flow
+from resflow_core.folds import breaking_scales
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
 from resflow_core.moments import spectral_radius
+from resflow_core.norms import norm_of_2x2
+
+# Orders in which the norm of a 2 x 2 matrix has a closed form; otherwise this many points are looked at more closely.
+CLOSED, CANDIDATES = (1.0, 2.0, float("inf")), 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +22,11 @@ class BlockTable:
     """An entry a residual block, in order; A = dg/dx at the points that were evaluated."""
 
     mean_log_det: np.ndarray  # of log det(I + A) over the points, in nats
-    lipschitz: np.ndarray  # the certified L
-    largest_norm: np.ndarray  # of ||A||_2 over the points: the observed L
+    lipschitz: np.ndarray  # L: the bound that is kept, or that of the layers as they are where nothing keeps one
+    layer_norms: np.ndarray  # (blocks, layers): of each layer as it is, bounded from above
+    largest_norm: np.ndarray  # of ||A|| over the points: the observed L
+    orders: np.ndarray  # (blocks, layers): p_0, p_1, ... of the norms; L and ||A|| are in that of p_0
+    breaking: np.ndarray  # the smallest s at which det(I + s A) is 0 at one of the points
     spectral_radius: np.ndarray  # the largest rho(A) over the points
     tail_ratio: float | None = None  # q: P(N >= k) of the roulette falls by it in the end; None without a roulette
     beyond: np.ndarray | None = None  # share of points with rho(A)^2 > q: the roulette's variance is infinite there
@@ -26,22 +34,32 @@ class BlockTable:
 
 def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTable:
     """The table of a flow in the plane, evaluated at some points, that trains by `log_det`."""
-    radius = spectral_radius(evaluation.jacobians)
+    radius, branches = spectral_radius(evaluation.jacobians), [block.branch for block in flow.blocks]
+    orders = [branch.orders[:-1] for branch in branches]
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
-        evaluation.block_log_dets.mean(0).numpy(),
-        np.array([block.branch.lipschitz for block in flow.blocks]),
-        largest_singular_value(evaluation.jacobians).amax(0).numpy(),
-        radius.amax(0).numpy(),
-        tail_ratio,
-        None if tail_ratio is None else (radius**2 > tail_ratio).double().mean(0).numpy(),
+        mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
+        lipschitz=np.array([branch.lipschitz for branch in branches]),
+        layer_norms=layer_norms(branches).numpy(),
+        largest_norm=_largest_norms(evaluation.jacobians.swapaxes(0, 1), [first for first, *_ in orders]),
+        orders=np.array(orders),
+        spectral_radius=radius.amax(0).numpy(),
+        breaking=breaking_scales(evaluation.jacobians).amin(0).numpy(),
+        tail_ratio=tail_ratio,
+        beyond=None if tail_ratio is None else (radius**2 > tail_ratio).double().mean(0).numpy(),
     )
 
 
-def largest_singular_value(a: Tensor) -> Tensor:
-    """||A||_2 of matrices (..., 2, 2).
-
-    A is a similarity (a rotation times a factor) plus a mirrored one; their factors add up.
-    """
-    (a, b), (c, d) = (row.unbind(-1) for row in a.unbind(-2))
-    return (torch.hypot(a + d, b - c) + torch.hypot(a - d, b + c)) / 2
+def _largest_norms(jacobians: Tensor, orders: list[float]) -> np.ndarray:
+    """The largest ||A||_{p->p} of every block, (blocks,), from A, (blocks, n, 2, 2), and each block's p."""
+    if len(set(orders)) == 1 and orders[0] in CLOSED:
+        return norm_of_2x2(jacobians, orders[0]).amax(1).numpy()
+    # By directions where there is no closed form, of the points that may have the largest: interpolated between closed
+    # forms (Riesz-Thorin), their bound is the highest.
+    largest = []
+    for a, p in zip(jacobians, orders, strict=True):
+        near, share = (1.0, 2 / p - 1) if p < 2 else (float("inf"), 1 - 2 / p)
+        bounds = norm_of_2x2(a, 2.0) ** (1 - share) * norm_of_2x2(a, near) ** share
+        candidates = a[bounds.topk(min(CANDIDATES, len(a))).indices]
+        largest.append(float(norm_of_2x2(candidates, p).max()))
+    return np.array(largest)

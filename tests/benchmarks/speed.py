@@ -131,7 +131,7 @@ def _as_residual(block: ResidualBlock) -> nf.flows.Residual:
     swishes, linears = net.net[0::2], net.net[1::2]
     for swish, scale, linear, ours in zip(swishes, branch.scales, linears, branch.linears, strict=True):
         swish.beta.copy_(torch.log(torch.expm1(scale))[None])
-        linear.weight.copy_(ours.weight * ratio)
+        linear.weight.copy_(ours.weight() * ratio)
         linear.bias.copy_(ours.bias)
         linear.compute_weight(update=True, n_iterations=200)
     return nf.flows.Residual(net)

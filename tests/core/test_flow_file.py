@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import pytest
@@ -8,11 +7,14 @@ from safetensors.torch import load, save
 from resflow_core import flow_file
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
+from resflow_core.lipschitz import Power
+from resflow_core.settings import to_json
 from tests.core.oracles import points, seeded
 
 CONFIGS = [
     FlowConfig(blocks=2, width=8),
     FlowConfig(blocks=1, width=2, hidden_layers=1, activation="elu", actnorm=False, budget=0.3),
+    FlowConfig(blocks=1, width=3, norms="learned", constraint=Power(iterations=3, warm=False)),
 ]
 FLOW = CONFIGS[0].build(seeded(1))
 GOOD = flow_file.to_bytes(FLOW)
@@ -24,7 +26,7 @@ def header_of(data):
 
 def file(tensors=None, **settings):
     """`GOOD` with other tensors or settings; a setting of None is left out."""
-    values = dataclasses.asdict(FLOW.config) | settings
+    values = to_json(FLOW.config) | settings
     text = json.dumps({k: v for k, v in values.items() if v is not None})
     return save({**load(GOOD), **(tensors or {})}, {flow_file.FORMAT: text})
 
@@ -47,6 +49,10 @@ def test_anything_that_reads_safetensors_finds_settings_and_weights():
     (text,) = header_of(GOOD)["__metadata__"].values()
     assert json.loads(text)["width"] == 8
     assert torch.equal(load(GOOD)["bijections.1.branch.linears.0.bias"], FLOW.blocks[0].branch.linears[0].bias)
+
+
+def test_the_first_files_had_neither_norms_nor_constraint():
+    assert flow_file.from_bytes(file(norms=None, constraint=None)).config == FLOW.config
 
 
 def file_of_four_bit_numbers():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -102,8 +103,9 @@ def test_densities_are_weighed_at_the_same_points_and_piece_by_piece():
     assert pieces == [None] * len(seen)
     assert max(seen) <= 1_000
     standard, wide = result
-    assert wide == mass(CASES["wide"], WINDOW, 64)
-    assert standard.window == mass(CASES["standard"], WINDOW, 64).window
+    alone = mass(CASES["wide"], WINDOW, 64)
+    assert astuple(wide) == pytest.approx(astuple(alone), rel=1e-9)  # sums of one or two densities round differently
+    assert standard.window == pytest.approx(mass(CASES["standard"], WINDOW, 64).window, rel=1e-12)
     assert standard.value == pytest.approx(1, abs=1e-3)
 
 

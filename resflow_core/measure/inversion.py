@@ -1,0 +1,172 @@
+"""One block's inverse as a picture: how many iterations it takes, where the map folds, and the way to one x."""
+
+import copy
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import contourpy
+import numpy as np
+import torch
+from torch import Tensor
+
+from resflow_core.branch import Branch
+from resflow_core.datasets import Window
+from resflow_core.flow import Flow, Uncertified
+from resflow_core.folds import Regime, breaking_scales, det_of_identity_plus, preimages, regime
+from resflow_core.inverse import NotConverged
+from resflow_core.iterations import ITERATIONS, Trace, fate, steps_taken, trace
+from resflow_core.measure.pictures import grid_points
+from resflow_core.norms import vector_norm
+from resflow_core.residual import ResidualBlock
+
+# An iteration has arrived where its residual is this small, and is given up after so many steps.
+GOAL, MOST_STEPS = 1e-6, 300
+WALK_STEPS = 120
+# Nodes a side: of the search for folds in all blocks, and of the map of iterations.
+FOLD_GRID, STEPS_GRID = 60, 48
+STARTS = 16
+# What is drawn around data: all but this share of the points on each side, and a margin.
+SHARE, MARGIN = 0.005, 0.15
+MOST_SAMPLES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """The first steps of an iteration from x_0 = z; norms are the branch's."""
+
+    x: np.ndarray  # x_n, (steps + 1, 2)
+    residual: np.ndarray  # ||z - x_n - g(x_n)||, (steps + 1,)
+    error: np.ndarray  # ||x_n - x*||, (steps + 1,); NaN where no x* was found
+    fate: str
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """Of f(x) = x + s g(x), g the branch of one residual block; float64. Both planes have one window."""
+
+    block: int  # from 0
+    scale: float  # s
+    lipschitz: float  # certified bound of s g in its norm; infinite where it has none
+    order: float  # of that norm
+    window: Window
+    regime: Regime
+    breaking: np.ndarray  # (blocks,): the smallest s at which each block folds in a window around its data
+    det: np.ndarray  # (n, n) det(I + s A) over x, row = y ascending
+    fold: np.ndarray  # (m, 2) the curves det = 0 in x, a row of NaN after each
+    fold_image: np.ndarray  # (m, 2) where f takes them
+    steps: np.ndarray  # (k, k) over z: steps to a residual of `GOAL`; NaN where `MOST_STEPS` are not enough
+    method: str  # a key of `ITERATIONS`, which takes them
+    z: np.ndarray  # (2,)
+    preimages: np.ndarray  # (p, 2) x with f(x) = z that were found
+    walks: dict[str, Walk]  # a key of `ITERATIONS` each
+    a_priori: np.ndarray  # (steps + 1,) Banach's bounds, infinite where L >= 1
+    a_posteriori: np.ndarray
+    refusal: str  # why the flow gives no samples, or ""
+
+
+@torch.no_grad()
+def inversion(
+    flow: Flow, x: Tensor, block: int, scale: float, z: tuple[float, float] | None, method: str
+) -> Iterator[Inversion | None]:
+    """Of a flow in the plane with data x, (m, 2), and one block whose branch is scaled: None after each piece of work,
+    and the picture at last. Without a z it is where f takes the point with the smallest det(I + s A).
+    """
+    windows = _windows(flow, x)
+    breaking = []
+    for other, window in zip(flow.blocks, windows, strict=True):
+        jacobian = _in_double(other.branch).value_and_jacobian(grid_points(window, FOLD_GRID).double())[1]
+        breaking.append(float(breaking_scales(jacobian).min()))
+        yield None
+    flow, window = flow.scaled(block, scale), windows[block]
+    branch = flow.blocks[block].branch
+    g, lipschitz, order = _in_double(branch), branch.lipschitz, branch.orders[0]
+    nodes = grid_points(window, FOLD_GRID).double()
+    value, jacobian = g.value_and_jacobian(nodes)
+    det = det_of_identity_plus(jacobian)
+    least = int(det.argmin())
+    target = (nodes + value)[least] if z is None else torch.tensor(z, dtype=torch.float64)
+    fold = _zeros(det.view(FOLD_GRID, FOLD_GRID).numpy(), window)
+    yield None
+    starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([nodes[least], target])])
+    found = yield from _awaited(preimages(g, target, starts))
+    walks = {name: trace(iteration, g, target[None], WALK_STEPS, order) for name, iteration in ITERATIONS.items()}
+    yield None
+    places = grid_points(window, STEPS_GRID).double()
+    counts = yield from _awaited(steps_taken(ITERATIONS[method], g, places, GOAL, MOST_STEPS, order))
+    steps = torch.where(counts > MOST_STEPS, torch.nan, counts.double())
+    yield Inversion(
+        block=block,
+        scale=scale,
+        lipschitz=lipschitz,
+        order=order,
+        window=window,
+        regime=regime(1.0, lipschitz, det),
+        breaking=np.array(breaking),
+        det=det.view(FOLD_GRID, FOLD_GRID).numpy(),
+        fold=fold,
+        fold_image=fold + g(torch.from_numpy(fold)).numpy(),
+        steps=steps.view(STEPS_GRID, STEPS_GRID).numpy(),
+        method=method,
+        z=target.numpy(),
+        preimages=found.numpy(),
+        walks={name: _walk(walk, found, order) for name, walk in walks.items()},
+        a_priori=walks["banach"].a_priori(lipschitz, order)[:, 0].numpy(),
+        a_posteriori=walks["banach"].a_posteriori(lipschitz)[:, 0].numpy(),
+        refusal=_refusal(flow),
+    )
+
+
+def _awaited(pieces: Iterator[Tensor | None]) -> Generator[None, None, Tensor]:
+    """Yields for every piece, and returns the last, which is the result."""
+    for piece in pieces:
+        if piece is not None:
+            return piece
+        yield None
+    raise AssertionError("The last piece is the result.")
+
+
+def _walk(walk: Trace, found: Tensor, order: float) -> Walk:
+    """The error is the distance to the solution that the walk comes closest to in the end."""
+    x, residual = walk.x[:, 0], walk.residual[:, 0]
+    error = torch.full_like(residual, torch.nan)
+    if len(found) and bool(x[-1].isfinite().all()):
+        nearest = found[(found - x[-1]).norm(dim=1).argmin()]
+        error = vector_norm(x - nearest, order, -1)
+    return Walk(x.numpy(), residual.numpy(), error.numpy(), fate(x, residual, GOAL))
+
+
+def _windows(flow: Flow, x: Tensor) -> list[Window]:
+    """For every block a square around what comes to it and where it goes."""
+    here, windows = x.to(next(flow.parameters())), []
+    for part in flow.bijections:
+        there = part(here)
+        if isinstance(part, ResidualBlock):
+            windows.append(_square(torch.cat([here, there])))
+        here = there
+    return windows
+
+
+def _square(points: Tensor) -> Window:
+    low, high = points.double().cpu().quantile(torch.tensor([SHARE, 1 - SHARE], dtype=torch.float64), dim=0)
+    centre, reach = (low + high) / 2, float((high - low).max()) / 2 * (1 + 2 * MARGIN)
+    return tuple((float(c) - reach, float(c) + reach) for c in centre)
+
+
+def _in_double(branch: Branch) -> Branch:
+    return copy.deepcopy(branch).cpu().double()
+
+
+def _zeros(values: np.ndarray, window: Window) -> np.ndarray:
+    """Where values on a grid are 0: (m, 2), a row of NaN after each curve."""
+    axes = [np.linspace(low, high, len(values)) for low, high in window]
+    gap = np.full((1, 2), np.nan)
+    curves = contourpy.contour_generator(*axes, values).lines(0.0)
+    return np.concatenate([part for curve in curves for part in (curve, gap)] or [np.empty((0, 2))])
+
+
+def _refusal(flow: Flow) -> str:
+    try:
+        flow.sample(MOST_SAMPLES, torch.Generator().manual_seed(0))
+    except (NotConverged, Uncertified) as error:
+        return str(error)
+    return ""
