@@ -14,6 +14,8 @@ FORBIDDEN = {
     "app/live": {"torch", "resflow_core", "app.session", "app.controls", "app.screens"},
     "app/engine": {"streamlit", "app.session", "app.controls", "app.screens", "app.live", *PLOTTING},
     "app/figures": {"streamlit", "torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
+    "app/canvas": {"streamlit", "torch", "resflow_core", "app.session", "app.live", "app.screens", *PLOTTING},
+    "app/planes": {"torch", "resflow_core", "app.session", "app.controls", "app.estimator", "app.screens"},
     "app/spectrum": {"torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
     "app/bench": {"streamlit", "app.session", "app.controls", "app.estimator", "app.screens", *PLOTTING},
     "app/estimator": {"app.screens"},

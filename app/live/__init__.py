@@ -29,6 +29,7 @@ import numpy as np
 import plotly
 import streamlit as st
 
+from app.canvas import shared
 from app.live.encode import encode_truth
 
 __all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
@@ -37,6 +38,7 @@ _HERE = Path(__file__).parent
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # One script in the end: each may use what stands before it, and in its functions all of it.
 _SCRIPTS = [f"js/{name}.js" for name in ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")]
+_SHARED = shared("colours", "unpack", "axes")
 
 
 def _read(name: str) -> str:
@@ -47,7 +49,7 @@ def _read(name: str) -> str:
 # in a component whose message never changes.
 _library = st.components.v2.component(
     "resflow_library",
-    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), *map(_read, _SCRIPTS), "export default () => {};"]),
+    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), _SHARED, *map(_read, _SCRIPTS), "export default () => {};"]),
 )
 
 # Without a shadow root: Plotly finds the plot under the wheel through the document.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.canvas import shared
 from app.quantise import levels, packed
 
 __all__ = ["chosen_node", "scene", "show"]
@@ -25,7 +26,7 @@ _spectrum = st.components.v2.component(
     "resflow_spectrum",
     html=(_HERE / "spectrum.html").read_text(encoding="utf-8"),
     css=(_HERE / "spectrum.css").read_text(encoding="utf-8"),
-    js=(_HERE / "spectrum.js").read_text(encoding="utf-8"),
+    js=shared("colours", "unpack", "numbers") + (_HERE / "spectrum.js").read_text(encoding="utf-8"),
 )
 
 

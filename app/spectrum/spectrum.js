@@ -1,10 +1,7 @@
 // A map of the plane beside the spectral disc. What is marked in one lights up in both; a click in the map, or an arrow
 // key, chooses a node. All is drawn on two canvases, so that a hand that drags is followed at once.
 
-const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-const SIGNED = ["#08478a", "#3f87c6", "#a9cfea", "#c9c9c9", "#fbc78d", "#e8811a", "#9c4400"];
 const INFINITE = 255; // the level of what is no number
-const GREY = [140, 140, 140];
 const LINE = "#D55E00";
 const MARGIN = { left: 46, right: 10, top: 6, axis: 36, bar: 40 };
 const DISC = 1.06; // half the side of the disc's square
@@ -13,10 +10,6 @@ const CLICK = 4; // pixels that a click may move
 const MOVES = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const WAIT = 250; // milliseconds without another arrow key before the page is told
 const views = new WeakMap();
-
-function rgb(hex) {
-  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-}
 
 /** 255 colours between the stops, [r, g, b] each. */
 function palette(stops) {
@@ -29,11 +22,6 @@ function palette(stops) {
 }
 
 const PALETTES = { viridis: palette(VIRIDIS), signed: palette(SIGNED) };
-
-function unpacked({ dtype, base64 }) {
-  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  return dtype === "uint16" ? new Uint16Array(bytes.buffer) : bytes;
-}
 
 /** The scene with its arrays decoded; positions of the disc as numbers. */
 function decode(scene) {
@@ -100,12 +88,6 @@ function ticks(low, high, count = 5) {
   return found;
 }
 
-function shown(value) {
-  const size = Math.abs(value);
-  const text = size && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
-  return text.replace(/-/g, "−");
-}
-
 function prepared(canvas, height) {
   const ratio = window.devicePixelRatio || 1;
   canvas.style.height = `${height}px`;
@@ -116,12 +98,12 @@ function prepared(canvas, height) {
   return pen;
 }
 
-function drawAxes(pen, frame, ink, [xTitle, yTitle]) {
-  const style = (size) => `${size}px ${ink.font}`;
-  pen.strokeStyle = ink.at(0.25);
+function drawAxes(pen, frame, theme, [xTitle, yTitle]) {
+  const style = (size) => `${size}px ${theme.font}`;
+  pen.strokeStyle = theme.ink(0.25);
   pen.lineWidth = 1;
   pen.strokeRect(frame.left, frame.top, frame.width, frame.height);
-  pen.fillStyle = ink.at(0.65);
+  pen.fillStyle = theme.ink(0.65);
   pen.font = style(11);
   const bottom = frame.top + frame.height;
   pen.textAlign = "center";
@@ -130,7 +112,7 @@ function drawAxes(pen, frame, ink, [xTitle, yTitle]) {
   pen.textAlign = "right";
   pen.textBaseline = "middle";
   for (const t of ticks(...frame.y)) pen.fillText(shown(t), frame.left - 5, frame.toPixel(0, t)[1]);
-  pen.fillStyle = ink.at(0.8);
+  pen.fillStyle = theme.ink(0.8);
   pen.font = style(12);
   pen.textAlign = "center";
   pen.textBaseline = "top";
@@ -144,14 +126,14 @@ function drawAxes(pen, frame, ink, [xTitle, yTitle]) {
 }
 
 /** A bar of colours with its numbers, below the axes. */
-function drawBar(pen, frame, ink, colours, [low, high], title) {
+function drawBar(pen, frame, theme, colours, [low, high], title) {
   const top = frame.top + frame.height + MARGIN.axis + 2;
   for (let k = 0; k < frame.width; k++) {
     pen.fillStyle = `rgb(${colours[Math.round((k / (frame.width - 1)) * 254)]})`;
     pen.fillRect(frame.left + k, top, 1.5, 8);
   }
-  pen.fillStyle = ink.at(0.65);
-  pen.font = `11px ${ink.font}`;
+  pen.fillStyle = theme.ink(0.65);
+  pen.font = `11px ${theme.font}`;
   pen.textBaseline = "top";
   pen.textAlign = "right";
   pen.fillText(title, frame.left + frame.width, top + 24);
@@ -162,18 +144,18 @@ function drawBar(pen, frame, ink, colours, [low, high], title) {
   }
 }
 
-function drawBrush(pen, frame, { brush }, view, ink) {
+function drawBrush(pen, frame, { brush }, view, theme) {
   if (brush?.view !== view) return;
   const [[x0, x1], [y0, y1]] = brush.box;
   const [a, b] = frame.toPixel(x0, y1);
   const [c, d] = frame.toPixel(x1, y0);
-  pen.strokeStyle = ink.at(0.9);
+  pen.strokeStyle = theme.ink(0.9);
   pen.setLineDash([4, 3]);
   pen.strokeRect(a, b, c - a, d - b);
   pen.setLineDash([]);
 }
 
-function drawMap(view, canvas, lit, ink) {
+function drawMap(view, canvas, lit, theme) {
   const { scene } = view;
   const { n } = scene;
   const frame = frameOf(canvas, scene);
@@ -191,9 +173,9 @@ function drawMap(view, canvas, lit, ink) {
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, frame.left, frame.top, frame.width, frame.height);
   if (scene.limit !== null) drawContour(pen, frame, scene);
-  drawAxes(pen, frame, ink, scene.axes);
-  drawBar(pen, frame, ink, colours, scene.range, scene.unit);
-  drawBrush(pen, frame, view, "map", ink);
+  drawAxes(pen, frame, theme, scene.axes);
+  drawBar(pen, frame, theme, colours, scene.range, scene.unit);
+  drawBrush(pen, frame, view, "map", theme);
   if (view.picked !== null) {
     const [p, q] = frame.toPixel(...nodeOf(scene, view.picked));
     for (const [colour, wide] of [["#fff", 4], ["#000", 2]]) {
@@ -232,7 +214,7 @@ function drawContour(pen, frame, scene) {
   pen.stroke();
 }
 
-function drawDisc(view, canvas, lit, ink) {
+function drawDisc(view, canvas, lit, theme) {
   const { scene } = view;
   const frame = frameOf(canvas, scene);
   const pen = prepared(canvas, frame.top + frame.height + MARGIN.axis + MARGIN.bar);
@@ -250,9 +232,9 @@ function drawDisc(view, canvas, lit, ink) {
     }
   }
   pen.globalAlpha = 1;
-  drawCircles(pen, frame, ink, scene.circles);
+  drawCircles(pen, frame, theme, scene.circles);
   if (view.picked !== null) {
-    pen.strokeStyle = ink.at(1);
+    pen.strokeStyle = theme.ink(1);
     pen.lineWidth = 2;
     for (const k of [4 * view.picked, 4 * view.picked + 2]) {
       pen.beginPath();
@@ -260,20 +242,20 @@ function drawDisc(view, canvas, lit, ink) {
       pen.stroke();
     }
   }
-  drawAxes(pen, frame, ink, ["Re λ", "Im λ"]);
-  drawBar(pen, frame, ink, colours, scene.error_range, "cut series − log(1 + λ)");
-  drawBrush(pen, frame, view, "disc", ink);
+  drawAxes(pen, frame, theme, ["Re λ", "Im λ"]);
+  drawBar(pen, frame, theme, colours, scene.error_range, "cut series − log(1 + λ)");
+  drawBrush(pen, frame, view, "disc", theme);
 }
 
 /** Circles around 0, each with its name at an angle of its own. */
-function drawCircles(pen, frame, ink, circles) {
+function drawCircles(pen, frame, theme, circles) {
   const unit = frame.width / (2 * DISC);
   const middle = frame.toPixel(0, 0);
-  pen.font = `600 12px ${ink.font}`;
+  pen.font = `600 12px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   circles.forEach(([name, radius], k) => {
-    pen.strokeStyle = ink.at(name === "1" ? 0.5 : 0.75);
+    pen.strokeStyle = theme.ink(name === "1" ? 0.5 : 0.75);
     pen.lineWidth = 1.3;
     pen.setLineDash([[], [6, 3], [2, 3], [8, 3, 2, 3]][k % 4]);
     pen.beginPath();
@@ -282,23 +264,12 @@ function drawCircles(pen, frame, ink, circles) {
     const angle = (0.2 + 0.17 * k) * Math.PI;
     const [p, q] = [middle[0] + radius * unit * Math.cos(angle), middle[1] - radius * unit * Math.sin(angle)];
     const wide = pen.measureText(name).width + 6;
-    pen.fillStyle = ink.paper;
+    pen.fillStyle = theme.paper;
     pen.fillRect(p - wide / 2, q - 8, wide, 16);
-    pen.fillStyle = ink.at(0.85);
+    pen.fillStyle = theme.ink(0.85);
     pen.fillText(name, p, q);
   });
   pen.setLineDash([]);
-}
-
-function inkOf(root) {
-  const style = getComputedStyle(root);
-  const pen = document.createElement("canvas").getContext("2d");
-  const colour = (name) => {
-    pen.fillStyle = style.getPropertyValue(name).trim();
-    return rgb(pen.fillStyle);
-  };
-  const text = colour("--st-text-color").join();
-  return { at: (alpha) => `rgba(${text},${alpha})`, paper: `rgb(${colour("--st-background-color")})`, font: style.fontFamily };
 }
 
 /** Draw both, at most once a frame of the screen. */
@@ -306,9 +277,9 @@ function draw(view) {
   view.due ??= requestAnimationFrame(() => {
     view.due = null;
     if (!view.root.clientWidth) return;
-    const [ink, lit] = [inkOf(view.root), litNodes(view)];
-    drawMap(view, view.canvases[0], lit, ink);
-    drawDisc(view, view.canvases[1], lit, ink);
+    const [theme, lit] = [pageTheme(view.root), litNodes(view)];
+    drawMap(view, view.canvases[0], lit, theme);
+    drawDisc(view, view.canvases[1], lit, theme);
     view.root.dataset.lit = lit.reduce((sum, l) => sum + l, 0);
     view.root.dataset.drawn = Number(view.root.dataset.drawn ?? 0) + 1;
   });

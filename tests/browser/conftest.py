@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,25 @@ def server(tmp_path_factory):
         wait_for(lambda: answers(url) or process.poll() is not None, "the server to answer")
         assert process.poll() is None, log.read_text()
         yield Server(url, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+@contextmanager
+def served(script: Path, log: Path) -> Iterator[str]:
+    """The address of a page with nothing but what `script` shows, while it is served."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=out, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(url) or process.poll() is not None, f"{script.name} to be served")
+        assert process.poll() is None, log.read_text()
+        yield url
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)

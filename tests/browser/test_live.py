@@ -1,14 +1,10 @@
 """The live picture alone, over the hand-made scenes of `picture_app.py`; and how the real page holds it."""
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import ROOT, Visitor, answers, free_port, wait_for
+from tests.browser.conftest import Visitor, served, wait_for
 from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL
 
 HALF_A_STEP = 0.5001 * (FRAME[0][1] - FRAME[0][0]) / 65535
@@ -16,22 +12,9 @@ HALF_A_STEP = 0.5001 * (FRAME[0][1] - FRAME[0][0]) / 65535
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):
-    port = free_port()
-    app = Path(__file__).with_name("picture_app.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
-    log = tmp_path_factory.mktemp("picture") / "log"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=out, stderr=subprocess.STDOUT
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: answers(url) or process.poll() is not None, "the picture's server to answer")
-        assert process.poll() is None, log.read_text()
+    script = Path(__file__).with_name("picture_app.py")
+    with served(script, tmp_path_factory.mktemp("picture") / "log") as url:
         yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
 
 
 @pytest.fixture

@@ -5,10 +5,7 @@ const decoded = new WeakMap();
 
 /** The typed array of a packed one; each is decoded once. */
 function decode(packed) {
-  if (!decoded.has(packed)) {
-    const bytes = Uint8Array.from(atob(packed.base64), (c) => c.charCodeAt(0));
-    decoded.set(packed, packed.dtype === "uint16" ? new Uint16Array(bytes.buffer) : bytes);
-  }
+  if (!decoded.has(packed)) decoded.set(packed, unpacked(packed));
   return decoded.get(packed);
 }
 

@@ -94,7 +94,7 @@ function paneDifference(view, theme) {
     const top = truthOf(view).shown / space.area;
     traces.push({
       type: "heatmap", ...placed(z, space.plane), zmin: -top, zmax: top, zsmooth: "fast",
-      colorscale: SIGNED.map((colour, i) => [i / (SIGNED.length - 1), colour]),
+      colorscale: DIFFERENCE.map((colour, i) => [i / (DIFFERENCE.length - 1), colour]),
       colorbar: colourBar(theme, "model − truth, per unit area"),
       hovertemplate: "model − truth %{z:+.2~g}<extra></extra>",
     });

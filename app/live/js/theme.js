@@ -4,39 +4,17 @@
 const MARGIN = { l: 46, r: 12, t: 10, b: 42, autoexpand: false }; // a long tick label must not move the plot
 const BAR = 58; // room for a colour bar; the same as --bar in panes.css
 const COLOURS = { samples: "#E69F00", held: "#D55E00", gridLight: "#0072B2", gridDark: "#56B4E9" };
-const SIGNED = ["#08478a", "#3f87c6", "#a9cfea", "#f7f6f2", "#fbc78d", "#e8811a", "#9c4400"];
+const DIFFERENCE = SIGNED.with(3, "#f7f6f2"); // nearly white where model and truth agree
 // Classes: colour, marker and the character that shows it in the legend. The first colour is the theme's ink.
 const CLASSES = [
   [null, "circle", "●"], ["#D55E00", "square", "■"], ["#56B4E9", "triangle-up", "▲"], ["#CC79A7", "cross", "✚"],
   ["#0072B2", "x", "✖\ufe0e"], ["#F0E442", "triangle-down", "▼"], ["#009E73", "star", "★"],
   ["#E69F00", "circle-open", "○"],
 ];
-const canvas = document.createElement("canvas").getContext("2d");
-
-/** [r, g, b] of any CSS colour without transparency. */
-function rgb(colour) {
-  canvas.fillStyle = colour;
-  return [1, 3, 5].map((i) => parseInt(canvas.fillStyle.slice(i, i + 2), 16));
-}
 
 function readTheme(root) {
-  const style = getComputedStyle(root);
-  const text = rgb(style.getPropertyValue("--st-text-color").trim());
-  const paper = rgb(style.getPropertyValue("--st-background-color").trim());
-  const dark = paper[0] + paper[1] + paper[2] < 384;
-  const ink = (alpha) => `rgba(${text.join()},${alpha})`;
-  const grid = dark ? COLOURS.gridDark : COLOURS.gridLight;
-  return { ink, grid, paper: `rgb(${paper.join()})`, font: style.fontFamily };
-}
-
-function axisOf(theme, title, range) {
-  return {
-    title: { text: title, standoff: 6, font: { size: 12, color: theme.ink(0.8) } },
-    range: [...range], // Plotly writes a zoom into the array it is given
-    showgrid: false, zeroline: false, nticks: 6, ticks: "outside", ticklen: 4,
-    tickcolor: theme.ink(0.3), tickfont: { size: 11, color: theme.ink(0.65) },
-    showline: true, mirror: true, linecolor: theme.ink(0.2), linewidth: 1,
-  };
+  const theme = pageTheme(root);
+  return { ...theme, grid: theme.dark ? COLOURS.gridDark : COLOURS.gridLight };
 }
 
 /** Two axes of one scale: the second keeps `ratio` pixels of the first's unit for each of its own. */
@@ -54,15 +32,7 @@ function layoutOf(pane, theme, [xaxis, yaxis]) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     hoverlabel: { font: { family: theme.font, size: 12 } },
     showlegend: false,
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "pan", // a finger must be able to scroll the page
-  };
-}
-
-function colourBar(theme, title) {
-  const font = { size: 11, color: theme.ink(0.65) };
-  return {
-    title: { text: title, side: "right", font }, tickfont: font, tickformat: ".2~g", nticks: 5, ticks: "",
-    thickness: 9, len: 1, x: 1.03, xpad: 0, ypad: 0, outlinewidth: 0,
+    dragmode: dragMode(),
   };
 }
 
