@@ -7,67 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-# The norm that is claimed lies below the true one by this much at most, which is proven; caps are lowered by it, and by
-# it again for the rounding of W to float32.
-SLACK = 1e-5
-# Matrices up to this size are diagonalised; of larger ones, a subspace of this dimension approaches the top one.
-BLOCK = 8
-# (G^16)^2 shrinks what is 20 % below the top singular value by 0.8^64 = 6e-7; what is nearer matters little.
-SQUARINGS, ROUNDS = 4, 2
-
-
-@torch.no_grad()
-def top_singular_triples(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """s = u'Wv, (n, 1, 1), for unit vectors u, (n, out, 1), and v, (n, in, 1), with s <= ||W||_2 <= (1 + SLACK) s.
-
-    For n matrices at once, (n, out, in); float64, no gradients. Power iteration alone gives a lower bound: a network
-    "at 0.9" can be at 1.3. Here the upper bound is proven for each matrix by a Cholesky factorisation of
-    ((1 + SLACK) s)^2 I - W'W; one that has none is diagonalised instead.
-    """
-    if weights.shape[1] < weights.shape[2]:
-        s, v, u = top_singular_triples(weights.mT)
-        return s, u, v
-    weights = weights.double()
-    gram = weights.mT @ weights
-    if gram.shape[-1] <= BLOCK:
-        return _triples(weights, _top_eigenvectors(gram))
-    s, u, v = _triples(weights, _nearly_top_eigenvectors(gram))
-    bounds = ((1 + SLACK) * s) ** 2 * torch.eye(gram.shape[-1]).to(gram)
-    failed = torch.linalg.cholesky_ex(bounds - gram).info != 0
-    if failed.any():
-        for part, exact in zip((s, u, v), _triples(weights[failed], _top_eigenvectors(gram[failed])), strict=True):
-            part[failed] = exact
-    return s, u, v
-
-
-def _triples(weights: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    u = weights @ v
-    s = torch.linalg.vector_norm(u, dim=1, keepdim=True)
-    return s, u / s.clamp(min=torch.finfo(s.dtype).tiny), v
-
-
-def _top_eigenvectors(gram: Tensor) -> Tensor:
-    return torch.linalg.eigh(gram).eigenvectors[:, :, -1:]
-
-
-def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
-    """Unit vectors near the top eigenvectors of G, (n, in, 1), by subspace iteration with a high power of G.
-
-    In float32, for speed: however near they come, the norm is certified afterwards.
-    """
-    gram32 = power = _of_unit_trace(gram).float()
-    for _ in range(SQUARINGS):
-        power = _of_unit_trace(power @ power)
-    basis = torch.randn(gram.shape[-1], BLOCK, generator=torch.Generator().manual_seed(0)).to(power)
-    for _ in range(ROUNDS):
-        basis = torch.linalg.qr(power @ basis).Q
-    v = (basis @ _top_eigenvectors(basis.mT @ gram32 @ basis)).to(gram)
-    return v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
-
-
-def _of_unit_trace(matrices: Tensor) -> Tensor:
-    trace = matrices.diagonal(dim1=1, dim2=2).sum(1)
-    return matrices / trace.clamp(min=torch.finfo(trace.dtype).tiny)[:, None, None]
+from resflow_core.spectral_norm import SLACK, top_singular_triples
 
 
 class _Capped(torch.autograd.Function):

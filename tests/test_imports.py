@@ -22,8 +22,8 @@ FORBIDDEN = {
 # Within the core, a module or package may import only those that stand before it.
 CORE_ORDER = [
     "settings", "activations", "roulette", "probes", "gradients", "identity_plus", "log_det", "moments", "throws",
-    "bijection", "lipschitz", "inverse", "tangents", "one_pass", "residual", "actnorm", "flow", "flow_file", "datasets",
-    "training", "device", "measure",
+    "bijection", "spectral_norm", "norms", "lipschitz", "inverse", "tangents", "one_pass", "residual", "actnorm",
+    "flow", "flow_file", "datasets", "training", "device", "measure",
 ]  # fmt: skip
 
 

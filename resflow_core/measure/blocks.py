@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
 from resflow_core.moments import spectral_radius
+from resflow_core.norms import largest_singular_value
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +35,3 @@ def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTab
         tail_ratio,
         None if tail_ratio is None else (radius**2 > tail_ratio).double().mean(0).numpy(),
     )
-
-
-def largest_singular_value(a: Tensor) -> Tensor:
-    """||A||_2 of matrices (..., 2, 2).
-
-    A is a similarity (a rotation times a factor) plus a mirrored one; their factors add up.
-    """
-    (a, b), (c, d) = (row.unbind(-1) for row in a.unbind(-2))
-    return (torch.hypot(a + d, b - c) + torch.hypot(a - d, b + c)) / 2

@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resflow_core import lipschitz
-from resflow_core.lipschitz import BLOCK, SLACK, LipschitzLinear, capped_weights, top_singular_triples
+from resflow_core import spectral_norm
+from resflow_core.lipschitz import LipschitzLinear, capped_weights
+from resflow_core.spectral_norm import BLOCK, SLACK, top_singular_triples
 from tests.core.oracles import seeded
 
 CAP = 0.9
@@ -90,12 +91,12 @@ class TestTheNorm:
             return torch.stack([v[0, :, -2:-1], v[1, :, -1:], v[2, :, :1]])
 
         assert_certified(weights)
-        monkeypatch.setattr(lipschitz, "_nearly_top_eigenvectors", missed)
+        monkeypatch.setattr(spectral_norm, "_nearly_top_eigenvectors", missed)
         assert_certified(weights)
         diagonalised = []
-        exactly = lipschitz._top_eigenvectors
+        exactly = spectral_norm._top_eigenvectors
         monkeypatch.setattr(
-            lipschitz, "_top_eigenvectors", lambda gram: diagonalised.append(len(gram)) or exactly(gram)
+            spectral_norm, "_top_eigenvectors", lambda gram: diagonalised.append(len(gram)) or exactly(gram)
         )
         top_singular_triples(weights)
         assert diagonalised == [2]
@@ -103,13 +104,13 @@ class TestTheNorm:
     def test_a_spectrum_as_training_makes_it_needs_no_diagonalising(self, monkeypatch):
         values = torch.cat([torch.tensor([1.31, 1.25, 1.23, 1.09, 1.08, 1.03]), torch.linspace(1.01, 0.01, 58)])
         weights = torch.stack([with_singular_values(values, seed) for seed in range(10)]).float()
-        exactly = lipschitz._top_eigenvectors
+        exactly = spectral_norm._top_eigenvectors
 
         def only_small(gram):
             assert gram.shape[-1] <= BLOCK
             return exactly(gram)
 
-        monkeypatch.setattr(lipschitz, "_top_eigenvectors", only_small)
+        monkeypatch.setattr(spectral_norm, "_top_eigenvectors", only_small)
         assert_certified(weights)
 
     def test_it_needs_no_global_randomness(self):
