@@ -1,6 +1,7 @@
-"""The only owner of `st.session_state`: what a page has set, the files it was given, and the run that it looks at."""
+"""The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
 from app.session.address import changed_bench
+from app.session.comparisons import adopt, compare, poll_comparison
 from app.session.estimator import apply_bench, bench, jacobians, jacobians_are_new, show_bench, tally
 from app.session.files import (
     csv,
@@ -21,12 +22,14 @@ from app.session.settings import age, apply, begin, needed, notice, refused, set
 
 __all__ = [
     "DEMAND",
+    "adopt",
     "age",
     "apply",
     "apply_bench",
     "begin",
     "bench",
     "changed_bench",
+    "compare",
     "csv",
     "flow_saver",
     "give_csv",
@@ -44,6 +47,7 @@ __all__ = [
     "play",
     "play_or_pause",
     "poll",
+    "poll_comparison",
     "problem",
     "refused",
     "reset",

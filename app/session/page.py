@@ -1,4 +1,4 @@
-"""What a page has set, the files it was given, and the run that it looks at: one record in `st.session_state`."""
+"""What a page has set, the files it was given, and the runs that it has: one record in `st.session_state`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,22 +8,39 @@ import streamlit as st
 from app.bench.settings import Bench
 from app.bench.tally import Tally
 from app.csv_file import CsvFile
-from app.engine.messages import Jacobians, Report, State
+from app.engine.messages import Experiment, Jacobians, Report, State
 from app.link import Link
-from app.setup import Setup, widget_values
+from app.setup import OwnData, Setup, widget_values
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A run at the engine, as the page knows it."""
+
+    run: str = ""
+    report: Report = field(default_factory=lambda: Report("", State.LOADING))
+    plays: bool = False  # or shall, once it is built
+    heard: float = 0.0  # when the engine last heard of it from this page
 
 
 @dataclass
-class Page:
+class Comparison(Training):
+    """Several flows that train in step."""
+
+    experiment: Experiment
+    own: OwnData | None  # what the arms learn that have no data set's name
+
+
+@dataclass
+class Page(Training):
     """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
 
     link: Link
     setup: Setup
     bench: Bench
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
-    run: str = ""
-    report: Report = field(default_factory=lambda: Report("", State.LOADING))
-    plays: bool = False  # or shall, once it is built
+    comparisons: dict[str, Comparison] = field(default_factory=dict)  # by their names, the one used last at the end
+    watched: str = ""  # the run that is looked at
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
@@ -31,10 +48,20 @@ class Page:
     jacobians: Jacobians | None = None
     drawn: Jacobians | None = None  # those that were drawn last
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
+    stale: bool = False  # whether what is drawn outside of the script's parts says what was
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        return self, *self.comparisons.values()
 
 
 def current() -> Page:
     return st.session_state.page
+
+
+def training_of(of: str | None) -> Training:
+    """The page's own run, or the comparison of this name."""
+    return current() if of is None else current().comparisons[of]
 
 
 def show(*configs: Any) -> None:
@@ -44,6 +71,6 @@ def show(*configs: Any) -> None:
 
 
 def settle() -> None:
-    """Runs the whole script anew where widgets must show something else; in a part of it that is run alone."""
-    if current().widgets:
+    """Runs the whole script anew where it must show something else; in a part of it that is run alone."""
+    if current().widgets or current().stale:
         st.rerun()

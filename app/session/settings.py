@@ -33,7 +33,7 @@ def begin() -> Setup:
     for key in KEPT & state.keys():
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
-    page.widgets = {}
+    page.widgets, page.stale = {}, False
     return page.setup
 
 
