@@ -9,22 +9,24 @@ from app.readouts import with_two_digits
 from app.share import copy_link
 
 
-def show(report: Report) -> None:
-    """The row of buttons and the line of numbers."""
-    moving = report.state in MOVING
+def show(report: Report, of: str | None = None) -> None:
+    """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name."""
+    moving, suffix = report.state in MOVING, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Pause" if moving else "Play",
             icon=":material/pause:" if moving else ":material/play_arrow:",
             type="primary",
             on_click=session.play_or_pause,
-            key="play",
+            args=(of,),
+            key=f"play{suffix}",
             width=110,
         )
-        st.button("1 step", on_click=session.step, args=(1,), icon=":material/skip_next:", key="step")
-        st.button("100 steps", on_click=session.step, args=(100,), icon=":material/fast_forward:", key="steps")
-        st.button("Reset", on_click=session.reset, icon=":material/restart_alt:", key="reset")
-        _link(report)
+        for n, label, icon, key in ((1, "1 step", "skip_next", "step"), (100, "100 steps", "fast_forward", "steps")):
+            st.button(label, on_click=session.step, args=(n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
+        st.button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
+        if of is None:
+            _link(report)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         st.markdown(_status(report), help=reason)
 
@@ -52,13 +54,14 @@ def _link(report: Report) -> None:
 
 
 def _status(report: Report) -> str:
-    """Step, speed, device and time, in one line."""
+    """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
     if not report.arms:
         return f":gray[{report.state.value} …]"
     arm: ArmReport = report.arms[0]
+    seconds = sum(arm.seconds for arm in report.arms)
     parts = [
         f"step **{arm.step:,}**",
         f"**{with_two_digits(arm.steps_per_second)}** steps/s on {report.device.upper()}",
     ]
-    parts.append(f"**{arm.seconds:.0f} s** trained")
+    parts.append(f"**{seconds:.0f} s** trained")
     return " &nbsp;·&nbsp; ".join(parts)

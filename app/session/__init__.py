@@ -1,0 +1,63 @@
+"""The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
+
+from app.session.address import changed_bench
+from app.session.comparisons import adopt, compare, poll_comparison
+from app.session.estimator import apply_bench, bench, jacobians, jacobians_are_new, show_bench, tally
+from app.session.files import (
+    csv,
+    give_csv,
+    give_flow,
+    open_example,
+    open_flow,
+    pick,
+    picked,
+    problem,
+    take,
+    take_csv,
+)
+from app.session.page import settle, show
+from app.session.plan import shareable
+from app.session.run import DEMAND, flow_saver, last_report, pause, play, play_or_pause, poll, reset, step
+from app.session.settings import age, apply, begin, needed, notice, refused, setup
+
+__all__ = [
+    "DEMAND",
+    "adopt",
+    "age",
+    "apply",
+    "apply_bench",
+    "begin",
+    "bench",
+    "changed_bench",
+    "compare",
+    "csv",
+    "flow_saver",
+    "give_csv",
+    "give_flow",
+    "jacobians",
+    "jacobians_are_new",
+    "last_report",
+    "needed",
+    "notice",
+    "open_example",
+    "open_flow",
+    "pause",
+    "pick",
+    "picked",
+    "play",
+    "play_or_pause",
+    "poll",
+    "poll_comparison",
+    "problem",
+    "refused",
+    "reset",
+    "settle",
+    "setup",
+    "shareable",
+    "show",
+    "show_bench",
+    "step",
+    "take",
+    "take_csv",
+    "tally",
+]

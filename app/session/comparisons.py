@@ -1,0 +1,56 @@
+"""Comparisons: flows that train in step beside the page's own, from its seed and on its device."""
+
+from dataclasses import replace
+from typing import Any
+
+from app import engine
+from app.engine.messages import Arm, Experiment, Report
+from app.link import OWN_DATA
+from app.session.files import with_flow
+from app.session.page import Comparison, current, settle
+from app.session.plan import note_change
+from app.session.run import launch, newest, start
+
+MOST_COMPARISONS = 3
+FILE_NAME = "compared.safetensors"
+
+
+def compare(name: str, arms: tuple[Arm, ...]) -> None:
+    """Let the comparison of this name be of these arms. If it is, its training goes on; else there is a new one,
+    paused. Of more than `MOST_COMPARISONS` the one that was used the longest ago is forgotten."""
+    page = current()
+    experiment = Experiment(arms, page.setup.seed, page.setup.device)
+    known = page.comparisons.pop(name, None)
+    comparison = page.comparisons[name] = known or Comparison(experiment, page.setup.own)
+    if known is None or known.experiment != experiment:
+        comparison.experiment, comparison.own = experiment, page.setup.own
+        comparison.plays = False
+        launch(comparison, experiment)
+    while len(page.comparisons) > MOST_COMPARISONS:
+        engine.get_engine().close(page.comparisons.pop(next(iter(page.comparisons))).run)
+
+
+def poll_comparison(name: str, **wanted: Any) -> Report:
+    """As `poll`, of the comparison of this name; one entry of `Report.arms` for each of its arms."""
+    comparisons = current().comparisons
+    comparisons[name] = comparisons.pop(name)
+    report = newest(comparisons[name], **wanted)
+    settle()
+    return report
+
+
+def adopt(name: str, arm_index: int) -> None:
+    """Make an arm of a comparison the page's flow, with its weights, its settings and its data."""
+    page, comparison = current(), current().comparisons[name]
+    page.stale = True
+    saved = engine.get_engine().export(comparison.run, arm_index)
+    if saved is None:
+        page.notice = "This flow could not be had, or not soon enough. Your own flow stays; try it again in a moment."
+        return
+    arm = comparison.experiment.arms[arm_index]
+    in_force = comparison.report.arms[arm_index].train if comparison.report.arms else None
+    data = {"data": arm.data, "own": None} if isinstance(arm.data, str) else {"own": comparison.own}
+    new = replace(with_flow(page.setup, FILE_NAME, saved), train=in_force or arm.train, **data)
+    note_change(page.setup, new)
+    page.picked = OWN_DATA if new.own else new.data
+    start(new)

@@ -1,0 +1,76 @@
+"""What a page has set, the files it was given, and the runs that it has: one record in `st.session_state`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from app.bench.settings import Bench
+from app.bench.tally import Tally
+from app.csv_file import CsvFile
+from app.engine.messages import Experiment, Jacobians, Report, State
+from app.link import Link
+from app.setup import OwnData, Setup, widget_values
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A run at the engine, as the page knows it."""
+
+    run: str = ""
+    report: Report = field(default_factory=lambda: Report("", State.LOADING))
+    plays: bool = False  # or shall, once it is built
+    heard: float = 0.0  # when the engine last heard of it from this page
+
+
+@dataclass
+class Comparison(Training):
+    """Several flows that train in step."""
+
+    experiment: Experiment
+    own: OwnData | None  # what the arms learn that have no data set's name
+
+
+@dataclass
+class Page(Training):
+    """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
+
+    link: Link
+    setup: Setup
+    bench: Bench
+    picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
+    comparisons: dict[str, Comparison] = field(default_factory=dict)  # by their names, the one used last at the end
+    watched: str = ""  # the run that is looked at
+    csv: CsvFile | None = None
+    problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
+    notice: str = ""
+    tally: Tally = field(default_factory=Tally)
+    jacobians: Jacobians | None = None
+    drawn: Jacobians | None = None  # those that were drawn last
+    widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
+    stale: bool = False  # whether what is drawn outside of the script's parts says what was
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        return self, *self.comparisons.values()
+
+
+def current() -> Page:
+    return st.session_state.page
+
+
+def training_of(of: str | None) -> Training:
+    """The page's own run, or the comparison of this name."""
+    return current() if of is None else current().comparisons[of]
+
+
+def show(*configs: Any) -> None:
+    """Let the widgets of these configurations show them, from the next run of the script on."""
+    for config in configs:
+        current().widgets |= widget_values(config)
+
+
+def settle() -> None:
+    """Runs the whole script anew where it must show something else; in a part of it that is run alone."""
+    if current().widgets or current().stale:
+        st.rerun()

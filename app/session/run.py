@@ -1,0 +1,172 @@
+"""The runs of a page: their reports, their buttons, and those that take their places."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from app import engine
+from app.engine.messages import MOVING, Demand, Experiment, Report, State
+from app.session.page import Page, Training, current, settle, show, training_of
+from app.setup import Setup
+
+DEMAND = Demand()
+FIRST_PICTURE_SECONDS = 2.0
+HEARD_SECONDS = 120.0
+"""The engine drops a run of which it has not heard for ten minutes. One that the page has and does not show just now
+is spoken of this often."""
+
+
+@dataclass
+class Presence:
+    """Somebody looks at the page. Streamlit lets go of it when the connection ends, and its runs rest."""
+
+    page: Page
+
+    def leave(self) -> None:
+        for training in self.page.trainings:
+            engine.get_engine().leave(training.run)
+
+
+@st.cache_resource(scope="session", on_release=Presence.leave, show_spinner=False)
+def presence() -> Presence:
+    # After a broken connection the session comes back with its state, but with an empty cache: the same runs go on.
+    return Presence(current())
+
+
+def poll(**wanted: Any) -> Report:
+    """The newest report; the first one is waited for, for a moment, so that a page opens with a picture.
+
+    `wanted` are fields of the `Demand` that differ from `DEMAND`. Runs the script anew where widgets must show
+    something else.
+    """
+    page, report = current(), newest(current(), **wanted)
+    page.jacobians = report.arms[0].jacobians if report.arms else None
+    _follow(report)
+    settle()
+    return report
+
+
+def newest(training: Training, **wanted: Any) -> Report:
+    """As `poll`, for any run of the page. The one that was looked at before rests from now on."""
+    demand = replace(DEMAND, **wanted)
+    _watch(training)
+    report = engine.get_engine().poll(training.run, demand)
+    deadline = time.monotonic() + FIRST_PICTURE_SECONDS
+    while report.state is State.LOADING and not report.arms and time.monotonic() < deadline:
+        time.sleep(0.05)
+        report = engine.get_engine().poll(training.run, demand)
+    training.report = report
+    if report.state not in (State.QUEUED, State.LOADING):
+        training.plays = report.state is State.PLAYING
+    return report
+
+
+def _watch(training: Training) -> None:
+    page, now = current(), time.monotonic()
+    presence()
+    if page.watched != training.run:
+        engine.get_engine().leave(page.watched)
+        page.watched = training.run
+    training.heard = now
+    for other in page.trainings:
+        if now - other.heard > HEARD_SECONDS:
+            other.heard = now
+            engine.get_engine().poll(other.run, replace(DEMAND, frames=False))
+            engine.get_engine().leave(other.run)
+
+
+def _follow(report: Report) -> None:
+    """Let the settings shown follow a planned change that took over."""
+    if not report.arms or report.arms[0].train is None:
+        return
+    page, arm = current(), report.arms[0]
+    if not arm.changes:  # whatever was set before the first step holds from step 0
+        page.link = replace(page.link, setup=replace(page.link.setup, train=arm.train))
+    elif arm.changes[-1] in page.link.setup.changes and arm.train != page.setup.train:
+        page.setup = replace(page.setup, train=arm.train)
+        show(arm.train)
+
+
+def last_report(of: str | None = None) -> Report:
+    return training_of(of).report
+
+
+def play(of: str | None = None) -> None:
+    """Train the page's flow, or the comparison `of` this name; so with all buttons."""
+    training = training_of(of)
+    training.plays = True
+    engine.get_engine().play(training.run)
+
+
+def pause(of: str | None = None) -> None:
+    training = training_of(of)
+    training.plays = False
+    engine.get_engine().pause(training.run)
+
+
+def play_or_pause(of: str | None = None) -> None:
+    pause(of) if last_report(of).state in MOVING else play(of)
+
+
+def step(n: int, of: str | None = None) -> None:
+    training = training_of(of)
+    training.plays = False
+    engine.get_engine().step(training.run, n)
+
+
+def reset(of: str | None = None) -> None:
+    """Back to step 0: with the settings as they are, or to follow the plan again. A run that was dropped is created
+    anew."""
+    page, training = current(), training_of(of)
+    training.plays = False
+    arms = (page.link.setup,) if of is None else training.experiment.arms
+    planned = any(arm.changes for arm in arms)
+    if not planned and training.report.state is not State.EXPIRED:
+        engine.get_engine().reset(training.run)
+    elif of is None:
+        start(page.link.setup if planned else page.setup)
+    else:
+        launch(training, training.experiment)
+
+
+def launch(training: Training, experiment: Experiment) -> None:
+    """A run of `experiment`, paused, in the place of the one before. It rests until it is looked at."""
+    page, before = current(), training.run
+    if before:
+        engine.get_engine().close(before)
+    training.run, training.heard = engine.get_engine().create(experiment), time.monotonic()
+    training.report = Report(training.run, State.LOADING)
+    presence()
+    if page.watched == before:
+        page.watched = training.run
+    else:
+        engine.get_engine().leave(training.run)
+
+
+def flow_saver() -> Callable[[], bytes]:
+    """What fetches the flow of the page's run as the contents of a file; it may be called outside the script."""
+    # Later in this script a change of the settings may give the page another run.
+    training, page = engine.get_engine(), current()
+
+    def contents() -> bytes:
+        if (data := training.export(page.run, 0)) is None:
+            raise RuntimeError("There is no flow to save: its run is not built yet, or was dropped.")
+        return data
+
+    return contents
+
+
+def start(began: Setup) -> None:
+    """A run that begins with `began`, and plays if the one before it does."""
+    page = current()
+    # Else the widgets would send what they showed before, as somebody's own change.
+    for new, shown in ((began.flow, page.setup.flow), (began.train, page.setup.train)):
+        if new != shown:
+            show(new)
+    launch(page, began.experiment())
+    page.link, page.setup = replace(page.link, setup=began), replace(began, changes=())
+    if page.plays:
+        play()

@@ -1,0 +1,98 @@
+"""The settings of data, flow and training as they stand, how a link sets them and how somebody changes them."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import engine, examples
+from app.engine.job import checked
+from app.engine.messages import State
+from app.link import read_link
+from app.session.address import write_address
+from app.session.files import give_flow, is_file
+from app.session.page import Page, current, show
+from app.session.plan import note_change
+from app.session.run import start
+from app.setup import CsvChoice, FlowFile, Setup
+
+KEPT = {"coins.results"}
+"""Widgets of the bench whose values are in no setting."""
+
+
+def begin() -> Setup:
+    """The settings as the widgets shall show them; those of the link when the page opens, and a run of them exists from
+    then on. Once in each run of the script, before any widget."""
+    state = st.session_state
+    if "page" not in state:
+        link = read_link(st.query_params.to_dict())
+        state.page = Page(link, link.setup, link.bench, link.setup.data)
+        start(link.setup)
+        if is_file(examples.flow(), link.flow):
+            give_flow(examples.NAME, examples.flow())
+    page = current()
+    for key in KEPT & state.keys():
+        state[key] = state[key]  # else Streamlit forgets it while another view is shown
+    state.update(page.widgets)
+    page.widgets, page.stale = {}, False
+    return page.setup
+
+
+def setup() -> Setup:
+    """The settings as they stand."""
+    return current().setup
+
+
+def refused() -> tuple[str, ...]:
+    """What the link asked for and did not get."""
+    return current().link.refused
+
+
+def notice() -> str:
+    """What the latest change brought about besides, or why it was not made, or ""."""
+    return current().notice
+
+
+def needed() -> tuple[CsvChoice | None, FlowFile | None]:
+    """The files that the link needs and has not been given."""
+    return current().link.csv, current().link.flow
+
+
+def apply(new: Setup) -> None:
+    """Make `new` the settings: at once where the flow can stay, else with another run that plays if this one does.
+    Somebody's own change ends the link's plan, unless the engine would refuse it."""
+    page = current()
+    if new != page.setup:
+        _change(new)
+    write_address()
+
+
+def age(step: int) -> str:
+    """How long the flow was trained when it had taken `step` steps here."""
+    start = current().setup.start
+    if start is None:
+        return f"step {step:,}"
+    return f"{step:,} steps after it was opened" if step else "as it was opened"
+
+
+def _change(new: Setup) -> None:
+    page, old = current(), current().setup
+    builds = not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED)
+    if not builds and (refusal := _refusal(new)):
+        page.notice = f"{refusal} The settings stay as they were."
+        show(old.train)
+        return
+    note_change(old, new)
+    page.setup = new
+    if builds:
+        start(replace(new, start=new.start if new.flow == old.flow else None))
+    else:
+        engine.get_engine().change(page.run, 0, new.train)
+
+
+def _refusal(new: Setup) -> str:
+    """Why the engine would not train like this, or ""."""
+    try:
+        checked(new.flow, new.train)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,240 @@
+"""Comparisons beside the page's own run, over the engine of this process."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+from streamlit.testing.v1 import AppTest
+
+from app import transport
+from app.engine.messages import ArmReport, Demand, Report, State
+from app.session import run as session_run
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.training import TrainConfig, Trainer
+
+APP = Path(__file__).parent / "compared_app.py"
+SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
+FLOW, TRAIN = FlowConfig(blocks=2, width=16), TrainConfig(batch=64)
+CSV = "\n".join(["a,b", *(f"{x:.4f},{y:.4f}" for x, y in np.random.default_rng(0).normal(size=(300, 2)))]).encode()
+
+
+@pytest.fixture
+def page(local_engine):
+    page = AppTest.from_file(APP, default_timeout=60)
+    for name, value in SMALL.items():
+        page.query_params[name] = value
+    return run(page)
+
+
+def run(page_or_widget):
+    page = page_or_widget.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def own(page):
+    return page.session_state["page"]
+
+
+def comparison(page, name="budgets"):
+    return own(page).comparisons[name]
+
+
+def status(page):
+    return next(m.value for m in page.main if m.type == "markdown" and "step **" in m.value)
+
+
+def tensors(file):
+    return {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(file).items()}
+
+
+def trainers(steps):
+    """What the arms are, trained alone."""
+    found = [Trainer(dataclasses.replace(FLOW, budget=b), TRAIN, DATASETS["moons"], seed=3) for b in (0.5, 0.9)]
+    return [(trainer, [trainer.step() for _ in range(steps)]) for trainer in found]
+
+
+def test_the_arms_train_in_step_from_the_seed_of_the_page(page):
+    assert "step **0**" in status(page)
+    page = press(page, "steps.budgets")
+    report = comparison(page).report
+    assert [arm.step for arm in report.arms] == [100, 100]
+    for arm, (_, nll) in zip(report.arms, trainers(100), strict=True):
+        np.testing.assert_allclose(arm.loss.batch_nll, nll, atol=2e-4)
+    assert "step **100**" in status(page)
+    assert not [block for block in page.main if block.type == "popover"]
+    assert {b.key for b in page.button} >= {f"{key}.budgets" for key in ("play", "step", "steps", "reset")}
+    assert "step **101**" in status(press(page, "step.budgets"))
+
+
+def test_the_time_of_all_arms_is_counted():
+    arms = (ArmReport(7, 3.0, 20.0), ArmReport(7, 3.0, 41.0))
+    assert "step **7**" in (said := transport._status(Report("", State.PAUSED, arms, device="cpu")))
+    assert "**61 s** trained" in said
+
+
+def test_it_plays_pauses_and_goes_back_by_buttons_of_its_own(page):
+    page = press(page, "play.budgets")
+    assert comparison(page).report.state is State.PLAYING
+    assert page.button(key="play.budgets").label == "Pause"
+    page = press(page, "play.budgets")
+    assert comparison(page).report.state is State.PAUSED
+    assert "step **0**" not in status(page)
+    assert "step **0**" in status(press(page, "reset.budgets"))
+    page = run(page.toggle(key="compared").set_value(False))
+    assert own(page).report.state is State.PAUSED
+    assert "step **0**" in status(page)
+
+
+def test_equal_arms_keep_their_training_and_others_begin_anew(page, local_engine):
+    page = press(page, "steps.budgets")
+    first = comparison(page).run
+    page = run(page.toggle(key="compared").set_value(False))
+    page = run(page.toggle(key="compared").set_value(True))
+    assert comparison(page).run == first
+    assert "step **100**" in status(page)
+    page = press(page, "play.budgets")
+    page = run(page.text_input(key="budgets").set_value("0.5 0.9 0.95"))
+    assert len(comparison(page).report.arms) == 3
+    assert "step **0**" in status(page)
+    assert comparison(page).report.state is State.PAUSED
+    assert local_engine.poll(first, Demand()).state is State.EXPIRED
+    second = comparison(page).run
+    page = run(page.number_input(key="seed").set_value(4))
+    assert comparison(page).run != second
+    assert comparison(page).experiment.seed == 4
+
+
+def test_the_one_that_was_used_the_longest_ago_makes_way(page, local_engine):
+    page = press(page, "steps.budgets")
+    for name in ("norms", "depths", "budgets", "seeds"):
+        page = run(page.text_input(key="name").set_value(name))
+    assert list(own(page).comparisons) == ["depths", "budgets", "seeds"]
+    assert comparison(page).report.arms[0].step == 100
+    assert len(local_engine._mailboxes) == 4
+
+
+def test_what_is_not_looked_at_rests_and_goes_on_afterwards(page, local_engine):
+    page = press(page, "play.budgets")
+    ours = comparison(page).run
+    page = run(page.toggle(key="compared").set_value(False))
+    theirs, resting = own(page).run, local_engine.export(ours, 1)
+    page = press(page, "play")
+    page = run(page)
+    assert own(page).report.arms[0].step > 0
+    assert local_engine.export(ours, 1) == resting
+    page = run(page.toggle(key="compared").set_value(True))
+    resting = local_engine.export(theirs, 0)
+    step = comparison(page).report.arms[0].step
+    page = run(page)
+    assert comparison(page).report.state is State.PLAYING
+    assert comparison(page).report.arms[0].step > step
+    assert local_engine.export(theirs, 0) == resting
+    step = own(page).report.arms[0].step
+    page = run(page.toggle(key="compared").set_value(False))
+    assert own(page).report.state is State.PLAYING
+    assert own(page).report.arms[0].step > step
+
+
+def test_a_flow_that_is_built_anew_behind_a_comparison_rests_until_it_is_looked_at(page, local_engine):
+    page = press(run(page.toggle(key="compared").set_value(False)), "play")
+    page = run(page.toggle(key="compared").set_value(True))
+    page = run(page.select_slider(key="width").set_value(8))
+    page = press(page, "steps.budgets")
+    assert not local_engine.export(own(page).run, 0)  # nobody waits for it, so it is not even built
+    page = run(page.toggle(key="compared").set_value(False))
+    assert own(page).report.state is State.PLAYING
+
+
+def test_who_closes_the_page_lets_go_of_all_its_runs(page, local_engine, monkeypatch):
+    left = []
+    page = run(page.text_input(key="name").set_value("norms"))
+    monkeypatch.setattr(local_engine, "leave", left.append)
+    session_run.Presence(own(page)).leave()
+    assert set(left) == {own(page).run, comparison(page).run, comparison(page, "norms").run}
+
+
+def test_the_engine_hears_of_what_is_not_looked_at(page, local_engine, monkeypatch):
+    heard, poll = [], local_engine.poll
+    monkeypatch.setattr(local_engine, "poll", lambda id, demand: heard.append(id) or poll(id, demand))
+    page = run(page)
+    assert set(heard) == {comparison(page).run}
+    own(page).heard -= session_run.HEARD_SECONDS + 1
+    left = []
+    monkeypatch.setattr(local_engine, "leave", left.append)
+    page = run(run(page))
+    assert heard.count(own(page).run) == 1
+    assert left == [own(page).run]
+
+
+def test_a_comparison_that_was_dropped_is_created_anew(page, local_engine):
+    page = press(page, "steps.budgets")
+    local_engine.close(comparison(page).run)
+    page = run(page)
+    assert "This run was dropped" in " ".join(m.value for m in page.markdown)
+    page = press(page, "reset.budgets")
+    assert "step **0**" in status(page)
+    assert len(comparison(page).report.arms) == 2
+
+
+def test_an_arm_becomes_the_pages_flow_with_its_weights_and_its_settings(page, local_engine):
+    page = press(page, "steps.budgets")
+    ours = comparison(page)
+    weights = tensors(local_engine.export(ours.run, 1))
+    page = run(page.select_slider(key="width").set_value(16))
+    page = press(page, "adopt.1")
+    assert own(page).setup.flow == dataclasses.replace(FLOW, budget=0.9)
+    assert page.select_slider(key="budget").value == 0.9
+    page = run(page.toggle(key="compared").set_value(False))
+    arm = own(page).report.arms[0]
+    assert arm.step == 0
+    assert tensors(local_engine.export(own(page).run, 0)) == weights
+    assert arm.loss.held_nll[0] == pytest.approx(ours.report.arms[1].loss.held_nll[-1], abs=1e-6)
+    link = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
+    assert link["flow.name"] == "compared.safetensors"
+    assert re.fullmatch("[0-9a-f]{12}", link["flow.digest"])
+    assert "Began with `compared.safetensors`" in " ".join(c.value for c in page.caption)
+
+
+def test_a_plan_is_followed_again_after_a_reset_and_an_arm_brings_what_is_in_force(page):
+    page = run(page.toggle(key="planned").set_value(True))
+    for _ in range(2):
+        page = press(press(page, "reset.budgets"), "steps.budgets")
+        assert comparison(page).report.arms[0].changes == ((50, dataclasses.replace(TRAIN, batch=32)),)
+    page = press(page, "adopt.0")
+    assert own(page).setup.train.batch == 32
+    assert page.select_slider(key="batch").value == 32
+
+
+def test_an_arm_brings_the_data_that_it_learnt(page):
+    own(page).picked = "csv"
+    page = run(page)
+    page = run(page.file_uploader(key="csv").set_value(("points.csv", CSV, "")))
+    table = own(page).setup.own.table
+    page = press(page, "steps.budgets")
+    ours = own(page).comparisons.pop("budgets")
+    own(page).picked = "moons"
+    page = run(page)
+    assert own(page).setup.own is None
+    own(page).comparisons["budgets"] = ours
+    assert ours.experiment.arms[0].data is table
+    page = press(page, "adopt.0")
+    assert own(page).setup.own.table is table
+    assert own(page).picked == "csv"
+
+
+def test_an_arm_that_cannot_be_had_leaves_the_page_as_it_is(page, local_engine, monkeypatch):
+    page = press(page, "steps.budgets")
+    before, setup = own(page).run, own(page).setup
+    monkeypatch.setattr(local_engine, "export", lambda id, arm_index: None)
+    page = press(page, "adopt.1")
+    assert (own(page).run, own(page).setup) == (before, setup)
+    assert "This flow could not be had" in page.info[0].value
