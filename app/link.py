@@ -1,11 +1,12 @@
 """A setup as the text of a link, and back. What a link asks for and does not get is named."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from app.bench.settings import Bench, parsed_number
+from app.lipschitz.settings import Lipschitz
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
@@ -14,8 +15,9 @@ from resflow_core.training import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
-BENCH = "bench."
-"""What the names of the bench's settings begin with."""
+BENCH, LIPSCHITZ = "bench.", "lipschitz."
+BENCHES: dict[str, type] = {BENCH: Bench, LIPSCHITZ: Lipschitz}
+"""The settings of each bench, by what their names begin with in links and widgets."""
 
 MOST_CHANGES = 200
 
@@ -28,16 +30,23 @@ class Link:
     refused: tuple[str, ...] = ()
     csv: CsvChoice | None = None
     flow: FlowFile | None = None
-    bench: Bench = field(default_factory=Bench)
+    benches: tuple[Any, ...] = field(default_factory=lambda: tuple(kind() for kind in BENCHES.values()))
+
+
+def prefix_of(bench: Any) -> str:
+    """What the names of this bench's settings begin with."""
+    return next(prefix for prefix, kind in BENCHES.items() if isinstance(bench, kind))
 
 
 def query_of(
-    setup: Setup, csv: CsvChoice | None = None, flow: FlowFile | None = None, bench: Bench | None = None
+    setup: Setup, csv: CsvChoice | None = None, flow: FlowFile | None = None, benches: Iterable[Any] = ()
 ) -> dict[str, str]:
-    """Every setting as text. Own files are known by name and digest; `csv` and `flow` are asked for in their place."""
+    """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
+    digest; `csv` and `flow` are asked for in their place."""
     query = {key: _text(value) for key, _, value in entries(setup)}
-    if bench is not None:
-        query |= {key: _text(value) for key, _, value in entries(bench, BENCH)}
+    for bench in benches:
+        if bench != type(bench)():
+            query |= {key: _text(value) for key, _, value in entries(bench, prefix_of(bench))}
     csv = csv or (setup.own.choice if setup.own else None)
     flow = flow or (setup.start.file if setup.start else None)
     if csv:
@@ -59,12 +68,12 @@ def read_link(query: Mapping[str, str]) -> Link:
     flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
     planned = unread.pop("changes", "")
     setup = _read(Setup(), unread, refused)
-    bench = _read(Bench(), unread, refused, BENCH)
+    benches = tuple(_read(kind(), unread, refused, prefix) for prefix, kind in BENCHES.items())
     if planned:
         train, changes = _read_changes(planned, setup.train, refused)
         setup = replace(setup, train=train, changes=changes)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow, bench)
+    return Link(setup, tuple(refused), csv, flow, benches)
 
 
 def _text(value: Any) -> str:

@@ -42,7 +42,7 @@ def _link(report: Report) -> None:
             "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
             "files of your own are asked for."
         )
-        copy_link(query_of(setup, bench=session.changed_bench()), key="copy")
+        copy_link(query_of(setup, benches=session.benches()), key="copy")
         if len(setup.changes) > MOST_CHANGES:
             st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
         done = report.arms[0].step if report.arms else 0

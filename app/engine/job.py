@@ -66,7 +66,8 @@ class Job:
         nll = measure.mean_nll(evaluation.log_prob)
         truth = self._true_log_prob
         kl = None if truth is None else measure.kl(truth, evaluation.log_prob)
-        self._history.add_held_out(self.step_count, nll, kl)
+        learned = [block.branch.orders[:-1] for block in flow.blocks if block.branch.chain.learned]
+        self._history.add_held_out(self.step_count, nll, kl, np.array(learned) if learned else None)
         if (looked_at := self._looked_at(demand)) is not flow:
             evaluation = measure.evaluate(looked_at, self._trainer.dataset.held_out())
         return measure.block_table(looked_at, evaluation, log_det)

@@ -103,6 +103,7 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    frame_seconds: float = 1 / 8  # between two of them while the flow moves
     masses: bool = True
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     inversion: InversionDemand | None = None
@@ -223,6 +224,7 @@ class LossCurves:
     held_se: np.ndarray  # (b,) float32, its standard error
     held_kl: np.ndarray  # (b,) float32, KL(data || model); (0,) where the density of the data is not known
     held_kl_se: np.ndarray  # (b,) or (0,) float32, its standard error
+    orders: np.ndarray  # (b, blocks, layers) float32: learned orders p; (0, 0, 0) where none are learned
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from app.engine.job import Job
 from app.engine.messages import Demand, Frame, Inversions, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
-FRAME_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
 MASS_SECONDS = 5.0
 JACOBIANS_SECONDS = 5.0
@@ -121,7 +120,7 @@ class Views:
         if View.HELD_OUT in new:
             yield View.HELD_OUT, HELD_OUT_SECONDS * moving
         if View.FRAME in new:
-            yield View.FRAME, FRAME_SECONDS * moving
+            yield View.FRAME, self.demand.frame_seconds * moving
         for view, seconds in ((View.JACOBIANS, JACOBIANS_SECONDS), (View.INVERSION, INVERSION_SECONDS)):
             if view in new:
                 yield view, (PIECE_SECONDS if view in self._pieces else seconds) * moving
@@ -142,8 +141,8 @@ class Views:
             self.news.frames.append(tuple(job.frame(self.demand, with_samples=with_samples) for job in jobs))
             self._count += 1
             # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
-            due = shown.time + FRAME_SECONDS
-            self._shown[view] = Shown(step, due if now - due < FRAME_SECONDS else now)
+            due = shown.time + self.demand.frame_seconds
+            self._shown[view] = Shown(step, due if now - due < self.demand.frame_seconds else now)
         elif view is View.HELD_OUT:
             self.news.blocks = tuple(job.measure_held_out(self.demand) for job in jobs)
             self._shown[view] = Shown(step, now)

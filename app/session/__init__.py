@@ -1,8 +1,8 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
-from app.session.address import changed_bench
+from app.session.benches import apply_bench, bench, benches, show_bench
 from app.session.comparisons import adopt, compare, poll_comparison
-from app.session.estimator import apply_bench, bench, jacobians, jacobians_are_new, show_bench, tally
+from app.session.estimator import jacobians, jacobians_are_new, tally
 from app.session.files import (
     csv,
     give_csv,
@@ -28,7 +28,7 @@ __all__ = [
     "apply_bench",
     "begin",
     "bench",
-    "changed_bench",
+    "benches",
     "compare",
     "csv",
     "flow_saver",

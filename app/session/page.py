@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from app.bench.settings import Bench
 from app.bench.tally import Tally
 from app.csv_file import CsvFile
 from app.engine.messages import Experiment, Jacobians, Report, State
@@ -37,7 +36,7 @@ class Page(Training):
 
     link: Link
     setup: Setup
-    bench: Bench
+    benches: dict[type, Any]  # the settings of each bench
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
     comparisons: dict[str, Comparison] = field(default_factory=dict)  # by their names, the one used last at the end
     watched: str = ""  # the run that is looked at

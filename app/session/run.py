@@ -8,12 +8,15 @@ from typing import Any
 import streamlit as st
 
 from app import engine
-from app.engine.messages import MOVING, Demand, Experiment, Report, State
+from app.engine.messages import MOVING, Demand, Experiment, Report, Scaled, State
+from app.lipschitz.settings import Lipschitz
+from app.session.benches import bench
 from app.session.page import Page, Training, current, settle, show, training_of
 from app.setup import Setup
 
 DEMAND = Demand()
 FIRST_PICTURE_SECONDS = 2.0
+ANSWER_SECONDS = 0.8
 HEARD_SECONDS = 120.0
 """The engine drops a run of which it has not heard for ten minutes. One that the page has and does not show just now
 is spoken of this often."""
@@ -36,27 +39,38 @@ def presence() -> Presence:
     return Presence(current())
 
 
-def poll(**wanted: Any) -> Report:
-    """The newest report; the first one is waited for, for a moment, so that a page opens with a picture.
+def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
+    """The newest report; the first one, and one that is what is waited for, are waited for, for a moment, so that a
+    page opens with a picture and shows at once what was chosen in it.
 
-    `wanted` are fields of the `Demand` that differ from `DEMAND`. Runs the script anew where widgets must show
-    something else.
+    `wanted` are fields of the `Demand` that differ from `DEMAND`. A block that is scaled on the Lipschitz bench is so
+    on all screens. Runs the script anew where widgets must show something else.
     """
-    page, report = current(), newest(current(), **wanted)
+    page, report = current(), newest(current(), until, scaled=scaled(), **wanted)
     page.jacobians = report.arms[0].jacobians if report.arms else None
     _follow(report)
     settle()
     return report
 
 
-def newest(training: Training, **wanted: Any) -> Report:
+def scaled() -> Scaled | None:
+    """The block whose branch is multiplied in all that is looked at."""
+    broken = bench(Lipschitz)
+    is_there = broken.breaks and broken.block <= current().setup.flow.blocks
+    return Scaled(broken.block - 1, broken.scale) if is_there else None
+
+
+def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     """As `poll`, for any run of the page. The one that was looked at before rests from now on."""
     demand = replace(DEMAND, **wanted)
     _watch(training)
     report = engine.get_engine().poll(training.run, demand)
     deadline = time.monotonic() + FIRST_PICTURE_SECONDS
-    while report.state is State.LOADING and not report.arms and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wanted_at = time.monotonic() + ANSWER_SECONDS
+    while (report.state is State.LOADING and not report.arms and time.monotonic() < deadline) or (
+        report.arms and not until(report) and time.monotonic() < wanted_at
+    ):
+        time.sleep(0.02)
         report = engine.get_engine().poll(training.run, demand)
     training.report = report
     if report.state not in (State.QUEUED, State.LOADING):

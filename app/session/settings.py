@@ -25,7 +25,7 @@ def begin() -> Setup:
     state = st.session_state
     if "page" not in state:
         link = read_link(st.query_params.to_dict())
-        state.page = Page(link, link.setup, link.bench, link.setup.data)
+        state.page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data)
         start(link.setup)
         if is_file(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())

@@ -25,6 +25,7 @@ class BlockTable:
     lipschitz: np.ndarray  # L: the bound that is kept, or that of the layers as they are where nothing keeps one
     layer_norms: np.ndarray  # (blocks, layers): of each layer as it is, bounded from above
     largest_norm: np.ndarray  # of ||A|| over the points: the observed L
+    steepest: np.ndarray  # (blocks, 2, 2): an A with the largest ||A||_2
     orders: np.ndarray  # (blocks, layers): p_0, p_1, ... of the norms; L and ||A|| are in that of p_0
     breaking: np.ndarray  # the smallest s at which det(I + s A) is 0 at one of the points
     spectral_radius: np.ndarray  # the largest rho(A) over the points
@@ -42,12 +43,18 @@ def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTab
         lipschitz=np.array([branch.lipschitz for branch in branches]),
         layer_norms=layer_norms(branches).numpy(),
         largest_norm=_largest_norms(evaluation.jacobians.swapaxes(0, 1), [first for first, *_ in orders]),
+        steepest=_steepest(evaluation.jacobians).numpy(),
         orders=np.array(orders),
         spectral_radius=radius.amax(0).numpy(),
         breaking=breaking_scales(evaluation.jacobians).amin(0).numpy(),
         tail_ratio=tail_ratio,
         beyond=None if tail_ratio is None else (radius**2 > tail_ratio).double().mean(0).numpy(),
     )
+
+
+def _steepest(jacobians: Tensor) -> Tensor:
+    """Of A, (n, blocks, 2, 2), one with the largest 2-norm of each block."""
+    return jacobians[norm_of_2x2(jacobians, 2.0).argmax(0), torch.arange(jacobians.shape[1])]
 
 
 def _largest_norms(jacobians: Tensor, orders: list[float]) -> np.ndarray:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.bench.settings import LARGEST_RADIUS, Bench, fraction, matrix_problem, matrix_texts, number_text, parsed_number
 from app.link import BENCH, Link, query_of, read_link
+from app.lipschitz.settings import Lipschitz
 from app.setup import Setup
 from resflow_core.moments import QUANTITIES
 from resflow_core.probes import PROBES
@@ -134,14 +135,14 @@ benches = st.builds(
 @settings(max_examples=100, deadline=None)
 @given(benches)
 def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
-    query = query_of(Setup(), bench=bench)
-    assert read_link(query) == Link(Setup(), bench=bench)
+    query = query_of(Setup(), benches=[bench])
+    assert read_link(query) == Link(Setup(), benches=(bench, Lipschitz()))
     assert len([name for name in query if name.startswith(BENCH)]) >= 14
 
 
 def test_a_link_without_a_bench_has_the_default_one():
     assert not any(name.startswith(BENCH) for name in query_of(Setup()))
-    assert read_link(query_of(Setup())).bench == Bench()
+    assert read_link(query_of(Setup())).benches[0] == Bench()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_a_link_without_a_bench_has_the_default_one():
 )
 def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, says):
     link = read_link({f"bench.{name}": text, "bench.block": "2", "seed": "7"})
-    assert link.bench == replace(Bench(), block=2)
+    assert link.benches[0] == replace(Bench(), block=2)
     assert link.setup == Setup(seed=7)
     (sentence,) = link.refused
     assert sentence.startswith(says)
@@ -172,5 +173,5 @@ def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, 
 
 def test_a_law_is_typed_in_fractions_too():
     link = read_link({"bench.law": "custom", "bench.law.table": "1, 1/2, 1/4"})
-    assert (link.refused, link.bench.law.table) == ((), (1.0, 0.5, 0.25))
+    assert (link.refused, link.benches[0].law.table) == ((), (1.0, 0.5, 0.25))
     assert "1/0" in read_link({"bench.law": "custom", "bench.law.table": "1 1/0"}).refused[0]

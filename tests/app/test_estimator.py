@@ -81,7 +81,7 @@ def rows(spec, mark):
 
 
 def bench_of(page):
-    return page.session_state["page"].bench
+    return page.session_state["page"].benches[Bench]
 
 
 def terms_table(page):
@@ -288,7 +288,7 @@ class TestByHand:
         assert not any(name.startswith("bench.") for name in page.query_params)
         page = checked(page.selectbox(key="bench.probe").set_value("sphere").run())
         query = {name: v if isinstance(v, str) else v[0] for name, v in page.query_params.items()}
-        assert read_link(query).bench == Bench(probe="sphere")
+        assert read_link(query).benches[0] == Bench(probe="sphere")
 
     def test_the_link_to_copy_has_the_bench(self):
         page = opened(probe="sphere", n_terms="9")
@@ -298,7 +298,7 @@ class TestByHand:
             e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"
         ]
         query = dict(parse_qsl(json.loads(share.json)["query"], keep_blank_values=True))
-        assert read_link(query).bench == Bench(probe="sphere", n_terms=9)
+        assert read_link(query).benches[0] == Bench(probe="sphere", n_terms=9)
 
     def test_what_a_link_did_not_get_is_named(self):
         page = opened(matrix="2 0 0 2", n_terms="7")
@@ -503,7 +503,9 @@ def test_odd_settings_are_shown_in_both_views(name):
 
 def test_a_link_to_every_example_opens_what_it_says():
     bench = Bench(matrix=(1 / 3, 1 / 6, -1 / 6, 1 / 3), law=Custom((1.0, 0.5)), probe="sphere", seed=9)
-    query = {name.removeprefix("bench."): v for name, v in query_of(Setup(), bench=bench).items() if "bench." in name}
+    query = {
+        name.removeprefix("bench."): v for name, v in query_of(Setup(), benches=[bench]).items() if "bench." in name
+    }
     page = opened(**{name.replace(".", "__"): value for name, value in query.items()})
     assert bench_of(page) == bench
     assert [page.text_input(key=f"bench.matrix.{i}").value for i in range(4)] == list(map(number_text, bench.matrix))

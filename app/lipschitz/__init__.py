@@ -1,0 +1,1 @@
+"""The Lipschitz bench: an inverse that can be broken, what is certified, what a budget buys, and norms."""

@@ -1,0 +1,47 @@
+"""Flows to be trained side by side: which, and what tells them apart."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from app.engine.messages import Arm
+from app.setup import Setup
+from resflow_core.flow import FlowConfig
+from resflow_core.orders import CHAINS
+
+BUDGETS = (0.3, 0.6, 0.9, 0.99)
+# (blocks, hidden layers) that share the parameters of the page's flow.
+SHAPES = ((24, 1), (10, 2), (4, 4))
+
+
+def budgets(setup: Setup) -> dict[str, Arm]:
+    """The page's flow under four budgets."""
+    return {f"L = {budget:g}": _arm(setup, replace(setup.flow, budget=budget)) for budget in BUDGETS}
+
+
+def shapes(setup: Setup) -> dict[str, Arm]:
+    """Many shallow blocks to few deep ones, as wide as makes their parameters as many as the page's flow has."""
+    wanted = parameters(setup.flow)
+    arms = {}
+    for blocks, layers in SHAPES:
+        flow = replace(setup.flow, blocks=blocks, hidden_layers=layers)
+        widths = range(2, 257)
+        width = min(widths, key=lambda w: abs(parameters(replace(flow, width=w)) - wanted))
+        flow = replace(flow, width=width)
+        depth = f"{layers} hidden layer{'s' * (layers > 1)} of {width}"
+        arms[f"{blocks} blocks, {depth}"] = _arm(setup, flow)
+    return arms
+
+
+def norms(setup: Setup) -> dict[str, Arm]:
+    """The page's flow with its layers constrained in other norms."""
+    return {f"norms {chain.title}": _arm(setup, replace(setup.flow, norms=name)) for name, chain in CHAINS.items()}
+
+
+def parameters(flow: FlowConfig) -> int:
+    """Weights and biases of all its blocks."""
+    widths = [flow.dim, *[flow.width] * flow.hidden_layers, flow.dim]
+    return flow.blocks * sum((m + 1) * n for m, n in pairwise(widths))
+
+
+def _arm(setup: Setup, flow: FlowConfig) -> Arm:
+    return Arm(flow, setup.train, setup.own.table if setup.own else setup.data)

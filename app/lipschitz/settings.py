@@ -1,0 +1,51 @@
+"""What can be set on the Lipschitz bench, as one frozen value. What belongs to the flow itself stands in its config."""
+
+from dataclasses import dataclass
+
+from app.bench.settings import View
+from resflow_core.flow import FlowConfig
+from resflow_core.iterations import ITERATIONS
+from resflow_core.settings import check, setting, settings_of
+
+MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
+# Beyond this an order is as good as infinite in the plane, and reads as such.
+LARGEST_ORDER = 100.0
+
+VIEWS: dict[str, View] = {
+    "inverse": View("The inverse"),
+    "enforced": View("Enforced, certified, observed"),
+    "budgets": View("The budget"),
+    "norms": View("Norms"),
+}
+
+
+def order_problem(p: float) -> str | None:
+    """Orders are typed; `low` alone would not say why."""
+    return None if p >= 1 else f"{p:g} is no order of a norm: below 1 the triangle inequality fails. Use 1 or more."
+
+
+@dataclass(frozen=True)
+class Lipschitz:
+    """Which block's inverse is looked at and broken, of which z, and which matrix is measured in which norms."""
+
+    view: str = setting("inverse", "View", choices=VIEWS)
+    block: int = setting(
+        0, "Block", "Whose inverse is drawn, and whose branch is scaled. 0 takes the one that folds at the smallest s.",
+        low=0, high=MOST_BLOCKS,
+    )  # fmt: skip
+    scale: float = setting(1.0, "Scale s", "What this block's branch g is multiplied by.", low=0.1, high=20.0)
+    chosen: bool = setting(False, "A z of one's own", "Otherwise z is where the map folds first.")
+    z: tuple = setting((0.0, 0.0), "z", "The point whose x is looked for.", low=-1000.0, high=1000.0)
+    method: str = setting("banach", "Iteration", "Whose steps the map counts.", choices=ITERATIONS)
+    shapes: bool = setting(False, "Few deep blocks or many shallow ones", "At equal numbers of parameters.")
+    matrix: tuple = setting((1.0, 0.6, -0.4, 0.8), "W", "A linear map of the plane, row by row.", low=-99, high=99)
+    p: float = setting(2.0, "From the norm of order p", "Of x.", low=1.0, high=LARGEST_ORDER, rule=order_problem)
+    q: float = setting(2.0, "to that of order q", "Of Wx.", low=1.0, high=LARGEST_ORDER, rule=order_problem)
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a block's branch is scaled in all that is looked at."""
+        return self.block > 0 and self.scale != 1.0
