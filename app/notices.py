@@ -1,14 +1,18 @@
-"""What a page has to say about its link: what was refused, what ended, and which files it still needs."""
+"""What a page has to say: of its link what was refused, what ended and which files are missing; and the way back to
+the flow before."""
 
 import streamlit as st
 
 from app import session, uploads
+from app.session.page import Past
 from app.text import plain
 
 MOST_REFUSALS = 5
 
 
 def show() -> None:
+    if session.past():
+        _undo(session.past())
     refused = session.refused()
     if refused:
         more = len(refused) - MOST_REFUSALS
@@ -27,6 +31,24 @@ def show() -> None:
     if flow:
         _ask(flow.name, flow.digest, "Until then you see a new flow.")
         uploads.flow(f"The file {plain(flow.name)}", "needed_flow", session.give_flow, "collapsed")
+
+
+def _undo(past: Past) -> None:
+    if past.steps:
+        had = f"Before, you had a flow of {past.steps:,} step{'s' * (past.steps > 1)}"
+        had += "." if past.whole else "; only its settings are kept."
+    else:
+        had = f"Before, you had the flow `{plain(past.setup.start.file.name)}`."
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", key="past"):
+        st.caption(had, width="content")
+        st.button(
+            "Undo",
+            on_click=session.undo,
+            icon=":material/undo:",
+            type="tertiary",
+            help="Goes back to that flow, its data and its settings. The flow that you see now is not kept.",
+            key="undo",
+        )
 
 
 def _ask(name: str, digest: str, meanwhile: str) -> None:

@@ -15,6 +15,7 @@ from app.session.files import (
     take,
     take_csv,
 )
+from app.session.kept import past, undo
 from app.session.page import settle, show
 from app.session.plan import shareable
 from app.session.run import DEMAND, flow_saver, last_report, pause, play, play_or_pause, poll, reset, step
@@ -41,6 +42,7 @@ __all__ = [
     "notice",
     "open_example",
     "open_flow",
+    "past",
     "pause",
     "pick",
     "picked",
@@ -60,4 +62,5 @@ __all__ = [
     "take",
     "take_csv",
     "tally",
+    "undo",
 ]

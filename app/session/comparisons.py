@@ -7,6 +7,7 @@ from app import engine
 from app.engine.messages import Arm, Experiment, Report
 from app.link import OWN_DATA
 from app.session.files import with_flow
+from app.session.kept import remember
 from app.session.page import Comparison, current, settle
 from app.session.plan import note_change
 from app.session.run import launch, newest, start
@@ -51,6 +52,7 @@ def adopt(name: str, arm_index: int) -> None:
     in_force = comparison.report.arms[arm_index].train if comparison.report.arms else None
     data = {"data": arm.data, "own": None} if isinstance(arm.data, str) else {"own": comparison.own}
     new = replace(with_flow(page.setup, FILE_NAME, saved), train=in_force or arm.train, **data)
+    remember()
     note_change(page.setup, new)
     page.picked = OWN_DATA if new.own else new.data
     start(new)

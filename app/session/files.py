@@ -8,6 +8,7 @@ import streamlit as st
 from app import examples
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.link import OWN_DATA
+from app.session.kept import remember
 from app.session.page import current
 from app.session.plan import note_change
 from app.session.run import start
@@ -64,7 +65,8 @@ def give_csv(name: str, data: bytes) -> None:
     file = read_csv(name, data)
     own = OwnData(need, table(file, need.x, need.y, need.label or None))
     page.csv, page.picked = replace(file, name=need.name), OWN_DATA
-    page.widgets |= {"csv.x": need.x, "csv.y": need.y, "csv.label": need.label}
+    page.show_columns(need)
+    remember()
     page.link = replace(page.link, csv=None)
     start(replace(page.link.setup, own=own))
 
@@ -76,6 +78,7 @@ def open_flow(name: str, data: bytes) -> None:
         return
     old = current().setup
     new = with_flow(old, name, data)
+    remember()
     note_change(old, new)
     start(new)
 
@@ -84,8 +87,9 @@ def open_example() -> None:
     """Begin with the flow that was trained before, on its data."""
     page, old = current(), current().setup
     new = replace(with_flow(old, examples.NAME, examples.flow()), data=examples.DATA, own=None)
+    remember()
     note_change(old, new)
-    page.picked = examples.DATA
+    page.picked, page.stale = examples.DATA, True
     start(new)
 
 
@@ -94,6 +98,7 @@ def give_flow(name: str, data: bytes) -> None:
     page = current()
     _check_digest(data, page.link.flow)
     began = with_flow(page.link.setup, name, data)
+    remember()
     page.link = replace(page.link, flow=None)
     start(began)
 

@@ -9,7 +9,7 @@ from app.bench.tally import Tally
 from app.csv_file import CsvFile
 from app.engine.messages import Experiment, Jacobians, Report, State
 from app.link import Link
-from app.setup import OwnData, Setup, widget_values
+from app.setup import CsvChoice, OwnData, Setup, widget_values
 
 
 @dataclass(kw_only=True)
@@ -30,6 +30,16 @@ class Comparison(Training):
     own: OwnData | None  # what the arms learn that have no data set's name
 
 
+@dataclass(frozen=True)
+class Past:
+    """A flow that was left behind, and its settings. `setup.start` is what is left of its weights."""
+
+    setup: Setup
+    steps: int
+    whole: bool  # or its weights could not be had
+    needed: CsvChoice | None  # the file that the link still asked for
+
+
 @dataclass
 class Page(Training):
     """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
@@ -40,6 +50,7 @@ class Page(Training):
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
     comparisons: dict[str, Comparison] = field(default_factory=dict)  # by their names, the one used last at the end
     watched: str = ""  # the run that is looked at
+    past: list[Past] = field(default_factory=list)  # the newest last
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
@@ -52,6 +63,12 @@ class Page(Training):
     @property
     def trainings(self) -> tuple[Training, ...]:
         return self, *self.comparisons.values()
+
+    def show_columns(self, choice: CsvChoice) -> None:
+        """Let the widgets show the columns of a file; without its choices where another file came since."""
+        self.widgets |= {"csv.x": choice.x, "csv.y": choice.y, "csv.label": choice.label}
+        if self.csv and (self.csv.name, self.csv.digest) != (choice.name, choice.digest):
+            self.csv = None
 
 
 def current() -> Page:

@@ -10,6 +10,7 @@ from app.engine.messages import State
 from app.link import read_link
 from app.session.address import write_address
 from app.session.files import give_flow, is_file
+from app.session.kept import remember
 from app.session.page import Page, current, show
 from app.session.plan import note_change
 from app.session.run import start
@@ -81,6 +82,8 @@ def _change(new: Setup) -> None:
         page.notice = f"{refusal} The settings stay as they were."
         show(old.train)
         return
+    if builds:
+        remember()
     note_change(old, new)
     page.setup = new
     if builds:

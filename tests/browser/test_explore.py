@@ -127,6 +127,36 @@ def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_
     assert parse_qs(urlparse(other.page.url).query) == parse_qs(urlparse(visitor.page.url).query)
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
+    visitor = visit(query=SMALL + "&data=moons", viewport={"width": 1440, "height": 900})
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    run, cleanups = visitor.data("run"), visitor.data("cleanups")
+    visitor.page.get_by_role("combobox", name="Activation").click()
+    visitor.page.get_by_role("option", name="ELU", exact=True).click()
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    top = "document.querySelector('.live-panes').getBoundingClientRect().top"
+    before = visitor.page.evaluate(top)
+    said = visitor.page.get_by_text("Before, you had a flow of 100 steps.")
+    said.wait_for()
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the other flow")
+    assert visitor.data("cleanups") == cleanups
+    title = visitor.page.get_by_role("heading", name="How does a residual flow").locator("span").first.bounding_box()
+    shown = visitor.page.locator(".st-key-past").bounding_box()
+    if width == 1440:
+        assert visitor.page.evaluate(top) == pytest.approx(before, abs=0.5)
+    assert said.bounding_box()["x"] > title["x"] + title["width"] or shown["y"] >= title["y"] + title["height"]
+    run = visitor.data("run")
+    visitor.press("Undo")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the flow from before")
+    said.wait_for(state="detached")
+    assert visitor.data("cleanups") == cleanups
+    activation = visitor.page.get_by_role("combobox", name="Activation")
+    wait_for(lambda: activation.input_value() != "ELU", "the activation from before")
+    wait_for(lambda: "flow.name=before.safetensors" in visitor.page.url, "the link to ask for the weights")
+
+
 def test_what_the_link_does_not_get_is_named(visit):
     visitor = visit(query="blocks=400&width=16")
     assert "blocks = 400: use a value from 1 to 32. It stays at 24." in visitor.page.inner_text(".stMain")

@@ -1,0 +1,186 @@
+"""The way back to a flow that another one took the place of, over the engine of this process."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+from streamlit.testing.v1 import AppTest
+
+from app import examples
+from app.session import kept
+from resflow_core.flow import FlowConfig
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+COMPARED = Path(__file__).parent / "compared_app.py"
+SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3"}
+FLOW = FlowConfig(blocks=2, width=16)
+CSV = "\n".join(["a,b,c", *(f"{x},{y},{z}" for x, y, z in np.random.default_rng(0).normal(size=(300, 3)))]).encode()
+OTHER = CSV.replace(b"a,b,c", b"d,e,f")
+
+
+def opened(path=MAIN, **query):
+    page = AppTest.from_file(path, default_timeout=60)
+    for name, value in (SMALL | query).items():
+        page.query_params[name] = value
+    return run(page)
+
+
+@pytest.fixture
+def page(local_engine):
+    return opened()
+
+
+def run(page_or_widget):
+    page = page_or_widget.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def own(page):
+    return page.session_state["page"]
+
+
+def pick(page, data):
+    own(page).picked = data
+    return run(page)
+
+
+def upload(page, key, name, data):
+    return run(page.file_uploader(key=key).set_value((name, data, "")))
+
+
+def offered(page):
+    """The sentence beside the button, or "" where there is no button."""
+    has_button = any(button.key == "undo" for button in page.button)
+    sentences = [caption.value for caption in page.caption if caption.value.startswith("Before, you had")]
+    assert len(sentences) == has_button
+    return "".join(sentences)
+
+
+def made(page, local_engine):
+    """What a person made: data, settings, held-out NLL and weights."""
+    setup, arm = own(page).setup, own(page).report.arms[0]
+    saved = safetensors.torch.load(local_engine.export(own(page).run, 0))
+    weights = {name: tensor.numpy().tobytes() for name, tensor in saved.items()}
+    return dataclasses.replace(setup, start=None), arm.loss.held_nll[-1], weights
+
+
+CHANGES = {
+    "a flow setting": lambda page: page.select_slider(key="blocks").set_value(3).run(),
+    "a data set": lambda page: pick(page, "8gaussians"),
+    "a seed": lambda page: page.number_input(key="seed").set_value(4).run(),
+    "a file": lambda page: upload(page, "open_flow", "checkerboard.safetensors", examples.flow()),
+    "a preset": lambda page: press(page, "preset.few"),
+    "a table": lambda page: upload(pick(page, "csv"), "csv", "points.csv", CSV),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_undo_brings_back_what_a_person_made(page, local_engine, change):
+    page = press(run(page.select_slider(key="learning_rate").set_value(0.001)), "steps")
+    before, run_before = made(page, local_engine), own(page).run
+    assert not offered(page)
+    page = run(CHANGES[change](page))
+    assert own(page).run != run_before
+    assert offered(page) == "Before, you had a flow of 100 steps."
+    page = run(press(page, "undo"))
+    setup, nll, weights = made(page, local_engine)
+    assert (setup, weights) == (before[0], before[2])
+    assert nll == pytest.approx(before[1], abs=1e-6)
+    assert own(page).picked == "moons"
+    assert page.select_slider(key="blocks").value == 2
+    assert not offered(page)
+    assert page.query_params["flow.name"] in ("before.safetensors", ["before.safetensors"])
+    assert own(page).link.setup == own(page).setup  # what the link to copy begins with: it asks for the weights
+
+
+def test_nothing_is_offered_where_nobody_made_anything(page):
+    for change in CHANGES:
+        if change not in ("a file", "a table"):
+            page = run(CHANGES[change](page))
+            assert not offered(page)
+
+
+def test_a_live_change_builds_nothing_and_offers_nothing(page):
+    page = press(page, "steps")
+    assert not offered(run(page.select_slider(key="learning_rate").set_value(0.001)))
+
+
+def test_a_flow_from_a_file_is_kept_by_its_own_name(page, local_engine):
+    page = upload(page, "open_flow", "mine.safetensors", examples.flow())
+    before = made(page, local_engine)
+    page = run(page.select_slider(key="blocks").set_value(3))
+    assert offered(page) == "Before, you had the flow `mine.safetensors`."
+    page = run(press(page, "undo"))
+    assert made(page, local_engine) == before
+    assert own(page).setup.start.file.name == "mine.safetensors"
+
+
+def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
+    for blocks, key in ((3, "steps"), (4, "step"), (5, None), (6, "step")):
+        page = run(page.select_slider(key="blocks").set_value(blocks))
+        page = press(page, key) if key else page
+    page = run(page.select_slider(key="blocks").set_value(7))
+    for blocks, steps in ((6, "1 step."), (4, "1 step."), (3, "100 steps.")):
+        assert offered(page).endswith(f"a flow of {steps}")
+        page = press(page, "undo")
+        assert own(page).setup.flow.blocks == blocks
+        assert page.select_slider(key="blocks").value == blocks
+    assert not offered(page)
+
+
+def test_a_level_beyond_the_tenth_and_weights_beyond_the_limit_are_forgotten_the_oldest_first(page, monkeypatch):
+    monkeypatch.setattr(kept, "MOST_LEVELS", 3)
+    for blocks in (3, 4, 5, 6, 7):
+        page = run(press(page, "step").select_slider(key="blocks").set_value(blocks))
+    assert [past.setup.flow.blocks for past in own(page).past] == [4, 5, 6]
+    largest = max(len(past.setup.start.weights) for past in own(page).past)
+    monkeypatch.setattr(kept, "MOST_BYTES", int(2.5 * largest))
+    page = run(press(page, "step").select_slider(key="blocks").set_value(8))
+    assert [past.setup.flow.blocks for past in own(page).past] == [6, 7]
+
+
+def test_settings_alone_are_kept_where_the_weights_cannot_be_had(page, local_engine, monkeypatch):
+    page = press(page, "steps")
+    monkeypatch.setattr(local_engine, "export", lambda id, arm_index: None)
+    page = run(page.select_slider(key="blocks").set_value(3))
+    assert offered(page) == "Before, you had a flow of 100 steps; only its settings are kept."
+    page = press(page, "undo")
+    assert (own(page).setup.flow, own(page).setup.start) == (FLOW, None)
+
+
+def test_the_flow_goes_on_playing_after_undo(page):
+    page = run(press(page, "steps").select_slider(key="blocks").set_value(3))
+    page = run(press(run(press(page, "play")), "undo"))
+    assert page.button(key="play").label == "Pause"
+
+
+def test_columns_of_somebodys_own_file_come_back_also_after_another_file(page):
+    page = upload(pick(page, "csv"), "csv", "points.csv", CSV)
+    page = press(run(page.selectbox(key="csv.x").set_value("c")), "steps")
+    before = own(page).setup.own
+    page = run(page.selectbox(key="csv.x").set_value("b"))
+    page = run(press(page, "undo"))
+    assert own(page).setup.own is before
+    assert page.selectbox(key="csv.x").value == "c"
+    page = upload(press(page, "step"), "csv", "others.csv", OTHER)
+    assert own(page).setup.own.choice.name == "others.csv"
+    page = run(press(page, "undo"))
+    assert own(page).setup.own is before
+    assert own(page).picked == "csv"
+
+
+def test_an_arm_that_was_taken_is_undone(local_engine):
+    page = opened(COMPARED)
+    page = press(run(page.toggle(key="compared").set_value(False)), "steps")
+    before = made(page, local_engine)
+    page = press(run(page.toggle(key="compared").set_value(True)), "adopt.0")
+    assert offered(page) == "Before, you had a flow of 100 steps."
+    page = press(run(page.toggle(key="compared").set_value(False)), "undo")
+    assert made(page, local_engine) == before
