@@ -46,11 +46,11 @@ def truth_of(setup: Setup, demand: Demand) -> tuple[str, dict[int, np.ndarray]]:
     of `demand` have; on none where nobody knows it."""
     dataset = setup.dataset
     sizes = (demand.grid, demand.still_grid) if dataset.truth else ()
-    return dataset.title, {n: _true_density(dataset, n) for n in sizes if n}
+    return dataset.title, {n: true_density(dataset, n) for n in sizes if n}
 
 
 @lru_cache(maxsize=64)
-def _true_density(dataset: Dataset, n: int) -> np.ndarray:
+def true_density(dataset: Dataset, n: int) -> np.ndarray:
     """p_true at the nodes of `measure.density_grid`: (n, n), row = y ascending, per unit area."""
     return dataset.truth.log_prob(grid_points(dataset.window, n)).exp().view(n, n).numpy()
 

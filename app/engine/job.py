@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.engine.frames import density_pieces, render
 from app.engine.history import History
-from app.engine.messages import Arm, Demand, Frame, Inversions, Jacobians, LossCurves, Masses
+from app.engine.messages import Arm, Bounds, Demand, Frame, Inversions, Jacobians, LossCurves, Masses
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.device import choose
@@ -20,6 +20,8 @@ from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Exact
 from resflow_core.training import TrainConfig, Trainer, step_bytes
 
+# Many short pieces of a measurement are made one of about this length.
+PIECE_SECONDS = 0.02
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
 
@@ -59,8 +61,8 @@ class Job:
         self.seconds += self._clock() - start
         self._history.add_batch(self.step_count, nll)
 
-    def measure_held_out(self, demand: Demand) -> measure.BlockTable:
-        """Note the losses on held-out points, and return what each block does to these."""
+    def measure_held_out(self, demand: Demand) -> tuple[measure.BlockTable, Bounds | None]:
+        """Note the losses on held-out points, and return what each block does to these, and bounds where wanted."""
         flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
         evaluation = measure.evaluate(flow, self._trainer.dataset.held_out())
         nll = measure.mean_nll(evaluation.log_prob)
@@ -70,7 +72,10 @@ class Job:
         self._history.add_held_out(self.step_count, nll, kl, np.array(learned) if learned else None)
         if (looked_at := self._looked_at(demand)) is not flow:
             evaluation = measure.evaluate(looked_at, self._trainer.dataset.held_out())
-        return measure.block_table(looked_at, evaluation, log_det)
+        table = measure.block_table(looked_at, evaluation, log_det)
+        if not demand.bounds:
+            return table, None
+        return table, Bounds(measure.guarantees(looked_at, evaluation), measure.norm_estimates(looked_at))
 
     def curves(self) -> LossCurves:
         return self._history.curves()
@@ -117,11 +122,17 @@ class Job:
     def inversion(self, demand: Demand) -> Iterator[Inversions | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
-        block = min(wanted.block, flow.config.blocks - 1)
-        scale = demand.scaled.scale if demand.scaled and demand.scaled.block == wanted.block else 1.0
+        # A page that has just chosen a flow with fewer blocks may still ask for one that it has not.
+        block = None if wanted.block is None else min(wanted.block, flow.config.blocks - 1)
+        scale = demand.scaled.scale if demand.scaled and demand.scaled.block == block else 1.0
         points = self._trainer.dataset.held_out()[: demand.points]
+        begun = self._clock()
         for found in measure.inversion(flow, points, block, scale, wanted.z, wanted.method):
-            yield None if found is None else Inversions(step, wanted, demand.scaled, found)
+            if found is not None:
+                yield Inversions(step, wanted, demand.scaled, found)
+            elif self._clock() - begun > PIECE_SECONDS:
+                yield None
+                begun = self._clock()
 
     def export(self) -> bytes:
         """The flow as a file."""

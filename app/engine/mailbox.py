@@ -52,6 +52,7 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         loss=new.loss or old.loss,
         masses=new.masses or old.masses,
         blocks=new.blocks or old.blocks,
+        bounds=new.bounds or old.bounds,
         jacobians=new.jacobians or old.jacobians,
         inversion=new.inversion or old.inversion,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
     from resflow_core.log_det import LogDet
-    from resflow_core.measure import BlockTable, Inversion, Mass
+    from resflow_core.measure import BlockTable, Guarantees, Inversion, Mass, NormEstimates
     from resflow_core.training import TrainConfig
 
 FRAME_WINDOW = (-16.0, 16.0)
@@ -90,7 +90,7 @@ class Scaled:
 class InversionDemand:
     """Which block's inverse is drawn, of which z (None: one where its map folds first), and whose steps are counted."""
 
-    block: int
+    block: int | None = None  # from 0; None: the one that folds at the smallest scale
     z: tuple[float, float] | None = None
     method: str = "banach"  # a key of `resflow_core.iterations.ITERATIONS`
 
@@ -105,6 +105,7 @@ class Demand:
     frames: bool = True
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
     masses: bool = True
+    bounds: bool = False
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     inversion: InversionDemand | None = None
     scaled: Scaled | None = None
@@ -250,6 +251,14 @@ class Jacobians:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What is guaranteed of the flow, and how the norm of its loosest layer is estimated."""
+
+    guarantees: Guarantees
+    estimates: NormEstimates
+
+
+@dataclass(frozen=True)
 class Inversions:
     """One block's inverse at `step`, as it was asked for."""
 
@@ -269,6 +278,7 @@ class ArmReport:
     loss: LossCurves | None = None
     masses: Masses | None = None
     blocks: BlockTable | None = None
+    bounds: Bounds | None = None
     inversion: Inversions | None = None
     jacobians: Jacobians | None = None
     train: TrainConfig | None = None  # in force now

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Demand, Frame, Inversions, Jacobians, Masses
+from app.engine.messages import Bounds, Demand, Frame, Inversions, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
@@ -36,7 +36,7 @@ class View(IntEnum):
 # What of the demand each of them depends on: none at all where nobody wants it.
 WANTED: dict[View, Callable[[Demand], Any]] = {
     View.FRAME: lambda d: d.frames and (d.grid, d.points, d.depth, d.scaled),
-    View.HELD_OUT: lambda d: (d.scaled,),
+    View.HELD_OUT: lambda d: (d.scaled, d.bounds),
     View.STILL: lambda d: d.frames and d.still_grid and (d.still_grid, d.points, d.scaled),
     View.MASS: lambda d: d.masses and (d.scaled,),
     View.ROUGH_MASS: lambda d: d.masses and (d.scaled,),
@@ -59,6 +59,7 @@ class News:
     still: tuple[Frame, ...] = ()
     masses: tuple[Masses, ...] = ()
     blocks: tuple[BlockTable, ...] = ()  # and the held-out losses with them
+    bounds: tuple[Bounds, ...] = ()  # with them too, where they are wanted
     jacobians: tuple[Jacobians, ...] = ()
     inversion: tuple[Inversions, ...] = ()
 
@@ -144,7 +145,8 @@ class Views:
             due = shown.time + self.demand.frame_seconds
             self._shown[view] = Shown(step, due if now - due < self.demand.frame_seconds else now)
         elif view is View.HELD_OUT:
-            self.news.blocks = tuple(job.measure_held_out(self.demand) for job in jobs)
+            self.news.blocks, bounds = zip(*(job.measure_held_out(self.demand) for job in jobs), strict=True)
+            self.news.bounds = bounds if self.demand.bounds else ()
             self._shown[view] = Shown(step, now)
         else:
             begun, pieces = self._pieces.setdefault(view, (now, _in_turn(jobs, self._start(view))))

@@ -11,7 +11,7 @@ from app.bench.settings import LARGEST_RADIUS, Bench, number_text, parsed_number
 from app.link import BENCH
 from app.text import plain
 from resflow_core.moments import spectral_radius
-from resflow_core.settings import refusal, settings_of
+from resflow_core.settings import Setting, refusal, settings_of
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,29 @@ EXAMPLES: dict[str, Example] = {
 
 def fields(bench: Bench) -> Bench:
     """Four fields, and the bench with what they hold; with what it had where that cannot be used."""
-    typed, problems = list(bench.matrix), []
+    return replace(bench, matrix=typed_matrix(bench.matrix, settings_of(Bench)["matrix"][1], f"{BENCH}matrix"))
+
+
+def typed_matrix(entries: tuple[float, ...], limits: Setting, key: str) -> tuple[float, ...]:
+    """Four fields, and what they hold; `entries` where that cannot be used."""
+    typed, problems, letter = list(entries), [], limits.label
     with st.container(key="matrix"):
         places = [(i, column) for i in range(2) for column in st.columns(2, gap="small")]
     for index, (i, column) in enumerate(places):
         name = f"row {i + 1}, column {index % 2 + 1}"
         text = column.text_input(
-            f"A, {name}", number_text(bench.matrix[index]), key=f"{BENCH}matrix.{index}", label_visibility="collapsed"
+            f"{letter}, {name}", number_text(entries[index]), key=f"{key}.{index}", label_visibility="collapsed"
         )
         try:
             typed[index] = parsed_number(text)
         except ValueError as error:
-            problems.append(f"A, {name}: `{plain(text, 20) or 'nothing'}`: {error}")
-    problem = "" if problems else refusal(tuple(typed), tuple, settings_of(Bench)["matrix"][1])
+            problems.append(f"{letter}, {name}: `{plain(text, 20) or 'nothing'}`: {error}")
+    problem = "" if problems else refusal(tuple(typed), tuple, limits)
     if problems or problem:
-        kept = ", ".join(map(number_text, bench.matrix))
-        st.error(f"{' '.join(problems) or f'A, as a whole: {problem}'} It stays at {kept}.")
-        return bench
-    return replace(bench, matrix=tuple(typed))
+        kept = ", ".join(map(number_text, entries))
+        st.error(f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} It stays at {kept}.")
+        return entries
+    return tuple(typed)
 
 
 def examples(bench: Bench) -> None:

@@ -16,9 +16,9 @@ from app.session.files import (
     take_csv,
 )
 from app.session.kept import past, undo
-from app.session.page import settle, show
+from app.session.page import is_new, settle, show
 from app.session.plan import shareable
-from app.session.run import DEMAND, flow_saver, last_report, pause, play, play_or_pause, poll, reset, step
+from app.session.run import DEMAND, flow_saver, last_report, pause, play, play_or_pause, poll, reset, scaled, step
 from app.session.settings import age, apply, begin, needed, notice, refused, setup
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "flow_saver",
     "give_csv",
     "give_flow",
+    "is_new",
     "jacobians",
     "jacobians_are_new",
     "last_report",
@@ -53,6 +54,7 @@ __all__ = [
     "problem",
     "refused",
     "reset",
+    "scaled",
     "settle",
     "setup",
     "shareable",

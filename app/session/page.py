@@ -57,6 +57,7 @@ class Page(Training):
     tally: Tally = field(default_factory=Tally)
     jacobians: Jacobians | None = None
     drawn: Jacobians | None = None  # those that were drawn last
+    clicks: dict[str, Any] = field(default_factory=dict)  # the newest in each picture that has had its effect
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
     stale: bool = False  # whether what is drawn outside of the script's parts says what was
 
@@ -84,6 +85,13 @@ def show(*configs: Any) -> None:
     """Let the widgets of these configurations show them, from the next run of the script on."""
     for config in configs:
         current().widgets |= widget_values(config)
+
+
+def is_new(picture: str, click: Any) -> bool:
+    """Whether this click, which a picture keeps until the next, has had no effect yet; from now on it has."""
+    page = current()
+    before, page.clicks[picture] = page.clicks.get(picture), click
+    return click is not None and click != before
 
 
 def settle() -> None:

@@ -66,10 +66,11 @@ class Inversion:
 
 @torch.no_grad()
 def inversion(
-    flow: Flow, x: Tensor, block: int, scale: float, z: tuple[float, float] | None, method: str
+    flow: Flow, x: Tensor, block: int | None, scale: float, z: tuple[float, float] | None, method: str
 ) -> Iterator[Inversion | None]:
     """Of a flow in the plane with data x, (m, 2), and one block whose branch is scaled: None after each piece of work,
-    and the picture at last. Without a z it is where f takes the point with the smallest det(I + s A).
+    and the picture at last. Without a block it is the one that folds at the smallest s; without a z, that is where f
+    takes the point with the smallest det(I + s A).
     """
     windows = _windows(flow, x)
     breaking = []
@@ -77,6 +78,8 @@ def inversion(
         jacobian = _in_double(other.branch).value_and_jacobian(grid_points(window, FOLD_GRID).double())[1]
         breaking.append(float(breaking_scales(jacobian).min()))
         yield None
+    if block is None:
+        block = int(np.argmin(breaking))
     flow, window = flow.scaled(block, scale), windows[block]
     branch = flow.blocks[block].branch
     g, lipschitz, order = _in_double(branch), branch.lipschitz, branch.orders[0]

@@ -1,0 +1,33 @@
+"""What a budget buys: the same flow under four of them, or the same parameters in few deep blocks and many shallow."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import controls, session
+from app.link import LIPSCHITZ
+from app.lipschitz import arms, side_by_side
+from app.lipschitz.settings import Lipschitz
+from app.scene import POLL_SECONDS
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    bench = controls.edit(session.bench(Lipschitz), rare=False, prefix=LIPSCHITZ, only=("shapes",))
+    session.apply_bench(replace(bench, view=session.bench(Lipschitz).view))
+    setup = session.setup()
+    if bench.shapes:
+        st.markdown(
+            "Equal numbers of parameters, one seed, one budget L for each **block**: blocks multiply what the whole "
+            "flow may "
+            "do, (1 + L)ᴷ, where layers share one block's L. Press Play."
+        )
+        side_by_side.show("shapes", arms.shapes(setup))
+    else:
+        st.markdown(
+            "One seed, one architecture, four budgets. Each block may change a distance by at most 1 ± L, and a "
+            "density by "
+            "(1 ± L)²: with little L nothing sharp can be made. Press Play."
+        )
+        side_by_side.show("budgets", arms.budgets(setup))

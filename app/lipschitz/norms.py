@@ -1,0 +1,184 @@
+"""Norms: what a linear map does to unit balls, and flows whose layers are constrained in different norms."""
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import session
+from app.engine.messages import Report
+from app.estimator.matrices import typed_matrix
+from app.estimator.words import number
+from app.figures.style import BLUE, GREY, ORANGE, VERMILION
+from app.link import LIPSCHITZ
+from app.lipschitz import arms, side_by_side
+from app.lipschitz.settings import Lipschitz
+from app.lipschitz.words import order_name
+from app.planes import Chart, Dots, Pane, Path, planes
+from app.scene import POLL_SECONDS
+from resflow_core.norms import lower_bound, upper_bound, vector_norm
+from resflow_core.settings import settings_of
+
+ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
+DIRECTIONS = 721
+
+
+def show() -> None:
+    unit_balls()
+    compared()
+
+
+@st.fragment
+def unit_balls() -> None:
+    """A matrix, two orders, and the ball of the one in that of the other."""
+    session.settle()
+    st.markdown("##### A unit ball and its image")
+    left, right = st.columns([1, 3], gap="medium")
+    bench = session.bench(Lipschitz)
+    limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
+    with left:
+        matrix = typed_matrix(bench.matrix, limits["matrix"], f"{LIPSCHITZ}matrix")
+        p, q = (
+            st.select_slider(
+                limits[name].label,
+                sorted({*ORDERS, getattr(bench, name)}),
+                getattr(bench, name),
+                key=f"{LIPSCHITZ}{name}",
+                format_func=order_name,
+            )
+            for name in ("p", "q")
+        )
+        _take_from_flow(bench)
+    session.apply_bench(replace(bench, matrix=matrix, p=p, q=q))
+    with right:
+        panes, said = _balls(matrix, p, q)
+        planes(panes, key="balls", columns=2)
+    st.markdown(said)
+
+
+def _take_from_flow(bench: Lipschitz) -> None:
+    arm = next(iter(session.last_report().arms), None)
+    if arm is None or arm.blocks is None:
+        return
+    block = int(arm.blocks.largest_norm.argmax())
+    entries = tuple(round(float(a), 4) for a in arm.blocks.steepest[block].flatten())
+    st.button(
+        f"A of my flow, block {block + 1}",
+        on_click=session.show_bench,
+        args=(replace(bench, matrix=entries),),
+        key=f"{LIPSCHITZ}take",
+        help="The Jacobian of the steepest block of your flow, where it is steepest.",
+        icon=":material/content_paste_go:",
+        width="stretch",
+    )
+
+
+def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], str]:
+    w = np.reshape(matrix, (2, 2))
+    upper, lower, best = _norm(matrix, p, q)
+    ball, outer = _ball(p), _ball(q) * lower
+    image, top = ball @ w.T, w @ best
+    name = f"‖W‖ from {order_name(p)} to {order_name(q)}"
+    before = Pane(
+        f"x: the unit ball of the {order_name(p)}-norm",
+        "x₁",
+        "x₂",
+        _square(ball),
+        f"The unit ball of the {order_name(p)}-norm, and the x on it that W stretches most.",
+        paths=(Path(ball, f"‖x‖ = 1, order {order_name(p)}", BLUE),),
+        dots=(Dots(best[None], "x that is stretched most", VERMILION, "star", 12),),
+    )
+    after = Pane(
+        "Wx: its image, in the smallest ball that holds it",
+        "(Wx)₁",
+        "(Wx)₂",
+        _square(np.concatenate([outer, image])),
+        f"The image of the ball under W, within the ball of the {order_name(q)}-norm of radius {number(lower)}: "
+        f"{name}.",
+        paths=(
+            Path(image, "W times the ball", BLUE),
+            Path(outer, f"‖y‖ = {number(lower)}, order {order_name(q)}", ORANGE, "dash"),
+        ),
+        dots=(Dots(top[None], "its image", VERMILION, "star", 12),),
+    )
+    if upper <= lower * (1 + 1e-4):
+        said = (
+            f"**{name} = {number(lower)}**, known exactly. Where the image touches the dashed ball, nothing is wasted."
+        )
+    else:
+        said = (
+            f"**{name} is at least {number(lower)}**, which a vector attains, **and at most {number(upper)}**, which "
+            f"is proven. "
+            "Most orders have no formula; a constraint counts with the larger one."
+        )
+    return [before, after], said
+
+
+@lru_cache(maxsize=256)
+def _norm(matrix: tuple[float, ...], p: float, q: float) -> tuple[float, float, np.ndarray]:
+    """An upper bound of ||W||_{p->q}, the largest value that was found, and the unit vector that attains it."""
+    w = torch.tensor(matrix, dtype=torch.float64).view(1, 2, 2)
+    lower, best = lower_bound(w, p, q)
+    x = torch.from_numpy(_ball(p))
+    values = vector_norm(x @ w[0].T, q, 1)
+    if float(values.max()) > float(lower[0]):
+        lower, best = values.max()[None], x[values.argmax()][None]
+    return float(upper_bound(w, p, q)[0]), float(lower[0]), best[0].numpy()
+
+
+def _ball(p: float) -> np.ndarray:
+    """Points around the unit circle of the p-norm, corners included, (m, 2)."""
+    angles = torch.linspace(0, 2 * math.pi, DIRECTIONS, dtype=torch.float64)
+    circle = torch.stack([angles.cos(), angles.sin()], 1)
+    return (circle / vector_norm(circle, p, 1)[:, None]).numpy()
+
+
+def _square(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    reach = 1.12 * float(np.abs(points).max()) or 1.0
+    return (-reach, reach), (-reach, reach)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def compared() -> None:
+    """The page's flow, constrained in other norms."""
+    session.settle()
+    st.markdown("##### The same flow under other norms")
+    st.markdown(
+        "Every layer is measured from one norm to the next, and the block in the first of the chain. A looser norm "
+        "leaves "
+        "the weights more room; **learned** orders move to where the bound is smallest. Press Play."
+    )
+    labels = arms.norms(session.setup())
+    side_by_side.show("norms", labels, _orders)
+
+
+def _orders(report: Report) -> list[Chart]:
+    """The learned orders against steps: those at the ends of a block, and those within."""
+    loss = report.arms[-1].loss
+    if loss is None or not loss.orders.size:
+        return []
+    steps, orders = loss.held_step[-len(loss.orders) :], loss.orders
+    paths = []
+    for layer in range(orders.shape[2]):
+        colour, dash = (BLUE, "solid") if layer == 0 else (ORANGE, "dash")
+        lines = [
+            np.concatenate([np.stack([steps, orders[:, k, layer]], 1), [[np.nan] * 2]]) for k in range(orders.shape[1])
+        ]
+        name = "p₀, both ends" if layer == 0 else f"p{'₀₁₂₃₄'[layer]}, within"
+        paths.append(Path(np.concatenate(lines), f"{name}: a line a block", colour, dash, 1.2))
+    last = orders[-1]
+    return [
+        Chart(
+            "Learned orders against steps",
+            "step",
+            "order p",
+            (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2, where they begin", GREY, "dot")),
+            f"Orders of the norms of every block against steps; at the ends now {last[:, 0].min():.2f} to "
+            f"{last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to {last[:, 1:].max():.2f}.",
+            note=f"Ends {last[:, 0].min():.2f} to {last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to "
+            f"{last[:, 1:].max():.2f}.",
+        )
+    ]

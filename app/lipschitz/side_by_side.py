@@ -1,0 +1,123 @@
+"""Several flows that train in step: their densities beside the truth, their losses, and how much of L they use."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import streamlit as st
+
+from app import session, transport
+from app.engine.messages import Arm, ArmReport, Frame, Report, State
+from app.figures.style import CATEGORIES
+from app.planes import Chart, Heat, Pane, Path, planes
+from app.readouts import gap_to_truth, held_out_nll, with_error
+from app.scene import true_density
+from app.text import signed
+from resflow_core.datasets import Dataset
+
+GRID, STILL_GRID, COLUMNS = 60, 120, 3
+DASHES = ("solid", "dash", "dot", "dashdot")
+Charts = Callable[[Report], Sequence[Chart]]
+
+
+def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -> Report:
+    """Train the arms, by their labels, as the comparison `name`, and draw them, with `further` charts behind."""
+    session.compare(name, tuple(arms.values()))
+    report = session.poll_comparison(name, frame_seconds=1.0, grid=GRID, still_grid=STILL_GRID, points=8, masses=False)
+    transport.show(report, of=name)
+    if report.message:
+        (st.error if report.state in (State.DIVERGED, State.FAILED, State.EXPIRED) else st.info)(report.message)
+    dataset, labels = session.setup().dataset, list(arms)
+    if not report.arms or not all(_frame(arm) for arm in report.arms):
+        st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
+        return report
+    panes = _densities(dataset, labels, report.arms)
+    planes([*panes, _losses(dataset, labels, report.arms), *further(report)], key=f"{name}.panes", columns=COLUMNS)
+    st.markdown(_table(dataset, labels, arms, report.arms))
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption("Go on with one of them on all screens:", width="content")
+        for index, label in enumerate(labels):
+            st.button(label, on_click=session.adopt, args=(name, index), key=f"{name}.adopt.{index}")
+    return report
+
+
+def _frame(arm: ArmReport) -> Frame | None:
+    return arm.still or (arm.frames[-1] if arm.frames else None)
+
+
+def _densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> list[Pane]:
+    """The truth, where it is known, and every flow, in the same colours."""
+    frames = [_frame(arm) for arm in arms]
+    pictures = [frame.density / 65535 * frame.density_largest for frame in frames]
+    notes = [_fit(dataset, arm) for arm in arms]
+    top = max(frame.density_top for frame in frames)
+    if dataset.truth:
+        truth = true_density(dataset, STILL_GRID)
+        top = float(truth.max())
+        pictures, notes = [truth, *pictures], [f"Entropy {dataset.truth.entropy:.3f} nats.", *notes]
+    titles = ["Truth", *labels] if dataset.truth else labels
+    x, y = (axis.name for axis in dataset.axes)
+    return [
+        Pane(
+            title,
+            x,
+            y,
+            dataset.window,
+            f"Density, {title}. {note}",
+            heat=Heat(picture, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
+            note=note,
+            legend=False,
+        )
+        for title, picture, note in zip(titles, pictures, notes, strict=True)
+    ]
+
+
+def _fit(dataset: Dataset, arm: ArmReport) -> str:
+    found, what = (gap_to_truth(arm), "KL") if dataset.truth else (held_out_nll(arm), "Held-out NLL")
+    if found is None:
+        return "Not measured yet."
+    return signed("{} {} ± {} nats.".format(what, *with_error(*found)))
+
+
+def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> Chart:
+    name = "KL(data ‖ flow), nats" if dataset.truth else "held-out NLL, nats"
+    paths = []
+    for index, (label, arm) in enumerate(zip(labels, arms, strict=True)):
+        curve = arm.loss
+        if curve is None:
+            continue
+        values = curve.held_kl if dataset.truth else curve.held_nll
+        points = np.stack([curve.held_step[-len(values) :] if len(values) else [], values], 1)
+        paths.append(Path(points, label, CATEGORIES[index % len(CATEGORIES)], DASHES[index % len(DASHES)]))
+    return Chart(
+        "Fit against steps",
+        "step",
+        name,
+        tuple(paths),
+        f"{name} against steps; now "
+        f"{'; '.join(f'{k}: {_fit(dataset, arm)}' for k, arm in zip(labels, arms, strict=True))}",
+        log_y=bool(dataset.truth),
+    )
+
+
+def _table(dataset: Dataset, labels: list[str], arms: dict[str, Arm], reports: Sequence[ArmReport]) -> str:
+    measure = "KL(data ‖ flow), nats" if dataset.truth else "held-out NLL, nats"
+    head = ["flow", measure, "budget L", "certified at most", "largest ‖A‖", "of the budget", "folds at s* ="]
+    rows = [head, [":--", *["--:"] * (len(head) - 1)]]
+    for label, report in zip(labels, reports, strict=True):
+        blocks, budget = report.blocks, arms[label].flow.budget
+        if blocks is None:
+            rows.append([label, *["…"] * (len(head) - 1)])
+            continue
+        seen = float(blocks.largest_norm.max())
+        rows.append(
+            [
+                label,
+                _fit(dataset, report).removeprefix("KL ").removeprefix("Held-out NLL ").removesuffix(" nats."),
+                f"{budget:g}",
+                f"{blocks.layer_norms.prod(1).max():.3f}",
+                f"{seen:.3f}",
+                f"{100 * seen / budget:.0f} %",
+                f"{blocks.breaking.min():.3g}" if np.isfinite(blocks.breaking).any() else "none",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

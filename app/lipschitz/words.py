@@ -1,0 +1,22 @@
+"""Numbers of the bench in words."""
+
+import math
+
+from app.estimator.words import number
+
+
+def order_name(order: float) -> str:
+    """The order of a norm: ∞, or three digits."""
+    return "∞" if math.isinf(order) else f"{order:.3g}"
+
+
+def wide(value: float) -> str:
+    """A number that may span many decades: three digits, or as a power of ten."""
+    if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e5:
+        return number(value)
+    mantissa, power = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{_raised(int(power))}"
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,0 +1,27 @@
+"""Lipschitz: what makes a flow invertible, what is certified of it, and what that costs."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import notices, session
+from app.link import LIPSCHITZ
+from app.lipschitz import budgets, enforced, inverse, norms
+from app.lipschitz.settings import VIEWS, Lipschitz
+
+SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.show, "norms": norms.show}
+
+st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
+with st.container():
+    notices.show()
+view = st.segmented_control(
+    "View",
+    list(VIEWS),
+    default=session.bench(Lipschitz).view,
+    format_func=lambda name: VIEWS[name].title,
+    key=f"{LIPSCHITZ}view",
+    label_visibility="collapsed",
+    required=True,
+)
+session.apply_bench(replace(session.bench(Lipschitz), view=view))
+SHOW[view]()

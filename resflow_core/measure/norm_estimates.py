@@ -1,0 +1,39 @@
+"""How estimates of one layer's norm approach it: power iteration from below, Gram iteration from above."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from resflow_core.branch import layer_norms
+from resflow_core.flow import Flow
+from resflow_core.spectral_norm import exact, gram_iteration, power_iteration
+
+POWER_STEPS, GRAM_STEPS = 30, 6
+
+
+@dataclass(frozen=True, eq=False)
+class NormEstimates:
+    """Of ||W||_2 for the layer with the largest norm."""
+
+    block: int  # from 0
+    layer: int  # from 0
+    exact: float
+    power: np.ndarray  # (steps,) from a random vector: never above `exact`
+    gram: np.ndarray  # (steps + 1,) never below
+
+
+@torch.no_grad()
+def norm_estimates(flow: Flow) -> NormEstimates:
+    """Of the layer of a flow whose norm, in the norms that it is measured in, is the largest."""
+    branches = [block.branch for block in flow.blocks]
+    block, layer = divmod(int(layer_norms(branches).argmax()), len(branches[0].linears))
+    weight = branches[block].linears[layer].weight(*branches[block].orders[layer : layer + 2])
+    start = torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(1)).to(weight)
+    return NormEstimates(
+        block,
+        layer,
+        float(exact(weight)),
+        power_iteration(weight, start, POWER_STEPS)[0].cpu().numpy(),
+        gram_iteration(weight, GRAM_STEPS).cpu().numpy(),
+    )
