@@ -4,6 +4,7 @@ the flow before."""
 import streamlit as st
 
 from app import session, uploads
+from app.engine.messages import Scaled
 from app.session.page import Past
 from app.text import plain
 
@@ -13,6 +14,8 @@ MOST_REFUSALS = 5
 def show() -> None:
     if session.past():
         _undo(session.past())
+    if scaled := session.scaled():
+        _scaled(scaled)
     refused = session.refused()
     if refused:
         more = len(refused) - MOST_REFUSALS
@@ -31,6 +34,18 @@ def show() -> None:
     if flow:
         _ask(flow.name, flow.digest, "Until then you see a new flow.")
         uploads.flow(f"The file {plain(flow.name)}", "needed_flow", session.give_flow, "collapsed")
+
+
+def _scaled(scaled: Scaled) -> None:
+    """What of a flow is broken on the Lipschitz bench is so on all screens, until it is brought back."""
+    with st.container(horizontal=True, vertical_alignment="center", key="scaled"):
+        st.info(
+            f"Block {scaled.block + 1} is scaled by {scaled.scale:g} on the Lipschitz bench. Pictures, mass and "
+            f"samples "
+            "show that; training goes on without it.",
+            icon=":material/build:",
+        )
+        st.button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
 
 
 def _undo(past: Past) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from resflow_core.activations import ACTIVATIONS, Activation
 from resflow_core.lipschitz import Constraint, LipschitzLinear, Soft, constrained_weights
 from resflow_core.norms import upper_bound
-from resflow_core.orders import CHAINS, Order, learned_orders
+from resflow_core.orders import CHAINS, Order, learned_orders, raw_order
 from resflow_core.tangents import Weights, value, value_and_jacobian
 
 # Without gradients nothing is kept, and the units of this many points stay in the processor's cache.
@@ -52,7 +52,9 @@ class Branch(nn.Module):
         self._at_hand: Weights | None = None
         self.scale = 1.0  # what all of g is multiplied by
         self.raw_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
-        self.raw_orders = nn.Parameter(torch.zeros(n_layers)) if self.chain.learned else None
+        self.raw_orders = None
+        if self.chain.learned:
+            self.raw_orders = nn.Parameter(torch.tensor([raw_order(p) for p in self.chain.orders(n_layers)[:-1]]))
 
     @property
     def orders(self) -> list[float]:

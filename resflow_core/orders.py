@@ -16,7 +16,7 @@ Order = float | Tensor
 
 @dataclass(frozen=True)
 class Chain:
-    """p_0 at both ends and one order in between, or orders that are learned and begin there."""
+    """p_0 at both ends and one order in between, or orders that are learned, all from the same one."""
 
     title: str
     outer: float
@@ -33,10 +33,15 @@ CHAINS: dict[str, Chain] = {
     "inf": Chain("∞", math.inf, math.inf),
     "1": Chain("1", 1.0, 1.0),
     "mixed": Chain("∞ → 2 → ∞", math.inf, 2.0),
-    "learned": Chain("Learned", 2.0, 2.0, learned=True),
+    "learned": Chain("Learned, from 4", 4.0, 4.0, learned=True),
 }
 
 
 def learned_orders(raw: Tensor) -> Tensor:
     """p = 1 + exp(-raw): any order between 1 and inf, neither of which is reached; 1/p is the logistic of raw."""
     return 1 + torch.exp(-raw.double())
+
+
+def raw_order(p: float) -> float:
+    """The raw that `learned_orders` takes to p > 1."""
+    return -math.log(p - 1)

@@ -8,7 +8,7 @@ import streamlit as st
 from app import controls, session, transport
 from app.engine.messages import InversionDemand, Report
 from app.estimator.words import number
-from app.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
+from app.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILION
 from app.link import LIPSCHITZ
 from app.lipschitz.settings import Lipschitz
 from app.lipschitz.words import order_name
@@ -22,7 +22,7 @@ from resflow_core.settings import settings_of
 PICTURES = "inverse"
 # Scales that the slider has: 40 a decade.
 SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
-WALKS = {"banach": ("Banach", ORANGE, "solid"), "newton": ("Newton", BLUE, "dash"), "chord": ("chord", GREEN, "dot")}
+WALKS = {"banach": ("Banach", None, "solid"), "newton": ("Newton", BLUE, "dash"), "chord": ("chord", GREEN, "dot")}
 ROUNDING = 1e-16
 
 
@@ -259,8 +259,7 @@ def _errors(found: Inversion) -> Chart:
     n = np.arange(len(found.a_priori))
 
     def line(values: np.ndarray) -> np.ndarray:
-        positive = np.where(values > ROUNDING, values, np.nan)
-        return np.stack([n, positive], 1)[:last]
+        return np.stack([n, np.maximum(values, ROUNDING)], 1)[:last]
 
     paths = [
         Path(line(walk.error if known else walk.residual), WALKS[key][0], WALKS[key][1], WALKS[key][2], 2.2)

@@ -175,7 +175,7 @@ def _orders(report: Report) -> list[Chart]:
             "Learned orders against steps",
             "step",
             "order p",
-            (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2, where they begin", GREY, "dot")),
+            (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2", GREY, "dot")),
             f"Orders of the norms of every block against steps; at the ends now {last[:, 0].min():.2f} to "
             f"{last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to {last[:, 1:].max():.2f}.",
             note=f"Ends {last[:, 0].min():.2f} to {last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to "

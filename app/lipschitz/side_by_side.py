@@ -14,7 +14,7 @@ from app.scene import true_density
 from app.text import signed
 from resflow_core.datasets import Dataset
 
-GRID, STILL_GRID, COLUMNS = 60, 120, 3
+GRID, STILL_GRID, COLUMNS = 60, 120, 4
 DASHES = ("solid", "dash", "dot", "dashdot")
 Charts = Callable[[Report], Sequence[Chart]]
 

@@ -12,6 +12,8 @@ def order_name(order: float) -> str:
 
 def wide(value: float) -> str:
     """A number that may span many decades: three digits, or as a power of ten."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e5:
         return number(value)
     mantissa, power = f"{value:.1e}".split("e")

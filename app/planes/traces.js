@@ -53,7 +53,7 @@ function heatTrace({ heat, window: plane }, theme, height) {
     hovertemplate: `${heat.name} %{text} ${heat.unit}<extra></extra>`,
     colorbar: {
       ...colourBar(theme, ""), orientation: "h", x: 0.5, xanchor: "center",
-      y: -(MARGIN.b + 6) / height, yanchor: "top", ...(heat.log && { ...logTicks(low, high), tickmode: "array" }),
+      y: -(MARGIN.b + 6) / height, yanchor: "top", ...(heat.log ? { ...logTicks(low, high), tickmode: "array" } : { tickformat: ",.6~g" }),
     },
   };
 }

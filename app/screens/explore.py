@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import block_table, live, notices, session, transport
-from app.engine.messages import State
+from app.engine.messages import ArmReport, Frame, State
 from app.scene import POLL_SECONDS, scene_of, truth_of
 from resflow_core.measure import BlockTable
 
@@ -20,8 +20,14 @@ def run() -> None:
     if report.message:
         stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
         (st.error if stopped else st.info)(report.message)
+    if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
+        st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:
         blocks(report.arms[0].blocks)
+
+
+def _pictures(arm: ArmReport) -> tuple[Frame, ...]:
+    return (*arm.frames, arm.still) if arm.still else arm.frames
 
 
 def blocks(table: BlockTable | None) -> None:

@@ -18,7 +18,19 @@ from app.session.files import (
 from app.session.kept import past, undo
 from app.session.page import is_new, settle, show
 from app.session.plan import shareable
-from app.session.run import DEMAND, flow_saver, last_report, pause, play, play_or_pause, poll, reset, scaled, step
+from app.session.run import (
+    DEMAND,
+    bring_back,
+    flow_saver,
+    last_report,
+    pause,
+    play,
+    play_or_pause,
+    poll,
+    reset,
+    scaled,
+    step,
+)
 from app.session.settings import age, apply, begin, needed, notice, refused, setup
 
 __all__ = [
@@ -30,6 +42,7 @@ __all__ = [
     "begin",
     "bench",
     "benches",
+    "bring_back",
     "compare",
     "csv",
     "flow_saver",

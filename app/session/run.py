@@ -10,7 +10,7 @@ import streamlit as st
 from app import engine
 from app.engine.messages import MOVING, Demand, Experiment, Report, Scaled, State
 from app.lipschitz.settings import Lipschitz
-from app.session.benches import bench
+from app.session.benches import bench, show_bench
 from app.session.page import Page, Training, current, settle, show, training_of
 from app.setup import Setup
 
@@ -58,6 +58,11 @@ def scaled() -> Scaled | None:
     broken = bench(Lipschitz)
     is_there = broken.breaks and broken.block <= current().setup.flow.blocks
     return Scaled(broken.block - 1, broken.scale) if is_there else None
+
+
+def bring_back() -> None:
+    """No block is scaled any more."""
+    show_bench(replace(bench(Lipschitz), scale=1.0))
 
 
 def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
