@@ -68,6 +68,7 @@ class TestVectorNorm:
     def test_its_gradient(self, p):
         assert torch.autograd.gradcheck(lambda x: vector_norm(x, p, 0), drawn(4, 3).requires_grad_())
         zero = torch.zeros(3, requires_grad=True)
+        assert vector_norm(zero, p, 0) == 0
         assert torch.equal(torch.autograd.grad(vector_norm(zero, p, 0), zero)[0], zero)
 
     @pytest.mark.parametrize("p", ORDERS)
@@ -224,8 +225,8 @@ class TestInThePlane:
     def test_it_is_within_1e_4_of_dense_directions(self, p):
         near = torch.tensor([[[1.0, 1], [1, -1]], [[1, 0], [0, 1]]], dtype=torch.float64)
         near = near[:, None] + 10 ** torch.linspace(-6, 0, 30)[:, None, None] * drawn(2, 30, 2, 2, seed=1)
-        matrices = torch.cat([drawn(60, 2, 2), near.reshape(60, 2, 2)])
-        found, dense = norm_of_2x2(matrices, p).numpy(), dense_norms(matrices, p, p, 20000)
+        matrices = torch.cat([drawn(1500, 2, 2), near.reshape(60, 2, 2)])
+        found, dense = norm_of_2x2(matrices, p).numpy(), dense_norms(matrices, p, p, 4000)
         assert (found >= dense * (1 - 1e-4)).all()
         # What it finds is a value that a vector attains: denser directions come no lower.
         assert (found <= dense * (1 + 1e-4)).all()

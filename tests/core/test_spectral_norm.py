@@ -98,6 +98,11 @@ class TestBjorck:
             smallest = s[:, -1] * (1 - 1e-13)
         np.testing.assert_allclose(bjorck(weights, 40), u @ vh, atol=1e-9)
 
+    def test_by_hand(self):
+        """A step takes the singular values 1 and 1/2 to 1 and 11/16."""
+        weights = 7 * torch.diag(torch.tensor([1.0, 0.5], dtype=torch.float64))[None]
+        np.testing.assert_allclose(bjorck(weights, 1)[0], np.diag([1, 11 / 16]), atol=2 * SLACK)
+
     def test_its_gradient(self):
         weights = drawn(2, 4, 3).requires_grad_()
         assert torch.autograd.gradcheck(lambda w: bjorck(w, 3), weights)
