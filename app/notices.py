@@ -11,11 +11,12 @@ from app.text import plain
 MOST_REFUSALS = 5
 
 
-def show() -> None:
+def show(scaled: bool = True) -> None:
+    """All of it; that a block is scaled not where that is in sight anyway."""
     if session.past():
         _undo(session.past())
-    if scaled := session.scaled():
-        _scaled(scaled)
+    if scaled and (block := session.scaled()):
+        _scaled(block)
     refused = session.refused()
     if refused:
         more = len(refused) - MOST_REFUSALS

@@ -115,8 +115,8 @@ def steps_taken(
 
 
 def fate(walk: Tensor, residual: Tensor, goal: float) -> str:
-    """What becomes of one walk x_n, (steps + 1, d), with its ||r_n||, (steps + 1,): "arrives", "leaves", "cycles with
-    period k" or "wanders"."""
+    """What becomes of one walk x_n, (steps + 1, d), with its ||r_n||, (steps + 1,): it "arrives", "comes nearer",
+    "leaves", "cycles with period k" or "wanders"."""
     if bool((residual <= goal).any()):
         return "arrives"
     size = vector_norm(walk, 2.0, -1)
@@ -127,4 +127,5 @@ def fate(walk: Tensor, residual: Tensor, goal: float) -> str:
             gaps = vector_norm(walk[-period:] - walk[-2 * period : -period], 2.0, -1)
             if bool((gaps <= 1e-3 * residual[-period:]).all()):
                 return f"cycles with period {period}"
-    return "wanders"
+    later = residual[len(residual) // 2 :]
+    return "comes nearer" if bool((later[1:] <= later[:-1]).all() & (later[-1] < 0.99 * later[0])) else "wanders"

@@ -14,6 +14,7 @@ from app.lipschitz.words import order_name, wide
 from app.planes import Chart, Path, planes
 from app.scene import POLL_SECONDS
 from resflow_core.flow import FlowConfig
+from resflow_core.lipschitz import Off
 from resflow_core.measure import BlockTable, Guarantee, NormEstimates
 
 # A certified norm this far above its cap is above it, and not only rounding.
@@ -65,8 +66,10 @@ def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
         return "**Not a number.** Some weights are not finite, so nothing can be said of their norms. Reset the run."
     if certified[loosest] > flow.budget * (1 + SLACK):
         claim = (
-            "Nothing constrains the layers"
-            if type(flow.constraint).__name__ == "Off"
+            f"Block {scaled.block + 1} is scaled by {scaled.scale:g}"
+            if (scaled := session.scaled())
+            else "Nothing constrains the layers"
+            if isinstance(flow.constraint, Off)
             else f"Power iteration claims {flow.budget:g}, but it only knows norms from below"
         )
         return (

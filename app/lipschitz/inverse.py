@@ -17,6 +17,7 @@ from app.readouts import is_one, with_error
 from app.scene import POLL_SECONDS
 from resflow_core.folds import Regime
 from resflow_core.measure import Inversion
+from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.settings import settings_of
 
 PICTURES = "inverse"
@@ -171,15 +172,15 @@ def _numbers(report: Report, found: Inversion) -> None:
 def _takeaway(found: Inversion) -> str:
     block, bound, least = found.block + 1, found.lipschitz, found.breaking[found.block]
     banach = found.walks["banach"].fate
-    if found.regime is Regime.CERTIFIED:
-        steps = np.nanmax(found.steps)
-        return (
-            f"**Certified.** s L = {bound:.3g} is below 1: every z has exactly one x, and Banach's iteration finds it, "
-            f"here in at most {steps:.0f} steps of {WALKS[found.method][0]}'s."
-            if np.isfinite(steps)
-            else f"**Certified.** s L = {bound:.3g} is below 1: every z has exactly one x."
-        )
     refused = f" Samples are refused: {found.refusal}" if found.refusal else ""
+    if found.regime is Regime.CERTIFIED:
+        name = WALKS[found.method][0]
+        slow = np.isnan(found.steps).any()
+        steps = f"more than {MOST_STEPS}" if slow else f"at most {np.max(found.steps):.0f}"
+        return (
+            f"**Certified.** s L = {bound:.3g} is below 1: every z has exactly one x, and Banach's iteration finds it. "
+            f"{name}'s takes {steps} steps here.{refused}"
+        )
     if found.regime is Regime.UNCERTIFIED:
         return (
             f"**Uncertified.** s L = {bound:.3g} is not below 1, so nothing is guaranteed; but det(I + sA) is positive "
@@ -210,10 +211,12 @@ def _panes(found: Inversion) -> list[Pane | Chart]:
         "z₂",
         found.window,
         f"Steps of {name}'s iteration to a residual of 1e-6 for every z: up to {slow:.0f}; "
-        f"{100 * never:.3g} percent do not arrive in 300.",
+        f"{100 * never:.3g} percent do not arrive in {MOST_STEPS}.",
         heat=Heat(found.steps, "steps", "", 0.0, max(slow, 1.0)),
         paths=fold,
-        note=f"Grey: not there after 300 steps ({100 * never:.3g} %)." if never else f"At most {slow:.0f} steps.",
+        note=f"Grey: not there after {MOST_STEPS} steps ({100 * never:.3g} %)."
+        if never
+        else f"At most {slow:.0f} steps.",
         clickable=True,
         point=ring,
     )

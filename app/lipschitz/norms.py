@@ -40,6 +40,7 @@ def unit_balls() -> None:
     bench = session.bench(Lipschitz)
     limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
     with left:
+        st.caption(f"{limits['matrix'].label}, row by row")
         matrix = typed_matrix(bench.matrix, limits["matrix"], f"{LIPSCHITZ}matrix")
         p, q = (
             st.select_slider(

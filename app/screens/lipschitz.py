@@ -13,7 +13,7 @@ SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.s
 
 st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
 with st.container():
-    notices.show()
+    notices.show(scaled=session.bench(Lipschitz).view != "inverse")
 view = st.segmented_control(
     "View",
     list(VIEWS),
