@@ -178,8 +178,8 @@ def _takeaway(found: Inversion) -> str:
         slow = np.isnan(found.steps).any()
         steps = f"more than {MOST_STEPS}" if slow else f"at most {np.max(found.steps):.0f}"
         return (
-            f"**Certified.** s L = {bound:.3g} is below 1: every z has exactly one x, and Banach's iteration finds it. "
-            f"{name}'s takes {steps} steps here.{refused}"
+            f"**Certified.** s L = {bound:.3g} is below 1: every z has exactly one x, which Banach's iteration finds. "
+            f"{name}'s iteration takes {steps} steps here.{refused}"
         )
     if found.regime is Regime.UNCERTIFIED:
         return (
