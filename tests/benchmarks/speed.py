@@ -28,6 +28,7 @@ from resflow_core.datasets import DATASETS
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.residual import ResidualBlock
+from resflow_core.spectral_norm import certified
 from resflow_core.training import TrainConfig, Trainer
 
 BLOCKS, WIDTH, BATCH, RATE = 10, 64, 500, 1e-3
@@ -90,6 +91,13 @@ def products() -> Work:
     return step
 
 
+def certificates() -> Work:
+    """Upper bounds of all layers' norms, as a step takes them, without what follows from them."""
+    layers = zip(*(block.branch.linears for block in trained(100).blocks), strict=True)
+    weights = [torch.stack([linear.raw.detach() for linear in layer]) for layer in layers]
+    return lambda: [certified(stack) for stack in weights]
+
+
 STEPS: dict[str, Callable[[], Work]] = {
     "ours, exact": our_step,
     "ours, roulette (2 + geometric, one N a batch, Neumann)": lambda: our_step(Roulette(shared=True)),
@@ -97,6 +105,7 @@ STEPS: dict[str, Callable[[], Work]] = {
     "normflows, default roulette": lambda: peer_step(),
     "normflows, roulette, reduce_memory=False": lambda: peer_step(reduce_memory=False),
     "the bare matrix products of our exact step": products,
+    "the certified norms of our step": certificates,
 }
 
 
