@@ -14,7 +14,7 @@ from app.scene import true_density
 from app.text import signed
 from resflow_core.datasets import Dataset
 
-GRID, STILL_GRID, COLUMNS = 60, 120, 4
+GRID, STILL_GRID = 60, 120
 DASHES = ("solid", "dash", "dot", "dashdot")
 Charts = Callable[[Report], Sequence[Chart]]
 
@@ -30,8 +30,8 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     if not report.arms or not all(_frame(arm) for arm in report.arms):
         st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
         return report
-    panes = _densities(dataset, labels, report.arms)
-    planes([*panes, _losses(dataset, labels, report.arms), *further(report)], key=f"{name}.panes", columns=COLUMNS)
+    panes = [*_densities(dataset, labels, report.arms), _losses(dataset, labels, report.arms), *further(report)]
+    planes(panes, key=f"{name}.panes", columns=3 if len(panes) <= 6 else 4)
     st.markdown(_table(dataset, labels, arms, report.arms))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Go on with one of them on all screens:", width="content")

@@ -126,12 +126,21 @@ function axesOf(spec, theme) {
     if (!spec.square) return { xaxis: x, yaxis: y };
     return { xaxis: { ...x, constrain: "domain" }, yaxis: { ...y, scaleanchor: "x", constrain: "domain" } };
   }
-  const power = { type: "log", exponentformat: "power", tickfont: { size: 10, color: theme.ink(0.65) } }; // drawn larger
-  const axis = (title, log) => ({
-    ...axisOf(theme, title), type: "linear", ...(log ? power : linear),
+  const axis = (title, log, name) => ({
+    ...axisOf(theme, title), type: "linear", ...(log ? logAxis(spec, name, theme) : linear),
     autorange: true, showgrid: true, gridcolor: theme.ink(0.09),
   });
-  return { xaxis: axis(spec.x, spec.log_x), yaxis: axis(spec.y, spec.log_y) };
+  return { xaxis: axis(spec.x, spec.log_x, "x"), yaxis: axis(spec.y, spec.log_y, "y") };
+}
+
+/** Powers of ten; where fewer than two are in sight, Plotly would write single digits between them. */
+function logAxis(spec, name, theme) {
+  const power = { type: "log", exponentformat: "power", tickfont: { size: 10, color: theme.ink(0.65) } }; // drawn larger
+  const logs = spec.paths.flatMap(({ points }) => Array.from(pairs(points)[name])).filter((v) => v > 0).map(Math.log10);
+  const [low, high] = logs.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  if (!(high - low < 2)) return power;
+  const { tickvals, ticktext } = logTicks(low - 0.3, high + 0.3);
+  return { type: "log", tickmode: "array", tickvals: tickvals.map((k) => 10 ** k), ticktext };
 }
 
 /** Room beside the plot. */

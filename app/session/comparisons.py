@@ -55,4 +55,5 @@ def adopt(name: str, arm_index: int) -> None:
     remember()
     note_change(page.setup, new)
     page.picked = OWN_DATA if new.own else new.data
+    page.notice = f"{page.notice} The flow that you chose is yours now, on all screens.".strip()
     start(new)
