@@ -117,7 +117,7 @@ class Job:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
         block = min(wanted.block, flow.config.blocks - 1)
-        scale = demand.scaled.scale if demand.scaled and demand.scaled.block == wanted.block else 1.0
+        scale = demand.scaled.scale if demand.scaled and demand.scaled.block == block else 1.0
         points = self._trainer.dataset.held_out()[: demand.points]
         for found in measure.inversion(flow, points, block, scale, wanted.z, wanted.method):
             yield None if found is None else Inversions(step, wanted, demand.scaled, found)

@@ -28,6 +28,8 @@ STARTS = 16
 # What is drawn around data: all but this share of the points on each side, and a margin.
 SHARE, MARGIN = 0.005, 0.15
 MOST_SAMPLES = 200
+# Steps of Newton's method from all starts, or of an iteration from all nodes, between two yields.
+TOGETHER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +119,12 @@ def inversion(
 
 
 def _awaited(pieces: Iterator[Tensor | None]) -> Generator[None, None, Tensor]:
-    """Yields for every piece, and returns the last, which is the result."""
-    for piece in pieces:
+    """Yields for every `TOGETHER` pieces, and returns the last, which is the result."""
+    for n, piece in enumerate(pieces, 1):
         if piece is not None:
             return piece
-        yield None
+        if n % TOGETHER == 0:
+            yield None
     raise AssertionError("The last piece is the result.")
 
 

@@ -68,7 +68,7 @@ def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     for _ in range(4):
         seen.step()
         seen.frame(DEMAND, with_samples=True)
-        seen.measure_held_out()
+        seen.measure_held_out(DEMAND)
         unseen.step()
     again = Job(ARM, 7, "cpu", time.perf_counter)
     again.restore(unseen.save())
@@ -365,8 +365,8 @@ def test_an_unknown_belief_is_said_to_be_unknown(monkeypatch):
 
 def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
     job = Job(ARM, 0, "cpu", time.perf_counter)
-    *_, expected = job.masses(8)
-    pieces = job.masses(8)
+    *_, expected = job.masses(DEMAND, 8)
+    pieces = job.masses(DEMAND, 8)
     assert next(pieces) is None
     for _ in range(3):
         job.step()
