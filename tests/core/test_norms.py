@@ -18,7 +18,7 @@ from resflow_core.norms import (
     vector_norm,
 )
 from resflow_core.spectral_norm import SLACK
-from tests.core.oracles import seeded
+from tests.core.oracles import dense_norms, seeded
 
 INF = math.inf
 ORDERS = [1, 1.1, 1.5, 2, 3, 7, INF]
@@ -32,14 +32,6 @@ def numpy_norm(x, p):
     """NumPy's norms of the rows, of x over its largest entry: NumPy overflows at high orders."""
     largest = abs(x).max(-1, keepdims=True)
     return largest[..., 0] * np.linalg.norm(x / np.where(largest > 0, largest, 1), p, axis=-1)
-
-
-def dense_norms(weights, p, q, directions=4000):
-    """||W||_{p->q} of matrices with two columns from below: NumPy norms over dense directions, corners among them."""
-    angles = np.arange(directions) * np.pi / directions
-    x = np.stack([np.cos(angles), np.sin(angles)])
-    x = x / np.linalg.norm(x, p, axis=0)
-    return np.array([np.linalg.norm(w @ x, q, axis=0).max() for w in weights.double().numpy()])
 
 
 @st.composite
