@@ -312,6 +312,9 @@ class TestBlockTable:
             assert loose[worst].max() < 0.98
             a = torch.from_numpy(np.concatenate([drawn[worst], 0.99 * np.eye(2)[None]]))
             assert _largest_norms(a[None], [p])[0] == pytest.approx(0.99, rel=1e-6)
+            wide = torch.from_numpy(drawn) * torch.rand(6000, 1, 1, generator=seeded(1), dtype=torch.float64)
+            largest = dense_norms(wide, p, p, 1440).max()
+            assert _largest_norms(wide[None], [p])[0] == pytest.approx(largest, rel=2e-4)
             a[3, 0, 0] = math.nan
             assert np.isnan(_largest_norms(a[None], [p])[0])
 

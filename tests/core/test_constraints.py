@@ -154,8 +154,9 @@ class TestHardAndBjorck:
 
     @pytest.mark.parametrize("constraint", [Soft(), Hard(), Bjorck(4)], ids=str)
     @pytest.mark.parametrize(("p", "q"), [(2.0, 2.0), (math.inf, 2.0), (1.0, 1.0), (1.5, 3.0)])
-    def test_gradients_are_those_of_finite_differences(self, constraint, p, q):
-        raw = (2 * torch.randn(2, 4, 3, generator=seeded(0), dtype=torch.float64)).requires_grad_()
+    @pytest.mark.parametrize("scale", [2.0, 0.05])  # above the cap and below it
+    def test_gradients_are_those_of_finite_differences(self, constraint, p, q, scale):
+        raw = (scale * torch.randn(2, 4, 3, generator=seeded(0), dtype=torch.float64)).requires_grad_()
         orders = [torch.full((2,), o, dtype=torch.float64) for o in (p, q)] if p == 1.5 else (p, q)
         assert torch.autograd.gradcheck(lambda w: constraint.weights(w, 0.7, *orders, torch.ones(2, 3))[0], raw)
 
