@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core import residual
 from resflow_core.branch import Branch, fold, layer_norms, order_loss
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig, Uncertified
@@ -253,6 +254,23 @@ class TestRefusal:
         z = torch.randn(200, 2, generator=seeded(1)).double()
         with torch.no_grad():
             torch.testing.assert_close(flow(x), z, atol=1e-5, rtol=1e-5)
+
+    @pytest.mark.parametrize("chain", CHAINS)
+    def test_blocks_are_inverted_in_the_norm_and_with_the_bound_of_their_branch(self, chain, monkeypatch):
+        asked = []
+
+        def solve(branch, z, lipschitz, order):
+            asked.append((lipschitz, order))
+            return z
+
+        monkeypatch.setattr(residual, "solve_broyden", solve)
+        flow = FlowConfig(blocks=2, width=4, norms=chain, budget=BUDGET).build(seeded(0))
+        if chain == "learned":
+            with torch.no_grad():
+                flow.blocks[0].branch.raw_orders.fill_(1.0)
+        flow.scaled(0, 0.5).sample(3, seeded(0))
+        orders = [block.branch.orders[0] for block in reversed(flow.blocks)]
+        assert asked == [(pytest.approx(BUDGET), orders[0]), (pytest.approx(BUDGET / 2), orders[1])]
 
     def test_without_a_constraint_small_weights_are_certified_and_large_ones_are_not(self):
         flow = FlowConfig(blocks=1, width=6, constraint=Off()).build(seeded(0))

@@ -82,7 +82,7 @@ class TestCaps:
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @pytest.mark.parametrize("chain", CHAINS)
     @pytest.mark.parametrize("activation", ["sine", "clipswish", "maxmin"])
-    @pytest.mark.parametrize("constraint", [Soft(), Hard()], ids=str)
+    @pytest.mark.parametrize("constraint", CERTIFYING, ids=str)
     def test_what_is_seen_of_the_branch_stays_below_L_in_the_norm_of_its_ends(
         self, constraint, activation, chain, dtype
     ):

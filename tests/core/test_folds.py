@@ -180,6 +180,12 @@ class TestPreimages:
         gaps = (found[:, None] - found[None]).norm(dim=2) + torch.eye(len(found))
         assert (gaps > 1e-4).all()
 
+    def test_steps_that_go_too_far_are_halved(self):
+        """Just beside the turning point at 0.8814 Newton's step is 50 times as long as the way."""
+        g, start = SteepTanh(2.0), torch.tensor([[0.9, 0.0]], dtype=torch.float64)
+        for z in ((3.0, 0.0), (4.0, 1.0)):
+            np.testing.assert_allclose(found_of(g, z, start), g.preimages(z), atol=1e-7)
+
     def test_their_number_is_odd_and_signs_add_up_to_the_degree(self):
         """g is bounded, so f has degree 1: the signs of det(I + A) over all preimages of a regular z add up to 1."""
         g = SteepTanh(3.0)
