@@ -38,9 +38,10 @@ def breaking_scales(jacobian: Tensor) -> Tensor:
     det(I + s A) = prod (1 + s lambda) vanishes first at s = -1 / lambda of the most negative real eigenvalue.
     """
     if jacobian.shape[-1] == 2:
-        half_trace = jacobian.diagonal(dim1=-2, dim2=-1).sum(-1) / 2
-        det = torch.linalg.det(jacobian)
-        discriminant = half_trace**2 - det
+        (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
+        half_trace, det = (a + d) / 2, a * d - b * c
+        # As t^2 - det it would be rounded below 0 where eigenvalues lie close together.
+        discriminant = ((a - d) / 2) ** 2 + b * c
         root = discriminant.clamp(min=0).sqrt()
         # det / (t + root) is t - root without the cancellation that t > 0 would bring.
         least = torch.where(half_trace > 0, det / (half_trace + root), half_trace - root)

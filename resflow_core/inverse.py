@@ -59,8 +59,8 @@ def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-
 
     x <- x + M r, where M starts as the identity, which is Banach's step, and comes to (I + A)^-1 by Broyden's update
     M <- M + (s - M y) s'M / s'M y after each step s that changed r by -y. No Jacobian is computed. A step that does not
-    shrink the residual by the factor L, as Banach's would, is taken back, and Banach's made instead; so this takes at
-    most twice Banach's steps, and its certificate is the same.
+    shrink the residual by the factor L, as Banach's would, is taken back, and Banach's made instead, which counts
+    whatever rounding says of it; so this takes at most twice Banach's steps, and its certificate is the same.
     """
     z = z.T
     x, r = z.clone(), -g(z.T).T
@@ -70,7 +70,7 @@ def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-
     places = torch.arange(z.shape[1], device=z.device)
     identity = torch.eye(len(z)).to(z)[:, :, None].expand(-1, -1, len(places))
     under_way = (places, z, z, r.clone(), identity, r, torch.ones_like(places, dtype=torch.bool))
-    for _ in range(most):
+    for n in range(most):
         places, target, here, residual, inverse, step, helped = under_way
         size, bound = _size(residual, order), farthest[places]
         arrived = (size <= _goal(here, bound, lipschitz, tolerance, order, USUAL_ULPS)) | (
@@ -85,8 +85,10 @@ def solve_broyden(g: Branch, z: Tensor, lipschitz: float, tolerance: float = 1e-
         there = here + step
         residual_there = target - there - g(there.T).T
         inverse = _broyden_update(inverse, step, residual - residual_there)
+        is_banach = ~helped if n else torch.ones_like(helped)
         helped = _size(residual_there, order) <= lipschitz * _size(residual, order)
-        here, residual = torch.where(helped, there, here), torch.where(helped, residual_there, residual)
+        taken = helped | is_banach
+        here, residual = torch.where(taken, there, here), torch.where(taken, residual_there, residual)
         step = torch.where(helped, _times(inverse, residual), residual)
         under_way = (places, target, here, residual, inverse, step, helped)
     x[:, places], r[:, places] = here, residual

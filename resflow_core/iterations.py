@@ -123,9 +123,20 @@ def fate(walk: Tensor, residual: Tensor, goal: float) -> str:
     if not bool(walk[-1].isfinite().all()) or bool(size[-1] > FAR * (1 + size[0])):
         return "leaves"
     for period in range(2, MOST_PERIOD + 1):
-        if len(walk) > 2 * period:
-            gaps = vector_norm(walk[-period:] - walk[-2 * period : -period], 2.0, -1)
-            if bool((gaps <= 1e-3 * residual[-period:]).all()):
+        if len(walk) > 3 * period:
+            laps = walk[-3 * period :].view(3, period, -1)
+            before, gap = vector_norm(laps.diff(dim=0), 2.0, -1).amax(1).tolist()
+            if _closes(gap, before, float(residual[-period:].min())):
                 return f"cycles with period {period}"
     later = residual[len(residual) // 2 :]
-    return "comes nearer" if bool((later[1:] <= later[:-1]).all() & (later[-1] < 0.99 * later[0])) else "wanders"
+    return "comes nearer" if bool((later[1:] <= later[:-1]).all() & (later[-1] < later[0])) else "wanders"
+
+
+def _closes(gap: float, before: float, size: float) -> bool:
+    """Whether laps end where they began, up to a part of 1e-3 of the residual, and all laps to come will.
+
+    Gaps that shrink by a factor q a lap add up to q / (1 - q) gaps more. Slow convergence from side to side has small
+    gaps too, but these add up to all the way that is left.
+    """
+    small = 1e-3 * size
+    return gap <= 1e-9 * size or (gap <= small and gap**2 <= small * (before - gap))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from resflow_core.norms import power_method, upper_bound
 from resflow_core.orders import Order
 from resflow_core.settings import check, setting
-from resflow_core.spectral_norm import SLACK, bjorck, top_singular_triples
+from resflow_core.spectral_norm import SLACK, bjorck, normalised, top_singular_triples
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,15 @@ def _share(cap: float, norm: Tensor) -> Tensor:
     return torch.where(norm == 0, 1.0, cap / torch.where(norm == 0, 1.0, norm))[:, None, None]
 
 
+def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`top_singular_triples`, with s = NaN for matrices that are not finite, of which there are no eigenvectors."""
+    if bool(weights.sum().isfinite()):
+        return top_singular_triples(weights)
+    unit, largest = normalised(weights)
+    s, u, v = top_singular_triples(unit)
+    return s * largest[:, None, None], u, v
+
+
 class _CappedIn2Norm(torch.autograd.Function):
     """W = c / ||W||_2 W where ||W||_2 > c (or in any case), by hand because every layer takes it at every step.
 
@@ -124,7 +133,7 @@ class _CappedIn2Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, weights, cap, exactly):
-        s, u, v = (part.to(weights) for part in top_singular_triples(weights))
+        s, u, v = (part.to(weights) for part in _triples_if_finite(weights))
         scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
         scale = scale if exactly else scale.clamp(max=1)
         ctx.save_for_backward(weights, scale, s, u, v)

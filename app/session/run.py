@@ -93,7 +93,7 @@ def _watch(training: Training) -> None:
     for other in page.trainings:
         if now - other.heard > HEARD_SECONDS:
             other.heard = now
-            engine.get_engine().poll(other.run, replace(DEMAND, frames=False))
+            engine.get_engine().poll(other.run, replace(DEMAND, frames=False, masses=False))
             engine.get_engine().leave(other.run)
 
 

@@ -9,7 +9,11 @@ from resflow_core.measure import BlockTable
 BLOCKS = BlockTable(
     mean_log_det=np.array([0.12, -0.3456, 0.0]),
     lipschitz=np.array([0.97, 0.97, 0.97]),
+    layer_norms=np.array([[0.98, 0.99], [0.5, 0.7], [0.98, 0.98]]),
     largest_norm=np.array([0.5, 0.25, 0.93]),
+    steepest=np.zeros((3, 2, 2)),
+    orders=np.full((3, 2), 2.0),
+    breaking=np.array([np.inf, 4.0, 1.2]),
     spectral_radius=np.array([0.4, 0.25, 0.7512]),
 )
 

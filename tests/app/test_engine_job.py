@@ -1,6 +1,7 @@
 """The engine on the real core, in this process."""
 
 import dataclasses
+import itertools
 import pickle
 import time
 
@@ -11,11 +12,12 @@ import torch
 from app.engine.frames import density_pieces
 from app.engine.job import Job
 from app.engine.local import LocalEngine
-from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, State
+from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, InversionDemand, Scaled, State
 from app.quantise import to_shares, to_u16
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
+from resflow_core.lipschitz import Off
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian
@@ -68,7 +70,7 @@ def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     for _ in range(4):
         seen.step()
         seen.frame(DEMAND, with_samples=True)
-        seen.measure_held_out()
+        seen.measure_held_out(DEMAND)
         unseen.step()
     again = Job(ARM, 7, "cpu", time.perf_counter)
     again.restore(unseen.save())
@@ -365,8 +367,8 @@ def test_an_unknown_belief_is_said_to_be_unknown(monkeypatch):
 
 def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
     job = Job(ARM, 0, "cpu", time.perf_counter)
-    *_, expected = job.masses(8)
-    pieces = job.masses(8)
+    *_, expected = job.masses(DEMAND, 8)
+    pieces = job.masses(DEMAND, 8)
     assert next(pieces) is None
     for _ in range(3):
         job.step()
@@ -446,3 +448,179 @@ def test_a_flow_that_stands_still_sends_its_jacobians_once():
     assert engine.poll(id, JACOBIANS).arms[0].jacobians is first
     engine.step(id, 1)
     assert run_to(engine, id, 1, JACOBIANS).arms[0].jacobians.step == 1
+
+
+SCALED = dataclasses.replace(DEMAND, scaled=Scaled(1, 1.9))
+
+
+def job_after(steps, arm=ARM, seed=0):
+    job = Job(arm, seed, "cpu", time.perf_counter)
+    for _ in range(steps):
+        job.step()
+    return job
+
+
+def test_a_scaled_branch_changes_all_that_is_looked_at():
+    job = job_after(5)
+    flow, data = job._trainer.evaluated.scaled(1, 1.9), DATASETS["moons"]
+    frame = job.frame(SCALED, with_samples=False)
+    density = measure.density_grid(flow, data.window, 16)
+    assert frame.density_largest == pytest.approx(density.max(), rel=1e-5)
+    np.testing.assert_array_equal(frame.density, to_shares(density, density.max()))
+    plain = job.frame(DEMAND, with_samples=False)
+    for name in ("density", "latent", "grid"):
+        assert (getattr(frame, name) != getattr(plain, name)).any()
+    *_, still = job.still(SCALED)
+    whole = measure.density_grid(flow, data.window, 60)
+    np.testing.assert_allclose(still.density / 65535 * still.density_largest, whole, atol=2e-5 * whole.max())
+    with torch.no_grad():
+        np.testing.assert_array_equal(
+            still.latent, to_u16(flow(data.held_out()[:40]).numpy(), (FRAME_WINDOW, FRAME_WINDOW))
+        )
+    *_, masses = job.masses(SCALED, 40)
+    *_, expected = measure.masses(measure.Beliefs(flow, Exact()), data.window, 40)
+    assert masses.exact == expected[0]
+    table, _ = job.measure_held_out(SCALED)
+    expected = measure.block_table(flow, measure.evaluate(flow, data.held_out()), Exact())
+    for name in ("mean_log_det", "lipschitz", "layer_norms", "largest_norm", "breaking", "spectral_radius"):
+        np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
+    unscaled, _ = job.measure_held_out(DEMAND)
+    assert table.lipschitz == pytest.approx(unscaled.lipschitz * [1, 1.9])
+    assert table.breaking == pytest.approx(unscaled.breaking / [1, 1.9], rel=1e-4)
+    demand = dataclasses.replace(SCALED, jacobians=6)
+    *_, jacobians = job.jacobians(demand)
+    nodes = measure.evaluate(flow, measure.grid_points(data.window, 6)).jacobians
+    np.testing.assert_allclose(jacobians.grid, nodes.swapaxes(0, 1), atol=1e-6)
+
+
+def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_losses():
+    engine = LocalEngine()
+    plain, scaled = (engine.create(Experiment((ARM,), 0)) for _ in range(2))
+    for step in (4, 9):
+        losses = [run_to(engine, id, step, demand).arms[0].loss for id, demand in ((plain, DEMAND), (scaled, SCALED))]
+    for name in ("step", "batch_nll", "held_step", "held_nll", "held_se", "held_kl"):
+        np.testing.assert_array_equal(getattr(losses[0], name), getattr(losses[1], name))
+    assert engine.export(plain, 0) == engine.export(scaled, 0)
+    # Another scale measures the same step again, and the curve has it once.
+    again = engine.poll(scaled, dataclasses.replace(DEMAND, scaled=Scaled(0, 0.5))).arms[0]
+    np.testing.assert_array_equal(again.loss.held_step, losses[1].held_step)
+    assert again.blocks.lipschitz == pytest.approx([0.99 * 0.5, 0.99])
+
+
+def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
+    job = job_after(3)
+    for frame in (job.frame(SCALED, with_samples=True), [*job.still(SCALED)][-1]):
+        assert frame.samples.shape == (0, 2)
+        assert frame.refusal.startswith("Block 2 has the bound L = 1.881: ")
+        assert frame.density.any() and len(frame.latent) == 40
+    without = job.frame(SCALED, with_samples=False)
+    assert (without.samples, without.refusal) == (None, "")
+    certified = job.frame(dataclasses.replace(DEMAND, scaled=Scaled(1, 1.005)), with_samples=True)
+    assert (certified.samples.shape, certified.refusal) == ((40, 2), "")
+    arm = dataclasses.replace(ARM, flow=FlowConfig(blocks=2, width=8, constraint=Off()))
+    job = Job(arm, 0, "cpu", time.perf_counter)
+    with torch.no_grad():
+        job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
+    frame = job.frame(DEMAND, with_samples=True)
+    assert frame.refusal.startswith("Block 1 has the bound L = ") and frame.samples.shape == (0, 2)
+
+
+def test_a_branch_that_is_not_there_scales_none():
+    job = job_after(2)
+    beyond = dataclasses.replace(DEMAND, scaled=Scaled(5, 3.0), inversion=InversionDemand(5))
+    np.testing.assert_array_equal(
+        job.frame(beyond, with_samples=True).density, job.frame(DEMAND, with_samples=True).density
+    )
+    np.testing.assert_array_equal(job.measure_held_out(beyond)[0].lipschitz, job.measure_held_out(DEMAND)[0].lipschitz)
+    *_, found = job.inversion(beyond)
+    assert (found.found.block, found.found.scale, found.found.lipschitz) == (1, 1.0, 0.99)
+    assert (found.demand, found.scaled) == (beyond.inversion, beyond.scaled)
+
+
+INVERSION = Demand(frames=False, masses=False, points=60, inversion=InversionDemand(1, (0.3, -0.2), "newton"))
+
+
+def same_inversion(a, b):
+    for name in ("block", "scale", "lipschitz", "order", "window", "regime", "method", "refusal"):
+        assert getattr(a, name) == getattr(b, name)
+    for name in ("breaking", "det", "fold", "fold_image", "steps", "z", "preimages", "a_priori", "a_posteriori"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    for name, walk in a.walks.items():
+        np.testing.assert_array_equal(walk.x, b.walks[name].x)
+        assert walk.fate == b.walks[name].fate
+
+
+@pytest.mark.parametrize("scaled", [None, Scaled(1, 4.0), Scaled(0, 4.0)])
+def test_an_inversion_is_that_of_the_measurement(scaled):
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), seed=3))
+    demand = dataclasses.replace(INVERSION, scaled=scaled)
+    found = run_to(engine, id, 20, demand).arms[0].inversion
+    assert (found.step, found.demand, found.scaled) == (20, INVERSION.inversion, scaled)
+    flow = job_after(20, seed=3)._trainer.evaluated
+    scale = 4.0 if scaled and scaled.block == 1 else 1.0
+    *_, expected = measure.inversion(flow, DATASETS["moons"].held_out()[:60], 1, scale, (0.3, -0.2), "newton")
+    same_inversion(found.found, expected)
+    assert pickle.loads(pickle.dumps(found)).demand == found.demand
+
+
+def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
+    job = job_after(2)
+    job._clock = itertools.count(step=0.03).__next__  # each piece takes longer than it should
+    *_, expected = job.inversion(INVERSION)
+    pieces = job.inversion(INVERSION)
+    assert next(pieces) is None
+    for _ in range(5):
+        job.step()
+    *before, found = pieces
+    assert len(before) >= 2 and set(before) == {None}
+    assert found.step == 2
+    same_inversion(found.found, expected.found)
+
+
+def test_another_inversion_draws_nothing_else_and_the_last_one_stays():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), seed=0))
+    demand = dataclasses.replace(DEMAND, inversion=InversionDemand(0, method="newton"))
+    first = engine.poll(id, demand).arms[0]
+    other = dataclasses.replace(demand, inversion=InversionDemand(1, method="newton"))
+    second = engine.poll(id, other).arms[0]
+    assert (first.inversion.demand.block, second.inversion.demand.block) == (0, 1)
+    assert (first.inversion.found.block, second.inversion.found.block) == (0, 1)
+    assert second.frames == ()
+    for name in ("still", "masses", "blocks"):
+        assert getattr(second, name) is getattr(first, name)
+    gone = engine.poll(id, DEMAND).arms[0]
+    assert gone.inversion is second.inversion and gone.frames == ()
+    # Another scale draws frames and masses anew, and the inversion with them.
+    scaled = engine.poll(id, dataclasses.replace(other, scaled=Scaled(1, 2.0))).arms[0]
+    assert scaled.inversion.found.scale == 2.0
+    assert scaled.still is not first.still and scaled.masses is not first.masses and len(scaled.frames) == 1
+
+
+def test_two_arms_have_an_inversion_each_even_where_one_has_fewer_blocks():
+    engine = LocalEngine()
+    fewer = dataclasses.replace(ARM, flow=FlowConfig(blocks=1, width=8))
+    id = engine.create(Experiment((ARM, fewer), seed=0))
+    arms = engine.poll(id, INVERSION).arms
+    assert [arm.inversion.found.block for arm in arms] == [1, 0]
+    assert [len(arm.inversion.found.breaking) for arm in arms] == [2, 1]
+
+
+def test_an_inversion_comes_while_the_flow_plays():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), seed=0))
+    engine.play(id)
+    deadline = time.monotonic() + 60
+    while not (arm := engine.poll(id, INVERSION).arms[0]).inversion and time.monotonic() < deadline:
+        pass
+    assert arm.inversion.demand == INVERSION.inversion
+    assert arm.step >= arm.inversion.step
+
+
+def test_nobody_who_wants_no_masses_gets_them():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), seed=0))
+    report = engine.poll(id, dataclasses.replace(DEMAND, masses=False)).arms[0]
+    assert report.masses is None and report.still is not None
+    assert engine.poll(id, DEMAND).arms[0].masses is not None

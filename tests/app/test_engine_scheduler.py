@@ -20,6 +20,8 @@ from app.engine.messages import (
     Export,
     Exported,
     Frame,
+    InversionDemand,
+    Inversions,
     Leave,
     Masses,
     Pause,
@@ -27,6 +29,7 @@ from app.engine.messages import (
     Poll,
     Report,
     Reset,
+    Scaled,
     State,
     Step,
 )
@@ -37,10 +40,10 @@ from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
-FRAME_COST, PIECE_COST, MASS_PIECES = 0.02, 0.01, 12
+FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES = 0.02, 0.01, 12, 20
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
-BLIND = Demand(frames=False)
+BLIND = Demand(frames=False, masses=False)
 
 
 class FakeJob:
@@ -65,16 +68,23 @@ class FakeJob:
         self._clock.now += self.train.batch / 100_000
         self.step_count += 1
 
-    def measure_held_out(self):
+    def measure_held_out(self, demand):
         self._clock.now += FRAME_COST
-        return "blocks"
+        return "blocks", "bounds"
 
-    def masses(self, n):
+    def masses(self, demand, n):
         step, log_det = self.step_count, self.train.log_det
         for _ in range(MASS_PIECES):
             self._clock.now += PIECE_COST
             yield None
         yield Masses(step, log_det, n, None)
+
+    def inversion(self, demand):
+        step = self.step_count
+        for _ in range(INVERSION_PIECES):
+            self._clock.now += PIECE_COST
+            yield None
+        yield Inversions(step, demand.inversion, demand.scaled, None)
 
     def export(self):
         return b"flow"
@@ -265,6 +275,59 @@ def test_another_depth_draws_one_frame_and_nothing_else(bench):
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     assert len(bench.frames("a")) == 2
     assert all((a.still, a.masses, a.blocks) == (None, None, None) for a in arms)
+
+
+def test_another_inversion_is_found_in_pieces_and_nothing_else_is_drawn(bench):
+    bench.do(Create("a", EXPERIMENT))
+    bench.run(1, {"a": Demand()})
+    seen, demand = len(bench.said), Demand(inversion=InversionDemand(2, (0.5, 1.0)))
+    bench.run(1, {"a": demand})
+    arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
+    (found,) = [a.inversion for a in arms if a.inversion]
+    assert found == Inversions(0, demand.inversion, None, None)
+    assert all((a.frames, a.still, a.masses, a.blocks, a.jacobians) == ((), None, None, None, None) for a in arms)
+    seen, other = len(bench.said), dataclasses.replace(demand, inversion=InversionDemand(2, (0.5, 1.1)))
+    bench.run(1, {"a": other})
+    bench.run(1, {"a": other})
+    arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
+    assert [a.inversion.demand for a in arms if a.inversion] == [other.inversion]
+    assert all((a.frames, a.still, a.masses, a.blocks, a.jacobians) == ((), None, None, None, None) for a in arms)
+    assert not bench.scheduler.is_busy()
+
+
+def test_a_scaled_branch_draws_and_measures_all_anew(bench):
+    bench.do(Create("a", EXPERIMENT))
+    bench.run(1, {"a": Demand()})
+    seen = len(bench.said)
+    for _ in range(2):
+        bench.run(1, {"a": Demand(scaled=Scaled(1, 1.5))})
+    arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
+    for count in (
+        sum(len(a.frames) for a in arms),
+        *(sum(getattr(a, part) is not None for a in arms) for part in ("still", "masses", "blocks")),
+    ):
+        assert count == 1
+
+
+def test_an_inversion_comes_while_the_flow_moves_and_frames_keep_coming(bench):
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(20, {"a": Demand(inversion=InversionDemand(0))})
+    steps = [a.inversion.step for m in bench.said if isinstance(m, Report) for a in m.arms if a.inversion]
+    # 20 pieces, at most five a second; all pictures together have a fifth of the time, and use it up here.
+    assert 3 <= len(steps) <= 5
+    assert len(bench.frames("a")) >= 6 * 20
+    assert np.diff([f.step * 0.005 for f in bench.frames("a")]).max() < 0.3
+
+
+def test_nobody_who_wants_no_masses_gets_them(bench):
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(12, {"a": Demand(masses=False)})
+    bench.do(Pause("a"))
+    bench.run(2, {"a": Demand(masses=False)})
+    assert bench.masses("a") == []
+    assert not bench.scheduler.is_busy()
+    bench.run(2, {"a": Demand()})
+    assert len(bench.masses("a")) == 1
 
 
 def test_no_demand_no_frames_but_losses(bench):

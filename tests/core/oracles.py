@@ -58,3 +58,11 @@ def contraction(dim: int, norm: float = 0.4, seed: int = 0) -> Tensor:
 def all_signs(dim: int) -> Tensor:
     """Every value of a Rademacher probe: (2^dim, dim)."""
     return torch.tensor(list(itertools.product((-1.0, 1.0), repeat=dim)), dtype=torch.float64)
+
+
+def dense_norms(weights, p, q, directions=4000):
+    """||W||_{p->q} of matrices with two columns from below: NumPy norms over dense directions, corners among them."""
+    angles = np.arange(directions) * np.pi / directions
+    x = np.stack([np.cos(angles), np.sin(angles)])
+    x = x / np.linalg.norm(x, p, axis=0)
+    return np.array([np.linalg.norm(w @ x, q, axis=0).max() for w in weights.double().numpy()])

@@ -7,7 +7,8 @@ from safetensors.torch import load, save
 from resflow_core import flow_file
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Power
+from resflow_core.lipschitz import Bjorck, Hard, Off, Power, Soft
+from resflow_core.orders import CHAINS
 from resflow_core.settings import to_json
 from tests.core.oracles import points, seeded
 
@@ -15,6 +16,10 @@ CONFIGS = [
     FlowConfig(blocks=2, width=8),
     FlowConfig(blocks=1, width=2, hidden_layers=1, activation="elu", actnorm=False, budget=0.3),
     FlowConfig(blocks=1, width=3, norms="learned", constraint=Power(iterations=3, warm=False)),
+    *(
+        FlowConfig(blocks=2, width=4, norms=norms, constraint=constraint)
+        for norms, constraint in zip(CHAINS, [Soft(), Hard(), Bjorck(5), Power(), Off()], strict=True)
+    ),
 ]
 FLOW = CONFIGS[0].build(seeded(1))
 GOOD = flow_file.to_bytes(FLOW)
@@ -80,6 +85,13 @@ def file_of_four_bit_numbers():
         (file(budget=float("nan")), "budget = nan"),
         (file(activation="swish"), "activation = 'swish': use one of"),
         (file(activation=["sine"]), "not those of a flow"),
+        (file(norms="3"), "norms = '3': use one of"),
+        (file(constraint={"is": "tight"}), "constraint is 'tight': use one of soft"),
+        (file(constraint={"is": "bjorck", "steps": 99}), "steps = 99: use a value from 1 to 30"),
+        (file(constraint={"is": "soft", "steps": 9}), "not those of a flow"),
+        (file(constraint=7), "not those of a flow"),
+        (file(constraint={"is": "power", "iterations": 1, "warm": True}), r"linears\.0\.v is missing"),
+        (file(norms="learned"), "raw_orders is missing"),
         (file(colour="red"), "'colour' is unknown"),
         (file(width=None), "'width' is missing"),
         (file(dim=3), "not one of the plane"),

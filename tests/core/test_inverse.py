@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,84 @@ def test_a_bound_of_one_certifies_nothing(solve, lipschitz):
 
 def test_no_points_are_no_problem(solve):
     assert solve(LinearBranch(), torch.zeros(0, 2, dtype=torch.float64), 0.9).shape == (0, 2)
+
+
+ORDERS = [1.0, 1.5, 2.0, 5.0, math.inf]
+# In which norm L holds: chains that begin and end with this order.
+CHAIN_OF = {1.0: "1", 2.0: "2", math.inf: "inf"}
+
+
+def in_the_norm_of(p, budget=0.95, activation="sine"):
+    """A branch whose L holds in the norm of this order."""
+    branch = Branch([2, 16, 2], activation, budget, seeded(0), CHAIN_OF.get(p, "learned")).double()
+    with torch.no_grad():
+        if branch.raw_orders is not None:
+            branch.raw_orders.fill_(-math.log(p - 1))
+        for linear in branch.linears:
+            linear.raw.mul_(10)
+    assert branch.orders[0] == pytest.approx(p)
+    return branch.requires_grad_(False)
+
+
+@pytest.mark.parametrize("p", ORDERS)
+@pytest.mark.parametrize("activation", ["sine", "maxmin"])
+class TestInOtherNorms:
+    def test_what_the_residual_says_of_the_error_is_true(self, p, activation):
+        """||x - x*|| <= ||r|| / (1 - L) at 5,000 x that are anywhere."""
+        branch, x = in_the_norm_of(p, activation=activation), 3 * points(5000, 2)
+        z = x + branch(x)
+        near = x + 10 ** (2 * points(5000, 1, seed=2) - 2) * points(5000, 2, seed=3)
+        error = np.linalg.norm((near - x).numpy(), p, axis=1)
+        bound = np.linalg.norm((z - near - branch(near)).numpy(), p, axis=1) / (1 - branch.lipschitz)
+        assert (error <= bound * (1 + 1e-12) + 1e-13).all()
+        assert bound.min() < 1e-2
+
+    @pytest.mark.parametrize("tolerance", [1e-2, 1e-6])
+    def test_solvers_keep_their_tolerance_in_that_norm(self, solve, p, activation, tolerance):
+        branch, x = in_the_norm_of(p, activation=activation), 3 * points(3000, 2)
+        z = x + branch(x)
+        found = solve(branch, z, branch.lipschitz, tolerance, branch.orders[0])
+        assert np.linalg.norm((found - x).numpy(), p, axis=1).max() <= tolerance
+        residual = np.linalg.norm((z - found - branch(found)).numpy(), p, axis=1)
+        assert residual.max() <= tolerance * (1 - branch.lipschitz) * (1 + 1e-9)
+
+    def test_in_float32_the_stated_slack_is_enough(self, solve, p, activation):
+        branch, x = in_the_norm_of(p, activation=activation), 3 * points(3000, 2)
+        z = (x + branch(x)).float()
+        truth = solve_broyden(branch, z.double(), branch.lipschitz, 1e-12, branch.orders[0]).numpy()
+        found = solve(branch.float(), z, branch.lipschitz, 1e-6, branch.orders[0]).double().numpy()
+        size = 1 + np.linalg.norm(found, p, axis=1)
+        slack = 2 * 8 * np.finfo(np.float32).eps * size / (1 - branch.lipschitz)
+        assert (np.linalg.norm(found - truth, p, axis=1) <= np.maximum(1e-6, slack)).all()
+
+
+def test_the_error_is_measured_in_the_norm_that_is_said():
+    """A residual that suffices in one norm is too large in another by up to sqrt(2)."""
+    a = torch.tensor([[0.0, -0.95], [0.0, 0.0]], dtype=torch.float64)
+    z, tolerance = 100 * points(2000, 2), 1e-3
+    for p in ORDERS:
+        x = solve_banach(LinearBranch(a).requires_grad_(False), z, 0.95, tolerance, p)
+        exact = np.linalg.solve(np.eye(2) + a.numpy(), z.numpy().T).T
+        assert np.linalg.norm(x.numpy() - exact, p, axis=1).max() <= tolerance
+
+
+# Banach's steps alone may stand still in float32, where L times some units in the last place rounds to as many.
+ALL_OF_IT = [
+    (solve, dtype, size)
+    for solve in (solve_banach, solve_broyden)
+    for dtype in (torch.float32, torch.float64)
+    for size in (0.3, 0.4, 0.9, 0.99)
+    if size < 0.5 or solve is solve_broyden or dtype == torch.float64
+]
+
+
+@pytest.mark.parametrize(("solve", "dtype", "size"), ALL_OF_IT)
+@pytest.mark.parametrize("order", [1.0, 2.0, math.inf])
+def test_a_branch_that_uses_all_of_its_bound_is_solved(solve, size, order, dtype):
+    """A turn by a right angle and a mirror shrink every residual by exactly L, which rounding takes for too little."""
+    for a in ([[0.0, -size], [size, 0.0]], [[0.0, size], [size, 0.0]], [[size, 0.0], [0.0, size]]):
+        a, z = torch.tensor(a, dtype=dtype), points(300, 2).to(dtype)
+        x = solve(LinearBranch(a).requires_grad_(False), z, size, 1e-6, order).double()
+        exact = np.linalg.solve(np.eye(2) + a.double().numpy(), z.double().numpy().T).T
+        slack = 1e-6 + 16 * torch.finfo(dtype).eps * (1 + np.linalg.norm(exact, order, axis=1)) / (1 - size)
+        assert (np.linalg.norm(x.numpy() - exact, order, axis=1) <= slack).all()

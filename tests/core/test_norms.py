@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from resflow_core.norms import (
+    MOST_ENUMERATED,
     dual,
     is_exact,
     largest_singular_value,
     lower_bound,
     norm_of_2x2,
+    power_method,
     upper_bound,
     vector_norm,
 )
-from resflow_core.spectral_norm import SLACK
-from tests.core.oracles import seeded
+from resflow_core.spectral_norm import SLACK, power_iteration
+from tests.core.oracles import dense_norms, seeded
 
 INF = math.inf
 ORDERS = [1, 1.1, 1.5, 2, 3, 7, INF]
@@ -32,14 +34,6 @@ def numpy_norm(x, p):
     """NumPy's norms of the rows, of x over its largest entry: NumPy overflows at high orders."""
     largest = abs(x).max(-1, keepdims=True)
     return largest[..., 0] * np.linalg.norm(x / np.where(largest > 0, largest, 1), p, axis=-1)
-
-
-def dense_norms(weights, p, q, directions=4000):
-    """||W||_{p->q} of matrices with two columns from below: NumPy norms over dense directions, corners among them."""
-    angles = np.arange(directions) * np.pi / directions
-    x = np.stack([np.cos(angles), np.sin(angles)])
-    x = x / np.linalg.norm(x, p, axis=0)
-    return np.array([np.linalg.norm(w @ x, q, axis=0).max() for w in weights.double().numpy()])
 
 
 @st.composite
@@ -242,3 +236,84 @@ class TestInThePlane:
         np.testing.assert_allclose(
             largest_singular_value(matrices), np.linalg.norm(matrices.numpy(), 2, axis=(-2, -1)), rtol=1e-12
         )
+
+
+class TestPowerMethod:
+    @pytest.mark.parametrize("shape", [(5, 3), (3, 8), (2, 2)])
+    @pytest.mark.parametrize("steps", [0, 1, 4, 300])
+    def test_in_the_2_norm_it_is_power_iteration(self, shape, steps):
+        weights, start = drawn(6, *shape), drawn(6, shape[1], seed=1)
+        u, v = power_method(weights, 2.0, 2.0, start, steps)
+        x = start.numpy()
+        for _ in range(steps):
+            x = np.einsum("noi,noj,nj->ni", weights.numpy(), weights.numpy(), x)
+            x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        np.testing.assert_allclose(v, x, atol=1e-12)
+        wx = np.einsum("noi,ni->no", weights.numpy(), x)
+        np.testing.assert_allclose(u, wx / np.linalg.norm(wx, axis=1, keepdims=True), atol=1e-12)
+        value = torch.einsum("no,noi,ni->n", u, weights, v)
+        if steps:
+            np.testing.assert_allclose(value, power_iteration(weights, start, steps)[0][-1], rtol=1e-12)
+        if steps == 300:
+            np.testing.assert_allclose(value, np.linalg.norm(weights.numpy(), 2, (1, 2)), rtol=1e-6)
+
+    @pytest.mark.parametrize(("p", "q"), itertools.product(ORDERS, ORDERS))
+    def test_its_vectors_are_units_and_attain_a_lower_bound_that_never_falls(self, p, q):
+        p, q = float(p), float(q)
+        weights, start = drawn(8, 4, 3) * 10.0 ** drawn(8, 1, 1, seed=3), drawn(8, 3, seed=1)
+        before = 0.0
+        for steps in (0, 1, 2, 5, 20):
+            u, v = power_method(weights, p, q, start, steps)
+            np.testing.assert_allclose(numpy_norm(v.numpy(), p), 1, rtol=1e-12)
+            np.testing.assert_allclose(numpy_norm(u.numpy(), dual(q)), 1, rtol=1e-12)
+            value = torch.einsum("no,noi,ni->n", u, weights, v).numpy()
+            attained = numpy_norm(torch.einsum("noi,ni->no", weights, v).numpy(), q)
+            np.testing.assert_allclose(value, attained, rtol=1e-11)
+            assert (value <= upper_bound(weights, p, q).numpy()).all()
+            assert (value >= before * (1 - 1e-9)).all()
+            before = value
+
+    @pytest.mark.parametrize("steps", [0, 3])
+    def test_every_matrix_may_have_orders_of_its_own(self, steps):
+        weights, start = drawn(5, 4, 3), drawn(5, 3, seed=1)
+        p = torch.tensor([1.3, 2.0, 3.0, 1.01, 8.0], dtype=torch.float64)
+        q = torch.tensor([2.0, 2.0, 1.5, 30.0, 8.0], dtype=torch.float64)
+        u, v = power_method(weights, p, q, start, steps)
+        for i in range(5):
+            alone = power_method(weights[i : i + 1], float(p[i]), float(q[i]), start[i : i + 1], steps)
+            np.testing.assert_allclose(u[i], alone[0][0], rtol=1e-9, atol=1e-300)
+            np.testing.assert_allclose(v[i], alone[1][0], rtol=1e-9, atol=1e-300)
+
+    def test_what_is_zero_or_not_finite_harms_nothing(self):
+        weights = torch.stack([torch.zeros(3, 3), torch.full((3, 3), math.nan), torch.eye(3)])
+        start = drawn(3, 3)
+        for p, q in ((2.0, 2.0), (1.0, INF), (3.0, 1.5)):
+            u, v = power_method(weights, p, q, start, 5)
+            assert u.isfinite().all() and v.isfinite().all()
+            assert torch.einsum("no,noi,ni->n", u, weights.double(), v)[0] == 0
+
+
+class TestVertices:
+    """With few columns inf -> q, and with few rows p -> 1, are known."""
+
+    @pytest.mark.parametrize("order", ORDERS)
+    @pytest.mark.parametrize("few", range(1, MOST_ENUMERATED + 1))
+    def test_the_bound_is_the_norm(self, few, order):
+        weights = drawn(7, 9, few)
+        vertices = np.array(list(itertools.product([-1, 1], repeat=few)))
+        brute = [np.linalg.norm(vertices @ w.T, order, axis=1).max() for w in weights.numpy()]
+        np.testing.assert_allclose(upper_bound(weights, INF, order), brute, rtol=1e-11)
+        np.testing.assert_allclose(upper_bound(weights.mT, dual(order), 1), brute, rtol=1e-11)
+        assert (upper_bound(weights, INF, order).numpy() >= brute).all()
+
+    def test_with_more_it_is_a_bound_again(self):
+        weights = drawn(7, 9, MOST_ENUMERATED + 1)
+        vertices = np.array(list(itertools.product([-1, 1], repeat=MOST_ENUMERATED + 1)))
+        brute = np.array([np.linalg.norm(vertices @ w.T, 2, axis=1).max() for w in weights.numpy()])
+        assert (upper_bound(weights, INF, 2).numpy() > brute * 1.001).all()
+        assert (upper_bound(weights.mT, 2, 1).numpy() > brute * 1.001).all()
+
+    @pytest.mark.parametrize(("p", "q"), [(INF, 2.0), (INF, 1.0), (2.0, 1.0), (INF, 3.0)])
+    def test_gradients(self, p, q):
+        assert torch.autograd.gradcheck(lambda w: upper_bound(w, p, q), drawn(2, 4, 3).requires_grad_())
