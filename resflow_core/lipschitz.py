@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from resflow_core.norms import power_method, upper_bound
 from resflow_core.orders import Order
 from resflow_core.settings import check, setting
-from resflow_core.spectral_norm import SLACK, bjorck, normalised, top_singular_triples
+from resflow_core.spectral_norm import SLACK, bjorck, top_singular_triples
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,10 @@ def _share(cap: float, norm: Tensor) -> Tensor:
 
 
 def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`top_singular_triples`, with s = NaN for matrices that are not finite, of which there are no eigenvectors."""
-    if bool(weights.sum().isfinite()):
-        return top_singular_triples(weights)
-    unit, largest = normalised(weights)
-    s, u, v = top_singular_triples(unit)
-    return s * largest[:, None, None], u, v
+    """`top_singular_triples`, with s = NaN for matrices that are not finite, which have no eigenvectors."""
+    finite = weights.detach().isfinite().flatten(1).all(1)[:, None, None]
+    s, u, v = top_singular_triples(torch.where(finite, weights, 0.0))
+    return torch.where(finite, s, torch.nan), u, v
 
 
 class _CappedIn2Norm(torch.autograd.Function):

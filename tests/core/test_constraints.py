@@ -214,6 +214,8 @@ class TestPowerIteration:
         assert torch.equal(first, second) and torch.equal(layer.v, before)
         layer.weight()
         assert not torch.equal(layer.v, before)
+        with torch.no_grad():
+            assert not torch.equal(layer.weight(), first)  # by the vector as it is now
         cold = LipschitzLinear(5, 6, 0.1, seeded(0), Power(warm=False))
         cold.weight()
         assert torch.equal(cold.v, before)
