@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import session
-from app.engine.messages import MOVING, ArmReport, Report
+from app.engine.messages import MOVING, ArmReport, Report, State
 from app.link import MOST_CHANGES, query_of, told
 from app.readouts import with_two_digits
 from app.share import copy_link
@@ -29,6 +29,13 @@ def show(report: Report, of: str | None = None) -> None:
             _link(report)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         st.markdown(_status(report), help=reason)
+
+
+def message(report: Report) -> None:
+    """What the engine has to say of a run, where it has."""
+    if report.message:
+        stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
+        (st.error if stopped else st.info)(report.message)
 
 
 def _link(report: Report) -> None:

@@ -111,4 +111,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _within(value: float, limits: Setting) -> bool:
-    return limits.low <= value <= limits.high  # neither an infinity nor NaN is
+    return limits.low <= value <= limits.high  # NaN is not, nor an infinity unless it is the limit

@@ -19,6 +19,7 @@ FORBIDDEN = {
     "app/spectrum": {"torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
     "app/bench": {"streamlit", "app.session", "app.controls", "app.estimator", "app.screens", *PLOTTING},
     "app/estimator": {"app.screens"},
+    "app/lipschitz": {"app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }
 # Within the core, a module or package may import only those that stand before it.

@@ -5,11 +5,12 @@ from itertools import pairwise
 
 from app.engine.messages import Arm
 from app.setup import Setup
+from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
 from resflow_core.orders import CHAINS
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
-# (blocks, hidden layers) that share the parameters of the page's flow.
+# (blocks, hidden layers) among which the parameters of the page's flow are shared out.
 SHAPES = ((24, 1), (10, 2), (4, 4))
 
 
@@ -19,7 +20,7 @@ def budgets(setup: Setup) -> dict[str, Arm]:
 
 
 def shapes(setup: Setup) -> dict[str, Arm]:
-    """Many shallow blocks to few deep ones, as wide as makes their parameters as many as the page's flow has."""
+    """Many shallow blocks to few deep ones, as wide as brings their parameters nearest to those of the page's flow."""
     wanted = parameters(setup.flow)
     arms = {}
     for blocks, layers in SHAPES:
@@ -40,7 +41,8 @@ def norms(setup: Setup) -> dict[str, Arm]:
 def parameters(flow: FlowConfig) -> int:
     """Weights and biases of all its blocks."""
     widths = [flow.dim, *[flow.width] * flow.hidden_layers, flow.dim]
-    return flow.blocks * sum((m + 1) * n for m, n in pairwise(widths))
+    copies = ACTIVATIONS[flow.activation].arrangement.copies
+    return flow.blocks * sum((copies * m + 1) * n for m, n in pairwise(widths))
 
 
 def _arm(setup: Setup, flow: FlowConfig) -> Arm:

@@ -18,12 +18,14 @@ def show() -> None:
     session.apply_bench(replace(bench, view=session.bench(Lipschitz).view))
     setup = session.setup()
     if bench.shapes:
+        compared = arms.shapes(setup)
+        counts = ", ".join(f"{arms.parameters(arm.flow):,}" for arm in compared.values())
         st.markdown(
-            "Equal numbers of parameters, one seed, one budget L for each **block**: blocks multiply what the whole "
-            "flow may "
-            "do, (1 + L)ᴷ, where layers share one block's L. Press Play."
+            f"As nearly equal numbers of parameters as whole widths allow ({counts}), one seed, one budget L for each "
+            "**block**: blocks multiply what the whole flow may do, (1 + L)ᴷ, where layers share one block's L. "
+            "Press Play."
         )
-        side_by_side.show("shapes", arms.shapes(setup))
+        side_by_side.show("shapes", compared)
     else:
         st.markdown(
             "One seed, one architecture, four budgets. Each block may change a distance by at most 1 ± L, and a "

@@ -31,9 +31,11 @@ def show() -> None:
     )
     with buttons:
         transport.show(report)
+        transport.message(report)
     arm = report.arms[0] if report.arms else None
     if arm is None or arm.blocks is None or arm.bounds is None:
-        st.info("The layers are being measured; this takes a moment.", icon=":material/hourglass:")
+        if not report.message:
+            st.info("The layers are being measured; this takes a moment.", icon=":material/hourglass:")
         return
     flow = session.setup().flow
     st.markdown(_takeaway(flow, arm.blocks))
@@ -65,9 +67,10 @@ def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
     if not np.isfinite(certified).all():
         return "**Not a number.** Some weights are not finite, so nothing can be said of their norms. Reset the run."
     if certified[loosest] > flow.budget * (1 + SLACK):
+        scaled = session.scaled()
         claim = (
             f"Block {scaled.block + 1} is scaled by {scaled.scale:g}"
-            if (scaled := session.scaled())
+            if scaled and scaled.block == loosest
             else "Nothing constrains the layers"
             if isinstance(flow.constraint, Off)
             else f"Power iteration claims {flow.budget:g}, but it only knows norms from below"

@@ -37,9 +37,11 @@ def show() -> None:
     report = session.poll(until=lambda report: _answers(report, wanted), frames=False, inversion=wanted)
     with buttons:
         transport.show(report)
+        transport.message(report)
     shown = report.arms[0].inversion if report.arms else None
     if shown is None:
-        st.info("The inverse is being measured; this takes a moment.", icon=":material/hourglass:")
+        if not report.message:
+            st.info("The inverse is being measured; this takes a moment.", icon=":material/hourglass:")
         return
     found = shown.found
     if bench.scale != 1 and not bench.block:  # which block is scaled must not change while the flow trains

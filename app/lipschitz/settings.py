@@ -1,5 +1,6 @@
 """What can be set on the Lipschitz bench, as one frozen value. What belongs to the flow itself stands in its config."""
 
+import math
 from dataclasses import dataclass
 
 from app.bench.settings import View
@@ -8,8 +9,6 @@ from resflow_core.iterations import ITERATIONS
 from resflow_core.settings import check, setting, settings_of
 
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
-# Beyond this an order is as good as infinite in the plane, and reads as such.
-LARGEST_ORDER = 100.0
 
 VIEWS: dict[str, View] = {
     "inverse": View("The inverse"),
@@ -19,9 +18,14 @@ VIEWS: dict[str, View] = {
 }
 
 
-def order_problem(p: float) -> str | None:
-    """Orders are typed; `low` alone would not say why."""
-    return None if p >= 1 else f"{p:g} is no order of a norm: below 1 the triangle inequality fails. Use 1 or more."
+def point_problem(z: tuple[float, ...]) -> str | None:
+    """Why these are not the coordinates of a point of the plane."""
+    return None if len(z) == 2 else f"use two numbers, not {len(z)}."
+
+
+def matrix_problem(entries: tuple[float, ...]) -> str | None:
+    """Why these are not the entries of a 2 x 2 matrix."""
+    return None if len(entries) == 4 else f"use four numbers, row by row, not {len(entries)}."
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,17 @@ class Lipschitz:
     )  # fmt: skip
     scale: float = setting(1.0, "Scale s", "What this block's branch g is multiplied by.", low=0.1, high=20.0)
     chosen: bool = setting(False, "A z of one's own", "Otherwise z is where the map folds first.")
-    z: tuple = setting((0.0, 0.0), "z", "The point whose x is looked for.", low=-1000.0, high=1000.0)
+    z: tuple = setting(
+        (0.0, 0.0), "z", "The point whose x is looked for.", low=-1000.0, high=1000.0, rule=point_problem
+    )
     method: str = setting("banach", "Iteration", "Whose steps the map counts.", choices=ITERATIONS)
     shapes: bool = setting(False, "Few deep blocks or many shallow ones", "At equal numbers of parameters.")
-    matrix: tuple = setting((1.0, 0.6, -0.4, 0.8), "W", "A linear map of the plane, row by row.", low=-99, high=99)
-    p: float = setting(2.0, "From the norm of order p", "Of x.", low=1.0, high=LARGEST_ORDER, rule=order_problem)
-    q: float = setting(2.0, "to that of order q", "Of Wx.", low=1.0, high=LARGEST_ORDER, rule=order_problem)
+    matrix: tuple = setting(
+        (1.0, 0.6, -0.4, 0.8), "W", "A linear map of the plane, row by row.", low=-99, high=99, rule=matrix_problem
+    )
+    # Below 1 the triangle inequality fails.
+    p: float = setting(2.0, "From the norm of order p", "Of x.", low=1.0, high=math.inf)
+    q: float = setting(2.0, "to that of order q", "Of Wx.", low=1.0, high=math.inf)
 
     def __post_init__(self):
         check(self)

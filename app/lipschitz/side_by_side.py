@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app import session, transport
-from app.engine.messages import Arm, ArmReport, Frame, Report, State
+from app.engine.messages import Arm, ArmReport, Frame, Report
 from app.figures.style import CATEGORIES
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.readouts import gap_to_truth, held_out_nll, with_error
@@ -24,8 +24,7 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     session.compare(name, tuple(arms.values()))
     report = session.poll_comparison(name, frame_seconds=1.0, grid=GRID, still_grid=STILL_GRID, points=8, masses=False)
     transport.show(report, of=name)
-    if report.message:
-        (st.error if report.state in (State.DIVERGED, State.FAILED, State.EXPIRED) else st.info)(report.message)
+    transport.message(report)
     dataset, labels = session.setup().dataset, list(arms)
     if not report.arms or not all(_frame(arm) for arm in report.arms):
         st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")

@@ -3,6 +3,7 @@
 import math
 
 from app.estimator.words import number
+from app.text import signed
 
 
 def order_name(order: float) -> str:
@@ -14,10 +15,12 @@ def wide(value: float) -> str:
     """A number that may span many decades: three digits, or as a power of ten."""
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e5:
+    if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 999.5:
         return number(value)
+    if 999.5 <= abs(value) < 99950:
+        return signed(f"{float(f'{value:.3g}'):,.0f}")
     mantissa, power = f"{value:.1e}".split("e")
-    return f"{mantissa} × 10{_raised(int(power))}"
+    return signed(f"{mantissa} × 10{_raised(int(power))}")
 
 
 def _raised(power: int) -> str:

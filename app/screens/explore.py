@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import block_table, live, notices, session, transport
-from app.engine.messages import ArmReport, Frame, State
+from app.engine.messages import ArmReport, Frame
 from app.scene import POLL_SECONDS, scene_of, truth_of
 from resflow_core.measure import BlockTable
 
@@ -17,9 +17,7 @@ def run() -> None:
     report = session.poll(depth=live.chosen_depth("panes"))
     transport.show(report)
     live.live_panes(scene_of(session.setup(), report, session.DEMAND.points), key="panes")
-    if report.message:
-        stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
-        (st.error if stopped else st.info)(report.message)
+    transport.message(report)
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
         st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:
