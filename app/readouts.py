@@ -114,7 +114,10 @@ def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
 
 def _mass(arm: ArmReport) -> Readout:
     label = "Mass of the density"
-    about = "Integral of the density over the plane, by the exact log det, with the quadrature's error: 1 for any flow."
+    about = (
+        "Integral of the density over the plane, by the exact log det, with the quadrature's error: 1 for any "
+        "invertible flow."
+    )
     return _read("mass", label, about, arm.masses.exact if arm.masses else None, NOT_YET)
 
 

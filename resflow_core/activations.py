@@ -204,7 +204,7 @@ def _silu_of_both_signs(p: float) -> float:
     1.09984 (p = inf), 1.10437 (p = 2), 1.19968 (p = 1). CLipSwish divides by 1.1 * 1.004 for p = 2.
     """
     c = SILU_CONSTANT
-    return c if math.isinf(p) else (c**p + (c - 1) ** p) ** (1 / p)
+    return c if math.isinf(p) else c * (1 + ((c - 1) / c) ** p) ** (1 / p)
 
 
 # Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,

@@ -5,11 +5,11 @@ x is data, z is latent. `forward` maps x -> z (the density direction, as in the 
 
     log p(x) = log p_base(forward(x)) + log_det(x)          (paper, equation 1)
 
-Of a residual block f(x) = x + g(x), g is the branch, A = J_g(x) its Jacobian, L = Lip(g) < 1 the certified bound of the
-2-norm ||A||, rho the spectral radius of A. Where log det(I + A) is estimated, a probe is a random vector v with
-E vv' = I, N the random number of terms, its law known by the survival function P(N >= k), and n_exact the number of
-terms that are always computed. "The paper" is Chen, Behrmann, Duvenaud, Jacobsen: Residual Flows for Invertible
-Generative Modeling, NeurIPS 2019.
+Of a residual block f(x) = x + g(x), g is the branch, A = J_g(x) its Jacobian, L >= Lip(g) the certified bound of ||A||
+in the branch's norm (the 2-norm unless said), rho the spectral radius of A. Where log det(I + A) is estimated, a probe
+is a random vector v with E vv' = I, N the random number of terms, its law known by the survival function P(N >= k), and
+n_exact the number of terms that are always computed. "The paper" is Chen, Behrmann, Duvenaud, Jacobsen: Residual Flows
+for Invertible Generative Modeling, NeurIPS 2019.
 
 How the log det is computed is a value that is passed in (`resflow_core.log_det`), never a mode of the module:
 nothing here depends on `.training`.

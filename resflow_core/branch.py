@@ -63,10 +63,8 @@ class Branch(nn.Module):
 
     @property
     def lipschitz(self) -> float:
-        """The certified bound on ||A||: the product of the layers' caps, or of their norms where nothing caps them."""
-        if all(linear.constraint.certifies for linear in self.linears):
-            return self.scale * math.prod(linear.cap for linear in self.linears)
-        return float(layer_norms([self]).prod())
+        """The certified bound on ||A||, `lipschitz_bounds`."""
+        return lipschitz_bounds([self])[0]
 
     @property
     def scales(self) -> Tensor:
@@ -157,9 +155,17 @@ def layer_norms(branches: Sequence[Branch]) -> Tensor:
     return torch.stack(norms, 1)
 
 
+def lipschitz_bounds(branches: Sequence[Branch]) -> list[float]:
+    """Bounds L of Lip(g): the product of the layers' caps, or of their norms as they are where nothing caps them."""
+    if branches[0].linears[0].constraint.certifies:
+        return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
+    return layer_norms(branches).prod(1).tolist()
+
+
 def order_loss(branches: Sequence[Branch]) -> Tensor:
     """The mean over layers of log ||raw|| by its upper bound, as a function of learned orders alone: what they descend,
-    towards the norms in which the constraint is loosest (paper, appendix)."""
+    towards the norms in which the constraint is loosest (paper, appendix). What an activation's constant adds in some
+    of them is left out."""
     raw = torch.stack([branch.raw_orders for branch in branches], 1)
     orders = [*learned_orders(raw), learned_orders(raw[0])]
     layers = zip(*(branch.linears for branch in branches), strict=True)

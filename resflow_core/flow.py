@@ -11,7 +11,7 @@ from resflow_core import one_pass
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Chain
-from resflow_core.branch import Branch, fold, folded_together, order_loss
+from resflow_core.branch import Branch, fold, folded_together, lipschitz_bounds, order_loss
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.lipschitz import CONSTRAINTS, Constraint, Soft
 from resflow_core.log_det import Exact, LogDet
@@ -35,7 +35,7 @@ class FlowConfig:
     budget: float = setting(
         0.99,
         "Lipschitz budget L",
-        "Bound on each block's Lipschitz constant. Below 1 every block is invertible.",
+        "Bound on each block's Lipschitz constant, as the constraint keeps it. Below 1 every block is invertible.",
         low=0.05,
         high=0.999,
     )
@@ -99,14 +99,17 @@ class Flow(Chain):
         return flow
 
     def _inverse(self, z):
-        for k, block in enumerate(self.blocks, 1):
-            if not (bound := block.branch.lipschitz) < 1:
+        bounds = lipschitz_bounds([block.branch for block in self.blocks])
+        for k, bound in enumerate(bounds, 1):
+            if not bound < 1:
                 raise Uncertified(
                     f"Block {k} has the bound L = {bound:.4g}: from 1 on nothing certifies that it has an inverse, or "
                     "that the iteration finds it. Lower its scale, or constrain its layers."
                 )
         with self._folded_together():
-            return super()._inverse(z)
+            for part in reversed(self.bijections):
+                z = part.solve(z, bounds.pop()) if isinstance(part, ResidualBlock) else part.inverse(z)
+        return z
 
     def _forward_and_log_det(self, x, log_det, generator):
         if isinstance(log_det, Exact):
@@ -123,6 +126,13 @@ class Flow(Chain):
         """What learned orders descend while the weights descend the NLL; it depends on nothing else. 0 without them."""
         branches = [block.branch for block in self.blocks]
         return order_loss(branches) if branches[0].chain.learned else torch.zeros(())
+
+    @torch.no_grad()
+    def advance(self) -> None:
+        """After a step of training: layers whose constraint goes on from one step to the next do so."""
+        for block in self.blocks:
+            for linear in block.branch.linears:
+                linear.advance()
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:

@@ -68,8 +68,8 @@ def preimages(
     """Different x with x + g(x) = z for one z, (d,), as found from `starts`, (m, d): yields (k, d) at last.
 
     By Newton's method with halved steps, None after each. What is returned has a residual of at most `tolerance`
-    (1 + ||z||) and lies `apart` from the others, so that two of them prove that z has two preimages. It may miss some.
-    Use float64.
+    (1 + ||z||), its next step would be ten times shorter than `apart`, and it lies `apart` from the others. It may miss
+    some. Use float64.
     """
     x, target = starts.clone(), z.expand_as(starts)
     value, jacobian = g.value_and_jacobian(x)
@@ -80,7 +80,8 @@ def preimages(
         if not bool(moved.any()):
             break
         yield None
-    found = x[r.norm(dim=1) <= tolerance * (1 + z.norm())]
+    last = solve_identity_plus(jacobian, r).norm(dim=1)
+    found = x[(r.norm(dim=1) <= tolerance * (1 + z.norm())) & (last <= apart / 10)]
     distinct: list[Tensor] = []
     for candidate in found:
         if all((candidate - other).norm() > apart for other in distinct):

@@ -22,6 +22,8 @@ class Constraint(ABC):
 
     title: ClassVar[str]
     certifies: ClassVar[bool] = True  # whether the cap is kept whatever `raw` has become
+    claim: ClassVar[str] = ""  # where it does not: what is said of it instead
+    carries: ClassVar[bool] = False  # whether a layer carries a vector v from step to step
 
     def __post_init__(self):
         check(self)
@@ -44,9 +46,9 @@ class Soft(Constraint):
 
 @dataclass(frozen=True)
 class Hard(Constraint):
-    """W = raw cap / ||raw||: every layer uses all of its cap (Miyato et al. 2018)."""
+    """W = raw cap / ||raw|| by the bound of the norm: every layer uses all of its cap (Miyato et al. 2018)."""
 
-    title: ClassVar[str] = "Hard: exactly the cap"
+    title: ClassVar[str] = "Hard: its bound is the cap"
 
     def weights(self, raw, cap, p, q, v):
         return _capped(raw, cap, p, q, exactly=True), v
@@ -54,7 +56,8 @@ class Hard(Constraint):
 
 @dataclass(frozen=True)
 class Bjorck(Constraint):
-    """W = cap times the orthonormal matrix nearest to raw: all singular values at the cap (Anil et al. 2019)."""
+    """W = cap times the orthonormal matrix nearest to raw, scaled down to the cap in other norms than 2 -> 2: all its
+    singular values are equal (Anil et al. 2019)."""
 
     title: ClassVar[str] = "Björck: orthonormal"
     steps: int = setting(8, "Björck steps", "Steps towards an orthonormal matrix.", low=1, high=30)
@@ -71,6 +74,8 @@ class Power(Constraint):
 
     title: ClassVar[str] = "Power iteration: claimed"
     certifies: ClassVar[bool] = False
+    claim: ClassVar[str] = "Power iteration claims the budget, but it only knows norms from below"
+    carries: ClassVar[bool] = True
     iterations: int = setting(
         1, "Iterations", "Steps of power iteration at each training step. The fewer, the farther a norm gets.",
         low=1, high=50,
@@ -80,7 +85,7 @@ class Power(Constraint):
     def weights(self, raw, cap, p, q, v):
         u, ahead = power_method(raw, p, q, v, self.iterations)
         norm = torch.einsum("no,noi,ni->n", u.to(raw), raw, ahead.to(raw))
-        return raw * _share(cap, norm).clamp(max=1), ahead.to(v) if self.warm else v
+        return raw * _share(cap, norm).clamp(max=1).to(raw), ahead.to(v) if self.warm else v
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Off(Constraint):
 
     title: ClassVar[str] = "Off: no constraint"
     certifies: ClassVar[bool] = False
+    claim: ClassVar[str] = "Nothing constrains the layers"
 
     def weights(self, raw, cap, p, q, v):
         return raw, v
@@ -103,6 +109,9 @@ CONSTRAINTS: dict[str, type[Constraint]] = {
 }
 
 
+MOST_GROWTH = 1e30
+
+
 def _capped(raw: Tensor, cap: float, p: Order, q: Order, exactly: bool = False) -> Tensor:
     """raw, scaled so that an upper bound of its norm is at most the cap, or is it."""
     if isinstance(p, float) and p == q == 2:
@@ -112,8 +121,9 @@ def _capped(raw: Tensor, cap: float, p: Order, q: Order, exactly: bool = False) 
 
 
 def _share(cap: float, norm: Tensor) -> Tensor:
-    """cap / norm, (n, 1, 1); 1 for matrices of zeros."""
-    return torch.where(norm == 0, 1.0, cap / torch.where(norm == 0, 1.0, norm))[:, None, None]
+    """cap / norm, (n, 1, 1), float64; 1 for matrices of zeros, and never so much that float32 would overflow."""
+    norm = norm.double()
+    return torch.where(norm == 0, 1.0, cap / torch.where(norm == 0, 1.0, norm))[:, None, None].clamp(max=MOST_GROWTH)
 
 
 def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,7 +143,7 @@ class _CappedIn2Norm(torch.autograd.Function):
     def forward(ctx, weights, cap, exactly):
         s, u, v = (part.to(weights) for part in _triples_if_finite(weights))
         scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
-        scale = scale if exactly else scale.clamp(max=1)
+        scale = scale.clamp(max=MOST_GROWTH if exactly else 1)
         ctx.save_for_backward(weights, scale, s, u, v)
         ctx.exactly = exactly
         return weights * scale
@@ -142,7 +152,7 @@ class _CappedIn2Norm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_capped):
         weights, scale, s, u, v = ctx.saved_tensors
-        radial = (d_capped * weights).sum((1, 2), keepdim=True) / s
+        radial = (d_capped * weights).sum((1, 2), keepdim=True) / torch.where(s == 0, 1.0, s)
         if not ctx.exactly:
             radial = torch.where(scale < 1, radial, 0.0)
         return scale * torch.baddbmm(d_capped, radial * u, v.mT, alpha=-1), None, None
@@ -168,8 +178,14 @@ class LipschitzLinear(nn.Module):
         bound = in_features**-0.5
         self.raw = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound, generator=generator))
-        self.register_buffer("v", _start(in_features), persistent=isinstance(constraint, Power))
+        self.register_buffer("v", _start(in_features), persistent=constraint.carries)
+        self.next_v: Tensor | None = None
         self._known: tuple[tuple, Tensor] | None = None
+
+    def advance(self) -> None:
+        """After a step of training: go on from the v that the weights were made with."""
+        if self.next_v is not None:
+            self.v.copy_(self.next_v)
 
     def weight(self, p: Order = 2.0, q: Order = 2.0) -> Tensor:
         """W, shape (out_features, in_features), with gradients to `raw` where they are enabled."""
@@ -188,14 +204,14 @@ def _start(n: int) -> Tensor:
 def constrained_weights(layers: Sequence[LipschitzLinear], p: Order = 2.0, q: Order = 2.0) -> Tensor:
     """The W of layers of one shape, cap and constraint, (layers, out_features, in_features): all norms in one go.
 
-    Only where gradients are enabled, in training, do layers take the next v.
+    Where gradients are enabled, layers note the next v, which is theirs once somebody calls `advance`.
     """
     first, raw, v = layers[0], torch.stack([layer.raw for layer in layers]), torch.stack([layer.v for layer in layers])
     if torch.is_grad_enabled():
         weights, ahead = first.constraint.weights(raw, first.cap, p, q, v)
         if ahead is not v:
             for layer, row in zip(layers, ahead, strict=True):
-                layer.v.copy_(row)
+                layer.next_v = row
         return weights
     # Pictures evaluate the same W on many chunks of points. Compared by value: fused optimisers and writes to `.data`
     # do not move the version counter of a tensor.

@@ -61,11 +61,13 @@ def vector_norm(x: Tensor, p: float, dim: int) -> Tensor:
     return torch.where(zero, 0.0, root) * unit.squeeze(dim)
 
 
-def is_exact(p: float, q: float) -> bool:
-    """Whether ||W||_{p->q} is known in closed form whatever W's shape: p = 1, q = inf or p = q = 2 (up to SLACK)."""
+def is_exact(p: float, q: float, rows: int | None = None, columns: int | None = None) -> bool:
+    """Whether ||W||_{p->q} is known in closed form: p = 1, q = inf or p = q = 2 (up to SLACK), and for few columns
+    p = inf, for few rows q = 1."""
     check_order(p)
     check_order(q)
-    return p == 1 or q == math.inf or p == q == 2
+    few_columns, few_rows = (n is not None and n <= MOST_ENUMERATED for n in (columns, rows))
+    return p == 1 or q == math.inf or p == q == 2 or (p == math.inf and few_columns) or (q == 1 and few_rows)
 
 
 def upper_bound(weights: Tensor, p: Order, q: Order) -> Tensor:

@@ -25,5 +25,9 @@ class ResidualBlock(Bijection):
         return x + value, log_dets
 
     def _inverse(self, z: Tensor) -> Tensor:
-        solve = solve_broyden if self.dim <= BROYDEN_UP_TO_DIM else solve_banach
-        return solve(self.branch, z, self.branch.lipschitz, order=self.branch.orders[0])
+        return self.solve(z, self.branch.lipschitz)
+
+    def solve(self, z: Tensor, lipschitz: float) -> Tensor:
+        """x with x + g(x) = z, (batch, d), where the bound of g is known already."""
+        solver = solve_broyden if self.dim <= BROYDEN_UP_TO_DIM else solve_banach
+        return solver(self.branch, z, lipschitz, order=self.branch.orders[0])

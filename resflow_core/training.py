@@ -164,6 +164,7 @@ class Trainer:
         matrices["lr"] = others["lr"] = config.rate(self.step_count)
         matrices["weight_decay"], others["weight_decay"] = config.weight_decay, 0.0
         self._optimiser.step()
+        self.flow.advance()
         self.step_count += 1
         self._average(config.average)
         return nll

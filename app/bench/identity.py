@@ -1,8 +1,12 @@
-"""Jacobians as the key of a cache."""
+"""Jacobians as the key of a cache, and whether the series of their log dets converge."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
 
 from app.engine.messages import Jacobians
+from resflow_core.moments import spectral_radius
 
 
 @dataclass(frozen=True)
@@ -16,3 +20,15 @@ class Identity:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identity) and other.jacobians is self.jacobians
+
+
+@lru_cache(maxsize=8)
+def series_problem(of: Identity) -> str | None:
+    """Why nothing can be said of the series of a flow, as a sentence with the remedy."""
+    radius = max(float(spectral_radius(torch.as_tensor(a)).max()) for a in (of.jacobians.grid, of.jacobians.points))
+    if radius < 1:
+        return None
+    return (
+        f"Somewhere an A of this flow has ρ = {radius:.3g}: from 1 on the series of log det(I + A) diverges, and no "
+        "estimator of it means anything. Constrain the layers below 1, or bring the scaled block back."
+    )

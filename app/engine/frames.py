@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ PIECE = 50
 # Every frame maps the same base noise, so that samples glide with the flow instead of flickering.
 SAMPLE_SEED = 2**32 - 2
 FRAME_PLANE = (FRAME_WINDOW, FRAME_WINDOW)
+NO_POINTS = np.empty((0, 2), np.uint16)
 
 
 def density_pieces(flow: Flow, window: Window, n: int) -> Iterator[np.ndarray | None]:
@@ -59,6 +61,17 @@ def render(
 ) -> Frame:
     """The picture of the flow as it is now, around a `density` already measured; a `still` one is sharp."""
     largest = float(np.max(density, initial=0.0, where=np.isfinite(density)))
+    frame = Frame(
+        step=step,
+        density=to_shares(density, largest),
+        density_largest=largest,
+        density_top=float(np.quantile(density, TOP_QUANTILE)),
+        latent=NO_POINTS,
+        grid=NO_POINTS,
+        samples=None,
+    )
+    if not demand.ways:
+        return frame
     points = dataset.held_out()[: demand.points]
     lines = measure.grid_lines(dataset.window, GRID_LINES, STILL_GRID_POINTS if still else GRID_POINTS)
     way = measure.stages(flow, torch.cat([points, lines.flatten(0, 1)]))
@@ -67,11 +80,8 @@ def render(
     # A page that has just chosen a flow with fewer blocks may still ask for the depth it had.
     depth = None if demand.depth is None else min(demand.depth, flow.config.blocks)
     here = -1 if depth is None else depth
-    return Frame(
-        step=step,
-        density=to_shares(density, largest),
-        density_largest=largest,
-        density_top=float(np.quantile(density, TOP_QUANTILE)),
+    return replace(
+        frame,
         latent=to_u16(latent[here], FRAME_PLANE),
         grid=to_u16(grid[here], FRAME_PLANE),
         samples=None if samples is None else to_u16(samples, dataset.window),

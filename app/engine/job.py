@@ -75,19 +75,23 @@ class Job:
         table = measure.block_table(looked_at, evaluation, log_det)
         if not demand.bounds:
             return table, None
-        return table, Bounds(measure.guarantees(looked_at, evaluation), measure.norm_estimates(looked_at))
+        return table, Bounds(
+            self.step_count, measure.guarantees(looked_at, evaluation), measure.norm_estimates(looked_at)
+        )
 
     def curves(self) -> LossCurves:
         return self._history.curves()
 
     def frame(self, demand: Demand, *, with_samples: bool) -> Frame:
-        density = measure.density_grid(self._looked_at(demand), self._trainer.dataset.window, demand.grid)
-        return self._render(demand, density, with_samples=with_samples)
+        flow = self._looked_at(demand)
+        density = measure.density_grid(flow, self._trainer.dataset.window, demand.grid)
+        return self._render(flow, demand, density, with_samples=with_samples)
 
     def still(self, demand: Demand) -> Iterator[Frame | None]:
         """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
-        for density in density_pieces(self._looked_at(demand), self._trainer.dataset.window, demand.still_grid):
-            yield None if density is None else self._render(demand, density, with_samples=True, still=True)
+        flow = self._looked_at(demand)
+        for density in density_pieces(flow, self._trainer.dataset.window, demand.still_grid):
+            yield None if density is None else self._render(flow, demand, density, with_samples=True, still=True)
 
     def masses(self, demand: Demand, n: int) -> Iterator[Masses | None]:
         """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
@@ -160,8 +164,8 @@ class Job:
             return flow
         return flow.scaled(scaled.block, scaled.scale)
 
-    def _render(self, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
-        return render(self._looked_at(demand), self._trainer.dataset, demand, density, step=self.step_count, **how)
+    def _render(self, flow: Flow, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
+        return render(flow, self._trainer.dataset, demand, density, step=self.step_count, **how)
 
 
 def checked(flow: FlowConfig, train: TrainConfig) -> TrainConfig:

@@ -103,6 +103,7 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
+    ways: bool = True  # with frames come samples, and the way of points and grid through the flow
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
     masses: bool = True
     bounds: bool = False
@@ -252,8 +253,9 @@ class Jacobians:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is guaranteed of the flow, and how the norm of its loosest layer is estimated."""
+    """What is guaranteed of the flow at `step`, and how the norm of its loosest layer is estimated."""
 
+    step: int
     guarantees: Guarantees
     estimates: NormEstimates
 

@@ -13,7 +13,7 @@ from resflow_core.measure import BlockTable
 HELD_OUT_SECONDS = 1.0
 MASS_SECONDS = 5.0
 JACOBIANS_SECONDS = 5.0
-INVERSION_SECONDS = 2.0
+INVERSION_SECONDS, INVERSION_PIECE_SECONDS = 2.0, 0.05
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -35,9 +35,9 @@ class View(IntEnum):
 
 # What of the demand each of them depends on: none at all where nobody wants it.
 WANTED: dict[View, Callable[[Demand], Any]] = {
-    View.FRAME: lambda d: d.frames and (d.grid, d.points, d.depth, d.scaled),
+    View.FRAME: lambda d: d.frames and (d.grid, d.points, d.ways, d.depth, d.scaled),
     View.HELD_OUT: lambda d: (d.scaled, d.bounds),
-    View.STILL: lambda d: d.frames and d.still_grid and (d.still_grid, d.points, d.scaled),
+    View.STILL: lambda d: d.frames and d.still_grid and (d.still_grid, d.points, d.ways, d.scaled),
     View.MASS: lambda d: d.masses and (d.scaled,),
     View.ROUGH_MASS: lambda d: d.masses and (d.scaled,),
     View.JACOBIANS: lambda d: d.jacobians and (d.jacobians, d.points, d.scaled),
@@ -122,9 +122,12 @@ class Views:
             yield View.HELD_OUT, HELD_OUT_SECONDS * moving
         if View.FRAME in new:
             yield View.FRAME, self.demand.frame_seconds * moving
-        for view, seconds in ((View.JACOBIANS, JACOBIANS_SECONDS), (View.INVERSION, INVERSION_SECONDS)):
+        for view, seconds, between in (
+            (View.JACOBIANS, JACOBIANS_SECONDS, PIECE_SECONDS),
+            (View.INVERSION, INVERSION_SECONDS, INVERSION_PIECE_SECONDS),
+        ):
             if view in new:
-                yield view, (PIECE_SECONDS if view in self._pieces else seconds) * moving
+                yield view, (between if view in self._pieces else seconds) * moving
         if moving:
             if self.demand.masses:
                 yield View.ROUGH_MASS, PIECE_SECONDS if View.ROUGH_MASS in self._pieces else MASS_SECONDS

@@ -4,6 +4,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import controls, session
+from app.bench.identity import Identity, series_problem
 from app.bench.settings import Bench
 from app.bench.sweeps import points_of, subject_of
 from app.estimator import matrices, over_batches, over_p, presets
@@ -15,8 +16,13 @@ def show(bench: Bench) -> None:
     with left:
         bench, ready_made = _controls(bench)
     session.apply_bench(bench)
-    subject = subject_of(bench, session.jacobians())
+    found = session.jacobians()
+    problem = series_problem(Identity(found)) if found and bench.subject == "flow" else None
+    subject = None if problem else subject_of(bench, found)
     with right:
+        if problem:
+            st.warning(problem, icon=":material/warning:")
+            return
         if subject is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return

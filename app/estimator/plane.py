@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app import controls, examples, session, spectrum
-from app.bench.identity import Identity
+from app.bench.identity import Identity, series_problem
 from app.bench.maps import MAPS, Field, field
 from app.bench.settings import Bench, matrix_problem
 from app.estimator.words import number
@@ -25,6 +25,9 @@ def show(bench: Bench) -> None:
     with right:
         if found is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
+            return
+        if problem := series_problem(Identity(found)):
+            st.warning(problem, icon=":material/warning:")
             return
         bench = replace(bench, block=min(bench.block, len(found.grid)))
         drawn = field(Identity(found), bench)
@@ -54,8 +57,8 @@ def show(bench: Bench) -> None:
         _picked(bench, found.grid, drawn, of_node)
         st.caption(
             "Drag in the map or in the disc: what you mark lights up in both. A click in the map, or its arrow keys, "
-            "choose a point. In the disc, no eigenvalue passes the budget L; inside √q the variance is finite, inside "
-            "q^¾ the fourth moment too."
+            "choose a point. In the disc, no eigenvalue passes the budget L that layers are constrained to; inside √q "
+            "the variance is finite, inside q^¾ the fourth moment too."
         )
 
 

@@ -10,7 +10,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.orders import CHAINS
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
-# (blocks, hidden layers) among which the parameters of the page's flow are shared out.
+# (blocks, hidden layers) among which parameters are shared out.
 SHAPES = ((24, 1), (10, 2), (4, 4))
 
 
@@ -20,8 +20,10 @@ def budgets(setup: Setup) -> dict[str, Arm]:
 
 
 def shapes(setup: Setup) -> dict[str, Arm]:
-    """Many shallow blocks to few deep ones, as wide as brings their parameters nearest to those of the page's flow."""
-    wanted = parameters(setup.flow)
+    """Many shallow blocks to few deep ones, as wide as brings their parameters nearest to those of 24 blocks of 32."""
+    # Of the flow that everybody begins with: going on with an arm must not change what it is compared with.
+    usual = FlowConfig()
+    wanted = parameters(replace(setup.flow, blocks=usual.blocks, width=usual.width, hidden_layers=usual.hidden_layers))
     arms = {}
     for blocks, layers in SHAPES:
         flow = replace(setup.flow, blocks=blocks, hidden_layers=layers)

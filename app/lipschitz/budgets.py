@@ -1,7 +1,5 @@
 """What a budget buys: the same flow under four of them, or the same parameters in few deep blocks and many shallow."""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from app import controls, session
@@ -15,7 +13,7 @@ from app.scene import POLL_SECONDS
 def show() -> None:
     session.settle()
     bench = controls.edit(session.bench(Lipschitz), rare=False, prefix=LIPSCHITZ, only=("shapes",))
-    session.apply_bench(replace(bench, view=session.bench(Lipschitz).view))
+    session.apply_bench(bench)
     setup = session.setup()
     if bench.shapes:
         compared = arms.shapes(setup)
@@ -28,8 +26,7 @@ def show() -> None:
         side_by_side.show("shapes", compared)
     else:
         st.markdown(
-            "One seed, one architecture, four budgets. Each block may change a distance by at most 1 ± L, and a "
-            "density by "
-            "(1 ± L)²: with little L nothing sharp can be made. Press Play."
+            "One seed, one architecture, four budgets. Each block may change a distance by a factor between 1 − L and "
+            "1 + L, and an area by their squares: with little L nothing sharp can be made. Press Play."
         )
         side_by_side.show("budgets", arms.budgets(setup))

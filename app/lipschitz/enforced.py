@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app import controls, session, transport
-from app.engine.messages import Bounds, Report
+from app.engine.messages import MOVING, Bounds, Report
 from app.estimator.words import number
 from app.figures.style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
 from app.link import LIPSCHITZ
@@ -14,7 +14,6 @@ from app.lipschitz.words import order_name, wide
 from app.planes import Chart, Path, planes
 from app.scene import POLL_SECONDS
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Off
 from resflow_core.measure import BlockTable, Guarantee, NormEstimates
 
 # A certified norm this far above its cap is above it, and not only rounding.
@@ -26,9 +25,7 @@ def show() -> None:
     session.settle()
     buttons = st.container()
     _constraint()
-    report = session.poll(
-        until=lambda report: report.arms[0].bounds is not None, frames=False, masses=False, bounds=True
-    )
+    report = session.poll(until=_is_measured, frames=False, masses=False, bounds=True)
     with buttons:
         transport.show(report)
         transport.message(report)
@@ -44,7 +41,13 @@ def show() -> None:
         key="enforced",
         columns=3,
     )
-    _guaranteed(flow, arm.bounds, report)
+    _guaranteed(arm.bounds)
+
+
+def _is_measured(report: Report) -> bool:
+    """Whether its bounds are of the flow as it stands; while it moves they are behind."""
+    bounds = report.arms[0].bounds
+    return bounds is not None and (report.state in MOVING or bounds.step == report.arms[0].step)
 
 
 def _constraint() -> None:
@@ -70,10 +73,8 @@ def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
         scaled = session.scaled()
         claim = (
             f"Block {scaled.block + 1} is scaled by {scaled.scale:g}"
-            if scaled and scaled.block == loosest
-            else "Nothing constrains the layers"
-            if isinstance(flow.constraint, Off)
-            else f"Power iteration claims {flow.budget:g}, but it only knows norms from below"
+            if scaled and scaled.block == loosest and flow.constraint.certifies
+            else flow.constraint.claim
         )
         return (
             f"**Beyond the budget.** {claim}: the layers of block {loosest + 1} allow "
@@ -152,7 +153,7 @@ def _estimates(estimates: NormEstimates) -> Chart:
     )
 
 
-def _guaranteed(flow: FlowConfig, bounds: Bounds, report: Report) -> None:
+def _guaranteed(bounds: Bounds) -> None:
     found = bounds.guarantees
     norm = f"{order_name(found.order)}-norm"
 
@@ -180,5 +181,5 @@ def _guaranteed(flow: FlowConfig, bounds: Bounds, report: Report) -> None:
         )
         + "a block's log det lies within d ln(1 ± L), so no density is above the last number. Seen: on 2,000 "
         "held-out points, "
-        f"{session.age(report.arms[0].step)}."
+        f"{session.age(bounds.step)}."
     )

@@ -166,13 +166,14 @@ def _numbers(report: Report, found: Inversion) -> None:
         st.metric(
             "Samples",
             "refused" if found.refusal else "given",
-            help=found.refusal or "Every sample's error is bounded by 1e-6, block by block.",
+            help=found.refusal
+            or "Every block's inverse is certified: to 1e-6, or to what rounding in single precision leaves.",
             width=120,
         )
 
 
 def _takeaway(found: Inversion) -> str:
-    block, bound, least = found.block + 1, found.lipschitz, found.breaking[found.block]
+    bound, least = found.lipschitz, found.breaking[found.block]
     banach = found.walks["banach"].fate
     refused = f" Samples are refused: {found.refusal}" if found.refusal else ""
     if found.regime is Regime.CERTIFIED:
@@ -184,11 +185,17 @@ def _takeaway(found: Inversion) -> str:
             f"{name}'s iteration takes {steps} steps here.{refused}"
         )
     if found.regime is Regime.UNCERTIFIED:
+        nodes = f"at all {found.det.size:,} points of the x plane that were looked at"
+        ahead = (
+            f"A fold comes at s* = {number(least)}."
+            if found.scale < least < np.inf
+            else "No negative real eigenvalue of A was seen, so none comes as s grows."
+            if least == np.inf
+            else "Some eigenvalues have passed −1, in pairs."
+        )
         return (
             f"**Uncertified.** s L = {bound:.3g} is not below 1, so nothing is guaranteed; but det(I + sA) is positive "
-            f"wherever it was looked at, so block {block} does not fold here. It will at s* = {number(least)}. "
-            f"Banach's "
-            f"walk {banach}.{refused}"
+            f"{nodes}, so no fold is seen. {ahead} Banach's walk {banach}.{refused}"
         )
     several = (
         f" The z that is chosen has {len(found.preimages)} different x, each with its residual below 1e-9."

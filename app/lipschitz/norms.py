@@ -19,7 +19,7 @@ from app.lipschitz.settings import Lipschitz
 from app.lipschitz.words import order_name
 from app.planes import Chart, Dots, Pane, Path, planes
 from app.scene import POLL_SECONDS
-from resflow_core.norms import lower_bound, upper_bound, vector_norm
+from resflow_core.norms import is_exact, lower_bound, upper_bound, vector_norm
 from resflow_core.settings import settings_of
 
 ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
@@ -105,7 +105,7 @@ def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], s
         ),
         dots=(Dots(top[None], "its image", VERMILION, "star", 12),),
     )
-    if upper <= lower * (1 + 1e-4):
+    if is_exact(p, q, *w.shape):
         said = (
             f"**{name} = {number(lower)}**, known exactly. Where the image touches the dashed ball, nothing is wasted."
         )
@@ -158,8 +158,8 @@ def compared() -> None:
 
 def _orders(report: Report) -> list[Chart]:
     """The learned orders against steps: those at the ends of a block, and those within."""
-    loss = report.arms[-1].loss
-    if loss is None or not loss.orders.size:
+    loss = next((arm.loss for arm in report.arms if arm.loss and arm.loss.orders.size), None)
+    if loss is None:
         return []
     steps, orders = loss.held_step[-len(loss.orders) :], loss.orders
     paths = []

@@ -1,6 +1,8 @@
 """Several flows that train in step: their densities beside the truth, their losses, and how much of L they use."""
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -8,11 +10,13 @@ import streamlit as st
 from app import session, transport
 from app.engine.messages import Arm, ArmReport, Frame, Report
 from app.figures.style import CATEGORIES
+from app.lipschitz.words import order_name
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.readouts import gap_to_truth, held_out_nll, with_error
 from app.scene import true_density
 from app.text import signed
 from resflow_core.datasets import Dataset
+from resflow_core.measure import BlockTable
 
 GRID, STILL_GRID = 60, 120
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -22,14 +26,22 @@ Charts = Callable[[Report], Sequence[Chart]]
 def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -> Report:
     """Train the arms, by their labels, as the comparison `name`, and draw them, with `further` charts behind."""
     session.compare(name, tuple(arms.values()))
-    report = session.poll_comparison(name, frame_seconds=1.0, grid=GRID, still_grid=STILL_GRID, points=8, masses=False)
+    report = session.poll_comparison(
+        name, frame_seconds=1.0, grid=GRID, still_grid=STILL_GRID, ways=False, masses=False
+    )
     transport.show(report, of=name)
-    transport.message(report)
     dataset, labels = session.setup().dataset, list(arms)
-    if not report.arms or not all(_frame(arm) for arm in report.arms):
-        st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
+    transport.message(replace(report, message=_named(report.message, labels)))
+    pictures = session.pictures(name)
+    if not report.arms or not all(pictures):
+        if not report.message:
+            st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
         return report
-    panes = [*_densities(dataset, labels, report.arms), _losses(dataset, labels, report.arms), *further(report)]
+    panes = [
+        *_densities(dataset, labels, report.arms, pictures),
+        _losses(dataset, labels, report.arms),
+        *further(report),
+    ]
     planes(panes, key=f"{name}.panes", columns=3 if len(panes) <= 6 else 4)
     st.markdown(_table(dataset, labels, arms, report.arms))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -39,13 +51,13 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     return report
 
 
-def _frame(arm: ArmReport) -> Frame | None:
-    return arm.still or (arm.frames[-1] if arm.frames else None)
+def _named(message: str, labels: list[str]) -> str:
+    """What the engine says of an arm by its number, with its label."""
+    return re.sub(r"^Arm (\d+):", lambda found: f"{labels[int(found[1]) - 1]}:", message)
 
 
-def _densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> list[Pane]:
+def _densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
     """The truth, where it is known, and every flow, in the same colours."""
-    frames = [_frame(arm) for arm in arms]
     pictures = [frame.density / 65535 * frame.density_largest for frame in frames]
     notes = [_fit(dataset, arm) for arm in arms]
     top = max(frame.density_top for frame in frames)
@@ -100,7 +112,16 @@ def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> C
 
 def _table(dataset: Dataset, labels: list[str], arms: dict[str, Arm], reports: Sequence[ArmReport]) -> str:
     measure = "KL(data ‖ flow), nats" if dataset.truth else "held-out NLL, nats"
-    head = ["flow", measure, "budget L", "certified at most", "largest ‖A‖", "of the budget", "folds at s* ="]
+    head = [
+        "flow",
+        measure,
+        "budget L",
+        "certified at most",
+        "largest ‖A‖ seen",
+        "of the budget",
+        "in the norm",
+        "first fold on data, s*",
+    ]
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]
     for label, report in zip(labels, reports, strict=True):
         blocks, budget = report.blocks, arms[label].flow.budget
@@ -116,7 +137,14 @@ def _table(dataset: Dataset, labels: list[str], arms: dict[str, Arm], reports: S
                 f"{blocks.layer_norms.prod(1).max():.3f}",
                 f"{seen:.3f}",
                 f"{100 * seen / budget:.0f} %",
+                _norms(blocks),
                 f"{blocks.breaking.min():.3g}" if np.isfinite(blocks.breaking).any() else "none",
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _norms(blocks: BlockTable) -> str:
+    """The orders of the norms in which the blocks are bounded."""
+    low, high = blocks.orders[:, 0].min(), blocks.orders[:, 0].max()
+    return order_name(low) if order_name(low) == order_name(high) else f"{order_name(low)} to {order_name(high)}"

@@ -13,7 +13,8 @@ SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.s
 
 st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
 with st.container():
-    notices.show(scaled=session.bench(Lipschitz).view != "inverse")
+    # The inverse shows that a block is scaled, and what is compared has none.
+    notices.show(scaled=session.bench(Lipschitz).view == "enforced")
 view = st.segmented_control(
     "View",
     list(VIEWS),

@@ -1,7 +1,7 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
 from app.session.benches import apply_bench, bench, benches, show_bench
-from app.session.comparisons import adopt, compare, poll_comparison
+from app.session.comparisons import adopt, compare, pictures, poll_comparison
 from app.session.estimator import jacobians, jacobians_are_new, tally
 from app.session.files import (
     csv,
@@ -60,6 +60,7 @@ __all__ = [
     "pause",
     "pick",
     "picked",
+    "pictures",
     "play",
     "play_or_pause",
     "poll",

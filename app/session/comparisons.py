@@ -4,40 +4,59 @@ from dataclasses import replace
 from typing import Any
 
 from app import engine
-from app.engine.messages import Arm, Experiment, Report
+from app.engine.messages import Arm, Experiment, Frame, Report
 from app.link import OWN_DATA
 from app.session.files import with_flow
 from app.session.kept import remember
 from app.session.page import Comparison, current, settle
 from app.session.plan import note_change
 from app.session.run import launch, newest, start
+from resflow_core.training import TrainConfig
 
 MOST_COMPARISONS = 3
 FILE_NAME = "compared.safetensors"
 
 
 def compare(name: str, arms: tuple[Arm, ...]) -> None:
-    """Let the comparison of this name be of these arms. If it is, its training goes on; else there is a new one,
-    paused. Of more than `MOST_COMPARISONS` the one that was used the longest ago is forgotten."""
+    """Let the comparison of this name be of these arms. If it is, its training goes on, with other settings of training
+    where only these differ; else there is a new one, paused. Of more than `MOST_COMPARISONS` the one that was used the
+    longest ago is forgotten."""
     page = current()
     experiment = Experiment(arms, page.setup.seed, page.setup.device)
-    known = page.comparisons.pop(name, None)
-    comparison = page.comparisons[name] = known or Comparison(experiment, page.setup.own)
-    if known is None or known.experiment != experiment:
-        comparison.experiment, comparison.own = experiment, page.setup.own
-        comparison.plays = False
+    comparison = page.comparisons.pop(name, None) or Comparison(experiment, page.setup.own)
+    page.comparisons[name] = comparison
+    known, comparison.experiment = comparison.experiment, experiment
+    if not comparison.run or _untrained(known) != _untrained(experiment):
+        comparison.own, comparison.plays, comparison.pictures = page.setup.own, False, ()
         launch(comparison, experiment)
+    else:
+        for index, (before, after) in enumerate(zip(known.arms, arms, strict=True)):
+            if before.train != after.train:
+                engine.get_engine().change(comparison.run, index, after.train)
     while len(page.comparisons) > MOST_COMPARISONS:
         engine.get_engine().close(page.comparisons.pop(next(iter(page.comparisons))).run)
+
+
+def _untrained(experiment: Experiment) -> Experiment:
+    """All of it that cannot change while it trains."""
+    return replace(experiment, arms=tuple(replace(arm, train=TrainConfig()) for arm in experiment.arms))
 
 
 def poll_comparison(name: str, **wanted: Any) -> Report:
     """As `poll`, of the comparison of this name; one entry of `Report.arms` for each of its arms."""
     comparisons = current().comparisons
-    comparisons[name] = comparisons.pop(name)
-    report = newest(comparisons[name], **wanted)
+    comparison = comparisons[name] = comparisons.pop(name)
+    report = newest(comparison, **wanted)
+    old = comparison.pictures or (None,) * len(report.arms)
+    new = (arm.still or next(reversed(arm.frames), None) for arm in report.arms)
+    comparison.pictures = tuple(b or a for a, b in zip(old, new, strict=True)) if report.arms else old
     settle()
     return report
+
+
+def pictures(name: str) -> tuple[Frame | None, ...]:
+    """The newest picture of each arm of a comparison, as far as there are some: an engine hands each over once."""
+    return current().comparisons[name].pictures
 
 
 def adopt(name: str, arm_index: int) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.bench.tally import Tally
 from app.csv_file import CsvFile
-from app.engine.messages import Experiment, Jacobians, Report, State
+from app.engine.messages import Experiment, Frame, Jacobians, Report, State
 from app.link import Link
 from app.setup import CsvChoice, OwnData, Setup, widget_values
 
@@ -28,6 +28,7 @@ class Comparison(Training):
 
     experiment: Experiment
     own: OwnData | None  # what the arms learn that have no data set's name
+    pictures: tuple[Frame | None, ...] = ()  # the newest of each arm
 
 
 @dataclass(frozen=True)
