@@ -74,7 +74,7 @@ class Power(Constraint):
 
     title: ClassVar[str] = "Power iteration: claimed"
     certifies: ClassVar[bool] = False
-    claim: ClassVar[str] = "Power iteration claims the budget, but it only knows norms from below"
+    claim: ClassVar[str] = "Power iteration claims {budget:g}, but it only knows norms from below"
     carries: ClassVar[bool] = True
     iterations: int = setting(
         1, "Iterations", "Steps of power iteration at each training step. The fewer, the farther a norm gets.",

@@ -73,8 +73,8 @@ def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
         scaled = session.scaled()
         claim = (
             f"Block {scaled.block + 1} is scaled by {scaled.scale:g}"
-            if scaled and scaled.block == loosest and flow.constraint.certifies
-            else flow.constraint.claim
+            if scaled and scaled.block == loosest and certified[loosest] <= scaled.scale * flow.budget * (1 + SLACK)
+            else flow.constraint.claim.format(budget=flow.budget)
         )
         return (
             f"**Beyond the budget.** {claim}: the layers of block {loosest + 1} allow "

@@ -105,7 +105,7 @@ def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], s
         ),
         dots=(Dots(top[None], "its image", VERMILION, "star", 12),),
     )
-    if is_exact(p, q, *w.shape):
+    if is_exact(p, q, *w.shape) or upper == lower:
         said = (
             f"**{name} = {number(lower)}**, known exactly. Where the image touches the dashed ball, nothing is wasted."
         )
