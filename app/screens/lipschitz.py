@@ -12,8 +12,7 @@ from app.lipschitz.settings import VIEWS, Lipschitz
 SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.show, "norms": norms.show}
 
 st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
-with st.container():
-    notices.show(scaled=session.bench(Lipschitz).view != "inverse")
+above = st.container()
 view = st.segmented_control(
     "View",
     list(VIEWS),
@@ -24,4 +23,6 @@ view = st.segmented_control(
     required=True,
 )
 session.apply_bench(replace(session.bench(Lipschitz), view=view))
+with above:  # last, because the view is known only now
+    notices.show(scaled=view != "inverse")
 SHOW[view]()
