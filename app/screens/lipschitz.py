@@ -12,9 +12,7 @@ from app.lipschitz.settings import VIEWS, Lipschitz
 SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.show, "norms": norms.show}
 
 st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
-with st.container():
-    # The inverse shows that a block is scaled, and what is compared has none.
-    notices.show(scaled=session.bench(Lipschitz).view == "enforced")
+above = st.container()
 view = st.segmented_control(
     "View",
     list(VIEWS),
@@ -25,4 +23,7 @@ view = st.segmented_control(
     required=True,
 )
 session.apply_bench(replace(session.bench(Lipschitz), view=view))
+with above:  # last, because the view is known only now
+    # The inverse shows that a block is scaled, and what is compared has none.
+    notices.show(scaled=view == "enforced")
 SHOW[view]()

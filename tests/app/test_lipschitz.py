@@ -1,0 +1,512 @@
+"""The Lipschitz screen without a browser: what it says and draws against the core's own measurements, over the engine
+of this process."""
+
+import dataclasses
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app import engine
+from app.engine.messages import Demand, State
+from app.lipschitz.settings import Lipschitz
+from resflow_core import measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.folds import Regime
+from resflow_core.lipschitz import Power, Soft
+from resflow_core.log_det import Exact
+from resflow_core.training import TrainConfig, Trainer
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
+FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
+MINUS = "\N{MINUS SIGN}"
+ADDRESS = "screens/lipschitz.py"
+
+
+def opened(view="inverse", settings=(), screen=ADDRESS, **bench):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    asked = ({"view": view} if view else {}) | bench
+    query = SMALL | dict(settings) | {f"lipschitz.{name}": value for name, value in asked.items()}
+    for name, value in query.items():
+        page.query_params[name] = value
+    return go(page, screen)
+
+
+def go(page, screen=ADDRESS):
+    page.switch_page(screen)
+    return run(page)
+
+
+def run(page_or_widget):
+    page = page_or_widget.run()
+    assert not page.exception, page.exception
+    assert len(page.header) == 1
+    assert not re.search(r"\b(nan|inf|None|undecided)\b", " ".join(said(page)).partition("The link could not be")[0])
+    for pane in panes(page):
+        assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])
+    return page
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def said(page):
+    """Everything that is written on the page, without the style sheet."""
+    kinds = (page.main.markdown, page.main.info, page.main.caption, page.main.error, page.main.warning)
+    return [element.value for kind in kinds for element in kind if "<style" not in element.value]
+
+
+def sentence(page, begins):
+    (found,) = [text[text.index(begins) :] for text in said(page) if begins in text]
+    return found
+
+
+def panes(page):
+    found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
+    return [pane for data in found if isinstance(data, dict) for pane in data.get("panes") or ()]
+
+
+def metrics(page):
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def link(page):
+    return {key: value if isinstance(value, str) else value[0] for key, value in page.query_params.items()}
+
+
+def own(page):
+    return page.session_state["page"]
+
+
+def bench(page):
+    return own(page).benches[Lipschitz]
+
+
+def number(text):
+    return float(text.replace(MINUS, "-").replace(",", ""))
+
+
+def table(page, begins):
+    """The cells of a table by the first one of each row, Markdown's rulers left out."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sentence(page, begins).splitlines()]
+    return {row[0]: row[1:] for row in (rows[0], *rows[2:])}
+
+
+def trainer(flow=FLOW, train=TRAIN, steps=0):
+    found = Trainer(flow, train, DATA, seed=3)
+    for _ in range(steps):
+        found.step()
+    return found
+
+
+@pytest.fixture(scope="module")
+def flow():
+    """That of the page at step 0."""
+    return trainer().evaluated
+
+
+def inverse_of(flow, block=None, scale=1.0, z=None, method="banach"):
+    points = DATA.held_out()[: Demand().points]
+    return next(i for i in measure.inversion(flow, points, block, scale, z, method) if i is not None)
+
+
+def blocks_of(flow):
+    return measure.block_table(flow, measure.evaluate(flow, DATA.held_out()), Exact())
+
+
+def test_the_view_can_be_changed_and_is_in_the_link():
+    page = opened("norms")
+    for view, text in (("enforced", "Within the budget"), ("budgets", "four budgets"), ("inverse", "Certified")):
+        page = run(page.segmented_control(key="lipschitz.view").set_value(view))
+        assert any(text in t for t in said(page))
+        assert link(page).get("lipschitz.view", "inverse") == view
+
+
+class TestInverse:
+    def numbers_agree(self, page, found):
+        shown = metrics(page)
+        assert number(shown["Bound s L"]) == pytest.approx(found.lipschitz, rel=5e-3)
+        assert number(shown["Smallest det(I + sA)"]) == pytest.approx(found.det.min(), rel=5e-3)
+        assert number(shown["Folds at s*"]) == pytest.approx(found.breaking[found.block], rel=5e-3)
+        assert shown["x found for this z"] == str(len(found.preimages))
+        assert shown["Samples"] == ("refused" if found.refusal else "given")
+        steps, x, _ = panes(page)
+        assert steps["point"] == pytest.approx(list(found.z), abs=1e-6)
+        np.testing.assert_allclose(steps["window"], found.window, atol=1e-6)
+        assert f"smallest {found.det.min():.3g}" in x["alt"]
+        assert f"block {found.block + 1}, step" in " ".join(said(page))
+
+    def test_it_opens_with_the_block_that_folds_first(self, flow):
+        found = inverse_of(flow)
+        page = opened()
+        self.numbers_agree(page, found)
+        assert found.breaking[found.block] == found.breaking.min() < found.breaking.max()
+        assert page.selectbox(key="lipschitz.block").value == 0
+        text = sentence(page, "**Certified.**")
+        assert "s L = 0.99 is below 1" in text
+        assert f"takes at most {int(found.steps.max())} steps" in text
+        assert metrics(page)["Mass of the density"].startswith("1.000")
+
+    def test_of_any_block_by_any_iteration(self, flow):
+        page = run(opened().selectbox(key="lipschitz.block").set_value(1))
+        self.numbers_agree(page, inverse_of(flow, 0))
+        page = run(page.selectbox(key="lipschitz.method").set_value("newton"))
+        found = inverse_of(flow, 0, method="newton")
+        assert f"Newton's iteration takes at most {int(found.steps.max())} steps" in sentence(page, "**Certified.**")
+        assert panes(page)[0]["title"] == "z: steps that Newton's iteration takes"
+
+    def test_it_breaks_by_degrees_and_is_brought_back(self, flow):
+        page = press(opened(), "lipschitz.uncertified")
+        found = inverse_of(flow, scale=bench(page).scale)
+        assert found.regime is Regime.UNCERTIFIED and 1 < found.lipschitz < 1.02
+        self.numbers_agree(page, found)
+        text = sentence(page, "**Uncertified.**")
+        assert f"Samples are refused: {found.refusal}" in text and "Block 2 has the bound L = 1.01" in text
+        page = press(page, "lipschitz.folded")
+        found = inverse_of(flow, scale=bench(page).scale)
+        assert bench(page).scale == pytest.approx(1.03 * found.breaking.min(), abs=5e-4)
+        assert found.regime is Regime.FOLDED and len(found.preimages) == 3
+        self.numbers_agree(page, found)
+        assert "The z that is chosen has 3 different x" in sentence(page, "**Not invertible.**")
+        block, x = flow.scaled(1, bench(page).scale).blocks[1].double(), torch.from_numpy(found.preimages)
+        np.testing.assert_allclose(block(x).detach(), np.tile(found.z, (3, 1)), atol=1e-6)
+        assert [path["label"] for path in panes(page)[0]["paths"]] == ["image of the fold"]
+        page = press(page, "lipschitz.twice")
+        assert bench(page).scale == pytest.approx(2 * found.breaking.min(), abs=5e-4)
+        assert metrics(page)["Mass of the density"].endswith("≠ 1")
+        assert not page.button(key="lipschitz.back").disabled
+        page = press(page, "lipschitz.back")
+        self.numbers_agree(page, inverse_of(flow, 1))
+        assert page.select_slider(key="lipschitz.scale").value == 1
+        assert page.button(key="lipschitz.back").disabled
+
+    def test_to_scale_the_first_to_fold_fixes_which_block_that_is(self):
+        page = opened()
+        page = run(page.select_slider(key="lipschitz.scale").set_value(1.995))
+        assert page.selectbox(key="lipschitz.block").value == bench(page).block == 2
+        assert (link(page)["lipschitz.block"], link(page)["lipschitz.scale"]) == ("2", "1.995")
+        assert metrics(page)["Bound s L"] == f"{1.995 * 0.99:.3g}"
+
+    def test_a_link_that_scales_the_first_to_fold_does_so(self):
+        page = opened(scale="3.0")
+        assert bench(page).block == 2 and metrics(page)["Bound s L"] == "2.97"
+
+    def test_what_is_scaled_is_said_on_all_screens_and_can_be_brought_back_there(self):
+        page = press(opened(), "lipschitz.folded")
+        keys = {button.key for button in page.button}
+        assert "bring_back" not in keys and "lipschitz.back" in keys
+        assert not [text for text in said(page) if "on the Lipschitz bench" in text]
+        for place in ("budgets", "norms"):  # what is compared there has no scale
+            page = run(page.segmented_control(key="lipschitz.view").set_value(place))
+            assert not [text for text in said(page) if "on the Lipschitz bench" in text]
+        page = run(page.segmented_control(key="lipschitz.view").set_value("enforced"))
+        sentence(page, f"Block 2 is scaled by {bench(page).scale:g} on the Lipschitz bench")
+        assert page.button(key="bring_back")
+        page = go(page, "screens/explore.py")
+        sentence(page, f"Block 2 is scaled by {bench(page).scale:g} on the Lipschitz bench")
+        assert "No samples are drawn. Block 2 has the bound" in sentence(page, "No samples")
+        page = go(page, "screens/estimator.py")
+        sentence(page, "Block 2 is scaled")
+        page = press(page, "bring_back")
+        assert not [text for text in said(page) if "is scaled" in text]
+        assert bench(page).scale == 1
+        page = run(go(page).segmented_control(key="lipschitz.view").set_value("inverse"))
+        assert page.select_slider(key="lipschitz.scale").value == 1
+        assert metrics(page)["Samples"] == "given"
+
+    def test_it_is_not_said_twice_where_it_is_in_sight(self):
+        page = opened("enforced", block="2", scale="2.0")
+        assert page.button(key="bring_back")
+        page = run(page.segmented_control(key="lipschitz.view").set_value("inverse"))
+        keys = {button.key for button in page.button}
+        assert "bring_back" not in keys and "lipschitz.back" in keys
+
+    def test_a_link_repeats_block_scale_z_and_iteration(self, flow):
+        asked = {"block": "1", "scale": "2.5", "chosen": "True", "z": "0.4 -0.3", "method": "chord"}
+        page = opened(**asked)
+        found = inverse_of(flow, 0, 2.5, (0.4, -0.3), "chord")
+        self.numbers_agree(page, found)
+        assert panes(page)[0]["point"] == [0.4, -0.3]
+        assert {key: link(page)[f"lipschitz.{key}"] for key in asked} == asked
+        again = opened(**{k.removeprefix("lipschitz."): v for k, v in link(page).items() if "lipschitz." in k})
+        assert (metrics(again), panes(again)) == (metrics(page), panes(page))
+        page = press(page, "lipschitz.fold_point")
+        self.numbers_agree(page, inverse_of(flow, 0, 2.5, None, "chord"))
+        assert link(page)["lipschitz.chosen"] == "False"
+        assert page.button(key="lipschitz.fold_point").disabled
+
+    def test_it_follows_training(self):
+        page = press(opened(), "steps")
+        self.numbers_agree(page, inverse_of(trainer(steps=100).evaluated))
+        assert "step 100, around" in " ".join(said(page))
+
+    def test_a_block_beyond_the_flow_is_none_of_it(self):
+        for place in (ADDRESS, "screens/explore.py"):
+            page = opened(block="7", scale="2.0", screen=place)
+            assert own(page).report.state is State.PAUSED
+        page = go(page)
+        assert page.selectbox(key="lipschitz.block").value == 2
+        page = run(page.select_slider(key="blocks").set_value(1))
+        assert page.selectbox(key="lipschitz.block").value in (0, 1)
+        assert own(page).report.state is State.PAUSED
+        assert metrics(page)["Samples"] in ("given", "refused")
+
+    def test_a_run_that_stopped_says_why(self):
+        page = opened()
+        engine.get_engine().close(own(page).run)
+        for view in ("inverse", "enforced"):
+            page = run(page.segmented_control(key="lipschitz.view").set_value(view))
+            sentence(page, "This run was dropped")
+            assert not [text for text in said(page) if "takes a moment" in text]
+
+
+class TestEnforced:
+    def test_it_says_what_is_measured(self, flow):
+        page = opened("enforced")
+        blocks = blocks_of(flow)
+        text = sentence(page, "**Within the budget.**")
+        assert f"allow at most {blocks.layer_norms.prod(1).max():.3g} of L = 0.99" in text
+        seen = blocks.largest_norm
+        assert f"in block {seen.argmax() + 1}, ‖A‖ is **{seen.max():.3g}**" in text
+        layers, products, estimates = panes(page)
+        assert f"at most {blocks.layer_norms.max():.3f}, beside the cap {0.99**0.5:.3f}" in layers["alt"]
+        assert f"at most {blocks.layer_norms.prod(1).max():.3f}" in products["alt"]
+        found = measure.norm_estimates(flow)
+        assert f"begins at {found.power[0]:.3f} and rises to the norm {found.exact:.3f}" in estimates["alt"]
+        assert estimates["title"] == f"Estimates of ‖W‖₂: block {found.block + 1}, layer {found.layer + 1}"
+
+    def test_what_is_guaranteed_of_the_whole_flow(self, flow):
+        found = measure.guarantees(flow, measure.evaluate(flow, DATA.held_out()))
+        rows = table(opened("enforced"), "| whole flow")
+        for begins, of in (("stretch", found.stretch), ("log det", found.log_det), ("log p(x)", found.log_prob)):
+            (cells,) = [cells for name, cells in rows.items() if name.startswith(begins)]
+            for cell, value in zip(cells, (of.low, of.seen_low, of.seen_high, of.high), strict=True):
+                if math.isinf(value):
+                    assert cell == f"{MINUS}∞"
+                elif " × 10" not in cell:
+                    assert number(cell) == pytest.approx(value, rel=6e-3)
+        caption = sentence(opened("enforced"), "From the bounds alone")
+        assert number(re.search(r"Lip\(f⁻¹\) ≤ (\S+);", caption)[1]) == pytest.approx(1 / found.stretch.low, rel=6e-3)
+
+    def widget(self, page, name):
+        (found,) = [w for w in page.main.selectbox if re.fullmatch(rf"lipschitz\.flow\..*\.{name}", w.key)]
+        return found
+
+    def test_the_constraint_is_that_of_the_pages_flow(self):
+        page = press(opened("enforced"), "steps")
+        weights = tensors(page)
+        page = run(self.widget(page, "constraint").set_value("power"))
+        assert own(page).setup.flow == dataclasses.replace(FLOW, constraint=Power())
+        assert page.selectbox(key="constraint").value == link(page)["constraint"] == "power"
+        assert own(page).report.arms[0].step == 0
+        page = run(page.selectbox(key="constraint").set_value("hard"))
+        assert self.widget(page, "constraint").value == "hard"
+        page = run(self.widget(page, "norms").set_value("inf"))
+        assert own(page).setup.flow.norms == page.selectbox(key="norms").value == "inf"
+        assert "stretch ‖f(x) − f(y)‖ / ‖x − y‖, ∞-norm" in table(page, "| whole flow")
+        page = press(page, "undo")
+        assert own(page).setup.flow == FLOW == dataclasses.replace(FLOW, constraint=Soft())
+        assert (self.widget(page, "constraint").value, self.widget(page, "norms").value) == ("soft", "2")
+        assert page.selectbox(key="constraint").value == "soft"
+        assert tensors(page) == weights
+
+    FAST = ("learning_rate", "0.05")
+
+    def test_power_iteration_goes_beyond_the_budget_that_it_claims(self):
+        cold = {"constraint": "power", "constraint.iterations": "1", "constraint.warm": "False"}
+        page = press(opened("enforced", dict([self.FAST]) | cold, block="0"), "steps")
+        page = press(press(page, "steps"), "steps")
+        arm = own(page).report.arms[0]
+        certified = arm.blocks.layer_norms.prod(1).max()
+        assert certified > 0.99
+        text = sentence(page, "**Beyond the budget.**")
+        assert "Power iteration claims 0.99, but it only knows norms from below" in text
+        assert number(re.search(r"allow \*\*(\S+)\*\*", text)[1]) == pytest.approx(certified, rel=5e-3)
+        assert f"at most {arm.blocks.layer_norms.max():.3f}, beside the cap 0.995" in panes(page)[0]["alt"]
+        config = dataclasses.replace(FLOW, constraint=Power(iterations=1, warm=False))
+        alone = trainer(config, dataclasses.replace(TRAIN, learning_rate=0.05), steps=300)
+        assert certified == pytest.approx(blocks_of(alone.evaluated).layer_norms.prod(1).max(), rel=1e-3)
+
+    def test_a_soft_cap_holds_however_fast_it_learns(self):
+        page = press(opened("enforced", [self.FAST]), "steps")
+        sentence(page, "**Within the budget.**")
+        assert own(page).report.arms[0].blocks.layer_norms.max() <= 0.99**0.5
+
+    def test_off_guarantees_nothing_from_below(self):
+        page = press(opened("enforced", {"constraint": "off", **dict([self.FAST])}), "steps")
+        text = sentence(page, "**Beyond the budget.**")
+        assert "Nothing constrains the layers" in text and "An inverse is no longer certified." in text
+        rows = table(page, "| whole flow")
+        assert rows["stretch ‖f(x) − f(y)‖ / ‖x − y‖, 2-norm"][0] == "0"
+        assert rows["log det, nats"][0] == f"{MINUS}∞"
+        assert "nothing bounds Lip(f⁻¹), as a block has L ≥ 1" in sentence(page, "From the bounds alone")
+
+    def test_a_scaled_block_is_what_goes_beyond(self, flow):
+        page = opened("enforced", block="1", scale="2.0")
+        blocks = blocks_of(flow.scaled(0, 2.0))
+        text = sentence(page, "**Beyond the budget.**")
+        assert "Block 1 is scaled by 2: the layers of block 1" in text
+        assert f"**{blocks.layer_norms.prod(1).max():.3g}**" in text
+
+
+def tensors(page, run_id=None, arm=0):
+    file = engine.get_engine().export(run_id or own(page).run, arm)
+    return {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(file).items()}
+
+
+class TestSideBySide:
+    BUDGETS = (0.3, 0.6, 0.9, 0.99)
+
+    def test_four_budgets_are_trained_and_one_is_adopted(self):
+        page = opened("budgets")
+        labels = [f"L = {budget:g}" for budget in self.BUDGETS]
+        assert [pane["title"] for pane in panes(page)] == ["Truth", *labels, "Fit against steps"]
+        page = press(page, "steps.budgets")
+        comparison = own(page).comparisons["budgets"]
+        assert [arm.step for arm in comparison.report.arms] == [100] * 4
+        rows = table(page, "| flow |")
+        assert list(rows) == ["flow", *labels]
+        losses = []
+        for label, budget in zip(labels, self.BUDGETS, strict=True):
+            alone = trainer(dataclasses.replace(FLOW, budget=budget), steps=100).evaluated
+            blocks, cells = blocks_of(alone), rows[label]
+            x = DATA.held_out()
+            kl = measure.kl(DATA.truth.log_prob(x), measure.log_prob(alone, x))
+            losses.append(kl.value)
+            assert number(cells[0].split(" ± ")[0]) == pytest.approx(kl.value, abs=6e-3)
+            assert cells[1] == f"{budget:g}"
+            assert number(cells[2]) == pytest.approx(blocks.layer_norms.prod(1).max(), abs=2e-3)
+            assert number(cells[2]) <= budget
+            assert number(cells[3]) == pytest.approx(blocks.largest_norm.max(), abs=2e-3)
+            assert number(cells[4].removesuffix(" %")) == pytest.approx(100 * number(cells[3]) / budget, abs=1)
+            assert cells[5] == "2"
+            assert number(cells[6]) == pytest.approx(blocks.breaking.min(), rel=2e-2)
+        assert losses[0] > losses[-1]
+        assert f"L = 0.3: KL {rows['L = 0.3'][0]} nats" in panes(page)[-1]["alt"]
+        weights = tensors(page, comparison.run, 1)
+        page = press(page, "budgets.adopt.1")
+        assert own(page).setup.flow == dataclasses.replace(FLOW, budget=0.6)
+        assert page.select_slider(key="budget").value == 0.6
+        page = run(page.segmented_control(key="lipschitz.view").set_value("enforced"))
+        assert tensors(page) == weights
+        assert "of L = 0.6, proven" in sentence(page, "**Within the budget.**")
+
+    def test_shapes_have_as_many_parameters(self):
+        page = opened("budgets", {"blocks": "8", "width": "32"}, shapes="True")
+        titles = [pane["title"] for pane in panes(page)]
+        found = [re.fullmatch(r"(\d+) blocks, (\d) hidden layers? of (\d+)", title) for title in titles[1:-1]]
+        sizes = [tuple(map(int, match.groups())) for match in found]
+        assert [size[:2] for size in sizes] == [(24, 1), (10, 2), (4, 4)]
+        counts = [k * ((2 + 1) * w + (n - 1) * (w + 1) * w + (w + 1) * 2) for k, n, w in sizes]
+        assert f"({', '.join(f'{c:,}' for c in counts)})" in sentence(page, "As nearly equal")
+        page = run(page.toggle(key="lipschitz.shapes").set_value(False))
+        assert panes(page)[1]["title"] == "L = 0.3"
+        assert link(page).get("lipschitz.shapes") == "False"
+
+    def test_five_norms_of_which_one_is_learned(self):
+        page = press(opened("norms"), "steps.norms")
+        assert list(table(page, "| flow |")) == [
+            "flow", "norms 2", "norms ∞", "norms 1", "norms ∞ → 2 → ∞", "norms Learned, from 4"
+        ]  # fmt: skip
+        chart = panes(page)[-1]
+        assert chart["title"] == "Learned orders against steps"
+        orders = own(page).comparisons["norms"].report.arms[-1].loss.orders
+        assert orders.shape[1:] == (2, 2) and len(orders) >= 2
+        assert np.ptp(orders[:, 0, 0]) > 1e-3
+        assert f"at the ends now {orders[-1, :, 0].min():.2f} to {orders[-1, :, 0].max():.2f}" in chart["alt"]
+        page = press(page, "norms.adopt.4")
+        assert own(page).setup.flow.norms == page.selectbox(key="norms").value == "learned"
+
+    def test_a_comparison_goes_on_where_it_was_left(self):
+        page = press(opened("budgets"), "steps.budgets")
+        page = run(page.segmented_control(key="lipschitz.view").set_value("inverse"))
+        page = run(page.segmented_control(key="lipschitz.view").set_value("budgets"))
+        assert own(page).comparisons["budgets"].report.arms[0].step == 100
+
+
+class TestUnitBalls:
+    W = "1.0 0.6 -0.4 0.8"
+
+    def brute(self, p, q, w=((1.0, 0.6), (-0.4, 0.8))):
+        angle = np.linspace(0, np.pi, 40001)
+        x = np.stack([np.cos(angle), np.sin(angle)])
+        return (np.linalg.norm(np.array(w) @ x, q, 0) / np.linalg.norm(x, p, 0)).max()
+
+    @pytest.mark.parametrize(("p", "q"), [(2.0, 2.0), (1.0, 3.0), (3.0, math.inf), (math.inf, 1.0)])
+    def test_the_norm_is_said(self, p, q):
+        page = opened("norms")
+        page = run(page.select_slider(key="lipschitz.p").set_value(p))
+        page = run(page.select_slider(key="lipschitz.q").set_value(q))
+        assert number(re.search(r"= (\S+)\*\*, known exactly", sentence(page, "**‖W‖ from"))[1]) == pytest.approx(
+            self.brute(p, q), rel=5e-3
+        )
+        assert (link(page).get("lipschitz.p", "2.0"), link(page).get("lipschitz.q", "2.0")) == (repr(p), repr(q))
+
+    def test_or_its_bounds(self):
+        page = opened("norms", p="4.0", q="1.5")
+        low, high = re.search(
+            r"at least (\S+)\*\*, .* \*\*and at most (\S+)\*\*", sentence(page, "**‖W‖ from")
+        ).groups()
+        assert number(low) == pytest.approx(self.brute(4, 1.5), rel=5e-3)
+        assert number(high) > number(low)
+
+    def test_bad_input_is_explained_and_the_value_kept(self):
+        page = opened("norms")
+        before = sentence(page, "**‖W‖ from")
+        for text, why in (("one", "`one`"), ("", "`nothing`"), ("1000", "use numbers from -99 to 99")):
+            page = run(page.text_input(key="lipschitz.matrix.0").set_value(text))
+            assert why in page.error[0].value and "It stays at 1, 0.6, " in page.error[0].value
+            assert sentence(page, "**‖W‖ from") == before
+            assert link(page).get("lipschitz.matrix", self.W) == self.W
+        page = run(page.text_input(key="lipschitz.matrix.0").set_value("9/3"))
+        assert not page.error and bench(page).matrix == (3.0, 0.6, -0.4, 0.8)
+
+    def test_the_steepest_jacobian_of_the_flow_can_be_taken(self, flow):
+        page = run(opened("enforced").segmented_control(key="lipschitz.view").set_value("norms"))
+        blocks = blocks_of(flow)
+        block = int(blocks.largest_norm.argmax())
+        assert page.button(key="lipschitz.take").label == f"A of my flow, block {block + 1}"
+        page = press(page, "lipschitz.take")
+        assert bench(page).matrix == pytest.approx(blocks.steepest[block].flatten().tolist(), abs=1e-3)
+        size = np.linalg.norm(np.reshape(bench(page).matrix, (2, 2)), 2)
+        assert size == pytest.approx(blocks.largest_norm.max(), abs=1e-3)
+        assert f"= {size:.3g}**" in sentence(page, "**‖W‖ from")
+        assert page.text_input(key="lipschitz.matrix.0").value == f"{bench(page).matrix[0]:g}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "kept", "remedy"),
+    [
+        ("lipschitz.p", "0.5", "2.0", "use a value from 1 to inf."),
+        ("lipschitz.q", "nan", "2.0", "use a value from 1 to inf."),
+        ("lipschitz.scale", "25", "1.0", "use a value from 0.1 to 20."),
+        ("lipschitz.scale", "0", "1.0", "use a value from 0.1 to 20."),
+        ("lipschitz.block", "99", "0", "use a value from 0 to 32."),
+        ("lipschitz.z", "1 2 3", "0.0 0.0", "use two numbers, not 3."),
+        ("lipschitz.z", "nan 0", "0.0 0.0", "use numbers from -1000 to 1000"),
+        ("lipschitz.matrix", "1 2 3", "1.0 0.6 -0.4 0.8", "use four numbers, row by row, not 3."),
+        ("lipschitz.method", "guess", "banach", "use one of banach, newton, chord."),
+        ("lipschitz.view", "all", "inverse", "use one of inverse, enforced, budgets, norms."),
+        ("budget", "1.2", "0.99", "use a value from 0.05 to 0.999."),
+    ],
+)
+def test_a_link_beyond_the_limits_is_refused_with_value_limit_and_remedy(setting, value, kept, remedy):
+    asked = {
+        "lipschitz.view": "norms" if kept in ("2.0", "1.0 0.6 -0.4 0.8") else "inverse",
+        "lipschitz.chosen": "True",
+    }
+    page = opened(settings=asked | {setting: value}, view=None)
+    said = page.warning[0].value
+    assert f"`{setting} = {value}`: {remedy}" in said
+    assert said.endswith(f"It stays at {kept}.")
+    assert own(page).report.state is not State.FAILED
