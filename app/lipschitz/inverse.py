@@ -24,7 +24,7 @@ PICTURES = "inverse"
 # Scales that the slider has: 40 a decade.
 SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
 WALKS = {"banach": ("Banach", None, "solid"), "newton": ("Newton", BLUE, "dash"), "chord": ("chord", GREEN, "dot")}
-ROUNDING = 1e-16
+ROUNDING, FAR = 1e-16, 1e4
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -271,7 +271,8 @@ def _errors(found: Inversion) -> Chart:
     n = np.arange(len(found.a_priori))
 
     def line(values: np.ndarray) -> np.ndarray:
-        return np.stack([n, np.maximum(values, ROUNDING)], 1)[:last]
+        shown = np.where(values < FAR, np.maximum(values, ROUNDING), np.nan)  # what leaves would flatten all else
+        return np.stack([n, shown], 1)[:last]
 
     paths = [
         Path(line(walk.error if known else walk.residual), WALKS[key][0], WALKS[key][1], WALKS[key][2], 2.2)
