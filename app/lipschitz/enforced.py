@@ -160,18 +160,17 @@ def _guaranteed(bounds: Bounds) -> None:
     def row(name: str, of: Guarantee) -> str:
         return f"| {name} | {wide(of.low)} | {wide(of.seen_low)} | {wide(of.seen_high)} | {wide(of.high)} |"
 
-    with st.container(key="guaranteed"):
-        st.markdown(
-            "\n".join(
-                [
-                    "| whole flow | guaranteed ≥ | smallest seen | largest seen | guaranteed ≤ |",
-                    "| :-- | --: | --: | --: | --: |",
-                    row(f"stretch ‖f(x) − f(y)‖ / ‖x − y‖, {norm}", found.stretch),
-                    row("log det, nats", found.log_det),
-                    row("log p(x), nats", found.log_prob),
-                ]
-            )
+    st.markdown(
+        "\n".join(
+            [
+                "| whole flow | guaranteed ≥ | smallest seen | largest seen | guaranteed ≤ |",
+                "| :-- | --: | --: | --: | --: |",
+                row(f"stretch ‖f(x) − f(y)‖ / ‖x − y‖, {norm}", found.stretch),
+                row("log det, nats", found.log_det),
+                row("log p(x), nats", found.log_prob),
+            ]
         )
+    )
     st.caption(
         f"From the bounds alone: the stretch lies within ∏(1 ± L) and ActNorm's scales, so Lip(f) ≤ "
         f"{wide(found.stretch.high)} "

@@ -43,8 +43,7 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
         *further(report),
     ]
     planes(panes, key=f"{name}.panes", columns=3 if len(panes) <= 6 else 4)
-    with st.container(key="compared"):
-        st.markdown(_table(dataset, labels, arms, report.arms))
+    st.markdown(_table(dataset, labels, arms, report.arms))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Go on with one of them on all screens:", width="content")
         for index, label in enumerate(labels):

@@ -143,6 +143,7 @@ class TestInverse:
         steps, x, _ = panes(page)
         assert steps["point"] == pytest.approx(list(found.z), abs=1e-6)
         np.testing.assert_allclose(steps["window"], found.window, atol=1e-6)
+        assert f"up to {np.nanmax(found.steps):.0f}; {100 * np.isnan(found.steps).mean():.3g} percent" in steps["alt"]
         assert f"smallest {found.det.min():.3g}" in x["alt"]
         assert f"block {found.block + 1}, step" in " ".join(said(page))
 

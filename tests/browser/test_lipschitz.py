@@ -1,0 +1,195 @@
+"""The Lipschitz screen in a real browser: a flow is trained, broken and brought back, and budgets are compared."""
+
+import re
+from urllib.parse import parse_qs
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL, wait_for
+
+SECOND = 1000
+Z, X = range(2)
+CERTIFIED = re.compile(r"^Certified\.")  # and not "Uncertified."
+
+
+@pytest.fixture
+def bench(visit):
+    """Open a view of the bench: `bench(view, more)`."""
+
+    def enter(view: str, more: str = "", **context):
+        query = f"{SMALL}&data=moons&lipschitz.view={view}{more}"
+        return visit(query, path="/lipschitz", picture=False, **context)
+
+    return enter
+
+
+def drawn(visitor, panes=3):
+    """How many times a pane was drawn, once so many are."""
+    root = visitor.page.locator(".planes")
+    return int(wait_for(lambda: root.count() and root.locator("figure").count() == panes
+                        and int(root.get_attribute("data-drawn") or 0) >= panes
+                        and root.get_attribute("data-drawn"), f"{panes} panes; {visitor.problems}"))  # fmt: skip
+
+
+def plot(visitor, pane, expression):
+    """A JavaScript expression of a pane's Plotly element `box`."""
+    return visitor.page.locator(".planes-plot").nth(pane).evaluate(f"box => {expression}")
+
+
+def trace(visitor, pane, name):
+    """The points of a curve or of dots by their name; None where there is none."""
+    return plot(visitor, pane, f"(t => t && [[...t.x], [...t.y]])(box.data.find(t => t.name === {name!r}))")
+
+
+def metric(visitor, label):
+    return visitor.page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue").inner_text()
+
+
+def step(visitor):
+    found = visitor.page.get_by_text(re.compile(r"^step [\d,]+"))
+    return int(re.match(r"step ([\d,]+)", found.first.inner_text())[1].replace(",", ""))
+
+
+def link(visitor):
+    return {name: values[0] for name, values in parse_qs(visitor.page.evaluate("location.search.slice(1)")).items()}
+
+
+def sees(visitor, text, seconds=60):
+    expect(visitor.page.get_by_text(text).first).to_be_visible(timeout=seconds * SECOND)
+
+
+def quiet(visitor):
+    """No complaint but Streamlit's own search for its server below the page's path."""
+    return [p for p in visitor.problems if "404" not in p] == []
+
+
+def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
+    visitor = bench("inverse")
+    sees(visitor, CERTIFIED)
+    visitor.press("100 steps")
+    wait_for(lambda: step(visitor) == 100, "100 steps")
+    visitor.page.get_by_role("button", name="Just folded").click()
+    sees(visitor, "Not invertible.")
+    wait_for(lambda: metric(visitor, "x found for this z") == "3", "three x")
+    drawn(visitor)
+    wait_for(lambda: len((trace(visitor, X, "x with f(x) = z") or [[]])[0]) == 3, "three stars")
+    assert trace(visitor, Z, "image of the fold")
+    assert "refused" in metric(visitor, "Samples")
+    assert link(visitor)["lipschitz.block"] != "0" and float(link(visitor)["lipschitz.scale"]) > 1
+
+    # A click into the z plane moves the ring, the walk and the link; arrow keys move them on.
+    visitor.page.locator(".planes-plot").nth(Z).scroll_into_view_if_needed()
+    left, top = plot(visitor, Z, """(({xaxis: a, yaxis: b}, at) => [at.left + a._offset + a._length / 4,
+        at.top + b._offset + b._length / 4])(box._fullLayout, box.getBoundingClientRect())""")  # fmt: skip
+    (x0, x1), (y0, y1) = plot(visitor, Z, "[[...box._fullLayout.xaxis.range], [...box._fullLayout.yaxis.range]]")
+    visitor.page.mouse.click(left, top)
+    z = wait_for(lambda: link(visitor)["lipschitz.chosen"] == "True" and link(visitor)["lipschitz.z"], "the click")
+    place = [float(c) for c in z.split()]
+    assert place == pytest.approx([x0 + (x1 - x0) / 4, y1 - (y1 - y0) / 4], abs=(x1 - x0) / 60)
+
+    def begins(at, what):
+        wait_for(lambda: [c[0] for c in trace(visitor, X, "Banach's walk")] == pytest.approx(at, abs=1e-4), what)
+
+    begins(place, "the walk to begin there")
+    visitor.page.locator(".planes-plot").nth(Z).focus()
+    visitor.page.keyboard.press("ArrowRight")
+    wait_for(lambda: link(visitor)["lipschitz.z"] != z, "the arrow key")
+    there = [float(c) for c in link(visitor)["lipschitz.z"].split()]
+    assert there == pytest.approx([place[0] + (x1 - x0) / 40, place[1]], abs=1e-6)
+    begins(there, "the walk to begin a fortieth further")
+
+    # The other screens say what is broken, and bring it back.
+    visitor.page.get_by_role("link", name="Explore").click()
+    sees(visitor, re.compile(r"is scaled by .* on the Lipschitz bench"))
+    visitor.press("Bring it back")
+    expect(visitor.page.get_by_text("on the Lipschitz bench")).to_have_count(0, timeout=60 * SECOND)
+    visitor.page.get_by_role("link", name="Lipschitz").click()
+    sees(visitor, CERTIFIED)
+    assert quiet(visitor)
+
+
+def test_bring_it_back_and_a_slider_that_is_dragged_while_it_trains(bench):
+    visitor = bench("inverse")
+    drawn(visitor)
+    visitor.press("Play")
+    wait_for(lambda: step(visitor) > 0, "the first steps")
+    thumb = visitor.page.get_by_role("slider", name="Scale s of its branch")
+    at, track = thumb.bounding_box(), visitor.page.get_by_test_id("stSlider").filter(has_text="Scale s").bounding_box()
+    visitor.page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    visitor.page.mouse.down()
+    for share in (0.5, 0.6, 0.7, 0.75):
+        visitor.page.mouse.move(track["x"] + share * track["width"], at["y"] + at["height"] / 2, steps=4)
+        visitor.page.wait_for_timeout(400)  # the page is drawn anew in the meantime
+    dragged = thumb.get_attribute("aria-valuetext")
+    visitor.page.mouse.up()
+    assert float(dragged) > 2
+    wait_for(lambda: float(link(visitor).get("lipschitz.scale", "1")) == float(dragged), f"the scale {dragged}")
+    before = step(visitor)
+    wait_for(lambda: step(visitor) > before, "more steps")
+    visitor.page.wait_for_timeout(2500)  # and polls
+    assert thumb.get_attribute("aria-valuetext") == dragged
+    assert float(link(visitor)["lipschitz.scale"]) == float(dragged)
+    visitor.page.get_by_role("button", name="Bring it back").click()
+    sees(visitor, CERTIFIED)
+    wait_for(lambda: float(link(visitor)["lipschitz.scale"]) == 1, "the scale 1 in the link")
+    visitor.press("Pause")
+    assert quiet(visitor)
+
+
+def test_the_planes_stand_still_while_it_trains(bench):
+    visitor = bench("inverse")
+    before = drawn(visitor)
+    visitor.page.evaluate("""() => {
+        const root = document.querySelector('.planes');
+        window.known = [root, ...root.querySelectorAll('figure, .planes-plot, .main-svg')];
+        window.torn = 0;
+        new MutationObserver((all) => { window.torn += all.flatMap((m) => [...m.removedNodes])
+            .filter((node) => window.known.some((one) => node === one || node.contains(one))).length; })
+            .observe(document.body, { childList: true, subtree: true });
+    }""")
+    visitor.press("Play")
+    wait_for(lambda: drawn(visitor) > before + 3, "the planes to be drawn anew")
+    wait_for(lambda: step(visitor) > 0, "steps")
+    visitor.press("Pause")
+    visitor.page.get_by_role("button", name="Just folded").click()
+    sees(visitor, "Not invertible.")
+    assert visitor.page.evaluate("window.known.length") >= 7
+    assert visitor.page.evaluate("window.known.every((node) => node.isConnected)")
+    assert visitor.page.evaluate("window.torn") == 0
+    assert quiet(visitor)
+
+
+def test_budgets_are_compared_and_one_is_adopted(bench):
+    visitor = bench("budgets")
+    drawn(visitor, panes=6)
+
+    def kl():
+        """Of each flow, by the table."""
+        cells = visitor.page.locator("table tbody tr td:nth-child(2)").all_inner_texts()
+        return [float(cell.split(" ± ")[0]) for cell in cells]
+
+    before = wait_for(lambda: len(kl()) == 4 and kl(), "four rows")
+    visitor.press("Play")
+    wait_for(lambda: step(visitor) > 60, "steps")
+    wait_for(
+        lambda: len(now := kl()) == 4 and all(a < 0.8 * b for a, b in zip(now, before, strict=True)), "better fits"
+    )
+    visitor.press("Pause")
+    wait_for(lambda: visitor.page.get_by_role("button", name="Play", exact=True).count(), "a pause")
+    visitor.press("L = 0.6")
+    wait_for(lambda: link(visitor).get("budget") == "0.6" and "flow.digest" in link(visitor), "the flow to be adopted")
+    visitor.page.get_by_text("Enforced, certified, observed").click()
+    sees(visitor, "as it was opened")
+    sees(visitor, "of L = 0.6, proven")
+    assert quiet(visitor)
+
+
+def test_the_screen_fits_a_phone(bench):
+    for view, panes in (("inverse", 3), ("enforced", 3), ("budgets", 6), ("norms", 2)):
+        visitor = bench(view, viewport={"width": 390, "height": 844})
+        root = visitor.page.locator(".planes").first
+        wait_for(lambda root=root, n=panes: root.count() and int(root.get_attribute("data-drawn") or 0) >= n, view)
+        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= 390, view
+        assert quiet(visitor)
