@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.residual import CHUNK, Branch
+from resflow_core.branch import CHUNK, Branch
 from resflow_core.tangents import Weights, value_and_jacobian
 from tests.core.oracles import points, seeded
 
