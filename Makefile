@@ -18,12 +18,13 @@ lint: $(VENV)/tests-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-# About two hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
+# About two and a half hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
 benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.speed
 	$(BIN)/python -m tests.benchmarks.sessions
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.estimator
+	$(BIN)/python -m tests.benchmarks.activations
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

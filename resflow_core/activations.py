@@ -189,6 +189,22 @@ def mish(t: Tensor) -> Iterator[Tensor]:
     yield w_slope * (2 + t * (1 - s - 2 * w * s))
 
 
+# How fast Pila bends, and how far both of its copies are moved apart, times the rate (Ahn et al. 2022, and their code).
+PILA_RATE, PILA_SHIFT = 5.0, 1.0
+
+
+def shifted_pila(t: Tensor) -> Iterator[Tensor]:
+    """Pila(t - 1/5), Pila(t) = t for t > 0 and q(5 t) / 5 below: q(u) = (u^3 / 2 - u^2 + u) exp u;
+    q'(u) = (u^3 / 2 + u^2 / 2 - u + 1) exp u; q''(u) = u^2 (u / 2 + 2) exp u, so that three derivatives are continuous.
+    """
+    u = PILA_RATE * t - PILA_SHIFT
+    below = u.clamp(-80, 0)  # beyond, single precision has only denormal numbers, which are slow
+    decay = torch.exp(below)
+    yield torch.where(u > 0, u, ((0.5 * below - 1) * below + 1) * below * decay) / PILA_RATE
+    yield torch.where(u > 0, 1.0, (((0.5 * below + 0.5) * below - 1) * below + 1) * decay)
+    yield PILA_RATE * below**2 * (0.5 * below + 2) * decay
+
+
 def _in_every_norm(constant: float) -> Callable[[float], float]:
     """The constant of one function of one number, in whatever norm its values are stacked."""
     return lambda p: constant
@@ -207,9 +223,21 @@ def _silu_of_both_signs(p: float) -> float:
     return c if math.isinf(p) else c * (1 + ((c - 1) / c) ** p) ** (1 / p)
 
 
+def _shifted_pila_of_both_signs(p: float) -> float:
+    """The largest p-norm of (s(t), s(-t)) with s(t) = q'(5 t - 1): at t = 0, where both are 2 / e, or at t = 0.6, where
+    s(t) = 1 and s(-t) = q'(-4) = -19 / e^4 is the steepest descent. Rounded up in the sixth digit.
+
+    1 (p = inf), 1.05882 (p = 2), 1.47152 (p = 1). The code of Ahn et al. 2022 divides by 1.06.
+    """
+    middle, descent = 2 / math.e, 19 * math.exp(-4)
+    largest = 1.0 if math.isinf(p) else max(2 * middle**p, 1 + descent**p) ** (1 / p)
+    return (1 + 1e-6) * largest
+
+
 # Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,
 # section 3.3, where beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha),
-# sine as in Sitzmann et al. 2020. CLipSwish: Perugachi-Diaz et al. 2021; MaxMin: Anil et al. 2019.
+# sine as in Sitzmann et al. 2020. CLipSwish: Perugachi-Diaz et al. 2021; CPila: Ahn et al. 2022; MaxMin: Anil et al.
+# 2019.
 ACTIVATIONS: dict[str, Activation] = {
     "lipswish": Activation("LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
     "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0),
@@ -224,5 +252,6 @@ ACTIVATIONS: dict[str, Activation] = {
     "mish": Activation("Mish", mish, _in_every_norm(1.08851)),
     "silu": Activation("SiLU", silu, _in_every_norm(SILU_CONSTANT)),
     "clipswish": Activation("CLipSwish", silu, _silu_of_both_signs, initial_scale=0.974, arrangement=BOTH_SIGNS),
+    "cpila": Activation("CPila", shifted_pila, _shifted_pila_of_both_signs, arrangement=BOTH_SIGNS),
     "maxmin": Activation("MaxMin", identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS),
 }

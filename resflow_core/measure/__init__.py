@@ -1,30 +1,43 @@
-"""What a picture or a table needs of a flow, as NumPy arrays: nothing is differentiated."""
+"""What a picture or a table needs of a flow, as NumPy arrays: no gradient leaves it."""
 
+from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
 from resflow_core.measure.belief import Beliefs
 from resflow_core.measure.blocks import BlockTable, block_table
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
 from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
+from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_split
 from resflow_core.measure.guarantees import Guarantee, Guarantees, guarantees
 from resflow_core.measure.inversion import Inversion, Walk, inversion
 from resflow_core.measure.mass import Mass, mass, masses
 from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
+from resflow_core.measure.saturation import Saturation, saturation, saturation_map
 
 __all__ = [
     "Beliefs",
     "BlockTable",
+    "Criteria",
     "Estimate",
     "Evaluation",
+    "GradientSplit",
     "Guarantee",
     "Guarantees",
     "Inversion",
     "Mass",
     "NormEstimates",
+    "Parts",
+    "Saturation",
+    "Smoothness",
+    "Supremum",
+    "Tail",
+    "Verdict",
     "Walk",
     "block_table",
+    "criteria",
     "density_grid",
     "estimate_mean",
     "evaluate",
+    "gradient_split",
     "grid_lines",
     "grid_points",
     "guarantees",
@@ -36,5 +49,7 @@ __all__ = [
     "mean_nll",
     "norm_estimates",
     "samples",
+    "saturation",
+    "saturation_map",
     "stages",
 ]

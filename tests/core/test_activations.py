@@ -105,6 +105,26 @@ def test_clipswish_is_lipswish_of_both_signs_over_1_004():
     assert norms == pytest.approx([1.086, 1.0], abs=5e-4)
 
 
+def test_cpila_is_its_definition():
+    """Ahn et al. 2022, k = 5: both signs, moved by 0.2; x where x > 0, else (k^2/2 x^3 - k x^2 + x) exp(k x)."""
+
+    def pila(x):
+        return torch.where(x > 0, x, (12.5 * x**3 - 5 * x**2 + x) * torch.exp(5 * x))
+
+    t = points(20, 3)
+    torch.testing.assert_close(on_rows(ACTIVATIONS["cpila"])(t), torch.cat([pila(t - 0.2), pila(-t - 0.2)], 1))
+    assert ACTIVATIONS["cpila"].lipschitz(2) == pytest.approx(1.06, abs=2e-3)
+
+
+@pytest.mark.parametrize("p", [1, 1.2, 1.7, 1.81, 1.9, 2, 3, 10])
+def test_cpilas_constant_holds_in_every_norm(p):
+    t = torch.linspace(-8, 8, 200_001, dtype=torch.float64)
+    _, right, _ = ACTIVATIONS["cpila"].derivatives(t)
+    steepest = float(torch.stack([right, right.flip(0)]).norm(p, dim=0).max())
+    assert steepest <= ACTIVATIONS["cpila"].lipschitz(p)
+    assert steepest == pytest.approx(ACTIVATIONS["cpila"].lipschitz(p), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("t", "expected"),
     [([1.0, 2.0, 4.0, 3.0, -5.0], [2.0, 1.0, 4.0, 3.0, -5.0]), ([7.0], [7.0]), ([0.0, 0.0], [0.0, 0.0])],

@@ -1,0 +1,102 @@
+"""The gradient of the mean log density in its two parts: of the log det, and of the base density where points arrive.
+
+    d mean log p(x) = d mean log|det df/dx| + d mean log N(f(x); 0, I)          (paper, equation 1)
+
+The first one reaches the pre-activations by the second derivative of the activation alone (paper, section 3.3). Where
+training has converged the two cancel.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from resflow_core.flow import Flow, standard_normal_log_prob
+from resflow_core.identity_plus import log_abs_det_of_identity_plus
+
+# Points between two yields.
+CHUNK = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """2-norms of the two gradients with respect to all parameters of something, and their inner product; float64.
+
+    Arrays of one shape, an entry for each something.
+    """
+
+    log_det: np.ndarray
+    base: np.ndarray
+    inner: np.ndarray
+
+    @property
+    def cosine(self) -> np.ndarray:
+        """Of the angle between the two: -1 where they pull against each other; NaN where one of them is 0."""
+        product = self.log_det * self.base
+        return np.divide(self.inner, product, out=np.full_like(product, np.nan), where=product > 0)
+
+    @property
+    def both(self) -> np.ndarray:
+        """The norm of their sum, the gradient of the mean log density."""
+        return np.sqrt(np.maximum(self.log_det**2 + 2 * self.inner + self.base**2, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class GradientSplit:
+    """In nats per unit of the parameters that are trained: raw weights, biases, raw scales, log scales and shifts."""
+
+    blocks: Parts  # (blocks,)
+    actnorms: Parts  # (blocks + 1,), or (0,) for a flow without
+    whole: Parts  # () of all parameters together
+
+
+def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
+    """Of a flow at points, (batch, dim), by the exact log det: None after each chunk of points, and the split at last.
+
+    A copy is differentiated, so that the flow's gradients, and vectors that its constraints carry along, stay as they
+    are, and it may be trained meanwhile. Learned orders have no part in the log density: their gradient is 0.
+    """
+    flow = copy.deepcopy(flow)
+    groups = [list(part.parameters()) for part in [*flow.blocks, *flow.actnorms]]
+    parameters = [parameter for group in groups for parameter in group]
+    carried = [buffer.clone() for buffer in flow.buffers()]
+    sums = [torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64) for _ in range(2)]
+    for part in x.to(parameters[0]).split(CHUNK):
+        for gradient, of_part in zip(sums, _gradients(flow, parameters, part), strict=True):
+            gradient += of_part
+        # Every chunk meets the same weights.
+        for buffer, before in zip(flow.buffers(), carried, strict=True):
+            buffer.copy_(before)
+        yield None
+    log_det, base = (gradient / len(x) for gradient in sums)
+    sizes = [sum(p.numel() for p in group) for group in groups]
+    of_groups, n = list(zip(log_det.split(sizes), base.split(sizes), strict=True)), len(flow.blocks)
+    whole = _parts([(log_det, base)])
+    yield GradientSplit(
+        blocks=_parts(of_groups[:n]),
+        actnorms=_parts(of_groups[n:]),
+        whole=Parts(whole.log_det[0], whole.base[0], whole.inner[0]),
+    )
+
+
+@torch.enable_grad()
+def _gradients(flow: Flow, parameters: list[Tensor], x: Tensor) -> list[Tensor]:
+    """Of the sums over points of log|det df/dx| and of the base's log density: two vectors."""
+    z, jacobians = flow.forward_and_jacobians(x)
+    log_det = log_abs_det_of_identity_plus(jacobians).sum() + len(x) * flow.actnorm_log_det
+    vectors = []
+    for total in (log_det, standard_normal_log_prob(z).sum()):
+        # Some parameters are in neither: the orders of norms are learned apart.
+        gradients = torch.autograd.grad(total, parameters, retain_graph=True, materialize_grads=True)
+        vectors.append(torch.cat([g.flatten() for g in gradients]).double().cpu())
+    return vectors
+
+
+def _parts(gradients: list[tuple[Tensor, Tensor]]) -> Parts:
+    """From pairs of gradients, of the log det and the base."""
+    products = [(float(a @ a), float(b @ b), float(a @ b)) for a, b in gradients]
+    log_det, base, inner = np.array(products).reshape(-1, 3).T
+    return Parts(np.sqrt(log_det), np.sqrt(base), inner)
