@@ -47,7 +47,9 @@ WRITTEN_OUT = {
     "1 / (1 + exp(-z))": "sigmoid", "log(1 + exp(z))": "softplus", "log(exp(z) + 1)": "softplus",
     "exp(-z^2)": "gauss", "exp(-(z * z))": "gauss", "sqrt(1 + z^2)": "hyperbola", "sqrt(z^2 + 1)": "hyperbola",
     "(1 + z^2)^(1/2)": "hyperbola", "(z^2 + 1)^(1/2)": "hyperbola", "z / (1 + abs(z))": "softsign",
-    "z / (abs(z) + 1)": "softsign", "sqrt(z^2)": "abs", "z * exp(-z^2)": "gauss",
+    "z / (abs(z) + 1)": "softsign", "sqrt(z^2)": "abs",
+    "z * exp(-z^2)": "xgauss", "exp(-z^2) * z": "xgauss", "z * gauss(z)": "xgauss", "gauss(z) * z": "xgauss",
+    "1 / (1 + z^2)": "lorentz", "1 / (z^2 + 1)": "lorentz", "(1 + z^2)^(-1)": "lorentz",
 }  # fmt: skip
 PATTERNS = [(parse(text, ARITY), name) for text, name in WRITTEN_OUT.items()]
 

@@ -173,6 +173,21 @@ def gaussian(t: Tensor) -> Iterator[Tensor]:
     yield 4 * (t * ty) - 2 * y
 
 
+def times_gaussian(t: Tensor) -> Iterator[Tensor]:
+    """t y with y = exp(-t^2); (1 - 2 t^2) y; (4 t^3 - 6 t) y."""
+    y = torch.exp(-(t**2))
+    yield (ty := t * y)
+    yield y - 2 * (tty := t * ty)
+    yield 4 * (t * tty) - 6 * ty
+
+
+def lorentzian(t: Tensor) -> Iterator[Tensor]:
+    """y = 1 / (1 + t^2); -2 t y^2; (6 - 8 y) y^2."""
+    yield (y := 1 / (1 + t**2))
+    yield -2 * (t * y) * y
+    yield (6 - 8 * y) * y**2
+
+
 def log_cosh(t: Tensor) -> Iterator[Tensor]:
     """log cosh t; y = tanh t; 1 - y^2."""
     size = t.abs()
@@ -241,6 +256,16 @@ FUNCTIONS: dict[str, Function] = {
         ((0.0,), (-0.70710678119, 0.70710678119), (-1.22474487139, 0.0, 1.22474487139)),
         (FLAT, FLAT, FLAT),
     ),
+    "xgauss": Function(
+        times_gaussian,
+        (
+            (-0.70710678119, 0.70710678119),
+            (-1.22474487139, 0.0, 1.22474487139),
+            (-1.65068012389, -0.52464762328, 0.52464762328, 1.65068012389),
+        ),
+        (FLAT, FLAT, FLAT),
+    ),
+    "lorentz": Function(lorentzian, ((0.0,), (-0.57735026919, 0.57735026919), (-1.0, 0.0, 1.0)), (FLAT, FLAT, FLAT)),
     "logcosh": Function(log_cosh, ((0.0,), (), (0.0,)), ((INFINITY, INFINITY), (-1.0, 1.0), FLAT), latex=r"\log\cosh"),
     "softsign": Function(softsign, ((), (0.0,), SIDES), ((-1.0, 1.0), FLAT, FLAT), kink=2),
     "hyperbola": Function(hyperbola, ((0.0,), (), (0.0,)), ((INFINITY, INFINITY), (-1.0, 1.0), FLAT)),

@@ -61,11 +61,16 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
         @staticmethod
         def forward(ctx, t):
             ctx.save_for_backward(t)
+            ctx.slope = None
             return next(plain(t))
 
         @staticmethod
         def backward(ctx, gradient):
-            return gradient * _Slope.apply(*ctx.saved_tensors)
+            if torch.is_grad_enabled():
+                return gradient * _Slope.apply(*ctx.saved_tensors)
+            if ctx.slope is None:  # a series goes backward many times
+                ctx.slope = _Slope.apply(*ctx.saved_tensors)
+            return gradient * ctx.slope
 
     def derivatives(t: Tensor) -> Iterator[Tensor]:
         if not (torch.is_grad_enabled() and t.requires_grad):

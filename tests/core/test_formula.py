@@ -17,7 +17,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.branch import Branch
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.formula import ARITY, activation_named, formula, read
+from resflow_core.formula import ARITY, WRITTEN_OUT, activation_named, formula, read
 from resflow_core.formula.bounds import Cells, Enclosed
 from resflow_core.formula.bounds import points as cells_at
 from resflow_core.formula.functions import FUNCTIONS
@@ -35,6 +35,7 @@ ORACLES = {
     "gelu": torch.nn.GELU(), "mish": torch.nn.Mish(), "erf": torch.erf, "atan": torch.atan, "asinh": torch.asinh,
     "gauss": lambda t: torch.exp(-t * t), "logcosh": lambda t: torch.log(torch.cosh(t)), "log": torch.log,
     "softsign": torch.nn.Softsign(), "hyperbola": lambda t: torch.sqrt(1 + t * t), "abs": torch.abs,
+    "xgauss": lambda t: t * torch.exp(-t * t), "lorentz": lambda t: 1 / (1 + t * t),
     "sqrt": torch.sqrt, "min": torch.minimum, "max": torch.maximum, "neg": torch.neg, "+": torch.add, "-": torch.sub,
     "*": torch.mul, "/": torch.div,
 }  # fmt: skip
@@ -305,6 +306,8 @@ REFUSED = {
     "sqrt(1 + z^2)": r"Write hyperbola\(z\)",
     "z/(1 + abs(z))": r"of a quotient is bounded .* Write softsign\(z\)",
     "sin(z^2)": "no bound of its slope holds",
+    "z*exp(-z^2)": r"Write xgauss\(z\)",
+    "2/9 + 1/(1 + (3*z)^2)": r"Write lorentz\(3 \* z\)",
     "3": "`3` is constant",
     "pi + e": "is constant",
     "z - z": "`z - z` is the same for every z",
@@ -358,6 +361,13 @@ class TestRefusals:
             read(text)
         assert str(refused.value).rstrip()[-1] in ".?"
         assert len(str(refused.value)) < 500
+
+    @pytest.mark.parametrize(("text", "name"), WRITTEN_OUT.items(), ids=WRITTEN_OUT)
+    def test_what_is_told_to_be_written_is_the_same_function_and_can_be_had(self, text, name):
+        with pytest.raises(ValueError, match=rf"Write {name}\(z\)\."):
+            read(text)
+        t = torch.linspace(-4, 4.01, 50, dtype=torch.float64)
+        torch.testing.assert_close(formula(f"{name}(z)").raw(t), oracle(parse(text, ARITY), t))
 
     def test_a_refusal_is_remembered(self):
         for _ in range(2):
