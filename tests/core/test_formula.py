@@ -1,5 +1,6 @@
 import ast
 import math
+import re
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -87,6 +88,24 @@ def trees(functions, exponents=exponents):
     return st.recursive(st.just(Z) | st.sampled_from([Symbol("pi"), Symbol("e")]) | numbers, larger, max_leaves=6)
 
 
+def tame_trees():
+    """Formulas whose slope is bounded."""
+    anywhere = [name for name in FUNCTIONS if name not in ("exp", "log", "sqrt")]
+    bounded = ["sin", "cos", "tanh", "sigmoid", "erf", "atan", "gauss", "softsign", "xgauss", "lorentz"]
+
+    def call(names, *parts):
+        return st.builds(lambda name, *p: Call(name, p), st.sampled_from(names), *parts)
+
+    def larger(parts):
+        factor = call(bounded, parts)
+        return (
+            call([*anywhere, "neg"], parts) | call(["+", "-", "min", "max"], parts, parts) | call(["*"], factor, factor)
+            | call(["*"], numbers, parts) | st.builds(Power, factor, st.sampled_from([Fraction(2), Fraction(3)]))
+        )  # fmt: skip
+
+    return st.recursive(st.just(Z) | st.just(Z) | numbers, larger, max_leaves=6)
+
+
 class TestParsing:
     @given(trees(FUNCTIONS))
     def test_a_printed_tree_is_read_as_the_same_tree(self, tree):
@@ -110,9 +129,6 @@ class TestParsing:
 
     def test_what_is_nested_is_read_up_to_20(self):
         assert parse("(" * 19 + "z" + ")" * 19, ARITY) == Z
-
-
-SMOOTH = [name for name, f in FUNCTIONS.items() if not f.kink]
 
 
 class TestDerivatives:
@@ -248,16 +264,14 @@ class TestTheConstant:
         for p in (1, 2, math.inf):
             assert f.activation.lipschitz(p) == f.lipschitz
 
-    @given(
-        trees([n for n in FUNCTIONS if n not in ("log", "sqrt", "exp")], st.sampled_from([Fraction(2), Fraction(3)]))
-    )
-    @settings(max_examples=30, deadline=None)
+    @given(tame_trees())
+    @settings(max_examples=120, deadline=None)
     def test_no_slope_of_any_formula_exceeds_it(self, tree):
-        text = unparse(tree)
         try:
-            f = read(text)
-        except ValueError:
-            assume(False)
+            f = read(unparse(tree))
+        except ValueError as error:
+            assert re.search("constant|same for every z|reaches|at most", str(error))
+            return
         slopes = list(f.activation.derivatives(torch.from_numpy(np.sinh(np.linspace(-9, 9, 20_000)))))[1]
         assert float(slopes.abs().max()) <= f.lipschitz * (1 + 1e-9)
 
