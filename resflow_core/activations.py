@@ -72,7 +72,8 @@ class Activation:
     raw arranges the units and then applies one function to every number: `derivatives(t)` yields its value, slope and
     curvature at t, each computed only if it is asked for. `lipschitz(p)` is raw's constant in the p-norm, rounded up.
     With `initial_scale` the activation is a family with a learnable scale beta > 0, phi_beta(z) = phi(beta z) / beta,
-    which has the same constant for every beta.
+    which has the same constant for every beta. `temporaries` says how many numbers a unit needs besides, while it is
+    evaluated.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Activation:
     lipschitz: Callable[[float], float]
     initial_scale: float | None = None
     arrangement: Arrangement = IN_PLACE
+    temporaries: int = 0
 
     @property
     def is_elementwise(self) -> bool:

@@ -8,7 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from resflow_core.activations import ACTIVATIONS, Activation
+from resflow_core.activations import Activation
+from resflow_core.formula import activation_named
 from resflow_core.lipschitz import Constraint, LipschitzLinear, Soft, constrained_weights
 from resflow_core.norms import upper_bound
 from resflow_core.orders import CHAINS, Order, learned_orders, raw_order
@@ -42,7 +43,7 @@ class Branch(nn.Module):
         constraint: Constraint = Soft(),  # noqa: B008 (frozen)
     ):
         super().__init__()
-        self.activation = ACTIVATIONS[activation]
+        self.activation = activation_named(activation)
         self.chain = CHAINS[chain]
         n_layers, copies = len(widths) - 1, self.activation.arrangement.copies
         cap = budget ** (1 / n_layers)

@@ -12,6 +12,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Chain
 from resflow_core.branch import Branch, fold, folded_together, lipschitz_bounds, order_loss
+from resflow_core.formula import activation_named
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.lipschitz import CONSTRAINTS, Constraint, Soft
 from resflow_core.log_det import Exact, LogDet
@@ -31,7 +32,9 @@ class FlowConfig:
     blocks: int = setting(24, "Blocks", "Residual blocks, one after another.", low=1, high=32)
     width: int = setting(32, "Width", "Units in each hidden layer of a block.", low=2, high=256)
     hidden_layers: int = setting(1, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
-    activation: str = setting("sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
+    activation: str = setting(
+        "sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS, written=activation_named
+    )
     budget: float = setting(
         0.99,
         "Lipschitz budget L",

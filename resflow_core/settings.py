@@ -10,7 +10,8 @@ from typing import Any
 class Setting:
     """What a field accepts: a number in [low, high], a tuple of such, a key (or an instance of a class) of `choices`.
 
-    `rule` says what else is wrong with such a value, as a sentence with the remedy, or None.
+    Beside keys, a text that begins with "=" is accepted if `written` gives what it stands for, and does not raise
+    ValueError with a sentence. `rule` says what else is wrong with a value, as a sentence with the remedy, or None.
     """
 
     label: str
@@ -20,14 +21,20 @@ class Setting:
     choices: Mapping[str, Any] | None = None
     rule: Callable[[Any], str | None] | None = None
     rare: bool = False  # what most people never change
+    written: Callable[[str], Any] | None = None
 
     def shown(self, value: Any) -> str:
         """A value for people to read: of a choice, given by its key, the `title` that the registry's entry has."""
         if self.choices is not None:
-            return getattr(self.choices[value], "title", value.replace("_", " ").capitalize())
+            chosen = self.written(value) if self.is_written(value) else self.choices[value]
+            return getattr(chosen, "title", value.replace("_", " ").capitalize())
         if isinstance(value, bool):
             return "on" if value else "off"
         return ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
+
+    def is_written(self, value: Any) -> bool:
+        """Whether a value is a text of its own in the place of a key."""
+        return self.written is not None and isinstance(value, str) and value.startswith("=")
 
     @property
     def is_variant(self) -> bool:
@@ -36,10 +43,10 @@ class Setting:
 
 
 def setting(
-    default: Any, label: str, help: str = "", *, low=None, high=None, choices=None, rule=None, rare=False
+    default: Any, label: str, help: str = "", *, low=None, high=None, choices=None, rule=None, rare=False, written=None
 ) -> Any:
     """A dataclass field that carries its `Setting`."""
-    limits = Setting(label, help, low, high, choices, rule, rare)
+    limits = Setting(label, help, low, high, choices, rule, rare, written)
     return dataclasses.field(default=default, metadata={"setting": limits})
 
 
@@ -93,6 +100,12 @@ def _type_or_range_problem(value: Any, kind: type, limits: Setting) -> str | Non
     if limits.is_variant:
         names = ", ".join(c.__name__ for c in limits.choices.values())
         return None if type(value) in limits.choices.values() else f"use one of {names}."
+    if limits.is_written(value):
+        try:
+            limits.written(value)
+        except ValueError as error:
+            return str(error)
+        return None
     if limits.choices is not None:
         return None if value in limits.choices else f"use one of {', '.join(limits.choices)}."
     if kind is bool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.activations import ACTIVATIONS
 from resflow_core.datasets import Dataset
 from resflow_core.flow import Flow, FlowConfig
+from resflow_core.formula import activation_named
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
 from resflow_core.settings import check, setting
 
@@ -103,10 +103,10 @@ def step_bytes(flow: FlowConfig, train: TrainConfig) -> int:
     about eight numbers for each unit and each vector-Jacobian product.
     """
     rows, products = train.log_det.work(train.batch)
-    copies = ACTIVATIONS[flow.activation].arrangement.copies
-    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * copies
+    activation = activation_named(flow.activation)
+    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.arrangement.copies
     numbers = 8 * (1 + products) if products else 4 + flow.dim
-    return 4 * rows * units * numbers
+    return 4 * rows * (units * numbers + max(flow.dim, flow.width) * activation.temporaries)
 
 
 class Diverged(RuntimeError):

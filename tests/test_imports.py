@@ -24,8 +24,8 @@ FORBIDDEN = {
 }
 # Within the core, a module or package may import only those that stand before it.
 CORE_ORDER = [
-    "settings", "activations", "roulette", "probes", "gradients", "identity_plus", "log_det", "moments", "throws",
-    "bijection", "orders", "spectral_norm", "norms", "lipschitz", "inverse", "tangents", "one_pass", "branch",
+    "settings", "activations", "formula", "roulette", "probes", "gradients", "identity_plus", "log_det", "moments",
+    "throws", "bijection", "orders", "spectral_norm", "norms", "lipschitz", "inverse", "tangents", "one_pass", "branch",
     "residual", "actnorm", "flow", "flow_file", "iterations", "folds", "datasets", "training", "device", "measure",
 ]  # fmt: skip
 
