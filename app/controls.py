@@ -88,6 +88,7 @@ def _widget(key: str, field: dataclasses.Field, limits: Setting, value: Any) -> 
 
 def _choice(key: str, limits: Setting, value: Any) -> Any:
     options, chosen = list(limits.choices), name_of(value, limits)
+    options += [chosen] * limits.is_written(value)
     name = st.selectbox(
         limits.label,
         options,

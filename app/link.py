@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from app.activations.settings import Activations
 from app.bench.settings import Bench, parsed_number
 from app.lipschitz.settings import Lipschitz
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
@@ -15,8 +16,8 @@ from resflow_core.training import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
-BENCH, LIPSCHITZ = "bench.", "lipschitz."
-BENCHES: dict[str, type] = {BENCH: Bench, LIPSCHITZ: Lipschitz}
+BENCH, LIPSCHITZ, ACTIVATIONS_BENCH = "bench.", "lipschitz.", "activations."
+BENCHES: dict[str, type] = {BENCH: Bench, LIPSCHITZ: Lipschitz, ACTIVATIONS_BENCH: Activations}
 """The settings of each bench, by what their names begin with in links and widgets."""
 
 MOST_CHANGES = 200

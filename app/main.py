@@ -18,6 +18,7 @@ page = st.navigation(
         st.Page("screens/explore.py", title="Explore", url_path="explore"),
         st.Page("screens/estimator.py", title="Estimator", url_path="estimator"),
         st.Page("screens/lipschitz.py", title="Lipschitz", url_path="lipschitz"),
+        st.Page("screens/activations.py", title="Activations", url_path="activations"),
     ],
     position="top",
 )

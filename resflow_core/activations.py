@@ -82,6 +82,7 @@ class Activation:
     initial_scale: float | None = None
     arrangement: Arrangement = IN_PLACE
     temporaries: int = 0
+    source: str = ""
 
     @property
     def is_elementwise(self) -> bool:
@@ -241,19 +242,30 @@ def _shifted_pila_of_both_signs(p: float) -> float:
 # sine as in Sitzmann et al. 2020. CLipSwish: Perugachi-Diaz et al. 2021; CPila: Ahn et al. 2022; MaxMin: Anil et al.
 # 2019.
 ACTIVATIONS: dict[str, Activation] = {
-    "lipswish": Activation("LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974),
-    "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0),
-    "elu": Activation("ELU", elu, _in_every_norm(1.0)),
-    "tanh": Activation("Tanh", tanh, _in_every_norm(1.0)),
-    "softplus": Activation("Softplus", softplus, _in_every_norm(1.0)),
-    "relu": Activation("ReLU", relu, _in_every_norm(1.0)),
-    "leaky_relu": Activation("Leaky ReLU", leaky_relu, _in_every_norm(1.0)),
-    "celu": Activation("CELU", elu, _in_every_norm(1.0), initial_scale=1.0),
-    "selu": Activation("SELU", selu, _in_every_norm(1.7581)),
-    "gelu": Activation("GELU", gelu, _in_every_norm(1.12891)),
-    "mish": Activation("Mish", mish, _in_every_norm(1.08851)),
-    "silu": Activation("SiLU", silu, _in_every_norm(SILU_CONSTANT)),
-    "clipswish": Activation("CLipSwish", silu, _silu_of_both_signs, initial_scale=0.974, arrangement=BOTH_SIGNS),
-    "cpila": Activation("CPila", shifted_pila, _shifted_pila_of_both_signs, arrangement=BOTH_SIGNS),
-    "maxmin": Activation("MaxMin", identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS),
+    "lipswish": Activation(
+        "LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974, source="this paper, section 3.3"
+    ),
+    "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0, source="Sitzmann et al. 2020"),
+    "elu": Activation("ELU", elu, _in_every_norm(1.0), source="Clevert et al. 2016"),
+    "tanh": Activation("Tanh", tanh, _in_every_norm(1.0), source="classical"),
+    "softplus": Activation("Softplus", softplus, _in_every_norm(1.0), source="Dugas et al. 2001"),
+    "relu": Activation("ReLU", relu, _in_every_norm(1.0), source="Nair & Hinton 2010"),
+    "leaky_relu": Activation("Leaky ReLU", leaky_relu, _in_every_norm(1.0), source="Maas et al. 2013"),
+    "celu": Activation("CELU", elu, _in_every_norm(1.0), initial_scale=1.0, source="Barron 2017"),
+    "selu": Activation("SELU", selu, _in_every_norm(1.7581), source="Klambauer et al. 2017"),
+    "gelu": Activation("GELU", gelu, _in_every_norm(1.12891), source="Hendrycks & Gimpel 2016"),
+    "mish": Activation("Mish", mish, _in_every_norm(1.08851), source="Misra 2019"),
+    "silu": Activation("SiLU", silu, _in_every_norm(SILU_CONSTANT), source="Elfwing et al. 2018"),
+    "clipswish": Activation(
+        "CLipSwish",
+        silu,
+        _silu_of_both_signs,
+        initial_scale=0.974,
+        arrangement=BOTH_SIGNS,
+        source="Perugachi-Diaz et al. 2021",
+    ),
+    "cpila": Activation(
+        "CPila", shifted_pila, _shifted_pila_of_both_signs, arrangement=BOTH_SIGNS, source="Ahn et al. 2022"
+    ),
+    "maxmin": Activation("MaxMin", identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS, source="Anil et al. 2019"),
 }

@@ -110,6 +110,10 @@ def _type_or_range_problem(value: Any, kind: type, limits: Setting) -> str | Non
         return None if value in limits.choices else f"use one of {', '.join(limits.choices)}."
     if kind is bool:
         return None if isinstance(value, bool) else "use True or False."
+    if kind is str:
+        return (
+            None if isinstance(value, str) and len(value) <= limits.high else f"use at most {limits.high} characters."
+        )
     if kind is tuple:
         if isinstance(value, tuple) and value and all(_is_number(v) and _within(v, limits) for v in value):
             return None

@@ -19,6 +19,8 @@ class History:
     # (step, NLL, KL where known, learned orders where there are some)
     held_out: list[tuple[int, Estimate, Estimate | None, np.ndarray | None]] = field(default_factory=list)
 
+    split: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # (step, two norms of each block)
+
     def add_batch(self, step: int, nll: float) -> None:
         if step % self.stride:
             return
@@ -33,6 +35,19 @@ class History:
         self.held_out.append((step, nll, kl, orders))
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest
+
+    def add_split(self, step: int, log_det: np.ndarray, base: np.ndarray) -> None:
+        """The norms of every block's gradients of the log det and of the base density."""
+        if self.split and self.split[-1][0] >= step:
+            return
+        self.split.append((step, log_det, base))
+        if len(self.split) > MOST:
+            self.split = self.split[::-2][::-1]
+
+    def splits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Steps, (k,), and both norms, (k, blocks)."""
+        steps, log_det, base = zip(*self.split, strict=True)
+        return np.array(steps, np.int64), np.array(log_det, np.float32), np.array(base, np.float32)
 
     def curves(self) -> LossCurves:
         step, batch_nll = np.array(self.batch, float).reshape(-1, 2).T

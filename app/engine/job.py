@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.engine.frames import density_pieces, render
 from app.engine.history import History
-from app.engine.messages import Arm, Bounds, Demand, Frame, Inversions, Jacobians, LossCurves, Masses
+from app.engine.messages import Activity, Arm, Bounds, Demand, Frame, Inversions, Jacobians, LossCurves, Masses
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.device import choose
@@ -22,6 +22,8 @@ from resflow_core.training import TrainConfig, Trainer, step_bytes
 
 # Many short pieces of a measurement are made one of about this length.
 PIECE_SECONDS = 0.02
+# What saturates is measured at so many points, and mapped on so many nodes a side.
+ACTIVITY_POINTS, ACTIVITY_GRID = 1_000, 60
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
 
@@ -137,6 +139,24 @@ class Job:
             elif self._clock() - begun > PIECE_SECONDS:
                 yield None
                 begun = self._clock()
+
+    def activity(self, demand: Demand) -> Iterator[Activity | None]:
+        """In pieces: None after each, all at the end, of the flow as it is at the first."""
+        flow, step, dataset = copy.deepcopy(self._looked_at(demand)), self.step_count, self._trainer.dataset
+        points = dataset.held_out()[:ACTIVITY_POINTS]
+        nodes = measure.grid_points(dataset.window, ACTIVITY_GRID)
+        saturation = yield from measure.awaited(measure.saturation(flow, points))
+        share = yield from measure.awaited(measure.saturation_map(flow, nodes))
+        split = yield from measure.awaited(measure.gradient_split(flow, points))
+        self._history.add_split(step, split.blocks.log_det, split.blocks.base)
+        yield Activity(
+            step,
+            saturation,
+            share.reshape(ACTIVITY_GRID, ACTIVITY_GRID).astype(np.float32),
+            dataset.window,
+            split,
+            *self._history.splits(),
+        )
 
     def export(self) -> bytes:
         """The flow as a file."""

@@ -55,4 +55,5 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         bounds=new.bounds or old.bounds,
         jacobians=new.jacobians or old.jacobians,
         inversion=new.inversion or old.inversion,
+        activity=new.activity or old.activity,
     )

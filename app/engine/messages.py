@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
     from resflow_core.log_det import LogDet
-    from resflow_core.measure import BlockTable, Guarantees, Inversion, Mass, NormEstimates
+    from resflow_core.measure import (
+        BlockTable,
+        GradientSplit,
+        Guarantees,
+        Inversion,
+        Mass,
+        NormEstimates,
+        Saturation,
+    )
     from resflow_core.training import TrainConfig
 
 FRAME_WINDOW = (-16.0, 16.0)
@@ -107,6 +115,7 @@ class Demand:
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
     masses: bool = True
     bounds: bool = False
+    activity: bool = False  # what saturates, and the two parts of the gradient
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     inversion: InversionDemand | None = None
     scaled: Scaled | None = None
@@ -261,6 +270,20 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """What the activations of the flow do at `step`."""
+
+    step: int
+    saturation: Saturation  # at held-out points
+    share: np.ndarray  # (n, n) float32, of saturated units over the plane, row = y ascending
+    window: tuple[tuple[float, float], tuple[float, float]]
+    split: GradientSplit  # at held-out points
+    steps: np.ndarray  # (k,) int64: when the gradients were measured so far
+    log_det: np.ndarray  # (k, blocks) float32: norm of each block's gradient of the mean log det
+    base: np.ndarray  # (k, blocks) float32: and of the mean log density of z
+
+
+@dataclass(frozen=True)
 class Inversions:
     """One block's inverse at `step`, as it was asked for."""
 
@@ -282,6 +305,7 @@ class ArmReport:
     blocks: BlockTable | None = None
     bounds: Bounds | None = None
     inversion: Inversions | None = None
+    activity: Activity | None = None
     jacobians: Jacobians | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over

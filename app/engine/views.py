@@ -7,13 +7,14 @@ from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Bounds, Demand, Frame, Inversions, Jacobians, Masses
+from app.engine.messages import Activity, Bounds, Demand, Frame, Inversions, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
 MASS_SECONDS = 5.0
 JACOBIANS_SECONDS = 5.0
 INVERSION_SECONDS, INVERSION_PIECE_SECONDS = 2.0, 0.05
+ACTIVITY_SECONDS = 3.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -31,6 +32,7 @@ class View(IntEnum):
     ROUGH_MASS = 4  # of one that moves
     JACOBIANS = 5
     INVERSION = 6
+    ACTIVITY = 7
 
 
 # What of the demand each of them depends on: none at all where nobody wants it.
@@ -42,6 +44,7 @@ WANTED: dict[View, Callable[[Demand], Any]] = {
     View.ROUGH_MASS: lambda d: d.masses and (d.scaled,),
     View.JACOBIANS: lambda d: d.jacobians and (d.jacobians, d.points, d.scaled),
     View.INVERSION: lambda d: d.inversion and (d.inversion, d.scaled),
+    View.ACTIVITY: lambda d: d.activity and (d.activity, d.scaled),
 }
 
 
@@ -62,6 +65,7 @@ class News:
     bounds: tuple[Bounds, ...] = ()  # with them too, where they are wanted
     jacobians: tuple[Jacobians, ...] = ()
     inversion: tuple[Inversions, ...] = ()
+    activity: tuple[Activity, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -125,6 +129,7 @@ class Views:
         for view, seconds, between in (
             (View.JACOBIANS, JACOBIANS_SECONDS, PIECE_SECONDS),
             (View.INVERSION, INVERSION_SECONDS, INVERSION_PIECE_SECONDS),
+            (View.ACTIVITY, ACTIVITY_SECONDS, INVERSION_PIECE_SECONDS),
         ):
             if view in new:
                 yield view, (between if view in self._pieces else seconds) * moving
@@ -163,6 +168,8 @@ class Views:
                     self.news.jacobians = whole
                 elif view is View.INVERSION:
                     self.news.inversion = whole
+                elif view is View.ACTIVITY:
+                    self.news.activity = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
@@ -174,6 +181,8 @@ class Views:
             return lambda job: job.jacobians(self.demand)
         if view is View.INVERSION:
             return lambda job: job.inversion(self.demand)
+        if view is View.ACTIVITY:
+            return lambda job: job.activity(self.demand)
         return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from app.engine.messages import Arm
 from app.setup import Setup
-from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
+from resflow_core.formula import activation_named
 from resflow_core.orders import CHAINS
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
@@ -43,7 +43,7 @@ def norms(setup: Setup) -> dict[str, Arm]:
 def parameters(flow: FlowConfig) -> int:
     """Weights and biases of all its blocks."""
     widths = [flow.dim, *[flow.width] * flow.hidden_layers, flow.dim]
-    copies = ACTIVATIONS[flow.activation].arrangement.copies
+    copies = activation_named(flow.activation).arrangement.copies
     return flow.blocks * sum((copies * m + 1) * n for m, n in pairwise(widths))
 
 

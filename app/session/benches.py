@@ -32,4 +32,4 @@ def show_bench(new: Any) -> None:
     """Let a bench and its widgets be so, from the next run of the script on."""
     page, prefix = current(), prefix_of(new)
     page.benches[type(new)] = new
-    page.widgets |= widget_values(new, prefix) | matrix_texts(new, prefix)
+    page.widgets |= widget_values(new, prefix) | (matrix_texts(new, prefix) if hasattr(new, "matrix") else {})

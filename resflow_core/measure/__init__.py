@@ -11,6 +11,7 @@ from resflow_core.measure.inversion import Inversion, Walk, inversion
 from resflow_core.measure.mass import Mass, mass, masses
 from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
+from resflow_core.measure.pieces import awaited
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Tail",
     "Verdict",
     "Walk",
+    "awaited",
     "block_table",
     "criteria",
     "density_grid",

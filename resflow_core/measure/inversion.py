@@ -1,7 +1,7 @@
 """One block's inverse as a picture: how many iterations it takes, where the map folds, and the way to one x."""
 
 import copy
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import contourpy
@@ -16,6 +16,7 @@ from resflow_core.folds import Regime, breaking_scales, det_of_identity_plus, pr
 from resflow_core.inverse import NotConverged
 from resflow_core.iterations import ITERATIONS, Trace, fate, steps_taken, trace
 from resflow_core.measure.pictures import grid_points
+from resflow_core.measure.pieces import awaited
 from resflow_core.norms import vector_norm
 from resflow_core.residual import ResidualBlock
 
@@ -91,11 +92,11 @@ def inversion(
     fold = _zeros(det.view(FOLD_GRID, FOLD_GRID).numpy(), window)
     yield None
     starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([nodes[least], target])])
-    found = yield from _awaited(preimages(g, target, starts))
+    found = yield from awaited(preimages(g, target, starts))
     walks = {name: trace(iteration, g, target[None], WALK_STEPS, order) for name, iteration in ITERATIONS.items()}
     yield None
     places = grid_points(window, STEPS_GRID).double()
-    counts = yield from _awaited(steps_taken(ITERATIONS[method], g, places, GOAL, MOST_STEPS, order))
+    counts = yield from awaited(steps_taken(ITERATIONS[method], g, places, GOAL, MOST_STEPS, order))
     steps = torch.where(counts > MOST_STEPS, torch.nan, counts.double())
     yield Inversion(
         block=block,
@@ -117,15 +118,6 @@ def inversion(
         a_posteriori=walks["banach"].a_posteriori(lipschitz)[:, 0].numpy(),
         refusal=_refusal(flow),
     )
-
-
-def _awaited(pieces: Iterator[Tensor | None]) -> Generator[None, None, Tensor]:
-    """Yields for every piece, and returns the last, which is the result."""
-    for piece in pieces:
-        if piece is not None:
-            return piece
-        yield None
-    raise AssertionError("The last piece is the result.")
 
 
 def _walk(walk: Trace, found: Tensor, order: float) -> Walk:

@@ -1,0 +1,251 @@
+"""Value, slope and curvature of activations, and the two criteria of the paper, measured."""
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import controls, session
+from app.activations.settings import Activations, formula_problem
+from app.estimator.words import number
+from app.figures.style import CATEGORIES, GREY
+from app.link import ACTIVATIONS_BENCH
+from app.planes import Chart, Pane, Path, planes
+from app.text import plain, signed
+from resflow_core.activations import ACTIVATIONS, Activation
+from resflow_core.formula import SIGN, activation_named, read
+from resflow_core.measure import Criteria, Verdict, criteria
+
+REACH, POINTS = 6.0, 481
+DASHES = ("solid", "dash", "dot", "dashdot")
+GRID_LINES, GRID_REACH = 9, 2.0
+
+
+@st.fragment
+def show() -> None:
+    session.settle()
+    bench = _controls(session.bench(Activations))
+    session.apply_bench(bench)
+    found = {name: activation_named(name) for name in bench.names}
+    planes([*_curves(bench, found), *_pairs(found)], key="curves", columns=4 if "maxmin" in found else 3)
+    st.markdown(_takeaway(found))
+    st.markdown(_table(found))
+    st.caption(
+        "The paper asks for two things: |φ′| ≤ 1 everywhere, which division by the constant brings, and a curvature φ″ "
+        "that does not vanish far out where |φ′| tends to 1, because the gradient of the log det needs it there. A "
+        "tail "
+        "that is flatter than 1 may lose its curvature without starving anything."
+    )
+
+
+def _controls(bench: Activations) -> Activations:
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="top")
+    with left:
+        chosen = st.multiselect(
+            "Activations",
+            list(ACTIVATIONS),
+            bench.shown.split(","),
+            key=f"{ACTIVATIONS_BENCH}chosen",
+            format_func=lambda name: ACTIVATIONS[name].title,
+            max_selections=6,
+        )
+        text = st.text_input(
+            "Your own formula in z",
+            bench.formula,
+            key=f"{ACTIVATIONS_BENCH}formula",
+            placeholder="tanh(z) + sin(3*z)/6",
+            max_chars=200,
+            help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
+            "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
+        ).strip()
+        if problem := formula_problem(text):
+            st.error(f"`{plain(text, 60)}`: {problem}")
+            text = bench.formula
+    with right:
+        bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("raw",))
+        beta = st.slider(
+            "Scale β",
+            0.25,
+            4.0,
+            bench.beta,
+            0.05,
+            key=f"{ACTIVATIONS_BENCH}beta",
+            help="φ(βz) / β: as steep as before.",
+        )
+        bench = replace(bench, shown=",".join(chosen) or bench.shown, formula=text, beta=beta)
+        _train(bench)
+    if text:
+        st.markdown(f"Your own: $\\varphi(z) \\cdot {read(text).lipschitz:.6g} = {read(text).latex}$")
+    return bench
+
+
+def _train(bench: Activations) -> None:
+    """Let the page's flow have one of those that are shown."""
+    flow = session.setup().flow
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        name = st.selectbox(
+            "Train with",
+            bench.names,
+            key=f"{ACTIVATIONS_BENCH}train",
+            format_func=lambda name: activation_named(name).title,
+            filter_mode=None,
+        )
+        if st.button(
+            "Use it", key=f"{ACTIVATIONS_BENCH}use", icon=":material/model_training:", disabled=name == flow.activation
+        ):
+            session.apply(replace(session.setup(), flow=replace(flow, activation=name)))
+            session.show(session.setup().flow)
+            session.settle()
+
+
+def _label(name: str, activation: Activation) -> str:
+    return "your own" if name.startswith(SIGN) else activation.title
+
+
+def _style(k: int) -> dict[str, str]:
+    return {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}
+
+
+def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
+    z = np.linspace(-REACH, REACH, POINTS)
+    parts: tuple[list[Path], ...] = ([], [], [])
+    steepest, breaking = 0.0, []
+    for k, (name, activation) in enumerate(found.items()):
+        if name == "maxmin":  # no function of one number
+            continue
+        label, constant = _label(name, activation), 1.0 if bench.raw else activation.lipschitz(math.inf)
+        curves = _derivatives(name, bench.beta)
+        for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
+            part.append(Path(np.stack([z, factor * curve / constant], 1), label, **_style(k)))
+        about = measured(name).function
+        if math.isfinite(about.at):
+            top = np.array(
+                [[about.at / bench.beta, _sign_at(curves[1], z, about.at / bench.beta) * about.found / constant]]
+            )
+            parts[1].append(Path(top, "", CATEGORIES[k % len(CATEGORIES)], markers=True, width=5.0))
+        steepest = max(steepest, about.found / constant)
+        if bench.raw and about.found > 1 + 1e-6:
+            breaking.append(f"{label} {about.found:.4g}")
+    bound = [Path(np.array([[-REACH, s], [REACH, s]]), "" if s < 0 else "bound 1", GREY, "dot") for s in (1.0, -1.0)]
+    too_steep = (
+        f"Steeper than 1, which breaks the bound: {', '.join(breaking)}." if breaking else "None is steeper than 1."
+    )
+    return [
+        Chart("Value φ", "z", "φ(z)", tuple(parts[0]), f"Values of {_listed(found)} against z."),
+        Chart(
+            "Slope φ′",
+            "z",
+            "φ′(z)",
+            (*parts[1], *bound),
+            f"Slopes of {_listed(found)} against z, at most {steepest:.4g}. {too_steep}",
+            note=too_steep,
+        ),
+        Chart(
+            "Curvature φ″",
+            "z",
+            "φ″(z)",
+            tuple(parts[2]),
+            f"Curvatures of {_listed(found)} against z.",
+            note="All that the gradient of the log det has to go by.",
+        ),
+    ]
+
+
+def _sign_at(slopes: np.ndarray, z: np.ndarray, at: float) -> float:
+    return float(np.sign(np.interp(at, z, slopes)) or 1.0)
+
+
+@lru_cache(maxsize=512)
+def _derivatives(name: str, beta: float) -> tuple[np.ndarray, ...]:
+    """raw, raw' and raw'' at beta z for all z that are drawn."""
+    t = beta * torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
+    with torch.no_grad():
+        return tuple(part.numpy() for part in activation_named(name).derivatives(t))
+
+
+@lru_cache(maxsize=256)
+def measured(name: str) -> Criteria:
+    """The criteria of an activation by its name."""
+    return criteria(activation_named(name))
+
+
+def _listed(found: dict[str, Activation]) -> str:
+    return ", ".join(_label(name, activation) for name, activation in found.items() if name != "maxmin")
+
+
+def _pairs(found: dict[str, Activation]) -> list[Pane]:
+    """MaxMin as what it is: a map of two units, which folds the plane over its diagonal."""
+    if "maxmin" not in found:
+        return []
+    ends, lines = np.linspace(-GRID_REACH, GRID_REACH, GRID_LINES), []
+    fine = np.linspace(-GRID_REACH, GRID_REACH, 61)
+    for at in ends:
+        for line in (np.stack([np.full_like(fine, at), fine], 1), np.stack([fine, np.full_like(fine, at)], 1)):
+            lines += [np.stack([line.max(1), line.min(1)], 1), [[np.nan, np.nan]]]
+    reach = (-GRID_REACH, GRID_REACH)
+    return [
+        Pane(
+            "MaxMin: a map of pairs",
+            "max(t₁, t₂)",
+            "min(t₁, t₂)",
+            (reach, reach),
+            "A straight grid of two units, folded over its diagonal: all of it comes to lie where max is above min.",
+            paths=(
+                Path(np.concatenate(lines), "image of a straight grid", CATEGORIES[0], width=1.2),
+                Path(np.array([reach, reach]).T, "where it is folded", GREY, "dash"),
+            ),
+            note="Nothing is bent: it has no curvature anywhere.",
+        )
+    ]
+
+
+def _takeaway(found: dict[str, Activation]) -> str:
+    starving = [_label(n, a) for n, a in found.items() if measured(n).verdict is Verdict.STARVES]
+    others = [_label(n, a) for n, a in found.items() if measured(n).verdict is not Verdict.STARVES]
+    if not starving:
+        return f"**None of these starves the log det**: {', '.join(others)}."
+    said = f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope tends to 1 and "
+    "its "
+    return f"{said}curvature to 0." + (f" Not so {', '.join(others)}." if others else "")
+
+
+def _table(found: dict[str, Activation]) -> str:
+    rows = [
+        [
+            "activation",
+            "largest slope",
+            "at z",
+            "claimed",
+            "slope far left, right",
+            "curvature there",
+            "smooth",
+            "verdict",
+            "source",
+        ],
+        [":--", "--:", "--:", "--:", "--:", "--:", "--:", ":--", ":--"],
+    ]
+    for name, activation in found.items():
+        about = measured(name)
+        rows.append(
+            [
+                _label(name, activation),
+                f"{about.function.found:.5f}",
+                number(about.function.at)
+                if math.isfinite(about.function.at)
+                else signed(f"{'-' * (about.function.at < 0)}∞"),
+                f"{about.function.claimed:.5f}",
+                f"{_limit(about.left.slope)}, {_limit(about.right.slope)}",
+                f"{_limit(about.left.curvature)}, {_limit(about.right.curvature)}",
+                about.smoothness.value,
+                "starves" if about.verdict is Verdict.STARVES else "does not starve",
+                activation.source or "your own formula",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _limit(value: float | None) -> str:
+    return "none" if value is None else signed(f"{value + 0.0:.3f}")

@@ -1,0 +1,191 @@
+"""What the activations of the flow in training do: where their units are, which are saturated, and what is left of the
+gradient of the log det."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import session, transport
+from app.activations.settings import Activations
+from app.engine.job import ACTIVITY_POINTS
+from app.engine.messages import Activity
+from app.estimator.words import number
+from app.figures.style import BLUE, CATEGORIES, GREY, ORANGE, VERMILION
+from app.link import ACTIVATIONS_BENCH
+from app.planes import Chart, Heat, Pane, Path, planes
+from app.scene import POLL_SECONDS
+from resflow_core.formula import activation_named
+from resflow_core.measure import Saturation
+from resflow_core.measure.activation import unit_derivatives
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    buttons = st.container()
+    bench = _controls(session.bench(Activations))
+    session.apply_bench(bench)
+    report = session.poll(frames=False, masses=False, activity=True)
+    with buttons:
+        transport.show(report)
+        transport.message(report)
+    found = report.arms[0].activity if report.arms else None
+    if found is None:
+        if not report.message:
+            st.info("The units are being measured; this takes a moment.", icon=":material/hourglass:")
+        return
+    blocks, layers = found.saturation.share.shape
+    block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
+    st.markdown(_takeaway(found))
+    panes = [
+        _units(found.saturation, block, layer),
+        _shares(found.saturation),
+        _plane(found),
+        _gradients(found),
+        _over_training(found),
+    ]
+    planes(panes, key="inside", columns=3)
+    s = found.saturation
+    st.caption(
+        f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and |φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
+        f"nothing. At {ACTIVITY_POINTS:,} held-out points, {session.age(found.step)}; gradients of "
+        "the means over these points, by the exact log det, with respect to all parameters of a block."
+    )
+
+
+def _controls(bench: Activations) -> Activations:
+    flow = session.setup().flow
+    left, right = st.columns(2, gap="medium")
+    with left:
+        block = (
+            st.select_slider(
+                "Block", range(1, flow.blocks + 1), min(bench.block, flow.blocks), key=f"{ACTIVATIONS_BENCH}block"
+            )
+            if flow.blocks > 1
+            else 1
+        )
+    with right:
+        layer = st.select_slider(
+            "Layer",
+            range(1, flow.hidden_layers + 2),
+            min(bench.layer, flow.hidden_layers + 1),
+            key=f"{ACTIVATIONS_BENCH}layer",
+            help="Layer 1 has the two coordinates for its units; the others have hidden units.",
+        )
+    return replace(bench, block=block, layer=layer)
+
+
+def _takeaway(found: Activity) -> str:
+    s, split = found.saturation, found.split
+    most = int(s.by_block.argmax())
+    title = activation_named(session.setup().flow.activation).title
+    return (
+        f"**{100 * s.overall:.1f} % of all units are saturated**, most in block {most + 1} "
+        f"({100 * s.by_block[most]:.1f} %), with {title}. The gradient of the mean log det has norm "
+        f"**{number(split.whole.log_det)}**, that of the base density {number(split.whole.base)}; "
+        + (
+            "they pull against each other"
+            if split.whole.cosine < -0.1
+            else "they pull together"
+            if split.whole.cosine > 0.1
+            else "they pull in unrelated directions"
+        )
+        + f" (cosine {number(float(split.whole.cosine))})."
+    )
+
+
+def _units(s: Saturation, block: int, layer: int) -> Chart:
+    """The distribution of pre-activations under the curves of |phi'| and |phi''|."""
+    centres = (s.edges[1:] + s.edges[:-1]) / 2
+    counts = s.counts[block, layer]
+    activation = activation_named(session.setup().flow.activation)
+    with torch.no_grad():
+        _, slope, curvature = unit_derivatives(activation, torch.as_tensor(centres, dtype=torch.float64)[None])
+    constant, beta = activation.lipschitz(2), float(s.scales[block, layer])
+    share = s.share[block, layer]
+    return Chart(
+        f"Block {block + 1}, layer {layer + 1}: where its units are",
+        "pre-activation t",
+        "share of the largest",
+        (
+            Path(np.stack([centres, counts / max(counts.max(), 1)], 1), "units", GREY, width=3.0),
+            Path(np.stack([centres, slope[0].numpy() / constant], 1), "|φ′|", BLUE, "dash"),
+            Path(
+                np.stack([centres, beta * curvature[0].numpy() / constant], 1), f"|φ″|, β = {beta:.2f}", ORANGE, "dot"
+            ),
+        ),
+        f"Distribution of the pre-activations of block {block + 1}, layer {layer + 1}, under the slope and the "
+        f"curvature "
+        f"of its activation; {100 * share:.1f} percent of its units are saturated.",
+        note=f"{100 * share:.1f} % of these are saturated.",
+    )
+
+
+def _shares(s: Saturation) -> Chart:
+    x = np.arange(1, len(s.share) + 1)
+    paths = tuple(
+        Path(np.stack([x, 100 * s.share[:, i]], 1), f"layer {i + 1}", CATEGORIES[i], DASHES[i % 4], markers=True)
+        for i in range(s.share.shape[1])
+    )
+    return Chart(
+        "Saturated units by block",
+        "block",
+        "saturated, %",
+        paths,
+        f"Share of saturated units in every block and layer, at most {100 * s.share.max():.1f} percent.",
+    )
+
+
+def _plane(found: Activity) -> Pane:
+    x, y = (axis.name for axis in session.setup().dataset.axes)
+    low, high = 100 * float(found.share.min()), 100 * float(found.share.max())
+    return Pane(
+        "Saturated units over the plane",
+        x,
+        y,
+        found.window,
+        f"Share of the flow's units that are saturated at each point of the data space, {low:.0f} to {high:.0f} "
+        f"percent.",
+        heat=Heat(100 * found.share, "saturated", "%", 0.0, max(high, 1.0), smooth=True),
+        note=f"From {low:.0f} to {high:.0f} %.",
+        legend=False,
+    )
+
+
+def _gradients(found: Activity) -> Chart:
+    x, of = np.arange(1, len(found.split.blocks.log_det) + 1), found.split.blocks
+    return Chart(
+        "The two parts of the gradient, now",
+        "block",
+        "gradient norm, nats per unit",
+        (
+            Path(np.stack([x, of.log_det], 1), "of the mean log det", VERMILION, markers=True),
+            Path(np.stack([x, of.base], 1), "of the mean log p(z)", BLUE, "dash", markers=True),
+        ),
+        f"Norms of both parts of the gradient in every block: of the log det {of.log_det.min():.3g} to "
+        f"{of.log_det.max():.3g}, of the base density {of.base.min():.3g} to {of.base.max():.3g}.",
+        log_y=True,
+    )
+
+
+def _over_training(found: Activity) -> Chart:
+    def lines(norms: np.ndarray) -> np.ndarray:
+        gap = [[np.nan, np.nan]]
+        return np.concatenate([np.concatenate([np.stack([found.steps, block], 1), gap]) for block in norms.T])
+
+    return Chart(
+        "The same over training: a line a block",
+        "step",
+        "gradient norm, nats per unit",
+        (
+            Path(lines(found.log_det), "of the mean log det", VERMILION, width=1.2, markers=len(found.steps) == 1),
+            Path(lines(found.base), "of the mean log p(z)", BLUE, "dash", 1.2, markers=len(found.steps) == 1),
+        ),
+        f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements, the last at step "
+        f"{found.steps[-1]}.",
+        log_y=True,
+    )

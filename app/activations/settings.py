@@ -1,0 +1,66 @@
+"""What can be set on the activation bench, as one frozen value."""
+
+from dataclasses import dataclass
+
+from app.bench.settings import View
+from resflow_core.activations import ACTIVATIONS
+from resflow_core.flow import FlowConfig
+from resflow_core.formula import SIGN, read
+from resflow_core.settings import check, setting, settings_of
+
+MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
+MOST_SHOWN = 6
+
+VIEWS: dict[str, View] = {
+    "curves": View("Curves"),
+    "inside": View("Inside the flow"),
+    "consequences": View("Consequences"),
+}
+
+
+def names_problem(text: str) -> str | None:
+    """Why this is not a list of activations, as a sentence with the remedy."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in ACTIVATIONS]:
+        return f"{unknown[0] or 'nothing'} is none of them: use some of {', '.join(ACTIVATIONS)}, separated by commas."
+    return None if len(names) <= MOST_SHOWN else f"use at most {MOST_SHOWN} of them, not {len(names)}."
+
+
+def formula_problem(text: str) -> str | None:
+    """Why this is no activation, as a sentence with the remedy. Nothing is fine."""
+    try:
+        if text:
+            read(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Which activations are looked at, and how."""
+
+    view: str = setting("curves", "View", choices=VIEWS)
+    shown: str = setting(
+        "lipswish,elu,sine", "Activations", "Which are drawn and compared.", high=200, rule=names_problem
+    )
+    formula: str = setting(
+        "", "Your own formula in z", "Such as tanh(z) + sin(3*z)/6. Its constant is certified.", high=200,
+        rule=formula_problem,
+    )  # fmt: skip
+    raw: bool = setting(
+        False, "Before division", "As they are written, before they are divided by their constant: some are too steep."
+    )
+    beta: float = setting(1.0, "Scale β", "φ(βz) / β: narrower, and as steep as before.", low=0.25, high=4.0)
+    block: int = setting(1, "Block", "Whose units are looked at.", low=1, high=MOST_BLOCKS)
+    layer: int = setting(1, "Layer", "Whose pre-activations are looked at.", low=1, high=5)
+    seeds: int = setting(2, "Seeds", "Flows of each activation, drawn as a band.", low=1, high=5)
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that is shown, by the names that `activation_named` knows."""
+        own = (f"{SIGN}{self.formula}",) if self.formula else ()
+        return (*self.shown.split(","), *own)

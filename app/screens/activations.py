@@ -1,0 +1,27 @@
+"""Activations: what derivative saturation does to a residual flow."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import notices, session
+from app.activations import curves, inside
+from app.activations.settings import VIEWS, Activations
+from app.link import ACTIVATIONS_BENCH
+
+SHOW = {"curves": curves.show, "inside": inside.show}
+
+st.header("Why must an activation keep its curvature?", anchor=False)
+with st.container():
+    notices.show()
+view = st.segmented_control(
+    "View",
+    list(SHOW),
+    default=session.bench(Activations).view if session.bench(Activations).view in SHOW else "curves",
+    format_func=lambda name: VIEWS[name].title,
+    key=f"{ACTIVATIONS_BENCH}view",
+    label_visibility="collapsed",
+    required=True,
+)
+session.apply_bench(replace(session.bench(Activations), view=view))
+SHOW[view]()
