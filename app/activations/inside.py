@@ -10,7 +10,7 @@ import torch
 from app import session, transport
 from app.activations.settings import Activations
 from app.engine.job import ACTIVITY_POINTS
-from app.engine.messages import Activity
+from app.engine.messages import Activity, Report
 from app.estimator.words import number
 from app.figures.style import BLUE, CATEGORIES, GREY, ORANGE, VERMILION
 from app.link import ACTIVATIONS_BENCH
@@ -29,7 +29,7 @@ def show() -> None:
     buttons = st.container()
     bench = _controls(session.bench(Activations))
     session.apply_bench(bench)
-    report = session.poll(frames=False, masses=False, activity=True)
+    report = session.poll(frames=False, masses=False, activity="all", until=_has_all)
     with buttons:
         transport.show(report)
         transport.message(report)
@@ -55,6 +55,11 @@ def show() -> None:
         f"nothing. At {ACTIVITY_POINTS:,} held-out points, {session.age(found.step)}; gradients of "
         "the means over these points, by the exact log det, with respect to all parameters of a block."
     )
+
+
+def _has_all(report: Report) -> bool:
+    activity = report.arms[0].activity
+    return activity is not None and activity.saturation is not None
 
 
 def _controls(bench: Activations) -> Activations:

@@ -16,8 +16,8 @@ class History:
 
     stride: int = 1
     batch: list[tuple[int, float]] = field(default_factory=list)  # (step, mean NLL of its batch)
-    # (step, NLL, KL where known, learned orders where there are some)
-    held_out: list[tuple[int, Estimate, Estimate | None, np.ndarray | None]] = field(default_factory=list)
+    # (step, NLL, KL where known, learned orders where there are some, seconds of training)
+    held_out: list[tuple[int, Estimate, Estimate | None, np.ndarray | None, float]] = field(default_factory=list)
 
     split: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # (step, two norms of each block)
 
@@ -29,10 +29,12 @@ class History:
             self.stride *= 2
             self.batch = [point for point in self.batch if point[0] % self.stride == 0]
 
-    def add_held_out(self, step: int, nll: Estimate, kl: Estimate | None, orders: np.ndarray | None = None) -> None:
+    def add_held_out(
+        self, step: int, nll: Estimate, kl: Estimate | None, orders: np.ndarray | None = None, seconds: float = 0.0
+    ) -> None:
         if self.held_out and self.held_out[-1][0] == step:
             return  # measured again for a page that came back
-        self.held_out.append((step, nll, kl, orders))
+        self.held_out.append((step, nll, kl, orders, seconds))
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest
 
@@ -56,8 +58,11 @@ class History:
             batch_nll.astype(np.float32),
             np.array([step for step, *_ in self.held_out], np.int64),
             *_columns([nll for _, nll, *_ in self.held_out]),
-            *_columns([kl for _, _, kl, _ in self.held_out if kl]),
-            np.array([orders for *_, orders in self.held_out if orders is not None] or np.empty((0, 0, 0)), np.float32),
+            *_columns([kl for _, _, kl, *_ in self.held_out if kl]),
+            np.array([seconds for *_, seconds in self.held_out], np.float32),
+            np.array(
+                [orders for *_, orders, _ in self.held_out if orders is not None] or np.empty((0, 0, 0)), np.float32
+            ),
         )
 
 

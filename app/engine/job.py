@@ -24,6 +24,7 @@ from resflow_core.training import TrainConfig, Trainer, step_bytes
 PIECE_SECONDS = 0.02
 # What saturates is measured at so many points, and mapped on so many nodes a side.
 ACTIVITY_POINTS, ACTIVITY_GRID = 1_000, 60
+GRADIENT_POINTS = 256
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
 
@@ -71,7 +72,7 @@ class Job:
         truth = self._true_log_prob
         kl = None if truth is None else measure.kl(truth, evaluation.log_prob)
         learned = [block.branch.orders[:-1] for block in flow.blocks if block.branch.chain.learned]
-        self._history.add_held_out(self.step_count, nll, kl, np.array(learned) if learned else None)
+        self._history.add_held_out(self.step_count, nll, kl, np.array(learned) if learned else None, self.seconds)
         if (looked_at := self._looked_at(demand)) is not flow:
             evaluation = measure.evaluate(looked_at, self._trainer.dataset.held_out())
         table = measure.block_table(looked_at, evaluation, log_det)
@@ -143,20 +144,17 @@ class Job:
     def activity(self, demand: Demand) -> Iterator[Activity | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, dataset = copy.deepcopy(self._looked_at(demand)), self.step_count, self._trainer.dataset
-        points = dataset.held_out()[:ACTIVITY_POINTS]
-        nodes = measure.grid_points(dataset.window, ACTIVITY_GRID)
-        saturation = yield from measure.awaited(measure.saturation(flow, points))
-        share = yield from measure.awaited(measure.saturation_map(flow, nodes))
+        only_gradients = demand.activity == "gradients"
+        points = dataset.held_out()[: GRADIENT_POINTS if only_gradients else ACTIVITY_POINTS]
+        saturation = share = None
+        if not only_gradients:
+            saturation = yield from measure.awaited(measure.saturation(flow, points))
+            nodes = measure.grid_points(dataset.window, ACTIVITY_GRID)
+            share = yield from measure.awaited(measure.saturation_map(flow, nodes))
+            share = share.reshape(ACTIVITY_GRID, ACTIVITY_GRID).astype(np.float32)
         split = yield from measure.awaited(measure.gradient_split(flow, points))
         self._history.add_split(step, split.blocks.log_det, split.blocks.base)
-        yield Activity(
-            step,
-            saturation,
-            share.reshape(ACTIVITY_GRID, ACTIVITY_GRID).astype(np.float32),
-            dataset.window,
-            split,
-            *self._history.splits(),
-        )
+        yield Activity(step, saturation, share, dataset.window, split, *self._history.splits())
 
     def export(self) -> bytes:
         """The flow as a file."""

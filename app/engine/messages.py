@@ -66,6 +66,7 @@ class Arm:
     data: str | Table  # a key of `DATASETS`, or somebody's own rows
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
     weights: bytes | None = None  # a saved flow (`resflow_core.flow_file`) to start from; None: a new one
+    seed: int | None = None  # of its own; None: that of the experiment
 
     def __post_init__(self):
         for step, _ in self.changes:
@@ -115,7 +116,7 @@ class Demand:
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
     masses: bool = True
     bounds: bool = False
-    activity: bool = False  # what saturates, and the two parts of the gradient
+    activity: str = ""  # "all": what saturates, and the two parts of the gradient; "gradients": only these
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     inversion: InversionDemand | None = None
     scaled: Scaled | None = None
@@ -235,6 +236,7 @@ class LossCurves:
     held_se: np.ndarray  # (b,) float32, its standard error
     held_kl: np.ndarray  # (b,) float32, KL(data || model); (0,) where the density of the data is not known
     held_kl_se: np.ndarray  # (b,) or (0,) float32, its standard error
+    held_seconds: np.ndarray  # (b,) float32: what training had taken by then
     orders: np.ndarray  # (b, blocks, layers) float32: learned orders p; (0, 0, 0) where none are learned
 
 
@@ -274,8 +276,8 @@ class Activity:
     """What the activations of the flow do at `step`."""
 
     step: int
-    saturation: Saturation  # at held-out points
-    share: np.ndarray  # (n, n) float32, of saturated units over the plane, row = y ascending
+    saturation: Saturation | None  # at held-out points; None where only gradients were asked for
+    share: np.ndarray | None  # (n, n) float32, of saturated units over the plane, row = y ascending
     window: tuple[tuple[float, float], tuple[float, float]]
     split: GradientSplit  # at held-out points
     steps: np.ndarray  # (k,) int64: when the gradients were measured so far

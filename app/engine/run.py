@@ -111,7 +111,8 @@ class Run:
         jobs, experiment = [], self._experiment
         for index, (arm, schedule) in enumerate(zip(experiment.arms, self._schedules, strict=True)):
             try:
-                jobs.append(self._new_job(schedule.planned(arm), experiment.seed, experiment.device, self._clock))
+                seed = experiment.seed if arm.seed is None else arm.seed
+                jobs.append(self._new_job(schedule.planned(arm), seed, experiment.device, self._clock))
             except ValueError as error:
                 self.fail(self._about_arm(index, error))
                 return

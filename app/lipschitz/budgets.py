@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app import controls, session
+from app import controls, session, side_by_side
 from app.link import LIPSCHITZ
-from app.lipschitz import arms, side_by_side
+from app.lipschitz import arms
 from app.lipschitz.settings import Lipschitz
 from app.scene import POLL_SECONDS
 

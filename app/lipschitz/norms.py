@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import session
+from app import session, side_by_side
 from app.engine.messages import Report
 from app.estimator.matrices import typed_matrix
 from app.estimator.words import number
 from app.figures.style import BLUE, GREY, ORANGE, VERMILION
 from app.link import LIPSCHITZ
-from app.lipschitz import arms, side_by_side
+from app.lipschitz import arms
 from app.lipschitz.settings import Lipschitz
 from app.lipschitz.words import order_name
 from app.planes import Chart, Dots, Pane, Path, planes

@@ -5,19 +5,19 @@ from dataclasses import replace
 import streamlit as st
 
 from app import notices, session
-from app.activations import curves, inside
+from app.activations import consequences, curves, inside
 from app.activations.settings import VIEWS, Activations
 from app.link import ACTIVATIONS_BENCH
 
-SHOW = {"curves": curves.show, "inside": inside.show}
+SHOW = {"curves": curves.show, "inside": inside.show, "consequences": consequences.show}
 
 st.header("Why must an activation keep its curvature?", anchor=False)
 with st.container():
     notices.show()
 view = st.segmented_control(
     "View",
-    list(SHOW),
-    default=session.bench(Activations).view if session.bench(Activations).view in SHOW else "curves",
+    list(VIEWS),
+    default=session.bench(Activations).view,
     format_func=lambda name: VIEWS[name].title,
     key=f"{ACTIVATIONS_BENCH}view",
     label_visibility="collapsed",

@@ -23,6 +23,7 @@ class BlockTable:
     """An entry a residual block, in order; A = dg/dx at the points that were evaluated."""
 
     mean_log_det: np.ndarray  # of log det(I + A) over the points, in nats
+    mean_abs_log_det: float  # of the whole flow's |log|det df/dx||, in nats
     lipschitz: np.ndarray  # L: the bound that is kept, or that of the layers as they are where nothing keeps one
     layer_norms: np.ndarray  # (blocks, layers): of each layer as it is, bounded from above
     largest_norm: np.ndarray  # of ||A|| over the points: the observed L
@@ -41,6 +42,7 @@ def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTab
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
         mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
+        mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.cpu()).abs().mean()),
         lipschitz=np.array([branch.lipschitz for branch in branches]),
         layer_norms=layer_norms(branches).numpy(),
         largest_norm=_largest_norms(evaluation.jacobians.swapaxes(0, 1), [first for first, *_ in orders]),

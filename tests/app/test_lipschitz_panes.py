@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from app import side_by_side
 from app.engine.messages import ArmReport, LossCurves, Report, Scaled, State
-from app.lipschitz import arms, enforced, inverse, norms, side_by_side
+from app.lipschitz import arms, enforced, inverse, norms
 from app.lipschitz.words import order_name, wide
 from app.planes.panes import Chart, encode
 from app.setup import Setup

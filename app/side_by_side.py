@@ -31,14 +31,14 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     )
     transport.show(report, of=name)
     dataset, labels = session.setup().dataset, list(arms)
-    transport.message(replace(report, message=_named(report.message, labels)))
+    transport.message(replace(report, message=named(report.message, labels)))
     pictures = session.pictures(name)
     if not report.arms or not all(pictures):
         if not report.message:
             st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
         return report
     panes = [
-        *_densities(dataset, labels, report.arms, pictures),
+        *densities(dataset, labels, report.arms, pictures),
         _losses(dataset, labels, report.arms),
         *further(report),
     ]
@@ -51,15 +51,15 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     return report
 
 
-def _named(message: str, labels: list[str]) -> str:
+def named(message: str, labels: list[str]) -> str:
     """What the engine says of an arm by its number, with its label."""
     return re.sub(r"^Arm (\d+):", lambda found: f"{labels[int(found[1]) - 1]}:", message)
 
 
-def _densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
+def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
     """The truth, where it is known, and every flow, in the same colours."""
     pictures = [frame.density / 65535 * frame.density_largest for frame in frames]
-    notes = [_fit(dataset, arm) for arm in arms]
+    notes = [fit(dataset, arm) for arm in arms]
     top = max(frame.density_top for frame in frames)
     if dataset.truth:
         truth = true_density(dataset, STILL_GRID)
@@ -82,7 +82,8 @@ def _densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], f
     ]
 
 
-def _fit(dataset: Dataset, arm: ArmReport) -> str:
+def fit(dataset: Dataset, arm: ArmReport) -> str:
+    """How far a flow is from the truth, with its standard error, in a sentence."""
     found, what = (gap_to_truth(arm), "KL") if dataset.truth else (held_out_nll(arm), "Held-out NLL")
     if found is None:
         return "Not measured yet."
@@ -105,7 +106,7 @@ def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> C
         name,
         tuple(paths),
         f"{name} against steps; now "
-        f"{'; '.join(f'{k}: {_fit(dataset, arm)}' for k, arm in zip(labels, arms, strict=True))}",
+        f"{'; '.join(f'{k}: {fit(dataset, arm)}' for k, arm in zip(labels, arms, strict=True))}",
         log_y=bool(dataset.truth),
     )
 
@@ -132,7 +133,7 @@ def _table(dataset: Dataset, labels: list[str], arms: dict[str, Arm], reports: S
         rows.append(
             [
                 label,
-                _fit(dataset, report).removeprefix("KL ").removeprefix("Held-out NLL ").removesuffix(" nats."),
+                fit(dataset, report).removeprefix("KL ").removeprefix("Held-out NLL ").removesuffix(" nats."),
                 f"{budget:g}",
                 f"{blocks.layer_norms.prod(1).max():.3f}",
                 f"{seen:.3f}",
