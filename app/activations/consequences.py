@@ -161,8 +161,8 @@ def verdict(dataset: Dataset, groups: dict[str, Sequence[ArmReport]]) -> str:
     at = {label: band(fits[2][:, np.searchsorted(fits[0], step)]) for label, fits in found.items()}
     (best, least), (second, next_least), *_ = sorted(at.items(), key=lambda item: item[1].mean)
     what, seeds = "KL" if dataset.truth else "NLL", len(next(iter(groups.values())))
-    compared = f"{best} has {what} {least}, {second} {next_least} after {step:,} steps, over {seeds} "
-    f"seed{'s' * (seeds > 1)}"
+    plural = "s" * (seeds > 1)
+    compared = f"{best} has {what} {least}, {second} {next_least} after {step:,} steps, over {seeds} seed{plural}"
     if seeds < LEAST_SEEDS:
         return f"**Not enough seeds to say**: {compared}. Take {LEAST_SEEDS} or more."
     if least.high < next_least.low:

@@ -207,9 +207,11 @@ def _takeaway(found: dict[str, Activation]) -> str:
     others = [_label(n, a) for n, a in found.items() if measured(n).verdict is not Verdict.STARVES]
     if not starving:
         return f"**None of these starves the log det**: {', '.join(others)}."
-    said = f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope tends to 1 and "
-    "its "
-    return f"{said}curvature to 0." + (f" Not so {', '.join(others)}." if others else "")
+    rest = f" Not so {', '.join(others)}." if others else ""
+    return (
+        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope tends to 1 and its "
+        f"curvature to 0.{rest}"
+    )
 
 
 def _table(found: dict[str, Activation]) -> str:

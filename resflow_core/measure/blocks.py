@@ -42,7 +42,7 @@ def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTab
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
         mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
-        mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.cpu()).abs().mean()),
+        mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.detach().cpu()).abs().mean()),
         lipschitz=np.array([branch.lipschitz for branch in branches]),
         layer_norms=layer_norms(branches).numpy(),
         largest_norm=_largest_norms(evaluation.jacobians.swapaxes(0, 1), [first for first, *_ in orders]),
