@@ -12,6 +12,7 @@ from resflow_core.formula.intervals import (
     down,
     enclosed,
     is_bounded,
+    is_whole,
     multiply,
     negative,
     power_range,
@@ -125,7 +126,8 @@ def _enclosure(node: Node, parts: list[Enclosure], cells: Cells, with_curvature:
     if node.name == "/":
         b = _composed(lambda u, order: power_range(u, Fraction(-1), order), b, with_curvature)
     value, slope = multiply(a[0], b[0]), add(multiply(a[1], b[0]), multiply(a[0], b[1]))
-    # What has an unbounded slope may have no finite value where it is computed.
+    # What is undefined stays so, and what has an unbounded slope may have no finite value where it is computed.
+    value = whole_unless(~(is_whole(a[0]) | is_whole(b[0])), value)
     slope = whole_unless(is_bounded(a[1]) & is_bounded(b[1]), slope)
     if not with_curvature:
         return value, slope, whole

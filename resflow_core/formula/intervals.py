@@ -55,6 +55,11 @@ def is_bounded(a: Interval) -> np.ndarray:
     return np.isfinite(a[0]) & np.isfinite(a[1])
 
 
+def is_whole(a: Interval) -> np.ndarray:
+    """Whether it is the whole line, as of what is not defined."""
+    return np.isinf(a[0]) & np.isinf(a[1]) & (a[0] < a[1])
+
+
 def whole_unless(known: np.ndarray, a: Interval) -> Interval:
     """a where it is known, else the whole line."""
     return np.where(known, a[0], -np.inf), np.where(known, a[1], np.inf)
