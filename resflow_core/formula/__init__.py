@@ -83,7 +83,7 @@ def _certified(text: str) -> Formula:
     check_constants(tree)
     derivatives = derivatives_of(tree)
     if is_flat(tree):
-        raise ValueError(f"`{shown(tree)}` is the same for every z: an activation has a slope that is not 0.")
+        raise ValueError(f"`{shown(tree)}` is the same for every z, up to rounding: use one whose slope is not 0.")
     found = largest_slope(tree)
     if found.without_bound is not None:
         raise ValueError(why_unbounded(tree, found.without_bound))
