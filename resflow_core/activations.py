@@ -84,6 +84,10 @@ class Activation:
     temporaries: int = 0
     source: str = ""
 
+    def __deepcopy__(self, memo: dict) -> "Activation":
+        """Itself: copies of a flow share it, and know that their activation is element-wise."""
+        return self
+
     @property
     def is_elementwise(self) -> bool:
         """Whether phi is one function of one number, applied to every unit by itself."""

@@ -1,6 +1,5 @@
 """Value, slope and curvature of a formula at numbers: they travel through its tree together (second-order jets)."""
 
-import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -8,25 +7,10 @@ import torch
 from torch import Tensor
 
 from resflow_core.formula.functions import FUNCTIONS
-from resflow_core.formula.syntax import Node, Number, Power, Symbol, depends_on_z, parts_of
+from resflow_core.formula.tree import CONSTANTS, Node, Number, Power, Symbol, depends_on_z, parts_of, steps_of
 
 # What a part is at every point: a number where it is the same everywhere.
 Jet = Tensor | float
-CONSTANTS = {"pi": math.pi, "e": math.e}
-
-
-def steps_of(tree: Node) -> dict[Node, int]:
-    """The different parts of a tree, each after its own parts, with its place."""
-    places: dict[Node, int] = {}
-
-    def visit(node: Node) -> None:
-        if node not in places:
-            for part in parts_of(node):
-                visit(part)
-            places[node] = len(places)
-
-    visit(tree)
-    return places
 
 
 def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:

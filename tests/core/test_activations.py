@@ -1,3 +1,4 @@
+import copy
 import itertools
 import math
 
@@ -81,6 +82,11 @@ class TestEveryActivation:
             assert derivative.dtype == dtype
             assert bool(derivative.isfinite().all())
             assert derivative.shape == t.shape
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
+def test_a_copy_knows_as_well_whether_it_is_elementwise(activation):
+    assert copy.deepcopy(activation).is_elementwise == activation.is_elementwise
 
 
 @pytest.mark.parametrize("activation", ELEMENTWISE.values(), ids=ELEMENTWISE)
