@@ -17,7 +17,7 @@ from resflow_core.formula.tree import CONSTANTS, MOST_EXPONENT, Call, Node, Numb
 
 MOST_CHARACTERS = 200
 MOST_DEPTH = 20
-MOST_NODES = 60
+MOST_NODES = 100
 LARGEST, SMALLEST = Fraction(10) ** 12, Fraction(1, 10**12)
 
 TOKEN = re.compile(

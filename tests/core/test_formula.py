@@ -320,7 +320,7 @@ REFUSED = {
     "z" * 201: "has 201 characters: use at most 200",
     "(" * 30 + "z" + ")" * 30: "nested more than 20 deep",
     "-" * 30 + "z": "nested more than 20 deep",
-    "+".join("z" * 40): "has 79 numbers, operators and functions: use at most 60",
+    "+".join("z" * 60): "has 119 numbers, operators and functions: use at most 100",
     "log(z)": r"`log\(z\)` is undefined at z = -\d.*, where `z` is negative: keep `z` above 0",
     "sqrt(z)": r"`sqrt\(z\)` is undefined at z = -",
     "z^0.5": r"`z\^\(1/2\)` is undefined at z = -",
