@@ -12,7 +12,8 @@ app: $(VENV)/app-installed
 	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers $(WORKERS)
 
 test: $(VENV)/tests-installed chromium lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/core tests/app tests/test_imports.py
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from resflow_core import flow as flow_module
 from resflow_core.flow import FlowConfig
 from resflow_core.folds import Regime
 from resflow_core.iterations import ITERATIONS
+from resflow_core.lipschitz import Soft
 from resflow_core.measure import inversion
 from resflow_core.measure.inversion import FOLD_GRID, GOAL, MOST_STEPS, STEPS_GRID, WALK_STEPS
 from tests.core.oracles import autograd_jacobian, points, seeded
@@ -26,6 +28,7 @@ class Known(torch.nn.Module):
         super().__init__()
         self.a = torch.nn.Parameter(torch.tensor(a), requires_grad=False)
         self.bound, self.order, self.bend, self.scale, self._at_hand = lipschitz, order, bend, 1.0, None
+        self.linears = [SimpleNamespace(cap=lipschitz, constraint=Soft())]
 
     @property
     def lipschitz(self):
