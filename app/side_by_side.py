@@ -42,13 +42,18 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
         _losses(dataset, labels, report.arms),
         *further(report),
     ]
-    planes(panes, key=f"{name}.panes", columns=3 if len(panes) <= 6 else 4)
+    planes(panes, key=f"{name}.panes", columns=columns(len(panes)))
     st.markdown(_table(dataset, labels, arms, report.arms))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Go on with one of them on all screens:", width="content")
         for index, label in enumerate(labels):
             st.button(label, on_click=session.adopt, args=(name, index), key=f"{name}.adopt.{index}")
     return report
+
+
+def columns(panes: int) -> int:
+    """Of so many panes, so that two rows hold them as far as they can."""
+    return 3 if panes <= 6 else 4
 
 
 def named(message: str, labels: list[str]) -> str:

@@ -44,7 +44,8 @@ def band(values: Sequence[float]) -> Band:
 @st.fragment(run_every=POLL_SECONDS)
 def show() -> None:
     session.settle()
-    bench = controls.edit(session.bench(Activations), rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
+    with st.container(width=420):
+        bench = controls.edit(session.bench(Activations), rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
     session.apply_bench(bench)
     names = bench.names[:MOST_COMPARED]
     labels = [_label(name) for name in names]
@@ -74,15 +75,12 @@ def show() -> None:
     dataset = session.setup().dataset
     firsts = [arms[0] for arms in groups.values()]
     st.markdown(verdict(dataset, groups))
-    planes(
-        [
-            *side_by_side.densities(dataset, labels, firsts, pictures[:: bench.seeds]),
-            _curves(dataset, groups, "step"),
-            _curves(dataset, groups, "second of training"),
-        ],
-        key="consequences",
-        columns=4,
-    )
+    panes = [
+        *side_by_side.densities(dataset, labels, firsts, pictures[:: bench.seeds]),
+        _curves(dataset, groups, by_time=False),
+        _curves(dataset, groups, by_time=True),
+    ]
+    planes(panes, key="consequences", columns=side_by_side.columns(len(panes)))
     st.markdown(_table(dataset, groups))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Go on with the first seed of one of them:", width="content")
@@ -123,14 +121,15 @@ def _fits(dataset: Dataset, arms: Sequence[ArmReport]) -> tuple[np.ndarray, np.n
     )
 
 
-def _curves(dataset: Dataset, groups: dict[str, Sequence[ArmReport]], against: str) -> Chart:
+def _curves(dataset: Dataset, groups: dict[str, Sequence[ArmReport]], *, by_time: bool) -> Chart:
+    against = "seconds of training" if by_time else "steps"
     name = "KL(data ‖ flow), nats" if dataset.truth else "held-out NLL, nats"
     paths, said = [], []
     for k, (label, arms) in enumerate(groups.items()):
         if (found := _fits(dataset, arms)) is None:
             continue
         steps, seconds, values = found
-        x = steps if against == "step" else seconds.mean(0)
+        x = seconds.mean(0) if by_time else steps
         style = {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}
         paths.append(Path(np.stack([x, values.mean(0)], 1), label, width=2.4, **style))
         if len(arms) > 1:
@@ -140,11 +139,11 @@ def _curves(dataset: Dataset, groups: dict[str, Sequence[ArmReport]], against: s
             paths.append(Path(np.concatenate(edges), "", style["colour"], "solid", 0.8))
         said.append(f"{label} {band(values[:, -1])}")
     return Chart(
-        f"Fit against {against}s",
+        f"Fit against {against}",
         against,
         name,
         tuple(paths),
-        f"{name} against {against}s, mean over seeds within the smallest and the largest; now {'; '.join(said)}.",
+        f"{name} against {against}, mean over seeds within the smallest and the largest; now {'; '.join(said)}.",
         log_y=bool(dataset.truth),
         note="Thick: mean over seeds; thin: smallest and largest."
         if len(next(iter(groups.values()))) > 1

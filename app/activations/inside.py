@@ -105,7 +105,8 @@ def _takeaway(found: Activity) -> str:
 
 def _units(s: Saturation, block: int, layer: int) -> Chart:
     """The distribution of pre-activations under the curves of |phi'| and |phi''|."""
-    centres = (s.edges[1:] + s.edges[:-1]) / 2
+    edges = s.edges[block, layer]
+    centres = (edges[1:] + edges[:-1]) / 2
     counts = s.counts[block, layer]
     activation = activation_named(session.setup().flow.activation)
     with torch.no_grad():

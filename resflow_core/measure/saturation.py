@@ -46,7 +46,7 @@ class Saturation:
     """Of the pre-activations t of every block and layer, over all units and points. Layer 1's come from the block's
     input, the points themselves."""
 
-    edges: np.ndarray  # (bins + 1,) the same for all, symmetric
+    edges: np.ndarray  # (blocks, layers, bins + 1), symmetric
     counts: np.ndarray  # (blocks, layers, bins); what lies beyond the edges is in the end bins
     quantiles: np.ndarray  # (blocks, layers, 5) of t: `QUANTILES`
     share: np.ndarray  # (blocks, layers) of units and points that are saturated
@@ -63,7 +63,7 @@ def saturation(
 ) -> Iterator[Saturation | None]:
     """Of a flow at points, (batch, dim): None after each block, and the record at last.
 
-    The histogram goes from -reach to reach, by default the next of 1, 2, 5, 10, ... that holds 99 % of every layer.
+    A histogram goes from -reach to reach, by default the next of 1, 2, 5, 10, ... that holds 99 % of its layer.
     """
     flow = copy.deepcopy(flow)  # it may be trained between two pieces
     blocks, quantiles, shares, scales = [], [], [], []
@@ -73,17 +73,17 @@ def saturation(
         shares.append([float(_saturated(*layer, delta, epsilon).double().mean()) for _, layer in layers])
         scales.append(branch.scales.cpu().numpy())
         yield None
-    reach = _round(float(np.abs(np.array(quantiles)).max())) if reach is None else reach
-    edges = np.linspace(-reach, reach, BINS + 1)
+    reaches = [[_round(np.abs(q).max()) if reach is None else reach for q in of_block] for of_block in quantiles]
     counts = []
-    for layers in blocks:
-        counts.append([torch.histc(t.clamp(-reach, reach), BINS, -reach, reach).numpy() for t in layers])
+    for layers, of_block in zip(blocks, reaches, strict=True):
+        pairs = zip(layers, of_block, strict=True)
+        counts.append([torch.histc(t.clamp(-far, far), BINS, -far, far).numpy() for t, far in pairs])
         yield None
     units = np.array([len(t) for t in blocks[0]])
     share = np.array(shares)
     by_block = share @ units / units.sum()
     yield Saturation(
-        edges=edges,
+        edges=np.array(reaches)[:, :, None] * np.linspace(-1, 1, BINS + 1),
         counts=np.array(counts).astype(int),
         quantiles=np.array(quantiles),
         share=share,
