@@ -24,6 +24,8 @@ function pairs(packed) {
 }
 
 /** Places and names of a bar's ticks from 10^low to 10^high. */
+const [COARSE, FINE] = [[1, 2, 5], [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]]; // numbers that read well within a decade
+
 function logTicks(low, high) {
   const between = (k) => k >= low - 1e-9 && k <= high + 1e-9;
   const decades = Array.from({ length: Math.ceil(high - low) + 2 }, (_, i) => Math.floor(low) + i);
@@ -31,7 +33,7 @@ function logTicks(low, high) {
   const every = Math.ceil(whole.length / 5);
   const tickvals = whole.length > 2
     ? whole.filter((k) => k % every === 0)
-    : decades.flatMap((k) => [1, 2, 5].map((m) => k + Math.log10(m))).filter(between);
+    : decades.flatMap((k) => (high - low < 1.2 ? FINE : COARSE).map((m) => k + Math.log10(m))).filter(between);
   const named = (k) => (Math.abs(k) > 3 && Number.isInteger(k) ? `10<sup>${k}</sup>`.replace("-", "−") : shown(10 ** k));
   return { tickvals, ticktext: tickvals.map(named) };
 }
