@@ -23,9 +23,9 @@ function pairs(packed) {
   return { x: coordinate(0), y: coordinate(1) };
 }
 
-/** Places and names of a bar's ticks from 10^low to 10^high. */
 const [COARSE, FINE] = [[1, 2, 5], [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]]; // numbers that read well within a decade
 
+/** Places and names of ticks from 10^low to 10^high. */
 function logTicks(low, high) {
   const between = (k) => k >= low - 1e-9 && k <= high + 1e-9;
   const decades = Array.from({ length: Math.ceil(high - low) + 2 }, (_, i) => Math.floor(low) + i);
