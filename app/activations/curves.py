@@ -14,12 +14,12 @@ from app.estimator.words import number
 from app.figures.style import CATEGORIES, GREY
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Pane, Path, planes
-from app.text import plain, signed
+from app.text import signed
 from resflow_core.activations import ACTIVATIONS, Activation
 from resflow_core.formula import SIGN, activation_named, read
 from resflow_core.measure import Criteria, Verdict, criteria
 
-REACH, POINTS = 6.0, 481
+REACH, POINTS = 6.0, 241
 DASHES = ("solid", "dash", "dot", "dashdot")
 GRID_LINES, GRID_REACH = 9, 2.0
 
@@ -62,7 +62,7 @@ def _controls(bench: Activations) -> Activations:
             "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
         ).strip()
         if problem := formula_problem(text):
-            st.error(f"`{plain(text, 60)}`: {problem}")
+            st.error(f"{problem} It stays at {f'`{bench.formula}`' if bench.formula else 'none'}.")
             text = bench.formula
     with right:
         bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("raw",))

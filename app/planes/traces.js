@@ -87,7 +87,7 @@ function levelTraces({ levels, window: plane, heat }, theme) {
 function pathTraces({ paths, x, y, heat }, theme) {
   return paths.flatMap(({ points, label, colour, dash, width, markers }, k) => withHalo({
     type: "scatter", mode: markers ? "lines+markers" : "lines", ...pairs(points), name: label, connectgaps: false,
-    line: { width, color: colour ?? theme.ink(0.9), dash },
+    line: { width, color: colour ?? theme.ink(0.9), dash, simplify: false },
     marker: { size: width + 4, symbol: SYMBOLS[k % SYMBOLS.length] },
     hovertemplate: `${x} = %{x:.4~g}<br>${y} = %{y:.3~g}<extra>${label}</extra>`,
   }, theme, heat, `path ${k}`));
