@@ -20,6 +20,7 @@ FORBIDDEN = {
     "app/bench": {"streamlit", "app.session", "app.controls", "app.estimator", "app.screens", *PLOTTING},
     "app/estimator": {"app.screens"},
     "app/lipschitz": {"app.screens", *PLOTTING},
+    "app/activations": {"app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }
 # Within the core, a module or package may import only those that stand before it.

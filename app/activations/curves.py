@@ -129,12 +129,15 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
         steepest = max(steepest, about.found / constant)
         if bench.raw and about.found > 1 + 1e-6:
             breaking.append(f"{label} {about.found:.4g}")
+    if not parts[0]:
+        return []
+    value, curvature = (_range(part) for part in (parts[0], parts[2]))
     bound = [Path(np.array([[-REACH, s], [REACH, s]]), "" if s < 0 else "bound 1", GREY, "dot") for s in (1.0, -1.0)]
     too_steep = (
         f"Steeper than 1, which breaks the bound: {', '.join(breaking)}." if breaking else "None is steeper than 1."
     )
     return [
-        Chart("Value φ", "z", "φ(z)", tuple(parts[0]), f"Values of {_listed(found)} against z."),
+        Chart("Value φ", "z", "φ(z)", tuple(parts[0]), f"Values of {_listed(found)} against z, {value}."),
         Chart(
             "Slope φ′",
             "z",
@@ -148,10 +151,16 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
             "z",
             "φ″(z)",
             tuple(parts[2]),
-            f"Curvatures of {_listed(found)} against z.",
+            f"Curvatures of {_listed(found)} against z, {curvature}.",
             note="All that the gradient of the log det has to go by.",
         ),
     ]
+
+
+def _range(paths: list[Path]) -> str:
+    """Of what is drawn, in words."""
+    low, high = (end([end(path.points[:, 1]) for path in paths]) for end in (np.min, np.max))
+    return signed(f"from {low + 0.0:.3g} to {high + 0.0:.3g}")
 
 
 def _sign_at(slopes: np.ndarray, z: np.ndarray, at: float) -> float:

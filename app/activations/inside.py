@@ -183,6 +183,8 @@ def _over_training(found: Activity) -> Chart:
         gap = [[np.nan, np.nan]]
         return np.concatenate([np.concatenate([np.stack([found.steps, block], 1), gap]) for block in norms.T])
 
+    last = f", the last at step {found.steps[-1]}" if len(found.steps) else ""
+
     return Chart(
         "The same over training: a line a block",
         "step",
@@ -191,7 +193,6 @@ def _over_training(found: Activity) -> Chart:
             Path(lines(found.log_det), "of the mean log det", VERMILION, width=1.2, markers=len(found.steps) == 1),
             Path(lines(found.base), "of the mean log p(z)", BLUE, "dash", 1.2, markers=len(found.steps) == 1),
         ),
-        f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements, the last at step "
-        f"{found.steps[-1]}.",
+        f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements{last}.",
         log_y=True,
     )

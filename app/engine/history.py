@@ -46,10 +46,11 @@ class History:
         if len(self.split) > MOST:
             self.split = self.split[::-2][::-1]
 
-    def splits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def splits(self, blocks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Steps, (k,), and both norms, (k, blocks)."""
-        steps, log_det, base = zip(*self.split, strict=True)
-        return np.array(steps, np.int64), np.array(log_det, np.float32), np.array(base, np.float32)
+        steps = np.array([step for step, *_ in self.split], np.int64)
+        norms = np.array([(log_det, base) for _, log_det, base in self.split], np.float32).reshape(-1, 2, blocks)
+        return steps, norms[:, 0], norms[:, 1]
 
     def curves(self) -> LossCurves:
         step, batch_nll = np.array(self.batch, float).reshape(-1, 2).T

@@ -143,7 +143,9 @@ class Job:
 
     def activity(self, demand: Demand) -> Iterator[Activity | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
-        flow, step, dataset = copy.deepcopy(self._looked_at(demand)), self.step_count, self._trainer.dataset
+        looked_at, step, dataset = self._looked_at(demand), self.step_count, self._trainer.dataset
+        # Like all curves of training, that of the gradients goes on without what is only looked at.
+        flow, trains = copy.deepcopy(looked_at), looked_at is self._trainer.evaluated
         only_gradients = demand.activity == "gradients"
         points = dataset.held_out()[: GRADIENT_POINTS if only_gradients else ACTIVITY_POINTS]
         saturation = share = None
@@ -153,8 +155,9 @@ class Job:
             share = yield from measure.awaited(measure.saturation_map(flow, nodes))
             share = share.reshape(ACTIVITY_GRID, ACTIVITY_GRID).astype(np.float32)
         split = yield from measure.awaited(measure.gradient_split(flow, points))
-        self._history.add_split(step, split.blocks.log_det, split.blocks.base)
-        yield Activity(step, saturation, share, dataset.window, split, *self._history.splits())
+        if trains:
+            self._history.add_split(step, split.blocks.log_det, split.blocks.base)
+        yield Activity(step, saturation, share, dataset.window, split, *self._history.splits(len(flow.blocks)))
 
     def export(self) -> bytes:
         """The flow as a file."""

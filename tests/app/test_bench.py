@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.activations.settings import Activations
 from app.bench.settings import LARGEST_RADIUS, Bench, fraction, matrix_problem, matrix_texts, number_text, parsed_number
 from app.link import BENCH, Link, query_of, read_link
 from app.lipschitz.settings import Lipschitz
@@ -136,7 +137,7 @@ benches = st.builds(
 @given(benches)
 def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
     query = query_of(Setup(), benches=[bench])
-    assert read_link(query) == Link(Setup(), benches=(bench, Lipschitz()))
+    assert read_link(query) == Link(Setup(), benches=(bench, Lipschitz(), Activations()))
     assert len([name for name in query if name.startswith(BENCH)]) >= 14
 
 

@@ -8,6 +8,7 @@ from resflow_core.measure import BlockTable
 
 BLOCKS = BlockTable(
     mean_log_det=np.array([0.12, -0.3456, 0.0]),
+    mean_abs_log_det=0.5,
     lipschitz=np.array([0.97, 0.97, 0.97]),
     layer_norms=np.array([[0.98, 0.99], [0.5, 0.7], [0.98, 0.98]]),
     largest_norm=np.array([0.5, 0.25, 0.93]),

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from app.engine.frames import density_pieces
-from app.engine.job import Job
+from app.engine.history import MOST, History
+from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS, Job
 from app.engine.local import LocalEngine
 from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, InversionDemand, Scaled, State
 from app.quantise import to_shares, to_u16
@@ -624,3 +625,164 @@ def test_nobody_who_wants_no_masses_gets_them():
     report = engine.poll(id, dataclasses.replace(DEMAND, masses=False)).arms[0]
     assert report.masses is None and report.still is not None
     assert engine.poll(id, DEMAND).arms[0].masses is not None
+
+
+@pytest.mark.parametrize("own", [0, 5])
+def test_an_arms_own_seed_takes_the_place_of_the_experiments(own):
+    engine = LocalEngine()
+    seeded = dataclasses.replace(ARM, seed=own)
+    ids = [engine.create(Experiment(arms, 3)) for arms in ((ARM, seeded), (seeded,))]
+    ids.append(engine.create(Experiment((ARM,), own)))
+    for id in ids:
+        engine.step(id, 10)
+    together, alone, plain = (engine.poll(id, DEMAND).arms for id in ids)
+    assert together[0].loss.batch_nll.tolist() != together[1].loss.batch_nll.tolist()
+    assert together[1].loss.batch_nll.tolist() == alone[0].loss.batch_nll.tolist() == plain[0].loss.batch_nll.tolist()
+    assert engine.export(ids[0], 1) == engine.export(ids[1], 0) == engine.export(ids[2], 0)
+    assert engine.export(ids[0], 0) != engine.export(ids[0], 1)
+    engine.reset(ids[0])
+    engine.step(ids[0], 10)
+    again = engine.poll(ids[0], DEMAND).arms
+    assert again[1].loss.batch_nll.tolist() == alone[0].loss.batch_nll.tolist()
+
+
+ACTIVITY = Demand(frames=False, masses=False, activity="all")
+GRADIENTS = dataclasses.replace(ACTIVITY, activity="gradients")
+
+
+def last(pieces):
+    *_, found = pieces
+    return found
+
+
+def same_parts(a, b):
+    for name in ("log_det", "base", "inner"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def same_saturation(a, b):
+    for field in dataclasses.fields(a):
+        np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name))
+
+
+def test_activity_is_that_of_the_measurements_at_held_out_points():
+    engine, data = LocalEngine(), DATASETS["moons"]
+    id = engine.create(Experiment((ARM,), seed=3))
+    found = run_to(engine, id, 20, ACTIVITY).arms[0].activity
+    flow = job_after(20, seed=3)._trainer.evaluated
+    x = data.held_out()[:ACTIVITY_POINTS]
+    assert (found.step, found.window) == (20, data.window)
+    same_saturation(found.saturation, last(measure.saturation(flow, x)))
+    nodes = last(measure.saturation_map(flow, measure.grid_points(data.window, ACTIVITY_GRID)))
+    np.testing.assert_array_equal(found.share.ravel(), nodes.astype(np.float32))
+    split = last(measure.gradient_split(flow, x))
+    for name in ("blocks", "actnorms", "whole"):
+        same_parts(getattr(found.split, name), getattr(split, name))
+    assert found.steps.tolist() == [0, 20]
+    np.testing.assert_allclose(found.log_det[-1], split.blocks.log_det, rtol=1e-6)
+    np.testing.assert_allclose(found.base[-1], split.blocks.base, rtol=1e-6)
+    assert pickle.loads(pickle.dumps(found)).saturation.overall == found.saturation.overall
+
+
+def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothing_gets_nothing():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM, ARM), seed=3))
+    assert [arm.activity for arm in engine.poll(id, DEMAND).arms] == [None, None]
+    first, second = (arm.activity for arm in engine.poll(id, GRADIENTS).arms)
+    assert first.saturation is None and first.share is None
+    split = last(measure.gradient_split(job_after(0, seed=3)._trainer.evaluated,
+                                        DATASETS["moons"].held_out()[:GRADIENT_POINTS]))  # fmt: skip
+    same_parts(first.split.whole, split.whole)
+    same_parts(second.split.whole, split.whole)
+    both = engine.poll(id, ACTIVITY).arms[0]
+    assert both.activity.saturation is not None and both.frames == ()
+    assert engine.poll(id, dataclasses.replace(ACTIVITY, activity="")).arms[0].activity is both.activity
+
+
+def test_activity_comes_in_pieces_and_is_of_one_moment_while_the_flow_moves():
+    job = job_after(2)
+    expected = last(job_after(2).activity(ACTIVITY))
+    pieces = job.activity(ACTIVITY)
+    assert next(pieces) is None
+    for _ in range(5):
+        job.step()
+    *before, found = pieces
+    assert len(before) >= 4 and set(before) == {None}
+    assert found.step == 2 and found.steps.tolist() == [2]
+    same_saturation(found.saturation, expected.saturation)
+    np.testing.assert_array_equal(found.share, expected.share)
+    same_parts(found.split.whole, expected.split.whole)
+
+
+def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_that_trains():
+    job = job_after(3)
+    scaled = dataclasses.replace(ACTIVITY, scaled=Scaled(1, 1.9))
+    x = DATASETS["moons"].held_out()[:ACTIVITY_POINTS]
+    split = last(measure.gradient_split(job._trainer.evaluated.scaled(1, 1.9), x))
+    found = last(job.activity(scaled))
+    same_parts(found.split.whole, split.whole)
+    assert (found.steps.shape, found.log_det.shape, found.base.shape) == ((0,), (0, 2), (0, 2))
+    plain = last(job.activity(ACTIVITY))
+    assert plain.steps.tolist() == [3]
+    np.testing.assert_allclose(plain.log_det[0], plain.split.blocks.log_det, rtol=1e-6)
+    job.step()
+    assert last(job.activity(scaled)).steps.tolist() == [3]
+    # Of a block that is not there nothing is scaled.
+    assert last(job.activity(dataclasses.replace(ACTIVITY, scaled=Scaled(5, 1.9)))).steps.tolist() == [3, 4]
+
+
+def test_a_history_of_splits_grows_and_a_saved_job_goes_on_with_it():
+    job = job_after(0)
+    for steps in (1, 2, 2):
+        for _ in range(steps):
+            job.step()
+        found = last(job.activity(GRADIENTS))
+    assert found.steps.tolist() == [1, 3, 5]
+    assert found.log_det.shape == found.base.shape == (3, 2)
+    np.testing.assert_allclose(found.log_det[-1], found.split.blocks.log_det, rtol=1e-6)
+    assert last(job.activity(GRADIENTS)).steps.tolist() == [1, 3, 5]  # the same step once
+    again = Job(ARM, 0, "cpu", time.perf_counter)
+    again.restore(job.save())
+    again.step()
+    further = last(again.activity(GRADIENTS))
+    assert further.steps.tolist() == [1, 3, 5, 6]
+    np.testing.assert_array_equal(further.base[:3], found.base)
+
+
+def test_a_full_history_of_splits_keeps_every_second_and_the_newest():
+    history = History()
+    for step in range(1, MOST + 1):
+        history.add_split(step, np.array([step, 0.0]), np.array([0.0, -step]))
+    assert history.splits(2)[0].tolist() == list(range(1, MOST + 1))
+    history.add_split(MOST + 1, np.array([MOST + 1, 0.0]), np.array([0.0, -MOST - 1]))
+    steps, log_det, base = history.splits(2)
+    assert steps.tolist() == list(range(1, MOST + 2, 2))
+    np.testing.assert_array_equal(log_det[:, 0], steps)
+    np.testing.assert_array_equal(base[:, 1], -steps)
+
+
+def test_the_curve_of_held_out_losses_knows_how_long_training_had_taken():
+    clock = itertools.count(step=0.5).__next__
+    job = Job(ARM, 0, "cpu", clock)
+    for steps in (0, 2, 3):
+        for _ in range(steps):
+            job.step()
+        job.measure_held_out(DEMAND)
+    curves = job.curves()
+    assert curves.held_step.tolist() == [0, 2, 5]
+    assert curves.held_seconds.tolist() == [0, 1, 2.5]  # half a second a step: its clock is read before and after
+    again = Job(ARM, 0, "cpu", clock)
+    again.restore(job.save())
+    again.step()
+    again.measure_held_out(DEMAND)
+    assert again.curves().held_seconds.tolist() == [0, 1, 2.5, 3]
+
+
+def test_seconds_of_measurements_ascend_over_the_engine():
+    engine = LocalEngine()
+    id = engine.create(Experiment((ARM,), 0))
+    for step in (5, 15, 30):
+        arm = run_to(engine, id, step, GRADIENTS).arms[0]
+    assert (np.diff(arm.loss.held_seconds) > 0).all() and len(arm.loss.held_seconds) == len(arm.loss.held_step)
+    assert arm.loss.held_seconds[-1] == pytest.approx(arm.seconds, rel=1e-5)
+    assert arm.activity.steps[-1] == 30 and (np.diff(arm.activity.steps) > 0).all()

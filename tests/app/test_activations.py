@@ -1,0 +1,482 @@
+"""The activation screen without a browser: what it says and draws against the core's own measurements, over the engine
+of this process."""
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app.activations import consequences
+from app.activations.consequences import Band, band, verdict
+from app.activations.settings import Activations
+from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS
+from app.engine.messages import ArmReport, LossCurves, State
+from resflow_core import measure
+from resflow_core.activations import ACTIVATIONS
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.formula import activation_named, read
+from resflow_core.training import TrainConfig, Trainer
+from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
+from tests.app.test_planes import decode
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
+OWN = "tanh(2*z)"
+CURVES = slice(0, 3)
+
+
+def opened(view="curves", settings=(), **bench):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    asked = {f"activations.{name}": value for name, value in ({"view": view} | bench).items()}
+    for name, value in (SMALL | dict(settings) | asked).items():
+        page.query_params[name] = value
+    page.switch_page("screens/activations.py")
+    return run(page)
+
+
+def run(page_or_widget):
+    page = page_or_widget.run()
+    assert not page.exception, page.exception
+    assert len(page.header) == 1
+    assert not re.search(r"\b(nan|inf|undecided)\b", " ".join(said(page)).partition("The link could not be")[0])
+    for pane in panes(page):
+        assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])
+    return page
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def bench(page):
+    return own(page).benches[Activations]
+
+
+def typed(page, text):
+    return run(page.text_input(key="activations.formula").set_value(text))
+
+
+def path(pane, label):
+    """The points of the one path of this label, (n, 2)."""
+    (found,) = [path for path in pane["paths"] if path["label"] == label]
+    return decode(found["points"])
+
+
+def labels(pane):
+    return [path["label"] for path in pane["paths"] if path["label"]]
+
+
+def last(pieces):
+    *_, found = pieces
+    return found
+
+
+def trained(flow=FLOW, steps=0, seed=3):
+    found = Trainer(flow, TRAIN, DATA, seed=seed)
+    for _ in range(steps):
+        found.step()
+    return found.evaluated
+
+
+def derivatives(name, t):
+    return [part.numpy() for part in activation_named(name).derivatives(torch.as_tensor(t))]
+
+
+@pytest.mark.parametrize(
+    ("view", "text"),
+    [("curves", "starves the log det"), ("inside", "units are saturated"), ("consequences", "in step. Press Play.")],
+)
+def test_each_view_opens_by_link(view, text):
+    page = opened(view)
+    assert any(text in t for t in said(page))
+    assert page.segmented_control(key="activations.view").value == view
+    assert own(page).report is None or own(page).report.state is not State.FAILED
+
+
+def test_the_view_can_be_changed_and_is_in_the_link():
+    page = opened("inside")
+    for view, text in (("consequences", "Press Play"), ("curves", "The paper asks"), ("inside", "are saturated")):
+        page = run(page.segmented_control(key="activations.view").set_value(view))
+        assert any(text in t for t in said(page))
+        assert link(page).get("activations.view", "curves") == view
+
+
+class TestCurves:
+    def agree(self, page, names, beta=1.0, raw=False):
+        for name, label in names.items():
+            constant = 1.0 if raw else activation_named(name).lipschitz(math.inf)
+            for order, pane in enumerate(panes(page)[CURVES]):
+                z, y = path(pane, label).T.astype(float)
+                expected = derivatives(name, beta * z)[order] * beta ** (order - 1) / constant
+                np.testing.assert_allclose(y, expected, atol=1e-5 * beta)
+
+    def test_they_are_those_of_the_registry_over_their_constant(self):
+        page = opened(shown="lipswish,elu,selu,gelu,clipswish,cpila")
+        names = {name: ACTIVATIONS[name].title for name in bench(page).shown.split(",")}
+        self.agree(page, names)
+        values = np.concatenate([path(panes(page)[0], label)[:, 1] for label in names.values()])
+        assert f", from {values.min():.3g} to {values.max():.3g}." in panes(page)[0]["alt"].replace(MINUS, "-")
+        assert [labels(pane) for pane in panes(page)] == [[*names.values()], [*names.values(), "bound 1"],
+                                                          [*names.values()]]  # fmt: skip
+        for label in names.values():
+            z, slope = path(panes(page)[1], label).T
+            assert (z[0], z[-1]) == (-6, 6) and np.abs(slope).max() <= 1 + 1e-6
+        assert panes(page)[1]["note"] == "None is steeper than 1."
+
+    def test_beta_makes_them_narrower_and_as_steep(self):
+        page = opened(shown="lipswish,sine")
+        page = run(page.slider(key="activations.beta").set_value(2.5))
+        self.agree(page, {"lipswish": "LipSwish", "sine": "Sine"}, beta=2.5)
+        assert link(page)["activations.beta"] == "2.5"
+        # The steepest place has moved with the curve, and lies on it.
+        dots = [decode(p["points"]) for p in panes(page)[1]["paths"] if p["markers"]]
+        np.testing.assert_allclose(dots[0], [[2.39935728 / 2.5, 1.0]], atol=1e-5)
+        np.testing.assert_allclose(dots[1], [[0.0, 1.0]], atol=1e-5)
+        self.agree(opened(shown="tanh", beta="0.5"), {"tanh": "Tanh"}, beta=0.5)
+
+    def test_before_division_those_that_break_the_bound_are_named(self):
+        page = opened(shown="lipswish,elu,selu")
+        assert path(panes(page)[1], "SELU")[:, 1].max() <= 1
+        page = run(page.toggle(key="activations.raw").set_value(True))
+        self.agree(page, {"lipswish": "LipSwish", "elu": "ELU", "selu": "SELU"}, raw=True)
+        note = panes(page)[1]["note"]
+        assert note == "Steeper than 1, which breaks the bound: LipSwish 1.1, SELU 1.758."
+        assert note in panes(page)[1]["alt"] and "at most 1.758" in panes(page)[1]["alt"]
+        page = run(page.multiselect(key="activations.chosen").set_value(["elu", "sine"]))
+        assert panes(page)[1]["note"] == "None is steeper than 1."
+        assert link(page)["activations.shown"] == "elu,sine"
+
+    def test_maxmin_is_a_map_of_pairs_and_has_no_curve(self):
+        page = opened(shown="maxmin,elu")
+        *curves, pairs = panes(page)
+        assert [labels(pane) for pane in curves] == [["ELU"], ["ELU", "bound 1"], ["ELU"]]
+        assert pairs["title"] == "MaxMin: a map of pairs" and pairs["x"] == "max(t₁, t₂)"
+        image = path(pairs, "image of a straight grid")
+        image = image[np.isfinite(image).all(1)]
+        assert (image[:, 0] >= image[:, 1]).all() and len(image) == 2 * 9 * 61
+        assert {-2.0, 2.0} <= set(image[:, 0].tolist())
+        assert len(panes(opened(shown="elu"))) == 3
+
+    def test_no_curve_but_maxmin_is_no_reason_to_fail(self):
+        page = opened(shown="maxmin")
+        assert [pane["title"] for pane in panes(page)] == ["MaxMin: a map of pairs"]
+        assert "**MaxMin** starves the log det" in sentence(page, "**MaxMin**")
+
+    def test_the_table_says_what_is_measured(self):
+        shown = ["maxmin", "clipswish", "softplus", "sine", "selu", "relu"]
+        rows = table(opened(shown=",".join(shown)), "| activation | largest slope")
+        assert len(rows) == 1 + len(shown)
+        for name in shown:
+            about, cells = measure.criteria(ACTIVATIONS[name]), rows[ACTIVATIONS[name].title]
+            assert number(cells[0]) == pytest.approx(about.function.found, abs=6e-6)
+            assert number(cells[2]) == pytest.approx(ACTIVATIONS[name].lipschitz(math.inf), abs=6e-6)
+            for cell, parts in ((cells[3], [about.left.slope, about.right.slope]),
+                                (cells[4], [about.left.curvature, about.right.curvature])):  # fmt: skip
+                for text, value in zip(cell.split(", "), parts, strict=True):
+                    assert (value is None and text == "none") or number(text) == pytest.approx(value, abs=6e-4)
+            assert cells[5] == about.smoothness.value
+            starves = about.verdict is measure.Verdict.STARVES
+            assert cells[6] == ("starves" if starves else "does not starve")
+            assert cells[7] == ACTIVATIONS[name].source
+        assert rows["Softplus"][1] == "∞" and rows["Sine"][3] == "none, none"
+
+    def test_the_takeaway_names_those_that_starve(self):
+        assert "**ELU, ReLU** starve the log det" in sentence(opened(shown="elu,sine,relu"), "**ELU")
+        assert "Not so Sine." in sentence(opened(shown="elu,sine,relu"), "**ELU")
+        assert "**None of these starves the log det**: Sine." in sentence(opened(shown="sine"), "**None")
+
+    def test_at_least_one_stays(self):
+        page = run(opened(shown="elu,sine").multiselect(key="activations.chosen").set_value([]))
+        assert bench(page).shown == "elu,sine" and labels(panes(page)[0]) == ["ELU", "Sine"]
+
+
+class TestFormula:
+    def test_it_is_typeset_with_its_constant_and_drawn(self):
+        page = typed(opened(shown="elu"), OWN)
+        assert f"\\cdot 2 = {read(OWN).latex}$" in sentence(page, "Your own:")
+        TestCurves().agree(page, {f"={OWN}": "your own"})
+        row = table(page, "| activation | largest slope")["your own"]
+        assert (row[0], row[2], row[6], row[7]) == ("2.00000", "2.00000", "does not starve", "your own formula")
+        assert link(page)["activations.formula"] == bench(page).formula == OWN
+        page = typed(page, "")
+        assert bench(page).formula == "" and labels(panes(page)[0]) == ["ELU"]
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("foo(z)", "`foo` at character 1 is unknown"),
+            ("tanh(z", "The formula ends where `)` is missing."),
+            ("tanh(z) + z^2", "no bound of its slope holds"),
+            ("3 + 4", "is constant: an activation depends on z."),
+        ],
+    )
+    def test_a_bad_one_is_refused_with_the_part_and_the_last_good_one_stays(self, text, says):
+        page = typed(typed(opened(shown="elu"), OWN), text)
+        assert says in page.main.error[0].value and f"`{text}`" in page.main.error[0].value
+        assert bench(page).formula == OWN and labels(panes(page)[0]) == ["ELU", "your own"]
+        assert read(OWN).latex in sentence(page, "Your own:")
+        page = typed(page, "sin(z)")
+        assert not page.main.error and bench(page).formula == "sin(z)"
+
+    def test_a_link_gives_it_back(self):
+        page = opened(shown="sine", formula="tanh(z) + sin(3*z)/6")
+        assert page.text_input(key="activations.formula").value == bench(page).formula == "tanh(z) + sin(3*z)/6"
+        assert "\\cdot 1.5 = " in sentence(page, "Your own:")
+        assert labels(panes(page)[0]) == ["Sine", "your own"] and not page.warning
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "says", "kept"),
+        [
+            (
+                "activations.shown",
+                "elu,magic",
+                "magic is none of them: use some of lipswish, sine",
+                "lipswish,elu,sine",
+            ),
+            ("activations.formula", "z^2", "no bound of its slope holds", ""),
+            ("activations.beta", "9", "use a value from 0.25 to 4.", "1.0"),
+            ("activations.seeds", "6", "use a value from 1 to 5.", "2"),
+            ("activations.view", "all", "use one of curves, inside, consequences.", "curves"),
+        ],
+    )
+    def test_a_link_beyond_the_limits_is_refused_with_the_remedy(self, setting, value, says, kept):
+        page = opened(settings={}, **{setting.removeprefix("activations."): value})
+        text = page.warning[0].value
+        assert f"`{setting} = {value}`: " in text and says in text
+        assert not kept or text.endswith(f"It stays at {kept}.")
+        assert str(getattr(bench(page), setting.removeprefix("activations."))) == kept
+
+
+class TestUseIt:
+    def use(self, page, name):
+        return press(run(page.selectbox(key="activations.train").set_value(name)), "activations.use")
+
+    def test_it_becomes_the_flows_and_trains(self):
+        page = opened(shown="elu,sine")
+        page = self.use(page, "elu")
+        assert own(page).setup.flow == dataclasses.replace(FLOW, activation="elu")
+        assert page.sidebar.selectbox(key="activation").value == link(page)["activation"] == "elu"
+        assert page.button(key="activations.use").disabled
+        page = run(page.segmented_control(key="activations.view").set_value("inside"))
+        page = press(page, "steps")
+        assert own(page).report.arms[0].step == 100
+        assert "with ELU. The gradient" in sentence(page, "% of all units")
+
+    def test_a_formula_is_one_too(self):
+        name = f"={OWN}"
+        page = self.use(opened(shown="sine", formula=OWN), name)
+        assert own(page).setup.flow == dataclasses.replace(FLOW, activation=name)
+        assert page.sidebar.selectbox(key="activation").value == link(page)["activation"] == name
+        page = run(page.segmented_control(key="activations.view").set_value("inside"))
+        page = press(page, "steps")
+        arm = own(page).report.arms[0]
+        assert arm.step == 100 and arm.loss.held_nll[-1] < arm.loss.held_nll[0] - 0.1
+        flow = trained(dataclasses.replace(FLOW, activation=name), 100)
+        nll = -float(measure.log_prob(flow, DATA.held_out()).mean())
+        assert arm.loss.held_nll[-1] == pytest.approx(nll, abs=1e-4)
+        assert f"with {OWN}. The gradient" in sentence(page, "% of all units")
+        again = opened("inside", {"activation": name})
+        assert own(again).setup.flow.activation == name and not again.warning
+
+
+class TestInside:
+    def agree(self, page, flow, block=0, layer=0):
+        x = DATA.held_out()[:ACTIVITY_POINTS]
+        s, split = last(measure.saturation(flow, x)), last(measure.gradient_split(flow, x))
+        text = sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
+        assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f} %)" in text
+        units, shares, plane, now, _ = panes(page)
+        assert units["title"].startswith(f"Block {block + 1}, layer {layer + 1}:")
+        t, count = path(units, "units").T
+        edges, counts = s.edges[block, layer], s.counts[block, layer]
+        np.testing.assert_allclose(t, (edges[1:] + edges[:-1]) / 2, atol=1e-5)
+        np.testing.assert_allclose(count, counts / counts.max(), atol=1e-5)
+        _, slope, curvature = derivatives(flow.config.activation, t.astype(float))
+        constant = activation_named(flow.config.activation).lipschitz(2)
+        beta = s.scales[block, layer]
+        np.testing.assert_allclose(path(units, "|φ′|")[:, 1], np.abs(slope) / constant, atol=1e-5)
+        np.testing.assert_allclose(path(units, f"|φ″|, β = {beta:.2f}")[:, 1], beta * np.abs(curvature) / constant,
+                                   atol=1e-4)  # fmt: skip
+        assert units["note"] == f"{100 * s.share[block, layer]:.1f} % of these are saturated."
+        for i in range(s.share.shape[1]):
+            np.testing.assert_allclose(path(shares, f"layer {i + 1}")[:, 1], 100 * s.share[:, i], atol=1e-3)
+        map_ = 100 * last(measure.saturation_map(flow, measure.grid_points(DATA.window, ACTIVITY_GRID)))
+        assert plane["note"] == f"From {map_.min():.0f} to {map_.max():.0f} %."
+        level = decode(plane["heat"]["level"])
+        np.testing.assert_allclose(level.ravel() / 254 * max(map_.max(), 1.0), map_, atol=max(map_.max(), 1.0) / 254)
+        np.testing.assert_allclose(path(now, "of the mean log det")[:, 1], split.blocks.log_det, rtol=1e-3)
+        np.testing.assert_allclose(path(now, "of the mean log p(z)")[:, 1], split.blocks.base, rtol=1e-3)
+        assert number(re.search(r"log det has norm \*\*(\S+)\*\*", text)[1]) == pytest.approx(
+            split.whole.log_det, rel=5e-3
+        )
+        assert number(re.search(r"cosine (\S+)\)", text)[1]) == pytest.approx(split.whole.cosine, abs=5e-3)
+
+    def test_numbers_agree_with_the_measurements(self):
+        page = opened("inside")
+        self.agree(page, trained())
+        page = run(page.select_slider(key="activations.block").set_value(2))
+        page = run(page.select_slider(key="activations.layer").set_value(2))
+        self.agree(page, trained(), 1, 1)
+        assert (link(page)["activations.block"], link(page)["activations.layer"]) == ("2", "2")
+
+    def test_it_follows_training_and_over_training_grows_with_each_measurement(self):
+        page = opened("inside", {"activation": "elu"})
+        flow = dataclasses.replace(FLOW, activation="elu")
+        for k in range(3):
+            over = panes(page)[-1]
+            assert f"over {k + 1} measurements, the last at step {100 * k}." in over["alt"]
+            lines = path(over, "of the mean log det")
+            split = last(measure.gradient_split(trained(flow, 100 * k), DATA.held_out()[:ACTIVITY_POINTS]))
+            first_block = lines[: k + 1]
+            assert len(lines) == 2 * (k + 2) and first_block[:, 0].tolist() == [100 * i for i in range(k + 1)]
+            assert first_block[-1, 1] == pytest.approx(split.blocks.log_det[0], rel=1e-3)
+            if k < 2:
+                page = press(page, "steps")
+        self.agree(page, trained(flow, 200))
+
+    def test_a_block_beyond_the_flow_is_its_last(self):
+        page = opened("inside", block="9", layer="5")
+        assert [page.select_slider(key=f"activations.{name}").value for name in ("block", "layer")] == [2, 2]
+        assert panes(page)[0]["title"].startswith("Block 2, layer 2:")
+        page = opened("inside", {"blocks": "1"}, block="2")
+        assert panes(page)[0]["title"].startswith("Block 1, layer 1:")
+
+    @pytest.mark.parametrize("activation", ["clipswish", "maxmin", "cpila"])
+    def test_units_of_which_several_numbers_are_made(self, activation):
+        page = opened("inside", {"activation": activation})
+        s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
+                                    DATA.held_out()[:ACTIVITY_POINTS]))  # fmt: skip
+        sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
+
+    def test_a_scaled_block_is_looked_at_and_not_in_the_history(self):
+        page = opened("inside", {"lipschitz.block": "2", "lipschitz.scale": "0.5"})
+        self.agree(page, trained().scaled(1, 0.5))
+        assert "over 0 measurements." in panes(page)[-1]["alt"]
+
+
+class TestConsequences:
+    def test_arms_are_activations_by_seeds_and_the_numbers_theirs(self):
+        page = opened("consequences", shown="elu,sine", seeds="2")
+        comparison = own(page).comparisons["activations"]
+        flows = [dataclasses.replace(FLOW, activation=name) for name in ("elu", "sine")]
+        assert [(arm.flow, arm.seed) for arm in comparison.experiment.arms] == [
+            (flow, seed) for flow in flows for seed in (3, 4)
+        ]
+        assert {(arm.train, arm.data) for arm in comparison.experiment.arms} == {(TRAIN, "moons")}
+        page = press(page, "steps.activations")
+        assert [pane["title"] for pane in panes(page)] == [
+            "Truth", "ELU", "Sine", "Fit against steps", "Fit against seconds of training",
+        ]  # fmt: skip
+        x = DATA.held_out()
+        truth = DATA.truth.log_prob(x)
+        rows, groups = table(page, "| activation | KL, nats"), {}
+        for flow in flows:
+            label, alone = ACTIVATIONS[flow.activation].title, [trained(flow, 100, seed) for seed in (3, 4)]
+            groups[label] = kl = [measure.kl(truth, measure.log_prob(f, x)).value for f in alone]
+            assert kl[0] != kl[1]
+            numbers = [number(text) for text in re.split(r" \(| to |\)", rows[label][0])[:3]]
+            assert numbers == pytest.approx([np.mean(kl), min(kl), max(kl)], rel=6e-3)
+            log_dets = [last(measure.gradient_split(f, x[:GRADIENT_POINTS])).whole.log_det for f in alone]
+            assert number(rows[label][4].split(" (")[0]) == pytest.approx(np.mean(log_dets), rel=6e-3)
+            mean = path(panes(page)[3], label)
+            assert mean[-1].tolist() == pytest.approx([100, np.mean(kl)], rel=1e-4)
+            seconds = [arm.seconds for arm in own(page).comparisons["activations"].report.arms]
+            assert path(panes(page)[4], label)[-1, 0] <= max(seconds) * (1 + 1e-5)
+        best = min(groups, key=lambda label: np.mean(groups[label]))
+        assert f"{best} has KL" in sentence(page, "**Not enough seeds to say**")
+        assert "after 100 steps, over 2 seeds. Take 3 or more." in sentence(page, "**Not enough seeds to say**")
+
+    def test_one_is_adopted_by_its_first_seed(self):
+        page = press(opened("consequences", shown="elu,sine,tanh", seeds="2"), "step.activations")
+        run_id = own(page).comparisons["activations"].run
+        weights, others = tensors(page, run_id, 2), tensors(page, run_id, 3)
+        page = press(page, "activations.adopt.1")
+        assert own(page).setup.flow == dataclasses.replace(FLOW, activation="sine")
+        assert page.sidebar.selectbox(key="activation").value == "sine"
+        page = run(page.segmented_control(key="activations.view").set_value("inside"))
+        assert tensors(page) == weights != others
+        assert "as it was opened" in sentence(page, "A unit is saturated")
+
+    def test_one_seed_is_a_line_and_a_formula_an_arm_of_its_own(self):
+        page = opened("consequences", shown="sine", seeds="1", formula=OWN)
+        assert [(arm.flow.activation, arm.seed) for arm in own(page).comparisons["activations"].experiment.arms] == [
+            ("sine", 3), (f"={OWN}", 3),
+        ]  # fmt: skip
+        assert labels(panes(page)[3]) == ["Sine", "your own"] and panes(page)[3]["note"] == "One seed."
+        page = run(page.select_slider(key="activations.seeds").set_value(2))
+        assert [arm.seed for arm in own(page).comparisons["activations"].experiment.arms] == [3, 4, 3, 4]
+        assert panes(page)[3]["note"].startswith("Thick: mean over seeds")
+
+    def test_at_most_four_are_compared(self):
+        page = opened("consequences", shown="elu,sine,tanh,relu,gelu", seeds="1")
+        assert [arm.flow.activation for arm in own(page).comparisons["activations"].experiment.arms] == [
+            "elu", "sine", "tanh", "relu",
+        ]  # fmt: skip
+
+
+NONE = np.empty(0, np.float32)
+
+
+def report(kl, steps=None, seconds=None, with_kl=True):
+    kl = np.array(kl, np.float32)
+    held = np.arange(len(kl)) * 100 if steps is None else np.array(steps)
+    seconds = held / 50 if seconds is None else np.array(seconds)
+    loss = LossCurves(held, NONE, held, 2 + kl, 0 * kl, kl if with_kl else NONE, NONE, seconds, np.zeros((0, 0, 0)))
+    return ArmReport(step=int(held[-1]) if len(held) else 0, steps_per_second=1.0, seconds=1.0, loss=loss)
+
+
+class TestFits:
+    def test_only_measurements_that_all_seeds_have_are_compared(self):
+        arms = [report([0.9, 0.5, 0.3], [0, 100, 250], [0, 1, 2]), report([0.8, 0.6, 0.4, 0.2], [0, 50, 100, 250])]
+        steps, seconds, values = consequences._fits(DATA, arms)
+        assert steps.tolist() == [0, 100, 250]
+        np.testing.assert_allclose(values, [[0.9, 0.5, 0.3], [0.8, 0.4, 0.2]], rtol=1e-6)
+        np.testing.assert_allclose(seconds, [[0, 1, 2], [0, 2, 5]])
+
+    def test_nothing_is_said_of_what_is_not_measured(self):
+        blank = ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
+        for arms in ([report([0.5]), blank], [report([]), report([0.5])], [report([0.5]), report([0.4], [7])]):
+            assert consequences._fits(DATA, arms) is None
+            assert verdict(DATA, {"A": arms, "B": [report([0.3])] * 2}) == "Not measured yet."
+        assert verdict(DATA, {"A": [report([0.5])] * 3}) == "Not measured yet."
+
+    def test_without_a_truth_it_is_the_nll(self):
+        _, _, values = consequences._fits(DATASETS["wine"], [report([0.5, 0.25], with_kl=False)])
+        np.testing.assert_allclose(values, [[2.5, 2.25]])
+        arms = {"A": [report([0.1], with_kl=False)] * 3, "B": [report([0.5], with_kl=False)] * 3}
+        assert "A has NLL 2.1 (2.1 to 2.1), B 2.5" in verdict(DATASETS["wine"], arms)
+
+    def test_a_band_is_mean_least_and_largest(self):
+        assert band([0.2, 0.1, 0.6]) == Band(pytest.approx(0.3), 0.1, 0.6)
+        assert str(Band(0.3, 0.1, 0.6)) == "0.3 (0.1 to 0.6)"
+
+
+class TestVerdict:
+    def groups(self, **kl):
+        return {label: [report([1.0, value]) for value in values] for label, values in kl.items()}
+
+    def test_bands_apart(self):
+        said = verdict(DATA, self.groups(A=[0.5, 0.6, 0.7], B=[0.1, 0.2, 0.3], C=[0.8, 0.9, 0.9]))
+        assert said == ("**B is ahead**: B has KL 0.2 (0.1 to 0.3), A 0.6 (0.5 to 0.7) after 100 steps, over 3 seeds; "
+                        "the bands do not touch.")  # fmt: skip
+
+    def test_bands_that_overlap(self):
+        said = verdict(DATA, self.groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
+        assert said.startswith("**Not enough seeds to say**: B has KL") and said.endswith("the bands overlap.")
+
+    @pytest.mark.parametrize(("seeds", "words"), [(1, "over 1 seed."), (2, "over 2 seeds.")])
+    def test_few_seeds_say_nothing_however_far_apart(self, seeds, words):
+        said = verdict(DATA, self.groups(A=[0.6] * seeds, B=[0.1] * seeds))
+        assert said.startswith("**Not enough seeds to say**: B has KL 0.1 (0.1 to 0.1), A 0.6")
+        assert said.endswith(f"{words} Take 3 or more.")
+
+    def test_after_as_many_steps(self):
+        groups = {"A": [report([1.0, 0.5, 0.1])] * 3, "B": [report([1.0, 0.4])] * 3}
+        assert verdict(DATA, groups).startswith(
+            "**B is ahead**: B has KL 0.4 (0.4 to 0.4), A 0.5 (0.5 to 0.5) after 100"
+        )

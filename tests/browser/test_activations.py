@@ -1,0 +1,148 @@
+"""The activation screen in a real browser: curves that are bent, a formula that is trained with, and what follows."""
+
+import re
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL, wait_for
+
+SECOND = 1000
+OWN = "tanh(z) + sin(3*z)/6"
+VALUE, SLOPE = range(2)
+
+
+@pytest.fixture
+def bench(visit):
+    """Open a view of the bench: `bench(view, more)`."""
+
+    def enter(view: str, more: str = "", **context):
+        query = f"{SMALL}&data=moons&activations.view={view}{more}"
+        return visit(query, path="/activations", picture=False, **context)
+
+    return enter
+
+
+def drawn(visitor, panes):
+    """How many times a pane was drawn, once so many are."""
+    root = visitor.page.locator(".planes")
+    return int(wait_for(lambda: root.count() and root.locator("figure").count() == panes
+                        and int(root.get_attribute("data-drawn") or 0) >= panes
+                        and root.get_attribute("data-drawn"), f"{panes} panes; {visitor.problems}"))  # fmt: skip
+
+
+def trace(visitor, pane, name):
+    """The points of a curve by its name, (2, n); None where there is none."""
+    return (
+        visitor.page.locator(".planes-plot")
+        .nth(pane)
+        .evaluate(f"box => (t => t && [[...t.x], [...t.y]])((box.data || []).find(t => t.name === {name!r}))")
+    )
+
+
+def link(visitor):
+    return {name: values[0] for name, values in parse_qs(visitor.page.evaluate("location.search.slice(1)")).items()}
+
+
+def sees(visitor, text):
+    expect(visitor.page.get_by_text(text).first).to_be_visible(timeout=60 * SECOND)
+
+
+def quiet(visitor):
+    """No complaint but Streamlit's own two searches for its server below the page's path."""
+    return [p for p in visitor.problems if "404" not in p] == [] and len(visitor.problems) <= 2
+
+
+def column(visitor, k):
+    """The numbers that begin the cells of a table's column."""
+    cells = visitor.page.locator(f"table tbody tr td:nth-child({k})").all_inner_texts()
+    return [float(cell.split(" (")[0]) for cell in cells if cell[:1].isdigit()]
+
+
+def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
+    visitor = bench("curves", "&activations.shown=elu,sine")
+    drawn(visitor, 3)
+    z, values = (np.array(c) for c in wait_for(lambda: trace(visitor, VALUE, "Sine"), "the sine"))
+    np.testing.assert_allclose(values, np.sin(z), atol=1e-5)
+    slider = visitor.page.get_by_role("slider", name="Scale β")
+    slider.focus()
+    for _ in range(4):
+        visitor.page.keyboard.press("ArrowRight")
+    beta = float(wait_for(lambda: link(visitor).get("activations.beta") == "1.2" and "1.2", "the slider's value"))
+
+    def bent():
+        return np.allclose(trace(visitor, VALUE, "Sine")[1], np.sin(beta * z) / beta, atol=1e-5) and np.allclose(
+            trace(visitor, SLOPE, "Sine")[1], np.cos(beta * z), atol=1e-5
+        )
+
+    wait_for(bent, "narrower waves")
+
+    # A formula that is none is refused; a good one is drawn, certified and used.
+    field = visitor.page.get_by_role("textbox", name="Your own formula in z")
+    field.fill("tanh(z) + z^2")
+    field.press("Enter")
+    sees(visitor, re.compile("no bound of its slope holds"))
+    assert trace(visitor, VALUE, "your own") is None
+    field.fill(OWN)
+    field.press("Enter")
+    wait_for(lambda: trace(visitor, SLOPE, "your own"), "the curve of the formula")
+    assert max(trace(visitor, SLOPE, "your own")[1]) == pytest.approx(1, abs=1e-3)
+    assert link(visitor)["activations.formula"] == OWN
+    visitor.page.get_by_role("combobox", name="Train with").click()
+    visitor.page.get_by_role("option", name=OWN, exact=True).click()
+    use = visitor.page.get_by_role("button", name="Use it")
+    expect(use).to_be_enabled(timeout=60 * SECOND)
+    use.click()
+    wait_for(lambda: link(visitor).get("activation") == f"={OWN}", "the formula in the link")
+    assert visitor.page.get_by_role("combobox", name="Activation", exact=True).input_value() == OWN
+    expect(use).to_be_disabled(timeout=60 * SECOND)
+
+    # It trains: the gap to the truth falls.
+    visitor.page.get_by_role("link", name="Explore").click()
+    visitor.wait("root.querySelector('[data-readout=gap]')", "the numbers")
+
+    def gap():
+        found = re.search(r"\d+\.\d+", visitor.page.locator("[data-readout=gap]").inner_text())
+        return found and float(found[0])
+
+    before = wait_for(gap, "the gap")
+    visitor.press("Play")
+    wait_for(lambda: visitor.step > 50 and (now := gap()) and now < 0.7 * before, "a better fit")
+    visitor.press("Pause")
+    visitor.page.get_by_role("link", name="Activations").click()
+    visitor.page.get_by_text("Inside the flow").click()
+    sees(visitor, re.compile("units are saturated"))
+    drawn(visitor, 5)
+    assert wait_for(lambda: trace(visitor, 1, "layer 2"), "the shares")[0] == [1, 2, 3, 4]
+    assert quiet(visitor)
+
+
+def test_consequences_of_one_seed_are_played(bench):
+    visitor = bench("consequences", "&activations.shown=elu,sine&activations.seeds=1")
+    drawn(visitor, 5)
+    before = wait_for(lambda: len(found := column(visitor, 2)) == 2 and found, "two rows")
+    assert before == pytest.approx([c[1][0] for c in (trace(visitor, 3, "ELU"), trace(visitor, 3, "Sine"))], rel=0.01)
+    visitor.press("Play")
+    wait_for(
+        lambda: len(now := column(visitor, 2)) == 2 and all(a < 0.8 * b for a, b in zip(now, before, strict=True)),
+        "better fits",
+    )
+    sees(visitor, re.compile("Not enough seeds to say"))
+    visitor.press("Pause")
+    wait_for(lambda: visitor.page.get_by_role("button", name="Play", exact=True).count(), "a pause")
+    steps, seconds = trace(visitor, 3, "Sine")[0], trace(visitor, 4, "Sine")[0]
+    assert len(steps) == len(seconds) > 1
+    assert steps == sorted(steps) and seconds == sorted(seconds) and 0 < seconds[-1] < 600
+    assert quiet(visitor)
+
+
+def test_the_screen_fits_a_phone(bench):
+    for view, panes in (("curves", 4), ("inside", 5), ("consequences", 5)):
+        more = "&activations.seeds=1&activations.shown=" + ("elu,maxmin" if view == "curves" else "elu,sine")
+        visitor = bench(view, more, viewport={"width": 390, "height": 844})
+        drawn(visitor, panes)
+        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= 390, view
+        assert quiet(visitor), visitor.problems
