@@ -158,15 +158,16 @@ def verdict(dataset: Dataset, groups: dict[str, Sequence[ArmReport]]) -> str:
         return "Not measured yet."
     step = min(int(fits[0][-1]) for fits in found.values())
     at = {label: band(fits[2][:, np.searchsorted(fits[0], step)]) for label, fits in found.items()}
-    (best, least), (second, next_least), *_ = sorted(at.items(), key=lambda item: item[1].mean)
+    (best, least), *others = sorted(at.items(), key=lambda item: item[1].mean)
+    nearest, near = min(others, key=lambda item: item[1].low)
     what, seeds = "KL" if dataset.truth else "NLL", len(next(iter(groups.values())))
-    plural = "s" * (seeds > 1)
-    compared = f"{best} has {what} {least}, {second} {next_least} after {step:,} steps, over {seeds} seed{plural}"
+    compared = f"{best} has {what} {least}, {nearest} {near} after {step:,} steps"
     if seeds < LEAST_SEEDS:
-        return f"**Not enough seeds to say**: {compared}. Take {LEAST_SEEDS} or more."
-    if least.high < next_least.low:
-        return f"**{best} is ahead**: {compared}; the bands do not touch."
-    return f"**Not enough seeds to say**: {compared}; the bands overlap."
+        few = f"over {seeds} seed{'s' * (seeds > 1)}. Take {LEAST_SEEDS} or more."
+        return f"**Not enough seeds to say**: {compared}, {few}"
+    if least.high < near.low:
+        return f"**{best} is ahead in all {seeds} seeds**: {compared}; no other band touches its own."
+    return f"**Not enough seeds to say**: {compared}, over {seeds} seeds; the bands overlap."
 
 
 def _table(dataset: Dataset, groups: dict[str, Sequence[ArmReport]]) -> str:
@@ -177,7 +178,7 @@ def _table(dataset: Dataset, groups: dict[str, Sequence[ArmReport]]) -> str:
         "seconds trained",
         "mean abs. log det, nats",
         "largest ‖A‖ of L",
-        "gradient of the log det",
+        "gradient of the log det, nats per unit",
     ]
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]
     for label, arms in groups.items():

@@ -17,7 +17,7 @@ from app.planes import Chart, Pane, Path, planes
 from app.text import signed
 from resflow_core.activations import ACTIVATIONS, Activation
 from resflow_core.formula import SIGN, activation_named, read
-from resflow_core.measure import Criteria, Verdict, criteria
+from resflow_core.measure import Criteria, Supremum, Verdict, criteria
 
 REACH, POINTS = 6.0, 241
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -75,9 +75,18 @@ def _controls(bench: Activations) -> Activations:
             key=f"{ACTIVATIONS_BENCH}beta",
             help="φ(βz) / β: as steep as before.",
         )
+        if not chosen:
+            st.caption("Choose one at least; until then the last ones stay.")
         bench = replace(bench, shown=",".join(chosen) or bench.shown, formula=text, beta=beta)
         _train(bench)
     if text:
+        own = read(text)
+        if own.lipschitz > 1.01 * own.steepest:
+            st.info(
+                f"Its slope is certified to be at most {own.lipschitz:.4g}, and {own.steepest:.4g} was found. It is "
+                f"divided by the former, so a flow uses {100 * own.steepest / own.lipschitz:.0f} % of its budget at "
+                "most."
+            )
         st.markdown(f"Your own: $\\varphi(z) \\cdot {read(text).lipschitz:.6g} = {read(text).latex}$")
     return bench
 
@@ -120,7 +129,7 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
         curves = _derivatives(name, bench.beta)
         for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
             part.append(Path(np.stack([z, factor * curve / constant], 1), label, **_style(k)))
-        about = measured(name).function
+        about = steepest_of(name)
         if math.isfinite(about.at):
             top = np.array(
                 [[about.at / bench.beta, _sign_at(curves[1], z, about.at / bench.beta) * about.found / constant]]
@@ -181,6 +190,20 @@ def measured(name: str) -> Criteria:
     return criteria(activation_named(name))
 
 
+def steepest_of(name: str) -> Supremum:
+    """The largest slope of one number that was found, before it is divided by anything, and what is claimed."""
+    if not name.startswith(SIGN):
+        return measured(name).function
+    own = read(name.removeprefix(SIGN))
+    return Supremum(own.steepest, own.steepest_at, own.lipschitz)
+
+
+def _smoothness(name: str) -> str:
+    if not name.startswith(SIGN):
+        return measured(name).smoothness.value
+    return f"C{read(name.removeprefix(SIGN)).smoothness}"
+
+
 def _listed(found: dict[str, Activation]) -> str:
     return ", ".join(_label(name, activation) for name, activation in found.items() if name != "maxmin")
 
@@ -227,11 +250,11 @@ def _table(found: dict[str, Activation]) -> str:
     rows = [
         [
             "activation",
-            "largest slope",
+            "largest slope before division",
             "at z",
             "claimed",
-            "slope far left, right",
-            "curvature there",
+            "|φ′| far left, right",
+            "|φ″| there",
             "smooth",
             "verdict",
             "source",
@@ -239,18 +262,17 @@ def _table(found: dict[str, Activation]) -> str:
         [":--", "--:", "--:", "--:", "--:", "--:", "--:", ":--", ":--"],
     ]
     for name, activation in found.items():
-        about = measured(name)
+        about, steepest = measured(name), steepest_of(name)
+        at = number(steepest.at) if math.isfinite(steepest.at) else signed(f"{'-' * (steepest.at < 0)}∞")
         rows.append(
             [
                 _label(name, activation),
-                f"{about.function.found:.5f}",
-                number(about.function.at)
-                if math.isfinite(about.function.at)
-                else signed(f"{'-' * (about.function.at < 0)}∞"),
-                f"{about.function.claimed:.5f}",
+                f"{steepest.found:.5f}",
+                at,
+                f"{steepest.claimed:.5f}",
                 f"{_limit(about.left.slope)}, {_limit(about.right.slope)}",
                 f"{_limit(about.left.curvature)}, {_limit(about.right.curvature)}",
-                about.smoothness.value,
+                _smoothness(name),
                 "starves" if about.verdict is Verdict.STARVES else "does not starve",
                 activation.source or "your own formula",
             ]

@@ -9,14 +9,13 @@ import torch
 
 from app import session, transport
 from app.activations.settings import Activations
-from app.engine.job import ACTIVITY_POINTS
 from app.engine.messages import Activity, Report
 from app.estimator.words import number
 from app.figures.style import BLUE, CATEGORIES, GREY, ORANGE, VERMILION
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.scene import POLL_SECONDS
-from resflow_core.formula import activation_named
+from resflow_core.formula import SIGN, activation_named
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
 
@@ -51,8 +50,8 @@ def show() -> None:
     planes(panes, key="inside", columns=3)
     s = found.saturation
     st.caption(
-        f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and |φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
-        f"nothing. At {ACTIVITY_POINTS:,} held-out points, {session.age(found.step)}; gradients of "
+        f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
+        f"nothing. At {found.points:,} held-out points, {session.age(found.step)}; gradients of "
         "the means over these points, by the exact log det, with respect to all parameters of a block."
     )
 
@@ -87,7 +86,8 @@ def _controls(bench: Activations) -> Activations:
 def _takeaway(found: Activity) -> str:
     s, split = found.saturation, found.split
     most = int(s.by_block.argmax())
-    title = activation_named(session.setup().flow.activation).title
+    name = session.setup().flow.activation
+    title = "your own formula" if name.startswith(SIGN) else activation_named(name).title
     return (
         f"**{100 * s.overall:.1f} % of all units are saturated**, most in block {most + 1} "
         f"({100 * s.by_block[most]:.1f} %), with {title}. The gradient of the mean log det has norm "
@@ -111,17 +111,17 @@ def _units(s: Saturation, block: int, layer: int) -> Chart:
     activation = activation_named(session.setup().flow.activation)
     with torch.no_grad():
         _, slope, curvature = unit_derivatives(activation, torch.as_tensor(centres, dtype=torch.float64)[None])
-    constant, beta = activation.lipschitz(2), float(s.scales[block, layer])
+    constant, beta = float(s.constants[block, layer]), float(s.scales[block, layer])
     share = s.share[block, layer]
     return Chart(
         f"Block {block + 1}, layer {layer + 1}: where its units are",
         "pre-activation t",
-        "share of the largest",
+        "units (largest share = 1), |φ′|, β|φ″|",
         (
             Path(np.stack([centres, counts / max(counts.max(), 1)], 1), "units", GREY, width=3.0),
             Path(np.stack([centres, slope[0].numpy() / constant], 1), "|φ′|", BLUE, "dash"),
             Path(
-                np.stack([centres, beta * curvature[0].numpy() / constant], 1), f"|φ″|, β = {beta:.2f}", ORANGE, "dot"
+                np.stack([centres, beta * curvature[0].numpy() / constant], 1), f"β|φ″|, β = {beta:.2f}", ORANGE, "dot"
             ),
         ),
         f"Distribution of the pre-activations of block {block + 1}, layer {layer + 1}, under the slope and the "

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.bench.settings import View
+from app.text import plain
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import SIGN, read
@@ -22,7 +23,9 @@ def names_problem(text: str) -> str | None:
     """Why this is not a list of activations, as a sentence with the remedy."""
     names = text.split(",")
     if unknown := [name for name in names if name not in ACTIVATIONS]:
-        return f"{unknown[0] or 'nothing'} is none of them: use some of {', '.join(ACTIVATIONS)}, separated by commas."
+        return f"`{plain(unknown[0])}` is none of them: use some of {', '.join(ACTIVATIONS)}, separated by commas."
+    if len(set(names)) < len(names):
+        return "name each of them once."
     return None if len(names) <= MOST_SHOWN else f"use at most {MOST_SHOWN} of them, not {len(names)}."
 
 

@@ -157,7 +157,9 @@ class Job:
         split = yield from measure.awaited(measure.gradient_split(flow, points))
         if trains:
             self._history.add_split(step, split.blocks.log_det, split.blocks.base)
-        yield Activity(step, saturation, share, dataset.window, split, *self._history.splits(len(flow.blocks)))
+        yield Activity(
+            step, len(points), saturation, share, dataset.window, split, *self._history.splits(len(flow.blocks))
+        )
 
     def export(self) -> bytes:
         """The flow as a file."""

@@ -276,6 +276,7 @@ class Activity:
     """What the activations of the flow do at `step`."""
 
     step: int
+    points: int  # held-out points at which it is measured
     saturation: Saturation | None  # at held-out points; None where only gradients were asked for
     share: np.ndarray | None  # (n, n) float32, of saturated units over the plane, row = y ascending
     window: tuple[tuple[float, float], tuple[float, float]]

@@ -53,6 +53,7 @@ class Saturation:
     by_block: np.ndarray  # (blocks,) the same over all layers of a block
     overall: float  # and of the flow
     scales: np.ndarray  # (blocks, layers): beta
+    constants: np.ndarray  # (blocks, layers): what raw is divided by
     delta: float
     epsilon: float
 
@@ -66,12 +67,13 @@ def saturation(
     A histogram goes from -reach to reach, by default the next of 1, 2, 5, 10, ... that holds 99 % of its layer.
     """
     flow = copy.deepcopy(flow)  # it may be trained between two pieces
-    blocks, quantiles, shares, scales = [], [], [], []
+    blocks, quantiles, shares, scales, constants = [], [], [], [], []
     for branch, layers in _passed(flow, x):
         blocks.append([t for t, _ in layers])
         quantiles.append([np.quantile(t.numpy(), QUANTILES) for t in blocks[-1]])
         shares.append([float(_saturated(*layer, delta, epsilon).double().mean()) for _, layer in layers])
         scales.append(branch.scales.cpu().numpy())
+        constants.append([branch.activation.lipschitz(p) for p in branch.orders[:-1]])
         yield None
     reaches = [[_round(np.abs(q).max()) if reach is None else reach for q in of_block] for of_block in quantiles]
     counts = []
@@ -90,6 +92,7 @@ def saturation(
         by_block=by_block,
         overall=float(by_block.mean()),
         scales=np.array(scales),
+        constants=np.array(constants),
         delta=delta,
         epsilon=epsilon,
     )
