@@ -15,6 +15,8 @@ from app.activations.consequences import Band, band, verdict
 from app.activations.settings import Activations
 from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS
 from app.engine.messages import ArmReport, LossCurves, State
+from app.link import query_of, read_link
+from app.setup import Setup
 from resflow_core import measure
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.datasets import DATASETS
@@ -412,11 +414,49 @@ class TestConsequences:
         assert [arm.seed for arm in own(page).comparisons["activations"].experiment.arms] == [3, 4, 3, 4]
         assert panes(page)[3]["note"].startswith("Thick: mean over seeds")
 
+    def test_a_formula_is_adopted_like_any_other(self):
+        page = opened("consequences", shown="sine", seeds="2", formula=OWN)
+        page = press(press(page, "step.activations"), "activations.adopt.1")
+        assert own(page).setup.flow == dataclasses.replace(FLOW, activation=f"={OWN}")
+        assert page.sidebar.selectbox(key="activation").value == link(page)["activation"] == f"={OWN}"
+        assert own(page).setup.start is not None
+
+    def test_without_a_truth_likelihoods_are_compared(self):
+        page = opened("consequences", {"data": "wine"}, shown="elu,sine", seeds="1")
+        assert [pane["title"] for pane in panes(page)][:3] == ["ELU", "Sine", "Fit against steps"]
+        fits = panes(page)[2]
+        assert fits["y"] == "held-out NLL, nats" and not fits["log_y"]
+        losses = [arm.loss.held_nll[-1] for arm in own(page).comparisons["activations"].report.arms]
+        rows = table(page, "| activation | held-out NLL, nats")
+        for label, loss in zip(("ELU", "Sine"), losses, strict=True):
+            assert path(fits, label)[-1].tolist() == pytest.approx([0, loss])
+            assert number(rows[label][0].split(" (")[0]) == pytest.approx(loss, rel=6e-3)
+
     def test_at_most_four_are_compared(self):
         page = opened("consequences", shown="elu,sine,tanh,relu,gelu", seeds="1")
         assert [arm.flow.activation for arm in own(page).comparisons["activations"].experiment.arms] == [
             "elu", "sine", "tanh", "relu",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [
+        Activations(view="inside", shown="maxmin", block=7, layer=2),
+        Activations(view="consequences", shown="elu,sine,tanh", formula="max(z, 0.1*z) + sin(pi*z)/4", seeds=5),
+        Activations(formula="tanh(z) - gauss(z)/2 + 2^-1", raw=True, beta=0.25),
+    ],
+)
+def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
+    found = read_link(query_of(Setup(), benches=[bench]))
+    assert (found.benches[-1], found.refused) == (bench, ())
+
+
+def test_what_is_not_text_for_a_formula_is_refused():
+    for values in ({"formula": "z" * 201}, {"formula": "tanh("}, {"shown": ""}, {"shown": ",".join(["elu"] * 7)}):
+        with pytest.raises(ValueError):
+            Activations(**values)
+    assert Activations(shown="elu,sine", formula=OWN).names == ("elu", "sine", f"={OWN}")
 
 
 NONE = np.empty(0, np.float32)
