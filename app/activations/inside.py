@@ -42,7 +42,7 @@ def show() -> None:
     block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
     st.markdown(_takeaway(found))
     panes = [
-        _units(found.saturation, block, layer),
+        _units(found.saturation, block, layer, _order(report, block, layer)),
         _shares(found.saturation),
         _plane(found),
         _gradients(found),
@@ -103,7 +103,13 @@ def _takeaway(found: Activity) -> str:
     )
 
 
-def _units(s: Saturation, block: int, layer: int) -> Chart:
+def _order(report: Report, block: int, layer: int) -> float:
+    """Of the norm that a layer is measured in: what its activation is divided by depends on it."""
+    table = report.arms[0].blocks
+    return 2.0 if table is None else float(table.orders[block, layer])
+
+
+def _units(s: Saturation, block: int, layer: int, order: float) -> Chart:
     """The distribution of pre-activations under the curves of |phi'| and |phi''|."""
     edges = s.edges[block, layer]
     centres = (edges[1:] + edges[:-1]) / 2
@@ -111,7 +117,7 @@ def _units(s: Saturation, block: int, layer: int) -> Chart:
     activation = activation_named(session.setup().flow.activation)
     with torch.no_grad():
         _, slope, curvature = unit_derivatives(activation, torch.as_tensor(centres, dtype=torch.float64)[None])
-    constant, beta = activation.lipschitz(2), float(s.scales[block, layer])
+    constant, beta = activation.lipschitz(order), float(s.scales[block, layer])
     share = s.share[block, layer]
     return Chart(
         f"Block {block + 1}, layer {layer + 1}: where its units are",

@@ -22,6 +22,7 @@ from resflow_core.activations import ACTIVATIONS
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named, read
+from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training import TrainConfig, Trainer
 from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
 from tests.app.test_planes import decode
@@ -354,6 +355,13 @@ class TestInside:
         s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
                                     DATA.held_out()[:ACTIVITY_POINTS]))  # fmt: skip
         sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
+
+    @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])
+    def test_curves_are_divided_by_the_constant_of_the_layers_norm(self, norms, order):
+        page = opened("inside", {"activation": "cpila", "norms": norms})
+        t, steepness = path(panes(page)[0], "|φ′|").T.astype(float)
+        _, slope, _ = unit_derivatives(ACTIVATIONS["cpila"], torch.as_tensor(t)[None])
+        np.testing.assert_allclose(steepness, slope[0] / ACTIVATIONS["cpila"].lipschitz(order), atol=1e-5)
 
     def test_a_scaled_block_is_looked_at_and_not_in_the_history(self):
         page = opened("inside", {"lipschitz.block": "2", "lipschitz.scale": "0.5"})
