@@ -15,11 +15,14 @@ from app.activations.consequences import Band, band, verdict
 from app.activations.settings import Activations
 from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS
 from app.engine.messages import ArmReport, LossCurves, State
+from app.link import query_of, read_link
+from app.setup import Setup
 from resflow_core import measure
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named, read
+from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training import TrainConfig, Trainer
 from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
 from tests.app.test_planes import decode
@@ -217,7 +220,7 @@ class TestFormula:
     )
     def test_a_bad_one_is_refused_with_the_part_and_the_last_good_one_stays(self, text, says):
         page = typed(typed(opened(shown="elu"), OWN), text)
-        assert says in page.main.error[0].value and f"`{text}`" in page.main.error[0].value
+        assert says in page.main.error[0].value
         assert bench(page).formula == OWN and labels(panes(page)[0]) == ["ELU", "your own"]
         assert read(OWN).latex in sentence(page, "Your own:")
         page = typed(page, "sin(z)")
@@ -235,7 +238,7 @@ class TestFormula:
             (
                 "activations.shown",
                 "elu,magic",
-                "magic is none of them: use some of lipswish, sine",
+                "`magic` is none of them: use some of lipswish, sine",
                 "lipswish,elu,sine",
             ),
             ("activations.formula", "z^2", "no bound of its slope holds", ""),
@@ -279,7 +282,7 @@ class TestUseIt:
         flow = trained(dataclasses.replace(FLOW, activation=name), 100)
         nll = -float(measure.log_prob(flow, DATA.held_out()).mean())
         assert arm.loss.held_nll[-1] == pytest.approx(nll, abs=1e-4)
-        assert f"with {OWN}. The gradient" in sentence(page, "% of all units")
+        assert "with your own formula. The gradient" in sentence(page, "% of all units")
         again = opened("inside", {"activation": name})
         assert own(again).setup.flow.activation == name and not again.warning
 
@@ -300,7 +303,7 @@ class TestInside:
         constant = activation_named(flow.config.activation).lipschitz(2)
         beta = s.scales[block, layer]
         np.testing.assert_allclose(path(units, "|φ′|")[:, 1], np.abs(slope) / constant, atol=1e-5)
-        np.testing.assert_allclose(path(units, f"|φ″|, β = {beta:.2f}")[:, 1], beta * np.abs(curvature) / constant,
+        np.testing.assert_allclose(path(units, f"β|φ″|, β = {beta:.2f}")[:, 1], beta * np.abs(curvature) / constant,
                                    atol=1e-4)  # fmt: skip
         assert units["note"] == f"{100 * s.share[block, layer]:.1f} % of these are saturated."
         for i in range(s.share.shape[1]):
@@ -352,6 +355,13 @@ class TestInside:
         s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
                                     DATA.held_out()[:ACTIVITY_POINTS]))  # fmt: skip
         sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
+
+    @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])
+    def test_curves_are_divided_by_the_constant_of_the_layers_norm(self, norms, order):
+        page = opened("inside", {"activation": "cpila", "norms": norms})
+        t, steepness = path(panes(page)[0], "|φ′|").T.astype(float)
+        _, slope, _ = unit_derivatives(ACTIVATIONS["cpila"], torch.as_tensor(t)[None])
+        np.testing.assert_allclose(steepness, slope[0] / ACTIVATIONS["cpila"].lipschitz(order), atol=1e-5)
 
     def test_a_scaled_block_is_looked_at_and_not_in_the_history(self):
         page = opened("inside", {"lipschitz.block": "2", "lipschitz.scale": "0.5"})
@@ -412,11 +422,49 @@ class TestConsequences:
         assert [arm.seed for arm in own(page).comparisons["activations"].experiment.arms] == [3, 4, 3, 4]
         assert panes(page)[3]["note"].startswith("Thick: mean over seeds")
 
+    def test_a_formula_is_adopted_like_any_other(self):
+        page = opened("consequences", shown="sine", seeds="2", formula=OWN)
+        page = press(press(page, "step.activations"), "activations.adopt.1")
+        assert own(page).setup.flow == dataclasses.replace(FLOW, activation=f"={OWN}")
+        assert page.sidebar.selectbox(key="activation").value == link(page)["activation"] == f"={OWN}"
+        assert own(page).setup.start is not None
+
+    def test_without_a_truth_likelihoods_are_compared(self):
+        page = opened("consequences", {"data": "wine"}, shown="elu,sine", seeds="1")
+        assert [pane["title"] for pane in panes(page)][:3] == ["ELU", "Sine", "Fit against steps"]
+        fits = panes(page)[2]
+        assert fits["y"] == "held-out NLL, nats" and not fits["log_y"]
+        losses = [arm.loss.held_nll[-1] for arm in own(page).comparisons["activations"].report.arms]
+        rows = table(page, "| activation | held-out NLL, nats")
+        for label, loss in zip(("ELU", "Sine"), losses, strict=True):
+            assert path(fits, label)[-1].tolist() == pytest.approx([0, loss])
+            assert number(rows[label][0].split(" (")[0]) == pytest.approx(loss, rel=6e-3)
+
     def test_at_most_four_are_compared(self):
         page = opened("consequences", shown="elu,sine,tanh,relu,gelu", seeds="1")
         assert [arm.flow.activation for arm in own(page).comparisons["activations"].experiment.arms] == [
             "elu", "sine", "tanh", "relu",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [
+        Activations(view="inside", shown="maxmin", block=7, layer=2),
+        Activations(view="consequences", shown="elu,sine,tanh", formula="max(z, 0.1*z) + sin(pi*z)/4", seeds=5),
+        Activations(formula="tanh(z) - gauss(z)/2 + 2^-1", raw=True, beta=0.25),
+    ],
+)
+def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
+    found = read_link(query_of(Setup(), benches=[bench]))
+    assert (found.benches[-1], found.refused) == (bench, ())
+
+
+def test_what_is_not_text_for_a_formula_is_refused():
+    for values in ({"formula": "z" * 201}, {"formula": "tanh("}, {"shown": ""}, {"shown": ",".join(["elu"] * 7)}):
+        with pytest.raises(ValueError):
+            Activations(**values)
+    assert Activations(shown="elu,sine", formula=OWN).names == ("elu", "sine", f"={OWN}")
 
 
 NONE = np.empty(0, np.float32)

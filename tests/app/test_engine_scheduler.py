@@ -10,6 +10,7 @@ import pytest
 from app.engine.budget import BURST_SECONDS, SHARE
 from app.engine.history import MOST, History
 from app.engine.messages import (
+    Activity,
     Arm,
     Change,
     Checkpoint,
@@ -34,13 +35,13 @@ from app.engine.messages import (
     Step,
 )
 from app.engine.scheduler import Scheduler
-from app.engine.views import MASS_CELLS, ROUGH_MASS_CELLS
+from app.engine.views import ACTIVITY_SECONDS, MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
-FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES = 0.02, 0.01, 12, 20
+FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0.01, 12, 20, 15
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
 BLIND = Demand(frames=False, masses=False)
@@ -85,6 +86,13 @@ class FakeJob:
             self._clock.now += PIECE_COST
             yield None
         yield Inversions(step, demand.inversion, demand.scaled, None)
+
+    def activity(self, demand):
+        step = self.step_count
+        for _ in range(ACTIVITY_PIECES):
+            self._clock.now += PIECE_COST
+            yield None
+        yield Activity(step, demand.activity, *[None] * 6)
 
     def export(self):
         return b"flow"
@@ -317,6 +325,32 @@ def test_an_inversion_comes_while_the_flow_moves_and_frames_keep_coming(bench):
     assert 3 <= len(steps) <= 5
     assert len(bench.frames("a")) >= 5 * 20
     assert np.diff([f.step * 0.005 for f in bench.frames("a")]).max() < 0.3
+
+
+def activities(bench):
+    return [a.activity for m in bench.said if isinstance(m, Report) for a in m.arms if a.activity]
+
+
+def test_activity_of_a_flow_that_stands_still_comes_once_and_again_where_something_else_is_wanted(bench):
+    bench.do(Create("a", EXPERIMENT))
+    bench.run(2, {"a": BLIND})
+    assert activities(bench) == []
+    for wanted in ("gradients", "gradients", "all", "all", ""):
+        bench.run(1, {"a": dataclasses.replace(BLIND, activity=wanted)})
+    # What a fake job was asked for stands where saturation does.
+    assert [(found.step, found.saturation) for found in activities(bench)] == [(0, "gradients"), (0, "all")]
+    assert not bench.scheduler.is_busy()
+
+
+def test_activity_comes_every_few_seconds_while_the_flow_moves_and_frames_keep_coming(bench):
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(20, {"a": Demand(activity="all")})
+    steps = [found.step for found in activities(bench)]
+    assert 4 <= len(steps) <= 20 / ACTIVITY_SECONDS + 1 and steps == sorted(set(steps))
+    assert len(bench.frames("a")) >= 5 * 20
+    bench.do(Pause("a"))
+    bench.run(3, {"a": Demand(activity="all")})
+    assert activities(bench)[-1].step == bench.frames("a")[-1].step
 
 
 def test_nobody_who_wants_no_masses_gets_them(bench):
