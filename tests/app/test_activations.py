@@ -510,8 +510,14 @@ class TestVerdict:
 
     def test_bands_apart(self):
         said = verdict(DATA, self.groups(A=[0.5, 0.6, 0.7], B=[0.1, 0.2, 0.3], C=[0.8, 0.9, 0.9]))
-        assert said == ("**B is ahead**: B has KL 0.2 (0.1 to 0.3), A 0.6 (0.5 to 0.7) after 100 steps, over 3 seeds; "
-                        "the bands do not touch.")  # fmt: skip
+        assert said == (
+            "**B is ahead in all 3 seeds**: B has KL 0.2 (0.1 to 0.3), A 0.6 (0.5 to 0.7) after 100 steps; no other "
+            "band touches its own."
+        )
+
+    def test_the_band_that_comes_nearest_counts_and_not_the_second_best(self):
+        said = verdict(DATA, self.groups(A=[1.0, 1.1, 1.2], B=[1.3, 1.31, 1.32], C=[1.15, 1.6, 1.6]))
+        assert said.startswith("**Not enough seeds to say**: A has KL 1.1 (1 to 1.2), C 1.45")
 
     def test_bands_that_overlap(self):
         said = verdict(DATA, self.groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
@@ -526,5 +532,5 @@ class TestVerdict:
     def test_after_as_many_steps(self):
         groups = {"A": [report([1.0, 0.5, 0.1])] * 3, "B": [report([1.0, 0.4])] * 3}
         assert verdict(DATA, groups).startswith(
-            "**B is ahead**: B has KL 0.4 (0.4 to 0.4), A 0.5 (0.5 to 0.5) after 100"
+            "**B is ahead in all 3 seeds**: B has KL 0.4 (0.4 to 0.4), A 0.5 (0.5 to 0.5) after 100"
         )
