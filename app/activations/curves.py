@@ -241,7 +241,7 @@ def _takeaway(found: dict[str, Activation]) -> str:
         return f"**None of these starves the log det**: {', '.join(others)}."
     rest = f" Not so {', '.join(others)}." if others else ""
     return (
-        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope tends to 1 and its "
+        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope ends near 1 and its "
         f"curvature to 0.{rest}"
     )
 

@@ -29,6 +29,8 @@ TOLERANCE, ARRIVED = 1e-3, 1e-4
 DELTA = 0.05
 # A jump is a difference of this size, in units of the Lipschitz constant, that is still there over this distance.
 JUMP, CLOSE = 1e-2, 1e-10
+# So many cells are halved at once in the search for jumps, and in so many parts are the last ones looked at.
+MOST_CELLS, PARTS = 2_000, 8
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -66,13 +68,13 @@ class Tail:
 
     @property
     def verdict(self) -> Verdict:
-        """It starves where |slope| -> 1 while curvature -> 0. Without a limit of |slope|: where there is no curvature
-        at any of the places far out, however far, at which |slope| is near 1.
+        """It starves where |slope| tends to 1 - DELTA or more while curvature -> 0. Without a limit of |slope|: where
+        there is no curvature at any of the places far out, however far, at which |slope| is near 1.
         """
         if self.slope is None:
             starves = self.steep_curvature <= TOLERANCE  # never true of NaN
         else:
-            starves = abs(self.slope - 1) <= TOLERANCE and self.curvature is not None and self.curvature <= TOLERANCE
+            starves = self.slope >= 1 - DELTA and self.curvature is not None and self.curvature <= TOLERANCE
         return Verdict.STARVES if starves else Verdict.DOES_NOT
 
 
@@ -206,16 +208,28 @@ def _extrapolated(values: list[float]) -> float | None:
 
 
 def _jumps(function: Callable[[Tensor], Tensor]) -> list[float]:
-    """Where a function of one number jumps: cells of the grid over which it differs, halved until they are tiny."""
+    """Where a function of one number jumps: cells of the grid over which it differs, halved until they are tiny.
+
+    Of more cells than `MOST_CELLS` those stay over which it differs most: a search, not a proof. A jump is what is then
+    still within a part of its cell, while a wave, however fast, differs less over less.
+    """
     # No node is 0 or another short number, at which jumps like to be: a jump is within a cell.
     nodes = _grid() + STEP / math.pi
-    low, high = nodes[:-1], nodes[1:]
+    values = function(nodes)
+    low, high, at_low, at_high = nodes[:-1], nodes[1:], values[:-1], values[1:]
     while True:
-        wide = (function(high) - function(low)).abs() >= JUMP / 2
-        low, high = low[wide], high[wide]
+        change = (at_high - at_low).abs()
+        kept = (change >= JUMP / 2).nonzero()[:, 0]
+        if len(kept) > MOST_CELLS:
+            kept = change.topk(MOST_CELLS).indices
+        low, high, at_low, at_high = (part[kept] for part in (low, high, at_low, at_high))
         if not len(low) or float((high - low).max()) < CLOSE:
             break
         middle = (low + high) / 2
+        at_middle = function(middle)
         low, high = torch.cat([low, middle]), torch.cat([middle, high])
-    differ = (function(high) - function(low)).abs() >= JUMP
-    return low[differ].tolist()
+        at_low, at_high = torch.cat([at_low, at_middle]), torch.cat([at_middle, at_high])
+    change = (at_high - at_low).abs()
+    shares = torch.linspace(0, 1, PARTS + 1, dtype=torch.float64)[:, None]
+    within = function((low + (high - low) * shares).flatten()).view(PARTS + 1, -1).diff(dim=0).abs()
+    return low[(change >= JUMP) & (within.amax(0) >= change / 2)].sort().values.tolist()

@@ -1,6 +1,7 @@
 """What is said of an activation alone, against closed forms, SciPy and activations made to be difficult."""
 
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from scipy import optimize, special
 
 from resflow_core.activations import ACTIVATIONS, IN_PLACE, Activation
+from resflow_core.formula import formula
 from resflow_core.measure import Smoothness, Verdict, criteria
 from resflow_core.measure.activation import unit_derivatives
 from tests.core.oracles import points
@@ -158,8 +160,9 @@ MADE = {
         None,
         (DOES_NOT, DOES_NOT),
     ),
-    # Near 1 but never there.
-    "line of slope 0.98": (made(lambda t: 0.98 * t, lambda t: 0.98 + 0 * t, torch.zeros_like), 0.98, (DOES_NOT,) * 2),
+    # Near 1 from 0.95 on.
+    "line of slope 0.96": (made(lambda t: 0.96 * t, lambda t: 0.96 + 0 * t, torch.zeros_like), 0.96, (STARVES,) * 2),
+    "line of slope 0.94": (made(lambda t: 0.94 * t, lambda t: 0.94 + 0 * t, torch.zeros_like), 0.94, (DOES_NOT,) * 2),
 }
 
 
@@ -179,6 +182,34 @@ def test_every_kink_is_found_where_it_is():
     hard = made(torch.zeros_like, lambda t: ((t > -0.5) & (t < 0.25)).double(), torch.zeros_like)
     assert criteria(hard).kinks == pytest.approx((-0.5, 0.25), abs=1e-6)
     assert criteria(hard).smoothness is Smoothness.C0
+
+
+@pytest.mark.parametrize("times", [60, 300, 1e4, 1e6, 1e9])
+def test_a_fast_wave_has_no_kinks_and_is_searched_in_little_time(times):
+    wave = made(
+        lambda t: torch.sin(times * t) / times,
+        lambda t: torch.cos(times * t),
+        lambda t: -times * torch.sin(times * t),
+    )
+    begin = time.perf_counter()
+    found = criteria(wave)
+    assert time.perf_counter() - begin < 3  # 0.2 where nothing else runs; it was hours
+    assert (found.kinks, found.smoothness) == ((), Smoothness.C2)
+
+
+def test_a_kink_is_found_beside_a_fast_wave():
+    wave = made(
+        torch.zeros_like,
+        lambda t: torch.cos(300 * t) / 3 + (t > 0.25),
+        lambda t: -100 * torch.sin(300 * t),
+    )
+    found = criteria(wave)
+    assert found.kinks == pytest.approx((0.25,), abs=1e-6)
+    assert found.smoothness is Smoothness.C0
+
+
+def test_what_is_added_to_a_rectifier_does_not_hide_that_it_starves():
+    assert criteria(formula("relu(z) + 0.01*tanh(z)")).right.verdict is STARVES
 
 
 def test_a_claim_that_is_too_small_is_seen():
