@@ -130,7 +130,7 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
         for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
             part.append(Path(np.stack([z, factor * curve / constant], 1), label, **_style(k)))
         about = steepest_of(name)
-        if math.isfinite(about.at):
+        if abs(about.at) <= REACH * bench.beta:
             top = np.array(
                 [[about.at / bench.beta, _sign_at(curves[1], z, about.at / bench.beta) * about.found / constant]]
             )
@@ -253,8 +253,8 @@ def _table(found: dict[str, Activation]) -> str:
             "largest slope before division",
             "at z",
             "claimed",
-            "|φ′| far left, right",
-            "|φ″| there",
+            "abs. slope far left, right",
+            "abs. curvature there",
             "smooth",
             "verdict",
             "source",
