@@ -13,18 +13,19 @@ from resflow_core.activations import ACTIVATIONS, Activation, Derivatives
 from resflow_core.formula.bounds import Bound, largest_slope
 from resflow_core.formula.functions import FUNCTIONS
 from resflow_core.formula.jets import derivatives_of
+from resflow_core.formula.places import corners, grid
 from resflow_core.formula.printing import latex, shown
 from resflow_core.formula.refusals import ARITY, check_constants, check_numbers, is_flat, why_unbounded
 from resflow_core.formula.syntax import ALIKE, MOST_CHARACTERS, parse
-from resflow_core.formula.tree import Call, Node, depends_on_z, steps_of
+from resflow_core.formula.tree import Node, depends_on_z, steps_of
 
 SIGN = "="
 """What the name of an activation begins with where the rest is a formula."""
 
 MACROS = {name: f.latex for name, f in FUNCTIONS.items() if f.latex} | {"min": r"\min", "max": r"\max"}
 LEAST_CONSTANT, LARGEST_CONSTANT = 1e-9, 1e9
-# Kinks are looked for as far out as this, and this many are told.
-KINKS_WITHIN, MOST_KINKS = 20.0, 12
+# So many kinks are told.
+MOST_KINKS = 12
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Formula:
     smoothness: int
     """0 if the slope jumps somewhere, 1 if only the curvature does, 2 if neither."""
     kinks: tuple[float, ...]
-    """z where slope or curvature jumps: at most `MOST_KINKS`, within `KINKS_WITHIN` of 0."""
+    """z where slope or curvature jumps: at most `MOST_KINKS`, within `places.WITHIN` of 0."""
     latex: str
 
 
@@ -82,17 +83,17 @@ def _certified(text: str) -> Formula:
         raise ValueError(f"`{shown(tree)}` is constant: an activation depends on z.")
     check_constants(tree)
     derivatives = derivatives_of(tree)
-    if is_flat(tree):
-        raise ValueError(f"`{shown(tree)}` is the same for every z, up to rounding: use one whose slope is not 0.")
     found = largest_slope(tree)
     if found.without_bound is not None:
         raise ValueError(why_unbounded(tree, found.without_bound))
+    if is_flat(tree, found.found, found.at):
+        raise ValueError(f"`{shown(tree)}` is the same for every z, up to rounding: use one whose slope is not 0.")
     if not LEAST_CONSTANT <= found.bound <= LARGEST_CONSTANT:
         raise ValueError(
             f"The slope of `{shown(tree)}` reaches {found.bound:.3g}: multiply it by a number so that it is from "
             f"{LEAST_CONSTANT:g} to {LARGEST_CONSTANT:g}."
         )
-    check_numbers(tree, derivatives)
+    check_numbers(tree, derivatives, found.bound)
     bound = found.bound
     activation = Activation(text, derivatives, lambda p: bound, temporaries=3 * len(steps_of(tree)))
     steepest, at = _steepest(derivatives, found)
@@ -108,49 +109,26 @@ def _steepest(derivatives: Derivatives, found: Bound) -> tuple[float, float]:
         next(both)
         return next(both).abs()
 
-    grid = torch.linspace(-KINKS_WITHIN, KINKS_WITHIN, 8_001, dtype=torch.float64)
-    z = torch.cat([grid, grid.new_tensor([found.at])])
+    nodes = grid()
+    z = torch.cat([nodes, nodes.new_tensor([found.at])])
     values = slopes(z)
     good = z[values >= (1 - 1e-6) * values.max()]
-    at, reach = float(good[good.abs().argmin()]), float(grid[1] - grid[0])
+    at, reach = float(good[good.abs().argmin()]), float(nodes[1] - nodes[0])
     for _ in range(4):
         near = at + reach * torch.linspace(-1, 1, 101, dtype=torch.float64)
         values, reach = slopes(near), reach / 25
         at = at if values[50] >= values.max() else float(near[values.argmax()])
     steepest, short = float(values.max()), round(at, 9) + 0.0
-    return min(steepest, found.bound), short if slopes(grid.new_tensor([short])) >= (1 - 1e-9) * steepest else at
+    return min(steepest, found.bound), short if slopes(nodes.new_tensor([short])) >= (1 - 1e-9) * steepest else at
 
 
 @torch.no_grad()
 def _kinks(tree: Node, derivatives: Derivatives) -> tuple[int, tuple[float, ...]]:
     """How smooth a formula is, and where it is not: where a part with a kink is at it, if slope or curvature jumps."""
-    smoothness, kinks = 2, set()
-    z = torch.linspace(-KINKS_WITHIN, KINKS_WITHIN, 8_001, dtype=torch.float64)
-    for node in steps_of(tree):
-        choice = isinstance(node, Call) and node.name in ("min", "max")
-        if not choice and not (isinstance(node, Call) and node.name in FUNCTIONS and FUNCTIONS[node.name].kink):
-            continue
-        inner = Call("-", node.parts) if choice else node.parts[0]
-        for at in _zeros(derivatives_of(inner), z):
-            near = torch.tensor([at - 1e-7, at + 1e-7], dtype=torch.float64)
-            _, slope, curvature = derivatives(near)
-            scale = 1 + float(slope.abs().max()) + float(curvature.abs().max())
-            jumps = [abs(float(d[1] - d[0])) > 1e-4 * scale for d in (slope, curvature)]
-            if any(jumps):
-                smoothness = min(smoothness, 0 if jumps[0] else 1)
-                kinks.add(round(at, 9) + 0.0)
+    at = corners(tree)
+    _, slope, curvature = derivatives(torch.stack([at - 1e-7, at + 1e-7]))
+    scale = 1 + slope.abs().amax(0) + curvature.abs().amax(0)
+    of_slope, of_curvature = ((d[1] - d[0]).abs() > 1e-4 * scale for d in (slope, curvature))
+    smoothness = 0 if of_slope.any() else 1 if of_curvature.any() else 2
+    kinks = {round(place, 9) + 0.0 for place in at[of_slope | of_curvature].tolist()}
     return smoothness, tuple(sorted(sorted(kinks, key=abs)[:MOST_KINKS]))
-
-
-def _zeros(derivatives: Derivatives, z: torch.Tensor) -> list[float]:
-    """Where a function changes its sign or touches 0, among z and between, by bisection."""
-    values = next(derivatives(z))
-    zeros = z[values == 0].tolist()
-    crossing = values[:-1] * values[1:] < 0
-    low, high = z[:-1][crossing], z[1:][crossing]
-    rising = values[1:][crossing] > 0
-    for _ in range(60):
-        middle = (low + high) / 2
-        left = (next(derivatives(middle)) > 0) == rising
-        low, high = torch.where(left, low, middle), torch.where(left, middle, high)
-    return zeros + ((low + high) / 2).tolist()

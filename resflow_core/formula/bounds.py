@@ -2,8 +2,9 @@
 
 Every part of the tree has, on a cell of the line, intervals that its value, slope and curvature cannot leave, rounded
 outwards. Cells whose bound exceeds the largest |slope| that some point is known to have are halved until none does by
-more than `TOLERANCE`. The last cells on both sides reach to infinity. There waves repeat themselves: a cell has,
-besides the interval of z, an interval of phases, so that sin and cos of one period are seen at the same phase.
+more than `TOLERANCE`, or the work is `MOST_WORK`; the steepest first, where they are many. The last cells on both sides
+reach to infinity. There waves repeat themselves: a cell has, besides the interval of z, an interval of phases, so that
+sin and cos of one period are seen at the same phase.
 """
 
 import math
@@ -17,7 +18,9 @@ from resflow_core.formula.tree import Node
 from resflow_core.formula.waves import Period, period_of
 
 TOLERANCE = 2e-5
-MOST_ROUNDS, MOST_CELLS = 100, 20_000
+# So many cells are halved in a round. The work is cells times parts of the tree: about a second. Where that is not
+# enough, the bound is a looser one.
+MOST_ROUNDS, MOST_CELLS, MOST_WORK = 100, 10_000, 2_000_000
 # Where the two cells begin that reach to infinity, and from where on they are not cut any further.
 TAIL, FAR = 64.0, 2.0**40
 NARROW = 1e-9
@@ -71,7 +74,7 @@ def largest_slope(tree: Node) -> Bound:
     """The largest |slope| of a tree on the line."""
     period = period_of(tree)
     enclosed, exact = Enclosed(tree, period), Enclosed(tree)
-    cells, found, at, settled = _first_cells(period), 0.0, 0.0, 0.0
+    cells, found, at, settled, work = _first_cells(period), 0.0, 0.0, 0.0, 0
     for number in range(MOST_ROUNDS):
         low, high = enclosed.slopes(cells)
         bounds = np.maximum(np.abs(low), np.abs(high))
@@ -89,10 +92,15 @@ def largest_slope(tree: Node) -> Bound:
             return Bound(math.inf, found, at, _innermost(cells[stuck]))
         open_ = (bounds > found * (1 + TOLERANCE)) & ~narrow
         settled = max(settled, float(bounds[~open_].max(initial=0.0)))
-        last = number == MOST_ROUNDS - 1 or 2 * open_.sum() > MOST_CELLS
-        if last or not open_.any():
-            worst = float(bounds[open_].max(initial=0.0))
-            return Bound(max(settled, worst), found, at, cells[np.isinf(bounds)][:1] if math.isinf(worst) else None)
+        if open_.sum() > MOST_CELLS:  # of the others the bound has to do
+            rest = open_.copy()
+            rest[np.argpartition(np.where(open_, -bounds, 1.0), MOST_CELLS)[:MOST_CELLS]] = False
+            settled, open_ = max(settled, float(bounds[rest].max())), open_ & ~rest
+        work += len(cells) * len(enclosed.steps)
+        last = number == MOST_ROUNDS - 1 or work + 2 * open_.sum() * len(enclosed.steps) > MOST_WORK
+        if math.isinf(settled) or last or not open_.any():
+            worst = max(settled, float(bounds[open_].max(initial=0.0)))
+            return Bound(worst, found, at, cells[np.isinf(bounds)][:1] if math.isinf(worst) else None)
         cells = _halves(cells[open_], np.isfinite(bounds[open_]) & (number % 3 != 2))
     raise AssertionError
 

@@ -51,7 +51,7 @@ def latex(node: Node, macros: Mapping[str, str]) -> str:
         return f"{within(node.base, ATOM)}^{{{node.exponent}}}"
     parts = node.parts
     if node.name == "neg":
-        return f"-{within(parts[0], FACTOR)}"
+        return f"-{within(parts[0], POWER)}"
     if node.name == "/":
         return rf"\frac{{{latex(parts[0], macros)}}}{{{latex(parts[1], macros)}}}"
     if node.name in LEVEL:
@@ -59,7 +59,9 @@ def latex(node: Node, macros: Mapping[str, str]) -> str:
         sign = r"\," if node.name == "*" else node.name
         if node.name == "*" and isinstance(parts[1], Number | Power) and _begins_with_digit(parts[1]):
             sign = r"\cdot"
-        return f"{within(parts[0], level)} {sign} {within(parts[1], level + 1)}"
+        # No sign stands beside another one.
+        least = POWER if _level(parts[1]) == FACTOR else level + 1
+        return f"{within(parts[0], level)} {sign} {within(parts[1], least)}"
     inner = ", ".join(latex(part, macros) for part in parts)
     if node.name == "sqrt":
         return rf"\sqrt{{{inner}}}"

@@ -9,6 +9,7 @@ from resflow_core.activations import Derivatives
 from resflow_core.formula.enclosures import Cells, Enclosed, Enclosure
 from resflow_core.formula.functions import FUNCTIONS
 from resflow_core.formula.jets import constant_value, derivatives_of
+from resflow_core.formula.places import WITHIN, corners, roots
 from resflow_core.formula.printing import shown, unparse
 from resflow_core.formula.syntax import parse
 from resflow_core.formula.tree import Call, Node, Power, depends_on_z, matches, parts_of, steps_of
@@ -16,6 +17,8 @@ from resflow_core.formula.tree import Call, Node, Power, depends_on_z, matches, 
 ARITY = {**dict.fromkeys(FUNCTIONS, 1), "min": 2, "max": 2}
 # What is smaller than this share of a part's slopes is rounding.
 ROUNDING = 1e-13
+# What single precision may change: this share of the constant, and of what the values differ by.
+DIGITS = 1e-3
 
 # Ways to write a function that cannot be certified, and its name.
 WRITTEN_OUT = {
@@ -44,28 +47,56 @@ def check_constants(node: Node) -> None:
 
 
 @torch.no_grad()
-def is_flat(tree: Node) -> bool:
-    """Whether the slope is no more than rounding of the parts' slopes, at every point that is tried."""
-    z = torch.cat([torch.linspace(-9.87, 9.93, 400), torch.linspace(-1.1e3, 1.2e3, 100)]).double()
-    slopes = []
+def is_flat(tree: Node, slope: float, at: float) -> bool:
+    """Whether the largest |slope|, which is at z = `at`, is no more than rounding of the parts' slopes there."""
+    z, of_parts = torch.tensor([at], dtype=torch.float64), []
     for node in steps_of(tree):
         derivatives = derivatives_of(node)(z)
         next(derivatives)
-        slopes.append(next(derivatives).abs().nan_to_num(nan=1.0))
-    return bool((slopes[-1] <= ROUNDING * torch.stack(slopes).amax(0)).all())
+        of_parts.append(abs(float(next(derivatives).nan_to_num(nan=1.0))))
+    return slope <= ROUNDING * max(of_parts)
 
 
-def check_numbers(tree: Node, derivatives: Derivatives) -> None:
-    """A bound holds for exact numbers; where a part overflows, there may be none."""
-    z = [0.0, *(sign * x for x in (0.1, 1.0, 3.0, 10.0, 100.0, 1e4) for sign in (1, -1))]
-    for dtype in (torch.float32, torch.float64):
-        t = torch.tensor(z, dtype=dtype)
-        for derivative in list(derivatives(t))[:3]:
-            if not bool(derivative.isfinite().all()):
-                at = z[int((~derivative.isfinite()).nonzero()[0])]
-                raise ValueError(
-                    f"`{shown(tree)}` overflows at z = {at:g}: use smaller numbers, or keep parts of it within bounds."
-                )
+@torch.no_grad()
+def check_numbers(tree: Node, derivatives: Derivatives, constant: float) -> None:
+    """A bound holds for exact numbers; where a part overflows, there may be none. Nor has a step a curvature where it
+    is infinite, or a slope where single precision has lost the digits of z."""
+    inner = torch.linspace(-19.87, 19.93, 100)
+    outer = torch.tensor([0.0, *(sign * x for x in (0.1, 1.0, 3.0, 10.0, 100.0, 1e4) for sign in (1, -1))])
+    z = torch.cat([inner, outer])
+    kinks = torch.cat([corners(tree), roots(tree)])
+    beside = [torch.nextafter(kinks, kinks.new_tensor(side)) for side in (-math.inf, math.inf)]
+    exact = torch.cat([outer.double(), kinks, *beside, kinks.round(decimals=9)])
+    _check_finite(tree, derivatives, exact)
+    _check_finite(tree, derivatives, torch.cat([outer, kinks.float()]))
+    # z itself has fewer digits far out.
+    allowed = DIGITS * (z.double().abs() / WITHIN).clamp(min=1)
+    at_0 = next(derivatives(torch.zeros(1, dtype=torch.float64)))
+    for order, (single, double) in enumerate(zip(derivatives(z), derivatives(z.double()), strict=True)):
+        size = (double - at_0 if order == 0 else double).abs()
+        scale = constant + (size[: len(inner)].max() if order != 1 else 0.0)
+        excess = (single.double() - double).abs() / (allowed * (scale + (size if order == 0 else 0.0)))
+        if not bool((excess <= 1).all()):
+            at = float(z[excess.nan_to_num(nan=math.inf).argmax()])
+            raise ValueError(
+                f"`{shown(tree)}` loses its digits in single precision near z = {at:.3g}: use smaller numbers."
+            )
+
+
+def _check_finite(tree: Node, derivatives: Derivatives, z: torch.Tensor) -> None:
+    found = [derivative.isfinite() for derivative in derivatives(z)]
+    for order, finite in enumerate(found):
+        if bool(finite.all()):
+            continue
+        bad = z[~finite]
+        at = _number(float(bad[bad.abs().argmin()]))
+        if order == 2 and z.dtype == torch.float64:
+            raise ValueError(
+                f"`{shown(tree)}` has no finite curvature at z = {at}: use powers of 2 or more of what is 0 there."
+            )
+        raise ValueError(
+            f"`{shown(tree)}` overflows at z = {at}: use smaller numbers, or keep parts of it within bounds."
+        )
 
 
 def why_unbounded(tree: Node, cell: Cells) -> str:

@@ -20,6 +20,7 @@ from resflow_core.branch import Branch
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named, formula, read
+from resflow_core.formula.bounds import MOST_WORK, largest_slope
 from resflow_core.formula.enclosures import Cells, Enclosed
 from resflow_core.formula.enclosures import points as cells_at
 from resflow_core.formula.functions import FUNCTIONS
@@ -279,7 +280,7 @@ class TestTheConstant:
         try:
             f = read(unparse(tree))
         except ValueError as error:
-            assert re.search("constant|same for every z|reaches|at most", str(error))
+            assert re.search("constant|same for every z|reaches|at most|loses its digits", str(error))
             return
         slopes = list(f.activation.derivatives(torch.from_numpy(np.sinh(np.linspace(-9, 9, 20_000)))))[1]
         assert float(slopes.abs().max()) <= f.lipschitz * (1 + 1e-9)
@@ -307,6 +308,27 @@ class TestTheConstant:
         found = list(derivatives_of(tree)(torch.from_numpy(z)))[1].numpy()
         assert np.all(low <= found + 1e-9) and np.all(high >= found - 1e-9)
         assert float((high - low).mean()) < 0.5
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "sin(sin(9*z)*cos(z*pi))*cos(tanh(9*z)+sin(31*z))*erf(7*sin(8*z))*gelu(sin(5*z)) + xgauss(sin(3*z)*4 + z)",
+            "sin(sqrt(2)*z)*sin(sqrt(3)*z)*sin(sqrt(5)*z)*sin(sqrt(7)*z)*sin(sqrt(11)*z)",
+        ],
+    )
+    def test_where_the_work_does_not_suffice_the_bound_is_looser_and_holds(self, text):
+        tree, cells = parse(text, ARITY), []
+        with pytest.MonkeyPatch.context() as patch:
+            slopes = Enclosed.slopes
+            patch.setattr(Enclosed, "slopes", lambda self, c: (cells.append(len(c)), slopes(self, c))[1])
+            found = largest_slope(tree)
+        assert sum(cells) * len(steps_of(tree)) <= MOST_WORK
+        assert found.found <= found.bound < math.inf
+        assert steepest_by_search(tree) <= found.bound
+
+    def test_the_steepest_place_far_out_is_told(self):
+        f = read("tanh(z - 500)*3 + z")
+        assert (f.steepest, f.steepest_at) == (pytest.approx(4, rel=1e-4), pytest.approx(500, abs=0.01))
 
     def test_sampled_points_far_apart_are_not_moved_apart_by_more(self):
         f = formula("tanh(z) + sin(3*z)/6 - abs(z - 1)/5")
@@ -411,7 +433,35 @@ class TestRefusals:
     def test_what_has_a_bound_and_overflows_all_the_same_is_refused(self):
         tree = parse("exp(90 + tanh(z))/1e12/1e12/1e12", ARITY)
         with pytest.raises(ValueError, match="overflows at z = 0: use smaller numbers"):
-            check_numbers(tree, derivatives_of(tree))
+            check_numbers(tree, derivatives_of(tree), 1.0)
+
+    @pytest.mark.parametrize(
+        "text", ["(z + 1e7) - 1e7", "z + 1e7", "tanh(z) + 1e7", "sin(1e6*z)/1e6", "tanh(z) + (z/1e5 + 1e6) - 1e6"]
+    )
+    def test_what_is_a_staircase_in_single_precision_is_refused(self, text):
+        with pytest.raises(ValueError, match=r"loses its digits in single precision near z = .*: use smaller numbers"):
+            read(text)
+
+    @pytest.mark.parametrize("text", ["sin(300*z)/300", "tanh(z) + 1e3", "tanh(1e6*z)/1e6", "sin(9*z + 100)", "1e6*z"])
+    def test_what_keeps_its_digits_in_single_precision_is_not(self, text):
+        z = torch.linspace(-19, 19, 1_001)
+        for single, double in zip(formula(text).derivatives(z), formula(text).derivatives(z.double()), strict=True):
+            scale = read(text).lipschitz + float((double - double[500]).abs().max())
+            assert float((single - double).abs().max()) < 2e-3 * scale
+
+    @pytest.mark.parametrize(
+        ("text", "at"),
+        [
+            ("min(abs(z - 2), 3)^(3/2)", "2"), ("min(abs(z), 3)^(3/2)", "0"), ("min(abs(z - pi), 3)^(3/2)", "3.142"),
+            ("min(abs(z + 1), 3)^1.75", "-1"), ("(1 - cos(z - 2))^(3/2)", "2"),
+        ],
+    )  # fmt: skip
+    def test_an_infinite_curvature_is_refused(self, text, at):
+        with pytest.raises(ValueError, match=rf"has no finite curvature at z = {at}: "):
+            read(text)
+
+    def test_what_is_steep_in_a_narrow_place_is_not_flat(self):
+        assert read("tanh(1e6*z)/1e6").lipschitz == pytest.approx(1, rel=1e-4)
 
     def test_a_refusal_is_remembered(self):
         for _ in range(2):
@@ -515,6 +565,10 @@ class TestWhatAScreenShows:
             ("-(abs(z) + 1)^(1/2)", r"-\left(\left|z\right| + 1\right)^{1/2}"),
             ("2*3*sin(pi*z)", r"2 \cdot 3 \, \sin\left(\pi \, z\right)"),
             ("(z + 1)*25e-10*4e3", r"\left(z + 1\right) \cdot 2.5 \cdot 10^{-9} \cdot 4000"),
+            ("tanh(2*-z)", r"\tanh\left(2 \, \left(-z\right)\right)"),
+            ("z - -tanh(z)/-2", r"z - \frac{-\tanh\left(z\right)}{-2}"),
+            ("z/2 - -tanh(z)", r"\frac{z}{2} - \left(-\tanh\left(z\right)\right)"),
+            ("--z", r"-\left(-z\right)"),
             ("min(z, silu(z))", r"\min\left(z, \operatorname{silu}\left(z\right)\right)"),
         ],
     )
