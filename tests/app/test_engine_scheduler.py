@@ -92,7 +92,7 @@ class FakeJob:
         for _ in range(ACTIVITY_PIECES):
             self._clock.now += PIECE_COST
             yield None
-        yield Activity(step, demand.activity, *[None] * 6)
+        yield Activity(step, 0, demand.activity, *[None] * 6)
 
     def export(self):
         return b"flow"
