@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -38,6 +38,19 @@ def sidebar(setup: Setup) -> Setup:
         with ready_made:  # last, because it marks what is chosen
             presets.choose(setup)
     return setup
+
+
+def view(kind: type, views: Mapping[str, Any], prefix: str) -> str:
+    """The views of a bench to choose from, and the one that is chosen."""
+    return st.segmented_control(
+        "View",
+        list(views),
+        default=session.bench(kind).view,
+        format_func=lambda name: views[name].title,
+        key=f"{prefix}view",
+        label_visibility="collapsed",
+        required=True,
+    )
 
 
 def _flow_file(setup: Setup) -> None:

@@ -71,10 +71,14 @@ class Setup:
     def dataset(self) -> Dataset:
         return self.own.table if self.own else DATASETS[self.data]
 
+    @property
+    def source(self) -> str | Table:
+        """The data as an arm names them."""
+        return self.own.table if self.own else self.data
+
     def experiment(self) -> Experiment:
-        data = self.own.table if self.own else self.data
         weights = self.start.weights if self.start else None
-        return Experiment((Arm(self.flow, self.train, data, self.changes, weights),), self.seed, self.device)
+        return Experiment((Arm(self.flow, self.train, self.source, self.changes, weights),), self.seed, self.device)
 
     def same_run(self, other: "Setup") -> bool:
         """Whether the one can become the other without building another flow."""

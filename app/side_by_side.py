@@ -25,18 +25,10 @@ Charts = Callable[[Report], Sequence[Chart]]
 
 def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -> Report:
     """Train the arms, by their labels, as the comparison `name`, and draw them, with `further` charts behind."""
-    session.compare(name, tuple(arms.values()))
-    report = session.poll_comparison(
-        name, frame_seconds=1.0, grid=GRID, still_grid=STILL_GRID, ways=False, masses=False
-    )
-    transport.show(report, of=name)
-    dataset, labels = session.setup().dataset, list(arms)
-    transport.message(replace(report, message=named(report.message, labels)))
-    pictures = session.pictures(name)
-    if not report.arms or not all(pictures):
-        if not report.message:
-            st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
+    report, pictures = trained(name, arms)
+    if not pictures:
         return report
+    dataset, labels = session.setup().dataset, list(arms)
     panes = [
         *densities(dataset, labels, report.arms, pictures),
         _losses(dataset, labels, report.arms),
@@ -44,11 +36,45 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     ]
     planes(panes, key=f"{name}.panes", columns=columns(len(panes)))
     st.markdown(_table(dataset, labels, arms, report.arms))
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.caption("Go on with one of them on all screens:", width="content")
-        for index, label in enumerate(labels):
-            st.button(label, on_click=session.adopt, args=(name, index), key=f"{name}.adopt.{index}")
+    offer(name, labels, "Go on with one of them on all screens:")
     return report
+
+
+def trained(
+    name: str, arms: dict[str, Arm], *, frame_seconds: float = 1.0, activity: str = ""
+) -> tuple[Report, Sequence[Frame]]:
+    """The comparison `name` of these arms, its buttons and messages: its report and every arm's newest picture; none
+    before there is one of each."""
+    session.compare(name, tuple(arms.values()))
+    report = session.poll_comparison(
+        name,
+        frame_seconds=frame_seconds,
+        grid=GRID,
+        still_grid=STILL_GRID,
+        ways=False,
+        masses=False,
+        activity=activity,
+    )
+    transport.show(report, of=name)
+    transport.message(replace(report, message=named(report.message, list(arms))))
+    pictures = session.pictures(name)
+    if not report.arms or not all(pictures):
+        transport.waits(report, "The flows are being built")
+        return report, ()
+    return report, pictures
+
+
+def offer(name: str, labels: Sequence[str], words: str, each: int = 1) -> None:
+    """A button for each label, which makes an arm of the comparison the page's flow: of `each` arms the first."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption(words, width="content")
+        for k, label in enumerate(labels):
+            st.button(label, on_click=session.adopt, args=(name, k * each), key=f"{name}.adopt.{k}")
+
+
+def style(k: int) -> dict[str, str]:
+    """How the k-th of several lines is drawn, so that colour is not all that tells them apart."""
+    return {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}
 
 
 def columns(panes: int) -> int:
@@ -104,7 +130,7 @@ def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> C
             continue
         values = curve.held_kl if dataset.truth else curve.held_nll
         points = np.stack([curve.held_step[-len(values) :] if len(values) else [], values], 1)
-        paths.append(Path(points, label, CATEGORIES[index % len(CATEGORIES)], DASHES[index % len(DASHES)]))
+        paths.append(Path(points, label, **style(index)))
     return Chart(
         "Fit against steps",
         "step",

@@ -38,6 +38,12 @@ def message(report: Report) -> None:
         (st.error if stopped else st.info)(report.message)
 
 
+def waits(report: Report, what: str) -> None:
+    """That `what` takes a moment, unless the engine has said why there is nothing to see."""
+    if not report.message:
+        st.info(f"{what}; this takes a moment.", icon=":material/hourglass:")
+
+
 def _link(report: Report) -> None:
     """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
     popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")

@@ -40,7 +40,7 @@ class Branch(nn.Module):
         budget: float,
         generator: torch.Generator,
         chain: str = "2",
-        constraint: Constraint = Soft(),  # noqa: B008 (frozen)
+        constraint: Constraint = Soft(),
     ):
         super().__init__()
         self.activation = activation_named(activation)

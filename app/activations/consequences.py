@@ -6,23 +6,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
-from app import controls, session, side_by_side, transport
-from app.activations.settings import Activations
+from app import controls, session, side_by_side
+from app.activations.settings import Activations, label_of
 from app.engine.messages import Arm, ArmReport
 from app.estimator.words import number
-from app.figures.style import CATEGORIES
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Path, planes
 from app.scene import POLL_SECONDS
 from app.setup import Setup
 from resflow_core.datasets import Dataset
-from resflow_core.formula import SIGN, activation_named
 
 NAME = "activations"
 MOST_COMPARED = 4
 # Fewer seeds say nothing about how far results scatter.
 LEAST_SEEDS = 3
-DASHES = side_by_side.DASHES
 
 
 @dataclass(frozen=True)
@@ -48,28 +45,14 @@ def show() -> None:
         bench = controls.edit(session.bench(Activations), rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
     session.apply_bench(bench)
     names = bench.names[:MOST_COMPARED]
-    labels = [_label(name) for name in names]
+    labels = [label_of(name) for name in names]
     st.markdown(
         f"**{', '.join(labels)}**, as chosen under *Curves* (the first {MOST_COMPARED}): the same data, settings and "
         f"seeds, {bench.seeds} of each, in step. Press Play."
     )
     arms = compared(session.setup(), names, bench.seeds)
-    session.compare(NAME, tuple(arms.values()))
-    report = session.poll_comparison(
-        NAME,
-        frame_seconds=2.0,
-        grid=side_by_side.GRID,
-        still_grid=side_by_side.STILL_GRID,
-        ways=False,
-        masses=False,
-        activity="gradients",
-    )
-    transport.show(report, of=NAME)
-    transport.message(replace(report, message=side_by_side.named(report.message, list(arms))))
-    pictures = session.pictures(NAME)
-    if not report.arms or not all(pictures):
-        if not report.message:
-            st.info("The flows are being built; this takes a moment.", icon=":material/hourglass:")
+    report, pictures = side_by_side.trained(NAME, arms, frame_seconds=2.0, activity="gradients")
+    if not pictures:
         return
     groups = {label: report.arms[k * bench.seeds : (k + 1) * bench.seeds] for k, label in enumerate(labels)}
     dataset = session.setup().dataset
@@ -82,22 +65,14 @@ def show() -> None:
     ]
     planes(panes, key="consequences", columns=side_by_side.columns(len(panes)))
     st.markdown(_table(dataset, groups))
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.caption("Go on with the first seed of one of them:", width="content")
-        for k, label in enumerate(labels):
-            st.button(label, on_click=session.adopt, args=(NAME, k * bench.seeds), key=f"{NAME}.adopt.{k}")
-
-
-def _label(name: str) -> str:
-    return "your own" if name.startswith(SIGN) else activation_named(name).title
+    side_by_side.offer(NAME, labels, "Go on with the first seed of one of them:", each=bench.seeds)
 
 
 def compared(setup: Setup, names: Sequence[str], seeds: int) -> dict[str, Arm]:
     """The page's flow with each of the activations and seeds, activation by activation."""
-    data = setup.own.table if setup.own else setup.data
     return {
-        f"{_label(name)}, seed {setup.seed + k}": Arm(
-            replace(setup.flow, activation=name), setup.train, data, seed=setup.seed + k
+        f"{label_of(name)}, seed {setup.seed + k}": Arm(
+            replace(setup.flow, activation=name), setup.train, setup.source, seed=setup.seed + k
         )
         for name in names
         for k in range(seeds)
@@ -130,7 +105,7 @@ def _curves(dataset: Dataset, groups: dict[str, Sequence[ArmReport]], *, by_time
             continue
         steps, seconds, values = found
         x = seconds.mean(0) if by_time else steps
-        style = {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}
+        style = side_by_side.style(k)
         paths.append(Path(np.stack([x, values.mean(0)], 1), label, width=2.4, **style))
         if len(arms) > 1:
             edges = [

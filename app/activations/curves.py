@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import controls, session
-from app.activations.settings import Activations, formula_problem
+from app import controls, session, side_by_side
+from app.activations.settings import Activations, formula_problem, label_of
 from app.estimator.words import number
 from app.figures.style import CATEGORIES, GREY
 from app.link import ACTIVATIONS_BENCH
@@ -20,7 +20,6 @@ from resflow_core.formula import SIGN, activation_named, read
 from resflow_core.measure import Criteria, Supremum, Verdict, criteria
 
 REACH, POINTS = 6.0, 241
-DASHES = ("solid", "dash", "dot", "dashdot")
 GRID_LINES, GRID_REACH = 9, 2.0
 
 
@@ -87,7 +86,7 @@ def _controls(bench: Activations) -> Activations:
                 f"divided by the former, so a flow uses {100 * own.steepest / own.lipschitz:.0f} % of its budget at "
                 "most."
             )
-        st.markdown(f"Your own: $\\varphi(z) \\cdot {read(text).lipschitz:.6g} = {read(text).latex}$")
+        st.markdown(f"Your own: $\\varphi(z) \\cdot {own.lipschitz:.6g} = {own.latex}$")
     return bench
 
 
@@ -110,14 +109,6 @@ def _train(bench: Activations) -> None:
             session.settle()
 
 
-def _label(name: str, activation: Activation) -> str:
-    return "your own" if name.startswith(SIGN) else activation.title
-
-
-def _style(k: int) -> dict[str, str]:
-    return {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}
-
-
 def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
     z = np.linspace(-REACH, REACH, POINTS)
     parts: tuple[list[Path], ...] = ([], [], [])
@@ -125,10 +116,10 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
     for k, (name, activation) in enumerate(found.items()):
         if name == "maxmin":  # no function of one number
             continue
-        label, constant = _label(name, activation), 1.0 if bench.raw else activation.lipschitz(math.inf)
+        label, constant = label_of(name), 1.0 if bench.raw else activation.lipschitz(math.inf)
         curves = _derivatives(name, bench.beta)
         for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
-            part.append(Path(np.stack([z, factor * curve / constant], 1), label, **_style(k)))
+            part.append(Path(np.stack([z, factor * curve / constant], 1), label, **side_by_side.style(k)))
         about = steepest_of(name)
         if abs(about.at) <= REACH * bench.beta:
             top = np.array(
@@ -205,7 +196,7 @@ def _smoothness(name: str) -> str:
 
 
 def _listed(found: dict[str, Activation]) -> str:
-    return ", ".join(_label(name, activation) for name, activation in found.items() if name != "maxmin")
+    return ", ".join(label_of(name) for name in found if name != "maxmin")
 
 
 def _pairs(found: dict[str, Activation]) -> list[Pane]:
@@ -235,8 +226,8 @@ def _pairs(found: dict[str, Activation]) -> list[Pane]:
 
 
 def _takeaway(found: dict[str, Activation]) -> str:
-    starving = [_label(n, a) for n, a in found.items() if measured(n).verdict is Verdict.STARVES]
-    others = [_label(n, a) for n, a in found.items() if measured(n).verdict is not Verdict.STARVES]
+    starving = [label_of(name) for name in found if measured(name).verdict is Verdict.STARVES]
+    others = [label_of(name) for name in found if measured(name).verdict is not Verdict.STARVES]
     if not starving:
         return f"**None of these starves the log det**: {', '.join(others)}."
     rest = f" Not so {', '.join(others)}." if others else ""
@@ -266,7 +257,7 @@ def _table(found: dict[str, Activation]) -> str:
         at = number(steepest.at) if math.isfinite(steepest.at) else signed(f"{'-' * (steepest.at < 0)}∞")
         rows.append(
             [
-                _label(name, activation),
+                label_of(name),
                 f"{steepest.found:.5f}",
                 at,
                 f"{steepest.claimed:.5f}",

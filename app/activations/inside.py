@@ -7,19 +7,17 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import session, transport
+from app import session, side_by_side, transport
 from app.activations.settings import Activations
 from app.engine.messages import Activity, Report
 from app.estimator.words import number
-from app.figures.style import BLUE, CATEGORIES, GREY, ORANGE, VERMILION
+from app.figures.style import BLUE, GREY, ORANGE, VERMILION
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.scene import POLL_SECONDS
 from resflow_core.formula import SIGN, activation_named
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
-
-DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -34,8 +32,7 @@ def show() -> None:
         transport.message(report)
     found = report.arms[0].activity if report.arms else None
     if found is None:
-        if not report.message:
-            st.info("The units are being measured; this takes a moment.", icon=":material/hourglass:")
+        transport.waits(report, "The units are being measured")
         return
     blocks, layers = found.saturation.share.shape
     block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
@@ -134,7 +131,7 @@ def _units(s: Saturation, block: int, layer: int) -> Chart:
 def _shares(s: Saturation) -> Chart:
     x = np.arange(1, len(s.share) + 1)
     paths = tuple(
-        Path(np.stack([x, 100 * s.share[:, i]], 1), f"layer {i + 1}", CATEGORIES[i], DASHES[i % 4], markers=True)
+        Path(np.stack([x, 100 * s.share[:, i]], 1), f"layer {i + 1}", markers=True, **side_by_side.style(i))
         for i in range(s.share.shape[1])
     )
     return Chart(

@@ -39,6 +39,11 @@ def formula_problem(text: str) -> str | None:
     return None
 
 
+def label_of(name: str) -> str:
+    """What an activation is called on the page: its title, or one's own."""
+    return "your own" if name.startswith(SIGN) else ACTIVATIONS[name].title
+
+
 @dataclass(frozen=True)
 class Activations:
     """Which activations are looked at, and how."""

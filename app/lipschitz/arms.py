@@ -48,4 +48,4 @@ def parameters(flow: FlowConfig) -> int:
 
 
 def _arm(setup: Setup, flow: FlowConfig) -> Arm:
-    return Arm(flow, setup.train, setup.own.table if setup.own else setup.data)
+    return Arm(flow, setup.train, setup.source)

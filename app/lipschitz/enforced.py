@@ -31,8 +31,7 @@ def show() -> None:
         transport.message(report)
     arm = report.arms[0] if report.arms else None
     if arm is None or arm.blocks is None or arm.bounds is None:
-        if not report.message:
-            st.info("The layers are being measured; this takes a moment.", icon=":material/hourglass:")
+        transport.waits(report, "The layers are being measured")
         return
     flow = session.setup().flow
     st.markdown(_takeaway(flow, arm.blocks))

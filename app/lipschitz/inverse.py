@@ -40,8 +40,7 @@ def show() -> None:
         transport.message(report)
     shown = report.arms[0].inversion if report.arms else None
     if shown is None:
-        if not report.message:
-            st.info("The inverse is being measured; this takes a moment.", icon=":material/hourglass:")
+        transport.waits(report, "The inverse is being measured")
         return
     found = shown.found
     if bench.scale != 1 and not bench.block:  # which block is scaled must not change while the flow trains

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import notices, session
+from app import controls, notices, session
 from app.activations import consequences, curves, inside
 from app.activations.settings import VIEWS, Activations
 from app.link import ACTIVATIONS_BENCH
@@ -14,14 +14,6 @@ SHOW = {"curves": curves.show, "inside": inside.show, "consequences": consequenc
 st.header("Why must an activation keep its curvature?", anchor=False)
 with st.container():
     notices.show()
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default=session.bench(Activations).view,
-    format_func=lambda name: VIEWS[name].title,
-    key=f"{ACTIVATIONS_BENCH}view",
-    label_visibility="collapsed",
-    required=True,
-)
+view = controls.view(Activations, VIEWS, ACTIVATIONS_BENCH)
 session.apply_bench(replace(session.bench(Activations), view=view))
 SHOW[view]()

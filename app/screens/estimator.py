@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import notices, session, transport
-from app.bench.settings import VIEWS
+from app import controls, notices, session, transport
+from app.bench.settings import VIEWS, Bench
 from app.engine.messages import MOVING
 from app.estimator import across, by_hand, plane
 from app.link import BENCH
@@ -31,16 +31,7 @@ def run() -> None:
 alone = False  # within a run of the whole script, which draws what was just sent
 run()
 alone = True
-bench = session.bench()
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default=bench.view,
-    format_func=lambda name: VIEWS[name].title,
-    key=f"{BENCH}view",
-    label_visibility="collapsed",
-    required=True,
-)
+view = controls.view(Bench, VIEWS, BENCH)
 
 
 @st.fragment

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import notices, session
+from app import controls, notices, session
 from app.link import LIPSCHITZ
 from app.lipschitz import budgets, enforced, inverse, norms
 from app.lipschitz.settings import VIEWS, Lipschitz
@@ -13,15 +13,7 @@ SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.s
 
 st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
 above = st.container()
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default=session.bench(Lipschitz).view,
-    format_func=lambda name: VIEWS[name].title,
-    key=f"{LIPSCHITZ}view",
-    label_visibility="collapsed",
-    required=True,
-)
+view = controls.view(Lipschitz, VIEWS, LIPSCHITZ)
 session.apply_bench(replace(session.bench(Lipschitz), view=view))
 with above:  # last, because the view is known only now
     # The inverse shows that a block is scaled, and what is compared has none.
