@@ -13,7 +13,7 @@ app: $(VENV)/app-installed
 
 test: $(VENV)/tests-installed chromium lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/core tests/app tests/test_imports.py
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check
