@@ -22,6 +22,12 @@ def to_u16(points: np.ndarray, window: Window) -> np.ndarray:
     return levels((points - low) / (high - low))
 
 
+def from_u16(points: np.ndarray, window: Window) -> np.ndarray:
+    """The (..., 2) points that `to_u16` was given, as far as it kept them, float32."""
+    low, high = np.array(window, np.float32).T
+    return low + points.astype(np.float32) / 65535 * (high - low)
+
+
 def levels(shares: np.ndarray, most: int = 65535) -> np.ndarray:
     """Round `most` times the shares, cut to [0, 1], to uint16; NaN to 0."""
     return np.rint(most * np.nan_to_num(np.clip(shares, 0.0, 1.0))).astype(np.uint16)

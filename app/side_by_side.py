@@ -1,8 +1,9 @@
 """Several flows that train in step: their densities beside the truth, their losses, and how much of L they use."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -36,40 +37,43 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     ]
     planes(panes, key=f"{name}.panes", columns=columns(len(panes)))
     st.markdown(_table(dataset, labels, arms, report.arms))
-    offer(name, labels, "Go on with one of them on all screens:")
+    offer(name, {label: k for k, label in enumerate(labels)}, "Go on with one of them on all screens:")
     return report
 
 
 def trained(
-    name: str, arms: dict[str, Arm], *, frame_seconds: float = 1.0, activity: str = ""
+    name: str,
+    arms: dict[str, Arm],
+    *,
+    pictured: Sequence[int] | None = None,
+    steps: int | None = None,
+    lasting: Collection[str] = (),
+    **wanted: Any,
 ) -> tuple[Report, Sequence[Frame]]:
-    """The comparison `name` of these arms, its buttons and messages: its report and every arm's newest picture; none
-    before there is one of each."""
-    session.compare(name, tuple(arms.values()))
-    report = session.poll_comparison(
-        name,
-        frame_seconds=frame_seconds,
-        grid=GRID,
-        still_grid=STILL_GRID,
-        ways=False,
-        masses=False,
-        activity=activity,
-    )
-    transport.show(report, of=name)
+    """The comparison `name` of these arms, its buttons and messages: its report and the newest picture of every arm, or
+    of those at `pictured`; none before there is one of each. Play ends after so many `steps`; the settings of training
+    that are `lasting` hold from step 0 on. `wanted` are fields of the `Demand` that differ from what most comparisons
+    show."""
+    session.compare(name, tuple(arms.values()), lasting)
+    pictured = range(len(arms)) if pictured is None else pictured
+    usual = {"frame_seconds": 1.0, "ways": False, "samples": False, "masses": False}
+    report = session.poll_comparison(name, grid=GRID, still_grid=STILL_GRID, pictured=tuple(pictured), **usual | wanted)
+    transport.show(report, of=name, steps=steps)
     transport.message(replace(report, message=named(report.message, list(arms))))
-    pictures = session.pictures(name)
-    if not report.arms or not all(pictures):
+    known = session.pictures(name)
+    pictures = [known[k] for k in pictured] if known else ()
+    if not report.arms or not pictures or not all(pictures):
         transport.waits(report, "The flows are being built")
         return report, ()
     return report, pictures
 
 
-def offer(name: str, labels: Sequence[str], words: str, each: int = 1) -> None:
-    """A button for each label, which makes an arm of the comparison the page's flow: of `each` arms the first."""
+def offer(name: str, arms: Mapping[str, int], words: str) -> None:
+    """A button for each label, which makes this arm of the comparison the page's flow."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(words, width="content")
-        for k, label in enumerate(labels):
-            st.button(label, on_click=session.adopt, args=(name, k * each), key=f"{name}.adopt.{k}")
+        for label, k in arms.items():
+            st.button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
 
 
 def style(k: int) -> dict[str, str]:

@@ -9,8 +9,9 @@ from app.readouts import with_two_digits
 from app.share import copy_link
 
 
-def show(report: Report, of: str | None = None) -> None:
-    """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name."""
+def show(report: Report, of: str | None = None, steps: int | None = None) -> None:
+    """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name. Where it has a
+    length, Play ends after so many `steps`, and how far it is is shown."""
     moving, suffix = report.state in MOVING, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -18,7 +19,7 @@ def show(report: Report, of: str | None = None) -> None:
             icon=":material/pause:" if moving else ":material/play_arrow:",
             type="primary",
             on_click=session.play_or_pause,
-            args=(of,),
+            args=(of, steps),
             key=f"play{suffix}",
             width=110,
         )
@@ -29,6 +30,20 @@ def show(report: Report, of: str | None = None) -> None:
             _link(report)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         st.markdown(_status(report), help=reason)
+    if steps is not None and report.arms:
+        _progress(report, steps)
+
+
+def _progress(report: Report, steps: int) -> None:
+    """How far it is, and how long the rest will take."""
+    arm = report.arms[0]
+    left = (steps - arm.step) / arm.steps_per_second if arm.steps_per_second else 0
+    said = f"{min(arm.step, steps):,} of {steps:,} steps of every flow"
+    if arm.step >= steps:
+        said += ": done. Play goes on without end."
+    elif left:
+        said += f", about {max(1, round(left))} s left"
+    st.progress(min(1.0, arm.step / steps), said)
 
 
 def message(report: Report) -> None:

@@ -70,12 +70,14 @@ def render(
         grid=NO_POINTS,
         samples=None,
     )
+    if demand.samples and with_samples:
+        samples, refusal = draw(flow, demand.points)
+        frame = replace(frame, samples=to_u16(samples, dataset.window), refusal=refusal)
     if not demand.ways:
         return frame
     points = dataset.held_out()[: demand.points]
     lines = measure.grid_lines(dataset.window, GRID_LINES, STILL_GRID_POINTS if still else GRID_POINTS)
     way = measure.stages(flow, torch.cat([points, lines.flatten(0, 1)]))
-    samples, refusal = draw(flow, demand.points) if with_samples else (None, "")
     latent, grid = way[:, : len(points)], way[:, len(points) :].reshape(-1, *lines.shape)
     # A page that has just chosen a flow with fewer blocks may still ask for the depth it had.
     depth = None if demand.depth is None else min(demand.depth, flow.config.blocks)
@@ -84,10 +86,8 @@ def render(
         frame,
         latent=to_u16(latent[here], FRAME_PLANE),
         grid=to_u16(grid[here], FRAME_PLANE),
-        samples=None if samples is None else to_u16(samples, dataset.window),
         depth=depth,
         stages=Stages(*(to_u16(way, FRAME_PLANE) for way in (latent, grid[:, :, ::STAGE_STRIDE]))) if still else None,
-        refusal=refusal,
     )
 
 

@@ -1,6 +1,7 @@
 """Curves of any length in at most `MOST` points each."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,15 +11,24 @@ from resflow_core.measure import Estimate
 MOST = 400
 
 
+class HeldOut(NamedTuple):
+    """The losses on held-out points after `step` steps, `seconds` of training."""
+
+    step: int
+    nll: Estimate
+    kl: Estimate | None  # where the density of the data is known
+    bias: Estimate = Estimate(0.0, 0.0)
+    orders: np.ndarray | None = None  # where some are learned
+    seconds: float = 0.0
+
+
 @dataclass
 class History:
     """The losses of one run. A curve that is full keeps every second point, so each point stays a true measurement."""
 
     stride: int = 1
     batch: list[tuple[int, float]] = field(default_factory=list)  # (step, mean NLL of its batch)
-    # (step, NLL, KL where known, learned orders where there are some, seconds of training)
-    held_out: list[tuple[int, Estimate, Estimate | None, np.ndarray | None, float]] = field(default_factory=list)
-
+    held_out: list[HeldOut] = field(default_factory=list)
     split: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # (step, two norms of each block)
 
     def add_batch(self, step: int, nll: float) -> None:
@@ -29,12 +39,10 @@ class History:
             self.stride *= 2
             self.batch = [point for point in self.batch if point[0] % self.stride == 0]
 
-    def add_held_out(
-        self, step: int, nll: Estimate, kl: Estimate | None, orders: np.ndarray | None = None, seconds: float = 0.0
-    ) -> None:
-        if self.held_out and self.held_out[-1][0] == step:
+    def add_held_out(self, new: HeldOut) -> None:
+        if self.held_out and self.held_out[-1].step == new.step:
             return  # measured again for a page that came back
-        self.held_out.append((step, nll, kl, orders, seconds))
+        self.held_out.append(new)
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest
 
@@ -57,13 +65,12 @@ class History:
         return LossCurves(
             step.astype(np.int64),
             batch_nll.astype(np.float32),
-            np.array([step for step, *_ in self.held_out], np.int64),
-            *_columns([nll for _, nll, *_ in self.held_out]),
-            *_columns([kl for _, _, kl, *_ in self.held_out if kl]),
-            np.array([seconds for *_, seconds in self.held_out], np.float32),
-            np.array(
-                [orders for *_, orders, _ in self.held_out if orders is not None] or np.empty((0, 0, 0)), np.float32
-            ),
+            np.array([at.step for at in self.held_out], np.int64),
+            *_columns([at.nll for at in self.held_out]),
+            *_columns([at.kl for at in self.held_out if at.kl]),
+            *_columns([at.bias for at in self.held_out]),
+            np.array([at.seconds for at in self.held_out], np.float32),
+            np.array([at.orders for at in self.held_out if at.orders is not None] or np.empty((0, 0, 0)), np.float32),
         )
 
 

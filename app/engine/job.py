@@ -5,14 +5,26 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from app.engine.frames import density_pieces, render
-from app.engine.history import History
-from app.engine.messages import Activity, Arm, Bounds, Demand, Frame, Inversions, Jacobians, LossCurves, Masses
+from app.engine.history import HeldOut, History
+from app.engine.messages import (
+    Activity,
+    Arm,
+    Bounds,
+    Demand,
+    Derivatives,
+    Frame,
+    Inversions,
+    Jacobians,
+    LossCurves,
+    Masses,
+)
 from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.device import choose
@@ -25,6 +37,7 @@ PIECE_SECONDS = 0.02
 # What saturates is measured at so many points, and mapped on so many nodes a side.
 ACTIVITY_POINTS, ACTIVITY_GRID = 1_000, 60
 GRADIENT_POINTS = 256
+DERIVATIVE_POINTS, SPECTRUM_POINTS = 500, 60
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
 
@@ -64,15 +77,20 @@ class Job:
         self.seconds += self._clock() - start
         self._history.add_batch(self.step_count, nll)
 
-    def measure_held_out(self, demand: Demand) -> tuple[measure.BlockTable, Bounds | None]:
-        """Note the losses on held-out points, and return what each block does to these, and bounds where wanted."""
+    def measure_held_out(self, demand: Demand) -> tuple[measure.BlockTable | None, Bounds | None]:
+        """Note the losses on held-out points, and return what each residual block does to these, where the flow has
+        such, and bounds where wanted."""
         flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
+        if not isinstance(flow, Flow):
+            self._note_held_out(measure.log_prob(flow, self._trainer.dataset.held_out()))
+            return None, None
         evaluation = measure.evaluate(flow, self._trainer.dataset.held_out())
-        nll = measure.mean_nll(evaluation.log_prob)
-        truth = self._true_log_prob
-        kl = None if truth is None else measure.kl(truth, evaluation.log_prob)
         learned = [block.branch.orders[:-1] for block in flow.blocks if block.branch.chain.learned]
-        self._history.add_held_out(self.step_count, nll, kl, np.array(learned) if learned else None, self.seconds)
+        self._note_held_out(
+            evaluation.log_prob,
+            bias=measure.log_prob_bias(evaluation, log_det),
+            orders=np.array(learned) if learned else None,
+        )
         if (looked_at := self._looked_at(demand)) is not flow:
             evaluation = measure.evaluate(looked_at, self._trainer.dataset.held_out())
         table = measure.block_table(looked_at, evaluation, log_det)
@@ -126,6 +144,14 @@ class Job:
             step, by_block[:, : n * n], by_block[:, n * n :], np.exp(log_prob[: n * n]).reshape(n, n), dataset.window
         )
 
+    def derivatives(self, demand: Demand) -> Iterator[Derivatives]:
+        """In one piece."""
+        flow, points = self._looked_at(demand), self._trainer.dataset.held_out()[:DERIVATIVE_POINTS]
+        spectrum = None
+        if isinstance(flow, Flow):
+            spectrum = measure.spectrum(measure.evaluate(flow, points).jacobians, SPECTRUM_POINTS)
+        yield Derivatives(self.step_count, measure.jacobian_structure(flow, points), spectrum)
+
     def inversion(self, demand: Demand) -> Iterator[Inversions | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
@@ -172,6 +198,12 @@ class Job:
         """Go on from what `save` returned, with the settings as they are now."""
         state, self.seconds, self._history = pickle.loads(saved)
         self._trainer.load_state(state)
+
+    def _note_held_out(self, log_prob: Tensor, **further: Any) -> None:
+        truth = self._true_log_prob
+        kl = None if truth is None else measure.kl(truth, log_prob)
+        nll = measure.mean_nll(log_prob)
+        self._history.add_held_out(HeldOut(self.step_count, nll, kl, seconds=self.seconds, **further))
 
     @cached_property
     def _true_log_prob(self) -> Tensor | None:

@@ -54,6 +54,7 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         blocks=new.blocks or old.blocks,
         bounds=new.bounds or old.bounds,
         jacobians=new.jacobians or old.jacobians,
+        derivatives=new.derivatives or old.derivatives,
         inversion=new.inversion or old.inversion,
         activity=new.activity or old.activity,
     )

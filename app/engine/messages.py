@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         Mass,
         NormEstimates,
         Saturation,
+        Spectrum,
     )
+    from resflow_core.peers import PeerConfig
     from resflow_core.training import TrainConfig
 
 FRAME_WINDOW = (-16.0, 16.0)
@@ -61,7 +63,7 @@ MOVING = frozenset({State.PLAYING, State.STEPPING})
 class Arm:
     """One flow, how it is trained, and on what."""
 
-    flow: FlowConfig
+    flow: FlowConfig | PeerConfig
     train: TrainConfig  # at step 0
     data: str | Table  # a key of `DATASETS`, or somebody's own rows
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
@@ -112,12 +114,15 @@ class Demand:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
-    ways: bool = True  # with frames come samples, and the way of points and grid through the flow
+    pictured: tuple[int, ...] | None = None  # arms of which frames and derivatives are wanted; None: of all
+    ways: bool = True  # with frames comes the way of points and grid through the flow
+    samples: bool = True  # and samples
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
     masses: bool = True
     bounds: bool = False
     activity: str = ""  # "all": what saturates, and the two parts of the gradient; "gradients": only these
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
+    derivatives: bool = False
     inversion: InversionDemand | None = None
     scaled: Scaled | None = None
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
@@ -236,6 +241,8 @@ class LossCurves:
     held_se: np.ndarray  # (b,) float32, its standard error
     held_kl: np.ndarray  # (b,) float32, KL(data || model); (0,) where the density of the data is not known
     held_kl_se: np.ndarray  # (b,) or (0,) float32, its standard error
+    held_bias: np.ndarray  # (b,) float32: of log p, as training estimates it: 0 where it does without bias
+    held_bias_se: np.ndarray  # (b,) float32, its standard error
     held_seconds: np.ndarray  # (b,) float32: what training had taken by then
     orders: np.ndarray  # (b, blocks, layers) float32: learned orders p; (0, 0, 0) where none are learned
 
@@ -260,6 +267,15 @@ class Jacobians:
     points: np.ndarray  # (blocks, m, 2, 2) float32, at the first m held-out points
     density: np.ndarray  # (n, n) float32, p(x) at the same nodes
     window: tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """What the Jacobians of the flow at `step` are like, at held-out points."""
+
+    step: int
+    structure: np.ndarray  # (2, 2): mean |d out_i / d in_j| of one layer
+    spectrum: Spectrum | None  # of all residual blocks; None where there are none
 
 
 @dataclass(frozen=True)
@@ -310,6 +326,7 @@ class ArmReport:
     inversion: Inversions | None = None
     activity: Activity | None = None
     jacobians: Jacobians | None = None
+    derivatives: Derivatives | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 

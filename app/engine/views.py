@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Activity, Bounds, Demand, Frame, Inversions, Jacobians, Masses
+from app.engine.messages import Activity, Bounds, Demand, Derivatives, Frame, Inversions, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
@@ -15,6 +15,7 @@ MASS_SECONDS = 5.0
 JACOBIANS_SECONDS = 5.0
 INVERSION_SECONDS, INVERSION_PIECE_SECONDS = 2.0, 0.05
 ACTIVITY_SECONDS = 3.0
+DERIVATIVES_SECONDS = 2.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -33,18 +34,22 @@ class View(IntEnum):
     JACOBIANS = 5
     INVERSION = 6
     ACTIVITY = 7
+    DERIVATIVES = 8
 
 
 # What of the demand each of them depends on: none at all where nobody wants it.
 WANTED: dict[View, Callable[[Demand], Any]] = {
-    View.FRAME: lambda d: d.frames and (d.grid, d.points, d.ways, d.depth, d.scaled),
+    View.FRAME: lambda d: d.frames and (d.grid, d.points, d.pictured, d.ways, d.samples, d.depth, d.scaled),
     View.HELD_OUT: lambda d: (d.scaled, d.bounds),
-    View.STILL: lambda d: d.frames and d.still_grid and (d.still_grid, d.points, d.ways, d.scaled),
+    View.STILL: lambda d: (
+        d.frames and d.still_grid and (d.still_grid, d.points, d.pictured, d.ways, d.samples, d.scaled)
+    ),
     View.MASS: lambda d: d.masses and (d.scaled,),
     View.ROUGH_MASS: lambda d: d.masses and (d.scaled,),
     View.JACOBIANS: lambda d: d.jacobians and (d.jacobians, d.points, d.scaled),
     View.INVERSION: lambda d: d.inversion and (d.inversion, d.scaled),
     View.ACTIVITY: lambda d: d.activity and (d.activity, d.scaled),
+    View.DERIVATIVES: lambda d: d.derivatives and (d.pictured, d.scaled),
 }
 
 
@@ -56,16 +61,18 @@ class Shown:
 
 @dataclass
 class News:
-    """What was drawn and is not reported yet: an entry an arm in each tuple, or none."""
+    """What was drawn and is not reported yet: an entry an arm in each tuple, or none. An entry is None where that is
+    not wanted of an arm, or it has none of it."""
 
-    frames: list[tuple[Frame, ...]] = field(default_factory=list)  # an entry a time
-    still: tuple[Frame, ...] = ()
+    frames: list[tuple[Frame | None, ...]] = field(default_factory=list)  # an entry a time
+    still: tuple[Frame | None, ...] = ()
     masses: tuple[Masses, ...] = ()
-    blocks: tuple[BlockTable, ...] = ()  # and the held-out losses with them
+    blocks: tuple[BlockTable | None, ...] = ()  # and the held-out losses with them
     bounds: tuple[Bounds, ...] = ()  # with them too, where they are wanted
     jacobians: tuple[Jacobians, ...] = ()
     inversion: tuple[Inversions, ...] = ()
     activity: tuple[Activity, ...] = ()
+    derivatives: tuple[Derivatives | None, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -74,7 +81,7 @@ class News:
         """The parts of one arm's report."""
         newest = {name: arms for name, arms in vars(self).items() if name != "frames"}
         return {
-            "frames": tuple(frames[arm_index] for frames in self.frames),
+            "frames": tuple(frames[arm_index] for frames in self.frames if frames[arm_index]),
             **{name: arms[arm_index] if arms else None for name, arms in newest.items()},
         }
 
@@ -130,6 +137,7 @@ class Views:
             (View.JACOBIANS, JACOBIANS_SECONDS, PIECE_SECONDS),
             (View.INVERSION, INVERSION_SECONDS, INVERSION_PIECE_SECONDS),
             (View.ACTIVITY, ACTIVITY_SECONDS, INVERSION_PIECE_SECONDS),
+            (View.DERIVATIVES, DERIVATIVES_SECONDS, PIECE_SECONDS),
         ):
             if view in new:
                 yield view, (between if view in self._pieces else seconds) * moving
@@ -146,8 +154,10 @@ class Views:
         """Draw or measure `view` (of what takes long one piece) for all arms."""
         step, shown = jobs[0].step_count, self._shown[view]
         if view is View.FRAME:
-            with_samples = not moving or self._count % SAMPLES_EVERY == 0
-            self.news.frames.append(tuple(job.frame(self.demand, with_samples=with_samples) for job in jobs))
+            with_samples = not moving or not self.demand.ways or self._count % SAMPLES_EVERY == 0
+            self.news.frames.append(
+                tuple(job and job.frame(self.demand, with_samples=with_samples) for job in self._pictured(jobs))
+            )
             self._count += 1
             # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
             due = shown.time + self.demand.frame_seconds
@@ -157,10 +167,11 @@ class Views:
             self.news.bounds = bounds if self.demand.bounds else ()
             self._shown[view] = Shown(step, now)
         else:
-            begun, pieces = self._pieces.setdefault(view, (now, _in_turn(jobs, self._start(view))))
+            wanted = self._pictured(jobs) if view in (View.STILL, View.DERIVATIVES) else jobs
+            begun, pieces = self._pieces.setdefault(view, (now, _in_turn(wanted, self._start(view))))
             shown.time = now
             if (whole := next(pieces)) is not None:
-                self._shown[view] = Shown(whole[0].step, begun)
+                self._shown[view] = Shown(next(part.step for part in whole if part), begun)
                 del self._pieces[view]
                 if view is View.STILL:
                     self.news.still = whole
@@ -170,9 +181,16 @@ class Views:
                     self.news.inversion = whole
                 elif view is View.ACTIVITY:
                     self.news.activity = whole
+                elif view is View.DERIVATIVES:
+                    self.news.derivatives = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
+
+    def _pictured(self, jobs: Sequence[Job]) -> list[Job | None]:
+        """The jobs of which pictures are wanted, and None in the place of the others."""
+        wanted = self.demand.pictured
+        return [job if wanted is None or k in wanted else None for k, job in enumerate(jobs)]
 
     def _start(self, view: View) -> Callable[[Job], Iterator]:
         if view is View.STILL:
@@ -183,13 +201,19 @@ class Views:
             return lambda job: job.inversion(self.demand)
         if view is View.ACTIVITY:
             return lambda job: job.activity(self.demand)
+        if view is View.DERIVATIVES:
+            return lambda job: job.derivatives(self.demand)
         return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 
-def _in_turn(jobs: Sequence[Job], pieces: Callable[[Job], Iterator]) -> Iterator[tuple | None]:
-    """One job's pieces after the other's, each None but its last: yields None for each, and at last all the results."""
+def _in_turn(jobs: Sequence[Job | None], pieces: Callable[[Job], Iterator]) -> Iterator[tuple | None]:
+    """One job's pieces after the other's, each None but its last: yields None for each, and at last all the results;
+    None where there is no job."""
     whole = []
     for job in jobs:
+        if job is None:
+            whole.append(None)
+            continue
         for piece in pieces(job):
             if piece is not None:
                 whole.append(piece)

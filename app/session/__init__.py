@@ -31,7 +31,7 @@ from app.session.run import (
     scaled,
     step,
 )
-from app.session.settings import age, apply, begin, needed, notice, refused, setup
+from app.session.settings import age, apply, begin, needed, notice, refused, setup, use
 
 __all__ = [
     "DEMAND",
@@ -79,4 +79,5 @@ __all__ = [
     "take_csv",
     "tally",
     "undo",
+    "use",
 ]

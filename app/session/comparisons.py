@@ -1,5 +1,6 @@
 """Comparisons: flows that train in step beside the page's own, from its seed and on its device."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -17,16 +18,16 @@ MOST_COMPARISONS = 3
 FILE_NAME = "compared.safetensors"
 
 
-def compare(name: str, arms: tuple[Arm, ...]) -> None:
+def compare(name: str, arms: tuple[Arm, ...], lasting: Collection[str] = ()) -> None:
     """Let the comparison of this name be of these arms. If it is, its training goes on, with other settings of training
-    where only these differ; else there is a new one, paused. Of more than `MOST_COMPARISONS` the one that was used the
-    longest ago is forgotten."""
+    where only these differ, and none of the `lasting`; else there is a new one, paused. Of more than
+    `MOST_COMPARISONS` the one that was used the longest ago is forgotten."""
     page = current()
     experiment = Experiment(arms, page.setup.seed, page.setup.device)
     comparison = page.comparisons.pop(name, None) or Comparison(experiment, page.setup.own)
     page.comparisons[name] = comparison
     known, comparison.experiment = comparison.experiment, experiment
-    if not comparison.run or _untrained(known) != _untrained(experiment):
+    if not comparison.run or _untrained(known, lasting) != _untrained(experiment, lasting):
         comparison.own, comparison.plays, comparison.pictures = page.setup.own, False, ()
         launch(comparison, experiment)
     else:
@@ -37,9 +38,13 @@ def compare(name: str, arms: tuple[Arm, ...]) -> None:
         engine.get_engine().close(page.comparisons.pop(next(iter(page.comparisons))).run)
 
 
-def _untrained(experiment: Experiment) -> Experiment:
-    """All of it that cannot change while it trains."""
-    return replace(experiment, arms=tuple(replace(arm, train=TrainConfig()) for arm in experiment.arms))
+def _untrained(experiment: Experiment, lasting: Collection[str]) -> Experiment:
+    """All of it that cannot change while it trains, or is not to."""
+    arms = (
+        replace(arm, train=TrainConfig(**{name: getattr(arm.train, name) for name in lasting}))
+        for arm in experiment.arms
+    )
+    return replace(experiment, arms=tuple(arms))
 
 
 def poll_comparison(name: str, **wanted: Any) -> Report:

@@ -126,8 +126,16 @@ def pause(of: str | None = None) -> None:
     engine.get_engine().pause(training.run)
 
 
-def play_or_pause(of: str | None = None) -> None:
-    pause(of) if last_report(of).state in MOVING else play(of)
+def play_or_pause(of: str | None = None, until: int | None = None) -> None:
+    """Pause what moves; else play, to the step `until` where that is still ahead."""
+    report = last_report(of)
+    left = until - report.arms[0].step if until and report.arms else 0
+    if report.state in MOVING:
+        pause(of)
+    elif left > 0:
+        step(left, of)
+    else:
+        play(of)
 
 
 def step(n: int, of: str | None = None) -> None:

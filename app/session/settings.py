@@ -15,6 +15,8 @@ from app.session.page import Page, current, show
 from app.session.plan import note_change
 from app.session.run import start
 from app.setup import CsvChoice, FlowFile, Setup
+from resflow_core.flow import FlowConfig
+from resflow_core.training import TrainConfig
 
 KEPT = {"coins.results"}
 """Widgets of the bench whose values are in no setting."""
@@ -65,6 +67,12 @@ def apply(new: Setup) -> None:
     if new != page.setup:
         _change(new)
     write_address()
+
+
+def use(data: str, flow: FlowConfig, train: TrainConfig) -> None:
+    """Let the widgets show other settings, which then hold as if somebody had chosen them."""
+    current().picked = data
+    show(flow, train)
 
 
 def age(step: int) -> str:

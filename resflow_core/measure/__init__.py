@@ -1,7 +1,7 @@
 """What a picture or a table needs of a flow, as NumPy arrays: no gradient leaves it."""
 
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
-from resflow_core.measure.belief import Beliefs
+from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias
 from resflow_core.measure.blocks import BlockTable, block_table
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
 from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
@@ -13,8 +13,10 @@ from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 from resflow_core.measure.pieces import awaited
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
+from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
 
 __all__ = [
+    "MOST_TERMS",
     "Beliefs",
     "BlockTable",
     "Criteria",
@@ -29,11 +31,13 @@ __all__ = [
     "Parts",
     "Saturation",
     "Smoothness",
+    "Spectrum",
     "Supremum",
     "Tail",
     "Verdict",
     "Walk",
     "awaited",
+    "believed_log_prob",
     "block_table",
     "criteria",
     "density_grid",
@@ -46,6 +50,7 @@ __all__ = [
     "inversion",
     "kl",
     "log_prob",
+    "log_prob_bias",
     "mass",
     "masses",
     "mean_nll",
@@ -53,5 +58,6 @@ __all__ = [
     "samples",
     "saturation",
     "saturation_map",
+    "spectrum",
     "stages",
 ]

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from resflow_core.flow import Flow
-from resflow_core.log_det import Exact, LogDet
-from resflow_core.measure.evaluation import Evaluation, evaluate
+from resflow_core.log_det import Exact, LogDet, Truncated
+from resflow_core.measure.estimate import Estimate, estimate_mean
+from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
 from resflow_core.moments import believed_log_det
 
 
@@ -16,6 +17,17 @@ def believed_log_prob(evaluation: Evaluation, log_det: LogDet) -> Tensor:
     """
     blocks = believed_log_det(log_det, evaluation.jacobians.flatten(0, 1)).view(evaluation.jacobians.shape[:2])
     return evaluation.log_prob + (blocks - evaluation.block_log_dets).sum(1)
+
+
+def log_prob_bias(evaluation: Evaluation, log_det: LogDet) -> Estimate:
+    """How much larger than log p(x) the mean of its estimate by `log_det` is, in nats: the mean over the points.
+
+    Of a truncated series -sum over blocks of tr R_{n+1}, R_n = sum_{k>=n} a_k A^k; what is unbiased has none (paper,
+    Theorem 1), although its density has (`believed_log_prob`).
+    """
+    if not isinstance(log_det, Truncated):
+        return Estimate(0.0, 0.0)
+    return estimate_mean(believed_log_prob(evaluation, log_det) - evaluation.log_prob)
 
 
 class Beliefs:
@@ -31,10 +43,10 @@ class Beliefs:
         self._infinite = False
 
     def __call__(self, x: Tensor) -> Tensor:
+        if isinstance(self._log_det, Exact):
+            return log_prob(self._flow, x).double()[None]
         evaluation = evaluate(self._flow, x)
         exact = evaluation.log_prob.double()
-        if isinstance(self._log_det, Exact):
-            return exact[None]
         if self._infinite:
             return torch.stack([exact, torch.full_like(exact, torch.inf)])
         believed = believed_log_prob(evaluation, self._log_det)

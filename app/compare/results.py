@@ -1,0 +1,130 @@
+"""The arms while they train: pictures, fits as bands, belief beside truth, and the numbers."""
+
+import streamlit as st
+
+from app import bands, session, side_by_side
+from app.bands import Groups
+from app.compare import charts, pictures, table
+from app.compare.arms import Contender, contenders, trained
+from app.compare.settings import Compare
+from app.engine.messages import ArmReport, Frame
+from app.planes import Pane, planes
+from app.readouts import is_one
+from app.scene import POLL_SECONDS
+from resflow_core.datasets import Dataset
+
+NAME = "compare"
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    bench, setup = session.bench(Compare), session.setup()
+    found = contenders(setup, bench)
+    if len(found) < 2:
+        st.info("Choose a flow for two arms at least.")
+        return
+    firsts = range(0, len(found) * bench.seeds, bench.seeds)
+    report, frames = side_by_side.trained(
+        NAME,
+        trained(found, setup, bench.seeds),
+        pictured=firsts,
+        steps=bench.steps,
+        # Another estimator from the middle on would be another question.
+        lasting=("log_det",),
+        frame_seconds=2.0,
+        samples=bench.view == "samples",
+        masses=True,
+        derivatives=True,
+    )
+    if not frames:
+        return
+    groups = {one.label: report.arms[k : k + bench.seeds] for k, one in zip(firsts, found, strict=True)}
+    dataset = setup.dataset
+    st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
+    shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
+    planes(shown, key=f"{NAME}.planes", columns=max(2, len(shown)))
+    if bench.view == "layers":
+        _layers(found, [report.arms[k] for k in firsts])
+    drawn = _charts(dataset, found, groups)
+    planes(drawn, key=f"{NAME}.charts", columns=2)
+    st.markdown(table.table(dataset, found, groups))
+    _downloads(dataset, found, groups, setup.seed)
+    side_by_side.offer(
+        NAME,
+        {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},
+        "Go on with the first seed of one of them, on all screens:",
+    )
+
+
+def verdicts(dataset: Dataset, found: list[Contender], groups: Groups) -> list[str]:
+    """Who is ahead at equal steps and at equal time, and who believes what is not so."""
+    said = [bands.verdict(dataset, groups), bands.verdict_by_time(dataset, groups)]
+    said = list(dict.fromkeys(said))
+    for one in found:
+        arms = groups[one.label]
+        if one.terms is None or (bias := charts.bias_of(arms)) is None:
+            continue
+        true, believed = (bands.fits(arms, of) for of in (charts.true_nll, charts.believed_nll))
+        values = f"NLL {bands.band(believed.values[:, -1])} and has {bands.band(true.values[:, -1])}"
+        if bias.high < charts.LEAST_BIAS:
+            said.append(f"{one.label} believes what is so: {values} nats.")
+            continue
+        sentence = f"**{one.label} flatters itself by {bias} nats**: it believes {values}"
+        masses = [arm.masses.believed for arm in arms if arm.masses and arm.masses.believed]
+        if masses and not all(is_one(mass) for mass in masses):
+            sentence += f"; the density that it believes in has mass {bands.band([mass.value for mass in masses])}"
+        if dataset.truth and believed.values[:, -1].max() < dataset.truth.entropy:
+            sentence += f", and its NLL would lie below the entropy, {dataset.truth.entropy:.3f}, which none can"
+        said.append(f"{sentence}.")
+    return said
+
+
+def panes(
+    shown: str, dataset: Dataset, found: list[Contender], firsts: list[ArmReport], frames: list[Frame]
+) -> list[Pane]:
+    """The chosen pictures of the first seed of each arm."""
+    labels = [one.label for one in found]
+    if shown == "samples":
+        return pictures.samples(dataset, labels, firsts, frames)
+    if shown == "spectra":
+        terms, budgets = ({one.label: getattr(one, name) for one in found} for name in ("terms", "budget"))
+        return pictures.spectra(labels, firsts, terms, budgets)
+    return side_by_side.densities(dataset, labels, firsts, frames)
+
+
+def _layers(found: list[Contender], firsts: list[ArmReport]) -> None:
+    st.markdown(
+        r"Mean $\left|\partial\,\mathrm{out}_i / \partial\,\mathrm{in}_j\right|$ of one layer over held-out points: "
+        "what its structure forces to be 0 or 1 makes its determinant cheap (figure 1 of the paper, in 2-D)."
+    )
+    for one, arm, column in zip(found, firsts, st.columns(len(found)), strict=True):
+        if arm.derivatives:
+            with column:
+                st.markdown(f"**{one.label}**")
+                st.latex(pictures.matrix(arm.derivatives.structure))
+                st.caption(pictures.in_words(arm.derivatives.structure))
+
+
+def _charts(dataset: Dataset, found: list[Contender], groups: Groups) -> list:
+    terms = {one.label: one.terms for one in found}
+    drawn = [bands.curves(dataset, groups, by_time=by_time) for by_time in (False, True)]
+    if any(terms.values()):
+        drawn.append(charts.belief(dataset, groups, terms))
+    if any(one.budget is not None for one in found):
+        drawn.append(charts.bias_by_terms([one.label for one in found], [arms[0] for arms in groups.values()], terms))
+    return drawn
+
+
+def _downloads(dataset: Dataset, found: list[Contender], groups: Groups, seed: int) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for label, made, key in (("Table", table.by_seed, "table"), ("Curves", table.by_step, "curves")):
+            st.download_button(
+                f"{label} (CSV)",
+                lambda made=made: made(dataset, found, groups, seed),
+                f"compare-{key}.csv",
+                "text/csv",
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"{NAME}.{key}",
+            )
