@@ -13,6 +13,7 @@ from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 from resflow_core.measure.pieces import awaited
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
+from resflow_core.measure.structure import jacobian_structure
 
 __all__ = [
     "Beliefs",
@@ -44,6 +45,7 @@ __all__ = [
     "grid_points",
     "guarantees",
     "inversion",
+    "jacobian_structure",
     "kl",
     "log_prob",
     "mass",
