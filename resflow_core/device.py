@@ -9,6 +9,7 @@ import torch
 
 from resflow_core.datasets import Dataset
 from resflow_core.flow import FlowConfig
+from resflow_core.peers import PeerConfig
 from resflow_core.training import TrainConfig, Trainer
 
 WARM_STEPS, TIMED_STEPS = 3, 7
@@ -22,7 +23,7 @@ class Choice:
     reason: str
 
 
-def step_seconds(device: str, flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> float:
+def step_seconds(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> float:
     """The median time of a training step on a device, in seconds, after a few that warm it up."""
     trainer = Trainer(flow, train, dataset, seed=0, device=device)
     times = []
@@ -34,7 +35,7 @@ def step_seconds(device: str, flow: FlowConfig, train: TrainConfig, dataset: Dat
     return statistics.median(times[WARM_STEPS:])
 
 
-def _auto(flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _auto(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     if not torch.cuda.is_available():
         return Choice("cpu", "there is no GPU that torch can use")
     seconds = {device: step_seconds(device, flow, train, dataset) for device in ("cpu", "cuda")}
@@ -42,11 +43,11 @@ def _auto(flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     return Choice(fastest, f"a step takes {1e3 * seconds['cpu']:.1f} ms on CPU, {1e3 * seconds['cuda']:.1f} ms on CUDA")
 
 
-def _cpu(flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _cpu(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     return Choice("cpu", "it was asked for")
 
 
-def _cuda(flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _cuda(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     if not torch.cuda.is_available():
         raise ValueError("device = 'cuda': there is no GPU that torch can use; choose auto or cpu.")
     return Choice("cuda", "it was asked for")
@@ -57,13 +58,13 @@ class Device:
     """A way to choose, and its name for people."""
 
     title: str
-    choose: Callable[[FlowConfig, TrainConfig, Dataset], Choice]
+    choose: Callable[[FlowConfig | PeerConfig, TrainConfig, Dataset], Choice]
 
 
 DEVICES = {"auto": Device("Auto", _auto), "cpu": Device("CPU", _cpu), "cuda": Device("CUDA", _cuda)}
 
 
-def choose(device: str, flow: FlowConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def choose(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     """Where to train: `auto` times a few steps on the processor and the GPU, if there is one, and takes the faster.
 
     Raises ValueError for a device that is unknown or absent.

@@ -1,7 +1,6 @@
 """The residual flow: blocks and ActNorms in turn, over a standard normal base."""
 
 import copy
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,12 +9,12 @@ from torch import Tensor
 from resflow_core import one_pass
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
-from resflow_core.bijection import Chain
 from resflow_core.branch import Branch, fold, folded_together, lipschitz_bounds, order_loss
 from resflow_core.formula import activation_named
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.lipschitz import CONSTRAINTS, Constraint, Soft
-from resflow_core.log_det import Exact, LogDet
+from resflow_core.log_det import Exact
+from resflow_core.normalizing_flow import NormalizingFlow
 from resflow_core.orders import CHAINS
 from resflow_core.residual import ResidualBlock
 from resflow_core.settings import check, setting
@@ -65,11 +64,8 @@ class FlowConfig:
         return Flow(self, generator)
 
 
-class Flow(Chain):
-    """A density on R^dim: log p(x) = log N(f(x); 0, I) + sum over the parts of log|det| (paper, equation 1).
-
-    `forward`, `inverse`, `forward_and_log_det` are a `Chain`'s, `forward_and_log_dets` gives every part's log det.
-    """
+class Flow(NormalizingFlow):
+    """The residual flow of a `FlowConfig` (paper, section 3)."""
 
     def __init__(self, config: FlowConfig, generator: torch.Generator):
         widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
@@ -138,14 +134,6 @@ class Flow(Chain):
                 linear.advance()
 
     @torch.no_grad()
-    def initialize(self, x: Tensor) -> None:
-        """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim)."""
-        for part in self.bijections:
-            if isinstance(part, ActNorm):
-                part.initialize(x)
-            x = part(x)
-
-    @torch.no_grad()
     def stages(self, x: Tensor) -> list[Tensor]:
         """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
         here, stages = self._checked(x), [x]
@@ -171,20 +159,3 @@ class Flow(Chain):
             scales = x.new_ones(len(branches) + 1, self.dim)
             shifts = torch.zeros_like(scales)
         return one_pass.forward_and_jacobians(x, branches[0].activation, scales, shifts, fold(branches))
-
-    def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""
-        z, log_dets = self.forward_and_log_det(x, log_det, generator)
-        return standard_normal_log_prob(z) + log_dets
-
-    @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n independent draws x = f^-1(z), z ~ N(0, I); shape (n, dim), on the flow's device."""
-        like = next(self.parameters())
-        z = torch.randn(n, self.dim, generator=generator, device=generator.device).to(like)
-        return self.inverse(z)
-
-
-def standard_normal_log_prob(z: Tensor) -> Tensor:
-    """log N(z; 0, I) in nats, (batch, d) -> (batch,)."""
-    return -0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from resflow_core.datasets import Dataset
-from resflow_core.flow import Flow, FlowConfig
+from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
+from resflow_core.normalizing_flow import NormalizingFlow
+from resflow_core.peers import PEERS, PeerConfig, refuse_estimates
 from resflow_core.settings import check, setting
+from resflow_core.size import parameters
 
 # A run draws from three generators with seeds of their own, all below the fixed seeds of held-out data.
 MOST_SEED = 10**9
@@ -96,12 +99,24 @@ class TrainConfig:
         return self.learning_rate * warm * max(SCHEDULES[self.schedule](step / self.horizon), LEAST_RATE)
 
 
-def step_bytes(flow: FlowConfig, train: TrainConfig) -> int:
+def check_pair(flow: FlowConfig | PeerConfig, train: TrainConfig) -> None:
+    """Raise ValueError where a flow cannot be trained so: a peer by an estimate of its log det."""
+    if isinstance(flow, PeerConfig):
+        refuse_estimates(train.log_det)
+
+
+def step_bytes(flow: FlowConfig | PeerConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
     Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
-    about eight numbers for each unit and each vector-Jacobian product.
+    about eight numbers for each unit and each vector-Jacobian product. A row of a peer keeps two numbers for each unit
+    and about seven for each output of its networks; its weights are kept too, masked. Raises as `check_pair`.
     """
+    check_pair(flow, train)
+    if isinstance(flow, PeerConfig):
+        moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
+        numbers = flow.transforms * (2 * flow.width * flow.hidden_layers + moving)
+        return 4 * (train.batch * numbers + 3 * parameters(flow))
     rows, products = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.arrangement.copies
@@ -117,8 +132,14 @@ class Trainer:
     """A flow, its data and its optimiser. The same seed, device and versions give the same run."""
 
     def __init__(
-        self, flow_config: FlowConfig, train_config: TrainConfig, dataset: Dataset, seed: int, device: str = "cpu"
+        self,
+        flow_config: FlowConfig | PeerConfig,
+        train_config: TrainConfig,
+        dataset: Dataset,
+        seed: int,
+        device: str = "cpu",
     ):
+        check_pair(flow_config, train_config)
         self.train_config, self.dataset = train_config, dataset
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
         # Built and initialised on the processor, so that every device starts from the same weights.
@@ -137,12 +158,13 @@ class Trainer:
         return next(self.flow.parameters()).device
 
     @property
-    def evaluated(self) -> Flow:
+    def evaluated(self) -> NormalizingFlow:
         """The flow to look at: with averaged weights where `TrainConfig.average` is positive, else the one trained."""
         return self._averaged.flow if self._averaged else self.flow
 
     def configure(self, train_config: TrainConfig) -> None:
-        """Change how the next steps are trained."""
+        """Change how the next steps are trained. Raises ValueError as `check_pair` does."""
+        check_pair(self.flow.config, train_config)
         self.train_config = train_config
 
     def step(self) -> float:
@@ -221,7 +243,7 @@ class _Flat:
     Optimiser, clipping and average then handle two tensors instead of hundreds of small ones.
     """
 
-    def __init__(self, flow: Flow):
+    def __init__(self, flow: NormalizingFlow):
         self.flow = flow
         self._parameters = sorted(flow.parameters(), key=lambda p: p.ndim <= 1)
         n_matrices = sum(p.numel() for p in self._parameters if p.ndim > 1)

@@ -1,13 +1,12 @@
 """Flows to be trained side by side: which, and what tells them apart."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 from app.engine.messages import Arm
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
-from resflow_core.formula import activation_named
 from resflow_core.orders import CHAINS
+from resflow_core.size import parameters
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
 # (blocks, hidden layers) among which parameters are shared out.
@@ -38,13 +37,6 @@ def shapes(setup: Setup) -> dict[str, Arm]:
 def norms(setup: Setup) -> dict[str, Arm]:
     """The page's flow with its layers constrained in other norms."""
     return {f"norms {chain.title}": _arm(setup, replace(setup.flow, norms=name)) for name, chain in CHAINS.items()}
-
-
-def parameters(flow: FlowConfig) -> int:
-    """Weights and biases of all its blocks."""
-    widths = [flow.dim, *[flow.width] * flow.hidden_layers, flow.dim]
-    copies = activation_named(flow.activation).arrangement.copies
-    return flow.blocks * sum((copies * m + 1) * n for m, n in pairwise(widths))
 
 
 def _arm(setup: Setup, flow: FlowConfig) -> Arm:

@@ -7,6 +7,7 @@ from app.link import LIPSCHITZ
 from app.lipschitz import arms
 from app.lipschitz.settings import Lipschitz
 from app.scene import POLL_SECONDS
+from resflow_core.size import parameters
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -17,7 +18,7 @@ def show() -> None:
     setup = session.setup()
     if bench.shapes:
         compared = arms.shapes(setup)
-        counts = ", ".join(f"{arms.parameters(arm.flow):,}" for arm in compared.values())
+        counts = ", ".join(f"{parameters(arm.flow):,}" for arm in compared.values())
         st.markdown(
             f"As nearly equal numbers of parameters as whole widths allow ({counts}), one seed, one budget L for each "
             "**block**: blocks multiply what the whole flow may do, (1 + L)ᴷ, where layers share one block's L. "

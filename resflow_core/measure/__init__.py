@@ -14,6 +14,7 @@ from resflow_core.measure.pictures import density_grid, grid_lines, grid_points,
 from resflow_core.measure.pieces import awaited
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
 from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
+from resflow_core.measure.structure import jacobian_structure
 
 __all__ = [
     "MOST_TERMS",
@@ -48,6 +49,7 @@ __all__ = [
     "grid_points",
     "guarantees",
     "inversion",
+    "jacobian_structure",
     "kl",
     "log_prob",
     "log_prob_bias",

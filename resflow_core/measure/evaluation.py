@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.flow import Flow, standard_normal_log_prob
+from resflow_core.flow import Flow
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
+from resflow_core.normalizing_flow import NormalizingFlow, standard_normal_log_prob
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,6 @@ def evaluate(flow: Flow, x: Tensor) -> Evaluation:
 
 
 @torch.no_grad()
-def log_prob(flow: Flow, x: Tensor) -> Tensor:
+def log_prob(flow: NormalizingFlow, x: Tensor) -> Tensor:
     """log p(x) in nats by the exact log det, (batch,)."""
     return flow.log_prob(x.to(next(flow.parameters()))).cpu()

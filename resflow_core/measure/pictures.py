@@ -7,6 +7,7 @@ from torch import Tensor
 from resflow_core.datasets import Window
 from resflow_core.flow import Flow
 from resflow_core.measure.evaluation import log_prob
+from resflow_core.normalizing_flow import NormalizingFlow
 
 
 def grid_points(window: Window, n: int) -> Tensor:
@@ -15,7 +16,7 @@ def grid_points(window: Window, n: int) -> Tensor:
     return torch.cartesian_prod(y, x).flip(1)
 
 
-def density_grid(flow: Flow, window: Window, n: int) -> np.ndarray:
+def density_grid(flow: NormalizingFlow, window: Window, n: int) -> np.ndarray:
     """p(x) at `grid_points`, shape (n, n): row = y ascending, column = x ascending; per unit area."""
     return log_prob(flow, grid_points(window, n)).exp().view(n, n).numpy()
 
@@ -35,6 +36,6 @@ def stages(flow: Flow, x: Tensor) -> np.ndarray:
     return torch.stack(stages).cpu().numpy().reshape(-1, *x.shape)
 
 
-def samples(flow: Flow, n: int, generator: torch.Generator) -> np.ndarray:
+def samples(flow: NormalizingFlow, n: int, generator: torch.Generator) -> np.ndarray:
     """n draws from the flow, shape (n, 2). Raises `NotConverged` rather than return a wrong point."""
     return flow.sample(n, generator).cpu().numpy()

@@ -408,7 +408,9 @@ class TestSideBySide:
         found = [re.fullmatch(r"(\d+) blocks, (\d) hidden layers? of (\d+)", title) for title in titles[1:-1]]
         sizes = [tuple(map(int, match.groups())) for match in found]
         assert [size[:2] for size in sizes] == [(24, 1), (10, 2), (4, 4)]
-        counts = [k * ((2 + 1) * w + (n - 1) * (w + 1) * w + (w + 1) * 2) for k, n, w in sizes]
+        # Weights and biases, a scale for each layer's sine, and ActNorms before each block and after the last.
+        blocks = [(2 + 1) * w + (n - 1) * (w + 1) * w + (w + 1) * 2 + (n + 1) for _, n, w in sizes]
+        counts = [k * block + (k + 1) * 4 for (k, _, _), block in zip(sizes, blocks, strict=True)]
         assert f"({', '.join(f'{c:,}' for c in counts)})" in sentence(page, "As nearly equal")
         page = run(page.toggle(key="lipschitz.shapes").set_value(False))
         assert panes(page)[1]["title"] == "L = 0.3"

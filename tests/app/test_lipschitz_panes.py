@@ -15,7 +15,6 @@ from app.lipschitz.words import order_name, wide
 from app.planes.panes import Chart, encode
 from app.setup import Setup
 from resflow_core import measure
-from resflow_core.activations import ACTIVATIONS
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.folds import Regime
@@ -23,6 +22,7 @@ from resflow_core.lipschitz import Off, Power
 from resflow_core.log_det import Exact
 from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.orders import CHAINS
+from resflow_core.size import parameters
 
 MINUS, INFINITY = "\N{MINUS SIGN}", "∞"
 FLOW = FlowConfig(blocks=2, width=8)
@@ -101,28 +101,22 @@ class TestArms:
         assert [arm.flow for arm in found.values()] == [changed(FLOW, norms=name) for name in CHAINS]
         assert all(CHAINS[arm.flow.norms].title in label for label, arm in found.items())
 
-    @pytest.mark.parametrize("activation", ACTIVATIONS)
-    def test_parameters_are_those_that_are_built(self, activation):
-        config = FlowConfig(blocks=3, width=6, hidden_layers=2, activation=activation)
-        linears = [linear for block in built(config).blocks for linear in block.branch.linears]
-        assert arms.parameters(config) == sum(linear.raw.numel() + linear.bias.numel() for linear in linears)
-
     @pytest.mark.parametrize(
         ("config", "within"),
         [
             (FlowConfig(), 0.04),
-            (FlowConfig(activation="clipswish"), 0.04),
+            (FlowConfig(activation="clipswish"), 0.05),
         ],
     )
     def test_shapes_have_equal_numbers_of_parameters(self, config, within):
-        wanted = arms.parameters(config)  # of as many units as everybody begins with
+        wanted = parameters(config)  # of as many units as everybody begins with
         found = arms.shapes(Setup(flow=config))
         assert [(arm.flow.blocks, arm.flow.hidden_layers) for arm in found.values()] == [(24, 1), (10, 2), (4, 4)]
         for label, arm in found.items():
-            off = abs(arms.parameters(arm.flow) - wanted)
+            off = abs(parameters(arm.flow) - wanted)
             assert off <= within * wanted
             for other in (arm.flow.width - 1, arm.flow.width + 1):
-                assert off <= abs(arms.parameters(changed(arm.flow, width=other)) - wanted)
+                assert off <= abs(parameters(changed(arm.flow, width=other)) - wanted)
             assert arm.flow == changed(
                 config, **{k: getattr(arm.flow, k) for k in ("blocks", "hidden_layers", "width")}
             )

@@ -10,10 +10,11 @@ from scipy import stats
 
 from resflow_core import measure, one_pass
 from resflow_core.bijection import Chain
-from resflow_core.flow import Flow, FlowConfig, standard_normal_log_prob
+from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import belief
 from resflow_core.moments import spectral_radius
+from resflow_core.normalizing_flow import standard_normal_log_prob
 from resflow_core.norms import largest_singular_value
 from resflow_core.residual import ResidualBlock
 from resflow_core.roulette import Custom, Geometric, Poisson

@@ -1,0 +1,165 @@
+"""Peers of the residual flow: flows whose log det is exact and cheap because their Jacobian has zeros.
+
+Their layers are those of the library zuko. A coupling keeps one half of the coordinates and moves the other, given the
+first; an autoregressive layer moves each coordinate, given those before it. Either way the Jacobian is triangular in
+some order of the coordinates, and log|det| the sum of the logarithms of its diagonal:
+
+    NICE      z_b = x_b + m(x_a)                        Dinh, Krueger & Bengio 2014, equations 9 and 10
+    RealNVP   z_b = x_b exp(s(x_a)) + t(x_a)            Dinh, Sohl-Dickstein & Bengio 2017, equations 4 and 5
+    MAF       z_i = x_i exp(a_i) + b_i of x_1..x_{i-1}  Papamakarios, Pavlakou & Murray 2017, equation 3
+    NSF       z_i = a spline of x_i, of x_1..x_{i-1}    Durkan, Bekasov, Murray & Papamakarios 2019, section 3
+
+NICE has log det 0, so a learnt scale of every coordinate follows its last layer (its section 3.3; here ActNorm). zuko
+keeps |s| and |a| below log 1000, and its splines are eight bins on [-5, 5] and the identity beyond.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resflow_core.actnorm import ActNorm
+from resflow_core.bijection import Bijection
+from resflow_core.log_det import Exact, LogDet
+from resflow_core.normalizing_flow import NormalizingFlow
+from resflow_core.settings import check, setting
+
+BINS = 8
+
+
+def _additive():
+    from zuko.transforms import AdditiveTransform
+
+    return AdditiveTransform
+
+
+def _affine():
+    from zuko.transforms import MonotonicAffineTransform
+
+    return MonotonicAffineTransform
+
+
+def _spline():
+    from zuko.transforms import MonotonicRQSTransform
+
+    return MonotonicRQSTransform
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A kind of flow, and how it is built where nobody says otherwise."""
+
+    title: str
+    univariate: Callable[[], Callable]  # imports what moves a coordinate
+    shapes: tuple[tuple[int, ...], ...]  # of what the network says about a coordinate
+    coupling: bool  # or autoregressive
+    activation: Callable[[], nn.Module]
+    transforms: int
+    hidden_layers: int
+    learning_rate: float
+    scaled: bool = False  # whether a learnt scale follows the last layer
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network says about a coordinate."""
+        return sum(torch.Size(shape).numel() for shape in self.shapes)
+
+
+PEERS: dict[str, Peer] = {
+    "nice": Peer("NICE, additive coupling", _additive, ((),), True, nn.SiLU, 8, 2, 1e-2, scaled=True),
+    "realnvp": Peer("RealNVP, affine coupling", _affine, ((), ()), True, nn.SiLU, 8, 2, 1e-2),
+    "maf": Peer("MAF, affine autoregressive", _affine, ((), ()), False, nn.SiLU, 8, 2, 1e-2),
+    "nsf": Peer("NSF, autoregressive splines", _spline, ((BINS,), (BINS,), (BINS - 1,)), False, nn.SiLU, 3, 2, 1e-2),
+}
+
+
+@dataclass(frozen=True)
+class PeerConfig:
+    """Everything that says which peer is built. Changing a field means another flow."""
+
+    kind: str = setting("realnvp", "Kind", "How a layer moves a coordinate, given the others.", choices=PEERS)
+    transforms: int = setting(8, "Transforms", "Layers, one after another; every other one in turn.", low=1, high=32)
+    width: int = setting(16, "Width", "Units in each hidden layer of a layer's network.", low=2, high=256)
+    hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each network.", low=1, high=4, rare=True)
+    dim: int = 2
+
+    def __post_init__(self):
+        check(self)
+        if self.dim < 2:
+            raise ValueError(f"dim = {self.dim}: use at least 2, since one coordinate moves another.")
+
+    def build(self, generator: torch.Generator) -> "PeerFlow":
+        """The flow with weights drawn from `generator`."""
+        return PeerFlow(self, generator)
+
+
+class PeerLayer(Bijection):
+    """One of zuko's lazy transforms; log|det| from its diagonal."""
+
+    def __init__(self, lazy: nn.Module, dim: int):
+        super().__init__(dim)
+        self.lazy = lazy
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self.lazy()(x)
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        return self.lazy().inv(z)
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        return self.lazy().call_and_ladj(x)
+
+    def __repr__(self) -> str:
+        # zuko's own draws from the global generator.
+        return f"{type(self).__name__}()"
+
+
+class PeerFlow(NormalizingFlow):
+    """ActNorm, so that points of any scale arrive standardised, and the peer's layers in turn."""
+
+    def __init__(self, config: PeerConfig, generator: torch.Generator):
+        # zuko draws its weights from the global generator, which gets back what it was.
+        with torch.random.fork_rng(devices=[]):
+            layers = [PeerLayer(_lazy(config, index), config.dim) for index in range(config.transforms)]
+        for layer in layers:
+            _draw(layer, generator)
+        scale = [ActNorm(config.dim)] if PEERS[config.kind].scaled else []
+        super().__init__([ActNorm(config.dim), *layers, *scale])
+        self.config = config
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        refuse_estimates(log_det)
+        return super()._forward_and_log_det(x, log_det, generator)
+
+
+def refuse_estimates(log_det: LogDet) -> None:
+    """Raise ValueError unless `log_det` is exact, which a peer's is at no cost."""
+    if log_det != Exact():
+        raise ValueError(f"log_det = {log_det!r}: a peer's log det is exact anyway; use Exact().")
+
+
+def _lazy(config: PeerConfig, index: int) -> nn.Module:
+    # Imported where it is needed, because it switches off the checks of all of torch.distributions.
+    from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
+
+    peer, order = PEERS[config.kind], torch.arange(config.dim)
+    how = {
+        "univariate": peer.univariate(),
+        "shapes": peer.shapes,
+        "hidden_features": [config.width] * config.hidden_layers,
+        "activation": peer.activation,
+    }
+    if peer.coupling:
+        return GeneralCouplingTransform(config.dim, mask=order % 2 == index % 2, **how)
+    return MaskedAutoregressiveTransform(config.dim, order=order.flip(0) if index % 2 else order, **how)
+
+
+@torch.no_grad()
+def _draw(module: nn.Module, generator: torch.Generator) -> None:
+    """Weights and biases of every linear layer, uniform within +-1/sqrt(in_features)."""
+    for layer in module.modules():
+        if isinstance(getattr(layer, "weight", None), nn.Parameter):
+            bound = layer.weight.shape[-1] ** -0.5
+            for parameter in layer.parameters(recurse=False):
+                parameter.uniform_(-bound, bound, generator=generator)
