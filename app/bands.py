@@ -1,6 +1,6 @@
 """Several flows that differ in their seed alone: their fits as bands, and what the bands say. Pure: reports in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from app.engine.messages import ArmReport, LossCurves
 from app.estimator.words import number
 from app.planes import Chart, Path
 from app.side_by_side import style
+from app.text import signed
 from resflow_core.datasets import Dataset
 
 # Fewer seeds say nothing about how far results scatter.
@@ -28,8 +29,8 @@ class Band:
 
     def __str__(self) -> str:
         if self.low == self.high:
-            return number(self.mean)
-        return f"{number(self.mean)} ({number(self.low)} to {number(self.high)})"
+            return _three_digits(self.mean)
+        return f"{_three_digits(self.mean)} ({_three_digits(self.low)} to {_three_digits(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Fits:
         return band([float(np.interp(seconds, times, values)) for times, values in pairs])
 
 
+def _three_digits(value: float) -> str:
+    """Three digits, zeros at the end too, so that numbers of a kind look alike."""
+    return signed(f"{value:#.3g}".removesuffix(".")) if 1e-4 <= abs(value) < 1e3 else number(value)
+
+
 def band(values: Sequence[float]) -> Band:
     return Band(float(np.mean(values)), float(np.min(values)), float(np.max(values)))
 
@@ -62,7 +68,7 @@ def fit_values(dataset: Dataset, curves: LossCurves) -> np.ndarray:
     return curves.held_kl if dataset.truth else curves.held_nll
 
 
-def fits(arms: Sequence[ArmReport], values_of) -> Fits | None:
+def fits(arms: Sequence[ArmReport], values_of: Callable[[LossCurves], np.ndarray]) -> Fits | None:
     """`values_of` the loss curves of each seed; None before there is a measurement of all."""
     curves = [arm.loss for arm in arms]
     if any(curve is None or not len(curve.held_step) for curve in curves):

@@ -7,6 +7,7 @@ from functools import singledispatch
 from app.compare.settings import Compare, Peer, Residual
 from app.engine.messages import Arm
 from app.setup import Setup
+from app.text import signed
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
 from resflow_core.peers import PEERS
@@ -25,6 +26,12 @@ class Contender:
     @property
     def log_det(self) -> LogDet:
         return self.arm.train.log_det
+
+    @property
+    def size(self) -> str:
+        """How many parameters it has, and how far that is from the residual flow's."""
+        off = f" ({100 * self.excess:+.1f}\u00a0%)" if self.excess else ""
+        return signed(f"{self.parameters:,}{off}")
 
     @property
     def is_exact(self) -> bool:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import controls, session
-from app.compare.arms import Contender, contenders
+from app.compare.arms import contenders
 from app.compare.presets import PRESETS, Preset
 from app.compare.settings import Compare
 from app.link import COMPARE
@@ -73,8 +73,4 @@ def _names(places: list, setup: Setup, bench: Compare) -> None:
                 st.caption("No flow")
                 continue
             one = next(found)
-            st.caption(f"**{one.label}**, {one.parameters:,} parameters{_off(one)}")
-
-
-def _off(one: Contender) -> str:
-    return f" ({100 * one.excess:+.1f} %)" if one.excess else ""
+            st.caption(f"**{one.label}**  \nParameters: {one.size}")

@@ -65,9 +65,10 @@ def _disc(label: str, arm: ArmReport, terms: int | None, budget: float, colour: 
     if terms:
         bias = float(arm.derivatives.spectrum.biases[terms - 1])
         note += signed(f" Bias of log p: {bias:+.2g} nats.")
-    heat = Heat(
-        series_error(terms), "error of the series", "nats", -MOST_ERROR, MOST_ERROR, palette="signed", bar=False
-    )
+    heat = None
+    if terms:
+        error = series_error(terms)
+        heat = Heat(error, "error of the series", "nats", -MOST_ERROR, MOST_ERROR, palette="signed", bar=False)
     return Pane(
         label,
         "Re λ",
@@ -75,9 +76,9 @@ def _disc(label: str, arm: ArmReport, terms: int | None, budget: float, colour: 
         DISC,
         f"Eigenvalues λ of the blocks' Jacobians at data points, {label}. {note} "
         + ("Where the plane is orange the cut series takes log(1 + λ) for larger than it is." if terms else ""),
-        heat=heat if terms else None,
+        heat=heat,
         paths=tuple(circles),
-        dots=(Dots(points, "λ", None if terms else colour, size=3.0, opacity=0.35),),
+        dots=(Dots(points, "λ", None if terms else colour, size=4.0, opacity=0.6),),
         note=note,
         legend=False,
     )
@@ -90,13 +91,12 @@ def _circle(radius: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def series_error(terms: int) -> np.ndarray:
-    """Re of sum_{k<=n} a_k lambda^k - log(1 + lambda) at the nodes of the disc, (NODES, NODES); NaN outside of it."""
+    """Re of sum_{k<=n} a_k lambda^k - log(1 + lambda) at the nodes of the square around the disc, (NODES, NODES)."""
     axis = np.linspace(*DISC[0], NODES)
     at = axis[None, :] + 1j * axis[:, None]
     total = sum((-1) ** (k + 1) / k * at**k for k in range(1, terms + 1))
     with np.errstate(divide="ignore"):
-        error = (total - np.log1p(at)).real
-    return np.where(np.abs(at) < 1, error, np.nan)
+        return (total - np.log1p(at)).real
 
 
 def matrix(structure: np.ndarray) -> str:

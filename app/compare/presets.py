@@ -49,7 +49,7 @@ PRESETS: dict[str, Preset] = {
         away="honest",
     ),
     "honest": Preset(
-        "… and where it does not",
+        "… where it does not",
         "The same, with L = 0.6: what the series leaves out is too small to pay for. Ten terms instead of five, or "
         "fewer steps, do the same.",
         Compare(view="spectra", a=Residual(Exact(), 0.6), b=_series(5, 0.6), c=Nobody(), seeds=3, steps=1500),
@@ -58,7 +58,7 @@ PRESETS: dict[str, Preset] = {
         away="believes",
     ),
     "expressive": Preset(
-        "Bias grows with L",
+        "Bias and L",
         "The same five terms, more and more of the Lipschitz budget: the more a block may do, the more its series "
         "leaves out.",
         Compare(
@@ -74,7 +74,7 @@ PRESETS: dict[str, Preset] = {
         train=_SMALL,
     ),
     "terms": Preset(
-        "Bias falls with n",
+        "Bias and terms",
         "The same L = 0.97, more and more terms of the series: each costs time, and none but the last is enough.",
         Compare(
             view="spectra",
@@ -89,14 +89,14 @@ PRESETS: dict[str, Preset] = {
         train=_SMALL,
     ),
     "coupling": Preset(
-        "Residual against coupling",
+        "Residual or coupling",
         "As nearly equal numbers of parameters as whole widths allow, exact likelihoods for all.",
         Compare(view="samples", a=Residual(Exact(), 0.99), b=Peer("nice"), c=Peer("realnvp"), seeds=3, steps=1500),
         data="checkerboard",
         train=_SMALL,
     ),
     "time": Preset(
-        "Exact against roulette",
+        "Exact or roulette",
         "Two unbiased ways beside the exact one. In two dimensions the exact log det costs less than any estimate of "
         "it: compare at equal time.",
         Compare(

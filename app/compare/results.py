@@ -43,13 +43,13 @@ def show() -> None:
     dataset = setup.dataset
     st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
-    planes(shown, key=f"{NAME}.planes", columns=max(2, len(shown)))
+    planes(shown, key=f"{NAME}.planes", columns=max(3, len(shown)))
     if bench.view == "layers":
         _layers(found, [report.arms[k] for k in firsts])
     drawn = _charts(dataset, found, groups)
     planes(drawn, key=f"{NAME}.charts", columns=2)
     st.markdown(table.table(dataset, found, groups))
-    _downloads(dataset, found, groups, setup.seed)
+    _downloads(found, groups, setup.seed)
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},
@@ -111,17 +111,16 @@ def _charts(dataset: Dataset, found: list[Contender], groups: Groups) -> list:
     drawn = [bands.curves(dataset, groups, by_time=by_time) for by_time in (False, True)]
     if any(terms.values()):
         drawn.append(charts.belief(dataset, groups, terms))
-    if any(one.budget is not None for one in found):
         drawn.append(charts.bias_by_terms([one.label for one in found], [arms[0] for arms in groups.values()], terms))
     return drawn
 
 
-def _downloads(dataset: Dataset, found: list[Contender], groups: Groups, seed: int) -> None:
+def _downloads(found: list[Contender], groups: Groups, seed: int) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for label, made, key in (("Table", table.by_seed, "table"), ("Curves", table.by_step, "curves")):
             st.download_button(
                 f"{label} (CSV)",
-                lambda made=made: made(dataset, found, groups, seed),
+                lambda made=made: made(found, groups, seed),
                 f"compare-{key}.csv",
                 "text/csv",
                 on_click="ignore",

@@ -56,19 +56,15 @@ Arm = Residual | Peer | Nobody
 ARMS: dict[str, type[Arm]] = {"residual": Residual, "peer": Peer, "none": Nobody}
 
 
-def _arm(default: Arm, label: str) -> Arm:
-    return setting(default, label, "A flow and how it is trained.", choices=ARMS)
-
-
 @dataclass(frozen=True)
 class Compare:
     """Two to four arms, the seeds that each is trained from, for how long, and what is drawn of them."""
 
     view: str = setting("densities", "Pictures", choices=PICTURES)
-    a: Arm = _arm(Residual(), "A")
-    b: Arm = _arm(Residual(Truncated()), "B")
-    c: Arm = _arm(Peer(), "C")
-    d: Arm = _arm(Nobody(), "D")
+    a: Arm = setting(Residual(), "A", choices=ARMS)
+    b: Arm = setting(Residual(Truncated()), "B", choices=ARMS)
+    c: Arm = setting(Peer(), "C", choices=ARMS)
+    d: Arm = setting(Nobody(), "D", choices=ARMS)
     seeds: int = setting(2, "Seeds", "Flows of each arm, drawn as a band.", low=1, high=5)
     steps: int = setting(1500, "Steps", "Play ends after so many of each flow.", low=100, high=20_000)
 

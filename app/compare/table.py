@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,30 +11,36 @@ from app import bands
 from app.bands import Groups, band
 from app.compare.arms import Contender
 from app.compare.charts import believed_nll, bias_of, true_nll
-from app.engine.messages import ArmReport
+from app.engine.messages import ArmReport, LossCurves
 from resflow_core.datasets import Dataset
 
 NOT_YET = "…"
-NONE = "–"
+NONE = "not known"
 
 
 def table(dataset: Dataset, found: Sequence[Contender], groups: Groups) -> str:
     """Bands over the seeds, as Markdown."""
     head = ["flow", "parameters"]
     head += ["KL, nats"] * bool(dataset.truth)
-    head += ["true NLL, nats", "believed NLL, nats", "bias of log p, nats", "mass believed in", "mass", "ms a step"]
+    believes = not all(one.is_exact for one in found)
+    head += ["true NLL, nats"]
+    head += ["believed NLL, nats", "bias of log p, nats", "mass believed in"] * believes
+    head += ["mass", "ms a step"]
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]
     for one in found:
         arms = groups[one.label]
-        fits = [bands.fits(arms, lambda curves: curves.held_kl)] * bool(dataset.truth)
-        fits += [bands.fits(arms, of) for of in (true_nll, believed_nll)]
-        numbers = [str(band(fit.values[:, -1])) if fit else NOT_YET for fit in fits]
-        rows.append([one.label, _parameters(one), *numbers, _bias(one, arms), *_masses(one, arms), _pace(arms)])
+        row = [one.label, one.size]
+        row += [_newest_band(arms, lambda curves: curves.held_kl)] * bool(dataset.truth)
+        row += [_newest_band(arms, true_nll)]
+        believed, mass = _masses(one, arms)
+        row += [_newest_band(arms, believed_nll), _bias(one, arms), believed] * believes
+        rows.append([*row, mass, _pace(arms)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _parameters(one: Contender) -> str:
-    return f"{one.parameters:,}" + (f" ({100 * one.excess:+.1f} %)" if one.excess else "")
+def _newest_band(arms: Sequence[ArmReport], values_of: Callable[[LossCurves], np.ndarray]) -> str:
+    found = bands.fits(arms, values_of)
+    return str(band(found.values[:, -1])) if found else NOT_YET
 
 
 def _bias(one: Contender, arms: Sequence[ArmReport]) -> str:
@@ -58,12 +64,12 @@ def _pace(arms: Sequence[ArmReport]) -> str:
     return f"{np.mean(done):.3g}" if done else NOT_YET
 
 
-def by_seed(dataset: Dataset, found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
+def by_seed(found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
     """The newest numbers of every seed of every flow, as CSV."""
-    return _csv(_newest(one, arm, seed + k) for one in found for k, arm in enumerate(groups[one.label]))
+    return _csv(_now(one, arm, seed + k) for one in found for k, arm in enumerate(groups[one.label]))
 
 
-def _newest(one: Contender, arm: ArmReport, seed: int) -> dict[str, Any]:
+def _now(one: Contender, arm: ArmReport, seed: int) -> dict[str, Any]:
     curves, masses = arm.loss, arm.masses
     return {
         **_known(one, seed),
@@ -76,7 +82,7 @@ def _newest(one: Contender, arm: ArmReport, seed: int) -> dict[str, Any]:
     }
 
 
-def by_step(dataset: Dataset, found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
+def by_step(found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
     """Every held-out measurement of every seed of every flow, as CSV."""
     return _csv(
         {

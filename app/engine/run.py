@@ -46,7 +46,7 @@ class Run:
         self.queue_place = 0
         self.trained = 0.0
         self._jobs: tuple[Job, ...] = ()
-        self._views = Views()
+        self._views = Views(len(create.experiment.arms))
         self._message = ""
         self._handled = 0
         self._changed = True

@@ -90,7 +90,8 @@ class Views:
     """Frames eight times a second, the held-out loss once a second, masses and Jacobians every five while the flow
     moves; where it stands still, each once, and the sharp picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, arms: int) -> None:
+        self._arms = arms
         self.demand: Demand | None = None
         self.news = News()
         self.start_over()
@@ -137,13 +138,13 @@ class Views:
             (View.JACOBIANS, JACOBIANS_SECONDS, PIECE_SECONDS),
             (View.INVERSION, INVERSION_SECONDS, INVERSION_PIECE_SECONDS),
             (View.ACTIVITY, ACTIVITY_SECONDS, INVERSION_PIECE_SECONDS),
-            (View.DERIVATIVES, DERIVATIVES_SECONDS, PIECE_SECONDS),
+            (View.DERIVATIVES, DERIVATIVES_SECONDS, PIECE_SECONDS / self._arms),
         ):
             if view in new:
                 yield view, (between if view in self._pieces else seconds) * moving
         if moving:
             if self.demand.masses:
-                yield View.ROUGH_MASS, PIECE_SECONDS if View.ROUGH_MASS in self._pieces else MASS_SECONDS
+                yield View.ROUGH_MASS, PIECE_SECONDS / self._arms if View.ROUGH_MASS in self._pieces else MASS_SECONDS
         elif View.FRAME not in new:
             if View.STILL in new:
                 yield View.STILL, 0.0

@@ -7,7 +7,7 @@ const KEYS = "Arrow keys move the chosen point by a fortieth of the window.";
 
 /** How many panes stand side by side on a page of this width, so many being wanted. */
 function columnsOf(width, wanted) {
-  const least = width < 700 ? 300 : 200;
+  const least = width < 700 ? 300 : 190;
   return Math.max(1, Math.min(wanted, Math.floor((width + GAP) / (least + GAP))));
 }
 
