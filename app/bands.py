@@ -28,9 +28,8 @@ class Band:
     high: float
 
     def __str__(self) -> str:
-        if self.low == self.high:
-            return _three_digits(self.mean)
-        return f"{_three_digits(self.mean)} ({_three_digits(self.low)} to {_three_digits(self.high)})"
+        mean, low, high = map(_three_digits, (self.mean, self.low, self.high))
+        return mean if low == high else f"{mean} ({low} to {high})"
 
 
 @dataclass(frozen=True)
