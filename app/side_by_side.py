@@ -94,7 +94,7 @@ def named(message: str, labels: list[str]) -> str:
 def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
     """The truth, where it is known, and every flow, in the same colours."""
     pictures = [frame.density / 65535 * frame.density_largest for frame in frames]
-    notes = [fit(dataset, arm) for arm in arms]
+    notes = [f"{fit(dataset, arm)}{_mass(arm)}" for arm in arms]
     top = max(frame.density_top for frame in frames)
     if dataset.truth:
         truth = true_density(dataset, STILL_GRID)
@@ -123,6 +123,13 @@ def fit(dataset: Dataset, arm: ArmReport) -> str:
     if found is None:
         return "Not measured yet."
     return signed("{} {} ± {} nats.".format(what, *with_error(*found)))
+
+
+def _mass(arm: ArmReport) -> str:
+    """What the density integrates to that training believes in, where that was measured."""
+    if arm.masses is None or arm.masses.believed is None:
+        return ""
+    return f" It believes in mass {with_error(arm.masses.believed.value, arm.masses.believed.error)[0]}."
 
 
 def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> Chart:

@@ -14,6 +14,7 @@ from app.scene import POLL_SECONDS
 from resflow_core.datasets import Dataset
 
 NAME = "compare"
+LEAST_IN_A_ROW = 3
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -43,11 +44,13 @@ def show() -> None:
     dataset = setup.dataset
     st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
-    planes(shown, key=f"{NAME}.planes", columns=max(3, len(shown)))
+    drawn = _charts(dataset, found, groups)
+    beside = drawn if len(shown) < LEAST_IN_A_ROW else []
+    planes([*shown, *beside], key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
     if bench.view == "layers":
         _layers(found, [report.arms[k] for k in firsts])
-    drawn = _charts(dataset, found, groups)
-    planes(drawn, key=f"{NAME}.charts", columns=2)
+    if not beside:
+        planes(drawn, key=f"{NAME}.charts", columns=2)
     st.markdown(table.table(dataset, found, groups))
     _downloads(found, groups, setup.seed)
     side_by_side.offer(
@@ -109,10 +112,10 @@ def _layers(found: list[Contender], firsts: list[ArmReport]) -> None:
 def _charts(dataset: Dataset, found: list[Contender], groups: Groups) -> list:
     terms = {one.label: one.terms for one in found}
     drawn = [bands.curves(dataset, groups, by_time=by_time) for by_time in (False, True)]
-    if any(terms.values()):
-        drawn.append(charts.belief(dataset, groups, terms))
-        drawn.append(charts.bias_by_terms([one.label for one in found], [arms[0] for arms in groups.values()], terms))
-    return drawn
+    if not any(terms.values()):
+        return drawn
+    firsts = [arms[0] for arms in groups.values()]
+    return [charts.belief(dataset, groups, terms), charts.bias_by_terms(list(groups), firsts, terms), *drawn]
 
 
 def _downloads(found: list[Contender], groups: Groups, seed: int) -> None:
