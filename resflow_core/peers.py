@@ -57,7 +57,6 @@ class Peer:
     activation: Callable[[], nn.Module]
     transforms: int
     hidden_layers: int
-    learning_rate: float
     scaled: bool = False  # whether a learnt scale follows the last layer
 
     @property
@@ -66,11 +65,12 @@ class Peer:
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
 
+# Shapes and activations by a search at 1,500 and 4,000 parameters; all learn best at the rate of residual flows, 1e-2.
 PEERS: dict[str, Peer] = {
-    "nice": Peer("NICE, additive coupling", _additive, ((),), True, nn.SiLU, 8, 2, 1e-2, scaled=True),
-    "realnvp": Peer("RealNVP, affine coupling", _affine, ((), ()), True, nn.SiLU, 8, 2, 1e-2),
-    "maf": Peer("MAF, affine autoregressive", _affine, ((), ()), False, nn.SiLU, 8, 2, 1e-2),
-    "nsf": Peer("NSF, autoregressive splines", _spline, ((BINS,), (BINS,), (BINS - 1,)), False, nn.SiLU, 3, 2, 1e-2),
+    "nice": Peer("NICE, additive coupling", _additive, ((),), True, nn.SiLU, 8, 2, scaled=True),
+    "realnvp": Peer("RealNVP, affine coupling", _affine, ((), ()), True, nn.ReLU, 8, 2),
+    "maf": Peer("MAF, affine autoregressive", _affine, ((), ()), False, nn.ReLU, 8, 2),
+    "nsf": Peer("NSF, autoregressive splines", _spline, ((BINS,), (BINS,), (BINS - 1,)), False, nn.ReLU, 4, 2),
 }
 
 

@@ -27,8 +27,7 @@ def built(kind, dim=2, seed=0):
 
 @pytest.fixture(scope="module", params=PEERS)
 def trained(request):
-    train = TrainConfig(batch=200, learning_rate=PEERS[request.param].learning_rate, average=0.0)
-    trainer = Trainer(config(request.param), train, DATASETS["moons"], seed=0)
+    trainer = Trainer(config(request.param), TrainConfig(batch=200, average=0.0), DATASETS["moons"], seed=0)
     for _ in range(100):
         trainer.step()
     return trainer.flow
