@@ -60,7 +60,7 @@ def _dense(widths: Sequence[int], copies: int = 1) -> int:
 
 
 def _masked(dim: int, width: int, hidden_layers: int, outputs: int) -> int:
-    """Of an autoregressive network (Germain et al. 2015, section 3): a unit of degree k = 1, ..., dim - 1 sees the
+    """Of an autoregressive network (Germain et al. 2015, section 4): a unit of degree k = 1, ..., dim - 1 sees the
     first k coordinates and units of degrees up to k; the outputs of the k-th coordinate see units of degrees below k.
     """
     units = [len(range(k, width, dim - 1)) for k in range(dim - 1)]  # of degree k + 1

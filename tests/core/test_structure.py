@@ -19,7 +19,7 @@ def built(config):
 @pytest.mark.parametrize("dim", [2, 4])
 @pytest.mark.parametrize("kind", PEERS)
 def test_a_peers_zeros_are_exact(kind, dim):
-    found = jacobian_structure(built(PeerConfig(kind, 3, 8, dim=dim)), points(50, dim, seed=1) * 3 + 2)
+    found = jacobian_structure(built(PeerConfig(kind, 3, 32, dim=dim)), points(50, dim, seed=1) * 3 + 2)
     i, j = np.indices((dim, dim))
     if PEERS[kind].coupling:
         may_differ = (i == j) | ((i % 2 == 1) & (j % 2 == 0))
