@@ -38,8 +38,8 @@ def trained(request):
 
 def library(flow):
     """zuko's own flow with the weights of ours."""
-    c, peer = flow.config, PEERS[flow.config.kind]
-    how = {"hidden_features": [c.width] * c.hidden_layers, "activation": peer.activation, "transforms": c.transforms}
+    c = flow.config
+    how = {"hidden_features": [c.width] * c.hidden_layers, "activation": torch.nn.ReLU, "transforms": c.transforms}
     with torch.random.fork_rng(devices=[]):
         theirs = {
             "nice": lambda: zuko.flows.NICE(c.dim, univariate=zuko.transforms.AdditiveTransform, shapes=[()], **how),
@@ -110,10 +110,10 @@ def test_data_of_any_scale_arrive_standardised(kind):
 
 
 def test_the_density_integrates_to_one_and_samples_have_its_moments(trained):
-    n, reach = 300, 5.0
+    n, reach = 350, 8.0
     axis = np.linspace(-reach, reach, n)
     mass = measure.density_grid(trained, ((-reach, reach),) * 2, n).astype(float) * (2 * reach / (n - 1)) ** 2
-    assert mass.sum() == pytest.approx(1, abs=2e-3)
+    assert mass.sum() == pytest.approx(1, abs=5e-4)
     draws = measure.samples(trained, 20_000, seeded(1)).astype(float)
     moments = [lambda x, y: x, lambda x, y: y, lambda x, y: x * x, lambda x, y: x * y, lambda x, y: np.cos(3 * x - y)]
     for moment in moments:

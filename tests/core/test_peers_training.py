@@ -82,10 +82,10 @@ def test_estimates_are_refused_before_anything_is_trained(log_det):
     assert t.train_config.log_det == Exact()
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 1), (4, 16, 2), (2, 128, 3)])
+@pytest.mark.parametrize("shape", [(1, 8, 1), (4, 16, 2), (2, 64, 4), (2, 256, 2)])
 @pytest.mark.parametrize("kind", PEERS)
 def test_the_memory_of_a_step_is_known_beforehand(kind, shape):
-    config, train = PeerConfig(kind, *shape), TrainConfig(batch=200)
+    config, train = PeerConfig(kind, *shape), TrainConfig(batch=1_000)
     t = Trainer(config, train, DATASETS["moons"], seed=0)
     kept = {}
 
