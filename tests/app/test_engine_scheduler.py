@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.engine.budget import BURST_SECONDS, SHARE
-from app.engine.history import MOST, History
+from app.engine.history import MOST, HeldOut, History
 from app.engine.messages import (
     Activity,
     Arm,
@@ -608,7 +608,11 @@ def test_history_keeps_true_points_and_the_newest():
     history = History()
     for step in range(1, 5001):
         history.add_batch(step, float(step))
-        history.add_held_out(step, Estimate(float(step), 0.1), Estimate(step / 2, 0.05))
+        history.add_held_out(
+            HeldOut(
+                step, Estimate(float(step), 0.1), Estimate(step / 2, 0.05), Estimate(step / 4, 0.02), seconds=step / 8
+            )
+        )
     curves = history.curves()
     assert len(curves.step) <= MOST
     assert len(curves.held_step) <= MOST
@@ -619,3 +623,6 @@ def test_history_keeps_true_points_and_the_newest():
     np.testing.assert_array_equal(curves.held_nll, 2 * curves.held_kl)
     np.testing.assert_array_equal(curves.held_se, np.float32(0.1))
     np.testing.assert_array_equal(curves.held_kl_se, np.float32(0.05))
+    np.testing.assert_array_equal(curves.held_nll, 4 * curves.held_bias)
+    np.testing.assert_array_equal(curves.held_bias_se, np.float32(0.02))
+    np.testing.assert_array_equal(curves.held_nll, 8 * curves.held_seconds)
