@@ -18,8 +18,10 @@ def report(kl, steps=None, seconds=None, with_kl=True, bias=None, **arm):
     held = np.arange(len(kl)) * 100 if steps is None else np.array(steps)
     seconds = held / 50 if seconds is None else np.array(seconds)
     bias = 0 * kl if bias is None else np.array(bias, np.float32)
-    loss = LossCurves(held, NONE, held, 2 + kl, 0 * kl, kl if with_kl else NONE, NONE, bias, 0 * kl, seconds,
-                      np.zeros((0, 0, 0)))  # fmt: skip
+    kl_and_error = (kl, 0 * kl) if with_kl else (NONE, NONE)
+    loss = LossCurves(
+        held, NONE, held, 2 + kl, 0 * kl, *kl_and_error, bias, 0 * kl, seconds, orders=np.zeros((0, 0, 0))
+    )
     last = int(held[-1]) if len(held) else 0
     return ArmReport(**{"step": last, "steps_per_second": 1.0, "seconds": last / 50, "loss": loss} | arm)
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core.log_det import Truncated
 from resflow_core.measure.spectrum import MOST_TERMS, spectrum
 from resflow_core.moments import log_det_remainders, truncation_bias
+from resflow_core.settings import settings_of
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET, seeded
 
 ROTATION = 0.9 * np.array([[np.cos(1), -np.sin(1)], [np.sin(1), np.cos(1)]])
@@ -80,10 +82,15 @@ def test_they_are_the_remainders_of_the_closed_forms():
     remainders = log_det_remainders(jacobians.flatten(0, 1), MOST_TERMS + 1)
     found = spectrum(jacobians, 1).biases
     for n in (1, 2, 5, MOST_TERMS):
-        # The remainders end after as many terms; what comes behind is at most 2 * 2 * 0.8^22 / 22 / 0.2.
+        # The remainders end one term later; what comes behind is at most so much, of two eigenvalues and blocks.
         beyond = 2 * 2 * 0.8 ** (MOST_TERMS + 2) / (MOST_TERMS + 2) / 0.2
         expected = truncation_bias(remainders, n).view(9, 2).sum(1).mean()
         assert found[n - 1] == pytest.approx(float(expected), abs=beyond + 1e-6)
+
+
+def test_it_has_as_many_terms_as_a_truncated_series_may_have():
+    _, limits = settings_of(Truncated)["n_terms"]
+    assert limits.high == MOST_TERMS
 
 
 def test_a_matrix_by_hand():
