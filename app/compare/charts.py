@@ -10,10 +10,11 @@ from app.engine.messages import ArmReport, LossCurves
 from app.planes import Chart, Path
 from app.side_by_side import style
 from resflow_core.datasets import Dataset
-from resflow_core.measure import MOST_TERMS
 
 # A bias below is rounding, or the noise of the mean over points.
 LEAST_BIAS = 1e-3
+# So many terms are drawn, more where a flow is trained with more.
+TERMS = 20
 
 
 def true_nll(curves: LossCurves) -> np.ndarray:
@@ -71,12 +72,12 @@ def _seeds(label: str, found: bands.Fits, colour: str, dash: str) -> list[Path]:
 def bias_by_terms(labels: Sequence[str], firsts: Sequence[ArmReport], terms: Mapping[str, int | None]) -> Chart:
     """How much each flow of the first seed would be over-rated with so many terms, whatever it was trained with."""
     drawn, said = [], []
-    count = np.arange(1, MOST_TERMS + 1)
+    count = np.arange(1, max([TERMS, *filter(None, terms.values())]) + 1)
     for k, (label, arm) in enumerate(zip(labels, firsts, strict=True)):
         if arm.derivatives is None or arm.derivatives.spectrum is None:
             continue
         biases = arm.derivatives.spectrum.biases
-        drawn.append(Path(np.stack([count, biases], 1), label, markers=True, **style(k)))
+        drawn.append(Path(np.stack([count, biases[: len(count)]], 1), label, markers=True, **style(k)))
         if terms[label]:
             said.append(f"{label}: {biases[terms[label] - 1]:.2g} nats with the terms that it is trained with")
     return Chart(

@@ -70,10 +70,14 @@ def verdicts(dataset: Dataset, found: list[Contender], groups: Groups) -> list[s
             continue
         true, believed = (bands.fits(arms, of) for of in (charts.true_nll, charts.believed_nll))
         values = f"NLL {bands.band(believed.values[:, -1])} and has {bands.band(true.values[:, -1])}"
-        if bias.high < charts.LEAST_BIAS:
+        if max(-bias.low, bias.high) < charts.LEAST_BIAS:
             said.append(f"{one.label} believes what is so: {values} nats.")
             continue
-        sentence = f"**{one.label} flatters itself by {bias} nats**: it believes {values}"
+        if bias.high < 0:
+            modest = bands.Band(-bias.mean, -bias.high, -bias.low)
+            sentence = f"**{one.label} thinks too little of itself, by {modest} nats**: it believes {values}"
+        else:
+            sentence = f"**{one.label} flatters itself by {bias} nats**: it believes {values}"
         masses = [arm.masses.believed for arm in arms if arm.masses and arm.masses.believed]
         if masses and not all(is_one(mass) for mass in masses):
             sentence += f"; the density that it believes in has mass {bands.band([mass.value for mass in masses])}"

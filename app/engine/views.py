@@ -172,7 +172,7 @@ class Views:
             begun, pieces = self._pieces.setdefault(view, (now, _in_turn(wanted, self._start(view))))
             shown.time = now
             if (whole := next(pieces)) is not None:
-                self._shown[view] = Shown(next(part.step for part in whole if part), begun)
+                self._shown[view] = Shown(next((part.step for part in whole if part), step), begun)
                 del self._pieces[view]
                 if view is View.STILL:
                     self.news.still = whole

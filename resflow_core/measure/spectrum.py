@@ -10,7 +10,8 @@ from resflow_core.gradients import log_series
 from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.moments.powers import powers
 
-MOST_TERMS = 20
+# As many as a truncated series may have.
+MOST_TERMS = 50
 
 
 @dataclass(frozen=True)

@@ -348,22 +348,19 @@ def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_
     assert abs(masses.exact.value - 1) < masses.exact.error < 0.02
     engine.change(id, 0, dataclasses.replace(FAST, log_det=Truncated(1)))
     biased = engine.poll(id, DEMAND).arms[0].masses
-    assert (biased.step, biased.log_det, biased.exact, biased.belief) == (60, Truncated(1), masses.exact, "")
+    assert (biased.step, biased.log_det, biased.belief) == (60, Truncated(1), "")
+    assert biased.exact.value == pytest.approx(masses.exact.value, abs=1e-6)  # the same sum, added up in another order
     assert biased.believed.value > 1.001  # log(1 + t) < t
 
 
-def test_an_unknown_belief_is_said_to_be_unknown(monkeypatch):
-    def unknown(log_det, jacobian):
-        if log_det == ROUGH.log_det:
-            raise ValueError("no closed form")
-        return jacobian[:, 0, 0]
-
-    monkeypatch.setattr(measure.belief, "believed_log_det", unknown)
+def test_an_unknown_belief_is_said_to_be_unknown():
     engine = LocalEngine()
-    id = engine.create(Experiment((dataclasses.replace(ARM, train=ROUGH),), 0))
-    masses = engine.poll(id, DEMAND).arms[0].masses
-    assert (masses.believed, masses.belief) == (None, "no closed form")
-    assert masses.exact.value == pytest.approx(1, abs=0.01)
+    unknown = dataclasses.replace(TRAIN, log_det=Roulette(n_draws=2))
+    arm = engine.poll(engine.create(Experiment((dataclasses.replace(ARM, train=unknown),), 0)), DEMAND).arms[0]
+    assert arm.masses.believed is None
+    assert arm.masses.belief.startswith("log E exp(estimate) has no closed form for several draws of N (n_draws = 2)")
+    assert arm.masses.exact.value == pytest.approx(1, abs=0.01)
+    assert arm.loss.held_bias.tolist() == [0]
 
 
 def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
@@ -499,8 +496,14 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
     plain, scaled = (engine.create(Experiment((ARM,), 0)) for _ in range(2))
     for step in (4, 9):
         losses = [run_to(engine, id, step, demand).arms[0].loss for id, demand in ((plain, DEMAND), (scaled, SCALED))]
-    for name in ("step", "batch_nll", "held_step", "held_nll", "held_se", "held_kl"):
+    for name in ("step", "batch_nll"):
         np.testing.assert_array_equal(getattr(losses[0], name), getattr(losses[1], name))
+    # A slow machine measures more often on the way.
+    common, *places = np.intersect1d(losses[0].held_step, losses[1].held_step, return_indices=True)
+    assert {0, 4, 9} <= set(common.tolist())
+    for name in ("held_nll", "held_se", "held_kl"):
+        first, second = (getattr(loss, name)[at] for loss, at in zip(losses, places, strict=True))
+        np.testing.assert_array_equal(first, second)
     assert engine.export(plain, 0) == engine.export(scaled, 0)
     # Another scale measures the same step again, and the curve has it once.
     again = engine.poll(scaled, dataclasses.replace(DEMAND, scaled=Scaled(0, 0.5))).arms[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.engine.budget import BURST_SECONDS, SHARE
-from app.engine.history import MOST, History
+from app.engine.history import MOST, HeldOut, History
 from app.engine.messages import (
     Activity,
     Arm,
@@ -17,6 +17,7 @@ from app.engine.messages import (
     Close,
     Create,
     Demand,
+    Derivatives,
     Experiment,
     Export,
     Exported,
@@ -35,13 +36,14 @@ from app.engine.messages import (
     Step,
 )
 from app.engine.scheduler import Scheduler
-from app.engine.views import ACTIVITY_SECONDS, MASS_CELLS, ROUGH_MASS_CELLS
+from app.engine.views import ACTIVITY_SECONDS, DERIVATIVES_SECONDS, MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training import Diverged, TrainConfig
 
 FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0.01, 12, 20, 15
+DERIVATIVES_COST = 0.015
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
 BLIND = Demand(frames=False, masses=False)
@@ -93,6 +95,10 @@ class FakeJob:
             self._clock.now += PIECE_COST
             yield None
         yield Activity(step, 0, demand.activity, *[None] * 6)
+
+    def derivatives(self, demand):
+        self._clock.now += DERIVATIVES_COST
+        yield Derivatives(self.step_count, None, None)
 
     def export(self):
         return b"flow"
@@ -353,6 +359,107 @@ def test_activity_comes_every_few_seconds_while_the_flow_moves_and_frames_keep_c
     assert activities(bench)[-1].step == bench.frames("a")[-1].step
 
 
+def parts_of(bench, id, seen=0):
+    """What was said of each arm since: (frames, still, derivatives, masses, blocks), each a list of steps (of the
+    blocks one of what a fake job gives for them)."""
+    reports = [m for m in bench.said[seen:] if isinstance(m, Report) and m.id == id and m.arms]
+    return [
+        (
+            [f.step for a in arms for f in a.frames],
+            *([part.step for a in arms if (part := getattr(a, name))] for name in ("still", "derivatives", "masses")),
+            [a.blocks for a in arms if a.blocks],
+        )
+        for arms in zip(*(m.arms for m in reports), strict=True)
+    ]
+
+
+PICTURED = Demand(derivatives=True, pictured=(1,))
+
+
+def test_only_pictured_arms_are_drawn_and_their_derivatives_taken_and_all_are_measured(bench):
+    bench.do(Create("a", PAIR))
+    bench.run(2, {"a": PICTURED})
+    assert parts_of(bench, "a") == [([], [], [], [0], ["blocks"]), ([0], [0], [0], [0], ["blocks"])]
+    assert not bench.scheduler.is_busy()
+
+
+def test_other_arms_are_drawn_at_once_and_nothing_is_measured_again(bench):
+    bench.do(Create("a", PAIR))
+    bench.run(2, {"a": PICTURED})
+    seen = len(bench.said)
+    for _ in range(2):
+        bench.run(1, {"a": dataclasses.replace(PICTURED, pictured=(0,))})
+    assert parts_of(bench, "a", seen) == [([0], [0], [0], [], []), ([], [], [], [], [])]
+    seen = len(bench.said)
+    for _ in range(2):
+        bench.run(1, {"a": dataclasses.replace(PICTURED, pictured=None)})
+    assert parts_of(bench, "a", seen) == [([0], [0], [0], [], [])] * 2
+    assert not bench.scheduler.is_busy()
+
+
+@pytest.mark.parametrize("pictured", [(), (2, 7)])
+def test_where_no_arm_is_pictured_all_the_rest_goes_on(bench, pictured):
+    demand = dataclasses.replace(PICTURED, pictured=pictured)
+    bench.do(Create("a", PAIR), Play("a"))
+    bench.run(3, {"a": demand})
+    bench.do(Pause("a"))
+    bench.run(3, {"a": demand})
+    assert bench.last("a").state is State.PAUSED
+    for frames, still, derivatives, masses, blocks in parts_of(bench, "a"):
+        assert (frames, still, derivatives) == ([], [], []) and masses and blocks
+    assert not bench.scheduler.is_busy()
+
+
+def test_pictured_arms_that_move_share_a_fifth_of_the_time_and_derivatives_come_every_few_seconds(bench):
+    bench.do(Create("a", Experiment(EXPERIMENT.arms * 3, seed=0)), Play("a"))
+    demand = dataclasses.replace(PICTURED, pictured=(0, 2), frame_seconds=2.0)
+    bench.run(40, {"a": demand})
+    trained = 3 * job_of(bench, "a").step_count * 500 / 100_000
+    most = 3 * FRAME_COST + BURST_SECONDS  # the held-out losses of all three are one piece of work
+    assert bench.clock.now - trained <= SHARE * bench.clock.now + most
+    for k, (frames, still, derivatives, masses, _) in enumerate(parts_of(bench, "a")):
+        assert not still and len(masses) >= 3
+        if k in (0, 2):
+            assert 40 / DERIVATIVES_SECONDS / 2 <= len(derivatives) <= 40 / DERIVATIVES_SECONDS + 1
+            assert 10 <= len(frames) <= 21
+            assert derivatives == sorted(set(derivatives))
+        else:
+            assert frames == derivatives == []
+
+
+def test_derivatives_that_nobody_wants_cost_nothing(bench, monkeypatch):
+    monkeypatch.setattr(FakeJob, "derivatives", lambda self, demand: 1 / 0)
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(5, {"a": Demand()})
+    bench.do(Pause("a"))
+    bench.run(5, {"a": Demand()})
+    assert bench.last("a").state is State.PAUSED and not bench.scheduler.is_busy()
+
+
+def test_samples_are_in_every_frame_that_shows_no_ways(bench):
+    def shares(ways):
+        bench.do(Create(str(ways), EXPERIMENT), Play(str(ways)))
+        bench.run(8, {str(ways): Demand(ways=ways)})
+        drawn = [frame.samples is not None for frame in bench.frames(str(ways))]
+        bench.do(Close(str(ways)))
+        return sum(drawn), len(drawn)
+
+    with_samples, frames = shares(ways=False)
+    assert with_samples == frames > 30
+    with_samples, frames = shares(ways=True)
+    assert with_samples == -(-frames // 8)
+
+
+def test_samples_that_are_wanted_from_now_on_are_drawn_at_once(bench):
+    bench.do(Create("a", PAIR))
+    without = Demand(samples=False, ways=False, pictured=(0,))
+    bench.run(2, {"a": without})
+    seen = len(bench.said)
+    for _ in range(2):
+        bench.run(1, {"a": dataclasses.replace(without, samples=True)})
+    assert parts_of(bench, "a", seen) == [([0], [0], [], [], []), ([], [], [], [], [])]
+
+
 def test_nobody_who_wants_no_masses_gets_them(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
     bench.run(12, {"a": Demand(masses=False)})
@@ -608,7 +715,11 @@ def test_history_keeps_true_points_and_the_newest():
     history = History()
     for step in range(1, 5001):
         history.add_batch(step, float(step))
-        history.add_held_out(step, Estimate(float(step), 0.1), Estimate(step / 2, 0.05))
+        history.add_held_out(
+            HeldOut(
+                step, Estimate(float(step), 0.1), Estimate(step / 2, 0.05), Estimate(step / 4, 0.02), seconds=step / 8
+            )
+        )
     curves = history.curves()
     assert len(curves.step) <= MOST
     assert len(curves.held_step) <= MOST
@@ -619,3 +730,6 @@ def test_history_keeps_true_points_and_the_newest():
     np.testing.assert_array_equal(curves.held_nll, 2 * curves.held_kl)
     np.testing.assert_array_equal(curves.held_se, np.float32(0.1))
     np.testing.assert_array_equal(curves.held_kl_se, np.float32(0.05))
+    np.testing.assert_array_equal(curves.held_nll, 4 * curves.held_bias)
+    np.testing.assert_array_equal(curves.held_bias_se, np.float32(0.02))
+    np.testing.assert_array_equal(curves.held_nll, 8 * curves.held_seconds)

@@ -283,7 +283,10 @@ NO_ORDERS = np.zeros((0, 0, 0))
 
 def curves(orders=NO_ORDERS, held=(0, 100, 200), kl=(0.5, 0.25, 0.125)):
     held, kl, none = np.array(held), np.array(kl, np.float32), np.empty(0, np.float32)
-    return LossCurves(held, none, held, 2 + kl, 0.01 + 0 * kl, kl, 0.01 + 0 * kl, held / 50, orders.astype(np.float32))
+    zero = 0 * kl
+    return LossCurves(
+        held, none, held, 2 + kl, 0.01 + zero, kl, 0.01 + zero, zero, zero, held / 50, orders.astype(np.float32)
+    )
 
 
 class TestSideBySide:

@@ -31,6 +31,8 @@ def curves(**changes):
         held_se=np.array([0.0123], np.float32),
         held_kl=np.array([0.5, 0.36712], np.float32),
         held_kl_se=np.array([0.1, 0.0098], np.float32),
+        held_bias=np.array([0.0], np.float32),
+        held_bias_se=np.array([0.0], np.float32),
         held_seconds=np.array([0.1], np.float32),
         orders=np.empty((0, 0, 0), np.float32),
     )
