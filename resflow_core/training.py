@@ -100,13 +100,15 @@ def step_bytes(flow: FlowConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
     Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
-    about eight numbers for each unit and each vector-Jacobian product.
+    about eight numbers for each unit and each vector-Jacobian product, of all blocks or, where it is differentiated in
+    the forward pass, of one.
     """
-    rows, products = train.log_det.work(train.batch)
+    rows, products, at_once = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.arrangement.copies
     numbers = 8 * (1 + products) if products else 4 + flow.dim
-    return 4 * rows * (units * numbers + max(flow.dim, flow.width) * activation.temporaries)
+    in_one_block = 8 * (at_once - products) * units // flow.blocks
+    return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)
 
 
 class Diverged(RuntimeError):

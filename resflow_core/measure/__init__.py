@@ -9,22 +9,27 @@ from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_s
 from resflow_core.measure.guarantees import Guarantee, Guarantees, guarantees
 from resflow_core.measure.inversion import Inversion, Walk, inversion
 from resflow_core.measure.mass import Mass, mass, masses
+from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint, subject
 from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 from resflow_core.measure.pieces import awaited
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
 
 __all__ = [
+    "LEAST_DRAWS",
     "Beliefs",
     "BlockTable",
+    "Cost",
     "Criteria",
     "Estimate",
     "Evaluation",
+    "Footprint",
     "GradientSplit",
     "Guarantee",
     "Guarantees",
     "Inversion",
     "Mass",
+    "NoLogDet",
     "NormEstimates",
     "Parts",
     "Saturation",
@@ -35,10 +40,12 @@ __all__ = [
     "Walk",
     "awaited",
     "block_table",
+    "cost",
     "criteria",
     "density_grid",
     "estimate_mean",
     "evaluate",
+    "footprint",
     "gradient_split",
     "grid_lines",
     "grid_points",
@@ -54,4 +61,5 @@ __all__ = [
     "saturation",
     "saturation_map",
     "stages",
+    "subject",
 ]
