@@ -8,6 +8,7 @@ from typing import Any
 from app.activations.settings import Activations
 from app.bench.settings import Bench, parsed_number
 from app.lipschitz.settings import Lipschitz
+from app.memory.settings import Memory
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
@@ -16,8 +17,8 @@ from resflow_core.training import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
-BENCH, LIPSCHITZ, ACTIVATIONS_BENCH = "bench.", "lipschitz.", "activations."
-BENCHES: dict[str, type] = {BENCH: Bench, LIPSCHITZ: Lipschitz, ACTIVATIONS_BENCH: Activations}
+BENCH, LIPSCHITZ, ACTIVATIONS_BENCH, MEMORY = "bench.", "lipschitz.", "activations.", "memory."
+BENCHES: dict[str, type] = {BENCH: Bench, LIPSCHITZ: Lipschitz, ACTIVATIONS_BENCH: Activations, MEMORY: Memory}
 """The settings of each bench, by what their names begin with in links and widgets."""
 
 MOST_CHANGES = 200

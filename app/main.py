@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page("screens/estimator.py", title="Estimator", url_path="estimator"),
         st.Page("screens/lipschitz.py", title="Lipschitz", url_path="lipschitz"),
         st.Page("screens/activations.py", title="Activations", url_path="activations"),
+        st.Page("screens/memory.py", title="Memory", url_path="memory"),
     ],
     position="top",
 )

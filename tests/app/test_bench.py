@@ -12,6 +12,7 @@ from app.activations.settings import Activations
 from app.bench.settings import LARGEST_RADIUS, Bench, fraction, matrix_problem, matrix_texts, number_text, parsed_number
 from app.link import BENCH, Link, query_of, read_link
 from app.lipschitz.settings import Lipschitz
+from app.memory.settings import Memory
 from app.setup import Setup
 from resflow_core.moments import QUANTITIES
 from resflow_core.probes import PROBES
@@ -137,7 +138,7 @@ benches = st.builds(
 @given(benches)
 def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
     query = query_of(Setup(), benches=[bench])
-    assert read_link(query) == Link(Setup(), benches=(bench, Lipschitz(), Activations()))
+    assert read_link(query) == Link(Setup(), benches=(bench, Lipschitz(), Activations(), Memory()))
     assert len([name for name in query if name.startswith(BENCH)]) >= 14
 
 
