@@ -9,6 +9,7 @@ from app.activations.settings import Activations
 from app.bench.settings import Bench, parsed_number
 from app.compare.settings import Compare
 from app.lipschitz.settings import Lipschitz
+from app.memory.settings import Memory
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
@@ -17,12 +18,13 @@ from resflow_core.training import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
-BENCH, LIPSCHITZ, ACTIVATIONS_BENCH, COMPARE = "bench.", "lipschitz.", "activations.", "compare."
+BENCH, LIPSCHITZ, ACTIVATIONS_BENCH, COMPARE, MEMORY = "bench.", "lipschitz.", "activations.", "compare.", "memory."
 BENCHES: dict[str, type] = {
     BENCH: Bench,
     LIPSCHITZ: Lipschitz,
     ACTIVATIONS_BENCH: Activations,
     COMPARE: Compare,
+    MEMORY: Memory,
 }
 """The settings of each bench, by what their names begin with in links and widgets."""
 

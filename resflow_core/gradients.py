@@ -1,4 +1,4 @@
-"""Sums of v'A^k v with given coefficients, A = J_g(x), and three ways to differentiate them.
+"""Sums of v'A^k v with given coefficients, A = J_g(x), and four ways to differentiate them.
 
     log(1 + t) = sum_k a_k t^k,   a_0 = 0, a_k = (-1)^(k+1) / k
     its derivative 1 / (1 + t) = sum_k b_k t^k,   b_k = (-1)^k
@@ -8,11 +8,13 @@
 
 The branch is reached only through vector-Jacobian products, w' <- w'A, as it must be where d is large. In the second
 form the powers enter as numbers, so that their graphs need not be kept: one more product is differentiated, and that
-is all, however many terms there are.
+is all, however many terms there are. Either form can be differentiated in the forward pass, block by block.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,27 +45,29 @@ def neumann_series(n: int) -> Tensor:
 
 
 def plain(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
-    """Differentiate the series term by term: memory grows with the number of terms."""
+    """Differentiate the series term by term: memory grows with the number of terms, in every block."""
     rows = _Rows(branch, x, probes)
-    total = 0.0
-    for a_k, w in zip(rows.own(coefficients.value), rows.powers(create_graph=True), strict=False):
-        total = total + a_k * (w * rows.probes).sum(1)
-    return rows.g[: len(x)], rows.mean(total)
+    return rows.g[: len(x)], _term_by_term(rows, coefficients).surrogate
 
 
 def neumann(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """The gradient by the Neumann series of Theorem 2: memory does not depend on the number of terms."""
     rows = _Rows(branch, x, probes)
-    estimate, pulled = rows.sums(coefficients)
+    found = _by_neumann(rows, coefficients)
     # The surrogate has the right gradient and the wrong value: its mean is tr A(I + A)^-1.
-    surrogate = rows.mean(rows.neumann_surrogate(pulled))
-    return rows.g[: len(x)], estimate + (surrogate - surrogate.detach())
+    return rows.g[: len(x)], found.estimate + (found.surrogate - found.surrogate.detach())
+
+
+def plain_in_forward(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+    """The gradient of `plain`, taken in the forward pass (paper, section 3.2): no graph of the log det outlives its
+    block, within which memory grows with the number of terms."""
+    return _in_forward(_term_by_term, branch, x, probes, coefficients)
 
 
 def in_forward(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
-    """The same gradient, taken in the forward pass (paper, section 3.2): no graph of the log det outlives its block."""
-    parameters = [p for p in branch.parameters() if p.requires_grad]
-    return _InForward.apply(branch, probes, coefficients, x, *parameters)
+    """The gradient of `neumann`, taken in the forward pass (paper, section 3.2): memory of the log det depends neither
+    on the number of terms nor, but for the gradients, on that of the blocks."""
+    return _in_forward(_by_neumann, branch, x, probes, coefficients)
 
 
 @dataclass(frozen=True)
@@ -71,19 +75,39 @@ class Gradient:
     """A way to differentiate the sum.
 
     `estimate(branch, x, probes, coefficients)` gives g(x), (batch, d), and the sum, (batch,), its mean over the probes,
-    which have shape (n_probes, batch, d). `kept(terms)` is the number of vector-Jacobian products whose graphs are kept
-    for the backward pass.
+    which have shape (n_probes, batch, d). Of the vector-Jacobian products of a block, `kept(terms)` have graphs that
+    are kept for the backward pass, `at_once(terms)` some that exist at one time. `memory` is the order of the log det's
+    memory for n terms and m blocks, in LaTeX (paper, section 3.2); pathwise derivatives and gradients come on top.
+    `paper` is what the paper calls it there.
     """
 
     title: str
+    paper: str
     estimate: Callable[[nn.Module, Tensor, Tensor, Coefficients], tuple[Tensor, Tensor]]
     kept: Callable[[int], int]
+    at_once: Callable[[int], int]
+    memory: str
+
+
+def _all(terms: int) -> int:
+    return terms
+
+
+def _one(terms: int) -> int:
+    return 1
+
+
+def _none(terms: int) -> int:
+    return 0
 
 
 GRADIENTS: dict[str, Gradient] = {
-    "plain": Gradient("Term by term", plain, kept=lambda terms: terms),
-    "neumann": Gradient("Neumann series", neumann, kept=lambda terms: 1),
-    "in_forward": Gradient("Neumann, in the forward pass", in_forward, kept=lambda terms: 0),
+    "plain": Gradient("Term by term", "naive backpropagation", plain, _all, _all, "O(nm)"),
+    "neumann": Gradient("Neumann series", "Neumann gradient series", neumann, _one, _one, "O(m)"),
+    "plain_in_forward": Gradient(
+        "Term by term, in the forward pass", "backward-in-forward", plain_in_forward, _none, _all, "O(n)"
+    ),
+    "in_forward": Gradient("Neumann, in the forward pass", "both", in_forward, _none, _one, "O(1)"),
 }
 
 
@@ -101,7 +125,8 @@ class _Rows:
         self.n_probes, self.probes = len(probes), probes.flatten(0, 1)
         attached = torch.is_grad_enabled() and x.requires_grad
         with torch.enable_grad():
-            self.x = (x if attached else x.detach().requires_grad_()).repeat(self.n_probes, 1)
+            x = x if attached else x.detach().requires_grad_()
+            self.x = x.repeat(self.n_probes, 1) if self.n_probes > 1 else x  # a copy would be kept
             self.g = branch(self.x)
 
     def own(self, coefficients: Tensor) -> Tensor:
@@ -130,25 +155,59 @@ class _Rows:
             pulled = pulled + b_k[:, None] * w
         return self.mean(total), pulled
 
+    def term_by_term(self, coefficients: Coefficients) -> Tensor:
+        """sum_k a_k v'A^k v with its graph, the mean over the probes, (batch,)."""
+        total = 0.0
+        for a_k, w in zip(self.own(coefficients.value), self.powers(create_graph=True), strict=False):
+            total = total + a_k * (w * self.probes).sum(1)
+        return self.mean(total)
+
     def neumann_surrogate(self, pulled: Tensor) -> Tensor:
-        """w'Av for w' = sum_k b_k v'A^k, a number here: its gradient is that of the log det. Shape (rows,)."""
+        """w'Av for w' = sum_k b_k v'A^k, a number here: its gradient is that of the log det. The mean over the probes,
+        (batch,)."""
         (product,) = torch.autograd.grad(self.g, self.x, pulled, create_graph=True)
-        return (product * self.probes).sum(1)
+        return self.mean((product * self.probes).sum(1))
+
+
+class _Found(NamedTuple):
+    """The estimate, (batch,), without a graph; a surrogate of the same shape that has its gradient; and that surrogate
+    once more, with a graph of its own."""
+
+    estimate: Tensor
+    surrogate: Tensor
+    again: Callable[[], Tensor]
+
+
+def _term_by_term(rows: _Rows, coefficients: Coefficients) -> _Found:
+    again = partial(rows.term_by_term, coefficients)
+    surrogate = again()
+    return _Found(surrogate.detach(), surrogate, again)
+
+
+def _by_neumann(rows: _Rows, coefficients: Coefficients) -> _Found:
+    estimate, pulled = rows.sums(coefficients)
+    again = partial(rows.neumann_surrogate, pulled)
+    return _Found(estimate, again(), again)
+
+
+def _in_forward(series, branch, x, probes, coefficients):
+    parameters = [p for p in branch.parameters() if p.requires_grad]
+    return _InForward.apply(series, branch, probes, coefficients, x, *parameters)
 
 
 class _InForward(torch.autograd.Function):
     """g(x) and the estimate, with the estimate's gradient taken and its graph freed before the forward pass goes on."""
 
     @staticmethod
-    def forward(ctx, branch, probes, coefficients, x, *parameters):
+    def forward(ctx, series, branch, probes, coefficients, x, *parameters):
         with torch.enable_grad():
             x = x.detach().requires_grad_()  # so that the gradients taken here end at this block
             rows = _Rows(branch, x, probes)
-            estimate, pulled = rows.sums(coefficients)
-            surrogate, g = rows.mean(rows.neumann_surrogate(pulled)), rows.g[: len(x)]
-        ctx.inputs, ctx.rows, ctx.pulled, ctx.g = (x, *parameters), rows, pulled, g
+            estimate, surrogate, ctx.again = series(rows, coefficients)
+            ctx.g = rows.g[: len(x)]
+        ctx.inputs = (x, *parameters)
         ctx.gradients = _gradients(surrogate, ctx.inputs, torch.ones_like(estimate))
-        return g.detach(), estimate
+        return ctx.g.detach(), estimate
 
     @staticmethod
     @once_differentiable
@@ -158,14 +217,14 @@ class _InForward(torch.autograd.Function):
         if bool((d_estimate == d_estimate[:1]).all()):
             d_parameters = [d_estimate[:1].sum() * d for d in d_parameters]
         else:
-            # What was taken is summed over the batch, so it cannot be weighted any more. The powers of A are known,
-            # though: one differentiated product gives the weighted sum. Scaling by the first sample's gradient, as
-            # released code does, is wrong for any loss but a mean.
+            # What was taken is summed over the batch, so it cannot be weighted any more: differentiate once more. By
+            # the Neumann series that is one product, because the powers of A are known; term by term it is all of
+            # them. Scaling by the first sample's gradient, as released code does, is wrong for any loss but a mean.
             with torch.enable_grad():
-                surrogate = ctx.rows.mean(ctx.rows.neumann_surrogate(ctx.pulled))
+                surrogate = ctx.again()
             d_parameters = _gradients(surrogate, parameters, d_estimate)
         from_g = torch.autograd.grad(ctx.g, ctx.inputs, d_g, materialize_grads=True)
-        return None, None, None, *map(torch.add, from_g, (d_estimate[:, None] * d_x, *d_parameters))
+        return None, None, None, None, *map(torch.add, from_g, (d_estimate[:, None] * d_x, *d_parameters))
 
 
 def _gradients(outputs: Tensor, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor]:

@@ -10,7 +10,7 @@ in two dimensions is cheaper than any estimate.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +30,16 @@ class BranchLike(Protocol):
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+class Work(NamedTuple):
+    """What the gradient of a log det needs memory for, at most (in 19 of 20 batches): the rows that go through the
+    branch, and of each block's vector-Jacobian products of a row those that are kept for the backward pass, and those
+    that exist at one time."""
+
+    rows: int
+    kept: int
+    at_once: int
+
+
 class LogDet(Protocol):
     """How log det(I + A) is computed: a frozen value, chosen by the caller."""
 
@@ -39,9 +49,8 @@ class LogDet(Protocol):
         """g(x), shape (batch, d), and log det(I + A) or its estimate, shape (batch,); both differentiable."""
         ...
 
-    def work(self, batch: int) -> tuple[int, int]:
-        """Rows that go through the branch, and vector-Jacobian products of each that are kept for the backward pass: at
-        most (in 19 of 20 batches)."""
+    def work(self, batch: int) -> Work:
+        """What one step with a batch of this size keeps."""
         ...
 
 
@@ -54,7 +63,7 @@ class Exact:
         return value, log_abs_det_of_identity_plus(jacobian)
 
     def work(self, batch):
-        return batch, 0
+        return Work(batch, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class Truncated:
         return _estimated(self, branch, x, truncated_coefficients(self.n_terms), _given(generator, self))
 
     def work(self, batch):
-        return self.n_probes * batch, GRADIENTS[self.gradient].kept(self.n_terms)
+        return _work(self, batch, self.n_terms)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ class Roulette:
         draws = self.n_draws * (1 if self.shared else batch)
         # The chance that the largest of the draws reaches k is at most draws * P(N >= k): terms in 19 of 20 batches.
         terms = len(survival_table(self.law, 0.05 / draws))
-        return self.n_probes * batch, GRADIENTS[self.gradient].kept(terms)
+        return _work(self, batch, terms)
 
 
 LOG_DETS: dict[str, type[LogDet]] = {"exact": Exact, "truncated": Truncated, "roulette": Roulette}
@@ -135,6 +144,11 @@ def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
     k = torch.arange(max(n.flatten().tolist(), default=0) + 1)
     weights = torch.where(k <= n[..., None], 1 / law.survival(k), 0.0).mean(1)
     return Coefficients(log_series(len(k) - 1) * weights, neumann_series(len(k) - 1) * weights)
+
+
+def _work(log_det: Truncated | Roulette, batch: int, terms: int) -> Work:
+    gradient = GRADIENTS[log_det.gradient]
+    return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms))
 
 
 def _estimated(log_det, branch, x, coefficients, generator):

@@ -109,19 +109,21 @@ def step_bytes(flow: FlowConfig | PeerConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
     Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
-    about eight numbers for each unit and each vector-Jacobian product. A row of a peer keeps a number for each unit and
-    about seven for each output of its networks; its weights are kept too, masked. Raises as `check_pair`.
+    about eight numbers for each unit and each vector-Jacobian product, of all blocks or, where it is differentiated in
+    the forward pass, of one. A row of a peer keeps a number for each unit and about seven for each output of its
+    networks; its weights are kept too, masked. Raises as `check_pair`.
     """
     check_pair(flow, train)
     if isinstance(flow, PeerConfig):
         moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return 4 * (train.batch * numbers + 3 * parameters(flow))
-    rows, products = train.log_det.work(train.batch)
+    rows, products, at_once = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.arrangement.copies
     numbers = 8 * (1 + products) if products else 4 + flow.dim
-    return 4 * rows * (units * numbers + max(flow.dim, flow.width) * activation.temporaries)
+    in_one_block = 8 * (at_once - products) * units // flow.blocks
+    return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)
 
 
 class Diverged(RuntimeError):

@@ -16,6 +16,7 @@ from app.session.files import (
     take_csv,
 )
 from app.session.kept import past, undo
+from app.session.memory import survey, survey_anew
 from app.session.page import is_new, settle, show
 from app.session.plan import shareable
 from app.session.run import (
@@ -75,6 +76,8 @@ __all__ = [
     "show",
     "show_bench",
     "step",
+    "survey",
+    "survey_anew",
     "take",
     "take_csv",
     "tally",

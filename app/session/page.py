@@ -9,6 +9,7 @@ from app.bench.tally import Tally
 from app.csv_file import CsvFile
 from app.engine.messages import Experiment, Frame, Jacobians, Report, State
 from app.link import Link
+from app.memory.survey import Subject, Survey
 from app.setup import CsvChoice, OwnData, Setup, widget_values
 
 
@@ -56,6 +57,7 @@ class Page(Training):
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
     tally: Tally = field(default_factory=Tally)
+    surveys: dict[Subject, Survey] = field(default_factory=dict)  # of the memory bench, the one used last at the end
     jacobians: Jacobians | None = None
     drawn: Jacobians | None = None  # those that were drawn last
     clicks: dict[str, Any] = field(default_factory=dict)  # the newest in each picture that has had its effect

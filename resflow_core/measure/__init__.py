@@ -9,6 +9,7 @@ from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_s
 from resflow_core.measure.guarantees import Guarantee, Guarantees, guarantees
 from resflow_core.measure.inversion import Inversion, Walk, inversion
 from resflow_core.measure.mass import Mass, mass, masses
+from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint, subject
 from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 from resflow_core.measure.pieces import awaited
@@ -17,17 +18,21 @@ from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
 from resflow_core.measure.structure import jacobian_structure
 
 __all__ = [
+    "LEAST_DRAWS",
     "MOST_TERMS",
     "Beliefs",
     "BlockTable",
+    "Cost",
     "Criteria",
     "Estimate",
     "Evaluation",
+    "Footprint",
     "GradientSplit",
     "Guarantee",
     "Guarantees",
     "Inversion",
     "Mass",
+    "NoLogDet",
     "NormEstimates",
     "Parts",
     "Saturation",
@@ -40,10 +45,12 @@ __all__ = [
     "awaited",
     "believed_log_prob",
     "block_table",
+    "cost",
     "criteria",
     "density_grid",
     "estimate_mean",
     "evaluate",
+    "footprint",
     "gradient_split",
     "grid_lines",
     "grid_points",
@@ -62,4 +69,5 @@ __all__ = [
     "saturation_map",
     "spectrum",
     "stages",
+    "subject",
 ]

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.activations.settings import Activations
 from app.bench.settings import LARGEST_RADIUS, Bench, fraction, matrix_problem, matrix_texts, number_text, parsed_number
-from app.compare.settings import Compare
-from app.link import BENCH, Link, query_of, read_link
-from app.lipschitz.settings import Lipschitz
+from app.link import BENCH, BENCHES, Link, query_of, read_link
 from app.setup import Setup
 from resflow_core.moments import QUANTITIES
 from resflow_core.probes import PROBES
@@ -138,7 +135,8 @@ benches = st.builds(
 @given(benches)
 def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
     query = query_of(Setup(), benches=[bench])
-    assert read_link(query) == Link(Setup(), benches=(bench, Lipschitz(), Activations(), Compare()))
+    others = tuple(kind() for kind in BENCHES.values() if kind is not Bench)
+    assert read_link(query) == Link(Setup(), benches=(bench, *others))
     assert len([name for name in query if name.startswith(BENCH)]) >= 14
 
 

@@ -588,4 +588,4 @@ class TestParameters:
 
 
 def test_all_ways_to_differentiate_are_covered():
-    assert set(GRADIENTS) == {"plain", "neumann", "in_forward"}
+    assert set(GRADIENTS) == {"plain", "neumann", "plain_in_forward", "in_forward"}

@@ -1,0 +1,45 @@
+"""Bytes of tensors that are alive: every one that comes into being, whoever holds it."""
+
+import weakref
+from collections.abc import Iterable
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Ledger(TorchDispatchMode):
+    """While it lasts, counts the storages of all tensors that operations return, until these are freed.
+
+    `alive` is how many bytes exist now, `peak` the most at one time. Storages of `given` tensors are not counted, and
+    each other one once, however many tensors are views of it. What an autograd.Function has on its context counts like
+    what is saved for the backward pass, because nobody asks who holds a tensor. What an operation uses within itself,
+    and returns to nobody, is not seen. On the processor only: elsewhere the backward pass runs in a thread of its own.
+    """
+
+    def __init__(self, given: Iterable[Tensor] = ()):
+        super().__init__()
+        self.alive = self.peak = 0
+        self._given = [tensor.untyped_storage() for tensor in given]  # held, so that no address is used twice
+        self._seen = {storage._cdata: None for storage in self._given}
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        returned = operation(*args, **(kwargs or {}))
+        for leaf in tree_leaves(returned):
+            if isinstance(leaf, Tensor):
+                self._enter(leaf)
+        return returned
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        address, size = storage._cdata, storage.nbytes()
+        if address in self._seen:
+            return
+
+        def freed(_):
+            self.alive -= size
+            del self._seen[address]
+
+        self._seen[address] = weakref.ref(storage, freed)
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
