@@ -108,7 +108,7 @@ def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], fr
             x,
             y,
             dataset.window,
-            f"Density, {title}. {note}",
+            f"Density in the plane of the data, {title}. {note}",
             heat=Heat(picture, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
             note=note,
             legend=False,

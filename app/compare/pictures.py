@@ -27,8 +27,8 @@ def samples(dataset: Dataset, labels: Sequence[str], arms: Sequence[ArmReport], 
 
     def pane(title: str, points: np.ndarray, note: str, colour: str | None) -> Pane:
         dots = (Dots(points, title, colour, size=3.5, opacity=0.6),) if len(points) else ()
-        return Pane(title, x, y, dataset.window, f"{len(points)} points in the plane of the data, {title}. {note}", dots=dots, note=note,
-                    legend=False)  # fmt: skip
+        alt = f"{len(points)} points in the plane of the data, {title}. {note}"
+        return Pane(title, x, y, dataset.window, alt, dots=dots, note=note, legend=False)
 
     data = pane("Data", dataset.held_out()[:POINTS].numpy(), f"{POINTS} held-out points.", None)
     return [data] + [
