@@ -30,8 +30,9 @@ def edit(setup: Setup) -> Compare:
     _names(below, setup, bench)
     with presets:  # last, because it marks what is chosen
         chosen = _presets(setup, bench)
-    if chosen:
-        _about(chosen)
+    with st.container():
+        if chosen:
+            _about(chosen)
     return bench
 
 

@@ -300,7 +300,9 @@ def test_where_it_vanishes_leads_there_and_back(small_presets):
 
 def test_a_preset_is_marked_as_long_as_it_is_one(small_presets):
     page = press(opened(), "compare.preset.believes")
+    parts = len(page.main.children)
     page = slide(page, "compare.seeds", 1)
+    assert len(page.main.children) == parts  # else what stands below is built anew
     assert not page.button(key="compare.preset.believes").disabled
     assert not any(PRESETS["believes"].about in text for text in said(page))
     page = press(page, "compare.preset.believes")
@@ -500,7 +502,10 @@ class TestRunning:
         job = engine.get_engine()._scheduler._runs[comparison(page).run]._jobs[2]
         with torch.no_grad():
             job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
+        *_, before = page.main.children.values()
         page = press(page, "step.compare")
+        *_, after = page.main.children.values()
+        assert len(after.children) == len(before.children)  # else the pictures below are built anew
         assert page.main.error[0].value.startswith("i-ResNet, 2 terms, seed 3: ")
 
 
