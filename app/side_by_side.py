@@ -59,7 +59,8 @@ def trained(
     usual = {"frame_seconds": 1.0, "ways": False, "samples": False, "masses": False}
     report = session.poll_comparison(name, grid=GRID, still_grid=STILL_GRID, pictured=tuple(pictured), **usual | wanted)
     transport.show(report, of=name, steps=steps)
-    transport.message(replace(report, message=named(report.message, list(arms))))
+    with st.container():
+        transport.message(replace(report, message=named(report.message, list(arms))))
     known = session.pictures(name)
     pictures = [known[k] for k in pictured] if known else ()
     if not report.arms or not pictures or not all(pictures):
@@ -108,7 +109,7 @@ def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], fr
             x,
             y,
             dataset.window,
-            f"Density, {title}. {note}",
+            f"Density in the plane of the data, {title}. {note}",
             heat=Heat(picture, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
             note=note,
             legend=False,

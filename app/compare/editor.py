@@ -15,7 +15,7 @@ ARMS = ("a", "b", "c", "d")
 def edit(setup: Setup) -> Compare:
     """Draw all of it, and return it as it now stands."""
     bench = session.bench(Compare)
-    chosen = _presets(setup, bench)
+    presets = st.container()
     columns = st.columns(len(ARMS) + 2, gap="small", vertical_alignment="bottom")
     below = []
     for name, column in zip(ARMS, columns, strict=False):
@@ -28,8 +28,11 @@ def edit(setup: Setup) -> Compare:
         with column:
             bench = controls.edit(bench, rare=False, prefix=COMPARE, only=(name,))
     _names(below, setup, bench)
-    if chosen:
-        _about(chosen)
+    with presets:  # last, because it marks what is chosen
+        chosen = _presets(setup, bench)
+    with st.container():
+        if chosen:
+            _about(chosen)
     return bench
 
 

@@ -45,6 +45,8 @@ def show() -> None:
     st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
     drawn = _charts(dataset, found, groups)
+    if not shown:
+        st.info("Only residual flows have a series, and eigenvalues to draw: choose one for an arm.")
     beside = drawn if len(shown) < LEAST_IN_A_ROW else []
     planes([*shown, *beside], key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
     if bench.view == "layers":

@@ -30,7 +30,8 @@ def table(dataset: Dataset, found: Sequence[Contender], groups: Groups) -> str:
     for one in found:
         arms = groups[one.label]
         row = [one.label, one.size]
-        row += [_newest_band(arms, lambda curves: curves.held_kl)] * bool(dataset.truth)
+        if dataset.truth:
+            row.append(_newest_band(arms, lambda curves: curves.held_kl))
         row += [_newest_band(arms, true_nll)]
         believed, mass = _masses(one, arms)
         row += [_newest_band(arms, believed_nll), _bias(one, arms), believed] * believes

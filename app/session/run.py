@@ -129,7 +129,9 @@ def pause(of: str | None = None) -> None:
 def play_or_pause(of: str | None = None, until: int | None = None) -> None:
     """Pause what moves; else play, to the step `until` where that is still ahead."""
     report = last_report(of)
-    left = until - report.arms[0].step if until and report.arms else 0
+    # A flow that is being built, or built anew, begins at 0, whatever the last picture shows.
+    done = report.arms[0].step if report.arms and report.state is not State.LOADING else 0
+    left = until - done if until else 0
     if report.state in MOVING:
         pause(of)
     elif left > 0:

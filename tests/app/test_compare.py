@@ -1,0 +1,590 @@
+"""The Compare screen without a browser: what it says and draws against the core's own measurements of the arms that the
+engine of this process exports."""
+
+import csv
+import dataclasses
+import io
+import re
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app import engine
+from app.compare import results
+from app.compare.pictures import POINTS, matrix, series_error
+from app.compare.presets import PRESETS
+from app.compare.settings import Compare, Nobody, Peer, Residual
+from app.engine import local, views
+from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS
+from app.engine.messages import Report, State
+from app.link import query_of
+from app.session import run as session_run
+from app.setup import Setup
+from app.side_by_side import STILL_GRID
+from resflow_core import measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.peers import PeerConfig
+from resflow_core.training import TrainConfig
+from tests.app.test_compare_parts import numbers, structure_words
+from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, table
+from tests.app.test_planes import decode
+
+pytestmark = pytest.mark.usefixtures("local_engine", "rough_masses")
+SCREEN, NAME = "screens/compare.py", results.NAME
+FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=6), TrainConfig(batch=64), DATASETS["moons"]
+TWO = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Nobody(), d=Nobody(), seeds=1, steps=100)
+
+
+@pytest.fixture
+def rough_masses(monkeypatch):
+    """The mass meter has tests of its own; here its numbers need not be fine."""
+    monkeypatch.setattr(views, "MASS_CELLS", 40)
+
+
+def opened(bench=TWO, data="moons", flow=FLOW, train=TRAIN, **more):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    setup = Setup(data=data, seed=3, device="cpu", flow=flow, train=train)
+    for name, value in (query_of(setup, benches=[bench]) | more).items():
+        page.query_params[name] = value
+    page.switch_page(SCREEN)
+    return run(page)
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def bench(page):
+    return own(page).benches[Compare]
+
+
+def comparison(page):
+    return own(page).comparisons[NAME]
+
+
+def on(page, steps):
+    """So many steps on, by the engine itself."""
+    goal = comparison(page).report.arms[0].step + steps
+    engine.get_engine().step(comparison(page).run, steps)
+    while (page := run(page)) and comparison(page).report.arms[0].step < goal:
+        assert comparison(page).report.state is State.STEPPING
+    return page
+
+
+def choose(page, key, value):
+    return run(page.selectbox(key=key).set_value(value))
+
+
+def slide(page, key, value):
+    return run(page.select_slider(key=key).set_value(value))
+
+
+def path(pane, label):
+    """The points of the one path of this label, (n, 2)."""
+    (found,) = [path for path in pane["paths"] if path["label"] == label]
+    return decode(found["points"])
+
+
+def exported(page):
+    """The flow of every arm, from its settings and its file."""
+    found = comparison(page)
+    for k, arm in enumerate(found.experiment.arms):
+        flow = arm.flow.build(torch.Generator().manual_seed(99))
+        flow.load_state_dict(safetensors.torch.load(engine.get_engine().export(found.run, k)))
+        yield flow
+
+
+def labels(page):
+    """The arms as they stand above their buttons."""
+    return [text.split("**")[1] for text in said(page) if text.startswith("**") and "Parameters:" in text]
+
+
+BAND = rf"[{MINUS}\d][\d.]*(?:e[+{MINUS}]\d+)?(?: \([^)]*\))?"
+
+
+def is_band(text, values):
+    """Whether a text is the band of these values."""
+    wanted = [np.mean(values), min(values), max(values)]
+    found = numbers(text)
+    return found == pytest.approx(wanted[: len(found)], rel=6e-3, abs=2e-6)
+
+
+def verdicts(page):
+    """The sentences above the pictures."""
+    (found,) = [text for text in said(page) if re.match(r"- .*(after|Not measured)", text)]
+    return found.splitlines()
+
+
+class Agreement:
+    """All numbers of the page against measurements of the exported flows."""
+
+    def __init__(self, page):
+        self.page, self.bench, self.setup = page, bench(page), own(page).setup
+        self.dataset, self.labels = self.setup.dataset, labels(page)
+        flows, seeds, x = list(exported(page)), self.bench.seeds, self.setup.dataset.held_out()
+        arms = comparison(page).experiment.arms
+        assert len(flows) == len(self.labels) * seeds
+        self.flows = {label: flows[k * seeds : (k + 1) * seeds] for k, label in enumerate(self.labels)}
+        self.log_dets = {label: arms[k * seeds].train.log_det for k, label in enumerate(self.labels)}
+        log_probs = {label: [measure.log_prob(flow, x) for flow in self.flows[label]] for label in self.labels}
+        self.nll = {label: [-float(p.double().mean()) for p in log_probs[label]] for label in self.labels}
+        self.bias = {
+            label: [
+                measure.log_prob_bias(measure.evaluate(flow, x), log_det).value
+                if isinstance(log_det, Truncated)
+                else 0.0
+                for flow in self.flows[label]
+            ]
+            for label, log_det in self.log_dets.items()
+        }
+        truth = self.dataset.truth and self.dataset.truth.log_prob(x)
+        self.kl = truth is not None and {
+            label: [measure.kl(truth, p).value for p in log_probs[label]] for label in self.labels
+        }
+        self.believed = {
+            label: [n - b for n, b in zip(self.nll[label], self.bias[label], strict=True)] for label in self.labels
+        }
+
+    def all(self):
+        self.table()
+        self.sentences()
+        self.charts()
+        self.parameters()
+
+    def table(self):
+        rows = table(self.page, "| flow | parameters |")
+        columns = rows.pop("flow")
+        assert list(rows) == self.labels
+        assert ("KL, nats" in columns) == bool(self.dataset.truth)
+        assert ("bias of log p, nats" in columns) == any(d != Exact() for d in self.log_dets.values())
+        for k, (label, cells) in enumerate(rows.items()):
+            row = dict(zip(columns, cells, strict=True))
+            assert is_band(row["true NLL, nats"], self.nll[label])
+            if self.dataset.truth:
+                assert is_band(row["KL, nats"], self.kl[label])
+            if "believed NLL, nats" in row:
+                assert is_band(row["believed NLL, nats"], self.believed[label])
+                assert is_band(row["bias of log p, nats"], self.bias[label])
+            mass = numbers(row["mass"])
+            assert mass[0] == pytest.approx(1, abs=0.05)
+            seeds = self.bench.seeds
+            arms = comparison(self.page).report.arms[k * seeds : (k + 1) * seeds]
+            assert is_band(row["ms a step"], [np.mean([1e3 * arm.seconds / arm.step for arm in arms])])
+
+    def sentences(self):
+        for label in self.labels:
+            if not isinstance(self.log_dets[label], Truncated):
+                continue
+            pattern = rf"- (\*\*)?{re.escape(label)} (believes|flatters|thinks) "
+            (said,) = [line for line in verdicts(self.page) if re.match(pattern, line)]
+            believed, true = re.search(rf"NLL ({BAND}) and has ({BAND})", said).groups()
+            if max(map(abs, self.bias[label])) > 2e-3:
+                bias = re.search(rf"by ({BAND}) nats\*\*", said)[1]
+                assert is_band(bias, np.abs(self.bias[label]) if "too little" in said else self.bias[label])
+            assert is_band(believed, self.believed[label])
+            assert is_band(true, self.nll[label])
+        fits = self.kl or self.nll
+        what = "KL" if self.kl else "NLL"
+        step = comparison(self.page).report.arms[0].step
+        verdict = next(line for line in verdicts(self.page) if f"after {step:,} steps" in line)
+        best, band = re.search(rf"\*\*: (.*) has {what} ({BAND}),", verdict).groups()
+        assert is_band(band, fits[best])
+        assert np.mean(fits[best]) <= min(map(np.mean, fits.values())) + 1e-5
+
+    def charts(self):
+        by_title = {pane["title"]: pane for pane in panes(self.page)}
+        step = comparison(self.page).report.arms[0].step
+        fits = self.kl or self.nll
+        for label in self.labels:
+            steps = path(by_title["Fit against steps"], label)
+            assert steps[-1].tolist() == pytest.approx([step, np.mean(fits[label])], rel=1e-4)
+            seconds = path(by_title["Fit against seconds of training"], label)
+            np.testing.assert_array_equal(seconds[:, 1], steps[:, 1])
+            assert (np.diff(seconds[:, 0]) >= 0).all()
+        biased = [label for label in self.labels if isinstance(self.log_dets[label], Truncated)]
+        assert ("Belief and truth" in by_title) == ("Bias against the number of terms" in by_title) == bool(biased)
+        if not biased:
+            return
+        belief, terms = by_title["Belief and truth"], by_title["Bias against the number of terms"]
+        for label in self.labels:
+            true = path(belief, f"{label}: truth" if label in biased else label)
+            assert true[-1].tolist() == pytest.approx([step, self.nll[label][0]], rel=1e-4)
+            if label in biased:
+                believed = path(belief, f"{label}: belief")
+                assert believed[-1].tolist() == pytest.approx([step, self.believed[label][0]], rel=1e-4)
+        entropy = [p for p in belief["paths"] if p["label"].startswith("entropy")]
+        assert [decode(p["points"])[:, 1].tolist() for p in entropy] == (
+            [pytest.approx([self.dataset.truth.entropy] * 2)] if self.dataset.truth else []
+        )
+        points = self.dataset.held_out()[:DERIVATIVE_POINTS]
+        for label in self.labels:
+            if isinstance(self.flows[label][0].config, PeerConfig):
+                assert label not in [p["label"] for p in terms["paths"]]
+                continue
+            count, bias = path(terms, label).T
+            evaluation = measure.evaluate(self.flows[label][0], points)
+            for n in (1, 4, 20):
+                expected = measure.log_prob_bias(evaluation, Truncated(n)).value
+                assert (count[n - 1], bias[n - 1]) == (n, pytest.approx(expected, rel=1e-3, abs=1e-6))
+
+    def parameters(self):
+        residual = self.setup.flow.build(torch.Generator().manual_seed(0))
+        first = sum(p.numel() for p in residual.parameters())
+        for label in self.labels:
+            made = self.flows[label][0]
+            masked = sum(int((~m.mask).sum()) for m in made.modules() if hasattr(m, "mask") and hasattr(m, "weight"))
+            n = sum(p.numel() for p in made.parameters()) - masked
+            off = f" ({100 * (n / first - 1):+.1f}\u00a0%)" if n != first else ""
+            (text,) = [t for t in said(self.page) if t.startswith(f"**{label}**  ")]
+            assert text == f"**{label}**  \nParameters: " + f"{n:,}{off}".replace("-", MINUS)
+            assert table(self.page, "| flow | parameters |")[label][0] == f"{n:,}{off}".replace("-", MINUS)
+
+
+def small(preset):
+    """A preset that is trained in a moment."""
+    return dataclasses.replace(
+        preset,
+        flow=dataclasses.replace(preset.flow, blocks=2, width=6),
+        train=dataclasses.replace(preset.train, batch=64),
+        bench=dataclasses.replace(preset.bench, seeds=2 if preset.away else 1, steps=100),
+    )
+
+
+@pytest.fixture
+def small_presets(monkeypatch):
+    for name, preset in PRESETS.items():
+        monkeypatch.setitem(PRESETS, name, small(preset))
+
+
+def test_it_opens_by_link_and_says_what_to_do():
+    page = opened()
+    assert page.header[0].value == "Which flow fits better, and which one only believes so?"
+    assert not page.warning and comparison(page).report.state is State.PAUSED
+    assert labels(page) == ["Residual, exact", "i-ResNet, 2 terms"] and "No flow" in said(page)
+    assert link(page)["compare.b.log_det.n_terms"] == "2"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_presets):
+    page = opened(flow=dataclasses.replace(FLOW, blocks=1))
+    page = press(page, f"compare.preset.{name}")
+    preset = PRESETS[name]
+    setup = own(page).setup
+    assert (setup.data, setup.flow, setup.train) == (preset.data, preset.flow, preset.train)
+    assert bench(page) == preset.bench
+    assert page.button(key=f"compare.preset.{name}").disabled
+    assert any(preset.about in text for text in said(page))
+    assert page.sidebar.select_slider(key="blocks").value == 2
+    page = on(page, 5)
+    Agreement(page).all()
+    seeds = [arm.seed for arm in comparison(page).experiment.arms]
+    assert seeds == [3 + k for _ in preset.bench.arms for k in range(preset.bench.seeds)]
+    assert {arm.data for arm in comparison(page).experiment.arms} == {preset.data}
+
+
+def test_where_it_vanishes_leads_there_and_back(small_presets):
+    page = press(opened(), "compare.preset.believes")
+    page = press(page, "compare.away")
+    assert bench(page) == PRESETS["honest"].bench and own(page).setup.flow.budget == 0.6
+    assert {arm.flow.budget for arm in comparison(page).experiment.arms} == {0.6}
+    page = press(page, "compare.away")
+    assert bench(page) == PRESETS["believes"].bench and own(page).setup.flow.budget == 0.97
+    page = press(page, "compare.preset.terms")
+    assert "compare.away" not in {button.key for button in page.button}
+
+
+def test_a_preset_is_marked_as_long_as_it_is_one(small_presets):
+    page = press(opened(), "compare.preset.believes")
+    parts = len(page.main.children)
+    page = slide(page, "compare.seeds", 1)
+    assert len(page.main.children) == parts  # else what stands below is built anew
+    assert not page.button(key="compare.preset.believes").disabled
+    assert not any(PRESETS["believes"].about in text for text in said(page))
+    page = press(page, "compare.preset.believes")
+    assert bench(page).seeds == 2 and page.button(key="compare.preset.believes").disabled
+    page = run(page.segmented_control(key="compare.view").set_value("samples"))
+    assert page.button(key="compare.preset.believes").disabled
+    page = slide(page, "batch", 32)
+    assert not page.button(key="compare.preset.believes").disabled
+
+
+def test_presets_keep_what_somebody_made(small_presets):
+    page = opened(data="moons")
+    page.switch_page("screens/explore.py")
+    page = press(run(page), "steps")
+    mine = engine.get_engine().export(own(page).run, 0)
+    page.switch_page(SCREEN)
+    page = press(run(page), "compare.preset.coupling")
+    assert own(page).setup.data == "checkerboard"
+    page = press(page, "undo")
+    assert (own(page).setup.data, own(page).setup.flow) == ("moons", FLOW)
+    page.switch_page("screens/explore.py")
+    page = run(page)
+    assert safetensors.torch.load(engine.get_engine().export(own(page).run, 0)).keys() == (
+        safetensors.torch.load(mine).keys()
+    )
+    for name, tensor in safetensors.torch.load(mine).items():
+        assert torch.equal(tensor, safetensors.torch.load(engine.get_engine().export(own(page).run, 0))[name])
+
+
+class TestPictures:
+    FOUR = Compare(
+        a=Residual(Truncated(3), 0.6), b=Peer("nice"), c=Peer("maf"), d=Residual(Exact(), 0.99), seeds=1, steps=100
+    )
+
+    @pytest.fixture
+    def page(self):
+        return on(opened(self.FOUR, flow=dataclasses.replace(FLOW, activation="elu")), 3)
+
+    def show(self, page, view):
+        page = run(page.segmented_control(key="compare.view").set_value(view))
+        assert link(page).get("compare.view", "densities") == view
+        return page
+
+    def test_each_view_shows_the_flows(self, page):
+        flows, names = list(exported(page)), labels(page)
+        truth, *densities = panes(page)[:5]
+        assert [pane["title"] for pane in (truth, *densities)] == ["Truth", *names]
+        top = DATA.truth.log_prob(measure.grid_points(DATA.window, STILL_GRID)).exp().max().item()
+        for pane, flow in zip(densities, flows, strict=True):
+            level = decode(pane["heat"]["level"]) / 254 * top
+            expected = np.minimum(measure.density_grid(flow, DATA.window, STILL_GRID), top)
+            np.testing.assert_allclose(level, expected, atol=top / 254 + 1e-4)
+            assert re.match(r"KL [\d.]+ ± [\d.]+ nats\.", pane["note"])
+
+        page = self.show(page, "samples")
+        data, *drawn = panes(page)[:5]
+        np.testing.assert_allclose(decode(data["dots"][0]["points"]), DATA.held_out()[:POINTS], atol=1e-5)
+        for pane, name, flow in zip(drawn, names, flows, strict=True):
+            points = decode(pane["dots"][0]["points"])
+            expected = measure.samples(flow, len(points), torch.Generator().manual_seed(2**32 - 2))
+            inside = [(expected[:, k] > low) & (expected[:, k] < high) for k, (low, high) in enumerate(DATA.window)]
+            inside = inside[0] & inside[1]
+            assert pane["title"] == name and len(points) == POINTS and inside.mean() > 0.5
+            np.testing.assert_allclose(points[inside], expected[inside], atol=2e-3)
+
+        page = self.show(page, "spectra")
+        discs = panes(page)[:2]
+        for pane, k, terms, budget in zip(discs, (0, 3), (3, None), (0.6, 0.99), strict=True):
+            assert pane["title"] == names[k]
+            jacobians = measure.evaluate(flows[k], DATA.held_out()[:SPECTRUM_POINTS]).jacobians.double().numpy()
+            expected = np.linalg.eigvals(jacobians).ravel()
+            points = decode(pane["dots"][0]["points"])
+            assert len(points) == len(expected)
+            assert points[:, 0].sum() == pytest.approx(expected.real.sum(), rel=1e-3, abs=1e-3)
+            assert np.abs(points @ [1, 1j]).max() == pytest.approx(np.abs(expected).max(), abs=1e-3)
+            assert float(re.search(r"\|λ\| = (\d\.\d+)\.", pane["note"])[1]) == pytest.approx(
+                np.abs(expected).max(), abs=6e-3
+            )
+            assert np.hypot(*decode(pane["paths"][0]["points"]).T).mean() == pytest.approx(budget, rel=1e-5)
+            assert (pane["heat"] is None) == (terms is None)
+        level = decode(discs[0]["heat"]["level"]) / 254 - 0.5
+        np.testing.assert_allclose(level, np.clip(series_error(3), -0.5, 0.5), atol=0.5 / 254 + 1e-9)
+
+        page = self.show(page, "layers")
+        found = [measure.jacobian_structure(flow, DATA.held_out()[:DERIVATIVE_POINTS]) for flow in flows]
+        latex = [element.value for element in page.main if element.type == "latex"] or [
+            element.value for element in page.latex
+        ]
+        assert [text.strip().strip("$").strip() for text in latex] == [matrix(one) for one in found]
+        words = [text for text in said(page) if text.startswith(("Coupling", "Autoregressive", "Free form"))]
+        assert words == [structure_words(config) for config in ("residual", "nice", "maf", "residual")]
+        assert [pane["title"] for pane in panes(page)[:5]] == ["Truth", *names]
+
+    def test_only_the_first_seed_of_each_is_drawn(self):
+        page = opened(dataclasses.replace(TWO, seeds=2))
+        pictured = [frame is not None for frame in comparison(page).pictures]
+        assert pictured == [True, False, True, False]
+        assert [arm.derivatives is not None for arm in comparison(page).report.arms] == pictured
+        page = self.show(page, "samples")
+        assert [pane["title"] for pane in panes(page)[:3]] == ["Data", *labels(page)]
+
+    def test_discs_of_flows_that_have_none_say_so(self):
+        page = opened(Compare(view="spectra", a=Peer("nice"), b=Peer("maf"), c=Nobody(), seeds=1))
+        assert any("Only residual flows have" in text for text in said(page))
+        assert [pane["title"] for pane in panes(page)] == ["Fit against steps", "Fit against seconds of training"]
+
+
+class TestRunning:
+    def test_play_ends_after_the_steps(self):
+        page = opened()
+        assert page.main.get("progress")[0].proto.text == "0 of 100 steps of every flow"
+        page = press(page, "play.compare")
+        while comparison(page).report.state is State.STEPPING:
+            page = run(page)
+        report = comparison(page).report
+        assert (report.state, [arm.step for arm in report.arms]) == (State.PAUSED, [100, 100])
+        progress = page.main.get("progress")[0].proto
+        assert (progress.value, progress.text) == (
+            100,
+            "100 of 100 steps of every flow: done. Play goes on without end.",
+        )
+        assert page.button(key="play.compare").label == "Play"
+        page = press(page, "play.compare")
+        assert comparison(page).report.state is State.PLAYING
+        page = press(page, "play.compare")
+        stopped = comparison(page).report.arms[0].step
+        assert comparison(page).report.state is State.PAUSED and stopped > 100
+        page = press(page, "reset.compare")
+        assert [arm.step for arm in comparison(page).report.arms] == [0, 0]
+        assert page.main.get("progress")[0].proto.text == "0 of 100 steps of every flow"
+
+    def test_after_a_few_steps_play_goes_to_the_same_end(self):
+        page = on(opened(), 40)
+        progress = page.main.get("progress")[0].proto
+        assert progress.text.startswith("40 of 100 steps of every flow") and progress.value == 40
+        page = press(page, "play.compare")
+        while comparison(page).report.state is State.STEPPING:
+            page = run(page)
+        assert comparison(page).report.arms[0].step == 100
+
+    def test_pause_in_between(self, monkeypatch):
+        monkeypatch.setattr(local, "FINISH_SECONDS", 0.2)  # a page that polls before the steps are done
+        page = press(opened(dataclasses.replace(TWO, steps=20_000)), "play.compare")
+        assert comparison(page).report.state is State.STEPPING
+        assert page.button(key="play.compare").label == "Pause"
+        page = press(page, "play.compare")
+        monkeypatch.undo()
+        assert comparison(page).report.state is State.PAUSED
+        assert 0 < comparison(page).report.arms[0].step < 20_000
+
+    @pytest.mark.parametrize(
+        ("report", "asked"),
+        [
+            (Report("", State.LOADING), ("step", 1500)),
+            (Report("", State.QUEUED), ("step", 1500)),
+        ],
+    )
+    def test_who_presses_play_while_the_flows_are_built_gets_the_steps_too(self, monkeypatch, report, asked):
+        done = []
+        monkeypatch.setattr(session_run, "last_report", lambda of: report)
+        for name in ("step", "play", "pause"):
+            monkeypatch.setattr(session_run, name, lambda *args, name=name: done.append((name, args[0])))
+        session_run.play_or_pause("compare", 1500)
+        assert done == [asked]
+
+    def test_another_estimator_builds_anew_another_rate_does_not(self):
+        page = on(opened(), 3)
+        first = comparison(page).run
+        page = run(page.sidebar.select_slider(key="learning_rate").set_value(0.005))
+        assert comparison(page).run == first and comparison(page).report.arms[0].step == 3
+        assert {arm.train.learning_rate for arm in comparison(page).report.arms} == {0.005}
+        page = slide(page, "compare.b.log_det.n_terms", 4)
+        second = comparison(page).run
+        assert second != first and [arm.step for arm in comparison(page).report.arms] == [0, 0]
+        assert comparison(page).experiment.arms[1].train == TrainConfig(Truncated(4), learning_rate=0.005, batch=64)
+        assert labels(page) == ["Residual, exact", "i-ResNet, 4 terms"]
+        page = choose(page, "compare.b.log_det", "roulette")
+        assert comparison(page).run != second and labels(page)[1] == "Residual, roulette + Neumann"
+        # The sidebar's own estimator is not the arms'.
+        third = comparison(page).run
+        page = run(page.sidebar.selectbox(key="log_det").set_value("truncated"))
+        assert comparison(page).run == third
+        assert [arm.train.log_det for arm in comparison(page).report.arms] == [Exact(), Roulette()]
+
+    def test_fewer_than_two_flows_are_no_comparison(self):
+        page = opened(dataclasses.replace(TWO, b=Nobody()))
+        assert [info.value for info in page.main.info] == ["Choose a flow for two arms at least."]
+        assert NAME not in own(page).comparisons and not panes(page)
+        page = choose(page, "compare.d", "peer")
+        assert labels(page) == ["Residual, exact", "RealNVP"] and not page.main.info
+        page = choose(page, "compare.d.kind", "nsf")
+        assert labels(page) == ["Residual, exact", "NSF"]
+        assert comparison(page).experiment.arms[1].flow.kind == "nsf"
+
+    def test_an_arm_that_diverges_is_called_by_its_name(self):
+        page = on(opened(dataclasses.replace(TWO, seeds=2)), 2)
+        job = engine.get_engine()._scheduler._runs[comparison(page).run]._jobs[2]
+        with torch.no_grad():
+            job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
+        *_, before = page.main.children.values()
+        page = press(page, "step.compare")
+        *_, after = page.main.children.values()
+        assert len(after.children) == len(before.children)  # else the pictures below are built anew
+        assert page.main.error[0].value.startswith("i-ResNet, 2 terms, seed 3: ")
+
+
+def test_a_residual_arm_is_adopted_with_weights_and_estimator():
+    page = on(opened(Compare(a=Peer("nice"), b=Residual(), c=Residual(Truncated(2), 0.5), seeds=2, steps=100)), 2)
+    offered = [button for button in page.button if button.key.startswith("compare.adopt")]
+    assert [(b.key, b.label) for b in offered] == [
+        ("compare.adopt.2", "Residual, exact, L = 0.97"),
+        ("compare.adopt.4", "i-ResNet, 2 terms, L = 0.5"),
+    ]
+    weights = safetensors.torch.load(engine.get_engine().export(comparison(page).run, 4))
+    page = press(page, "compare.adopt.4")
+    setup = own(page).setup
+    assert setup.flow == dataclasses.replace(FLOW, budget=0.5)
+    assert setup.train == dataclasses.replace(TRAIN, log_det=Truncated(2))
+    assert page.sidebar.selectbox(key="log_det").value == "truncated"
+    page.switch_page("screens/explore.py")
+    page = run(page)
+    mine = safetensors.torch.load(engine.get_engine().export(own(page).run, 0))
+    assert mine.keys() == weights.keys() and all(torch.equal(mine[name], weights[name]) for name in weights)
+
+
+def test_data_of_unknown_density_are_compared_by_likelihood():
+    three = Compare(a=Residual(), b=Residual(Truncated(2)), c=Peer("realnvp"), seeds=2, steps=100)
+    page = on(opened(three, data="wine"), 3)
+    found = Agreement(page)
+    assert found.kl is False or found.kl is None
+    found.all()
+    assert [pane["title"] for pane in panes(page)[:3]] == labels(page)
+    assert "entropy" not in " ".join(said(page)).lower()
+    for pane in panes(page):
+        assert "entropy" not in pane["alt"].lower() and "KL" not in pane["alt"] + pane["note"]
+
+
+def test_downloads_are_what_the_table_says(monkeypatch):
+    saved = {}
+
+    def keep(label, contents, name, *_, **__):
+        saved[name] = contents
+
+    monkeypatch.setattr(results.st, "download_button", keep)
+    page = on(opened(dataclasses.replace(TWO, c=Peer("nice"), seeds=2)), 3)
+    by_seed, by_step = (
+        list(csv.DictReader(io.StringIO(saved[f"compare-{name}.csv"]().decode()))) for name in ("table", "curves")
+    )
+    found = Agreement(page)
+    rows = table(page, "| flow | parameters |")
+    columns = rows.pop("flow")
+    assert [(row["flow"], row["seed"]) for row in by_seed] == [(k, s) for k in found.labels for s in ("3", "4")]
+    for label, cells in rows.items():
+        ours = [row for row in by_seed if row["flow"] == label]
+        shown = dict(zip(columns, cells, strict=True))
+        assert [float(row["nll"]) for row in ours] == pytest.approx(found.nll[label], abs=1e-5)
+        for column, name in (("KL, nats", "kl"), ("true NLL, nats", "nll"), ("bias of log p, nats", "bias"),
+                             ("mass", "mass")):  # fmt: skip
+            assert is_band(shown[column], [float(row[name]) for row in ours])
+        assert {row["step"] for row in ours} == {"3"}
+        assert {f"{int(row['parameters']):,}" for row in ours} == {shown["parameters"].split(" (")[0]} or (
+            {f"{int(row['parameters']):,}" for row in ours} == {cells[0].split(" (")[0]}
+        )
+        curve = [row for row in by_step if row["flow"] == label and row["seed"] == "4"]
+        assert [int(row["step"]) for row in curve][-1] == 3 and int(curve[0]["step"]) == 0
+        assert curve[-1]["nll"] == ours[1]["nll"]
+
+
+def test_a_link_beyond_the_limits_is_refused_with_the_remedy():
+    page = opened(**{"compare.b.log_det.n_terms": "99", "compare.c": "glow"})
+    text = page.warning[0].value
+    assert "`compare.b.log_det.n_terms = 99`: use a value from 1 to 50. It stays at 5." in text
+    assert "`compare.c = glow`: use one of residual, peer, none. It stays at peer." in text
+    assert bench(page) == dataclasses.replace(TWO, b=Residual(Truncated(5)), c=Peer())
+
+
+def test_it_survives_other_screens():
+    page = on(opened(), 2)
+    first = comparison(page).run
+    page.switch_page("screens/activations.py")
+    page = run(page)
+    page.switch_page(SCREEN)
+    page = run(page)
+    assert (comparison(page).run, comparison(page).report.arms[0].step) == (first, 2)
+    assert panes(page)

@@ -1,0 +1,112 @@
+"""The Compare screen in a real browser: a comparison is played to its end, and looked at in every way."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from app.compare.settings import PICTURES
+from tests.browser.conftest import wait_for
+
+SECOND = 1000
+# The preset of the i-ResNet that believes itself, in small.
+QUERY = (
+    "data=8gaussians&blocks=2&width=8&budget=0.97&batch=50&compare.a=residual&compare.b=residual"
+    "&compare.b.log_det=truncated&compare.seeds=1&compare.steps=100"
+)
+EXACT, CUT = "Residual, exact", "i-ResNet, 5 terms"
+
+
+@pytest.fixture
+def compare(visit):
+    def enter(more: str, **context):
+        return visit(f"{QUERY}&{more}", path="/compare", picture=False, **context)
+
+    return enter
+
+
+def titles(visitor, row):
+    """Of the panes in a row of them that are all drawn."""
+    root = visitor.page.locator(".planes").nth(row)
+    if not root.count():
+        return []
+    found = root.locator("figcaption").all_inner_texts()
+    plots = root.locator(".planes-plot").evaluate_all("boxes => boxes.filter(box => box.data).length")
+    return found if plots == len(found) else []
+
+
+def see(visitor, row, wanted):
+    wait_for(lambda: titles(visitor, row) == wanted, f"{wanted}, not {titles(visitor, row)}; {visitor.problems}")
+
+
+def trace(visitor, row, pane, name):
+    """The points of a curve by its name, (2, n); None where there is none."""
+    plots = visitor.page.locator(".planes").nth(row).locator(".planes-plot")
+    return plots.nth(pane).evaluate(
+        "(box, name) => (t => t && [[...t.x], [...t.y]])((box.data || []).find(t => t.name === name))", name
+    )
+
+
+def quiet(visitor):
+    """No complaint but Streamlit's own two searches for its server below the page's path."""
+    return [p for p in visitor.problems if "404" not in p] == [] and len(visitor.problems) <= 2
+
+
+CHARTS = [
+    "Fit against steps",
+    "Fit against seconds of training",
+    "Belief and truth",
+    "Bias against the number of terms",
+]
+
+
+def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
+    visitor = compare("compare.c=none&compare.view=spectra")
+    page = visitor.page
+    see(visitor, 0, [EXACT, CUT])
+    see(visitor, 1, CHARTS)
+    expect(page.get_by_text("0 of 100 steps of every flow", exact=True)).to_be_visible(timeout=60 * SECOND)
+    page.evaluate("""() => {
+        const roots = [...document.querySelectorAll('.planes')];
+        window.known = roots.flatMap((root) => [root, ...root.querySelectorAll('figure, .planes-plot, .main-svg')]);
+        window.torn = 0;
+        new MutationObserver((all) => { window.torn += all.flatMap((m) => [...m.removedNodes])
+            .filter((node) => window.known.some((one) => node === one || node.contains(one))).length; })
+            .observe(document.body, { childList: true, subtree: true });
+    }""")
+    visitor.press("Play")
+    expect(page.get_by_text("100 of 100 steps of every flow: done.")).to_be_visible(timeout=60 * SECOND)
+    wait_for(lambda: trace(visitor, 1, 2, f"{CUT}: truth")[0][-1] == 100, "the last measurement")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=60 * SECOND)
+    assert page.evaluate("window.known.length") >= 18
+    assert page.evaluate("window.known.every((node) => node.isConnected)") and page.evaluate("window.torn") == 0
+    truth, belief = (trace(visitor, 1, 2, f"{CUT}: {name}") for name in ("truth", "belief"))
+    assert truth[0] == belief[0] == sorted(truth[0]) and truth[1][-1] < truth[1][0]
+    expect(page.get_by_text(re.compile("Not enough seeds to say.*after 100 steps")).first).to_be_visible()
+
+    for name, wanted in (
+        ("densities", ["Truth", EXACT, CUT]),
+        ("samples", ["Data", EXACT, CUT]),
+        ("layers", ["Truth", EXACT, CUT]),
+        ("spectra", [EXACT, CUT]),
+    ):
+        page.get_by_text(PICTURES[name].title, exact=True).click()
+        see(visitor, 0, wanted)
+        see(visitor, 1, CHARTS)
+        if name == "samples":
+            wait_for(lambda: (drawn := trace(visitor, 0, 2, CUT)) and len(drawn[0]) == 500, "samples of the last flow")
+        if name == "layers":
+            expect(page.locator("[data-testid=stMain] .katex-display")).to_have_count(2, timeout=60 * SECOND)
+    assert quiet(visitor), visitor.problems
+
+
+def test_the_screen_fits_a_phone(compare):
+    arms = [EXACT, CUT, "NICE"]
+    for view, first in (("spectra", arms[:2]), ("layers", ["Truth", *arms])):
+        visitor = compare(f"compare.c=peer&compare.c.kind=nice&compare.view={view}",
+                          viewport={"width": 390, "height": 844})  # fmt: skip
+        see(visitor, 0, first)
+        see(visitor, 1, CHARTS)
+        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= 390, view
+        assert quiet(visitor), visitor.problems
