@@ -16,6 +16,7 @@ from resflow_core.measure import LEAST_DRAWS, Estimate, NoLogDet, cost, footprin
 from resflow_core.measure.ledger import Ledger
 from resflow_core.measure.memory import relative_variance
 from resflow_core.roulette import Geometric
+from resflow_core.training import TrainConfig, step_bytes
 from tests.core.oracles import points, seeded
 
 BATCH, WIDTH, TERMS, BLOCKS = 32, 48, (2, 5, 8), (2, 4, 6)
@@ -214,6 +215,16 @@ class TestOrders:
         assert plain_in_forward.kept < neumann.kept
 
 
+@pytest.mark.parametrize("blocks", [1, 4])
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_what_the_engine_refuses_by_is_no_less_than_the_peak(name, blocks):
+    # One block holds all terms where they are differentiated in the forward pass.
+    flow, x = flow_and_points(blocks=blocks)
+    found = footprint(flow, x, way(name, 20), seeded(1)).peak
+    estimate = step_bytes(flow.config, TrainConfig(log_det=way(name, 20), batch=BATCH))
+    assert found < estimate < 10 * found
+
+
 class TestGradients:
     """Memory is saved for nothing: the gradients stay what they were."""
 
@@ -232,8 +243,9 @@ class TestGradients:
 
 
 class TestSubject:
-    def test_its_layers_are_at_their_caps(self):
-        flow, x = flow_and_points(64, blocks=2)
+    @pytest.mark.parametrize("dim", [2, 64])
+    def test_its_layers_are_at_their_caps(self, dim):
+        flow, x = flow_and_points(dim, blocks=2)
         for block in flow.blocks:
             for linear in block.branch.linears:
                 norm = np.linalg.norm(linear.weight(2.0, 2.0).detach().numpy(), 2)

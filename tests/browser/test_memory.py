@@ -1,0 +1,38 @@
+"""The memory screen in a real browser: it measures by itself, and numbers appear."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL, wait_for
+from tests.browser.test_activations import link, quiet, sees, trace
+
+SECOND = 1000
+SIZES = "&memory.blocks=2&memory.terms=2&memory.width=8&memory.batch=8&memory.draws=4"
+BY_TERMS, _, _, NOISE = range(4)
+
+
+def measured(visitor):
+    """Once all is measured: the bytes of naive backpropagation and of both, against n."""
+    again = visitor.page.get_by_role("button", name="Measure again")
+    expect(again).to_be_visible(timeout=60 * SECOND)
+    expect(visitor.page.locator(".planes figure")).to_have_count(4, timeout=60 * SECOND)
+    wait_for(lambda: (t := trace(visitor, NOISE, "both")) and len(t[0]) == 2, f"the noise; {visitor.problems}")
+    return [trace(visitor, BY_TERMS, name)[1] for name in ("naive backpropagation", "both")]
+
+
+def test_it_measures_by_itself_and_anew_in_64_dimensions_on_a_phone(visit):
+    phone = {"width": 390, "height": 844}
+    visitor = visit(f"{SMALL}{SIZES}", path="/memory", picture=False, viewport=phone)
+    naive, both = measured(visitor)
+    assert naive[1] > 1.5 * naive[0] and both[1] < 1.1 * both[0] < naive[1]
+    sees(visitor, re.compile("At n = 2 and 2 blocks both together need at most"))
+    cells = visitor.page.locator("table tbody tr").first.locator("td").all_inner_texts()
+    assert cells[0] == "naive backpropagation" and float(cells[7]) > 0 and "…" not in cells
+    assert visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+
+    visitor.page.get_by_role("combobox", name="Dimension d").click()
+    visitor.page.get_by_role("option", name="64", exact=True).click()
+    wait_for(lambda: link(visitor).get("memory.dim") == "64", "the dimension in the link")
+    wait_for(lambda: measured(visitor)[0][1] > 2 * naive[1], "bytes in 64 dimensions")
+    assert quiet(visitor), visitor.problems
