@@ -63,7 +63,7 @@ def _in_the_paper() -> str:
         "whatever is done about the log det. *All of the loss* has them here.\n\n"
         "Figure 3 of the paper has the gigabytes of these four for a minibatch of 64 pictures at $n = 10$, on MNIST "
         "and CIFAR-10. The order of the four, and how they grow, shows here. Gigabytes do not: pictures have "
-        "thousands of coordinates, and convolutions hundreds of channels."
+        "hundreds or thousands of coordinates, and convolutions hundreds of channels."
     )
 
 
