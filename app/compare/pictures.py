@@ -30,9 +30,10 @@ def samples(dataset: Dataset, labels: Sequence[str], arms: Sequence[ArmReport], 
         alt = f"{len(points)} points in the plane of the data, {title}. {note}"
         return Pane(title, x, y, dataset.window, alt, dots=dots, note=note, legend=False)
 
-    data = pane("Data", dataset.held_out()[:POINTS].numpy(), f"{POINTS} held-out points.", None)
+    points = dataset.held_out()[:POINTS].numpy()
+    data = pane("Data", points, f"{len(points)} held-out points.", None)
     return [data] + [
-        pane(label, _drawn(dataset, frame), frame.refusal or fit(dataset, arm), style(k)["colour"])
+        pane(label, _drawn(dataset, frame)[: len(points)], frame.refusal or fit(dataset, arm), style(k)["colour"])
         for k, (label, arm, frame) in enumerate(zip(labels, arms, frames, strict=True))
     ]
 

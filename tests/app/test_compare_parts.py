@@ -13,11 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app import transport
 from app.compare import charts, pictures, results, table
 from app.compare.arms import built, contenders, names, trained
 from app.compare.presets import PRESETS
 from app.compare.settings import Compare, Nobody, Peer, Residual
-from app.engine.messages import ArmReport, Derivatives, Frame, Masses
+from app.engine.messages import ArmReport, Derivatives, Frame, Masses, Report, State
 from app.link import Link, query_of, read_link
 from app.setup import Setup
 from resflow_core.datasets import DATASETS
@@ -296,6 +297,14 @@ class TestPictures:
         np.testing.assert_allclose(drawn.dots[0].points, [[x0, y0], [x1, y1], [(x0 + x1) / 2, y0]], atol=1e-3)
         assert drawn.note.startswith("KL 0.5") and (refused.dots, refused.note) == ((), "No inverse.")
 
+    def test_of_few_data_there_are_as_many_draws(self):
+        empty, drawn = np.empty((0, 2), np.uint16), np.full((500, 2), 30_000, np.uint16)
+        arms = [report([0.5], with_kl=False)]
+        data, flow = pictures.samples(WINE, ["A"], arms, [Frame(0, empty, 1.0, 1.0, empty, empty, drawn)])
+        n = len(WINE.held_out())
+        assert n < 100 and (len(data.dots[0].points), len(flow.dots[0].points)) == (n, n)
+        assert data.note == f"{n} held-out points." and data.alt.startswith(f"{n} points")
+
 
 def flow(log_det=None, budget=0.9):
     """A contender alone."""
@@ -459,6 +468,23 @@ class TestTable:
         unknown = {label: [report([1.0, 0.5], with_kl=False, masses=masses())] for label in ("exact", "peer")}
         rows = self.rows(WINE, unknown, exact=FOUND["exact"], peer=FOUND["peer"])
         assert list(rows["exact"]) == ["flow", "parameters", "true NLL, nats", "mass", "ms a step"]
+
+
+@pytest.mark.parametrize(
+    ("step", "rate", "share", "text"),
+    [
+        (0, 0.0, 0.0, "0 of 1,500 steps of every flow"),
+        (300, 40.0, 0.2, "300 of 1,500 steps of every flow, about 30 s left"),
+        (1499, 900.0, 1499 / 1500, "1,499 of 1,500 steps of every flow, about 1 s left"),
+        (1500, 0.0, 1.0, "1,500 of 1,500 steps of every flow: done. Play goes on without end."),
+        (1700, 40.0, 1.0, "1,500 of 1,500 steps of every flow: done. Play goes on without end."),
+    ],
+)
+def test_how_far_it_is(monkeypatch, step, rate, share, text):
+    told = []
+    monkeypatch.setattr(transport.st, "progress", lambda *said: told.append(said))
+    transport._progress(Report("", State.PLAYING, (ArmReport(step, rate, 9.0),)), 1500)
+    assert told == [(pytest.approx(share), text)]
 
 
 def parsed(file):

@@ -204,6 +204,17 @@ def test_derivatives_that_nobody_wants_are_not_taken(monkeypatch):
     assert report.state is State.PAUSED and {arm.derivatives for arm in report.arms} == {None}
 
 
+def test_the_newest_derivatives_stay_until_there_are_newer_ones():
+    with_derivatives = dataclasses.replace(DEMAND, frames=False, derivatives=True)
+    experiment = Experiment(ARMS[:2], 3)
+    engine, id, report = taken(2, with_derivatives, experiment)
+    first = [arm.derivatives for arm in report.arms]
+    assert [found.step for found in first] == [2, 2]
+    report = on(engine, id, 2, dataclasses.replace(DEMAND, frames=False))
+    assert [arm.derivatives is old for arm, old in zip(report.arms, first, strict=True)] == [True, True]
+    assert [arm.derivatives.step for arm in engine.poll(id, with_derivatives).arms] == [4, 4]
+
+
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     engine, id, _ = taken(6)
     saved = pickle.loads(pickle.dumps(engine._scheduler._runs[id]._saved))
