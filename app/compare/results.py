@@ -43,10 +43,10 @@ def show() -> None:
     dataset = setup.dataset
     st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
-    if shown:
-        planes(shown, key=f"{NAME}.planes", columns=max(3, len(shown)))
-    else:
+    if bench.view == "spectra" and all(one.budget is None for one in found):
         st.info("Only residual flows have a series, and eigenvalues to draw: choose one for an arm.")
+    else:
+        planes(shown, key=f"{NAME}.planes", columns=max(3, len(shown)))
     if bench.view == "layers":
         _layers(found, [report.arms[k] for k in firsts])
     drawn = _charts(dataset, found, groups)
