@@ -45,9 +45,11 @@ def show() -> None:
     st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
     drawn = _charts(dataset, found, groups)
-    if not shown:
+    discs = sum(one.budget is not None for one in found)
+    if bench.view == "spectra" and not discs:
         st.info("Only residual flows have a series, and eigenvalues to draw: choose one for an arm.")
-    beside = drawn if len(shown) < LEAST_IN_A_ROW else []
+    # A few discs leave room for charts in their row, whether they are measured yet or not.
+    beside = drawn if bench.view == "spectra" and discs < LEAST_IN_A_ROW else []
     planes([*shown, *beside], key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
     if bench.view == "layers":
         _layers(found, [report.arms[k] for k in firsts])

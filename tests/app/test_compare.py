@@ -409,6 +409,20 @@ class TestPictures:
         assert any("Only residual flows have" in text for text in said(page))
         assert [pane["title"] for pane in panes(page)] == ["Fit against steps", "Fit against seconds of training"]
 
+    def test_before_their_eigenvalues_are_known_discs_are_waited_for(self, monkeypatch):
+        trained = results.side_by_side.trained
+
+        def without(*asked, **wanted):
+            report, frames = trained(*asked, **wanted)
+            arms = tuple(dataclasses.replace(arm, derivatives=None) for arm in report.arms)
+            return dataclasses.replace(report, arms=arms), frames
+
+        with monkeypatch.context() as patch:
+            patch.setattr(results.side_by_side, "trained", without)
+            page = opened(dataclasses.replace(TWO, view="spectra"))
+        assert not page.main.info and panes(page)[0]["title"] == "Fit against steps"
+        assert [pane["title"] for pane in panes(run(page))[:2]] == labels(page)
+
 
 class TestRunning:
     def test_play_ends_after_the_steps(self):
@@ -444,12 +458,13 @@ class TestRunning:
         assert comparison(page).report.arms[0].step == 100
 
     def test_pause_in_between(self, monkeypatch):
-        monkeypatch.setattr(local, "FINISH_SECONDS", 0.2)  # a page that polls before the steps are done
-        page = press(opened(dataclasses.replace(TWO, steps=20_000)), "play.compare")
-        assert comparison(page).report.state is State.STEPPING
-        assert page.button(key="play.compare").label == "Pause"
-        page = press(page, "play.compare")
-        monkeypatch.undo()
+        page = opened(dataclasses.replace(TWO, steps=20_000))
+        with monkeypatch.context() as patch:
+            patch.setattr(local, "FINISH_SECONDS", 0.2)  # a page that polls before the steps are done
+            page = press(page, "play.compare")
+            assert comparison(page).report.state is State.STEPPING
+            assert page.button(key="play.compare").label == "Pause"
+            page = press(page, "play.compare")
         assert comparison(page).report.state is State.PAUSED
         assert 0 < comparison(page).report.arms[0].step < 20_000
 
