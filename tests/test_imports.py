@@ -28,8 +28,8 @@ FORBIDDEN = {
 CORE_ORDER = [
     "settings", "activations", "formula", "roulette", "probes", "gradients", "identity_plus", "log_det", "moments",
     "throws", "bijection", "orders", "spectral_norm", "norms", "lipschitz", "inverse", "tangents", "one_pass", "branch",
-    "residual", "actnorm", "normalizing_flow", "flow", "peers", "size", "flow_file", "iterations", "folds", "datasets",
-    "training", "device", "measure",
+    "residual", "actnorm", "normalizing_flow", "flow", "peers", "hybrid", "size", "flow_file", "iterations", "folds",
+    "datasets", "training", "device", "calibration", "measure",
 ]  # fmt: skip
 
 

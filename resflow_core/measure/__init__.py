@@ -3,6 +3,17 @@
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
 from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias
 from resflow_core.measure.blocks import BlockTable, block_table
+from resflow_core.measure.classification import (
+    Classification,
+    Far,
+    circles,
+    class_grid,
+    classification,
+    far,
+    log_class_probs,
+    optimal,
+    summary,
+)
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
 from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
 from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_split
@@ -20,9 +31,11 @@ __all__ = [
     "MOST_TERMS",
     "Beliefs",
     "BlockTable",
+    "Classification",
     "Criteria",
     "Estimate",
     "Evaluation",
+    "Far",
     "GradientSplit",
     "Guarantee",
     "Guarantees",
@@ -40,10 +53,14 @@ __all__ = [
     "awaited",
     "believed_log_prob",
     "block_table",
+    "circles",
+    "class_grid",
+    "classification",
     "criteria",
     "density_grid",
     "estimate_mean",
     "evaluate",
+    "far",
     "gradient_split",
     "grid_lines",
     "grid_points",
@@ -51,15 +68,18 @@ __all__ = [
     "inversion",
     "jacobian_structure",
     "kl",
+    "log_class_probs",
     "log_prob",
     "log_prob_bias",
     "mass",
     "masses",
     "mean_nll",
     "norm_estimates",
+    "optimal",
     "samples",
     "saturation",
     "saturation_map",
     "spectrum",
     "stages",
+    "summary",
 ]
