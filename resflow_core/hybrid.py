@@ -6,7 +6,7 @@
 dimensions than x, so that lambda < 1 puts weight on the classes; lambda = 0 leaves a classifier.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -40,6 +40,8 @@ class HybridConfig:
 
     def __post_init__(self):
         check(self)
+        if self.flow:
+            replace(self.flow)  # a flow that was unpickled has not made its own checks
 
     @property
     def dim(self) -> int:
