@@ -22,6 +22,7 @@ FORBIDDEN = {
     "app/lipschitz": {"app.screens", *PLOTTING},
     "app/activations": {"app.screens", *PLOTTING},
     "app/compare": {"app.screens", *PLOTTING},
+    "app/joint": {"app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }
 # Within the core, a module or package may import only those that stand before it.

@@ -158,7 +158,7 @@ class Job:
         """What a hybrid makes of points far from the data, in pieces: None after each, all at the end, of the hybrid as
         it is at the first."""
         hybrid, step = copy.deepcopy(self._trainer.evaluated_model), self.step_count
-        for found in measure.far(hybrid, self._trainer.dataset.window):
+        for found in measure.far(hybrid, self._trainer.dataset.window, self._trainer.dataset.held_out()):
             yield found and FarAway(step, found)
 
     def inversion(self, demand: Demand) -> Iterator[Inversions | None]:

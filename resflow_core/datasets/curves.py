@@ -43,16 +43,24 @@ def moons(n: int, generator: torch.Generator) -> Tensor:
     return labelled_moons(n, generator)[0]
 
 
-def labelled_moons(n: int, generator: torch.Generator, deviation: float = MOONS_DEVIATION) -> tuple[Tensor, Tensor]:
-    """The same, with noise of any deviation, and whether each point is from the upper half circle."""
+def labelled_moons(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and whether each point is from the upper half circle."""
+    return _moons(n, generator, MOONS_DEVIATION)
+
+
+def _moons(n: int, generator: torch.Generator, deviation: float) -> tuple[Tensor, Tensor]:
     upper = _moon(math.pi * uniform(n, generator))
     choose = torch.randint(2, (n, 1), generator=generator).bool()
     x = torch.where(choose, upper, _other_moon(upper)) + deviation * normal(n, generator)
     return x, choose[:, 0].long()
 
 
-def moons_log_joint(x: Tensor, deviation: float = MOONS_DEVIATION) -> Tensor:
+def moons_log_joint(x: Tensor) -> Tensor:
     """log of the noise's density averaged over the lower half circle, and over the upper one, each over two."""
+    return _moons_log_joint(x, MOONS_DEVIATION)
+
+
+def _moons_log_joint(x: Tensor, deviation: float) -> Tensor:
     upper, log_weights = _moon_nodes()
     chunks = x.double().split(CHUNK)
     arcs = (_other_moon(upper), upper)
@@ -80,12 +88,12 @@ def noisy_moons(n: int, generator: torch.Generator) -> Tensor:
 
 def labelled_noisy_moons(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The same, and whether each point is from the upper half circle."""
-    return labelled_moons(n, generator, NOISY_MOONS_DEVIATION)
+    return _moons(n, generator, NOISY_MOONS_DEVIATION)
 
 
 def noisy_moons_log_joint(x: Tensor) -> Tensor:
     """`moons_log_joint` at the larger deviation."""
-    return moons_log_joint(x, NOISY_MOONS_DEVIATION)
+    return _moons_log_joint(x, NOISY_MOONS_DEVIATION)
 
 
 def noisy_moons_log_prob(x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from resflow_core.measure.pictures import grid_points
 # Circles around the window's middle, in halves of its side; the last is four windows away.
 DISTANCES = np.concatenate([np.linspace(0.125, 1.0, 8), np.linspace(1.25, 8.0, 28)])
 DIRECTIONS = 48
+USUAL_SHARE = 0.99
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Far:
     least_confidence: np.ndarray
     log_prob: np.ndarray  # log p(x), nats
     largest_log_prob: np.ndarray
+    usual_log_prob: float  # what the log density is above at 99 % of the held-out points
 
 
 @torch.no_grad()
@@ -77,15 +79,18 @@ def circles(window: Window) -> Tensor:
     return middle + half * torch.from_numpy(DISTANCES).float()[:, None, None] * directions
 
 
-def far(hybrid: Hybrid, window: Window) -> Iterator[Far | None]:
+def far(hybrid: Hybrid, window: Window, held_out: Tensor) -> Iterator[Far | None]:
     """Confidence and log density from the data outwards, in pieces: None after each but the last, then the whole."""
     x = circles(window).flatten(0, 1)
     confidence = log_class_probs(hybrid, x).amax(1).exp()
     yield None
-    yield summary(confidence, log_prob(hybrid.flow, x))
+    log_probs = log_prob(hybrid.flow, x)
+    yield None
+    yield summary(confidence, log_probs, log_prob(hybrid.flow, held_out))
 
 
-def summary(confidence: Tensor, log_prob: Tensor) -> Far:
-    """From both at all `circles`, in their order."""
+def summary(confidence: Tensor, log_prob: Tensor, held_out_log_prob: Tensor) -> Far:
+    """From confidence and log density at all `circles`, in their order, and the latter at held-out points."""
+    usual = float(held_out_log_prob.double().quantile(1 - USUAL_SHARE))
     confidence, log_prob = (part.double().view(-1, DIRECTIONS).numpy() for part in (confidence, log_prob))
-    return Far(DISTANCES, confidence.mean(1), confidence.min(1), log_prob.mean(1), log_prob.max(1))
+    return Far(DISTANCES, confidence.mean(1), confidence.min(1), log_prob.mean(1), log_prob.max(1), usual)

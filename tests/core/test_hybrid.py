@@ -188,8 +188,8 @@ class TestMeasures:
 
     def test_far_out_the_density_falls_while_confidence_may_not(self):
         model = hybrid()
-        *pieces, found = measure.far(model, MOONS.window)
-        assert pieces == [None]
+        *pieces, found = measure.far(model, MOONS.window, MOONS.held_out())
+        assert pieces == [None, None]
         middle, half = torch.tensor([0.0, 0.3]).double(), 4.3
         angle = torch.tensor(2 * np.pi * np.arange(48) / 48)
         ring = middle + half * 8.0 * torch.stack([angle.cos(), angle.sin()], 1)
@@ -200,6 +200,8 @@ class TestMeasures:
         top = classes.exp().amax(1)
         assert found.confidence[-1] == pytest.approx(top.mean().item(), rel=1e-4)
         assert found.least_confidence[-1] == pytest.approx(top.min().item(), rel=1e-4)
+        held_out = model.flow.log_prob(MOONS.held_out().double()).detach().numpy()
+        assert (held_out > found.usual_log_prob).mean() == pytest.approx(0.99, abs=1e-3)
         assert found.log_prob[-1] < found.log_prob[0] - 50
 
 
