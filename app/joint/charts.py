@@ -42,8 +42,9 @@ def reliability(arms: Mapping[str, ArmReport]) -> Chart:
         drawn.append(Path(points, label, markers=True, **style(k)))
         if k == 0:
             c, error = curve.confidence[there], 2 * curve.standard_error[there]
-            bars = [np.array([[x, x - e], [x, x + e], [np.nan, np.nan]]) for x, e in zip(c, error, strict=True)]
-            drawn.append(Path(np.concatenate(bars), "calibrated, ± 2 standard errors", None, "solid", 1.2))
+            ends = np.stack([(c - error).clip(0), (c + error).clip(max=1), np.full_like(c, np.nan)], 1)
+            bars = np.stack([c[:, None].repeat(3, 1), ends], 2).reshape(-1, 2)
+            drawn.append(Path(bars, "calibrated, ± 2 standard errors", None, "solid", 1.2))
         said.append(f"{label}: ECE {100 * curve.ece:.1f} %, {100 * curve.noise:.1f} % by noise alone")
     drawn.append(Path(np.array([[0.0, 0.0], [1.0, 1.0]]), "calibrated", None, "dot", 1.2))
     return Chart(
@@ -106,7 +107,7 @@ def _over_distance(
 def against_steps(
     title: str, y: str, groups: Groups, values: Callable[[LossCurves], np.ndarray], best: float | None
 ) -> Chart:
-    """A score of all seeds of each flow, within the smallest and the largest; `best` is what the truth has at the same points."""
+    """A score of all seeds of each flow, within the smallest and the largest; `best`: the truth's."""
     drawn, said, ends = [], [], []
     for k, (label, arms) in enumerate(groups.items()):
         if (found := bands.fits(arms, values)) is None:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from app import bands
-from app.bands import Groups, band
+from app.bands import Band, Groups, band
 from app.compare.table import csv_of
 from app.engine.messages import ArmReport
 from app.joint import truth
-from app.joint.arms import Contestant
+from app.joint.arms import Contestant, title_of
 from app.joint.charts import accuracies, class_nlls, nlls
 from app.joint.words import NOT_YET, classified, nats, share
 from app.readouts import held_out_nll, with_error
@@ -28,7 +28,7 @@ def one_seed(dataset: Dataset, found: Sequence[Contestant], arms: Sequence[ArmRe
         density = signed("{} ± {}".format(*with_error(*nll))) if nll else "has none" if not one.family else NOT_YET
         rows.append([one.label, f"{one.parameters:,}", *_scores(classified(arm)), density])
     if best := truth.best(dataset):
-        rows.append(["Best possible", "", *_scores(best), f"{dataset.truth.entropy:.3f}"])
+        rows.append(["Truth", "", *_scores(best), nats(truth.nll(dataset))])
     return _markdown(rows)
 
 
@@ -50,8 +50,8 @@ def all_seeds(dataset: Dataset, found: Sequence[Contestant], groups: Groups) -> 
         scores = [_newest(arms, accuracies), _newest(arms, class_nlls), ece, density]
         rows.append([one.label.split(",")[0], f"{one.weight:g}", f"{one.parameters:,}", *scores])
     if best := truth.best(dataset):
-        scores = [f"{100 * best.accuracy.value:.1f}", f"{best.nll.value:.3f}", f"{100 * best.reliability.ece:.1f}"]
-        rows.append(["Best possible", "", "", *scores, f"{dataset.truth.entropy:.3f}"])
+        scores = (100 * best.accuracy.value, best.nll.value, 100 * best.reliability.ece, truth.nll(dataset).value)
+        rows.append(["Truth", "", "", *(str(band([score])) for score in scores)])
     return _markdown(rows)
 
 
@@ -61,21 +61,21 @@ def _newest(arms: Sequence[ArmReport], values) -> str:
 
 
 def verdicts(found: Sequence[Contestant], groups: Groups, peer: str) -> list[str]:
-    """What each weight costs each family in accuracy, seed by seed, and whether the residual flow keeps more."""
+    """What each weight costs each family in accuracy, seed by seed and on the same held-out points, and whether the
+    residual flow keeps more, as the paper claims."""
     said = []
     for weight in sorted({one.weight for one in found} - {0.0}):
-        lost = {
-            title: _lost(found, groups, family, weight) for family, title in (("residual", "residual"), (peer, peer))
-        }
-        if any(values is None for values in lost.values()):
+        lost = [_lost(found, groups, family, weight) for family in ("residual", peer)]
+        if any(values is None for values in lost):
             return ["Not measured yet."]
-        said.append(_verdict(weight, *(lost[name] for name in ("residual", peer)), peer))
+        said.append(_verdict(weight, *lost, title_of(peer)))
     return said
 
 
 def _verdict(weight: float, residual: np.ndarray, other: np.ndarray, peer: str) -> str:
     ours, theirs = band(residual), band(other)
-    numbers = f"the residual flow loses {ours} points of accuracy, {peer} {theirs}, over {len(residual)} seed(s)"
+    seeds = f"over {len(residual)} seed{'s' * (len(residual) > 1)}"
+    numbers = f"the residual flow loses {_points(ours)} points of accuracy, {peer} {_points(theirs)}, {seeds}"
     if len(residual) < bands.LEAST_SEEDS:
         return f"**Not enough seeds to say** at λ = {weight:g}: {numbers}. Take {bands.LEAST_SEEDS} or more."
     if ours.high < theirs.low:
@@ -83,6 +83,11 @@ def _verdict(weight: float, residual: np.ndarray, other: np.ndarray, peer: str) 
     if ours.low > theirs.high:
         return f"**The opposite shows** at λ = {weight:g}: {numbers}; the bands do not touch."
     return f"**The paper's claim does not show** at λ = {weight:g}: {numbers}; the bands overlap."
+
+
+def _points(of: Band) -> str:
+    mean, low, high = (f"{value + 0.0:.2f}" for value in (of.mean, of.low, of.high))
+    return signed(mean if low == high else f"{mean} ({low} to {high})")
 
 
 def _lost(found: Sequence[Contestant], groups: Groups, family: str, weight: float) -> np.ndarray | None:
