@@ -55,6 +55,7 @@ class Dataset(Protocol):
     """Points in the plane, in the flow's units."""
 
     title: str
+    group: str  # what people find it under
 
     @property
     def truth(self) -> Truth | None:
@@ -112,6 +113,7 @@ class Toy:
     window: Window = ((-4.0, 4.0), (-4.0, 4.0))
     axes: tuple[Axis, Axis] = (Axis("x₁"), Axis("x₂"))
     joint: Labels | None = None
+    group: str = "Density known"
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -190,6 +190,7 @@ NOISY_MOONS = Toy(
     Truth(noisy_moons_log_prob),
     square(4.3, 0.0, 0.3),
     joint=Labels(MOON_CLASSES, labelled_noisy_moons, noisy_moons_log_joint),
+    group="Noisy",
 )
 SWISS_ROLL = Toy("Swiss roll", swiss_roll, Truth(swiss_roll_log_prob), square(3.2, 0.3, 0.3))
 TWO_SPIRALS = Toy(

@@ -23,6 +23,7 @@ class Columns:
     units: tuple[str, str]
     kinds: Callable[[], Sequence[str]] | None = None
     classes: tuple[str, ...] = ()
+    group: str = "Real data"
     truth: ClassVar[None] = None
     joint: ClassVar[None] = None
 

@@ -35,6 +35,7 @@ class Table:
     values: np.ndarray
     units: tuple[str, str] = ("", "")
     labels: tuple[str, ...] | None = None
+    group: ClassVar[str] = "Your own"
     truth: ClassVar[None] = None
     joint: ClassVar[None] = None
 
