@@ -27,10 +27,11 @@ def choose(setup: Setup) -> Setup:
 
 @lru_cache(maxsize=1)
 def known() -> tuple[Group, ...]:
-    """The registry's data sets, those of known density first."""
-    tiles = {name: Tile(name, dataset.title, _points(dataset)) for name, dataset in DATASETS.items()}
-    toys = tuple(tile for name, tile in tiles.items() if DATASETS[name].truth)
-    return Group("Density known", toys), Group("Real data", tuple(tile for tile in tiles.values() if tile not in toys))
+    """The registry's data sets, by their groups."""
+    groups: dict[str, list[Tile]] = {}
+    for name, dataset in DATASETS.items():
+        groups.setdefault(dataset.group, []).append(Tile(name, dataset.title, _points(dataset)))
+    return tuple(Group(title, tuple(tiles)) for title, tiles in groups.items())
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,7 @@ from typing import Any
 from app.activations.settings import Activations
 from app.bench.settings import Bench, parsed_number
 from app.compare.settings import Compare
+from app.joint.settings import Joint
 from app.lipschitz.settings import Lipschitz
 from app.memory.settings import Memory
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
@@ -18,13 +19,15 @@ from resflow_core.training import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
-BENCH, LIPSCHITZ, ACTIVATIONS_BENCH, COMPARE, MEMORY = "bench.", "lipschitz.", "activations.", "compare.", "memory."
+BENCH, LIPSCHITZ, ACTIVATIONS_BENCH = "bench.", "lipschitz.", "activations."
+COMPARE, MEMORY, JOINT = "compare.", "memory.", "joint."
 BENCHES: dict[str, type] = {
     BENCH: Bench,
     LIPSCHITZ: Lipschitz,
     ACTIVATIONS_BENCH: Activations,
     COMPARE: Compare,
     MEMORY: Memory,
+    JOINT: Joint,
 }
 """The settings of each bench, by what their names begin with in links and widgets."""
 

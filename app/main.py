@@ -21,6 +21,7 @@ page = st.navigation(
         st.Page("screens/activations.py", title="Activations", url_path="activations"),
         st.Page("screens/compare.py", title="Compare", url_path="compare"),
         st.Page("screens/memory.py", title="Memory", url_path="memory"),
+        st.Page("screens/joint.py", title="Joint", url_path="joint"),
     ],
     position="top",
 )

@@ -5,16 +5,20 @@ from itertools import pairwise
 
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named
+from resflow_core.hybrid import HybridConfig
 from resflow_core.orders import CHAINS
 from resflow_core.peers import PEERS, PeerConfig
 from resflow_core.settings import settings_of
 
 
-def parameters(config: FlowConfig | PeerConfig) -> int:
+def parameters(config: FlowConfig | PeerConfig | HybridConfig) -> int:
     """All numbers that training moves: weights, biases, ActNorms, the activations' scales, learned orders.
 
     A weight that a mask holds at 0 is none of them: the density does not depend on it, and its gradient is always 0.
     """
+    if isinstance(config, HybridConfig):
+        flow = parameters(config.flow) if config.flow else 2 * config.dim
+        return flow + _dense(config.head_widths)
     return _of_peer(config) if isinstance(config, PeerConfig) else _of_residual_flow(config)
 
 
@@ -32,6 +36,16 @@ def matched(kind: str, wanted: int) -> PeerConfig:
     configs = (
         PeerConfig(kind, peer.transforms, width, peer.hidden_layers) for width in range(limits.low, limits.high + 1)
     )
+    return min(configs, key=lambda config: abs(parameters(config) - wanted))
+
+
+def matched_classifier(classes: int, wanted: int) -> HybridConfig:
+    """The classifier of x with two hidden layers whose width brings its `parameters` nearest to `wanted`, in the plane.
+    As `matched` beyond that."""
+    if wanted < 1:
+        raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
+    _, limits = settings_of(HybridConfig)["width"]
+    configs = (HybridConfig(None, classes, width, hidden_layers=2) for width in range(1, limits.high + 1))
     return min(configs, key=lambda config: abs(parameters(config) - wanted))
 
 

@@ -4,7 +4,7 @@ import copy
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from resflow_core.datasets import Dataset
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named
+from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
 from resflow_core.normalizing_flow import NormalizingFlow
 from resflow_core.peers import PEERS, PeerConfig, refuse_estimates
@@ -93,19 +94,59 @@ class TrainConfig:
     def __post_init__(self):
         check(self)
 
+    @property
+    def alone(self) -> "TrainConfig":
+        """The same for a flow without a classifier."""
+        return self
+
     def rate(self, step: int) -> float:
         """The learning rate of the step after `step` steps: warmed up linearly, and lowered by the schedule."""
         warm = min(1.0, (step + 1) / max(self.warmup, 1))
         return self.learning_rate * warm * max(SCHEDULES[self.schedule](step / self.horizon), LEAST_RATE)
 
 
-def check_pair(flow: FlowConfig | PeerConfig, train: TrainConfig) -> None:
-    """Raise ValueError where a flow cannot be trained so: a peer by an estimate of its log det."""
-    if isinstance(flow, PeerConfig):
+@dataclass(frozen=True)
+class HybridTrainConfig(TrainConfig):
+    """How a flow and its classifier are trained."""
+
+    weight: float = setting(
+        1.0,
+        "Weight λ",
+        "Of log p(x) in λ log p(x) + log p(y|x): 1 learns both, 0 a classifier only; 1/D, here 1/2, lies between.",
+        low=0.0,
+        high=10.0,
+    )
+
+    @property
+    def alone(self) -> TrainConfig:
+        return TrainConfig(**{field.name: getattr(self, field.name) for field in fields(TrainConfig)})
+
+
+AnyConfig = FlowConfig | PeerConfig | HybridConfig
+
+
+def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
+    """Raise ValueError where a flow cannot be trained so: a peer by an estimate of its log det, or a hybrid without a
+    weight of its density."""
+    if isinstance(flow, HybridConfig):
+        if not isinstance(train, HybridTrainConfig):
+            raise ValueError(f"train = {type(train).__name__}: a hybrid needs a HybridTrainConfig, with its weight.")
+        if flow.flow:
+            check_pair(flow.flow, train)
+    elif isinstance(flow, PeerConfig):
         refuse_estimates(train.log_det)
 
 
-def step_bytes(flow: FlowConfig | PeerConfig, train: TrainConfig) -> int:
+def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
+    """Raise ValueError where a hybrid is to learn from data that have other classes, or none."""
+    if isinstance(flow, HybridConfig) and len(dataset.classes) != flow.classes:
+        raise ValueError(
+            f"classes = {flow.classes}: the points of {dataset.title!r} have {len(dataset.classes) or 'no'} classes. "
+            "Give as many as there are, or choose data with labels."
+        )
+
+
+def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
     Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
@@ -114,6 +155,9 @@ def step_bytes(flow: FlowConfig | PeerConfig, train: TrainConfig) -> int:
     networks; its weights are kept too, masked. Raises as `check_pair`.
     """
     check_pair(flow, train)
+    if isinstance(flow, HybridConfig):
+        head = 4 * (train.batch * 3 * sum(flow.head_widths) + 3 * parameters(flow))
+        return head + (step_bytes(flow.flow, train) if flow.flow else 0)
     if isinstance(flow, PeerConfig):
         moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
@@ -131,24 +175,25 @@ class Diverged(RuntimeError):
 
 
 class Trainer:
-    """A flow, its data and its optimiser. The same seed, device and versions give the same run."""
+    """A flow, or a hybrid, its data and its optimiser. The same seed, device and versions give the same run."""
 
     def __init__(
         self,
-        flow_config: FlowConfig | PeerConfig,
+        flow_config: AnyConfig,
         train_config: TrainConfig,
         dataset: Dataset,
         seed: int,
         device: str = "cpu",
     ):
         check_pair(flow_config, train_config)
+        check_classes(flow_config, dataset)
         self.train_config, self.dataset = train_config, dataset
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
         # Built and initialised on the processor, so that every device starts from the same weights.
-        self.flow = flow_config.build(weights)
-        self.flow.initialize(dataset.sample(INITIAL_POINTS, self._data))
-        self.flow.to(device)
-        self._weights = _Flat(self.flow)
+        self.model = flow_config.build(weights)
+        self.model.initialize(dataset.sample(INITIAL_POINTS, self._data))
+        self.model.to(device)
+        self._weights = _Flat(self.model)
         self._averaged: _Flat | None = None
         matrices, others = self._weights.parts
         self._optimiser = torch.optim.AdamW([{"params": [matrices]}, {"params": [others]}], fused=True)
@@ -157,16 +202,26 @@ class Trainer:
     @property
     def device(self) -> torch.device:
         """Where it trains."""
-        return next(self.flow.parameters()).device
+        return next(self.model.parameters()).device
+
+    @property
+    def flow(self) -> NormalizingFlow:
+        """The flow that is trained; of a hybrid, without its classifier."""
+        return _flow_of(self.model)
 
     @property
     def evaluated(self) -> NormalizingFlow:
         """The flow to look at: with averaged weights where `TrainConfig.average` is positive, else the one trained."""
-        return self._averaged.flow if self._averaged else self.flow
+        return _flow_of(self.evaluated_model)
+
+    @property
+    def evaluated_model(self) -> NormalizingFlow | Hybrid:
+        """The same, with its classifier where it has one."""
+        return self._averaged.model if self._averaged else self.model
 
     def configure(self, train_config: TrainConfig) -> None:
         """Change how the next steps are trained. Raises ValueError as `check_pair` does."""
-        check_pair(self.flow.config, train_config)
+        check_pair(self.model.config, train_config)
         self.train_config = train_config
 
     def step(self) -> float:
@@ -175,10 +230,8 @@ class Trainer:
         Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
         """
         config = self.train_config
-        x = self.dataset.sample(config.batch, self._data).to(self.device)
-        loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
-        nll = loss.item() if config.log_det == Exact() else self._exact_nll(x)
-        norm = self._weights.take_gradients(loss + self.flow.order_loss(), config.clip)
+        loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
+        norm = self._weights.take_gradients(loss + self.model.order_loss(), config.clip)
         if not math.isfinite(loss.item() + norm):
             raise Diverged(
                 f"The loss stopped being finite at step {self.step_count + 1}. "
@@ -188,10 +241,23 @@ class Trainer:
         matrices["lr"] = others["lr"] = config.rate(self.step_count)
         matrices["weight_decay"], others["weight_decay"] = config.weight_decay, 0.0
         self._optimiser.step()
-        self.flow.advance()
+        self.model.advance()
         self.step_count += 1
         self._average(config.average)
         return nll
+
+    def _losses(self) -> tuple[Tensor, float]:
+        """What is descended, and the batch's exact mean NLL."""
+        config = self.train_config
+        x = self.dataset.sample(config.batch, self._data).to(self.device)
+        loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
+        return loss, loss.item() if config.log_det == Exact() else self._exact_nll(x)
+
+    def _hybrid_losses(self) -> tuple[Tensor, float]:
+        config = self.train_config
+        x, y = (part.to(self.device) for part in self.dataset.sample_labelled(config.batch, self._data))
+        loss, nll = self.model.losses(x, y, config.weight, config.log_det, self._probes)
+        return loss, nll.item() if config.log_det == Exact() else self._exact_nll(x)
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:
@@ -200,11 +266,11 @@ class Trainer:
             self._averaged = None
             return
         if self._averaged is None:
-            self._averaged = _Flat(copy.deepcopy(self.flow))
+            self._averaged = _Flat(copy.deepcopy(self.model))
         decay = min(decay, self.step_count / (self.step_count + 10))
         torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
         # Power iteration goes on from the vectors that training has found.
-        for averaged, trained in zip(self._averaged.flow.buffers(), self.flow.buffers(), strict=True):
+        for averaged, trained in zip(self._averaged.model.buffers(), self.model.buffers(), strict=True):
             averaged.copy_(trained)
 
     @torch.no_grad()
@@ -215,8 +281,8 @@ class Trainer:
         """All that training goes on from: weights, optimiser, generators, step. Settings are not in it."""
         buffer = io.BytesIO()
         state = {
-            "flow": self.flow.state_dict(),
-            "averaged": self._averaged.flow.state_dict() if self._averaged else None,
+            "model": self.model.state_dict(),
+            "averaged": self._averaged.model.state_dict() if self._averaged else None,
             "optimiser": self._optimiser.state_dict(),
             "data": self._data.get_state(),
             "probes": self._probes.get_state(),
@@ -228,26 +294,30 @@ class Trainer:
     def load_state(self, state_bytes: bytes) -> None:
         """Go on from `state_bytes` of a trainer with the same flow settings."""
         state = torch.load(io.BytesIO(state_bytes), map_location="cpu", weights_only=True)
-        self.flow.load_state_dict(state["flow"])
+        self.model.load_state_dict(state["model"])
         self._averaged = None
         if state["averaged"]:
-            self._averaged = _Flat(copy.deepcopy(self.flow))
-            self._averaged.flow.load_state_dict(state["averaged"])
+            self._averaged = _Flat(copy.deepcopy(self.model))
+            self._averaged.model.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._data.set_state(state["data"])
         self._probes.set_state(state["probes"])
         self.step_count = state["step"]
 
 
+def _flow_of(model: NormalizingFlow | Hybrid) -> NormalizingFlow:
+    return model.flow if isinstance(model, Hybrid) else model
+
+
 class _Flat:
-    """A flow with its parameters in two long vectors, of which they become views: its matrices, and all others.
+    """A model with its parameters in two long vectors, of which they become views: its matrices, and all others.
 
     Optimiser, clipping and average then handle two tensors instead of hundreds of small ones.
     """
 
-    def __init__(self, flow: NormalizingFlow):
-        self.flow = flow
-        self._parameters = sorted(flow.parameters(), key=lambda p: p.ndim <= 1)
+    def __init__(self, model: NormalizingFlow | Hybrid):
+        self.model = model
+        self._parameters = sorted(model.parameters(), key=lambda p: p.ndim <= 1)
         n_matrices = sum(p.numel() for p in self._parameters if p.ndim > 1)
         flat = torch.cat([p.detach().flatten() for p in self._parameters])
         places = flat.split([p.numel() for p in self._parameters])

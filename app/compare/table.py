@@ -67,7 +67,7 @@ def _pace(arms: Sequence[ArmReport]) -> str:
 
 def by_seed(found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
     """The newest numbers of every seed of every flow, as CSV."""
-    return _csv(_now(one, arm, seed + k) for one in found for k, arm in enumerate(groups[one.label]))
+    return csv_of(_now(one, arm, seed + k) for one in found for k, arm in enumerate(groups[one.label]))
 
 
 def _now(one: Contender, arm: ArmReport, seed: int) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _now(one: Contender, arm: ArmReport, seed: int) -> dict[str, Any]:
 
 def by_step(found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
     """Every held-out measurement of every seed of every flow, as CSV."""
-    return _csv(
+    return csv_of(
         {
             **_known(one, seed + k),
             "step": int(arm.loss.held_step[at]),
@@ -111,7 +111,8 @@ def _measured(curves: Any, at: int) -> dict[str, Any]:
     return {name: float(getattr(curves, field)[at]) for name, field in names.items()}
 
 
-def _csv(rows: Iterable[dict[str, Any]]) -> bytes:
+def csv_of(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Rows as a file; one that lacks a column has an empty cell there."""
     rows = list(rows)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), restval="")

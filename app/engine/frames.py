@@ -8,13 +8,16 @@ import numpy as np
 import torch
 
 from app.engine.messages import FRAME_WINDOW, Demand, Frame, Stages
-from app.quantise import TOP_QUANTILE, to_shares, to_u16
+from app.quantise import TOP_QUANTILE, from_u16, levels, to_shares, to_u16
 from resflow_core import measure
 from resflow_core.datasets import Dataset, Window
 from resflow_core.flow import Flow, Uncertified
+from resflow_core.hybrid import Hybrid
 from resflow_core.inverse import NotConverged
 
 GRID_LINES = 13
+# Nodes a side of what a classifier says of the plane.
+CLASS_GRID = 80
 # Points of each line: while the flow moves, and where it stands still and the picture may be sharp.
 GRID_POINTS = 41
 STILL_GRID_POINTS = 121
@@ -89,6 +92,16 @@ def render(
         depth=depth,
         stages=Stages(*(to_u16(way, FRAME_PLANE) for way in (latent, grid[:, :, ::STAGE_STRIDE]))) if still else None,
     )
+
+
+def classed(hybrid: Hybrid, frame: Frame, window: Window) -> Frame:
+    """The picture with the classes that a hybrid gives to the plane and to the samples in it."""
+    shares = levels(measure.class_grid(hybrid, window, CLASS_GRID), 255).astype(np.uint8)
+    named = None
+    if frame.samples is not None and len(frame.samples):
+        samples = torch.from_numpy(from_u16(frame.samples, window))
+        named = measure.log_class_probs(hybrid, samples).argmax(1).numpy().astype(np.uint8)
+    return replace(frame, class_shares=shares, sample_classes=named)
 
 
 def draw(flow: Flow, n: int) -> tuple[np.ndarray, str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.engine.messages import LossCurves
-from resflow_core.measure import Estimate
+from resflow_core.measure import Classification, Estimate
 
 MOST = 400
 
@@ -20,6 +20,7 @@ class HeldOut(NamedTuple):
     bias: Estimate = Estimate(0.0, 0.0)
     orders: np.ndarray | None = None  # where some are learned
     seconds: float = 0.0
+    classified: Classification | None = None  # of a hybrid
 
 
 @dataclass
@@ -62,6 +63,8 @@ class History:
 
     def curves(self) -> LossCurves:
         step, batch_nll = np.array(self.batch, float).reshape(-1, 2).T
+        classified = [at.classified for at in self.held_out if at.classified]
+        scores = [(found.accuracy.value, found.nll.value, found.reliability.ece) for found in classified]
         return LossCurves(
             step.astype(np.int64),
             batch_nll.astype(np.float32),
@@ -71,6 +74,8 @@ class History:
             *_columns([at.bias for at in self.held_out]),
             np.array([at.seconds for at in self.held_out], np.float32),
             np.array([at.orders for at in self.held_out if at.orders is not None] or np.empty((0, 0, 0)), np.float32),
+            *np.array(scores, np.float32).reshape(-1, 3).T,
+            classified[-1] if classified else None,
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.engine.frames import density_pieces, render
+from app.engine.frames import classed, density_pieces, render
 from app.engine.history import HeldOut, History
 from app.engine.messages import (
     Activity,
@@ -19,6 +19,7 @@ from app.engine.messages import (
     Bounds,
     Demand,
     Derivatives,
+    FarAway,
     Frame,
     Inversions,
     Jacobians,
@@ -29,8 +30,9 @@ from resflow_core import flow_file, measure
 from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.device import choose
 from resflow_core.flow import Flow, FlowConfig
+from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import Exact
-from resflow_core.training import TrainConfig, Trainer, step_bytes
+from resflow_core.training import AnyConfig, TrainConfig, Trainer, step_bytes
 
 # Many short pieces of a measurement are made one of about this length.
 PIECE_SECONDS = 0.02
@@ -152,6 +154,13 @@ class Job:
             spectrum = measure.spectrum(measure.evaluate(flow, points).jacobians, SPECTRUM_POINTS)
         yield Derivatives(self.step_count, measure.jacobian_structure(flow, points), spectrum)
 
+    def far(self) -> Iterator[FarAway | None]:
+        """What a hybrid makes of points far from the data, in pieces: None after each, all at the end, of the hybrid as
+        it is at the first."""
+        hybrid, step = copy.deepcopy(self._trainer.evaluated_model), self.step_count
+        for found in measure.far(hybrid, self._trainer.dataset.window, self._trainer.dataset.held_out()):
+            yield found and FarAway(step, found)
+
     def inversion(self, demand: Demand) -> Iterator[Inversions | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
@@ -203,7 +212,21 @@ class Job:
         truth = self._true_log_prob
         kl = None if truth is None else measure.kl(truth, log_prob)
         nll = measure.mean_nll(log_prob)
-        self._history.add_held_out(HeldOut(self.step_count, nll, kl, seconds=self.seconds, **further))
+        self._history.add_held_out(
+            HeldOut(self.step_count, nll, kl, seconds=self.seconds, classified=self._classified(), **further)
+        )
+
+    def _classified(self) -> measure.Classification | None:
+        """How well a hybrid tells held-out points apart."""
+        if (hybrid := self._hybrid) is None:
+            return None
+        dataset = self._trainer.dataset
+        return measure.classification(measure.log_class_probs(hybrid, dataset.held_out()), dataset.held_out_classes())
+
+    @property
+    def _hybrid(self) -> Hybrid | None:
+        model = self._trainer.evaluated_model
+        return model if isinstance(model, Hybrid) else None
 
     @cached_property
     def _true_log_prob(self) -> Tensor | None:
@@ -220,10 +243,11 @@ class Job:
         return flow.scaled(scaled.block, scaled.scale)
 
     def _render(self, flow: Flow, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
-        return render(flow, self._trainer.dataset, demand, density, step=self.step_count, **how)
+        frame = render(flow, self._trainer.dataset, demand, density, step=self.step_count, **how)
+        return frame if self._hybrid is None else classed(self._hybrid, frame, self._trainer.dataset.window)
 
 
-def checked(flow: FlowConfig, train: TrainConfig) -> TrainConfig:
+def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:
     """The same settings, once they passed the checks that unpickling skips, and that of memory. Raises ValueError."""
     train = replace(train)
     if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:

@@ -55,6 +55,7 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         bounds=new.bounds or old.bounds,
         jacobians=new.jacobians or old.jacobians,
         derivatives=new.derivatives or old.derivatives,
+        far=new.far or old.far,
         inversion=new.inversion or old.inversion,
         activity=new.activity or old.activity,
     )

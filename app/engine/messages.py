@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from app.engine.schedule import Schedule
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
+    from resflow_core.hybrid import HybridConfig
     from resflow_core.log_det import LogDet
     from resflow_core.measure import (
         BlockTable,
+        Classification,
+        Far,
         GradientSplit,
         Guarantees,
         Inversion,
@@ -61,9 +64,9 @@ MOVING = frozenset({State.PLAYING, State.STEPPING})
 
 @dataclass(frozen=True)
 class Arm:
-    """One flow, how it is trained, and on what."""
+    """One flow, or a hybrid, how it is trained, and on what."""
 
-    flow: FlowConfig | PeerConfig
+    flow: FlowConfig | PeerConfig | HybridConfig
     train: TrainConfig  # at step 0
     data: str | Table  # a key of `DATASETS`, or somebody's own rows
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
@@ -124,6 +127,7 @@ class Demand:
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     derivatives: bool = False
     inversion: InversionDemand | None = None
+    far: bool = False  # what hybrids make of points far from the data
     scaled: Scaled | None = None
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
 
@@ -220,6 +224,8 @@ class Frame:
     depth: int | None = None  # residual blocks that `latent` and `grid` have passed, 0: none; None: they are at z
     stages: Stages | None = None  # in the sharp picture only
     refusal: str = ""  # why there are no samples, where the flow cannot give any
+    class_shares: np.ndarray | None = None  # (m, m, classes) uint8 over the window, of a hybrid: 255 p(y|x)
+    sample_classes: np.ndarray | None = None  # (k,) uint8, of a hybrid: the likeliest class of each sample
 
 
 @dataclass(frozen=True)
@@ -228,6 +234,10 @@ class Stages:
 
     latent: np.ndarray  # (blocks + 2, m, 2) uint16
     grid: np.ndarray  # (blocks + 2, 2*lines, points, 2) uint16
+
+
+def _nothing() -> np.ndarray:
+    return np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -245,6 +255,10 @@ class LossCurves:
     held_bias_se: np.ndarray  # (b,) float32, its standard error
     held_seconds: np.ndarray  # (b,) float32: what training had taken by then
     orders: np.ndarray  # (b, blocks, layers) float32: learned orders p; (0, 0, 0) where none are learned
+    held_accuracy: np.ndarray = field(default_factory=_nothing)  # (b,) float32 of a hybrid, else (0,); so the next two
+    held_class_nll: np.ndarray = field(default_factory=_nothing)  # mean of -log p(y|x), nats
+    held_ece: np.ndarray = field(default_factory=_nothing)
+    classified: Classification | None = None  # the newest of these, in full
 
 
 @dataclass(frozen=True)
@@ -313,6 +327,14 @@ class Inversions:
 
 
 @dataclass(frozen=True)
+class FarAway:
+    """What a hybrid makes at `step` of points far from the data."""
+
+    step: int
+    found: Far
+
+
+@dataclass(frozen=True)
 class ArmReport:
     step: int
     steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
@@ -327,6 +349,7 @@ class ArmReport:
     activity: Activity | None = None
     jacobians: Jacobians | None = None
     derivatives: Derivatives | None = None
+    far: FarAway | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 

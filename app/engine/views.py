@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Activity, Bounds, Demand, Derivatives, Frame, Inversions, Jacobians, Masses
+from app.engine.messages import Activity, Bounds, Demand, Derivatives, FarAway, Frame, Inversions, Jacobians, Masses
 from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
@@ -16,6 +16,7 @@ JACOBIANS_SECONDS = 5.0
 INVERSION_SECONDS, INVERSION_PIECE_SECONDS = 2.0, 0.05
 ACTIVITY_SECONDS = 3.0
 DERIVATIVES_SECONDS = 2.0
+FAR_SECONDS = 3.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -35,6 +36,7 @@ class View(IntEnum):
     INVERSION = 6
     ACTIVITY = 7
     DERIVATIVES = 8
+    FAR = 9
 
 
 # What of the demand each of them depends on: none at all where nobody wants it.
@@ -50,6 +52,7 @@ WANTED: dict[View, Callable[[Demand], Any]] = {
     View.INVERSION: lambda d: d.inversion and (d.inversion, d.scaled),
     View.ACTIVITY: lambda d: d.activity and (d.activity, d.scaled),
     View.DERIVATIVES: lambda d: d.derivatives and (d.pictured, d.scaled),
+    View.FAR: lambda d: d.far,
 }
 
 
@@ -73,6 +76,7 @@ class News:
     inversion: tuple[Inversions, ...] = ()
     activity: tuple[Activity, ...] = ()
     derivatives: tuple[Derivatives | None, ...] = ()
+    far: tuple[FarAway, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -139,6 +143,7 @@ class Views:
             (View.INVERSION, INVERSION_SECONDS, INVERSION_PIECE_SECONDS),
             (View.ACTIVITY, ACTIVITY_SECONDS, INVERSION_PIECE_SECONDS),
             (View.DERIVATIVES, DERIVATIVES_SECONDS, PIECE_SECONDS / self._arms),
+            (View.FAR, FAR_SECONDS, PIECE_SECONDS / self._arms),
         ):
             if view in new:
                 yield view, (between if view in self._pieces else seconds) * moving
@@ -184,6 +189,8 @@ class Views:
                     self.news.activity = whole
                 elif view is View.DERIVATIVES:
                     self.news.derivatives = whole
+                elif view is View.FAR:
+                    self.news.far = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
@@ -204,6 +211,8 @@ class Views:
             return lambda job: job.activity(self.demand)
         if view is View.DERIVATIVES:
             return lambda job: job.derivatives(self.demand)
+        if view is View.FAR:
+            return lambda job: job.far()
         return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 

@@ -75,7 +75,7 @@ def adopt(name: str, arm_index: int) -> None:
     arm = comparison.experiment.arms[arm_index]
     in_force = comparison.report.arms[arm_index].train if comparison.report.arms else None
     data = {"data": arm.data, "own": None} if isinstance(arm.data, str) else {"own": comparison.own}
-    new = replace(with_flow(page.setup, FILE_NAME, saved), train=in_force or arm.train, **data)
+    new = replace(with_flow(page.setup, FILE_NAME, saved), train=(in_force or arm.train).alone, **data)
     remember()
     note_change(page.setup, new)
     page.picked = OWN_DATA if new.own else new.data

@@ -6,11 +6,12 @@ Each knows its true density. Every draw comes from a passed generator.
 """
 
 from resflow_core.datasets.base import HELD_OUT_POINTS, HELD_OUT_SEED, Axis, Dataset, Toy, Truth, Window
+from resflow_core.datasets.labels import Labels
 from resflow_core.datasets.real import Columns
 from resflow_core.datasets.registry import DATASETS
 from resflow_core.datasets.table import FEWEST_ROWS, HELD_OUT_SHARE, MOST_ROWS, Table
 
 __all__ = [
     "DATASETS", "FEWEST_ROWS", "HELD_OUT_POINTS", "HELD_OUT_SEED", "HELD_OUT_SHARE", "MOST_ROWS",
-    "Axis", "Columns", "Dataset", "Table", "Toy", "Truth", "Window",
+    "Axis", "Columns", "Dataset", "Labels", "Table", "Toy", "Truth", "Window",
 ]  # fmt: skip

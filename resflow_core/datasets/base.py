@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from resflow_core.datasets.labels import Labels
 from resflow_core.datasets.numerics import LogDensity, plane_entropy
 
 Window = tuple[tuple[float, float], tuple[float, float]]
@@ -54,6 +55,7 @@ class Dataset(Protocol):
     """Points in the plane, in the flow's units."""
 
     title: str
+    group: str  # what people find it under
 
     @property
     def truth(self) -> Truth | None:
@@ -76,6 +78,30 @@ class Dataset(Protocol):
         """Points that are never trained on, float32, shape (m, 2)."""
         ...
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that the points have; () where they have none."""
+        ...
+
+    @property
+    def joint(self) -> Labels | None:
+        """p(x, y) of points and classes; None where nobody knows it."""
+        ...
+
+    def sample_labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The points that `sample` draws, and the number of each one's class, (n,) int64. Raises ValueError where
+        there are no classes."""
+        ...
+
+    def held_out_classes(self) -> Tensor:
+        """The numbers of the classes of `held_out()`, (m,) int64. Raises as `sample_labelled`."""
+        ...
+
+
+def no_classes(title: str) -> ValueError:
+    """What is raised where classes are asked for that are not there."""
+    return ValueError(f"The points of {title!r} have no classes. Choose data with labels.")
+
 
 @dataclass(frozen=True)
 class Toy:
@@ -86,12 +112,26 @@ class Toy:
     truth: Truth | None = None
     window: Window = ((-4.0, 4.0), (-4.0, 4.0))
     axes: tuple[Axis, Axis] = (Axis("x₁"), Axis("x₂"))
+    joint: Labels | None = None
+    group: str = "Density known"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.joint.classes if self.joint else ()
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         return self.draw(n, generator)
 
     def held_out(self) -> Tensor:
         return self._held_out
+
+    def sample_labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if self.joint is None:
+            raise no_classes(self.title)
+        return self.joint.draw(n, generator)
+
+    def held_out_classes(self) -> Tensor:
+        return self.sample_labelled(HELD_OUT_POINTS, torch.Generator().manual_seed(HELD_OUT_SEED))[1]
 
     @cached_property
     def _held_out(self) -> Tensor:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal
-from resflow_core.datasets.numerics import in_chunks, normals_log_prob
+from resflow_core.datasets.labels import Labels, numbered
+from resflow_core.datasets.numerics import in_chunks, normals_log_prob, normals_log_probs
 
 CHECKERBOARD_AREA = 32.0
 
@@ -26,12 +27,18 @@ BANANA_DEVIATION = 0.5
 
 def checkerboard(n: int, generator: torch.Generator) -> Tensor:
     """Uniform on eight 2 x 2 squares of a board that spans [-4, 4]^2: p = 1/32 on them, entropy log 32."""
+    return coloured_checkerboard(n, generator)[0]
+
+
+def coloured_checkerboard(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and whether a square is in the second and fourth column or in the first and third: squares of the two
+    colours meet at their corners."""
     column = torch.randint(4, (n,), generator=generator)
     row = 2 * torch.randint(2, (n,), generator=generator) + column % 2
     corner = torch.stack([column, row], 1).float()
     # Multiples of 2^-21 below 1 make exact sums in float32: no point is rounded onto the next square.
     within = (torch.rand(n, 2, generator=generator) * 2**21).floor() / 2**21
-    return 2 * (corner + within) - 4
+    return 2 * (corner + within) - 4, column % 2
 
 
 def checkerboard_log_prob(x: Tensor) -> Tensor:
@@ -41,16 +48,37 @@ def checkerboard_log_prob(x: Tensor) -> Tensor:
     return torch.full_like(cell[:, 0], -math.log(CHECKERBOARD_AREA)).masked_fill(~inside, -math.inf)
 
 
+def checkerboard_log_joint(x: Tensor) -> Tensor:
+    """The density, each square's in the column of its colour; between the squares both are zero."""
+    column = torch.floor((x.double()[:, :1] + 4) / 2)
+    others = column % 2 != torch.arange(2)
+    return checkerboard_log_prob(x)[:, None].masked_fill(others, -math.inf)
+
+
 def eight_gaussians(n: int, generator: torch.Generator) -> Tensor:
     """Eight equal normals of deviation 0.5 on a circle of radius 4, all divided by sqrt(2)."""
+    return numbered_gaussians(n, generator)[0]
+
+
+def numbered_gaussians(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and which of the eight each point is from."""
     centre = torch.randint(8, (n,), generator=generator)
-    return EIGHT_CENTRES.float()[centre] + EIGHT_DEVIATION * normal(n, generator)
+    return EIGHT_CENTRES.float()[centre] + EIGHT_DEVIATION * normal(n, generator), centre
+
+
+_EIGHT_LOG_WEIGHTS = torch.full((8,), -math.log(8), dtype=torch.float64)
 
 
 @in_chunks
 def eight_gaussians_log_prob(x: Tensor) -> Tensor:
     """log of the mean of eight normals."""
-    return normals_log_prob(x, EIGHT_CENTRES, EIGHT_DEVIATION, torch.full((8,), -math.log(8), dtype=torch.float64))
+    return normals_log_prob(x, EIGHT_CENTRES, EIGHT_DEVIATION, _EIGHT_LOG_WEIGHTS)
+
+
+@in_chunks
+def eight_gaussians_log_joint(x: Tensor) -> Tensor:
+    """log of each normal, over eight."""
+    return normals_log_probs(x, EIGHT_CENTRES, EIGHT_DEVIATION, _EIGHT_LOG_WEIGHTS)
 
 
 def gaussian(n: int, generator: torch.Generator) -> Tensor:
@@ -77,8 +105,20 @@ def banana_log_prob(x: Tensor) -> Tensor:
     return -(u**2 + v**2) / 2 - math.log(2 * math.pi * BANANA_DEVIATION)
 
 
-CHECKERBOARD = Toy("Checkerboard", checkerboard, Truth(checkerboard_log_prob, math.log(CHECKERBOARD_AREA)), square(4.4))
-EIGHT_GAUSSIANS = Toy("8 Gaussians", eight_gaussians, Truth(eight_gaussians_log_prob), square(4.0))
+CHECKERBOARD = Toy(
+    "Checkerboard",
+    checkerboard,
+    Truth(checkerboard_log_prob, math.log(CHECKERBOARD_AREA)),
+    square(4.4),
+    joint=Labels(("first colour", "second colour"), coloured_checkerboard, checkerboard_log_joint),
+)
+EIGHT_GAUSSIANS = Toy(
+    "8 Gaussians",
+    eight_gaussians,
+    Truth(eight_gaussians_log_prob),
+    square(4.0),
+    joint=Labels(numbered("normal", 8), numbered_gaussians, eight_gaussians_log_joint),
+)
 # A linear map, or one of constant Jacobian, adds log det to the entropy of the standard normal.
 _NORMAL_ENTROPY = math.log(2 * math.pi * math.e)
 GAUSSIAN = Toy(

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal, uniform
-from resflow_core.datasets.numerics import gauss_legendre, in_chunks, normals_log_prob, scattered_logsumexp
+from resflow_core.datasets.labels import Labels
+from resflow_core.datasets.numerics import CHUNK, gauss_legendre, in_chunks, normals_log_prob, scattered_logsumexp
 
-MOONS_DEVIATION = 0.2
+MOONS_DEVIATION, NOISY_MOONS_DEVIATION = 0.2, 0.5
 MOONS_NODES = 100
 SWISS_ROLL_DEVIATION = 0.2
 SWISS_ROLL_NODES = 300
@@ -39,18 +40,65 @@ def moons(n: int, generator: torch.Generator) -> Tensor:
 
     (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t uniform on [0, pi], each with probability 1/2.
     """
+    return labelled_moons(n, generator)[0]
+
+
+def labelled_moons(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and whether each point is from the upper half circle."""
+    return _moons(n, generator, MOONS_DEVIATION)
+
+
+def _moons(n: int, generator: torch.Generator, deviation: float) -> tuple[Tensor, Tensor]:
     upper = _moon(math.pi * uniform(n, generator))
     choose = torch.randint(2, (n, 1), generator=generator).bool()
-    return torch.where(choose, upper, _other_moon(upper)) + MOONS_DEVIATION * normal(n, generator)
+    x = torch.where(choose, upper, _other_moon(upper)) + deviation * normal(n, generator)
+    return x, choose[:, 0].long()
+
+
+def moons_log_joint(x: Tensor) -> Tensor:
+    """log of the noise's density averaged over the lower half circle, and over the upper one, each over two."""
+    return _moons_log_joint(x, MOONS_DEVIATION)
+
+
+def _moons_log_joint(x: Tensor, deviation: float) -> Tensor:
+    upper, log_weights = _moon_nodes()
+    chunks = x.double().split(CHUNK)
+    arcs = (_other_moon(upper), upper)
+    return torch.cat(
+        [torch.stack([normals_log_prob(part, arc, deviation, log_weights) for arc in arcs], 1) for part in chunks]
+    )
 
 
 @in_chunks
 def moons_log_prob(x: Tensor) -> Tensor:
     """log of the normal noise's density averaged over both half circles."""
+    upper, log_weights = _moon_nodes()
+    return normals_log_prob(x, torch.cat([upper, _other_moon(upper)]), MOONS_DEVIATION, log_weights.repeat(2))
+
+
+def _moon_nodes() -> tuple[Tensor, Tensor]:
     angle, weight = gauss_legendre(0.0, math.pi, MOONS_NODES)
-    upper = _moon(angle)
-    log_weights = (weight / (2 * math.pi)).log().repeat(2)
-    return normals_log_prob(x, torch.cat([upper, _other_moon(upper)]), MOONS_DEVIATION, log_weights)
+    return _moon(angle), (weight / (2 * math.pi)).log()
+
+
+def noisy_moons(n: int, generator: torch.Generator) -> Tensor:
+    """The same half circles with normal noise of deviation 0.5: the classes overlap, and no rule tells all apart."""
+    return labelled_noisy_moons(n, generator)[0]
+
+
+def labelled_noisy_moons(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and whether each point is from the upper half circle."""
+    return _moons(n, generator, NOISY_MOONS_DEVIATION)
+
+
+def noisy_moons_log_joint(x: Tensor) -> Tensor:
+    """`moons_log_joint` at the larger deviation."""
+    return _moons_log_joint(x, NOISY_MOONS_DEVIATION)
+
+
+def noisy_moons_log_prob(x: Tensor) -> Tensor:
+    """The sum of `noisy_moons_log_joint`."""
+    return noisy_moons_log_joint(x).logsumexp(1)
 
 
 def _roll(t: Tensor) -> Tensor:
@@ -80,10 +128,15 @@ def two_spirals(n: int, generator: torch.Generator) -> Tensor:
     Both signs have probability 1/2, t = 3 pi sqrt(u) with u uniform on [0, 1], U is uniform on [0, 1/6]^2, and V
     standard normal.
     """
+    return labelled_spirals(n, generator)[0]
+
+
+def labelled_spirals(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and whether each point's sign is +."""
     t = SPIRALS_END * uniform(n, generator).sqrt()
     arm = _arm(t) + SPIRALS_BOX * torch.rand(n, 2, generator=generator)
     sign = 2 * torch.randint(2, (n, 1), generator=generator) - 1
-    return sign * arm + SPIRALS_DEVIATION * normal(n, generator)
+    return sign * arm + SPIRALS_DEVIATION * normal(n, generator), (sign[:, 0] > 0).long()
 
 
 @in_chunks
@@ -93,9 +146,23 @@ def two_spirals_log_prob(x: Tensor) -> Tensor:
     c is the middle of the box that U moves over, and b the density of a uniform number on [-h, h] (h = 1/12) plus
     normal noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
     """
+    centre, log_weights = _spiral_nodes()
+    return _boxes_log_prob(x, torch.cat([centre, -centre]), log_weights.repeat(2))
+
+
+@in_chunks
+def two_spirals_log_joint(x: Tensor) -> Tensor:
+    """The same integral for the sign -, and for the sign +."""
+    centre, log_weights = _spiral_nodes()
+    return torch.stack([_boxes_log_prob(x, sign * centre, log_weights) for sign in (-1, 1)], 1)
+
+
+def _spiral_nodes() -> tuple[Tensor, Tensor]:
     t, weight = gauss_legendre(0.0, SPIRALS_END, SPIRALS_NODES)
-    centre = _arm(t) + SPIRALS_BOX / 2
-    centres, log_weights = torch.cat([centre, -centre]), (weight * t / SPIRALS_END**2).log().repeat(2)
+    return _arm(t) + SPIRALS_BOX / 2, (weight * t / SPIRALS_END**2).log()
+
+
+def _boxes_log_prob(x: Tensor, centres: Tensor, log_weights: Tensor) -> Tensor:
     half = SPIRALS_BOX / 2
     # Distance from x to the box, negative inside, in deviations.
     near = ((x.T[:, :, None] - centres.T[:, None]).abs() - half) / SPIRALS_DEVIATION
@@ -109,6 +176,27 @@ def two_spirals_log_prob(x: Tensor) -> Tensor:
     return scattered_logsumexp(log_weights[node] + exponent[point, node] + log_box, point, len(x))
 
 
-MOONS = Toy("Moons", moons, Truth(moons_log_prob), square(3.6, 0.0, 0.3))
+MOON_CLASSES = ("lower moon", "upper moon")
+MOONS = Toy(
+    "Moons",
+    moons,
+    Truth(moons_log_prob),
+    square(3.6, 0.0, 0.3),
+    joint=Labels(MOON_CLASSES, labelled_moons, moons_log_joint),
+)
+NOISY_MOONS = Toy(
+    "Noisy moons",
+    noisy_moons,
+    Truth(noisy_moons_log_prob),
+    square(4.3, 0.0, 0.3),
+    joint=Labels(MOON_CLASSES, labelled_noisy_moons, noisy_moons_log_joint),
+    group="Noisy",
+)
 SWISS_ROLL = Toy("Swiss roll", swiss_roll, Truth(swiss_roll_log_prob), square(3.2, 0.3, 0.3))
-TWO_SPIRALS = Toy("2 spirals", two_spirals, Truth(two_spirals_log_prob), square(3.8))
+TWO_SPIRALS = Toy(
+    "2 spirals",
+    two_spirals,
+    Truth(two_spirals_log_prob),
+    square(3.8),
+    joint=Labels(("arm −", "arm +"), labelled_spirals, two_spirals_log_joint),
+)

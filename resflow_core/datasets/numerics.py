@@ -42,6 +42,12 @@ def normals_log_prob(x: Tensor, centres: Tensor, deviation: float, log_weights: 
     return exponents.logsumexp(1) - x.square().sum(1) / (2 * variance) - math.log(2 * math.pi * variance)
 
 
+def normals_log_probs(x: Tensor, centres: Tensor, deviation: float, log_weights: Tensor) -> Tensor:
+    """log w_k N(x; c_k, s^2 I) of each, (n, m), for centres (m, 2) and log w (m,)."""
+    squares = (x[:, None] - centres).square().sum(2)
+    return log_weights - squares / (2 * deviation**2) - math.log(2 * math.pi * deviation**2)
+
+
 def scattered_logsumexp(values: Tensor, owner: Tensor, n: int) -> Tensor:
     """log sum of exp(values) for each of n owners, (n,); owner i of a value is an index, and each owns at least one."""
     top = values.new_full((n,), -math.inf).scatter_reduce(0, owner, values, "amax")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from resflow_core.datasets.base import Toy, Truth, square
 from resflow_core.datasets.draws import normal
+from resflow_core.datasets.labels import Labels, numbered
 from resflow_core.datasets.numerics import in_chunks, scattered_logsumexp
 
 ARMS = 5
@@ -23,31 +24,64 @@ def pinwheel(n: int, generator: torch.Generator) -> Tensor:
 
     a ~ N(1, 0.3^2), b ~ N(0, 0.1^2), k uniform on {0, ..., 4}: the point (a, b) turned by the angle -w.
     """
+    return labelled_pinwheel(n, generator)[0]
+
+
+def labelled_pinwheel(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same, and the k of each point."""
     a, b = normal(n, generator).T
     a, b = 1 + RADIAL_DEVIATION * a, TANGENTIAL_DEVIATION * b
-    angle = torch.randint(ARMS, (n,), generator=generator) * (2 * math.pi / ARMS) + RATE * a.exp()
+    arm = torch.randint(ARMS, (n,), generator=generator)
+    angle = arm * (2 * math.pi / ARMS) + RATE * a.exp()
     cos, sin = angle.cos(), angle.sin()
-    return SCALE * torch.stack([a * cos + b * sin, b * cos - a * sin], 1)
+    return SCALE * torch.stack([a * cos + b * sin, b * cos - a * sin], 1), arm
 
 
 @in_chunks
 def pinwheel_log_prob(x: Tensor) -> Tensor:
     """log of the sum, over all (a, b, k) that give x, of N(a; 1, 0.3) N(b; 0, 0.1) / 5 / (4 |1 + b exp(a) / 4|)."""
-    radius, angle = (x / SCALE).norm(dim=1), torch.atan2(x[:, 1], x[:, 0])
-    near = radius <= FAR
+    radius, angle, near = _polar(x)
     log_prob = torch.empty_like(radius)
     log_prob[near], log_prob[~near] = _near_log_prob(radius[near], angle[near]), _far_log_prob(radius[~near])
     return log_prob
 
 
+@in_chunks
+def pinwheel_log_joint(x: Tensor) -> Tensor:
+    """The same sum for each k apart. Far out, where it is an average over the angle, all k are as likely."""
+    radius, angle, near = _polar(x)
+    log_joint = torch.empty(len(x), ARMS, dtype=x.dtype)
+    log_joint[near] = _near_log_joint(radius[near], angle[near])
+    log_joint[~near] = _far_log_prob(radius[~near])[:, None] - math.log(ARMS)
+    return log_joint
+
+
+def _polar(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Radius, angle, and whether a point is near enough to list its preimages."""
+    radius, angle = (x / SCALE).norm(dim=1), torch.atan2(x[:, 1], x[:, 0])
+    return radius, angle, radius <= FAR
+
+
 def _near_log_prob(radius: Tensor, angle: Tensor) -> Tensor:
-    point, psi = preimages(radius, angle)
+    point, psi, _ = preimages(radius, angle)
+    return scattered_logsumexp(_preimage_log_probs(radius, point, psi), point, len(radius))
+
+
+def _near_log_joint(radius: Tensor, angle: Tensor) -> Tensor:
+    # G rises by a whole turn from -pi to pi, so that each k has a preimage of every point.
+    point, psi, arm = preimages(radius, angle)
+    log_probs = _preimage_log_probs(radius, point, psi)
+    return scattered_logsumexp(log_probs, point * ARMS + arm, len(radius) * ARMS).view(-1, ARMS)
+
+
+def _preimage_log_probs(radius: Tensor, point: Tensor, psi: Tensor) -> Tensor:
+    """log N(a; 1, 0.3) N(b; 0, 0.1) / 5 / (4 |1 + b exp(a) / 4|) of each preimage."""
     a, b = radius[point] * psi.cos(), radius[point] * psi.sin()
     log_normal = -(((a - 1) / RADIAL_DEVIATION) ** 2 + (b / TANGENTIAL_DEVIATION) ** 2) / 2
     # Where the plane is folded the density is infinite, on a line and integrably.
     det = (1 + RATE * b * a.exp()).abs().clamp_min(torch.finfo(torch.float64).tiny)
     area = 2 * math.pi * RADIAL_DEVIATION * TANGENTIAL_DEVIATION * ARMS * SCALE**2
-    return scattered_logsumexp(log_normal - det.log(), point, len(radius)) - math.log(area)
+    return log_normal - det.log() - math.log(area)
 
 
 def _far_log_prob(radius: Tensor) -> Tensor:
@@ -60,8 +94,8 @@ def _far_log_prob(radius: Tensor) -> Tensor:
     return log_normal - (SCALE**2 * 2 * math.pi * radius * narrower.sqrt()).log()
 
 
-def preimages(radius: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """All (a, b) = r (cos psi, sin psi) that are turned onto the points (r, phi), as (index of the point, psi).
+def preimages(radius: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All (a, b) = r (cos psi, sin psi) that are turned onto the points (r, phi), as (index of the point, psi, k).
 
     Turning psi by w gives phi: G(psi) = psi - exp(r cos psi) / 4 = phi + 2 pi j / 5 for an integer j. The slope is
     G' = 1 + r sin(psi) exp(r cos psi) / 4. It falls below 0 at most on one interval, because sin(psi) exp(r cos psi)
@@ -79,14 +113,15 @@ def preimages(radius: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
     interval = torch.arange(len(count)).repeat_interleave(count)
     rank = torch.arange(len(interval)) - (count.cumsum(0) - count)[interval]
     point = owner[interval]
-    level = angle[point] + step * (torch.minimum(first, last)[interval] + rank)
+    turns = torch.minimum(first, last)[interval] + rank
+    level = angle[point] + step * turns
     r, sign = radius[point], (last - first).sign()[interval]
 
     def excess(psi: Tensor) -> tuple[Tensor, Tensor]:
         wind = RATE * (r * psi.cos()).exp()
         return sign * (psi - wind - level), sign * (1 + r * psi.sin() * wind)
 
-    return point, increasing_root(excess, low[interval], high[interval])
+    return point, increasing_root(excess, low[interval], high[interval]), (turns % ARMS).long()
 
 
 def _wound(radius: Tensor, psi: Tensor) -> Tensor:
@@ -121,4 +156,10 @@ def increasing_root(
     return x
 
 
-PINWHEEL = Toy("Pinwheel", pinwheel, Truth(pinwheel_log_prob), square(4.0))
+PINWHEEL = Toy(
+    "Pinwheel",
+    pinwheel,
+    Truth(pinwheel_log_prob),
+    square(4.0),
+    joint=Labels(numbered("arm", ARMS), labelled_pinwheel, pinwheel_log_joint),
+)

@@ -10,6 +10,7 @@ DATASETS: dict[str, Dataset] = {
     "swissroll": curves.SWISS_ROLL,
     "2spirals": curves.TWO_SPIRALS,
     "moons": curves.MOONS,
+    "noisymoons": curves.NOISY_MOONS,
     "circles": rings.CIRCLES,
     "rings": rings.RINGS,
     "gaussian": closed_forms.GAUSSIAN,

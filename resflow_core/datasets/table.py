@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.datasets.base import HELD_OUT_SEED, Axis, Window
+from resflow_core.datasets.base import HELD_OUT_SEED, Axis, Window, no_classes
 
 HELD_OUT_SHARE = 0.3
 FEWEST_ROWS, MOST_ROWS = 20, 20_000
@@ -26,8 +26,8 @@ ROUNDING = 1e-12
 class Table:
     """Rows of two numbers, standardised by the training rows; a fixed 30 % of the rows is held out.
 
-    `values` is (rows, 2); rows are drawn to train on with replacement. `labels` names each row's class, for pictures
-    only. Raises ValueError if the rows cannot be learnt from: what is wrong, in which row and column, and a remedy.
+    `values` is (rows, 2); rows are drawn to train on with replacement. `labels` names each row's class.
+    Raises ValueError if the rows cannot be learnt from: what is wrong, in which row and column, and a remedy.
     """
 
     title: str
@@ -35,7 +35,9 @@ class Table:
     values: np.ndarray
     units: tuple[str, str] = ("", "")
     labels: tuple[str, ...] | None = None
+    group: ClassVar[str] = "Your own"
     truth: ClassVar[None] = None
+    joint: ClassVar[None] = None
 
     def __post_init__(self):
         values = np.array(self.values, dtype=np.float64)
@@ -143,8 +145,30 @@ class Table:
         """The labels of `held_out()`, in its order; None if the rows have none."""
         return None if self.labels is None else tuple(self.labels[row] for row in self._split[0])
 
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        return () if self.labels is None else tuple(sorted(set(self.labels)))
+
+    @cached_property
+    def _class_numbers(self) -> Tensor:
+        """Of all rows."""
+        if self.labels is None:
+            raise no_classes(self.title)
+        return torch.tensor([self.classes.index(label) for label in self.labels])
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self._train[torch.randint(len(self._train), (n,), generator=generator)]
+        return self._train[self._drawn(n, generator)]
+
+    def sample_labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        numbers = self._class_numbers[torch.from_numpy(self._split[1])]
+        drawn = self._drawn(n, generator)
+        return self._train[drawn], numbers[drawn]
+
+    def _drawn(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(len(self._train), (n,), generator=generator)
+
+    def held_out_classes(self) -> Tensor:
+        return self._class_numbers[torch.from_numpy(self._split[0])]
 
     def held_out(self) -> Tensor:
         return self._held_out

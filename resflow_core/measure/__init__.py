@@ -3,6 +3,17 @@
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
 from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias
 from resflow_core.measure.blocks import BlockTable, block_table
+from resflow_core.measure.classification import (
+    Classification,
+    Far,
+    circles,
+    class_grid,
+    classification,
+    far,
+    log_class_probs,
+    optimal,
+    summary,
+)
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
 from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
 from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_split
@@ -22,10 +33,12 @@ __all__ = [
     "MOST_TERMS",
     "Beliefs",
     "BlockTable",
+    "Classification",
     "Cost",
     "Criteria",
     "Estimate",
     "Evaluation",
+    "Far",
     "Footprint",
     "GradientSplit",
     "Guarantee",
@@ -45,11 +58,15 @@ __all__ = [
     "awaited",
     "believed_log_prob",
     "block_table",
+    "circles",
+    "class_grid",
+    "classification",
     "cost",
     "criteria",
     "density_grid",
     "estimate_mean",
     "evaluate",
+    "far",
     "footprint",
     "gradient_split",
     "grid_lines",
@@ -58,16 +75,19 @@ __all__ = [
     "inversion",
     "jacobian_structure",
     "kl",
+    "log_class_probs",
     "log_prob",
     "log_prob_bias",
     "mass",
     "masses",
     "mean_nll",
     "norm_estimates",
+    "optimal",
     "samples",
     "saturation",
     "saturation_map",
     "spectrum",
     "stages",
     "subject",
+    "summary",
 ]

@@ -116,6 +116,7 @@ WRONG = [
     ("rings", rings, "RINGS_DEVIATION", 0.09),
     ("rings", rings, "RINGS_RADII", (3.0, 2.25, 1.5, 0.77)),
     ("moons", curves, "MOONS_DEVIATION", 0.212),
+    ("noisymoons", curves, "NOISY_MOONS_DEVIATION", 0.53),
     ("swissroll", curves, "SWISS_ROLL_DEVIATION", 0.212),
     ("2spirals", curves, "SPIRALS_DEVIATION", 0.11),
     ("2spirals", curves, "SPIRALS_BOX", 0.2),

@@ -1,0 +1,119 @@
+"""One flow that generates and classifies: a density of x, and a classifier that reads the flow's latent.
+
+    J = E_{x, y ~ data} [ lambda log p(x) + log p(y|x) ],   log p(x) by the flow f,   p(y|x) = softmax(h(f(x)))_y
+
+(paper, section 5.4, after Nalisnick et al. 2019). lambda = 1 is the joint log-likelihood log p(x, y); y has fewer
+dimensions than x, so that lambda < 1 puts weight on the classes; lambda = 0 leaves a classifier.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from resflow_core.actnorm import ActNorm
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Exact, LogDet
+from resflow_core.normalizing_flow import NormalizingFlow, standard_normal_log_prob
+from resflow_core.peers import PeerConfig
+from resflow_core.settings import check, setting
+
+FEWEST_CLASSES, MOST_CLASSES = 2, 20
+
+
+@dataclass(frozen=True)
+class HybridConfig:
+    """Everything that says which hybrid is built. Without a flow (None) it is a classifier of x, standardised."""
+
+    flow: FlowConfig | PeerConfig | None = None
+    classes: int = setting(2, "Classes", "Different labels.", low=FEWEST_CLASSES, high=MOST_CLASSES)
+    width: int = setting(
+        16,
+        "Head width",
+        "Units of the classifier's hidden layer. 0: none, so that classes are told apart by straight lines in the "
+        "latent; no invertible map of the plane can make that enough for a ring within a ring.",
+        low=0,
+        high=256,
+    )
+    hidden_layers: int = setting(1, "Hidden layers", "Of the classifier, where it has any.", low=1, high=4, rare=True)
+
+    def __post_init__(self):
+        check(self)
+        if self.flow:
+            replace(self.flow)  # a flow that was unpickled has not made its own checks
+
+    @property
+    def dim(self) -> int:
+        return self.flow.dim if self.flow else 2
+
+    @property
+    def head_widths(self) -> list[int]:
+        """Units of each of the head's layers, from the latent to the classes."""
+        return [self.dim, *[self.width] * (self.hidden_layers if self.width else 0), self.classes]
+
+    def build(self, generator: torch.Generator) -> "Hybrid":
+        """The hybrid with weights drawn from `generator`, the flow's first: they are those of the flow alone."""
+        return Hybrid(self, generator)
+
+
+class Hybrid(nn.Module):
+    """A flow and a classifier of its latent."""
+
+    def __init__(self, config: HybridConfig, generator: torch.Generator):
+        super().__init__()
+        self.config = config
+        self.flow = config.flow.build(generator) if config.flow else NormalizingFlow([ActNorm(config.dim)])
+        self.head = _head(config.head_widths, generator)
+
+    def log_class_probs(self, x: Tensor) -> Tensor:
+        """log p(y|x) in nats for every class, (batch, dim) -> (batch, classes)."""
+        return self.classify(self.flow(x))
+
+    def classify(self, z: Tensor) -> Tensor:
+        """log p(y|z) in nats for every class, from the latent, (batch, dim) -> (batch, classes)."""
+        return self.head(z).log_softmax(1)
+
+    def log_probs(
+        self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """log p(x), (batch,), as `NormalizingFlow.log_prob` has it, and `log_class_probs`, in one pass."""
+        z, log_dets = self.flow.forward_and_log_det(x, log_det, generator)
+        return standard_normal_log_prob(z) + log_dets, self.classify(z)
+
+    def losses(
+        self, x: Tensor, y: Tensor, weight: float, log_det: LogDet, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """-J of a batch, and its mean -log p(x), in nats: what is descended, and what `weight`, lambda, scales.
+
+        At lambda = 0 the loss does not depend on log p(x), not even by a factor 0, and no log det is estimated.
+        """
+        log_prob, log_classes = self.log_probs(x, log_det if weight else Exact(), generator)
+        nll = -log_prob.mean()
+        class_nll = nn.functional.nll_loss(log_classes, y)
+        return class_nll + weight * nll if weight else class_nll, nll
+
+    def initialize(self, x: Tensor) -> None:
+        """As `NormalizingFlow.initialize`."""
+        self.flow.initialize(x)
+
+    def advance(self) -> None:
+        """As `NormalizingFlow.advance`."""
+        self.flow.advance()
+
+    def order_loss(self) -> Tensor:
+        """As `NormalizingFlow.order_loss`."""
+        return self.flow.order_loss()
+
+
+@torch.no_grad()
+def _head(widths: list[int], generator: torch.Generator) -> nn.Sequential:
+    """Linear layers, with SiLU between them; weights and biases uniform within +-1/sqrt(in_features)."""
+    layers: list[nn.Module] = []
+    for m, n in pairwise(widths):
+        # Built without weights: torch would draw them from the global generator.
+        linear = nn.utils.skip_init(nn.Linear, m, n)
+        for parameter in linear.parameters():
+            parameter.uniform_(-(m**-0.5), m**-0.5, generator=generator)
+        layers += [linear, nn.SiLU()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,346 @@
+"""The Joint screen without a browser: what it says and draws against hybrids that the core trains alone."""
+
+import csv
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app.engine.messages import ArmReport, FarAway, LossCurves
+from app.joint import charts, pictures, table
+from app.joint.arms import PLAIN, grid, pair, seeded
+from app.joint.one import takeaway
+from app.joint.settings import WEIGHTS, Joint
+from app.link import query_of, read_link
+from app.quantise import from_u16
+from app.setup import Setup
+from resflow_core import flow_file, measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Exact, Roulette
+from resflow_core.measure import Far
+from resflow_core.size import parameters
+from resflow_core.training import HybridTrainConfig, TrainConfig, Trainer
+from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, run, said, sentence
+from tests.app.test_lipschitz import table as cells
+from tests.app.test_planes import decode
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["noisymoons"]
+RESIDUAL = "Residual flow"
+
+
+def opened(view="one", settings=(), **bench):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    asked = {f"joint.{name}": str(value) for name, value in ({"view": view} | bench).items()}
+    for name, value in (SMALL | {"data": "noisymoons"} | dict(settings) | asked).items():
+        page.query_params[name] = value
+    page.switch_page("screens/joint.py")
+    return run(page)
+
+
+def arms(page, name="joint"):
+    return own(page).comparisons[name].report.arms
+
+
+def stepped(page, steps=100, name="joint"):
+    page = run(page.button(key=f"steps.{name}").click())
+    for _ in range(60):
+        if arms(page, name)[0].step == steps and all(arm.loss.held_step[-1] == steps for arm in arms(page, name)):
+            return run(page)
+        page = run(page)
+    raise AssertionError(f"at {arms(page, name)[0].step} of {steps}")
+
+
+def trained(config=None, weight=1.0, steps=0, seed=3):
+    found = Trainer(config or HybridConfig(FLOW), hybrid_train(weight), DATA, seed=seed)
+    for _ in range(steps):
+        found.step()
+    return found.evaluated_model
+
+
+def hybrid_train(weight):
+    return HybridTrainConfig(batch=64, weight=weight)
+
+
+def scores(model):
+    return measure.classification(measure.log_class_probs(model, DATA.held_out()), DATA.held_out_classes())
+
+
+def percent(found):
+    return 100 * found.accuracy.value
+
+
+def first_number(text):
+    return float(re.search(r"\d+(\.\d+)?", text)[0])
+
+
+def path(pane, label):
+    (found,) = [path for path in pane["paths"] if path["label"] == label]
+    return decode(found["points"])
+
+
+def pane_of(page, title):
+    (found,) = [pane for pane in panes(page) if pane["title"] == title]
+    return found
+
+
+class TestOneFlow:
+    @pytest.fixture(scope="class")
+    def hybrid(self):
+        return trained(steps=100)
+
+    def test_numbers_and_pictures_are_those_of_the_hybrid_that_the_core_trains(self, hybrid):
+        page = stepped(opened())
+        found, rows = scores(hybrid), cells(page, "|  | parameters")
+        assert first_number(rows[RESIDUAL][1]) == pytest.approx(percent(found), abs=0.11)
+        assert first_number(rows[RESIDUAL][2]) == pytest.approx(found.nll.value, abs=2e-3)
+        assert first_number(rows[RESIDUAL][3]) == pytest.approx(100 * found.reliability.ece, abs=0.11)
+        nll = measure.mean_nll(measure.log_prob(hybrid.flow, DATA.held_out())).value
+        assert first_number(rows[RESIDUAL][5]) == pytest.approx(nll, abs=2e-3)
+        best = measure.optimal(DATA.joint, DATA.held_out(), DATA.held_out_classes())
+        assert first_number(rows["Truth"][1]) == pytest.approx(percent(best), abs=0.06)
+        assert rows[PLAIN][5] == "has none"
+
+        # The curve of calibration, and what lies far away.
+        curve = found.reliability
+        drawn = path(pane_of(page, "Calibration"), RESIDUAL)
+        there = curve.counts > 0
+        np.testing.assert_allclose(drawn, np.stack([curve.confidence, curve.accuracy], 1)[there], atol=1e-3)
+        *_, far = measure.far(hybrid, DATA.window, DATA.held_out())
+        np.testing.assert_allclose(path(pane_of(page, "Far away: density"), RESIDUAL)[:, 1], far.log_prob, rtol=1e-2)
+        np.testing.assert_allclose(
+            path(pane_of(page, "Far away: confidence"), RESIDUAL)[:, 1], far.confidence, atol=5e-3
+        )
+
+        # On the boundary both classes are as likely.
+        boundary = path(pane_of(page, RESIDUAL), pictures.BOUNDARY)
+        boundary = torch.from_numpy(boundary[np.isfinite(boundary).all(1)].copy())
+        gap = measure.log_class_probs(hybrid, boundary).exp()
+        assert len(boundary) > 20 and float((gap[:, 0] - gap[:, 1]).abs().median()) < 0.03
+
+        # Each sample is in the colour of its own class.
+        frame = own(page).comparisons["joint"].pictures[0]
+        samples = torch.from_numpy(from_u16(frame.samples, DATA.window)).float()
+        same = measure.log_class_probs(hybrid, samples).argmax(1).numpy() == frame.sample_classes
+        assert same.mean() > 0.99
+        for k, dots in enumerate(pane_of(page, "Samples")["dots"]):
+            assert dots["label"] == DATA.classes[k]
+            assert len(decode(dots["points"])) == (frame.sample_classes[:400] == k).sum()
+
+    def test_the_plain_classifier_is_as_large_and_is_trained_alone(self):
+        page = stepped(opened())
+        config = own(page).comparisons["joint"].experiment.arms[1].flow
+        assert config.flow is None
+        assert parameters(config) == pytest.approx(parameters(HybridConfig(FLOW)), rel=0.05)
+        alone = scores(trained(config, 0.0, 100))
+        assert first_number(cells(page, "|  | parameters")[PLAIN][1]) == pytest.approx(percent(alone), abs=0.11)
+
+    def test_the_weight_changes_while_it_trains(self):
+        page = stepped(opened())
+        page = run(page.select_slider(key="joint.weight").set_value(0.0))
+        assert arms(page)[0].step == 100, "it goes on"
+        page = stepped(page, 200)
+        reference = Trainer(HybridConfig(FLOW), hybrid_train(1.0), DATA, seed=3)
+        for step in range(200):
+            if step == 100:
+                reference.configure(hybrid_train(0.0))
+            reference.step()
+        expected = measure.mean_nll(measure.log_prob(reference.evaluated, DATA.held_out())).value
+        assert arms(page)[0].loss.held_nll[-1] == pytest.approx(expected, rel=5e-3)
+        assert link(page)["joint.weight"] == "0.0"
+
+    def test_another_family_has_as_many_parameters(self):
+        page = opened(family="realnvp")
+        rows = cells(page, "|  | parameters")
+        assert float(rows["RealNVP"][0].replace(",", "")) == pytest.approx(parameters(HybridConfig(FLOW)), rel=0.25)
+        assert not [button for button in page.button if button.key == "joint.adopt.0"]
+
+    def test_its_flow_goes_on_alone(self, hybrid):
+        page = stepped(opened())
+        page = run(page.button(key="joint.adopt.0").click())
+        setup = own(page).setup
+        assert type(setup.train) is TrainConfig and setup.train == TrainConfig(batch=64)
+        saved = flow_file.from_bytes(setup.start.weights).state_dict()
+        for name, tensor in hybrid.flow.state_dict().items():
+            torch.testing.assert_close(saved[name], tensor, atol=2e-3, rtol=0, msg=name)
+
+    def test_many_classes_and_real_ones_are_drawn(self):
+        for data in ("8gaussians", "wine"):
+            page = opened(settings={"data": data})
+            labels = {dots["label"] for dots in pane_of(page, "Confidence")["dots"]}
+            assert labels == set(DATASETS[data].classes)
+            looks = {(dots["colour"], dots["symbol"]) for dots in pane_of(page, "Confidence")["dots"]}
+            assert len(looks) == len(labels)
+        assert "Truth" not in {pane["title"] for pane in panes(page)}
+
+
+class TestThePapersTable:
+    def test_every_weight_of_both_families_is_trained_from_every_seed(self):
+        page = stepped(opened("paper", seeds=2, steps=100), name="joint.paper")
+        experiment = own(page).comparisons["joint.paper"].experiment
+        assert [(arm.train.weight, arm.seed) for arm in experiment.arms] == [
+            (weight, seed) for _ in range(2) for weight in WEIGHTS for seed in (3, 4)
+        ]
+        rows = [line for line in sentence(page, "|  | λ").splitlines() if "Residual" in line]
+        for row, weight in zip(rows, WEIGHTS, strict=True):
+            values = [percent(scores(trained(weight=weight, steps=100, seed=seed))) for seed in (3, 4)]
+            assert first_number(row.split("|")[4]) == pytest.approx(np.mean(values), abs=0.15)
+        assert "not learned" in rows[0] and "not learned" not in rows[1]
+        assert sum("Not enough seeds to say" in text for text in said(page)) == 1
+        assert len([pane for pane in panes(page) if "Density and decision boundaries" in pane["alt"]]) == 6
+
+    def test_what_is_downloaded_is_what_is_shown(self):
+        page = opened("paper", seeds=1)
+        bench, setup = own(page).benches[Joint], own(page).setup
+        found = grid(setup, bench)
+        groups = {one.label: (arm,) for one, arm in zip(found, arms(page, "joint.paper"), strict=True)}
+        rows = list(csv.DictReader(table.by_seed(found, groups, 3).decode().splitlines()))
+        assert [float(row["weight"]) for row in rows] == [*WEIGHTS, *WEIGHTS]
+        for row, arm in zip(rows, arms(page, "joint.paper"), strict=True):
+            assert float(row["accuracy"]) == pytest.approx(arm.loss.held_accuracy[-1])
+            assert float(row["nll"]) == pytest.approx(arm.loss.held_nll[-1])
+        steps = list(csv.DictReader(table.by_step(found, groups, 3).decode().splitlines()))
+        assert len(steps) == sum(len(arm.loss.held_step) for arm in arms(page, "joint.paper"))
+
+    def test_estimates_are_of_the_residual_flow_alone(self):
+        setup = Setup(data="moons", train=TrainConfig(log_det=Roulette()))
+        for one in [*grid(setup, Joint()), *pair(setup, Joint())]:
+            wanted = Roulette() if one.family == "residual" else Exact()
+            assert one.arm.train.log_det == wanted
+
+    def test_seeds_are_named(self):
+        setup = Setup(data="moons", seed=5)
+        found = seeded(grid(setup, Joint()), 5, 2)
+        assert list(found)[:2] == ["Residual flow, λ = 0, seed 5", "Residual flow, λ = 0, seed 6"]
+        assert [arm.seed for arm in found.values()] == [5, 6] * 6
+
+
+STEPS, NONE = np.array([0, 100]), np.zeros(2, np.float32)
+
+
+def report(accuracy, **more):
+    curves = LossCurves(
+        STEPS, NONE, STEPS, NONE, NONE, NONE, NONE, NONE, NONE, NONE + 1, np.zeros((0, 0, 0)),
+        held_accuracy=np.array([0.5, accuracy], np.float32), held_class_nll=NONE, held_ece=NONE,
+    )  # fmt: skip
+    return ArmReport(step=100, steps_per_second=0, seconds=1, loss=curves, **more)
+
+
+class TestVerdicts:
+    found = grid(Setup(data="noisymoons"), Joint())
+
+    def groups(self, *accuracies):
+        """Of each arm the accuracies of its seeds."""
+        return {one.label: [report(a) for a in seeds] for one, seeds in zip(self.found, accuracies, strict=True)}
+
+    @pytest.mark.parametrize(
+        ("other", "begins"),
+        [
+            ((0.8, 0.81, 0.82), "**The paper's claim shows**"),
+            ((0.88, 0.89, 0.9), "**The paper's claim does not show**"),
+            ((0.92, 0.93, 0.94), "**The opposite shows**"),
+        ],
+    )
+    def test_it_quotes_what_is_lost_on_the_same_points(self, other, begins):
+        same, ours = (0.9, 0.9, 0.9), (0.88, 0.89, 0.9)
+        said = table.verdicts(self.found, self.groups(same, ours, same, same, other, same), "realnvp")
+        assert said[0].startswith(f"{begins} at λ = 0.5: the residual flow loses 1.00 (0.00 to 2.00) points")
+        assert "over 3 seeds" in said[0]
+
+    def test_two_seeds_are_too_few(self):
+        same = (0.9, 0.9)
+        said = table.verdicts(self.found, self.groups(same, same, same, same, (0.1, 0.1), same), "realnvp")
+        assert all(text.startswith("**Not enough seeds to say**") for text in said)
+
+    def test_without_a_measurement_there_is_none(self):
+        groups = self.groups(*[(0.9,)] * 6)
+        groups[self.found[0].label] = [ArmReport(step=0, steps_per_second=0, seconds=0)]
+        assert table.verdicts(self.found, groups, "realnvp") == ["Not measured yet."]
+
+    @pytest.mark.parametrize(("largest", "says"), [(-50.0, "its density doubts"), (-1.0, "does not doubt everywhere")])
+    def test_doubt_is_a_density_below_what_the_data_have_everywhere(self, largest, says):
+        one = np.ones(2)
+        far = FarAway(100, Far(one, 0.97 * one, one, -60 * one, largest * one, -7.0))
+        arms = {"flow": report(0.9, far=far), PLAIN: report(0.9, far=dataclasses.replace(far))}
+        text = takeaway(arms, "flow", PLAIN)
+        assert says in text and "97 % sure" in text
+
+
+def test_scores_against_the_weight_are_the_last_of_every_seed():
+    families = {RESIDUAL: [[report(0.8), report(0.9)], [report(0.7), report(0.7)]]}
+    chart = charts.against_weight("Accuracy", "%", families, charts.accuracies, 95.0, (0.5, 1.0))
+    mean, edges, floor = chart.paths
+    np.testing.assert_allclose(mean.points, [[0.5, 85], [1.0, 70]], rtol=1e-5)
+    np.testing.assert_allclose(edges.points[[0, 1, 3, 4], 1], [80, 70, 90, 70], rtol=1e-5)
+    np.testing.assert_allclose(floor.points, [[0.5, 95], [1.0, 95]])
+
+
+def test_boundaries_of_three_classes_are_where_the_likeliest_changes():
+    x = np.linspace(0, 3, 61) + np.zeros((61, 1))
+    shares = np.stack([x < 1, (x >= 1) & (x < 2), x >= 2], 2).astype(float)
+    (found,) = pictures.boundaries(shares, ((0.0, 3.0), (0.0, 2.0)))
+    points = found.points[np.isfinite(found.points).all(1)]
+    np.testing.assert_allclose(np.minimum(abs(points[:, 0] - 1), abs(points[:, 0] - 2)), 0, atol=0.05)
+    assert pictures.boundaries(np.ones((5, 5, 2)) * [0.9, 0.1], ((0, 1), (0, 1))) == ()
+
+
+class TestBadData:
+    def upload(self, text, label=None):
+        page = opened()
+        own(page).picked = "csv"
+        page = run(page)
+        page = run(page.file_uploader(key="csv").set_value(("own.csv", text.encode(), "")))
+        return run(page.selectbox(key="csv.label").set_value(label)) if label else page
+
+    def rows(self, of):
+        points = np.random.default_rng(0).normal(size=(60, 2))
+        return "\n".join(["a,b,kind", *(f"{a},{b},{of(i)}" for i, (a, b) in enumerate(points))])
+
+    def test_data_without_classes_lead_to_some_that_have(self):
+        page = opened(settings={"data": "gaussian"})
+        assert "*Gaussian* have no classes" in page.info[0].value
+        page = run(run(page.button(key="joint.take").click()))
+        assert own(page).setup.data == "noisymoons"
+        assert cells(page, "|  | parameters")[RESIDUAL]
+
+    @pytest.mark.parametrize(
+        ("of", "says"),
+        [
+            (lambda i: 0.5 + i / 7, "is no whole number"),
+            (lambda i: f"k{i}", "60 different values, and 20 are allowed"),
+            (lambda i: "same", "one value only"),
+        ],
+    )
+    def test_columns_that_cannot_be_labels_say_why(self, of, says):
+        page = self.upload(self.rows(of))
+        assert "`kind` cannot be a label" in page.info[0].value and says in page.info[0].value
+
+    def test_a_label_column_is_asked_for_and_learned(self):
+        text = self.rows(lambda i: "abc"[i % 3])
+        page = self.upload(text)
+        assert "Choose one of its columns under *Label*" in page.info[0].value
+        page = self.upload(text, "kind")
+        assert not page.info
+        assert own(page).comparisons["joint"].experiment.arms[0].flow.classes == 3
+
+    def test_rows_without_a_label_are_a_class_and_that_is_said(self):
+        page = self.upload(self.rows(lambda i: "ab"[i % 2] if i % 6 else ""), "kind")
+        assert "10 rows of your file have no label" in page.warning[0].value
+        assert own(page).comparisons["joint"].experiment.arms[0].flow.classes == 3
+
+
+def test_the_settings_come_and_go_by_link():
+    bench = Joint(view="paper", weight=0.3, family="nsf", peer="maf", width=0, seeds=4, steps=300)
+    assert bench in read_link(query_of(Setup(), benches=[bench])).benches
+    page = opened(weight=0.3)
+    assert page.select_slider(key="joint.weight").value == 0.3
+
+
+def test_a_weight_beyond_the_limits_is_refused_with_the_remedy():
+    page = opened(weight=50)
+    assert "`joint.weight = 50`: use a value from 0 to 10. It stays at 1.0." in page.warning[0].value

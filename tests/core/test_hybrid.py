@@ -1,0 +1,247 @@
+"""The hybrid: its objective and gradient against the definition, training at lambda = 0 and with a density."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from torch.distributions import MultivariateNormal
+
+from resflow_core import measure
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Exact, Roulette
+from resflow_core.peers import PeerConfig
+from resflow_core.size import matched_classifier, parameters
+from resflow_core.training import HybridTrainConfig, TrainConfig, Trainer
+from tests.core.oracles import seeded
+
+MOONS = DATASETS["noisymoons"]
+FLOWS = {
+    "residual": FlowConfig(blocks=2, width=8),
+    "coupling": PeerConfig("realnvp", transforms=4, width=8),
+    "none": None,
+}
+# A constant rate, no average: plain Adam.
+PLAIN = HybridTrainConfig(batch=64, schedule="constant", warmup=0, average=0.0, clip=1000.0, weight=0.0)
+
+
+def hybrid(flow="residual", **more):
+    built = HybridConfig(FLOWS[flow], **more).build(seeded(1)).double()
+    built.initialize(MOONS.sample(500, seeded(2)).double())
+    return built
+
+
+def batch(n=20):
+    x, y = MOONS.sample_labelled(n, seeded(5))
+    return x.double(), y
+
+
+def objective(model, x, y, weight):
+    """lambda log p(x) + log p(y|x), averaged: log p by the normal and autograd's Jacobian, softmax by exponentials."""
+    total = 0.0
+    for point, label in zip(x, y, strict=True):
+        z = model.flow(point[None])[0]
+        jacobian = torch.autograd.functional.jacobian(lambda p: model.flow(p[None])[0], point, create_graph=True)
+        base = MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
+        odds = model.head(z[None])[0].exp()
+        total += weight * (base.log_prob(z) + jacobian.det().abs().log()) + (odds[label] / odds.sum()).log()
+    return total / len(x)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_loss_and_gradient_are_those_of_the_objective(flow, weight):
+    model, (x, y) = hybrid(flow), batch()
+    loss, nll = model.losses(x, y, weight, Exact())
+    expected = -objective(model, x, y, weight)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(nll, -model.flow.log_prob(x).mean())
+    of_all = list(model.parameters())
+    found, wanted = (torch.autograd.grad(v, of_all, materialize_grads=True) for v in (loss, expected))
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+
+
+def test_at_one_it_is_the_log_likelihood_of_points_and_classes():
+    model, (x, y) = hybrid(), batch()
+    log_prob, log_classes = model.log_probs(x)
+    joint = (log_prob + log_classes[torch.arange(len(y)), y]).mean()
+    torch.testing.assert_close(model.losses(x, y, 1.0, Exact())[0], -joint)
+    torch.testing.assert_close(log_classes.logsumexp(1), torch.zeros(len(x)).double())
+
+
+def test_a_roulette_estimates_the_density_alone_and_nothing_at_zero():
+    model, (x, y) = hybrid(), batch()
+    log_det = Roulette()
+    first, second = (model.losses(x, y, 1.0, log_det, seeded(s))[0].item() for s in (1, 2))
+    assert first != second
+    torch.testing.assert_close(model.losses(x, y, 0.0, log_det)[0], model.losses(x, y, 0.0, Exact())[0])
+
+
+def test_at_zero_training_is_that_of_a_plain_classifier():
+    """Cross-entropy and torch's AdamW, in a loop of a few lines, give the same weights."""
+    trainer = Trainer(HybridConfig(FLOWS["residual"]), PLAIN, MOONS, seed=4)
+    model = copy.deepcopy(trainer.model)
+    generator = seeded(3 * 4 + 1)
+    MOONS.sample(2_000, generator)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PLAIN.learning_rate, weight_decay=0.0)
+    for _ in range(10):
+        x, y = MOONS.sample_labelled(64, generator)
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(model.head(model.flow(x)), y).backward()
+        optimiser.step()
+        trainer.step()
+    for (name, a), b in zip(trainer.model.named_parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4, msg=name)
+    assert max((a - b).abs().max() for a, b in zip(model.parameters(), fresh().parameters(), strict=True)) > 0.02
+
+
+def fresh():
+    return Trainer(HybridConfig(FLOWS["residual"]), PLAIN, MOONS, seed=4).model
+
+
+def test_a_hybrid_begins_with_the_weights_and_the_points_of_its_flow():
+    alone = Trainer(FLOWS["residual"], TrainConfig(batch=64), MOONS, seed=4)
+    joint = Trainer(HybridConfig(FLOWS["residual"]), HybridTrainConfig(batch=64), MOONS, seed=4)
+    for a, b in zip(alone.flow.parameters(), joint.flow.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert alone.step() == pytest.approx(joint.step(), abs=1e-6)
+
+
+def test_the_weight_may_change_while_it_trains_and_a_state_goes_on():
+    trainer = Trainer(HybridConfig(FLOWS["residual"]), replace(PLAIN, weight=1.0, average=0.9), MOONS, seed=0)
+    for _ in range(3):
+        trainer.step()
+    state = trainer.state_bytes()
+    runs = {}
+    for weight in (1.0, 0.0, 0.0):
+        other = Trainer(HybridConfig(FLOWS["residual"]), replace(PLAIN, weight=1.0, average=0.9), MOONS, seed=0)
+        other.load_state(state)
+        other.configure(replace(PLAIN, weight=weight, average=0.9))
+        other.step()
+        weights = torch.cat([p.detach().flatten() for p in other.evaluated_model.parameters()])
+        assert torch.equal(weights, runs.setdefault(weight, weights))
+    assert not torch.equal(runs[1.0], runs[0.0])
+    trainer.configure(replace(PLAIN, weight=1.0, average=0.9))
+    trainer.step()
+    assert torch.equal(torch.cat([p.detach().flatten() for p in trainer.evaluated_model.parameters()]), runs[1.0])
+
+
+def test_both_parts_are_learned():
+    trainer = Trainer(HybridConfig(FlowConfig(blocks=2, width=16)), HybridTrainConfig(batch=128), MOONS, seed=0)
+    x, y = MOONS.held_out(), MOONS.held_out_classes()
+
+    def now():
+        found = measure.classification(measure.log_class_probs(trainer.evaluated_model, x), y)
+        return found.accuracy.value, measure.mean_nll(measure.log_prob(trainer.evaluated, x)).value
+
+    (_, before) = now()
+    for _ in range(100):
+        trainer.step()
+    accuracy, nll = now()
+    best = measure.optimal(MOONS.joint, x, y)
+    assert accuracy > best.accuracy.value - 0.03
+    assert MOONS.truth.entropy < nll < before - 0.05
+
+
+def test_a_linear_head_is_a_softmax_regression_of_the_latent():
+    model = hybrid(width=0, classes=2)
+    assert [tuple(p.shape) for p in model.head.parameters()] == [(2, 2), (2,)]
+    x, _ = batch()
+    odds = model.log_class_probs(x)
+    torch.testing.assert_close(
+        odds[:, 0] - odds[:, 1], model.flow(x) @ (model.head[0].weight[0] - model.head[0].weight[1])
+        + model.head[0].bias[0] - model.head[0].bias[1],
+    )  # fmt: skip
+
+
+class TestMeasures:
+    def test_accuracy_and_nll_against_scikit_learn(self):
+        x, y = (part.numpy() for part in MOONS.sample_labelled(400, seeded(6)))
+        p = LogisticRegression().fit(x, y).predict_proba(x)
+        found = measure.classification(torch.tensor(np.log(p)), torch.tensor(y))
+        accuracy = accuracy_score(y, p.argmax(1))
+        assert found.accuracy.value == pytest.approx(accuracy)
+        assert found.accuracy.standard_error == pytest.approx((accuracy * (1 - accuracy) / 400) ** 0.5)
+        assert found.nll.value == pytest.approx(log_loss(y, p))
+
+    def test_the_optimum_is_beaten_by_no_other_rule_on_average(self):
+        x, y = MOONS.sample_labelled(5_000, seeded(8))
+        best = measure.optimal(MOONS.joint, x, y)
+        p = LogisticRegression().fit(x, y).predict_proba(x)
+        assert best.accuracy.value > accuracy_score(y, p.argmax(1))
+        assert best.nll.value < log_loss(y, p)
+        assert best.reliability.ece < 2.5 * best.reliability.noise
+
+    def test_a_grid_has_each_nodes_probabilities_in_its_place(self):
+        model = hybrid(classes=3)
+        window = ((-2.0, 1.0), (0.0, 3.0))
+        found = measure.class_grid(model, window, 4)
+        assert found.shape == (4, 4, 3)
+        at = torch.tensor([[0.0, 1.0]]).double()  # column 2, row 1
+        np.testing.assert_allclose(found[1, 2], model.log_class_probs(at)[0].exp().detach(), rtol=1e-5)
+
+    def test_far_out_the_density_falls_while_confidence_may_not(self):
+        model = hybrid()
+        *pieces, found = measure.far(model, MOONS.window, MOONS.held_out())
+        assert pieces == [None, None]
+        middle, half = torch.tensor([0.0, 0.3]).double(), 4.3
+        angle = torch.tensor(2 * np.pi * np.arange(48) / 48)
+        ring = middle + half * 8.0 * torch.stack([angle.cos(), angle.sin()], 1)
+        assert found.distance[-1] == 8.0
+        log_p, classes = model.log_probs(ring)
+        assert found.log_prob[-1] == pytest.approx(log_p.mean().item(), rel=1e-4)
+        assert found.largest_log_prob[-1] == pytest.approx(log_p.max().item(), rel=1e-4)
+        top = classes.exp().amax(1)
+        assert found.confidence[-1] == pytest.approx(top.mean().item(), rel=1e-4)
+        assert found.least_confidence[-1] == pytest.approx(top.min().item(), rel=1e-4)
+        held_out = model.flow.log_prob(MOONS.held_out().double()).detach().numpy()
+        assert (held_out > found.usual_log_prob).mean() == pytest.approx(0.99, abs=1e-3)
+        assert found.log_prob[-1] < found.log_prob[0] - 50
+
+
+class TestSizes:
+    @pytest.mark.parametrize("flow", FLOWS)
+    @pytest.mark.parametrize("width", [0, 5])
+    def test_the_formula_counts_what_is_built(self, flow, width):
+        config = HybridConfig(FLOWS[flow], classes=4, width=width, hidden_layers=2)
+        assert parameters(config) == sum(p.numel() for p in config.build(seeded(0)).parameters())
+
+    def test_a_classifier_of_the_same_size(self):
+        wanted = parameters(HybridConfig(FlowConfig(), classes=3))
+        found = matched_classifier(3, wanted)
+        gaps = [abs(parameters(replace(found, width=found.width + k)) - wanted) for k in (-1, 0, 1)]
+        assert found.flow is None and gaps[1] == min(gaps) and gaps[1] < 0.02 * wanted
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("classes", [1, 21, 0])
+    def test_numbers_of_classes(self, classes):
+        with pytest.raises(ValueError, match="from 2 to 20"):
+            HybridConfig(classes=classes)
+
+    @pytest.mark.parametrize(
+        ("data", "said"), [("gaussian", "have no classes"), ("pinwheel", "have 5 classes"), ("diabetes", "have no")]
+    )
+    def test_data_with_other_classes_or_none(self, data, said):
+        with pytest.raises(ValueError, match=said):
+            Trainer(HybridConfig(), HybridTrainConfig(), DATASETS[data], seed=0)
+
+    def test_training_without_a_weight(self):
+        with pytest.raises(ValueError, match="HybridTrainConfig"):
+            Trainer(HybridConfig(), TrainConfig(), MOONS, seed=0)
+
+    def test_a_coupling_is_not_trained_by_an_estimate(self):
+        with pytest.raises(ValueError, match="exact anyway"):
+            Trainer(HybridConfig(FLOWS["coupling"]), HybridTrainConfig(log_det=Roulette()), MOONS, seed=0)
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    HybridConfig(FLOWS["residual"]).build(seeded(0))
+    assert torch.equal(before, torch.get_rng_state())
