@@ -1,5 +1,7 @@
 """Text in our messages: what somebody else typed, and numbers."""
 
+import re
+
 
 def plain(text: str, most: int = 40) -> str:
     """`text` fit to be shown between backticks: short, printable, and without Markdown's quotes."""
@@ -7,5 +9,5 @@ def plain(text: str, most: int = 40) -> str:
 
 
 def signed(text: str) -> str:
-    """A number as text, with a minus sign for its hyphen."""
-    return text.replace("-", "\N{MINUS SIGN}")
+    """Text with a minus sign for the hyphen of each number in it, exponents too."""
+    return re.sub(r"-(?=[\d.\N{INFINITY}])", "\N{MINUS SIGN}", text)

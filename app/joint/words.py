@@ -9,11 +9,15 @@ NOT_YET = "…"
 
 def share(found: Estimate) -> str:
     """A share as per cent, with its standard error."""
-    return "{} ± {} %".format(*with_error(100 * found.value, 100 * found.standard_error))
+    return f"{_with_error(100 * found.value, 100 * found.standard_error)} %"
 
 
 def nats(found: Estimate) -> str:
-    return "{} ± {}".format(*with_error(found.value, found.standard_error))
+    return _with_error(found.value, found.standard_error)
+
+
+def _with_error(value: float, error: float) -> str:
+    return "{} ± {}".format(*with_error(value, error)) if error else f"{value + 0.0:g}"
 
 
 def classified(arm: ArmReport) -> Classification | None:
