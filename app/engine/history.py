@@ -20,7 +20,7 @@ class HeldOut(NamedTuple):
     bias: Estimate = Estimate(0.0, 0.0)
     orders: np.ndarray | None = None  # where some are learned
     seconds: float = 0.0
-    classified: Classification | None = None  # of a hybrid
+    scores: tuple[float, float, float] | None = None  # of a hybrid: accuracy, mean of -log p(y|x), ECE
 
 
 @dataclass
@@ -30,6 +30,7 @@ class History:
     stride: int = 1
     batch: list[tuple[int, float]] = field(default_factory=list)  # (step, mean NLL of its batch)
     held_out: list[HeldOut] = field(default_factory=list)
+    classified: Classification | None = None  # the newest, in full
     split: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # (step, two norms of each block)
 
     def add_batch(self, step: int, nll: float) -> None:
@@ -40,9 +41,12 @@ class History:
             self.stride *= 2
             self.batch = [point for point in self.batch if point[0] % self.stride == 0]
 
-    def add_held_out(self, new: HeldOut) -> None:
+    def add_held_out(self, new: HeldOut, classified: Classification | None = None) -> None:
         if self.held_out and self.held_out[-1].step == new.step:
             return  # measured again for a page that came back
+        if classified:
+            scores = classified.accuracy.value, classified.nll.value, classified.reliability.ece
+            new, self.classified = new._replace(scores=scores), classified
         self.held_out.append(new)
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest
@@ -63,8 +67,6 @@ class History:
 
     def curves(self) -> LossCurves:
         step, batch_nll = np.array(self.batch, float).reshape(-1, 2).T
-        classified = [at.classified for at in self.held_out if at.classified]
-        scores = [(found.accuracy.value, found.nll.value, found.reliability.ece) for found in classified]
         return LossCurves(
             step.astype(np.int64),
             batch_nll.astype(np.float32),
@@ -74,8 +76,8 @@ class History:
             *_columns([at.bias for at in self.held_out]),
             np.array([at.seconds for at in self.held_out], np.float32),
             np.array([at.orders for at in self.held_out if at.orders is not None] or np.empty((0, 0, 0)), np.float32),
-            *np.array(scores, np.float32).reshape(-1, 3).T,
-            classified[-1] if classified else None,
+            *np.array([at.scores for at in self.held_out if at.scores], np.float32).reshape(-1, 3).T,
+            self.classified,
         )
 
 

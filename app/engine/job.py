@@ -212,9 +212,8 @@ class Job:
         truth = self._true_log_prob
         kl = None if truth is None else measure.kl(truth, log_prob)
         nll = measure.mean_nll(log_prob)
-        self._history.add_held_out(
-            HeldOut(self.step_count, nll, kl, seconds=self.seconds, classified=self._classified(), **further)
-        )
+        new = HeldOut(self.step_count, nll, kl, seconds=self.seconds, **further)
+        self._history.add_held_out(new, self._classified())
 
     def _classified(self) -> measure.Classification | None:
         """How well a hybrid tells held-out points apart."""

@@ -67,7 +67,8 @@ def far_confidence(arms: Mapping[str, ArmReport], true: Far | None) -> Chart:
         "mean of max p(y|x)",
         drawn,
         f"Confidence against the distance from the data. Four windows away: {', '.join(said)}.",
-        note="Mean over a circle. A classifier has no reason to doubt where it has seen nothing.",
+        note="Mean over a circle. "
+        + ("Bayes' rule is sure there too: only a density can tell." if true else "Only a density can tell."),
     )
 
 
@@ -78,16 +79,15 @@ def far_density(label: str, arm: ArmReport, true: Far | None) -> Chart:
         found = arm.far.found
         ends = np.array([[found.distance[0], found.usual_log_prob], [found.distance[-1], found.usual_log_prob]])
         drawn.append(Path(ends, "99 % of held-out points are above", None, "dot", 1.4))
-        said = (
-            f"{found.log_prob[-1]:.3g} nats four windows away; held-out points have {found.usual_log_prob:.2g} or more"
-        )
+        there, usual = signed(f"{found.log_prob[-1]:.3g}"), signed(f"{found.usual_log_prob:.2g}")
+        said = f"{there} nats four windows away; 99 % of held-out points have {usual} or more"
     return Chart(
         "Far away: density",
         "distance from the middle, half windows",
         "mean of log p(x), nats",
         tuple(drawn),
-        signed(f"Log density of {label} against the distance from the data. {said}."),
-        note=signed(f"{said}." if said else "Not measured yet."),
+        f"Log density of {label} against the distance from the data. {said or 'Not measured yet'}.",
+        note=f"{said or 'Not measured yet'}.",
     )
 
 

@@ -82,12 +82,12 @@ def takeaway(arms, hybrid: str, plain: str) -> str:
         return "Far from the data: not measured yet."
     far, other = arms[hybrid].far.found, arms[plain].far.found
     doubts = (
-        f"its density doubts: log p(x) = {far.log_prob[-1]:.3g} nats, and 99 % of held-out points have more than "
-        f"{far.usual_log_prob:.2g}"
+        f"its density doubts: log p(x) = {signed(f'{far.log_prob[-1]:.3g}')} nats, and 99 % of held-out points have "
+        f"more than {signed(f'{far.usual_log_prob:.2g}')}"
         if far.largest_log_prob[-1] < far.usual_log_prob
         else "its density does not doubt everywhere either: train it, with λ > 0"
     )
-    return signed(
+    return (
         f"Four windows away from the data the plain classifier is {100 * other.confidence[-1]:.0f} % sure, and the "
         f"flow's own {100 * far.confidence[-1]:.0f} %; but {doubts}."
     )
