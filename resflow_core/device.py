@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from resflow_core.datasets import Dataset
+from resflow_core.datasets import Source
 from resflow_core.flow import FlowConfig
 from resflow_core.peers import PeerConfig
 from resflow_core.training import TrainConfig, Trainer
@@ -23,7 +23,7 @@ class Choice:
     reason: str
 
 
-def step_seconds(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> float:
+def step_seconds(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Source) -> float:
     """The median time of a training step on a device, in seconds, after a few that warm it up."""
     trainer = Trainer(flow, train, dataset, seed=0, device=device)
     times = []
@@ -35,7 +35,7 @@ def step_seconds(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig,
     return statistics.median(times[WARM_STEPS:])
 
 
-def _auto(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _auto(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Source) -> Choice:
     if not torch.cuda.is_available():
         return Choice("cpu", "there is no GPU that torch can use")
     seconds = {device: step_seconds(device, flow, train, dataset) for device in ("cpu", "cuda")}
@@ -43,11 +43,11 @@ def _auto(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -
     return Choice(fastest, f"a step takes {1e3 * seconds['cpu']:.1f} ms on CPU, {1e3 * seconds['cuda']:.1f} ms on CUDA")
 
 
-def _cpu(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _cpu(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Source) -> Choice:
     return Choice("cpu", "it was asked for")
 
 
-def _cuda(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _cuda(flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Source) -> Choice:
     if not torch.cuda.is_available():
         raise ValueError("device = 'cuda': there is no GPU that torch can use; choose auto or cpu.")
     return Choice("cuda", "it was asked for")
@@ -58,13 +58,13 @@ class Device:
     """A way to choose, and its name for people."""
 
     title: str
-    choose: Callable[[FlowConfig | PeerConfig, TrainConfig, Dataset], Choice]
+    choose: Callable[[FlowConfig | PeerConfig, TrainConfig, Source], Choice]
 
 
 DEVICES = {"auto": Device("Auto", _auto), "cpu": Device("CPU", _cpu), "cuda": Device("CUDA", _cuda)}
 
 
-def choose(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def choose(device: str, flow: FlowConfig | PeerConfig, train: TrainConfig, dataset: Source) -> Choice:
     """Where to train: `auto` times a few steps on the processor and the GPU, if there is one, and takes the faster.
 
     Raises ValueError for a device that is unknown or absent.

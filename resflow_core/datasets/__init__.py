@@ -5,12 +5,12 @@ noise of the released code, but every angle is drawn independently: released cir
 Each knows its true density. Every draw comes from a passed generator.
 """
 
-from resflow_core.datasets.base import HELD_OUT_POINTS, HELD_OUT_SEED, Axis, Dataset, Toy, Truth, Window
+from resflow_core.datasets.base import HELD_OUT_POINTS, HELD_OUT_SEED, Axis, Dataset, Source, Toy, Truth, Window
 from resflow_core.datasets.real import Columns
 from resflow_core.datasets.registry import DATASETS
 from resflow_core.datasets.table import FEWEST_ROWS, HELD_OUT_SHARE, MOST_ROWS, Table
 
 __all__ = [
     "DATASETS", "FEWEST_ROWS", "HELD_OUT_POINTS", "HELD_OUT_SEED", "HELD_OUT_SHARE", "MOST_ROWS",
-    "Axis", "Columns", "Dataset", "Table", "Toy", "Truth", "Window",
+    "Axis", "Columns", "Dataset", "Source", "Table", "Toy", "Truth", "Window",
 ]  # fmt: skip
