@@ -8,6 +8,7 @@ from typing import Any
 from app.activations.settings import Activations
 from app.bench.settings import Bench, parsed_number
 from app.compare.settings import Compare
+from app.dimensions.settings import Dimensions
 from app.lipschitz.settings import Lipschitz
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
 from app.text import plain
@@ -18,11 +19,13 @@ OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
 BENCH, LIPSCHITZ, ACTIVATIONS_BENCH, COMPARE = "bench.", "lipschitz.", "activations.", "compare."
+DIMENSIONS = "dimensions."
 BENCHES: dict[str, type] = {
     BENCH: Bench,
     LIPSCHITZ: Lipschitz,
     ACTIVATIONS_BENCH: Activations,
     COMPARE: Compare,
+    DIMENSIONS: Dimensions,
 }
 """The settings of each bench, by what their names begin with in links and widgets."""
 

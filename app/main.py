@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("screens/lipschitz.py", title="Lipschitz", url_path="lipschitz"),
         st.Page("screens/activations.py", title="Activations", url_path="activations"),
         st.Page("screens/compare.py", title="Compare", url_path="compare"),
+        st.Page("screens/dimensions.py", title="Dimensions", url_path="dimensions"),
     ],
     position="top",
 )

@@ -57,4 +57,5 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         derivatives=new.derivatives or old.derivatives,
         inversion=new.inversion or old.inversion,
         activity=new.activity or old.activity,
+        figures=new.figures or old.figures,
     )

@@ -16,6 +16,7 @@ JACOBIANS_SECONDS = 5.0
 INVERSION_SECONDS, INVERSION_PIECE_SECONDS = 2.0, 0.05
 ACTIVITY_SECONDS = 3.0
 DERIVATIVES_SECONDS = 2.0
+FIGURES_SECONDS = 2.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -35,6 +36,7 @@ class View(IntEnum):
     INVERSION = 6
     ACTIVITY = 7
     DERIVATIVES = 8
+    FIGURES = 9
 
 
 # What of the demand each of them depends on: none at all where nobody wants it.
@@ -50,6 +52,7 @@ WANTED: dict[View, Callable[[Demand], Any]] = {
     View.INVERSION: lambda d: d.inversion and (d.inversion, d.scaled),
     View.ACTIVITY: lambda d: d.activity and (d.activity, d.scaled),
     View.DERIVATIVES: lambda d: d.derivatives and (d.pictured, d.scaled),
+    View.FIGURES: lambda d: d.figures,
 }
 
 
@@ -73,6 +76,7 @@ class News:
     inversion: tuple[Inversions, ...] = ()
     activity: tuple[Activity, ...] = ()
     derivatives: tuple[Derivatives | None, ...] = ()
+    figures: tuple[Any, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -139,6 +143,7 @@ class Views:
             (View.INVERSION, INVERSION_SECONDS, INVERSION_PIECE_SECONDS),
             (View.ACTIVITY, ACTIVITY_SECONDS, INVERSION_PIECE_SECONDS),
             (View.DERIVATIVES, DERIVATIVES_SECONDS, PIECE_SECONDS / self._arms),
+            (View.FIGURES, FIGURES_SECONDS, INVERSION_PIECE_SECONDS),
         ):
             if view in new:
                 yield view, (between if view in self._pieces else seconds) * moving
@@ -184,6 +189,8 @@ class Views:
                     self.news.activity = whole
                 elif view is View.DERIVATIVES:
                     self.news.derivatives = whole
+                elif view is View.FIGURES:
+                    self.news.figures = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
@@ -204,6 +211,8 @@ class Views:
             return lambda job: job.activity(self.demand)
         if view is View.DERIVATIVES:
             return lambda job: job.derivatives(self.demand)
+        if view is View.FIGURES:
+            return lambda job: job.figures(self.demand)
         return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 
