@@ -22,6 +22,8 @@ FORBIDDEN = {
     "app/lipschitz": {"app.screens", *PLOTTING},
     "app/activations": {"app.screens", *PLOTTING},
     "app/compare": {"app.screens", *PLOTTING},
+    "app/dimensions": {"app.screens", *PLOTTING},
+    "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }
 # Within the core, a module or package may import only those that stand before it.

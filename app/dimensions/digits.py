@@ -19,10 +19,10 @@ from app.planes import Chart, Path, planes
 from app.readouts import with_error
 from app.scene import POLL_SECONDS
 from resflow_core import measure
-from resflow_core.datasets.digits import DIGITS, LEVELS
+from resflow_core.datasets.digits import DIGITS, LEVELS, SIDE
 from resflow_core.measure import Estimate
 
-NAME = "digits"
+NAME, SHOWN = "digits", (8, 8)
 # What was trained is trained on by a tenth of the rate, which does not fall any more: else the first steps undo much.
 CONTINUED = replace(example.TRAIN, learning_rate=example.TRAIN.learning_rate / 10, schedule="constant")
 
@@ -37,7 +37,8 @@ def arm(start: str) -> Arm:
 @st.fragment(run_every=POLL_SECONDS)
 def show() -> None:
     session.settle()
-    bench = controls.edit(session.bench(Dimensions), rare=False, prefix=DIMENSIONS, only=("start",))
+    with st.container(width=260):
+        bench = controls.edit(session.bench(Dimensions), rare=False, prefix=DIMENSIONS, only=("start",))
     session.apply_bench(bench)
     try:
         stored, flow = example.stored(), arm(bench.start)
@@ -70,7 +71,8 @@ ABOUT = (
     r"$\mathrm{bits} = \frac1d \big(-\log_2 p(x)\big) + \log_2 17$ by the exact log det (64 tangents a point) on "
     "359 images that are never trained on, ± its standard error. By Jensen's inequality this is an **upper bound** of "
     "what the flow needs for the discrete images. Training itself never computes an exact log det: roulette, one N a "
-    "batch, and the Neumann gradient. The flow's size and steps were chosen on the same held-out images."
+    "batch, and the Neumann gradient. Size and steps were chosen on the same held-out images. Of the settings "
+    "beside this page only seed and device hold here."
 )
 
 
@@ -97,12 +99,17 @@ def verdict(curve: BitsCurve | None, normal: Estimate, arm: ArmReport) -> str:
 
 
 def grids(frame: ImageFrame, step: int, continued: bool) -> list[images.Grid]:
-    """Samples and interpolations, as far as there are some."""
+    """Digits that nobody trained on, and, as far as there are some, samples and interpolations."""
+    real = DIGITS.held_out_levels[: math.prod(SHOWN)].numpy().reshape(*SHOWN, SIDE, SIDE)
+    data = images.Grid(
+        "Data", real, LEVELS - 1, "Held-out digits.", f"{math.prod(SHOWN)} held-out digits, 8 × 8 pixels each."
+    )
     if not frame.samples.size:
-        return []
+        return [data]
     age = f"step {frame.step:,}{' after the stored flow' if continued else ''}"
     pairs = len(frame.interpolations)
     return [
+        data,
         images.Grid(
             "Samples",
             frame.samples,

@@ -20,7 +20,8 @@ ABOUT = (
     r"$O(d^3)$ a point. The estimate takes a few vector-Jacobian products, $O(d)$ each, however large $d$ is. "
     r"Its price is noise: $V_e = \mathbb{E}\,|\hat g - g|^2$ for the gradient $g$ of a batch, beside "
     r"$V_b = \mathbb{E}\,|g - \mathbb{E} g|^2$, which batches have anyway. A gradient of a given error takes time in "
-    r"proportion to $t \, V$: $t_\mathrm{exact} V_b$ against $t_\mathrm{estimate} (V_b + V_e)$."
+    r"proportion to $t \, V$: $t_\mathrm{exact} V_b$ against $t_\mathrm{estimate} (V_b + V_e)$. "
+    "Times are CPU times of one thread; data are independent moons side by side, $d/2$ of them."
 )
 
 
@@ -129,7 +130,7 @@ def times(found: tuple[AtDim, ...]) -> Chart:
     known = complete(found)
     return crossed(
         "Time of a step",
-        "median time, ms",
+        "median CPU time, ms",
         exact,
         estimate,
         known and crossing(*zip(*[(at.dim, at.exact_seconds, at.estimate_seconds) for at in known], strict=True)),
@@ -197,7 +198,7 @@ def variances(found: tuple[AtDim, ...]) -> Chart:
 
 def table(found: tuple[AtDim, ...]) -> str:
     """The numbers, with their errors."""
-    head = ["d", "exact, ms", "estimate, ms", "variance that the estimate adds", "variance of the batch"]
+    head = ["d", "exact, CPU ms", "estimate, CPU ms", "variance that the estimate adds", "variance of the batch"]
     rows = [head, ["--:"] * len(head)]
     for at in found:
         rows.append(

@@ -20,7 +20,7 @@ from resflow_core.flow import Uncertified
 from resflow_core.inverse import NotConverged
 
 ROWS, COLUMNS = 8, 8
-PAIRS, STEPS = 6, 8
+PAIRS, STEPS = 8, 8
 PIXELS = (SIDE, SIDE)
 
 
@@ -87,7 +87,7 @@ class DigitsJob(Job):
 def arcs(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Points from `start` to `end`, both included, (n, d) -> (n, steps, d): directions turn evenly from one to the
     other (Shoemake 1985, slerp), lengths change linearly."""
-    t = torch.linspace(0, 1, steps)[None, :, None]
+    t = torch.linspace(0, 1, steps, dtype=start.dtype)[None, :, None]
     lengths = [torch.linalg.vector_norm(z, dim=1, keepdim=True) for z in (start, end)]
     u, v = (z / length for z, length in zip((start, end), lengths, strict=True))
     angle = (u * v).sum(1, keepdim=True).clamp(-1 + 1e-6, 1 - 1e-6).acos()[:, None]

@@ -2,7 +2,7 @@
 
 const GAP = 1; // in pixels of the images
 const LARGEST = 4.6; // css pixels of one of theirs, however wide the page
-const PAPER = 110; // grey between the images, on light pages and dark ones
+const PAPER = 70; // grey between the images, on light pages and dark ones
 
 function part(tag) {
   return document.createElement(tag);

@@ -12,7 +12,7 @@ from resflow_core.measure.evaluation import log_prob
 from resflow_core.normalizing_flow import NormalizingFlow
 
 # Images between two yields: of 64 tangents each.
-CHUNK = 24
+CHUNK = 48
 # Draws of every training image that a Gaussian is fitted to, and the seed of their noise.
 GAUSSIAN_DRAWS, GAUSSIAN_SEED = 20, 0
 

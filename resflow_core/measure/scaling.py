@@ -10,6 +10,8 @@ batch of B points, with g the gradient of its mean NLL and ghat the estimate of 
 sums over all parameters, shown over |g|^2. A gradient of a given error takes as many steps as its variance is large,
 so that time times variance compares the two (Glynn & Whitt 1992): t_exact V_b against t_estimate (V_b + V_e).
 
+Times are processor times of the one thread that computes, which does not count what else the machine does.
+
 The work is a list of short pieces, each a step, so that whoever runs it may stop between two and go on later.
 """
 
@@ -77,7 +79,7 @@ class Piece:
 class Subject:
     """The flow of one dimension, as a few steps have left it, and a batch that stays."""
 
-    def __init__(self, plan: Plan, dim: int, seed: int, clock: Callable[[], float] = time.perf_counter):
+    def __init__(self, plan: Plan, dim: int, seed: int, clock: Callable[[], float] = time.thread_time):
         self._plan, self._dim, self._seed, self._clock = plan, dim, seed, clock
         self.dataset = Copies(MOONS, dim)
         trainer = Trainer(replace(plan.flow, dim=dim), plan.train, self.dataset, seed, exact_losses=False)
