@@ -27,6 +27,7 @@ benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.estimator
 	$(BIN)/python -m tests.benchmarks.activations
 	$(BIN)/python -m tests.benchmarks.joint
+	$(BIN)/python -m tests.benchmarks.dimensions
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -8,6 +8,7 @@ from typing import Any
 from app.activations.settings import Activations
 from app.bench.settings import Bench, parsed_number
 from app.compare.settings import Compare
+from app.dimensions.settings import Dimensions
 from app.joint.settings import Joint
 from app.lipschitz.settings import Lipschitz
 from app.memory.settings import Memory
@@ -20,7 +21,7 @@ OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
 BENCH, LIPSCHITZ, ACTIVATIONS_BENCH = "bench.", "lipschitz.", "activations."
-COMPARE, MEMORY, JOINT = "compare.", "memory.", "joint."
+COMPARE, MEMORY, JOINT, DIMENSIONS = "compare.", "memory.", "joint.", "dimensions."
 BENCHES: dict[str, type] = {
     BENCH: Bench,
     LIPSCHITZ: Lipschitz,
@@ -28,6 +29,7 @@ BENCHES: dict[str, type] = {
     COMPARE: Compare,
     MEMORY: Memory,
     JOINT: Joint,
+    DIMENSIONS: Dimensions,
 }
 """The settings of each bench, by what their names begin with in links and widgets."""
 

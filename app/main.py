@@ -22,6 +22,7 @@ page = st.navigation(
         st.Page("screens/compare.py", title="Compare", url_path="compare"),
         st.Page("screens/memory.py", title="Memory", url_path="memory"),
         st.Page("screens/joint.py", title="Joint", url_path="joint"),
+        st.Page("screens/dimensions.py", title="Dimensions", url_path="dimensions"),
     ],
     position="top",
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from resflow_core.datasets import Dataset
+from resflow_core.datasets import Source
 from resflow_core.training import AnyConfig, TrainConfig, Trainer
 
 WARM_STEPS, TIMED_STEPS = 3, 7
@@ -21,7 +21,7 @@ class Choice:
     reason: str
 
 
-def step_seconds(device: str, flow: AnyConfig, train: TrainConfig, dataset: Dataset) -> float:
+def step_seconds(device: str, flow: AnyConfig, train: TrainConfig, dataset: Source) -> float:
     """The median time of a training step on a device, in seconds, after a few that warm it up."""
     trainer = Trainer(flow, train, dataset, seed=0, device=device)
     times = []
@@ -33,7 +33,7 @@ def step_seconds(device: str, flow: AnyConfig, train: TrainConfig, dataset: Data
     return statistics.median(times[WARM_STEPS:])
 
 
-def _auto(flow: AnyConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _auto(flow: AnyConfig, train: TrainConfig, dataset: Source) -> Choice:
     if not torch.cuda.is_available():
         return Choice("cpu", "there is no GPU that torch can use")
     seconds = {device: step_seconds(device, flow, train, dataset) for device in ("cpu", "cuda")}
@@ -41,11 +41,11 @@ def _auto(flow: AnyConfig, train: TrainConfig, dataset: Dataset) -> Choice:
     return Choice(fastest, f"a step takes {1e3 * seconds['cpu']:.1f} ms on CPU, {1e3 * seconds['cuda']:.1f} ms on CUDA")
 
 
-def _cpu(flow: AnyConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _cpu(flow: AnyConfig, train: TrainConfig, dataset: Source) -> Choice:
     return Choice("cpu", "it was asked for")
 
 
-def _cuda(flow: AnyConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def _cuda(flow: AnyConfig, train: TrainConfig, dataset: Source) -> Choice:
     if not torch.cuda.is_available():
         raise ValueError("device = 'cuda': there is no GPU that torch can use; choose auto or cpu.")
     return Choice("cuda", "it was asked for")
@@ -56,13 +56,13 @@ class Device:
     """A way to choose, and its name for people."""
 
     title: str
-    choose: Callable[[AnyConfig, TrainConfig, Dataset], Choice]
+    choose: Callable[[AnyConfig, TrainConfig, Source], Choice]
 
 
 DEVICES = {"auto": Device("Auto", _auto), "cpu": Device("CPU", _cpu), "cuda": Device("CUDA", _cuda)}
 
 
-def choose(device: str, flow: AnyConfig, train: TrainConfig, dataset: Dataset) -> Choice:
+def choose(device: str, flow: AnyConfig, train: TrainConfig, dataset: Source) -> Choice:
     """Where to train: `auto` times a few steps on the processor and the GPU, if there is one, and takes the faster.
 
     Raises ValueError for a device that is unknown or absent.

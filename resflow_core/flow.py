@@ -19,6 +19,9 @@ from resflow_core.orders import CHAINS
 from resflow_core.residual import ResidualBlock
 from resflow_core.settings import check, setting
 
+# Beyond, the exact log det, which all curves show, takes too long.
+MOST_DIM = 256
+
 
 class Uncertified(ValueError):
     """A block's Lipschitz bound is not below 1, so that no inverse is certified."""
@@ -58,6 +61,8 @@ class FlowConfig:
 
     def __post_init__(self):
         check(self)
+        if type(self.dim) is not int or not 1 <= self.dim <= MOST_DIM:
+            raise ValueError(f"dim = {self.dim!r}: use a whole number from 1 to {MOST_DIM}.")
 
     def build(self, generator: torch.Generator) -> "Flow":
         """The flow with weights drawn from `generator`."""

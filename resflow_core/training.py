@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from resflow_core.datasets import Dataset
+from resflow_core.datasets import Dataset, Source
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named
 from resflow_core.hybrid import Hybrid, HybridConfig
@@ -181,13 +181,16 @@ class Trainer:
         self,
         flow_config: AnyConfig,
         train_config: TrainConfig,
-        dataset: Dataset,
+        dataset: Source,
         seed: int,
         device: str = "cpu",
+        exact_losses: bool = True,
     ):
+        """With `exact_losses` False, `step` spares itself the exact log det, which in high dimensions takes longer than
+        the step."""
         check_pair(flow_config, train_config)
         check_classes(flow_config, dataset)
-        self.train_config, self.dataset = train_config, dataset
+        self.train_config, self.dataset, self.exact_losses = train_config, dataset, exact_losses
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
         # Built and initialised on the processor, so that every device starts from the same weights.
         self.model = flow_config.build(weights)
@@ -225,7 +228,8 @@ class Trainer:
         self.train_config = train_config
 
     def step(self) -> float:
-        """Take one step and return the batch's mean NLL in nats, by the exact log det whatever trains.
+        """Take one step and return the batch's mean NLL in nats, by the exact log det whatever trains, or without
+        `exact_losses` as the training loss has it.
 
         Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
         """
@@ -251,7 +255,8 @@ class Trainer:
         config = self.train_config
         x = self.dataset.sample(config.batch, self._data).to(self.device)
         loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
-        return loss, loss.item() if config.log_det == Exact() else self._exact_nll(x)
+        is_exact = config.log_det == Exact() or not self.exact_losses
+        return loss, loss.item() if is_exact else self._exact_nll(x)
 
     def _hybrid_losses(self) -> tuple[Tensor, float]:
         config = self.train_config

@@ -24,6 +24,8 @@ FORBIDDEN = {
     "app/compare": {"app.screens", *PLOTTING},
     "app/memory": {"app.screens", *PLOTTING},
     "app/joint": {"app.screens", *PLOTTING},
+    "app/dimensions": {"app.screens", *PLOTTING},
+    "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }
 # Within the core, a module or package may import only those that stand before it.

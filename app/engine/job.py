@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.engine.figures import DIGITS as DIGITS_NAME
 from app.engine.frames import classed, density_pieces, render
 from app.engine.history import HeldOut, History
 from app.engine.messages import (
@@ -27,7 +28,8 @@ from app.engine.messages import (
     Masses,
 )
 from resflow_core import flow_file, measure
-from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.datasets import DATASETS, Dataset, Source
+from resflow_core.datasets.digits import DIGITS
 from resflow_core.device import choose
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
@@ -52,7 +54,7 @@ class Job:
         train, *_ = [checked(flow, train) for train in (arm.train, *(train for _, train in arm.changes))]
         choice = choose(device, flow, train, dataset)
         self.device_reason = choice.reason
-        self._trainer = Trainer(flow, train, dataset, seed, choice.device)
+        self._trainer = Trainer(flow, train, dataset, seed, choice.device, exact_losses=flow.dim == 2)
         if arm.weights is not None:
             self._trainer.flow.load_state_dict(_weights(arm.weights, flow))
         self._clock = clock
@@ -257,16 +259,18 @@ def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:
     return train
 
 
-def _dataset(data: str | Dataset) -> Dataset:
+def _dataset(data: str | Dataset) -> Source:
     if not isinstance(data, str):
         return data
+    if data == DIGITS_NAME:
+        return DIGITS
     if data not in DATASETS:
         raise ValueError(f"data = {data!r}: use one of {', '.join(DATASETS)}.")
     return DATASETS[data]
 
 
 def _weights(saved: bytes, config: FlowConfig) -> dict[str, Tensor]:
-    flow = flow_file.from_bytes(saved)
+    flow = flow_file.from_bytes(saved, config.dim)
     for name in (field.name for field in fields(config)):
         there, here = getattr(flow.config, name), getattr(config, name)
         if there != here:

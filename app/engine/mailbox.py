@@ -58,4 +58,5 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         far=new.far or old.far,
         inversion=new.inversion or old.inversion,
         activity=new.activity or old.activity,
+        figures=new.figures or old.figures,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from app.engine.figures import BitsCurve, ImageFrame, Scaling
     from app.engine.schedule import Schedule
     from resflow_core.datasets import Table
     from resflow_core.flow import FlowConfig
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Saturation,
         Spectrum,
     )
+    from resflow_core.measure.scaling import Plan
     from resflow_core.peers import PeerConfig
     from resflow_core.training import TrainConfig
 
@@ -68,7 +70,7 @@ class Arm:
 
     flow: FlowConfig | PeerConfig | HybridConfig
     train: TrainConfig  # at step 0
-    data: str | Table  # a key of `DATASETS`, or somebody's own rows
+    data: str | Table | Plan  # a key of `DATASETS` or "digits", somebody's own rows, or what is measured (`kinds`)
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
     weights: bytes | None = None  # a saved flow (`resflow_core.flow_file`) to start from; None: a new one
     seed: int | None = None  # of its own; None: that of the experiment
@@ -130,6 +132,7 @@ class Demand:
     far: bool = False  # what hybrids make of points far from the data
     scaled: Scaled | None = None
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
+    figures: bool = False  # what only jobs of its kind measure (`app.engine.figures`)
 
 
 @dataclass(frozen=True)
@@ -339,7 +342,7 @@ class ArmReport:
     step: int
     steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
     seconds: float  # spent in training steps, in total
-    frames: tuple[Frame, ...] = ()  # new since the last poll, ascending
+    frames: tuple[Frame | ImageFrame, ...] = ()  # new since the last poll, ascending
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
     loss: LossCurves | None = None
     masses: Masses | None = None
@@ -350,6 +353,7 @@ class ArmReport:
     jacobians: Jacobians | None = None
     derivatives: Derivatives | None = None
     far: FarAway | None = None
+    figures: BitsCurve | Scaling | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.engine.budget import PictureBudget
 from app.engine.job import Job
+from app.engine.kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.messages import (
     AWAY_SECONDS,
@@ -42,7 +43,7 @@ class Scheduler:
         most: int = 24,
         memory_limit: int = 4 * 2**30,
         memory: Callable[[], int] = resident_bytes,
-        new_job: Callable[..., Job] = Job,
+        new_job: Callable[..., Job] = job_of,
     ):
         self._clock, self._most, self._memory_limit, self._memory = clock, most, memory_limit, memory
         self._new_job = new_job

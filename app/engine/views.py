@@ -17,6 +17,7 @@ INVERSION_SECONDS, INVERSION_PIECE_SECONDS = 2.0, 0.05
 ACTIVITY_SECONDS = 3.0
 DERIVATIVES_SECONDS = 2.0
 FAR_SECONDS = 3.0
+FIGURES_SECONDS = 2.0
 # Between two pieces of a measurement that goes on while frames do.
 PIECE_SECONDS = 0.2
 SAMPLES_EVERY = 8
@@ -37,6 +38,7 @@ class View(IntEnum):
     ACTIVITY = 7
     DERIVATIVES = 8
     FAR = 9
+    FIGURES = 10
 
 
 # What of the demand each of them depends on: none at all where nobody wants it.
@@ -53,6 +55,7 @@ WANTED: dict[View, Callable[[Demand], Any]] = {
     View.ACTIVITY: lambda d: d.activity and (d.activity, d.scaled),
     View.DERIVATIVES: lambda d: d.derivatives and (d.pictured, d.scaled),
     View.FAR: lambda d: d.far,
+    View.FIGURES: lambda d: d.figures,
 }
 
 
@@ -77,6 +80,7 @@ class News:
     activity: tuple[Activity, ...] = ()
     derivatives: tuple[Derivatives | None, ...] = ()
     far: tuple[FarAway, ...] = ()
+    figures: tuple[Any, ...] = ()
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -144,6 +148,7 @@ class Views:
             (View.ACTIVITY, ACTIVITY_SECONDS, INVERSION_PIECE_SECONDS),
             (View.DERIVATIVES, DERIVATIVES_SECONDS, PIECE_SECONDS / self._arms),
             (View.FAR, FAR_SECONDS, PIECE_SECONDS / self._arms),
+            (View.FIGURES, FIGURES_SECONDS, INVERSION_PIECE_SECONDS),
         ):
             if view in new:
                 yield view, (between if view in self._pieces else seconds) * moving
@@ -191,6 +196,8 @@ class Views:
                     self.news.derivatives = whole
                 elif view is View.FAR:
                     self.news.far = whole
+                elif view is View.FIGURES:
+                    self.news.figures = whole
                 else:
                     self.news.masses = whole
                     self._shown[View.ROUGH_MASS].time = begun
@@ -213,6 +220,8 @@ class Views:
             return lambda job: job.derivatives(self.demand)
         if view is View.FAR:
             return lambda job: job.far()
+        if view is View.FIGURES:
+            return lambda job: job.figures(self.demand)
         return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 

@@ -5,7 +5,7 @@ noise of the released code, but every angle is drawn independently: released cir
 Each knows its true density. Every draw comes from a passed generator.
 """
 
-from resflow_core.datasets.base import HELD_OUT_POINTS, HELD_OUT_SEED, Axis, Dataset, Toy, Truth, Window
+from resflow_core.datasets.base import HELD_OUT_POINTS, HELD_OUT_SEED, Axis, Dataset, Source, Toy, Truth, Window
 from resflow_core.datasets.labels import Labels
 from resflow_core.datasets.real import Columns
 from resflow_core.datasets.registry import DATASETS
@@ -13,5 +13,5 @@ from resflow_core.datasets.table import FEWEST_ROWS, HELD_OUT_SHARE, MOST_ROWS, 
 
 __all__ = [
     "DATASETS", "FEWEST_ROWS", "HELD_OUT_POINTS", "HELD_OUT_SEED", "HELD_OUT_SHARE", "MOST_ROWS",
-    "Axis", "Columns", "Dataset", "Labels", "Table", "Toy", "Truth", "Window",
+    "Axis", "Columns", "Dataset", "Labels", "Source", "Table", "Toy", "Truth", "Window",
 ]  # fmt: skip

@@ -51,10 +51,23 @@ class Truth:
         return plane_entropy(self.log_prob) if self.closed_form is None else self.closed_form
 
 
-class Dataset(Protocol):
-    """Points in the plane, in the flow's units."""
+class Source(Protocol):
+    """Points of R^d to train on, and others to see by how well it went."""
 
     title: str
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n draws to train on, float32, shape (n, d)."""
+        ...
+
+    def held_out(self) -> Tensor:
+        """Points that are never trained on, float32, shape (m, d)."""
+        ...
+
+
+class Dataset(Source, Protocol):
+    """Points in the plane, in the flow's units."""
+
     group: str  # what people find it under
 
     @property
@@ -69,14 +82,6 @@ class Dataset(Protocol):
 
     @property
     def axes(self) -> tuple[Axis, Axis]: ...
-
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws to train on, float32, shape (n, 2)."""
-        ...
-
-    def held_out(self) -> Tensor:
-        """Points that are never trained on, float32, shape (m, 2)."""
-        ...
 
     @property
     def classes(self) -> tuple[str, ...]:

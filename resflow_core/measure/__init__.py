@@ -2,6 +2,7 @@
 
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
 from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias
+from resflow_core.measure.bits import gaussian_bits, held_out_bits
 from resflow_core.measure.blocks import BlockTable, block_table
 from resflow_core.measure.classification import (
     Classification,
@@ -25,17 +26,20 @@ from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 from resflow_core.measure.pieces import awaited
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
+from resflow_core.measure.scaling import AtDim, Crossing, Plan, by_dim, crossing
 from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
 from resflow_core.measure.structure import jacobian_structure
 
 __all__ = [
     "LEAST_DRAWS",
     "MOST_TERMS",
+    "AtDim",
     "Beliefs",
     "BlockTable",
     "Classification",
     "Cost",
     "Criteria",
+    "Crossing",
     "Estimate",
     "Evaluation",
     "Far",
@@ -48,6 +52,7 @@ __all__ = [
     "NoLogDet",
     "NormEstimates",
     "Parts",
+    "Plan",
     "Saturation",
     "Smoothness",
     "Spectrum",
@@ -58,20 +63,24 @@ __all__ = [
     "awaited",
     "believed_log_prob",
     "block_table",
+    "by_dim",
     "circles",
     "class_grid",
     "classification",
     "cost",
     "criteria",
+    "crossing",
     "density_grid",
     "estimate_mean",
     "evaluate",
     "far",
     "footprint",
+    "gaussian_bits",
     "gradient_split",
     "grid_lines",
     "grid_points",
     "guarantees",
+    "held_out_bits",
     "inversion",
     "jacobian_structure",
     "kl",

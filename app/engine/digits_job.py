@@ -1,0 +1,95 @@
+"""An arm on the digits at work: trained as any other, pictured as images, measured in bits per dimension."""
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.engine.figures import BitsCurve, ImageFrame
+from app.engine.frames import SAMPLE_SEED
+from app.engine.history import MOST
+from app.engine.job import Job
+from app.engine.messages import Arm, Demand
+from resflow_core import measure
+from resflow_core.datasets.digits import SIDE, to_levels
+from resflow_core.flow import Uncertified
+from resflow_core.inverse import NotConverged
+
+ROWS, COLUMNS = 8, 8
+PAIRS, STEPS = 8, 8
+PIXELS = (SIDE, SIDE)
+
+
+class DigitsJob(Job):
+    """As `Job`, for `resflow_core.datasets.digits`: frames are `ImageFrame`s, and nothing is known of a plane."""
+
+    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
+        super().__init__(arm, seed, device, clock)
+        self._bits: list[tuple[int, float, float, float]] = []  # step, seconds, mean, standard error
+
+    def measure_held_out(self, demand: Demand) -> tuple[None, None]:
+        """Nothing at once: all held-out images take too long (`figures`)."""
+        return None, None
+
+    def frame(self, demand: Demand, *, with_samples: bool = True) -> ImageFrame:
+        """Samples and interpolations in one inversion: no image at all rather than a wrong one."""
+        flow = self._trainer.evaluated
+        try:
+            y = flow.inverse(torch.cat([self._noise, self._between(flow)]).to(self._trainer.device)).cpu()
+        except (NotConverged, Uncertified) as error:
+            none = np.empty((0, 0, *PIXELS), np.uint8)
+            return ImageFrame(self.step_count, none, none, str(error).partition(";")[0] + ".")
+        levels = to_levels(y).numpy()
+        n = ROWS * COLUMNS
+        return ImageFrame(
+            self.step_count,
+            levels[:n].reshape(ROWS, COLUMNS, *PIXELS),
+            levels[n:].reshape(PAIRS, STEPS, *PIXELS),
+        )
+
+    def figures(self, demand: Demand) -> Iterator[BitsCurve | None]:
+        """Bits per dimension in pieces: None after each, the curve so far at the end, of the flow as it is at first."""
+        flow, step, seconds = copy.deepcopy(self._trainer.evaluated), self.step_count, self.seconds
+        bits = yield from measure.awaited(measure.held_out_bits(flow, self._trainer.dataset))
+        # A page that came back has it measured again; a run that went back forgets what came later.
+        self._bits = [at for at in self._bits if at[0] < step]
+        self._bits.append((step, seconds, bits.value, bits.standard_error))
+        if len(self._bits) > MOST:
+            self._bits = self._bits[::-2][::-1]
+        steps, taken, value, error = np.array(self._bits).T
+        yield BitsCurve(step, steps.astype(np.int64), taken, value, error)
+
+    def save(self) -> bytes:
+        return pickle.dumps((super().save(), self._bits))
+
+    def restore(self, saved: bytes) -> None:
+        ours, self._bits = pickle.loads(saved)
+        super().restore(ours)
+
+    @cached_property
+    def _noise(self) -> Tensor:
+        """What samples are the images of: the same in every frame, so that they change with the flow alone."""
+        generator = torch.Generator().manual_seed(SAMPLE_SEED)
+        return torch.randn(ROWS * COLUMNS, self._trainer.flow.dim, generator=generator)
+
+    @torch.no_grad()
+    def _between(self, flow: torch.nn.Module) -> Tensor:
+        """From the latent point of one held-out image to that of another, (PAIRS * STEPS, d): along the great circle,
+        with lengths between theirs, because halfway along a straight line points are shorter than almost all others."""
+        z = flow(self._trainer.dataset.held_out()[: 2 * PAIRS].to(self._trainer.device)).cpu()
+        return arcs(z[:PAIRS], z[PAIRS:], STEPS).flatten(0, 1)
+
+
+def arcs(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Points from `start` to `end`, both included, (n, d) -> (n, steps, d): directions turn evenly from one to the
+    other (Shoemake 1985, slerp), lengths change linearly."""
+    t = torch.linspace(0, 1, steps, dtype=start.dtype)[None, :, None]
+    lengths = [torch.linalg.vector_norm(z, dim=1, keepdim=True) for z in (start, end)]
+    u, v = (z / length for z, length in zip((start, end), lengths, strict=True))
+    angle = (u * v).sum(1, keepdim=True).clamp(-1 + 1e-6, 1 - 1e-6).acos()[:, None]
+    directions = (torch.sin((1 - t) * angle) * u[:, None] + torch.sin(t * angle) * v[:, None]) / torch.sin(angle)
+    return directions * ((1 - t) * lengths[0][:, None] + t * lengths[1][:, None])

@@ -1,0 +1,210 @@
+"""The dimensions screen without a browser: what it says and draws against brute force and the core's measurements."""
+
+import dataclasses
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from app.dimensions import digits as view
+from app.dimensions.scaling import verdicts, where
+from app.dimensions.settings import Dimensions
+from app.engine.figures import BitsCurve, ImageFrame, Scaling
+from app.engine.messages import ArmReport, State
+from app.examples import digits as example
+from resflow_core import measure
+from resflow_core.datasets.digits import DIGITS, LEVELS, Digits
+from resflow_core.measure import AtDim, Crossing, Estimate
+from resflow_core.measure.scaling import Subject, by_dim
+from tests.app.test_lipschitz import link, own, panes, said, sentence, table
+from tests.app.test_lipschitz import opened as opened_screen
+from tests.app.test_planes import decode
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+FEW = 16  # as many as the interpolations need
+TINY = {"view": "scaling", "largest": "4", "blocks": "1", "width": "8", "batch": "8"}
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Not all held-out images, so that brute force is quick."""
+    y, log_det = DIGITS.held_out()[:FEW], DIGITS.held_out_log_det[:FEW]
+    monkeypatch.setattr(Digits, "held_out", lambda self: y)
+    monkeypatch.setattr(Digits, "held_out_log_det", property(lambda self: log_det))
+    view.gaussian.cache_clear()
+    yield
+    view.gaussian.cache_clear()
+
+
+def opened(**bench):
+    settings = {f"dimensions.{name}": value for name, value in bench.items()}
+    return opened_screen(view=None, settings=settings, screen="screens/dimensions.py")
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def run(page):
+    page = page.run()
+    assert not page.exception and len(page.header) == 1
+    return page
+
+
+def grids(page):
+    found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
+    (found,) = [data["grids"] for data in found if isinstance(data, dict) and "grids" in data]
+    return found
+
+
+def brute_force_bits(flow):
+    """Bits per dimension of the few images by the determinant of all of the flow's Jacobian, in float64."""
+    flow, bits = flow.double(), []
+    for y, log_det in zip(DIGITS.held_out().double(), DIGITS.held_out_log_det, strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda p: flow(p[None])[0], y, vectorize=True)
+        z = flow(y[None])[0].detach()
+        log_p = -0.5 * float(z.square().sum()) - 32 * math.log(2 * math.pi) + float(torch.linalg.slogdet(jacobian)[1])
+        bits.append(-(log_p + float(log_det)) / 64 / math.log(2) + math.log2(LEVELS))
+    return np.mean(bits), np.std(bits, ddof=1) / math.sqrt(len(bits))
+
+
+def numbers(text):
+    return [float(x) for x in re.findall(r"\d+\.\d+", text)]
+
+
+class TestDigits:
+    def test_it_opens_with_the_stored_flow_and_its_true_bits(self, few):
+        page = opened()
+        text = sentence(page, "The flow needs")
+        value, error = brute_force_bits(example.read(example.weights()).flow)
+        shown = numbers(text)
+        assert shown[0] == pytest.approx(value, abs=0.006) and shown[1] == pytest.approx(error, abs=0.006)
+        normal = measure.gaussian_bits(DIGITS)
+        assert shown[2] == pytest.approx(normal.value, abs=0.006)
+        assert shown[4] == 4.09
+        assert own(page).comparisons["digits"].report.arms[0].figures.bits[0] == pytest.approx(value, abs=1e-5)
+        assert any("**upper bound**" in t for t in said(page))
+
+        data, samples, between = grids(page)
+        assert [grid["title"] for grid in (data, samples, between)] == ["Data", "Samples", "Interpolations"]
+        real = DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
+        assert (decode(data["images"]).reshape(-1, 8, 8) == real[:64]).all()
+        rows = decode(between["images"])
+        assert (rows[:, 0] == real[:8]).mean() > 0.99 and (rows[:, -1] == real[8:16]).mean() > 0.99
+        drawn = decode(samples["images"])
+        assert drawn.shape == (8, 8, 8, 8) and drawn.max() == 16 and len(np.unique(drawn.reshape(64, -1), axis=0)) == 64
+        assert all(len(grid["alt"]) > 20 for grid in (data, samples, between))
+
+        # The curve of its training, which the file notes, and one point of its own.
+        steps, seconds = panes(page)
+        paths = {path["label"]: decode(path["points"]) for path in steps["paths"] if path["label"]}
+        np.testing.assert_allclose(paths["as it was trained"], np.array(example.stored().curve)[:, [0, 2]], rtol=1e-5)
+        np.testing.assert_allclose(paths["here"], [[example.STEPS, value]], rtol=1e-4)
+        assert seconds["x"] == "training time, s" and steps["y"] == seconds["y"] == "bits per dimension, held out"
+
+    def test_training_goes_on_from_it_and_resets_to_it(self, few):
+        page = opened()
+        before, pictures = sentence(page, "The flow needs"), grids(page)[1]["images"]
+        page = press(page, "step.digits")
+        arm = own(page).comparisons["digits"].report.arms[0]
+        assert arm.step == 1 and len(arm.figures.bits) == 2
+        assert abs(arm.figures.bits[1] - arm.figures.bits[0]) < 0.05  # at a tenth of the rate
+        page = press(page, "reset.digits")
+        assert sentence(page, "The flow needs") == before and grids(page)[1]["images"] == pictures
+
+    def test_from_scratch_it_begins_with_nothing(self, few):
+        page = opened(start="scratch")
+        assert numbers(sentence(page, "The flow needs"))[0] > 2.5
+        assert [p["label"] for p in panes(page)[0]["paths"] if p["label"]] == ["here", "Gaussian"]
+        page = run(page.selectbox(key="dimensions.start").set_value("stored"))
+        assert numbers(sentence(page, "The flow needs"))[0] < 2.2 and link(page).get("dimensions.start") is None
+
+    def test_a_damaged_file_is_named_and_scratch_remains(self, few, monkeypatch):
+        monkeypatch.setattr(example, "stored", lambda: example.read(b"nothing"))
+        page = opened()
+        assert "cannot be read as safetensors" in page.error[0].value
+        assert numbers(sentence(page, "The flow needs"))[0] > 2.5
+
+
+def curve(*bits):
+    n = len(bits)
+    return BitsCurve(n - 1, np.arange(n), np.arange(n) / 2, np.array(bits), np.full(n, 0.01))
+
+
+def test_learning_by_heart_is_said():
+    arm, normal = ArmReport(2, 0.0, 1.0), Estimate(2.3, 0.01)
+    assert "by heart" in view.verdict(curve(2.1, 2.0, 2.03), normal, arm)
+    assert "by heart" not in view.verdict(curve(2.1, 2.0, 2.01), normal, arm)
+    assert "(at step 2)" in view.verdict(curve(2.1, 2.0, 2.0), normal, ArmReport(9, 0.0, 1.0))
+    assert view.verdict(None, normal, arm).startswith("Bits per dimension are being measured.")
+
+
+def test_without_images_the_data_are_drawn_alone():
+    none = np.empty((0, 0, 8, 8), np.uint8)
+    assert [grid.title for grid in view.grids(ImageFrame(0, none, none, "why"), 0, False)] == ["Data"]
+
+
+class TestScaling:
+    def test_nothing_is_shown_before_it_is_measured_and_then_what_the_core_measures(self):
+        page = opened(**TINY)
+        assert any("nothing is shown that was not measured here" in t.value for t in page.info) and not panes(page)
+        page = press(page, "scaling.measure")
+        plan = own(page).benches[Dimensions].plan
+        report = own(page).comparisons["scaling"].report
+        assert report.state is State.PAUSED and report.arms[0].figures.step == len(plan.pieces)
+        rows = table(page, "| d | exact")
+        for dim in (2, 4):
+            subject = Subject(plan, dim, 3)  # the page's seed
+            (expected,) = by_dim([subject.piece(k) for k in range(plan.exact_steps + plan.estimates)])
+            cells = rows[str(dim)]
+            assert numbers(cells[2])[0] == pytest.approx(expected.variance.value, rel=0.1)
+            assert numbers(cells[3])[0] == pytest.approx(expected.sampling.value, rel=0.1)
+            assert float(cells[0]) > 0 and float(cells[1]) > 0
+        times, variances, works = panes(page)
+        assert times["log_x"] and times["log_y"] and "crossing" not in variances["title"]
+        added = next(path for path in variances["paths"] if path["label"].startswith("of the estimate"))
+        assert decode(added["points"])[:, 0].tolist() == [2, 4]
+        assert len(works["alt"]) > 30 and "logarithmic" in times["alt"]
+        page = press(page, "scaling.anew")
+        assert own(page).comparisons["scaling"].report.arms[0].figures.step == len(plan.pieces)
+
+    def test_settings_are_in_the_link_and_make_another_measurement(self):
+        page = press(opened(**TINY), "scaling.measure")
+        page = run(page.toggle(key="dimensions.shared").set_value(True))
+        assert link(page)["dimensions.shared"] == "True" and not panes(page)
+        assert own(page).benches[Dimensions].plan.train.log_det.shared
+
+    @pytest.mark.parametrize(
+        ("name", "value", "says"),
+        [("largest", "100", "use one of 4, 8, 16"), ("blocks", "9", "from 1 to 8"), ("view", "x", "use one of digits")],
+    )
+    def test_a_link_beyond_the_limits_is_refused_with_the_remedy(self, name, value, says):
+        page = opened(**{"view": "scaling", name: value})
+        assert says in page.warning[0].value
+
+
+def at(d, exact, estimate, added=1.0, batch=1.0):
+    return AtDim(d, exact, estimate, Estimate(added, 0.1), Estimate(batch, 0.1))
+
+
+def test_the_verdict_is_computed_from_times_and_from_times_with_noise():
+    found = Scaling(2, 2, (at(2, 1.0, 4.0), at(32, 4.0, 4.0 / 1.001), at(128, 16.0, 4.0)))
+    by_time, by_work, low = verdicts(found)
+    assert "cheaper one from d ≈ 32 on**, on this machine" in by_time
+    # Twice the work: t_exact = 8 is at d = 64.
+    assert "from d ≈ 64 on." in by_work
+    assert "exact step is 4.0 times as fast" in low
+    assert "(so far)" in verdicts(dataclasses.replace(found, step=1))[0]
+    assert verdicts(dataclasses.replace(found, found=found.found[:1])) == [
+        "Two dimensions at least are needed for a verdict."
+    ]
+    assert len(verdicts(Scaling(2, 2, (at(2, 4.0, 1.0), at(4, 9.0, 1.0))))) == 2
+
+
+def test_all_ways_to_cross_have_words():
+    assert where(Crossing(None, 0), [2, 64]) == "not the cheaper one up to d = 64"
+    assert "in all dimensions measured, from d = 2 on" in where(Crossing(2.0, 0, at_once=True), [2, 64])
+    assert "take turns 3 times" in where(Crossing(21.3, 3), [2, 64])

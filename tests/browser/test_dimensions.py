@@ -1,0 +1,68 @@
+"""The dimensions screen in a real browser: the stored picture, a few steps, and a small measurement."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL, wait_for
+
+SECOND = 1000
+
+
+def quiet(visitor):
+    """No complaint but Streamlit's own two searches for its server below the page's path."""
+    return [p for p in visitor.problems if "404" not in p] == [] and len(visitor.problems) <= 2
+
+
+def pixels(visitor, k):
+    """What a grid of images shows, as a checksum, and how many colours."""
+    return visitor.page.locator(".images canvas").nth(k).evaluate(
+        """canvas => {
+            const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            return [data.reduce((sum, v, i) => (sum + v * (i % 9973)) % 1e9, 0), new Set(data).size];
+        }"""
+    )  # fmt: skip
+
+
+def bits(visitor):
+    found = visitor.page.get_by_text("bits per dimension", exact=False).all_inner_texts()
+    numbers = re.findall(r"needs (\d\.\d+) ± \d\.\d+ bits", " ".join(found))
+    return float(numbers[0]) if numbers else None
+
+
+def fits(visitor, width):
+    return visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+
+
+def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
+    visitor = visit(SMALL, path="/dimensions", picture=False, viewport={"width": 390, "height": 844})
+    page = visitor.page
+    wait_for(lambda: page.locator(".images canvas").count() == 3, f"three grids; {visitor.problems}")
+    first = wait_for(lambda: bits(visitor), "bits per dimension")
+    assert 1.5 < first < 2.2
+    data, samples = pixels(visitor, 0), pixels(visitor, 1)
+    assert data[1] > 10 and samples[1] > 10
+    element = page.locator(".images").element_handle()
+    assert fits(visitor, 390)
+    page.get_by_role("button", name="Play", exact=True).click()
+    wait_for(lambda: pixels(visitor, 1) != samples, "samples that follow training")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    wait_for(lambda: page.get_by_role("button", name="Play", exact=True).count(), "a pause")
+    # The data stand still, in an element that was never built anew.
+    assert pixels(visitor, 0) == data and element.evaluate("node => node.isConnected")
+    # Measured again: at a step that was really taken, and near what it was.
+    wait_for(lambda: not page.get_by_text(re.compile(r"\(at step")).count(), "bits of the flow as it is")
+    assert abs(bits(visitor) - first) < 0.2
+
+    page.get_by_text("Exact or estimate").click()
+    page.get_by_role("combobox", name="Largest d").click()
+    page.get_by_role("option", name="4", exact=True).click()
+    wait_for(lambda: "dimensions.largest=4" in page.url, "the range in the link")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    expect(page.get_by_text("A step by the estimate is").first).to_be_visible(timeout=60 * SECOND)
+    expect(page.get_by_role("button", name="Measure anew")).to_be_visible(timeout=60 * SECOND)
+    cells = page.locator("table tbody tr td:nth-child(2)").all_inner_texts()
+    assert len(cells) == 2 and all(float(cell) > 0 for cell in cells)
+    wait_for(lambda: page.locator(".planes figure").count() == 3, "three charts")
+    assert fits(visitor, 390)
+    assert quiet(visitor), visitor.problems
