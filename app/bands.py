@@ -125,8 +125,8 @@ def curves(dataset: Dataset, groups: Groups, *, by_time: bool) -> Chart:
 def verdict(dataset: Dataset, groups: Groups) -> str:
     """Which is best after as many steps, with the bands' numbers; or that the seeds do not say."""
     found = all_fits(dataset, groups)
-    if any(fits is None for fits in found.values()) or len(found) < 2:
-        return "Not measured yet."
+    if too_early := _too_early(found):
+        return too_early
     step = min(int(fits.steps[-1]) for fits in found.values())
     at = {label: fits.at_step(step) for label, fits in found.items()}
     return _verdict(dataset, at, _seeds(groups), f"after {step:,} steps")
@@ -135,11 +135,18 @@ def verdict(dataset: Dataset, groups: Groups) -> str:
 def verdict_by_time(dataset: Dataset, groups: Groups) -> str:
     """The same after as long a training, which is that of the quickest."""
     found = all_fits(dataset, groups)
-    if any(fits is None for fits in found.values()) or len(found) < 2:
-        return "Not measured yet."
+    if too_early := _too_early(found):
+        return too_early
     seconds = min(float(fits.seconds[:, -1].min()) for fits in found.values())
     at = {label: fits.at_seconds(seconds) for label, fits in found.items()}
     return _verdict(dataset, at, _seeds(groups), f"after {seconds:.1f} s of training each")
+
+
+def _too_early(found: Mapping[str, Fits | None]) -> str:
+    """Why there is no verdict yet, or ""."""
+    if any(fits is None for fits in found.values()) or len(found) < 2:
+        return "Not measured yet."
+    return "" if all(fits.steps[-1] for fits in found.values()) else "Not trained yet: press Play."
 
 
 def _verdict(dataset: Dataset, at: Mapping[str, Band], seeds: int, when: str) -> str:
