@@ -46,11 +46,13 @@ class TestFits:
                 assert said(DATA, {"A": arms, "B": [report([0.3])] * 2}) == "Not measured yet."
         for said in (verdict, verdict_by_time):
             assert said(DATA, {"A": [report([0.5])] * 3}) == "Not measured yet."
+            untrained = {"A": [report([0.5])] * 3, "B": [report([0.4])] * 3}
+            assert said(DATA, untrained) == "Not trained yet: press Play."
 
     def test_without_a_truth_it_is_the_nll(self):
         found = bands.all_fits(WINE, {"A": [report([0.5, 0.25], with_kl=False)]})["A"]
         np.testing.assert_allclose(found.values, [[2.5, 2.25]])
-        arms = {"A": [report([0.1], with_kl=False)] * 3, "B": [report([0.5], with_kl=False)] * 3}
+        arms = {"A": [report([0.9, 0.1], with_kl=False)] * 3, "B": [report([0.9, 0.5], with_kl=False)] * 3}
         assert "A has NLL 2.10, B 2.50" in verdict(WINE, arms)
 
     def test_at_a_time_they_are_on_the_line_between_two_measurements(self):
