@@ -19,7 +19,7 @@ lint: $(VENV)/tests-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-# About two and a half hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
+# About two and three quarter hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
 benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.speed
 	$(BIN)/python -m tests.benchmarks.sessions
