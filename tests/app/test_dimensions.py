@@ -187,7 +187,7 @@ class TestScaling:
         assert says in page.warning[0].value
 
 
-def at(d, exact, estimate, added=1.0, batch=1.0):
+def at(d, exact, estimate, added=0.5, batch=0.5):
     return AtDim(d, exact, estimate, Estimate(added, 0.1), Estimate(batch, 0.1))
 
 
