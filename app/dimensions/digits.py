@@ -54,7 +54,7 @@ def show() -> None:
         transport.waits(report, "The flow is being built")
         return
     curve, before = report.arms[0].figures, stored.curve if flow.weights else ()
-    st.markdown(verdict(curve, gaussian(), report.arms[0]))
+    st.markdown(verdict(curve, gaussian(), report.arms[0], before))
     images.show(grids(pictures[0], report.arms[0].step, bool(flow.weights)), key=f"{NAME}.images")
     if pictures[0].refusal:
         st.info(f"No images are drawn. {pictures[0].refusal}", icon=":material/block:")
@@ -82,12 +82,17 @@ def gaussian() -> Estimate:
     return measure.gaussian_bits(DIGITS)
 
 
-def verdict(curve: BitsCurve | None, normal: Estimate, arm: ArmReport) -> str:
+Before = tuple[tuple[int, float, float, float], ...]
+"""How the stored flow was trained, as `Stored.curve` has it; nothing where it is not begun with."""
+
+
+def verdict(curve: BitsCurve | None, normal: Estimate, arm: ArmReport, before: Before = ()) -> str:
     """Where the flow is, beside what knows less, in a sentence or two."""
-    best = "A Gaussian with all correlations, fitted in closed form, needs **{} ± {}**, no knowledge at all {:.2f}."
+    best = "A Gaussian with all correlations, fitted in closed form, needs **{} ± {}**, the uniform density {:.2f}."
     baseline = best.format(*with_error(normal.value, normal.standard_error), math.log2(LEVELS))
     if curve is None:
-        return f"Bits per dimension are being measured. {baseline}"
+        noted = "Those of the stored flow were {} ± {}. ".format(*with_error(*before[-1][2:])) if before else ""
+        return f"Bits per dimension are being measured. {noted}{baseline}"
     value, error = float(curve.bits[-1]), float(curve.error[-1])
     said = "The flow needs **{} ± {} bits per dimension**".format(*with_error(value, error))
     if curve.step != arm.step:
@@ -129,9 +134,7 @@ def grids(frame: ImageFrame, step: int, continued: bool) -> list[images.Grid]:
     ]
 
 
-def curves(
-    curve: BitsCurve | None, before: tuple[tuple[int, float, float, float], ...], normal: Estimate, *, by_time: bool
-) -> Chart:
+def curves(curve: BitsCurve | None, before: Before, normal: Estimate, *, by_time: bool) -> Chart:
     """Bits per dimension against steps or seconds: how the stored flow was trained, and what came after here."""
     paths, ends = [], [0.0]
     start = 0.0

@@ -139,7 +139,8 @@ def test_learning_by_heart_is_said():
     assert "by heart" in view.verdict(curve(2.1, 2.0, 2.03), normal, arm)
     assert "by heart" not in view.verdict(curve(2.1, 2.0, 2.01), normal, arm)
     assert "(at step 2)" in view.verdict(curve(2.1, 2.0, 2.0), normal, ArmReport(9, 0.0, 1.0))
-    assert view.verdict(None, normal, arm).startswith("Bits per dimension are being measured.")
+    assert view.verdict(None, normal, arm).startswith("Bits per dimension are being measured. A Gaussian")
+    assert "Those of the stored flow were 1.952 ± 0.014." in view.verdict(None, normal, arm, ((5, 1.0, 1.952, 0.0137),))
 
 
 def test_without_images_the_data_are_drawn_alone():
@@ -186,7 +187,7 @@ class TestScaling:
         assert says in page.warning[0].value
 
 
-def at(d, exact, estimate, added=1.0, batch=1.0):
+def at(d, exact, estimate, added=0.5, batch=0.5):
     return AtDim(d, exact, estimate, Estimate(added, 0.1), Estimate(batch, 0.1))
 
 

@@ -25,7 +25,7 @@ def pixels(visitor, k):
 
 
 def bits(visitor):
-    found = visitor.page.get_by_text("bits per dimension", exact=False).all_inner_texts()
+    found = visitor.page.locator("p", has_text="bits per dimension").all_inner_texts()
     numbers = re.findall(r"needs (\d\.\d+) ± \d\.\d+ bits", " ".join(found))
     return float(numbers[0]) if numbers else None
 
@@ -57,7 +57,7 @@ def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
     page.get_by_text("Exact or estimate").click()
     page.get_by_role("combobox", name="Largest d").click()
     page.get_by_role("option", name="4", exact=True).click()
-    wait_for(lambda: "dimensions.largest=4" in page.url, "the range in the link")
+    wait_for(lambda: "dimensions.largest=4" in page.evaluate("location.search"), "the range in the link")
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("A step by the estimate is").first).to_be_visible(timeout=60 * SECOND)
     expect(page.get_by_role("button", name="Measure anew")).to_be_visible(timeout=60 * SECOND)
