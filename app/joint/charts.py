@@ -79,7 +79,7 @@ def far_density(label: str, arm: ArmReport, true: Far | None) -> Chart:
         found = arm.far.found
         ends = np.array([[found.distance[0], found.usual_log_prob], [found.distance[-1], found.usual_log_prob]])
         drawn.append(Path(ends, "99 % of held-out points are above", None, "dot", 1.4))
-        there, usual = signed(f"{found.log_prob[-1]:.3g}"), signed(f"{found.usual_log_prob:.2g}")
+        there, usual = (signed(f"{value:,.0f}") for value in (found.log_prob[-1], found.usual_log_prob))
         said = f"{there} nats four windows away; 99 % of held-out points have {usual} or more"
     return Chart(
         "Far away: density",

@@ -55,7 +55,7 @@ def show() -> None:
     if not frames:
         return
     arms = dict(zip((hybrid, plain), report.arms, strict=True))
-    st.markdown(takeaway(arms, hybrid, plain))
+    st.markdown(takeaway(arms, hybrid, plain, bench.weight))
     shown = pictures.panes(dataset, hybrid, arms[hybrid], frames[0])
     planes(shown, key=f"{NAME}.planes", columns=len(shown))
     st.markdown(table.one_seed(dataset, found, report.arms))
@@ -76,17 +76,18 @@ def show() -> None:
         side_by_side.offer(NAME, {"Its flow": 0}, "Go on with the flow alone, on all screens:")
 
 
-def takeaway(arms, hybrid: str, plain: str) -> str:
+def takeaway(arms, hybrid: str, plain: str, weight: float) -> str:
     """What the two say of a point that they have never seen the like of."""
     if any(arm.far is None for arm in arms.values()):
         return "Far from the data: not measured yet."
     far, other = arms[hybrid].far.found, arms[plain].far.found
-    doubts = (
-        f"its density doubts: log p(x) = {signed(f'{far.log_prob[-1]:.3g}')} nats, and 99 % of held-out points have "
-        f"more than {signed(f'{far.usual_log_prob:.2g}')}"
-        if far.largest_log_prob[-1] < far.usual_log_prob
-        else "its density does not doubt everywhere either: train it, with λ > 0"
-    )
+    there, usual = (signed(f"{value:,.0f}") for value in (far.log_prob[-1], far.usual_log_prob))
+    if not weight:
+        doubts = "at λ = 0 its density is not learned, and knows nothing of the data"
+    elif far.largest_log_prob[-1] < far.usual_log_prob:
+        doubts = f"its density doubts: log p(x) = {there} nats, and 99 % of held-out points have more than {usual}"
+    else:
+        doubts = "its density does not doubt everywhere yet"
     return (
         f"Four windows away from the data the plain classifier is {100 * other.confidence[-1]:.0f} % sure, and the "
         f"flow's own {100 * far.confidence[-1]:.0f} %; but {doubts}."

@@ -68,13 +68,14 @@ def verdicts(found: Sequence[Contestant], groups: Groups, peer: str) -> list[str
         lost = [_lost(found, groups, family, weight) for family in ("residual", peer)]
         if any(values is None for values in lost):
             return ["Not measured yet."]
-        said.append(_verdict(weight, *lost, title_of(peer)))
+        step = min(arm.step for arms in groups.values() for arm in arms)
+        said.append(_verdict(weight, *lost, title_of(peer), step))
     return said
 
 
-def _verdict(weight: float, residual: np.ndarray, other: np.ndarray, peer: str) -> str:
+def _verdict(weight: float, residual: np.ndarray, other: np.ndarray, peer: str, step: int) -> str:
     ours, theirs = band(residual), band(other)
-    seeds = f"over {len(residual)} seed{'s' * (len(residual) > 1)}"
+    seeds = f"after {step:,} steps over {len(residual)} seed{'s' * (len(residual) > 1)}"
     numbers = f"the residual flow loses {_points(ours)} points of accuracy, {peer} {_points(theirs)}, {seeds}"
     if len(residual) < bands.LEAST_SEEDS:
         return f"**Not enough seeds to say** at λ = {weight:g}: {numbers}. Take {bands.LEAST_SEEDS} or more."

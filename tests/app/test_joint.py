@@ -250,7 +250,7 @@ class TestVerdicts:
         same, ours = (0.9, 0.9, 0.9), (0.88, 0.89, 0.9)
         said = table.verdicts(self.found, self.groups(same, ours, same, same, other, same), "realnvp")
         assert said[0].startswith(f"{begins} at λ = 0.5: the residual flow loses 1.00 (0.00 to 2.00) points")
-        assert "over 3 seeds" in said[0]
+        assert "after 100 steps over 3 seeds" in said[0]
 
     def test_two_seeds_are_too_few(self):
         same = (0.9, 0.9)
@@ -262,12 +262,15 @@ class TestVerdicts:
         groups[self.found[0].label] = [ArmReport(step=0, steps_per_second=0, seconds=0)]
         assert table.verdicts(self.found, groups, "realnvp") == ["Not measured yet."]
 
-    @pytest.mark.parametrize(("largest", "says"), [(-50.0, "its density doubts"), (-1.0, "does not doubt everywhere")])
+    @pytest.mark.parametrize(
+        ("largest", "says"), [(-50.0, "its density doubts: log p(x) = −60 nats"), (-1.0, "does not doubt everywhere")]
+    )
     def test_doubt_is_a_density_below_what_the_data_have_everywhere(self, largest, says):
         one = np.ones(2)
         far = FarAway(100, Far(one, 0.97 * one, one, -60 * one, largest * one, -7.0))
         arms = {"flow": report(0.9, far=far), PLAIN: report(0.9, far=dataclasses.replace(far))}
-        text = takeaway(arms, "flow", PLAIN)
+        assert "not learned" in takeaway(arms, "flow", PLAIN, 0.0)
+        text = takeaway(arms, "flow", PLAIN, 0.5)
         assert says in text and "97 % sure" in text
 
 
