@@ -146,6 +146,12 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
         )
 
 
+def affords_exact_losses(flow: AnyConfig) -> bool:
+    """Whether the exact NLL of every batch is worth its time, whatever trains: in the plane. Beyond, it takes longer
+    than the step."""
+    return flow.dim == 2
+
+
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
