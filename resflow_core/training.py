@@ -268,7 +268,8 @@ class Trainer:
         config = self.train_config
         x, y = (part.to(self.device) for part in self.dataset.sample_labelled(config.batch, self._data))
         loss, nll = self.model.losses(x, y, config.weight, config.log_det, self._probes)
-        return loss, nll.item() if config.log_det == Exact() else self._exact_nll(x)
+        is_exact = config.log_det == Exact() or not config.weight
+        return loss, nll.item() if is_exact else self._exact_nll(x)
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:
