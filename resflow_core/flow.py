@@ -19,7 +19,7 @@ from resflow_core.orders import CHAINS
 from resflow_core.residual import ResidualBlock
 from resflow_core.settings import check, setting
 
-# Beyond, the exact log det, which all curves show, takes too long.
+# Beyond, the exact log det, by which flows are judged in the end, takes too long.
 MOST_DIM = 256
 
 

@@ -86,7 +86,8 @@ class Hybrid(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """-J of a batch, and its mean -log p(x), in nats: what is descended, and what `weight`, lambda, scales.
 
-        At lambda = 0 the loss does not depend on log p(x), not even by a factor 0, and no log det is estimated.
+        At lambda = 0 the loss does not depend on log p(x), not even by a factor 0: no log det is estimated, and the
+        second is exact.
         """
         log_prob, log_classes = self.log_probs(x, log_det if weight else Exact(), generator)
         nll = -log_prob.mean()

@@ -146,6 +146,12 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
         )
 
 
+def affords_exact_losses(flow: AnyConfig) -> bool:
+    """Whether the exact NLL of every batch is worth its time, whatever trains: in the plane. Beyond, it takes longer
+    than the step."""
+    return flow.dim == 2
+
+
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
 
@@ -262,7 +268,8 @@ class Trainer:
         config = self.train_config
         x, y = (part.to(self.device) for part in self.dataset.sample_labelled(config.batch, self._data))
         loss, nll = self.model.losses(x, y, config.weight, config.log_det, self._probes)
-        return loss, nll.item() if config.log_det == Exact() else self._exact_nll(x)
+        is_exact = config.log_det == Exact() or not config.weight
+        return loss, nll.item() if is_exact else self._exact_nll(x)
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:

@@ -86,5 +86,5 @@ def bias_by_terms(labels: Sequence[str], firsts: Sequence[ArmReport], terms: Map
         "believed minus true log p, nats",
         tuple(drawn),
         f"Bias of log p against the number of terms; {'; '.join(said) or 'all flows are trained without bias'}.",
-        note="First seed, held-out points. A flow trained with n terms is flattered most at n.",
+        note="First seed, held-out points. Training with n terms feeds on the bias at n.",
     )

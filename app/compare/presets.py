@@ -112,7 +112,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "figure1": Preset(
         "Figure 1 in 2-D",
-        "Four ways to a cheap determinant: zeros in the Jacobian of every layer, or none and an estimate.",
+        "Layers with zeros in their Jacobians, whose determinants are cheap, beside one without: where d is large, its "
+        "log det is estimated; here, in the plane, it is exact.",
         Compare(view="layers", a=Peer("nice"), b=Peer("realnvp"), c=Peer("nsf"), d=Residual(Exact(), 0.99), steps=1000),
         data="pinwheel",
         train=_SMALL,

@@ -107,8 +107,8 @@ def verdicts(found: Scaling) -> list[str]:
     ratio = low.estimate_seconds / low.exact_seconds
     if ratio > 1:
         said.append(
-            f"At d = {low.dim}, as on all other screens, the exact step is {ratio:.1f} times as fast and has no noise: "
-            "there is nothing to be gained by estimating."
+            f"At d = {low.dim}, as on most other screens, the exact step is {ratio:.1f} times as fast and has no "
+            "noise: there is nothing to be gained by estimating."
         )
     return said
 

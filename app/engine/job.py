@@ -34,7 +34,7 @@ from resflow_core.device import choose
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import Exact
-from resflow_core.training import AnyConfig, TrainConfig, Trainer, step_bytes
+from resflow_core.training import AnyConfig, TrainConfig, Trainer, affords_exact_losses, step_bytes
 
 # Many short pieces of a measurement are made one of about this length.
 PIECE_SECONDS = 0.02
@@ -54,7 +54,7 @@ class Job:
         train, *_ = [checked(flow, train) for train in (arm.train, *(train for _, train in arm.changes))]
         choice = choose(device, flow, train, dataset)
         self.device_reason = choice.reason
-        self._trainer = Trainer(flow, train, dataset, seed, choice.device, exact_losses=flow.dim == 2)
+        self._trainer = Trainer(flow, train, dataset, seed, choice.device, affords_exact_losses(flow))
         if arm.weights is not None:
             self._trainer.flow.load_state_dict(_weights(arm.weights, flow))
         self._clock = clock

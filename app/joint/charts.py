@@ -68,7 +68,8 @@ def far_confidence(arms: Mapping[str, ArmReport], true: Far | None) -> Chart:
         drawn,
         f"Confidence against the distance from the data. Four windows away: {', '.join(said)}.",
         note="Mean over a circle. "
-        + ("Bayes' rule is sure there too: only a density can tell." if true else "Only a density can tell."),
+        + (f"Bayes' rule is {100 * true.confidence[-1]:.0f} % sure four windows away. " if true else "")
+        + "Only a density can tell.",
     )
 
 

@@ -24,8 +24,8 @@ def growth(bench: Memory, survey: Survey) -> str:
         f"Growth is by least squares, of what is drawn ({what_is_drawn(bench)}). In the forward pass each block leaves "
         f"the gradient of its parameters, {gradients} here, which every optimiser needs at the end, and three or four "
         f"vectors of the batch, {vector} each: $v$, $g(x)$, the gradient in $x$, and by the Neumann series "
-        "$\\sum_k (-1)^k v^\\top J_g^k$. The paper's $O(n)$ and $O(1)$ leave these out: they are small where hidden "
-        "layers are much wider than $d$."
+        "$\\sum_k (-1)^k v^\\top J_g^k$. The paper's $O(n)$ and $O(1)$ leave these out: the vectors are small where "
+        "hidden layers are much wider than $d$, the gradients where a batch has many more points than $d$."
     )
 
 

@@ -14,7 +14,7 @@ PARTS: dict[str, View] = {"log_det": View("Log det alone"), "whole": View("All o
 class Memory:
     """What is measured, and which of the measured bytes are drawn."""
 
-    dim: str = setting("2", "Dimension d", "Coordinates of a point. From 64 on A can hardly be formed.", choices=DIMS)
+    dim: str = setting("2", "Dimension d", "Coordinates of a point. In 64, forming A costs 64 tangents.", choices=DIMS)
     blocks: int = setting(8, "Blocks m, at most", "Residual blocks of the largest flow measured.", low=2, high=16)
     terms: int = setting(10, "Terms n, at most", "Terms of the truncated series.", low=2, high=20)
     width: int = setting(64, "Width", "Units in each hidden layer.", low=8, high=256)

@@ -1,5 +1,6 @@
 """All measurements of one bench: which are wanted, and those that are there. Pure: no page, no pictures."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ MOST_BYTES = 2**28
 NAIVE, BOTH, NOTHING = "plain", "in_forward", ""
 """Two of `GRADIENTS`, and the loss without a log det."""
 WEIGHTS_SEED, DRAWS_SEED = 0, 1
+# One session at a time: two would find each other in their times, and leave torch with the other's one thread.
+ALONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -104,16 +107,17 @@ class Survey:
 
     def go_on(self) -> None:
         """Measure for about `CHUNK_SECONDS`, and at least one piece."""
-        until, threads = time.monotonic() + CHUNK_SECONDS, torch.get_num_threads()
-        torch.set_num_threads(1)  # as in the worker: for tensors of this size a second one is in the way
-        try:
-            while self.busy:
-                next(self._work)
-                self.done += 1
-                if time.monotonic() >= until:
-                    return
-        finally:
-            torch.set_num_threads(threads)
+        with ALONE:
+            until, threads = time.monotonic() + CHUNK_SECONDS, torch.get_num_threads()
+            torch.set_num_threads(1)  # as in the worker: for tensors of this size a second one is in the way
+            try:
+                while self.busy:
+                    next(self._work)
+                    self.done += 1
+                    if time.monotonic() >= until:
+                        return
+            finally:
+                torch.set_num_threads(threads)
 
     def bytes_at(self, place: Place, drawn: str, alone: bool) -> float:
         """Bytes as `Footprint` names them; `alone` without those of the same loss that has no log det. NaN before."""

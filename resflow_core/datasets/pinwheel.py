@@ -17,6 +17,9 @@ RATE = 0.25
 SCALE = 2.0
 # Beyond this radius (12 in the plane) a circle meets each arm so often that the preimages are too many to list.
 FAR = 6.0
+# There those with a larger |b| weigh nothing. Beyond EVEN one radius meets each arm so often that no arm stands out.
+NARROW = 10 * TANGENTIAL_DEVIATION
+EVEN = 12.0
 
 
 def pinwheel(n: int, generator: torch.Generator) -> Tensor:
@@ -48,11 +51,15 @@ def pinwheel_log_prob(x: Tensor) -> Tensor:
 
 @in_chunks
 def pinwheel_log_joint(x: Tensor) -> Tensor:
-    """The same sum for each k apart. Far out, where it is an average over the angle, all k are as likely."""
+    """The same sum for each k apart. Far out, where it is an average over the angle, k has its share at the point; from
+    radius `EVEN` on, all k are taken for as likely (the likeliest has 0.3 at `EVEN`, and less beyond)."""
     radius, angle, near = _polar(x)
     log_joint = torch.empty(len(x), ARMS, dtype=x.dtype)
-    log_joint[near] = _near_log_joint(radius[near], angle[near])
+    log_joint[near] = _log_joint(*preimages(radius[near], angle[near]), radius[near])
     log_joint[~near] = _far_log_prob(radius[~near])[:, None] - math.log(ARMS)
+    far = ~near & (radius < EVEN)
+    shares = _log_joint(*preimages(radius[far], angle[far], (NARROW / radius[far]).asin()), radius[far])
+    log_joint[far] += shares.log_softmax(1) + math.log(ARMS)
     return log_joint
 
 
@@ -67,9 +74,8 @@ def _near_log_prob(radius: Tensor, angle: Tensor) -> Tensor:
     return scattered_logsumexp(_preimage_log_probs(radius, point, psi), point, len(radius))
 
 
-def _near_log_joint(radius: Tensor, angle: Tensor) -> Tensor:
-    # G rises by a whole turn from -pi to pi, so that each k has a preimage of every point.
-    point, psi, arm = preimages(radius, angle)
+def _log_joint(point: Tensor, psi: Tensor, arm: Tensor, radius: Tensor) -> Tensor:
+    # G rises by a whole turn from -pi to pi, so that each k has a preimage of every point; far out it has narrow ones.
     log_probs = _preimage_log_probs(radius, point, psi)
     return scattered_logsumexp(log_probs, point * ARMS + arm, len(radius) * ARMS).view(-1, ARMS)
 
@@ -94,16 +100,18 @@ def _far_log_prob(radius: Tensor) -> Tensor:
     return log_normal - (SCALE**2 * 2 * math.pi * radius * narrower.sqrt()).log()
 
 
-def preimages(radius: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All (a, b) = r (cos psi, sin psi) that are turned onto the points (r, phi), as (index of the point, psi, k).
+def preimages(radius: Tensor, angle: Tensor, reach: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """All (a, b) = r (cos psi, sin psi) that are turned onto the points (r, phi), as (index of the point, psi, k), or
+    those with |psi| up to `reach`, (n,).
 
     Turning psi by w gives phi: G(psi) = psi - exp(r cos psi) / 4 = phi + 2 pi j / 5 for an integer j. The slope is
     G' = 1 + r sin(psi) exp(r cos psi) / 4. It falls below 0 at most on one interval, because sin(psi) exp(r cos psi)
     has one peak: so G rises, falls and rises on three intervals whose ends are known, and each holds one root for each
     j between its values at the ends.
     """
-    turn = _turning_points(radius)
-    ends = torch.stack([torch.full_like(radius, -math.pi), *turn, torch.full_like(radius, math.pi)])
+    reach = torch.full_like(radius, math.pi) if reach is None else reach
+    turn = (at.clamp(-reach, reach) for at in _turning_points(radius))
+    ends = torch.stack([-reach, *turn, reach])
     low, high = ends[:-1].T.flatten(), ends[1:].T.flatten()
     step = 2 * math.pi / ARMS
     owner = torch.arange(len(radius)).repeat_interleave(3)

@@ -10,7 +10,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app.engine.messages import ArmReport, FarAway, LossCurves
-from app.joint import charts, pictures, table
+from app.joint import charts, pictures, table, truth
 from app.joint.arms import PLAIN, grid, pair, seeded
 from app.joint.one import takeaway
 from app.joint.settings import WEIGHTS, Joint
@@ -272,6 +272,12 @@ class TestVerdicts:
         assert "not learned" in takeaway(arms, "flow", PLAIN, 0.0)
         text = takeaway(arms, "flow", PLAIN, 0.5)
         assert says in text and "97 % sure" in text
+
+
+@pytest.mark.parametrize(("name", "sure"), [("noisymoons", 100), ("8gaussians", 92), ("pinwheel", 20)])
+def test_how_sure_bayes_rule_is_far_away_is_said_of_these_data(name, sure):
+    chart = charts.far_confidence({}, truth.far(DATASETS[name]))
+    assert f"Bayes' rule is {sure} % sure four windows away." in chart.note
 
 
 def test_scores_against_the_weight_are_the_last_of_every_seed():

@@ -1,6 +1,9 @@
 """The memory screen without a browser: what it says and draws against the core's own measurements."""
 
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -238,6 +241,33 @@ def test_every_way_is_measured_with_the_same_pieces():
     for name in GRADIENTS:
         assert {(p.n, p.m) for p in survey.footprints if p.gradient == name} == sized
         assert {(p.n, p.m) for p in survey.costs if p.gradient == name} == {(1, 2), (2, 2), (3, 2)}
+
+
+def test_sessions_that_measure_at_once_leave_torch_its_threads(chunk):
+    def threads_elsewhere():
+        with ThreadPoolExecutor(1) as fresh:
+            return fresh.submit(torch.get_num_threads).result()
+
+    chunk(PIECES)
+    begun, before = threading.Event(), torch.get_num_threads()
+    first, second = (Survey(subject_of(Memory(), FLOW)) for _ in range(2))
+
+    def slow():
+        begun.set()
+        time.sleep(0.3)
+        yield
+
+    first._work = slow()
+    try:
+        torch.set_num_threads(before + 1)
+        with ThreadPoolExecutor(2) as sessions:
+            running = sessions.submit(first.go_on)
+            assert begun.wait(10)
+            sessions.submit(second.go_on).result()
+            running.result()
+        assert threads_elsewhere() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_slopes_are_by_least_squares_and_sizes_are_readable():

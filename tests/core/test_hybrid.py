@@ -101,6 +101,13 @@ def test_at_zero_training_is_that_of_a_plain_classifier():
     assert max((a - b).abs().max() for a, b in zip(model.parameters(), fresh().parameters(), strict=True)) > 0.02
 
 
+def test_at_zero_the_exact_nll_is_found_once(monkeypatch):
+    nll = Trainer(HybridConfig(FLOWS["residual"]), PLAIN, MOONS, seed=0).step()
+    trainer = Trainer(HybridConfig(FLOWS["residual"]), replace(PLAIN, log_det=Roulette()), MOONS, seed=0)
+    monkeypatch.setattr(trainer, "_exact_nll", None)
+    assert trainer.step() == nll
+
+
 def fresh():
     return Trainer(HybridConfig(FLOWS["residual"]), PLAIN, MOONS, seed=4).model
 

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from sklearn import datasets as sk
 
-from resflow_core.datasets import DATASETS, Table
+from resflow_core.datasets import DATASETS, Table, pinwheel
 from resflow_core.datasets.curves import NOISY_MOONS_DEVIATION
 from tests.core.oracles import seeded
 
@@ -60,6 +60,25 @@ def test_noisy_moons_against_points_along_the_arcs():
         normal = stats.norm(scale=NOISY_MOONS_DEVIATION)
         density = normal.pdf(x.numpy()[:, None] - arc).prod(2).mean(1) / 2
         np.testing.assert_allclose(log_joint[:, k], np.log(density), rtol=1e-6)
+
+
+@pytest.mark.parametrize("radius", [6.01, 7.0, 8.0, 9.0])
+def test_far_out_the_arms_of_the_pinwheel_have_the_shares_of_all_preimages(radius):
+    angle = torch.linspace(-3, 3, 11, dtype=torch.float64)
+    point, psi, arm = pinwheel.preimages(torch.full_like(angle, radius), angle)
+    a, b = radius * psi.cos(), radius * psi.sin()
+    weights = (-(((a - 1) / 0.3) ** 2 + (b / 0.1) ** 2) / 2).sub(-(((radius - 1) / 0.3) ** 2) / 2).exp()
+    weights /= (1 + b * a.exp() / 4).abs()
+    totals = torch.zeros(11 * 5, dtype=torch.float64).index_add(0, point * 5 + arm, weights).view(11, 5)
+    x = 2 * radius * torch.stack([angle.cos(), angle.sin()], 1)
+    posterior = DATASETS["pinwheel"].joint.log_posterior(x).exp()
+    torch.testing.assert_close(posterior, totals / totals.sum(1, keepdim=True), rtol=1e-6, atol=1e-9)
+
+
+def test_the_arms_of_the_pinwheel_are_as_likely_in_the_end():
+    angle = torch.linspace(-3, 3, 11, dtype=torch.float64)
+    posterior = DATASETS["pinwheel"].joint.log_posterior(26 * torch.stack([angle.cos(), angle.sin()], 1)).exp()
+    torch.testing.assert_close(posterior, torch.full_like(posterior, 0.2))
 
 
 def test_real_classes_are_those_of_scikit_learn():
