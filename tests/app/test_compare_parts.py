@@ -409,8 +409,8 @@ class TestVerdicts:
     def test_seeds_that_differ_in_sign_are_biased_all_the_same(self):
         *_, last = self.said([-0.4, 0.1])
         assert last.startswith(
-            f"**T is wrong about itself, this way or that by the seed: by {MINUS}0.150 ({MINUS}0.400 to 0.100) nats**: it "
-            "believes NLL 2.65 (2.40 to 2.90)"
+            "**T is wrong about itself, this way or that by the seed: "
+            f"by {MINUS}0.150 ({MINUS}0.400 to 0.100) nats**: it believes NLL 2.65 (2.40 to 2.90)"
         )
         for words in ("what is so", "flatters", "too little"):
             assert words not in last

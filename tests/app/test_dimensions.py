@@ -171,6 +171,19 @@ class TestScaling:
         page = press(page, "scaling.anew")
         assert own(page).comparisons["scaling"].report.arms[0].figures.step == len(plan.pieces)
 
+    def test_a_measurement_that_was_dropped_or_failed_is_begun_anew(self, local_engine):
+        page = press(opened(**TINY), "scaling.measure")
+        pieces = len(own(page).benches[Dimensions].plan.pieces)
+        for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Reset starts it anew.")):
+            id = own(page).comparisons["scaling"].run
+            end(local_engine._scheduler._runs[id])
+            page = run(page)
+            assert own(page).comparisons["scaling"].report.state in (State.EXPIRED, State.FAILED)
+            assert not any(button.key == "scaling.measure" for button in page.button)
+            page = press(page, "scaling.anew")
+            report = own(page).comparisons["scaling"].report
+            assert report.state is State.PAUSED and report.arms[0].figures.step == pieces and not page.error
+
     def test_settings_are_in_the_link_and_make_another_measurement(self):
         page = press(opened(**TINY), "scaling.measure")
         page = run(page.toggle(key="dimensions.shared").set_value(True))
