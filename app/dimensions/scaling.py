@@ -36,8 +36,9 @@ def show() -> None:
     session.compare(NAME, (Arm(plan.flow, plan.train, plan),))
     report = session.poll_comparison(NAME, frames=False, masses=False, figures=True)
     found = report.arms[0].figures if report.arms else None
-    buttons(report, len(plan.pieces))
-    transport.message(report)
+    with st.container():
+        buttons(report, len(plan.pieces))
+        transport.message(report)
     if found is None or not found.found:
         if report.state not in MOVING:
             st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
