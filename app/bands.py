@@ -150,9 +150,11 @@ def _too_early(found: Mapping[str, Fits | None]) -> str:
 
 
 def _verdict(dataset: Dataset, at: Mapping[str, Band], seeds: int, when: str) -> str:
+    what, _ = measure_of(dataset)
+    if lost := [label for label, of in at.items() if np.isnan(of.mean)]:
+        return f"**Not to be compared** {when}: {what} of {', '.join(lost)} is not a number in every seed."
     (best, least), *others = sorted(at.items(), key=lambda item: item[1].mean)
     nearest, near = min(others, key=lambda item: item[1].low)
-    what, _ = measure_of(dataset)
     compared = f"{best} has {what} {least}, {nearest} {near} {when}"
     if seeds < LEAST_SEEDS:
         few = f"over {seeds} seed{'s' * (seeds > 1)}. Take {LEAST_SEEDS} or more."

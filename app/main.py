@@ -27,6 +27,7 @@ page = st.navigation(
     position="top",
 )
 session.apply(controls.sidebar(session.begin()))
+st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
 if page.url_path:  # the bare address only hands over to a screen
     live.mount_library()
 page.run()

@@ -80,8 +80,11 @@ def verdicts(dataset: Dataset, found: list[Contender], groups: Groups) -> list[s
         if bias.high < 0:
             modest = bands.Band(-bias.mean, -bias.high, -bias.low)
             sentence = f"**{one.label} thinks too little of itself, by {modest} nats**: it believes {values}"
-        else:
+        elif bias.low > 0:
             sentence = f"**{one.label} flatters itself by {bias} nats**: it believes {values}"
+        else:
+            wrong = f"{one.label} is wrong about itself, this way or that by the seed: by {bias} nats"
+            sentence = f"**{wrong}**: it believes {values}"
         masses = [arm.masses.believed for arm in arms if arm.masses and arm.masses.believed]
         if masses and not all(is_one(mass) for mass in masses):
             sentence += f"; the density that it believes in has mass {bands.band([mass.value for mass in masses])}"

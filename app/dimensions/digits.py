@@ -48,7 +48,8 @@ def show() -> None:
     session.compare(NAME, (flow,))
     report = session.poll_comparison(NAME, still_grid=0, masses=False, ways=False, frame_seconds=1.0, figures=True)
     transport.show(report, of=NAME)
-    transport.message(report)
+    with st.container():
+        transport.message(report)
     pictures = session.pictures(NAME)
     if not report.arms or not pictures or pictures[0] is None:
         transport.waits(report, "The flow is being built")
@@ -56,8 +57,9 @@ def show() -> None:
     curve, before = report.arms[0].figures, stored.curve if flow.weights else ()
     st.markdown(verdict(curve, gaussian(), report.arms[0], before))
     images.show(grids(pictures[0], report.arms[0].step, bool(flow.weights)), key=f"{NAME}.images")
-    if pictures[0].refusal:
-        st.info(f"No images are drawn. {pictures[0].refusal}", icon=":material/block:")
+    with st.container():
+        if pictures[0].refusal:
+            st.info(f"No images are drawn. {pictures[0].refusal}", icon=":material/block:")
     planes(
         [curves(curve, before, gaussian(), by_time=by_time) for by_time in (False, True)],
         key=f"{NAME}.charts",

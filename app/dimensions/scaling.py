@@ -36,8 +36,9 @@ def show() -> None:
     session.compare(NAME, (Arm(plan.flow, plan.train, plan),))
     report = session.poll_comparison(NAME, frames=False, masses=False, figures=True)
     found = report.arms[0].figures if report.arms else None
-    buttons(report, len(plan.pieces))
-    transport.message(report)
+    with st.container():
+        buttons(report, len(plan.pieces))
+        transport.message(report)
     if found is None or not found.found:
         if report.state not in MOVING:
             st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
@@ -52,7 +53,7 @@ def show() -> None:
 def buttons(report: Report, pieces: int) -> None:
     """Measure, Stop, and again from the start; how far it is."""
     done = report.arms[0].step if report.arms else 0
-    moving = report.state in MOVING
+    moving, over = report.state in MOVING, report.state in (State.FAILED, State.EXPIRED)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if moving:
             st.button(
@@ -63,17 +64,16 @@ def buttons(report: Report, pieces: int) -> None:
                 type="primary",
                 key=f"{NAME}.stop",
             )
-        elif done < pieces:
+        elif done < pieces and not over:
             st.button(
                 "Go on" if done else "Measure",
                 on_click=session.step,
                 args=(pieces - done, NAME),
                 type="primary",
                 icon=":material/play_arrow:",
-                disabled=report.state is State.FAILED,
                 key=f"{NAME}.measure",
             )
-        if done and not moving:
+        if over or (done and not moving):
             st.button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")

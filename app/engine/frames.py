@@ -63,12 +63,13 @@ def render(
     still: bool = False,
 ) -> Frame:
     """The picture of the flow as it is now, around a `density` already measured; a `still` one is sharp."""
-    largest = float(np.max(density, initial=0.0, where=np.isfinite(density)))
+    finite = density[np.isfinite(density)]
+    largest = float(finite.max(initial=0.0))
     frame = Frame(
         step=step,
         density=to_shares(density, largest),
         density_largest=largest,
-        density_top=float(np.quantile(density, TOP_QUANTILE)),
+        density_top=float(np.quantile(finite, TOP_QUANTILE)) if finite.size else 0.0,
         latent=NO_POINTS,
         grid=NO_POINTS,
         samples=None,

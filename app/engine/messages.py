@@ -220,7 +220,7 @@ class Frame:
     step: int
     density: np.ndarray  # (n, n) uint16, row = y ascending; value / 65535 = p / density_largest
     density_largest: float  # on the grid, per unit area in the flow's units
-    density_top: float  # where colours end: its `TOP_QUANTILE` on the grid
+    density_top: float  # where colours end: the `TOP_QUANTILE` of what is finite on the grid
     latent: np.ndarray  # (m, 2) uint16, 0..65535 over FRAME_WINDOW, clipped: where the first m held-out points went
     grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
     samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing

@@ -46,6 +46,7 @@ class Run:
         self.queue_place = 0
         self.trained = 0.0
         self._jobs: tuple[Job, ...] = ()
+        self._built: list[Job] = []  # while not all are
         self._views = Views(len(create.experiment.arms))
         self._message = ""
         self._handled = 0
@@ -56,7 +57,7 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Steps taken; all arms agree between two calls of `train`."""
+        """Steps taken, by the first arm: the others may still have to take the last one."""
         if self._jobs:
             return self._jobs[0].step_count
         return self._saved.step if self._saved else 0
@@ -71,8 +72,23 @@ class Run:
 
     @property
     def moving(self) -> bool:
-        """Whether it is to be trained now."""
-        return self.present and self.phase is State.PAUSED and (self._playing or self._steps_left > 0)
+        """Whether it is to be trained now. What one arm has begun all finish."""
+        asked = self.present and (self._playing or self._steps_left > 0)
+        return self.phase is State.PAUSED and (asked or self._is_between_arms)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may be trained at once: all arms are measured at the same step."""
+        return self.moving and not self._views.hold_still
+
+    @property
+    def _behind(self) -> int:
+        """The first arm that has not taken the newest step yet; 0 if all have."""
+        return next((k for k, job in enumerate(self._jobs) if job.step_count < self._jobs[0].step_count), 0)
+
+    @property
+    def _is_between_arms(self) -> bool:
+        return self._behind > 0
 
     @property
     def pending(self) -> bool:
@@ -107,16 +123,20 @@ class Run:
                 self.present = False
 
     def build(self) -> None:
-        """Build the flows, or continue from the checkpoint. A bad experiment ends in the phase FAILED."""
-        jobs, experiment = [], self._experiment
-        for index, (arm, schedule) in enumerate(zip(experiment.arms, self._schedules, strict=True)):
-            try:
-                seed = experiment.seed if arm.seed is None else arm.seed
-                jobs.append(self._new_job(schedule.planned(arm), seed, experiment.device, self._clock))
-            except ValueError as error:
-                self.fail(self._about_arm(index, error))
-                return
-        self._jobs = tuple(jobs)
+        """Build the next flow; after the last begin, or continue from the checkpoint. A bad experiment ends in the
+        phase FAILED."""
+        index, experiment = len(self._built), self._experiment
+        arm = experiment.arms[index]
+        seed = experiment.seed if arm.seed is None else arm.seed
+        try:
+            planned = self._schedules[index].planned(arm)
+            self._built.append(self._new_job(planned, seed, experiment.device, self._clock))
+        except ValueError as error:
+            self.fail(self._about_arm(index, error))
+            return
+        if len(self._built) < len(experiment.arms):
+            return
+        self._jobs, self._built = tuple(self._built), []
         if self._saved is None:
             self._save()
         else:
@@ -127,21 +147,26 @@ class Run:
         self._changed = True
 
     def train(self) -> None:
-        """All arms to the same step, for about a time slice or until the steps asked for are done."""
-        start = self._clock()
+        """One arm after the other to the same step, for about a time slice or until the steps asked for are done. A
+        round that takes longer goes on in the next slice, which ends with it, so that there is time for pictures."""
+        start, goes_on = self._clock(), self._is_between_arms
         if not self._recent:
             self._recent.append((start, self.step))
-        while self.moving and self._clock() - start < SLICE_SECONDS:
-            for index, job in enumerate(self._jobs):
-                try:
-                    job.step()
-                except Diverged as error:
-                    self._rewind(self._about_arm(index, error))
-                    return
+        while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self._is_between_arms):
+            index = self._behind
+            try:
+                self._jobs[index].step()
+            except Diverged as error:
+                self._rewind(self._about_arm(index, error))
+                return
+            if self._is_between_arms:
+                continue
             self._configure()
             if self._steps_left:
                 self._steps_left -= 1
                 self._changed |= self._steps_left == 0
+            if goes_on:
+                break
         now = self._clock()
         self.trained += now - start
         self._recent.append((now, self.step))
@@ -150,7 +175,8 @@ class Run:
 
     def next_view(self) -> tuple[float, View] | None:
         """When its next picture is due, and which; none for a page that is gone."""
-        return self._views.next_due(self.step, self.moving) if self.present and self._jobs else None
+        is_wanted = self.present and self._jobs and not self._is_between_arms
+        return self._views.next_due(self.step, self.moving) if is_wanted else None
 
     def look(self, view: View) -> None:
         self._views.make(view, self._jobs, self._clock(), self.moving)
@@ -174,12 +200,14 @@ class Run:
         self._changed = True
 
     def fail(self, message: str) -> None:
-        self.phase, self._message, self._jobs = State.FAILED, message, ()
+        self.phase, self._message, self._jobs, self._built = State.FAILED, message, (), []
         self._playing, self._steps_left = False, 0
         self._changed = True
 
     def news(self, now: float, frame_share: float, queue_message: str) -> list[Report | Checkpoint]:
-        """What the page does not know yet, and a checkpoint when one is due."""
+        """What the page does not know yet, and a checkpoint when one is due; nothing while arms differ in a step."""
+        if self._is_between_arms:
+            return []
         messages: list[Report | Checkpoint] = []
         if self._save_is_due(now):
             self._save()
@@ -255,7 +283,11 @@ class Run:
             self._configure()
             if train.log_det != before.log_det:
                 self._views.estimator_changed()
-            self._save()  # so that going back never forgets it
+            # So that going back never forgets it.
+            if self._is_between_arms:
+                self._saved_at = -math.inf
+            else:
+                self._save()
 
     def _configure(self) -> None:
         for job, schedule in zip(self._jobs, self._schedules, strict=True):
@@ -263,7 +295,7 @@ class Run:
 
     def _start_over(self) -> None:
         self._schedules = tuple(schedule.restarted(self.step) for schedule in self._schedules)
-        self._jobs, self._saved, self._save_is_news, self._message = (), None, False, ""
+        self._jobs, self._built, self._saved, self._save_is_news, self._message = (), [], None, False, ""
         self._playing, self._steps_left = False, 0
         if self.phase is not State.QUEUED:
             self.phase = State.LOADING
@@ -278,7 +310,7 @@ class Run:
         self._changed = True
 
     def _save_is_due(self, now: float) -> bool:
-        is_new = bool(self._jobs) and self.step != self._saved.step
+        is_new = bool(self._jobs) and self.step != self._saved.step and not self._is_between_arms
         return is_new and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
 
     def _save(self) -> None:

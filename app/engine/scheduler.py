@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 class Scheduler:
     """Gives every experiment that moves the same training time, and pictures at most a fifth of the whole.
 
-    `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (or a piece of it).
+    `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (or a piece of it). Each of
+    several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
     At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue, and those
     whose pages are gone make way for them, the longest absent first.
     """
@@ -50,6 +51,7 @@ class Scheduler:
         self._runs: dict[str, Run] = {}  # in the order of arrival
         self._exported: list[Exported] = []
         self._budget = PictureBudget(clock())
+        self._builds = False  # whether the last piece of work was to build a flow
         self._level = 0.0  # the least training time among those that moved; who wakes starts from it, without arrears
 
     def handle(self, command: Command) -> None:
@@ -94,20 +96,23 @@ class Scheduler:
 
     def _work(self, now: float) -> None:
         runs = list(self._runs.values())
-        if loading := next((run for run in runs if run.phase is State.LOADING), None):
+        # Every second piece of work, so that the others go on while a comparison is built.
+        loading = next((run for run in runs if run.phase is State.LOADING), None)
+        self._builds = loading is not None and not self._builds
+        if self._builds:
             self._guard(loading, loading.build)
             return
-        moving = [run for run in runs if run.moving]
+        moving, ready = [run for run in runs if run.moving], [run for run in runs if run.ready]
         views = [(view, run) for run in runs if (view := run.next_view()) is not None]
         (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
-        if viewed and (not moving or (due <= now and self._budget.is_open)):
+        if viewed and (not ready or (due <= now and self._budget.is_open)):
             self._guard(viewed, lambda: viewed.look(view))
             if moving:
                 self._budget.spend(self._clock() - now)
-        elif moving:
-            for run in moving:
+        elif ready:
+            for run in ready:
                 run.trained = max(run.trained, self._level)
-            neediest = min(moving, key=lambda run: run.trained)
+            neediest = min(ready, key=lambda run: run.trained)
             self._level = neediest.trained
             self._guard(neediest, neediest.train)
 

@@ -111,6 +111,11 @@ class Views:
         # Of what takes longer than others can wait, and when it was begun.
         self._pieces: dict[View, tuple[float, Iterator[tuple | None]]] = {}
 
+    @property
+    def hold_still(self) -> bool:
+        """Whether some arms are measured and others not yet, which must stay at the same step until they are."""
+        return View.HELD_OUT in self._pieces
+
     def want(self, demand: Demand) -> None:
         before, self.demand = self.demand, demand
         for view, wanted in WANTED.items():
@@ -133,6 +138,8 @@ class Views:
             self._pieces.pop(view, None)
         if self.demand is None:
             return None
+        if self.hold_still:
+            return self._shown[View.HELD_OUT].time, View.HELD_OUT
         return min(((self._shown[view].time + wait, view) for view, wait in self._wanted(step, moving)), default=None)
 
     def _wanted(self, step: int, moving: bool) -> Iterator[tuple[View, float]]:
@@ -174,9 +181,13 @@ class Views:
             due = shown.time + self.demand.frame_seconds
             self._shown[view] = Shown(step, due if now - due < self.demand.frame_seconds else now)
         elif view is View.HELD_OUT:
-            self.news.blocks, bounds = zip(*(job.measure_held_out(self.demand) for job in jobs), strict=True)
-            self.news.bounds = bounds if self.demand.bounds else ()
-            self._shown[view] = Shown(step, now)
+            measured = _in_turn(jobs, lambda job: iter([job.measure_held_out(self.demand)]))
+            begun, pieces = self._pieces.setdefault(view, (now, measured))
+            if (whole := next(pieces)) is not None:
+                self.news.blocks, bounds = zip(*whole, strict=True)
+                self.news.bounds = bounds if self.demand.bounds else ()
+                self._shown[view] = Shown(step, begun)
+                del self._pieces[view]
         else:
             wanted = self._pictured(jobs) if view in (View.STILL, View.DERIVATIVES) else jobs
             begun, pieces = self._pieces.setdefault(view, (now, _in_turn(wanted, self._start(view))))

@@ -21,8 +21,10 @@ from app.session.page import is_new, settle, show
 from app.session.plan import shareable
 from app.session.run import (
     DEMAND,
+    HEARD_SECONDS,
     bring_back,
     flow_saver,
+    keep,
     last_report,
     pause,
     play,
@@ -36,6 +38,7 @@ from app.session.settings import age, apply, begin, needed, notice, refused, set
 
 __all__ = [
     "DEMAND",
+    "HEARD_SECONDS",
     "adopt",
     "age",
     "apply",
@@ -52,6 +55,7 @@ __all__ = [
     "is_new",
     "jacobians",
     "jacobians_are_new",
+    "keep",
     "last_report",
     "needed",
     "notice",

@@ -90,11 +90,18 @@ def _watch(training: Training) -> None:
         engine.get_engine().leave(page.watched)
         page.watched = training.run
     training.heard = now
-    for other in page.trainings:
-        if now - other.heard > HEARD_SECONDS:
-            other.heard = now
-            engine.get_engine().poll(other.run, replace(DEMAND, frames=False, masses=False))
-            engine.get_engine().leave(other.run)
+    keep()
+
+
+def keep() -> None:
+    """Let the engine hear of the page's runs that it has not heard of for long: of all of them, where a screen shows
+    none."""
+    now = time.monotonic()
+    for training in current().trainings:
+        if now - training.heard > HEARD_SECONDS:
+            training.heard = now
+            engine.get_engine().poll(training.run, replace(DEMAND, frames=False, masses=False))
+            engine.get_engine().leave(training.run)
 
 
 def _follow(report: Report) -> None:

@@ -120,6 +120,11 @@ class TestVerdict:
         said = verdict(DATA, groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
         assert said.startswith("**Not enough seeds to say**: B has KL") and said.endswith("the bands overlap.")
 
+    def test_of_what_is_no_number_nothing_is_said_but_that(self):
+        arms = groups(A=[0.1, 0.2, 0.3], B=[0.5, np.nan, 0.6], C=[0.8, 0.8, 0.9])
+        assert verdict(DATA, arms) == "**Not to be compared** after 100 steps: KL of B is not a number in every seed."
+        assert verdict_by_time(DATA, arms).startswith("**Not to be compared** after 2.0 s of training each: KL of B")
+
     @pytest.mark.parametrize(("seeds", "words"), [(1, "over 1 seed."), (2, "over 2 seeds.")])
     def test_few_seeds_say_nothing_however_far_apart(self, seeds, words):
         said = verdict(DATA, groups(A=[0.6] * seeds, B=[0.1] * seeds))

@@ -54,6 +54,18 @@ def run(page):
     return page
 
 
+def places(page):
+    """Where the pictures of the page are: one that is moved is built anew."""
+
+    def within(block, at):
+        for k, child in getattr(block, "children", {}).items():
+            if child.type == "bidi_component":
+                yield (*at, k)
+            yield from within(child, (*at, k))
+
+    return list(within(page.main, ()))
+
+
 def grids(page):
     found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
     (found,) = [data["grids"] for data in found if isinstance(data, dict) and "grids" in data]
@@ -122,6 +134,17 @@ class TestDigits:
         page = run(page.selectbox(key="dimensions.start").set_value("stored"))
         assert numbers(sentence(page, "The flow needs"))[0] < 2.2 and link(page).get("dimensions.start") is None
 
+    def test_what_comes_and_goes_does_not_move_images_and_charts(self, few, local_engine):
+        page = opened()
+        before, comparison = places(page), own(page).comparisons["digits"]
+        local_engine._scheduler._runs[comparison.run]._message = "Something is said."
+        local_engine._scheduler._runs[comparison.run]._changed = True
+        page = run(page)
+        assert "Something is said." in [info.value for info in page.info] and places(page) == before
+        comparison.pictures = (dataclasses.replace(comparison.pictures[0], refusal="No inverse."),)
+        page = run(page)
+        assert "No images are drawn. No inverse." in [info.value for info in page.info] and places(page) == before
+
     def test_a_damaged_file_is_named_and_scratch_remains(self, few, monkeypatch):
         monkeypatch.setattr(example, "stored", lambda: example.read(b"nothing"))
         page = opened()
@@ -171,6 +194,34 @@ class TestScaling:
         assert len(works["alt"]) > 30 and "logarithmic" in times["alt"]
         page = press(page, "scaling.anew")
         assert own(page).comparisons["scaling"].report.arms[0].figures.step == len(plan.pieces)
+
+    def test_what_comes_and_goes_above_the_charts_does_not_move_them(self, local_engine):
+        page = press(opened(**TINY), "scaling.measure")
+        whole = places(page)
+        local_engine.reset(own(page).comparisons["scaling"].run)
+        local_engine.step(own(page).comparisons["scaling"].run, 20)
+        page = run(page)
+        assert own(page).comparisons["scaling"].report.arms[0].figures.step == 20
+        assert places(page) == whole
+        id = own(page).comparisons["scaling"].run
+        local_engine._scheduler._runs[id]._message = "Something is said."
+        local_engine._scheduler._runs[id]._changed = True
+        page = run(page)
+        assert [error.value for error in (*page.error, *page.info)] == ["Something is said."]
+        assert places(page) == whole
+
+    def test_a_measurement_that_was_dropped_or_failed_is_begun_anew(self, local_engine):
+        page = press(opened(**TINY), "scaling.measure")
+        pieces = len(own(page).benches[Dimensions].plan.pieces)
+        for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Reset starts it anew.")):
+            id = own(page).comparisons["scaling"].run
+            end(local_engine._scheduler._runs[id])
+            page = run(page)
+            assert own(page).comparisons["scaling"].report.state in (State.EXPIRED, State.FAILED)
+            assert not any(button.key == "scaling.measure" for button in page.button)
+            page = press(page, "scaling.anew")
+            report = own(page).comparisons["scaling"].report
+            assert report.state is State.PAUSED and report.arms[0].figures.step == pieces and not page.error
 
     def test_settings_are_in_the_link_and_make_another_measurement(self):
         page = press(opened(**TINY), "scaling.measure")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.frames import density_pieces
+from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
 from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS, Job
 from app.engine.local import LocalEngine
@@ -64,6 +64,18 @@ def test_frame_shows_the_flow_in_its_shapes():
     assert 0 < frame.density_top < frame.density_largest
     assert frame.density.max() == 65535
     assert job.frame(DEMAND, with_samples=False).samples is None
+
+
+@pytest.mark.parametrize("broken", [np.inf, np.nan])
+def test_a_density_that_is_no_number_somewhere_leaves_colours_to_the_rest(broken):
+    """A peer's can overflow far from its data; a picture without an end of its colours could not be drawn at all."""
+    flow, density = Trainer(SMALL, TRAIN, DATASETS["moons"], seed=0).flow, np.full((16, 16), 0.5, np.float32)
+    density[:4] = broken
+    frame = render(flow, DATASETS["moons"], DEMAND, density, step=0, with_samples=False)
+    assert (frame.density_largest, frame.density_top) == (0.5, 0.5)
+    density[:] = broken
+    frame = render(flow, DATASETS["moons"], DEMAND, density, step=0, with_samples=False)
+    assert (frame.density_largest, frame.density_top) == (0.0, 0.0)
 
 
 def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():

@@ -176,6 +176,10 @@ def job_of(bench, id):
     return bench.scheduler._runs[id]._jobs[0]
 
 
+def steps_of(bench, id):
+    return [job.step_count for job in bench.scheduler._runs[id]._jobs]
+
+
 def with_train(**settings):
     return Experiment((Arm(FlowConfig(), TrainConfig(**settings), "moons"),), seed=0)
 
@@ -204,6 +208,42 @@ def test_arms_are_at_the_same_step_in_every_report(bench):
     assert reports[-1].arms[0].step > 100
     assert all(m.arms[0].step == m.arms[1].step for m in reports)
     assert all(m.arms[0].frames[0].step == m.arms[1].frames[0].step for m in reports if m.arms[0].frames)
+
+
+def test_nobody_waits_for_all_arms_of_another_page(bench):
+    """Twenty of them take 0.8 s a round, to be built and to be measured; a piece of work is that of one arm."""
+    arm = dataclasses.replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
+    bench.do(Create("few", EXPERIMENT), Play("few"))
+    bench.run(1, {"few": BLIND})
+    bench.do(Create("many", Experiment((arm,) * 20, seed=0)), Play("many"))
+    longest, before = 0.0, bench.clock.now
+    while bench.clock.now < before + 20:
+        bench.do(Poll("few", BLIND), Poll("many", BLIND))
+        start = bench.clock.now
+        bench.said += bench.scheduler.tick()
+        longest = max(longest, bench.clock.now - start)
+    assert longest < 0.09
+    reports = [m for m in bench.said if isinstance(m, Report) and m.id == "many" and m.arms]
+    assert reports[-1].arms[0].step >= 5
+    assert all(len({arm.step for arm in m.arms}) == 1 for m in reports)
+    assert sum(bool(m.arms[0].blocks) for m in reports) >= 3
+
+
+def test_a_round_of_all_arms_is_finished_whoever_pauses_or_leaves(bench):
+    arm = dataclasses.replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
+    for command in (Pause("a"), Leave("a"), Change("a", 1, TrainConfig(batch=3_000))):
+        bench.do(Create("a", Experiment((arm,) * 4, seed=0)), Step("a", 3), Poll("a", BLIND))
+        while not bench.scheduler._runs["a"]._jobs or len(set(steps_of(bench, "a"))) == 1:
+            bench.said += bench.scheduler.tick()
+        done = steps_of(bench, "a")[0]
+        bench.do(command)
+        bench.run(3)
+        assert set(steps_of(bench, "a")) == {3 if isinstance(command, Change) else done}
+        assert bench.last("a").arms[3].step == bench.last("a").arms[0].step == steps_of(bench, "a")[0]
+        bench.do(Poll("a", BLIND), Step("a", 2))
+        bench.run(3)
+        assert set(steps_of(bench, "a")) == {{Pause: done, Leave: 3, Change: 3}[type(command)] + 2}
+        bench.do(Close("a"))
 
 
 def test_step_takes_exactly_that_many_even_out_of_play(bench):

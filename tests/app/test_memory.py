@@ -15,6 +15,7 @@ from app.memory import survey as module
 from app.memory.settings import Memory
 from app.memory.survey import Place, Survey, per_step, subject_of
 from app.memory.words import size
+from app.session.run import HEARD_SECONDS
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Truncated
@@ -275,3 +276,16 @@ def test_slopes_are_by_least_squares_and_sizes_are_readable():
     assert np.isnan(per_step([1, 2], [1.0, np.nan])) and np.isnan(per_step([1], [1.0]))
     shown = [size(v).replace(NO_BREAK_SPACE, " ") for v in (-1e-12, 16, 1500, 2**20 * 3.5, np.nan)]
     assert shown == ["0 B", "16 B", "1.46 KiB", "3.5 MiB", "…"]
+
+
+def test_the_engine_hears_of_the_pages_flow_while_only_costs_are_measured(local_engine, monkeypatch):
+    """It would drop a run of which it has not heard for ten minutes, with all that was trained."""
+    page = opened()
+    heard, left, poll = [], [], local_engine.poll
+    monkeypatch.setattr(local_engine, "poll", lambda id, demand: heard.append(id) or poll(id, demand))
+    monkeypatch.setattr(local_engine, "leave", left.append)
+    page = run(page)
+    assert not heard
+    own(page).heard -= HEARD_SECONDS + 1
+    page = run(run(page))
+    assert heard == left == [own(page).run]
