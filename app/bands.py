@@ -1,11 +1,11 @@
 """Several flows that differ in their seed alone: their fits as bands, and what the bands say. Pure: reports in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.engine.messages import ArmReport, LossCurves
+from app.engine.messages import Arm, ArmReport, LossCurves
 from app.estimator.words import number
 from app.planes import Chart, Path
 from app.side_by_side import style
@@ -17,6 +17,18 @@ LEAST_SEEDS = 3
 
 Groups = Mapping[str, Sequence[ArmReport]]
 """The reports of all seeds of each flow, by its label."""
+
+
+def seeded(arms: Mapping[str, Arm], seed: int, seeds: int) -> dict[str, Arm]:
+    """Each flow from so many seeds, flow by flow, by what it is called in messages."""
+    return {
+        f"{label}, seed {seed + k}": replace(arm, seed=seed + k) for label, arm in arms.items() for k in range(seeds)
+    }
+
+
+def grouped(labels: Sequence[str], reports: Sequence[ArmReport], seeds: int) -> dict[str, Sequence[ArmReport]]:
+    """The reports of all that is `seeded`, by the flow."""
+    return {label: reports[k * seeds : (k + 1) * seeds] for k, label in enumerate(labels)}
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,12 @@ def fits(arms: Sequence[ArmReport], values_of: Callable[[LossCurves], np.ndarray
         np.stack([curve.held_seconds[at] for curve, at in pairs]),
         np.stack([values_of(curve)[at] for curve, at in pairs]),
     )
+
+
+def newest(arms: Sequence[ArmReport], values_of: Callable[[LossCurves], np.ndarray]) -> Band | None:
+    """At the last measurement of all seeds; None before there is one."""
+    found = fits(arms, values_of)
+    return found and band(found.values[:, -1])
 
 
 def all_fits(dataset: Dataset, groups: Groups) -> dict[str, Fits | None]:

@@ -77,6 +77,21 @@ def offer(name: str, arms: Mapping[str, int], words: str) -> None:
             st.button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
 
 
+def downloads(name: str, file: str, contents: Mapping[str, Callable[[], bytes]]) -> None:
+    """A button for each title, which saves what is made of the comparison then as CSV."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for title, made in contents.items():
+            st.download_button(
+                f"{title} (CSV)",
+                made,
+                f"{file}-{title.lower()}.csv",
+                "text/csv",
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"{name}.{title.lower()}",
+            )
+
+
 def style(k: int) -> dict[str, str]:
     """How the k-th of several lines is drawn, so that colour is not all that tells them apart."""
     return {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}

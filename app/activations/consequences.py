@@ -37,7 +37,7 @@ def show() -> None:
     report, pictures = side_by_side.trained(NAME, arms, pictured=firsts, frame_seconds=2.0, activity="gradients")
     if not pictures:
         return
-    groups = {label: report.arms[k * bench.seeds : (k + 1) * bench.seeds] for k, label in enumerate(labels)}
+    groups = bands.grouped(labels, report.arms, bench.seeds)
     dataset = session.setup().dataset
     st.markdown(bands.verdict(dataset, groups))
     panes = [
@@ -52,13 +52,8 @@ def show() -> None:
 
 def compared(setup: Setup, names: Sequence[str], seeds: int) -> dict[str, Arm]:
     """The page's flow with each of the activations and seeds, activation by activation."""
-    return {
-        f"{label_of(name)}, seed {setup.seed + k}": Arm(
-            replace(setup.flow, activation=name), setup.train, setup.source, seed=setup.seed + k
-        )
-        for name in names
-        for k in range(seeds)
-    }
+    arms = {label_of(name): Arm(replace(setup.flow, activation=name), setup.train, setup.source) for name in names}
+    return bands.seeded(arms, setup.seed, seeds)
 
 
 def _table(dataset: Dataset, groups: Groups) -> str:

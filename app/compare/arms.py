@@ -58,15 +58,6 @@ def contenders(setup: Setup, bench: Compare) -> list[Contender]:
     ]
 
 
-def trained(found: list[Contender], setup: Setup, seeds: int) -> dict[str, Arm]:
-    """Every seed of every arm, arm by arm, by what it is called in messages."""
-    return {
-        f"{one.label}, seed {setup.seed + k}": replace(one.arm, seed=setup.seed + k)
-        for one in found
-        for k in range(seeds)
-    }
-
-
 @singledispatch
 def built(chosen: Residual | Peer, setup: Setup) -> Arm:
     """What the engine trains."""

@@ -28,8 +28,7 @@ def believed_nll(curves: LossCurves) -> np.ndarray:
 
 def bias_of(arms: Sequence[ArmReport]) -> Band | None:
     """By how much each seed takes its log density for larger than it is, at the newest measurement of all, in nats."""
-    found = bands.fits(arms, lambda curves: curves.held_bias)
-    return found and band(found.values[:, -1])
+    return bands.newest(arms, lambda curves: curves.held_bias)
 
 
 def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) -> Chart:

@@ -5,7 +5,7 @@ import streamlit as st
 from app import bands, session, side_by_side
 from app.bands import Groups
 from app.compare import charts, pictures, table
-from app.compare.arms import Contender, contenders, trained
+from app.compare.arms import Contender, contenders
 from app.compare.settings import Compare
 from app.engine.messages import ArmReport, Frame
 from app.planes import Pane, planes
@@ -28,7 +28,7 @@ def show() -> None:
     firsts = range(0, len(found) * bench.seeds, bench.seeds)
     report, frames = side_by_side.trained(
         NAME,
-        trained(found, setup, bench.seeds),
+        bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds),
         pictured=firsts,
         steps=bench.steps,
         # Another estimator from the middle on would be another question.
@@ -40,7 +40,7 @@ def show() -> None:
     )
     if not frames:
         return
-    groups = {one.label: report.arms[k : k + bench.seeds] for k, one in zip(firsts, found, strict=True)}
+    groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
     dataset = setup.dataset
     st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
@@ -56,7 +56,7 @@ def show() -> None:
     if not beside:
         planes(drawn, key=f"{NAME}.charts", columns=2)
     st.markdown(table.table(dataset, found, groups))
-    _downloads(found, groups, setup.seed)
+    side_by_side.downloads(NAME, "compare", table.saved(found, groups, setup.seed))
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},
@@ -127,17 +127,3 @@ def _charts(dataset: Dataset, found: list[Contender], groups: Groups) -> list:
         return drawn
     firsts = [arms[0] for arms in groups.values()]
     return [charts.belief(dataset, groups, terms), charts.bias_by_terms(list(groups), firsts, terms), *drawn]
-
-
-def _downloads(found: list[Contender], groups: Groups, seed: int) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        for label, made, key in (("Table", table.by_seed, "table"), ("Curves", table.by_step, "curves")):
-            st.download_button(
-                f"{label} (CSV)",
-                lambda made=made: made(found, groups, seed),
-                f"compare-{key}.csv",
-                "text/csv",
-                on_click="ignore",
-                icon=":material/download:",
-                key=f"{NAME}.{key}",
-            )

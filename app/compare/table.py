@@ -11,7 +11,7 @@ from app import bands
 from app.bands import Groups, band
 from app.compare.arms import Contender
 from app.compare.charts import believed_nll, bias_of, true_nll
-from app.engine.messages import ArmReport, LossCurves
+from app.engine.messages import ArmReport
 from resflow_core.datasets import Dataset
 
 NOT_YET = "…"
@@ -31,17 +31,12 @@ def table(dataset: Dataset, found: Sequence[Contender], groups: Groups) -> str:
         arms = groups[one.label]
         row = [one.label, one.size]
         if dataset.truth:
-            row.append(_newest_band(arms, lambda curves: curves.held_kl))
-        row += [_newest_band(arms, true_nll)]
+            row.append(str(bands.newest(arms, lambda curves: curves.held_kl) or NOT_YET))
+        row += [str(bands.newest(arms, true_nll) or NOT_YET)]
         believed, mass = _masses(one, arms)
-        row += [_newest_band(arms, believed_nll), _bias(one, arms), believed] * believes
+        row += [str(bands.newest(arms, believed_nll) or NOT_YET), _bias(one, arms), believed] * believes
         rows.append([*row, mass, _pace(arms)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _newest_band(arms: Sequence[ArmReport], values_of: Callable[[LossCurves], np.ndarray]) -> str:
-    found = bands.fits(arms, values_of)
-    return str(band(found.values[:, -1])) if found else NOT_YET
 
 
 def _bias(one: Contender, arms: Sequence[ArmReport]) -> str:
@@ -63,6 +58,11 @@ def _masses(one: Contender, arms: Sequence[ArmReport]) -> list[str]:
 def _pace(arms: Sequence[ArmReport]) -> str:
     done = [1e3 * arm.seconds / arm.step for arm in arms if arm.step]
     return f"{np.mean(done):.3g}" if done else NOT_YET
+
+
+def saved(found: Sequence[Contender], groups: Groups, seed: int) -> dict[str, Callable[[], bytes]]:
+    """What can be downloaded, made when it is."""
+    return {"Table": lambda: by_seed(found, groups, seed), "Curves": lambda: by_step(found, groups, seed)}
 
 
 def by_seed(found: Sequence[Contender], groups: Groups, seed: int) -> bytes:

@@ -59,11 +59,6 @@ def is_residual(one: Contestant) -> bool:
     return isinstance(one.arm.flow.flow, FlowConfig)
 
 
-def seeded(found: list[Contestant], seed: int, seeds: int) -> dict[str, Arm]:
-    """Every seed of every arm, arm by arm, by what it is called in messages."""
-    return {f"{one.label}, seed {seed + k}": replace(one.arm, seed=seed + k) for one in found for k in range(seeds)}
-
-
 def _train(train: TrainConfig, weight: float, *, exact: bool) -> HybridTrainConfig:
     values = {field.name: getattr(train, field.name) for field in fields(TrainConfig)}
     return HybridTrainConfig(**values | {"weight": weight} | ({"log_det": Exact()} if exact else {}))

@@ -71,7 +71,7 @@ def show() -> None:
         charts.against_steps("Density", "held-out −log p(x), nats", {hybrid: groups[hybrid]}, charts.nlls, floor),
     ]
     planes(drawn, key=f"{NAME}.charts", columns=3)
-    downloads(NAME, found, groups, setup.seed)
+    side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
     if is_residual(found[0]):
         side_by_side.offer(NAME, {"Its flow": 0}, "Go on with the flow alone, on all screens:")
 
@@ -92,17 +92,3 @@ def takeaway(arms, hybrid: str, plain: str, weight: float) -> str:
         f"Four windows away from the data the plain classifier is {100 * other.confidence[-1]:.0f} % sure, and the "
         f"flow's own {100 * far.confidence[-1]:.0f} %; but {doubts}."
     )
-
-
-def downloads(name: str, found, groups, seed: int) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        for label, made, key in (("Table", table.by_seed, "table"), ("Curves", table.by_step, "curves")):
-            st.download_button(
-                f"{label} (CSV)",
-                lambda made=made: made(found, groups, seed),
-                f"joint-{key}.csv",
-                "text/csv",
-                on_click="ignore",
-                icon=":material/download:",
-                key=f"{name}.{key}",
-            )

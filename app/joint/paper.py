@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from app import controls, session, side_by_side
+from app import bands, controls, session, side_by_side
 from app.joint import charts, pictures, table, truth
-from app.joint.arms import grid, is_residual, seeded, title_of
-from app.joint.one import downloads
+from app.joint.arms import grid, is_residual, title_of
 from app.joint.settings import WEIGHTS, Joint
 from app.link import JOINT
 from app.planes import planes
@@ -31,7 +30,7 @@ def show() -> None:
     firsts = range(0, len(found) * bench.seeds, bench.seeds)
     report, frames = side_by_side.trained(
         NAME,
-        seeded(found, setup.seed, bench.seeds),
+        bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds),
         pictured=firsts,
         steps=bench.steps,
         lasting=("log_det",),
@@ -39,7 +38,7 @@ def show() -> None:
     )
     if not frames:
         return
-    groups = {one.label: report.arms[k : k + bench.seeds] for k, one in zip(firsts, found, strict=True)}
+    groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
     said = table.verdicts(found, groups, bench.peer)
     st.markdown("\n".join(f"- {sentence}" for sentence in said))
     st.markdown(table.all_seeds(dataset, found, groups))
@@ -62,7 +61,7 @@ def show() -> None:
         charts.against_steps("Accuracy against steps", "held-out accuracy, %", groups, charts.accuracies, right),
     ]
     planes(shown, key=f"{NAME}.charts", columns=2)
-    downloads(NAME, found, groups, setup.seed)
+    side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if is_residual(one)},

@@ -1,6 +1,6 @@
 """Scores in numbers: tables on the page, and rows to download."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,7 @@ def all_seeds(dataset: Dataset, found: Sequence[Contestant], groups: Groups) -> 
 
 
 def _newest(arms: Sequence[ArmReport], values) -> str:
-    fits = bands.fits(arms, values)
-    return str(band(fits.values[:, -1])) if fits else NOT_YET
+    return str(bands.newest(arms, values) or NOT_YET)
 
 
 def verdicts(found: Sequence[Contestant], groups: Groups, peer: str) -> list[str]:
@@ -96,6 +95,11 @@ def _lost(found: Sequence[Contestant], groups: Groups, family: str, weight: floa
     labels = {one.weight: one.label for one in found if one.family == family}
     now = [bands.fits(groups[labels[w]], accuracies) for w in (0.0, weight)]
     return None if any(fits is None for fits in now) else now[0].values[:, -1] - now[1].values[:, -1]
+
+
+def saved(found: Sequence[Contestant], groups: Groups, seed: int) -> dict[str, Callable[[], bytes]]:
+    """What can be downloaded, made when it is."""
+    return {"Table": lambda: by_seed(found, groups, seed), "Curves": lambda: by_step(found, groups, seed)}
 
 
 def by_seed(found: Sequence[Contestant], groups: Groups, seed: int) -> bytes:

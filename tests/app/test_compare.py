@@ -420,7 +420,7 @@ class TestPictures:
         with monkeypatch.context() as patch:
             patch.setattr(results.side_by_side, "trained", without)
             page = opened(dataclasses.replace(TWO, view="spectra"))
-        assert not page.main.info and panes(page)[0]["title"] == "Fit against steps"
+        assert not page.main.info and panes(page)[0]["title"] == "Belief and truth"
         assert [pane["title"] for pane in panes(run(page))[:2]] == labels(page)
 
 

@@ -13,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import transport
+from app import bands, transport
 from app.compare import charts, pictures, results, table
-from app.compare.arms import built, contenders, names, trained
+from app.compare.arms import built, contenders, names
 from app.compare.presets import PRESETS
 from app.compare.settings import Compare, Nobody, Peer, Residual
 from app.engine.messages import ArmReport, Derivatives, Frame, Masses, Report, State
@@ -88,7 +88,7 @@ class TestArms:
         bare = [re.sub(r" \(\d\)$", "", label) for label in found]
         for label, shown in zip(bare, found, strict=True):
             assert (label == shown) == (bare.count(label) == 1)
-        keys = [*trained(contenders(SETUP, bench), SETUP, bench.seeds)]
+        keys = [*bands.seeded({one.label: one.arm for one in contenders(SETUP, bench)}, SETUP.seed, bench.seeds)]
         assert len(set(keys)) == len(found) * bench.seeds
         assert "|" not in "".join(found)  # they stand in a table
 
@@ -126,7 +126,7 @@ class TestArms:
         assert rough.flow == FlowConfig(blocks=3, width=8, budget=0.6) and roulette.flow.budget == 0.9
         assert [arm.train.log_det for arm in (rough, peer, roulette)] == [Truncated(3), Exact(), Roulette()]
         assert {(arm.train.batch, arm.data) for arm in (rough, peer, roulette)} == {(77, "moons")}
-        arms = trained(contenders(setup, bench), setup, 2)
+        arms = bands.seeded({one.label: one.arm for one in contenders(setup, bench)}, setup.seed, 2)
         assert list(arms) == [
             f"{label}, seed {seed}"
             for label in ("i-ResNet, 3 terms, L = 0.6", "MAF", "Residual, roulette + Neumann, L = 0.9")

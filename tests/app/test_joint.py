@@ -9,9 +9,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from app import bands
 from app.engine.messages import ArmReport, FarAway, LossCurves
 from app.joint import charts, pictures, table, truth
-from app.joint.arms import PLAIN, grid, pair, seeded
+from app.joint.arms import PLAIN, grid, pair
 from app.joint.one import takeaway
 from app.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
@@ -215,7 +216,7 @@ class TestThePapersTable:
 
     def test_seeds_are_named(self):
         setup = Setup(data="moons", seed=5)
-        found = seeded(grid(setup, Joint()), 5, 2)
+        found = bands.seeded({one.label: one.arm for one in grid(setup, Joint())}, 5, 2)
         assert list(found)[:2] == ["Residual flow, λ = 0, seed 5", "Residual flow, λ = 0, seed 6"]
         assert [arm.seed for arm in found.values()] == [5, 6] * 6
 
