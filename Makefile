@@ -26,6 +26,7 @@ benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.estimator
 	$(BIN)/python -m tests.benchmarks.activations
+	$(BIN)/python -m tests.benchmarks.compare
 	$(BIN)/python -m tests.benchmarks.joint
 	$(BIN)/python -m tests.benchmarks.dimensions
 
