@@ -275,7 +275,7 @@ class TestTheConstant:
             assert f.activation.lipschitz(p) == f.lipschitz
 
     @given(tame_trees())
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=40, deadline=None)
     def test_no_slope_of_any_formula_exceeds_it(self, tree):
         try:
             f = read(unparse(tree))
