@@ -179,7 +179,7 @@ def _verdict(dataset: Dataset, at: Mapping[str, Band], seeds: int, when: str) ->
         return f"**Not enough seeds to say**: {compared}, {few}"
     if least.high < near.low:
         return f"**{best} is ahead in all {seeds} seeds**: {compared}; no other band touches its own."
-    return f"**Not enough seeds to say**: {compared}, over {seeds} seeds; the bands overlap."
+    return f"**The seeds do not say**: {compared}, over {seeds} seeds; the bands overlap."
 
 
 def _seeds(groups: Groups) -> int:

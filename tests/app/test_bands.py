@@ -114,11 +114,11 @@ class TestVerdict:
 
     def test_the_band_that_comes_nearest_counts_and_not_the_second_best(self):
         said = verdict(DATA, groups(A=[1.0, 1.1, 1.2], B=[1.3, 1.31, 1.32], C=[1.15, 1.6, 1.6]))
-        assert said.startswith("**Not enough seeds to say**: A has KL 1.10 (1.00 to 1.20), C 1.45")
+        assert said.startswith("**The seeds do not say**: A has KL 1.10 (1.00 to 1.20), C 1.45")
 
     def test_bands_that_overlap(self):
         said = verdict(DATA, groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
-        assert said.startswith("**Not enough seeds to say**: B has KL") and said.endswith("the bands overlap.")
+        assert said.startswith("**The seeds do not say**: B has KL") and said.endswith("the bands overlap.")
 
     def test_of_what_is_no_number_nothing_is_said_but_that(self):
         arms = groups(A=[0.1, 0.2, 0.3], B=[0.5, np.nan, 0.6], C=[0.8, 0.8, 0.9])
