@@ -142,6 +142,9 @@ class Visitor:
         self.wait(f"Number(root.dataset.step) >= {step}", f"step {step}")
 
     def press(self, name: str) -> None:
+        """A click between two runs of the script: Streamlit may lose one while the page is still being built."""
+        app = "document.querySelector('[data-testid=stApp]').dataset.testScriptState"
+        self.page.wait_for_function(f"() => {app} === 'notRunning'", timeout=1000 * DEADLINE_SECONDS)
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def range_of(self, pane: str) -> list[float]:

@@ -18,7 +18,12 @@ def measured(visitor):
     expect(again).to_be_visible(timeout=60 * SECOND)
     expect(visitor.page.locator(".planes figure")).to_have_count(4, timeout=60 * SECOND)
     wait_for(lambda: (t := trace(visitor, NOISE, "both")) and len(t[0]) == 2, f"the noise; {visitor.problems}")
-    return [trace(visitor, BY_TERMS, name)[1] for name in ("naive backpropagation", "both")]
+
+    def bytes_kept():  # of other sizes, the lines begin anew
+        lines = [trace(visitor, BY_TERMS, name) for name in ("naive backpropagation", "both")]
+        return all(line and len(line[1]) == 2 for line in lines) and [line[1] for line in lines]
+
+    return wait_for(bytes_kept, f"the bytes; {visitor.problems}")
 
 
 def test_it_measures_by_itself_and_anew_in_64_dimensions_on_a_phone(visit):
