@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.text import signed
+from app.text import markdown_table, signed
 from resflow_core.measure import BlockTable
 
 RHO = "\N{GREEK SMALL LETTER RHO}"
@@ -20,7 +20,7 @@ def markdown(blocks: BlockTable) -> str:
     if blocks.beyond is not None:
         columns[f"points with {RHO} > √q"] = [_percent(v) for v in blocks.beyond]
     rows = [list(columns), ["--:"] * len(columns), *zip(*columns.values(), strict=True)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)
 
 
 def _percent(share: float) -> str:

@@ -15,7 +15,7 @@ from app.lipschitz.words import order_name
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.readouts import gap_to_truth, held_out_nll, with_error
 from app.scene import true_density
-from app.text import signed
+from app.text import markdown_table, signed
 from resflow_core.datasets import Dataset
 from resflow_core.measure import BlockTable
 
@@ -200,7 +200,7 @@ def _table(dataset: Dataset, labels: list[str], arms: dict[str, Arm], reports: S
                 f"{blocks.breaking.min():.3g}" if np.isfinite(blocks.breaking).any() else "none",
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)
 
 
 def _norms(blocks: BlockTable) -> str:

@@ -1,6 +1,7 @@
 """Text in our messages: what somebody else typed, and numbers."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 
 def plain(text: str, most: int = 40) -> str:
@@ -11,3 +12,8 @@ def plain(text: str, most: int = 40) -> str:
 def signed(text: str) -> str:
     """Text with a minus sign for the hyphen of each number in it, exponents too."""
     return re.sub(r"-(?=[\d.\N{INFINITY}])", "\N{MINUS SIGN}", text)
+
+
+def markdown_table(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of cells as Markdown: the headings first, then how their columns are aligned."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

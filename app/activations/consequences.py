@@ -14,6 +14,7 @@ from app.link import ACTIVATIONS_BENCH
 from app.planes import planes
 from app.scene import POLL_SECONDS
 from app.setup import Setup
+from app.text import markdown_table
 from resflow_core.datasets import Dataset
 
 NAME = "activations"
@@ -83,4 +84,4 @@ def _table(dataset: Dataset, groups: Groups) -> str:
                 str(band([float(split.whole.log_det) for split in splits])) if splits else "…",
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)

@@ -14,7 +14,7 @@ from app.estimator.words import number
 from app.figures.style import CATEGORIES, GREY
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Pane, Path, planes
-from app.text import signed
+from app.text import markdown_table, signed
 from resflow_core.activations import ACTIVATIONS, Activation
 from resflow_core.formula import SIGN, activation_named, read
 from resflow_core.measure import Criteria, Supremum, Verdict, criteria
@@ -268,7 +268,7 @@ def _table(found: dict[str, Activation]) -> str:
                 activation.source or "your own formula",
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)
 
 
 def _limit(value: float | None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from app.bench.settings import fraction
-from app.text import signed
+from app.text import markdown_table, signed
 from resflow_core.moments import truncation_bound
 from resflow_core.roulette import Law
 
@@ -84,7 +84,7 @@ def markdown(table: Sequence[Row], n: int, shown: Callable[[Fraction], str]) -> 
         elif row.k == n:
             cells[names.index("total")] = f"**{cells[names.index('total')]}**"
         lines.append(cells)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown_table(lines)
 
 
 def csv(table: Sequence[Row]) -> str:

@@ -12,6 +12,7 @@ from app.bands import Groups, band
 from app.compare.arms import Contender
 from app.compare.charts import believed_nll, bias_of, true_nll
 from app.engine.messages import ArmReport
+from app.text import markdown_table
 from resflow_core.datasets import Dataset
 
 NOT_YET = "…"
@@ -36,7 +37,7 @@ def table(dataset: Dataset, found: Sequence[Contender], groups: Groups) -> str:
         believed, mass = _masses(one, arms)
         row += [str(bands.newest(arms, believed_nll) or NOT_YET), _bias(one, arms), believed] * believes
         rows.append([*row, mass, _pace(arms)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)
 
 
 def _bias(one: Contender, arms: Sequence[ArmReport]) -> str:

@@ -12,6 +12,7 @@ from app.link import DIMENSIONS
 from app.planes import Chart, Path, planes
 from app.readouts import with_error
 from app.scene import POLL_SECONDS
+from app.text import markdown_table
 from resflow_core.measure import AtDim, Crossing, crossing
 
 NAME = "scaling"
@@ -209,4 +210,4 @@ def table(found: tuple[AtDim, ...]) -> str:
                   for e in (at.variance, at.sampling)),
             ]
         )  # fmt: skip
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)

@@ -58,6 +58,19 @@ WANTED: dict[View, Callable[[Demand], Any]] = {
     View.FIGURES: lambda d: d.figures,
 }
 
+# Of what is made in pieces, a job after the other: the part of the news that it is, and how a job makes it.
+MADE: dict[View, tuple[str, Callable[[Job, Demand], Iterator]]] = {
+    View.STILL: ("still", lambda job, d: job.still(d)),
+    View.MASS: ("masses", lambda job, d: job.masses(d, MASS_CELLS)),
+    View.ROUGH_MASS: ("masses", lambda job, d: job.masses(d, ROUGH_MASS_CELLS)),
+    View.JACOBIANS: ("jacobians", lambda job, d: job.jacobians(d)),
+    View.INVERSION: ("inversion", lambda job, d: job.inversion(d)),
+    View.ACTIVITY: ("activity", lambda job, d: job.activity(d)),
+    View.DERIVATIVES: ("derivatives", lambda job, d: job.derivatives(d)),
+    View.FAR: ("far", lambda job, d: job.far()),
+    View.FIGURES: ("figures", lambda job, d: job.figures(d)),
+}
+
 
 @dataclass
 class Shown:
@@ -189,51 +202,21 @@ class Views:
                 self._shown[view] = Shown(step, begun)
                 del self._pieces[view]
         else:
+            name, made = MADE[view]
             wanted = self._pictured(jobs) if view in (View.STILL, View.DERIVATIVES) else jobs
-            begun, pieces = self._pieces.setdefault(view, (now, _in_turn(wanted, self._start(view))))
+            begun, pieces = self._pieces.setdefault(view, (now, _in_turn(wanted, lambda job: made(job, self.demand))))
             shown.time = now
             if (whole := next(pieces)) is not None:
                 self._shown[view] = Shown(next((part.step for part in whole if part), step), begun)
                 del self._pieces[view]
-                if view is View.STILL:
-                    self.news.still = whole
-                elif view is View.JACOBIANS:
-                    self.news.jacobians = whole
-                elif view is View.INVERSION:
-                    self.news.inversion = whole
-                elif view is View.ACTIVITY:
-                    self.news.activity = whole
-                elif view is View.DERIVATIVES:
-                    self.news.derivatives = whole
-                elif view is View.FAR:
-                    self.news.far = whole
-                elif view is View.FIGURES:
-                    self.news.figures = whole
-                else:
-                    self.news.masses = whole
+                setattr(self.news, name, whole)
+                if name == "masses":
                     self._shown[View.ROUGH_MASS].time = begun
 
     def _pictured(self, jobs: Sequence[Job]) -> list[Job | None]:
         """The jobs of which pictures are wanted, and None in the place of the others."""
         wanted = self.demand.pictured
         return [job if wanted is None or k in wanted else None for k, job in enumerate(jobs)]
-
-    def _start(self, view: View) -> Callable[[Job], Iterator]:
-        if view is View.STILL:
-            return lambda job: job.still(self.demand)
-        if view is View.JACOBIANS:
-            return lambda job: job.jacobians(self.demand)
-        if view is View.INVERSION:
-            return lambda job: job.inversion(self.demand)
-        if view is View.ACTIVITY:
-            return lambda job: job.activity(self.demand)
-        if view is View.DERIVATIVES:
-            return lambda job: job.derivatives(self.demand)
-        if view is View.FAR:
-            return lambda job: job.far()
-        if view is View.FIGURES:
-            return lambda job: job.figures(self.demand)
-        return lambda job: job.masses(self.demand, MASS_CELLS if view is View.MASS else ROUGH_MASS_CELLS)
 
 
 def _in_turn(jobs: Sequence[Job | None], pieces: Callable[[Job], Iterator]) -> Iterator[tuple | None]:

@@ -14,7 +14,7 @@ from app.joint.arms import Contestant, title_of
 from app.joint.charts import accuracies, class_nlls, nlls
 from app.joint.words import NOT_YET, classified, nats, share
 from app.readouts import held_out_nll, with_error
-from app.text import signed
+from app.text import markdown_table, signed
 from resflow_core.datasets import Dataset
 from resflow_core.measure import Classification
 
@@ -141,4 +141,4 @@ def _measured(arm: ArmReport, at: int) -> dict[str, Any]:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)

@@ -5,7 +5,7 @@ import math
 from app.memory.settings import Memory
 from app.memory.survey import BOTH, NAIVE, Place, Survey, per_step
 from app.readouts import with_error
-from app.text import signed
+from app.text import markdown_table, signed
 from resflow_core.gradients import GRADIENTS
 
 WAITS = "…"
@@ -89,7 +89,7 @@ def table(bench: Memory, survey: Survey) -> str:
                 noise,
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(rows)
 
 
 def _factor(ratio: float) -> str:
