@@ -1,7 +1,10 @@
-"""Text in our messages: what somebody else typed, and numbers."""
+"""Text in our messages: what somebody else typed, and numbers; and rows of both as a table."""
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def plain(text: str, most: int = 40) -> str:
@@ -17,3 +20,13 @@ def signed(text: str) -> str:
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:
     """Rows of cells as Markdown: the headings first, then how their columns are aligned."""
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def csv_of(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Rows as a file; one that lacks a column has an empty cell there."""
+    rows = list(rows)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()

@@ -1,8 +1,6 @@
 """The comparison in numbers: a row for each flow on the page, and a row for each seed or measurement to download."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from app.bands import Groups, band
 from app.compare.arms import Contender
 from app.compare.charts import believed_nll, bias_of, true_nll
 from app.engine.messages import ArmReport
-from app.text import markdown_table
+from app.text import csv_of, markdown_table
 from resflow_core.datasets import Dataset
 
 NOT_YET = "…"
@@ -110,13 +108,3 @@ def _measured(curves: Any, at: int) -> dict[str, Any]:
     if len(curves.held_kl):
         names |= {"kl": "held_kl", "kl_se": "held_kl_se"}
     return {name: float(getattr(curves, field)[at]) for name, field in names.items()}
-
-
-def csv_of(rows: Iterable[dict[str, Any]]) -> bytes:
-    """Rows as a file; one that lacks a column has an empty cell there."""
-    rows = list(rows)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()

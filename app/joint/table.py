@@ -7,14 +7,13 @@ import numpy as np
 
 from app import bands
 from app.bands import Band, Groups, band
-from app.compare.table import csv_of
 from app.engine.messages import ArmReport
 from app.joint import truth
 from app.joint.arms import Contestant, title_of
 from app.joint.charts import accuracies, class_nlls, nlls
 from app.joint.words import NOT_YET, classified, nats, share
 from app.readouts import held_out_nll, with_error
-from app.text import markdown_table, signed
+from app.text import csv_of, markdown_table, signed
 from resflow_core.datasets import Dataset
 from resflow_core.measure import Classification
 
