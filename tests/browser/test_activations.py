@@ -123,7 +123,8 @@ def test_consequences_of_one_seed_are_played(bench):
     visitor = bench("consequences", "&activations.shown=elu,sine&activations.seeds=1")
     drawn(visitor, 5)
     before = wait_for(lambda: len(found := column(visitor, 2)) == 2 and found, "two rows")
-    assert before == pytest.approx([c[1][0] for c in (trace(visitor, 3, "ELU"), trace(visitor, 3, "Sine"))], rel=0.01)
+    curves = wait_for(lambda: all(found := [trace(visitor, 3, n) for n in ("ELU", "Sine")]) and found, "both curves")
+    assert before == pytest.approx([curve[1][0] for curve in curves], rel=0.01)
     visitor.press("Play")
     wait_for(
         lambda: len(now := column(visitor, 2)) == 2 and all(a < 0.8 * b for a, b in zip(now, before, strict=True)),
@@ -132,8 +133,12 @@ def test_consequences_of_one_seed_are_played(bench):
     sees(visitor, re.compile("Not enough seeds to say"))
     visitor.press("Pause")
     wait_for(lambda: visitor.page.get_by_role("button", name="Play", exact=True).count(), "a pause")
-    steps, seconds = trace(visitor, 3, "Sine")[0], trace(visitor, 4, "Sine")[0]
-    assert len(steps) == len(seconds) > 1
+
+    def both_axes():  # one chart is drawn after the other
+        steps, seconds = trace(visitor, 3, "Sine")[0], trace(visitor, 4, "Sine")[0]
+        return len(steps) == len(seconds) > 1 and (steps, seconds)
+
+    steps, seconds = wait_for(both_axes, "both charts at the same measurement")
     assert steps == sorted(steps) and seconds == sorted(seconds) and 0 < seconds[-1] < 600
     assert quiet(visitor)
 
