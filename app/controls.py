@@ -42,6 +42,8 @@ def sidebar(setup: Setup) -> Setup:
 
 def view(kind: type, views: Mapping[str, Any], prefix: str) -> str:
     """The views of a bench to choose from, and the one that is chosen."""
+    if not session.offered(f"{prefix}view"):
+        return session.bench(kind).view
     return st.segmented_control(
         "View",
         list(views),
@@ -81,7 +83,7 @@ def edit(
         if only is not None and name not in only:
             continue
         value, key, is_rare = getattr(config, name), prefix + name, limits.rare or within_rare
-        if is_rare == rare:
+        if is_rare == rare and session.offered(key):
             value = _widget(key, field, limits, value)
         if limits.is_variant:
             value = edit(value, rare=rare, prefix=f"{key}.", within_rare=is_rare)

@@ -15,6 +15,7 @@ from app.session.files import (
     take,
     take_csv,
 )
+from app.session.focus import focused, offered
 from app.session.kept import past, undo
 from app.session.memory import survey, survey_anew
 from app.session.page import is_new, settle, show
@@ -50,6 +51,7 @@ __all__ = [
     "compare",
     "csv",
     "flow_saver",
+    "focused",
     "give_csv",
     "give_flow",
     "is_new",
@@ -59,6 +61,7 @@ __all__ = [
     "last_report",
     "needed",
     "notice",
+    "offered",
     "open_example",
     "open_flow",
     "past",
