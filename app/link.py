@@ -1,8 +1,9 @@
 """A setup as the text of a link, and back. What a link asks for and does not get is named."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from app.activations.settings import Activations
@@ -50,6 +51,27 @@ class Link:
 def prefix_of(bench: Any) -> str:
     """What the names of this bench's settings begin with."""
     return next(prefix for prefix, kind in BENCHES.items() if isinstance(bench, kind))
+
+
+@lru_cache(maxsize=1)
+def names() -> frozenset[str]:
+    """What all settings are called, those of every choice's variants too."""
+    found: set[str] = set(_names(Setup()))
+    for prefix, kind in BENCHES.items():
+        found |= set(_names(kind(), prefix))
+    return frozenset(found)
+
+
+def _names(config: Any, prefix: str = "") -> Iterator[str]:
+    for part, limits, value in parts(config):
+        name = prefix + part.name
+        if limits is None:
+            yield from _names(value, prefix)
+            continue
+        yield name
+        if limits.is_variant:
+            for variant in limits.choices.values():
+                yield from _names(variant(), f"{name}.")
 
 
 def query_of(

@@ -5,8 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from app import controls, live, session
+from app.learn.panel import panel
 
 HERE = Path(__file__).parent
+BESIDE = (1, 2.3)
+"""The widths of a lesson and of the screen beside it."""
 
 # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
 st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
@@ -15,6 +18,7 @@ st.html(HERE / "style.css")
 page = st.navigation(
     [
         st.Page("screens/home.py", title="Residual flows", default=True),
+        st.Page("screens/learn.py", title="Learn", url_path="learn"),
         st.Page("screens/explore.py", title="Explore", url_path="explore"),
         st.Page("screens/estimator.py", title="Estimator", url_path="estimator"),
         st.Page("screens/lipschitz.py", title="Lipschitz", url_path="lipschitz"),
@@ -26,8 +30,22 @@ page = st.navigation(
     ],
     position="top",
 )
-session.apply(controls.sidebar(session.begin()))
+setup = session.begin()
+session.follow_link()
+if to := session.turn(page.url_path):
+    st.switch_page(f"screens/{to}.py")
 st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
 if page.url_path:  # the bare address only hands over to a screen
     live.mount_library()
-page.run()
+step = session.step_over(page.url_path)
+if step:
+    beside, screen = st.columns(BESIDE, gap="medium")
+    with screen:
+        session.apply(setup)
+    with beside.container(key="lesson"):
+        panel(session.lesson(), step)
+    with screen.container(key="beside_lesson"):
+        page.run()
+else:
+    session.apply(controls.sidebar(setup))
+    page.run()

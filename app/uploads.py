@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import csv_file, session
+from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
 from resflow_core import flow_file
 
 Reader = Callable[[str, bytes], None]
@@ -17,6 +18,10 @@ def csv(label: str, key: str, read: Reader, label_visibility: str = "visible") -
 
 def flow(label: str, key: str, read: Reader, label_visibility: str = "visible") -> None:
     _uploader(label, key, read, ["safetensors"], flow_file.MOST_BYTES, label_visibility)
+
+
+def progress(label: str, key: str, read: Reader) -> None:
+    _uploader(label, key, read, ["json"], MOST_PROGRESS_BYTES, "visible")
 
 
 def _uploader(label: str, key: str, read: Reader, types: list[str], most_bytes: int, label_visibility: str) -> None:

@@ -6,9 +6,16 @@ from app.link import query_of
 from app.session.page import current
 
 
+PLACE = ("lesson", "step", "lang")
+"""What a link calls a place in a lesson."""
+
+
 def write_address() -> None:
     page = current()
     setup = page.link.setup if page.link.setup.changes else page.setup
     address = query_of(setup, page.link.csv, page.link.flow, page.benches.values())
+    if page.lesson:
+        place = zip(PLACE, (page.lesson.lesson, page.lesson.step, page.lesson.language), strict=True)
+        address |= {name: value for name, value in place if value}
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)

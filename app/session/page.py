@@ -8,6 +8,7 @@ import streamlit as st
 from app.bench.tally import Tally
 from app.csv_file import CsvFile
 from app.engine.messages import Experiment, Frame, Jacobians, Report, State
+from app.lessons.progress import Progress
 from app.link import Link
 from app.memory.survey import Subject, Survey
 from app.setup import CsvChoice, OwnData, Setup, widget_values
@@ -42,6 +43,16 @@ class Past:
     needed: CsvChoice | None  # the file that the link still asked for
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where somebody is in a lesson, and whether the page has the settings of that step."""
+
+    lesson: str
+    step: str
+    language: str = ""
+    opened: bool = True
+
+
 @dataclass
 class Page(Training):
     """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
@@ -62,6 +73,10 @@ class Page(Training):
     drawn: Jacobians | None = None  # those that were drawn last
     clicks: dict[str, Any] = field(default_factory=dict)  # the newest in each picture that has had its effect
     offered: frozenset[str] | None = None  # the settings whose controls are drawn; None: all
+    progress: Progress = field(default_factory=Progress)  # in all lessons
+    lesson: Place | None = None
+    teaches: bool = False  # whether teachers' notes are shown
+    turned: str = ""  # the screen to go to
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
     stale: bool = False  # whether what is drawn outside of the script's parts says what was
 

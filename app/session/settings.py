@@ -8,10 +8,10 @@ from app import engine, examples
 from app.engine.job import checked
 from app.engine.messages import State
 from app.link import read_link
-from app.session.address import write_address
+from app.session.address import PLACE, write_address
 from app.session.files import give_flow, is_file
 from app.session.kept import remember
-from app.session.page import Page, current, show
+from app.session.page import Page, Place, current, show
 from app.session.plan import note_change
 from app.session.run import start
 from app.setup import CsvChoice, FlowFile, Setup
@@ -27,8 +27,11 @@ def begin() -> Setup:
     then on. Once in each run of the script, before any widget."""
     state = st.session_state
     if "page" not in state:
-        link = read_link(st.query_params.to_dict())
+        query = st.query_params.to_dict()
+        lesson, step, language = (query.pop(name, "") for name in PLACE)
+        link = read_link(query)
         state.page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data)
+        state.page.lesson = Place(lesson, step, language, opened=bool(query)) if lesson else None
         start(link.setup)
         if is_file(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())
@@ -65,7 +68,7 @@ def apply(new: Setup) -> None:
     Somebody's own change ends the link's plan, unless the engine would refuse it."""
     page = current()
     if new != page.setup:
-        _change(new)
+        change(new)
     write_address()
 
 
@@ -83,7 +86,8 @@ def age(step: int) -> str:
     return f"{step:,} steps after it was opened" if step else "as it was opened"
 
 
-def _change(new: Setup) -> None:
+def change(new: Setup) -> None:
+    """Make other settings those of the page, with another run where the flow cannot stay."""
     page, old = current(), current().setup
     builds = not new.same_run(old) or page.report.state in (State.FAILED, State.EXPIRED)
     if not builds and (refusal := _refusal(new)):

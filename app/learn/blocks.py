@@ -1,0 +1,180 @@
+"""Each kind of block as it is drawn: an entry of `DRAWN`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import session
+from app.figures.prediction import prediction
+from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Teacher, Text
+from app.lessons.observables import OBSERVABLES, Situation
+from app.lessons.progress import LessonProgress
+from app.lessons.prose import rendered
+from app.text import signed
+
+Words = Callable[[str], str]
+"""From a text of a lesson to what is shown of it."""
+
+
+def key(block: Block) -> str:
+    return f"lesson.{session.place().lesson}.{block.id}"
+
+
+def number(value: float) -> str:
+    return signed(f"{value:.4g}")
+
+
+def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
+    st.markdown(words(block.text))
+
+
+def observe(block: Observe, words: Words, done: LessonProgress, at: Situation) -> None:
+    st.markdown(f":material/visibility: **Look.** {words(block.text)}")
+
+
+def hint(block: Hint, words: Words, done: LessonProgress, at: Situation) -> None:
+    with st.expander("Hint", icon=":material/lightbulb:"):
+        st.markdown(words(block.text))
+
+
+def teacher(block: Teacher, words: Words, done: LessonProgress, at: Situation) -> None:
+    with st.container(border=True):
+        st.markdown(f":material/school: **For teachers.** {words(block.text)}")
+
+
+def do(block: Do, words: Words, done: LessonProgress, at: Situation) -> None:
+    is_done = block.id in done.done
+    icon = ":green[:material/check_circle:] **Done.**" if is_done else ":material/radio_button_unchecked: **Do.**"
+    st.markdown(f"{icon} {words(block.text)}")
+
+
+def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -> None:
+    st.markdown(f":material/edit: **Explain.** {words(block.text)}")
+    known = done.answers.get(block.id, "")
+
+    def keep() -> None:
+        done.answers[block.id] = st.session_state[key(block)]
+
+    st.text_area("In your words", known, key=key(block), on_change=keep, label_visibility="collapsed", height=90)
+    if known:
+        st.caption("Kept.")
+
+
+def solution(block: Solution, words: Words, done: LessonProgress, at: Situation) -> None:
+    with st.expander("Solution", icon=":material/key:"):
+        if block.text:
+            st.markdown(words(block.text))
+        if any(action.kind != "answer" for action in block.actions):
+            st.button("Do it for me", on_click=session.act, args=(block.actions,), key=key(block))
+
+
+def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
+    st.markdown(f":material/psychology: **Predict.** {words(block.text)}")
+    if block.id in done.answers:
+        _met(block, words, done.answers[block.id], done.truths.get(block.id))
+        return
+    guess = _guess(block, words)
+
+    def commit() -> None:
+        done.answers[block.id] = guess
+
+    st.button("Commit", on_click=commit, key=f"{key(block)}.commit", disabled=guess is None, type="primary")
+    st.caption("A committed prediction stays as it is. The lesson goes on from here.")
+
+
+def _guess(block: Predict, words: Words) -> Any:
+    if block.is_choice:
+        options = {name: words(option) for name, option in block.options.items()}
+        return st.radio(
+            "Your prediction", list(options), None, key=key(block), format_func=options.get,
+            label_visibility="collapsed",
+        )  # fmt: skip
+    label = f"Your prediction ({block.unit})" if block.unit else "Your prediction"
+    if block.step is not None:
+        middle = block.low + round((block.high - block.low) / 2 / block.step) * block.step
+        return st.slider(label, block.low, block.high, middle, block.step, key=key(block))
+    low, high = (limit if abs(limit) < float("inf") else None for limit in (block.low, block.high))
+    return st.number_input(label, low, high, None, key=key(block), format="%g", placeholder="Type a number")
+
+
+def _met(block: Predict, words: Words, guess: Any, truth: Any) -> None:
+    """The prediction, and beside it the truth once it is known."""
+    if block.is_choice:
+        lines = []
+        for name, option in block.options.items():
+            marks = [":blue[**← you**]"] * (name == guess) + [":green[**← the truth** :material/check:]"] * (name == truth)
+            lines.append(f"- {words(option)} {' '.join(marks)}")
+        st.markdown("\n".join(lines))
+        if truth is not None:
+            st.markdown("**As you said.**" if guess == truth else "**Not so.** Read on, and see why.")
+    elif truth is None:
+        st.markdown(f"You said **{number(guess)}** {block.unit}.")
+    else:
+        off = f"You said {number(guess)}, the truth is {number(truth)} {block.unit}: off by {number(guess - truth)}."
+        shown = {"prediction": number(guess), "truth": number(truth)}
+        st.altair_chart(prediction(guess, truth, block.unit, shown, off))
+        st.markdown(off)
+    if truth is None:
+        st.caption("The truth comes with what you do next.")
+
+
+def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
+    st.markdown(f":material/rule: **Check.** {words(block.text)}")
+    if st.button("Check", key=f"{key(block)}.check") or block.id in done.done:
+        outcome = block.outcome(at)
+        if outcome.passed and block.id not in done.done:
+            done.done.append(block.id)
+        if block.id in done.done:
+            st.success(words(block.passes), icon=":material/check:")
+        elif outcome.passed is None:
+            st.info("Nothing can be checked yet: do first what is asked for above.", icon=":material/hourglass:")
+        else:
+            st.warning(f"{words(block.fails)} {_measured(block, outcome)}", icon=":material/close:")
+    if block.false_alarm:
+        st.caption(_chance(block))
+
+
+def _measured(block: Check, outcome: Outcome) -> str:
+    name, _ = block.observable.names[0]
+    observable = OBSERVABLES[name]
+    if name == "answer" or isinstance(outcome.value, str | bool):
+        return ""
+    return f"({observable.title}: {number(outcome.value)} {observable.unit})".replace(" )", ")")
+
+
+def _chance(block: Check) -> str:
+    share = f"{100 * block.chance:.2g} %"
+    within = f"{block.tolerance:g} standard errors"
+    if block.compare == "is":
+        return f"Within {within}. By chance alone it fails in {share} of all tries."
+    return f"By more than {within}. By chance alone that is so in {share} of all tries."
+
+
+DRAWN: dict[type, Callable[..., None]] = {
+    Text: text,
+    Predict: predict,
+    Do: do,
+    Observe: observe,
+    Explain: explain,
+    Check: check,
+    Hint: hint,
+    Solution: solution,
+    Teacher: teacher,
+}
+
+
+def draw(block: Block, words: Words, done: LessonProgress, at: Situation) -> None:
+    DRAWN[type(block)](block, words, done, at)
+
+
+def words_at(at: Situation) -> Words:
+    """Texts with their numbers; what cannot be had is said where it stands."""
+
+    def words(text: str) -> str:
+        try:
+            return rendered(text, at)
+        except ValueError as error:
+            return f":red[{error}]"
+
+    return words

@@ -1,0 +1,54 @@
+"""What of a step can be seen, and what of it has come true: from its blocks, what was done, and what is known."""
+
+from app.lessons.lesson import Block, Check, Do, Explain, Predict, Step, Teacher
+from app.lessons.observables import Situation
+from app.lessons.progress import LessonProgress
+
+
+def look(step: Step, done: LessonProgress, at: Situation) -> None:
+    """Note what came true since it was looked at last."""
+    for block in step.blocks:
+        if isinstance(block, Do) and block.id not in done.done and block.until.of(at):
+            done.done.append(block.id)
+        if isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths:
+            truth = block.found(at)
+            if truth is not None:
+                done.truths[block.id] = truth
+
+
+def is_done(block: Block, done: LessonProgress) -> bool:
+    """Whether a block that waits for this one may be seen."""
+    match block:
+        case Predict():
+            return block.id in done.truths
+        case Do() | Check():
+            return block.id in done.done
+        case Explain():
+            return bool(done.answers.get(block.id))
+    return True
+
+
+def is_open(block: Block, done: LessonProgress) -> bool:
+    """Whether it comes true by itself, once the page is so."""
+    return isinstance(block, Do) and block.id not in done.done or (
+        isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths
+    )
+
+
+def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:
+    """The blocks up to the first prediction that is still to be made, without those that wait for another."""
+    found: list[Block] = []
+    for block in step.blocks:
+        if isinstance(block, Teacher) and not teaches:
+            continue
+        if block.after and not is_done(step.block(block.after), done):
+            continue
+        found.append(block)
+        if isinstance(block, Predict) and block.id not in done.answers:
+            break
+    return found
+
+
+def share_done(step_ids: list[str], done: LessonProgress) -> float:
+    """How much of a lesson somebody has seen."""
+    return len(set(step_ids) & set(done.seen)) / len(step_ids)

@@ -1,0 +1,58 @@
+"""The lesson beside a screen: one step, its blocks as far as they may be seen, and the way to the next."""
+
+import streamlit as st
+
+from app import session
+from app.learn import blocks, looking, menu
+from app.lessons.lesson import Lesson, Step, Teacher
+
+TICK_SECONDS = 1.0
+
+
+def panel(lesson: Lesson, step: Step) -> None:
+    """Draw it. While something is still to be done or to be known, it looks at the page every second."""
+    done = session.progress()
+    looking.look(step, done, session.situation())
+    waits = any(looking.is_open(block, done) for block in looking.shown(step, done, False))
+    st.fragment(_panel, run_every=TICK_SECONDS if waits else None)(lesson, step, waits)
+
+
+def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
+    session.settle()
+    done, at = session.progress(), session.situation()
+    looking.look(step, done, at)
+    teaches = menu.head(lesson, step)
+    shown = looking.shown(step, done, teaches)
+    words = blocks.words_at(at)
+    st.markdown(f"##### {words(step.title)}")
+    for block in shown:
+        with st.container(key=f"lesson-{block.id}"):
+            blocks.draw(block, words, done, at)
+    if step is lesson.steps[-1]:
+        _end(lesson)
+    _turn(lesson, step)
+    waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
+    if waits != waited:
+        st.rerun()  # with another rhythm
+
+
+def _end(lesson: Lesson) -> None:
+    st.markdown("##### What to keep\n\n" + "\n".join(f"- {point}" for point in lesson.key_points))
+
+
+def _turn(lesson: Lesson, step: Step) -> None:
+    """Back and on."""
+    index = lesson.steps.index(step)
+    with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_turn"):
+        for label, to, icon, key in (("Back", index - 1, "arrow_back", "back"), ("Next", index + 1, "arrow_forward", "next")):
+            there = 0 <= to < len(lesson.steps)
+            st.button(
+                label,
+                on_click=session.open_step,
+                args=(lesson.id, lesson.steps[to].id if there else ""),
+                icon=f":material/{icon}:",
+                disabled=not there,
+                key=f"lesson.{key}",
+            )
+        if index + 1 == len(lesson.steps):
+            st.button("All lessons", on_click=session.leave_lesson, key="lesson.end", type="primary")

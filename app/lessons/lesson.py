@@ -1,0 +1,178 @@
+"""A lesson as frozen values: steps over the app's screens, and the blocks of each."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.lessons.expression import Expression
+from app.lessons.observables import OBSERVABLES, Situation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """`text` is Markdown with {{expressions}}; `after` is the block that must be done before this one is shown."""
+
+    id: str
+    line: int
+    text: str = ""
+    after: str = ""
+
+
+class Text(Block):
+    """What is to be read."""
+
+
+class Observe(Block):
+    """What is to be seen."""
+
+
+class Explain(Block):
+    """A question that the learner answers in words of their own, which are kept."""
+
+
+class Hint(Block):
+    """What helps those who ask for it."""
+
+
+class Teacher(Block):
+    """What only teachers read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict(Block):
+    """A guess, locked once it is made, and the truth: a number, or the one option whose condition holds."""
+
+    options: Mapping[str, str] = field(default_factory=dict)  # of a choice: key -> text
+    when: Mapping[str, Expression] = field(default_factory=dict)
+    truth: Expression | None = None  # of a number
+    low: float = -math.inf
+    high: float = math.inf
+    step: float | None = None  # of a slider
+    unit: str = ""
+
+    @property
+    def is_choice(self) -> bool:
+        return bool(self.options)
+
+    def found(self, at: Situation) -> Any:
+        """The truth: a number or the key of an option; None where it is not known yet. Raises ValueError where not
+        exactly one option is true."""
+        if self.truth:
+            return self.truth.of(at)
+        holds = {key: condition.of(at) for key, condition in self.when.items()}
+        if None in holds.values():
+            return None
+        true = [key for key, value in holds.items() if value]
+        if len(true) != 1:
+            raise ValueError(f"{len(true)} options are true ({', '.join(true) or 'none'}): exactly one must be.")
+        return true[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Do(Block):
+    """What is to be done; it is once `until` holds."""
+
+    until: Expression
+
+
+@dataclass(frozen=True)
+class Action:
+    """One of `set` (name -> text), `throw` (a number), `train` (steps), `answer` (block -> value)."""
+
+    kind: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a check: None while the observable is not known; `tolerance` in the observable's unit."""
+
+    passed: bool | None
+    value: Any = None
+    wanted: Any = None
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Block):
+    """`observable compare value`, give or take a tolerance, which may be a number of standard errors. A larger or
+    smaller one must be so by more than the tolerance. `wrong` are actions after which it must fail."""
+
+    observable: Expression
+    compare: str
+    value: Any  # an Expression, or a word
+    tolerance: float = 0.0
+    errors: bool = False  # whether the tolerance is in standard errors
+    passes: str
+    fails: str
+    wrong: tuple[Action, ...]
+    false_alarm: float | None = None
+
+    @property
+    def chance(self) -> float:
+        """How often it goes wrong by chance alone: fails though both sides are equal, or tells them apart though they
+        are. Of a normal mean."""
+        tail = math.erfc(self.tolerance / math.sqrt(2))
+        return tail if self.compare == "is" else tail / 2
+
+    def outcome(self, at: Situation) -> Outcome:
+        found = self.observable.of(at)
+        wanted = self.value.of(at) if isinstance(self.value, Expression) else self.value
+        if found is None or wanted is None:
+            return Outcome(None)
+        if isinstance(wanted, str | bool):
+            return Outcome((found == wanted) == (self.compare == "is"), found, wanted)
+        tolerance = self.tolerance
+        if self.errors:
+            name, _ = self.observable.names[0]
+            error = Expression(OBSERVABLES[name].error).of(at)
+            if error is None:
+                return Outcome(None)
+            tolerance *= error
+        gap = found - wanted
+        passed = {"is": abs(gap) <= tolerance, "below": gap < -tolerance, "above": gap > tolerance}[self.compare]
+        return Outcome(passed, found, wanted, tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution(Block):
+    """What to do, in words and as actions; with these, all that the step asks for is done and every check passes."""
+
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A screen with settings by their names in links. Of whom nothing is named stays as it is; what goes together with
+    a named one begins from its defaults. Only `controls` are shown."""
+
+    id: str
+    line: int
+    title: str
+    screen: str
+    settings: Mapping[str, str]
+    controls: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+    def block(self, id: str) -> Block:
+        return next(block for block in self.blocks if block.id == id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    id: str
+    number: int
+    path: Path
+    title: str
+    level: str
+    minutes: int
+    objectives: tuple[str, ...]
+    prerequisites: tuple[str, ...]  # ids of lessons
+    key_points: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        return {block.id: block for step in self.steps for block in step.blocks}

@@ -1,0 +1,265 @@
+"""What a lesson may ask: one entry of `OBSERVABLES` adds one. Settings are asked for by their names in links."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from app.bench.settings import Bench
+from app.bench.sweeps import Cost, Subject, cost, optimum, subject_of
+from app.bench.tally import THROWS_EACH, coverage, thrown_settings
+from app.engine.messages import ArmReport, Report
+from app.lessons.expression import Unknown
+from app.lessons.settings import Benches, changed, setting_values
+from app.lipschitz.settings import Lipschitz
+from app.readouts import gap_to_truth, held_out_nll
+from app.setup import Setup
+from resflow_core.formula import activation_named
+from resflow_core.log_det import Roulette
+from resflow_core.measure import Verdict, criteria
+from resflow_core.moments import believed_log_det
+from resflow_core.roulette import expected_terms
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """What is known on a page: settings, what was thrown, the newest report of the flow, and a learner's answers."""
+
+    setup: Setup = field(default_factory=Setup)
+    benches: Benches = field(default_factory=dict)
+    thrown: np.ndarray = field(default_factory=lambda: np.empty(0))  # estimates, in nats
+    report: Report | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+    def bench(self, kind: type) -> Any:
+        return self.benches[kind]
+
+    @property
+    def arm(self) -> ArmReport:
+        if self.report is None or not self.report.arms:
+            raise Unknown
+        return self.report.arms[0]
+
+    def value(self, name: str, arguments: tuple[Any, ...] = ()) -> Any:
+        """Of an observable or a setting. Raises `Unknown` where it is not known yet, and ValueError."""
+        if name in OBSERVABLES:
+            return OBSERVABLES[name].read(self, *arguments)
+        return setting_values(self.setup, self.benches)[name]
+
+    def changed(self, settings: Mapping[str, str]) -> "Situation":
+        """The same with other settings; what was thrown and measured belongs to those before."""
+        setup, benches = changed(self.setup, self.benches, settings)
+        return replace(self, setup=setup, benches=benches, thrown=np.empty(0), report=None)
+
+
+@dataclass(frozen=True)
+class Observable:
+    """A quantity with its unit. `error` names the observable that is its standard error. `wants` are the fields of the
+    engine's `Demand` without which it is not measured; None where no flow is needed."""
+
+    title: str
+    read: Callable[..., Any]
+    unit: str = ""
+    arguments: int = 0
+    error: str = ""
+    wants: tuple[str, ...] | None = None
+
+
+def _subject(at: Situation) -> Subject:
+    return subject_of(replace(at.bench(Bench), subject="matrix", quantity="log_det"), None)
+
+
+def _series(at: Situation, n_terms: int) -> float:
+    """sum_{k<=n} a_k tr(A^k)."""
+    subject = _subject(at)
+    return subject.truth + subject.bias(n_terms)
+
+
+def _trace(at: Situation, power: int) -> float:
+    return float(np.trace(np.linalg.matrix_power(at.bench(Bench).array, power)))
+
+
+def _cost(at: Situation) -> Cost:
+    bench = at.bench(Bench)
+    return cost(_subject(at), bench.law, bench.probe, bench.n_probes, bench.n_draws)
+
+
+def _optimal(at: Situation) -> Cost:
+    bench, subject = at.bench(Bench), _subject(at)
+    if (law := optimum(subject, bench)) is None:
+        raise Unknown
+    return cost(subject, law, bench.probe, bench.n_probes)
+
+
+def _survival(at: Situation, terms: int) -> float:
+    return float(at.bench(Bench).law.survival(torch.tensor([terms]))[0])
+
+
+def _factor(at: Situation) -> float:
+    """E exp(estimate) / det(I + A)."""
+    bench = at.bench(Bench)
+    believed = believed_log_det(Roulette(bench.law, bench.probe), torch.as_tensor(bench.array)[None])
+    return math.exp(min(float(believed) - _subject(at).truth, 700))
+
+
+def _mean(at: Situation) -> float:
+    if not len(at.thrown):
+        raise Unknown
+    return float(at.thrown.mean())
+
+
+def _mean_error(at: Situation) -> float:
+    if len(at.thrown) < 2:
+        raise Unknown
+    return float(at.thrown.std(ddof=1) / len(at.thrown) ** 0.5)
+
+
+def _coverage(at: Situation, throws: int) -> float:
+    shares, _ = coverage(thrown_settings(at.bench(Bench)), _subject(at).truth)
+    return shares[THROWS_EACH.index(throws)]
+
+
+def _known(value: Any) -> Any:
+    if value is None:
+        raise Unknown
+    return value
+
+
+def _gap(at: Situation, which: int) -> float:
+    return _known(gap_to_truth(at.arm))[which]
+
+
+def _nll(at: Situation, which: int) -> float:
+    return _known(held_out_nll(at.arm))[which]
+
+
+def _loss(at: Situation, name: str) -> float:
+    loss = _known(at.arm.loss)
+    values = getattr(loss, name)
+    if not len(values):
+        raise Unknown
+    return float(values[-1])
+
+
+def _masses(at: Situation) -> Any:
+    """Of the flow as it stands."""
+    masses = _known(at.arm.masses)
+    if masses.step != at.arm.step:
+        raise Unknown
+    return masses
+
+
+def _blocks(at: Situation) -> Any:
+    return _known(at.arm.blocks)
+
+
+def _inversion(at: Situation) -> Any:
+    found = _known(at.arm.inversion)
+    bench = at.bench(Lipschitz)
+    if found.found.scale != (bench.scale if bench.block else 1.0) or found.found.method != bench.method:
+        raise Unknown  # it was measured before somebody changed it
+    return found.found
+
+
+def _criteria(name: str) -> Any:
+    return criteria(activation_named(name))
+
+
+OBSERVABLES: dict[str, Observable] = {
+    # The matrix of the estimator's bench, in closed form
+    "truth": Observable("log det(I + A)", lambda at: _subject(at).truth, "nats"),
+    "entry": Observable(
+        "an entry of A", lambda at, i, j: float(at.bench(Bench).array[int(i) - 1, int(j) - 1]), arguments=2
+    ),
+    "trace": Observable("tr(A^k)", _trace, arguments=1),
+    "series": Observable("the series cut after n terms", _series, "nats", arguments=1),
+    "bias": Observable("the bias of the series cut after n terms", lambda at, n: _subject(at).bias(n), "nats", 1),
+    "radius": Observable("the spectral radius of A", lambda at: at.bench(Bench).radius),
+    "survival": Observable("P(N >= k)", _survival, arguments=1),
+    "terms": Observable("the expected number of terms", lambda at: expected_terms(at.bench(Bench).law), "terms"),
+    "variance": Observable("the variance of one estimate", lambda at: _cost(at).total, "nats²"),
+    "deviation": Observable("the standard deviation of one estimate", lambda at: _cost(at).total ** 0.5, "nats"),
+    "probe_variance": Observable("the probe's part of the variance", lambda at: _cost(at).probe, "nats²"),
+    "roulette_variance": Observable("the roulette's part of the variance", lambda at: _cost(at).roulette, "nats²"),
+    "product": Observable("variance times expected terms", lambda at: _cost(at).product, "nats²"),
+    "optimal_product": Observable("the same with the best law", lambda at: _optimal(at).product, "nats²"),
+    "factor": Observable("E exp(estimate) over det(I + A)", _factor, "times"),
+    # What was thrown
+    "throws": Observable("throws", lambda at: len(at.thrown), "throws"),
+    "mean": Observable("the mean of the throws", _mean, "nats", error="mean_error"),
+    "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
+    "coverage": Observable("the share of error bars that hold the truth", _coverage, arguments=1),
+    # The flow
+    "step": Observable("steps trained", lambda at: at.arm.step, "steps", wants=()),
+    "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants=()),
+    "gap_error": Observable("its standard error", lambda at: _gap(at, 1), "nats", wants=()),
+    "nll": Observable("the held-out NLL", lambda at: _nll(at, 0), "nats", error="nll_error", wants=()),
+    "nll_error": Observable("its standard error", lambda at: _nll(at, 1), "nats", wants=()),
+    "entropy": Observable("the entropy of the data", lambda at: at.setup.dataset.truth.entropy, "nats"),
+    "belief_bias": Observable(
+        "the bias of log p that training believes in",
+        lambda at: _loss(at, "held_bias"),
+        "nats",
+        error="belief_error",
+        wants=(),
+    ),
+    "belief_error": Observable("its standard error", lambda at: _loss(at, "held_bias_se"), "nats", wants=()),
+    "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants=("masses",)),
+    "believed_mass": Observable(
+        "the mass that training believes in", lambda at: _known(_masses(at).believed).value, wants=("masses",)
+    ),
+    "steepest": Observable("the largest ‖A‖ seen", lambda at: float(_blocks(at).largest_norm.max()), wants=()),
+    "claimed": Observable("the claimed L of a block", lambda at: at.setup.flow.budget),
+    "certified": Observable(
+        "the largest certified L of a block", lambda at: float(_blocks(at).layer_norms.prod(1).max()), wants=()
+    ),
+    "flow_radius": Observable(
+        "the largest ρ(A) over data", lambda at: float(_blocks(at).spectral_radius.max()), wants=()
+    ),
+    "beyond": Observable(
+        "the largest share of points where a block's variance is infinite",
+        lambda at: float(_known(_blocks(at).beyond).max()),
+        wants=(),
+    ),
+    # One block's inverse
+    "bound": Observable("the certified bound s L", lambda at: _inversion(at).lipschitz, wants=("inversion",)),
+    "smallest_det": Observable(
+        "the smallest det(I + s A)", lambda at: float(_inversion(at).det.min()), wants=("inversion",)
+    ),
+    "folds_at": Observable(
+        "the scale at which it folds",
+        lambda at: float(_inversion(at).breaking[_inversion(at).block]),
+        wants=("inversion",),
+    ),
+    "preimages": Observable("x found for this z", lambda at: len(_inversion(at).preimages), wants=("inversion",)),
+    "iterations": Observable(
+        "the most steps that the iteration takes",
+        lambda at: float(np.nan_to_num(_inversion(at).steps, nan=math.inf).max()),
+        "steps",
+        wants=("inversion",),
+    ),
+    "refused": Observable("whether samples are refused", lambda at: bool(_inversion(at).refusal), wants=("inversion",)),
+    # Activations alone and inside the flow
+    "constant": Observable("the largest slope as it is written", lambda at, name: _criteria(name).constant.found, "", 1),
+    "starves": Observable(
+        "whether its tails starve the log det's gradient",
+        lambda at, name: _criteria(name).verdict is Verdict.STARVES,
+        arguments=1,
+    ),
+    "saturated": Observable(
+        "the share of saturated units",
+        lambda at: float(_known(_known(at.arm.activity).saturation).overall),
+        wants=("activity",),
+    ),
+    "log_det_gradient": Observable(
+        "the norm of the log det's gradient",
+        lambda at: float(_known(at.arm.activity).split.whole.log_det),
+        "nats per unit",
+        wants=("activity",),
+    ),
+    # A learner
+    "answer": Observable("the answer to a question", lambda at, block: _known(at.answers.get(block)), arguments=1),
+}

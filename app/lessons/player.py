@@ -1,0 +1,179 @@
+"""A lesson without a page: its steps opened and its solutions acted out on the real core, and whether all comes true."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from app.bench.settings import Bench
+from app.bench.tally import Tally, thrown_settings
+from app.engine.local import LocalEngine
+from app.engine.messages import Demand, InversionDemand, Report, Scaled, State
+from app.lessons.expression import Expression
+from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
+from app.lessons.observables import OBSERVABLES, Situation
+from app.lessons.prose import UNKNOWN, expressions, rendered
+from app.lessons.settings import changed
+from app.link import BENCHES
+from app.lipschitz.settings import Lipschitz
+from app.setup import Setup
+
+
+class Player:
+    """Keeps what a page would keep. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._engine = LocalEngine()
+        self._run = ""
+        self.setup, self.benches = Setup(), {kind: kind() for kind in BENCHES.values()}
+        self.tally, self.answers = Tally(), {}
+
+    def open(self, step: Step) -> None:
+        """As a learner who comes to it."""
+        self._become(*changed(self.setup, self.benches, step.settings, anew=True))
+
+    def act(self, action: Action) -> None:
+        """Raises ValueError."""
+        match action:
+            case Action("set", settings):
+                self._become(*changed(self.setup, self.benches, settings))
+            case Action("throw", amount):
+                self.tally.want(amount)
+                while self.tally.busy:
+                    self.tally.go_on()
+            case Action("train", steps):
+                self._engine.step(self._started(), steps)
+                self._poll({})
+            case Action("answer", answers):
+                self.answers |= answers
+
+    def reset(self) -> None:
+        """Nothing is thrown or answered."""
+        self.tally, self.answers = Tally(self.tally.bench), {}
+
+    def situation(self, wants: set[str] | None) -> Situation:
+        """With what the engine is asked for by these fields of its `Demand`; without a flow where that is None."""
+        report = None if wants is None else self._poll(demand(self.setup, self.benches, wants))
+        return Situation(self.setup, self.benches, self.tally.values, report, dict(self.answers))
+
+    def _become(self, setup: Setup, benches: dict[type, Any]) -> None:
+        if self._run and not setup.same_run(self.setup):
+            self._engine.close(self._run)
+            self._run = ""
+        elif self._run and setup.train != self.setup.train:
+            self._engine.change(self._run, 0, setup.train)
+        self.setup, self.benches = setup, benches
+        if self.tally.bench != (thrown := thrown_settings(benches[Bench])):
+            self.tally = Tally(thrown)
+
+    def _started(self) -> str:
+        self._run = self._run or self._engine.create(replace(self.setup, device="cpu").experiment())
+        return self._run
+
+    def _poll(self, wanted: dict[str, Any]) -> Report:
+        wanted = {"frames": False, "masses": False} | wanted
+        report = self._engine.poll(self._started(), Demand(**wanted))
+        while report.state is State.STEPPING or report.state is State.LOADING:
+            report = self._engine.poll(self._run, Demand(**wanted))
+        return report
+
+
+def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str, Any]:
+    """What an engine is asked for, as fields of a `Demand`."""
+    broken = benches[Lipschitz]
+    block = broken.block - 1 if broken.block else None
+    full = {
+        "masses": True,
+        "bounds": True,
+        "activity": "all",
+        "inversion": InversionDemand(block, broken.z if broken.chosen else None, broken.method),
+    }
+    scaled = Scaled(broken.block - 1, broken.scale) if broken.breaks and broken.block <= setup.flow.blocks else None
+    return {name: full[name] for name in wants} | {"scaled": scaled}
+
+
+def wanted_by(step: Step) -> set[str] | None:
+    """The fields of the engine's `Demand` without which something of a step is not known; None where nothing in it is
+    about a flow."""
+    asked = [OBSERVABLES[n] for block in step.blocks for e in _expressions(block) for n, _ in e.names if n in OBSERVABLES]
+    of_flow = [observable.wants for observable in asked if observable.wants is not None]
+    return {want for wants in of_flow for want in wants} if of_flow else None
+
+
+def problems(lesson: Lesson) -> Iterator[str]:
+    """What does not come true when a lesson is played, each with file and line: every step is opened, its `wrong`
+    actions make each check fail, and its solution does all that is to be done."""
+    player = Player()
+    for step in lesson.steps:
+        wants = wanted_by(step)
+        for check in (block for block in step.blocks if isinstance(block, Check)):
+            for what in _fails(player, step, check, wants):
+                yield f"{lesson.path.name}:{check.line}: {what}"
+        for line, what in _plays(player, step, wants):
+            yield f"{lesson.path.name}:{line}: {what}"
+
+
+def _fails(player: Player, step: Step, check: Check, wants: set[str] | None) -> Iterator[str]:
+    try:
+        player.open(step)
+        for action in check.wrong:
+            player.act(action)
+        outcome = check.outcome(player.situation(wants))
+        if outcome.passed is not False:
+            yield f"the check `{check.id}` does not fail after what is stated to be wrong: {outcome}."
+    except ValueError as error:
+        yield str(error)
+
+
+def _plays(player: Player, step: Step, wants: set[str] | None) -> Iterator[tuple[int, str]]:
+    player.reset()
+    try:
+        player.open(step)
+        open_truths: list[Block] = []
+        for block in step.blocks:
+            if isinstance(block, Do) and block.until.of(player.situation(wants)):
+                yield block.line, f"`{block.id}` is done before anybody does anything."
+            if isinstance(block, Predict) and block.found(player.situation(wants)) is None:
+                open_truths.append(block)
+            for action in block.actions if isinstance(block, Solution) else ():
+                player.act(action)
+        at = player.situation(wants)
+    except ValueError as error:
+        yield step.line, str(error)
+        return
+    for block in step.blocks:
+        try:
+            for what in _untrue(block, at, block in open_truths):
+                yield block.line, what
+        except ValueError as error:
+            yield block.line, str(error)
+
+
+def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[str]:
+    """What of a block is not so once the solution is acted out."""
+    if isinstance(block, Do) and not block.until.of(at):
+        yield f"`{block.id}` is not done by the solution."
+    if isinstance(block, Check) and not (outcome := block.outcome(at)).passed:
+        yield f"the check `{block.id}` does not pass after the solution: {outcome}."
+    if is_open and isinstance(block, Predict) and block.found(at) is None:
+        yield f"the truth of `{block.id}` is not known after the solution."
+    for text in texts(block):
+        if UNKNOWN in rendered(text, at).replace(UNKNOWN, "", text.count(UNKNOWN)):
+            yield f"a number of `{block.id}` is not known after the solution."
+
+
+def texts(block: Block) -> tuple[str, ...]:
+    """All of a block that is prose."""
+    more = {Predict: lambda: tuple(block.options.values()), Check: lambda: (block.passes, block.fails)}
+    return (block.text, *more.get(type(block), tuple)())
+
+
+def _expressions(block: Block) -> list[Expression]:
+    found = [expression for text in texts(block) for expression, _ in expressions(text)]
+    match block:
+        case Predict():
+            found += [*block.when.values(), *([block.truth] if block.truth else [])]
+        case Do():
+            found.append(block.until)
+        case Check():
+            found += [block.observable, *([block.value] if isinstance(block.value, Expression) else [])]
+    return found

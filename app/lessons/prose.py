@@ -1,0 +1,57 @@
+"""Numbers in prose: computed when they are drawn, {{bias(3):+.4f}}, and found where they are not."""
+
+import re
+
+from app.lessons.expression import Expression, Names
+from app.text import signed
+
+PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
+FORMAT = re.compile(r"^(?P<expression>.+?)(?::(?P<spec>[+,]*(?:\.\d+)?[efg%]|,?d))?$")
+UNKNOWN = "…"
+# Of the paper and other books; and powers of ten.
+CITED = re.compile(
+    r"(?:equations?|eqs?\.|figures?|tables?|theorems?|sections?|appendix|lessons?|NeurIPS|ICML|ICLR|\w+ et al\.,?)\s*"
+    r"(?:[A-Z]\.)?\(?\d+(?:\.\d+)*\)?(?:(?:,| and| to)\s*\(?\d+(?:\.\d+)*\)?)*|\((?:19|20)\d\d\)",
+    re.IGNORECASE,
+)
+LOOSE = re.compile(r"(?<![\w.^_])\d+\.\d+|(?<![\w.])\d{2,}(?![\w])|(?<![\w.])\d[\d,]*\d\b")
+
+
+def expressions(text: str) -> list[tuple[Expression, str]]:
+    """Those of a text, with their formats. Raises ValueError."""
+    found = []
+    for inside in PLACEHOLDER.findall(text):
+        match = FORMAT.match(inside.strip())
+        found.append((Expression(match["expression"].strip()), match["spec"] or ".4g"))
+    return found
+
+
+def rendered(text: str, names: Names) -> str:
+    """A text with its numbers. What is not known yet is three dots. Raises ValueError."""
+    values = iter([_shown(expression.of(names), spec) for expression, spec in expressions(text)])
+    parts, maths = [], False
+    for index, part in enumerate(re.split(r"(\{\{.+?\}\})", text)):
+        if index % 2:
+            value = next(values)
+            parts.append(value if maths else signed(value))
+        else:
+            parts.append(part)
+            maths ^= part.replace(r"\$", "").replace("$$", "$").count("$") % 2 == 1
+    return "".join(parts)
+
+
+def loose_numbers(text: str) -> list[str]:
+    """Numbers that nothing ties to anything: with a decimal point or several digits, and no citation."""
+    return LOOSE.findall(CITED.sub(" ", PLACEHOLDER.sub(" ", text)))
+
+
+def _shown(value: object, spec: str) -> str:
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return str(value)
+    if value in (float("inf"), float("-inf")):
+        return "\N{INFINITY}"
+    return format(int(value) if spec.endswith("d") else value, spec)

@@ -1,0 +1,247 @@
+"""Files of lessons -> lessons (`raw` says how they are written). Whatever is wrong is named with its file and line."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.lessons.expression import Expression
+from app.lessons.lesson import (
+    Action,
+    Block,
+    Check,
+    Do,
+    Explain,
+    Hint,
+    Lesson,
+    Observe,
+    Predict,
+    Solution,
+    Step,
+    Teacher,
+    Text,
+)
+from app.lessons.observables import OBSERVABLES
+from app.lessons.prose import expressions, loose_numbers
+from app.lessons.raw import Fields, Kind, Raw, Wrong, read_raw, translated
+from app.lessons.settings import as_text
+from app.link import names
+
+NAME = re.compile(r"^(?P<number>\d+)-(?P<id>[a-z0-9-]+)(?:\.(?P<language>[a-z]{2}))?\.md$")
+FRONT = {"title": str, "level": str, "minutes": int, "objectives": list, "prerequisites": list, "key_points": list}
+FRONT_TEXTS = ("title", "level", "objectives", "key_points")
+SE = re.compile(r"^(?P<number>[\d.]+)\s*se$")
+COMPARED = ("is", "below", "above")
+ACTIONS: dict[str, type] = {"set": dict, "throw": int, "train": int, "answer": dict}
+
+
+def read(path: Path) -> Lesson:
+    """The lesson of a file, with the texts of a translation over the original's. Raises `Wrong`."""
+    match = NAME.match(path.name)
+    if not match:
+        raise Wrong(path, 1, "name it with a number and an id, such as 04-series.md, or 04-series.de.md.")
+    front, blocks = read_raw(path, KINDS)
+    if match["language"]:
+        original = path.with_name(f"{match['number']}-{match['id']}.md")
+        if not original.exists():
+            raise Wrong(path, 1, f"there is no {original.name} that it could translate.")
+        front, blocks = translated(read_raw(original, KINDS), (front, blocks), KINDS, FRONT_TEXTS)
+    for name in front.values.keys() - FRONT.keys():
+        raise front.wrong(name, f"`{name}` is not known; there are {', '.join(FRONT)}.")
+    known = {name: front.get(name, kind) for name, kind in FRONT.items()}
+    _check_prose(front, FRONT_TEXTS)
+    return Lesson(
+        id=match["id"],
+        number=int(match["number"]),
+        path=path,
+        steps=tuple(_steps(path, blocks)),
+        **{name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in known.items()},
+    )
+
+
+def _steps(path: Path, raws: list[Raw]) -> Iterator[Step]:
+    if not raws or raws[0].kind != "step":
+        raise Wrong(path, raws[0].line if raws else 1, "the first block must be a `::: step id`.")
+    starts = [index for index, raw in enumerate(raws) if raw.kind == "step"]
+    for start, end in zip(starts, [*starts[1:], len(raws)], strict=True):
+        ids = [raw.id for raw in raws[start + 1 : end]]
+        for raw in raws[start + 1 : end]:
+            if raw.after and raw.after not in ids[: ids.index(raw.id)]:
+                raise Wrong(path, raw.line, f"`after={raw.after}`: no block before it in this step is called so.")
+        blocks = tuple(_built(raw) for raw in raws[start + 1 : end])
+        for block in blocks:
+            if isinstance(block, Check | Do) and not any(isinstance(one, Solution) for one in blocks):
+                raise Wrong(path, block.line, f"the step of `{block.id}` has no solution.")
+        yield _built(raws[start], blocks=blocks)
+
+
+def _built(raw: Raw, **more: Any) -> Any:
+    if raw.text == "" and raw.kind not in ("step", "solution"):
+        raise Wrong(raw.fields.path, raw.line, f"the block `{raw.id}` has no text.")
+    _check_prose(raw.fields, KINDS[raw.kind].texts, raw.text)
+    common = {"id": raw.id, "line": raw.line} | (more or {"text": raw.text, "after": raw.after})
+    return KINDS[raw.kind].build(raw, common)
+
+
+def _check_prose(fields: Fields, names: Any, text: str = "") -> None:
+    """Whether the numbers of the prose are tied to something."""
+    for name, said in [("", text), *((name, fields.values.get(name, "")) for name in names)]:
+        said = list(said.values()) if isinstance(said, dict) else said
+        joined = " ".join(map(str, said)) if isinstance(said, list) else str(said)
+        try:
+            for expression, _ in expressions(joined):
+                _check_names(expression)
+        except ValueError as error:
+            raise fields.wrong(name, str(error)) from error
+        if loose := loose_numbers(joined):
+            remedy = "compute it, as in {{bias(3):.3f}} or {{bench.law.p}}"
+            raise fields.wrong(name, f"the number {loose[0]} is tied to nothing: {remedy}.")
+
+
+def _expression(fields: Fields, name: str, text: str) -> Expression:
+    """Raises `Wrong`."""
+    try:
+        found = Expression(text)
+        _check_names(found)
+    except ValueError as error:
+        raise fields.wrong(name, str(error)) from error
+    return found
+
+
+def _check_names(expression: Expression) -> None:
+    """Raises ValueError where it asks for what there is not."""
+    for asked, arguments in expression.names:
+        observable = OBSERVABLES.get(asked)
+        if observable is None and asked not in names():
+            raise ValueError(f"`{asked}` is neither an observable nor a setting.")
+        takes = observable.arguments if observable else 0
+        if arguments != takes:
+            raise ValueError(f"`{asked}` takes {takes} argument{'s' * (takes != 1)}, not {arguments}.")
+    if unknown := expression.settings.keys() - names():
+        raise ValueError(f"`{sorted(unknown)[0]}` is no setting.")
+
+
+def _known(fields: Fields, name: str, listed: Any) -> None:
+    for setting in listed:
+        if setting not in names():
+            raise fields.wrong(name, f"`{setting}` is no setting.")
+
+
+def _step(raw: Raw, common: dict[str, Any]) -> Step:
+    settings, controls = raw.fields.get("settings", dict, default={}), raw.fields.get("controls", list, default=[])
+    _known(raw.fields, "settings", settings)
+    _known(raw.fields, "controls", controls)
+    return Step(
+        **common,
+        title=raw.fields.get("title", str),
+        screen=raw.fields.get("screen", str),
+        settings={name: as_text(value) for name, value in settings.items()},
+        controls=tuple(controls),
+    )
+
+
+def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
+    fields = raw.fields
+    options, when = fields.get("options", dict, default={}), fields.get("when", dict, default={})
+    if bool(options) == ("truth" in fields.values) or options.keys() != when.keys():
+        said = "a prediction has `truth`, a number; or `options`, and `when` each of them is true."
+        raise Wrong(fields.path, raw.line, said)
+    low, high = (fields.get(n, int, float, default=d) for n, d in (("low", -math.inf), ("high", math.inf)))
+    if not low < high:
+        raise fields.wrong("low", f"`low: {low}`: it must be below `high: {high}`.")
+    step = fields.get("step", int, float, default=None)
+    if step is not None and not (step > 0 and math.isfinite(high - low)):
+        raise fields.wrong("step", "a slider needs `low`, `high` and a `step` above 0.")
+    return Predict(
+        **common,
+        options={str(key): str(text) for key, text in options.items()},
+        when={str(key): _expression(fields, "when", str(condition)) for key, condition in when.items()},
+        truth=None if options else _expression(fields, "truth", str(fields.get("truth", str, int, float))),
+        low=float(low),
+        high=float(high),
+        step=step,
+        unit=fields.get("unit", str, default=""),
+    )
+
+
+def _check(raw: Raw, common: dict[str, Any]) -> Check:
+    fields = raw.fields
+    compare = fields.get("compare", str, default="is")
+    if compare not in COMPARED:
+        raise fields.wrong("compare", f"`{compare}`: use one of {', '.join(COMPARED)}.")
+    observable = _expression(fields, "observable", fields.get("observable", str))
+    name = observable.names[0][0] if observable.names else ""
+    if name not in OBSERVABLES:
+        raise fields.wrong("observable", f"`{observable.text}`: name one of {', '.join(OBSERVABLES)}.")
+    value = fields.get("value", str, int, float, bool)
+    if not isinstance(value, bool) and name != "answer":
+        value = _expression(fields, "value", str(value))
+    given = str(fields.get("tolerance", str, int, float, default=0))
+    errors = SE.match(given)
+    try:
+        tolerance = float(errors["number"] if errors else given)
+    except ValueError:
+        raise fields.wrong("tolerance", f"`{given}`: write a number, or `3 se` for standard errors.") from None
+    if errors and not OBSERVABLES[name].error:
+        raise fields.wrong("tolerance", f"`{name}` has no standard error.")
+    check = Check(
+        **common,
+        observable=observable,
+        compare=compare,
+        value=value,
+        tolerance=tolerance,
+        errors=bool(errors),
+        passes=fields.get("pass", str),
+        fails=fields.get("fail", str),
+        wrong=_actions(fields, "wrong"),
+        false_alarm=fields.get("false_alarm", int, float, default=None),
+    )
+    if check.errors and not 0.8 * check.chance <= (check.false_alarm or 0) <= 1.25 * check.chance:
+        raise fields.wrong("false_alarm", f"state `false_alarm: {check.chance:.2g}`: {given} goes wrong so often.")
+    return check
+
+
+def _actions(fields: Fields, name: str) -> tuple[Action, ...]:
+    actions = []
+    for entry in fields.get(name, list):
+        kind, value = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else ("", None)
+        if kind not in ACTIONS:
+            raise fields.wrong(name, f"`{entry}`: write one of {', '.join(ACTIONS)} with its value.")
+        if type(value) is not ACTIONS[kind]:
+            raise fields.wrong(name, f"`{kind}: {value}`: {ACTIONS[kind].__name__} is expected.")
+        if kind == "set":
+            _known(fields, name, value)
+            value = {key: as_text(one) for key, one in value.items()}
+        actions.append(Action(kind, value))
+    return tuple(actions)
+
+
+def _plain(kind: type[Block]) -> Kind:
+    return Kind(lambda raw, common: kind(**common))
+
+
+def _do(raw: Raw, common: dict[str, Any]) -> Do:
+    return Do(**common, until=_expression(raw.fields, "until", raw.fields.get("until", str)))
+
+
+def _solution(raw: Raw, common: dict[str, Any]) -> Solution:
+    return Solution(**common, actions=_actions(raw.fields, "actions"))
+
+
+KINDS: dict[str, Kind] = {
+    "step": Kind(_step, ("title", "screen", "settings", "controls"), ("title",)),
+    "text": _plain(Text),
+    "predict": Kind(_predict, ("options", "when", "truth", "low", "high", "step", "unit"), ("options", "unit")),
+    "do": Kind(_do, ("until",)),
+    "observe": _plain(Observe),
+    "explain": _plain(Explain),
+    "check": Kind(
+        _check,
+        ("observable", "compare", "value", "tolerance", "pass", "fail", "wrong", "false_alarm"),
+        ("pass", "fail"),
+    ),
+    "hint": _plain(Hint),
+    "solution": Kind(_solution, ("actions",)),
+    "teacher": _plain(Teacher),
+}

@@ -1,0 +1,143 @@
+"""Where a page is in a lesson, what it has done there, and the screen and settings of each step."""
+
+from dataclasses import replace
+from typing import Any
+
+from app.lessons.lesson import Action, Lesson, Step
+from app.lessons.observables import Situation
+from app.lessons.progress import LessonProgress, Progress, joined
+from app.lessons.settings import changed
+from app.lessons.shelf import shelf
+from app.session.benches import show_bench
+from app.session.estimator import tally
+from app.session.page import Place, current, show
+from app.session.run import step as train
+from app.session.settings import change
+from app.setup import Setup
+
+
+def place() -> Place | None:
+    """Where the page is in a lesson."""
+    return current().lesson
+
+
+def lesson() -> Lesson | None:
+    """The lesson that is open."""
+    at = place()
+    return shelf().lesson(at.lesson, at.language) if at else None
+
+
+def step() -> Step | None:
+    """The step that is open; the first one where there is none of that name any more."""
+    found = lesson()
+    if found is None:
+        return None
+    return next((step for step in found.steps if step.id == place().step), found.steps[0])
+
+
+def step_over(screen: str) -> Step | None:
+    """The step that is open, if it lies over this screen."""
+    found = step()
+    return found if found and found.screen == screen else None
+
+
+def open_step(lesson_id: str, step_id: str = "", language: str | None = None) -> None:
+    """Go to a step, or to the first, with its screen and its settings."""
+    page = current()
+    language = (page.lesson.language if page.lesson else "") if language is None else language
+    found = shelf().lesson(lesson_id, language)
+    if found is None:
+        page.notice = f"There is no lesson `{lesson_id}`. Choose one of the list."
+        return
+    ids = [step.id for step in found.steps]
+    chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
+    page.lesson, page.turned, page.stale = Place(found.id, chosen.id, language), chosen.screen, True
+    done = progress()
+    done.seen = list(dict.fromkeys([*done.seen, chosen.id]))
+    _become(*changed(page.setup, page.benches, chosen.settings, anew=True))
+
+
+def follow_link() -> None:
+    """Open the step that a link asks for, unless its settings came with it."""
+    at = place()
+    if at and not at.opened:
+        current().lesson = None
+        open_step(at.lesson, at.step, at.language)
+
+
+def teaches() -> bool:
+    """Whether teachers' notes are shown."""
+    return current().teaches
+
+
+def teach() -> None:
+    """Show teachers' notes, or hide them again."""
+    current().teaches = not current().teaches
+
+
+def speak(language: str) -> None:
+    """Go on in this language."""
+    page = current()
+    page.lesson, page.stale = replace(page.lesson, language=language), True
+
+
+def leave_lesson() -> None:
+    """All controls are back, and what was done in it stays."""
+    page = current()
+    page.lesson, page.turned, page.stale = None, "learn", True
+
+
+def turn(screen: str) -> str:
+    """The screen to go to from this one, or "", once."""
+    page = current()
+    to, page.turned = page.turned, ""
+    return to if to != screen else ""
+
+
+def progress(lesson_id: str = "") -> LessonProgress:
+    """What was done in a lesson; in the one that is open unless another is named."""
+    return current().progress.of(lesson_id or place().lesson)
+
+
+def all_progress() -> Progress:
+    return current().progress
+
+
+def add_progress(more: Progress) -> None:
+    """What a file holds is done, besides what was done here."""
+    current().progress = joined(current().progress, more)
+
+
+def situation() -> Situation:
+    """What a lesson may ask of this page."""
+    page = current()
+    answers = progress().answers if page.lesson else {}
+    return Situation(page.setup, page.benches, tally().values, page.report, answers)
+
+
+def act(actions: tuple[Action, ...]) -> None:
+    """Do what a solution says, but for answers: these are a learner's own."""
+    page = current()
+    for action in actions:
+        match action:
+            case Action("set", settings):
+                _become(*changed(page.setup, page.benches, settings))
+            case Action("throw", amount):
+                tally().want(amount)
+            case Action("train", steps):
+                train(steps)
+    page.stale = True
+
+
+def _become(setup: Setup, benches: dict[type, Any]) -> None:
+    page = current()
+    for kind, bench in benches.items():
+        if bench != page.benches[kind]:
+            show_bench(bench)
+    if setup != page.setup:
+        page.picked = setup.data
+        show(setup.flow, setup.train)
+        page.widgets |= {"seed": setup.seed, "device": setup.device}
+        change(setup)
+
+
