@@ -1,16 +1,16 @@
 """The roulette with real coins: a sheet to print, and a box for what a class has thrown."""
 
 import html
-import re
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from app import session
+from app.bench.coins import COINS, parsed
 from app.bench.settings import Bench, number_text
 from app.estimator.words import mean_and_truth
-from app.text import plain, signed
+from app.text import signed
 from resflow_core.roulette import Geometric
 from resflow_core.throws import values
 
@@ -18,7 +18,6 @@ COIN = 0.5
 MINUS = "\N{MINUS SIGN}"
 PROBE = "rademacher"
 LONGEST = 8  # heads in a row that the sheet has a line for
-MOST_RESULTS = 2000
 
 
 def show(bench: Bench, truth: float) -> None:
@@ -38,7 +37,7 @@ def show(bench: Bench, truth: float) -> None:
         "Print a sheet", sheet(bench, table), "roulette.html", "text/html", icon=":material/print:",
         on_click="ignore", key="coins.sheet",
     )  # fmt: skip
-    text = st.text_area("What the class has thrown", key="coins.results", placeholder="3+ 4- 3+ 6- …")
+    text = st.text_area("What the class has thrown", key=COINS, placeholder="3+ 4- 3+ 6- …")
     try:
         n, signs = parsed(text, bench.law.n_exact)
     except ValueError as error:
@@ -51,20 +50,6 @@ def show(bench: Bench, truth: float) -> None:
     mean, error = thrown.mean(), thrown.std(ddof=1) / len(n) ** 0.5
     told = mean_and_truth(mean, error, truth)
     st.markdown(f"The mean of your {len(n)} throws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
-
-
-def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """N and the product of the two signs of each throw. Raises ValueError, naming the entry that cannot be read."""
-    entries = re.split(r"[\s,;]+", text.strip().replace(MINUS, "-")) if text.strip() else []
-    if len(entries) > MOST_RESULTS:
-        raise ValueError(f"{len(entries):,} throws: use at most {MOST_RESULTS:,}.")
-    for number, entry in enumerate(entries, 1):
-        if not re.fullmatch(r"[0-9]{1,2}[+-]", entry):
-            raise ValueError(f"Throw {number}, `{plain(entry, 20)}`: write N and the sign, such as `{least + 1}+`.")
-        if int(entry[:-1]) < least:
-            raise ValueError(f"Throw {number}, `{entry}`: N is at least {least}, the exact terms.")
-    n = np.array([int(entry[:-1]) for entry in entries], int)
-    return n, np.array([1.0 if entry.endswith("+") else -1.0 for entry in entries])
 
 
 def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:

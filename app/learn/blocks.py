@@ -103,8 +103,10 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any) -> None:
     if block.is_choice:
         lines = []
         for name, option in block.options.items():
-            marks = [":blue[**← you**]"] * (name == guess) + [":green[**← the truth** :material/check:]"] * (name == truth)
-            lines.append(f"- {words(option)} {' '.join(marks)}")
+            marks = {guess: ":blue[**← you**]"} | {truth: ":green[**← the truth** :material/check:]"}
+            if guess == name == truth:
+                marks[name] = ":green[**← you, and the truth** :material/check:]"
+            lines.append(f"- {words(option)} {marks.get(name, '')}")
         st.markdown("\n".join(lines))
         if truth is not None:
             st.markdown("**As you said.**" if guess == truth else "**Not so.** Read on, and see why.")

@@ -30,7 +30,7 @@ def is_done(block: Block, done: LessonProgress) -> bool:
 
 def is_open(block: Block, done: LessonProgress) -> bool:
     """Whether it comes true by itself, once the page is so."""
-    return isinstance(block, Do) and block.id not in done.done or (
+    return (isinstance(block, Do) and block.id not in done.done) or (
         isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths
     )
 

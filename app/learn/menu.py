@@ -38,7 +38,8 @@ def _menu(lesson: Lesson, step: Step) -> bool:
             filter_mode=None,
         )
     st.caption("A link to this step:")
-    copy_link({"lesson": lesson.id, "step": step.id} | ({"lang": there.language} if there.language else {}), key="lesson_link")
+    language = {"lang": there.language} if there.language else {}
+    copy_link({"lesson": lesson.id, "step": step.id} | language, key="lesson_link")
     files.both("menu")
     st.button(
         "Set the step up again",
@@ -49,7 +50,9 @@ def _menu(lesson: Lesson, step: Step) -> bool:
         key="lesson.again",
         width="stretch",
     )
-    st.button("Leave the lesson", on_click=session.leave_lesson, icon=":material/logout:", key="lesson.leave", width="stretch")
+    st.button(
+        "Leave the lesson", on_click=session.leave_lesson, icon=":material/logout:", key="lesson.leave", width="stretch"
+    )
     return teaches
 
 

@@ -43,8 +43,9 @@ def _end(lesson: Lesson) -> None:
 def _turn(lesson: Lesson, step: Step) -> None:
     """Back and on."""
     index = lesson.steps.index(step)
+    turns = (("Back", index - 1, "arrow_back", "back"), ("Next", index + 1, "arrow_forward", "next"))
     with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_turn"):
-        for label, to, icon, key in (("Back", index - 1, "arrow_back", "back"), ("Next", index + 1, "arrow_forward", "next")):
+        for label, to, icon, key in turns:
             there = 0 <= to < len(lesson.steps)
             st.button(
                 label,

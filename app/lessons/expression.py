@@ -3,7 +3,7 @@ is not named here.
 
     bias(3) > 0                                     an observable of `OBSERVABLES`, called where it takes something
     bench.n_terms >= 8                              a setting, by its name in links
-    variance with bench.probe=rademacher            the same with other settings
+    given(variance, 'bench.probe=rademacher')       the same with other settings
     believed_mass - 1                               + - * / **, abs, sqrt, exp, log, and, or, not, < <= == != >= >
 """
 
@@ -32,7 +32,7 @@ COMPARED = {
     ast.GtE: operator.ge,
     ast.Gt: operator.gt,
 }
-WITH = " with "
+GIVEN = "given"
 
 
 class Unknown(Exception):
@@ -58,14 +58,11 @@ class Expression:
     def __post_init__(self):
         self._tree  # noqa: B018 -- read it now, while somebody knows the line
 
-    @cached_property
-    def settings(self) -> dict[str, str]:
-        """What `with` changes."""
-        _, _, changes = self.text.partition(WITH)
-        pairs = [part.partition("=") for part in changes.split(",")] if changes else []
-        if wrong := [name for name, equals, _ in pairs if not equals]:
-            raise ValueError(f"`{self.text}`: after `with` write name=value, not `{wrong[0].strip()}`.")
-        return {name.strip(): value.strip() for name, _, value in pairs}
+    @property
+    def settings(self) -> set[str]:
+        """The names of all that `given` changes."""
+        calls = (node for node in ast.walk(self._tree) if isinstance(node, ast.Call) and _name(node.func) == GIVEN)
+        return {name for call in calls for name in _settings(call.args[1].value)}
 
     @cached_property
     def names(self) -> tuple[tuple[str, int], ...]:
@@ -77,13 +74,14 @@ class Expression:
         return tuple(
             (_name(node), called.get(id(node), 0))
             for node in ast.walk(self._tree)
-            if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner and _name(node) not in FUNCTIONS
+            if isinstance(node, ast.Name | ast.Attribute)
+            and id(node) not in inner
+            and _name(node) not in {GIVEN, *FUNCTIONS}
         )
 
     def of(self, names: Names) -> Any:
         """Its value; None where something in it is not known yet. Raises ValueError where it cannot be had."""
         try:
-            names = names.changed(self.settings) if self.settings else names
             return _value(self._tree, names)
         except Unknown:
             return None
@@ -92,9 +90,8 @@ class Expression:
 
     @cached_property
     def _tree(self) -> ast.expr:
-        self.settings  # noqa: B018
         try:
-            tree = ast.parse(self.text.partition(WITH)[0].strip(), mode="eval").body
+            tree = ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError):
             raise ValueError(f"`{self.text}` cannot be read. Write it such as `bias(3) > 0`.") from None
         _check(tree, self.text)
@@ -105,13 +102,24 @@ def _name(node: ast.expr) -> str:
     return f"{_name(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else node.id
 
 
+def _settings(text: str) -> dict[str, str]:
+    """ "bench.law.p=0.3, bench.probe=rademacher" by their names."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ValueError(f"`{text}`: write name=value, not `{wrong[0].strip()}`.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def _check(node: ast.expr, text: str) -> None:
     match node:
         case ast.Constant(value=bool() | int() | float() | str()) | ast.Name():
             return
         case ast.Attribute(value=ast.Name() | ast.Attribute() as inner):
             _check(inner, text)
-        case ast.Call(func=ast.Name() | ast.Attribute(), args=arguments, keywords=[]):
+        case ast.Call(func=ast.Name(id="given"), args=[inner, ast.Constant(value=str() as changes)], keywords=[]):
+            _settings(changes)
+            _check(inner, text)
+        case ast.Call(func=ast.Name() | ast.Attribute() as func, args=arguments, keywords=[]) if _name(func) != GIVEN:
             for argument in arguments:
                 _check(argument, text)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
@@ -135,6 +143,8 @@ def _value(node: ast.expr, names: Names) -> Any:
             return value
         case ast.Name() | ast.Attribute():
             return names.value(_name(node), ())
+        case ast.Call(func=ast.Name(id="given"), args=[inner, changes]):
+            return _value(inner, names.changed(_settings(changes.value)))
         case ast.Call(func=func, args=arguments):
             found = tuple(_value(argument, names) for argument in arguments)
             function = FUNCTIONS.get(_name(func))

@@ -79,7 +79,8 @@ class Do(Block):
 
 @dataclass(frozen=True)
 class Action:
-    """One of `set` (name -> text), `throw` (a number), `train` (steps), `answer` (block -> value)."""
+    """One of `set` (name -> text), `throw` (a number), `train` (steps), `coins` (what a class has thrown) and `answer`
+    (block -> value)."""
 
     kind: str
     value: Any

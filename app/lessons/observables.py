@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from app.bench.coins import parsed
 from app.bench.settings import Bench
 from app.bench.sweeps import Cost, Subject, cost, optimum, subject_of
 from app.bench.tally import THROWS_EACH, coverage, thrown_settings
@@ -22,6 +23,7 @@ from resflow_core.log_det import Roulette
 from resflow_core.measure import Verdict, criteria
 from resflow_core.moments import believed_log_det
 from resflow_core.roulette import expected_terms
+from resflow_core.throws import values
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Situation:
     setup: Setup = field(default_factory=Setup)
     benches: Benches = field(default_factory=dict)
     thrown: np.ndarray = field(default_factory=lambda: np.empty(0))  # estimates, in nats
+    coins: str = ""  # what a class has thrown
     report: Report | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,7 +55,7 @@ class Situation:
     def changed(self, settings: Mapping[str, str]) -> "Situation":
         """The same with other settings; what was thrown and measured belongs to those before."""
         setup, benches = changed(self.setup, self.benches, settings)
-        return replace(self, setup=setup, benches=benches, thrown=np.empty(0), report=None)
+        return replace(self, setup=setup, benches=benches, thrown=np.empty(0), coins="", report=None)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ def _series(at: Situation, n_terms: int) -> float:
     """sum_{k<=n} a_k tr(A^k)."""
     subject = _subject(at)
     return subject.truth + subject.bias(n_terms)
+
+
+def _needed(at: Situation, error: float) -> int:
+    """The fewest terms from which on the bias stays within +-error."""
+    left = _subject(at).remainders.trace.abs()  # of R_0, R_1, ...; the bias of n terms is -tr R_{n+1}
+    return max(int((left > error).nonzero().max()), 1)
 
 
 def _trace(at: Situation, power: int) -> float:
@@ -115,6 +124,28 @@ def _mean_error(at: Situation) -> float:
     if len(at.thrown) < 2:
         raise Unknown
     return float(at.thrown.std(ddof=1) / len(at.thrown) ** 0.5)
+
+
+def _coins(at: Situation) -> np.ndarray:
+    """The estimates that a class has thrown; none while what was typed cannot be read."""
+    bench = at.bench(Bench)
+    try:
+        n, signs = parsed(at.coins, getattr(bench.law, "n_exact", 0))
+    except ValueError:
+        raise Unknown from None
+    return values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1)) if len(n) else np.empty(0)
+
+
+def _coin_mean(at: Situation) -> float:
+    if not len(thrown := _coins(at)):
+        raise Unknown
+    return float(thrown.mean())
+
+
+def _coin_error(at: Situation) -> float:
+    if len(thrown := _coins(at)) < 2:
+        raise Unknown
+    return float(thrown.std(ddof=1) / len(thrown) ** 0.5)
 
 
 def _coverage(at: Situation, throws: int) -> float:
@@ -177,6 +208,7 @@ OBSERVABLES: dict[str, Observable] = {
     "trace": Observable("tr(A^k)", _trace, arguments=1),
     "series": Observable("the series cut after n terms", _series, "nats", arguments=1),
     "bias": Observable("the bias of the series cut after n terms", lambda at, n: _subject(at).bias(n), "nats", 1),
+    "needed": Observable("the terms from which on the bias stays that small", _needed, "terms", 1),
     "radius": Observable("the spectral radius of A", lambda at: at.bench(Bench).radius),
     "survival": Observable("P(N >= k)", _survival, arguments=1),
     "terms": Observable("the expected number of terms", lambda at: expected_terms(at.bench(Bench).law), "terms"),
@@ -192,6 +224,9 @@ OBSERVABLES: dict[str, Observable] = {
     "mean": Observable("the mean of the throws", _mean, "nats", error="mean_error"),
     "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
     "coverage": Observable("the share of error bars that hold the truth", _coverage, arguments=1),
+    "coin_throws": Observable("throws of real coins", lambda at: len(_coins(at)), "throws"),
+    "coin_mean": Observable("the mean of the coins", _coin_mean, "nats", error="coin_error"),
+    "coin_error": Observable("its standard error", _coin_error, "nats"),
     # The flow
     "step": Observable("steps trained", lambda at: at.arm.step, "steps", wants=()),
     "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants=()),
@@ -243,7 +278,9 @@ OBSERVABLES: dict[str, Observable] = {
     ),
     "refused": Observable("whether samples are refused", lambda at: bool(_inversion(at).refusal), wants=("inversion",)),
     # Activations alone and inside the flow
-    "constant": Observable("the largest slope as it is written", lambda at, name: _criteria(name).constant.found, "", 1),
+    "constant": Observable(
+        "the largest slope as it is written", lambda at, name: _criteria(name).constant.found, arguments=1
+    ),
     "starves": Observable(
         "whether its tails starve the log det's gradient",
         lambda at, name: _criteria(name).verdict is Verdict.STARVES,

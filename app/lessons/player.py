@@ -1,4 +1,4 @@
-"""A lesson without a page: its steps opened and its solutions acted out on the real core, and whether all comes true."""
+"""A lesson without a page: its steps opened and solutions acted out on the real core, and whether all comes true."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ class Player:
         self._engine = LocalEngine()
         self._run = ""
         self.setup, self.benches = Setup(), {kind: kind() for kind in BENCHES.values()}
-        self.tally, self.answers = Tally(), {}
+        self.tally, self.coins, self.answers = Tally(), "", {}
 
     def open(self, step: Step) -> None:
         """As a learner who comes to it."""
@@ -43,17 +43,19 @@ class Player:
             case Action("train", steps):
                 self._engine.step(self._started(), steps)
                 self._poll({})
+            case Action("coins", thrown):
+                self.coins = thrown
             case Action("answer", answers):
                 self.answers |= answers
 
     def reset(self) -> None:
         """Nothing is thrown or answered."""
-        self.tally, self.answers = Tally(self.tally.bench), {}
+        self.tally, self.coins, self.answers = Tally(self.tally.bench), "", {}
 
     def situation(self, wants: set[str] | None) -> Situation:
         """With what the engine is asked for by these fields of its `Demand`; without a flow where that is None."""
         report = None if wants is None else self._poll(demand(self.setup, self.benches, wants))
-        return Situation(self.setup, self.benches, self.tally.values, report, dict(self.answers))
+        return Situation(self.setup, self.benches, self.tally.values, self.coins, report, dict(self.answers))
 
     def _become(self, setup: Setup, benches: dict[type, Any]) -> None:
         if self._run and not setup.same_run(self.setup):
@@ -94,8 +96,8 @@ def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str,
 def wanted_by(step: Step) -> set[str] | None:
     """The fields of the engine's `Demand` without which something of a step is not known; None where nothing in it is
     about a flow."""
-    asked = [OBSERVABLES[n] for block in step.blocks for e in _expressions(block) for n, _ in e.names if n in OBSERVABLES]
-    of_flow = [observable.wants for observable in asked if observable.wants is not None]
+    asked = {name for block in step.blocks for expression in _expressions(block) for name, _ in expression.names}
+    of_flow = [OBSERVABLES[name].wants for name in asked & OBSERVABLES.keys() if OBSERVABLES[name].wants is not None]
     return {want for wants in of_flow for want in wants} if of_flow else None
 
 

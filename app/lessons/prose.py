@@ -1,6 +1,7 @@
 """Numbers in prose: computed when they are drawn, {{bias(3):+.4f}}, and found where they are not."""
 
 import re
+from collections.abc import Collection
 
 from app.lessons.expression import Expression, Names
 from app.text import signed
@@ -40,9 +41,14 @@ def rendered(text: str, names: Names) -> str:
     return "".join(parts)
 
 
-def loose_numbers(text: str) -> list[str]:
+def loose_numbers(text: str, tied: Collection[str] = ()) -> list[str]:
     """Numbers that nothing ties to anything: with a decimal point or several digits, and no citation."""
-    return LOOSE.findall(CITED.sub(" ", PLACEHOLDER.sub(" ", text)))
+    return [number for number in numbers(CITED.sub(" ", PLACEHOLDER.sub(" ", text))) if number not in tied]
+
+
+def numbers(text: str) -> list[str]:
+    """Those with a decimal point or several digits."""
+    return LOOSE.findall(text)
 
 
 def _shown(value: object, spec: str) -> str:

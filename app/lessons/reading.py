@@ -23,7 +23,7 @@ from app.lessons.lesson import (
     Text,
 )
 from app.lessons.observables import OBSERVABLES
-from app.lessons.prose import expressions, loose_numbers
+from app.lessons.prose import expressions, loose_numbers, numbers
 from app.lessons.raw import Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
 from app.link import names
@@ -33,7 +33,7 @@ FRONT = {"title": str, "level": str, "minutes": int, "objectives": list, "prereq
 FRONT_TEXTS = ("title", "level", "objectives", "key_points")
 SE = re.compile(r"^(?P<number>[\d.]+)\s*se$")
 COMPARED = ("is", "below", "above")
-ACTIONS: dict[str, type] = {"set": dict, "throw": int, "train": int, "answer": dict}
+ACTIONS: dict[str, type] = {"set": dict, "throw": int, "train": int, "coins": str, "answer": dict}
 
 
 def read(path: Path) -> Lesson:
@@ -69,23 +69,32 @@ def _steps(path: Path, raws: list[Raw]) -> Iterator[Step]:
         for raw in raws[start + 1 : end]:
             if raw.after and raw.after not in ids[: ids.index(raw.id)]:
                 raise Wrong(path, raw.line, f"`after={raw.after}`: no block before it in this step is called so.")
-        blocks = tuple(_built(raw) for raw in raws[start + 1 : end])
+        tied = _tied(raws[start:end])
+        blocks = tuple(_built(raw, tied) for raw in raws[start + 1 : end])
         for block in blocks:
             if isinstance(block, Check | Do) and not any(isinstance(one, Solution) for one in blocks):
                 raise Wrong(path, block.line, f"the step of `{block.id}` has no solution.")
-        yield _built(raws[start], blocks=blocks)
+        yield _built(raws[start], tied, blocks=blocks)
 
 
-def _built(raw: Raw, **more: Any) -> Any:
+def _tied(raws: list[Raw]) -> frozenset[str]:
+    """The numbers that a step is set up with, and that its checks and conditions hold it to."""
+    held = [
+        str(value) for raw in raws for name, value in raw.fields.values.items() if name not in KINDS[raw.kind].texts
+    ]
+    return frozenset(number for text in held for number in numbers(text))
+
+
+def _built(raw: Raw, tied: frozenset[str], **more: Any) -> Any:
     if raw.text == "" and raw.kind not in ("step", "solution"):
         raise Wrong(raw.fields.path, raw.line, f"the block `{raw.id}` has no text.")
-    _check_prose(raw.fields, KINDS[raw.kind].texts, raw.text)
+    _check_prose(raw.fields, KINDS[raw.kind].texts, raw.text, tied)
     common = {"id": raw.id, "line": raw.line} | (more or {"text": raw.text, "after": raw.after})
     return KINDS[raw.kind].build(raw, common)
 
 
-def _check_prose(fields: Fields, names: Any, text: str = "") -> None:
-    """Whether the numbers of the prose are tied to something."""
+def _check_prose(fields: Fields, names: Any, text: str = "", tied: frozenset[str] = frozenset()) -> None:
+    """Whether the numbers of the prose are computed, or tied to something that is checked."""
     for name, said in [("", text), *((name, fields.values.get(name, "")) for name in names)]:
         said = list(said.values()) if isinstance(said, dict) else said
         joined = " ".join(map(str, said)) if isinstance(said, list) else str(said)
@@ -94,7 +103,7 @@ def _check_prose(fields: Fields, names: Any, text: str = "") -> None:
                 _check_names(expression)
         except ValueError as error:
             raise fields.wrong(name, str(error)) from error
-        if loose := loose_numbers(joined):
+        if loose := loose_numbers(joined, tied):
             remedy = "compute it, as in {{bias(3):.3f}} or {{bench.law.p}}"
             raise fields.wrong(name, f"the number {loose[0]} is tied to nothing: {remedy}.")
 
@@ -118,7 +127,7 @@ def _check_names(expression: Expression) -> None:
         takes = observable.arguments if observable else 0
         if arguments != takes:
             raise ValueError(f"`{asked}` takes {takes} argument{'s' * (takes != 1)}, not {arguments}.")
-    if unknown := expression.settings.keys() - names():
+    if unknown := expression.settings - names():
         raise ValueError(f"`{sorted(unknown)[0]}` is no setting.")
 
 

@@ -5,7 +5,6 @@ import streamlit as st
 from app.link import query_of
 from app.session.page import current
 
-
 PLACE = ("lesson", "step", "lang")
 """What a link calls a place in a lesson."""
 

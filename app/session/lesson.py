@@ -3,6 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+import streamlit as st
+
+from app.bench.coins import COINS
 from app.lessons.lesson import Action, Lesson, Step
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, joined
@@ -112,7 +115,8 @@ def situation() -> Situation:
     """What a lesson may ask of this page."""
     page = current()
     answers = progress().answers if page.lesson else {}
-    return Situation(page.setup, page.benches, tally().values, page.report, answers)
+    coins = st.session_state.get(COINS, "")
+    return Situation(page.setup, page.benches, tally().values, coins, page.report, answers)
 
 
 def act(actions: tuple[Action, ...]) -> None:
@@ -124,6 +128,8 @@ def act(actions: tuple[Action, ...]) -> None:
                 _become(*changed(page.setup, page.benches, settings))
             case Action("throw", amount):
                 tally().want(amount)
+            case Action("coins", thrown):
+                page.widgets[COINS] = thrown
             case Action("train", steps):
                 train(steps)
     page.stale = True
@@ -139,5 +145,3 @@ def _become(setup: Setup, benches: dict[type, Any]) -> None:
         show(setup.flow, setup.train)
         page.widgets |= {"seed": setup.seed, "device": setup.device}
         change(setup)
-
-

@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import engine, examples
+from app.bench.coins import COINS
 from app.engine.job import checked
 from app.engine.messages import State
 from app.link import read_link
@@ -18,7 +19,7 @@ from app.setup import CsvChoice, FlowFile, Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig
 
-KEPT = {"coins.results"}
+KEPT = {COINS}
 """Widgets of the bench whose values are in no setting."""
 
 

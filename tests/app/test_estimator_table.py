@@ -165,10 +165,10 @@ class TestWords:
 
 class TestCoins:
     def test_throws_are_read_however_they_are_separated(self):
-        n, signs = coins.parsed(" 3+ 4-,5+;\n12\N{MINUS SIGN} ", 3)
+        n, signs = parsed(" 3+ 4-,5+;\n12\N{MINUS SIGN} ", 3)
         assert n.tolist() == [3, 4, 5, 12]
         assert signs.tolist() == [1, -1, 1, -1]
-        assert all(len(found) == 0 for found in coins.parsed(" \n", 3))
+        assert all(len(found) == 0 for found in parsed(" \n", 3))
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -183,7 +183,7 @@ class TestCoins:
     )
     def test_an_entry_that_cannot_be_read_is_named(self, text, says):
         with pytest.raises(ValueError) as error:
-            coins.parsed(text, 3)
+            parsed(text, 3)
         assert str(error.value).startswith(says)
 
     @pytest.mark.parametrize("n_exact", [0, 2, 3])
