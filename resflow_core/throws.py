@@ -26,16 +26,25 @@ class Throws:
 
 def throw(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Throws:
     """The throws number `start`, ..., start + n - 1 of a seed, for A of shape (2, 2) and one probe each."""
+    terms, v = draw(law, probe, n, seed, start)
+    return Throws(terms, v, values(matrix, law, terms, v))
+
+
+def draw(law: Law, probe: str, n: int, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """N, (n,) int64, and the probes, (n, 2), of the throws number `start`, ..., start + n - 1 of a seed."""
     bits = np.random.PCG64(seed).advance(3 * start)
     u = np.random.Generator(bits).random((n, 3))
     terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
-    v = PROBES[probe].by_hand(u)
-    return Throws(terms, v.T, values(matrix, law, terms, v.T))
+    return terms, PROBES[probe].by_hand(u).T
 
 
 def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
     """The estimates, (n,), for given N, (n,), and probes, (n, 2)."""
-    s = weighted_sums(matrix, law, int(n.max(initial=0)))
+    return forms(weighted_sums(matrix, law, int(n.max(initial=0))), n, probe)
+
+
+def forms(s: np.ndarray, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
+    """v'S_N v, (n,), for S_0, S_1, ..., (1 + terms, 2, 2), given N, (n,), and probes, (n, 2)."""
     diagonal_1, diagonal_2, off = s[n, 0, 0], s[n, 1, 1], (s[:, 0, 1] + s[:, 1, 0])[n]
     v_1, v_2 = probe.T
     return v_1 * (diagonal_1 * v_1 + off * v_2) + diagonal_2 * v_2**2

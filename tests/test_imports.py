@@ -31,9 +31,9 @@ FORBIDDEN = {
 # Within the core, a module or package may import only those that stand before it.
 CORE_ORDER = [
     "settings", "activations", "formula", "roulette", "probes", "gradients", "identity_plus", "log_det", "moments",
-    "throws", "bijection", "orders", "spectral_norm", "norms", "lipschitz", "inverse", "tangents", "one_pass", "branch",
-    "residual", "actnorm", "normalizing_flow", "flow", "peers", "hybrid", "size", "flow_file", "iterations", "folds",
-    "datasets", "training", "device", "calibration", "measure",
+    "throws", "planted", "bijection", "orders", "spectral_norm", "norms", "lipschitz", "inverse", "tangents",
+    "one_pass", "branch", "residual", "actnorm", "normalizing_flow", "flow", "peers", "hybrid", "size", "flow_file",
+    "iterations", "folds", "datasets", "training", "device", "calibration", "measure",
 ]  # fmt: skip
 
 

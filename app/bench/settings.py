@@ -10,6 +10,7 @@ import torch
 from app.bench.maps import MAPS
 from resflow_core.flow import FlowConfig
 from resflow_core.moments import QUANTITIES, spectral_radius
+from resflow_core.planted import PLANTED, Planted
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law
 from resflow_core.settings import check, setting, settings_of
@@ -62,6 +63,14 @@ class Entry:
         return b
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """An estimator under test, whose title does not tell which of `PLANTED` it is."""
+
+    title: str
+    bug: str
+
+
 VIEWS: dict[str, View] = {
     "by_hand": View("By hand"),
     "settings": View("Across settings"),
@@ -70,6 +79,13 @@ VIEWS: dict[str, View] = {
 SUBJECTS: dict[str, View] = {"matrix": View("The matrix A"), "flow": View("My flow, mean over data")}
 ENTRIES: dict[str, Entry] = {
     f"{i + 1}{j + 1}": Entry(f"A, row {i + 1}, column {j + 1}", (i, j)) for i in (0, 1) for j in (0, 1)
+}
+SUSPECTS: dict[str, Suspect] = {
+    "none": Suspect("The sound estimator", "none"),
+    "a": Suspect("Estimator A", "surrogate"),
+    "b": Suspect("Estimator B", "shared_n"),
+    "c": Suspect("Estimator C", "no_weights"),
+    "d": Suspect("Estimator D", "wrong_support"),
 }
 
 
@@ -98,6 +114,9 @@ class Bench:
     seed: int = setting(0, "Seed", "The same seed gives the same throws.", low=0, high=MOST_SEED)
     throw: int = setting(1, "Throw", "Which throw of this seed is shown.", low=1, high=MOST_THROWS)
     fractions: bool = setting(False, "Fractions", "Exact wherever a fraction is short.")
+    suspect: str = setting(
+        "none", "Under test", "Who throws. Each of the estimators A to D has a bug: find it.", choices=SUSPECTS
+    )
 
     def __post_init__(self):
         check(self)
@@ -106,6 +125,16 @@ class Bench:
     def uses_flow(self) -> bool:
         """Whether what is shown depends on the flow in training."""
         return self.view == "plane" or (self.view == "settings" and self.subject == "flow")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the estimator that throws is the sound one."""
+        return self.suspect == "none"
+
+    @property
+    def estimator(self) -> Planted:
+        """The one that throws."""
+        return PLANTED[SUSPECTS[self.suspect].bug]
 
     @property
     def array(self) -> np.ndarray:

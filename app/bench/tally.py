@@ -1,23 +1,30 @@
 """The throws of one bench so far, and how many more are wanted."""
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
-from app.bench.settings import MOST_THROWS, Bench
-from resflow_core.throws import Throws, throw
+from app.bench.settings import MOST_THROWS, SUSPECTS, Bench
+from resflow_core.planted import throw
+from resflow_core.throws import Throws
 
 CHUNK = 100_000
 REPETITIONS = 400
 THROWS_EACH = (30, 100, 1000)
-# Far from all throws that are shown, so that the repetitions are independent of them.
+# Far from all throws that are shown, so that the repetitions are independent of them, and where a batch begins.
 FIRST_REPETITION = 2**40
 
 
 def thrown_settings(bench: Bench) -> Bench:
     """The bench with nothing in it but what the throws depend on."""
-    return replace(Bench(), matrix=bench.matrix, law=bench.law, probe=bench.probe, seed=bench.seed)
+    names = ("matrix", "law", "probe", "seed", "suspect")
+    return Bench(**{name: getattr(bench, name) for name in names})
+
+
+def _throw(bench: Bench, n: int, start: int) -> Throws:
+    return throw(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, n, bench.seed, start)
 
 
 @dataclass
@@ -25,6 +32,7 @@ class Tally:
     bench: Bench = field(default_factory=Bench)
     goal: int = 0
     values: np.ndarray = field(default_factory=lambda: np.empty(0))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # of throws with N = 0, 1, ...
 
     @property
     def busy(self) -> bool:
@@ -36,15 +44,21 @@ class Tally:
     def stop(self) -> None:
         self.goal = len(self.values)
 
+    def clear(self) -> None:
+        self.goal, self.values, self.counts = 0, np.empty(0), np.zeros(0, int)
+
     def go_on(self) -> None:
         """Throw a part of what is wanted, which takes a few hundredths of a second."""
         n = min(self.goal - len(self.values), CHUNK)
         if n > 0:
-            self.values = np.concatenate([self.values, self._throw(n, len(self.values)).value])
+            thrown = _throw(self.bench, n, len(self.values))
+            counts = np.bincount(thrown.n, minlength=len(self.counts))
+            counts[: len(self.counts)] += self.counts
+            self.values, self.counts = np.concatenate([self.values, thrown.value]), counts
 
     def one(self, index: int) -> Throws:
         """The throw number `index`, counted from 0, whether or not it was thrown yet."""
-        return self._throw(1, index)
+        return _throw(self.bench, 1, index)
 
     def last(self, most: int) -> list[tuple[int, int, np.ndarray, float]]:
         """(number, N, v, estimate) of the latest throws, the newest first."""
@@ -52,24 +66,21 @@ class Tally:
         first = max(done - most, 0)
         if done == 0:
             return []
-        thrown = self._throw(done - first, first)
+        thrown = _throw(self.bench, done - first, first)
         rows = zip(range(first + 1, done + 1), thrown.n.tolist(), thrown.probe, thrown.value.tolist(), strict=True)
         return list(rows)[::-1]
-
-    def _throw(self, n: int, start: int) -> Throws:
-        bench = self.bench
-        return throw(bench.array, bench.law, bench.probe, n, bench.seed, start)
 
 
 @lru_cache(maxsize=64)
 def coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
     """How often mean +- 1.96 standard errors contains the truth, for each of `THROWS_EACH`, and the standard error of
-    that share; from `REPETITIONS` independent repetitions."""
+    that share; from `REPETITIONS` independent repetitions: throws that share an N are all in one of them."""
     shares, start = [], FIRST_REPETITION
     for n in THROWS_EACH:
-        thrown = throw(bench.array, bench.law, bench.probe, REPETITIONS * n, bench.seed, start)
-        values = thrown.value.reshape(REPETITIONS, n)
+        apart = math.ceil(n / bench.estimator.batch) * bench.estimator.batch
+        thrown = _throw(bench, REPETITIONS * apart, start)
+        values = thrown.value.reshape(REPETITIONS, apart)[:, :n]
         error = values.std(1, ddof=1) / n**0.5
         shares.append(float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean()))
-        start += REPETITIONS * n
+        start += REPETITIONS * apart
     return shares, [(s * (1 - s) / REPETITIONS) ** 0.5 for s in shares]

@@ -12,7 +12,7 @@ from app import controls, session
 from app.bench import table
 from app.bench.settings import MOST_THROWS, Bench
 from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
-from app.estimator import coins, matrices
+from app.estimator import coins, matrices, under_test
 from app.estimator.words import finiteness, mean_and_truth, number
 from app.figures import throws as figures
 from app.link import BENCH
@@ -50,11 +50,14 @@ def show(bench: Bench) -> None:
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("law", "probe", "seed"))
     with right:
         bench = _which_throw(bench)
+        terms, tested = st.container(), st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with tested:
+        bench = under_test.choose(bench)
     session.apply_bench(bench)
     jacobian = torch.as_tensor(bench.array)[None]
     remainders = _remainders(bench)
     truth = float(remainders.trace[0])
-    with right:
+    with terms:
         _terms(bench, session.tally(), remainders, truth)
     _throwing(bench, truth)
     _density(bench, jacobian, truth)
@@ -90,9 +93,10 @@ def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> 
     bias = number(float(truncation_bias(remainders, bench.n_terms)))
     cut = f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)} instead, the series is off by {bias}"
     estimate, exact = signed(f"{one.value[0]:.4f}"), signed(f"{truth + 0.0:.10g}")
+    beside = "" if bench.is_sound else under_test.beside(bench, one)
     st.markdown(
         f"Throw {bench.throw:,} drew **N = {n}** and v = ({number(v[0])}, {number(v[1])}): its estimate is "
-        f"**{estimate}**. The truth is log det(I + A) = **{exact}** nats. {cut} however many probes."
+        f"**{estimate}**. {beside}The truth is log det(I + A) = **{exact}** nats. {cut} however many probes."
     )
     with st.expander("Copy: CSV, LaTeX"):
         as_csv, latex = st.tabs(["CSV", "LaTeX"])
@@ -105,7 +109,8 @@ def _throwing(bench: Bench, truth: float) -> None:
     """Buttons that throw, and what the throws add up to: of many, one part after the other."""
     tally = session.tally()
     tally.go_on()
-    variance = roulette_variance(_remainders(bench), bench.law, bench.probe)
+    remainders = _remainders(bench)
+    variance = roulette_variance(remainders, bench.law, bench.probe)
     deviation = math.sqrt(float(variance.total))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for amount in AMOUNTS:
@@ -120,18 +125,21 @@ def _throwing(bench: Bench, truth: float) -> None:
             st.button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
             st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}", width=260)
         else:
-            st.button("Clear", on_click=_clear, args=(tally,), disabled=not len(tally.values), key="throw.clear")
+            st.button("Clear", on_click=tally.clear, disabled=not len(tally.values), key="throw.clear")
     values = tally.values
     st.caption(" &nbsp;·&nbsp; ".join(map(_told, tally.last(LAST))) or "Nothing is thrown yet.")
     first, second, third = st.columns(3, gap="medium")
     with first:
-        _mean(values, truth)
+        _mean(values, truth, bench)
     with second:
         _histogram(values, truth, deviation, bench, variance)
     with third:
         _coverage(bench, truth)
+    if not bench.is_sound:
+        under_test.show(bench, tally, remainders, truth)
     with st.expander("Copy: NumPy"):
-        st.caption("The throws of this page, with NumPy alone: the same seed gives the same numbers.")
+        whose = "The throws of this page" if bench.is_sound else "The sound estimator's throws"
+        st.caption(f"{whose}, with NumPy alone: the same seed gives the same numbers.")
         n = len(values) if len(values) > 1 else 10_000
         st.code(snippet(bench.array, bench.law, bench.probe, n, bench.seed), language="python")
     if tally.busy:
@@ -146,13 +154,10 @@ def _told(throw: tuple[int, int, np.ndarray, float]) -> str:
     return f"Throw {index:,}: N = {n}, v = ({number(v[0])}, {number(v[1])}), estimate {number(value)}"
 
 
-def _clear(tally: Tally) -> None:
-    tally.goal, tally.values = 0, np.empty(0)
-
-
-def _mean(values: np.ndarray, truth: float) -> None:
+def _mean(values: np.ndarray, truth: float, bench: Bench) -> None:
     st.markdown("##### Is it unbiased?")
-    exactly = "The mean **is** the truth, exactly: P(N ≥ k) makes up for the throws that end before term k."
+    mean = "The mean" if bench.is_sound else "The sound estimator's mean"
+    exactly = f"{mean} **is** the truth, exactly: P(N ≥ k) makes up for the throws that end before term k."
     if len(values) < 2:
         st.info(f"{exactly} Throw a few, and see.", icon=":material/casino:")
         return
@@ -165,13 +170,14 @@ def _mean(values: np.ndarray, truth: float) -> None:
 
 def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench, variance) -> None:
     st.markdown("##### How far does one estimate stray?")
+    the = "the" if bench.is_sound else "the sound estimator's"
     if not math.isfinite(deviation):
         why = finiteness(bench.radius, bench.law.tail_ratio)
-        closed = f"In closed form the deviation is **{number(deviation)}**: {why}"
+        closed = f"In closed form {the} deviation is **{number(deviation)}**: {why}"
     else:
         least = "at least " if float(variance.rest) > 0.01 * deviation**2 else ""
         closed = (
-            f"In closed form the deviation is **{least}{deviation:.4g} nats**; of the variance, "
+            f"In closed form {the} deviation is **{least}{deviation:.4g} nats**; of the variance, "
             f"{number(float(variance.probe))} is the probe's and {number(float(variance.roulette))} the roulette's"
         )
     mean = f"{expected_terms(bench.law):.3g}"
@@ -183,21 +189,27 @@ def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench,
     st.altair_chart(figures.histogram(values, truth, deviation, f"Histogram of the estimates. {spread}"))
     st.markdown(spread)
     band = " Band: one deviation to each side." if math.isfinite(deviation) else ""
-    st.caption(f"Dashed: the truth, which is the mean of all estimates.{band}")
+    means = ", which is the mean of all estimates" if bench.is_sound else ""
+    st.caption(f"Dashed: the truth{means}.{band}")
 
 
 def _coverage(bench: Bench, truth: float) -> None:
     st.markdown("##### Can its error bar be trusted?")
     shares, errors = coverage(thrown_settings(bench), truth)
-    last, error = with_error(100 * shares[-1], 100 * errors[-1])
+    last = f"{100 * shares[-1]:.0f}"  # none or all of them have no error
+    if errors[-1]:
+        last = " \N{PLUS-MINUS SIGN} ".join(with_error(100 * shares[-1], 100 * errors[-1]))
     said = (
-        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{last} \N{PLUS-MINUS SIGN} {error} %** have "
+        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{last} %** have "
         "the truth within 1.96 standard errors; 95 % are promised."
     )
-    if fourth_moment_margin(bench.law, torch.tensor(bench.radius)) <= 0:
+    settles = fourth_moment_margin(bench.law, torch.tensor(bench.radius)) > 0
+    if not settles and bench.is_sound:
         # Where the tail is one-sided, as with an eigenvalue near -1, most samples know nothing of it.
         short = ", and too many are too short" if shares[-1] + 3 * errors[-1] < PROMISED else ""
         said += f" The fourth moment is infinite here, so that the length of an error bar never settles{short}."
+    elif not settles:
+        said += " The sound estimator's fourth moment is infinite here: its error bars are not to be trusted either."
     st.altair_chart(figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}"))
     st.markdown(said)
 
@@ -211,6 +223,7 @@ def _density(bench: Bench, jacobian: torch.Tensor, truth: float) -> None:
         factor = f"**e^{believed - truth:.4g}** times det(I + A)"
     else:
         factor = f"**{math.exp(believed - truth):.4g}** times det(I + A)"
-    st.markdown(f"An unbiased log-density is not an unbiased density: E exp(estimate) is {factor}.")
+    whose = "" if bench.is_sound else "of the sound estimator "
+    st.markdown(f"An unbiased log-density is not an unbiased density: E exp(estimate) {whose}is {factor}.")
     with st.expander("With real coins"):
         coins.show(bench, truth)

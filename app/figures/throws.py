@@ -7,6 +7,7 @@ from app.figures.style import BLUE, GREEN, GREY, ORANGE, finished, log_axis
 
 POINTS = 200
 BINS = 60
+LEAST_SEEN = 0.003
 
 
 def running_mean(values: np.ndarray, truth: float, description: str) -> alt.TopLevelMixin:
@@ -48,6 +49,21 @@ def histogram(values: np.ndarray, truth: float, deviation: float, description: s
         band = alt.Chart(data).mark_rect(color=ORANGE, opacity=0.2, clip=True).encode(x=alt.X("low:Q"), x2="high:Q")
         layers.insert(0, band)
     return finished(alt.layer(*layers), description)
+
+
+def terms(shares: np.ndarray, chances: np.ndarray, description: str) -> alt.TopLevelMixin:
+    """The share of the throws with N = 0, 1, ..., beside the chances of a law, as far as either can be seen."""
+    seen = np.flatnonzero(np.maximum(shares, chances) >= LEAST_SEEN)
+    n = range(int(seen[0]), int(seen[-1]) + 1)
+    x = alt.X("N:O", title="N (terms)", axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    y = alt.Y("share:Q", title="share of the throws", axis=alt.Axis(format="%"))
+    bars = alt.Chart(alt.Data(values=[{"N": k, "share": float(shares[k])} for k in n]))
+    bars = bars.mark_bar(color=BLUE, opacity=0.75)
+    bars = bars.encode(x=x, y=y, tooltip=["N:O", alt.Tooltip("share:Q", format=".3%")])
+    ticks = alt.Chart(alt.Data(values=[{"N": k, "chance": float(chances[k])} for k in n]))
+    ticks = ticks.mark_tick(color=GREEN, thickness=3, orient="horizontal", bandSize=24)
+    ticks = ticks.encode(x=x, y=alt.Y("chance:Q", title=""), tooltip=["N:O", alt.Tooltip("chance:Q", format=".3%")])
+    return finished(alt.layer(bars, ticks), description)
 
 
 def coverage(throws: list[int], share: list[float], error: list[float], description: str) -> alt.TopLevelMixin:

@@ -1,0 +1,131 @@
+"""An estimator under test: which one, what its N say, and what is wrong with it, once somebody has a suspicion."""
+
+import math
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import controls
+from app.bench.settings import SUSPECTS, Bench
+from app.bench.tally import Tally
+from app.estimator.words import ROUNDING, nats, number
+from app.figures import throws as figures
+from app.link import BENCH
+from app.text import signed
+from resflow_core.moments import Remainders, batch_variance, roulette_variance
+from resflow_core.planted import PLANTED, Planted
+from resflow_core.throws import Throws, values
+
+LAST = 20
+DIGITS = 6
+# A share is told from the law's where so many throws are expected.
+LEAST_EXPECTED = 5
+
+
+def choose(bench: Bench) -> Bench:
+    """Who is under test."""
+    with st.container(width=240):
+        bench = controls.edit(bench, rare=False, prefix=BENCH, only=("suspect",))
+    if not bench.is_sound:
+        st.markdown(f"**{name(bench)} is under test**: it claims to be unbiased. Is it?", width="stretch")
+    return bench
+
+
+def name(bench: Bench) -> str:
+    return SUSPECTS[bench.suspect].title
+
+
+def beside(bench: Bench, one: Throws) -> str:
+    """What the sound estimator makes of the same throw."""
+    sound = signed(f"{values(bench.array, bench.law, one.n, one.probe)[0]:.4f}")
+    return f"The table has the sound estimator's terms: its estimate for the same N and v is **{sound}**. "
+
+
+def show(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
+    """Which N were drawn, and a place to say what is wrong."""
+    drawn, named, answered = st.columns(3, gap="medium")
+    with drawn:
+        _drawn(bench, tally)
+    with named:
+        bug = _named(bench)
+    if bug:
+        with answered:
+            _answered(bench, bug, tally, remainders, truth)
+
+
+def _drawn(bench: Bench, tally: Tally) -> None:
+    st.markdown("##### Does N follow its law?")
+    total = len(tally.values)
+    if not total:
+        st.info("Throw a few, and see which N are drawn.", icon=":material/casino:")
+        return
+    survival = bench.law.survival(torch.arange(len(tally.counts) + 1)).numpy()
+    chances, shares = survival[:-1] - survival[1:], tally.counts / total
+    said = _furthest(chances, shares, total)
+    latest = ", ".join(str(n) for _, n, _, _ in tally.last(LAST))
+    st.altair_chart(figures.terms(shares, chances, f"Share of the throws with each N, beside its law. {said}"))
+    st.markdown(said)
+    st.caption(f"Bars: share of the throws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
+
+
+def _furthest(chances: np.ndarray, shares: np.ndarray, total: int) -> str:
+    """The share that is furthest from the law, in standard errors of independent throws."""
+    told = (total * chances >= LEAST_EXPECTED) & (chances < 1)
+    if not told.any():
+        return "Too few throws to compare with the law."
+    c, s = chances[told], shares[told]
+    off = np.abs(s - c) / np.sqrt(c * (1 - c) / total)
+    worst = int(off.argmax())
+    return (
+        f"Furthest from the law is N = {np.flatnonzero(told)[worst]}: {100 * s[worst]:.3g} % of the throws, and by the "
+        f"law {100 * c[worst]:.3g} %. With independent throws this is {off[worst]:.1f} standard errors off."
+    )
+
+
+def _named(bench: Bench) -> str | None:
+    """The bug that somebody takes it for."""
+    st.markdown("##### What is wrong with it?")
+    return st.radio(
+        f"The bug of {name(bench)}",
+        [bug for bug in PLANTED if bug != "none"],
+        index=None,
+        format_func=lambda bug: PLANTED[bug].title,
+        key=f"named.{bench.suspect}",
+    )
+
+
+def _answered(bench: Bench, named: str, tally: Tally, remainders: Remainders, truth: float) -> None:
+    """Whether it is that bug, and what the bug does to the mean."""
+    bug = PLANTED[named]
+    mean = bug.mean(bench.array, bench.law)
+    if bug is bench.estimator:
+        said = f"Yes. {bug.wrong} {_mean(mean, truth)}{_too_short(bench, bug, remainders)}"
+        st.success(said, icon=":material/check:")
+        return
+    said = f"No. With this bug the mean would be **{_value(mean)}**, and the truth is {_value(truth)} nats."
+    if len(thrown := tally.values) > 1:
+        said += f" These throws have {nats(float(thrown.mean()), float(thrown.std(ddof=1)) / len(thrown) ** 0.5)}."
+    st.warning(said, icon=":material/close:")
+
+
+def _mean(mean: float, truth: float) -> str:
+    if abs(mean - truth) <= ROUNDING:
+        return f"Its mean is the truth, {_value(truth)} nats."
+    return f"In closed form its mean is **{_value(mean)}**, and the truth is {_value(truth)} nats."
+
+
+def _too_short(bench: Bench, bug: Planted, remainders: Remainders) -> str:
+    """By how much an error bar is, where throws share their N."""
+    if bug.batch == 1:
+        return ""
+    alone = float(roulette_variance(remainders, bench.law, bench.probe).total)
+    of_mean = float(batch_variance(remainders, bench.law, bug.batch, True, bench.probe))
+    if not (math.isfinite(alone) and alone > 0):
+        return ""
+    factor = number(math.sqrt(of_mean * bug.batch / alone))
+    return f" Here the true standard error of a mean is **{factor} times** the one that is told."
+
+
+def _value(value: float) -> str:
+    return "not known in closed form" if math.isnan(value) else signed(f"{value + 0.0:.{DIGITS}g}")
