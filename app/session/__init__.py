@@ -1,5 +1,6 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
+from app.session.address import query
 from app.session.benches import apply_bench, bench, benches, show_bench
 from app.session.comparisons import adopt, compare, pictures, poll_comparison
 from app.session.estimator import jacobians, jacobians_are_new, tally
@@ -15,7 +16,7 @@ from app.session.files import (
     take,
     take_csv,
 )
-from app.session.focus import focused, offered
+from app.session.focus import choosable, fixed, focused, offered, show_all
 from app.session.kept import past, undo
 from app.session.memory import survey, survey_anew
 from app.session.page import is_new, settle, show
@@ -48,8 +49,10 @@ __all__ = [
     "bench",
     "benches",
     "bring_back",
+    "choosable",
     "compare",
     "csv",
+    "fixed",
     "flow_saver",
     "focused",
     "give_csv",
@@ -74,6 +77,7 @@ __all__ = [
     "poll",
     "poll_comparison",
     "problem",
+    "query",
     "refused",
     "reset",
     "scaled",
@@ -81,6 +85,7 @@ __all__ = [
     "setup",
     "shareable",
     "show",
+    "show_all",
     "show_bench",
     "step",
     "survey",

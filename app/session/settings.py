@@ -10,6 +10,7 @@ from app.engine.messages import State
 from app.link import read_link
 from app.session.address import write_address
 from app.session.files import give_flow, is_file
+from app.session.focus import follow_link
 from app.session.kept import remember
 from app.session.page import Page, current, show
 from app.session.plan import note_change
@@ -18,8 +19,8 @@ from app.setup import CsvChoice, FlowFile, Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig
 
-KEPT = {"coins.results"}
-"""Widgets of the bench whose values are in no setting."""
+KEPT = {"coins.results", "class.controls"}
+"""Widgets whose values are in no setting."""
 
 
 def begin() -> Setup:
@@ -29,6 +30,7 @@ def begin() -> Setup:
     if "page" not in state:
         link = read_link(st.query_params.to_dict())
         state.page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data)
+        follow_link()
         start(link.setup)
         if is_file(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())
@@ -36,7 +38,7 @@ def begin() -> Setup:
     for key in KEPT & state.keys():
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
-    page.widgets, page.stale = {}, False
+    page.widgets, page.stale, page.asked = {}, False, {}
     return page.setup
 
 
