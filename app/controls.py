@@ -28,12 +28,13 @@ def sidebar(setup: Setup) -> Setup:
                 st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
                 ready_made = st.popover("Presets", type="tertiary") if everything else None
         flow = edit(setup.flow, rare=False)
-        with st.container(horizontal=True, gap="small"):
-            flow = more("More", flow)
-            setup = more("Seed", setup)
-            if everything:
-                with st.popover("File", width="stretch"):
-                    _flow_file(setup)
+        if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
+            with st.container(horizontal=True, gap="small"):
+                flow = more("More", flow)
+                setup = more("Seed", setup)
+                if everything:
+                    with st.popover("File", width="stretch"):
+                        _flow_file(setup)
         if drawn(setup.train):
             st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
         train = more("More", edit(setup.train, rare=False))
