@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import data_choice, presets, session, uploads
 from app.link import parse
@@ -14,30 +15,63 @@ from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal, settings_of
 
 
-def sidebar(setup: Setup) -> Setup:
-    """Draw all settings, and return them as they now stand."""
-    with st.sidebar:
-        st.markdown("##### Data")
-        setup = data_choice.choose(setup)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
-            ready_made = st.popover("Presets", type="tertiary")
+def settings(setup: Setup, place: DeltaGenerator) -> Setup:
+    """Draw all settings, and return them as they now stand. Where nothing is offered, nothing at all is drawn, and
+    Streamlit shows no sidebar."""
+    everything = not session.focused()
+    with place:
+        if session.offered("data"):
+            st.markdown("##### Data")
+            setup = data_choice.choose(setup)
+        ready_made = None
+        if [*drawn(setup.flow), *drawn(setup, rare=True)]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
+                ready_made = st.popover("Presets", type="tertiary") if everything else None
         flow = edit(setup.flow, rare=False)
-        with st.container(horizontal=True, gap="small"):
-            with st.popover("More", width="stretch"):
-                flow = edit(flow, rare=True)
-            with st.popover("Seed", width="stretch"):
-                setup = edit(setup, rare=True)
-            with st.popover("File", width="stretch"):
-                _flow_file(setup)
-        st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
-        train = edit(setup.train, rare=False)
-        with st.popover("More", width="stretch"):
-            train = edit(train, rare=True)
+        if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
+            with st.container(horizontal=True, gap="small"):
+                flow = more("More", flow)
+                setup = more("Seed", setup)
+                if everything:
+                    with st.popover("File", width="stretch"):
+                        _flow_file(setup)
+        if drawn(setup.train):
+            st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
+        train = more("More", edit(setup.train, rare=False))
         setup = dataclasses.replace(setup, flow=flow, train=train)
-        with ready_made:  # last, because it marks what is chosen
-            presets.choose(setup)
+        if ready_made:
+            with ready_made:  # last, because it marks what is chosen
+                presets.choose(setup)
     return setup
+
+
+def more(title: str, config: Any) -> Any:
+    """A popover with the rare settings of `config`, where there are any, and `config` as it now stands."""
+    if not drawn(config, rare=True):
+        return config
+    with st.popover(title, width="stretch"):
+        return edit(config, rare=True)
+
+
+def row(widths: Mapping[str, float], prefix: str, more: Collection[str] = ()) -> dict[str, Any]:
+    """A row of columns for the settings of a bench that are offered, by their names, as wide beside each other as if
+    all were; "more" is one for others, where any of them is offered."""
+    shown = {
+        name: width
+        for name, width in widths.items()
+        if any([session.offered(prefix + one) for one in (more if name == "more" else (name,))])
+    }
+    if not shown:
+        return {}
+    rest = sum(widths.values()) - sum(shown.values())
+    columns = st.columns([*shown.values(), *[rest] * (rest > 0)], gap="medium", vertical_alignment="bottom")
+    return dict(zip(shown, columns, strict=False))
+
+
+def beside(widths: tuple[float, float], filled: bool) -> tuple[Any, Any]:
+    """Two columns; where the first would not be `filled`, what is left of it stands above the second."""
+    return tuple(st.columns(widths, gap="medium")) if filled else (st.container(), st.container())
 
 
 def view(kind: type, views: Mapping[str, Any], prefix: str) -> str:
@@ -74,21 +108,52 @@ def _flow_file(setup: Setup) -> None:
 
 
 def edit(
-    config: Any, *, rare: bool, prefix: str = "", within_rare: bool = False, only: Collection[str] | None = None
+    config: Any,
+    *,
+    rare: bool,
+    prefix: str = "",
+    within_rare: bool = False,
+    only: Collection[str] | None = None,
+    keys: str | None = None,
 ) -> Any:
-    """A widget for each setting of `config` that is `rare` or not (or one of `only`), and `config` as it now stands.
-    What belongs to a rare choice is rare."""
+    """A widget for each setting of `config` that is `rare` or not (or one of `only`) and that the page offers, and
+    `config` as it now stands. What belongs to a rare choice is rare. Names in links begin with `prefix`, and so do the
+    widgets' keys, unless they begin with `keys`."""
+    keys = prefix if keys is None else keys
     changes = {}
     for name, (field, limits) in settings_of(config).items():
         if only is not None and name not in only:
             continue
-        value, key, is_rare = getattr(config, name), prefix + name, limits.rare or within_rare
-        if is_rare == rare and session.offered(key):
-            value = _widget(key, field, limits, value)
+        value, is_rare = getattr(config, name), limits.rare or within_rare
+        if is_rare == rare and session.offered(prefix + name):
+            value = _widget(keys + name, field, limits, value)
         if limits.is_variant:
-            value = edit(value, rare=rare, prefix=f"{key}.", within_rare=is_rare)
+            within = {"prefix": f"{prefix}{name}.", "keys": f"{keys}{name}."}
+            value = edit(value, rare=rare, within_rare=is_rare, **within)
         changes[name] = value
     return dataclasses.replace(config, **changes)
+
+
+def drawn(
+    config: Any,
+    *,
+    rare: bool | None = None,
+    prefix: str = "",
+    within_rare: bool = False,
+    only: Collection[str] | None = None,
+) -> list[str]:
+    """The names of the settings that `edit` draws widgets of, as the configuration is; by default the usual and the
+    rare ones."""
+    found = []
+    for name, (_, limits) in settings_of(config).items():
+        if only is not None and name not in only:
+            continue
+        is_rare = limits.rare or within_rare
+        if rare in (None, is_rare) and session.offered(prefix + name):
+            found.append(prefix + name)
+        if limits.is_variant:
+            found += drawn(getattr(config, name), rare=rare, prefix=f"{prefix}{name}.", within_rare=is_rare)
+    return found
 
 
 def _widget(key: str, field: dataclasses.Field, limits: Setting, value: Any) -> Any:

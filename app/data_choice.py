@@ -16,12 +16,17 @@ POINTS = 300
 
 
 def choose(setup: Setup) -> Setup:
-    """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file."""
+    """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file. A file
+    of one's own can be brought where the page offers everything."""
     pictures, picked = st.container(), session.picked()
-    data = {"own": _own_data(setup.own)} if picked == OWN_DATA else {"data": picked, "own": None}
-    chosen = replace(setup, **data)
+    brings = not session.focused()
+    if picked != OWN_DATA:
+        chosen = replace(setup, data=picked, own=None)
+    else:
+        chosen = replace(setup, own=_own_data(setup.own)) if brings else setup
+    groups = [*known(), _own(chosen.own)] if brings or chosen.own else known()
     with pictures:  # above the rest, but last, so that somebody's file has its picture at once
-        pick([*known(), _own(chosen.own)], picked, key="data", on_pick=lambda: session.pick("data"))
+        pick(groups, picked, key="data", on_pick=lambda: session.pick("data"))
     return chosen
 
 

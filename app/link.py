@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from app.activations.settings import Activations
@@ -39,13 +39,15 @@ MOST_CHANGES = 200
 
 @dataclass(frozen=True)
 class Link:
-    """What a link asks for. Until `csv` and `flow` are there, `setup` has the default data and a new flow."""
+    """What a link asks for. Until `csv` and `flow` are there, `setup` has the default data and a new flow. `controls`
+    are the settings whose controls the page offers; None: all."""
 
     setup: Setup = field(default_factory=Setup)
     refused: tuple[str, ...] = ()
     csv: CsvChoice | None = None
     flow: FlowFile | None = None
     benches: tuple[Any, ...] = field(default_factory=lambda: tuple(kind() for kind in BENCHES.values()))
+    controls: tuple[str, ...] | None = None
 
 
 def prefix_of(bench: Any) -> str:
@@ -53,32 +55,38 @@ def prefix_of(bench: Any) -> str:
     return next(prefix for prefix, kind in BENCHES.items() if isinstance(bench, kind))
 
 
-@lru_cache(maxsize=1)
-def names() -> frozenset[str]:
-    """What all settings are called, those of every choice's variants too."""
-    found: set[str] = set(_names(Setup()))
+@cache
+def names() -> dict[str, str]:
+    """Every setting's name in links, those of all variants' choices too, and what people call it: `bench.law.p` is
+    "Bench: Law of N, p"."""
+    found = dict(_names(Setup()))
     for prefix, kind in BENCHES.items():
-        found |= set(_names(kind(), prefix))
-    return frozenset(found)
+        found |= {name: f"{kind.__name__}: {title}" for name, title in _names(kind(), prefix)}
+    return found
 
 
-def _names(config: Any, prefix: str = "") -> Iterator[str]:
+def _names(config: Any, prefix: str = "", within: str = "") -> Iterator[tuple[str, str]]:
     for part, limits, value in parts(config):
-        name = prefix + part.name
         if limits is None:
-            yield from _names(value, prefix)
+            yield from _names(value, prefix, within)
             continue
-        yield name
+        key, title = prefix + part.name, within + limits.label
+        yield key, title
         if limits.is_variant:
-            for variant in limits.choices.values():
-                yield from _names(variant(), f"{name}.")
+            for kind in limits.choices.values():
+                yield from _names(kind(), f"{key}.", f"{title}, ")
 
 
 def query_of(
-    setup: Setup, csv: CsvChoice | None = None, flow: FlowFile | None = None, benches: Iterable[Any] = ()
+    setup: Setup,
+    csv: CsvChoice | None = None,
+    flow: FlowFile | None = None,
+    benches: Iterable[Any] = (),
+    controls: Iterable[str] | None = None,
 ) -> dict[str, str]:
     """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
-    digest; `csv` and `flow` are asked for in their place."""
+    digest; `csv` and `flow` are asked for in their place. `controls`: the names of the settings whose controls are
+    offered, where not all are."""
     query = {key: _text(value) for key, _, value in entries(setup)}
     for bench in benches:
         if bench != type(bench)():
@@ -91,6 +99,8 @@ def query_of(
         query |= {f"flow.{name}": value for name, value in asdict(flow).items()}
     if setup.changes:
         query["changes"] = _changes_text(setup.train, setup.changes)
+    if controls is not None:
+        query["controls"] = " ".join(controls)
     return query
 
 
@@ -102,14 +112,26 @@ def read_link(query: Mapping[str, str]) -> Link:
         del unread["data"]
         csv = _read_file(CsvChoice, "csv.", unread, refused)
     flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
-    planned = unread.pop("changes", "")
+    planned, offered = unread.pop("changes", ""), unread.pop("controls", None)
     setup = _read(Setup(), unread, refused)
     benches = tuple(_read(kind(), unread, refused, prefix) for prefix, kind in BENCHES.items())
     if planned:
         train, changes = _read_changes(planned, setup.train, refused)
         setup = replace(setup, train=train, changes=changes)
+    controls = None if offered is None else _read_controls(offered, refused)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow, benches)
+    return Link(setup, tuple(refused), csv, flow, benches, controls)
+
+
+def _read_controls(text: str, refused: list[str]) -> tuple[str, ...]:
+    """The settings whose controls are offered, each once."""
+    given = dict.fromkeys(text.split())
+    refused += [
+        f"`controls`, `{plain(name)}`: there is no such setting. It is left out."
+        for name in given
+        if name not in names()
+    ]
+    return tuple(name for name in given if name in names())
 
 
 def _text(value: Any) -> str:

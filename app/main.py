@@ -31,21 +31,21 @@ page = st.navigation(
     position="top",
 )
 setup = session.begin()
-session.follow_link()
+session.arrive()
 if to := session.turn(page.url_path):
     st.switch_page(f"screens/{to}.py")
 st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
 if page.url_path:  # the bare address only hands over to a screen
     live.mount_library()
 step = session.step_over(page.url_path)
+session.focus(step.controls if step else session.fixed())
 if step:
     beside, screen = st.columns(BESIDE, gap="medium")
-    with screen:
-        session.apply(setup)
+    session.apply(controls.settings(setup, screen.container(key="lesson_settings")))
     with beside.container(key="lesson"):
         panel(session.lesson(), step)
     with screen.container(key="beside_lesson"):
         page.run()
 else:
-    session.apply(controls.sidebar(setup))
+    session.apply(controls.settings(setup, st.sidebar))
     page.run()

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app import session, uploads
 from app.engine.messages import Scaled
+from app.link import LIPSCHITZ
 from app.session.page import Past
 from app.text import plain
 
@@ -15,6 +16,8 @@ def show(scaled: bool = True) -> None:
     """All of it; that a block is scaled not where that is in sight anyway."""
     if session.past():
         _undo(session.past())
+    if session.fixed() is not None:
+        _fixed(bool(session.fixed()))
     if scaled and (block := session.scaled()):
         _scaled(block)
     refused = session.refused()
@@ -46,7 +49,17 @@ def _scaled(scaled: Scaled) -> None:
             "show that; training goes on without it.",
             icon=":material/build:",
         )
-        st.button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
+        if session.offered(f"{LIPSCHITZ}scale"):
+            st.button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
+
+
+def _fixed(some_left: bool) -> None:
+    """That a teacher's link hides controls, and the way to them, so that nobody is locked in."""
+    with st.container(horizontal=True, vertical_alignment="center", key="fixed"):
+        st.caption(f"Your teacher has fixed the {'other ' * some_left}settings.", width="content")
+        st.button(
+            "Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all"
+        )
 
 
 def _undo(past: Past) -> None:

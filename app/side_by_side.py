@@ -70,7 +70,10 @@ def trained(
 
 
 def offer(name: str, arms: Mapping[str, int], words: str) -> None:
-    """A button for each label, which makes this arm of the comparison the page's flow."""
+    """A button for each label, which makes this arm of the comparison the page's flow: with other data and settings, so
+    only where all of them can be changed."""
+    if session.focused():
+        return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(words, width="content")
         for label, k in arms.items():

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import session
 from app.engine.messages import MOVING, ArmReport, Report, State
-from app.link import MOST_CHANGES, query_of, told
+from app.link import MOST_CHANGES, names, query_of, told
 from app.readouts import with_two_digits
 from app.share import copy_link
 
@@ -28,6 +28,8 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
         st.button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             _link(report)
+        else:
+            settings_link(of)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         st.markdown(_status(report), help=reason)
     if steps is not None and report.arms:
@@ -70,7 +72,7 @@ def _link(report: Report) -> None:
             "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
             "files of your own are asked for."
         )
-        copy_link(query_of(setup, benches=session.benches()), key="copy")
+        copy_link(query_of(setup, benches=session.benches(), controls=session.fixed()), key="copy")
         if len(setup.changes) > MOST_CHANGES:
             st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
         done = report.arms[0].step if report.arms else 0
@@ -79,6 +81,37 @@ def _link(report: Report) -> None:
             for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
         ]
         st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
+        _for_a_class()
+
+
+def settings_link(of: str) -> None:
+    """As beside the page's own run, for what has a run of its own, or none: the settings as they stand."""
+    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key=f"link.{of}")
+    if popover.open:
+        with popover:
+            st.markdown("Whoever opens this link has every setting as it is now; files of your own are asked for.")
+            copy_link(session.query(session.fixed()), key=f"copy.{of}")
+            _for_a_class()
+
+
+def _for_a_class() -> None:
+    """A link that fixes the settings, and leaves some controls. Who came by such a link shows all of them first."""
+    if session.focused():
+        return
+    fold = st.expander("For a class", icon=":material/school:", on_change="rerun", key="class")
+    if not fold.open:
+        return
+    with fold:
+        st.markdown("Fix all settings as they are now, and leave only the controls that you choose.")
+        left = st.multiselect(
+            "Controls that stay",
+            session.choosable("class.controls"),
+            key="class.controls",
+            format_func=lambda name: names()[name],
+            placeholder="None: the class only watches",
+            help="Those of this page. What you choose on other pages and views stays chosen.",
+        )
+        copy_link(session.query(left), key="copy.class")
 
 
 def _status(report: Report) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import controls, session, side_by_side
+from app import controls, session, side_by_side, transport
 from app.activations.settings import Activations, formula_problem, label_of
 from app.estimator.words import number
 from app.figures.style import CATEGORIES, GREY
@@ -41,45 +41,32 @@ def show() -> None:
 
 
 def _controls(bench: Activations) -> Activations:
-    left, right = st.columns([3, 2], gap="medium", vertical_alignment="top")
+    filled = controls.drawn(bench, prefix=ACTIVATIONS_BENCH, only=("shown", "formula"))
+    left, right = controls.beside((3, 2), bool(filled))
     with left:
-        chosen = st.multiselect(
-            "Activations",
-            list(ACTIVATIONS),
-            bench.shown.split(","),
-            key=f"{ACTIVATIONS_BENCH}chosen",
-            format_func=lambda name: ACTIVATIONS[name].title,
-            max_selections=6,
-        )
-        text = st.text_input(
-            "Your own formula in z",
-            bench.formula,
-            key=f"{ACTIVATIONS_BENCH}formula",
-            placeholder="tanh(z) + sin(3*z)/6",
-            max_chars=200,
-            help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
-            "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
-        ).strip()
-        if problem := formula_problem(text):
-            st.error(f"{problem} It stays at {f'`{bench.formula}`' if bench.formula else 'none'}.")
-            text = bench.formula
+        if session.offered(f"{ACTIVATIONS_BENCH}shown"):
+            bench = _choice(bench)
+        if session.offered(f"{ACTIVATIONS_BENCH}formula"):
+            bench = replace(bench, formula=_formula(bench.formula))
     with right:
         bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("raw",))
-        beta = st.slider(
-            "Scale β",
-            0.25,
-            4.0,
-            bench.beta,
-            0.05,
-            key=f"{ACTIVATIONS_BENCH}beta",
-            help="φ(βz) / β: as steep as before.",
-        )
-        if not chosen:
-            st.caption("Choose one at least; until then the last ones stay.")
-        bench = replace(bench, shown=",".join(chosen) or bench.shown, formula=text, beta=beta)
-        _train(bench)
-    if text:
-        own = read(text)
+        if session.offered(f"{ACTIVATIONS_BENCH}beta"):
+            beta = st.slider(
+                "Scale β",
+                0.25,
+                4.0,
+                bench.beta,
+                0.05,
+                key=f"{ACTIVATIONS_BENCH}beta",
+                help="φ(βz) / β: as steep as before.",
+            )
+            bench = replace(bench, beta=beta)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            if session.offered("activation"):
+                _train(bench)
+            transport.settings_link("curves")
+    if bench.formula:
+        own = read(bench.formula)
         if own.lipschitz > 1.01 * own.steepest:
             st.info(
                 f"Its slope is certified to be at most {own.lipschitz:.4g}, and {own.steepest:.4g} was found. It is "
@@ -90,23 +77,55 @@ def _controls(bench: Activations) -> Activations:
     return bench
 
 
+def _choice(bench: Activations) -> Activations:
+    """Which are drawn; the last ones until there is one at least."""
+    chosen = st.multiselect(
+        "Activations",
+        list(ACTIVATIONS),
+        bench.shown.split(","),
+        key=f"{ACTIVATIONS_BENCH}chosen",
+        format_func=lambda name: ACTIVATIONS[name].title,
+        max_selections=6,
+    )
+    if not chosen:
+        st.caption("Choose one at least; until then the last ones stay.")
+        return bench
+    return replace(bench, shown=",".join(chosen))
+
+
+def _formula(known: str) -> str:
+    """What is typed; `known` until that can be used."""
+    text = st.text_input(
+        "Your own formula in z",
+        known,
+        key=f"{ACTIVATIONS_BENCH}formula",
+        placeholder="tanh(z) + sin(3*z)/6",
+        max_chars=200,
+        help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
+        "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
+    ).strip()
+    if problem := formula_problem(text):
+        st.error(f"{problem} It stays at {f'`{known}`' if known else 'none'}.")
+        return known
+    return text
+
+
 def _train(bench: Activations) -> None:
     """Let the page's flow have one of those that are shown."""
     flow = session.setup().flow
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.selectbox(
-            "Train with",
-            bench.names,
-            key=f"{ACTIVATIONS_BENCH}train",
-            format_func=lambda name: activation_named(name).title,
-            filter_mode=None,
-        )
-        if st.button(
-            "Use it", key=f"{ACTIVATIONS_BENCH}use", icon=":material/model_training:", disabled=name == flow.activation
-        ):
-            session.apply(replace(session.setup(), flow=replace(flow, activation=name)))
-            session.show(session.setup().flow)
-            session.settle()
+    name = st.selectbox(
+        "Train with",
+        bench.names,
+        key=f"{ACTIVATIONS_BENCH}train",
+        format_func=lambda name: activation_named(name).title,
+        filter_mode=None,
+    )
+    if st.button(
+        "Use it", key=f"{ACTIVATIONS_BENCH}use", icon=":material/model_training:", disabled=name == flow.activation
+    ):
+        session.apply(replace(session.setup(), flow=replace(flow, activation=name)))
+        session.show(session.setup().flow)
+        session.settle()
 
 
 def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import session, side_by_side, transport
+from app import controls, session, side_by_side, transport
 from app.activations.settings import Activations
 from app.engine.messages import Activity, Report
 from app.estimator.words import number
@@ -60,24 +60,26 @@ def _has_all(report: Report) -> bool:
 
 def _controls(bench: Activations) -> Activations:
     flow = session.setup().flow
-    left, right = st.columns(2, gap="medium")
-    with left:
+    place = controls.row({"block": 1, "layer": 1}, ACTIVATIONS_BENCH)
+    if "block" in place:
         block = (
-            st.select_slider(
+            place["block"].select_slider(
                 "Block", range(1, flow.blocks + 1), min(bench.block, flow.blocks), key=f"{ACTIVATIONS_BENCH}block"
             )
             if flow.blocks > 1
             else 1
         )
-    with right:
-        layer = st.select_slider(
+        bench = replace(bench, block=block)
+    if "layer" in place:
+        layer = place["layer"].select_slider(
             "Layer",
             range(1, flow.hidden_layers + 2),
             min(bench.layer, flow.hidden_layers + 1),
             key=f"{ACTIVATIONS_BENCH}layer",
             help="Layer 1 has the two coordinates for its units; the others have hidden units.",
         )
-    return replace(bench, block=block, layer=layer)
+        bench = replace(bench, layer=layer)
+    return bench
 
 
 def _takeaway(found: Activity) -> str:

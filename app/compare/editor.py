@@ -1,11 +1,14 @@
 """What is compared: ready-made questions, the arms, and how long and how often each is trained."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from app import controls, session
 from app.compare.arms import contenders
 from app.compare.presets import PRESETS, Preset
-from app.compare.settings import Compare
+from app.compare.settings import Compare, Peer, Residual
 from app.link import COMPARE
 from app.setup import Setup
 
@@ -16,18 +19,20 @@ def edit(setup: Setup) -> Compare:
     """Draw all of it, and return it as it now stands."""
     bench = session.bench(Compare)
     presets = st.container()
-    columns = st.columns(len(ARMS) + 2, gap="small", vertical_alignment="bottom")
-    below = []
-    for name, column in zip(ARMS, columns, strict=False):
+    edited = {name: bool(controls.drawn(bench, prefix=COMPARE, only=(name,))) for name in (*ARMS, "seeds", "steps")}
+    # An arm that cannot be edited is told all the same, if there is one.
+    filled = [name for name in edited if edited[name] or isinstance(getattr(bench, name), Residual | Peer)]
+    columns = dict(zip(filled, st.columns(len(filled) or 1, gap="small", vertical_alignment="bottom"), strict=False))
+    told = {name: columns[name].container() for name in ARMS if name in columns}
+    for name, column in columns.items():
         with column:
-            below.append(st.container())
-            with st.popover(f"Arm {name.upper()}", width="stretch", icon=":material/tune:"):
+            if name not in ARMS:
                 bench = controls.edit(bench, rare=False, prefix=COMPARE, only=(name,))
-                bench = controls.edit(bench, rare=True, prefix=COMPARE, only=(name,))
-    for name, column in zip(("seeds", "steps"), columns[len(ARMS) :], strict=True):
-        with column:
-            bench = controls.edit(bench, rare=False, prefix=COMPARE, only=(name,))
-    _names(below, setup, bench)
+            elif edited[name]:
+                with st.popover(f"Arm {name.upper()}", width="stretch", icon=":material/tune:"):
+                    bench = controls.edit(bench, rare=False, prefix=COMPARE, only=(name,))
+                    bench = controls.edit(bench, rare=True, prefix=COMPARE, only=(name,))
+    _names(told, setup, bench)
     with presets:  # last, because it marks what is chosen
         chosen = _presets(setup, bench)
     with st.container():
@@ -37,8 +42,11 @@ def edit(setup: Setup) -> Compare:
 
 
 def _presets(setup: Setup, bench: Compare) -> Preset | None:
-    """A button each; returns the one whose settings these are."""
+    """A button each, as they replace data, flow and training only where all of these can be changed; returns the one
+    whose settings these are."""
     chosen = next((preset for preset in PRESETS.values() if preset.is_set(setup, bench)), None)
+    if session.focused():
+        return chosen
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for name, preset in PRESETS.items():
             st.button(
@@ -60,17 +68,17 @@ def _take(preset: Preset, bench: Compare) -> None:
 def _about(preset: Preset) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(preset.about)
-        if preset.away:
+        if preset.away and not session.focused():
             other = PRESETS[preset.away]
             st.button(
                 f"Go to: {other.title}", on_click=_take, args=(other, None), key=f"{COMPARE}away", type="tertiary"
             )
 
 
-def _names(places: list, setup: Setup, bench: Compare) -> None:
+def _names(places: Mapping[str, Any], setup: Setup, bench: Compare) -> None:
     """What stands in each place, above its button."""
     found = iter(contenders(setup, bench))
-    for place, name in zip(places, ARMS, strict=True):
+    for name, place in places.items():
         with place:
             if getattr(bench, name) not in bench.arms:
                 st.caption("No flow")

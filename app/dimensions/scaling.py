@@ -76,6 +76,7 @@ def buttons(report: Report, pieces: int) -> None:
             )
         if over or (done and not moving):
             st.button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
+        transport.settings_link(NAME)
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")
 

@@ -10,9 +10,12 @@ from app.bench.sweeps import points_of, subject_of
 from app.estimator import matrices, over_batches, over_p, presets
 from app.link import BENCH
 
+SUBJECT = ("subject", "quantity")
+ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
+
 
 def show(bench: Bench) -> None:
-    left, right = st.columns([1, 2.9], gap="medium")
+    left, right = controls.beside((1, 2.9), _has_controls(bench))
     with left:
         bench, ready_made = _controls(bench)
     session.apply_bench(bench)
@@ -36,20 +39,29 @@ def show(bench: Bench) -> None:
         st.markdown("##### Estimators with a name, here")
         with st.container(key="named"):
             st.markdown(presets.table(bench, subject))
-    with ready_made:
-        presets.choose(bench, subject)
+    if ready_made:
+        with ready_made:
+            presets.choose(bench, subject)
 
 
-def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
-    """The bench as it now stands, and the popover that presets go into."""
+def _has_controls(bench: Bench) -> bool:
+    of_gradient = ("entry",) if bench.quantity != "log_det" else ()
+    only = (*SUBJECT, *of_gradient, *ESTIMATOR)
+    return bool(controls.drawn(bench, prefix=BENCH, only=only)) or (bench.subject == "matrix" and matrices.offered())
+
+
+def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator | None]:
+    """The bench as it now stands, and the popover that presets go into, if any is offered."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### Whose estimate", width="content")
-        ready_made = st.popover("Examples", type="tertiary", disabled=bench.subject != "matrix")
-    bench = controls.edit(bench, rare=False, prefix=BENCH, only=("subject", "quantity"))
+        is_matrix = bench.subject == "matrix"
+        ready_made = st.popover("Examples", type="tertiary", disabled=not is_matrix) if matrices.offered() else None
+    bench = controls.edit(bench, rare=False, prefix=BENCH, only=SUBJECT)
     if bench.subject == "matrix":
         bench = matrices.fields(bench)
-        with ready_made:
-            matrices.examples(bench)
+        if ready_made:
+            with ready_made:
+                matrices.examples(bench)
     else:
         found = session.jacobians()
         if found:
@@ -57,8 +69,9 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator]:
             st.caption(f"Mean over {points} held-out points, {session.age(found.step)}. Measured anew at each pause.")
     if bench.quantity != "log_det":
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("entry",))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("##### How it is estimated", width="content")
-        named = st.popover("Presets", type="tertiary")
-    only = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
-    return controls.edit(bench, rare=False, prefix=BENCH, only=only), named
+    named = None
+    if controls.drawn(bench, prefix=BENCH, only=ESTIMATOR):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown("##### How it is estimated", width="content")
+            named = st.popover("Presets", type="tertiary") if presets.offered() else None
+    return controls.edit(bench, rare=False, prefix=BENCH, only=ESTIMATOR), named

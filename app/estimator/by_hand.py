@@ -39,15 +39,18 @@ AMOUNTS = (1, 100, 10_000, MOST_THROWS)
 
 
 def show(bench: Bench) -> None:
-    left, right = st.columns([1, 2.6], gap="medium")
+    only = ("law", "probe", "n_terms", "seed")
+    typed = matrices.offered()
+    left, right = controls.beside((1, 2.6), bool(typed or controls.drawn(bench, prefix=BENCH, only=only)))
     with left:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown("##### The matrix A", width="content")
-            ready_made = st.popover("Examples", type="tertiary")
+            ready_made = st.popover("Examples", type="tertiary") if typed else None
         bench = matrices.fields(bench)
-        with ready_made:
-            matrices.examples(bench)
-        bench = controls.edit(bench, rare=False, prefix=BENCH, only=("law", "probe", "seed"))
+        if ready_made:
+            with ready_made:
+                matrices.examples(bench)
+        bench = controls.edit(bench, rare=False, prefix=BENCH, only=only)
     with right:
         bench = _which_throw(bench)
         terms, tested = st.container(), st.container(horizontal=True, vertical_alignment="bottom", gap="small")
@@ -67,11 +70,14 @@ def _which_throw(bench: Bench) -> Bench:
     limits = settings_of(Bench)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### One throw, term by term", width="stretch")
-        fractions = st.toggle("Fractions", bench.fractions, key=f"{BENCH}fractions", help=limits["fractions"][1].help)
-        index = st.number_input(
-            "Throw", 1, MOST_THROWS, bench.throw, key=f"{BENCH}throw", help=limits["throw"][1].help,
-            label_visibility="collapsed", width=150, icon=":material/casino:",
-        )  # fmt: skip
+        fractions, index = bench.fractions, bench.throw
+        if session.offered(f"{BENCH}fractions"):
+            fractions = st.toggle("Fractions", fractions, key=f"{BENCH}fractions", help=limits["fractions"][1].help)
+        if session.offered(f"{BENCH}throw"):
+            index = st.number_input(
+                "Throw", 1, MOST_THROWS, index, key=f"{BENCH}throw", help=limits["throw"][1].help,
+                label_visibility="collapsed", width=150, icon=":material/casino:",
+            )  # fmt: skip
     return replace(bench, throw=int(index), fractions=fractions)
 
 

@@ -33,9 +33,24 @@ EXAMPLES: dict[str, Example] = {
 }
 
 
+def offered() -> bool:
+    """Whether the matrix can be set."""
+    return session.offered(f"{BENCH}matrix")
+
+
 def fields(bench: Bench) -> Bench:
-    """Four fields, and the bench with what they hold; with what it had where that cannot be used."""
+    """Four fields, and the bench with what they hold; with what it had where that cannot be used. A matrix that is not
+    offered is only shown."""
+    if not offered():
+        st.markdown(formula(bench.matrix, settings_of(Bench)["matrix"][1]))
+        return bench
     return replace(bench, matrix=typed_matrix(bench.matrix, settings_of(Bench)["matrix"][1], f"{BENCH}matrix"))
+
+
+def formula(entries: tuple[float, ...], limits: Setting) -> str:
+    """A matrix of two rows, by its letter, in Markdown."""
+    a, b, c, d = (number_text(entry) for entry in entries)
+    return f"${limits.label} = \\begin{{pmatrix}} {a} & {b} \\\\ {c} & {d} \\end{{pmatrix}}$"
 
 
 def typed_matrix(entries: tuple[float, ...], limits: Setting, key: str) -> tuple[float, ...]:

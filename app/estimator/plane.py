@@ -18,7 +18,8 @@ DISC = "Eigenvalues of every point's A in the complex disc, coloured by the erro
 
 def show(bench: Bench) -> None:
     found = session.jacobians()
-    left, right = st.columns([1, 3.4], gap="medium")
+    filled = bool(controls.drawn(bench, prefix=BENCH, only=("map", "block", *_estimator(bench))))
+    left, right = controls.beside((1, 3.4), filled)
     with left:
         bench = _controls(bench, session.setup().flow.blocks)
     session.apply_bench(bench)
@@ -63,7 +64,32 @@ def show(bench: Bench) -> None:
 
 
 def _controls(bench: Bench, blocks: int) -> Bench:
-    st.markdown("##### What is drawn")
+    if session.offered(f"{BENCH}map") or session.offered(f"{BENCH}block"):
+        st.markdown("##### What is drawn")
+    if not session.focused():
+        _example()
+    bench = controls.edit(bench, rare=False, prefix=BENCH, only=("map",))
+    if session.offered(f"{BENCH}block"):
+        block = st.select_slider(
+            "Block",
+            range(blocks + 1),
+            min(bench.block, blocks),
+            key=f"{BENCH}block",
+            format_func=lambda k: f"block {k}" if k else "whole flow",
+            help="Of the whole flow, the disc shows the block with the largest ρ at each point.",
+        )
+        bench = replace(bench, block=block)
+    if controls.drawn(bench, prefix=BENCH, only=_estimator(bench)):
+        st.markdown("##### How it is estimated")
+    return controls.edit(bench, rare=False, prefix=BENCH, only=_estimator(bench))
+
+
+def _estimator(bench: Bench) -> tuple[str, ...]:
+    """What the map depends on of how the log det is estimated."""
+    return ("n_terms",) if bench.map == "bias" else ("law", "probe", "n_probes", "n_draws", "n_terms")
+
+
+def _example() -> None:
     trained = session.setup().start is not None and session.setup().start.file.name == examples.NAME
     st.button(
         "Use a trained flow",
@@ -74,19 +100,6 @@ def _controls(bench: Bench, blocks: int) -> Bench:
         help="Begin with a flow that was trained on the checkerboard; its settings take the place of yours.",
         width="stretch",
     )
-    bench = controls.edit(bench, rare=False, prefix=BENCH, only=("map",))
-    block = st.select_slider(
-        "Block",
-        range(blocks + 1),
-        min(bench.block, blocks),
-        key=f"{BENCH}block",
-        format_func=lambda k: f"block {k}" if k else "whole flow",
-        help="Of the whole flow, the disc shows the block with the largest ρ at each point.",
-    )
-    bench = replace(bench, block=block)
-    st.markdown("##### How it is estimated")
-    only = ("n_terms",) if bench.map == "bias" else ("law", "probe", "n_probes", "n_draws", "n_terms")
-    return controls.edit(bench, rare=False, prefix=BENCH, only=only)
 
 
 def _takeaway(bench: Bench, drawn: Field) -> str:
@@ -135,15 +148,17 @@ def _picked(bench: Bench, grid: np.ndarray, drawn: Field, chosen: int | None) ->
     where = "the point with the largest ρ" if chosen is None else "the point that you chose"
     problem = matrix_problem(entries)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Take A to the bench",
-            on_click=session.show_bench,
-            args=(replace(bench, view="by_hand", matrix=bench.matrix if problem else entries),),
-            disabled=bool(problem),
-            icon=":material/content_paste_go:",
-            key="take",
-        )
+        takes = session.offered(f"{BENCH}view", f"{BENCH}matrix")
+        if takes:
+            st.button(
+                "Take A to the bench",
+                on_click=session.show_bench,
+                args=(replace(bench, view="by_hand", matrix=bench.matrix if problem else entries),),
+                disabled=bool(problem),
+                icon=":material/content_paste_go:",
+                key="take",
+            )
         st.markdown(
             f"Of {where}, in block {block + 1}: A = ({', '.join(map(number, entries))}), ρ = {drawn.radius[node]:.3f}."
-            + (f" It cannot be taken: {problem}" if problem else "")
+            + (f" It cannot be taken: {problem}" if takes and problem else "")
         )

@@ -1,7 +1,8 @@
 """Estimators that have a name, and what each does for the matrix or the flow at hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
@@ -9,25 +10,37 @@ from app import session
 from app.bench.settings import Bench
 from app.bench.sweeps import Cost, Subject, cost, optimum
 from app.estimator.words import finiteness, number
+from app.link import BENCH
 from resflow_core.moments import as_custom
-from resflow_core.roulette import Geometric, Poisson
+from resflow_core.roulette import Geometric, Law, Poisson
 
 
 @dataclass(frozen=True)
 class Preset:
-    """`change` gives the bench with these settings, or None where there is no such estimator for the subject."""
+    """`change` gives the bench with these settings, or None where there is no such estimator for the subject; `sets`
+    are the names of the settings that it changes."""
 
     title: str
     change: Callable[[Bench, Subject], Bench | None]
+    sets: Collection[str]
     truncated: bool = False
 
+    @property
+    def offered(self) -> bool:
+        """Whether all that it changes can be changed."""
+        return session.offered(*(f"{BENCH}{name}" for name in self.sets))
 
-def _roulette(law, **settings) -> Callable[[Bench, Subject], Bench]:
-    return lambda bench, _: replace(bench, law=law, n_probes=1, n_draws=1, **settings)
+
+def _fixed(title: str, truncated: bool = False, **settings: Any) -> Preset:
+    return Preset(title, lambda bench, _: replace(bench, **settings), tuple(settings), truncated)
 
 
-def _truncated(n_terms: int) -> Callable[[Bench, Subject], Bench]:
-    return lambda bench, _: replace(bench, n_terms=n_terms, probe="gaussian", n_probes=1)
+def _roulette(title: str, law: Law, probe: str) -> Preset:
+    return _fixed(title, law=law, probe=probe, n_probes=1, n_draws=1)
+
+
+def _truncated(title: str, n_terms: int) -> Preset:
+    return _fixed(title, truncated=True, n_terms=n_terms, probe="gaussian", n_probes=1)
 
 
 def _optimal(bench: Bench, subject: Subject) -> Bench | None:
@@ -37,18 +50,25 @@ def _optimal(bench: Bench, subject: Subject) -> Bench | None:
 
 
 PRESETS: dict[str, Preset] = {
-    "paper": Preset("The paper: 2 + Geometric(0.5), Gaussian", _roulette(Geometric(0.5, 3), probe="gaussian")),
-    "image": Preset("Released image code: 2 + Poisson(2)", _roulette(Poisson(2.0, 2), probe="gaussian")),
-    "rademacher": Preset("The paper's law, Rademacher", _roulette(Geometric(0.5, 3), probe="rademacher")),
-    "optimal": Preset("The best law for this probe", _optimal),
-    "i-resnet-5": Preset("i-ResNet, 5 terms", _truncated(5), truncated=True),
-    "i-resnet-10": Preset("i-ResNet, 10 terms", _truncated(10), truncated=True),
+    "paper": _roulette("The paper: 2 + Geometric(0.5), Gaussian", Geometric(0.5, 3), "gaussian"),
+    "image": _roulette("Released image code: 2 + Poisson(2)", Poisson(2.0, 2), "gaussian"),
+    "rademacher": _roulette("The paper's law, Rademacher", Geometric(0.5, 3), "rademacher"),
+    "optimal": Preset("The best law for this probe", _optimal, ("law", "n_draws")),
+    "i-resnet-5": _truncated("i-ResNet, 5 terms", 5),
+    "i-resnet-10": _truncated("i-ResNet, 10 terms", 10),
 }
 
 
+def offered() -> bool:
+    """Whether there is any to choose."""
+    return any(preset.offered for preset in PRESETS.values())
+
+
 def choose(bench: Bench, subject: Subject) -> None:
-    """A button each, with what it does here."""
+    """A button for each that is offered, with what it does here."""
     for name, preset in PRESETS.items():
+        if not preset.offered:
+            continue
         changed = preset.change(bench, subject)
         st.button(
             preset.title,

@@ -25,7 +25,8 @@ def ready(setup: Setup) -> bool:
     st.info(f"The points of *{plain(dataset.title)}* have no classes to tell apart. {_remedy(setup)}")
     known = ", ".join(other.title for other in DATASETS.values() if other.classes)
     st.markdown(f"With classes: {known}; and CSV files with a label column.")
-    st.button("Take the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
+    if session.offered("data"):
+        st.button("Take the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
     return False
 
 

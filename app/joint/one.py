@@ -19,10 +19,10 @@ NAME = "joint"
 
 def edit(bench: Joint) -> Joint:
     """The weight, which changes live, and what is built anew."""
-    left, *others = st.columns([3, 1.3, 1.3], gap="medium", vertical_alignment="bottom")
-    with left:
+    place = controls.row({"weight": 3, "family": 1.3, "width": 1.3}, JOINT)
+    if "weight" in place:
         _, limits = settings_of(bench)["weight"]
-        weight = st.select_slider(
+        weight = place.pop("weight").select_slider(
             f"{limits.label} of $\\log p(x)$ in $\\lambda \\log p(x) + \\log p(y\\mid x)$",
             sorted({*LADDER, bench.weight}),
             bench.weight,
@@ -30,9 +30,9 @@ def edit(bench: Joint) -> Joint:
             key=f"{JOINT}weight",
             help=limits.help,
         )
-    bench = replace(bench, weight=weight)
-    for name, place in zip(("family", "width"), others, strict=True):
-        with place:
+        bench = replace(bench, weight=weight)
+    for name, column in place.items():
+        with column:
             bench = controls.edit(bench, rare=False, prefix=JOINT, only=(name,))
     return bench
 

@@ -15,9 +15,8 @@ NAME = "joint.paper"
 
 def edit(bench: Joint) -> Joint:
     """Against what, and how often and how long."""
-    names = ("peer", "width", "seeds", "steps")
-    for name, place in zip(names, st.columns(len(names), gap="medium", vertical_alignment="bottom"), strict=True):
-        with place:
+    for name, column in controls.row(dict.fromkeys(("peer", "width", "seeds", "steps"), 1), JOINT).items():
+        with column:
             bench = controls.edit(bench, rare=False, prefix=JOINT, only=(name,))
     return bench
 

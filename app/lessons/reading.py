@@ -127,7 +127,7 @@ def _check_names(expression: Expression) -> None:
         takes = observable.arguments if observable else 0
         if arguments != takes:
             raise ValueError(f"`{asked}` takes {takes} argument{'s' * (takes != 1)}, not {arguments}.")
-    if unknown := expression.settings - names():
+    if unknown := expression.settings - names().keys():
         raise ValueError(f"`{sorted(unknown)[0]}` is no setting.")
 
 

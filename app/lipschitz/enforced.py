@@ -53,9 +53,9 @@ def _constraint() -> None:
     """How the page's flow is constrained; another way builds another flow."""
     setup = session.setup()
     # A key for every value: the sidebar may change it as well, and a widget shows what it was first drawn with.
-    prefix = f"{LIPSCHITZ}flow.{setup.flow.constraint}.{setup.flow.norms}."
+    keys = f"{LIPSCHITZ}flow.{setup.flow.constraint}.{setup.flow.norms}."
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        flow = controls.edit(setup.flow, rare=True, prefix=prefix, only=("constraint", "norms"))
+        flow = controls.edit(setup.flow, rare=True, keys=keys, only=("constraint", "norms"))
     if flow != setup.flow:
         session.apply(replace(setup, flow=flow))
         session.show(flow)

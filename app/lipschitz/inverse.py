@@ -49,12 +49,14 @@ def show() -> None:
     _presets(bench, found)
     _numbers(report, found)
     st.markdown(_takeaway(found))
-    planes(_panes(found), key=PICTURES, columns=3)
+    chooses = session.offered(f"{LIPSCHITZ}z")
+    planes(_panes(found, clickable=chooses), key=PICTURES, columns=3)
+    how = "Click into the z plane, or move the ring with the arrow keys: the walks start there. " if chooses else ""
     st.caption(
-        "Click into the z plane, or move the ring with the arrow keys: the walks start there. Both planes are those of "
-        f"block {found.block + 1}, {session.age(shown.step)}, around the data that come to it."
+        f"{how}Both planes are those of block {found.block + 1}, {session.age(shown.step)}, around the data that come "
+        "to it."
     )
-    if session.is_new(PICTURES, click := clicked(PICTURES)):
+    if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.apply_bench(replace(session.bench(Lipschitz), chosen=True, z=click[1:]))
         st.rerun(scope="fragment")
 
@@ -67,19 +69,21 @@ def _answers(report: Report, wanted: InversionDemand) -> bool:
 def _controls(bench: Lipschitz) -> Lipschitz:
     blocks = session.setup().flow.blocks
     limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
-    left, middle, right = st.columns([1, 2, 1], gap="medium", vertical_alignment="bottom")
-    with left:
-        block = st.selectbox(
+    bench = replace(bench, block=min(bench.block, blocks))
+    place = controls.row({"block": 1, "scale": 2, "method": 1}, LIPSCHITZ)
+    if "block" in place:
+        block = place["block"].selectbox(
             limits["block"].label,
             range(blocks + 1),
-            min(bench.block, blocks),
+            bench.block,
             key=f"{LIPSCHITZ}block",
             format_func=lambda k: f"block {k}" if k else "the first to fold",
             help="Whose inverse is drawn, and whose branch g is scaled.",
             filter_mode=None,
         )
-    with middle:
-        scale = st.select_slider(
+        bench = replace(bench, block=block)
+    if "scale" in place:
+        scale = place["scale"].select_slider(
             "Scale s of its branch: f(x) = x + s g(x)",
             sorted({*SCALES, bench.scale}),
             bench.scale,
@@ -88,13 +92,15 @@ def _controls(bench: Lipschitz) -> Lipschitz:
             help="At s = 1 the flow is as it was trained. What you see of it is scaled on all screens; training is "
             "not.",
         )
-    with right:
-        bench = controls.edit(bench, rare=False, prefix=LIPSCHITZ, only=("method",))
-    return replace(bench, block=block, scale=scale)
+        bench = replace(bench, scale=scale)
+    if "method" in place:
+        with place["method"]:
+            bench = controls.edit(bench, rare=False, prefix=LIPSCHITZ, only=("method",))
+    return bench
 
 
 def _presets(bench: Lipschitz, found: Inversion) -> None:
-    """Scales worth a look, and the way back."""
+    """Scales worth a look, and the way back. They are of the block that is drawn."""
     alone = found.lipschitz / found.scale
     least = float(found.breaking[found.block])
     choices = [("Bring it back: s = 1", 1.0, ":material/undo:", "back")]
@@ -104,7 +110,7 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
         choices.append((f"Just folded: s* = {least:.3g}", round(1.03 * least, 3), None, "folded"))
         choices.append(("Twice that", min(round(2 * least, 3), 20.0), None, "twice"))
     with st.container(horizontal=True, gap="small"):
-        for label, scale, icon, key in choices:
+        for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
             st.button(
                 label,
                 icon=icon,
@@ -113,13 +119,14 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
                 args=(replace(bench, block=found.block + 1, scale=scale),),
                 disabled=scale == bench.scale,
             )
-        st.button(
-            "z where it folds first",
-            key=f"{LIPSCHITZ}fold_point",
-            on_click=session.apply_bench,
-            args=(replace(bench, chosen=False),),
-            disabled=not bench.chosen,
-        )
+        if session.offered(f"{LIPSCHITZ}z"):
+            st.button(
+                "z where it folds first",
+                key=f"{LIPSCHITZ}fold_point",
+                on_click=session.apply_bench,
+                args=(replace(bench, chosen=False),),
+                disabled=not bench.chosen,
+            )
 
 
 def _numbers(report: Report, found: Inversion) -> None:
@@ -207,7 +214,7 @@ def _takeaway(found: Inversion) -> str:
     )
 
 
-def _panes(found: Inversion) -> list[Pane | Chart]:
+def _panes(found: Inversion, *, clickable: bool) -> list[Pane | Chart]:
     name = WALKS[found.method][0]
     slow = float(np.nanmax(found.steps)) if np.isfinite(found.steps).any() else 1.0
     never = float(np.isnan(found.steps).mean())
@@ -225,7 +232,7 @@ def _panes(found: Inversion) -> list[Pane | Chart]:
         note=f"Grey: not there after {MOST_STEPS} steps ({100 * never:.3g} %)."
         if never
         else f"At most {slow:.0f} steps.",
-        clickable=True,
+        clickable=clickable,
         point=ring,
     )
     far = float(np.abs(found.det).max())

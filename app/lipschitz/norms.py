@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import session, side_by_side
+from app import controls, session, side_by_side
 from app.engine.messages import Report
-from app.estimator.matrices import typed_matrix
+from app.estimator.matrices import formula, typed_matrix
 from app.estimator.words import number
 from app.figures.style import BLUE, GREY, ORANGE, VERMILION
 from app.link import LIPSCHITZ
@@ -36,12 +36,16 @@ def unit_balls() -> None:
     """A matrix, two orders, and the ball of the one in that of the other."""
     session.settle()
     st.markdown("##### A unit ball and its image")
-    left, right = st.columns([1, 3], gap="medium")
     bench = session.bench(Lipschitz)
     limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
+    left, right = controls.beside((1, 3), bool(controls.drawn(bench, prefix=LIPSCHITZ, only=("matrix", "p", "q"))))
     with left:
-        st.caption(f"{limits['matrix'].label}, row by row")
-        matrix = typed_matrix(bench.matrix, limits["matrix"], f"{LIPSCHITZ}matrix")
+        matrix = bench.matrix
+        if session.offered(f"{LIPSCHITZ}matrix"):
+            st.caption(f"{limits['matrix'].label}, row by row")
+            matrix = typed_matrix(matrix, limits["matrix"], f"{LIPSCHITZ}matrix")
+        else:
+            st.markdown(formula(matrix, limits["matrix"]))
         p, q = (
             st.select_slider(
                 limits[name].label,
@@ -50,9 +54,12 @@ def unit_balls() -> None:
                 key=f"{LIPSCHITZ}{name}",
                 format_func=order_name,
             )
+            if session.offered(f"{LIPSCHITZ}{name}")
+            else getattr(bench, name)
             for name in ("p", "q")
         )
-        _take_from_flow(bench)
+        if session.offered(f"{LIPSCHITZ}matrix"):
+            _take_from_flow(bench)
     session.apply_bench(replace(bench, matrix=matrix, p=p, q=q))
     with right:
         panes, said = _balls(matrix, p, q)

@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app import controls, notices, session
+from app import controls, notices, session, transport
 from app.link import MEMORY
 from app.memory import charts, explained, words
 from app.memory.settings import Memory
@@ -22,12 +22,15 @@ with st.container():
 
 def settings(bench: Memory) -> Memory:
     """A row of them, the others behind a button."""
-    *columns, last = st.columns([*[1] * len(IN_SIGHT), 0.8], gap="medium", vertical_alignment="bottom")
-    for column, name in zip(columns, IN_SIGHT, strict=True):
+    others = settings_of(Memory).keys() - set(IN_SIGHT)
+    for name, column in controls.row(dict.fromkeys(IN_SIGHT, 1) | {"more": 0.8}, MEMORY, more=others).items():
         with column:
-            bench = controls.edit(bench, rare=False, prefix=MEMORY, only=(name,))
-    with last, st.popover("More", width="stretch"):
-        return controls.edit(bench, rare=False, prefix=MEMORY, only=settings_of(Memory).keys() - set(IN_SIGHT))
+            if name != "more":
+                bench = controls.edit(bench, rare=False, prefix=MEMORY, only=(name,))
+                continue
+            with st.popover("More", width="stretch"):
+                bench = controls.edit(bench, rare=False, prefix=MEMORY, only=others)
+    return bench
 
 
 def measured(bench: Memory, of: Subject, called: bool) -> None:
@@ -56,6 +59,7 @@ def measured(bench: Memory, of: Subject, called: bool) -> None:
 
 def _buttons(survey: Survey) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        transport.settings_link("memory")
         if survey.busy:
             st.button("Stop", on_click=survey.stop, icon=":material/stop:", key=f"{MEMORY}stop")
             st.progress(survey.done / survey.total, f"Measured {survey.done} of {survey.total}", width=260)

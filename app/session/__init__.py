@@ -1,5 +1,6 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
+from app.session.address import query
 from app.session.benches import apply_bench, bench, benches, show_bench
 from app.session.comparisons import adopt, compare, pictures, poll_comparison
 from app.session.estimator import jacobians, jacobians_are_new, tally
@@ -15,13 +16,13 @@ from app.session.files import (
     take,
     take_csv,
 )
-from app.session.focus import focused, offered
+from app.session.focus import choosable, fixed, focus, focused, offered, show_all
 from app.session.kept import past, undo
 from app.session.lesson import (
     act,
     add_progress,
     all_progress,
-    follow_link,
+    arrive,
     leave_lesson,
     lesson,
     open_step,
@@ -64,15 +65,18 @@ __all__ = [
     "all_progress",
     "apply",
     "apply_bench",
+    "arrive",
     "begin",
     "bench",
     "benches",
     "bring_back",
+    "choosable",
     "compare",
     "csv",
+    "fixed",
     "flow_saver",
+    "focus",
     "focused",
-    "follow_link",
     "give_csv",
     "give_flow",
     "is_new",
@@ -100,6 +104,7 @@ __all__ = [
     "poll_comparison",
     "problem",
     "progress",
+    "query",
     "refused",
     "reset",
     "scaled",
@@ -107,6 +112,7 @@ __all__ = [
     "setup",
     "shareable",
     "show",
+    "show_all",
     "show_bench",
     "situation",
     "speak",

@@ -39,7 +39,7 @@ def undo() -> None:
     page = current()
     then = page.past.pop()
     setup = then.setup
-    page.notice, page.link = "", Link(setup, csv=then.needed)
+    page.notice, page.link = "", Link(setup, csv=then.needed, controls=page.link.controls)
     page.picked = OWN_DATA if setup.own else setup.data
     page.widgets |= {"seed": setup.seed, "device": setup.device}
     if setup.own:

@@ -60,7 +60,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None) ->
     _become(*changed(page.setup, page.benches, chosen.settings, anew=True))
 
 
-def follow_link() -> None:
+def arrive() -> None:
     """Open the step that a link asks for, unless its settings came with it."""
     at = place()
     if at and not at.opened:

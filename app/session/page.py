@@ -77,6 +77,7 @@ class Page(Training):
     lesson: Place | None = None
     teaches: bool = False  # whether teachers' notes are shown
     turned: str = ""  # the screen to go to
+    asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
     stale: bool = False  # whether what is drawn outside of the script's parts says what was
 

@@ -23,6 +23,7 @@ def note_change(old: Setup, new: Setup) -> None:
         replace(page.link.setup, changes=()),
         csv=page.link.csv if (new.data, new.own) == (old.data, old.own) else None,
         flow=page.link.flow if (new.flow, new.start) == (old.flow, old.start) else None,
+        controls=page.link.controls,
     )
 
 

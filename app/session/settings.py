@@ -19,8 +19,8 @@ from app.setup import CsvChoice, FlowFile, Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig
 
-KEPT = {COINS}
-"""Widgets of the bench whose values are in no setting."""
+KEPT = {COINS, "class.controls"}
+"""Widgets whose values are in no setting."""
 
 
 def begin() -> Setup:
@@ -40,7 +40,7 @@ def begin() -> Setup:
     for key in KEPT & state.keys():
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
-    page.widgets, page.stale = {}, False
+    page.widgets, page.stale, page.asked = {}, False, {}
     return page.setup
 
 

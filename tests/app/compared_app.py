@@ -7,7 +7,7 @@ import streamlit as st
 from app import controls, notices, session, transport
 from app.engine.messages import Arm
 
-session.apply(controls.sidebar(session.begin()))
+session.apply(controls.settings(session.begin(), st.sidebar))
 notices.show()
 compared = st.toggle("Compare", True, key="compared")
 name = st.text_input("Name", "budgets", key="name")

@@ -1,7 +1,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import controls
+from app import controls, session
 from app.presets import PRESETS
 from app.setup import Setup, entries
 from resflow_core.flow import FlowConfig
@@ -9,6 +9,13 @@ from resflow_core.log_det import LOG_DETS, Roulette
 from resflow_core.roulette import LAWS, Custom
 from resflow_core.settings import settings_of
 from resflow_core.training import TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def everything_is_offered(monkeypatch):
+    """Widgets without a page around them."""
+    monkeypatch.setattr(session, "offered", lambda *names: True)
+
 
 CONFIGS = [Setup().flow, Setup().train, *(cls() for cls in [*LOG_DETS.values(), *LAWS.values()])]
 NUMBERS = [

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from app.bench import table, tally
+from app.bench.coins import parsed
 from app.bench.settings import MOST_THROWS, Bench
 from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.estimator import coins
