@@ -100,19 +100,23 @@ def _answered(bench: Bench, named: str, tally: Tally, remainders: Remainders, tr
     bug = PLANTED[named]
     mean = bug.mean(bench.array, bench.law)
     if bug is bench.estimator:
-        said = f"Yes. {bug.wrong} {_mean(mean, truth)}{_too_short(bench, bug, remainders)}"
+        said = f"Yes. {bug.wrong} In closed form {_mean(mean, truth)}{_too_short(bench, bug, remainders)}"
         st.success(said, icon=":material/check:")
         return
-    said = f"No. With this bug the mean would be **{_value(mean)}**, and the truth is {_value(truth)} nats."
+    said = f"No. With this bug {_mean(mean, truth)}"
     if len(thrown := tally.values) > 1:
         said += f" These throws have {nats(float(thrown.mean()), float(thrown.std(ddof=1)) / len(thrown) ** 0.5)}."
     st.warning(said, icon=":material/close:")
 
 
 def _mean(mean: float, truth: float) -> str:
+    if math.isnan(mean):
+        return f"the mean is not known here; the truth is {_value(truth)} nats."
     if abs(mean - truth) <= ROUNDING:
-        return f"Its mean is the truth, {_value(truth)} nats."
-    return f"In closed form its mean is **{_value(mean)}**, and the truth is {_value(truth)} nats."
+        return f"the mean is the truth, **{_value(truth)}** nats."
+    if _value(mean) == _value(truth):
+        return f"the mean is off by **{number(mean - truth)}** nats only."
+    return f"the mean is **{_value(mean)}**, and the truth is {_value(truth)} nats."
 
 
 def _too_short(bench: Bench, bug: Planted, remainders: Remainders) -> str:
@@ -128,4 +132,4 @@ def _too_short(bench: Bench, bug: Planted, remainders: Remainders) -> str:
 
 
 def _value(value: float) -> str:
-    return "not known in closed form" if math.isnan(value) else signed(f"{value + 0.0:.{DIGITS}g}")
+    return signed(f"{value + 0.0:.{DIGITS}g}")

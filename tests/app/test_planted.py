@@ -110,7 +110,7 @@ def test_a_suspect_is_exposed_and_named():
     radio = page.radio(key=f"named.{LABEL['shared_n']}")
     page = checked(radio.set_value("surrogate").run())
     (no,) = [w.value for w in page.warning]
-    assert no.startswith(f"No. With this bug the mean would be **{PLANTED['surrogate'].mean(A, LAW):.6g}**")
+    assert no.startswith(f"No. With this bug the mean is **{PLANTED['surrogate'].mean(A, LAW):.6g}**")
     page = checked(page.radio(key=f"named.{LABEL['shared_n']}").set_value("shared_n").run())
     (yes,) = [s.value for s in page.success]
     assert yes.startswith("Yes. 64 throws in a row share one N.") and "**2.22 times**" in yes
