@@ -15,7 +15,7 @@ CITED = re.compile(
     r"(?:[A-Z]\.)?\(?\d+(?:\.\d+)*\)?(?:(?:,| and| to)\s*\(?\d+(?:\.\d+)*\)?)*|\((?:19|20)\d\d\)",
     re.IGNORECASE,
 )
-LOOSE = re.compile(r"(?<![\w.^_])\d+\.\d+|(?<![\w.])\d{2,}(?![\w])|(?<![\w.])\d[\d,]*\d\b")
+LOOSE = re.compile(r"(?<![\w.])(?<!_\{)(?:\d+\.\d+|\d{1,3}(?:,\d{3})+|\d{2,})(?!\w)")
 
 
 def expressions(text: str) -> list[tuple[Expression, str]]:
@@ -47,8 +47,8 @@ def loose_numbers(text: str, tied: Collection[str] = ()) -> list[str]:
 
 
 def numbers(text: str) -> list[str]:
-    """Those with a decimal point or several digits."""
-    return LOOSE.findall(text)
+    """Those with a decimal point or several digits, without the commas between thousands."""
+    return [number.replace(",", "") for number in LOOSE.findall(text)]
 
 
 def _shown(value: object, spec: str) -> str:
