@@ -14,6 +14,7 @@ from app.joint.settings import Joint
 from app.lipschitz.settings import Lipschitz
 from app.memory.settings import Memory
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
+from app.stretch.settings import Stretch
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
 from resflow_core.training import TrainConfig
@@ -22,7 +23,7 @@ OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
 BENCH, LIPSCHITZ, ACTIVATIONS_BENCH = "bench.", "lipschitz.", "activations."
-COMPARE, MEMORY, JOINT, DIMENSIONS = "compare.", "memory.", "joint.", "dimensions."
+COMPARE, MEMORY, JOINT, DIMENSIONS, STRETCH = "compare.", "memory.", "joint.", "dimensions.", "stretch."
 BENCHES: dict[str, type] = {
     BENCH: Bench,
     LIPSCHITZ: Lipschitz,
@@ -31,6 +32,7 @@ BENCHES: dict[str, type] = {
     MEMORY: Memory,
     JOINT: Joint,
     DIMENSIONS: Dimensions,
+    STRETCH: Stretch,
 }
 """The settings of each bench, by what their names begin with in links and widgets."""
 

@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("screens/home.py", title="Residual flows", default=True),
         st.Page("screens/learn.py", title="Learn", url_path="learn"),
         st.Page("screens/explore.py", title="Explore", url_path="explore"),
+        st.Page("screens/stretch.py", title="Stretch", url_path="stretch"),
         st.Page("screens/estimator.py", title="Estimator", url_path="estimator"),
         st.Page("screens/lipschitz.py", title="Lipschitz", url_path="lipschitz"),
         st.Page("screens/activations.py", title="Activations", url_path="activations"),

@@ -25,6 +25,7 @@ FORBIDDEN = {
     "app/memory": {"app.screens", *PLOTTING},
     "app/joint": {"app.screens", *PLOTTING},
     "app/dimensions": {"app.screens", *PLOTTING},
+    "app/stretch": {"app.screens", *PLOTTING},
     "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }

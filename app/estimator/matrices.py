@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from app.bench.settings import LARGEST_RADIUS, Bench, number_text, parsed_number
@@ -53,8 +54,10 @@ def formula(entries: tuple[float, ...], limits: Setting) -> str:
     return f"${limits.label} = \\begin{{pmatrix}} {a} & {b} \\\\ {c} & {d} \\end{{pmatrix}}$"
 
 
-def typed_matrix(entries: tuple[float, ...], limits: Setting, key: str) -> tuple[float, ...]:
-    """Four fields, and what they hold; `entries` where that cannot be used."""
+def typed_matrix(
+    entries: tuple[float, ...], limits: Setting, key: str, told: DeltaGenerator | None = None
+) -> tuple[float, ...]:
+    """Four fields, and what they hold; `entries` where that cannot be used, as is said in `told`, or below them."""
     typed, problems, letter = list(entries), [], limits.label
     with st.container(key="matrix"):
         places = [(i, column) for i in range(2) for column in st.columns(2, gap="small")]
@@ -70,7 +73,7 @@ def typed_matrix(entries: tuple[float, ...], limits: Setting, key: str) -> tuple
     problem = "" if problems else refusal(tuple(typed), tuple, limits)
     if problems or problem:
         kept = ", ".join(map(number_text, entries))
-        st.error(f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} It stays at {kept}.")
+        (told or st).error(f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} It stays at {kept}.")
         return entries
     return tuple(typed)
 

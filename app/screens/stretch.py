@@ -1,0 +1,73 @@
+"""Stretch: the change of variables, on a map of the plane."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import controls, notices, session
+from app.estimator.matrices import typed_matrix
+from app.link import STRETCH
+from app.planes import clicked, planes
+from app.stretch import words
+from app.stretch.density import follow, total
+from app.stretch.examples import buttons
+from app.stretch.maps import MAPS
+from app.stretch.pictures import panes
+from app.stretch.settings import Stretch
+from resflow_core.settings import settings_of
+
+PICTURES = "stretch.panes"
+WIDTHS = {"map": 180, "forget": 230, "base": 200, "point": 120, "side": 140, "strength": 140, "frequency": 130}
+
+st.header("What does a map do to a density?", anchor=False)
+with st.container():
+    notices.show()
+
+
+@st.fragment
+def shown() -> None:
+    """A change of the settings draws this part alone anew."""
+    session.settle()
+    bench = settings(session.bench(Stretch))
+    session.apply_bench(bench)
+    found, mass = follow(bench), total(bench.f, bench.base, bench.forget)
+    st.markdown(words.takeaway(bench, found, mass))
+    with st.container(horizontal=True, gap="xsmall", key="numbers"):
+        for metric in words.metrics(bench, found, mass):
+            st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
+    planes(panes(bench, found), key=PICTURES, columns=2)
+    st.markdown(words.equation(bench, found))
+    st.caption(f"{words.areas(bench, found)} Click into the x plane, or move the ring with the arrow keys.")
+    if session.is_new(PICTURES, click := clicked(PICTURES)):
+        session.show_bench(replace(bench, point=tuple(round(c, 3) for c in click[1:])))
+        st.rerun()
+
+
+def settings(bench: Stretch) -> Stretch:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        examples = st.container(horizontal=True, gap="small", width="content")
+        bench = widget(bench, "forget")
+    row, told = st.container(horizontal=True, gap="medium"), st.container()
+    with row:
+        bench = widget(bench, "map")
+        own = MAPS[bench.map].settings
+        if "matrix" in own:
+            with st.container(width=170):
+                st.caption("W, row by row")
+                limits = settings_of(Stretch)["matrix"][1]
+                matrix = typed_matrix(bench.matrix, limits, f"{STRETCH}matrix", told)
+                bench = replace(bench, matrix=matrix)
+        for name in (*own, "base", "point", "side"):
+            if name != "matrix":
+                bench = widget(bench, name)
+    with examples:  # last, because they mark what is shown
+        buttons(bench)
+    return bench
+
+
+def widget(bench: Stretch, name: str) -> Stretch:
+    with st.container(width=WIDTHS[name]):
+        return controls.edit(bench, rare=False, prefix=STRETCH, only=(name,))
+
+
+shown()
