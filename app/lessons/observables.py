@@ -18,6 +18,8 @@ from app.lessons.settings import Benches, changed, setting_values
 from app.lipschitz.settings import Lipschitz
 from app.readouts import gap_to_truth, held_out_nll
 from app.setup import Setup
+from app.stretch.density import follow, log_density, total
+from app.stretch.settings import Stretch
 from resflow_core.formula import activation_named
 from resflow_core.log_det import Roulette
 from resflow_core.measure import Verdict, criteria
@@ -69,6 +71,17 @@ class Observable:
     arguments: int = 0
     error: str = ""
     wants: tuple[str, ...] | None = None
+
+
+def _map_density(at: Situation) -> float:
+    """As it is drawn, with or without the determinant."""
+    bench = at.bench(Stretch)
+    return float(np.exp(log_density(bench.f, bench.base, np.array([bench.point]), bench.forget))[0])
+
+
+def _map_mass(at: Situation) -> float:
+    bench = at.bench(Stretch)
+    return total(bench.f, bench.base, bench.forget).value
 
 
 def _subject(at: Situation) -> Subject:
@@ -200,6 +213,14 @@ def _criteria(name: str) -> Any:
 
 
 OBSERVABLES: dict[str, Observable] = {
+    # The map of the Stretch screen
+    "map_det": Observable("det J at the point", lambda at: follow(at.bench(Stretch)).det),
+    "map_log_det": Observable("log|det J| at the point", lambda at: follow(at.bench(Stretch)).log_det, "nats"),
+    "map_density": Observable("the density at the point", _map_density),
+    "map_base_density": Observable("the base density at z", lambda at: math.exp(follow(at.bench(Stretch)).log_base)),
+    "map_mass": Observable("the mass over x", _map_mass),
+    "map_area": Observable("the area of the square around the point", lambda at: follow(at.bench(Stretch)).area),
+    "map_image_area": Observable("the area of its image", lambda at: follow(at.bench(Stretch)).image_area),
     # The matrix of the estimator's bench, in closed form
     "truth": Observable("log det(I + A)", lambda at: _subject(at).truth, "nats"),
     "entry": Observable(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import controls, notices, session
-from app.estimator.matrices import typed_matrix
+from app.estimator.matrices import formula, typed_matrix
 from app.link import STRETCH
 from app.planes import clicked, planes
 from app.stretch import words
@@ -51,7 +51,7 @@ def settings(bench: Stretch) -> Stretch:
     with row:
         bench = widget(bench, "map")
         own = MAPS[bench.map].settings
-        if "matrix" in own:
+        if "matrix" in own and session.offered(f"{STRETCH}matrix"):
             with st.container(width=170):
                 st.caption("W, row by row")
                 limits = settings_of(Stretch)["matrix"][1]
@@ -60,12 +60,16 @@ def settings(bench: Stretch) -> Stretch:
         for name in (*own, "base", "point", "side"):
             if name != "matrix":
                 bench = widget(bench, name)
+    if "matrix" in own and not session.offered(f"{STRETCH}matrix"):
+        st.markdown(formula(bench.matrix, settings_of(Stretch)["matrix"][1]))
     with examples:  # last, because they mark what is shown
         buttons(bench)
     return bench
 
 
 def widget(bench: Stretch, name: str) -> Stretch:
+    if not session.offered(f"{STRETCH}{name}"):
+        return bench
     with st.container(width=WIDTHS[name]):
         return controls.edit(bench, rare=False, prefix=STRETCH, only=(name,))
 

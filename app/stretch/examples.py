@@ -39,6 +39,8 @@ EXAMPLES: dict[str, Example] = {
 def buttons(bench: Stretch) -> None:
     """One each, side by side; the one that is shown is marked."""
     for name, example in EXAMPLES.items():
+        if not session.offered(*(f"{STRETCH}{setting}" for setting in example.settings)):
+            continue
         shown = replace(bench, **example.settings)
         st.button(
             example.title,
