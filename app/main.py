@@ -5,11 +5,10 @@ from pathlib import Path
 import streamlit as st
 
 from app import controls, live, session
-from app.learn.panel import panel
+from app.learn.panel import cover, covered, panel
 
 HERE = Path(__file__).parent
-BESIDE = (1, 2.3)
-"""The widths of a lesson and of the screen beside it."""
+BESIDE = (1, 2.3)  # the widths of a lesson and of the screen
 
 # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
 st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
@@ -46,7 +45,10 @@ if step:
     with beside.container(key="lesson"):
         panel(session.lesson(), step)
     with screen.container(key="beside_lesson"):
-        page.run()
+        if covered(step):
+            cover()
+        else:
+            page.run()
 else:
     session.apply(controls.settings(setup, st.sidebar))
     page.run()

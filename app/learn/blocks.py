@@ -78,6 +78,8 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
 
     def commit() -> None:
         done.answers[block.id] = guess
+        if block.cover:
+            session.draw_anew()
 
     st.button("Commit", on_click=commit, key=f"{key(block)}.commit", disabled=guess is None, type="primary")
     st.caption("A committed prediction stays as it is. The lesson goes on from here.")

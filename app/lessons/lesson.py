@@ -51,6 +51,7 @@ class Predict(Block):
     high: float = math.inf
     step: float | None = None  # of a slider
     unit: str = ""
+    cover: bool = False  # whether the screen, which shows the truth, is hidden until the prediction is made
 
     @property
     def is_choice(self) -> bool:

@@ -171,6 +171,7 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         high=float(high),
         step=step,
         unit=fields.get("unit", str, default=""),
+        cover=fields.get("cover", bool, default=False),
     )
 
 
@@ -241,7 +242,9 @@ def _solution(raw: Raw, common: dict[str, Any]) -> Solution:
 KINDS: dict[str, Kind] = {
     "step": Kind(_step, ("title", "screen", "settings", "controls"), ("title",)),
     "text": _plain(Text),
-    "predict": Kind(_predict, ("options", "when", "truth", "low", "high", "step", "unit"), ("options", "unit")),
+    "predict": Kind(
+        _predict, ("options", "when", "truth", "low", "high", "step", "unit", "cover"), ("options", "unit")
+    ),
     "do": Kind(_do, ("until",)),
     "observe": _plain(Observe),
     "explain": _plain(Explain),

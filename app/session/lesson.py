@@ -84,6 +84,11 @@ def speak(language: str) -> None:
     page.lesson, page.stale = replace(page.lesson, language=language), True
 
 
+def draw_anew() -> None:
+    """Let the whole page be drawn, and not only the part in which somebody did something."""
+    current().stale = True
+
+
 def leave_lesson() -> None:
     """All controls are back, and what was done in it stays."""
     page = current()
