@@ -52,7 +52,10 @@ class Situation:
         """Of an observable or a setting. Raises `Unknown` where it is not known yet, and ValueError."""
         if name in OBSERVABLES:
             return OBSERVABLES[name].read(self, *arguments)
-        return setting_values(self.setup, self.benches)[name]
+        settings = setting_values(self.setup, self.benches)
+        if name not in settings:
+            raise ValueError(f"`{name}` is no setting of what is chosen now.")
+        return settings[name]
 
     def changed(self, settings: Mapping[str, str]) -> "Situation":
         """The same with other settings; what was thrown and measured belongs to those before."""
