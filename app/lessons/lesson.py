@@ -96,6 +96,12 @@ class Outcome:
     wanted: Any = None
     tolerance: float = 0.0
 
+    def __str__(self) -> str:
+        if self.passed is None:
+            return "it is not known yet"
+        give_or_take = f" give or take {self.tolerance:g}" if self.tolerance else ""
+        return f"found {self.value}, compared with {self.wanted}{give_or_take}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Block):

@@ -59,7 +59,7 @@ class Fields:
             return default
         value = self.values[name]
         if type(value) not in kinds:
-            expected = " or ".join(NAMES[kind] for kind in kinds)
+            expected = " or ".join(KIND_NAMES[kind] for kind in kinds)
             raise self.wrong(name, f"`{name}: {value}`: {expected} is expected.")
         return value
 
@@ -67,7 +67,7 @@ class Fields:
         return Wrong(self.path, self.lines.get(name, self.line), what)
 
 
-NAMES = {
+KIND_NAMES = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list",
     dict: "`name: value` in lines of their own",
 }  # fmt: skip

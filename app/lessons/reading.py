@@ -24,7 +24,7 @@ from app.lessons.lesson import (
 )
 from app.lessons.observables import OBSERVABLES
 from app.lessons.prose import expressions, loose_numbers, numbers
-from app.lessons.raw import Fields, Kind, Raw, Wrong, read_raw, translated
+from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
 from app.link import names
 
@@ -219,7 +219,7 @@ def _actions(fields: Fields, name: str) -> tuple[Action, ...]:
         if kind not in ACTIONS:
             raise fields.wrong(name, f"`{entry}`: write one of {', '.join(ACTIONS)} with its value.")
         if type(value) is not ACTIONS[kind]:
-            raise fields.wrong(name, f"`{kind}: {value}`: {ACTIONS[kind].__name__} is expected.")
+            raise fields.wrong(name, f"`{kind}: {value}`: {KIND_NAMES[ACTIONS[kind]]} is expected.")
         if kind == "set":
             _known(fields, name, value)
             value = {key: as_text(one) for key, one in value.items()}
