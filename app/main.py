@@ -31,3 +31,4 @@ st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every sc
 if page.url_path:  # the bare address only hands over to a screen
     live.mount_library()
 page.run()
+session.end()

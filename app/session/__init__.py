@@ -36,7 +36,7 @@ from app.session.run import (
     scaled,
     step,
 )
-from app.session.settings import age, apply, begin, needed, notice, refused, setup, use
+from app.session.settings import age, apply, begin, end, needed, notice, refused, setup, use
 
 __all__ = [
     "DEMAND",
@@ -52,6 +52,7 @@ __all__ = [
     "choosable",
     "compare",
     "csv",
+    "end",
     "fixed",
     "flow_saver",
     "focused",
