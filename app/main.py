@@ -52,3 +52,4 @@ if step:
 else:
     session.apply(controls.settings(setup, st.sidebar))
     page.run()
+session.end()

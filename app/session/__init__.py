@@ -54,7 +54,7 @@ from app.session.run import (
     scaled,
     step,
 )
-from app.session.settings import age, apply, begin, needed, notice, refused, setup, use
+from app.session.settings import age, apply, begin, end, needed, notice, refused, setup, use
 
 __all__ = [
     "DEMAND",
@@ -75,6 +75,7 @@ __all__ = [
     "compare",
     "csv",
     "draw_anew",
+    "end",
     "fixed",
     "flow_saver",
     "focus",

@@ -40,8 +40,14 @@ def begin() -> Setup:
     for key in KEPT & state.keys():
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
     state.update(page.widgets)
-    page.widgets, page.stale, page.asked = {}, False, {}
+    page.widgets, page.stale = {}, False
+    page.asked, page.asked_before = {}, page.asked_before | page.asked
     return page.setup
+
+
+def end() -> None:
+    """Once in each run of the script, after everything is drawn."""
+    current().asked_before = {}
 
 
 def setup() -> Setup:
