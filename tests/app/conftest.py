@@ -1,14 +1,7 @@
 import pytest
-import torch
 
 from app import engine
 from app.engine.local import LocalEngine
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """As in the worker: a second thread only gets in the way of whatever else the machine does."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture
