@@ -6,12 +6,17 @@ from altair.utils import schemapi
 from streamlit.components.v2 import manifest_scanner
 
 from app import engine
+from app.engine import views
 from app.engine.local import LocalEngine
 
 
 @pytest.fixture
 def local_engine(monkeypatch):
-    """The engine of this process in place of the worker's, for pages under AppTest."""
+    """The engine of this process in place of the worker's, for pages under AppTest.
+
+    The mass meter has tests of its own; on a page its numbers need not be fine.
+    """
+    monkeypatch.setattr(views, "MASS_CELLS", views.ROUGH_MASS_CELLS)
     local = LocalEngine()
     monkeypatch.setattr(engine, "get_engine", lambda: local)
     return local
