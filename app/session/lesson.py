@@ -63,7 +63,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None) ->
 def arrive() -> None:
     """Open the step that a link asks for, unless its settings came with it."""
     at = place()
-    if at and not at.opened:
+    if at and not (at.opened and lesson()):
         current().lesson = None
         open_step(at.lesson, at.step, at.language)
 
