@@ -7,6 +7,8 @@ import streamlit as st
 from app import controls, live, session
 
 HERE = Path(__file__).parent
+# Pages to read: no settings beside them, and none in their address, which may end in the name of a place.
+WITHOUT_SETTINGS = {"", "glossary"}
 
 # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
 st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
@@ -23,11 +25,15 @@ page = st.navigation(
         st.Page("screens/memory.py", title="Memory", url_path="memory"),
         st.Page("screens/joint.py", title="Joint", url_path="joint"),
         st.Page("screens/dimensions.py", title="Dimensions", url_path="dimensions"),
+        st.Page("screens/glossary.py", title="Glossary", url_path="glossary"),
     ],
     position="top",
 )
-session.apply(controls.sidebar(session.begin()))
-st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
-if page.url_path:  # the bare address only hands over to a screen
+if page.url_path in WITHOUT_SETTINGS:
+    session.carry()
+else:
+    session.apply(controls.sidebar(session.begin()))
     live.mount_library()
+if session.begun():
+    st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
 page.run()

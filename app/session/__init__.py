@@ -34,7 +34,7 @@ from app.session.run import (
     scaled,
     step,
 )
-from app.session.settings import age, apply, begin, needed, notice, refused, setup, use
+from app.session.settings import age, apply, begin, begun, carry, needed, notice, refused, setup, use
 
 __all__ = [
     "DEMAND",
@@ -44,9 +44,11 @@ __all__ = [
     "apply",
     "apply_bench",
     "begin",
+    "begun",
     "bench",
     "benches",
     "bring_back",
+    "carry",
     "compare",
     "csv",
     "flow_saver",

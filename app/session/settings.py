@@ -33,11 +33,22 @@ def begin() -> Setup:
         if is_file(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())
     page = current()
-    for key in KEPT & state.keys():
-        state[key] = state[key]  # else Streamlit forgets it while another view is shown
+    carry()
     state.update(page.widgets)
     page.widgets, page.stale = {}, False
     return page.setup
+
+
+def begun() -> bool:
+    """Whether somebody has settings and a run yet: not before a page that shows some."""
+    return "page" in st.session_state
+
+
+def carry() -> None:
+    """Keep what no setting holds; once in each run of the script, before any widget."""
+    state = st.session_state
+    for key in KEPT & state.keys():
+        state[key] = state[key]  # else Streamlit forgets it while another view is shown
 
 
 def setup() -> Setup:
