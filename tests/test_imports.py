@@ -26,6 +26,8 @@ FORBIDDEN = {
     "app/joint": {"app.screens", *PLOTTING},
     "app/dimensions": {"app.screens", *PLOTTING},
     "app/stretch": {"app.screens", *PLOTTING},
+    "app/home": {"app.session", "app.engine", "app.screens", *PLOTTING},
+    "app/glossary": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }

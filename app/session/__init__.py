@@ -54,7 +54,7 @@ from app.session.run import (
     scaled,
     step,
 )
-from app.session.settings import age, apply, begin, end, needed, notice, refused, setup, use
+from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use
 
 __all__ = [
     "DEMAND",
@@ -68,9 +68,11 @@ __all__ = [
     "apply_bench",
     "arrive",
     "begin",
+    "begun",
     "bench",
     "benches",
     "bring_back",
+    "carry",
     "choosable",
     "compare",
     "csv",

@@ -11,6 +11,7 @@ from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed
 from app.lessons.shelf import shelf
+from app.session.address import PLACE
 from app.session.benches import show_bench
 from app.session.estimator import tally
 from app.session.page import Place, current, show
@@ -55,14 +56,18 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None) ->
     ids = [step.id for step in found.steps]
     chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
     page.lesson, page.turned, page.stale = Place(found.id, chosen.id, language), chosen.screen, True
+    page.notice = ""
     done = progress()
-    done.seen = list(dict.fromkeys([*done.seen, chosen.id]))
+    done.seen = [*(one for one in done.seen if one != chosen.id), chosen.id]
     _become(*changed(page.setup, page.benches, chosen.settings, anew=True))
 
 
-def arrive() -> None:
-    """Open the step that a link asks for, unless its settings came with it."""
-    at = place()
+def arrive(screen: str) -> None:
+    """Open the step that the address asks for, unless its settings came with it."""
+    at, query = place(), st.query_params
+    if screen == "learn" and "lesson" in query:
+        at = Place(*(query.get(name, "") for name in PLACE), opened=False)
+        query.clear()
     if at and not (at.opened and lesson()):
         current().lesson = None
         open_step(at.lesson, at.step, at.language)

@@ -7,9 +7,10 @@ import pytest
 from tests.browser.conftest import SMALL, wait_for
 
 
-def test_the_bare_address_opens_with_a_picture_and_loads_nothing_from_elsewhere(visit, server):
-    visitor = visit(query="", path="/")
+def test_a_link_without_a_path_opens_with_a_picture_and_loads_nothing_from_elsewhere(visit, server):
+    visitor = visit(query="data=moons", path="/")
     assert urlparse(visitor.page.url).path == "/explore"
+    assert parse_qs(urlparse(visitor.page.url).query)["data"] == ["moons"]
     assert visitor.step == 0
     assert {urlparse(url).netloc for url in visitor.requested if url.startswith("http")} == {
         urlparse(server.url).netloc
