@@ -12,10 +12,14 @@ with st.container(key="learn"):
     st.header("What can be learned here?", anchor=False)
     notices.show()
     st.markdown(
-        "Each lesson lies over a screen of the explorer: you predict, you try it there, and you are told the truth. Take "
-        "them in order, or begin with any."
+        "Each lesson lies over a screen of the explorer: you predict, you try it there, and you are told the truth. "
+        "Take them in order, or begin with any."
     )
     lessons(rows())
+    with st.expander("What each is for"):
+        for lesson in shelf().originals.values():
+            aims = "\n".join(f"- {aim}" for aim in lesson.objectives)
+            st.markdown(f"**{lesson.number} {lesson.title}**\n\n{aims}")
     for problem in shelf().problems:
         st.error(problem)
     st.markdown("##### What you did")
