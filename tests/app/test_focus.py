@@ -20,7 +20,8 @@ WIDGETS = (
 )
 # What moves, measures and throws; nothing else may be pressed where nothing can be set.
 MOVES = ("play", "step", "steps", "reset", "show_all", "undo", "throw", "stop", "go_on", "again", "measure", "anew")
-SCREENS = sorted(path.stem for path in (MAIN.parent / "screens").glob("*.py") if path.stem != "home")
+TO_READ = {"home", "learn", "glossary"}
+SCREENS = sorted({path.stem for path in (MAIN.parent / "screens").glob("*.py")} - TO_READ)
 QUICK = {"data": "noisymoons", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
 
 
