@@ -72,7 +72,7 @@ function barName({ heat: { name, unit } }, theme) {
 function withHalo(trace, theme, over, group) {
   const named = { ...trace, legendgroup: group, showlegend: Boolean(trace.name) };
   if (!over) return [named];
-  const line = { ...trace.line, color: theme.paper, width: trace.line.width + 2.4, dash: "solid" };
+  const line = { ...trace.line, color: theme.paper, width: trace.line.width + Math.min(2.4, 2 * trace.line.width), dash: "solid" };
   return [{ ...named, mode: "lines", line, opacity: 0.6, showlegend: false, hoverinfo: "skip", hovertemplate: "" }, named];
 }
 
