@@ -15,7 +15,7 @@ from pathlib import Path
 from app import engine
 
 # Imported before anybody waits for them.
-FIRST_PAGE_NEEDS = ("app.controls", "app.live", "app.scene")
+FIRST_PAGE_NEEDS = ("app.home.journey", "app.controls", "app.live", "app.scene")
 WARM_UP_SECONDS = 10.0
 LAST_PORT = 65535
 MAIN = Path(__file__).parent / "main.py"

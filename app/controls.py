@@ -55,8 +55,8 @@ def more(title: str, config: Any) -> Any:
 
 
 def row(widths: Mapping[str, float], prefix: str, more: Collection[str] = ()) -> dict[str, Any]:
-    """A row of columns for the settings of a bench that are offered, by their names, as wide beside each other as if
-    all were; "more" is one for others, where any of them is offered."""
+    """A row of columns for the settings of a bench that are offered, by their names, with their shares of the width;
+    "more" is one for others, where any of them is offered. What hidden ones leave, up to a half, stays free."""
     shown = {
         name: width
         for name, width in widths.items()
@@ -64,7 +64,7 @@ def row(widths: Mapping[str, float], prefix: str, more: Collection[str] = ()) ->
     }
     if not shown:
         return {}
-    rest = sum(widths.values()) - sum(shown.values())
+    rest = min(sum(widths.values()) - sum(shown.values()), sum(shown.values()))
     columns = st.columns([*shown.values(), *[rest] * (rest > 0)], gap="medium", vertical_alignment="bottom")
     return dict(zip(shown, columns, strict=False))
 

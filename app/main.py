@@ -5,11 +5,13 @@ from pathlib import Path
 import streamlit as st
 
 from app import controls, live, session
-from app.learn.panel import panel
+from app.learn.panel import cover, covered, panel
 
 HERE = Path(__file__).parent
-BESIDE = (1, 2.3)
-"""The widths of a lesson and of the screen beside it."""
+BESIDE = (1, 2.3)  # the widths of a lesson and of the screen
+# Pages to read: nothing of theirs is set, and their address may end in the name of a place.
+TO_READ = {"", "glossary"}
+WITHOUT_SETTINGS = {*TO_READ, "learn"}
 
 # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
 st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
@@ -28,25 +30,36 @@ page = st.navigation(
         st.Page("screens/memory.py", title="Memory", url_path="memory"),
         st.Page("screens/joint.py", title="Joint", url_path="joint"),
         st.Page("screens/dimensions.py", title="Dimensions", url_path="dimensions"),
+        st.Page("screens/glossary.py", title="Glossary", url_path="glossary"),
     ],
     position="top",
 )
-setup = session.begin()
-session.arrive()
-if to := session.turn(page.url_path):
-    st.switch_page(f"screens/{to}.py")
-st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
-if page.url_path:  # the bare address only hands over to a screen
+step = None
+if page.url_path in TO_READ:
+    session.carry()
+else:
+    setup = session.begin()
+    session.arrive(page.url_path)
+    if to := session.turn(page.url_path):
+        st.switch_page(f"screens/{to}.py")
+    step = session.step_over(page.url_path)
+    session.focus(step.controls if step else session.fixed())
     live.mount_library()
-step = session.step_over(page.url_path)
-session.focus(step.controls if step else session.fixed())
+if session.begun():
+    st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
 if step:
     beside, screen = st.columns(BESIDE, gap="medium")
     session.apply(controls.settings(setup, screen.container(key="lesson_settings")))
     with beside.container(key="lesson"):
         panel(session.lesson(), step)
     with screen.container(key="beside_lesson"):
-        page.run()
+        if covered(step):
+            cover()
+        else:
+            page.run()
 else:
-    session.apply(controls.settings(setup, st.sidebar))
+    if page.url_path not in WITHOUT_SETTINGS:
+        session.apply(controls.settings(setup, st.sidebar))
     page.run()
+if session.begun():
+    session.end()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import session
 from app.engine.messages import MOVING, ArmReport, Report, State
-from app.link import MOST_CHANGES, names, query_of, told
+from app.link import BENCHES, MOST_CHANGES, names, query_of, told
 from app.readouts import with_two_digits
 from app.share import copy_link
 
@@ -105,11 +105,13 @@ def _for_a_class() -> None:
         st.markdown("Fix all settings as they are now, and leave only the controls that you choose.")
         left = st.multiselect(
             "Controls that stay",
-            session.choosable("class.controls"),
+            # What belongs to the screen itself comes before the sidebar's.
+            sorted(session.choosable("class.controls"), key=lambda name: f"{name.partition('.')[0]}." not in BENCHES),
             key="class.controls",
             format_func=lambda name: names()[name],
             placeholder="None: the class only watches",
-            help="Those of this page. What you choose on other pages and views stays chosen.",
+            help="Those of this page. With a choice, such as a law of N, stays all that belongs to it. What you choose "
+            "on other pages and views stays chosen.",
         )
         copy_link(session.query(left), key="copy.class")
 

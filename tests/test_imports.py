@@ -25,7 +25,11 @@ FORBIDDEN = {
     "app/memory": {"app.screens", *PLOTTING},
     "app/joint": {"app.screens", *PLOTTING},
     "app/dimensions": {"app.screens", *PLOTTING},
+    "app/lessons": {"streamlit", "app.session", "app.controls", "app.learn", "app.screens", *PLOTTING},
+    "app/learn": {"torch", "app.screens", *PLOTTING},
     "app/stretch": {"app.screens", *PLOTTING},
+    "app/home": {"app.session", "app.engine", "app.screens", *PLOTTING},
+    "app/glossary": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }

@@ -4,7 +4,7 @@ import altair as alt
 
 from app.figures.style import GREEN, GREY, ORANGE
 
-HEIGHT = 96
+HEIGHT = 150
 LABELS = {"prediction": ("your prediction", ORANGE, "circle"), "truth": ("the truth", GREEN, "diamond")}
 
 
@@ -28,7 +28,7 @@ def prediction(guess: float, truth: float, unit: str, shown: dict[str, str], des
         tooltip=["label:N", "text:N"],
     )
     layers = [gap, marks]
-    for row, offset in (("above", -16), ("below", 18)):
+    for row, offset in (("above", -18), ("below", 20)):
         words = base.transform_filter(alt.datum.row == row).mark_text(dy=offset, fontSize=12, color=GREY)
         layers.append(words.encode(x=x, text="both:N").transform_calculate(both="datum.label + ' ' + datum.text"))
     return alt.layer(*layers).properties(height=HEIGHT, description=description)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import session
 from app.figures.prediction import prediction
+from app.glossary import linked
 from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Teacher, Text
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import LessonProgress
@@ -26,11 +27,11 @@ def number(value: float) -> str:
 
 
 def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(words(block.text))
+    st.markdown(linked(words(block.text)))
 
 
 def observe(block: Observe, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(f":material/visibility: **Look.** {words(block.text)}")
+    st.markdown(f":material/visibility: **Look.** {linked(words(block.text))}")
 
 
 def hint(block: Hint, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -78,6 +79,8 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
 
     def commit() -> None:
         done.answers[block.id] = guess
+        if block.cover:
+            session.draw_anew()
 
     st.button("Commit", on_click=commit, key=f"{key(block)}.commit", disabled=guess is None, type="primary")
     st.caption("A committed prediction stays as it is. The lesson goes on from here.")

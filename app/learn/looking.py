@@ -1,6 +1,6 @@
 """What of a step can be seen, and what of it has come true: from its blocks, what was done, and what is known."""
 
-from app.lessons.lesson import Block, Check, Do, Explain, Predict, Step, Teacher
+from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Predict, Step, Teacher
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress
 
@@ -49,6 +49,7 @@ def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:
     return found
 
 
-def share_done(step_ids: list[str], done: LessonProgress) -> float:
-    """How much of a lesson somebody has seen."""
-    return len(set(step_ids) & set(done.seen)) / len(step_ids)
+def share_done(lesson: Lesson, done: LessonProgress) -> float:
+    """How much of what a lesson asks for is done, in [0, 1]."""
+    asked = [block for block in lesson.blocks.values() if isinstance(block, Predict | Do | Check | Explain)]
+    return sum(is_done(block, done) for block in asked) / max(len(asked), 1)

@@ -45,8 +45,9 @@ def _menu(lesson: Lesson, step: Step) -> bool:
         "Set the step up again",
         on_click=session.open_step,
         args=(lesson.id, step.id),
+        kwargs={"anew": True},
         icon=":material/restart_alt:",
-        help="Its settings as they were when you came. Your answers stay.",
+        help="Its settings as they were when you came, and an untrained flow. Your answers stay.",
         key="lesson.again",
         width="stretch",
     )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import session
 from app.learn import blocks, looking, menu
-from app.lessons.lesson import Lesson, Step, Teacher
+from app.lessons.lesson import Lesson, Predict, Step, Teacher
 
 TICK_SECONDS = 1.0
 
@@ -34,6 +34,21 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
     if waits != waited or len(done.done) != known:
         st.rerun()  # with another rhythm, or with what waited for a check
+
+
+def covered(step: Step) -> bool:
+    """Whether a prediction is to be made before the screen, which shows the truth, is seen."""
+    last = looking.shown(step, session.progress(), False)[-1:]
+    return any(
+        isinstance(block, Predict) and block.cover and block.id not in session.progress().answers for block in last
+    )
+
+
+def cover() -> None:
+    """What stands in the place of the screen."""
+    st.info(
+        "The screen shows the answer. It comes as soon as you commit your prediction.", icon=":material/visibility_off:"
+    )
 
 
 def _end(lesson: Lesson) -> None:

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["check"])
     parser.add_argument("files", nargs="*", type=Path, help="such as lessons/04-series.md")
     parser.add_argument("--quick", action="store_true", help="only read them; act out no solution")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)
     files = chosen.files or sorted(path for path in FOLDER.glob("[0-9]*.md"))
     found = 0
     for path in files:

@@ -51,6 +51,7 @@ class Predict(Block):
     high: float = math.inf
     step: float | None = None  # of a slider
     unit: str = ""
+    cover: bool = False  # whether the screen, which shows the truth, is hidden until the prediction is made
 
     @property
     def is_choice(self) -> bool:
@@ -94,6 +95,12 @@ class Outcome:
     value: Any = None
     wanted: Any = None
     tolerance: float = 0.0
+
+    def __str__(self) -> str:
+        if self.passed is None:
+            return "it is not known yet"
+        give_or_take = f" give or take {self.tolerance:g}" if self.tolerance else ""
+        return f"found {self.value}, compared with {self.wanted}{give_or_take}"
 
 
 @dataclass(frozen=True, kw_only=True)

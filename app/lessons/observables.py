@@ -26,6 +26,7 @@ from resflow_core.measure import Verdict, criteria
 from resflow_core.moments import believed_log_det
 from resflow_core.planted import PLANTED
 from resflow_core.roulette import expected_terms
+from resflow_core.size import parameters
 from resflow_core.throws import values
 
 # Of a float64's exponential.
@@ -57,7 +58,10 @@ class Situation:
         """Of an observable or a setting. Raises `Unknown` where it is not known yet, and ValueError."""
         if name in OBSERVABLES:
             return OBSERVABLES[name].read(self, *arguments)
-        return setting_values(self.setup, self.benches)[name]
+        settings = setting_values(self.setup, self.benches)
+        if name not in settings:
+            raise ValueError(f"`{name}` is no setting of what is chosen now.")
+        return settings[name]
 
     def changed(self, settings: Mapping[str, str]) -> "Situation":
         """The same with other settings; what was thrown and measured belongs to those before."""
@@ -89,6 +93,16 @@ def _map_density(at: Situation) -> float:
 def _map_mass(at: Situation) -> float:
     bench = at.bench(Stretch)
     return total(bench.f, bench.base, bench.forget).value
+
+
+def _map_move(at: Situation) -> float:
+    found = follow(at.bench(Stretch))
+    return float(np.linalg.norm(found.z - found.x))
+
+
+def _map_norm(at: Situation) -> float:
+    """||A||_2 with A = J - I, at the point."""
+    return float(np.linalg.norm(follow(at.bench(Stretch)).jacobian - np.eye(2), 2))
 
 
 def _subject(at: Situation) -> Subject:
@@ -224,6 +238,15 @@ def _gap(at: Situation, which: int) -> float:
     return _known(gap_to_truth(at.arm))[which]
 
 
+def _gap_after(at: Situation, steps: int) -> float:
+    """Where it was first measured with so many steps done."""
+    loss = _known(at.arm.loss)
+    there = np.flatnonzero(loss.held_step >= steps)
+    if not len(loss.held_kl) or not len(there):
+        raise Unknown
+    return float(loss.held_kl[there[0]])
+
+
 def _nll(at: Situation, which: int) -> float:
     return _known(held_out_nll(at.arm))[which]
 
@@ -269,6 +292,8 @@ OBSERVABLES: dict[str, Observable] = {
     "map_mass": Observable("the mass over x", _map_mass),
     "map_area": Observable("the area of the square around the point", lambda at: follow(at.bench(Stretch)).area),
     "map_image_area": Observable("the area of its image", lambda at: follow(at.bench(Stretch)).image_area),
+    "map_move": Observable("how far the point moves", _map_move),
+    "map_norm": Observable("‖J − I‖ at the point", _map_norm),
     # The matrix of the estimator's bench, in closed form
     "truth": Observable("log det(I + A)", lambda at: _subject(at).truth, "nats"),
     "entry": Observable(
@@ -315,6 +340,7 @@ OBSERVABLES: dict[str, Observable] = {
     "step": Observable("steps trained", lambda at: at.arm.step, "steps", wants=()),
     "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants=()),
     "gap_error": Observable("its standard error", lambda at: _gap(at, 1), "nats", wants=()),
+    "gap_after": Observable("the gap to the truth after so many steps", _gap_after, "nats", arguments=1, wants=()),
     "nll": Observable("the held-out NLL", lambda at: _nll(at, 0), "nats", error="nll_error", wants=()),
     "nll_error": Observable("its standard error", lambda at: _nll(at, 1), "nats", wants=()),
     "entropy": Observable("the entropy of the data", lambda at: at.setup.dataset.truth.entropy, "nats"),
@@ -329,6 +355,16 @@ OBSERVABLES: dict[str, Observable] = {
     "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants=("masses",)),
     "believed_mass": Observable(
         "the mass that training believes in", lambda at: _known(_masses(at).believed).value, wants=("masses",)
+    ),
+    "parameters": Observable("numbers that the flow learns", lambda at: parameters(at.setup.flow)),
+    "least_share": Observable(
+        "the least mean log det of a block", lambda at: float(_blocks(at).mean_log_det.min()), "nats", wants=()
+    ),
+    "largest_share": Observable(
+        "the largest mean log det of a block", lambda at: float(_blocks(at).mean_log_det.max()), "nats", wants=()
+    ),
+    "shares": Observable(
+        "the sum of the blocks' mean log dets", lambda at: float(_blocks(at).mean_log_det.sum()), "nats", wants=()
     ),
     "steepest": Observable("the largest ‖A‖ seen", lambda at: float(_blocks(at).largest_norm.max()), wants=()),
     "claimed": Observable("the claimed L of a block", lambda at: at.setup.flow.budget),

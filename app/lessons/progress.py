@@ -11,7 +11,7 @@ MOST_BYTES = 2**20
 
 @dataclass
 class LessonProgress:
-    """Of one lesson, by the ids of its blocks. `seen` are the steps that were opened."""
+    """Of one lesson, by the ids of its blocks. `seen` are the steps that were opened, the last of them at the end."""
 
     seen: list[str] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)  # predictions, choices and words

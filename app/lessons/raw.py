@@ -13,12 +13,26 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 FENCE = ":::"
 HEAD = re.compile(r"^:::\s+(?P<kind>\w+)\s+(?P<id>[a-z0-9-]+)(?:\s+after=(?P<after>[a-z0-9-]+))?\s*$")
+
+
+class Loader(yaml.SafeLoader):
+    """Of YAML's many words for true, which include Yes and on, and its dates and `=`, only true and false are left."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [
+            (tag, pattern) for tag, pattern in pairs if tag.rpartition(":")[2] not in ("bool", "timestamp", "value")
+        ]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
 
 
 class Wrong(ValueError):
@@ -45,7 +59,7 @@ class Fields:
             return default
         value = self.values[name]
         if type(value) not in kinds:
-            expected = " or ".join(NAMES[kind] for kind in kinds)
+            expected = " or ".join(KIND_NAMES[kind] for kind in kinds)
             raise self.wrong(name, f"`{name}: {value}`: {expected} is expected.")
         return value
 
@@ -53,7 +67,7 @@ class Fields:
         return Wrong(self.path, self.lines.get(name, self.line), what)
 
 
-NAMES = {
+KIND_NAMES = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list",
     dict: "`name: value` in lines of their own",
 }  # fmt: skip
@@ -122,7 +136,7 @@ def _block(path: Path, head: re.Match, inside: list[str], line: int, kind: Kind)
 
 def _yaml(path: Path, lines: list[str], first: int, head: int | None = None) -> Fields:
     """What stands in lines of which the `first` is so many lines into the file."""
-    loader = yaml.SafeLoader("\n".join(lines))
+    loader = Loader("\n".join(lines))
     try:
         node = loader.get_single_node()
         if node is not None and not isinstance(node, yaml.MappingNode):

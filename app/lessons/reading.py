@@ -24,7 +24,7 @@ from app.lessons.lesson import (
 )
 from app.lessons.observables import OBSERVABLES
 from app.lessons.prose import expressions, loose_numbers, numbers
-from app.lessons.raw import Fields, Kind, Raw, Wrong, read_raw, translated
+from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
 from app.link import names
 
@@ -169,8 +169,9 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         truth=None if options else _expression(fields, "truth", str(fields.get("truth", str, int, float))),
         low=float(low),
         high=float(high),
-        step=step,
+        step=step and float(step),
         unit=fields.get("unit", str, default=""),
+        cover=fields.get("cover", bool, default=False),
     )
 
 
@@ -218,7 +219,7 @@ def _actions(fields: Fields, name: str) -> tuple[Action, ...]:
         if kind not in ACTIONS:
             raise fields.wrong(name, f"`{entry}`: write one of {', '.join(ACTIONS)} with its value.")
         if type(value) is not ACTIONS[kind]:
-            raise fields.wrong(name, f"`{kind}: {value}`: {ACTIONS[kind].__name__} is expected.")
+            raise fields.wrong(name, f"`{kind}: {value}`: {KIND_NAMES[ACTIONS[kind]]} is expected.")
         if kind == "set":
             _known(fields, name, value)
             value = {key: as_text(one) for key, one in value.items()}
@@ -241,7 +242,9 @@ def _solution(raw: Raw, common: dict[str, Any]) -> Solution:
 KINDS: dict[str, Kind] = {
     "step": Kind(_step, ("title", "screen", "settings", "controls"), ("title",)),
     "text": _plain(Text),
-    "predict": Kind(_predict, ("options", "when", "truth", "low", "high", "step", "unit"), ("options", "unit")),
+    "predict": Kind(
+        _predict, ("options", "when", "truth", "low", "high", "step", "unit", "cover"), ("options", "unit")
+    ),
     "do": Kind(_do, ("until",)),
     "observe": _plain(Observe),
     "explain": _plain(Explain),

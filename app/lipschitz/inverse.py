@@ -214,7 +214,7 @@ def _takeaway(found: Inversion) -> str:
     )
 
 
-def _panes(found: Inversion, *, clickable: bool) -> list[Pane | Chart]:
+def _panes(found: Inversion, *, clickable: bool = True) -> list[Pane | Chart]:
     name = WALKS[found.method][0]
     slow = float(np.nanmax(found.steps)) if np.isfinite(found.steps).any() else 1.0
     never = float(np.isnan(found.steps).mean())

@@ -1,14 +1,29 @@
-"""Learn: the lessons, and what was done in each."""
+"""Learn: the lessons, how far somebody is in each, and what was done as a file."""
 
 import streamlit as st
 
-from app import session
+from app import notices
+from app.home import lessons
 from app.learn import files
+from app.learn.rows import rows
 from app.lessons.shelf import shelf
 
-st.header("What can be learned here?", anchor=False)
-for lesson in shelf().originals.values():
-    st.button(lesson.title, on_click=session.open_step, args=(lesson.id,), key=f"open.{lesson.id}")
-for problem in shelf().problems:
-    st.error(problem)
-files.both("learn")
+with st.container(key="learn"):
+    st.header("What can be learned here?", anchor=False)
+    notices.show()
+    st.markdown(
+        "Each lesson lies over a screen of the explorer: you predict, you try it there, and you are told the truth. "
+        "Take them in order, or begin with any."
+    )
+    lessons(rows())
+    with st.expander("What each is for"):
+        for lesson in shelf().originals.values():
+            aims = "\n".join(f"- {aim}" for aim in lesson.objectives)
+            st.markdown(f"**{lesson.number} {lesson.title}**\n\n{aims}")
+    for problem in shelf().problems:
+        st.error(problem)
+    st.markdown("##### What you did")
+    st.markdown(
+        "Predictions, answers and explanations stay while this page is open. Keep them as a file for another day."
+    )
+    files.both("learn")

@@ -59,20 +59,21 @@ def measured(bench: Memory, of: Subject, called: bool) -> None:
 
 def _buttons(survey: Survey) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        transport.settings_link("memory")
         if survey.busy:
             st.button("Stop", on_click=survey.stop, icon=":material/stop:", key=f"{MEMORY}stop")
+        else:
+            if not survey.complete:
+                st.button("Go on", on_click=survey.resume, icon=":material/play_arrow:", key=f"{MEMORY}go_on")
+            st.button(
+                "Measure again",
+                on_click=session.survey_anew,
+                args=(survey.of,),
+                icon=":material/refresh:",
+                key=f"{MEMORY}again",
+            )
+        transport.settings_link("memory")
+        if survey.busy:
             st.progress(survey.done / survey.total, f"Measured {survey.done} of {survey.total}", width=260)
-            return
-        if not survey.complete:
-            st.button("Go on", on_click=survey.resume, icon=":material/play_arrow:", key=f"{MEMORY}go_on")
-        st.button(
-            "Measure again",
-            on_click=session.survey_anew,
-            args=(survey.of,),
-            icon=":material/refresh:",
-            key=f"{MEMORY}again",
-        )
 
 
 bench = settings(session.bench(Memory))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import controls, notices, session
+from app import controls, notices, session, transport
 from app.estimator.matrices import formula, typed_matrix
 from app.link import STRETCH
 from app.planes import clicked, planes
@@ -35,10 +35,12 @@ def shown() -> None:
     with st.container(horizontal=True, gap="xsmall", key="numbers"):
         for metric in words.metrics(bench, found, mass):
             st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
-    planes(panes(bench, found), key=PICTURES, columns=2)
+    chooses = session.offered(f"{STRETCH}point")
+    planes(panes(bench, found, clickable=chooses), key=PICTURES, columns=2)
     st.markdown(words.equation(bench, found))
-    st.caption(f"{words.areas(bench, found)} Click into the x plane, or move the ring with the arrow keys.")
-    if session.is_new(PICTURES, click := clicked(PICTURES)):
+    click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
+    st.caption(f"{words.areas(bench, found)}{click_it}")
+    if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.show_bench(replace(bench, point=tuple(round(c, 3) for c in click[1:])))
         st.rerun()
 
@@ -47,6 +49,7 @@ def settings(bench: Stretch) -> Stretch:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         examples = st.container(horizontal=True, gap="small", width="content")
         bench = widget(bench, "forget")
+        transport.settings_link("stretch")
     row, told = st.container(horizontal=True, gap="medium"), st.container()
     with row:
         bench = widget(bench, "map")

@@ -23,6 +23,7 @@ from app.session.lesson import (
     add_progress,
     all_progress,
     arrive,
+    draw_anew,
     leave_lesson,
     lesson,
     open_step,
@@ -53,7 +54,7 @@ from app.session.run import (
     scaled,
     step,
 )
-from app.session.settings import age, apply, begin, needed, notice, refused, setup, use
+from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use
 
 __all__ = [
     "DEMAND",
@@ -67,12 +68,16 @@ __all__ = [
     "apply_bench",
     "arrive",
     "begin",
+    "begun",
     "bench",
     "benches",
     "bring_back",
+    "carry",
     "choosable",
     "compare",
     "csv",
+    "draw_anew",
+    "end",
     "fixed",
     "flow_saver",
     "focus",

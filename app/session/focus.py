@@ -26,7 +26,8 @@ def offered(*names: str) -> bool:
 
 def choosable(widget: str) -> list[str]:
     """The settings that what is drawn has controls of, hidden ones too; and those chosen elsewhere in this widget."""
-    return list(current().asked | dict.fromkeys(st.session_state.get(widget, ())))
+    page = current()
+    return list(page.asked_before | page.asked | dict.fromkeys(st.session_state.get(widget, ())))
 
 
 def fixed() -> tuple[str, ...] | None:

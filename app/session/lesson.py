@@ -9,11 +9,14 @@ from app.bench.coins import COINS
 from app.lessons.lesson import Action, Lesson, Step
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, joined
-from app.lessons.settings import changed
+from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
+from app.session.address import PLACE
 from app.session.benches import show_bench
 from app.session.estimator import tally
+from app.session.kept import remember
 from app.session.page import Place, current, show
+from app.session.run import start
 from app.session.run import step as train
 from app.session.settings import change
 from app.setup import Setup
@@ -44,9 +47,11 @@ def step_over(screen: str) -> Step | None:
     return found if found and found.screen == screen else None
 
 
-def open_step(lesson_id: str, step_id: str = "", language: str | None = None) -> None:
-    """Go to a step, or to the first, with its screen and its settings."""
+def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:
+    """Go to a step, or to the first, with its screen and its settings. A flow with these settings goes on from step to
+    step; it is another one, untrained, in another lesson and where the step is set up `anew`. Nothing is thrown yet."""
     page = current()
+    anew = anew or page.lesson is None or page.lesson.lesson != lesson_id
     language = (page.lesson.language if page.lesson else "") if language is None else language
     found = shelf().lesson(lesson_id, language)
     if found is None:
@@ -55,15 +60,24 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None) ->
     ids = [step.id for step in found.steps]
     chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
     page.lesson, page.turned, page.stale = Place(found.id, chosen.id, language), chosen.screen, True
+    page.notice = ""
     done = progress()
-    done.seen = list(dict.fromkeys([*done.seen, chosen.id]))
-    _become(*changed(page.setup, page.benches, chosen.settings, anew=True))
+    done.seen = [*(one for one in done.seen if one != chosen.id), chosen.id]
+    setup, benches = changed(page.setup, page.benches, chosen.settings, anew=True)
+    if anew and setup == page.setup and any(not prefix_in(name) for name in chosen.settings):
+        remember()
+        start(setup)
+    _become(setup, benches)
+    tally().clear()
 
 
-def arrive() -> None:
-    """Open the step that a link asks for, unless its settings came with it."""
-    at = place()
-    if at and not at.opened:
+def arrive(screen: str) -> None:
+    """Open the step that the address asks for, unless its settings came with it."""
+    at, query = place(), st.query_params
+    if screen == "learn" and "lesson" in query:
+        at = Place(*(query.get(name, "") for name in PLACE), opened=False)
+        query.clear()
+    if at and not (at.opened and lesson()):
         current().lesson = None
         open_step(at.lesson, at.step, at.language)
 
@@ -82,6 +96,11 @@ def speak(language: str) -> None:
     """Go on in this language."""
     page = current()
     page.lesson, page.stale = replace(page.lesson, language=language), True
+
+
+def draw_anew() -> None:
+    """Let the whole page be drawn, and not only the part in which somebody did something."""
+    current().stale = True
 
 
 def leave_lesson() -> None:

@@ -78,6 +78,7 @@ class Page(Training):
     teaches: bool = False  # whether teachers' notes are shown
     turned: str = ""  # the screen to go to
     asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
+    asked_before: dict[str, None] = field(default_factory=dict)  # in the run before, until this one is at its end
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
     stale: bool = False  # whether what is drawn outside of the script's parts says what was
 

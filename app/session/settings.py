@@ -37,11 +37,28 @@ def begin() -> Setup:
         if is_file(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())
     page = current()
+    carry()
+    state.update(page.widgets)
+    page.widgets, page.stale = {}, False
+    page.asked, page.asked_before = {}, page.asked_before | page.asked
+    return page.setup
+
+
+def end() -> None:
+    """Once in each run of the script, after everything is drawn."""
+    current().asked_before = {}
+
+
+def begun() -> bool:
+    """Whether somebody has settings and a run yet: not before a page that shows some."""
+    return "page" in st.session_state
+
+
+def carry() -> None:
+    """Keep what no setting holds; once in each run of the script, before any widget."""
+    state = st.session_state
     for key in KEPT & state.keys():
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
-    state.update(page.widgets)
-    page.widgets, page.stale, page.asked = {}, False, {}
-    return page.setup
 
 
 def setup() -> Setup:

@@ -16,7 +16,7 @@ LEAST_LINES = 3  # on either side of the middle
 PER_LINE = 121
 
 
-def panes(bench: Stretch, found: Followed) -> list[Pane]:
+def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pane]:
     """x with its density and a straight grid; z with the base density and the image of the grid."""
     reach = reach_of(bench.f, bench.base)
     window = ((-reach, reach), (-reach, reach))
@@ -43,7 +43,7 @@ def panes(bench: Stretch, found: Followed) -> list[Pane]:
             heat=_heat(over_x, name, high),
             paths=(Path(straight, "", width=0.6), *here),
             note=f"The straight grid, and x = {point(found.x)}." + _outside(found.x, window),
-            clickable=True,
+            clickable=clickable,
             point=(float(found.x[0]), float(found.x[1])),
         ),
         Pane(

@@ -1,19 +1,56 @@
+import functools
+import json
+
 import pytest
-import torch
+from altair.utils import schemapi
+from streamlit.components.v2 import manifest_scanner
 
 from app import engine
+from app.engine import views
 from app.engine.local import LocalEngine
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """As in the worker: a second thread only gets in the way of whatever else the machine does."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture
 def local_engine(monkeypatch):
-    """The engine of this process in place of the worker's, for pages under AppTest."""
+    """The engine of this process in place of the worker's, for pages under AppTest.
+
+    The mass meter has tests of its own; on a page its numbers need not be fine.
+    """
+    monkeypatch.setattr(views, "MASS_CELLS", views.ROUGH_MASS_CELLS)
     local = LocalEngine()
     monkeypatch.setattr(engine, "get_engine", lambda: local)
     return local
+
+
+@pytest.fixture(autouse=True, scope="session")
+def installed_packages_are_scanned_once():
+    """AppTest looks through all of them for components whenever it opens a page."""
+    scan = functools.cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def charts_of_one_shape_are_validated_once():
+    """Altair holds every part of a chart to its schema, row by row: a quarter of a page's time."""
+    validate, valid = schemapi.validate_jsonschema, set()
+
+    def once(spec, schema, rootschema=None, **options):
+        shape = json.dumps([schema, _shape(spec)], default=str)
+        if shape not in valid:
+            validate(spec, schema, rootschema, **options)
+            valid.add(shape)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schemapi, "validate_jsonschema", once)
+        yield
+
+
+def _shape(part, name=""):
+    """What the schema may mind: all but which numbers, which words, and how many rows there are."""
+    if isinstance(part, dict):
+        return {name: _shape(value, name) for name, value in part.items()}
+    if isinstance(part, list):
+        return sorted({json.dumps(_shape(value, name)) for value in part})
+    return part if isinstance(part, str) and name not in ("title", "text", "description") else type(part).__name__

@@ -17,7 +17,7 @@ from app.compare import results
 from app.compare.pictures import POINTS, matrix, series_error
 from app.compare.presets import PRESETS
 from app.compare.settings import Compare, Nobody, Peer, Residual
-from app.engine import local, views
+from app.engine import local
 from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS
 from app.engine.messages import Report, State
 from app.link import query_of
@@ -34,16 +34,10 @@ from tests.app.test_compare_parts import numbers, structure_words
 from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, table
 from tests.app.test_planes import decode
 
-pytestmark = pytest.mark.usefixtures("local_engine", "rough_masses")
+pytestmark = pytest.mark.usefixtures("local_engine")
 SCREEN, NAME = "screens/compare.py", results.NAME
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=6), TrainConfig(batch=64), DATASETS["moons"]
 TWO = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Nobody(), d=Nobody(), seeds=1, steps=100)
-
-
-@pytest.fixture
-def rough_masses(monkeypatch):
-    """The mass meter has tests of its own; here its numbers need not be fine."""
-    monkeypatch.setattr(views, "MASS_CELLS", 40)
 
 
 def opened(bench=TWO, data="moons", flow=FLOW, train=TRAIN, **more):

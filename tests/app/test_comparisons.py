@@ -70,7 +70,7 @@ def test_the_arms_train_in_step_from_the_seed_of_the_page(page):
     for arm, (_, nll) in zip(report.arms, trainers(100), strict=True):
         np.testing.assert_allclose(arm.loss.batch_nll, nll, atol=2e-4)
     assert "step **100**" in status(page)
-    assert not [block for block in page.main if block.type == "popover"]
+    assert [block.proto.popover.label for block in page.main if block.type == "popover"] == ["Link"]
     assert {b.key for b in page.button} >= {f"{key}.budgets" for key in ("play", "step", "steps", "reset")}
     assert "step **101**" in status(press(page, "step.budgets"))
 

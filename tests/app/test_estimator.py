@@ -36,7 +36,6 @@ def opened(**bench):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in (SMALL | {f"bench.{k.replace('__', '.')}": v for k, v in bench.items()}).items():
         page.query_params[name] = value
-    page.run()
     page.switch_page("screens/estimator.py")
     return checked(page.run())
 

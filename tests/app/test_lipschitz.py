@@ -125,7 +125,7 @@ def blocks_of(flow):
 
 
 def test_the_view_can_be_changed_and_is_in_the_link():
-    page = opened("norms")
+    page = opened("inverse")
     for view, text in (("enforced", "Within the budget"), ("budgets", "four budgets"), ("inverse", "Certified")):
         page = run(page.segmented_control(key="lipschitz.view").set_value(view))
         assert any(text in t for t in said(page))

@@ -26,7 +26,6 @@ def opened(**query):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in (QUERY | query).items():
         page.query_params[name] = value
-    page.run()
     return checked(page.switch_page("screens/estimator.py").run())
 
 

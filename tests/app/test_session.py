@@ -67,7 +67,7 @@ def opened(query):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = value
-    return run(page)
+    return run(page.switch_page("screens/explore.py"))
 
 
 def run(page_or_widget):

@@ -143,9 +143,12 @@ class Visitor:
 
     def press(self, name: str) -> None:
         """A click between two runs of the script: Streamlit may lose one while the page is still being built."""
-        app = "document.querySelector('[data-testid=stApp]').dataset.testScriptState"
-        self.page.wait_for_function(f"() => {app} === 'notRunning'", timeout=1000 * DEADLINE_SECONDS)
+        self.wait_for_script()
         self.page.get_by_role("button", name=name, exact=True).click()
+
+    def wait_for_script(self) -> None:
+        state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+        self.page.wait_for_function(f"() => {state} === 'notRunning'", timeout=1000 * DEADLINE_SECONDS)
 
     def range_of(self, pane: str) -> list[float]:
         """What the x axis of a pane shows."""

@@ -7,9 +7,10 @@ import pytest
 from tests.browser.conftest import SMALL, wait_for
 
 
-def test_the_bare_address_opens_with_a_picture_and_loads_nothing_from_elsewhere(visit, server):
-    visitor = visit(query="", path="/")
+def test_a_link_without_a_path_opens_with_a_picture_and_loads_nothing_from_elsewhere(visit, server):
+    visitor = visit(query="data=moons", path="/")
     assert urlparse(visitor.page.url).path == "/explore"
+    assert parse_qs(urlparse(visitor.page.url).query)["data"] == ["moons"]
     assert visitor.step == 0
     assert {urlparse(url).netloc for url in visitor.requested if url.startswith("http")} == {
         urlparse(server.url).netloc
@@ -46,15 +47,7 @@ def _settled(visitor):
     return before if before == visitor.step and f"step {before:,}" in visitor.page.inner_text(".stMain") else None
 
 
-def test_100_steps_are_100_steps_and_reset_goes_back(visit):
-    visitor = visit()
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    visitor.press("Reset")
-    visitor.wait("root.dataset.step === '0'", "step 0")
-
-
-def test_zoom_survives_training_and_a_double_click_ends_it(visit):
+def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit):
     visitor = visit()
     whole = visitor.range_of("data")
     box = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
@@ -69,9 +62,21 @@ def test_zoom_survives_training_and_a_double_click_ends_it(visit):
     visitor.page.mouse.dblclick(*centre)
     wait_for(lambda: visitor.range_of("data") == pytest.approx(whole), "the whole window again")
 
+    # Layers are switched in the browser, and stay as they are while frames come.
+    kinds = "document.querySelector('[data-pane=data] .live-plot').data.filter(t => t.visible !== false).length"
+    shown = visitor.page.evaluate(kinds)
+    chip = visitor.page.locator("[data-pane=data] button[data-layer=density]")
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "false"
+    frames = int(visitor.data("frames"))
+    wait_for(lambda: visitor.page.evaluate(kinds) == shown - 2, "colours and contours to go")
+    visitor.wait(f"Number(root.dataset.frames) >= {frames + 5}", "five frames")
+    assert visitor.page.evaluate(kinds) == shown - 2
 
-def test_two_browsers_run_independently(visit):
-    playing, resting = visit(), visit(query=SMALL + "&data=moons&seed=1")
+
+def test_two_browsers_run_independently_and_what_a_link_does_not_get_is_named(visit):
+    playing, resting = visit(), visit(query=SMALL + "&data=moons&seed=1&budget=2")
+    assert "budget = 2: use a value from 0.05 to 0.999. It stays at 0.99." in resting.page.inner_text(".stMain")
     playing.press("Play")
     playing.wait_for_step(30)
     assert resting.step == 0
@@ -81,7 +86,7 @@ def test_two_browsers_run_independently(visit):
     playing.wait_for_step(playing.step + 10)
 
 
-def test_a_killed_worker_comes_back_at_its_checkpoint_and_the_page_says_so(visit, server):
+def test_100_steps_survive_a_killed_worker_the_page_says_so_and_reset_goes_back(visit, server):
     visitor = visit()
     visitor.press("100 steps")
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
@@ -93,6 +98,8 @@ def test_a_killed_worker_comes_back_at_its_checkpoint_and_the_page_says_so(visit
     assert server.worker_pids() != [pid]
     visitor.press("1 step")
     visitor.wait("Number(root.dataset.step) === 101", "step 101")
+    visitor.press("Reset")
+    visitor.wait("root.dataset.step === '0'", "step 0")
 
 
 def test_a_broken_connection_comes_back_to_the_same_run(visit):
@@ -157,14 +164,13 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     wait_for(lambda: "flow.name=before.safetensors" in visitor.page.url, "the link to ask for the weights")
 
 
-def test_what_the_link_does_not_get_is_named(visit):
-    visitor = visit(query="blocks=400&width=16")
-    assert "blocks = 400: use a value from 1 to 32. It stays at 24." in visitor.page.inner_text(".stMain")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_telephone_shows_everything_in_one_column(visit, scheme):
+def test_all_settings_are_in_sight_at_first_and_a_telephone_shows_everything_in_one_column(visit, scheme):
     visitor = visit(color_scheme=scheme)
+    sidebar = "document.querySelector('[data-testid=stSidebarContent]')"
+    assert visitor.page.evaluate(f"{sidebar}.scrollHeight - {sidebar}.clientHeight") <= 0
+    sides = [box["width"] for box in (t.bounding_box() for t in visitor.page.get_by_role("radio").all())]
+    assert min(sides) > 40
     visitor.page.set_viewport_size({"width": 390, "height": 844})
     visitor.wait("root.dataset.columns === '1'", "one column")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -174,16 +180,3 @@ def test_a_telephone_shows_everything_in_one_column(visit, scheme):
         "[...document.querySelectorAll('.live-pane')].map(p => p.getBoundingClientRect().right)"
     )
     assert max(edges) <= 390
-
-
-def test_layers_are_switched_in_the_browser(visit):
-    visitor = visit()
-    kinds = "document.querySelector('[data-pane=data] .live-plot').data.filter(t => t.visible !== false).length"
-    shown = visitor.page.evaluate(kinds)
-    chip = visitor.page.locator("[data-pane=data] button[data-layer=density]")
-    chip.click()
-    assert chip.get_attribute("aria-pressed") == "false"
-    assert visitor.page.evaluate(kinds) == shown - 2  # the colours and the contours
-    visitor.press("Play")
-    visitor.wait_for_step(5)
-    assert visitor.page.evaluate(kinds) == shown - 2  # the colours and the contours

@@ -4,7 +4,6 @@ import re
 from urllib.parse import parse_qs, parse_qsl, urlparse
 
 import numpy as np
-import pytest
 
 from app.csv_file import digest_of
 from tests.browser.conftest import SMALL, wait_for
@@ -42,7 +41,7 @@ def title_of_x(visitor):
     return visitor.page.evaluate("document.querySelector('[data-pane=data] .live-plot')._fullLayout.xaxis.title.text")
 
 
-def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing(visit):
+def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choose_too(visit):
     visitor = visit()
     visitor.press("Play")
     visitor.wait_for_step(5)
@@ -53,11 +52,9 @@ def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing(visit):
     wait_for_query(visitor, data="moons")
     assert tile(visitor, "Moons").get_attribute("aria-checked") == "true"
     assert tile(visitor, "Checkerboard").get_attribute("aria-checked") == "false"
-    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
+    visitor.press("Pause")
 
-
-def test_arrow_keys_move_and_enter_chooses(visit):
-    visitor = visit(query=SMALL + "&data=moons")
+    # Arrow keys move and Enter chooses.
     chosen = tile(visitor, "Moons")
     assert [chosen.get_attribute("tabindex"), tile(visitor, "Wine").get_attribute("tabindex")] == ["0", "-1"]
     chosen.focus()
@@ -71,15 +68,7 @@ def test_arrow_keys_move_and_enter_chooses(visit):
     visitor.page.keyboard.press("Enter")
     wait_for(lambda: query(visitor)["data"] not in ("moons", "csv"), "another data set")
     assert tile(visitor, name).get_attribute("aria-checked") == "true"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_settings_are_in_sight_at_first(visit, scheme):
-    visitor = visit(color_scheme=scheme)
-    sidebar = "document.querySelector('[data-testid=stSidebarContent]')"
-    assert visitor.page.evaluate(f"{sidebar}.scrollHeight - {sidebar}.clientHeight") <= 0
-    sides = [box["width"] for box in (t.bounding_box() for t in visitor.page.get_by_role("radio").all())]
-    assert min(sides) > 40
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
 
 def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):

@@ -22,20 +22,32 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def see(address, chromium):
-    contexts = []
+    pages = []
 
-    def enter(query: str = "", width: int = 1440, height: int = 900, **context):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **context))
-        page = contexts[-1].new_page()
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(f"uncaught: {error}"))
-        page.goto(f"{address}/?{query}")
-        wait_for(lambda: drawn(page) >= 3, f"three panes; the page said {page.problems}")
-        return page
+    def enter(query: str = "", width: int = 1440, **context):
+        pages.append(opened(f"{address}/?{query}", chromium, width, **context))
+        return pages[-1]
 
     yield enter
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
+
+
+@pytest.fixture(scope="module")
+def looked_at(address, chromium):
+    """A page that nobody changes."""
+    page = opened(address, chromium)
+    yield page
+    page.context.close()
+
+
+def opened(url, chromium, width=1440, **context):
+    page = chromium.new_context(viewport={"width": width, "height": 900}, **context).new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(f"uncaught: {error}"))
+    page.goto(url)
+    wait_for(lambda: drawn(page) >= 3, f"three panes; the page said {page.problems}")
+    return page
 
 
 def drawn(page):
@@ -82,7 +94,7 @@ def told(page):
     return (int(numbers[0]), float(numbers[1]), float(numbers[2])) if numbers else None
 
 
-def test_a_click_tells_the_point_in_units_of_the_axes(see):
+def test_a_click_tells_the_point_in_units_of_the_axes_and_a_drag_is_no_click(see):
     page = see()
     assert told(page) is None
     page.mouse.click(*place(page, PLANE, -1.2, 2.5))
@@ -91,11 +103,8 @@ def test_a_click_tells_the_point_in_units_of_the_axes(see):
     assert found == (PLANE, pytest.approx(-1.2, abs=pixel), pytest.approx(2.5, abs=pixel))
     ring = "(t => [t.x[0], t.y[0]])(box.data.at(-1))"
     wait_for(lambda: plot(page, PLANE, ring) == pytest.approx(found[1:], abs=1e-4), "a ring around it")
-    assert page.problems == []
 
-
-def test_a_drag_is_no_click_and_other_panes_tell_nothing(see):
-    page = see()
+    # Other panes tell nothing, and neither does a drag.
     page.mouse.click(*place(page, DENSITY, 0.0, 1.0))
     whole = ranges(page, PLANE)
     page.mouse.move(*place(page, PLANE, 0.0, 1.0))
@@ -104,9 +113,11 @@ def test_a_drag_is_no_click_and_other_panes_tell_nothing(see):
     page.mouse.up()
     wait_for(lambda: ranges(page, PLANE) != whole, "the plane to follow the hand")
     press(page, "again")
-    assert told(page) is None
+    assert told(page) == found
     page.mouse.click(*place(page, PLANE, 0.0, 1.0))  # and after it a click is one again, in the plane that has moved
-    assert wait_for(lambda: told(page), "the click")[1:] == pytest.approx((0.0, 1.0), abs=0.03)
+    wait_for(lambda: told(page) != found, "the click")
+    assert told(page)[1:] == pytest.approx((0.0, 1.0), abs=0.03)
+    assert page.problems == []
 
 
 def test_a_tap_is_a_click_and_a_finger_scrolls_the_page(see):
@@ -116,15 +127,20 @@ def test_a_tap_is_a_click_and_a_finger_scrolls_the_page(see):
     assert wait_for(lambda: told(page), "the tap to arrive") == pytest.approx((PLANE, 0.5, 1.5), abs=0.03)
 
 
-def test_panes_may_go_and_come_back(see):
+def test_without_a_point_arrow_keys_start_in_the_middle_and_panes_may_go_and_come_back(see):
     page = see()
+    box(page, PLANE).focus()
+    page.keyboard.press("ArrowUp")
+    assert wait_for(lambda: told(page), "the point to arrive") == (PLANE, 0.0, 1.1)
     page.get_by_text("shown").click()
     wait_for(lambda: page.locator(".planes").count() == 0, "an empty page")
     page.get_by_text("shown").click()
     wait_for(lambda: drawn(page) >= 3, "the panes again")
     assert page.locator(".planes figure").count() == 3
+    before = told(page)
     page.mouse.click(*place(page, PLANE, 1.0, 1.0))
-    assert wait_for(lambda: told(page), "the click to arrive")[1:] == pytest.approx((1.0, 1.0), abs=0.03)
+    wait_for(lambda: told(page) not in (None, before), "the click to arrive")
+    assert told(page)[1:] == pytest.approx((1.0, 1.0), abs=0.03)
     assert page.problems == []
 
 
@@ -145,14 +161,7 @@ def test_arrow_keys_move_the_point_by_a_fortieth_and_tell_it_once_they_rest(see)
     assert "Arrow keys" in plane.get_attribute("aria-description")
 
 
-def test_without_a_point_arrow_keys_start_in_the_middle(see):
-    page = see()
-    box(page, PLANE).focus()
-    page.keyboard.press("ArrowUp")
-    assert wait_for(lambda: told(page), "the point to arrive") == (PLANE, 0.0, 1.1)
-
-
-def test_an_update_draws_what_has_changed_and_remounts_nothing(see):
+def test_an_update_draws_what_has_changed_remounts_nothing_and_leaves_the_zoom(see):
     page = see()
     page.evaluate("document.querySelectorAll('.planes *').forEach(node => { node.known = true; })")
     plots = "[...document.querySelectorAll('.planes, .planes figure, .planes-plot')]"
@@ -168,11 +177,8 @@ def test_an_update_draws_what_has_changed_and_remounts_nothing(see):
     assert page.evaluate(f"{plots}.slice(1).every(node => node.known) && {plots}.length === 7")
     assert page.evaluate("[...document.querySelectorAll('.planes-plot .main-svg')].every(node => node.known)")
     assert plot(page, PLANE, "box.data === window.plane")
-    assert page.problems == []
 
-
-def test_zoom_survives_an_update_and_a_double_click_resets_it(see):
-    page = see()
+    # Zoom survives an update, and a double click resets it.
     for pane in (CHART, DENSITY):
         whole = ranges(page, pane)
         at = box(page, pane).bounding_box()
@@ -190,10 +196,11 @@ def test_zoom_survives_an_update_and_a_double_click_resets_it(see):
         wait_for(lambda pane=pane, zoomed=zoomed: not np.allclose(ranges(page, pane), zoomed), "the whole again")
         if pane == DENSITY:
             assert np.allclose(ranges(page, pane), WINDOW)
+    assert page.problems == []
 
 
-def test_what_is_drawn_is_what_python_has_sent(see):
-    page = see()
+def test_what_is_drawn_is_what_python_has_sent(looked_at):
+    page = looked_at
     plane = plot(page, PLANE, "box.data.map(({type, mode, name, x, y, z, x0, dx, y0, dy}) => "
                  "({type, mode, name, x: x && [...x], y: y && [...y], z, x0, dx, y0, dy}))")  # fmt: skip
     shown = plane[0]
@@ -214,8 +221,8 @@ def test_what_is_drawn_is_what_python_has_sent(see):
     assert plot(page, CHART, "box.data[1].y[9]") == pytest.approx(1e-20)
 
 
-def test_axes_have_names_and_panes_say_what_they_show(see):
-    page = see()
+def test_axes_have_names_and_panes_say_what_they_show(looked_at):
+    page = looked_at
     labels = [[page.locator(f".planes-plot >> nth={k} >> .{a}title").text_content() for a in "xy"] for k in range(3)]
     assert labels == [["z₁ (m)", "z₂ (m)"], ["iteration n", "‖r‖ (m)"], ["x₁", "x₂"]]
     alts = [(box(page, k).get_attribute("role"), box(page, k).get_attribute("aria-label")) for k in range(3)]
@@ -230,8 +237,8 @@ def test_axes_have_names_and_panes_say_what_they_show(see):
 
 
 @pytest.mark.parametrize(("width", "columns"), [(390, "1"), (700, "2"), (1440, "3")])
-def test_nothing_overlaps_or_leaves_the_page(see, width, columns):
-    page = see(width=width)
+def test_nothing_overlaps_or_leaves_the_page(see, looked_at, width, columns):
+    page = looked_at if width == 1440 else see(width=width)
     assert page.locator(".planes").get_attribute("data-columns") == columns
     assert page.evaluate("(main => main.scrollWidth - main.clientWidth)(document.querySelector('.stMain'))") == 0
     for k in range(3):
@@ -255,11 +262,12 @@ def test_nothing_overlaps_or_leaves_the_page(see, width, columns):
                 assert apart, (k, a, b)
 
 
-def test_panes_follow_the_theme_of_the_page(see):
-    page = see(color_scheme="light")
-    ink = plot(page, CHART, "box._fullLayout.font.color")
-    page.emulate_media(color_scheme="dark")
-    wait_for(lambda: plot(page, CHART, "box._fullLayout.font.color") != ink, "the ink of a dark page")
+def test_panes_follow_the_theme_of_the_page(looked_at):
+    ink = plot(looked_at, CHART, "box._fullLayout.font.color")
+    looked_at.emulate_media(color_scheme="dark")
+    wait_for(lambda: plot(looked_at, CHART, "box._fullLayout.font.color") != ink, "the ink of a dark page")
+    looked_at.emulate_media(color_scheme="light")
+    wait_for(lambda: plot(looked_at, CHART, "box._fullLayout.font.color") == ink, "the ink of a light page")
 
 
 def test_panes_wait_for_the_library(see, address, chromium):

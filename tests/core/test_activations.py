@@ -1,4 +1,5 @@
 import copy
+import functools
 import itertools
 import math
 
@@ -22,6 +23,13 @@ PYTORCH = {
 
 def first_derivatives(activation, t, n):
     return list(itertools.islice(activation.derivatives(t), n))
+
+
+@functools.cache
+def jacobian_of_two(name, t):
+    """Of raw for two units, at t and next to it."""
+    rows = torch.tensor([[t, t + 1e-9]], dtype=torch.float64)
+    return autograd_jacobian(on_rows(ACTIVATIONS[name]), rows)[0]
 
 
 def on_rows(activation):
@@ -57,11 +65,10 @@ class TestEveryActivation:
         """The Jacobian of raw at a point that has two units: equal ones, so that one number is searched."""
 
         def steepness(t):
-            jacobian = autograd_jacobian(on_rows(activation), torch.tensor([[t, t + 1e-9]], dtype=torch.float64))[0]
-            return float(torch.linalg.matrix_norm(jacobian, p))
+            return float(torch.linalg.matrix_norm(jacobian_of_two(name, t), p))
 
         grid = np.linspace(-15.01, 15.01, 601)
-        best = grid[np.argmax([steepness(t) for t in grid])]
+        best = grid[np.argmax([steepness(t) for t in grid.tolist()])]
         found = minimize_scalar(lambda t: -steepness(t), bounds=(best - 0.1, best + 0.1), method="bounded")
         largest = max(-found.fun, steepness(best))
         assert largest <= activation.lipschitz(p)

@@ -7,8 +7,8 @@ from resflow_core.residual import Branch
 from tests.core.oracles import autograd_jacobian, points, seeded
 
 
-def branch(activation="lipswish", dim=2, budget=0.97):
-    return Branch([dim, 16, 16, dim], activation, budget, seeded(0)).double()
+def branch(activation="lipswish", dim=2, budget=0.97, hidden=(16, 16)):
+    return Branch([dim, *hidden, dim], activation, budget, seeded(0)).double()
 
 
 @pytest.mark.parametrize("dim", [2, 5])
@@ -22,7 +22,7 @@ def test_tangents_carry_the_jacobian_of_autograd(activation, dim):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_jacobian_is_differentiable_in_every_parameter(activation):
-    g, x = branch(activation), points(3, 2)
+    g, x = branch(activation, hidden=(6, 4)), points(3, 2)
     names, values = zip(*g.named_parameters(), strict=True)
 
     def jacobian(*parameters):

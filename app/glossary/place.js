@@ -1,0 +1,29 @@
+// Keeps the word that the address names at the top while the page grows: formulas come later than their text, and
+// what stands above moves the word away from where Streamlit scrolled to. Ends with the first move of a hand.
+
+const HANDS = ["wheel", "touchstart", "pointerdown", "keydown"];
+
+const followed = new WeakMap();
+
+function follow() {
+  const page = document.querySelector("[data-testid=stMain]");
+  const growth = new ResizeObserver(() => {
+    const name = decodeURIComponent(location.hash.slice(1));
+    if (name) document.getElementById(name)?.scrollIntoView();
+  });
+  growth.observe(page.querySelector("[data-testid=stMainBlockContainer]"));
+  const end = () => {
+    growth.disconnect();
+    for (const hand of HANDS) window.removeEventListener(hand, end);
+  };
+  for (const hand of HANDS) window.addEventListener(hand, end, { passive: true });
+  return end;
+}
+
+export default function ({ parentElement }) {
+  if (!followed.has(parentElement)) followed.set(parentElement, follow());
+  return () => {
+    followed.get(parentElement)?.();
+    followed.delete(parentElement);
+  };
+}

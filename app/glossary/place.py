@@ -1,0 +1,15 @@
+"""The place on the page that the address names, kept in sight while the page is built."""
+
+from pathlib import Path
+
+import streamlit as st
+
+_place = st.components.v2.component(
+    "resflow_place", js=(Path(__file__).parent / "place.js").read_text(encoding="utf-8")
+)
+
+
+def keep_place() -> None:
+    """Scroll to the heading that the end of the address names, until somebody scrolls. Call it once, on a page whose
+    headings have anchors."""
+    _place(key="resflow_place")

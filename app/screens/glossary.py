@@ -1,0 +1,19 @@
+"""Glossary: the words of the field, each with a place of its own in the page's address."""
+
+import streamlit as st
+
+from app.glossary import entries
+from app.glossary.place import keep_place
+
+st.header("What do the words mean?", anchor=False)
+with st.container(key="glossary", gap="small"):
+    wanted = st.text_input(
+        "Filter", placeholder="Filter the words", label_visibility="collapsed", key="glossary.filter"
+    )
+    shown = [entry for entry in entries() if any(wanted.strip().lower() in form.lower() for form in entry.forms)]
+    for entry in shown:
+        st.subheader(entry.word, anchor=entry.slug)
+        st.markdown(entry.text)
+    keep_place()
+    if not shown:
+        st.info("No word has these letters in it. Try fewer of them.")

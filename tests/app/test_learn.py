@@ -1,0 +1,174 @@
+"""Lessons on the page, without a browser: predictions are locked and gate what follows, what is done is noted, checks
+say what they found, and all of it survives other screens; over the engine of this process."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.lessons.shelf import shelf
+
+pytestmark = pytest.mark.usefixtures("local_engine")
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+
+
+def opened(screen="learn", **query):
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.switch_page(f"screens/{screen}.py")
+    return followed(checked(page.run()))
+
+
+def followed(page):
+    """On the screen that the script went to by itself, of which AppTest knows nothing."""
+    if step := page.session_state.page.lesson and shown_step(page):
+        page.switch_page(f"screens/{step.screen}.py")
+        checked(page.run())
+    return page
+
+
+def shown_step(page):
+    place = page.session_state.page.lesson
+    return next(step for step in shelf().lesson(place.lesson).steps if step.id == place.step)
+
+
+def checked(page):
+    assert not page.exception, page.exception
+    return page
+
+
+def said(page):
+    return "\n".join(
+        element.value
+        for kind in (page.markdown, page.caption, page.info, page.success, page.warning)
+        for element in kind
+    )
+
+
+def press(page, key):
+    return checked(page.button(key=key).click().run())
+
+
+def header(page):
+    return [element.value for element in page.header]
+
+
+@pytest.fixture
+def series():
+    return opened(lesson="series", step="start")
+
+
+def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(series):
+    assert header(series) == ["What does an unbiased log-density cost?"]
+    assert "A determinant without a determinant" in said(series)
+    assert "0.596085" in said(series)
+    assert not series.sidebar.children
+    assert not [box.key for box in series.selectbox if box.key.startswith("bench.")]
+    assert (series.query_params["lesson"], series.query_params["step"]) == ("series", "start")
+
+
+def test_a_prediction_is_locked_and_opens_what_follows_with_the_truth_beside_it(series):
+    assert "whoever averages it" not in said(series)
+    series.slider(key="lesson.series.one").set_value(0.1).run()
+    press(series, "lesson.series.one.commit")
+    assert "whoever averages it" in said(series)
+    assert "You said 0.1, the truth is 0.05391 nats: off by 0.04609." in said(series)
+    assert not [slider for slider in series.slider if slider.key == "lesson.series.one"]
+    charts = [json.loads(e.proto.spec) for e in series.main if e.type == "vega_lite_chart"]
+    (drawn,) = [chart for chart in charts if chart["description"].startswith("You said 0.1")]
+    rows = [row for layer in drawn["layer"] for row in layer["data"].get("values", [])]
+    assert {"from": 0.1, "to": pytest.approx(0.0539145, abs=1e-7)} in rows
+
+
+def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file(series):
+    press(series, "lesson.next")
+    assert "How many terms are enough?" in said(series)
+    series.radio(key="lesson.series.slow").set_value("same").run()
+    press(series, "lesson.series.slow.commit")
+    assert "**Not so.**" in said(series)
+    press(series, "lesson.series.enough.check")
+    assert "With 1 terms it is still too large" in said(series)
+    series.select_slider(key="bench.n_terms").set_value(8).run()
+    checked(series.run())
+    assert ":green[:material/check_circle:] **Done.**" in said(series)
+    press(series, "lesson.series.enough.check")
+    assert "With 8 terms the bias is" in said(series)
+
+    address = dict(series.query_params)
+    series.switch_page("screens/memory.py")
+    checked(series.run())
+    assert header(series) == ["What does a gradient cost?"]
+    assert series.sidebar.children
+    series.switch_page("screens/learn.py")
+    checked(series.run())
+    progress = series.session_state.page.progress
+    assert progress.lessons["series"].answers == {"slow": "same"}
+    assert progress.lessons["series"].truths == {"slow": "factor"}
+    assert set(progress.lessons["series"].done) == {"more", "enough"}
+
+    again = opened("estimator", **address)  # a reload: the settings of the address, and the step
+    assert "How many terms are enough?" in said(again)
+    assert again.session_state.page.benches[type(again.session_state.page.tally.bench)].n_terms == 8
+
+
+def test_a_solution_does_what_is_asked_for():
+    page = opened(lesson="roulette", step="many")
+    press(page, "lesson.roulette.many-solution")
+    for _ in range(3):
+        checked(page.run())
+    press(page, "lesson.roulette.unbiased.check")
+    assert "Nothing speaks against no bias" in said(page)
+    assert "By chance alone it fails in 0.27 % of all tries" in said(page)
+
+
+def test_a_prediction_covers_the_screen_that_shows_the_truth():
+    page = opened(lesson="roulette", step="coverage")
+    assert "It comes as soon as you commit" in said(page)
+    assert not header(page)
+    press(page, "lesson.roulette.thirty.commit")
+    assert header(page) == ["What does an unbiased log-density cost?"]
+    page.text_area(key="lesson.roulette.thirty-why").set_value("How many throws?").run()
+    press(page, "lesson.back")
+    press(page, "lesson.next")
+    assert page.text_area(key="lesson.roulette.thirty-why").value == "How many throws?"
+
+
+def test_teachers_notes_are_for_teachers(series):
+    assert "**For teachers.**" not in said(series)
+    series.slider(key="lesson.series.one").set_value(0.0).run()
+    press(series, "lesson.series.one.commit")
+    series.toggle(key="lesson.teaches").set_value(True).run()
+    assert "**For teachers.**" in said(checked(series.run()))
+
+
+def test_leaving_gives_the_controls_back_and_keeps_what_was_done(series):
+    press(series, "lesson.next")
+    press(series, "lesson.leave")
+    assert series.session_state.page.lesson is None
+    assert series.session_state.page.progress.lessons["series"].seen == ["start", "terms"]
+    series.switch_page("screens/explore.py")
+    checked(series.run())
+    assert series.sidebar.children
+    assert series.select_slider(key="blocks").value == 24
+    assert "lesson" not in series.query_params
+
+
+def test_a_link_to_what_is_not_there_says_so_or_begins_at_the_start():
+    assert "There is no lesson `none`" in said(opened(lesson="none"))
+    assert "A determinant without a determinant" in said(opened(lesson="series", step="none"))
+
+
+def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
+    page = opened("explore", blocks="2", width="8", batch="32")
+    press(page, "steps")
+    mine = page.session_state.page.setup
+    lesson = next(one for one in shelf().originals.values() if any("blocks" in step.settings for step in one.steps))
+    page.switch_page("screens/learn.py")
+    page.query_params["lesson"] = lesson.id
+    followed(checked(page.run()))
+    while page.session_state.page.setup.flow == mine.flow:
+        followed(press(page, "lesson.next"))
+    press(page, "undo")
+    assert page.session_state.page.setup.flow == mine.flow

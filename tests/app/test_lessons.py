@@ -1,0 +1,436 @@
+"""Lessons without a page: files are read or refused with their line, expressions are no programs, what a lesson may ask
+agrees with independent oracles, a lesson that claims what is not so is found out, and every lesson in `lessons/` comes
+true when its solutions are acted out on the real core."""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from app.bench.settings import Bench
+from app.lessons import __main__ as command
+from app.lessons.expression import Expression, Unknown
+from app.lessons.lesson import Check, Do, Predict, Solution
+from app.lessons.observables import OBSERVABLES, Situation
+from app.lessons.player import Player, problems
+from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
+from app.lessons.prose import loose_numbers, rendered
+from app.lessons.raw import Wrong
+from app.lessons.reading import read
+from app.lessons.settings import changed
+from app.lessons.shelf import FOLDER, shelf
+from app.link import BENCHES, names
+from app.setup import Setup
+from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
+
+A = KNOWN_A.numpy()
+FILES = sorted(FOLDER.glob("[0-9]*.md"))
+FRONT = """---
+title: A lesson
+level: any
+minutes: 5
+objectives: [One]
+prerequisites: []
+key_points: [One]
+---
+"""
+STEP = """
+::: step first
+title: Begin
+screen: estimator
+settings: {bench.view: by_hand}
+controls: [bench.n_terms]
+:::
+"""
+CHECK = """
+::: check small
+observable: bias(bench.n_terms)
+value: 0
+tolerance: 0.001
+pass: Yes
+fail: "No"
+wrong: [{set: {bench.n_terms: 2}}]
+---
+Is it small?
+:::
+
+::: solution small-solution
+actions: [{set: {bench.n_terms: 8}}]
+---
+Take eight.
+:::
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a lesson, whose blocks come behind a first step, and reads it."""
+
+    def write(blocks, name="04-one.md", front=FRONT, step=STEP):
+        path = tmp_path / name
+        path.write_text(front + step + blocks)
+        return read(path)
+
+    return write
+
+
+def situation(**settings):
+    """The default page with settings of the bench."""
+    at = Situation(Setup(), {kind: kind() for kind in BENCHES.values()})
+    return at.changed({f"bench.{name.replace('__', '.')}": text for name, text in settings.items()}) if settings else at
+
+
+class TestAllLessons:
+    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+    def test_comes_true(self, path):
+        assert list(problems(read(path))) == []
+
+    def test_there_are_ten_in_order_with_what_comes_before(self):
+        lessons = shelf()
+        assert lessons.problems == ()
+        assert [lesson.number for lesson in lessons.originals.values()] == list(range(1, 11))
+        numbers = {lesson.id: lesson.number for lesson in lessons.originals.values()}
+        for lesson in lessons.originals.values():
+            assert all(numbers[other] < lesson.number for other in lesson.prerequisites)
+            assert 10 <= lesson.minutes <= 15
+
+    def test_each_predicts_acts_and_checks(self):
+        for lesson in shelf().originals.values():
+            kinds = [type(block) for block in lesson.blocks.values()]
+            assert all(kind in kinds for kind in (Predict, Do, Check, Solution)), lesson.id
+
+    def test_every_step_is_of_a_screen(self):
+        screens = {path.stem for path in (FOLDER.parent / "app" / "screens").glob("*.py")}
+        assert all(step.screen in screens for lesson in shelf().originals.values() for step in lesson.steps)
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("blocks", "line", "says"),
+        [
+            ("Words\n", 16, "text stands outside of a block"),
+            ("::: text\nWords\n:::\n", 16, "a block begins with `::: kind id`"),
+            ("::: text one\nWords\n", 16, "has no end"),
+            ("::: text one\nA\n:::\n::: text one\nB\n:::\n", 19, "is taken by line 16"),
+            ("::: poem one\nA\n:::\n", 16, "no kind of block"),
+            ("::: text one after=two\nA\n:::\n", 16, "no block before it in this step"),
+            ("::: text one\n:::\n", 16, "has no text"),
+            ("::: do one\nuntil: throws >=\n---\nA\n:::\n", 17, "cannot be read"),
+            ("::: do one\nuntil: thrown > 1\n---\nA\n:::\n", 17, "neither an observable nor a setting"),
+            ("::: do one\nuntil: bias > 1\n---\nA\n:::\n", 17, "takes 1 argument, not 0"),
+            ("::: do one\nuntil: given(bias(1), 'bench.n=3') > 1\n---\nA\n:::\n", 17, "`bench.n` is no setting"),
+            ("::: do one\nuntill: throws > 1\n---\nA\n:::\n", 17, "no field of a do"),
+            ("::: do one\nuntil: throws > 1\nuntil: throws > 2\n---\nA\n:::\n", 18, "given twice"),
+            ("::: do one\nuntil: throws: 1\n---\nA\n:::\n", 17, "this is no YAML"),
+            ("::: do one\nuntil: throws > 1\n---\nA\n:::\n", 16, "has no solution"),
+            ("::: text one\nIt is 0.25 nats.\n:::\n", 16, "the number 0.25 is tied to nothing"),
+            ("::: text one\nIt is {{biass(3)}}.\n:::\n", 16, "neither an observable nor a setting"),
+            ("::: predict one\ntruth: bias(1)\nlow: 2\nhigh: 1\n---\nA\n:::\n", 18, "must be below"),
+            ("::: predict one\noptions: {a: A}\nwhen: {b: throws > 1}\n---\nA\n:::\n", 16, "`when` each of them"),
+            ("::: predict one\ntruth: bias(1)\nstep: 1\n---\nA\n:::\n", 18, "a slider needs"),
+            (CHECK.replace("tolerance: 0.001", "tolerance: some"), 20, "write a number, or `3 se`"),
+            (CHECK.replace("tolerance: 0.001", "tolerance: 3 se"), 20, "has no standard error"),
+            (CHECK.replace("bias(bench.n_terms)", "bench.n_terms"), 18, "name one of"),
+            (CHECK.replace("value: 0", "compare: near\nvalue: 0"), 19, "use one of is, below, above"),
+            (CHECK.replace("bench.n_terms: 2", "bench.terms: 2"), 23, "`bench.terms` is no setting"),
+            (CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: much}"), 23, "a whole number is expected"),
+            (CHECK.replace("{set: {bench.n_terms: 2}}", "{jump: 2}"), 23, "write one of set, throw"),
+        ],
+    )  # fmt: skip
+    def test_what_is_wrong_is_named_with_its_line(self, written, blocks, line, says):
+        with pytest.raises(Wrong, match=rf"^04-one\.md:{line}: .*{re.escape(says)}"):
+            written(blocks)
+
+    @pytest.mark.parametrize(
+        ("front", "step", "line", "says"),
+        [
+            ("", STEP, 1, "begin with YAML"),
+            (FRONT.replace("minutes: 5", "minutes: five"), STEP, 4, "a whole number is expected"),
+            (FRONT.replace("level: any\n", ""), STEP, 2, "`level` is missing"),
+            (FRONT.replace("level: any", "level: any\nmood: good"), STEP, 4, "`mood` is not known"),
+            (FRONT, "::: text one\nA\n:::\n", 9, "the first block must be a `::: step id`"),
+            (FRONT, STEP.replace("bench.view", "bench.vew"), 13, "`bench.vew` is no setting"),
+            (FRONT, STEP.replace("[bench.n_terms]", "[bench.n]"), 14, "`bench.n` is no setting"),
+        ],
+    )
+    def test_so_in_the_front_and_in_steps(self, written, front, step, line, says):
+        with pytest.raises(Wrong, match=rf"^04-one\.md:{line}: .*{re.escape(says)}"):
+            written("", front=front, step=step)
+
+    def test_a_file_with_another_name_is_refused(self, written):
+        with pytest.raises(Wrong, match="name it with a number and an id"):
+            written("", name="one.md")
+
+    def test_a_stated_false_alarm_must_be_the_computed_one(self, written):
+        statistical = CHECK.replace("bias(bench.n_terms)", "mean").replace("tolerance: 0.001", "tolerance: 3 se")
+        right = statistical.replace("pass: Yes", "false_alarm: 0.0027\npass: Yes")
+        check = next(block for block in written(right).blocks.values() if isinstance(block, Check))
+        assert check.chance == pytest.approx(2 * stats.norm.sf(3))
+        above = written(right.replace("value: 0", "compare: above\nvalue: 0").replace("0.0027", "0.00135"))
+        assert above.blocks["small"].chance == pytest.approx(stats.norm.sf(3))
+        for wrong in (statistical, right.replace("0.0027", "0.05")):
+            with pytest.raises(Wrong, match=r"state `false_alarm: 0\.0027`"):
+                written(wrong)
+
+    def test_a_translation_gives_texts_and_nothing_else(self, written, tmp_path):
+        written(CHECK)
+        front = "---\ntitle: Eine Lektion\n---\n"
+        step = "::: step first\ntitle: Beginn\n:::\n"
+        german = written("::: check small\npass: Ja\n---\nIst es klein?\n:::\n", "04-one.de.md", front, step)
+        check = german.blocks["small"]
+        assert (german.title, german.steps[0].title, check.text) == ("Eine Lektion", "Beginn", "Ist es klein?")
+        assert (check.passes, check.fails, german.blocks["small-solution"].text) == ("Ja", "No", "Take eight.")
+        assert german.steps[0].settings == {"bench.view": "by_hand"}
+        assert list(problems(german)) == []
+        for blocks, says in (
+            ("::: check small\nvalue: 1\n---\nA\n:::\n", r"de\.md:8: `value` is not translated"),
+            ("::: check large\n---\nA\n:::\n", r"de\.md:7: `large` does not exist in the original"),
+            ("::: text small\nA\n:::\n", r"de\.md:7: `small` is a check in the original"),
+        ):
+            with pytest.raises(Wrong, match=says):
+                written(blocks, "04-one.de.md", front, step)
+        with pytest.raises(Wrong, match=r"there is no 05-two\.md"):
+            written("", "05-two.de.md", front, step)
+        known = shelf(tmp_path)
+        assert known.lesson("one", "fr").title == "A lesson"
+
+
+class TestExpressions:
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("1 + 2 * 3 ** 2 - 4 / 2", 17.0),
+            ("-abs(-2) < sqrt(4) <= 2 and not 1 > 2", True),
+            ("abs(exp(log(3)) - 3) < 1e-12 or 1 != 1", True),
+            ("bench.n_terms == 5 and bench.probe == 'gaussian'", True),
+            ("given(bench.n_terms, 'bench.n_terms=7') + bench.n_terms", 12),
+            ("blocks", 24),
+        ],
+    )
+    def test_are_calculated(self, text, value):
+        assert Expression(text).of(situation()) == pytest.approx(value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "__import__('os')", "(lambda: 1)()", "[1][0]", "{'a': 1}", "f'{1}'", "a if b else c", "x := 1",
+            "bias(n=3)", "bias(*[1])", "1 << 2", "given(1)", "given(bias(1), bench.probe)", "(1).real", "1; 2", "",
+            "b'1'", "eval", "throws.__class__",
+        ],
+    )  # fmt: skip
+    def test_are_no_programs(self, text):
+        with pytest.raises(ValueError, match="`"):
+            Expression(text).of(situation())
+
+    def test_what_is_not_known_yet_makes_all_of_it_unknown(self):
+        assert Expression("mean + 1").of(situation()) is None
+        with pytest.raises(Unknown):
+            situation().value("mean")
+
+    def test_what_cannot_be_calculated_says_so(self):
+        with pytest.raises(ValueError, match=r"`1 / 0`"):
+            Expression("1 / 0").of(situation())
+
+
+class TestObservables:
+    def test_no_observable_is_called_like_a_setting(self):
+        assert not OBSERVABLES.keys() & names().keys()
+
+    def test_errors_are_observables(self):
+        assert all(one.error in OBSERVABLES for one in OBSERVABLES.values() if one.error)
+
+    def test_the_series_against_powers_of_the_matrix(self):
+        at, total = situation(), 0.0
+        assert at.value("truth") == pytest.approx(KNOWN_LOG_DET, abs=1e-10)
+        for k in range(1, 9):
+            trace = np.trace(np.linalg.matrix_power(A, k))
+            total += (-1) ** (k + 1) / k * trace
+            assert at.value("trace", (k,)) == pytest.approx(trace, abs=1e-14)
+            assert at.value("series", (k,)) == pytest.approx(total, abs=1e-12)
+            assert at.value("bias", (k,)) == pytest.approx(total - KNOWN_LOG_DET, abs=1e-9)
+        assert at.value("radius") == pytest.approx(max(abs(np.linalg.eigvals(A))))
+        assert [at.value("entry", (i, j)) for i in (1, 2) for j in (1, 2)] == A.flatten().tolist()
+
+    @pytest.mark.parametrize(("matrix", "needed"), [("0.45 0.3 -0.25 0.2", 7), ("0.9 0.3 0.1 -0.2", 58)])
+    def test_the_terms_needed_by_trying_all(self, matrix, needed):
+        at = situation(matrix=matrix)
+        a = at.bench(Bench).array
+        power, total, last = np.eye(2), 0.0, 0
+        for k in range(1, 400):
+            power = power @ a
+            total += (-1) ** (k + 1) / k * np.trace(power)
+            if abs(total - np.linalg.slogdet(np.eye(2) + a)[1]) > 1e-4:
+                last = k
+        assert at.value("needed", (1e-4,)) == last + 1 == needed
+
+    def test_variances_that_are_known(self):
+        assert situation().value("variance") == pytest.approx(0.3917271732, abs=1e-9)
+        assert situation(probe="rademacher").value("variance") == pytest.approx(0.0014856049, abs=1e-9)
+        assert situation().value("factor") == pytest.approx(1.548, abs=5e-4)
+        assert situation(law="poisson").value("variance") == math.inf
+        assert situation().value("optimal_product") < situation().value("product")
+        assert situation().value("survival", (10,)) == 0.5**7
+
+    def test_throws_and_coins_by_hand(self):
+        thrown = np.array([0.5, 0.7, 0.9])
+        at = replace(situation(), thrown=thrown)
+        assert (at.value("mean"), at.value("throws")) == (pytest.approx(0.7), 3)
+        assert at.value("mean_error") == pytest.approx(0.2 / math.sqrt(3))
+        assert at.value("spread") == pytest.approx(0.2) if "spread" in OBSERVABLES else True
+        coins = replace(situation(probe="rademacher"), coins="3+ 4-")
+        weights = [1, 1, 1, 0.5]
+        estimates = []
+        for n, sign in ((3, 1), (4, -1)):
+            v = np.array([1, sign])
+            powers = [v @ np.linalg.matrix_power(A, k) @ v for k in range(1, n + 1)]
+            estimates.append(sum((-1) ** k / (k + 1) * p / weights[k] for k, p in enumerate(powers)))
+        assert coins.value("coin_mean") == pytest.approx(np.mean(estimates))
+        assert coins.value("coin_error") == pytest.approx(np.std(estimates, ddof=1) / math.sqrt(2))
+        with pytest.raises(Unknown):
+            replace(coins, coins="2+").value("coin_throws")
+
+
+class TestSettings:
+    def test_a_step_begins_what_it_names_from_the_defaults(self):
+        benches = {kind: kind() for kind in BENCHES.values()}
+        mine = replace(Setup(), data="moons")
+        benches[Bench] = Bench(n_terms=9, n_probes=4)
+        setup, found = changed(mine, benches, {"bench.n_terms": "2"}, anew=True)
+        assert (setup, found[Bench]) == (mine, Bench(n_terms=2))
+        setup, found = changed(mine, benches, {"blocks": "4"}, anew=True)
+        assert (setup.data, setup.flow.blocks, found[Bench]) == ("checkerboard", 4, benches[Bench])
+
+    def test_an_action_changes_what_it_names_alone(self):
+        benches = {kind: kind() for kind in BENCHES.values()} | {Bench: Bench(n_terms=9)}
+        setup, found = changed(replace(Setup(), data="moons"), benches, {"bench.law": "poisson", "blocks": "4"})
+        assert (found[Bench].n_terms, type(found[Bench].law).__name__) == (9, "Poisson")
+        assert (setup.data, setup.flow.blocks) == ("moons", 4)
+        with pytest.raises(ValueError, match="blocks"):
+            changed(setup, benches, {"blocks": "0"})
+
+
+class TestProse:
+    def test_numbers_are_computed_where_they_stand(self):
+        at = situation()
+        assert (
+            rendered("Off by {{bias(5):+.4f}}, $x = {{bias(5):.1e}}$.", at)
+            == "Off by \N{MINUS SIGN}0.0010, $x = -9.8e-04$."
+        )
+        assert rendered("{{mean}}, {{throws:,d}}, {{bench.probe}}, {{throws > 3}}", at) == "…, 0, gaussian, no"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Five terms of the 2 x 2 matrix", "equation 12 and Theorem 1", "Section 3.4", "figure 2",
+            "Hutchinson (1990)", "Behrmann et al. 2019", "$A_{12}$ and $x_1^2$", "{{bias(31):.12f}}", "lesson 10",
+        ],
+    )  # fmt: skip
+    def test_small_counts_and_citations_are_no_claims(self, text):
+        assert loose_numbers(text) == []
+
+    @pytest.mark.parametrize("text", ["0.5961 nats", "after 10,000 throws", "95 %", "$0.98^3$", "12 terms", "3.5"])
+    def test_others_are(self, text):
+        assert len(loose_numbers(text)) == 1
+
+    def test_what_a_step_holds_to_ties_a_number(self, written):
+        words = "::: text one\nMore than 0.001 nats, or 1,000 throws.\n:::\n"
+        with pytest.raises(Wrong, match="the number 1000"):
+            written(CHECK + words)
+        written(CHECK + words.replace("1,000", "eight"))
+
+
+class TestPlaying:
+    def test_a_lesson_that_comes_true(self, written):
+        assert list(problems(written(CHECK))) == []
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ("bench.n_terms: 2", "bench.n_terms: 9", "does not fail after what is stated to be wrong"),
+            ("bench.n_terms: 8", "bench.n_terms: 3", "does not pass after the solution"),
+            ("Is it small?", "Is it {{mean}}?", "is not known after the solution"),
+            ("bench.n_terms: 8", "bench.n_terms: 800", "bench.n_terms = 800"),
+        ],
+    )
+    def test_a_check_that_is_wrong_is_found_out(self, written, old, new, says):
+        found = list(problems(written(CHECK.replace(old, new))))
+        assert found
+        assert says in found[0]
+        assert re.match(r"04-one\.md:\d+: ", found[0])
+
+    @pytest.mark.parametrize(
+        ("block", "says"),
+        [
+            ("::: do one\nuntil: throws >= 0\n---\nA\n:::\n", "is done before anybody does anything"),
+            ("::: do one\nuntil: throws >= 9\n---\nA\n:::\n", "is not done by the solution"),
+            (
+                "::: predict one\noptions: {a: A, b: B}\nwhen: {a: radius > 0, b: radius < 1}\n---\nA\n:::\n",
+                "2 options are true",
+            ),
+            ("::: predict one\noptions: {a: A}\nwhen: {a: radius > 1}\n---\nA\n:::\n", "0 options are true"),
+            ("::: predict one\ntruth: mean\n---\nA\n:::\n", "the truth of `one` is not known"),
+        ],
+    )  # fmt: skip
+    def test_so_is_what_never_or_always_holds(self, written, block, says):
+        (found,) = problems(written(block + CHECK))
+        assert says in found
+
+    def test_it_trains_throws_and_answers(self, written):
+        player = Player()
+        small = {"blocks": "2", "width": "8", "batch": "32", "log_det": "truncated", "bench.n_terms": "3"}
+        lesson = written(
+            "::: do train\nuntil: step >= 3 and gap > 0 and believed_mass > 0\n---\nA\n:::\n"
+            "::: do throw\nuntil: throws == 7 and answer('word') == 'yes' and coin_throws == 2\n---\nA\n:::\n"
+            "::: solution all\n"
+            "actions: [{train: 3}, {throw: 7}, {answer: {word: 'yes'}}, {coins: 3+ 4-}]\n---\nA\n:::\n",
+            step=STEP.replace("{bench.view: by_hand}", str(small).replace("'", "")),
+        )
+        assert all(isinstance(block, Do | Solution) for block in lesson.blocks.values())
+        assert list(problems(lesson)) == []
+        player.open(lesson.steps[0])
+        assert player.setup.flow.blocks == 2
+
+
+class TestProgress:
+    def test_goes_into_a_file_and_back(self):
+        kept = Progress({"one": LessonProgress(["a"], {"p": 0.3, "w": "Wörter"}, {"p": 0.5}, ["d"])})
+        assert from_file(as_file(kept)) == kept
+
+    def test_two_are_joined_and_the_newer_answer_stays(self):
+        old = Progress({"one": LessonProgress(["a"], {"p": 1, "q": 2}, {}, ["d"]), "two": LessonProgress()})
+        new = Progress({"one": LessonProgress(["b", "a"], {"p": 3}, {"p": 4}, [])})
+        both = joined(old, new)
+        assert both.lessons["one"] == LessonProgress(["a", "b"], {"p": 3, "q": 2}, {"p": 4}, ["d"])
+        assert list(both.lessons) == ["one", "two"]
+
+    @pytest.mark.parametrize(
+        ("data", "says"),
+        [
+            (b"{", "no file of progress"),
+            (b"[1]", "no file of progress"),
+            (b"\xff", "no file of progress"),
+            (b'{"version": 9, "lessons": {}}', "of version 9"),
+            (b'{"version": 1, "lessons": {"a": {"seen": 1, "answers": {}, "truths": {}, "done": []}}}', "no file"),
+            (b'{"version": 1, "lessons": {"a": {"seen": [[]], "answers": {}, "truths": {}, "done": []}}}', "no file"),
+            (b" " * 2**21, "at most 1,048,576"),
+        ],
+    )  # fmt: skip
+    def test_other_files_are_refused(self, data, says):
+        with pytest.raises(ValueError, match=says):
+            from_file(data)
+
+
+class TestCommand:
+    def test_says_what_is_wrong_and_fails(self, tmp_path, capsys):
+        good, bad = tmp_path / "01-good.md", tmp_path / "02-bad.md"
+        good.write_text(FRONT + STEP + CHECK)
+        bad.write_text(FRONT + STEP + CHECK.replace("bench.n_terms: 8", "bench.n_terms: 3"))
+        assert command.main(["check", str(good)]) == 0
+        assert command.main(["check", str(good), str(bad)]) == 1
+        assert re.search(r"02-bad\.md:17: the check `small` does not pass", capsys.readouterr().err)
+        assert command.main(["check", "--quick", str(bad)]) == 0
+        assert command.main(["check", str(Path("nowhere.md"))]) == 1

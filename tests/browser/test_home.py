@@ -1,0 +1,74 @@
+"""The home page and the glossary in a real browser: what moves, what stands still, and where links lead."""
+
+import re
+from urllib.parse import urlparse
+
+from app.glossary import entries, linked
+from tests.browser.conftest import wait_for
+
+
+def pixels(visitor):
+    return visitor.page.locator(".journey canvas").evaluate("canvas => canvas.toDataURL()")
+
+
+def drawn(visitor):
+    """Once the picture is there."""
+    visitor.page.locator(".journey canvas[aria-label*=checkerboard]").wait_for()
+    return pixels(visitor)
+
+
+def still(visitor):
+    before = pixels(visitor)
+    visitor.page.wait_for_timeout(700)
+    return pixels(visitor) == before
+
+
+def test_the_picture_moves_until_it_is_stopped_and_the_doors_lead_on(visit, server):
+    home = visit(query="", path="/", picture=False)
+    first = drawn(home)
+    wait_for(lambda: pixels(home) != first, "the picture to move")
+    assert "z → x: sampling" in home.page.locator(".journey figcaption").inner_text()
+    home.press("Pause")
+    assert still(home)
+    home.press("Play")
+    wait_for(lambda: not still(home), "the picture to move again")
+    assert (urlparse(home.page.url).path, urlparse(home.page.url).query) == ("/", "")
+    assert not home.page.get_by_test_id("stSidebar").is_visible()
+    assert {urlparse(url).netloc for url in home.requested if url.startswith("http")} == {urlparse(server.url).netloc}
+    assert home.problems == []
+    doors = home.page.locator("[class*=st-key-door_]").get_by_role("link")
+    assert doors.evaluate_all("links => links.map(link => new URL(link.href).pathname)") == [
+        "/explore",
+        "/learn",
+        "/estimator",
+    ]
+    home.page.locator("[class*=st-key-door_]").last.click(position={"x": 40, "y": 60})  # all of the card is the link
+    home.page.get_by_role("heading", name="What does an unbiased log-density cost?").wait_for()
+    assert urlparse(home.page.url).path == "/estimator"
+
+
+def test_who_wants_no_motion_sees_the_samples_stand_still(visit):
+    home = visit(query="", path="/", picture=False, reduced_motion="reduce", viewport={"width": 390, "height": 844})
+    drawn(home)
+    assert still(home)
+    assert home.page.locator(".journey figcaption").inner_text().split("\n") == ["x → z: density", "a checkerboard, x"]
+    wide = "document.querySelector('[data-testid=stMain]')"
+    assert home.page.evaluate(f"{wide}.scrollWidth <= {wide}.clientWidth")
+    home.press("Play")
+    wait_for(lambda: not still(home), "the picture to move for who asks for it")
+
+
+def test_a_link_to_the_glossary_goes_to_its_word(visit, server):
+    visitor = visit(query="", path="/glossary", picture=False)
+    visitor.page.locator("#variance").wait_for()
+    assert visitor.page.evaluate("[...document.querySelectorAll('h3')].map(h => h.id)") == [e.slug for e in entries()]
+    visitor.page.locator(".katex").last.wait_for()  # formulas come later than their text
+    assert visitor.page.locator(".katex").count() > 50
+    assert visitor.page.locator(".katex-error").count() == 0
+    (target,) = re.findall(r"\]\((\S+) ", linked("the survival function"))
+    visitor.page.goto("about:blank")
+    visitor.page.goto(f"{server.url}/{target}")
+    visitor.page.locator(".katex").last.wait_for()
+    top = "(document.querySelector('#survival-function')?.getBoundingClientRect().top ?? 9999)"
+    wait_for(lambda: 40 < visitor.page.evaluate(top) < 200, "the word to stand at the top")
+    assert visitor.page.url == f"{server.url}/glossary#survival-function"

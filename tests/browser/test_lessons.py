@@ -1,0 +1,172 @@
+"""Two lessons walked from end to end, as a student does: by the list, with the screen's own controls."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+SLOW = 30_000
+
+
+@pytest.fixture
+def student(visit):
+    """Somebody at the list of lessons."""
+
+    def arrive(lesson):
+        visitor = visit("", "/learn", picture=False)
+        visitor.page.get_by_role("link", name=lesson).click()
+        expect(title(visitor.page, "Lesson")).to_be_visible(timeout=SLOW)
+        return visitor
+
+    return arrive
+
+
+def only(locator):
+    """For a moment, while it is drawn anew, a page may hold a part of itself twice."""
+    expect(locator).to_have_count(1, timeout=SLOW)
+    return locator
+
+
+def press(visitor, name):
+    visitor.wait_for_script()
+    only(visitor.page.get_by_role("button", name=name, exact=True)).click()
+
+
+def panel(page):
+    return page.locator(".st-key-lesson")
+
+
+def title(page, text):
+    return panel(page).get_by_text(text).first
+
+
+def commit(visitor, option=None):
+    if option:
+        panel(visitor.page).get_by_text(option, exact=True).click()
+    press(visitor, "Commit")
+
+
+def on(visitor, to):
+    press(visitor, "Next")
+    expect(panel(visitor.page).get_by_role("heading", name=to)).to_be_visible(timeout=SLOW)
+
+
+def check(visitor, says):
+    press(visitor, "Check")
+    expect(panel(visitor.page).get_by_text(says)).to_be_visible(timeout=SLOW)
+
+
+def is_done(page):
+    expect(panel(page).get_by_text("Done.").last).to_be_visible(timeout=SLOW)
+
+
+def write(page, text):
+    box = only(panel(page).get_by_role("textbox"))
+    box.fill(text)
+    box.press("Control+Enter")
+    expect(panel(page).get_by_text("Kept.")).to_be_visible(timeout=SLOW)
+
+
+def ended(visitor, title):
+    """The end of a lesson: what to keep, and the list, which says that it is done."""
+    expect(panel(visitor.page).get_by_role("heading", name="What to keep")).to_be_visible()
+    press(visitor, "All lessons")
+    row = visitor.page.locator(".st-key-lessons .stHorizontalBlock", has=visitor.page.get_by_role("link", name=title))
+    expect(row.get_by_text("done").first).to_be_visible(timeout=SLOW)
+    assert not [problem for problem in visitor.problems if "404" not in problem]
+
+
+def test_the_series_is_walked_from_end_to_end(student):
+    visitor = student("The log det as a series")
+    page = visitor.page
+    expect(page.get_by_role("heading", name="What does an unbiased log-density cost?")).to_be_visible(timeout=SLOW)
+    assert not page.locator(".stSidebar").is_visible()
+    slider = only(panel(page).get_by_role("slider"))
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    expect(slider).to_have_value("0.05")
+    commit(visitor)
+    expect(panel(page).get_by_text("You said 0.05, the truth is 0.05391 nats")).to_be_visible(timeout=SLOW)
+    expect(panel(page).locator(".stVegaLiteChart")).to_be_visible(timeout=SLOW)
+
+    on(visitor, "How many terms are enough?")
+    commit(visitor, "Two terms are exact, because A has two eigenvalues.")
+    expect(panel(page).get_by_text("Not so.")).to_be_visible(timeout=SLOW)
+    check(visitor, "With 1 terms it is still too large")
+    terms = only(page.locator(".st-key-beside_lesson").get_by_role("slider"))
+    terms.focus()
+    for _ in range(7):
+        terms.press("ArrowRight")
+    is_done(page)
+    check(visitor, "With 8 terms the bias is")
+
+    on(visitor, "Nearer to 1")
+    commit(visitor)
+    expect(panel(page).get_by_text("Twice the radius is not twice the terms.")).to_be_visible(timeout=SLOW)
+    write(page, "It cannot bend the plane strongly.")
+    on(visitor, "Which way is it wrong?")
+    commit(visitor, "Two eigenvalues near \N{MINUS SIGN}1")
+    for index in (1, 4):
+        field = page.locator(".st-key-matrix").get_by_role("textbox").nth(index - 1)
+        field.fill("-0.8")
+        field.press("Enter")
+        expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible(timeout=SLOW)
+    is_done(page)
+    check(visitor, "times as likely as it does")
+    write(page, "It moves eigenvalues towards -1.")
+
+    with page.expect_download() as download:
+        panel(page).locator(".st-key-lesson_menu button").click()
+        page.get_by_role("button", name="Download what I did").click()
+    kept = json.loads(download.value.path().read_text())["lessons"]["series"]
+    assert kept["answers"]["budget"] == "It cannot bend the plane strongly."
+    assert set(kept["done"]) == {"more", "enough", "flatter", "flattered"}
+    page.keyboard.press("Escape")
+    press(visitor, "Back")
+    visitor.wait_for_script()
+    expect(panel(page).get_by_role("heading", name="Nearer to 1")).to_be_visible(timeout=SLOW)
+    expect(only(panel(page).get_by_role("textbox"))).to_have_value("It cannot bend the plane strongly.", timeout=SLOW)
+    on(visitor, "Which way is it wrong?")
+    ended(visitor, "The log det as a series")
+
+
+def test_the_roulette_is_walked_from_end_to_end(student):
+    visitor = student("Russian roulette")
+    page = visitor.page
+    commit(visitor)
+    on(visitor, "One throw")
+    expect(page.get_by_text("The screen shows the answer.")).to_be_visible(timeout=SLOW)
+    commit(visitor, "By a tenth of a nat")
+    press(visitor, "Throw 1")
+    is_done(page)
+    number = only(panel(page).get_by_role("spinbutton"))
+    number.fill("100")
+    number.press("Enter")
+    commit(visitor)
+    expect(panel(page).get_by_text("You said 100, the truth is 3917 throws")).to_be_visible(timeout=SLOW)
+
+    on(visitor, "A hundred, ten thousand")
+    press(visitor, "Throw 100")
+    press(visitor, "Throw 10,000")
+    expect(panel(page).get_by_text("Done.")).to_have_count(2, timeout=SLOW)
+    check(visitor, "Nothing speaks against no bias.")
+
+    on(visitor, "Can an error bar be trusted?")
+    commit(visitor)
+    write(page, "From how many throws?")
+    on(visitor, "A better probe")
+    commit(visitor, "To about a half")
+    page.locator(".st-key-beside_lesson").get_by_role("combobox").click()
+    page.get_by_role("option", name="Rademacher").click()
+    is_done(page)
+    check(visitor, "as good as")
+
+    on(visitor, "With real coins")
+    page.get_by_text("With real coins", exact=True).last.click()
+    coins = page.get_by_label("What the class has thrown")
+    coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
+    coins.press("Control+Enter")
+    is_done(page)
+    check(visitor, "coins know the log of a determinant")
+    ended(visitor, "Russian roulette")
