@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+import torch
 
 from app.bench.settings import MOST_THROWS, SUSPECTS, Bench
 from resflow_core.planted import throw
+from resflow_core.roulette import Law
 from resflow_core.throws import Throws
 
 CHUNK = 100_000
@@ -15,6 +17,8 @@ REPETITIONS = 400
 THROWS_EACH = (30, 100, 1000)
 # Far from all throws that are shown, so that the repetitions are independent of them, and where a batch begins.
 FIRST_REPETITION = 2**40
+# A share is told from the law's where so many throws are expected.
+LEAST_EXPECTED = 5
 
 
 def thrown_settings(bench: Bench) -> Bench:
@@ -69,6 +73,36 @@ class Tally:
         thrown = _throw(self.bench, done - first, first)
         rows = zip(range(first + 1, done + 1), thrown.n.tolist(), thrown.probe, thrown.value.tolist(), strict=True)
         return list(rows)[::-1]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of the throws with N = n, its chance by the law, and how many standard errors of independent throws are
+    between the two."""
+
+    n: int
+    share: float
+    chance: float
+    off: float
+
+
+def chances(law: Law, length: int) -> np.ndarray:
+    """P(N = 0), P(N = 1), ..., (length,)."""
+    survival = law.survival(torch.arange(length + 1)).numpy()
+    return survival[:-1] - survival[1:]
+
+
+def furthest(law: Law, counts: np.ndarray) -> Share | None:
+    """The share that is furthest from the law, of those where `LEAST_EXPECTED` throws are expected and not all of them;
+    None where there is none. `counts` are throws with N = 0, 1, ..."""
+    total, chance = counts.sum(), chances(law, len(counts))
+    told = (total * chance >= LEAST_EXPECTED) & (chance < 1)
+    if not told.any():
+        return None
+    share, chance = counts[told] / total, chance[told]
+    off = np.abs(share - chance) / np.sqrt(chance * (1 - chance) / total)
+    worst = int(off.argmax())
+    return Share(int(np.flatnonzero(told)[worst]), float(share[worst]), float(chance[worst]), float(off[worst]))
 
 
 @lru_cache(maxsize=64)

@@ -141,8 +141,7 @@ def _throwing(bench: Bench, truth: float) -> None:
         _histogram(values, truth, deviation, bench, variance)
     with third:
         _coverage(bench, truth)
-    if not bench.is_sound:
-        under_test.show(bench, tally, remainders, truth)
+    under_test.show(bench, tally, remainders, truth)
     with st.expander("Copy: NumPy"):
         whose = "The throws of this page" if bench.is_sound else "The sound estimator's throws"
         st.caption(f"{whose}, with NumPy alone: the same seed gives the same numbers.")

@@ -2,13 +2,11 @@
 
 import math
 
-import numpy as np
 import streamlit as st
-import torch
 
-from app import controls
+from app import controls, session
 from app.bench.settings import SUSPECTS, Bench
-from app.bench.tally import Tally
+from app.bench.tally import Tally, chances, furthest
 from app.estimator.words import ROUNDING, nats, number
 from app.figures import throws as figures
 from app.link import BENCH
@@ -19,8 +17,6 @@ from resflow_core.throws import Throws, values
 
 LAST = 20
 DIGITS = 6
-# A share is told from the law's where so many throws are expected.
-LEAST_EXPECTED = 5
 
 
 def choose(bench: Bench) -> Bench:
@@ -43,10 +39,17 @@ def beside(bench: Bench, one: Throws) -> str:
 
 
 def show(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
-    """Which N were drawn, and a place to say what is wrong."""
+    """Which N were drawn, and a place to say what is wrong. A lesson about suspects asks that itself, and looks at the
+    sound estimator's N as well."""
+    step = session.step_over("estimator")
+    asked = step is not None and f"{BENCH}suspect" in step.settings
+    if bench.is_sound and not asked:
+        return
     drawn, named, answered = st.columns(3, gap="medium")
     with drawn:
         _drawn(bench, tally)
+    if asked:
+        return
     with named:
         bug = _named(bench)
     if bug:
@@ -60,26 +63,24 @@ def _drawn(bench: Bench, tally: Tally) -> None:
     if not total:
         st.info("Throw a few, and see which N are drawn.", icon=":material/casino:")
         return
-    survival = bench.law.survival(torch.arange(len(tally.counts) + 1)).numpy()
-    chances, shares = survival[:-1] - survival[1:], tally.counts / total
-    said = _furthest(chances, shares, total)
+    said = _furthest(bench, tally)
     latest = ", ".join(str(n) for _, n, _, _ in tally.last(LAST))
-    st.altair_chart(figures.terms(shares, chances, f"Share of the throws with each N, beside its law. {said}"))
+    by_law = chances(bench.law, len(tally.counts))
+    st.altair_chart(
+        figures.terms(tally.counts / total, by_law, f"Share of the throws with each N, beside its law. {said}")
+    )
     st.markdown(said)
     st.caption(f"Bars: share of the throws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
 
 
-def _furthest(chances: np.ndarray, shares: np.ndarray, total: int) -> str:
+def _furthest(bench: Bench, tally: Tally) -> str:
     """The share that is furthest from the law, in standard errors of independent throws."""
-    told = (total * chances >= LEAST_EXPECTED) & (chances < 1)
-    if not told.any():
+    found = furthest(bench.law, tally.counts)
+    if found is None:
         return "Too few throws to compare with the law."
-    c, s = chances[told], shares[told]
-    off = np.abs(s - c) / np.sqrt(c * (1 - c) / total)
-    worst = int(off.argmax())
     return (
-        f"Furthest from the law is N = {np.flatnonzero(told)[worst]}: {100 * s[worst]:.3g} % of the throws, and by the "
-        f"law {100 * c[worst]:.3g} %. With independent throws this is {off[worst]:.1f} standard errors off."
+        f"Furthest from the law is N = {found.n}: {100 * found.share:.3g} % of the throws, and by the law "
+        f"{100 * found.chance:.3g} %. With independent throws this is {found.off:.1f} standard errors off."
     )
 
 

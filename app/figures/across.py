@@ -122,7 +122,10 @@ def _rows(x_name: str, x: np.ndarray, by_name: Mapping[str, np.ndarray], legend:
 
 def _styles(legend: str, names: list[str]) -> dict[str, object]:
     """A colour and a dash for each name."""
-    key = alt.Legend(orient="top", titleOrient="left", columns=5 if max(map(len, names)) < 3 else 2, symbolSize=200)
+    short = max(map(len, names)) < 3
+    # Beside a lesson a chart is not wide: a title stays where names alone would say nothing.
+    title = {"titleOrient": "left"} if short else {"title": None}
+    key = alt.Legend(orient="top", columns=3 if short else 2, columnPadding=5, symbolSize=200, **title)
     return {
         "color": alt.Color(
             f"{legend}:N", sort=names, scale=alt.Scale(domain=names, range=CATEGORIES[: len(names)]), legend=key

@@ -22,7 +22,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
     teaches = menu.head(lesson, step)
-    shown = looking.shown(step, done, teaches)
+    shown, known = looking.shown(step, done, teaches), len(done.done)
     words = blocks.words_at(at)
     st.markdown(f"##### {words(step.title)}")
     for block in shown:
@@ -32,8 +32,8 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         _end(lesson)
     _turn(lesson, step)
     waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
-    if waits != waited:
-        st.rerun()  # with another rhythm
+    if waits != waited or len(done.done) != known:
+        st.rerun()  # with another rhythm, or with what waited for a check
 
 
 def covered(step: Step) -> bool:

@@ -10,8 +10,8 @@ import torch
 
 from app.bench.coins import parsed
 from app.bench.settings import Bench
-from app.bench.sweeps import Cost, Subject, cost, optimum, subject_of
-from app.bench.tally import THROWS_EACH, coverage, thrown_settings
+from app.bench.sweeps import Cost, Subject, across_batches, cost, optimum, subject_of
+from app.bench.tally import THROWS_EACH, coverage, furthest, thrown_settings
 from app.engine.messages import ArmReport, Report
 from app.lessons.expression import Unknown
 from app.lessons.settings import Benches, changed, setting_values
@@ -24,9 +24,13 @@ from resflow_core.formula import activation_named
 from resflow_core.log_det import Roulette
 from resflow_core.measure import Verdict, criteria
 from resflow_core.moments import believed_log_det
+from resflow_core.planted import PLANTED
 from resflow_core.roulette import expected_terms
 from resflow_core.size import parameters
 from resflow_core.throws import values
+
+# Of a float64's exponential.
+LARGEST_EXPONENT = 709
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,7 @@ class Situation:
     coins: str = ""  # what a class has thrown
     report: Report | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # of throws with N = 0, 1, ...
 
     def bench(self, kind: type) -> Any:
         return self.benches[kind]
@@ -61,7 +66,9 @@ class Situation:
     def changed(self, settings: Mapping[str, str]) -> "Situation":
         """The same with other settings; what was thrown and measured belongs to those before."""
         setup, benches = changed(self.setup, self.benches, settings)
-        return replace(self, setup=setup, benches=benches, thrown=np.empty(0), coins="", report=None)
+        return replace(
+            self, setup=setup, benches=benches, thrown=np.empty(0), counts=np.zeros(0, int), coins="", report=None
+        )
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,12 @@ def _optimal(at: Situation) -> Cost:
     return cost(subject, law, bench.probe, bench.n_probes)
 
 
+def _batch_deviation(at: Situation, batch: int, shared: bool) -> float:
+    """Of the mean over a batch of points with this A, with an N of their own or one for all."""
+    found = across_batches(_subject(at), replace(at.bench(Bench), batch=int(batch)))
+    return float((found.shared if shared else found.own)[np.searchsorted(found.sizes, int(batch))])
+
+
 def _survival(at: Situation, terms: int) -> float:
     return float(at.bench(Bench).law.survival(torch.tensor([terms]))[0])
 
@@ -138,7 +151,8 @@ def _factor(at: Situation) -> float:
     """E exp(estimate) / det(I + A)."""
     bench = at.bench(Bench)
     believed = believed_log_det(Roulette(bench.law, bench.probe), torch.as_tensor(bench.array)[None])
-    return math.exp(min(float(believed) - _subject(at).truth, 700))
+    above = float(believed) - _subject(at).truth
+    return math.exp(above) if above < LARGEST_EXPONENT else math.inf
 
 
 def _mean(at: Situation) -> float:
@@ -151,6 +165,40 @@ def _mean_error(at: Situation) -> float:
     if len(at.thrown) < 2:
         raise Unknown
     return float(at.thrown.std(ddof=1) / len(at.thrown) ** 0.5)
+
+
+def _spread(at: Situation, first: int) -> float:
+    if not 2 <= first <= len(at.thrown):
+        raise Unknown
+    return float(at.thrown[: int(first)].std(ddof=1))
+
+
+def _furthest_throw(at: Situation) -> float:
+    if not len(at.thrown):
+        raise Unknown
+    return float(np.abs(at.thrown - _subject(at).truth).max())
+
+
+def _share(at: Situation, terms: int) -> float:
+    if not at.counts.sum():
+        raise Unknown
+    return float(at.counts[int(terms)] / at.counts.sum()) if terms < len(at.counts) else 0.0
+
+
+def _law_gap(at: Situation) -> float:
+    if (found := furthest(at.bench(Bench).law, at.counts)) is None:
+        raise Unknown
+    return found.off
+
+
+def _bug_mean(at: Situation, bug: str) -> float:
+    bench = at.bench(Bench)
+    return PLANTED[bug].mean(bench.array, bench.law)
+
+
+def _suspect_mean(at: Situation) -> float:
+    bench = at.bench(Bench)
+    return bench.estimator.mean(bench.array, bench.law)
 
 
 def _coins(at: Situation) -> np.ndarray:
@@ -264,11 +312,26 @@ OBSERVABLES: dict[str, Observable] = {
     "roulette_variance": Observable("the roulette's part of the variance", lambda at: _cost(at).roulette, "nats²"),
     "product": Observable("variance times expected terms", lambda at: _cost(at).product, "nats²"),
     "optimal_product": Observable("the same with the best law", lambda at: _optimal(at).product, "nats²"),
+    "optimal_terms": Observable("the best law's expected number of terms", lambda at: _optimal(at).terms, "terms"),
+    "batch_deviation": Observable(
+        "the deviation of the mean over B points", lambda at, b: _batch_deviation(at, b, False), "nats", 1
+    ),
+    "shared_deviation": Observable(
+        "the same with one N for all", lambda at, b: _batch_deviation(at, b, True), "nats", arguments=1
+    ),
     "factor": Observable("E exp(estimate) over det(I + A)", _factor, "times"),
     # What was thrown
     "throws": Observable("throws", lambda at: len(at.thrown), "throws"),
     "mean": Observable("the mean of the throws", _mean, "nats", error="mean_error"),
     "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
+    "spread": Observable("the standard deviation of the first n throws", _spread, "nats", arguments=1),
+    "furthest_throw": Observable("the largest distance of a throw from the truth", _furthest_throw, "nats"),
+    "share": Observable("the share of throws with N = n", _share, arguments=1),
+    "law_gap": Observable(
+        "how far the shares of N are from their law, at worst", _law_gap, "standard errors of independent throws"
+    ),
+    "suspect_mean": Observable("the mean of who throws, in closed form", _suspect_mean, "nats"),
+    "bug_mean": Observable("the mean with a bug of `PLANTED`, in closed form", _bug_mean, "nats", arguments=1),
     "coverage": Observable("the share of error bars that hold the truth", _coverage, arguments=1),
     "coin_throws": Observable("throws of real coins", lambda at: len(_coins(at)), "throws"),
     "coin_mean": Observable("the mean of the coins", _coin_mean, "nats", error="coin_error"),

@@ -55,7 +55,9 @@ class Player:
     def situation(self, wants: set[str] | None) -> Situation:
         """With what the engine is asked for by these fields of its `Demand`; without a flow where that is None."""
         report = None if wants is None else self._poll(demand(self.setup, self.benches, wants))
-        return Situation(self.setup, self.benches, self.tally.values, self.coins, report, dict(self.answers))
+        return Situation(
+            self.setup, self.benches, self.tally.values, self.coins, report, dict(self.answers), self.tally.counts
+        )
 
     def _become(self, setup: Setup, benches: dict[type, Any]) -> None:
         if self._run and not setup.same_run(self.setup):

@@ -135,7 +135,8 @@ def situation() -> Situation:
     page = current()
     answers = progress().answers if page.lesson else {}
     coins = st.session_state.get(COINS, "")
-    return Situation(page.setup, page.benches, tally().values, coins, page.report, answers)
+    thrown = tally()
+    return Situation(page.setup, page.benches, thrown.values, coins, page.report, answers, thrown.counts)
 
 
 def act(actions: tuple[Action, ...]) -> None:
