@@ -149,11 +149,12 @@ def _measured(block: Check, outcome: Outcome) -> str:
 
 
 def _chance(block: Check) -> str:
-    share = f"{100 * block.chance:.2g} %"
+    rare = block.chance < 1e-4
+    share = f"one of {1 / block.chance:,.0f}" if rare else f"{100 * block.chance:.2g} % of all"
     within = f"{block.tolerance:g} standard errors"
     if block.compare == "is":
-        return f"Within {within}. By chance alone it fails in {share} of all tries."
-    return f"By more than {within}. By chance alone that is so in {share} of all tries."
+        return f"Within {within}. By chance alone it fails in {share} tries."
+    return f"By more than {within}. By chance alone that is so in {share} tries."
 
 
 DRAWN: dict[type, Callable[..., None]] = {

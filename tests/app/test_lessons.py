@@ -280,7 +280,7 @@ class TestObservables:
         at = replace(situation(), thrown=thrown)
         assert (at.value("mean"), at.value("throws")) == (pytest.approx(0.7), 3)
         assert at.value("mean_error") == pytest.approx(0.2 / math.sqrt(3))
-        assert at.value("spread") == pytest.approx(0.2) if "spread" in OBSERVABLES else True
+        assert at.value("spread", (3,)) == pytest.approx(0.2)
         coins = replace(situation(probe="rademacher"), coins="3+ 4-")
         weights = [1, 1, 1, 0.5]
         estimates = []
