@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from app.lessons.player import problems
 from app.lessons.raw import Wrong
 from app.lessons.reading import read
@@ -40,4 +42,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # as in the engine's worker: for tensors of this size a second one is in the way
     sys.exit(main())

@@ -363,9 +363,6 @@ OBSERVABLES: dict[str, Observable] = {
     "largest_share": Observable(
         "the largest mean log det of a block", lambda at: float(_blocks(at).mean_log_det.max()), "nats", wants=()
     ),
-    "shares": Observable(
-        "the sum of the blocks' mean log dets", lambda at: float(_blocks(at).mean_log_det.sum()), "nats", wants=()
-    ),
     "steepest": Observable("the largest ‖A‖ seen", lambda at: float(_blocks(at).largest_norm.max()), wants=()),
     "claimed": Observable("the claimed L of a block", lambda at: at.setup.flow.budget),
     "certified": Observable(
