@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.lessons.lesson import Predict
 from app.lessons.shelf import shelf
 
 pytestmark = pytest.mark.usefixtures("local_engine")
@@ -172,3 +173,17 @@ def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
         followed(press(page, "lesson.next"))
     press(page, "undo")
     assert page.session_state.page.setup.flow == mine.flow
+
+
+@pytest.mark.parametrize("lesson", shelf().originals.values(), ids=lambda lesson: lesson.id)
+def test_every_step_opens_on_its_screen_with_its_controls(lesson):
+    page = opened(lesson=lesson.id)
+    for step in lesson.steps:
+        assert f"##### {step.title}" in said(page)
+        assert ":red[" not in said(page)
+        covered = isinstance(step.blocks[0], Predict) and step.blocks[0].cover
+        assert covered or len(header(page)) == 1
+        assert not page.warning
+        assert set(step.controls) <= page.session_state.page.asked.keys() | {"data"}
+        if step is not lesson.steps[-1]:
+            followed(press(page, "lesson.next"))
