@@ -172,3 +172,11 @@ def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
         followed(press(page, "lesson.next"))
     press(page, "undo")
     assert page.session_state.page.setup.flow == mine.flow
+
+
+def test_a_lesson_asks_for_the_bug_itself_and_shows_the_sound_n_too():
+    for step, under_test in (("sound", False), ("suspect-a", True)):
+        page = opened(lesson="bugs", step=step)
+        assert ("is under test**" in said(page)) is under_test
+        assert "##### Does N follow its law?" in said(page)
+        assert not any(radio.key.startswith("named.") for radio in page.radio)
