@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.bench.settings import Bench
+from app.bench.settings import SUSPECTS, Bench
 from app.lessons import __main__ as command
 from app.lessons.expression import Expression, Unknown
 from app.lessons.lesson import Check, Do, Predict, Solution
@@ -280,7 +280,11 @@ class TestObservables:
         at = replace(situation(), thrown=thrown)
         assert (at.value("mean"), at.value("throws")) == (pytest.approx(0.7), 3)
         assert at.value("mean_error") == pytest.approx(0.2 / math.sqrt(3))
-        assert at.value("spread", (3,)) == pytest.approx(0.2)
+        assert (at.value("spread", (3,)), at.value("spread", (2,))) == (pytest.approx(0.2), pytest.approx(0.02**0.5))
+        assert at.value("furthest_throw") == pytest.approx(0.9 - np.linalg.slogdet(np.eye(2) + A)[1])
+        for unknown in (4, 1):
+            with pytest.raises(Unknown):
+                at.value("spread", (unknown,))
         coins = replace(situation(probe="rademacher"), coins="3+ 4-")
         weights = [1, 1, 1, 0.5]
         estimates = []
@@ -292,6 +296,34 @@ class TestObservables:
         assert coins.value("coin_error") == pytest.approx(np.std(estimates, ddof=1) / math.sqrt(2))
         with pytest.raises(Unknown):
             replace(coins, coins="2+").value("coin_throws")
+
+    def test_shares_of_n_and_how_far_they_are_from_the_law(self):
+        at = replace(situation(), counts=np.array([0, 0, 0, 40, 40, 20, 0]))
+        assert [at.value("share", (n,)) for n in (3, 4, 6, 99)] == [0.4, 0.4, 0, 0]
+        gaps = [abs(0.4 - p) / math.sqrt(p * (1 - p) / 100) for p in (0.5, 0.25)]  # N = 5, 6 are nearer to the law
+        assert at.value("law_gap") == pytest.approx(max(gaps))
+        for name, arguments in (("share", (3,)), ("law_gap", ())):
+            with pytest.raises(Unknown):
+                situation().value(name, arguments)
+
+    def test_what_a_batch_shares(self):
+        powers = [(-1) ** (k + 1) / k * np.linalg.matrix_power(A, k) for k in range(1, 200)]
+        traces = [np.trace(sum(powers[n:])) for n in range(60)]  # of R_{n+1}
+        survival = [0.5 ** max(0, n - 3) for n in range(61)]
+        never = sum((1 / survival[n + 1] - 1 / survival[n]) * traces[n] ** 2 for n in range(60))
+        at = situation(probe="rademacher")
+        assert at.value("batch_deviation", (512,)) == pytest.approx(at.value("deviation") / math.sqrt(512))
+        wanted = math.sqrt(never + (at.value("variance") - never) / 512)
+        assert at.value("shared_deviation", (512,)) == pytest.approx(wanted)
+
+    def test_the_means_of_bugs(self):
+        assert situation(suspect="a").value("suspect_mean") == pytest.approx(np.trace(A @ np.linalg.inv(np.eye(2) + A)))
+        for label, suspect in SUSPECTS.items():
+            assert situation(suspect=label).value("suspect_mean") == situation().value("bug_mean", (suspect.bug,))
+
+    def test_a_factor_may_be_infinite_where_the_variance_is_not(self):
+        turn = situation(matrix="0.3 -0.5 0.5 0.3", probe="rademacher")
+        assert (turn.value("factor"), turn.value("variance") < 0.01) == (math.inf, True)
 
 
 class TestSettings:
