@@ -32,8 +32,8 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         _end(lesson)
     _turn(lesson, step)
     waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
-    if waits != waited:
-        st.rerun()  # with another rhythm
+    if waits != waited or looking.shown(step, done, teaches) != shown:
+        st.rerun()  # with another rhythm, or with what waited for a check
 
 
 def covered(step: Step) -> bool:
