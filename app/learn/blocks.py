@@ -1,6 +1,7 @@
 """Each kind of block as it is drawn: an entry of `DRAWN`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -14,8 +15,24 @@ from app.lessons.progress import LessonProgress
 from app.lessons.prose import rendered
 from app.text import signed
 
-Words = Callable[[str], str]
-"""From a text of a lesson to what is shown of it."""
+
+@dataclass(frozen=True)
+class Words:
+    """From texts of a step to what is shown of them."""
+
+    at: Situation
+    linked: set[str] = field(default_factory=set)  # the words of the glossary that have had their link
+
+    def __call__(self, text: str) -> str:
+        """With its numbers; what cannot be had is said where it stands."""
+        try:
+            return rendered(text, self.at)
+        except ValueError as error:
+            return f":red[{error}]"
+
+    def to_read(self, text: str) -> str:
+        """And with words that lead to the glossary, each once in a step."""
+        return linked(self(text), done=self.linked)
 
 
 def key(block: Block) -> str:
@@ -27,11 +44,11 @@ def number(value: float) -> str:
 
 
 def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(linked(words(block.text)))
+    st.markdown(words.to_read(block.text))
 
 
 def observe(block: Observe, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(f":material/visibility: **Look.** {linked(words(block.text))}")
+    st.markdown(f":material/visibility: **Look.** {words.to_read(block.text)}")
 
 
 def hint(block: Hint, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -172,15 +189,3 @@ DRAWN: dict[type, Callable[..., None]] = {
 
 def draw(block: Block, words: Words, done: LessonProgress, at: Situation) -> None:
     DRAWN[type(block)](block, words, done, at)
-
-
-def words_at(at: Situation) -> Words:
-    """Texts with their numbers; what cannot be had is said where it stands."""
-
-    def words(text: str) -> str:
-        try:
-            return rendered(text, at)
-        except ValueError as error:
-            return f":red[{error}]"
-
-    return words

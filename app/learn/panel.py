@@ -23,7 +23,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     looking.look(step, done, at)
     teaches = menu.head(lesson, step)
     shown, known = looking.shown(step, done, teaches), len(done.done)
-    words = blocks.words_at(at)
+    words = blocks.Words(at)
     st.markdown(f"##### {words(step.title)}")
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
@@ -32,7 +32,11 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         _end(lesson)
     _turn(lesson, step)
     waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
+<<<<<<< HEAD
     if waits != waited or len(done.done) != known:
+=======
+    if waits != waited or looking.shown(step, done, teaches) != shown:
+>>>>>>> d28385ee32283cff8d568cdd8945b2a4570e13a3
         st.rerun()  # with another rhythm, or with what waited for a check
 
 

@@ -103,6 +103,8 @@ def _check_prose(fields: Fields, names: Any, text: str = "", tied: frozenset[str
                 _check_names(expression)
         except ValueError as error:
             raise fields.wrong(name, str(error)) from error
+        if any(line.count("$$") % 2 and line.strip() != "$$" for line in joined.splitlines()):
+            raise fields.wrong(name, "a formula of several lines has its `$$` on lines of their own.")
         if loose := loose_numbers(joined, tied):
             remedy = "compute it, as in {{bias(3):.3f}} or {{bench.law.p}}"
             raise fields.wrong(name, f"the number {loose[0]} is tied to nothing: {remedy}.")

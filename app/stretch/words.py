@@ -128,7 +128,8 @@ def _times(found: Followed) -> str:
 
 
 def _tex(value: float) -> str:
-    return f"{0.0 if abs(value) < 1e-12 else value:.3g}"
+    digits, _, power = f"{0.0 if abs(value) < 1e-12 else value:.3g}".partition("e")
+    return rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
 
 
 def _added(value: float) -> str:

@@ -99,3 +99,11 @@ def test_the_screen_lists_all_words_and_finds_some(monkeypatch):
     assert [h.value for h in page.subheader] == ["Russian roulette"]
     page.text_input[0].input("zzz").run()
     assert not page.subheader and "Try fewer" in page.info[0].value
+
+
+def test_several_texts_share_their_links():
+    done = set()
+    first, second = (linked(text, done=done) for text in ("The trace of A.", "A trace and an eigenvalue."))
+    assert "[trace](glossary#trace" in first
+    assert "[trace]" not in second
+    assert "[eigenvalue](glossary#eigenvalue" in second

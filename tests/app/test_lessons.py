@@ -128,6 +128,7 @@ class TestReading:
             ("::: do one\nuntil: throws: 1\n---\nA\n:::\n", 17, "this is no YAML"),
             ("::: do one\nuntil: throws > 1\n---\nA\n:::\n", 16, "has no solution"),
             ("::: text one\nIt is 0.25 nats.\n:::\n", 16, "the number 0.25 is tied to nothing"),
+            ("::: text one\n$$a\n= b$$\n:::\n", 16, "has its `$$` on lines of their own"),
             ("::: text one\nIt is {{biass(3)}}.\n:::\n", 16, "neither an observable nor a setting"),
             ("::: predict one\ntruth: bias(1)\nlow: 2\nhigh: 1\n---\nA\n:::\n", 18, "must be below"),
             ("::: predict one\noptions: {a: A}\nwhen: {b: throws > 1}\n---\nA\n:::\n", 16, "`when` each of them"),
