@@ -26,8 +26,10 @@ KEPT = re.compile(
 def linked(markdown: str, among: Sequence[Entry] | None = None, done: set[str] | None = None) -> str:
     """The text with the first occurrence of each word, in whatever form, as a link to its entry, whose title is the
     first sentence of the definition. Whole words, the longest form first, in any case unless the form is all capitals;
-    code, formulas, `{{placeholders}}`, links and headings stay as they are. `among`: the whole glossary, unless given. `done`: the slugs of entries that are linked
-    already, to which those linked here are added.
+    code, formulas, `{{placeholders}}`, links and headings stay as they are.
+
+    `among`: the whole glossary, unless given. `done`: the slugs of entries that have their link already, to which those
+    linked here are added.
     """
     forms, pattern = _pattern(entries() if among is None else tuple(among))
     done = set() if done is None else done

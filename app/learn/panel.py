@@ -22,7 +22,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
     teaches = menu.head(lesson, step)
-    shown, known = looking.shown(step, done, teaches), len(done.done)
+    shown = looking.shown(step, done, teaches)
     words = blocks.Words(at)
     st.markdown(f"##### {words(step.title)}")
     for block in shown:
@@ -32,11 +32,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         _end(lesson)
     _turn(lesson, step)
     waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
-<<<<<<< HEAD
-    if waits != waited or len(done.done) != known:
-=======
     if waits != waited or looking.shown(step, done, teaches) != shown:
->>>>>>> d28385ee32283cff8d568cdd8945b2a4570e13a3
         st.rerun()  # with another rhythm, or with what waited for a check
 
 
