@@ -167,6 +167,7 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         options={str(key): str(text) for key, text in options.items()},
         when={str(key): _expression(fields, "when", str(condition)) for key, condition in when.items()},
         truth=None if options else _expression(fields, "truth", str(fields.get("truth", str, int, float))),
+        once=_expression(fields, "once", fields.get("once", str)) if "once" in fields.values else None,
         low=float(low),
         high=float(high),
         step=step,
@@ -241,7 +242,7 @@ def _solution(raw: Raw, common: dict[str, Any]) -> Solution:
 KINDS: dict[str, Kind] = {
     "step": Kind(_step, ("title", "screen", "settings", "controls"), ("title",)),
     "text": _plain(Text),
-    "predict": Kind(_predict, ("options", "when", "truth", "low", "high", "step", "unit"), ("options", "unit")),
+    "predict": Kind(_predict, ("options", "when", "truth", "once", "low", "high", "step", "unit"), ("options", "unit")),
     "do": Kind(_do, ("until",)),
     "observe": _plain(Observe),
     "explain": _plain(Explain),
