@@ -131,7 +131,7 @@ class Job:
                 yield None
             else:
                 exact, believed, *_ = (*masses, None)
-                yield Masses(step, log_det, exact, believed, why_none)
+                yield Masses(step, log_det, exact, believed, why_none, demand.scaled)
 
     def jacobians(self, demand: Demand) -> Iterator[Jacobians | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""

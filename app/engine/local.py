@@ -25,9 +25,11 @@ FINISH_SECONDS = 20.0
 
 class LocalEngine(Buttons):
     """The interface is `Engine`'s. A poll finishes what can be finished, such as the steps asked for and the pictures;
-    play, which has no end, goes on for a quarter of a second a poll. Not for several threads."""
+    play, which has no end, goes on for a quarter of a second a poll. What takes longer than `finish_seconds` is
+    finished in the next one. Not for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
+        self._finish_seconds = finish_seconds
         self._scheduler = Scheduler()
         self._mailboxes: dict[str, Mailbox] = {}
 
@@ -43,7 +45,7 @@ class LocalEngine(Buttons):
         start = time.monotonic()
         while self._scheduler.is_pending(id) and id in self._mailboxes:
             playing = self._mailboxes[id].report.state is State.PLAYING
-            if time.monotonic() - start > (PLAY_SECONDS if playing else FINISH_SECONDS):
+            if time.monotonic() - start > (PLAY_SECONDS if playing else self._finish_seconds):
                 break
             self._tick()
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls

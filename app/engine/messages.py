@@ -273,6 +273,7 @@ class Masses:
     exact: Mass
     believed: Mass | None  # by the log det that the training estimator believes in; None when that is exact, or unknown
     belief: str = ""  # why it is unknown
+    scaled: Scaled | None = None  # as it was asked for
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,13 @@ class Teacher(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(Block):
-    """A guess, locked once it is made, and the truth: a number, or the one option whose condition holds."""
+    """A guess, locked once it is made, and the truth: a number, or the one option whose condition holds. Where it is of
+    what is still to be done, it is known `once` that holds."""
 
     options: Mapping[str, str] = field(default_factory=dict)  # of a choice: key -> text
     when: Mapping[str, Expression] = field(default_factory=dict)
     truth: Expression | None = None  # of a number
+    once: Expression | None = None
     low: float = -math.inf
     high: float = math.inf
     step: float | None = None  # of a slider
@@ -60,6 +62,8 @@ class Predict(Block):
     def found(self, at: Situation) -> Any:
         """The truth: a number or the key of an option; None where it is not known yet. Raises ValueError where not
         exactly one option is true."""
+        if self.once and not self.once.of(at):
+            return None
         if self.truth:
             return self.truth.of(at)
         holds = {key: condition.of(at) for key, condition in self.when.items()}

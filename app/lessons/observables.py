@@ -15,6 +15,7 @@ from app.bench.tally import THROWS_EACH, coverage, furthest, thrown_settings
 from app.engine.messages import ArmReport, Report
 from app.lessons.expression import Unknown
 from app.lessons.settings import Benches, changed, setting_values
+from app.lipschitz.induced import induced
 from app.lipschitz.settings import Lipschitz
 from app.readouts import gap_to_truth, held_out_nll
 from app.setup import Setup
@@ -262,21 +263,33 @@ def _loss(at: Situation, name: str) -> float:
 def _masses(at: Situation) -> Any:
     """Of the flow as it stands."""
     masses = _known(at.arm.masses)
-    if masses.step != at.arm.step:
+    if masses.step != at.arm.step or masses.scaled != at.bench(Lipschitz).scaled(at.setup.flow.blocks):
         raise Unknown
     return masses
 
 
 def _blocks(at: Situation) -> Any:
-    return _known(at.arm.blocks)
+    """Of the flow as it stands: they are measured with the held-out losses."""
+    blocks, loss = _known(at.arm.blocks), _known(at.arm.loss)
+    if not len(loss.held_step) or loss.held_step[-1] != at.arm.step:
+        raise Unknown
+    return blocks
 
 
 def _inversion(at: Situation) -> Any:
-    found = _known(at.arm.inversion)
-    bench = at.bench(Lipschitz)
-    if found.found.scale != (bench.scale if bench.block else 1.0) or found.found.method != bench.method:
-        raise Unknown  # it was measured before somebody changed it
+    """Of the flow and the bench as they stand."""
+    found, bench = _known(at.arm.inversion), at.bench(Lipschitz)
+    if found.step != at.arm.step or found.scaled != bench.scaled(at.setup.flow.blocks):
+        raise Unknown
+    if (bench.block and found.found.block != bench.block - 1) or found.found.method != bench.method:
+        raise Unknown
     return found.found
+
+
+def _induced(at: Situation, which: int) -> float:
+    """A bound of the norm of the matrix on the bench, from above or from below."""
+    bench = at.bench(Lipschitz)
+    return induced(bench.matrix, bench.p, bench.q)[which]
 
 
 def _criteria(name: str) -> Any:
@@ -393,7 +406,20 @@ OBSERVABLES: dict[str, Observable] = {
         "steps",
         wants=("inversion",),
     ),
+    "block_norm": Observable(
+        "the largest ‖sA‖ of this block seen",
+        lambda at: float(_blocks(at).largest_norm[_inversion(at).block]),
+        wants=("inversion",),
+    ),
+    "block_radius": Observable(
+        "the largest ρ(sA) of this block seen",
+        lambda at: float(_blocks(at).spectral_radius[_inversion(at).block]),
+        wants=("inversion",),
+    ),
     "refused": Observable("whether samples are refused", lambda at: bool(_inversion(at).refusal), wants=("inversion",)),
+    # A matrix of the plane between two norms
+    "norm_above": Observable("‖W‖ from p to q, at most", lambda at: _induced(at, 0)),
+    "norm_below": Observable("‖W‖ from p to q, at least", lambda at: _induced(at, 1)),
     # Activations alone and inside the flow
     "constant": Observable(
         "the largest slope as it is written", lambda at, name: _criteria(name).constant.found, arguments=1

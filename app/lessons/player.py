@@ -7,7 +7,7 @@ from typing import Any
 from app.bench.settings import Bench
 from app.bench.tally import Tally, thrown_settings
 from app.engine.local import LocalEngine
-from app.engine.messages import Demand, InversionDemand, Report, Scaled, State
+from app.engine.messages import Demand, InversionDemand, Report, State
 from app.lessons.expression import Expression
 from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import OBSERVABLES, Situation
@@ -17,12 +17,15 @@ from app.link import BENCHES
 from app.lipschitz.settings import Lipschitz
 from app.setup import Setup
 
+# On a busy machine what a step asks for takes long; it is waited for, not missed.
+FINISH_SECONDS = 300.0
+
 
 class Player:
     """Keeps what a page would keep. Not for several threads."""
 
     def __init__(self) -> None:
-        self._engine = LocalEngine()
+        self._engine = LocalEngine(FINISH_SECONDS)
         self._run = ""
         self.setup, self.benches = Setup(), {kind: kind() for kind in BENCHES.values()}
         self.tally, self.coins, self.answers = Tally(), "", {}
@@ -91,8 +94,7 @@ def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str,
         "activity": "all",
         "inversion": InversionDemand(block, broken.z if broken.chosen else None, broken.method),
     }
-    scaled = Scaled(broken.block - 1, broken.scale) if broken.breaks and broken.block <= setup.flow.blocks else None
-    return {name: full[name] for name in wants} | {"scaled": scaled}
+    return {name: full[name] for name in wants} | {"scaled": broken.scaled(setup.flow.blocks)}
 
 
 def wanted_by(step: Step) -> set[str] | None:
@@ -132,7 +134,7 @@ def _plays(player: Player, step: Step, wants: set[str] | None) -> Iterator[tuple
     player.reset()
     try:
         player.open(step)
-        open_truths: list[Block] = []
+        open_truths: list[Predict] = []
         for block in step.blocks:
             if isinstance(block, Do) and block.until.of(player.situation(wants)):
                 yield block.line, f"`{block.id}` is done before anybody does anything."
@@ -140,6 +142,8 @@ def _plays(player: Player, step: Step, wants: set[str] | None) -> Iterator[tuple
                 open_truths.append(block)
             for action in block.actions if isinstance(block, Solution) else ():
                 player.act(action)
+                if open_truths:  # as a page looks: some are known for as long as something is so
+                    open_truths = [one for one in open_truths if one.found(player.situation(wants)) is None]
         at = player.situation(wants)
     except ValueError as error:
         yield step.line, str(error)
@@ -175,7 +179,7 @@ def _expressions(block: Block) -> list[Expression]:
     found = [expression for text in texts(block) for expression, _ in expressions(text)]
     match block:
         case Predict():
-            found += [*block.when.values(), *([block.truth] if block.truth else [])]
+            found += [*block.when.values(), *(one for one in (block.truth, block.once) if one)]
         case Do():
             found.append(block.until)
         case Check():

@@ -169,6 +169,7 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         options={str(key): str(text) for key, text in options.items()},
         when={str(key): _expression(fields, "when", str(condition)) for key, condition in when.items()},
         truth=None if options else _expression(fields, "truth", str(fields.get("truth", str, int, float))),
+        once=_expression(fields, "once", fields.get("once", str)) if "once" in fields.values else None,
         low=float(low),
         high=float(high),
         step=step and float(step),
@@ -245,7 +246,9 @@ KINDS: dict[str, Kind] = {
     "step": Kind(_step, ("title", "screen", "settings", "controls"), ("title",)),
     "text": _plain(Text),
     "predict": Kind(
-        _predict, ("options", "when", "truth", "low", "high", "step", "unit", "cover"), ("options", "unit")
+        _predict,
+        ("options", "when", "truth", "once", "low", "high", "step", "unit", "cover"),
+        ("options", "unit"),
     ),
     "do": Kind(_do, ("until",)),
     "observe": _plain(Observe),

@@ -2,11 +2,9 @@
 
 import math
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import streamlit as st
-import torch
 
 from app import controls, session, side_by_side
 from app.engine.messages import Report
@@ -15,15 +13,15 @@ from app.estimator.words import number
 from app.figures.style import BLUE, GREY, ORANGE, VERMILION
 from app.link import LIPSCHITZ
 from app.lipschitz import arms
+from app.lipschitz.induced import ball, induced
 from app.lipschitz.settings import Lipschitz
 from app.lipschitz.words import order_name
 from app.planes import Chart, Dots, Pane, Path, planes
 from app.scene import POLL_SECONDS
-from resflow_core.norms import is_exact, lower_bound, upper_bound, vector_norm
+from resflow_core.norms import is_exact
 from resflow_core.settings import settings_of
 
 ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
-DIRECTIONS = 721
 
 
 def show() -> None:
@@ -86,17 +84,17 @@ def _take_from_flow(bench: Lipschitz) -> None:
 
 def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], str]:
     w = np.reshape(matrix, (2, 2))
-    upper, lower, best = _norm(matrix, p, q)
-    ball, outer = _ball(p), _ball(q) * lower
-    image, top = ball @ w.T, w @ best
+    upper, lower, best = induced(matrix, p, q)
+    unit, outer = ball(p), ball(q) * lower
+    image, top = unit @ w.T, w @ best
     name = f"‖W‖ from {order_name(p)} to {order_name(q)}"
     before = Pane(
         f"x: the unit ball of the {order_name(p)}-norm",
         "x₁",
         "x₂",
-        _square(ball),
+        _square(unit),
         f"The unit ball of the {order_name(p)}-norm, and the x on it that W stretches most.",
-        paths=(Path(ball, f"‖x‖ = 1, order {order_name(p)}", BLUE),),
+        paths=(Path(unit, f"‖x‖ = 1, order {order_name(p)}", BLUE),),
         dots=(Dots(best[None], "x that is stretched most", VERMILION, "star", 12),),
     )
     after = Pane(
@@ -123,25 +121,6 @@ def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], s
             "Most orders have no formula; a constraint counts with the larger one."
         )
     return [before, after], said
-
-
-@lru_cache(maxsize=256)
-def _norm(matrix: tuple[float, ...], p: float, q: float) -> tuple[float, float, np.ndarray]:
-    """An upper bound of ||W||_{p->q}, the largest value that was found, and the unit vector that attains it."""
-    w = torch.tensor(matrix, dtype=torch.float64).view(1, 2, 2)
-    lower, best = lower_bound(w, p, q)
-    x = torch.from_numpy(_ball(p))
-    values = vector_norm(x @ w[0].T, q, 1)
-    if float(values.max()) > float(lower[0]):
-        lower, best = values.max()[None], x[values.argmax()][None]
-    return float(upper_bound(w, p, q)[0]), float(lower[0]), best[0].numpy()
-
-
-def _ball(p: float) -> np.ndarray:
-    """Points around the unit circle of the p-norm, corners included, (m, 2)."""
-    angles = torch.linspace(0, 2 * math.pi, DIRECTIONS, dtype=torch.float64)
-    circle = torch.stack([angles.cos(), angles.sin()], 1)
-    return (circle / vector_norm(circle, p, 1)[:, None]).numpy()
 
 
 def _square(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from app.bench.settings import View
+from app.engine.messages import Scaled
 from resflow_core.flow import FlowConfig
 from resflow_core.iterations import ITERATIONS
 from resflow_core.settings import check, setting, settings_of
@@ -58,3 +59,7 @@ class Lipschitz:
     def breaks(self) -> bool:
         """Whether a block's branch is scaled in all that is looked at."""
         return self.block > 0 and self.scale != 1.0
+
+    def scaled(self, blocks: int) -> Scaled | None:
+        """Which branch of a flow with so many blocks is."""
+        return Scaled(self.block - 1, self.scale) if self.breaks and self.block <= blocks else None

@@ -55,9 +55,7 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
 
 def scaled() -> Scaled | None:
     """The block whose branch is multiplied in all that is looked at."""
-    broken = bench(Lipschitz)
-    is_there = broken.breaks and broken.block <= current().setup.flow.blocks
-    return Scaled(broken.block - 1, broken.scale) if is_there else None
+    return bench(Lipschitz).scaled(current().setup.flow.blocks)
 
 
 def bring_back() -> None:

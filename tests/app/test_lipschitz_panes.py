@@ -11,6 +11,7 @@ import torch
 from app import side_by_side
 from app.engine.messages import ArmReport, LossCurves, Report, Scaled, State
 from app.lipschitz import arms, enforced, inverse, norms
+from app.lipschitz.induced import induced
 from app.lipschitz.words import order_name, wide
 from app.planes.panes import Chart, encode
 from app.setup import Setup
@@ -334,7 +335,7 @@ class TestNorms:
     @pytest.mark.parametrize("p", ORDERS)
     def test_the_norm_or_two_bounds_of_it(self, p, q):
         for w in (self.W, (0.3, -2.0, 5.0, 0.1), (1.0, 2.0, 2.0, 4.0)):
-            upper, lower, best = norms._norm(w, p, q)
+            upper, lower, best = induced(w, p, q)
             matrix = np.reshape(w, (2, 2))
             known = self.brute(matrix, p, q)
             assert lower == pytest.approx(known, rel=3e-3)
@@ -357,7 +358,7 @@ class TestNorms:
         sent([before, after])
 
     def test_what_is_between_bounds_is_said_to_be(self):
-        upper, lower, _ = norms._norm(self.W, 4.0, 1.5)
+        upper, lower, _ = induced(self.W, 4.0, 1.5)
         assert upper > lower * 1.001
         _, said = norms._balls(self.W, 4.0, 1.5)
         assert f"at least {lower:.3g}**, which a vector attains" in said
