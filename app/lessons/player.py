@@ -17,6 +17,8 @@ from app.link import BENCHES
 from app.lipschitz.settings import Lipschitz
 from app.setup import Setup
 
+JACOBIANS = 20  # nodes a side of the grid that comes with those at data points, which lessons ask of
+
 
 class Player:
     """Keeps what a page would keep. Not for several threads."""
@@ -87,6 +89,7 @@ def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str,
         "masses": True,
         "bounds": True,
         "activity": "all",
+        "jacobians": JACOBIANS,
         "inversion": InversionDemand(block, broken.z if broken.chosen else None, broken.method),
     }
     scaled = Scaled(broken.block - 1, broken.scale) if broken.breaks and broken.block <= setup.flow.blocks else None

@@ -169,7 +169,7 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         truth=None if options else _expression(fields, "truth", str(fields.get("truth", str, int, float))),
         low=float(low),
         high=float(high),
-        step=step,
+        step=None if step is None else float(step),
         unit=fields.get("unit", str, default=""),
     )
 
