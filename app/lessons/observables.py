@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
+from app.activations.settings import Activations
 from app.bench.coins import parsed
+from app.bench.maps import series_error
 from app.bench.settings import Bench
 from app.bench.sweeps import Cost, Subject, across_batches, cost, optimum, subject_of
 from app.bench.tally import THROWS_EACH, coverage, furthest, thrown_settings
@@ -21,7 +24,7 @@ from app.readouts import gap_to_truth, held_out_nll
 from app.setup import Setup
 from app.stretch.density import follow, log_density, total
 from app.stretch.settings import Stretch
-from resflow_core.formula import activation_named
+from resflow_core.formula import SIGN, activation_named
 from resflow_core.log_det import Roulette
 from resflow_core.measure import Verdict, criteria
 from resflow_core.moments import believed_log_det
@@ -292,8 +295,64 @@ def _induced(at: Situation, which: int) -> float:
     return induced(bench.matrix, bench.p, bench.q)[which]
 
 
+def _trained(at: Situation, steps: int) -> bool:
+    """True; unknown until held-out points were measured after so many steps: what is predicted is not known before."""
+    loss = _known(at.arm.loss)
+    if not len(loss.held_step) or loss.held_step[-1] < steps:
+        raise Unknown
+    return True
+
+
+def _believed_nll(at: Situation) -> float:
+    """What training takes the held-out NLL for."""
+    return _nll(at, 0) - _loss(at, "held_bias")
+
+
+def _above_best(at: Situation) -> float:
+    """By how much the held-out NLL is above the best that it was."""
+    return _nll(at, 0) - float(np.nanmin(at.arm.loss.held_nll))
+
+
+def _flattered(at: Situation, terms: int) -> tuple[complex, float]:
+    """The eigenvalue of all blocks, over data, at which a series of so many terms is farthest too high, and by what."""
+    found = np.linalg.eigvals(_known(at.arm.jacobians).points.astype(float)).astype(complex).flatten()
+    error = series_error(found, int(terms))
+    most = int(error.argmax())
+    return complex(found[most]), float(error[most])
+
+
+def _activity(at: Situation) -> Any:
+    """Of the flow as it stands."""
+    activity = _known(at.arm.activity)
+    if activity.step != at.arm.step:
+        raise Unknown
+    return activity
+
+
+def _log_det_share(at: Situation) -> float:
+    """||g|| / (||g|| + ||b||) with the gradients g of the mean log det and b of the mean log p(z)."""
+    whole = _activity(at).split.whole
+    return float(whole.log_det / (whole.log_det + whole.base))
+
+
+@lru_cache(maxsize=32)
 def _criteria(name: str) -> Any:
     return criteria(activation_named(name))
+
+
+def _phi(name: str, z: float) -> tuple[float, float, float]:
+    """Value, slope and curvature, divided by the constant."""
+    return tuple(float(part[0]) for part in activation_named(name).phi(torch.tensor([z], dtype=torch.float64)))
+
+
+def _tail(name: str, side: str) -> Any:
+    return {"left": _criteria(name).left, "right": _criteria(name).right}[side]
+
+
+def _own(at: Situation) -> str:
+    """The formula that was typed, by the name that activations are asked for."""
+    formula = at.bench(Activations).formula
+    return SIGN + _known(formula or None)
 
 
 OBSERVABLES: dict[str, Observable] = {
@@ -351,6 +410,7 @@ OBSERVABLES: dict[str, Observable] = {
     "coin_error": Observable("its standard error", _coin_error, "nats"),
     # The flow
     "step": Observable("steps trained", lambda at: at.arm.step, "steps", wants=()),
+    "trained": Observable("whether so many steps were trained, and measured", _trained, arguments=1, wants=()),
     "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants=()),
     "gap_error": Observable("its standard error", lambda at: _gap(at, 1), "nats", wants=()),
     "gap_after": Observable("the gap to the truth after so many steps", _gap_after, "nats", arguments=1, wants=()),
@@ -365,6 +425,17 @@ OBSERVABLES: dict[str, Observable] = {
         wants=(),
     ),
     "belief_error": Observable("its standard error", lambda at: _loss(at, "held_bias_se"), "nats", wants=()),
+    "believed_nll": Observable("the held-out NLL that training believes in", _believed_nll, "nats", wants=()),
+    "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants=()),
+    "flattered_at": Observable(
+        "the real part of the eigenvalue that a series of n terms flatters most",
+        lambda at, n: _flattered(at, n)[0].real,
+        arguments=1,
+        wants=("jacobians",),
+    ),
+    "flattered_by": Observable(
+        "by how much it is flattered", lambda at, n: _flattered(at, n)[1], "nats", 1, wants=("jacobians",)
+    ),
     "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants=("masses",)),
     "believed_mass": Observable(
         "the mass that training believes in", lambda at: _known(_masses(at).believed).value, wants=("masses",)
@@ -429,16 +500,38 @@ OBSERVABLES: dict[str, Observable] = {
         lambda at, name: _criteria(name).verdict is Verdict.STARVES,
         arguments=1,
     ),
+    "shows": Observable(
+        "whether an activation is drawn", lambda at, name: name in at.bench(Activations).names, arguments=1
+    ),
+    "slope": Observable("the slope at z", lambda at, name, z: _phi(name, z)[1], arguments=2),
+    "curvature": Observable("the curvature at z", lambda at, name, z: _phi(name, z)[2], arguments=2),
+    "tail_slope": Observable(
+        "the limit of |slope| in a tail", lambda at, name, side: _known(_tail(name, side).slope), arguments=2
+    ),
+    "tail_curvature": Observable(
+        "the limit of |curvature| in a tail", lambda at, name, side: _known(_tail(name, side).curvature), arguments=2
+    ),
+    "own": Observable("your own activation", _own),
     "saturated": Observable(
         "the share of saturated units",
-        lambda at: float(_known(_known(at.arm.activity).saturation).overall),
+        lambda at: float(_known(_activity(at).saturation).overall),
         wants=("activity",),
     ),
     "log_det_gradient": Observable(
         "the norm of the log det's gradient",
-        lambda at: float(_known(at.arm.activity).split.whole.log_det),
+        lambda at: float(_activity(at).split.whole.log_det),
         "nats per unit",
         wants=("activity",),
+    ),
+    "base_gradient": Observable(
+        "the norm of the gradient of the mean log p(z)",
+        lambda at: float(_activity(at).split.whole.base),
+        "nats per unit",
+        wants=("activity",),
+    ),
+    "log_det_share": Observable("the log det's share of both gradients' norms", _log_det_share, wants=("activity",)),
+    "pull": Observable(
+        "the cosine between both gradients", lambda at: float(_activity(at).split.whole.cosine), wants=("activity",)
     ),
     # A learner
     "answer": Observable("the answer to a question", lambda at, block: _known(at.answers.get(block)), arguments=1),

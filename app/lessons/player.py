@@ -19,6 +19,7 @@ from app.setup import Setup
 
 # On a busy machine what a step asks for takes long; it is waited for, not missed.
 FINISH_SECONDS = 300.0
+JACOBIANS = 20  # nodes a side of the grid that comes with those at data points, which lessons ask of
 
 
 class Player:
@@ -92,6 +93,7 @@ def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str,
         "masses": True,
         "bounds": True,
         "activity": "all",
+        "jacobians": JACOBIANS,
         "inversion": InversionDemand(block, broken.z if broken.chosen else None, broken.method),
     }
     return {name: full[name] for name in wants} | {"scaled": broken.scaled(setup.flow.blocks)}

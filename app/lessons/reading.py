@@ -172,7 +172,7 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         once=_expression(fields, "once", fields.get("once", str)) if "once" in fields.values else None,
         low=float(low),
         high=float(high),
-        step=step and float(step),
+        step=None if step is None else float(step),
         unit=fields.get("unit", str, default=""),
         cover=fields.get("cover", bool, default=False),
     )
