@@ -133,7 +133,8 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any) -> None:
     elif truth is None:
         st.markdown(f"You said **{number(guess)}** {block.unit}.")
     else:
-        off = f"You said {number(guess)}, the truth is {number(truth)} {block.unit}: off by {number(guess - truth)}."
+        found = f"{number(truth)} {block.unit}".strip()
+        off = f"You said {number(guess)}, the truth is {found}: off by {number(guess - truth)}."
         shown = {"prediction": number(guess), "truth": number(truth)}
         st.altair_chart(prediction(guess, truth, block.unit, shown, off))
         st.markdown(off)
@@ -147,6 +148,7 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
         outcome = block.outcome(at)
         if outcome.passed and block.id not in done.done:
             done.done.append(block.id)
+            st.rerun()  # with what waits for it
         if block.id in done.done:
             st.success(words(block.passes), icon=":material/check:")
         elif outcome.passed is None:

@@ -1,8 +1,9 @@
 """What of a step can be seen, and what of it has come true: from its blocks, what was done, and what is known."""
 
-from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Predict, Step, Teacher
+from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Observe, Predict, Step, Teacher, Text
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress
+from app.lessons.prose import is_known
 
 
 def look(step: Step, done: LessonProgress, at: Situation) -> None:
@@ -28,11 +29,20 @@ def is_done(block: Block, done: LessonProgress) -> bool:
     return True
 
 
-def is_open(block: Block, done: LessonProgress) -> bool:
-    """Whether it comes true by itself, once the page is so."""
-    return (isinstance(block, Do) and block.id not in done.done) or (
-        isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths
+def is_open(block: Block, done: LessonProgress, at: Situation) -> bool:
+    """Whether it comes true by itself, once the page is so, or a number in it is still to be known."""
+    return (
+        (isinstance(block, Do) and block.id not in done.done)
+        or (isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths)
+        or (isinstance(block, Text | Observe | Do | Predict) and not _is_known(block, at))
     )
+
+
+def _is_known(block: Block, at: Situation) -> bool:
+    try:
+        return is_known(block.text, at)
+    except ValueError:  # it will not be
+        return True
 
 
 def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:

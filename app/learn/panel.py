@@ -11,9 +11,9 @@ TICK_SECONDS = 1.0
 
 def panel(lesson: Lesson, step: Step) -> None:
     """Draw it. While something is still to be done or to be known, it looks at the page every second."""
-    done = session.progress()
-    looking.look(step, done, session.situation())
-    waits = any(looking.is_open(block, done) for block in looking.shown(step, done, False))
+    done, at = session.progress(), session.situation()
+    looking.look(step, done, at)
+    waits = any(looking.is_open(block, done, at) for block in looking.shown(step, done, False))
     st.fragment(_panel, run_every=TICK_SECONDS if waits else None)(lesson, step, waits)
 
 
@@ -31,7 +31,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     if step is lesson.steps[-1]:
         _end(lesson)
     _turn(lesson, step)
-    waits = any(looking.is_open(block, done) for block in shown if not isinstance(block, Teacher))
+    waits = any(looking.is_open(block, done, at) for block in shown if not isinstance(block, Teacher))
     if waits != waited or looking.shown(step, done, teaches) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
 

@@ -11,7 +11,7 @@ from app.engine.messages import Demand, InversionDemand, Report, State
 from app.lessons.expression import Expression
 from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import OBSERVABLES, Situation
-from app.lessons.prose import UNKNOWN, expressions, rendered
+from app.lessons.prose import expressions, is_known
 from app.lessons.settings import changed
 from app.link import BENCHES
 from app.lipschitz.settings import Lipschitz
@@ -167,7 +167,7 @@ def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[str]:
     if is_open and isinstance(block, Predict) and block.found(at) is None:
         yield f"the truth of `{block.id}` is not known after the solution."
     for text in texts(block):
-        if UNKNOWN in rendered(text, at).replace(UNKNOWN, "", text.count(UNKNOWN)):
+        if not is_known(text, at):
             yield f"a number of `{block.id}` is not known after the solution."
 
 

@@ -41,6 +41,11 @@ def rendered(text: str, names: Names) -> str:
     return "".join(parts)
 
 
+def is_known(text: str, names: Names) -> bool:
+    """Whether all its numbers are."""
+    return UNKNOWN not in rendered(text, names).replace(UNKNOWN, "", text.count(UNKNOWN))
+
+
 def loose_numbers(text: str, tied: Collection[str] = ()) -> list[str]:
     """Numbers that nothing ties to anything: with a decimal point or several digits, and no citation."""
     return [number for number in numbers(CITED.sub(" ", PLACEHOLDER.sub(" ", text))) if number not in tied]

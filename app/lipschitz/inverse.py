@@ -131,32 +131,32 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
 
 def _numbers(report: Report, found: Inversion) -> None:
     mass = report.arms[0].masses
-    with st.container(horizontal=True, gap="medium", key="numbers"):
+    with st.container(horizontal=True, gap="small", key="numbers"):
         st.metric(
             "Bound s L",
             f"{found.lipschitz:.3g}",
             help=f"Certified Lipschitz bound of s g in the {order_name(found.order)}-norm. Below 1 it guarantees an "
             f"inverse.",
-            width=140,
+            width=110,
         )
         st.metric(
             "Smallest det(I + sA)",
             number(found.det.min()),
             help="Over the x plane as it is drawn. It must not reach 0.",
-            width=180,
+            width=165,
         )
         st.metric(
             "Folds at s*",
             number(found.breaking[found.block]) if np.isfinite(found.breaking[found.block]) else "never",
             help="The smallest scale at which a real eigenvalue of sA reaches −1 somewhere in the x plane as it is "
             "drawn.",
-            width=130,
+            width=110,
         )
         st.metric(
             "x found for this z",
             str(len(found.preimages)),
             help="By Newton's method from 258 starts; each is checked. There may be more.",
-            width=150,
+            width=140,
         )
         value, error = with_error(mass.exact.value, mass.exact.error) if mass else ("…", "")
         st.metric(
@@ -167,14 +167,14 @@ def _numbers(report: Report, found: Inversion) -> None:
             "times."
             if mass
             else "Not measured yet.",
-            width=180,
+            width=165,
         )
         st.metric(
             "Samples",
             "refused" if found.refusal else "given",
             help=found.refusal
             or "Every block's inverse is certified: to 1e-6, or to what rounding in single precision leaves.",
-            width=120,
+            width=105,
         )
 
 
