@@ -219,7 +219,7 @@ class TestExpressions:
         [
             "__import__('os')", "(lambda: 1)()", "[1][0]", "{'a': 1}", "f'{1}'", "a if b else c", "x := 1",
             "bias(n=3)", "bias(*[1])", "1 << 2", "given(1)", "given(bias(1), bench.probe)", "(1).real", "1; 2", "",
-            "b'1'", "eval", "throws.__class__",
+            "b'1'", "eval", "throws.__class__", "'a'.upper()", "throws().real()",
         ],
     )  # fmt: skip
     def test_are_no_programs(self, text):
@@ -231,9 +231,16 @@ class TestExpressions:
         with pytest.raises(Unknown):
             situation().value("mean")
 
-    def test_what_cannot_be_calculated_says_so(self):
-        with pytest.raises(ValueError, match=r"`1 / 0`"):
-            Expression("1 / 0").of(situation())
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "1 / 0", "9**9**9", "exp(1e9)", "log(-1)", "(-8)**0.5", "entry(5, 1)", "bias(10**6)", "series(1.5)",
+            "bug_mean('what')", "bench.law.p < 'a'", "given(variance, 'bench.law=poisson, bench.law.p=0.3')",
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_calculated_says_so(self, text):
+        with pytest.raises(ValueError, match=re.escape(f"`{text}`: ")):
+            Expression(text).of(situation())
 
 
 class TestObservables:
@@ -266,6 +273,7 @@ class TestObservables:
             if abs(total - np.linalg.slogdet(np.eye(2) + a)[1]) > 1e-4:
                 last = k
         assert at.value("needed", (1e-4,)) == last + 1 == needed
+        assert at.value("needed", (1e3,)) == 1
 
     def test_variances_that_are_known(self):
         assert situation().value("variance") == pytest.approx(0.3917271732, abs=1e-9)
