@@ -145,7 +145,11 @@ def act(actions: tuple[Action, ...]) -> None:
     for action in actions:
         match action:
             case Action("set", settings):
-                _become(*changed(page.setup, page.benches, settings))
+                try:
+                    _become(*changed(page.setup, page.benches, settings))
+                except ValueError as error:
+                    page.notice = f"That cannot be done with the settings as they are: {error} Set the step up again."
+                    break
             case Action("throw", amount):
                 tally().want(amount)
             case Action("coins", thrown):

@@ -456,6 +456,7 @@ class TestProgress:
             (b'{"version": 9, "lessons": {}}', "of version 9"),
             (b'{"version": 1, "lessons": {"a": {"seen": 1, "answers": {}, "truths": {}, "done": []}}}', "no file"),
             (b'{"version": 1, "lessons": {"a": {"seen": [[]], "answers": {}, "truths": {}, "done": []}}}', "no file"),
+            (b"[" * 10**5, "no file of progress"),
             (b" " * 2**21, "at most 1,048,576"),
         ],
     )  # fmt: skip
