@@ -9,7 +9,7 @@ from app.text import signed
 PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
 FORMAT = re.compile(r"^(?P<expression>.+?)(?::(?P<spec>[+,]*(?:\.\d+)?[efg%]|,?d))?$")
 UNKNOWN = "…"
-# Of the paper and other books; and powers of ten.
+# Of the paper, other books and lessons.
 CITED = re.compile(
     r"(?:equations?|eqs?\.|figures?|tables?|theorems?|sections?|appendix|lessons?|NeurIPS|ICML|ICLR|\w+ et al\.,?)\s*"
     r"(?:[A-Z]\.)?\(?\d+(?:\.\d+)*\)?(?:(?:,| and| to)\s*\(?\d+(?:\.\d+)*\)?)*|\((?:19|20)\d\d\)",

@@ -2,11 +2,13 @@
 say what they found, and all of it survives other screens; over the engine of this process."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.bench.settings import Bench
 from app.lessons.lesson import Predict
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from app.lessons.shelf import shelf
@@ -249,3 +251,38 @@ def test_an_answer_that_another_version_of_a_lesson_took_is_asked_for_again(seri
     press(series, "lesson.next")
     assert "You said 7, the truth is 58 terms" in said(series)
     assert series.text_area(key="lesson.series.budget").value == "0.5"
+
+
+def test_a_flow_rests_and_is_new_where_a_lesson_begins_and_goes_on_within_it(local_engine):
+    page = opened("explore", blocks="2", width="8", batch="32")
+    press(page, "play")
+    assert page.session_state.page.plays
+    page.switch_page("screens/learn.py")
+    page.query_params["lesson"], page.query_params["step"] = "block", "one"
+    followed(checked(page.run()))
+    mine = page.session_state.page
+    assert (mine.setup.flow.blocks, mine.plays, mine.report.arms[0].step) == (1, False, 0)
+
+    press(page, "step")
+    checked(page.run())
+    run = mine.run
+    page.switch_page("screens/learn.py")  # to the list, and back to where one was
+    page.query_params["lesson"], page.query_params["step"] = "block", "one"
+    followed(checked(page.run()))
+    assert (mine.run, mine.report.arms[0].step) == (run, 1)
+
+    mine.setup = replace(mine.setup, train=replace(mine.setup.train, learning_rate=0.001))
+    press(page, "lesson.again")
+    checked(page.run())
+    assert mine.run != run
+    assert mine.report.arms[0].step == 0
+    assert mine.past[-1].steps == 1
+
+
+def test_only_an_address_with_settings_has_those_of_the_step():
+    page = opened("estimator", lesson="series", step="steep", controls="bench.n_terms", source="mail")
+    assert page.session_state.page.benches[Bench].matrix == (0.9, 0.3, 0.1, -0.2)
+
+
+def test_the_name_of_a_lesson_in_an_address_is_no_markdown():
+    assert "There is no lesson `![x](y)`" in said(opened(lesson="`![x](y)`"))
