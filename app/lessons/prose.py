@@ -15,12 +15,14 @@ CITED = re.compile(
     r"(?:[A-Z]\.)?\(?\d+(?:\.\d+)*\)?(?:(?:,| and| to)\s*\(?\d+(?:\.\d+)*\)?)*|\((?:19|20)\d\d\)",
     re.IGNORECASE,
 )
-LOOSE = re.compile(r"(?<![\w.])(?<!_\{)(?:\d+\.\d+|\d{1,3}(?:,\d{3})+|\d{2,})(?!\w)")
+LOOSE = re.compile(r"(?<![\w.])(?<!_\{)(?:\d+(?:\.\d+)?e[+-]?\d+|\d+\.\d+|\d{1,3}(?:,\d{3})+|\d{2,})")
 
 
 def expressions(text: str) -> list[tuple[Expression, str]]:
     """Those of a text, with their formats. Raises ValueError."""
     found = []
+    if "{{" in PLACEHOLDER.sub("", text):
+        raise ValueError("`{{` has no `}}` in its line.")
     for inside in PLACEHOLDER.findall(text):
         match = FORMAT.match(inside.strip())
         found.append((Expression(match["expression"].strip()), match["spec"] or ".4g"))
