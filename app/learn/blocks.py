@@ -69,12 +69,12 @@ def do(block: Do, words: Words, done: LessonProgress, at: Situation) -> None:
 
 def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/edit: **Explain.** {words(block.text)}")
-    known = done.answers.get(block.id, "")
+    known, widget = str(done.answers.get(block.id, "")), key(block)
 
     def keep() -> None:
-        done.answers[block.id] = st.session_state[key(block)]
+        done.answers[block.id] = st.session_state[widget]
 
-    st.text_area("In your words", known, key=key(block), on_change=keep, label_visibility="collapsed", height=90)
+    st.text_area("In your words", known, key=widget, on_change=keep, label_visibility="collapsed", height=90)
     if known:
         st.caption("Kept.")
 
@@ -90,16 +90,20 @@ def solution(block: Solution, words: Words, done: LessonProgress, at: Situation)
 def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/psychology: **Predict.** {words(block.text)}")
     if block.id in done.answers:
-        _met(block, words, done.answers[block.id], done.truths.get(block.id))
+        _met(block, words, done.answers[block.id], done.truths.get(block.id), at)
         return
-    guess = _guess(block, words)
+    guess, widget = _guess(block, words), key(block)
 
     def commit() -> None:
+        # What the widget holds now: it may have been changed and committed at once, since this was drawn.
+        guess = st.session_state[widget]
+        if guess is None:
+            return
         done.answers[block.id] = guess
         if block.cover:
             session.draw_anew()
 
-    st.button("Commit", on_click=commit, key=f"{key(block)}.commit", disabled=guess is None, type="primary")
+    st.button("Commit", on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
     st.caption("A committed prediction stays as it is. The lesson goes on from here.")
 
 
@@ -118,7 +122,7 @@ def _guess(block: Predict, words: Words) -> Any:
     return st.number_input(label, low, high, None, key=key(block), format="%g", placeholder="Type a number")
 
 
-def _met(block: Predict, words: Words, guess: Any, truth: Any) -> None:
+def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) -> None:
     """The prediction, and beside it the truth once it is known."""
     if block.is_choice:
         lines = []
@@ -139,20 +143,29 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any) -> None:
         st.altair_chart(prediction(guess, truth, block.unit, shown, off))
         st.markdown(off)
     if truth is None:
-        st.caption("The truth comes with what you do next.")
+        try:
+            block.found(at)
+        except ValueError:
+            st.caption("With the settings as they are, none of this is so. Set the step up again, in the menu above.")
+        else:
+            st.caption("The truth comes with what you do next.")
 
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/rule: **Check.** {words(block.text)}")
     if st.button("Check", key=f"{key(block)}.check") or block.id in done.done:
-        outcome = block.outcome(at)
+        try:
+            outcome, why = block.outcome(at), "yet: do first what is asked for above."
+        except ValueError as error:
+            outcome, why = Outcome(None), f"with the settings as they are: {error}"
         if outcome.passed and block.id not in done.done:
             done.done.append(block.id)
-            st.rerun()  # with what waits for it
-        if block.id in done.done:
+        if outcome.passed:
             st.success(words(block.passes), icon=":material/check:")
+        elif block.id in done.done:  # the numbers of its message would be those of now
+            st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")
         elif outcome.passed is None:
-            st.info("Nothing can be checked yet: do first what is asked for above.", icon=":material/hourglass:")
+            st.info(f"Nothing can be checked {why}", icon=":material/hourglass:")
         else:
             st.warning(f"{words(block.fails)} {_measured(block, outcome)}", icon=":material/close:")
     if block.false_alarm:

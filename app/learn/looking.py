@@ -1,5 +1,8 @@
 """What of a step can be seen, and what of it has come true: from its blocks, what was done, and what is known."""
 
+from collections.abc import Callable
+from typing import Any
+
 from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Observe, Predict, Step, Teacher, Text
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress
@@ -7,14 +10,27 @@ from app.lessons.prose import is_known
 
 
 def look(step: Step, done: LessonProgress, at: Situation) -> None:
-    """Note what came true since it was looked at last."""
+    """Note what came true since it was looked at last. Of a file of progress, what another version of the lesson asked
+    is to be answered again."""
     for block in step.blocks:
-        if isinstance(block, Do) and block.id not in done.done and block.until.of(at):
+        if isinstance(block, Do) and block.id not in done.done and _known(lambda of=block: of.until.of(at)):
             done.done.append(block.id)
-        if isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths:
-            truth = block.found(at)
+        if isinstance(block, Predict) and not block.takes(done.answers.get(block.id)):
+            done.answers.pop(block.id, None)
+            done.truths.pop(block.id, None)
+        if isinstance(block, Predict) and block.id in done.answers and not block.may_be(done.truths.get(block.id)):
+            done.truths.pop(block.id, None)
+            truth = _known(lambda of=block: of.found(at))
             if truth is not None:
                 done.truths[block.id] = truth
+
+
+def _known(ask: Callable[[], Any]) -> Any:
+    """None too where the settings as somebody has changed them have no such thing."""
+    try:
+        return ask()
+    except ValueError:
+        return None
 
 
 def is_done(block: Block, done: LessonProgress) -> bool:

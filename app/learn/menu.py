@@ -34,7 +34,6 @@ def _menu(lesson: Lesson, step: Step) -> bool:
             format_func=lambda language: LANGUAGES.get(language, language),
             key="lesson.language",
             on_change=_speak,
-            args=(lesson.id, step.id),
             filter_mode=None,
         )
     st.caption("A link to this step:")
@@ -57,5 +56,5 @@ def _menu(lesson: Lesson, step: Step) -> bool:
     return teaches
 
 
-def _speak(lesson_id: str, step_id: str) -> None:
+def _speak() -> None:
     session.speak(st.session_state["lesson.language"])

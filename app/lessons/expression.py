@@ -21,7 +21,7 @@ BINARY = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
+    ast.Pow: math.pow,  # of floats: 9**9**9 is refused at once
 }
 UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_}
 COMPARED = {
@@ -85,8 +85,10 @@ class Expression:
             return _value(self._tree, names)
         except Unknown:
             return None
-        except (ArithmeticError, TypeError) as error:
-            raise ValueError(f"`{self.text}`: {error}.") from error
+        except LookupError as error:
+            raise ValueError(f"`{self.text}`: there is nothing of that name or number.") from error
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise ValueError(f"`{self.text}`: {str(error).rstrip('.')}.") from error
 
     @cached_property
     def _tree(self) -> ast.expr:
@@ -102,6 +104,10 @@ def _name(node: ast.expr) -> str:
     return f"{_name(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else node.id
 
 
+def _is_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _is_name(node.value))
+
+
 def _settings(text: str) -> dict[str, str]:
     """ "bench.law.p=0.3, bench.probe=rademacher" by their names."""
     pairs = [part.partition("=") for part in text.split(",")]
@@ -112,14 +118,14 @@ def _settings(text: str) -> dict[str, str]:
 
 def _check(node: ast.expr, text: str) -> None:
     match node:
-        case ast.Constant(value=bool() | int() | float() | str()) | ast.Name():
+        case ast.Constant(value=bool() | int() | float() | str()):
             return
-        case ast.Attribute(value=ast.Name() | ast.Attribute() as inner):
-            _check(inner, text)
+        case ast.Name() | ast.Attribute() if _is_name(node):
+            return
         case ast.Call(func=ast.Name(id="given"), args=[inner, ast.Constant(value=str() as changes)], keywords=[]):
             _settings(changes)
             _check(inner, text)
-        case ast.Call(func=ast.Name() | ast.Attribute() as func, args=arguments, keywords=[]) if _name(func) != GIVEN:
+        case ast.Call(func=func, args=arguments, keywords=[]) if _is_name(func) and _name(func) != GIVEN:
             for argument in arguments:
                 _check(argument, text)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:

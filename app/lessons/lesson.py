@@ -59,6 +59,14 @@ class Predict(Block):
     def is_choice(self) -> bool:
         return bool(self.options)
 
+    def takes(self, guess: Any) -> bool:
+        """Whether this is an answer to it."""
+        return self.may_be(guess) and (self.is_choice or (math.isfinite(guess) and self.low <= guess <= self.high))
+
+    def may_be(self, truth: Any) -> bool:
+        """Whether this could be its truth: an option, or a number."""
+        return truth in self.options if self.is_choice else isinstance(truth, int | float)
+
     def found(self, at: Situation) -> Any:
         """The truth: a number or the key of an option; None where it is not known yet. Raises ValueError where not
         exactly one option is true."""

@@ -122,7 +122,8 @@ def _series(at: Situation, n_terms: int) -> float:
 def _needed(at: Situation, error: float) -> int:
     """The fewest terms from which on the bias stays within +-error."""
     left = _subject(at).remainders.trace.abs()  # of R_0, R_1, ...; the bias of n terms is -tr R_{n+1}
-    return max(int((left > error).nonzero().max()), 1)
+    beyond = (left > error).nonzero()
+    return max(int(beyond.max()), 1) if len(beyond) else 1
 
 
 def _trace(at: Situation, power: int) -> float:

@@ -40,11 +40,11 @@ def from_file(data: bytes) -> Progress:
     if len(data) > MOST_BYTES:
         raise ValueError(f"it has {len(data):,} bytes: a file of progress has at most {MOST_BYTES:,}.")
     try:
-        read = json.loads(data)
+        read = json.loads(data, parse_int=_number)
         if read["version"] != VERSION:
             raise ValueError(f"it is of version {read['version']}: version {VERSION} can be read.")
         return Progress({str(name): _lesson(one) for name, one in read["lessons"].items()})
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError("this is no file of progress. Take one that was downloaded here.") from error
 
 
@@ -60,6 +60,10 @@ def joined(old: Progress, new: Progress) -> Progress:
             list(dict.fromkeys([*known.done, *one.done])),
         )
     return Progress(lessons)
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < 16 else float(digits)
 
 
 def _lesson(read: Mapping[str, Any]) -> LessonProgress:

@@ -9,18 +9,20 @@ from app.text import signed
 PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
 FORMAT = re.compile(r"^(?P<expression>.+?)(?::(?P<spec>[+,]*(?:\.\d+)?[efg%]|,?d))?$")
 UNKNOWN = "…"
-# Of the paper and other books; and powers of ten.
+# Of the paper, other books and lessons.
 CITED = re.compile(
     r"(?:equations?|eqs?\.|figures?|tables?|theorems?|sections?|appendix|lessons?|NeurIPS|ICML|ICLR|\w+ et al\.,?)\s*"
     r"(?:[A-Z]\.)?\(?\d+(?:\.\d+)*\)?(?:(?:,| and| to)\s*\(?\d+(?:\.\d+)*\)?)*|\((?:19|20)\d\d\)",
     re.IGNORECASE,
 )
-LOOSE = re.compile(r"(?<![\w.])(?<!_\{)(?:\d+\.\d+|\d{1,3}(?:,\d{3})+|\d{2,})(?!\w)")
+LOOSE = re.compile(r"(?<![\w.])(?<!_\{)(?:\d+(?:\.\d+)?e[+-]?\d+|\d+\.\d+|\d{1,3}(?:,\d{3})+|\d{2,})")
 
 
 def expressions(text: str) -> list[tuple[Expression, str]]:
     """Those of a text, with their formats. Raises ValueError."""
     found = []
+    if "{{" in PLACEHOLDER.sub("", text):
+        raise ValueError("`{{` has no `}}` in its line.")
     for inside in PLACEHOLDER.findall(text):
         match = FORMAT.match(inside.strip())
         found.append((Expression(match["expression"].strip()), match["spec"] or ".4g"))

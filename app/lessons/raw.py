@@ -96,7 +96,11 @@ class Kind:
 
 def read_raw(path: Path, kinds: Mapping[str, Kind]) -> tuple[Fields, list[Raw]]:
     """What is said of the whole lesson, and its blocks. Raises `Wrong`."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise Wrong(path, line, "save the file as UTF-8.") from error
     if not lines or lines[0] != "---" or "---" not in lines[1:]:
         raise Wrong(path, 1, "begin with YAML between two lines `---`.")
     end = lines.index("---", 1)
@@ -136,8 +140,8 @@ def _block(path: Path, head: re.Match, inside: list[str], line: int, kind: Kind)
 
 def _yaml(path: Path, lines: list[str], first: int, head: int | None = None) -> Fields:
     """What stands in lines of which the `first` is so many lines into the file."""
-    loader = Loader("\n".join(lines))
     try:
+        loader = Loader("\n".join(lines))
         node = loader.get_single_node()
         if node is not None and not isinstance(node, yaml.MappingNode):
             raise Wrong(path, first, "write `name: value` in each line.")
@@ -152,6 +156,9 @@ def _yaml(path: Path, lines: list[str], first: int, head: int | None = None) -> 
         line = error.problem_mark.line if error.problem_mark else 0
         problem = f"this is no YAML: {error.problem}. Put text with a colon into quotes."
         raise Wrong(path, first + line, problem) from error
+    except yaml.reader.ReaderError as error:
+        line = "\n".join(lines)[: error.position].count("\n")
+        raise Wrong(path, first + line, "a character of this line cannot be printed. Take it out.") from error
 
 
 def translated(
@@ -171,7 +178,7 @@ def translated(
             raise Wrong(raw.fields.path, raw.line, f"`{raw.id}` {found} in the original.")
         _only_texts(raw.fields, kinds[raw.kind].texts)
         for name, value in raw.fields.values.items():
-            if isinstance(value, dict) and value.keys() != known.fields.values[name].keys():
+            if isinstance(value, dict) and value.keys() != known.fields.values.get(name, {}).keys():
                 raise raw.fields.wrong(name, f"`{name}` must have the original's keys.")
         merged[raw.id] = replace(
             known, line=raw.line, fields=_over(known.fields, raw.fields), text=raw.text or known.text

@@ -28,6 +28,7 @@ from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, tran
 from app.lessons.settings import as_text
 from app.link import names
 
+SCREENS = Path(__file__).parents[1] / "screens"
 NAME = re.compile(r"^(?P<number>\d+)-(?P<id>[a-z0-9-]+)(?:\.(?P<language>[a-z]{2}))?\.md$")
 FRONT = {"title": str, "level": str, "minutes": int, "objectives": list, "prerequisites": list, "key_points": list}
 FRONT_TEXTS = ("title", "level", "objectives", "key_points")
@@ -143,10 +144,14 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
     settings, controls = raw.fields.get("settings", dict, default={}), raw.fields.get("controls", list, default=[])
     _known(raw.fields, "settings", settings)
     _known(raw.fields, "controls", controls)
+    screen = raw.fields.get("screen", str)
+    if not (SCREENS / f"{screen}.py").is_file():
+        there = ", ".join(sorted(path.stem for path in SCREENS.glob("[a-z]*.py")))
+        raise raw.fields.wrong("screen", f"`{screen}` is no screen; there are {there}.")
     return Step(
         **common,
         title=raw.fields.get("title", str),
-        screen=raw.fields.get("screen", str),
+        screen=screen,
         settings={name: as_text(value) for name, value in settings.items()},
         controls=tuple(controls),
     )

@@ -49,7 +49,11 @@ def _shelf(files: tuple[tuple[Path, int], ...]) -> Shelf:
         except Wrong as wrong:
             problems.append(str(wrong))
             continue
-        found.setdefault(NAME.match(path.name)["language"] or ORIGINAL, {})[lesson.id] = lesson
+        there = found.setdefault(NAME.match(path.name)["language"] or ORIGINAL, {})
+        if lesson.id in there:
+            problems.append(f"{path.name}:1: `{lesson.id}` is the name of {there[lesson.id].path.name} too.")
+            continue
+        there[lesson.id] = lesson
     for lesson in found[ORIGINAL].values():
         problems += [
             f"{lesson.path.name}:1: there is no lesson `{other}` that could come before."

@@ -20,6 +20,7 @@ from app.session.run import start
 from app.session.run import step as train
 from app.session.settings import change
 from app.setup import Setup
+from app.text import plain
 
 
 def place() -> Place | None:
@@ -49,13 +50,14 @@ def step_over(screen: str) -> Step | None:
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:
     """Go to a step, or to the first, with its screen and its settings. A flow with these settings goes on from step to
-    step; it is another one, untrained, in another lesson and where the step is set up `anew`. Nothing is thrown yet."""
+    step; it is another one, untrained and at rest, in another lesson and where the step is set up `anew`. Nothing is
+    thrown yet."""
     page = current()
     anew = anew or page.lesson is None or page.lesson.lesson != lesson_id
     language = (page.lesson.language if page.lesson else "") if language is None else language
     found = shelf().lesson(lesson_id, language)
     if found is None:
-        page.notice = f"There is no lesson `{lesson_id}`. Choose one of the list."
+        page.notice = f"There is no lesson `{plain(lesson_id)}`. Choose one of the list."
         return
     ids = [step.id for step in found.steps]
     chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
@@ -64,21 +66,29 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
     done = progress()
     done.seen = [*(one for one in done.seen if one != chosen.id), chosen.id]
     setup, benches = changed(page.setup, page.benches, chosen.settings, anew=True)
-    if anew and setup == page.setup and any(not prefix_in(name) for name in chosen.settings):
-        remember()
-        start(setup)
+    if any(not prefix_in(name) for name in chosen.settings):
+        if not setup.same_run(page.setup):
+            page.plays = False
+        elif anew:
+            remember()
+            page.plays = False
+            start(setup)
     _become(setup, benches)
     tally().clear()
 
 
 def arrive(screen: str) -> None:
-    """Open the step that the address asks for, unless its settings came with it."""
-    at, query = place(), st.query_params
-    if screen == "learn" and "lesson" in query:
-        at = Place(*(query.get(name, "") for name in PLACE), opened=False)
-        query.clear()
+    """Open the step that the address asks for, unless its settings came with it; in the lesson that is open already
+    the flow goes on."""
+    page, query = current(), st.query_params
+    at = page.lesson
     if at and not (at.opened and lesson()):
-        current().lesson = None
+        page.lesson = None
+    if screen == "learn" and "lesson" in query:
+        lesson_id, step_id, language = (query.get(name) for name in PLACE)
+        query.clear()
+        open_step(lesson_id, step_id or "", language)
+    elif at and not page.lesson:
         open_step(at.lesson, at.step, at.language)
 
 
@@ -127,7 +137,8 @@ def all_progress() -> Progress:
 
 def add_progress(more: Progress) -> None:
     """What a file holds is done, besides what was done here."""
-    current().progress = joined(current().progress, more)
+    page = current()
+    page.progress, page.stale = joined(page.progress, more), True
 
 
 def situation() -> Situation:
@@ -145,7 +156,11 @@ def act(actions: tuple[Action, ...]) -> None:
     for action in actions:
         match action:
             case Action("set", settings):
-                _become(*changed(page.setup, page.benches, settings))
+                try:
+                    _become(*changed(page.setup, page.benches, settings))
+                except ValueError as error:
+                    page.notice = f"That cannot be done with the settings as they are: {error} Set the step up again."
+                    break
             case Action("throw", amount):
                 tally().want(amount)
             case Action("coins", thrown):

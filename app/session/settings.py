@@ -8,7 +8,7 @@ from app import engine, examples
 from app.bench.coins import COINS
 from app.engine.job import checked
 from app.engine.messages import State
-from app.link import read_link
+from app.link import names, read_link
 from app.session.address import PLACE, write_address
 from app.session.files import give_flow, is_file
 from app.session.kept import remember
@@ -32,7 +32,9 @@ def begin() -> Setup:
         lesson, step, language = (query.pop(name, "") for name in PLACE)
         link = read_link(query)
         state.page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data)
-        state.page.lesson = Place(lesson, step, language, opened=bool(query)) if lesson else None
+        state.page.lesson = (
+            Place(lesson, step, language, opened=not names().keys().isdisjoint(query)) if lesson else None
+        )
         start(link.setup)
         if is_file(examples.flow(), link.flow):
             give_flow(examples.NAME, examples.flow())

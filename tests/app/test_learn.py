@@ -2,12 +2,15 @@
 say what they found, and all of it survives other screens; over the engine of this process."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.bench.settings import Bench
 from app.lessons.lesson import Predict
+from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from app.lessons.shelf import shelf
 
 pytestmark = pytest.mark.usefixtures("local_engine")
@@ -197,3 +200,89 @@ def test_a_lesson_asks_for_the_bug_itself_and_shows_the_sound_n_too():
         assert ("is under test**" in said(page)) is under_test
         assert "##### Does N follow its law?" in said(page)
         assert not any(radio.key.startswith("named.") for radio in page.radio)
+
+
+def test_what_was_just_chosen_is_what_is_committed(series):
+    """Streamlit may send the widget's change and the click on Commit together."""
+    series.slider(key="lesson.series.one").set_value(0.1)
+    press(series, "lesson.series.one.commit")
+    assert series.session_state.page.progress.lessons["series"].answers == {"one": 0.1}
+
+
+def test_what_can_be_neither_true_nor_done_with_a_learners_own_settings_stops_nothing():
+    page = opened(lesson="change", step="forget")
+    for index, entry in ((0, "-0.99"), (3, "-0.99")):
+        page.text_input(key=f"stretch.matrix.{index}").set_value(entry).run()
+    page.radio(key="lesson.change.mass").set_value("half").run()
+    press(page, "lesson.change.mass.commit")
+    assert "none of this is so. Set the step up again" in said(page)
+    press(page, "lesson.again")
+    assert "**As you said.**" in said(page)
+
+    page = opened(lesson="variance", step="best")
+    press(page, "lesson.variance.best-terms.commit")
+    page.selectbox(key="bench.law").set_value("poisson").run()
+    press(page, "lesson.variance.near-solution")
+    assert "`bench.law.p`: there is no such setting" in said(page)
+
+
+def test_a_passed_check_claims_nothing_about_other_settings(series):
+    press(series, "lesson.next")
+    series.radio(key="lesson.series.slow").set_value("factor").run()
+    press(series, "lesson.series.slow.commit")
+    series.select_slider(key="bench.n_terms").set_value(8).run()
+    press(series, "lesson.series.enough.check")
+    assert "With 8 terms the bias is" in said(series)
+    series.select_slider(key="bench.n_terms").set_value(1).run()
+    checked(series.run())
+    assert "With 1 terms the bias is" not in said(series)
+    assert "You passed, with other settings" in said(series)
+
+
+@pytest.mark.parametrize("guess", ["a word", 1e400, 7.0])
+def test_an_answer_that_another_version_of_a_lesson_took_is_asked_for_again(series, guess):
+    answers = {"one": guess, "slow": "gone", "how-many": 7.0, "budget": 0.5}
+    data = as_file(Progress({"series": LessonProgress([], answers, {"slow": "gone", "how-many": "many"}, [])}))
+    series.session_state.page.progress = from_file(data)
+    checked(series.run())
+    assert series.slider(key="lesson.series.one").value == 0
+    press(series, "lesson.next")
+    assert series.radio(key="lesson.series.slow").value is None
+    press(series, "lesson.next")
+    assert "You said 7, the truth is 58 terms" in said(series)
+    assert series.text_area(key="lesson.series.budget").value == "0.5"
+
+
+def test_a_flow_rests_and_is_new_where_a_lesson_begins_and_goes_on_within_it(local_engine):
+    page = opened("explore", blocks="2", width="8", batch="32")
+    press(page, "play")
+    assert page.session_state.page.plays
+    page.switch_page("screens/learn.py")
+    page.query_params["lesson"], page.query_params["step"] = "block", "one"
+    followed(checked(page.run()))
+    mine = page.session_state.page
+    assert (mine.setup.flow.blocks, mine.plays, mine.report.arms[0].step) == (1, False, 0)
+
+    press(page, "step")
+    checked(page.run())
+    run = mine.run
+    page.switch_page("screens/learn.py")  # to the list, and back to where one was
+    page.query_params["lesson"], page.query_params["step"] = "block", "one"
+    followed(checked(page.run()))
+    assert (mine.run, mine.report.arms[0].step) == (run, 1)
+
+    mine.setup = replace(mine.setup, train=replace(mine.setup.train, learning_rate=0.001))
+    press(page, "lesson.again")
+    checked(page.run())
+    assert mine.run != run
+    assert mine.report.arms[0].step == 0
+    assert mine.past[-1].steps == 1
+
+
+def test_only_an_address_with_settings_has_those_of_the_step():
+    page = opened("estimator", lesson="series", step="steep", controls="bench.n_terms", source="mail")
+    assert page.session_state.page.benches[Bench].matrix == (0.9, 0.3, 0.1, -0.2)
+
+
+def test_the_name_of_a_lesson_in_an_address_is_no_markdown():
+    assert "There is no lesson `![x](y)`" in said(opened(lesson="`![x](y)`"))

@@ -130,6 +130,8 @@ class TestReading:
             ("::: text one\nIt is 0.25 nats.\n:::\n", 16, "the number 0.25 is tied to nothing"),
             ("::: text one\n$$a\n= b$$\n:::\n", 16, "has its `$$` on lines of their own"),
             ("::: text one\nIt is {{biass(3)}}.\n:::\n", 16, "neither an observable nor a setting"),
+            ("::: text one\nIt is {{bias(3)\n:.3f}}.\n:::\n", 16, "`{{` has no `}}` in its line"),
+            ("::: do one\nuntil: throws \x07 1\n---\nA\n:::\n", 17, "cannot be printed"),
             ("::: predict one\ntruth: bias(1)\nlow: 2\nhigh: 1\n---\nA\n:::\n", 18, "must be below"),
             ("::: predict one\noptions: {a: A}\nwhen: {b: throws > 1}\n---\nA\n:::\n", 16, "`when` each of them"),
             ("::: predict one\ntruth: bias(1)\nstep: 1\n---\nA\n:::\n", 18, "a slider needs"),
@@ -156,6 +158,7 @@ class TestReading:
             (FRONT, "::: text one\nA\n:::\n", 9, "the first block must be a `::: step id`"),
             (FRONT, STEP.replace("bench.view", "bench.vew"), 13, "`bench.vew` is no setting"),
             (FRONT, STEP.replace("[bench.n_terms]", "[bench.n]"), 14, "`bench.n` is no setting"),
+            (FRONT, STEP.replace("estimator", "estimate"), 12, "`estimate` is no screen"),
         ],
     )
     def test_so_in_the_front_and_in_steps(self, written, front, step, line, says):
@@ -165,6 +168,18 @@ class TestReading:
     def test_a_file_with_another_name_is_refused(self, written):
         with pytest.raises(Wrong, match="name it with a number and an id"):
             written("", name="one.md")
+
+    def test_a_file_in_another_encoding_is_refused(self, tmp_path):
+        path = tmp_path / "04-one.md"
+        path.write_bytes(FRONT.replace("level: any", "level: für alle").encode("latin-1"))
+        with pytest.raises(Wrong, match=r"04-one\.md:3: save the file as UTF-8"):
+            read(path)
+
+    def test_two_files_do_not_share_a_name(self, written, tmp_path):
+        for name in ("04-one.md", "05-one.md"):
+            written("", name)
+        assert [lesson.number for lesson in shelf(tmp_path).originals.values()] == [4]
+        assert shelf(tmp_path).problems == ("05-one.md:1: `one` is the name of 04-one.md too.",)
 
     def test_a_stated_false_alarm_must_be_the_computed_one(self, written):
         statistical = CHECK.replace("bias(bench.n_terms)", "mean").replace("tolerance: 0.001", "tolerance: 3 se")
@@ -178,7 +193,7 @@ class TestReading:
                 written(wrong)
 
     def test_a_translation_gives_texts_and_nothing_else(self, written, tmp_path):
-        written(CHECK)
+        written(CHECK + "::: predict guess\ntruth: bias(1)\n---\nA\n:::\n")
         front = "---\ntitle: Eine Lektion\n---\n"
         step = "::: step first\ntitle: Beginn\n:::\n"
         german = written("::: check small\npass: Ja\n---\nIst es klein?\n:::\n", "04-one.de.md", front, step)
@@ -191,6 +206,7 @@ class TestReading:
             ("::: check small\nvalue: 1\n---\nA\n:::\n", r"de\.md:8: `value` is not translated"),
             ("::: check large\n---\nA\n:::\n", r"de\.md:7: `large` does not exist in the original"),
             ("::: text small\nA\n:::\n", r"de\.md:7: `small` is a check in the original"),
+            ("::: predict guess\noptions: {a: A}\n---\nA\n:::\n", r"de\.md:8: `options` must have the original's"),
         ):
             with pytest.raises(Wrong, match=says):
                 written(blocks, "04-one.de.md", front, step)
@@ -220,7 +236,7 @@ class TestExpressions:
         [
             "__import__('os')", "(lambda: 1)()", "[1][0]", "{'a': 1}", "f'{1}'", "a if b else c", "x := 1",
             "bias(n=3)", "bias(*[1])", "1 << 2", "given(1)", "given(bias(1), bench.probe)", "(1).real", "1; 2", "",
-            "b'1'", "eval", "throws.__class__",
+            "b'1'", "eval", "throws.__class__", "'a'.upper()", "throws().real()",
         ],
     )  # fmt: skip
     def test_are_no_programs(self, text):
@@ -232,9 +248,16 @@ class TestExpressions:
         with pytest.raises(Unknown):
             situation().value("mean")
 
-    def test_what_cannot_be_calculated_says_so(self):
-        with pytest.raises(ValueError, match=r"`1 / 0`"):
-            Expression("1 / 0").of(situation())
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "1 / 0", "9**9**9", "exp(1e9)", "log(-1)", "(-8)**0.5", "entry(5, 1)", "bias(10**6)", "series(1.5)",
+            "bug_mean('what')", "bench.law.p < 'a'", "given(variance, 'bench.law=poisson, bench.law.p=0.3')",
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_calculated_says_so(self, text):
+        with pytest.raises(ValueError, match=re.escape(f"`{text}`: ")):
+            Expression(text).of(situation())
 
 
 class TestObservables:
@@ -267,6 +290,7 @@ class TestObservables:
             if abs(total - np.linalg.slogdet(np.eye(2) + a)[1]) > 1e-4:
                 last = k
         assert at.value("needed", (1e-4,)) == last + 1 == needed
+        assert at.value("needed", (1e3,)) == 1
 
     def test_variances_that_are_known(self):
         assert situation().value("variance") == pytest.approx(0.3917271732, abs=1e-9)
@@ -365,7 +389,9 @@ class TestProse:
     def test_small_counts_and_citations_are_no_claims(self, text):
         assert loose_numbers(text) == []
 
-    @pytest.mark.parametrize("text", ["0.5961 nats", "after 10,000 throws", "95 %", "$0.98^3$", "12 terms", "3.5"])
+    @pytest.mark.parametrize(
+        "text", ["0.5961 nats", "after 10,000 throws", "95 %", "$0.98^3$", "12 terms", "3.5", "0.25nats", "1e-3"]
+    )
     def test_others_are(self, text):
         assert len(loose_numbers(text)) == 1
 
@@ -449,6 +475,7 @@ class TestProgress:
             (b'{"version": 9, "lessons": {}}', "of version 9"),
             (b'{"version": 1, "lessons": {"a": {"seen": 1, "answers": {}, "truths": {}, "done": []}}}', "no file"),
             (b'{"version": 1, "lessons": {"a": {"seen": [[]], "answers": {}, "truths": {}, "done": []}}}', "no file"),
+            (b"[" * 10**5, "no file of progress"),
             (b" " * 2**21, "at most 1,048,576"),
         ],
     )  # fmt: skip
