@@ -166,13 +166,15 @@ class Solution(Block):
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """A screen with settings by their names in links. Of whom nothing is named stays as it is; what goes together with
-    a named one begins from its defaults. Only `controls` are shown."""
+    a named one begins from its defaults. A flow that has taken fewer than `trained` steps is trained up to there. Only
+    `controls` are shown."""
 
     id: str
     line: int
     title: str
     screen: str
     settings: Mapping[str, str]
+    trained: int
     controls: tuple[str, ...]
     blocks: tuple[Block, ...]
 

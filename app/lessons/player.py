@@ -34,6 +34,8 @@ class Player:
     def open(self, step: Step) -> None:
         """As a learner who comes to it."""
         self._become(*changed(self.setup, self.benches, step.settings, anew=True))
+        if step.trained and (left := step.trained - self._poll({}).arms[0].step) > 0:
+            self.act(Action("train", left))
 
     def act(self, action: Action) -> None:
         """Raises ValueError."""

@@ -153,6 +153,7 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
         title=raw.fields.get("title", str),
         screen=screen,
         settings={name: as_text(value) for name, value in settings.items()},
+        trained=raw.fields.get("trained", int, default=0),
         controls=tuple(controls),
     )
 
@@ -248,7 +249,7 @@ def _solution(raw: Raw, common: dict[str, Any]) -> Solution:
 
 
 KINDS: dict[str, Kind] = {
-    "step": Kind(_step, ("title", "screen", "settings", "controls"), ("title",)),
+    "step": Kind(_step, ("title", "screen", "settings", "trained", "controls"), ("title",)),
     "text": _plain(Text),
     "predict": Kind(
         _predict,

@@ -75,6 +75,9 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
             start(setup)
     _become(setup, benches)
     tally().clear()
+    left = chosen.trained - (page.report.arms[0].step if page.report.arms else 0)
+    if left > 0:
+        train(left)
 
 
 def arrive(screen: str) -> None:

@@ -188,6 +188,8 @@ def test_every_step_opens_on_its_screen_with_its_controls(lesson):
         covered = asked is not None and asked.cover
         assert len(header(page)) == (not covered)
         assert not page.warning
+        if step.trained and not covered:
+            assert page.session_state.page.report.arms[0].step == step.trained
         if not covered and not any(name.endswith("view") for name in step.controls):
             assert set(step.controls) <= page.session_state.page.asked.keys()
         if step is not lesson.steps[-1]:
