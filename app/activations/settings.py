@@ -72,3 +72,8 @@ class Activations:
         """All that is shown, by the names that `activation_named` knows."""
         own = (f"{SIGN}{self.formula}",) if self.formula else ()
         return (*self.shown.split(","), *own)
+
+
+def chosen_names(bench: Activations, prefix: str) -> dict[str, list[str]]:
+    """What the list of activations holds, by its key."""
+    return {f"{prefix}chosen": bench.shown.split(",")}

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any, TypeVar
 
+from app.activations.settings import chosen_names
 from app.bench.settings import Bench, matrix_texts
 from app.link import prefix_of
 from app.session.address import write_address
@@ -33,3 +34,4 @@ def show_bench(new: Any) -> None:
     page, prefix = current(), prefix_of(new)
     page.benches[type(new)] = new
     page.widgets |= widget_values(new, prefix) | (matrix_texts(new, prefix) if hasattr(new, "matrix") else {})
+    page.widgets |= chosen_names(new, prefix) if hasattr(new, "shown") else {}
