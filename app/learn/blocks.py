@@ -169,7 +169,7 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
         else:
             st.warning(f"{words(block.fails)} {_measured(block, outcome)}", icon=":material/close:")
     if block.false_alarm:
-        st.caption(_chance(block))
+        st.caption(by_chance(block))
 
 
 def _measured(block: Check, outcome: Outcome) -> str:
@@ -180,9 +180,12 @@ def _measured(block: Check, outcome: Outcome) -> str:
     return f"({observable.title}: {number(outcome.value)} {observable.unit})".replace(" )", ")")
 
 
-def _chance(block: Check) -> str:
-    rare = block.chance < 1e-4
-    share = f"one of {1 / block.chance:,.0f}" if rare else f"{100 * block.chance:.2g} % of all"
+def by_chance(block: Check) -> str:
+    """How often it goes wrong by chance alone."""
+    chance = block.chance if block.errors else block.false_alarm
+    share = f"one of {1 / chance:,.0f}" if chance < 1e-4 else f"{100 * chance:.2g} % of all"
+    if not block.errors:
+        return f"By chance alone it goes wrong in {share} tries."
     within = f"{block.tolerance:g} standard errors"
     if block.compare == "is":
         return f"Within {within}. By chance alone it fails in {share} tries."

@@ -123,6 +123,7 @@ def problems(lesson: Lesson) -> Iterator[str]:
 
 
 def _fails(player: Player, step: Step, check: Check, wants: set[str] | None) -> Iterator[str]:
+    player.reset()
     try:
         player.open(step)
         for action in check.wrong:

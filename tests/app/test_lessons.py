@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from app.bench.settings import SUSPECTS, Bench
+from app.learn.blocks import by_chance
 from app.lessons import __main__ as command
 from app.lessons.expression import Expression, Unknown
 from app.lessons.lesson import Check, Do, Predict, Solution
@@ -191,6 +192,10 @@ class TestReading:
         for wrong in (statistical, right.replace("0.0027", "0.05")):
             with pytest.raises(Wrong, match=r"state `false_alarm: 0\.0027`"):
                 written(wrong)
+
+    def test_a_rate_that_no_standard_error_gives_is_said_as_it_is_stated(self, written):
+        check = written(CHECK.replace("pass: Yes", "false_alarm: 0.01\npass: Yes")).blocks["small"]
+        assert by_chance(check) == "By chance alone it goes wrong in 1 % of all tries."
 
     def test_a_translation_gives_texts_and_nothing_else(self, written, tmp_path):
         written(CHECK + "::: predict guess\ntruth: bias(1)\n---\nA\n:::\n")
@@ -437,6 +442,13 @@ class TestPlaying:
     def test_so_is_what_never_or_always_holds(self, written, block, says):
         (found,) = problems(written(block + CHECK))
         assert says in found
+
+    def test_nothing_is_thrown_yet_where_a_check_is_to_fail(self, written):
+        mean = CHECK.replace("small", "mean").replace("bias(bench.n_terms)", "mean")
+        mean = mean.replace("[{set: {bench.n_terms: 2}}]", "[]").replace("bench.n_terms: 8", "bench.n_terms: 9")
+        thrown = CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: 9}, {set: {bench.n_terms: 2}}")
+        (found,) = [problem for problem in problems(written(thrown + mean)) if "`mean` does not fail" in problem]
+        assert "it is not known yet" in found
 
     def test_it_trains_throws_and_answers(self, written):
         player = Player()
