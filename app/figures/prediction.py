@@ -5,6 +5,7 @@ import altair as alt
 from app.figures.style import GREEN, GREY, ORANGE
 
 HEIGHT = 150
+ROOM = 0.6  # beside the outer of both, in distances between them, for their words
 LABELS = {"prediction": ("your prediction", ORANGE, "circle"), "truth": ("the truth", GREEN, "diamond")}
 
 
@@ -15,8 +16,10 @@ def prediction(guess: float, truth: float, unit: str, shown: dict[str, str], des
         for name, value, row in (("prediction", guess, "below"), ("truth", truth, "above"))
     ]
     reach = max(abs(guess - truth), 1e-3 * max(abs(guess), abs(truth)), 1e-9)
-    scale = alt.Scale(domain=[min(guess, truth) - 0.6 * reach, max(guess, truth) + 0.6 * reach], nice=False)
-    x = alt.X("value:Q", title=unit or None, scale=scale, axis=alt.Axis(tickCount=5, grid=False))
+    scale = alt.Scale(domain=[min(guess, truth) - ROOM * reach, max(guess, truth) + ROOM * reach], nice=False)
+    x = alt.X(
+        "value:Q", title=unit or "your prediction and the truth", scale=scale, axis=alt.Axis(tickCount=5, grid=False)
+    )
     names, colours, shapes = zip(*LABELS.values(), strict=True)
     gap = alt.Chart(alt.Data(values=[{"from": guess, "to": truth}])).mark_rule(color=GREY, strokeWidth=3)
     gap = gap.encode(x=alt.X("from:Q", scale=scale), x2="to:Q")
