@@ -355,6 +355,32 @@ class TestObservables:
         turn = situation(matrix="0.3 -0.5 0.5 0.3", probe="rademacher")
         assert (turn.value("factor"), turn.value("variance") < 0.01) == (math.inf, True)
 
+    def test_what_was_measured_of_another_scale_step_or_block_is_not_known(self):
+        player = Player()
+        flow = {"blocks": "2", "width": "8", "batch": "32", "constraint": "off", "lipschitz.block": "2"}
+        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        at = player.situation({"masses", "inversion"})
+        assert at.value("mass") == pytest.approx(1, abs=1e-3)
+        alone = at.value("bound")
+        for settings in ({"lipschitz.scale": "3"}, {"lipschitz.block": "1"}, {"lipschitz.method": "newton"}):
+            setup, benches = changed(player.setup, player.benches, settings)
+            assert Expression("bound").of(replace(at, setup=setup, benches=benches)) is None
+        setup, benches = changed(player.setup, player.benches, {"lipschitz.scale": "3"})
+        assert Expression("mass").of(replace(at, setup=setup, benches=benches)) is None
+        arm = replace(at.arm, step=at.arm.step + 1)
+        later = replace(at, report=replace(at.report, arms=(arm,)))
+        for name in ("mass", "bound", "steepest", "block_norm"):
+            assert Expression(name).of(later) is None
+        player._become(setup, benches)
+        assert player.situation({"inversion"}).value("bound") == pytest.approx(3 * alone)
+
+    def test_norms_between_orders_by_hand(self):
+        at, two = situation(), float(np.linalg.norm([[1, 0.6], [-0.4, 0.8]], 2))
+        for p, q, norm in (("1", "1", 1.4), ("inf", "inf", 1.6), ("2", "2", two)):
+            there = at.changed({"lipschitz.p": p, "lipschitz.q": q})
+            assert there.value("norm_above") == pytest.approx(norm, rel=2e-5)
+            assert there.value("norm_below") == pytest.approx(norm, rel=2e-5)
+
 
 class TestSettings:
     def test_a_step_begins_what_it_names_from_the_defaults(self):
@@ -437,6 +463,7 @@ class TestPlaying:
             ),
             ("::: predict one\noptions: {a: A}\nwhen: {a: radius > 1}\n---\nA\n:::\n", "0 options are true"),
             ("::: predict one\ntruth: mean\n---\nA\n:::\n", "the truth of `one` is not known"),
+            ("::: predict one\ntruth: bias(1)\nonce: throws > 1\n---\nA\n:::\n", "the truth of `one` is not known"),
         ],
     )  # fmt: skip
     def test_so_is_what_never_or_always_holds(self, written, block, says):
@@ -449,6 +476,11 @@ class TestPlaying:
         thrown = CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: 9}, {set: {bench.n_terms: 2}}")
         (found,) = [problem for problem in problems(written(thrown + mean)) if "`mean` does not fail" in problem]
         assert "it is not known yet" in found
+
+    def test_a_prediction_is_met_while_its_condition_holds(self, written):
+        on_the_way = "::: predict one\ntruth: bias(3)\nonce: bench.n_terms == 3\n---\nA\n:::\n"
+        both = CHECK.replace("[{set: {bench.n_terms: 8}}]", "[{set: {bench.n_terms: 3}}, {set: {bench.n_terms: 8}}]")
+        assert list(problems(written(on_the_way + both))) == []
 
     def test_it_trains_throws_and_answers(self, written):
         player = Player()
