@@ -57,7 +57,9 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
     def keep() -> None:
         done.answers[block.id] = st.session_state[widget]
 
-    st.text_area("In your words", known, key=widget, on_change=keep, label_visibility="collapsed", height=90)
+    if st.session_state.get(widget) != known:  # a file was loaded
+        st.session_state[widget] = known
+    st.text_area("In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90)
     if known:
         st.caption("Kept.")
 

@@ -90,6 +90,8 @@ def arrive(screen: str) -> None:
         open_step(lesson_id, step_id or "", language)
     elif at and not page.lesson:
         open_step(at.lesson, at.step, at.language)
+    elif at and step().id not in progress().seen:
+        progress().seen.append(step().id)
 
 
 def teaches() -> bool:

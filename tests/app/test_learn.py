@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.bench.settings import Bench
 from app.lessons.lesson import Predict
-from app.lessons.progress import LessonProgress, Progress, as_file, from_file
+from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
 
 pytestmark = pytest.mark.usefixtures("local_engine")
@@ -114,6 +114,7 @@ def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file
 
     again = opened("estimator", **address)  # a reload: the settings of the address, and the step
     assert "How many terms are enough?" in said(again)
+    assert again.session_state.page.progress.lessons["series"].seen == ["terms"]
     assert again.session_state.page.benches[type(again.session_state.page.tally.bench)].n_terms == 8
 
 
@@ -137,6 +138,20 @@ def test_a_prediction_covers_the_screen_that_shows_the_truth():
     press(page, "lesson.back")
     press(page, "lesson.next")
     assert page.text_area(key="lesson.roulette.thirty-why").value == "How many throws?"
+
+
+def test_a_file_shows_its_answers_where_others_stand(series):
+    press(series, "lesson.next")
+    press(series, "lesson.next")
+    press(series, "lesson.series.how-many.commit")
+    series.text_area(key="lesson.series.budget").set_value("Mine").run()
+    data = as_file(Progress({"series": LessonProgress([], {"budget": "From the file"}, {}, [])}))
+    mine = series.session_state.page
+    mine.progress = joined(mine.progress, from_file(data))
+    checked(series.run())
+    assert series.text_area(key="lesson.series.budget").value == "From the file"
+    checked(series.text_area(key="lesson.series.budget").set_value("Mine again").run())
+    assert mine.progress.lessons["series"].answers["budget"] == "Mine again"
 
 
 def test_teachers_notes_are_for_teachers(series):
