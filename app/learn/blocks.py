@@ -159,7 +159,7 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
 def _measured(block: Check, outcome: Outcome) -> str:
     name, _ = block.observable.names[0]
     observable = OBSERVABLES[name]
-    if name == "answer" or isinstance(outcome.value, str | bool):
+    if name == "answer" or not block.observable.is_plain or isinstance(outcome.value, str | bool):
         return ""
     return f"({observable.title}: {number(outcome.value)} {observable.unit})".replace(" )", ")")
 

@@ -2,6 +2,7 @@
 say what they found, and all of it survives other screens; over the engine of this process."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,19 @@ def test_leaving_gives_the_controls_back_and_keeps_what_was_done(series):
     assert series.sidebar.children
     assert series.select_slider(key="blocks").value == 24
     assert "lesson" not in series.query_params
+
+
+def test_a_lesson_that_breaks_while_it_is_open_is_left_with_its_problem(series, monkeypatch, tmp_path):
+    press(series, "lesson.next")
+    (tmp_path / "04-series.md").write_text("Words")
+    monkeypatch.setattr(sys.modules["app.session.lesson"], "shelf", lambda: shelf(tmp_path))
+    checked(series.run())
+    assert "There is no lesson `series`. Choose one of the list. 04-series.md:1: begin with YAML" in said(series)
+    assert series.sidebar.children
+    monkeypatch.undo()
+    series.switch_page("screens/learn.py")
+    series.query_params["lesson"], series.query_params["step"] = "series", "terms"
+    assert "How many terms are enough?" in said(followed(checked(series.run())))
 
 
 def test_a_link_to_what_is_not_there_says_so_or_begins_at_the_start():
