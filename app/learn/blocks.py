@@ -74,7 +74,9 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
     def keep() -> None:
         done.answers[block.id] = st.session_state[widget]
 
-    st.text_area("In your words", known, key=widget, on_change=keep, label_visibility="collapsed", height=90)
+    if st.session_state.get(widget) != known:  # a file was loaded
+        st.session_state[widget] = known
+    st.text_area("In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90)
     if known:
         st.caption("Kept.")
 
@@ -175,7 +177,7 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
 def _measured(block: Check, outcome: Outcome) -> str:
     name, _ = block.observable.names[0]
     observable = OBSERVABLES[name]
-    if name == "answer" or isinstance(outcome.value, str | bool):
+    if name == "answer" or not block.observable.is_plain or isinstance(outcome.value, str | bool):
         return ""
     return f"({observable.title}: {number(outcome.value)} {observable.unit})".replace(" )", ")")
 

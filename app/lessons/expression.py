@@ -64,6 +64,12 @@ class Expression:
         calls = (node for node in ast.walk(self._tree) if isinstance(node, ast.Call) and _name(node.func) == GIVEN)
         return {name for call in calls for name in _settings(call.args[1].value)}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one observable or setting, of which nothing is calculated."""
+        asked = self._tree.func if isinstance(self._tree, ast.Call) else self._tree
+        return _is_name(asked) and _name(asked) not in {GIVEN, *FUNCTIONS}
+
     @cached_property
     def names(self) -> tuple[tuple[str, int], ...]:
         """(name, number of arguments) of all that it asks for."""

@@ -204,6 +204,9 @@ def _check(raw: Raw, common: dict[str, Any]) -> Check:
         raise fields.wrong("tolerance", f"`{given}`: write a number, or `3 se` for standard errors.") from None
     if errors and not OBSERVABLES[name].error:
         raise fields.wrong("tolerance", f"`{name}` has no standard error.")
+    if errors and not observable.is_plain:
+        said = f"`{observable.text}` has another standard error than `{name}`: compare that itself with a `value`."
+        raise fields.wrong("observable", said)
     check = Check(
         **common,
         observable=observable,

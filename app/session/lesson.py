@@ -57,7 +57,8 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
     language = (page.lesson.language if page.lesson else "") if language is None else language
     found = shelf().lesson(lesson_id, language)
     if found is None:
-        page.notice = f"There is no lesson `{plain(lesson_id)}`. Choose one of the list."
+        wrong = [problem for problem in shelf().problems if f"-{lesson_id}." in problem]
+        page.notice = " ".join([f"There is no lesson `{plain(lesson_id)}`. Choose one of the list.", *wrong])
         return
     ids = [step.id for step in found.steps]
     chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
@@ -93,6 +94,8 @@ def arrive(screen: str) -> None:
         open_step(lesson_id, step_id or "", language)
     elif at and not page.lesson:
         open_step(at.lesson, at.step, at.language)
+    elif at and step().id not in progress().seen:
+        progress().seen.append(step().id)
 
 
 def teaches() -> bool:

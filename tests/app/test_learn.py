@@ -2,6 +2,7 @@
 say what they found, and all of it survives other screens; over the engine of this process."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.bench.settings import Bench
 from app.lessons.lesson import Predict
-from app.lessons.progress import LessonProgress, Progress, as_file, from_file
+from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
 
 pytestmark = pytest.mark.usefixtures("local_engine")
@@ -114,6 +115,7 @@ def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file
 
     again = opened("estimator", **address)  # a reload: the settings of the address, and the step
     assert "How many terms are enough?" in said(again)
+    assert again.session_state.page.progress.lessons["series"].seen == ["terms"]
     assert again.session_state.page.benches[type(again.session_state.page.tally.bench)].n_terms == 8
 
 
@@ -139,6 +141,20 @@ def test_a_prediction_covers_the_screen_that_shows_the_truth():
     assert page.text_area(key="lesson.roulette.thirty-why").value == "How many throws?"
 
 
+def test_a_file_shows_its_answers_where_others_stand(series):
+    press(series, "lesson.next")
+    press(series, "lesson.next")
+    press(series, "lesson.series.how-many.commit")
+    series.text_area(key="lesson.series.budget").set_value("Mine").run()
+    data = as_file(Progress({"series": LessonProgress([], {"budget": "From the file"}, {}, [])}))
+    mine = series.session_state.page
+    mine.progress = joined(mine.progress, from_file(data))
+    checked(series.run())
+    assert series.text_area(key="lesson.series.budget").value == "From the file"
+    checked(series.text_area(key="lesson.series.budget").set_value("Mine again").run())
+    assert mine.progress.lessons["series"].answers["budget"] == "Mine again"
+
+
 def test_teachers_notes_are_for_teachers(series):
     assert "**For teachers.**" not in said(series)
     series.slider(key="lesson.series.one").set_value(0.0).run()
@@ -157,6 +173,19 @@ def test_leaving_gives_the_controls_back_and_keeps_what_was_done(series):
     assert series.sidebar.children
     assert series.select_slider(key="blocks").value == 24
     assert "lesson" not in series.query_params
+
+
+def test_a_lesson_that_breaks_while_it_is_open_is_left_with_its_problem(series, monkeypatch, tmp_path):
+    press(series, "lesson.next")
+    (tmp_path / "04-series.md").write_text("Words")
+    monkeypatch.setattr(sys.modules["app.session.lesson"], "shelf", lambda: shelf(tmp_path))
+    checked(series.run())
+    assert "There is no lesson `series`. Choose one of the list. 04-series.md:1: begin with YAML" in said(series)
+    assert series.sidebar.children
+    monkeypatch.undo()
+    series.switch_page("screens/learn.py")
+    series.query_params["lesson"], series.query_params["step"] = "series", "terms"
+    assert "How many terms are enough?" in said(followed(checked(series.run())))
 
 
 def test_a_link_to_what_is_not_there_says_so_or_begins_at_the_start():

@@ -138,6 +138,7 @@ class TestReading:
             ("::: predict one\ntruth: bias(1)\nstep: 1\n---\nA\n:::\n", 18, "a slider needs"),
             (CHECK.replace("tolerance: 0.001", "tolerance: some"), 20, "write a number, or `3 se`"),
             (CHECK.replace("tolerance: 0.001", "tolerance: 3 se"), 20, "has no standard error"),
+            (CHECK.replace("bias(bench.n_terms)", "2 * mean").replace("0.001", "3 se"), 18, "another standard error"),
             (CHECK.replace("bias(bench.n_terms)", "bench.n_terms"), 18, "name one of"),
             (CHECK.replace("value: 0", "compare: near\nvalue: 0"), 19, "use one of is, below, above"),
             (CHECK.replace("bench.n_terms: 2", "bench.terms: 2"), 23, "`bench.terms` is no setting"),
