@@ -54,6 +54,12 @@ class Player:
             case Action("answer", answers):
                 self.answers |= answers
 
+    def untrained(self) -> "Player":
+        """Another one, with the same settings and a flow of its own."""
+        other = Player()
+        other._become(self.setup, self.benches)
+        return other
+
     def reset(self) -> None:
         """Nothing is thrown or answered."""
         self.tally, self.coins, self.answers = Tally(self.tally.bench), "", {}
@@ -123,6 +129,8 @@ def problems(lesson: Lesson) -> Iterator[str]:
 
 
 def _fails(player: Player, step: Step, check: Check, wants: set[str] | None) -> Iterator[str]:
+    if any(action.kind == "train" for action in check.wrong):
+        player = player.untrained()  # the flow of the one who does right is not trained by what is wrong
     player.reset()
     try:
         player.open(step)

@@ -483,6 +483,14 @@ class TestPlaying:
         both = CHECK.replace("[{set: {bench.n_terms: 8}}]", "[{set: {bench.n_terms: 3}}, {set: {bench.n_terms: 8}}]")
         assert list(problems(written(on_the_way + both))) == []
 
+    def test_what_is_wrong_does_not_train_for_the_solution(self, written):
+        trained = CHECK.replace("bias(bench.n_terms)", "step").replace("value: 0", "compare: above\nvalue: 4")
+        trained = trained.replace("[{set: {bench.n_terms: 2}}]", "[{train: 3}]")
+        trained = trained.replace("[{set: {bench.n_terms: 8}}]", "[{train: 2}]")
+        small = "{blocks: 2, width: 8, batch: 32}"
+        (found,) = problems(written(trained, step=STEP.replace("{bench.view: by_hand}", small)))
+        assert "does not pass after the solution: found 2" in found
+
     def test_it_trains_throws_and_answers(self, written):
         player = Player()
         small = {"blocks": "2", "width": "8", "batch": "32", "log_det": "truncated", "bench.n_terms": "3"}
