@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import controls, live, session
-from app.learn.panel import cover, covered, panel
+from app.learn.panel import cover, covered, panel, way_back
 
 HERE = Path(__file__).parent
 BESIDE = (1, 2.3)  # the widths of a lesson and of the screen
@@ -60,6 +60,8 @@ if step:
 else:
     if page.url_path not in WITHOUT_SETTINGS:
         session.apply(controls.settings(setup, st.sidebar))
+        if session.lesson():
+            way_back(session.lesson(), session.step_open())
     page.run()
 if session.begun():
     session.end()

@@ -36,6 +36,14 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         st.rerun()  # with another rhythm, or with what waited for a check
 
 
+def way_back(lesson: Lesson, step: Step) -> None:
+    """On another screen, while a lesson is open: where it stands, and the way back to it."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_away"):
+        number = lesson.steps.index(step) + 1
+        st.caption(f"Lesson {lesson.number}, {lesson.title}: step {number} of {len(lesson.steps)}", width="content")
+        st.button("Back to the lesson", on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
+
+
 def covered(step: Step) -> bool:
     """Whether a prediction is to be made before the screen, which shows the truth, is seen."""
     last = looking.shown(step, session.progress(), False)[-1:]

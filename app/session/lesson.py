@@ -34,7 +34,7 @@ def lesson() -> Lesson | None:
     return shelf().lesson(at.lesson, at.language) if at else None
 
 
-def step() -> Step | None:
+def step_open() -> Step | None:
     """The step that is open; the first one where there is none of that name any more."""
     found = lesson()
     if found is None:
@@ -44,7 +44,7 @@ def step() -> Step | None:
 
 def step_over(screen: str) -> Step | None:
     """The step that is open, if it lies over this screen."""
-    found = step()
+    found = step_open()
     return found if found and found.screen == screen else None
 
 
@@ -94,8 +94,14 @@ def arrive(screen: str) -> None:
         open_step(lesson_id, step_id or "", language)
     elif at and not page.lesson:
         open_step(at.lesson, at.step, at.language)
-    elif at and step().id not in progress().seen:
-        progress().seen.append(step().id)
+    elif at and step_open().id not in progress().seen:
+        progress().seen.append(step_open().id)
+
+
+def go_back() -> None:
+    """To the screen of the step that is open, as it was left."""
+    if found := step_open():
+        current().turned, current().stale = found.screen, True
 
 
 def teaches() -> bool:

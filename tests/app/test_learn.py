@@ -105,6 +105,7 @@ def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file
     series.switch_page("screens/memory.py")
     checked(series.run())
     assert header(series) == ["What does a gradient cost?"]
+    assert "Lesson 4, The log det as a series: step 2 of 4" in said(series)
     assert series.sidebar.children
     series.switch_page("screens/learn.py")
     checked(series.run())
