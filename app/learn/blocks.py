@@ -43,6 +43,11 @@ def number(value: float) -> str:
     return signed(f"{value:.4g}")
 
 
+def _rounded(value: float) -> float:
+    """As `number` shows it, so that a difference on the screen is that of the numbers beside it."""
+    return float(f"{value:.4g}")
+
+
 def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(words.to_read(block.text))
 
@@ -138,7 +143,7 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) ->
         st.markdown(f"You said **{number(guess)}** {block.unit}.")
     else:
         found = f"{number(truth)} {block.unit}".strip()
-        off = f"You said {number(guess)}, the truth is {found}: off by {number(guess - truth)}."
+        off = f"You said {number(guess)}, the truth is {found}: off by {number(_rounded(guess) - _rounded(truth))}."
         shown = {"prediction": number(guess), "truth": number(truth)}
         st.altair_chart(prediction(guess, truth, block.unit, shown, off))
         st.markdown(off)
