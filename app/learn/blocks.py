@@ -1,5 +1,6 @@
 """Each kind of block as it is drawn: an entry of `DRAWN`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from app.lessons.progress import LessonProgress
 from app.lessons.prose import rendered
 from app.text import signed
 
+FORMULA_AND_MARK = re.compile(r"(\$\$.+?\$\$|(?<!\\)\$[^$]+\$)([.,:;!?)]?)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Words:
@@ -26,13 +29,18 @@ class Words:
     def __call__(self, text: str) -> str:
         """With its numbers; what cannot be had is said where it stands."""
         try:
-            return rendered(text, self.at)
+            return _held(rendered(text, self.at))
         except ValueError as error:
             return f":red[{error}]"
 
     def to_read(self, text: str) -> str:
         """And with words that lead to the glossary, each once in a step."""
         return linked(self(text), done=self.linked)
+
+
+def _held(text: str) -> str:
+    """With each mark held to the formula before it: a browser would break the line between them."""
+    return FORMULA_AND_MARK.sub(lambda found: found[1] + (found[2] and f"\N{WORD JOINER}{found[2]}"), text)
 
 
 def key(block: Block) -> str:
