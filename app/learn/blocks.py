@@ -1,5 +1,6 @@
 """Each kind of block as it is drawn: an entry of `DRAWN`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from app.lessons.progress import LessonProgress
 from app.lessons.prose import rendered
 from app.text import signed
 
+FORMULA_AND_MARK = re.compile(r"(\$\$.+?\$\$|(?<!\\)\$[^$]+\$)([.,:;!?)]?)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Words:
@@ -26,7 +29,7 @@ class Words:
     def __call__(self, text: str) -> str:
         """With its numbers; what cannot be had is said where it stands."""
         try:
-            return rendered(text, self.at)
+            return _held(rendered(text, self.at))
         except ValueError as error:
             return f":red[{error}]"
 
@@ -35,12 +38,22 @@ class Words:
         return linked(self(text), done=self.linked)
 
 
+def _held(text: str) -> str:
+    """With each mark held to the formula before it: a browser would break the line between them."""
+    return FORMULA_AND_MARK.sub(lambda found: found[1] + (found[2] and f"\N{WORD JOINER}{found[2]}"), text)
+
+
 def key(block: Block) -> str:
     return f"lesson.{session.place().lesson}.{block.id}"
 
 
 def number(value: float) -> str:
     return signed(f"{value:.4g}")
+
+
+def _rounded(value: float) -> float:
+    """As `number` shows it, so that a difference on the screen is that of the numbers beside it."""
+    return float(f"{value:.4g}")
 
 
 def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -140,7 +153,7 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) ->
         st.markdown(f"You said **{number(guess)}** {block.unit}.")
     else:
         found = f"{number(truth)} {block.unit}".strip()
-        off = f"You said {number(guess)}, the truth is {found}: off by {number(guess - truth)}."
+        off = f"You said {number(guess)}, the truth is {found}: off by {number(_rounded(guess) - _rounded(truth))}."
         shown = {"prediction": number(guess), "truth": number(truth)}
         st.altair_chart(prediction(guess, truth, block.unit, shown, off))
         st.markdown(off)

@@ -1,7 +1,7 @@
 """A page with nothing but panes, over values that are known: a clickable plane, a chart, and a density.
 
 "next" draws the chart and the density anew and leaves the plane alone; "again" runs the script and changes nothing;
-"shown" takes all panes away.
+"shown" takes all panes away, "free" the choice of a point.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def rows() -> np.ndarray:
     return np.linspace(*WINDOW[1], NODES)[:, None] * np.ones(NODES)
 
 
-def plane() -> Pane:
+def plane(free: bool) -> Pane:
     point = None if st.query_params.get("point") is None else (0.5, 0.5)
     return Pane(
         "Plane",
@@ -40,7 +40,7 @@ def plane() -> Pane:
         paths=(Path(np.array([[-1.0, 0.0], [0.0, 1.0], [np.nan, np.nan], [1.0, 2.0]]), "steps", markers=True),),
         dots=(Dots(np.array([[1.0, 2.0]]), "end", "#CC79A7", "star", 12.0),),
         note="Choose a point.",
-        clickable=True,
+        clickable=free,
         point=point,
     )
 
@@ -72,8 +72,9 @@ def page() -> None:
         st.session_state.step = st.session_state.get("step", 0) + 1
     st.button("again")
     step = st.session_state.get("step", 0)
+    free = st.toggle("free", True)
     if st.toggle("shown", True):
-        planes([plane(), chart(step), density(step)], key="panes", columns=3)
+        planes([plane(free), chart(step), density(step)], key="panes", columns=3)
     found = clicked("panes")
     st.text("nothing" if found is None else f"pane {found[0]}: {found[1]:.4f}, {found[2]:.4f}")
     st.session_state.runs = st.session_state.get("runs", 0) + 1

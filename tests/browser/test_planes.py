@@ -161,6 +161,15 @@ def test_arrow_keys_move_the_point_by_a_fortieth_and_tell_it_once_they_rest(see)
     assert "Arrow keys" in plane.get_attribute("aria-description")
 
 
+def test_a_plane_that_becomes_free_again_shows_its_point_though_it_has_not_moved(see):
+    page = see("point=given")
+    ring = "box.data.filter(t => t.marker?.symbol === 'circle-open').map(t => [t.x[0], t.y[0]])"
+    assert plot(page, PLANE, ring) == [[0.5, 0.5]]
+    for rings in ([], [[0.5, 0.5]]):
+        page.get_by_text("free").click()
+        wait_for(lambda rings=rings: plot(page, PLANE, ring) == rings, f"the rings {rings}")
+
+
 def test_an_update_draws_what_has_changed_remounts_nothing_and_leaves_the_zoom(see):
     page = see()
     page.evaluate("document.querySelectorAll('.planes *').forEach(node => { node.known = true; })")
