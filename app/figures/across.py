@@ -39,7 +39,7 @@ def lines(
     least = SMALLEST * float(every.max(initial=0.0))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type="log"), axis=_decades(every[every > least]))
     x_title, end = axis
-    x = alt.X("p:Q", title=x_title, scale=alt.Scale(domain=[0, end]))
+    x = alt.X("p:Q", title=x_title, scale=alt.Scale(domain=[0, end]), axis=alt.Axis(labelFlush=True))
     layers = []
     if infinite_from < end:
         region = alt.Chart(alt.Data(values=[{"from": max(infinite_from, 0.0), "to": end, "text": "infinite"}]))
@@ -77,7 +77,8 @@ def lines(
 def share(p: np.ndarray, values: np.ndarray, here: float | None, description: str) -> alt.TopLevelMixin:
     """The share of points whose variance is infinite, against p."""
     rows = [{"p": a, "share": v} for a, v in zip(p.tolist(), values.tolist(), strict=True)]
-    x = alt.X("p:Q", title=P_AXIS[0], scale=alt.Scale(domain=[0, P_AXIS[1]]))
+    flush = alt.Axis(labelFlush=True)  # the last label is at the edge, where half of it would be cut off
+    x = alt.X("p:Q", title=P_AXIS[0], scale=alt.Scale(domain=[0, P_AXIS[1]]), axis=flush)
     y = alt.Y(
         "share:Q", title="points with infinite variance", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
     )

@@ -17,9 +17,10 @@ def prediction(guess: float, truth: float, unit: str, shown: dict[str, str], des
     ]
     reach = max(abs(guess - truth), 1e-3 * max(abs(guess), abs(truth)), 1e-9)
     scale = alt.Scale(domain=[min(guess, truth) - ROOM * reach, max(guess, truth) + ROOM * reach], nice=False)
-    x = alt.X(
-        "value:Q", title=unit or "your prediction and the truth", scale=scale, axis=alt.Axis(tickCount=5, grid=False)
-    )
+    # The room is for words: beside two counts or shares no number below 0 is to be read off it.
+    positive = {"labelExpr": "datum.value < 0 ? '' : datum.label"} if min(guess, truth) >= 0 else {}
+    axis = alt.Axis(tickCount=5, grid=False, **positive)
+    x = alt.X("value:Q", title=unit or "your prediction and the truth", scale=scale, axis=axis)
     names, colours, shapes = zip(*LABELS.values(), strict=True)
     gap = alt.Chart(alt.Data(values=[{"from": guess, "to": truth}])).mark_rule(color=GREY, strokeWidth=3)
     gap = gap.encode(x=alt.X("from:Q", scale=scale), x2="to:Q")

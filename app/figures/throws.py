@@ -39,7 +39,8 @@ def histogram(values: np.ndarray, truth: float, deviation: float, description: s
         {"from": a, "to": b, "share": c / len(values)}
         for a, b, c in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
     ]
-    x = alt.X("from:Q", title="estimate of log det(I + A) (nats)", scale=alt.Scale(zero=False, nice=False))
+    scale, axis = alt.Scale(zero=False, nice=False), alt.Axis(labelBound=True)
+    x = alt.X("from:Q", title="estimate of log det(I + A) (nats)", scale=scale, axis=axis)
     y = alt.Y("share:Q", title="share of the throws", axis=alt.Axis(format="%"))
     bars = alt.Chart(alt.Data(values=rows)).mark_rect(color=BLUE, opacity=0.75)
     bars = bars.encode(x=x, x2="to:Q", y=y, y2=alt.datum(0))

@@ -168,14 +168,21 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) ->
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/rule: **Check.** {words(block.text)}")
-    if st.button("Check", key=f"{key(block)}.check") or block.id in done.done:
+    pressed, asked = st.button("Check", key=f"{key(block)}.check"), f"{key(block)}.asked"
+    if pressed or block.id in done.done or asked in st.session_state:
         try:
             outcome, why = block.outcome(at), "yet: do first what is asked for above."
         except ValueError as error:
             outcome, why = Outcome(None), f"with the settings as they are: {error}"
-        if outcome.passed and block.id not in done.done:
+        if pressed:
+            st.session_state[asked] = outcome
+        if pressed and outcome.passed and block.id not in done.done:
             done.done.append(block.id)
-        if outcome.passed:
+        # What it says stays until something else is found: the panel is drawn each second. It passes when it is pressed
+        # only, since a test by standard errors that is taken each second would pass by chance more often than it says.
+        if block.id not in done.done and outcome != st.session_state[asked]:
+            pass
+        elif outcome.passed:
             st.success(words(block.passes), icon=":material/check:")
         elif block.id in done.done:  # the numbers of its message would be those of now
             st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")

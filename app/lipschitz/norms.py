@@ -155,13 +155,13 @@ def _orders(report: Report) -> list[Chart]:
             np.concatenate([np.stack([steps, orders[:, k, layer]], 1), [[np.nan] * 2]]) for k in range(orders.shape[1])
         ]
         name = "p₀, both ends" if layer == 0 else f"p{'₀₁₂₃₄'[layer]}, within"
-        paths.append(Path(np.concatenate(lines), f"{name}: a line a block", colour, dash, 1.2))
+        paths.append(Path(np.concatenate(lines), name, colour, dash, 1.2))
     last = orders[-1]
     return [
         Chart(
             "Learned orders against steps",
             "step",
-            "order p",
+            "order p of each block",
             (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2", GREY, "dot")),
             f"Orders of the norms of every block against steps; at the ends now {last[:, 0].min():.2f} to "
             f"{last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to {last[:, 1:].max():.2f}.",

@@ -45,12 +45,13 @@ function paneLoss(view, theme) {
   Object.assign(layout.xaxis, { nticks: 5, tickformat: ",d" });
   layout.margin = { ...MARGIN, r: 18 }; // half of the last step's label
   if (floor !== null) {
+    const low = floor - yRange[0] < 0.18 * (yRange[1] - yRange[0]); // below it the words would cross the frame
     layout.shapes = [{
       type: "line", xref: "paper", x0: 0, x1: 1, y0: floor, y1: floor,
       line: { width: 1.2, color: theme.ink(0.7), dash: "4px,3px" },
     }];
     layout.annotations = [{
-      xref: "paper", x: 0.985, xanchor: "right", y: floor, yanchor: "top", showarrow: false,
+      xref: "paper", x: 0.985, xanchor: "right", y: floor, yanchor: low ? "bottom" : "top", showarrow: false,
       text: "entropy of the data", font: { size: 11, color: theme.ink(0.75) },
     }];
   }
