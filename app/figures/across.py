@@ -39,7 +39,7 @@ def lines(
     least = SMALLEST * float(every.max(initial=0.0))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type="log"), axis=_decades(every[every > least]))
     x_title, end = axis
-    x = alt.X("p:Q", title=x_title, scale=alt.Scale(domain=[0, end]), axis=alt.Axis(labelFlush=True))
+    x = alt.X("p:Q", title=x_title, scale=alt.Scale(domain=[0, end]), axis=_whole())
     layers = []
     if infinite_from < end:
         region = alt.Chart(alt.Data(values=[{"from": max(infinite_from, 0.0), "to": end, "text": "infinite"}]))
@@ -77,8 +77,7 @@ def lines(
 def share(p: np.ndarray, values: np.ndarray, here: float | None, description: str) -> alt.TopLevelMixin:
     """The share of points whose variance is infinite, against p."""
     rows = [{"p": a, "share": v} for a, v in zip(p.tolist(), values.tolist(), strict=True)]
-    flush = alt.Axis(labelFlush=True)  # the last label is at the edge, where half of it would be cut off
-    x = alt.X("p:Q", title=P_AXIS[0], scale=alt.Scale(domain=[0, P_AXIS[1]]), axis=flush)
+    x = alt.X("p:Q", title=P_AXIS[0], scale=alt.Scale(domain=[0, P_AXIS[1]]), axis=_whole())
     y = alt.Y(
         "share:Q", title="points with infinite variance", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
     )
@@ -135,6 +134,11 @@ def _styles(legend: str, names: list[str]) -> dict[str, object]:
             f"{legend}:N", sort=names, scale=alt.Scale(domain=names, range=DASHES[: len(names)]), legend=key
         ),
     }
+
+
+def _whole() -> alt.Axis:
+    """With its last label a little within the edge, where a narrow chart would cut it off."""
+    return alt.Axis(labelFlushOffset=-6)
 
 
 def _decades(values: np.ndarray) -> alt.Axis:
