@@ -150,7 +150,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     press(visitor, "Throw 100")
     press(visitor, "Throw 10,000")
     expect(panel(page).get_by_text("Done.")).to_have_count(2, timeout=SLOW)
-    check(visitor, "Nothing speaks against no bias.")
+    check(visitor, "Nothing speaks against an unbiased estimate.")
 
     on(visitor, "Can an error bar be trusted?")
     commit(visitor)
