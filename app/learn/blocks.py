@@ -16,7 +16,7 @@ from app.lessons.progress import LessonProgress
 from app.lessons.prose import rendered
 from app.text import signed
 
-FORMULA_AND_MARK = re.compile(r"(\$\$.+?\$\$|(?<!\\)\$[^$]+\$)([.,:;!?)]?)", re.DOTALL)
+FORMULA_AND_MARK = re.compile(r"(?<![\\$])(\$\$?)([^$]+)\1([.,:;!?)]?)")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Words:
     def __call__(self, text: str) -> str:
         """With its numbers; what cannot be had is said where it stands."""
         try:
-            return _held(rendered(text, self.at))
+            return held(rendered(text, self.at))
         except ValueError as error:
             return f":red[{error}]"
 
@@ -38,9 +38,13 @@ class Words:
         return linked(self(text), done=self.linked)
 
 
-def _held(text: str) -> str:
-    """With each mark held to the formula before it: a browser would break the line between them."""
-    return FORMULA_AND_MARK.sub(lambda found: found[1] + (found[2] and f"\N{WORD JOINER}{found[2]}"), text)
+def held(text: str) -> str:
+    """With each mark taken into the formula before it: a browser would break the line between them."""
+    return FORMULA_AND_MARK.sub(lambda found: f"{found[1]}{found[2]}{_as_text(found[3])}{found[1]}", text)
+
+
+def _as_text(mark: str) -> str:
+    return mark and rf"\text{{{mark}}}"
 
 
 def key(block: Block) -> str:

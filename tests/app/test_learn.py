@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.bench.settings import Bench
+from app.learn.blocks import held
 from app.lessons.lesson import Predict
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
@@ -129,7 +130,7 @@ def test_a_solution_does_what_is_asked_for():
     for _ in range(3):
         checked(page.run())
     press(page, "lesson.roulette.unbiased.check")
-    assert "Nothing speaks against no bias" in said(page)
+    assert "Nothing speaks against an unbiased estimate" in said(page)
     assert "By chance alone it fails in 0.27 % of all tries" in said(page)
 
 
@@ -321,3 +322,8 @@ def test_only_an_address_with_settings_has_those_of_the_step():
 
 def test_the_name_of_a_lesson_in_an_address_is_no_markdown():
     assert "There is no lesson `![x](y)`" in said(opened(lesson="`![x](y)`"))
+
+
+def test_a_mark_goes_into_the_formula_before_it_and_nowhere_else():
+    assert held(r"a $x$, b ($y$) $z$ c $(0, 1)$: \$5.") == r"a $x\text{,}$ b ($y\text{)}$ $z$ c $(0, 1)\text{:}$ \$5."
+    assert held("$$a$$\n\n$b$ c") == "$$a$$\n\n$b$ c"

@@ -91,7 +91,7 @@ def test_the_series_is_walked_from_end_to_end(student):
     expect(panel(page).locator(".stVegaLiteChart")).to_be_visible(timeout=SLOW)
 
     on(visitor, "How many terms are enough?")
-    commit(visitor, "Two terms are exact, because A has two eigenvalues.")
+    commit(visitor, "Each further term takes away about the same amount.")
     expect(panel(page).get_by_text("Not so.")).to_be_visible(timeout=SLOW)
     check(visitor, "With 1 terms it is still too large")
     terms = only(page.locator(".st-key-beside_lesson").get_by_role("slider"))
@@ -150,7 +150,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     press(visitor, "Throw 100")
     press(visitor, "Throw 10,000")
     expect(panel(page).get_by_text("Done.")).to_have_count(2, timeout=SLOW)
-    check(visitor, "Nothing speaks against no bias.")
+    check(visitor, "Nothing speaks against an unbiased estimate.")
 
     on(visitor, "Can an error bar be trusted?")
     commit(visitor)
