@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60
+SEEN_SECONDS = 15  # by then what a click does is seen, on any machine
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -142,9 +143,16 @@ class Visitor:
         self.wait(f"Number(root.dataset.step) >= {step}", f"step {step}")
 
     def press(self, name: str) -> None:
-        """A click between two runs of the script: Streamlit may lose one while the page is still being built."""
+        """A click between two runs of the script: Streamlit may lose one while the page is being built, or while what
+        trains draws it anew. Whoever sees that it did nothing clicks again."""
         self.wait_for_script()
-        self.page.get_by_role("button", name=name, exact=True).click()
+        button = self.page.get_by_role("button", name=name, exact=True)
+        button.click()
+        if name == "Pause":
+            try:
+                button.wait_for(state="detached", timeout=1000 * SEEN_SECONDS)
+            except TimeoutError:
+                button.click()
 
     def wait_for_script(self) -> None:
         state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
