@@ -171,11 +171,11 @@ def test_all_settings_are_in_sight_at_first_and_a_telephone_shows_everything_in_
     assert visitor.page.evaluate(f"{sidebar}.scrollHeight - {sidebar}.clientHeight") <= 0
     sides = [box["width"] for box in (t.bounding_box() for t in visitor.page.get_by_role("radio").all())]
     assert min(sides) > 40
+    visitor.press("Play")
+    visitor.wait_for_step(5)
     visitor.page.set_viewport_size({"width": 390, "height": 844})
     visitor.wait("root.dataset.columns === '1'", "one column")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
-    visitor.press("Play")
-    visitor.wait_for_step(5)
     edges = visitor.page.evaluate(
         "[...document.querySelectorAll('.live-pane')].map(p => p.getBoundingClientRect().right)"
     )
