@@ -89,10 +89,9 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
     known, widget = str(done.answers.get(block.id, "")), key(block)
 
     def keep() -> None:
-        done.answers[block.id] = st.session_state[widget]
+        done.answers[block.id] = session.typed(widget)
 
-    if st.session_state.get(widget) != known:  # a file was loaded
-        st.session_state[widget] = known
+    session.fill(widget, known)  # a file may have been loaded
     st.text_area("In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90)
     if known:
         st.caption("Kept.")
@@ -114,8 +113,7 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
     guess, widget = _guess(block, words), key(block)
 
     def commit() -> None:
-        # What the widget holds now: it may have been changed and committed at once, since this was drawn.
-        guess = st.session_state[widget]
+        guess = session.typed(widget)
         if guess is None:
             return
         done.answers[block.id] = guess
@@ -172,30 +170,33 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) ->
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/rule: **Check.** {words(block.text)}")
-    pressed, asked = st.button("Check", key=f"{key(block)}.check"), f"{key(block)}.asked"
-    if pressed or block.id in done.done or asked in st.session_state:
+    pressed, known = st.button("Check", key=f"{key(block)}.check"), session.found()
+    if pressed or block.id in done.done or key(block) in known:
         try:
             outcome, why = block.outcome(at), "yet: do first what is asked for above."
         except ValueError as error:
             outcome, why = Outcome(None), f"with the settings as they are: {error}"
         if pressed:
-            st.session_state[asked] = outcome
+            known[key(block)] = outcome
         if pressed and outcome.passed and block.id not in done.done:
             done.done.append(block.id)
         # What it says stays until something else is found: the panel is drawn each second. It passes when it is pressed
         # only, since a test by standard errors that is taken each second would pass by chance more often than it says.
-        if block.id not in done.done and outcome != st.session_state[asked]:
-            pass
-        elif outcome.passed:
-            st.success(words(block.passes), icon=":material/check:")
-        elif block.id in done.done:  # the numbers of its message would be those of now
-            st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")
-        elif outcome.passed is None:
-            st.info(f"Nothing can be checked {why}", icon=":material/hourglass:")
-        else:
-            st.warning(f"{words(block.fails)} {_measured(block, outcome)}", icon=":material/close:")
+        if block.id in done.done or outcome == known[key(block)]:
+            _say(block, words, outcome, block.id in done.done, why)
     if block.false_alarm:
         st.caption(by_chance(block))
+
+
+def _say(block: Check, words: Words, outcome: Outcome, passed_once: bool, why: str) -> None:
+    if outcome.passed:
+        st.success(words(block.passes), icon=":material/check:")
+    elif passed_once:  # the numbers of its message would be those of now
+        st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")
+    elif outcome.passed is None:
+        st.info(f"Nothing can be checked {why}", icon=":material/hourglass:")
+    else:
+        st.warning(f"{words(block.fails)} {_measured(block, outcome)}", icon=":material/close:")
 
 
 def _measured(block: Check, outcome: Outcome) -> str:

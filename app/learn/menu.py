@@ -57,4 +57,4 @@ def _menu(lesson: Lesson, step: Step) -> bool:
 
 
 def _speak() -> None:
-    session.speak(st.session_state["lesson.language"])
+    session.speak(session.typed("lesson.language"))

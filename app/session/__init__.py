@@ -24,6 +24,8 @@ from app.session.lesson import (
     all_progress,
     arrive,
     draw_anew,
+    fill,
+    found,
     go_back,
     leave_lesson,
     lesson,
@@ -37,6 +39,7 @@ from app.session.lesson import (
     teach,
     teaches,
     turn,
+    typed,
 )
 from app.session.memory import survey, survey_anew
 from app.session.page import is_new, settle, show
@@ -80,10 +83,12 @@ __all__ = [
     "csv",
     "draw_anew",
     "end",
+    "fill",
     "fixed",
     "flow_saver",
     "focus",
     "focused",
+    "found",
     "give_csv",
     "give_flow",
     "go_back",
@@ -135,6 +140,7 @@ __all__ = [
     "teach",
     "teaches",
     "turn",
+    "typed",
     "undo",
     "use",
 ]

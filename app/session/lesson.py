@@ -120,6 +120,22 @@ def speak(language: str) -> None:
     page.lesson, page.stale = replace(page.lesson, language=language), True
 
 
+def typed(widget: str) -> Any:
+    """What a widget holds now: it may have been changed and a button pressed at once, since it was drawn."""
+    return st.session_state.get(widget)
+
+
+def fill(widget: str, value: Any) -> None:
+    """Let a widget that is yet to be drawn hold this."""
+    if typed(widget) != value:
+        st.session_state[widget] = value
+
+
+def found() -> dict[str, Any]:
+    """What each check found when it was asked last, by its key."""
+    return current().found
+
+
 def draw_anew() -> None:
     """Let the whole page be drawn, and not only the part in which somebody did something."""
     current().stale = True

@@ -77,6 +77,7 @@ class Page(Training):
     lesson: Place | None = None
     teaches: bool = False  # whether teachers' notes are shown
     turned: str = ""  # the screen to go to
+    found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
     asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
     asked_before: dict[str, None] = field(default_factory=dict)  # in the run before, until this one is at its end
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on

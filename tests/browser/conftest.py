@@ -19,6 +19,13 @@ from playwright.sync_api import Page, TimeoutError, sync_playwright
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60
 SEEN_SECONDS = 15  # by then what a click does is seen, on any machine
+_MOVED = (
+    "before => { const panes = document.querySelector('.live-panes'); return !panes || panes.dataset.step !== before; }"
+)
+_NO_PAUSE = "() => ![...document.querySelectorAll('button')].some(button => /Pause$/.test(button.innerText.trim()))"
+SEEN = {"Play": _MOVED, "1 step": _MOVED, "100 steps": _MOVED, "Pause": _NO_PAUSE}
+"""By what somebody sees that a click did something."""
+
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -147,12 +154,15 @@ class Visitor:
         trains draws it anew. Whoever sees that it did nothing clicks again."""
         self.wait_for_script()
         button = self.page.get_by_role("button", name=name, exact=True)
+        if name not in SEEN:
+            button.click()
+            return
+        before = self.page.evaluate("document.querySelector('.live-panes')?.dataset.step")
         button.click()
-        if name == "Pause":
-            try:
-                button.wait_for(state="detached", timeout=1000 * SEEN_SECONDS)
-            except TimeoutError:
-                button.click()
+        try:
+            self.page.wait_for_function(SEEN[name], arg=before, timeout=1000 * SEEN_SECONDS)
+        except TimeoutError:
+            button.click()
 
     def wait_for_script(self) -> None:
         state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"

@@ -97,7 +97,7 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     expect(use).to_be_enabled(timeout=60 * SECOND)
     use.click()
     wait_for(lambda: link(visitor).get("activation") == f"={OWN}", "the formula in the link")
-    assert visitor.page.get_by_role("combobox", name="Activation", exact=True).input_value() == OWN
+    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=60 * SECOND)
     expect(use).to_be_disabled(timeout=60 * SECOND)
 
     # It trains: the gap to the truth falls.
