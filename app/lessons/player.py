@@ -7,7 +7,7 @@ from typing import Any
 from app.bench.settings import Bench
 from app.bench.tally import Tally, thrown_settings
 from app.engine.local import LocalEngine
-from app.engine.messages import Demand, InversionDemand, Report, State
+from app.engine.messages import Demand, Report, State
 from app.lessons.expression import Expression
 from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import OBSERVABLES, Situation
@@ -96,13 +96,12 @@ class Player:
 def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str, Any]:
     """What an engine is asked for, as fields of a `Demand`."""
     broken = benches[Lipschitz]
-    block = broken.block - 1 if broken.block else None
     full = {
         "masses": True,
         "bounds": True,
         "activity": "all",
         "jacobians": JACOBIANS,
-        "inversion": InversionDemand(block, broken.z if broken.chosen else None, broken.method),
+        "inversion": broken.inversion,
     }
     return {name: full[name] for name in wants} | {"scaled": broken.scaled(setup.flow.blocks)}
 

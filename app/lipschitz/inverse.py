@@ -33,7 +33,7 @@ def show() -> None:
     buttons = st.container()
     bench = _controls(session.bench(Lipschitz))
     session.apply_bench(bench)
-    wanted = InversionDemand(bench.block - 1 if bench.block else None, bench.z if bench.chosen else None, bench.method)
+    wanted = bench.inversion
     report = session.poll(until=lambda report: _answers(report, wanted), frames=False, inversion=wanted)
     with buttons:
         transport.show(report)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from app.bench.settings import View
-from app.engine.messages import Scaled
+from app.engine.messages import InversionDemand, Scaled
 from resflow_core.flow import FlowConfig
 from resflow_core.iterations import ITERATIONS
 from resflow_core.settings import check, setting, settings_of
@@ -59,6 +59,11 @@ class Lipschitz:
     def breaks(self) -> bool:
         """Whether a block's branch is scaled in all that is looked at."""
         return self.block > 0 and self.scale != 1.0
+
+    @property
+    def inversion(self) -> InversionDemand:
+        """Whose inverse is asked for, of which z and by which iteration."""
+        return InversionDemand(self.block - 1 if self.block else None, self.z if self.chosen else None, self.method)
 
     def scaled(self, blocks: int) -> Scaled | None:
         """Which branch of a flow with so many blocks is."""
