@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import controls, live, session
 from app.learn.panel import cover, covered, panel, way_back
+from app.polling import clocked
 
 HERE = Path(__file__).parent
 BESIDE = (1, 2.3)  # the widths of a lesson and of the screen
@@ -46,7 +47,7 @@ else:
     session.focus(step.controls if step else session.fixed())
     live.mount_library()
 if session.begun():
-    st.fragment(session.keep, run_every=session.HEARD_SECONDS / 2)()  # not every screen looks at a run
+    clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
 if step:
     beside, screen = st.columns(BESIDE, gap="medium")
     session.apply(controls.settings(setup, screen.container(key="lesson_settings")))

@@ -6,6 +6,7 @@ import streamlit as st
 from app import session, uploads
 from app.engine.messages import Scaled
 from app.link import LIPSCHITZ
+from app.polling import button
 from app.session.page import Past
 from app.text import plain
 
@@ -50,16 +51,14 @@ def _scaled(scaled: Scaled) -> None:
             icon=":material/build:",
         )
         if session.offered(f"{LIPSCHITZ}scale"):
-            st.button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
+            button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
 
 
 def _fixed(some_left: bool) -> None:
     """That a teacher's link hides controls, and the way to them, so that nobody is locked in."""
     with st.container(horizontal=True, vertical_alignment="center", key="fixed"):
         st.caption(f"Your teacher has fixed the {'other ' * some_left}settings.", width="content")
-        st.button(
-            "Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all"
-        )
+        button("Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all")
 
 
 def _undo(past: Past) -> None:
@@ -70,7 +69,7 @@ def _undo(past: Past) -> None:
         had = f"Before, you had the flow `{plain(past.setup.start.file.name)}`."
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", key="past"):
         st.caption(had, width="content")
-        st.button(
+        button(
             "Undo",
             on_click=session.undo,
             icon=":material/undo:",

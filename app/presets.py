@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import streamlit as st
 
 from app import session
+from app.polling import button
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette, Truncated
@@ -62,7 +63,7 @@ def choose(setup: Setup) -> None:
     """A button each; the one whose settings these are is marked and does nothing."""
     for name, preset in PRESETS.items():
         chosen = (preset.flow, preset.train) == (setup.flow, setup.train)
-        st.button(
+        button(
             preset.title,
             on_click=session.show,
             args=(preset.flow, preset.train),

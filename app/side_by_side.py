@@ -13,6 +13,7 @@ from app.engine.messages import Arm, ArmReport, Frame, Report
 from app.figures.style import CATEGORIES
 from app.lipschitz.words import order_name
 from app.planes import Chart, Heat, Pane, Path, planes
+from app.polling import button
 from app.readouts import gap_to_truth, held_out_nll, with_error
 from app.scene import true_density
 from app.text import markdown_table, signed
@@ -77,7 +78,7 @@ def offer(name: str, arms: Mapping[str, int], words: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(words, width="content")
         for label, k in arms.items():
-            st.button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
+            button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
 
 
 def downloads(name: str, file: str, contents: Mapping[str, Callable[[], bytes]]) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from app import session
 from app.engine.messages import MOVING, ArmReport, Report, State
 from app.link import BENCHES, MOST_CHANGES, names, query_of, told
+from app.polling import button
 from app.readouts import with_two_digits
 from app.share import copy_link
 
@@ -14,7 +15,7 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
     length, Play ends after so many `steps`, and how far it is is shown."""
     moving, suffix = report.state in MOVING, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(
+        button(
             "Pause" if moving else "Play",
             icon=":material/pause:" if moving else ":material/play_arrow:",
             type="primary",
@@ -24,8 +25,8 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
             width=110,
         )
         for n, label, icon, key in ((1, "1 step", "skip_next", "step"), (100, "100 steps", "fast_forward", "steps")):
-            st.button(label, on_click=session.step, args=(n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
-        st.button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
+            button(label, on_click=session.step, args=(n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
+        button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             _link(report)
         else:

@@ -12,6 +12,7 @@ from app.bands import Groups, band
 from app.engine.messages import Arm
 from app.link import ACTIVATIONS_BENCH
 from app.planes import planes
+from app.polling import polled
 from app.scene import POLL_SECONDS
 from app.setup import Setup
 from app.text import markdown_table
@@ -21,7 +22,7 @@ NAME = "activations"
 MOST_COMPARED = 4
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     with st.container(width=420):

@@ -14,13 +14,14 @@ from app.estimator.words import number
 from app.figures.style import BLUE, GREY, ORANGE, VERMILION
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Heat, Pane, Path, planes
+from app.polling import polled
 from app.scene import POLL_SECONDS
 from resflow_core.formula import SIGN, activation_named
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     buttons = st.container()

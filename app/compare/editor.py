@@ -10,6 +10,7 @@ from app.compare.arms import contenders
 from app.compare.presets import PRESETS, Preset
 from app.compare.settings import Compare, Peer, Residual
 from app.link import COMPARE
+from app.polling import button
 from app.setup import Setup
 
 ARMS = ("a", "b", "c", "d")
@@ -49,7 +50,7 @@ def _presets(setup: Setup, bench: Compare) -> Preset | None:
         return chosen
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for name, preset in PRESETS.items():
-            st.button(
+            button(
                 preset.title,
                 on_click=_take,
                 args=(preset, bench),
@@ -70,9 +71,7 @@ def _about(preset: Preset) -> None:
         st.markdown(preset.about)
         if preset.away and not session.focused():
             other = PRESETS[preset.away]
-            st.button(
-                f"Go to: {other.title}", on_click=_take, args=(other, None), key=f"{COMPARE}away", type="tertiary"
-            )
+            button(f"Go to: {other.title}", on_click=_take, args=(other, None), key=f"{COMPARE}away", type="tertiary")
 
 
 def _names(places: Mapping[str, Any], setup: Setup, bench: Compare) -> None:

@@ -9,6 +9,7 @@ from app.compare.arms import Contender, contenders
 from app.compare.settings import Compare
 from app.engine.messages import ArmReport, Frame
 from app.planes import Pane, planes
+from app.polling import polled
 from app.readouts import is_one
 from app.scene import POLL_SECONDS
 from resflow_core.datasets import Dataset
@@ -17,7 +18,7 @@ NAME = "compare"
 LEAST_IN_A_ROW = 3
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     bench, setup = session.bench(Compare), session.setup()

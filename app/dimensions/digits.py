@@ -16,6 +16,7 @@ from app.examples import digits as example
 from app.figures.style import BLUE, GREEN, ORANGE
 from app.link import DIMENSIONS
 from app.planes import Chart, Path, planes
+from app.polling import polled
 from app.readouts import with_error
 from app.scene import POLL_SECONDS
 from resflow_core import measure
@@ -34,7 +35,7 @@ def arm(start: str) -> Arm:
     return Arm(example.FLOW, example.TRAIN, DATA)
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     with st.container(width=260):

@@ -10,6 +10,7 @@ from app.engine.messages import MOVING, Arm, Report, State
 from app.figures.style import BLUE, GREY, ORANGE
 from app.link import DIMENSIONS
 from app.planes import Chart, Path, planes
+from app.polling import button, polled
 from app.readouts import with_error
 from app.scene import POLL_SECONDS
 from app.text import markdown_table
@@ -26,7 +27,7 @@ ABOUT = (
 )
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     bench = session.bench(Dimensions)
@@ -57,7 +58,7 @@ def buttons(report: Report, pieces: int) -> None:
     moving, over = report.state in MOVING, report.state in (State.FAILED, State.EXPIRED)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if moving:
-            st.button(
+            button(
                 "Stop",
                 on_click=session.pause,
                 args=(NAME,),
@@ -66,7 +67,7 @@ def buttons(report: Report, pieces: int) -> None:
                 key=f"{NAME}.stop",
             )
         elif done < pieces and not over:
-            st.button(
+            button(
                 "Go on" if done else "Measure",
                 on_click=session.step,
                 args=(pieces - done, NAME),
@@ -75,7 +76,7 @@ def buttons(report: Report, pieces: int) -> None:
                 key=f"{NAME}.measure",
             )
         if over or (done and not moving):
-            st.button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
+            button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
         transport.settings_link(NAME)
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 import torch
-from streamlit.errors import StreamlitAPIException
 
 from app import controls, session
 from app.bench import table
@@ -16,6 +15,7 @@ from app.estimator import coins, matrices, under_test
 from app.estimator.words import finiteness, mean_and_truth, number
 from app.figures import throws as figures
 from app.link import BENCH
+from app.polling import again, button
 from app.readouts import with_error
 from app.text import signed
 from resflow_core.log_det import Roulette
@@ -120,7 +120,7 @@ def _throwing(bench: Bench, truth: float) -> None:
     deviation = math.sqrt(float(variance.total))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for amount in AMOUNTS:
-            st.button(
+            button(
                 f"Throw {amount:,}" if amount < MOST_THROWS else "A million",
                 on_click=tally.want,
                 args=(amount,),
@@ -128,10 +128,10 @@ def _throwing(bench: Bench, truth: float) -> None:
                 disabled=tally.goal >= MOST_THROWS,
             )
         if tally.busy:
-            st.button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
+            button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
             st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}", width=260)
         else:
-            st.button("Clear", on_click=tally.clear, disabled=not len(tally.values), key="throw.clear")
+            button("Clear", on_click=tally.clear, disabled=not len(tally.values), key="throw.clear")
     values = tally.values
     st.caption(" &nbsp;·&nbsp; ".join(map(_told, tally.last(LAST))) or "Nothing is thrown yet.")
     first, second, third = st.columns(3, gap="medium")
@@ -148,10 +148,7 @@ def _throwing(bench: Bench, truth: float) -> None:
         n = len(values) if len(values) > 1 else 10_000
         st.code(snippet(bench.array, bench.law, bench.probe, n, bench.seed), language="python")
     if tally.busy:
-        try:
-            st.rerun(scope="fragment")
-        except StreamlitAPIException:  # the whole page is being drawn, which a part of it cannot interrupt
-            st.rerun()
+        again()
 
 
 def _told(throw: tuple[int, int, np.ndarray, float]) -> str:

@@ -11,6 +11,7 @@ from app.bench.coins import COINS, parsed
 from app.bench.settings import Bench, number_text
 from app.estimator.words import mean_and_truth
 from app.link import BENCH
+from app.polling import button
 from app.text import signed
 from resflow_core.roulette import Geometric
 from resflow_core.throws import values
@@ -27,7 +28,7 @@ def show(bench: Bench, truth: float) -> None:
         law = Geometric(COIN, bench.law.n_exact if isinstance(bench.law, Geometric) else 3)
         coins = replace(bench, law=law, probe=PROBE)
         if session.offered(f"{BENCH}law", f"{BENCH}probe"):
-            st.button("Use them", on_click=session.show_bench, args=(coins,), key="coins.use")
+            button("Use them", on_click=session.show_bench, args=(coins,), key="coins.use")
         return
     table = _table(bench)
     st.markdown(

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from app.bench.settings import LARGEST_RADIUS, Bench, number_text, parsed_number
 from app.link import BENCH
+from app.polling import button
 from app.text import plain
 from resflow_core.moments import spectral_radius
 from resflow_core.settings import Setting, refusal, settings_of
@@ -82,7 +83,7 @@ def examples(bench: Bench) -> None:
     """A button each; the one that is shown is marked."""
     for name, example in EXAMPLES.items():
         chosen = example.entries == bench.matrix
-        st.button(
+        button(
             example.title,
             on_click=session.show_bench,
             args=(replace(bench, matrix=example.entries),),
@@ -92,7 +93,7 @@ def examples(bench: Bench) -> None:
             width="stretch",
         )
         st.caption(example.why)
-    st.button(
+    button(
         "My flow, where ρ is largest",
         on_click=_take_steepest,
         args=(bench,),

@@ -11,6 +11,7 @@ from app.bench.maps import MAPS, Field, field
 from app.bench.settings import Bench, matrix_problem
 from app.estimator.words import number
 from app.link import BENCH
+from app.polling import button
 
 PICTURES = "spectrum"
 DISC = "Eigenvalues of every point's A in the complex disc, coloured by the error of the truncated series."
@@ -91,7 +92,7 @@ def _estimator(bench: Bench) -> tuple[str, ...]:
 
 def _example() -> None:
     trained = session.setup().start is not None and session.setup().start.file.name == examples.NAME
-    st.button(
+    button(
         "Use a trained flow",
         on_click=session.open_example,
         key="example",
@@ -150,7 +151,7 @@ def _picked(bench: Bench, grid: np.ndarray, drawn: Field, chosen: int | None) ->
     with st.container(horizontal=True, vertical_alignment="center"):
         takes = session.offered(f"{BENCH}view", f"{BENCH}matrix")
         if takes:
-            st.button(
+            button(
                 "Take A to the bench",
                 on_click=session.show_bench,
                 args=(replace(bench, view="by_hand", matrix=bench.matrix if problem else entries),),

@@ -11,6 +11,7 @@ from app.bench.settings import Bench
 from app.bench.sweeps import Cost, Subject, cost, optimum
 from app.estimator.words import finiteness, number
 from app.link import BENCH
+from app.polling import button
 from resflow_core.moments import as_custom
 from resflow_core.roulette import Geometric, Law, Poisson
 
@@ -70,7 +71,7 @@ def choose(bench: Bench, subject: Subject) -> None:
         if not preset.offered:
             continue
         changed = preset.change(bench, subject)
-        st.button(
+        button(
             preset.title,
             on_click=session.show_bench,
             args=(changed or bench,),

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import session
 from app.csv_file import MISSING_LABEL, MOST_LABELS, CsvError
+from app.polling import button
 from app.setup import Setup
 from app.text import plain
 from resflow_core.datasets import DATASETS
@@ -26,7 +27,7 @@ def ready(setup: Setup) -> bool:
     known = ", ".join(other.title for other in DATASETS.values() if other.classes)
     st.markdown(f"With classes: {known}; and CSV files with a label column.")
     if session.offered("data"):
-        st.button("Take the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
+        button("Take the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
     return False
 
 

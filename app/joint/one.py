@@ -10,6 +10,7 @@ from app.joint.arms import is_residual, pair
 from app.joint.settings import LADDER, Joint
 from app.link import JOINT
 from app.planes import planes
+from app.polling import polled
 from app.scene import POLL_SECONDS
 from app.text import signed
 from resflow_core.settings import settings_of
@@ -37,7 +38,7 @@ def edit(bench: Joint) -> Joint:
     return bench
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     bench, setup = session.bench(Joint), session.setup()

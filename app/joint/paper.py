@@ -8,6 +8,7 @@ from app.joint.arms import grid, is_residual, title_of
 from app.joint.settings import WEIGHTS, Joint
 from app.link import JOINT
 from app.planes import planes
+from app.polling import polled
 from app.scene import POLL_SECONDS
 
 NAME = "joint.paper"
@@ -21,7 +22,7 @@ def edit(bench: Joint) -> Joint:
     return bench
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     bench, setup = session.bench(Joint), session.setup()

@@ -14,6 +14,7 @@ from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import LessonProgress
 from app.lessons.prose import rendered
+from app.polling import button
 from app.text import signed
 
 FORMULA_AND_MARK = re.compile(r"(?<![\\$])(\$\$?)([^$]+)\1([.,:;!?)]?)")
@@ -102,7 +103,7 @@ def solution(block: Solution, words: Words, done: LessonProgress, at: Situation)
         if block.text:
             st.markdown(words(block.text))
         if any(action.kind != "answer" for action in block.actions):
-            st.button("Do it for me", on_click=session.act, args=(block.actions,), key=key(block))
+            button("Do it for me", on_click=session.act, args=(block.actions,), key=key(block))
 
 
 def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -120,7 +121,7 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
         if block.cover:
             session.draw_anew()
 
-    st.button("Commit", on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
+    button("Commit", on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
     st.caption("A committed prediction stays as it is. The lesson goes on from here.")
 
 

@@ -6,6 +6,7 @@ from app import session
 from app.learn import files
 from app.lessons.lesson import Lesson, Step
 from app.lessons.shelf import shelf
+from app.polling import button
 from app.share import copy_link
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "it": "Italiano"}
@@ -40,7 +41,7 @@ def _menu(lesson: Lesson, step: Step) -> bool:
     language = {"lang": there.language} if there.language else {}
     copy_link({"lesson": lesson.id, "step": step.id} | language, key="lesson_link")
     files.both("menu")
-    st.button(
+    button(
         "Set the step up again",
         on_click=session.open_step,
         args=(lesson.id, step.id),
@@ -50,7 +51,7 @@ def _menu(lesson: Lesson, step: Step) -> bool:
         key="lesson.again",
         width="stretch",
     )
-    st.button(
+    button(
         "Leave the lesson", on_click=session.leave_lesson, icon=":material/logout:", key="lesson.leave", width="stretch"
     )
     return teaches

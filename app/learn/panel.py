@@ -5,6 +5,7 @@ import streamlit as st
 from app import session
 from app.learn import blocks, looking, menu
 from app.lessons.lesson import Lesson, Predict, Step, Teacher
+from app.polling import button, polled
 
 TICK_SECONDS = 1.0
 
@@ -14,7 +15,7 @@ def panel(lesson: Lesson, step: Step) -> None:
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
     waits = any(looking.is_open(block, done, at) for block in looking.shown(step, done, False))
-    st.fragment(_panel, run_every=TICK_SECONDS if waits else None)(lesson, step, waits)
+    polled(TICK_SECONDS if waits else None)(_panel)(lesson, step, waits)
 
 
 def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
@@ -41,7 +42,7 @@ def way_back(lesson: Lesson, step: Step) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_away"):
         number = lesson.steps.index(step) + 1
         st.caption(f"Lesson {lesson.number}, {lesson.title}: step {number} of {len(lesson.steps)}", width="content")
-        st.button("Back to the lesson", on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
+        button("Back to the lesson", on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
 
 
 def covered(step: Step) -> bool:
@@ -70,7 +71,7 @@ def _turn(lesson: Lesson, step: Step) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_turn"):
         for label, to, icon, key in turns:
             there = 0 <= to < len(lesson.steps)
-            st.button(
+            button(
                 label,
                 on_click=session.open_step,
                 args=(lesson.id, lesson.steps[to].id if there else ""),
@@ -79,4 +80,4 @@ def _turn(lesson: Lesson, step: Step) -> None:
                 key=f"lesson.{key}",
             )
         if index + 1 == len(lesson.steps):
-            st.button("All lessons", on_click=session.leave_lesson, key="lesson.end", type="primary")
+            button("All lessons", on_click=session.leave_lesson, key="lesson.end", type="primary")

@@ -6,11 +6,12 @@ from app import controls, session, side_by_side
 from app.link import LIPSCHITZ
 from app.lipschitz import arms
 from app.lipschitz.settings import Lipschitz
+from app.polling import polled
 from app.scene import POLL_SECONDS
 from resflow_core.size import parameters
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     bench = controls.edit(session.bench(Lipschitz), rare=False, prefix=LIPSCHITZ, only=("shapes",))

@@ -12,6 +12,7 @@ from app.figures.style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
 from app.link import LIPSCHITZ
 from app.lipschitz.words import order_name, wide
 from app.planes import Chart, Path, planes
+from app.polling import polled
 from app.scene import POLL_SECONDS
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import BlockTable, Guarantee, NormEstimates
@@ -20,7 +21,7 @@ from resflow_core.measure import BlockTable, Guarantee, NormEstimates
 SLACK = 1e-4
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     buttons = st.container()

@@ -13,6 +13,7 @@ from app.link import LIPSCHITZ
 from app.lipschitz.settings import Lipschitz
 from app.lipschitz.words import order_name
 from app.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
+from app.polling import again, button, polled
 from app.readouts import is_one, with_error
 from app.scene import POLL_SECONDS
 from resflow_core.folds import Regime
@@ -27,7 +28,7 @@ WALKS = {"banach": ("Banach", None, "solid"), "newton": ("Newton", BLUE, "dash")
 ROUNDING, FAR = 1e-16, 1e4
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
     buttons = st.container()
@@ -58,7 +59,7 @@ def show() -> None:
     )
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.apply_bench(replace(session.bench(Lipschitz), chosen=True, z=click[1:]))
-        st.rerun(scope="fragment")
+        again()
 
 
 def _answers(report: Report, wanted: InversionDemand) -> bool:
@@ -111,7 +112,7 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
         choices.append(("Twice that", min(round(2 * least, 3), 20.0), None, "twice"))
     with st.container(horizontal=True, gap="small"):
         for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
-            st.button(
+            button(
                 label,
                 icon=icon,
                 key=f"{LIPSCHITZ}{key}",
@@ -120,7 +121,7 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
                 disabled=scale == bench.scale,
             )
         if session.offered(f"{LIPSCHITZ}z"):
-            st.button(
+            button(
                 "z where it folds first",
                 key=f"{LIPSCHITZ}fold_point",
                 on_click=session.apply_bench,

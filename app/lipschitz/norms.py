@@ -17,6 +17,7 @@ from app.lipschitz.induced import ball, induced
 from app.lipschitz.settings import Lipschitz
 from app.lipschitz.words import order_name
 from app.planes import Chart, Dots, Pane, Path, planes
+from app.polling import button, polled
 from app.scene import POLL_SECONDS
 from resflow_core.norms import is_exact
 from resflow_core.settings import settings_of
@@ -71,7 +72,7 @@ def _take_from_flow(bench: Lipschitz) -> None:
         return
     block = int(arm.blocks.largest_norm.argmax())
     entries = tuple(round(float(a), 4) for a in arm.blocks.steepest[block].flatten())
-    st.button(
+    button(
         f"A of my flow, block {block + 1}",
         on_click=session.show_bench,
         args=(replace(bench, matrix=entries),),
@@ -128,7 +129,7 @@ def _square(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float
     return (-reach, reach), (-reach, reach)
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def compared() -> None:
     """The page's flow, constrained in other norms."""
     session.settle()

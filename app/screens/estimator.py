@@ -9,6 +9,7 @@ from app.bench.settings import VIEWS, Bench
 from app.engine.messages import MOVING
 from app.estimator import across, by_hand, plane
 from app.link import BENCH
+from app.polling import polled
 from app.scene import POLL_SECONDS
 
 GRID = 100
@@ -19,7 +20,7 @@ with st.container():
     notices.show()
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def run() -> None:
     report = session.poll(frames=False, masses=False, jacobians=GRID)
     transport.show(report)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import block_table, live, notices, session, transport
 from app.engine.messages import ArmReport, Frame
+from app.polling import polled
 from app.scene import POLL_SECONDS, scene_of, truth_of
 from resflow_core.measure import BlockTable
 
@@ -12,7 +13,7 @@ with st.container():  # whatever comes and goes here must not move the picture, 
     notices.show()
 
 
-@st.fragment(run_every=POLL_SECONDS)
+@polled(POLL_SECONDS)
 def run() -> None:
     report = session.poll(depth=live.chosen_depth("panes"))
     transport.show(report)

@@ -9,6 +9,7 @@ from app.memory import charts, explained, words
 from app.memory.settings import Memory
 from app.memory.survey import Subject, Survey, subject_of
 from app.planes import planes
+from app.polling import button
 from resflow_core.settings import settings_of
 
 # Until a run of the page's part alone goes on by itself.
@@ -60,11 +61,11 @@ def measured(bench: Memory, of: Subject, called: bool) -> None:
 def _buttons(survey: Survey) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if survey.busy:
-            st.button("Stop", on_click=survey.stop, icon=":material/stop:", key=f"{MEMORY}stop")
+            button("Stop", on_click=survey.stop, icon=":material/stop:", key=f"{MEMORY}stop")
         else:
             if not survey.complete:
-                st.button("Go on", on_click=survey.resume, icon=":material/play_arrow:", key=f"{MEMORY}go_on")
-            st.button(
+                button("Go on", on_click=survey.resume, icon=":material/play_arrow:", key=f"{MEMORY}go_on")
+            button(
                 "Measure again",
                 on_click=session.survey_anew,
                 args=(survey.of,),

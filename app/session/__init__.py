@@ -42,7 +42,7 @@ from app.session.lesson import (
     typed,
 )
 from app.session.memory import survey, survey_anew
-from app.session.page import is_new, settle, show
+from app.session.page import clocks, is_new, settle, show
 from app.session.plan import shareable
 from app.session.run import (
     DEMAND,
@@ -79,6 +79,7 @@ __all__ = [
     "bring_back",
     "carry",
     "choosable",
+    "clocks",
     "compare",
     "csv",
     "draw_anew",

@@ -77,6 +77,7 @@ class Page(Training):
     lesson: Place | None = None
     teaches: bool = False  # whether teachers' notes are shown
     turned: str = ""  # the screen to go to
+    clocks: set[str] = field(default_factory=set)  # the fragments that the clock calls
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
     asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
     asked_before: dict[str, None] = field(default_factory=dict)  # in the run before, until this one is at its end
@@ -96,6 +97,10 @@ class Page(Training):
 
 def current() -> Page:
     return st.session_state.page
+
+
+def clocks() -> set[str]:
+    return current().clocks
 
 
 def training_of(of: str | None) -> Training:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-import streamlit as st
-
 from app import session
 from app.link import STRETCH
+from app.polling import button
 from app.stretch.settings import Stretch
 
 
@@ -42,7 +41,7 @@ def buttons(bench: Stretch) -> None:
         if not session.offered(*(f"{STRETCH}{setting}" for setting in example.settings)):
             continue
         shown = replace(bench, **example.settings)
-        st.button(
+        button(
             example.title,
             on_click=session.show_bench,
             args=(shown,),

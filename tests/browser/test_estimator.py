@@ -83,7 +83,8 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
 
 def test_throws_add_up_and_a_million_can_be_stopped(bench):
     visitor = bench("by_hand")
-    visitor.page.get_by_role("button", name="Throw 100", exact=True).click(timeout=60 * SECOND)
+    visitor.page.get_by_role("button", name="Throw 100", exact=True).wait_for(timeout=60 * SECOND)
+    visitor.press_late("Throw 100")
     value = throw(A, Geometric(0.5, 3), "gaussian", 100, 0).value
     visitor.page.get_by_text(f"After 100 throws the mean is {value.mean():.2f}").wait_for(timeout=60 * SECOND)
     visitor.press("A million")

@@ -26,9 +26,9 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     before = visitor.page.locator("[data-pane=data]").screenshot()
     visitor.press("Play")
     visitor.wait_for_step(20)
-    cleanups, frames, received = visitor.data("cleanups"), int(visitor.data("frames")), visitor.bytes_received
+    picture, frames, received = visitor.picture(), int(visitor.data("frames")), visitor.bytes_received
     visitor.wait(f"Number(root.dataset.frames) >= {frames + 30}", "thirty more frames")
-    assert visitor.data("cleanups") == cleanups
+    assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
     # Frames, losses and numbers together; the polls in between included.
     assert (visitor.bytes_received - received) / 30 < 25_000
     visitor.press("Pause")
@@ -38,6 +38,19 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     assert visitor.page.locator("[data-pane=data]").screenshot() != before
     visitor.press("1 step")
     visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
+
+
+def test_a_click_in_the_moment_in_which_the_page_looks_at_the_run_counts_once(visit):
+    visitor = visit()
+    visitor.press_late("1 step")
+    visitor.wait_for_step(1)
+    assert wait_for(lambda: _settled(visitor), "the picture to stop") == 1
+    visitor.press_late("Play")
+    visitor.page.get_by_role("button", name="Pause", exact=True).wait_for()
+    visitor.wait_for_step(visitor.step + 20)
+    visitor.press_late("Pause")
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
+    assert wait_for(lambda: _settled(visitor), "the picture to stop")
 
 
 def _settled(visitor):
@@ -139,7 +152,7 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     visitor = visit(query=SMALL + "&data=moons", viewport={"width": 1440, "height": 900})
     visitor.press("100 steps")
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    run, cleanups = visitor.data("run"), visitor.data("cleanups")
+    run, picture = visitor.data("run"), visitor.picture()
     visitor.page.get_by_role("combobox", name="Activation").click()
     visitor.page.get_by_role("option", name="ELU", exact=True).click()
     visitor.page.set_viewport_size({"width": width, "height": 900})
@@ -148,7 +161,7 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     said = visitor.page.get_by_text("Before, you had a flow of 100 steps.")
     said.wait_for()
     visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the other flow")
-    assert visitor.data("cleanups") == cleanups
+    assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
     title = visitor.page.get_by_role("heading", name="How does a residual flow").locator("span").first.bounding_box()
     shown = visitor.page.locator(".st-key-past").bounding_box()
     if width == 1440:
@@ -158,7 +171,7 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     visitor.press("Undo")
     visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the flow from before")
     said.wait_for(state="detached")
-    assert visitor.data("cleanups") == cleanups
+    assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
     activation = visitor.page.get_by_role("combobox", name="Activation")
     wait_for(lambda: activation.input_value() != "ELU", "the activation from before")
     wait_for(lambda: "flow.name=before.safetensors" in visitor.page.url, "the link to ask for the weights")

@@ -106,9 +106,8 @@ const mail = {
     receive(root.live, data);
   },
   cleanUp({ root }) {
-    // Streamlit cleans up a call that a newer one has overtaken, even while the picture stands.
-    if (root.isConnected) root.dataset.cleanups = Number(root.dataset.cleanups) + 1;
-    else if (root.live) unmount(root.live);
+    // Streamlit also cleans up a call that a newer one has overtaken, while the picture stands.
+    if (root.live && !root.isConnected) unmount(root.live);
   },
   truth({ id, ...truth }) {
     if (Object.keys(truth.grids).length) truths.set(id, truth);
