@@ -124,8 +124,8 @@ def test_the_series_is_walked_from_end_to_end(student):
     assert set(kept["done"]) == {"more", "enough", "flatter", "flattered"}
     page.keyboard.press("Escape")
     press(visitor, "Back")
-    visitor.wait_for_script()
     expect(panel(page).get_by_role("heading", name="Nearer to 1")).to_be_visible(timeout=SLOW)
+    visitor.wait_for_script()
     expect(only(panel(page).get_by_role("textbox"))).to_have_value("It cannot bend the plane strongly.", timeout=SLOW)
     on(visitor, "Which way is it wrong?")
     ended(visitor, "The log det as a series")
