@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import streamlit as st
@@ -93,7 +94,10 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
         done.answers[block.id] = session.typed(widget)
 
     session.fill(widget, known)  # a file may have been loaded
-    st.text_area("In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90)
+    st.text_area(
+        "In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90,
+        placeholder="In your words; they are kept with your progress",
+    )  # fmt: skip
     if known:
         st.caption("Kept.")
 
@@ -122,10 +126,12 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
             session.draw_anew()
 
     button("Commit", on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
-    st.caption("A committed prediction stays as it is. The lesson goes on from here.")
+    first = "Move the slider to your guess. " if guess is None and block.step is not None else ""
+    st.caption(f"{first}A committed prediction stays as it is. The lesson goes on from here.")
 
 
 def _guess(block: Predict, words: Words) -> Any:
+    """None as long as nobody has made one: a slider has to stand somewhere before."""
     if block.is_choice:
         options = {name: words(option) for name, option in block.options.items()}
         return st.radio(
@@ -134,10 +140,23 @@ def _guess(block: Predict, words: Words) -> Any:
         )  # fmt: skip
     label = f"Your prediction ({block.unit})" if block.unit else "Your prediction"
     if block.step is not None:
-        middle = block.low + round((block.high - block.low) / 2 / block.step) * block.step
-        return st.slider(label, block.low, block.high, middle, block.step, key=key(block))
+        return _slid(block, label)
     low, high = (limit if abs(limit) < float("inf") else None for limit in (block.low, block.high))
     return st.number_input(label, low, high, None, key=key(block), format="%g", placeholder="Type a number")
+
+
+def _slid(block: Predict, label: str) -> float | None:
+    moved = f"{key(block)}.moved"
+
+    def move() -> None:
+        st.session_state[moved] = True
+
+    middle = block.low + round((block.high - block.low) / 2 / block.step) * block.step
+    digits = max(0, -Decimal(str(block.step)).normalize().as_tuple().exponent)
+    form = f"%.{digits}f"
+    label += signed(f", {form % block.low} to {form % block.high}")
+    value = st.slider(label, block.low, block.high, middle, block.step, form, key=key(block), on_change=move)
+    return value if moved in st.session_state else None
 
 
 def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) -> None:
@@ -211,7 +230,7 @@ def _measured(block: Check, outcome: Outcome) -> str:
 def by_chance(block: Check) -> str:
     """How often it goes wrong by chance alone."""
     chance = block.chance if block.errors else block.false_alarm
-    share = f"one of {1 / chance:,.0f}" if chance < 1e-4 else f"{100 * chance:.2g} % of all"
+    share = f"one of {float(f'{1 / chance:.2g}'):,.0f}" if chance < 1e-4 else f"{100 * chance:.2g} % of all"
     if not block.errors:
         return f"By chance alone it goes wrong in {share} tries."
     within = f"{block.tolerance:g} standard errors"

@@ -75,6 +75,11 @@ def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:
     return found
 
 
+def is_asked(step: Step, done: LessonProgress) -> bool:
+    """Whether a prediction is still to be made."""
+    return any(isinstance(block, Predict) and block.id not in done.answers for block in step.blocks)
+
+
 def share_done(lesson: Lesson, done: LessonProgress) -> float:
     """How much of what a lesson asks for is done, in [0, 1]."""
     asked = [block for block in lesson.blocks.values() if isinstance(block, Predict | Do | Check | Explain)]

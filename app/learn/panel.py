@@ -29,9 +29,10 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
             blocks.draw(block, words, done, at)
-    if step is lesson.steps[-1]:
+    ended = step is lesson.steps[-1] and not looking.is_asked(step, done)
+    if ended:
         _end(lesson)
-    _turn(lesson, step)
+    _turn(lesson, step, ended)
     waits = any(looking.is_open(block, done, at) for block in shown if not isinstance(block, Teacher))
     if waits != waited or looking.shown(step, done, teaches) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
@@ -56,7 +57,8 @@ def covered(step: Step) -> bool:
 def cover() -> None:
     """What stands in the place of the screen."""
     st.info(
-        "The screen shows the answer. It comes as soon as you commit your prediction.", icon=":material/visibility_off:"
+        "The screen would show the answer. You see it as soon as you commit your prediction.",
+        icon=":material/visibility_off:",
     )
 
 
@@ -64,7 +66,7 @@ def _end(lesson: Lesson) -> None:
     st.markdown("##### What to keep\n\n" + "\n".join(f"- {point}" for point in lesson.key_points))
 
 
-def _turn(lesson: Lesson, step: Step) -> None:
+def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
     """Back and on."""
     index = lesson.steps.index(step)
     turns = (("Back", index - 1, "arrow_back", "back"), ("Next", index + 1, "arrow_forward", "next"))
@@ -80,4 +82,6 @@ def _turn(lesson: Lesson, step: Step) -> None:
                 key=f"lesson.{key}",
             )
         if index + 1 == len(lesson.steps):
-            button("All lessons", on_click=session.leave_lesson, key="lesson.end", type="primary")
+            button(
+                "All lessons", on_click=session.leave_lesson, key="lesson.end", type="primary" if ended else "secondary"
+            )

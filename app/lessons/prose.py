@@ -67,4 +67,4 @@ def _shown(value: object, spec: str) -> str:
         return str(value)
     if value in (float("inf"), float("-inf")):
         return "\N{INFINITY}"
-    return format(int(value) if spec.endswith("d") else value, spec)
+    return format(round(value) if spec.endswith("d") else value, spec)

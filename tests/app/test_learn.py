@@ -66,6 +66,12 @@ def series():
     return opened(lesson="series", step="start")
 
 
+def guess(page, prediction, value):
+    """Move the slider of a prediction, and commit it."""
+    page.slider(key=f"lesson.{prediction}").set_value(value).run()
+    return press(page, f"lesson.{prediction}.commit")
+
+
 def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(series):
     assert header(series) == ["What does an unbiased log-density cost?"]
     assert "A determinant without a determinant" in said(series)
@@ -77,8 +83,9 @@ def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(
 
 def test_a_prediction_is_locked_and_opens_what_follows_with_the_truth_beside_it(series):
     assert "whoever averages it" not in said(series)
-    series.slider(key="lesson.series.one").set_value(0.1).run()
-    press(series, "lesson.series.one.commit")
+    assert series.button(key="lesson.series.one.commit").disabled, "nobody has made a guess"
+    assert "Move the slider to your guess." in said(series)
+    guess(series, "series.one", 0.1)
     assert "whoever averages it" in said(series)
     assert "You said 0.1, the truth is 0.05391 nats: off by 0.04609." in said(series)
     assert not [slider for slider in series.slider if slider.key == "lesson.series.one"]
@@ -136,9 +143,9 @@ def test_a_solution_does_what_is_asked_for():
 
 def test_a_prediction_covers_the_screen_that_shows_the_truth():
     page = opened(lesson="roulette", step="coverage")
-    assert "It comes as soon as you commit" in said(page)
+    assert "You see it as soon as you commit" in said(page)
     assert not header(page)
-    press(page, "lesson.roulette.thirty.commit")
+    guess(page, "roulette.thirty", 90.0)
     assert header(page) == ["What does an unbiased log-density cost?"]
     page.text_area(key="lesson.roulette.thirty-why").set_value("How many throws?").run()
     press(page, "lesson.back")
@@ -149,7 +156,7 @@ def test_a_prediction_covers_the_screen_that_shows_the_truth():
 def test_a_file_shows_its_answers_where_others_stand(series):
     press(series, "lesson.next")
     press(series, "lesson.next")
-    press(series, "lesson.series.how-many.commit")
+    guess(series, "series.how-many", 40.0)
     series.text_area(key="lesson.series.budget").set_value("Mine").run()
     data = as_file(Progress({"series": LessonProgress([], {"budget": "From the file"}, {}, [])}))
     mine = series.session_state.page
@@ -162,8 +169,7 @@ def test_a_file_shows_its_answers_where_others_stand(series):
 
 def test_teachers_notes_are_for_teachers(series):
     assert "**For teachers.**" not in said(series)
-    series.slider(key="lesson.series.one").set_value(0.0).run()
-    press(series, "lesson.series.one.commit")
+    guess(series, "series.one", 0.1)
     series.toggle(key="lesson.teaches").set_value(True).run()
     assert "**For teachers.**" in said(checked(series.run()))
 
@@ -240,6 +246,7 @@ def test_a_lesson_asks_for_the_bug_itself_and_shows_the_sound_n_too():
 
 def test_what_was_just_chosen_is_what_is_committed(series):
     """Streamlit may send the widget's change and the click on Commit together."""
+    series.slider(key="lesson.series.one").set_value(0.2).run()
     series.slider(key="lesson.series.one").set_value(0.1)
     press(series, "lesson.series.one.commit")
     assert series.session_state.page.progress.lessons["series"].answers == {"one": 0.1}
@@ -256,7 +263,7 @@ def test_what_can_be_neither_true_nor_done_with_a_learners_own_settings_stops_no
     assert "**As you said.**" in said(page)
 
     page = opened(lesson="variance", step="best")
-    press(page, "lesson.variance.best-terms.commit")
+    guess(page, "variance.best-terms", 2.0)
     page.selectbox(key="bench.law").set_value("poisson").run()
     press(page, "lesson.variance.near-solution")
     assert "`bench.law.p`: there is no such setting" in said(page)
@@ -327,3 +334,11 @@ def test_the_name_of_a_lesson_in_an_address_is_no_markdown():
 def test_a_mark_goes_into_the_formula_before_it_and_nowhere_else():
     assert held(r"a $x$, b ($y$) $z$ c $(0, 1)$: \$5.") == r"a $x\text{,}$ b ($y\text{)}$ $z$ c $(0, 1)\text{:}$ \$5."
     assert held("$$a$$\n\n$b$ c") == "$$a$$\n\n$b$ c"
+
+
+def test_what_to_keep_comes_after_the_last_prediction():
+    page = opened(lesson="series", step="which-way")
+    assert "What to keep" not in said(page)
+    page.radio(key="lesson.series.which").set_value("either").run()
+    press(page, "lesson.series.which.commit")
+    assert "What to keep" in said(page)
