@@ -20,10 +20,15 @@ with st.container():
     notices.show()
 
 
+step = session.step_over("estimator")
+trains = step is None or step.trained > 0  # most steps of lessons here are about matrices
+
+
 @polled(POLL_SECONDS)
 def run() -> None:
     report = session.poll(frames=False, masses=False, jacobians=GRID)
-    transport.show(report)
+    if trains:
+        transport.show(report)
     # Charts are built anew when they change; while the flow moves only the map, which is not, follows it.
     if alone and session.jacobians_are_new() and (session.bench().view == "plane" or report.state not in MOVING):
         st.rerun()

@@ -77,6 +77,7 @@ def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(
     assert "A determinant without a determinant" in said(series)
     assert "0.596085" in said(series)
     assert not series.sidebar.children
+    assert not [button for button in series.button if button.key == "play"], "it trains no flow"
     assert not [box.key for box in series.selectbox if box.key.startswith("bench.")]
     assert (series.query_params["lesson"], series.query_params["step"]) == ("series", "start")
 
