@@ -17,7 +17,6 @@ from app.compare import results
 from app.compare.pictures import POINTS, matrix, series_error
 from app.compare.presets import PRESETS
 from app.compare.settings import Compare, Nobody, Peer, Residual
-from app.engine import local
 from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS
 from app.engine.messages import Report, State
 from app.link import query_of
@@ -454,7 +453,7 @@ class TestRunning:
     def test_pause_in_between(self, monkeypatch):
         page = opened(dataclasses.replace(TWO, steps=20_000))
         with monkeypatch.context() as patch:
-            patch.setattr(local, "FINISH_SECONDS", 0.2)  # a page that polls before the steps are done
+            patch.setattr(engine.get_engine(), "_finish_seconds", 0.2)  # a page that polls before the steps are done
             page = press(page, "play.compare")
             assert comparison(page).report.state is State.STEPPING
             assert page.button(key="play.compare").label == "Pause"
