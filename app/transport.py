@@ -123,9 +123,6 @@ def _status(report: Report) -> str:
         return f":gray[{report.state.value} …]"
     arm: ArmReport = report.arms[0]
     seconds = sum(arm.seconds for arm in report.arms)
-    parts = [
-        f"step **{arm.step:,}**",
-        f"**{with_two_digits(arm.steps_per_second)}** steps/s on {report.device.upper()}",
-    ]
-    parts.append(f"**{seconds:.0f} s** trained")
+    speed = f"**{with_two_digits(arm.steps_per_second)}** steps/s " if arm.steps_per_second else ""
+    parts = [f"step **{arm.step:,}**", f"{speed}on {report.device.upper()}", f"**{seconds:.0f} s** trained"]
     return " &nbsp;·&nbsp; ".join(parts)
