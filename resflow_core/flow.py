@@ -107,7 +107,7 @@ class Flow(NormalizingFlow):
         for k, bound in enumerate(bounds, 1):
             if not bound < 1:
                 raise Uncertified(
-                    f"Block {k} has the bound L = {bound:.4g}: from 1 on nothing certifies that it has an inverse, or "
+                    f"Block {k} has the certified bound {bound:.4g}. At 1 or above nothing certifies an inverse, or "
                     "that the iteration finds it. Lower its scale, or constrain its layers."
                 )
         with self._folded_together():

@@ -205,7 +205,7 @@ def _takeaway(found: Inversion) -> str:
             f"{nodes}, so no fold is seen. {ahead} Banach's walk {banach}.{refused}"
         )
     several = (
-        f" The z that is chosen has {len(found.preimages)} different x, each with its residual below 1e-9."
+        f" The z that is chosen has {len(found.preimages)} different x, each with its residual below $10^{{-9}}$."
         if len(found.preimages) > 1
         else ""
     )
@@ -257,9 +257,18 @@ def _panes(found: Inversion, *, clickable: bool = True) -> list[Pane | Chart]:
             Dots(found.preimages, "x with f(x) = z", PURPLE, "star", 13),
             Dots(found.z[None], "z", None, "circle-open", 11),
         ),
-        note="Blue is where the map turns the plane over." if least < 0 else "Orange: the map keeps its orientation.",
+        note=("Blue is where the map turns the plane over." if least < 0 else "Orange: the map keeps its orientation.")
+        + _unseen(found),
     )
     return [steps, x_plane, _errors(found)]
+
+
+def _unseen(found: Inversion) -> str:
+    """That some x are not in the picture, where it is so."""
+    low, high = np.array(found.window).T
+    outside = int((~((found.preimages >= low) & (found.preimages <= high)).all(1)).sum())
+    are = "is" if outside == 1 else "are"
+    return f" Of the {len(found.preimages)} x found, {outside} {are} outside of the picture." if outside else ""
 
 
 def _near(walk: np.ndarray, found: Inversion) -> np.ndarray:
@@ -273,7 +282,7 @@ def _near(walk: np.ndarray, found: Inversion) -> np.ndarray:
 
 def _errors(found: Inversion) -> Chart:
     known = any(np.isfinite(walk.error).any() for walk in found.walks.values())
-    what = "error ‖xₙ − x*‖" if known else "residual ‖rₙ‖"
+    what = "error ‖xₙ − x‖" if known else "residual ‖rₙ‖"
     last = 1 + max(_arrival(walk.error if known else walk.residual) for walk in found.walks.values())
     n = np.arange(len(found.a_priori))
 
@@ -298,7 +307,7 @@ def _errors(found: Inversion) -> Chart:
         tuple(paths),
         f"The {what} of three iterations against n, on a logarithmic axis: {fates}.",
         log_y=True,
-        note=f"{fates}.",
+        note=f"{fates}. The chord is Newton's method with its first I + sA kept.",
     )
 
 

@@ -70,7 +70,7 @@ class Dots:
 
 @dataclass(frozen=True, eq=False)
 class Pane:
-    """A part of the plane. In a clickable one `point`, where it is given, is the one that is chosen."""
+    """A part of the plane. `point`, where it is given, is the one that is chosen, in a clickable pane by a click."""
 
     title: str
     x: str

@@ -82,7 +82,7 @@ function receive(view, { columns, panes: specs }) {
     const before = pane.spec;
     Object.assign(pane, { spec, text });
     const moved = JSON.stringify(spec.point) !== JSON.stringify(before?.point) || !before?.clickable;
-    if (!spec.clickable) pane.chosen = null;
+    if (!spec.clickable) pane.chosen = spec.point;
     else if (spec.point && moved && !view.timer) pane.chosen = spec.point; // not under a hand on the keys
     describe(pane);
   });

@@ -5,6 +5,9 @@ const LEFT = { pane: 50, chart: 62 }; // powers of ten are wide
 const BAR = 50; // room for a colour bar and its name, below the x axis
 const PALETTES = { viridis: VIRIDIS, signed: SIGNED };
 const NO_NUMBER = 255;
+// In pixels, so that a line and its wider halo have their gaps at the same places.
+const DASHES = { solid: "solid", dash: "9px,9px", dot: "3px,3px", dashdot: "9px,3px,3px,3px" };
+const LIGHT = { ink: (alpha) => `rgba(49,51,63,${alpha})`, paper: "rgb(255,255,255)" };
 const SYMBOLS = ["circle", "square", "diamond", "cross", "triangle-up", "x"]; // of lines with markers
 
 const coloursOf = (name) => PALETTES[name].map((colour, i, all) => [i / (all.length - 1), colour]);
@@ -68,11 +71,28 @@ function barName({ heat: { name, unit } }, theme) {
   };
 }
 
+/** The colours of marks over a heat map: this palette is pale where nothing happens, on a dark page too. */
+function marksOver({ heat }, theme) {
+  return heat?.palette === "signed" && theme.dark ? { ...theme, ...LIGHT } : theme;
+}
+
+/** Traces in the colours over the heat map, their names in the legend in the page's own. */
+function marked(tracesOf, spec, theme) {
+  const colours = marksOver(spec, theme);
+  const over = tracesOf(spec, colours);
+  if (colours === theme) return over;
+  const named = tracesOf(spec, theme).filter(({ showlegend }) => showlegend);
+  return [
+    ...over.map((trace) => ({ ...trace, showlegend: false })),
+    ...named.map((trace) => ({ ...trace, x: [null], y: [null] })),
+  ];
+}
+
 /** A trace over its halo in the page's colour: a line must be seen on every colour of a heat map. */
 function withHalo(trace, theme, over, group) {
   const named = { ...trace, legendgroup: group, showlegend: Boolean(trace.name) };
   if (!over) return [named];
-  const line = { ...trace.line, color: theme.paper, width: trace.line.width + Math.min(2.4, 2 * trace.line.width), dash: "solid" };
+  const line = { ...trace.line, color: theme.paper, width: trace.line.width + Math.min(2.4, 2 * trace.line.width) };
   return [{ ...named, mode: "lines", line, opacity: 0.6, showlegend: false, hoverinfo: "skip", hovertemplate: "" }, named];
 }
 
@@ -80,22 +100,23 @@ function levelTraces({ levels, window: plane, heat }, theme) {
   return levels.flatMap(({ values, at, label, colour, dash, width }, k) => withHalo({
     type: "contour", ...placed(values, plane), name: label, showscale: false, hoverinfo: "skip", autocontour: false,
     contours: { coloring: "none", start: at, end: at, size: 1 },
-    line: { width, color: colour ?? theme.ink(0.9), dash, smoothing: 0 },
+    line: { width, color: colour ?? theme.ink(0.9), dash: DASHES[dash], smoothing: 0 },
   }, theme, heat, `level ${k}`));
 }
 
 function pathTraces({ paths, x, y, heat }, theme) {
   return paths.flatMap(({ points, label, colour, dash, width, markers }, k) => withHalo({
     type: "scatter", mode: markers ? "lines+markers" : "lines", ...pairs(points), name: label, connectgaps: false,
-    line: { width, color: colour ?? theme.ink(0.9), dash, simplify: false },
+    line: { width, color: colour ?? theme.ink(0.9), dash: DASHES[dash], simplify: false },
     marker: { size: width + 4, symbol: SYMBOLS[k % SYMBOLS.length] },
     hovertemplate: `${x} = %{x:.4~g}<br>${y} = %{y:.3~g}<extra>${label}</extra>`,
   }, theme, heat, `path ${k}`));
 }
 
 function dotTraces({ dots, x, y }, theme) {
-  return dots.map(({ points, label, colour, symbol, size, opacity }) => ({
+  return dots.map(({ points, label, colour, symbol, size, opacity }, k) => ({
     type: "scatter", mode: "markers", ...pairs(points), name: label, showlegend: Boolean(label), opacity,
+    legendgroup: `dots ${k}`,
     marker: {
       size, symbol, color: colour ?? theme.ink(0.9),
       line: symbol.includes("open") ? { width: 2 } : { width: 1, color: theme.paper },
@@ -157,7 +178,7 @@ function bottomOf(spec, legend) {
 function drawingOf(spec, theme, { width, height, legend, chosen }) {
   const traces = spec.kind === "chart" ? pathTraces(spec, theme) : [
     ...(spec.heat ? [heatTrace(spec, theme, height)] : []),
-    ...levelTraces(spec, theme), ...pathTraces(spec, theme), ...dotTraces(spec, theme),
+    ...levelTraces(spec, marksOver(spec, theme)), ...marked(pathTraces, spec, theme), ...marked(dotTraces, spec, theme),
     ...(chosen ? [ringTrace(chosen)] : []),
   ];
   const bottom = bottomOf(spec, legend);

@@ -52,6 +52,16 @@ class Followed:
         return float(determinants(self.jacobian[None])[0])
 
     @property
+    def move(self) -> float:
+        """||z - x||."""
+        return float(np.linalg.norm(self.z - self.x))
+
+    @property
+    def slope(self) -> float:
+        """||J - I||_2, the norm of the branch's Jacobian at x."""
+        return float(np.linalg.norm(self.jacobian - np.eye(2), 2))
+
+    @property
     def log_det(self) -> float:
         """log|det J|, nats."""
         return float(np.log(abs(self.det)))

@@ -1,7 +1,7 @@
 """Invertible maps of the plane, f: x -> z, each with its Jacobian in closed form. Float64 throughout."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -68,12 +68,14 @@ class Wave:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of map: the names of the settings that it depends on, and what these make of it."""
+    """A kind of map: the names of the settings that it depends on, and what these make of it. `symbols`: what the
+    formula calls some of them."""
 
     title: str
     formula: str
     settings: tuple[str, ...]
     of: Callable[["Stretch"], PlaneMap]
+    symbols: Mapping[str, str] = field(default_factory=dict)
 
 
 MAPS: dict[str, Kind] = {
@@ -83,5 +85,6 @@ MAPS: dict[str, Kind] = {
         r"f(x) = x + g(x),\quad g(x) = \tfrac{s}{\omega} \big(\sin \omega x_2,\ \sin \omega x_1\big)",
         ("strength", "frequency"),
         lambda bench: Wave(bench.strength, bench.frequency),
+        {"strength": "s", "frequency": r"\omega"},
     ),
 }

@@ -26,12 +26,12 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pa
     high = float(max(over_x.max(), over_z.max()))
     straight = grid(reach)
     lines = bench.f.forward(straight)  # a gap stays one
-    title = "x: p_base(f(x)), the determinant forgotten" if bench.forget else "x: the density p(x)"
-    name = "p_base(f(x))" if bench.forget else "p(x)"
-    here = (Path(found.square, f"square of area {short(found.area)}", VERMILION, width=2.4),)
-    there = (Path(found.image, f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),)
+    title = "x: base density at f(x), determinant forgotten" if bench.forget else "x: the density p(x)"
+    name = "base density at f(x)" if bench.forget else "p(x)"
+    here = (Path(closed(found.square), f"square of area {short(found.area)}", VERMILION, width=2.4),)
+    there = (Path(closed(found.image), f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),)
     if bench.map != "linear":
-        there += (Path(found.tangent, "parallelogram by J", None, "dash", 1.6),)
+        there += (Path(closed(found.tangent), "parallelogram by J", None, "dash", 1.6),)
     return [
         Pane(
             title,
@@ -51,9 +51,9 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pa
             "z₁",
             "z₂",
             window,
-            f"p_base(z), up to {short(float(over_z.max()))}, with the image of the grid; at z = {point(found.z)}. "
+            f"Base density, up to {short(float(over_z.max()))}, with the image of the grid; at z = {point(found.z)}. "
             f"{areas(bench, found)}",
-            heat=_heat(over_z, "p_base(z)", high),
+            heat=_heat(over_z, "base density", high),
             paths=(Path(lines, "", width=0.6), *there),
             dots=(Dots(found.z[None], "z", VERMILION, "star", 9),),
             note=f"The same grid under f, and z = {point(found.z)}." + _outside(found.z, window),
@@ -70,6 +70,11 @@ def grid(reach: float) -> np.ndarray:
     upright = [part for c in places for part in (np.stack([np.full(PER_LINE, c), along], 1), gap)]
     level = [part for c in places for part in (np.stack([along, np.full(PER_LINE, c)], 1), gap)]
     return np.concatenate([*upright, *level])
+
+
+def closed(outline: np.ndarray) -> np.ndarray:
+    """An outline that goes on a bit past its end, which is its beginning: two open ends leave a notch in the corner."""
+    return np.concatenate([outline, outline[1:2]])
 
 
 def _nodes(reach: float) -> np.ndarray:

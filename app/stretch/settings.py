@@ -52,7 +52,7 @@ class Stretch:
     )
     side: float = setting(1.0, "Side of the square", "Of the square around x.", low=0.1, high=2.0)
     forget: bool = setting(
-        False, "Forget the determinant", "Draws p_base(f(x)) alone, as if stretching did not matter."
+        False, "Forget the determinant", "Draws the base density at f(x) alone, as if stretching did not matter."
     )
 
     def __post_init__(self):

@@ -12,7 +12,11 @@ from app.stretch.maps import MAPS
 from app.stretch.settings import Stretch
 from resflow_core.measure import Mass
 
-NO_DENSITY = "p_base is 0 at z, so p(x) is 0 whatever f does to areas. Choose an x that is mapped into the square."
+NO_DENSITY = (
+    "The base density is 0 at z, so p(x) is 0 whatever f does to areas. Choose an x that is mapped into the square."
+)
+MASS_DECIMALS = 3
+SUM_DECIMALS = range(3, 7)
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,10 @@ def point(place: np.ndarray) -> str:
 def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
     """The point's way from x to its density, and the mass of what is drawn."""
     base = math.exp(found.log_base)
-    value, error = with_error(mass.value, mass.error)
-    left = "without |det J|, " if bench.forget else ""
+    value, error = _mass(mass)
+    density = "$p(x)$, with $|\\det J|$" if bench.forget else "p(x)"
+    drawn = r"$p_\text{base}(f(x))$" if bench.forget else "what is drawn over x"
+    should = ", as it should be" if bench.forget else ""
     return [
         Metric("z = f(x)", point(found.z), "Where f sends the chosen point x.", 148),
         Metric(
@@ -44,12 +50,25 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
             short(base),
             "Density of z there. Per unit of area.",
         ),
-        Metric("|det J|", short(abs(found.det)), "How many times as large f makes a tiny area around x."),
-        Metric("p(x)", short(base * abs(found.det)), "p_base(z) times |det J|. Per unit of area."),
+        Metric("‖z − x‖", short(found.move), "How far f moves x.", 90),
         Metric(
-            "Mass over x",
+            "‖J − I‖",
+            short(found.slope),
+            "How steep the branch f(x) − x is at x, in the 2-norm. Of a linear map J = W.",
+            90,
+        ),
+        Metric("|det J|", short(abs(found.det)), "How many times as large f makes a tiny area around x.", 90),
+        Metric(
+            density,
+            short(base * abs(found.det)),
+            rf"$p_\text{{base}}(z)$ times $|\det J|${should}. Per unit of area.",
+            150 if bench.forget else 112,
+        ),
+        Metric(
+            r"Mass of $p_\text{base}(f(x))$" if bench.forget else "Mass over x",
             value + ("" if is_one(mass) else "  ≠ 1"),
-            f"Integral over the plane of what is drawn over x, {left}by quadrature, error {error}. A density has 1.",
+            f"Integral of {drawn} over the plane, by quadrature, error {error}. A density has 1.",
+            170 if bench.forget else 112,
         ),
     ]
 
@@ -61,14 +80,15 @@ def takeaway(bench: Stretch, found: Followed, mass: Mass) -> str:
 
 def equation(bench: Stretch, found: Followed) -> str:
     """The map, and the change of variables at x with its numbers, as Markdown with LaTeX."""
-    f = f"${MAPS[bench.map].formula}$"
+    kind = MAPS[bench.map]
+    values = "".join(rf",\quad {symbol} = {_tex(getattr(bench, name))}" for name, symbol in kind.symbols.items())
+    f = f"${kind.formula}{values}$"
     entries = r" \\ ".join(" & ".join(_tex(a) for a in row) for row in found.jacobian)
     jacobian = rf"$J_f(x) = \begin{{pmatrix}} {entries} \end{{pmatrix}}$"
-    left = r"$\log p(x) = \log p_\text{base}(f(x)) + \log|\det J_f(x)|$"
+    left = ("As it should be: " if bench.forget else "") + r"$\log p(x) = \log p_\text{base}(f(x)) + \log|\det J_f(x)|$"
     if found.log_base == -math.inf:
         return f"{f}, {jacobian}\n\n{left} $= -\\infty$"
-    terms = f"{_tex(found.log_base)} {_added(found.log_det)} = {_tex(found.log_base + found.log_det)}"
-    return f"{f}, {jacobian}\n\n{left} $= {terms}$ nats"
+    return f"{f}, {jacobian}\n\n{left} $= {_sum(found.log_base, found.log_det)}$ nats"
 
 
 def areas(bench: Stretch, found: Followed) -> str:
@@ -90,15 +110,14 @@ def _followed(bench: Stretch, found: Followed) -> str:
     if bench.map == "linear":
         said = f"**{becomes}: the density at x is {density} the base's at z.**"
     else:
-        at_x = f"and a tiny one {_times(found)} what it was"
-        said = f"**{becomes}, {at_x}: the density at x is {density} the base's at z.**"
+        said = f"**{becomes}. A tiny one becomes {_as_large(found)}: the density at x is {density} the base's at z.**"
     if found.det < 0:
         said += f" det J = {short(found.det)} is negative, as f turns the plane over; only its size counts."
     return said
 
 
 def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
-    value, _ = with_error(mass.value, mass.error)
+    value, _ = _mass(mass)
     size = short(abs(found.det))
     if bench.map == "linear":
         if size == "1":
@@ -132,5 +151,13 @@ def _tex(value: float) -> str:
     return rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
 
 
-def _added(value: float) -> str:
-    return f"{'-' if value < -1e-12 else '+'} {_tex(abs(value))}"
+def _sum(one: float, other: float) -> str:
+    """Two numbers and their sum with three decimals, or with as many more as make it come out for whoever adds."""
+    values = one, other, one + other
+    d = next((d for d in SUM_DECIMALS if round(round(one, d) + round(other, d), d) == round(values[2], d)), 3)
+    a, b, both = (f"{round(value, d) + 0.0:.{d}f}" for value in values)
+    return f"{a} {'- ' + b[1:] if b[0] == '-' else '+ ' + b} = {both}"
+
+
+def _mass(mass: Mass) -> tuple[str, str]:
+    return with_error(mass.value, mass.error, MASS_DECIMALS)

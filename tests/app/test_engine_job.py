@@ -527,7 +527,7 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     job = job_after(3)
     for frame in (job.frame(SCALED, with_samples=True), [*job.still(SCALED)][-1]):
         assert frame.samples.shape == (0, 2)
-        assert frame.refusal.startswith("Block 2 has the bound L = 1.881: ")
+        assert frame.refusal.startswith("Block 2 has the certified bound 1.881. ")
         assert frame.density.any() and len(frame.latent) == 40
     without = job.frame(SCALED, with_samples=False)
     assert (without.samples, without.refusal) == (None, "")
@@ -538,7 +538,7 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
     frame = job.frame(DEMAND, with_samples=True)
-    assert frame.refusal.startswith("Block 1 has the bound L = ") and frame.samples.shape == (0, 2)
+    assert frame.refusal.startswith("Block 1 has the certified bound ") and frame.samples.shape == (0, 2)
 
 
 def test_a_branch_that_is_not_there_scales_none():

@@ -172,7 +172,7 @@ class TestInverse:
         assert found.regime is Regime.UNCERTIFIED and 1 < found.lipschitz < 1.02
         self.numbers_agree(page, found)
         text = sentence(page, "**Uncertified.**")
-        assert f"Samples are refused: {found.refusal}" in text and "Block 2 has the bound L = 1.01" in text
+        assert f"Samples are refused: {found.refusal}" in text and "Block 2 has the certified bound 1.01" in text
         page = press(page, "lipschitz.folded")
         found = inverse_of(flow, scale=bench(page).scale)
         assert bench(page).scale == pytest.approx(1.03 * found.breaking.min(), abs=5e-4)
@@ -215,7 +215,7 @@ class TestInverse:
         assert page.button(key="bring_back")
         page = go(page, "screens/explore.py")
         sentence(page, f"Block 2 is scaled by {bench(page).scale:g} on the Lipschitz bench")
-        assert "No samples are drawn. Block 2 has the bound" in sentence(page, "No samples")
+        assert "No samples are drawn. Block 2 has the certified bound" in sentence(page, "No samples")
         page = go(page, "screens/estimator.py")
         sentence(page, "Block 2 is scaled")
         page = press(page, "bring_back")

@@ -142,7 +142,8 @@ class TestInverse:
         assert f"smallest {found.det.min():.3g}. It is positive everywhere." in x["alt"]
         assert [path["label"] for path in x["paths"]] == ["Banach's walk", "Newton's walk"]
         assert "Banach arrives; Newton arrives; chord arrives" in errors["alt"]
-        assert errors["y"] == "error ‖xₙ − x*‖, 2-norm" and len(errors["paths"]) == 5
+        assert "Newton's method with its first I + sA kept" in errors["note"]
+        assert errors["y"] == "error ‖xₙ − x‖, 2-norm" and len(errors["paths"]) == 5
 
     def test_panes_of_a_folded_block(self, folded):
         steps, x, errors = sent(inverse._panes(folded))
@@ -151,6 +152,15 @@ class TestInverse:
         assert x["alt"].endswith("It changes sign along the fold line.")
         assert x["heat"]["range"] == [-np.abs(folded.det).max(), np.abs(folded.det).max()]
         assert len(errors["paths"]) == 3  # no bounds
+
+    def test_x_beyond_the_picture_are_counted(self, folded):
+        (low, high), _ = folded.window
+        beyond = np.array([[(low + high) / 2, sum(folded.window[1]) / 2], [high + 0.1, 0.0], [low - 0.1, 0.0]])
+        for x, said in ((beyond, " Of the 3 x found, 2 are outside of the picture."), (beyond[:1], "")):
+            note = sent(inverse._panes(changed(folded, preimages=x)))[1]["note"]
+            assert note == f"Blue is where the map turns the plane over.{said}"
+        note = sent(inverse._panes(changed(folded, preimages=beyond[:2])))[1]["note"]
+        assert note.endswith(" Of the 2 x found, 1 is outside of the picture.")
 
     def test_z_whose_x_is_not_found_are_grey_and_counted(self, found):
         some, none = found.steps.copy(), np.full_like(found.steps, np.nan)

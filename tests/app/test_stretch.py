@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from streamlit.testing.v1 import AppTest
 
+from app.stretch import words
 from app.stretch.examples import EXAMPLES
 from app.stretch.settings import Stretch
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("local_engine")
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 SMALL = {"blocks": "1", "width": "8", "batch": "16", "data": "moons", "device": "cpu"}
 MINUS = "\N{MINUS SIGN}"
+FORGOTTEN = r"Mass of $p_\text{base}(f(x))$"
 
 
 def opened(**bench):
@@ -68,24 +70,31 @@ def test_a_density_follows_the_area_and_has_a_mass_of_one():
     assert number(shown["p(x)"]) == pytest.approx(law.pdf([1, -0.5]), rel=5e-3)
     assert number(shown["|det J|"]) == 0.4
     assert number(shown["$p_\\text{base}(z)$"]) == pytest.approx(law.pdf([1, -0.5]) / 0.4, rel=5e-3)
-    assert shown["Mass over x"] == "1.0000"
+    assert shown["Mass over x"] == "1.000"
+    assert number(shown["‖z − x‖"]) == pytest.approx(np.hypot(0.5, 0.1), rel=5e-3)
+    assert number(shown["‖J − I‖"]) == 0.5
     assert sentence(page, "**An area") == (
         "**An area of 0.25 around x becomes 0.1 around z: the density at x is 0.4 times the base's at z.**"
     )
-    total = re.search(r"= (\S+)\$ nats", sentence(page, "$f(x) = Wx$"))[1]
-    assert float(total) == pytest.approx(law.logpdf([1, -0.5]), rel=5e-3)
+    terms = re.search(r"\|\$ \$= (\S+) ([+-]) (\S+) = (\S+)\$ nats", sentence(page, "$f(x) = Wx$"))
+    assert [len(term.partition(".")[2]) for term in terms.group(1, 3, 4)] == [3, 3, 3]
+    base, change, total = float(terms[1]), float(terms[2] + terms[3]), float(terms[4])
+    assert total == pytest.approx(law.logpdf([1, -0.5]), abs=5e-4) == pytest.approx(base + change, abs=1.1e-3)
     assert [pane["title"] for pane in panes(page)] == ["x: the density p(x)", "z = f(x): the density of z"]
     assert all(len(pane["alt"]) > 60 for pane in panes(page))
 
     page = run(page.toggle(key="stretch.forget").set_value(True))
-    assert metrics(page)["Mass over x"].startswith("2.500") and metrics(page)["Mass over x"].endswith("≠ 1")
+    shown = metrics(page)
+    assert shown[FORGOTTEN].startswith("2.500") and shown[FORGOTTEN].endswith("≠ 1")
+    assert number(shown["$p(x)$, with $|\\det J|$"]) == pytest.approx(law.pdf([1, -0.5]), rel=5e-3)
+    assert "\n\nAs it should be: $\\log p(x)" in sentence(page, "$f(x) = Wx$")
     assert "1/|det W| = 2.5 times the area" in sentence(page, "**Without the determinant the mass is 2.500")
-    assert panes(page)[0]["title"] == "x: p_base(f(x)), the determinant forgotten"
+    assert panes(page)[0]["title"] == "x: base density at f(x), determinant forgotten"
 
     page = run(page.button(key="stretch.example.mirror").click())
     assert bench(page).matrix == EXAMPLES["mirror"].settings["matrix"] and bench(page).forget
     assert page.text_input(key="stretch.matrix.0").value == "-1"
-    assert metrics(page)["Mass over x"] == "1.0000"
+    assert metrics(page)[FORGOTTEN] == "1.000"
     assert sentence(page, "**Here nothing is lost")
 
 
@@ -105,6 +114,8 @@ def test_a_residual_block_varies_from_place_to_place_and_keeps_w():
     page = run(page.selectbox(key="stretch.map").set_value("residual"))
     assert number(metrics(page)["|det J|"]) == pytest.approx(1 - 0.81)
     assert abs(number(metrics(page)["Mass over x"]) - 1) < 0.02
+    assert r"s = 0.9,\quad \omega = 1$" in sentence(page, "$f(x) = x + g(x)")
+    assert ". A tiny one becomes 0.19 times as large: the density" in sentence(page, "**An area")
     page = run(page.text_input(key="stretch.point").set_value("3.1416, 0"))
     assert number(metrics(page)["|det J|"]) == pytest.approx(1.81)
     assert number(metrics(page)["p(x)"]) == 0
@@ -125,3 +136,16 @@ def test_a_link_beyond_the_limits_is_refused(setting, value, remedy):
     page = opened(**{setting: value})
     assert f"`stretch.{setting} = {value}`: {remedy}" in page.warning[0].value
     assert bench(page) == Stretch()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (-2.33788, 0.693147, "-2.338 + 0.693 = -1.645"),
+        (-2.68038, 1.17557, "-2.6804 + 1.1756 = -1.5048"),  # three decimals would leave 0.001 open
+        (-2.7, -0.956, "-2.700 - 0.956 = -3.656"),
+        (0.0, -1e-16, "0.000 + 0.000 = 0.000"),
+    ],
+)
+def test_a_sum_comes_out_for_whoever_adds(one, other, said):
+    assert words._sum(one, other) == said

@@ -29,13 +29,14 @@ def rows() -> np.ndarray:
 
 def plane(free: bool) -> Pane:
     point = None if st.query_params.get("point") is None else (0.5, 0.5)
+    palette = st.query_params.get("palette", "viridis")
     return Pane(
         "Plane",
         "z₁ (m)",
         "z₂ (m)",
         WINDOW,
         "words about the plane",
-        heat=Heat(heat(), "iterations", "", 0.01, 100.0, log=True),
+        heat=Heat(heat(), "iterations", "", 0.01, 100.0, log=True, palette=palette),
         levels=(Level(rows(), 1.5, "y = 1.5", "#D55E00", "dash"),),
         paths=(Path(np.array([[-1.0, 0.0], [0.0, 1.0], [np.nan, np.nan], [1.0, 2.0]]), "steps", markers=True),),
         dots=(Dots(np.array([[1.0, 2.0]]), "end", "#CC79A7", "star", 12.0),),

@@ -161,13 +161,31 @@ def test_arrow_keys_move_the_point_by_a_fortieth_and_tell_it_once_they_rest(see)
     assert "Arrow keys" in plane.get_attribute("aria-description")
 
 
-def test_a_plane_that_becomes_free_again_shows_its_point_though_it_has_not_moved(see):
+def test_a_plane_that_is_not_free_shows_its_point_and_so_it_does_once_it_is_free_again(see):
     page = see("point=given")
     ring = "box.data.filter(t => t.marker?.symbol === 'circle-open').map(t => [t.x[0], t.y[0]])"
     assert plot(page, PLANE, ring) == [[0.5, 0.5]]
-    for rings in ([], [[0.5, 0.5]]):
+    box(page, PLANE).focus()
+    page.keyboard.press("ArrowRight")
+    wait_for(lambda: plot(page, PLANE, ring) == [[0.6, 0.5]], "a ring where the keys took it")
+    for role in ("img", "application"):
         page.get_by_text("free").click()
-        wait_for(lambda rings=rings: plot(page, PLANE, ring) == rings, f"the rings {rings}")
+        wait_for(lambda role=role: box(page, PLANE).get_attribute("role") == role, f"the role {role}")
+        wait_for(lambda: plot(page, PLANE, ring) == [[0.5, 0.5]], "a ring at the point that is given")
+
+
+@pytest.mark.parametrize(("palette", "over"), [("viridis", "light"), ("signed", "dark")])
+def test_on_a_dark_page_marks_are_dark_on_a_pale_palette_and_light_in_the_legend(see, palette, over):
+    page = see(f"palette={palette}", color_scheme="dark")
+    steps = "box.data.filter(t => t.name === 'steps' && t.mode === 'lines+markers')"
+    found = plot(page, PLANE, f"{steps}.map(t => [t.line.color, t.x.length > 1, t.showlegend])")
+    assert [_shade(colour) for colour, across, _ in found if across] == [over]
+    assert [_shade(colour) for colour, _, named in found if named] == ["light"]
+
+
+def _shade(colour):
+    """Of "rgba(250,250,250,0.9)"."""
+    return "light" if sum(map(float, re.findall(r"[\d.]+", colour)[:3])) > 384 else "dark"
 
 
 def test_an_update_draws_what_has_changed_remounts_nothing_and_leaves_the_zoom(see):

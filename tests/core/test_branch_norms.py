@@ -243,7 +243,7 @@ class TestRefusal:
     def test_no_points_are_given_where_nothing_is_certified(self, block, s):
         flow = FlowConfig(blocks=3, width=6, budget=BUDGET).build(seeded(0))
         assert flow.sample(4, seeded(0)).shape == (4, 2)
-        with pytest.raises(Uncertified, match=rf"^Block {block + 1} has the bound L = {s * BUDGET:.4g}: "):
+        with pytest.raises(Uncertified, match=rf"^Block {block + 1} has the certified bound {s * BUDGET:.4g}\. "):
             flow.scaled(block, s * (1 + 1e-9)).sample(4, seeded(0))
         with pytest.raises(ValueError, match="must be below 1"):
             flow.scaled(block, s * (1 + 1e-9)).blocks[block].inverse(torch.zeros(1, 2))
@@ -282,7 +282,7 @@ class TestRefusal:
         assert flow.sample(4, seeded(0)).isfinite().all()
         with torch.no_grad():
             block.branch.linears[0].raw.mul_(5)
-        with pytest.raises(Uncertified, match=r"Block 1 has the bound L = 1\.25"):
+        with pytest.raises(Uncertified, match=r"Block 1 has the certified bound 1\.25"):
             flow.sample(4, seeded(0))
 
 

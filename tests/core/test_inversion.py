@@ -91,7 +91,7 @@ class TestLinearBlocks:
         np.testing.assert_allclose(found.det, (1 - 0.5 * scale) * (1 - 0.25 * scale), rtol=1e-5, atol=1e-7)
         assert (found.refusal == "") == (expected is Regime.CERTIFIED)
         if expected is not Regime.CERTIFIED:
-            assert found.refusal.startswith(f"Block 2 has the bound L = {0.6 * scale:.4g}")
+            assert found.refusal.startswith(f"Block 2 has the certified bound {0.6 * scale:.4g}")
             assert np.isinf(found.a_priori).all() and np.isinf(found.a_posteriori).all()
 
     @pytest.mark.parametrize("method", ITERATIONS)

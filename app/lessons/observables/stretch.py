@@ -24,16 +24,6 @@ def _map_mass(at: "Situation") -> float:
     return total(bench.f, bench.base, bench.forget).value
 
 
-def _map_move(at: "Situation") -> float:
-    found = follow(at.bench(Stretch))
-    return float(np.linalg.norm(found.z - found.x))
-
-
-def _map_norm(at: "Situation") -> float:
-    """||A||_2 with A = J - I, at the point."""
-    return float(np.linalg.norm(follow(at.bench(Stretch)).jacobian - np.eye(2), 2))
-
-
 STRETCH: dict[str, Observable] = {
     "map_det": Observable("det J at the point", lambda at: follow(at.bench(Stretch)).det),
     "map_log_det": Observable("log|det J| at the point", lambda at: follow(at.bench(Stretch)).log_det, "nats"),
@@ -42,6 +32,6 @@ STRETCH: dict[str, Observable] = {
     "map_mass": Observable("the mass over x", _map_mass),
     "map_area": Observable("the area of the square around the point", lambda at: follow(at.bench(Stretch)).area),
     "map_image_area": Observable("the area of its image", lambda at: follow(at.bench(Stretch)).image_area),
-    "map_move": Observable("how far the point moves", _map_move),
-    "map_norm": Observable("‖J − I‖ at the point", _map_norm),
+    "map_move": Observable("how far the point moves", lambda at: follow(at.bench(Stretch)).move),
+    "map_norm": Observable("‖J − I‖ at the point", lambda at: follow(at.bench(Stretch)).slope),
 }
