@@ -4,7 +4,7 @@ is not named here.
     bias(3) > 0                                     an observable of `OBSERVABLES`, called where it takes something
     bench.n_terms >= 8                              a setting, by its name in links
     given(variance, 'bench.probe=rademacher')       the same with other settings
-    believed_mass - 1                               + - * / **, abs, sqrt, exp, log, and, or, not, < <= == != >= >
+    believed_mass - 1                               + - * / **, abs, sqrt, exp, log, ceil, and, or, not, < <= == != >= >
 """
 
 import ast
@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-FUNCTIONS: dict[str, Callable[[float], float]] = {"abs": abs, "sqrt": math.sqrt, "exp": math.exp, "log": math.log}
+FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "abs": abs,
+    "sqrt": math.sqrt,
+    "exp": math.exp,
+    "log": math.log,
+    "ceil": math.ceil,
+}
 BINARY = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
