@@ -37,6 +37,7 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
         *further(report),
     ]
     planes(panes, key=f"{name}.panes", columns=columns(len(panes)))
+    st.caption("All densities share one colour scale.")
     st.markdown(_table(dataset, labels, arms, report.arms))
     offer(name, {label: k for k, label in enumerate(labels)}, "Go on with one of them on all screens:")
     return report
@@ -170,6 +171,7 @@ def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> C
         f"{name} against steps; now "
         f"{'; '.join(f'{k}: {fit(dataset, arm)}' for k, arm in zip(labels, arms, strict=True))}",
         log_y=bool(dataset.truth),
+        note="" if any(len(path.points) > 1 for path in paths) else "Press Play.",
     )
 
 

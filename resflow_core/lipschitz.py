@@ -48,7 +48,7 @@ class Soft(Constraint):
 class Hard(Constraint):
     """W = raw cap / ||raw|| by the bound of the norm: every layer uses all of its cap (Miyato et al. 2018)."""
 
-    title: ClassVar[str] = "Hard: its bound is the cap"
+    title: ClassVar[str] = "Hard: at the cap"
 
     def weights(self, raw, cap, p, q, v):
         return _capped(raw, cap, p, q, exactly=True), v
@@ -72,7 +72,7 @@ class Power(Constraint):
     """W = raw min(1, cap / s) with s from a few steps of power iteration: what public code does. s lies below the
     norm, so that W may exceed its cap."""
 
-    title: ClassVar[str] = "Power iteration: claimed"
+    title: ClassVar[str] = "Power iteration"
     certifies: ClassVar[bool] = False
     claim: ClassVar[str] = "Power iteration claims {budget:g}, but it only knows norms from below"
     carries: ClassVar[bool] = True
@@ -178,7 +178,7 @@ class LipschitzLinear(nn.Module):
         bound = in_features**-0.5
         self.raw = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound, generator=generator))
-        self.register_buffer("v", _start(in_features), persistent=constraint.carries)
+        self.register_buffer("v", cold_start(in_features), persistent=constraint.carries)
         self.next_v: Tensor | None = None
         self._known: tuple[tuple, Tensor] | None = None
 
@@ -196,7 +196,7 @@ class LipschitzLinear(nn.Module):
         return F.linear(x, self.weight(), self.bias)
 
 
-def _start(n: int) -> Tensor:
+def cold_start(n: int) -> Tensor:
     """A random direction, the same for all layers of a size."""
     return torch.randn(n, generator=torch.Generator().manual_seed(0))
 

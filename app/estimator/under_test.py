@@ -35,7 +35,7 @@ def name(bench: Bench) -> str:
 def beside(bench: Bench, one: Throws) -> str:
     """What the sound estimator makes of the same throw."""
     sound = signed(f"{values(bench.array, bench.law, one.n, one.probe)[0]:.4f}")
-    return f"The table has the sound estimator's terms: its estimate for the same N and v is **{sound}**. "
+    return f"The table has the terms of the sound estimator, which makes **{sound}** of the same N and v. "
 
 
 def show(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:

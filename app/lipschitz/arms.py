@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from app.engine.messages import Arm
+from app.lipschitz.words import order_name
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
-from resflow_core.orders import CHAINS
+from resflow_core.orders import CHAINS, Chain
 from resflow_core.size import parameters
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
@@ -36,7 +37,13 @@ def shapes(setup: Setup) -> dict[str, Arm]:
 
 def norms(setup: Setup) -> dict[str, Arm]:
     """The page's flow with its layers constrained in other norms."""
-    return {f"norms {chain.title}": _arm(setup, replace(setup.flow, norms=name)) for name, chain in CHAINS.items()}
+    return {_of_norms(chain): _arm(setup, replace(setup.flow, norms=name)) for name, chain in CHAINS.items()}
+
+
+def _of_norms(chain: Chain) -> str:
+    if chain.learned:
+        return f"Learned norms, from {order_name(chain.outer)}"
+    return f"{chain.title}-norm" if chain.inner == chain.outer else f"Norms {chain.title}"
 
 
 def _arm(setup: Setup, flow: FlowConfig) -> Arm:

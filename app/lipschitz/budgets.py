@@ -29,6 +29,6 @@ def show() -> None:
     else:
         st.markdown(
             "One seed, one architecture, four budgets. Each block may change a distance by a factor between 1 − L and "
-            "1 + L, and an area by their squares: with little L nothing sharp can be made. Press Play."
+            "1 + L, and an area by their squares: with a small L nothing sharp can be made. Press Play."
         )
         side_by_side.show("budgets", arms.budgets(setup))

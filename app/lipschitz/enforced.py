@@ -1,5 +1,6 @@
 """What a constraint claims of every layer and block, what is certified, and what is seen of it on data."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -83,17 +84,28 @@ def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
             + f"{used}."
         )
     return (
-        f"**Within the budget.** Every block's layers allow at most {number(certified[loosest])} of L = "
-        f"{flow.budget:g}, "
-        f"proven for the weights as they are. {used}, {100 * seen[steepest] / flow.budget:.0f} % of the budget; the "
-        f"rest "
-        "is slack."
+        f"**Within the budget.** Every block's layers multiply to at most {number(certified[loosest])}, and claimed is "
+        f"L = {flow.budget:g}. This is proven for the weights as they are{_above_cap(flow, blocks)}. {used}, "
+        f"{100 * seen[steepest] / flow.budget:.0f} % of the budget; the rest is slack."
     )
+
+
+def _cap(flow: FlowConfig, blocks: BlockTable) -> float:
+    return flow.budget ** (1 / blocks.layer_norms.shape[1])
+
+
+def _above_cap(flow: FlowConfig, blocks: BlockTable) -> str:
+    """That single layers are, where their products are not above the budget."""
+    cap = _cap(flow, blocks)
+    above = int((blocks.layer_norms > cap * (1 + SLACK)).sum())
+    if not above:
+        return ""
+    return f", though {above} of {blocks.layer_norms.size} layers exceed{'s' * (above == 1)} the cap of {cap:.3f}"
 
 
 def _layers(flow: FlowConfig, blocks: BlockTable) -> Chart:
     n, layers = blocks.layer_norms.shape
-    cap = flow.budget ** (1 / layers)
+    cap = _cap(flow, blocks)
     x = np.arange(1, n + 1)
     paths = [
         Path(
@@ -158,7 +170,8 @@ def _guaranteed(bounds: Bounds) -> None:
     norm = f"{order_name(found.order)}-norm"
 
     def row(name: str, of: Guarantee) -> str:
-        return f"| {name} | {wide(of.low)} | {wide(of.seen_low)} | {wide(of.seen_high)} | {wide(of.high)} |"
+        low, high = ("no bound" if math.isinf(end) else wide(end) for end in (of.low, of.high))
+        return f"| {name} | {low} | {wide(of.seen_low)} | {wide(of.seen_high)} | {high} |"
 
     st.markdown(
         "\n".join(

@@ -27,7 +27,10 @@ ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
 
 def show() -> None:
     unit_balls()
-    compared()
+    # A step of a lesson that brings a matrix is about it alone.
+    step = session.step_over("lipschitz")
+    if step is None or f"{LIPSCHITZ}matrix" not in step.settings:
+        compared()
 
 
 @st.fragment
@@ -135,9 +138,9 @@ def compared() -> None:
     session.settle()
     st.markdown("##### The same flow under other norms")
     st.markdown(
-        "Every layer is measured from one norm to the next, and the block in the first of the chain. A looser norm "
-        "leaves "
-        "the weights more room; **learned** orders move to where the bound is smallest. Press Play."
+        "A block's input and output are measured in one norm, what lies between its layers perhaps in another: "
+        "∞ → 2 → ∞. Each layer is bounded from its norm to the next, and so the block in the norm at both ends. Some "
+        "norms leave the weights more room; **learned** orders move to where the bound is smallest. Press Play."
     )
     labels = arms.norms(session.setup())
     side_by_side.show("norms", labels, _orders)
@@ -166,7 +169,14 @@ def _orders(report: Report) -> list[Chart]:
             (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2", GREY, "dot")),
             f"Orders of the norms of every block against steps; at the ends now {last[:, 0].min():.2f} to "
             f"{last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to {last[:, 1:].max():.2f}.",
-            note=f"Ends {last[:, 0].min():.2f} to {last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to "
-            f"{last[:, 1:].max():.2f}.",
+            note=_now(last),
         )
     ]
+
+
+def _now(orders: np.ndarray) -> str:
+    """Those of all blocks, (blocks, layers)."""
+    (low, high), (least, most) = ((of.min(), of.max()) for of in (orders[:, 0], orders[:, 1:]))
+    if f"{min(low, least):.2f}" == f"{max(high, most):.2f}":
+        return f"All orders are {low:.2f} so far."
+    return f"Ends {low:.2f} to {high:.2f}, within {least:.2f} to {most:.2f}."

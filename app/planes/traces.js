@@ -153,7 +153,13 @@ function axesOf(spec, theme) {
     ...axisOf(theme, title), type: "linear", ...(log ? logAxis(spec, name, theme) : linear),
     autorange: true, showgrid: true, gridcolor: theme.ink(0.09),
   });
-  return { xaxis: axis(spec.x, spec.log_x, "x"), yaxis: axis(spec.y, spec.log_y, "y") };
+  const x = axis(spec.x, spec.log_x, "x");
+  return { xaxis: beginsAtZero(spec) ? { ...x, rangemode: "nonnegative" } : x, yaxis: axis(spec.y, spec.log_y, "y") };
+}
+
+/** Whether nothing but x = 0 is known yet, around which Plotly's axis would show as much on either side. */
+function beginsAtZero({ paths, log_x }) {
+  return !log_x && paths.length > 0 && paths.every(({ points }) => pairs(points).x.every((x) => !x));
 }
 
 /** Powers of ten; where fewer than two are in sight, Plotly would write single digits between them. */

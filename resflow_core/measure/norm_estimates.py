@@ -7,6 +7,7 @@ import torch
 
 from resflow_core.branch import layer_norms
 from resflow_core.flow import Flow
+from resflow_core.lipschitz import cold_start
 from resflow_core.spectral_norm import exact, gram_iteration, power_iteration
 
 POWER_STEPS, GRAM_STEPS = 30, 6
@@ -19,7 +20,7 @@ class NormEstimates:
     block: int  # from 0
     layer: int  # from 0
     exact: float
-    power: np.ndarray  # (steps,) from a random vector: never above `exact`
+    power: np.ndarray  # (steps,) from the vector that a cold layer starts from: never above `exact`
     gram: np.ndarray  # (steps + 1,) never below
 
 
@@ -29,7 +30,7 @@ def norm_estimates(flow: Flow) -> NormEstimates:
     branches = [block.branch for block in flow.blocks]
     block, layer = divmod(int(layer_norms(branches).argmax()), len(branches[0].linears))
     weight = branches[block].linears[layer].weight(*branches[block].orders[layer : layer + 2])
-    start = torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(1)).to(weight)
+    start = cold_start(weight.shape[1]).to(weight)
     return NormEstimates(
         block,
         layer,

@@ -100,7 +100,7 @@ class TestArms:
     def test_norms_are_all_chains(self):
         found = arms.norms(Setup(flow=FLOW))
         assert [arm.flow for arm in found.values()] == [changed(FLOW, norms=name) for name in CHAINS]
-        assert all(CHAINS[arm.flow.norms].title in label for label, arm in found.items())
+        assert list(found) == ["2-norm", "∞-norm", "1-norm", "Norms ∞ → 2 → ∞", "Learned norms, from 4"]
 
     @pytest.mark.parametrize(
         ("config", "within"),
@@ -236,8 +236,15 @@ class TestEnforced:
         said = self.takeaway(monkeypatch, FLOW, blocks)
         seen = blocks.largest_norm.max()
         assert said.startswith("**Within the budget.**")
-        assert f"at most {blocks.layer_norms.prod(1).max():.3g} of L = 0.99" in said
+        assert f"at most {blocks.layer_norms.prod(1).max():.3g}, and claimed is L = 0.99" in said
         assert f"in block {blocks.largest_norm.argmax() + 1}, ‖A‖ is **{seen:.3g}**, {100 * seen / 0.99:.0f} %" in said
+
+    def test_within_though_single_layers_are_not(self, monkeypatch, blocks):
+        assert "exceed" not in self.takeaway(monkeypatch, FLOW, blocks)
+        for layers, said in (([[0.5, 1.2], [0.5, 0.5]], "1 of 4 layers exceeds"),
+                            ([[0.5, 1.2], [1.1, 0.5]], "2 of 4 layers exceed")):  # fmt: skip
+            loose = changed(blocks, layer_norms=np.array(layers))
+            assert f", though {said} the cap of 0.995." in self.takeaway(monkeypatch, FLOW, loose)
 
     @pytest.mark.parametrize(
         ("constraint", "scaled", "claim"),
@@ -323,6 +330,9 @@ class TestSideBySide:
         assert [path.label for path in chart.paths] == ["a"]
         assert chart.paths[0].points.tolist() == [[0, 0.5], [100, 0.25], [200, 0.125]]
         assert "a: KL 0.125 ± 0.010 nats.; b: Not measured yet." in chart.alt
+        assert chart.note == ""
+        begun = ArmReport(0, 0.0, 0.0, loss=curves(held=(0,), kl=(0.5,)))
+        assert side_by_side._losses(self.DATA, ["a"], [begun]).note == "Press Play."
         empty = ArmReport(0, 0.0, 0.0, loss=curves(held=(), kl=()))
         assert sent([side_by_side._losses(self.DATA, ["a"], [empty])])[0]["paths"][0]["points"]["shape"] == [0, 2]
 
@@ -389,5 +399,7 @@ class TestNorms:
                                           [0, 2.0], [100, 3.0], [200, 4.0], [np.nan] * 2])  # fmt: skip
         assert within[0].tolist() == [0, 1.75] and two.tolist() == [[0, 2], [200, 2]]
         assert "at the ends now 3.50 to 4.00, within 3.75 to 4.25" in chart.alt
+        assert chart.note == "Ends 3.50 to 4.00, within 3.75 to 4.25."
+        assert norms._now(np.full((2, 2), 4.0)) == "All orders are 4.00 so far."
         assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0, loss=curves()),))) == []
         assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0),))) == []

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Off
+from resflow_core.lipschitz import Off, Power
 from resflow_core.measure import evaluate, guarantees, norm_estimates
 from resflow_core.norms import upper_bound, vector_norm
 from resflow_core.orders import CHAINS
@@ -188,6 +188,14 @@ def test_power_iteration_stays_below_and_gram_iteration_above(norms, layers):
         assert found.gram[0] == pytest.approx(np.linalg.norm(weight.numpy()))
         assert found.gram[-1] == pytest.approx(found.exact, rel=0.02)
         assert found.power[0] < found.exact < found.gram[0]
+
+
+def test_power_iteration_starts_where_a_cold_layer_does():
+    flow = steep(0, constraint=Power(iterations=2, warm=False))
+    found = norm_estimates(flow)
+    layer = flow.blocks[found.block].branch.linears[found.layer]
+    assert found.exact > layer.cap * 1.01
+    assert found.power[1] == pytest.approx(layer.cap)
 
 
 def test_the_estimates_are_of_the_layer_with_the_largest_norm():
