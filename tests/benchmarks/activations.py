@@ -77,8 +77,8 @@ def look(flow: Flow, dataset: Dataset, steps: int, seconds: float) -> Moment:
         standard_error=gap.standard_error,
         log_det=float(evaluation.block_log_dets.abs().mean()),
         used_budget=float((table.largest_norm / table.lipschitz).mean()),
-        log_det_gradient=float(split.whole.log_det),
-        base_gradient=float(split.whole.base),
+        log_det_gradient=float(split.residual.log_det),
+        base_gradient=float(split.residual.base),
     )
 
 
