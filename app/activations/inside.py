@@ -97,9 +97,10 @@ def _takeaway(found: Activity) -> str:
     name = session.setup().flow.activation
     title = "your own formula" if name.startswith(SIGN) else activation_named(name).title
     return (
-        f"**{100 * s.overall:.1f} % of all units are saturated**, most in block {most + 1} "
-        f"({100 * s.by_block[most]:.1f} %), with {title}. In the blocks the gradient of the mean log det has norm "
-        f"**{number(split.residual.log_det)}**, that of the mean log p(z) {number(split.residual.base)} {PER_UNIT}; "
+        f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**, most in block {most + 1} "
+        f"({100 * s.by_block[most]:.1f}\N{NO-BREAK SPACE}%), with {title}. "
+        f"In the blocks the gradient of the mean log det has norm **{number(split.residual.log_det)}**, "
+        f"that of the mean log p(z) {number(split.residual.base)} {PER_UNIT}; "
         + (
             "they pull against each other"
             if split.residual.cosine < -0.1

@@ -292,8 +292,8 @@ class TestInside:
     def agree(self, page, flow, block=0, layer=0):
         x = DATA.held_out()[:ACTIVITY_POINTS]
         s, split = last(measure.saturation(flow, x)), last(measure.gradient_split(flow, x))
-        text = sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
-        assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f} %)" in text
+        text = sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
+        assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f}\N{NO-BREAK SPACE}%)" in text
         units, shares, plane, now, _ = panes(page)
         assert units["title"].startswith(f"Block {block + 1}, layer {layer + 1}:")
         t, count = path(units, "units").T
@@ -376,7 +376,7 @@ class TestInside:
         page = opened("inside", {"activation": activation})
         s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
                                     DATA.held_out()[:ACTIVITY_POINTS]))  # fmt: skip
-        sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
+        sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
 
     @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])
     def test_curves_are_divided_by_the_constant_of_the_layers_norm(self, norms, order):
