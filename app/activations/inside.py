@@ -57,8 +57,8 @@ def show() -> None:
         f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
         "nothing. A unit that is off, on a flat side where |φ′| is near 0, does not count. "
         f"At {found.points:,} held-out points, {session.age(found.step)}; gradients of the means over these points, by "
-        "the exact log det, with respect to the parameters of the blocks. ActNorms are left out: a log scale enters "
-        "the log det as it is, with a gradient of 1, whatever the activation."
+        "the exact log det, with respect to the parameters of the blocks. ActNorms are left out: each log scale "
+        "is itself a summand of the log det, which is a gradient of 1 whatever the activation."
     )
 
 

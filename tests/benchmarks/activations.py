@@ -46,7 +46,7 @@ class Moment:
     standard_error: float
     log_det: float  # mean over points and blocks of |log|det(I + A)||, in nats
     used_budget: float  # mean over blocks of the largest ||A|| over its bound
-    log_det_gradient: float  # norm of the gradient of the mean log det, as `measure.gradient_split` has it
+    log_det_gradient: float  # norm of the blocks' gradient of the mean log det, as `measure.gradient_split` has it
     base_gradient: float  # and of that of the mean log density of the base
 
 
