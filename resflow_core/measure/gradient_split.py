@@ -54,8 +54,9 @@ class GradientSplit:
         log|det df/dx| = sum of log|det(I + A)| of the blocks + sum of s of the ActNorms
 
     as they are, with a gradient of 1 each, or sqrt(dim (blocks + 1)) together, whatever the activation; besides, they
-    move points on their way to later blocks. That 1 is most of the norm of all in a small flow, and says nothing of what
-    an activation does. `residual` is the blocks' alone, with g_k the gradient with respect to all parameters of block k:
+    move points on their way to later blocks. That 1 is most of the norm of all in a small flow, and says nothing of
+    what an activation does. `residual` is the blocks' alone, with g_k the gradient with respect to all parameters of
+    block k:
 
         ||residual||^2 = sum over k of ||g_k||^2
     """
