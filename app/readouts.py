@@ -118,7 +118,7 @@ def _mass(arm: ArmReport) -> Readout:
         "Integral of the density over the plane, by the exact log det, with the quadrature's error: 1 for any "
         "invertible flow."
     )
-    return _read("mass", label, about, arm.masses.exact if arm.masses else None, NOT_YET)
+    return _read("mass", label, about, arm.masses.exact if arm.masses else None, NOT_YET, _of_step(arm))
 
 
 def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
@@ -126,15 +126,20 @@ def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
     about = "Integral over the plane of the density that the training loss believes in: 1 if its log det were exact."
     is_known = arm.masses is not None and arm.masses.log_det == log_det
     believed, why_not = (arm.masses.believed, arm.masses.belief) if is_known else (None, "")
-    return _read("believed", label, about, believed, why_not or NOT_YET)
+    return _read("believed", label, about, believed, why_not or NOT_YET, _of_step(arm))
 
 
-def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str) -> Readout:
+def _of_step(arm: ArmReport) -> str:
+    """Masses take seconds, and stand beside newer numbers: of which step they are, where it is not the current one."""
+    return f"step {arm.masses.step:,}; " if arm.masses and arm.masses.step != arm.step else ""
+
+
+def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str, of_step: str) -> Readout:
     if mass is None:
         return Readout(name, label, about, note=why_not)
     value, error = with_error(mass.value, mass.error)
     share = mass.window / mass.value if mass.value and math.isfinite(mass.value) else math.nan
     within = f"{100 * share:.1f} %" if math.isfinite(share) else with_error(mass.window, math.inf)[0]
     return Readout(
-        name, label, about, value, error, note=f"{within} in the window", word="" if is_one(mass) else "not 1"
+        name, label, about, value, error, note=f"{of_step}{within} in the window", word="" if is_one(mass) else "not 1"
     )

@@ -67,7 +67,7 @@ def _table(dataset: Dataset, groups: Groups) -> str:
         "seconds trained",
         "mean abs. log det, nats",
         "largest ‖A‖ of L",
-        "gradient of the log det, nats per unit",
+        "gradient of the log det in the blocks, nats per unit of a parameter",
     ]
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]
     for label, arms in groups.items():
@@ -82,7 +82,7 @@ def _table(dataset: Dataset, groups: Groups) -> str:
                 str(band([100 * (table.largest_norm / table.lipschitz).max() for table in tables])) + " %"
                 if tables
                 else "…",
-                str(band([float(split.whole.log_det) for split in splits])) if splits else "…",
+                str(band([float(split.residual.log_det) for split in splits])) if splits else "…",
             ]
         )
     return markdown_table(rows)

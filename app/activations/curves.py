@@ -19,6 +19,8 @@ from resflow_core.activations import ACTIVATIONS, Activation
 from resflow_core.formula import SIGN, activation_named, read
 from resflow_core.measure import Criteria, Supremum, Verdict, criteria
 
+# Kinks are searched for up to the second derivative.
+SMOOTH = {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}
 REACH, POINTS = 6.0, 241
 GRID_LINES, GRID_REACH = 9, 2.0
 
@@ -35,8 +37,9 @@ def show() -> None:
     st.caption(
         "The paper asks for two things: |φ′| ≤ 1 everywhere, which division by the constant brings, and a curvature φ″ "
         "that does not vanish far out where |φ′| tends to 1, because the gradient of the log det needs it there. A "
-        "tail "
-        "that is flatter than 1 may lose its curvature without starving anything."
+        "tail that is flatter than 1 after the division may lose its curvature without starving anything. Both largest "
+        "slopes are before the division: as a search finds it, and as the code claims it, by which curves are divided. "
+        "The search for kinks goes as far as to the second derivative."
     )
 
 
@@ -73,7 +76,7 @@ def _controls(bench: Activations) -> Activations:
                 f"divided by the former, so a flow uses {100 * own.steepest / own.lipschitz:.0f} % of its budget at "
                 "most."
             )
-        st.markdown(f"Your own: $\\varphi(z) \\cdot {own.lipschitz:.6g} = {own.latex}$")
+        st.markdown(f"Your own: $\\phi(z) \\cdot {own.lipschitz:.6g} = {own.latex}$")
     return bench
 
 
@@ -99,7 +102,7 @@ def _formula(known: str) -> str:
         "Your own formula in z",
         known,
         key=f"{ACTIVATIONS_BENCH}formula",
-        placeholder="tanh(z) + sin(3*z)/6",
+        placeholder="softplus(2*z) - z",
         max_chars=200,
         help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
         "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
@@ -209,9 +212,9 @@ def steepest_of(name: str) -> Supremum:
 
 
 def _smoothness(name: str) -> str:
-    if not name.startswith(SIGN):
-        return measured(name).smoothness.value
-    return f"C{read(name.removeprefix(SIGN)).smoothness}"
+    own = name.startswith(SIGN)
+    found = f"C{read(name.removeprefix(SIGN)).smoothness}" if own else measured(name).smoothness.value
+    return SMOOTH[found]
 
 
 def _listed(found: dict[str, Activation]) -> str:
@@ -247,12 +250,14 @@ def _pairs(found: dict[str, Activation]) -> list[Pane]:
 def _takeaway(found: dict[str, Activation]) -> str:
     starving = [label_of(name) for name in found if measured(name).verdict is Verdict.STARVES]
     others = [label_of(name) for name in found if measured(name).verdict is not Verdict.STARVES]
+    if not starving and len(others) == 1:
+        return f"**{others[0]}** does not starve the log det."
     if not starving:
         return f"**None of these starves the log det**: {', '.join(others)}."
     rest = f" Not so {', '.join(others)}." if others else ""
     return (
         f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope ends near 1 and its "
-        f"curvature to 0.{rest}"
+        f"curvature goes to 0.{rest}"
     )
 
 
@@ -260,16 +265,16 @@ def _table(found: dict[str, Activation]) -> str:
     rows = [
         [
             "activation",
-            "largest slope before division",
+            "verdict",
+            "largest slope found",
             "at z",
-            "claimed",
+            "largest slope claimed",
             "abs. slope far left, right",
             "abs. curvature there",
             "smooth",
-            "verdict",
             "source",
         ],
-        [":--", "--:", "--:", "--:", "--:", "--:", "--:", ":--", ":--"],
+        [":--", ":--", "--:", "--:", "--:", "--:", "--:", ":--", ":--"],
     ]
     for name, activation in found.items():
         about, steepest = measured(name), steepest_of(name)
@@ -277,13 +282,13 @@ def _table(found: dict[str, Activation]) -> str:
         rows.append(
             [
                 label_of(name),
+                "starves" if about.verdict is Verdict.STARVES else "does not starve",
                 f"{steepest.found:.5f}",
                 at,
                 f"{steepest.claimed:.5f}",
                 f"{_limit(about.left.slope)}, {_limit(about.right.slope)}",
                 f"{_limit(about.left.curvature)}, {_limit(about.right.curvature)}",
                 _smoothness(name),
-                "starves" if about.verdict is Verdict.STARVES else "does not starve",
                 activation.source or "your own formula",
             ]
         )

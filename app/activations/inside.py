@@ -20,6 +20,12 @@ from resflow_core.formula import SIGN, activation_named
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
 
+LOG_DET, BASE = "of the mean log det", "of the mean log p(z)"
+PER_UNIT = "nats per unit of a parameter"
+GRADIENT_AXIS = f"norm, {PER_UNIT} (log scale)"
+# With more measurements the marks would hide the lines.
+MOST_MARKED = 20
+
 
 @polled(POLL_SECONDS)
 def show() -> None:
@@ -49,8 +55,10 @@ def show() -> None:
     s = found.saturation
     st.caption(
         f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
-        f"nothing. At {found.points:,} held-out points, {session.age(found.step)}; gradients of "
-        "the means over these points, by the exact log det, with respect to all parameters of a block."
+        "nothing. A unit that is off, on a flat side where |φ′| is near 0, does not count. "
+        f"At {found.points:,} held-out points, {session.age(found.step)}; gradients of the means over these points, by "
+        "the exact log det, with respect to the parameters of the blocks. ActNorms are left out: each log scale "
+        "is itself a summand of the log det, which is a gradient of 1 whatever the activation."
     )
 
 
@@ -89,17 +97,18 @@ def _takeaway(found: Activity) -> str:
     name = session.setup().flow.activation
     title = "your own formula" if name.startswith(SIGN) else activation_named(name).title
     return (
-        f"**{100 * s.overall:.1f} % of all units are saturated**, most in block {most + 1} "
-        f"({100 * s.by_block[most]:.1f} %), with {title}. The gradient of the mean log det has norm "
-        f"**{number(split.whole.log_det)}**, that of the base density {number(split.whole.base)}; "
+        f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**, most in block {most + 1} "
+        f"({100 * s.by_block[most]:.1f}\N{NO-BREAK SPACE}%), with {title}. "
+        f"In the blocks the gradient of the mean log det has norm **{number(split.residual.log_det)}**, "
+        f"that of the mean log p(z) {number(split.residual.base)} {PER_UNIT}; "
         + (
             "they pull against each other"
-            if split.whole.cosine < -0.1
+            if split.residual.cosine < -0.1
             else "they pull together"
-            if split.whole.cosine > 0.1
+            if split.residual.cosine > 0.1
             else "they pull in unrelated directions"
         )
-        + f" (cosine {number(float(split.whole.cosine))})."
+        + f" (cosine {number(float(split.residual.cosine))})."
     )
 
 
@@ -156,7 +165,7 @@ def _plane(found: Activity) -> Pane:
         found.window,
         f"Share of the flow's units that are saturated at each point of the data space, {low:.0f} to {high:.0f} "
         f"percent.",
-        heat=Heat(100 * found.share, "saturated", "%", 0.0, max(high, 1.0), smooth=True),
+        heat=Heat(100 * found.share, "saturated", "%", low, max(high, low + 1), smooth=True),
         note=f"From {low:.0f} to {high:.0f} %.",
         legend=False,
     )
@@ -167,32 +176,47 @@ def _gradients(found: Activity) -> Chart:
     return Chart(
         "The two parts of the gradient, now",
         "block",
-        "gradient norm, nats per unit",
+        GRADIENT_AXIS,
         (
-            Path(np.stack([x, of.log_det], 1), "of the mean log det", VERMILION, markers=True),
-            Path(np.stack([x, of.base], 1), "of the mean log p(z)", BLUE, "dash", markers=True),
+            Path(_without_zeros(x, of.log_det), LOG_DET, VERMILION, markers=True),
+            Path(_without_zeros(x, of.base), BASE, BLUE, "dash", markers=True),
         ),
         f"Norms of both parts of the gradient in every block: of the log det {of.log_det.min():.3g} to "
         f"{of.log_det.max():.3g}, of the base density {of.base.min():.3g} to {of.base.max():.3g}.",
         log_y=True,
+        note=_zeros({LOG_DET: of.log_det, BASE: of.base}),
     )
 
 
 def _over_training(found: Activity) -> Chart:
     def lines(norms: np.ndarray) -> np.ndarray:
         gap = [[np.nan, np.nan]]
-        return np.concatenate([np.concatenate([np.stack([found.steps, block], 1), gap]) for block in norms.T])
+        return np.concatenate([np.concatenate([_without_zeros(found.steps, block), gap]) for block in norms.T])
 
     last = f", the last at step {found.steps[-1]}" if len(found.steps) else ""
-
+    markers = len(found.steps) <= MOST_MARKED
+    has_zeros = bool((found.log_det == 0).any() or (found.base == 0).any())
     return Chart(
         "The same over training: a line a block",
         "step",
-        "gradient norm, nats per unit",
+        GRADIENT_AXIS,
         (
-            Path(lines(found.log_det), "of the mean log det", VERMILION, width=1.2, markers=len(found.steps) == 1),
-            Path(lines(found.base), "of the mean log p(z)", BLUE, "dash", 1.2, markers=len(found.steps) == 1),
+            Path(lines(found.log_det), LOG_DET, VERMILION, width=1.2, markers=markers),
+            Path(lines(found.base), BASE, BLUE, "dash", 1.2, markers=markers),
         ),
         f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements{last}.",
         log_y=True,
+        note="A line has a gap where its norm is exactly 0." if has_zeros else "",
     )
+
+
+def _without_zeros(x: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """Points of a line over a logarithmic axis, which has no place for 0: a gap there."""
+    return np.where(norms[:, None] > 0, np.stack([x, norms], 1), np.nan)
+
+
+def _zeros(parts: dict[str, np.ndarray]) -> str:
+    """Which blocks have no mark, and why."""
+    blocks = {label: (np.flatnonzero(norms == 0) + 1).tolist() for label, norms in parts.items()}
+    said = [f"{label} in block{'s' * (len(of) > 1)} {', '.join(map(str, of))}" for label, of in blocks.items() if of]
+    return f"Exactly 0, and so without a mark: {'; '.join(said)}." if said else ""

@@ -53,7 +53,7 @@ class Activations:
         "lipswish,elu,sine", "Activations", "Which are drawn and compared.", high=200, rule=names_problem
     )
     formula: str = setting(
-        "", "Your own formula in z", "Such as tanh(z) + sin(3*z)/6. Its constant is certified.", high=200,
+        "", "Your own formula in z", "Such as softplus(2*z) - z. Its constant is certified.", high=200,
         rule=formula_problem,
     )  # fmt: skip
     raw: bool = setting(

@@ -47,11 +47,23 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class GradientSplit:
-    """In nats per unit of the parameters that are trained: raw weights, biases, raw scales, log scales and shifts."""
+    """In nats per unit of the parameters that are trained: raw weights, biases, raw scales, log scales and shifts.
+
+    ActNorms stand apart. The log scales s of one enter
+
+        log|det df/dx| = sum of log|det(I + A)| of the blocks + sum of s of the ActNorms
+
+    as they are, with a gradient of 1 each, or sqrt(dim (blocks + 1)) together, whatever the activation; besides, they
+    move points on their way to later blocks. That 1 is most of the norm of all in a small flow, and says nothing of
+    what an activation does. `residual` is the blocks' alone, with g_k the gradient with respect to all parameters of
+    block k:
+
+        ||residual||^2 = sum over k of ||g_k||^2
+    """
 
     blocks: Parts  # (blocks,)
     actnorms: Parts  # (blocks + 1,), or (0,) for a flow without
-    whole: Parts  # () of all parameters together
+    residual: Parts  # () of all blocks together
 
 
 def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
@@ -75,11 +87,12 @@ def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
     log_det, base = (gradient / len(x) for gradient in sums)
     sizes = [sum(p.numel() for p in group) for group in groups]
     of_groups, n = list(zip(log_det.split(sizes), base.split(sizes), strict=True)), len(flow.blocks)
-    whole = _parts([(log_det, base)])
+    of_blocks = sum(sizes[:n])
+    residual = _parts([(log_det[:of_blocks], base[:of_blocks])])
     yield GradientSplit(
         blocks=_parts(of_groups[:n]),
         actnorms=_parts(of_groups[n:]),
-        whole=Parts(whole.log_det[0], whole.base[0], whole.inner[0]),
+        residual=Parts(residual.log_det[0], residual.base[0], residual.inner[0]),
     )
 
 

@@ -4,12 +4,14 @@ of this process."""
 import dataclasses
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from app.activations import inside
 from app.activations.settings import Activations
 from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS
 from app.engine.messages import State
@@ -170,26 +172,27 @@ class TestCurves:
 
     def test_the_table_says_what_is_measured(self):
         shown = ["maxmin", "clipswish", "softplus", "sine", "selu", "relu"]
-        rows = table(opened(shown=",".join(shown)), "| activation | largest slope")
+        rows = table(opened(shown=",".join(shown)), "| activation | verdict")
         assert len(rows) == 1 + len(shown)
         for name in shown:
             about, cells = measure.criteria(ACTIVATIONS[name]), rows[ACTIVATIONS[name].title]
-            assert number(cells[0]) == pytest.approx(about.function.found, abs=6e-6)
-            assert number(cells[2]) == pytest.approx(ACTIVATIONS[name].lipschitz(math.inf), abs=6e-6)
-            for cell, parts in ((cells[3], [about.left.slope, about.right.slope]),
-                                (cells[4], [about.left.curvature, about.right.curvature])):  # fmt: skip
+            starves = about.verdict is measure.Verdict.STARVES
+            assert cells[0] == ("starves" if starves else "does not starve")
+            assert number(cells[1]) == pytest.approx(about.function.found, abs=6e-6)
+            assert number(cells[3]) == pytest.approx(ACTIVATIONS[name].lipschitz(math.inf), abs=6e-6)
+            for cell, parts in ((cells[4], [about.left.slope, about.right.slope]),
+                                (cells[5], [about.left.curvature, about.right.curvature])):  # fmt: skip
                 for text, value in zip(cell.split(", "), parts, strict=True):
                     assert (value is None and text == "none") or number(text) == pytest.approx(value, abs=6e-4)
-            assert cells[5] == about.smoothness.value
-            starves = about.verdict is measure.Verdict.STARVES
-            assert cells[6] == ("starves" if starves else "does not starve")
+            assert cells[6] == {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}[about.smoothness.value]
             assert cells[7] == ACTIVATIONS[name].source
-        assert rows["Softplus"][1] == "∞" and rows["Sine"][3] == "none, none"
+        assert rows["Softplus"][2] == "∞" and rows["Sine"][4] == "none, none"
 
     def test_the_takeaway_names_those_that_starve(self):
         assert "**ELU, ReLU** starve the log det" in sentence(opened(shown="elu,sine,relu"), "**ELU")
         assert "Not so Sine." in sentence(opened(shown="elu,sine,relu"), "**ELU")
-        assert "**None of these starves the log det**: Sine." in sentence(opened(shown="sine"), "**None")
+        assert "**None of these starves the log det**: Sine, Tanh." in sentence(opened(shown="sine,tanh"), "**None")
+        assert "**Sine** does not starve the log det." in sentence(opened(shown="sine"), "**Sine**")
 
     def test_at_least_one_stays(self):
         page = run(opened(shown="elu,sine").multiselect(key="activations.chosen").set_value([]))
@@ -201,8 +204,8 @@ class TestFormula:
         page = typed(opened(shown="elu"), OWN)
         assert f"\\cdot 2 = {read(OWN).latex}$" in sentence(page, "Your own:")
         TestCurves().agree(page, {f"={OWN}": "your own"})
-        row = table(page, "| activation | largest slope")["your own"]
-        assert (row[0], row[2], row[6], row[7]) == ("2.00000", "2.00000", "does not starve", "your own formula")
+        row = table(page, "| activation | verdict")["your own"]
+        assert (row[1], row[3], row[0], row[7]) == ("2.00000", "2.00000", "does not starve", "your own formula")
         assert link(page)["activations.formula"] == bench(page).formula == OWN
         page = typed(page, "")
         assert bench(page).formula == "" and labels(panes(page)[0]) == ["ELU"]
@@ -266,7 +269,7 @@ class TestUseIt:
         page = run(page.segmented_control(key="activations.view").set_value("inside"))
         page = press(page, "steps")
         assert own(page).report.arms[0].step == 100
-        assert "with ELU. The gradient" in sentence(page, "% of all units")
+        assert "with ELU. In the blocks" in sentence(page, "% of all units")
 
     def test_a_formula_is_one_too(self):
         name = f"={OWN}"
@@ -280,7 +283,7 @@ class TestUseIt:
         flow = trained(dataclasses.replace(FLOW, activation=name), 100)
         nll = -float(measure.log_prob(flow, DATA.held_out()).mean())
         assert arm.loss.held_nll[-1] == pytest.approx(nll, abs=1e-4)
-        assert "with your own formula. The gradient" in sentence(page, "% of all units")
+        assert "with your own formula. In the blocks" in sentence(page, "% of all units")
         again = opened("inside", {"activation": name})
         assert own(again).setup.flow.activation == name and not again.warning
 
@@ -289,8 +292,8 @@ class TestInside:
     def agree(self, page, flow, block=0, layer=0):
         x = DATA.held_out()[:ACTIVITY_POINTS]
         s, split = last(measure.saturation(flow, x)), last(measure.gradient_split(flow, x))
-        text = sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
-        assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f} %)" in text
+        text = sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
+        assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f}\N{NO-BREAK SPACE}%)" in text
         units, shares, plane, now, _ = panes(page)
         assert units["title"].startswith(f"Block {block + 1}, layer {layer + 1}:")
         t, count = path(units, "units").T
@@ -308,14 +311,15 @@ class TestInside:
             np.testing.assert_allclose(path(shares, f"layer {i + 1}")[:, 1], 100 * s.share[:, i], atol=1e-3)
         map_ = 100 * last(measure.saturation_map(flow, measure.grid_points(DATA.window, ACTIVITY_GRID)))
         assert plane["note"] == f"From {map_.min():.0f} to {map_.max():.0f} %."
-        level = decode(plane["heat"]["level"])
-        np.testing.assert_allclose(level.ravel() / 254 * max(map_.max(), 1.0), map_, atol=max(map_.max(), 1.0) / 254)
+        level, (low, high) = decode(plane["heat"]["level"]), plane["heat"]["range"]
+        assert (low, high) == pytest.approx((map_.min(), max(map_.max(), map_.min() + 1)))
+        np.testing.assert_allclose(low + level.ravel() / 254 * (high - low), map_, atol=(high - low) / 254)
         np.testing.assert_allclose(path(now, "of the mean log det")[:, 1], split.blocks.log_det, rtol=1e-3)
         np.testing.assert_allclose(path(now, "of the mean log p(z)")[:, 1], split.blocks.base, rtol=1e-3)
         assert number(re.search(r"log det has norm \*\*(\S+)\*\*", text)[1]) == pytest.approx(
-            split.whole.log_det, rel=5e-3
+            split.residual.log_det, rel=5e-3
         )
-        assert number(re.search(r"cosine (\S+)\)", text)[1]) == pytest.approx(split.whole.cosine, abs=5e-3)
+        assert number(re.search(r"cosine (\S+)\)", text)[1]) == pytest.approx(split.residual.cosine, abs=5e-3)
 
     def test_numbers_agree_with_the_measurements(self):
         page = opened("inside")
@@ -340,6 +344,26 @@ class TestInside:
                 page = press(page, "steps")
         self.agree(page, trained(flow, 200))
 
+    def test_a_norm_of_zero_is_a_gap_and_named(self):
+        of = measure.Parts(np.array([0.5, 0.0, 0.25]), np.array([0.5, 0.1, 0.25]), np.zeros(3))
+        found = SimpleNamespace(
+            split=SimpleNamespace(blocks=of),
+            steps=np.array([0, 100]),
+            log_det=np.stack([np.array([0.4, 0.3, 0.2]), of.log_det]),
+            base=np.stack([of.base, of.base]),
+        )
+        now, over = inside._gradients(found), inside._over_training(found)
+        assert now.note == "Exactly 0, and so without a mark: of the mean log det in block 2."
+        assert np.isnan(now.paths[0].points).tolist() == [[False] * 2, [True] * 2, [False] * 2]
+        assert np.isfinite(now.paths[1].points).all()
+        lines = over.paths[0].points
+        np.testing.assert_array_equal(lines[3:5], [[0, 0.3], [np.nan, np.nan]])
+        assert over.note == "A line has a gap where its norm is exactly 0."
+        assert all(path.markers for path in over.paths) and "(log scale)" in over.y
+        many = SimpleNamespace(split=found.split, steps=np.arange(50), log_det=np.ones((50, 3)), base=np.ones((50, 3)))
+        assert not any(path.markers for path in inside._over_training(many).paths)
+        assert inside._over_training(many).note == ""
+
     def test_a_block_beyond_the_flow_is_its_last(self):
         page = opened("inside", block="9", layer="5")
         assert [page.select_slider(key=f"activations.{name}").value for name in ("block", "layer")] == [2, 2]
@@ -352,7 +376,7 @@ class TestInside:
         page = opened("inside", {"activation": activation})
         s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
                                     DATA.held_out()[:ACTIVITY_POINTS]))  # fmt: skip
-        sentence(page, f"**{100 * s.overall:.1f} % of all units are saturated**")
+        sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
 
     @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])
     def test_curves_are_divided_by_the_constant_of_the_layers_norm(self, norms, order):
@@ -389,7 +413,7 @@ class TestConsequences:
             assert kl[0] != kl[1]
             numbers = [number(text) for text in re.split(r" \(| to |\)", rows[label][0])[:3]]
             assert numbers == pytest.approx([np.mean(kl), min(kl), max(kl)], rel=6e-3)
-            log_dets = [last(measure.gradient_split(f, x[:GRADIENT_POINTS])).whole.log_det for f in alone]
+            log_dets = [last(measure.gradient_split(f, x[:GRADIENT_POINTS])).residual.log_det for f in alone]
             assert number(rows[label][4].split(" (")[0]) == pytest.approx(np.mean(log_dets), rel=6e-3)
             mean = path(panes(page)[3], label)
             assert mean[-1].tolist() == pytest.approx([100, np.mean(kl)], rel=1e-4)

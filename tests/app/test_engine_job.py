@@ -691,7 +691,7 @@ def test_activity_is_that_of_the_measurements_at_held_out_points():
     nodes = last(measure.saturation_map(flow, measure.grid_points(data.window, ACTIVITY_GRID)))
     np.testing.assert_array_equal(found.share.ravel(), nodes.astype(np.float32))
     split = last(measure.gradient_split(flow, x))
-    for name in ("blocks", "actnorms", "whole"):
+    for name in ("blocks", "actnorms", "residual"):
         same_parts(getattr(found.split, name), getattr(split, name))
     assert found.steps.tolist() == [0, 20]
     np.testing.assert_allclose(found.log_det[-1], split.blocks.log_det, rtol=1e-6)
@@ -707,8 +707,8 @@ def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothin
     assert first.saturation is None and first.share is None
     split = last(measure.gradient_split(job_after(0, seed=3)._trainer.evaluated,
                                         DATASETS["moons"].held_out()[:GRADIENT_POINTS]))  # fmt: skip
-    same_parts(first.split.whole, split.whole)
-    same_parts(second.split.whole, split.whole)
+    same_parts(first.split.residual, split.residual)
+    same_parts(second.split.residual, split.residual)
     both = engine.poll(id, ACTIVITY).arms[0]
     assert both.activity.saturation is not None and both.frames == ()
     assert engine.poll(id, dataclasses.replace(ACTIVITY, activity="")).arms[0].activity is both.activity
@@ -726,7 +726,7 @@ def test_activity_comes_in_pieces_and_is_of_one_moment_while_the_flow_moves():
     assert found.step == 2 and found.steps.tolist() == [2]
     same_saturation(found.saturation, expected.saturation)
     np.testing.assert_array_equal(found.share, expected.share)
-    same_parts(found.split.whole, expected.split.whole)
+    same_parts(found.split.residual, expected.split.residual)
 
 
 def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_that_trains():
@@ -735,7 +735,7 @@ def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_th
     x = DATASETS["moons"].held_out()[:ACTIVITY_POINTS]
     split = last(measure.gradient_split(job._trainer.evaluated.scaled(1, 1.9), x))
     found = last(job.activity(scaled))
-    same_parts(found.split.whole, split.whole)
+    same_parts(found.split.residual, split.residual)
     assert (found.steps.shape, found.log_det.shape, found.base.shape) == ((0,), (0, 2), (0, 2))
     plain = last(job.activity(ACTIVITY))
     assert plain.steps.tolist() == [3]

@@ -15,7 +15,7 @@ from app.bench.settings import SUSPECTS, Bench
 from app.learn.blocks import by_chance
 from app.lessons import __main__ as command
 from app.lessons.expression import Expression, Unknown
-from app.lessons.lesson import Check, Do, Predict, Solution
+from app.lessons.lesson import Action, Check, Do, Predict, Solution
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.player import Player, problems
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
@@ -375,6 +375,45 @@ class TestObservables:
             assert Expression(name).of(later) is None
         player._become(setup, benches)
         assert player.situation({"inversion"}).value("bound") == pytest.approx(3 * alone)
+
+    def test_a_mass_that_another_series_believed_in_is_not_this_ones(self):
+        player = Player()
+        flow = {"blocks": "2", "width": "8", "batch": "32", "log_det": "truncated", "log_det.n_terms": "2"}
+        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        player.act(Action("train", 20))
+        at = player.situation({"masses"})
+        assert at.value("believed_mass") == at.arm.masses.believed.value
+        setup, _ = changed(player.setup, player.benches, {"log_det.n_terms": "9"})
+        assert Expression("believed_mass").of(replace(at, setup=setup)) is None
+        assert Expression("mass").of(replace(at, setup=setup)) == at.value("mass")
+
+    def test_what_was_believed_before_another_log_det_came(self):
+        player = Player()
+        flow = {"blocks": "2", "width": "8", "batch": "32", "log_det": "truncated", "log_det.n_terms": "2"}
+        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        assert Expression("nll_after(20)").of(player.situation(set())) is None
+        player.act(Action("train", 20))
+        before = player.situation(set())
+        believed, true = (before.value(name) for name in ("believed_nll", "nll"))
+        assert believed != true
+        player.act(Action("set", {"log_det": "exact"}))
+        player.act(Action("train", 20))
+        at = player.situation(set())
+        assert at.value("believed_nll") == at.value("nll") != true
+        assert (at.value("believed_nll_after", (20,)), at.value("nll_after", (20,))) == (believed, true)
+
+    def test_gradients_are_those_of_the_blocks(self):
+        player = Player()
+        flow = {"blocks": "2", "width": "8", "batch": "32", "activation": "elu", "activations.view": "inside"}
+        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        player.act(Action("train", 20))
+        at = player.situation({"activity"})
+        blocks = at.arm.activity.split.blocks
+        log_det, base = np.linalg.norm(blocks.log_det), np.linalg.norm(blocks.base)
+        assert at.value("log_det_gradient") == pytest.approx(log_det)
+        assert at.value("base_gradient") == pytest.approx(base)
+        assert at.value("log_det_share") == pytest.approx(log_det / (log_det + base))
+        assert at.value("pull") == pytest.approx(blocks.inner.sum() / (log_det * base))
 
     def test_norms_between_orders_by_hand(self):
         at, two = situation(), float(np.linalg.norm([[1, 0.6], [-0.4, 0.8]], 2))

@@ -43,8 +43,8 @@ def masses(believed=None, belief="", log_det=BIASED.train.log_det):
     return Masses(1200, log_det, Mass(0.9998, 0.0002, 0.9788), believed, belief)
 
 
-def shown(setup=None, **arm):
-    arm = ArmReport(step=1200, steps_per_second=50.0, seconds=24.0, **arm)
+def shown(setup=None, step=1200, **arm):
+    arm = ArmReport(step=step, steps_per_second=50.0, seconds=24.0, **arm)
     told = scene_of(setup or Setup(), Report("run", State.PLAYING, (arm,)), 500)
     return json.loads(json.dumps(told, allow_nan=False))
 
@@ -75,6 +75,14 @@ def test_an_exact_flow_has_one_mass_and_a_biased_one_also_the_mass_it_believes_i
     believed = readout(shown(BIASED, masses=masses(Mass(1.3817, 0.004, 1.33))), "believed")
     assert (believed["value"], believed["error"], believed["word"]) == ("1.382", "0.004", "not 1")
     assert believed["note"] == "96.3 % in the window"
+
+
+def test_a_mass_of_another_step_than_the_current_one_says_of_which():
+    told = shown(BIASED, step=1234, masses=masses(Mass(1.3817, 0.004, 1.33)))
+    assert readout(told, "mass")["note"] == "step 1,200; 97.9 % in the window"
+    assert readout(told, "believed")["note"] == "step 1,200; 96.3 % in the window"
+    unknown = readout(shown(BIASED, step=1234, masses=masses(None, "No closed form for shared draws.")), "believed")
+    assert unknown["note"] == "No closed form for shared draws."
 
 
 def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():

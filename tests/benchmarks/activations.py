@@ -46,7 +46,7 @@ class Moment:
     standard_error: float
     log_det: float  # mean over points and blocks of |log|det(I + A)||, in nats
     used_budget: float  # mean over blocks of the largest ||A|| over its bound
-    log_det_gradient: float  # norm of the gradient of the mean log det, as `measure.gradient_split` has it
+    log_det_gradient: float  # norm of the blocks' gradient of the mean log det, as `measure.gradient_split` has it
     base_gradient: float  # and of that of the mean log density of the base
 
 
@@ -77,8 +77,8 @@ def look(flow: Flow, dataset: Dataset, steps: int, seconds: float) -> Moment:
         standard_error=gap.standard_error,
         log_det=float(evaluation.block_log_dets.abs().mean()),
         used_budget=float((table.largest_norm / table.lipschitz).mean()),
-        log_det_gradient=float(split.whole.log_det),
-        base_gradient=float(split.whole.base),
+        log_det_gradient=float(split.residual.log_det),
+        base_gradient=float(split.residual.base),
     )
 
 

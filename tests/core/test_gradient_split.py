@@ -1,5 +1,7 @@
 """The two parts of the gradient, against automatic differentiation of log|det df/dx| with the whole flow's Jacobian."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,9 +78,9 @@ class TestEveryFlow:
         for k, part in enumerate(flow.bijections):
             names = [f"bijections.{k}.{name}" for name, _ in part.named_parameters()]
             kinds["blocks" if hasattr(part, "branch") else "actnorms"].append(names)
-        everything = [name for name, _ in flow.named_parameters()]
+        of_blocks = [name for names in kinds["blocks"] for name in names]
         cases = [(getattr(found, kind), k, names) for kind in kinds for k, names in enumerate(kinds[kind])]
-        for parts, k, names in [*cases, (found.whole, (), everything)]:
+        for parts, k, names in [*cases, (found.residual, (), of_blocks)]:
             log_det, base = (flat(expected[part], names) for part in PARTS)
             assert parts.log_det[k] == pytest.approx(np.linalg.norm(log_det), rel=1e-6)
             assert parts.base[k] == pytest.approx(np.linalg.norm(base), rel=1e-6)
@@ -91,9 +93,10 @@ class TestEveryFlow:
 
     def test_the_sum_is_the_gradient_of_the_log_density(self, config):
         flow, x = build(config), points(20, config.dim)
-        whole = result(measure.gradient_split(flow, x)).whole
+        split = result(measure.gradient_split(flow, x))
         gradients = torch.autograd.grad(flow.log_prob(x).mean(), list(flow.parameters()), materialize_grads=True)
-        assert whole.both == pytest.approx(float(torch.cat([g.flatten() for g in gradients]).norm()), rel=1e-9)
+        both = np.linalg.norm([split.residual.both, *split.actnorms.both])
+        assert both == pytest.approx(float(torch.cat([g.flatten() for g in gradients]).norm()), rel=1e-9)
 
     def test_neither_chunks_nor_looking_changes_anything(self, config, monkeypatch):
         flow, x = build(config), points(20, config.dim)
@@ -105,7 +108,7 @@ class TestEveryFlow:
         monkeypatch.setitem(measure.gradient_split.__globals__, "CHUNK", 6)
         pieces = list(measure.gradient_split(flow, x))
         assert len(pieces) == 5
-        for found, expected in ((pieces[-1].blocks, whole.blocks), (pieces[-1].whole, whole.whole)):
+        for found, expected in ((pieces[-1].blocks, whole.blocks), (pieces[-1].residual, whole.residual)):
             for name, value in vars(expected).items():
                 np.testing.assert_allclose(getattr(found, name), value, rtol=1e-9, atol=1e-12)
         assert all(bool((parameter.grad == 7).all()) for parameter in flow.parameters())
@@ -141,9 +144,29 @@ def test_a_trainer_goes_on_as_if_nobody_had_looked():
 
 def test_without_gradients_around_it_is_the_same():
     flow, x = build(FLOWS["sine"]), points(20, 2)
-    expected = result(measure.gradient_split(flow, x)).whole.inner
+    expected = result(measure.gradient_split(flow, x)).residual.inner
     with torch.no_grad():
-        assert result(measure.gradient_split(flow, x)).whole.inner == expected
+        assert result(measure.gradient_split(flow, x)).residual.inner == expected
+
+
+def test_actnorms_that_do_nothing_leave_the_norms_as_they_are():
+    x, config = points(20, 2), FlowConfig(blocks=3, width=4, activation="elu")
+    flow, plain = (replace(config, actnorm=actnorm).build(seeded(0)).double() for actnorm in (True, False))
+    split, expected = (result(measure.gradient_split(each, x)) for each in (flow, plain))
+    for name in PARTS:
+        assert getattr(split.residual, name) == pytest.approx(getattr(expected.residual, name), rel=1e-9)
+    assert np.linalg.norm(split.actnorms.log_det) >= np.sqrt(2 * 4)
+    assert split.residual.log_det < np.linalg.norm(split.actnorms.log_det)
+
+
+def test_without_any_gradient_of_its_own_a_blocks_log_det_has_norm_zero():
+    flow, x = build(FlowConfig(blocks=2, width=4, activation="relu")), points(20, 2)
+    with torch.no_grad():
+        for name, parameter in flow.named_parameters():
+            if "bias" in name:
+                parameter -= 100  # every unit is off
+    split = result(measure.gradient_split(flow, x))
+    assert split.residual.log_det == 0 < split.residual.base
 
 
 def test_opposite_gradients_cancel_and_a_gradient_of_zero_has_no_angle():

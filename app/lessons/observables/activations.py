@@ -24,9 +24,9 @@ def _activity(at: "Situation") -> Any:
 
 
 def _log_det_share(at: "Situation") -> float:
-    """||g|| / (||g|| + ||b||) with the gradients g of the mean log det and b of the mean log p(z)."""
-    whole = _activity(at).split.whole
-    return float(whole.log_det / (whole.log_det + whole.base))
+    """||g|| / (||g|| + ||b||) with the blocks' gradients g of the mean log det and b of the mean log p(z)."""
+    split = _activity(at).split.residual
+    return float(split.log_det / (split.log_det + split.base))
 
 
 @lru_cache(maxsize=32)
@@ -76,19 +76,19 @@ ACTIVATIONS: dict[str, Observable] = {
         wants=("activity",),
     ),
     "log_det_gradient": Observable(
-        "the norm of the log det's gradient",
-        lambda at: float(_activity(at).split.whole.log_det),
-        "nats per unit",
+        "the norm of the log det's gradient in the blocks",
+        lambda at: float(_activity(at).split.residual.log_det),
+        "nats per unit of a parameter",
         wants=("activity",),
     ),
     "base_gradient": Observable(
-        "the norm of the gradient of the mean log p(z)",
-        lambda at: float(_activity(at).split.whole.base),
-        "nats per unit",
+        "the norm of the gradient of the mean log p(z) in the blocks",
+        lambda at: float(_activity(at).split.residual.base),
+        "nats per unit of a parameter",
         wants=("activity",),
     ),
     "log_det_share": Observable("the log det's share of both gradients' norms", _log_det_share, wants=("activity",)),
     "pull": Observable(
-        "the cosine between both gradients", lambda at: float(_activity(at).split.whole.cosine), wants=("activity",)
+        "the cosine between both gradients", lambda at: float(_activity(at).split.residual.cosine), wants=("activity",)
     ),
 }

@@ -19,13 +19,13 @@ def _gap(at: "Situation", which: int) -> float:
     return known(gap_to_truth(at.arm))[which]
 
 
-def _gap_after(at: "Situation", steps: int) -> float:
+def _after(at: "Situation", name: str, steps: int) -> float:
     """Where it was first measured with so many steps done."""
     loss = known(at.arm.loss)
-    there = np.flatnonzero(loss.held_step >= steps)
-    if not len(loss.held_kl) or not len(there):
+    there, values = np.flatnonzero(loss.held_step >= steps), getattr(loss, name)
+    if not len(values) or not len(there):
         raise Unknown
-    return float(loss.held_kl[there[0]])
+    return float(values[there[0]])
 
 
 def _nll(at: "Situation", which: int) -> float:
@@ -64,6 +64,14 @@ def _trained(at: "Situation", steps: int) -> bool:
     return True
 
 
+def _believed_mass(at: "Situation") -> float:
+    """By the log det that trains now."""
+    masses = _masses(at)
+    if masses.log_det != at.setup.train.log_det:
+        raise Unknown
+    return known(masses.believed).value
+
+
 def _believed_nll(at: "Situation") -> float:
     """What training takes the held-out NLL for."""
     return _nll(at, 0) - _loss(at, "held_bias")
@@ -87,7 +95,13 @@ FLOW: dict[str, Observable] = {
     "trained": Observable("whether so many steps were trained, and measured", _trained, arguments=1, wants=()),
     "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants=()),
     "gap_error": Observable("its standard error", lambda at: _gap(at, 1), "nats", wants=()),
-    "gap_after": Observable("the gap to the truth after so many steps", _gap_after, "nats", arguments=1, wants=()),
+    "gap_after": Observable(
+        "the gap to the truth after so many steps",
+        lambda at, steps: _after(at, "held_kl", steps),
+        "nats",
+        arguments=1,
+        wants=(),
+    ),
     "nll": Observable("the held-out NLL", lambda at: _nll(at, 0), "nats", error="nll_error", wants=()),
     "nll_error": Observable("its standard error", lambda at: _nll(at, 1), "nats", wants=()),
     "entropy": Observable("the entropy of the data", lambda at: at.setup.dataset.truth.entropy, "nats"),
@@ -100,6 +114,20 @@ FLOW: dict[str, Observable] = {
     ),
     "belief_error": Observable("its standard error", lambda at: _loss(at, "held_bias_se"), "nats", wants=()),
     "believed_nll": Observable("the held-out NLL that training believes in", _believed_nll, "nats", wants=()),
+    "nll_after": Observable(
+        "the held-out NLL after so many steps",
+        lambda at, steps: _after(at, "held_nll", steps),
+        "nats",
+        arguments=1,
+        wants=(),
+    ),
+    "believed_nll_after": Observable(
+        "the held-out NLL that training believed in after so many steps",
+        lambda at, steps: _after(at, "held_nll", steps) - _after(at, "held_bias", steps),
+        "nats",
+        arguments=1,
+        wants=(),
+    ),
     "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants=()),
     "flattered_at": Observable(
         "the real part of the eigenvalue that a series of n terms flatters most",
@@ -111,9 +139,7 @@ FLOW: dict[str, Observable] = {
         "by how much it is flattered", lambda at, n: _flattered(at, n)[1], "nats", 1, wants=("jacobians",)
     ),
     "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants=("masses",)),
-    "believed_mass": Observable(
-        "the mass that training believes in", lambda at: known(_masses(at).believed).value, wants=("masses",)
-    ),
+    "believed_mass": Observable("the mass that training believes in", _believed_mass, wants=("masses",)),
     "parameters": Observable("numbers that the flow learns", lambda at: parameters(at.setup.flow)),
     "least_share": Observable(
         "the least mean log det of a block", lambda at: float(blocks(at).mean_log_det.min()), "nats", wants=()
