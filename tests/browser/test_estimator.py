@@ -91,7 +91,7 @@ def test_throws_add_up_and_a_million_can_be_stopped(bench):
     expect(visitor.page.get_by_text("After 1,000,000 throws")).to_be_visible(timeout=60 * SECOND)
     assert quiet(visitor)
     visitor.press("Clear")
-    visitor.page.get_by_text("Nothing is thrown yet").wait_for(timeout=60 * SECOND)
+    visitor.page.get_by_text("No throws yet").wait_for(timeout=60 * SECOND)
     visitor.press("A million")
     visitor.press("Stop")
     wait_for(lambda: visitor.page.get_by_role("button", name="Clear", exact=True).count(), "the throws to stop")
