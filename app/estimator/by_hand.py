@@ -146,7 +146,7 @@ def _shown(bench: Bench, rows: list, n: int) -> None:
     none = "" if norm < 1 else ", where there is none: it takes a norm below 1"
     st.caption(
         rf"*Its bound*: ${{|\text{{bias}}| \le 2 \textstyle\sum_{{j>k}} \lVert A \rVert_2^j / j}}$, here with "
-        rf"${{\lVert A \rVert_2 = {norm:.3g}}}${none}."
+        f"{unbroken(f'‖A‖₂ = {number(norm)}')}{none}."
     )
 
 
@@ -244,7 +244,7 @@ def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench,
     else:
         least = "at least " if float(variance.rest) > 0.01 * deviation**2 else ""
         closed = (
-            f"In closed form {the} deviation is **{least}{deviation:.4g} nats**; of the variance, "
+            f"In closed form {the} deviation is **{least}{signed(f'{deviation:.4g}')} nats**; of the variance, "
             f"{number(float(variance.probe))} is the probe's and {number(float(variance.roulette))} the roulette's"
         )
     mean = f"{expected_terms(bench.law):.3g}"
@@ -252,7 +252,7 @@ def _histogram(values: np.ndarray, truth: float, deviation: float, bench: Bench,
     if len(values) < 2:
         st.info(f"{closed}. {terms}.", icon=":material/functions:")
         return
-    spread = f"{closed}; these throws have {values.std(ddof=1):.4g}. {terms}."
+    spread = f"{closed}; these throws have {signed(f'{values.std(ddof=1):.4g}')}. {terms}."
     st.altair_chart(figures.histogram(values, truth, deviation, f"Histogram of the estimates. {spread}"))
     st.markdown(spread)
     band = " Band: one deviation to each side." if math.isfinite(deviation) else ""
