@@ -146,7 +146,7 @@ def _shown(bench: Bench, rows: list, n: int) -> None:
     none = "" if norm < 1 else ", where there is none: it takes a norm below 1"
     st.caption(
         rf"*Its bound*: ${{|\text{{bias}}| \le 2 \textstyle\sum_{{j>k}} \lVert A \rVert_2^j / j}}$, here with "
-        f"{unbroken(f'‖A‖₂ = {number(norm)}')}{none}."
+        rf"${{\lVert A \rVert_2 = {number(norm)}}}${none}."
     )
 
 

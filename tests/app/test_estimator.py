@@ -328,7 +328,7 @@ class TestSeriesAlone:
         cells = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
         assert len(cells) == 8 and all(len(row) == 6 for row in cells)
         assert as_number(cells[4][3]) == pytest.approx(KNOWN_LOG_DET - 0.000981, abs=1e-5)
-        assert any(unbroken("‖A‖₂ = 0.553") in caption for caption in said(page))
+        assert any(r"\lVert A \rVert_2 = 0.553" in caption for caption in said(page))
 
     def test_it_has_a_row_for_the_term_that_it_is_cut_after(self):
         page = self.opened("n_terms")
