@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+EXPONENT = re.compile(r"(?<=\d)e([+-]\d+)\b")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def plain(text: str, most: int = 40) -> str:
     """`text` fit to be shown between backticks: short, printable, and without Markdown's quotes."""
@@ -13,8 +16,17 @@ def plain(text: str, most: int = 40) -> str:
 
 
 def signed(text: str) -> str:
-    """Text with a minus sign for the hyphen of each number in it, exponents too."""
-    return re.sub(r"-(?=[\d.\N{INFINITY}])", "\N{MINUS SIGN}", text)
+    """Text with its numbers as they are written by hand: with a minus sign, and 3.8·10⁻⁵ for 3.8e-05."""
+    return re.sub(r"-(?=[\d.\N{INFINITY}])", "\N{MINUS SIGN}", EXPONENT.sub(_power_of_ten, text))
+
+
+def unbroken(text: str) -> str:
+    """Text that no line breaks."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _power_of_ten(found: re.Match) -> str:
+    return f"·10{str(int(found[1])).translate(RAISED)}"
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:

@@ -10,9 +10,10 @@ from app import session
 from app.bench.coins import COINS, parsed
 from app.bench.settings import Bench, number_text
 from app.estimator.words import mean_and_truth
+from app.lessons.lesson import Do
 from app.link import BENCH
 from app.polling import button
-from app.text import signed
+from app.text import signed, unbroken
 from resflow_core.roulette import Geometric
 from resflow_core.throws import values
 
@@ -22,9 +23,18 @@ PROBE = "rademacher"
 LONGEST = 8  # heads in a row that the sheet has a line for
 
 
+def asked_for() -> bool:
+    """Whether the step of a lesson that is open waits for coins."""
+    step = session.step_over("estimator")
+    asked = [block.until for block in step.blocks if isinstance(block, Do)] if step else []
+    return any(name == "coin_throws" for until in asked for name, _ in until.names)
+
+
 def show(bench: Bench, truth: float) -> None:
     if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
-        st.markdown("Coins decide between two: they need a geometric law with p = 0.5, and signs as the probe.")
+        st.markdown(
+            f"Coins decide between two: they need a geometric law with {unbroken('p = 0.5')}, and signs as the probe."
+        )
         law = Geometric(COIN, bench.law.n_exact if isinstance(bench.law, Geometric) else 3)
         coins = replace(bench, law=law, probe=PROBE)
         if session.offered(f"{BENCH}law", f"{BENCH}probe"):

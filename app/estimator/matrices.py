@@ -11,7 +11,7 @@ from app import session
 from app.bench.settings import LARGEST_RADIUS, Bench, number_text, parsed_number
 from app.link import BENCH
 from app.polling import button
-from app.text import plain
+from app.text import plain, unbroken
 from resflow_core.moments import spectral_radius
 from resflow_core.settings import Setting, refusal, settings_of
 
@@ -31,7 +31,7 @@ EXAMPLES: dict[str, Example] = {
     "symmetric": Example("Symmetric", "Real eigenvalues of both signs.", (0.3, 0.2, 0.2, -0.4)),
     "rotation": Example("A turn", "Signs and circles know its trace without noise.", (0.3, -0.5, 0.5, 0.3)),
     "thirds": Example("Thirds", "Check it on paper: every term is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)),
-    "steep": Example("Near 1", "At p = 0.5 the variance is infinite.", (0.9, 0.3, 0.1, -0.2)),
+    "steep": Example("Near 1", f"At {unbroken('p = 0.5')} the variance is infinite.", (0.9, 0.3, 0.1, -0.2)),
 }
 
 

@@ -24,6 +24,7 @@ from app.bench.sweeps import (
 )
 from app.estimator.words import finiteness, number
 from app.figures import across as figures
+from app.text import unbroken
 from resflow_core.moments import spectral_radius
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, Poisson, expected_terms
@@ -39,8 +40,8 @@ def infinite_share(bench: Bench, subject: Subject) -> None:
     safe = 1 - np.quantile(largest, 0.99) ** 2
     said = (
         f"With the law that is set, **{100 * here:.3g} %** of the data points have an infinite variance in some block. "
-        f"For all but 1 % of them it would be finite up to p = {safe:.2g}. The mean over points is infinite as soon as "
-        "one of them is."
+        f"For all but 1 % of them it would be finite up to {unbroken(f'p = {safe:.2g}')}. The mean over points is "
+        "infinite as soon as one of them is."
     )
     st.altair_chart(figures.share(P, shares, _p(bench), f"Share of points with infinite variance against p. {said}"))
     st.markdown(said)
@@ -129,7 +130,8 @@ def product(bench: Bench, subject: Subject) -> None:
         level = ("best law", value)
         steps = ", ".join(number(chance) for chance in best.table[:4])
         which = "of all" if bench.quantity != "neumann" else "with N ≥ 1"
-        said = f"The best law {which}, P(N ≥ k) = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
+        reached = unbroken("P(N ≥ k)")
+        said = f"The best law {which}, {reached} = {steps}, …, reaches **{number(value)}** with {terms:.3g} terms. "
         said += (
             f"The paper's pays {number(paper)}, {paper / value:.2g} times as much."
             if np.isfinite(paper)
@@ -137,7 +139,7 @@ def product(bench: Bench, subject: Subject) -> None:
         )
         if least:
             exact = f"{least[2]} exact term{'s' * (least[2] != '1')}"
-            said += f" The best geometric one (◆): {exact} and p = {least[1]:.3g}, {number(least[0])}."
+            said += f" The best geometric one (◆): {exact} and {unbroken(f'p = {least[1]:.3g}')}, {number(least[0])}."
     if not least:
         st.info(said)
         return
@@ -171,7 +173,9 @@ def probes(bench: Bench, subject: Subject) -> None:
     elif np.isfinite(at):
         others = {name: cost(subject, bench.law, name, bench.n_probes, bench.n_draws).total for name in PROBES}
         leaves = (
-            f"{name.capitalize()} leaves **{100 * v / at:.3g} %**" for name, v in others.items() if name != "gaussian"
+            f"{name.capitalize()} leaves **{number(100 * v / at)} %**"
+            for name, v in others.items()
+            if name != "gaussian"
         )
         said = f"Of the Gaussian's variance, {', '.join(leaves)}."
     elif np.isnan(at):

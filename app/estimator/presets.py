@@ -96,7 +96,7 @@ def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
     paid = _paid(bench, subject)
     terms = f"{paid.terms:.3g} terms expected"
     if paid.total == float("inf"):
-        return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}. {terms}."
+        return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}; {terms}."
     return f"Unbiased, deviation {number(paid.total**0.5)}, {terms}; variance × terms {number(paid.product)}."
 
 

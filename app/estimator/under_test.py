@@ -79,8 +79,8 @@ def _furthest(bench: Bench, tally: Tally) -> str:
     if found is None:
         return "Too few throws to compare with the law."
     return (
-        f"Furthest from the law is N = {found.n}: {100 * found.share:.3g} % of the throws, and by the law "
-        f"{100 * found.chance:.3g} %. With independent throws this is {found.off:.1f} standard errors off."
+        f"Furthest from the law is N = {found.n}: {number(100 * found.share)} % of the throws, and by the law "
+        f"{number(100 * found.chance)} %. With independent throws this is {found.off:.1f} standard errors off."
     )
 
 

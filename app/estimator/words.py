@@ -3,7 +3,7 @@
 import math
 
 from app.readouts import with_error
-from app.text import signed
+from app.text import signed, unbroken
 from resflow_core.moments import UNDECIDED
 
 # An error below is none, and a difference below only rounding.
@@ -46,9 +46,9 @@ def finiteness(radius: float, tail_ratio: float) -> str:
     if radius == 0:
         return "A is nilpotent, so every law has a finite variance"
     if tail_ratio == 0:
-        return f"the tail of this law falls faster than any power of ρ = {radius:.3g}"
+        return f"the tail of this law falls faster than any power of {unbroken(f'ρ = {number(radius)}')}"
     square = radius**2
     if abs(square - tail_ratio) <= UNDECIDED * tail_ratio:
-        return f"ρ² = q = {tail_ratio:.3g}, where it depends on A"
-    digits = next(d for d in range(3, 18) if f"{square:.{d}g}" != f"{tail_ratio:.{d}g}")
-    return f"ρ² = {square:.{digits}g} {'<' if square < tail_ratio else '>'} q = {tail_ratio:.{digits}g}"
+        return f"{unbroken(f'ρ² = q = {number(tail_ratio)}')}, where it depends on A"
+    one, other = apart(square, tail_ratio)
+    return unbroken(f"ρ² = {one} {'<' if square < tail_ratio else '>'} q = {other}")

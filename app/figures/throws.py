@@ -76,14 +76,19 @@ def coverage(throws: list[int], share: list[float], error: list[float], descript
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("n:N", title="throws in each repetition", sort=None, axis=alt.Axis(labelAngle=0))
     )
-    scale = alt.Scale(domain=[min(0.5, *(row["low"] for row in rows)), 1.0], nice=False)
-    y = alt.Y("share:Q", title="intervals that contain the truth", axis=alt.Axis(format="%"), scale=scale)
+    scale = alt.Scale(domain=[0.5 if min(row["low"] for row in rows) >= 0.5 else 0.0, 1.0], nice=False)
+    axis = alt.Axis(format="%", labelFlush=False, labelBound=False)
+    y = alt.Y("share:Q", title="intervals that contain the truth", axis=axis, scale=scale)
     bars = base.mark_rule(color=BLUE, strokeWidth=3).encode(y=alt.Y("low:Q", title="", scale=scale), y2="high:Q")
     points = base.mark_point(filled=True, size=90, color=BLUE, opacity=1).encode(
         y=y, tooltip=[alt.Tooltip("share:Q", format=".1%")]
     )
-    promised = alt.Chart(alt.Data(values=[{"y": 0.95}])).mark_rule(color=GREY, strokeDash=[4, 3])
-    promised = promised.encode(y=alt.Y("y:Q", scale=scale))
+    promised = alt.Chart(alt.Data(values=[{"y": 0.95, "text": "95 % promised"}])).mark_rule(color=GREY)
+    dashes = alt.Scale(domain=["95 % promised"], range=[[4, 3]])
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300)
+    promised = promised.encode(
+        y=alt.Y("y:Q", scale=scale), strokeDash=alt.StrokeDash("text:N", scale=dashes, legend=legend)
+    )
     return finished(alt.layer(promised, bars, points), description)
 
 

@@ -19,9 +19,4 @@ def wide(value: float) -> str:
         return number(value)
     if 999.5 <= abs(value) < 99950:
         return signed(f"{float(f'{value:.3g}'):,.0f}")
-    mantissa, power = f"{value:.1e}".split("e")
-    return signed(f"{mantissa} × 10{_raised(int(power))}")
-
-
-def _raised(power: int) -> str:
-    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return signed(f"{value:.1e}")

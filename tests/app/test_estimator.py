@@ -19,6 +19,7 @@ from app.bench.sweeps import PAPER, across_lambda, across_p, cost, subject_of
 from app.bench.tally import coverage, thrown_settings
 from app.link import query_of, read_link
 from app.setup import Setup
+from app.text import unbroken
 from resflow_core.roulette import Custom, Geometric, Poisson
 from resflow_core.throws import throw
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
@@ -31,10 +32,11 @@ MINUS = "\N{MINUS SIGN}"
 STEEP = "0.9 0.3 0.1 -0.2"
 
 
-def opened(**bench):
+def opened(controls=None, **bench):
     """The screen with settings of the bench by their names in links, "__" for ".", besides a small flow."""
     page = AppTest.from_file(MAIN, default_timeout=60)
-    for name, value in (SMALL | {f"bench.{k.replace('__', '.')}": v for k, v in bench.items()}).items():
+    fixed = {} if controls is None else {"controls": controls}
+    for name, value in (SMALL | fixed | {f"bench.{k.replace('__', '.')}": v for k, v in bench.items()}).items():
         page.query_params[name] = value
     page.switch_page("screens/estimator.py")
     return checked(page.run())
@@ -97,11 +99,11 @@ class TestByHand:
     def test_it_opens_with_the_first_throw_and_the_truth(self):
         page = opened(seed="3")
         first = throw(A, PAPER, "gaussian", 1, 3)
-        text = sentence(page, "Throw 1 drew")
-        assert f"**N = {first.n[0]}**" in text
+        text = sentence(page, "throw 1 drew")
+        assert f"**{unbroken(f'N = {first.n[0]}')}**" in text
         assert f"its estimate is **{first.value[0]:.4f}**" in text
-        assert f"log det(I + A) = **{KNOWN_LOG_DET:.10g}** nats" in text
-        assert f"off by {MINUS}0.000981 however many probes" in text
+        assert f"log det(I + A) = **{KNOWN_LOG_DET:.6g}** nats" in text
+        assert f"off by {MINUS}0.000981 nats, however many probes are averaged." in text
         table = terms_table(page)
         assert as_number(table[first.n[0] - 1][6]) == pytest.approx(first.value[0], rel=1e-4)
         assert [as_number(row[2]) for row in table] == [
@@ -112,8 +114,8 @@ class TestByHand:
         page = opened()
         page = checked(page.number_input(key="bench.throw").set_value(17).run())
         whole = throw(A, PAPER, "gaussian", 17, 0)
-        assert f"**N = {whole.n[-1]}**" in sentence(page, "Throw 17 drew")
-        assert f"**{whole.value[-1]:.4f}**" in sentence(page, "Throw 17 drew")
+        assert f"**{unbroken(f'N = {whole.n[-1]}')}**" in sentence(page, "throw 17 drew")
+        assert f"**{whole.value[-1]:.4f}**" in sentence(page, "throw 17 drew")
 
     def test_100_throws_are_100_of_the_cores(self):
         page = press(opened(seed="5"), "throw.100")
@@ -141,7 +143,7 @@ class TestByHand:
         ("probe", "deviation", "shares"),
         [
             ("gaussian", "0.6259", "0.392 is the probe's and 0.000199 the roulette's"),
-            ("rademacher", "0.03854", "0.00139 is the probe's and 9.29e\N{MINUS SIGN}05 the roulette's"),
+            ("rademacher", "0.03854", "0.00139 is the probe's and 9.29·10⁻⁵ the roulette's"),
         ],
     )
     def test_the_closed_form_is_said(self, probe, deviation, shares):
@@ -152,13 +154,13 @@ class TestByHand:
         assert float(deviation) == pytest.approx({"gaussian": 0.3917271732, "rademacher": 0.0014856049}[probe] ** 0.5,
                                                  rel=2e-4)  # fmt: skip
         assert shares in text
-        assert "4 terms are expected" in text
+        assert "On average 4 terms are computed." in text
 
     @pytest.mark.parametrize(
         ("settings", "why"),
         [
-            ({"matrix": STEEP}, "ρ² = 0.859 > q = 0.5"),
-            ({"law": "poisson"}, "the tail of this law falls faster than any power of ρ = 0.406"),
+            ({"matrix": STEEP}, unbroken("ρ² = 0.859 > q = 0.5")),
+            ({"law": "poisson"}, f"the tail of this law falls faster than any power of {unbroken('ρ = 0.406')}"),
         ],
     )
     def test_what_is_infinite_is_said_to_be_and_not_drawn(self, settings, why):
@@ -166,11 +168,11 @@ class TestByHand:
         assert f"In closed form the deviation is **infinite**: {why}" in " ".join(said(page))
         layers = chart(page, "Histogram")["layer"]
         assert sum(layer["mark"]["type"] == "rect" for layer in layers) == 1  # no band of a deviation
-        assert "The fourth moment is infinite here" in sentence(page, "Of 400 repetitions")
+        assert "The variance is infinite here" in sentence(page, "Of 400 repetitions")
 
     def test_what_is_undecided_is_said_to_be(self):
         page = press(opened(matrix="0.5 -0.5 0.5 0.5"), "throw.100")
-        assert "**undecided**: ρ² = q = 0.5" in sentence(page, "In closed form")
+        assert f"**undecided**: {unbroken('ρ² = q = 0.5')}" in sentence(page, "In closed form")
 
     def test_error_bars_are_counted(self):
         for settings, bench in (
@@ -190,7 +192,7 @@ class TestByHand:
         assert "Throw a few" in " ".join(said(page))  # one has no error bar
         page = press(press(page, "throw.10000"), "throw.clear")
         assert len(page.session_state["page"].tally.values) == 0
-        assert "Nothing is thrown yet." in said(page)
+        assert "No throws yet." in said(page)
         page = press(page, "throw.100")
         np.testing.assert_array_equal(
             page.session_state["page"].tally.values, throw(A, PAPER, "gaussian", 100, 0).value
@@ -212,7 +214,7 @@ class TestByHand:
     def test_other_settings_begin_anew(self):
         page = press(opened(), "throw.100")
         page = checked(page.select_slider(key="bench.law.p").set_value(0.3).run())
-        assert "Nothing is thrown yet." in said(page)
+        assert "No throws yet." in said(page)
         page = press(page, "throw.100")
         expected = throw(A, Geometric(0.3, 3), "gaussian", 100, 0).value
         np.testing.assert_array_equal(page.session_state["page"].tally.values, expected)
@@ -221,7 +223,7 @@ class TestByHand:
         page = checked(opened().text_input(key="bench.matrix.1").set_value("-1/3").run())
         assert bench_of(page).matrix == (0.45, -1 / 3, -0.25, 0.2)
         truth = np.log(1.45 * 1.2 - 0.25 / 3)
-        assert f"log det(I + A) = **{truth:.10g}** nats" in sentence(page, "Throw 1 drew")
+        assert f"log det(I + A) = **{truth:.6g}** nats" in sentence(page, "throw 1 drew")
         assert page.query_params["bench.matrix"] == f"0.45 {-1 / 3!r} -0.25 0.2"
 
     @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ class TestByHand:
         assert error.startswith(says)
         assert error.endswith("It stays at 0.45, 0.3, -0.25, 0.2.")
         assert bench_of(page).matrix == (0.45, 0.3, -0.25, 0.2)
-        assert "**0.5960854677** nats" in sentence(page, "Throw 1 drew")
+        assert "**0.596085** nats" in sentence(page, "throw 1 drew")
         page = checked(page.text_input(key=f"bench.matrix.{place}").set_value("0.1").run())
         assert not page.error
 
@@ -303,6 +305,53 @@ class TestByHand:
         page = opened(matrix="2 0 0 2", n_terms="7")
         assert "`bench.matrix = 2 0 0 2`: its spectral radius is 2." in page.warning[0].value
         assert bench_of(page) == Bench(n_terms=7)
+
+
+class TestSeriesAlone:
+    """Where a link leaves nothing to be set that throws depend on."""
+
+    def opened(self, *offered, **bench):
+        return opened(controls=" ".join(f"bench.{name}" for name in offered), **bench)
+
+    @pytest.mark.parametrize("offered", [(), ("n_terms",), ("matrix", "fractions")])
+    def test_it_has_no_throws_and_nothing_that_is_known_of_them(self, offered):
+        page = self.opened(*offered)
+        told = " ".join(said(page))
+        assert "##### The series, term by term" in told
+        assert "The truth is log det(I + A) = **0.596085** nats." in told
+        assert sentence(page, "Cut after 5 terms") == f"Cut after 5 terms, the series is off by {MINUS}0.000981 nats."
+        for hidden in ("One throw", "drew", "deviation", "E exp", "coins", "weighted term", "P(N", ":gray["):
+            assert hidden not in told
+        assert not charts(page)
+        assert not [button.key for button in page.button if button.key.startswith("throw.")]
+        (text,) = [m.value for m in page.markdown if "sum so far" in m.value]
+        cells = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
+        assert len(cells) == 8 and all(len(row) == 6 for row in cells)
+        assert as_number(cells[4][3]) == pytest.approx(KNOWN_LOG_DET - 0.000981, abs=1e-5)
+        assert any(r"\lVert A \rVert_2 = 0.553" in caption for caption in said(page))
+
+    def test_it_has_a_row_for_the_term_that_it_is_cut_after(self):
+        page = self.opened("n_terms")
+        page = checked(page.select_slider(key="bench.n_terms").set_value(20).run())
+        (text,) = [m.value for m in page.markdown if "sum so far" in m.value]
+        assert len(text.splitlines()) == 22
+        assert text.splitlines()[-1].count("**") == 2
+        assert "Cut after 20 terms" in " ".join(said(page)) and "e-" not in text and "·10⁻" in text
+
+    def test_a_matrix_that_is_typed_is_kept_and_may_have_no_bound(self):
+        page = self.opened("matrix", "fractions")
+        page = checked(page.text_input(key="bench.matrix.1").set_value("3").run())
+        page = checked(page.text_input(key="bench.matrix.2").set_value("0").run())
+        page = checked(page.toggle(key="bench.fractions").set_value(True).run())
+        assert (bench_of(page).matrix, bench_of(page).fractions) == ((0.45, 3.0, 0.0, 0.2), True)
+        assert "there is none" in " ".join(said(page)) and "| none |" in " ".join(said(page))
+        assert f"= **{np.log(1.45 * 1.2):.6g}**" in " ".join(said(page))
+
+    @pytest.mark.parametrize("offered", ["throw", "law", "probe", "seed", "suspect", "law.p"])
+    def test_with_anything_of_throws_they_are_there(self, offered):
+        page = self.opened(offered)
+        assert "throw 1 drew" in " ".join(said(page))
+        assert "throw.100" in {button.key for button in page.button}
 
 
 class TestCoins:
@@ -385,7 +434,10 @@ class TestAcrossSettings:
 
     @pytest.mark.parametrize(
         ("settings", "why"),
-        [({"matrix": STEEP}, "ρ² = 0.859 > q = 0.5"), ({"law": "poisson"}, "the tail of this law falls faster")],
+        [
+            ({"matrix": STEEP}, unbroken("ρ² = 0.859 > q = 0.5")),
+            ({"law": "poisson"}, "the tail of this law falls faster"),
+        ],
     )
     def test_what_is_infinite_is_said_to_be(self, settings, why):
         page = opened(view="settings", **settings)
@@ -471,11 +523,14 @@ ODD = {
     "tiny": ({"matrix": "1e-7 0 0 0", "n_terms": "30"}, "They never cross."),
     "long series": ({"n_terms": "30"}, "would being unbiased pay."),
     "no exact terms": ({"law.n_exact": "0"}, "Thick: the sum of both parts for 0 exact terms."),
-    "at the limit": ({"matrix": "0.5 -0.5 0.5 0.5"}, "Both variances are undecided with this law: ρ² = q = 0.5"),
+    "at the limit": (
+        {"matrix": "0.5 -0.5 0.5 0.5"},
+        f"Both variances are undecided with this law: {unbroken('ρ² = q = 0.5')}",
+    ),
     "near the limit": ({"matrix": "0.70710 0 0 0.1"}, "As it is set, the variance is **at least "),
     "largest": ({"matrix": "0.99 1 0 0.99"}, "(ρ = 0.990)"),
     "near 1": ({"matrix": "0.96 0 0 0.1"}, "(ρ = 0.960)"),
-    "custom": ({"law": "custom", "law.table": "0.5 0.2 1e-6"}, "**infinite**: ρ² = 0.165 > q = 5e-06"),
+    "custom": ({"law": "custom", "law.table": "0.5 0.2 1e-6"}, f"**infinite**: {unbroken('ρ² = 0.165 > q = 5·10⁻⁶')}"),
     "one term": ({"n_terms": "1", "quantity": "neumann"}, "Cut after 1 term, the series"),
     "all at once": (
         {"law": "poisson", "law.n_exact": "20", "n_draws": "16", "n_probes": "16"},
@@ -494,7 +549,7 @@ def test_odd_settings_are_shown_in_both_views(name):
     assert ("deviation is **at least " in " ".join(said(page))) == (name == "near the limit")
     bench = bench_of(page)
     truth = np.linalg.slogdet(np.eye(2) + bench.array)[1]
-    assert f"{truth:.6g}"[:6].replace("-", MINUS) in sentence(page, "Throw 1 drew") or abs(truth) < 1e-6
+    assert f"{truth:.6g}"[:6].replace("-", MINUS) in sentence(page, "throw 1 drew") or abs(truth) < 1e-6
     assert len(page.session_state["page"].tally.values) == 100
     assert f"{MINUS}0 " not in " ".join(said(page))
     assert not page.warning

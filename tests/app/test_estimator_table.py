@@ -15,6 +15,7 @@ from app.bench.settings import MOST_THROWS, Bench
 from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.estimator import coins
 from app.estimator.words import finiteness, mean_and_truth, nats, number
+from app.text import unbroken
 from resflow_core.moments import log_det_remainders, truncation_bias
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson
@@ -63,6 +64,18 @@ class TestRows:
             assert float(rows[n - 1].total) == pytest.approx(value, abs=1e-13)
             assert rows[n - 1].total == sum(row.term for row in rows[:n])
 
+    @pytest.mark.parametrize("matrix", [A, THIRDS, np.array([[0.1, 3.0], [0.0, 0.1]]), np.zeros((2, 2))])
+    def test_the_series_alone_sums_traces(self, matrix):
+        truth, partial = np.linalg.slogdet(np.eye(2) + matrix)[1], 0.0
+        terms, rows = table.terms(matrix, biases(matrix, 30)), table.rows(matrix, LAW, SIGNS, biases(matrix, 30))
+        assert len(terms) == 30
+        for k, (term, row) in enumerate(zip(terms, rows, strict=True), 1):
+            partial += -((-1) ** k) / k * np.trace(np.linalg.matrix_power(matrix, k))
+            assert float(term.total) == pytest.approx(partial, abs=1e-14)
+            assert float(term.total) - truth == pytest.approx(term.bias, abs=1e-14)
+            for name in ("k", "a_k", "trace", "bias", "bound"):
+                assert getattr(term, name) == getattr(row, name)
+
     def test_thirds_are_exact(self):
         # A = ((2, 1), (-1, 2)) / 6: A^2 = ((3, 4), (-4, 3)) / 36, A^3 = ((2, 11), (-11, 2)) / 216,
         # A^4 = ((-7, 24), (-24, -7)) / 1296, and v'A^k v = tr A^k for v = (1, -1).
@@ -97,6 +110,18 @@ class TestText:
         assert cells[2][6].startswith("**")
         assert all(cell.startswith(":gray[") for row in cells[3:] for cell in row)
         assert not any("gray" in cell for row in cells[:3] for cell in row)
+
+    def test_the_table_of_the_series_marks_where_it_is_cut_and_greys_nothing(self):
+        terms = table.terms(A, biases(A, 5))
+        lines = table.markdown(terms, 3, table.decimal).splitlines()
+        assert all(line.count("|") == 7 for line in lines)
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        assert cells[0] == ["$k$", "$a_k$", r"$\operatorname{tr} A^k$", "sum so far", "bias if cut", "its bound"]
+        assert cells[2] == ["1", "1", "0.65", "0.65", "0.054", "0.5"]
+        assert [row[0] for row in cells if row[3].startswith("**")] == ["3"]
+        assert "gray" not in " ".join(lines)
+        assert table.csv(terms).splitlines()[0] == "k,a_k,trace,total,bias,bound"
+        assert table.latex(terms, table.exact).startswith("\\begin{tabular}{rrrrrr}\n")
 
     def test_nothing_is_minus_zero_or_infinite(self):
         nilpotent = np.array([[0.4, -0.4], [0.4, -0.4]])
@@ -137,7 +162,9 @@ class TestWords:
             (0.0015, "0.0015"),
             (-0.25, "\N{MINUS SIGN}0.25"),
             (-0.0, "0"),
-            (1e-9, "1e\N{MINUS SIGN}09"),
+            (1e-9, "1·10⁻⁹"),
+            (-3.81e-5, "\N{MINUS SIGN}3.81·10⁻⁵"),
+            (1.234e6, "1.23·10⁶"),
             (np.inf, "infinite"),
             (np.nan, "undecided"),
         ],
@@ -156,11 +183,11 @@ class TestWords:
         assert mean_and_truth(0.25, 1e-18, 0.25 + 1e-16) == "0.25 nats, as is every throw"
 
     def test_why_a_variance_is_finite_or_not(self):
-        assert finiteness(0.5, 0.5) == "ρ² = 0.25 < q = 0.5"
-        assert finiteness(0.9, 0.5) == "ρ² = 0.81 > q = 0.5"
-        assert finiteness(0.5**0.5 + 1e-6, 0.5) == "ρ² = 0.500001 > q = 0.5"
-        assert finiteness(0.5**0.5, 0.5) == "ρ² = q = 0.5, where it depends on A"
-        assert "faster than any power of ρ = 0.3" in finiteness(0.3, 0.0)
+        assert finiteness(0.5, 0.5) == unbroken("ρ² = 0.25 < q = 0.5")
+        assert finiteness(0.9, 0.5) == unbroken("ρ² = 0.81 > q = 0.5")
+        assert finiteness(0.5**0.5 + 1e-6, 0.5) == unbroken("ρ² = 0.500001 > q = 0.5")
+        assert finiteness(0.5**0.5, 0.5) == f"{unbroken('ρ² = q = 0.5')}, where it depends on A"
+        assert f"faster than any power of {unbroken('ρ = 0.3')}" in finiteness(0.3, 0.0)
         assert "nilpotent" in finiteness(0.0, 0.0)
 
 

@@ -73,6 +73,8 @@ def guess(page, prediction, value):
 
 
 def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(series):
+    series.slider(key="lesson.series.one").set_value(0.1).run()
+    press(series, "lesson.series.one.commit")
     assert header(series) == ["What does an unbiased log-density cost?"]
     assert "A determinant without a determinant" in said(series)
     assert "0.596085" in said(series)

@@ -124,10 +124,13 @@ def test_the_table_is_of_the_sound_estimator_and_the_throw_of_the_suspect():
     page = press(page, "throw.100")
     page = checked(page.selectbox(key="bench.suspect").set_value(LABEL["surrogate"]).run())
     assert page.query_params["bench.suspect"] in (LABEL["surrogate"], [LABEL["surrogate"]])
-    assert "Nothing is thrown yet." in said(page)  # those of the sound estimator are not the suspect's
+    assert "No throws yet." in said(page)  # those of the sound estimator are not the suspect's
     one, sound = (throw(bug, A, LAW, "rademacher", 1, 0) for bug in ("surrogate", "none"))
-    text = sentence(page, "Throw 1 drew")
-    assert f"**N = {one.n[0]}**" in text and f"its estimate is **{one.value[0]:.4f}**" in text
+    text = sentence(page, "throw 1 drew")
+    assert (
+        f"**N\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{one.n[0]}**" in text
+        and f"its estimate is **{one.value[0]:.4f}**" in text
+    )
     assert f"makes **{sound.value[0]:.4f}** of the same N and v" in text
     assert as_number(terms_table(page)[one.n[0] - 1][6]) == pytest.approx(sound.value[0], rel=1e-4)
     assert "The sound estimator's throws, with NumPy alone" in " ".join(said(page))

@@ -91,7 +91,7 @@ def test_throws_add_up_and_a_million_can_be_stopped(bench):
     expect(visitor.page.get_by_text("After 1,000,000 throws")).to_be_visible(timeout=60 * SECOND)
     assert quiet(visitor)
     visitor.press("Clear")
-    visitor.page.get_by_text("Nothing is thrown yet").wait_for(timeout=60 * SECOND)
+    visitor.page.get_by_text("No throws yet").wait_for(timeout=60 * SECOND)
     visitor.press("A million")
     visitor.press("Stop")
     wait_for(lambda: visitor.page.get_by_role("button", name="Clear", exact=True).count(), "the throws to stop")
@@ -107,3 +107,13 @@ def test_the_bench_fits_a_phone(bench):
         visitor.page.wait_for_timeout(SECOND)
         wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert wide <= 390, view
+
+
+def test_the_series_alone_has_all_its_columns_on_a_phone(bench):
+    visitor = bench("by_hand", "&controls=bench.n_terms", viewport={"width": 390, "height": 844})
+    visitor.page.get_by_text("The series, term by term").wait_for(timeout=60 * SECOND)
+    around = visitor.page.locator(".st-key-terms [data-testid=stMarkdownContainer]")
+    expect(around).to_have_count(1)
+    assert around.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+    assert visitor.page.get_by_role("button", name="Throw 1", exact=True).count() == 0
+    assert quiet(visitor)

@@ -87,13 +87,15 @@ def ended(visitor, title):
 def test_the_series_is_walked_from_end_to_end(student):
     visitor = student("The log det as a series")
     page = visitor.page
-    expect(page.get_by_role("heading", name="What does an unbiased log-density cost?")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The screen shows the answer.")).to_be_visible(timeout=SLOW)
     assert not page.locator(".stSidebar").is_visible()
     slide(page, 5)
     expect(panel(page).get_by_role("slider")).to_have_value("0.05")
     commit(visitor)
     expect(panel(page).get_by_text("You said 0.05, the truth is 0.05391 nats")).to_be_visible(timeout=SLOW)
     expect(panel(page).locator(".stVegaLiteChart")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="The series, term by term")).to_be_visible(timeout=SLOW)
+    assert not page.get_by_role("button", name="Throw 1", exact=True).count()
 
     on(visitor, "How many terms are enough?")
     commit(visitor, "Each further term takes away about the same amount.")
@@ -171,7 +173,6 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     check(visitor, "as good as")
 
     on(visitor, "With real coins")
-    page.get_by_text("With real coins", exact=True).last.click()
     coins = page.get_by_label("What the class has thrown")
     coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
     coins.press("Control+Enter")
