@@ -55,9 +55,14 @@ benches = st.builds(
 )
 
 
+def as_typed(text):
+    """-3.8e-5 from −3.8·10⁻⁵."""
+    return text.replace(MINUS, "-").translate(PLAIN).replace("·10", "e")
+
+
 def numbers(text):
     """Of a band: one number, or mean, least and largest."""
-    return [float(part.replace(MINUS, "-")) for part in re.split(r" \(| to |\)", text) if part]
+    return [float(as_typed(part)) for part in re.split(r" \(| to |\)", text) if part]
 
 
 def structure_words(kind):
@@ -276,9 +281,7 @@ class TestPictures:
         assert (pane.heat is not None) == ("Bias of log p" in pane.note) == bool(terms)
         if terms:
             np.testing.assert_array_equal(pane.heat.values, pictures.series_error(terms))
-            bias = float(
-                re.search(r"p: (\S+) nats", pane.note)[1].replace(MINUS, "-").translate(PLAIN).replace("·10", "e")
-            )
+            bias = float(as_typed(re.search(r"p: (\S+) nats", pane.note)[1]))
             eigenvalues = np.array([-0.5, 0.3, 0.25j, -0.25j])
             expected = sum(-((-1) ** k) * eigenvalues**k / k for k in range(1, terms + 1)) - np.log(1 + eigenvalues)
             assert bias == pytest.approx(expected.real.sum() / 2, rel=0.06, abs=2e-7)
