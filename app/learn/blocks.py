@@ -149,14 +149,14 @@ def _slid(block: Predict, label: str) -> float | None:
     moved = f"{key(block)}.moved"
 
     def move() -> None:
-        st.session_state[moved] = True
+        session.fill(moved, True)
 
     middle = block.low + round((block.high - block.low) / 2 / block.step) * block.step
     digits = max(0, -Decimal(str(block.step)).normalize().as_tuple().exponent)
     form = f"%.{digits}f"
     label += signed(f", {form % block.low} to {form % block.high}")
     value = st.slider(label, block.low, block.high, middle, block.step, form, key=key(block), on_change=move)
-    return value if moved in st.session_state else None
+    return value if session.typed(moved) else None
 
 
 def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) -> None:

@@ -100,7 +100,7 @@ def test_the_series_is_walked_from_end_to_end(student):
     on(visitor, "How many terms are enough?")
     commit(visitor, "Each further term takes away about the same amount.")
     expect(panel(page).get_by_text("Not so.")).to_be_visible(timeout=SLOW)
-    check(visitor, "With 1 terms it is still too large")
+    check(visitor, "Cut after term 1 it is still too far off")
     terms = only(page.locator(".st-key-beside_lesson").get_by_role("slider"))
     terms.focus()
     for _ in range(7):
