@@ -106,7 +106,7 @@ def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file
     assert "**Not so.**" in said(series)
     press(series, "lesson.series.enough.check")
     checked(series.run())
-    assert "With 1 terms it is still too large" in said(series)  # the panel is drawn anew each second
+    assert "Cut after term 1 it is still too far off" in said(series)  # the panel is drawn anew each second
     series.select_slider(key="bench.n_terms").set_value(8).run()
     checked(series.run())
     assert "still too large" not in said(series)
