@@ -117,6 +117,10 @@ def _for_a_class() -> None:
         copy_link(session.query(left), key="copy.class")
 
 
+def _whole(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 1 or not seconds else "< 1"
+
+
 def _status(report: Report) -> str:
     """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
     if not report.arms:
@@ -124,5 +128,5 @@ def _status(report: Report) -> str:
     arm: ArmReport = report.arms[0]
     seconds = sum(arm.seconds for arm in report.arms)
     speed = f"**{with_two_digits(arm.steps_per_second)}** steps/s " if arm.steps_per_second else ""
-    parts = [f"step **{arm.step:,}**", f"{speed}on {report.device.upper()}", f"**{seconds:.0f} s** trained"]
+    parts = [f"step **{arm.step:,}**", f"{speed}on {report.device.upper()}", f"**{_whole(seconds)} s** trained"]
     return " &nbsp;·&nbsp; ".join(parts)

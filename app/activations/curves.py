@@ -102,7 +102,7 @@ def _formula(known: str) -> str:
         "Your own formula in z",
         known,
         key=f"{ACTIVATIONS_BENCH}formula",
-        placeholder="softplus(2*z) - z",
+        placeholder="e.g. softplus(2*z) - z",
         max_chars=200,
         help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
         "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",

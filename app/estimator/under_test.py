@@ -34,8 +34,9 @@ def name(bench: Bench) -> str:
 
 def beside(bench: Bench, one: Throws) -> str:
     """What the sound estimator makes of the same throw."""
-    sound = signed(f"{values(bench.array, bench.law, one.n, one.probe)[0]:.4f}")
-    return f"The table has the terms of the sound estimator, which makes **{sound}** of the same N and v. "
+    sound, mine = (signed(f"{x:.4f}") for x in (values(bench.array, bench.law, one.n, one.probe)[0], one.value[0]))
+    makes = f"makes **{sound}**" if sound != mine else f"for once makes the same, **{sound}**,"
+    return f"The table has the terms of the sound estimator, which {makes} of the same N and v. "
 
 
 def show(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:

@@ -106,9 +106,9 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
     least = float(found.breaking[found.block])
     choices = [("Bring it back: s = 1", 1.0, ":material/undo:", "back")]
     if np.isfinite(alone) and 0.1 <= 1 / alone <= 19:
-        choices.append((f"Just uncertified: s = {1 / alone:.3g}", round(1.01 / alone, 3), None, "uncertified"))
+        choices.append(("Just uncertified", round(1.01 / alone, 3), None, "uncertified"))
     if 0.1 <= least <= 19:
-        choices.append((f"Just folded: s* = {least:.3g}", round(1.03 * least, 3), None, "folded"))
+        choices.append(("Just folded", round(1.03 * least, 3), None, "folded"))
         choices.append(("Twice that", min(round(2 * least, 3), 20.0), None, "twice"))
     with st.container(horizontal=True, gap="small"):
         for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():

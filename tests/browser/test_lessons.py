@@ -166,7 +166,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     commit(visitor)
     write(page, "From how many throws?")
     on(visitor, "A better probe")
-    commit(visitor, "To about a half")
+    commit(visitor, "About a half")
     page.locator(".st-key-beside_lesson").get_by_role("combobox").click()
     page.get_by_role("option", name="Rademacher").click()
     is_done(page)
