@@ -109,7 +109,7 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
         choices.append(("Just uncertified", round(1.01 / alone, 3), None, "uncertified"))
     if 0.1 <= least <= 19:
         choices.append(("Just folded", round(1.03 * least, 3), None, "folded"))
-        choices.append(("Twice that", min(round(2 * least, 3), 20.0), None, "twice"))
+        choices.append(("Twice the fold", min(round(2 * least, 3), 20.0), None, "twice"))
     with st.container(horizontal=True, gap="small"):
         for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
             button(
