@@ -62,22 +62,23 @@ def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -
     """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (2,)."""
     v = [fraction(x) for x in v.tolist()]
     survival = law.survival(torch.arange(len(biases) + 1)).tolist()
-    total, found = Fraction(0), []
-    for (k, a_k, power), bias in zip(_powers(matrix), biases, strict=False):
+    size, total, found = norm(matrix), Fraction(0), []
+    for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
         form = sum(v[i] * power[i][j] * v[j] for i in range(2) for j in range(2))
         reached = fraction(survival[k])
         term = a_k * form / reached
         total += term
-        found.append(Row(k, a_k, _trace(power), form, reached, term, total, bias, _bound(matrix, k)))
+        found.append(Row(k, a_k, _trace(power), form, reached, term, total, bias, truncation_bound(size, k)))
     return found
 
 
 def terms(matrix: np.ndarray, biases: Sequence[float]) -> list[Term]:
     """The terms k = 1, 2, ... of the series, one for each of `biases`."""
-    total, found = Fraction(0), []
-    for (k, a_k, power), bias in zip(_powers(matrix), biases, strict=False):
-        total += a_k * _trace(power)
-        found.append(Term(k, a_k, _trace(power), total, bias, _bound(matrix, k)))
+    size, total, found = norm(matrix), Fraction(0), []
+    for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
+        trace = _trace(power)
+        total += a_k * trace
+        found.append(Term(k, a_k, trace, total, bias, truncation_bound(size, k)))
     return found
 
 
@@ -97,10 +98,6 @@ def _powers(matrix: np.ndarray) -> Iterator[tuple[int, Fraction, list[list[Fract
 
 def _trace(power: list[list[Fraction]]) -> Fraction:
     return power[0][0] + power[1][1]
-
-
-def _bound(matrix: np.ndarray, k: int) -> float:
-    return truncation_bound(norm(matrix), k)
 
 
 def exact(number: float | Fraction) -> str:

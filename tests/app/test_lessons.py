@@ -79,6 +79,14 @@ def written(tmp_path):
     return write
 
 
+def with_small_flow(settings):
+    """A player whose flow is small, and new."""
+    player = Player()
+    flow = {"blocks": "2", "width": "8", "batch": "32"} | settings
+    player._become(*changed(player.setup, player.benches, flow, anew=True))
+    return player
+
+
 def situation(**settings):
     """The default page with settings of the bench."""
     at = Situation(Setup(), {kind: kind() for kind in BENCHES.values()})
@@ -358,9 +366,7 @@ class TestObservables:
         assert (turn.value("factor"), turn.value("variance") < 0.01) == (math.inf, True)
 
     def test_what_was_measured_of_another_scale_step_or_block_is_not_known(self):
-        player = Player()
-        flow = {"blocks": "2", "width": "8", "batch": "32", "constraint": "off", "lipschitz.block": "2"}
-        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        player = with_small_flow({"constraint": "off", "lipschitz.block": "2"})
         at = player.situation({"masses", "inversion"})
         assert at.value("mass") == pytest.approx(1, abs=1e-3)
         alone = at.value("bound")
@@ -377,9 +383,7 @@ class TestObservables:
         assert player.situation({"inversion"}).value("bound") == pytest.approx(3 * alone)
 
     def test_a_mass_that_another_series_believed_in_is_not_this_ones(self):
-        player = Player()
-        flow = {"blocks": "2", "width": "8", "batch": "32", "log_det": "truncated", "log_det.n_terms": "2"}
-        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        player = with_small_flow({"log_det": "truncated", "log_det.n_terms": "2"})
         player.act(Action("train", 20))
         at = player.situation({"masses"})
         assert at.value("believed_mass") == at.arm.masses.believed.value
@@ -388,9 +392,7 @@ class TestObservables:
         assert Expression("mass").of(replace(at, setup=setup)) == at.value("mass")
 
     def test_what_was_believed_before_another_log_det_came(self):
-        player = Player()
-        flow = {"blocks": "2", "width": "8", "batch": "32", "log_det": "truncated", "log_det.n_terms": "2"}
-        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        player = with_small_flow({"log_det": "truncated", "log_det.n_terms": "2"})
         assert Expression("nll_after(20)").of(player.situation(set())) is None
         player.act(Action("train", 20))
         before = player.situation(set())
@@ -403,9 +405,7 @@ class TestObservables:
         assert (at.value("believed_nll_after", (20,)), at.value("nll_after", (20,))) == (believed, true)
 
     def test_gradients_are_those_of_the_blocks(self):
-        player = Player()
-        flow = {"blocks": "2", "width": "8", "batch": "32", "activation": "elu", "activations.view": "inside"}
-        player._become(*changed(player.setup, player.benches, flow, anew=True))
+        player = with_small_flow({"activation": "elu", "activations.view": "inside"})
         player.act(Action("train", 20))
         at = player.situation({"activity"})
         blocks = at.arm.activity.split.blocks
@@ -450,6 +450,7 @@ class TestProse:
             == "Off by \N{MINUS SIGN}0.0010, $x = -9.8e-04$."
         )
         assert rendered("{{mean}}, {{throws:,d}}, {{bench.probe}}, {{throws > 3}}", at) == "…, 0, gaussian, no"
+        assert rendered("{{1374.63:,d}}, {{-0.6:d}}", at) == "1,375, \N{MINUS SIGN}1", "rounded, not cut"
 
     @pytest.mark.parametrize(
         "text",
