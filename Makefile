@@ -6,14 +6,19 @@ ADDRESS ?= 127.0.0.1
 WORKERS ?= $(or $(RESFLOW_WORKERS),1)
 BIN := $(VENV)/bin
 
-.PHONY: app test lint benchmarks clean
+.PHONY: app test slow lint benchmarks clean
 
 app: $(VENV)/app-installed
 	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers $(WORKERS)
 
 test: $(VENV)/tests-installed chromium lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/core tests/app tests/test_imports.py
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/hostile tests/test_imports.py
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
+
+# What takes longer: crowds of visitors, killed and frozen processes, memory over minutes. One at a time, for they load
+# the whole machine.
+slow: $(VENV)/tests-installed
+	$(BIN)/python -m pytest -m slow tests/hostile
 
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check

@@ -2,22 +2,13 @@
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import ElementHandle, Page, sync_playwright
 
-ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 60
+from tests.served import DEADLINE_SECONDS, app_served
+
 BUSY_SECONDS = 1.2  # more than from one look at a run to the next
 _LATE = """ms => {
   const setTimeout = window.setTimeout;
@@ -37,73 +28,10 @@ CHROMIUM = [
 SMALL = "blocks=4&width=32&batch=100"  # steps are cheap, and everything else is as ever
 
 
-@dataclass(frozen=True)
-class Server:
-    url: str
-    process: subprocess.Popen
-
-    def worker_pids(self) -> list[int]:
-        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-        rows = [line.split(None, 2) for line in table.stdout.splitlines()]
-        return [int(p) for p, parent, args in rows if int(parent) == self.process.pid and "app.engine.worker" in args]
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    port = free_port()
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("w") as out:
-        command = [sys.executable, "-m", "app", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: answers(url) or process.poll() is not None, "the server to answer")
-        assert process.poll() is None, log.read_text()
-        yield Server(url, process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-
-
-@contextmanager
-def served(script: Path, log: Path) -> Iterator[str]:
-    """The address of a page with nothing but what `script` shows, while it is served."""
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=out, stderr=subprocess.STDOUT
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: answers(url) or process.poll() is not None, f"{script.name} to be served")
-        assert process.poll() is None, log.read_text()
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def answers(url: str) -> bool:
-    try:
-        return urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).status == 200
-    except OSError:
-        return False
-
-
-def wait_for(condition: Callable[[], object], what: str) -> object:
-    """The first true value of `condition`; fails when a minute has passed."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited a minute for {what}"
-        time.sleep(0.1)
-    return value
+    with app_served(tmp_path_factory.mktemp("server") / "log") as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

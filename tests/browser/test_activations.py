@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app.activations.settings import VIEWS
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
 
 SECOND = 1000
 OWN = "tanh(z) + sin(3*z)/6"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.compare.settings import PICTURES
-from tests.browser.conftest import wait_for
+from tests.served import wait_for
 
 SECOND = 1000
 # The preset of the i-ResNet that believes itself, in small.

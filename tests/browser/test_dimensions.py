@@ -4,7 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
 
 SECOND = 1000
 

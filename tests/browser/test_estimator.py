@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 from app.bench.settings import VIEWS
 from resflow_core.roulette import Geometric
 from resflow_core.throws import throw
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
 
 A = np.array([[0.45, 0.30], [-0.25, 0.20]])
 SECOND = 1000

@@ -4,7 +4,8 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
 
 
 def test_a_link_without_a_path_opens_with_a_picture_and_loads_nothing_from_elsewhere(visit, server):

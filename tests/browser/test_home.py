@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlparse
 
 from app.glossary import entries, linked
-from tests.browser.conftest import wait_for
+from tests.served import wait_for
 
 
 def pixels(visitor):

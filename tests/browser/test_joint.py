@@ -2,8 +2,9 @@
 
 import re
 
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
 from tests.browser.test_activations import link, quiet, sees
+from tests.served import wait_for
 
 PANES = 4 + 6
 

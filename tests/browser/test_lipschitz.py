@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app.lipschitz.settings import VIEWS
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
 
 SECOND = 1000
 Z, X = range(2)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Visitor, served, wait_for
+from tests.browser.conftest import Visitor
 from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL
+from tests.served import served, wait_for
 
 HALF_A_STEP = 0.5001 * (FRAME[0][1] - FRAME[0][0]) / 65535
 

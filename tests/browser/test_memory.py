@@ -4,8 +4,9 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
 from tests.browser.test_activations import link, quiet, sees, trace
+from tests.served import wait_for
 
 SECOND = 1000
 SIZES = "&memory.blocks=2&memory.terms=2&memory.width=8&memory.batch=8&memory.draws=4"

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, parse_qsl, urlparse
 import numpy as np
 
 from app.csv_file import digest_of
-from tests.browser.conftest import SMALL, wait_for
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
 
 ROWS = np.random.default_rng(0).normal([170, 70], [10, 5], (60, 2))
 CSV = "\n".join(

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.browser.conftest import served, wait_for
 from tests.browser.planes_app import NODES, WHERE_NONE, WINDOW, heat
+from tests.served import served, wait_for
 
 PLANE, CHART, DENSITY = range(3)
 SIDE = 4.0  # of the window

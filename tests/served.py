@@ -1,0 +1,89 @@
+"""The app, or one page, served by a process of its own on this machine, and waiting for what it does."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DEADLINE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: subprocess.Popen
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def worker_pids(self) -> list[int]:
+        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        rows = [line.split(None, 2) for line in table.stdout.splitlines()]
+        return [int(p) for p, parent, args in rows if int(parent) == self.process.pid and "app.engine.worker" in args]
+
+
+@contextmanager
+def app_served(log: Path, options: tuple[str, ...] = (), environment: Mapping[str, str] | None = None):
+    """The app, as by `python -m app`; its output goes to the file `log`."""
+    with _served(lambda port: ["-m", "app", "--port", str(port), *options], log, environment or {}) as server:
+        yield server
+
+
+@contextmanager
+def served(script: Path, log: Path) -> Iterator[str]:
+    """The address of a page with nothing but what `script` shows, while it is served."""
+    with _served(lambda port: ["-m", "streamlit", "run", str(script), "--server.port", str(port)], log, {}) as server:
+        yield server.url
+
+
+@contextmanager
+def _served(arguments: Callable[[int], list[str]], log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, *arguments(port)], cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(url) or process.poll() is not None, "the server to answer")
+        assert process.poll() is None, log.read_text()
+        yield Server(url, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).status == 200
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> object:
+    """The first true value of `condition`; fails when `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+        time.sleep(0.1)
+    return value
