@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import session
-from app.engine.messages import MOVING, ArmReport, Report, State
+from app.engine.messages import LONGEST_STEP_SECONDS, MOVING, ArmReport, Report, State
 from app.link import BENCHES, MOST_CHANGES, names, query_of, told
 from app.polling import button
 from app.readouts import with_two_digits
@@ -52,7 +52,7 @@ def _progress(report: Report, steps: int) -> None:
 def message(report: Report) -> None:
     """What the engine has to say of a run, where it has."""
     if report.message:
-        stopped = report.state in (State.DIVERGED, State.FAILED, State.EXPIRED)
+        stopped = report.state in (State.DIVERGED, State.FAILED, State.SET_ASIDE, State.EXPIRED)
         (st.error if stopped else st.info)(report.message)
 
 
@@ -123,10 +123,11 @@ def _whole(seconds: float) -> str:
 
 def _status(report: Report) -> str:
     """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
+    long_step = f"about **{report.step_seconds:.2g} s** a step" if report.step_seconds > LONGEST_STEP_SECONDS else ""
     if not report.arms:
-        return f":gray[{report.state.value} …]"
+        return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
     arm: ArmReport = report.arms[0]
     seconds = sum(arm.seconds for arm in report.arms)
     speed = f"**{with_two_digits(arm.steps_per_second)}** steps/s " if arm.steps_per_second else ""
     parts = [f"step **{arm.step:,}**", f"{speed}on {report.device.upper()}", f"**{_whole(seconds)} s** trained"]
-    return " &nbsp;·&nbsp; ".join(parts)
+    return " &nbsp;·&nbsp; ".join(filter(None, (*parts, long_step)))

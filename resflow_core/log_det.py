@@ -31,13 +31,14 @@ class BranchLike(Protocol):
 
 
 class Work(NamedTuple):
-    """What the gradient of a log det needs memory for, at most (in 19 of 20 batches): the rows that go through the
-    branch, and of each block's vector-Jacobian products of a row those that are kept for the backward pass, and those
-    that exist at one time."""
+    """What the gradient of a log det needs, at most (in 19 of 20 batches): the rows that go through the branch, and of
+    each block's vector-Jacobian products of a row those that are kept for the backward pass, those that exist at one
+    time, and all of them, one for each term of the series."""
 
     rows: int
     kept: int
     at_once: int
+    terms: int = 0
 
 
 class LogDet(Protocol):
@@ -148,7 +149,7 @@ def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
 
 def _work(log_det: Truncated | Roulette, batch: int, terms: int) -> Work:
     gradient = GRADIENTS[log_det.gradient]
-    return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms))
+    return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms), terms)
 
 
 def _estimated(log_det, branch, x, coefficients, generator):

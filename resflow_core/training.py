@@ -168,7 +168,7 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
         moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return 4 * (train.batch * numbers + 3 * parameters(flow))
-    rows, products, at_once = train.log_det.work(train.batch)
+    rows, products, at_once, _ = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.arrangement.copies
     numbers = 8 * (1 + products) if products else 4 + flow.dim

@@ -38,7 +38,7 @@ CORE_ORDER = [
     "settings", "activations", "formula", "roulette", "probes", "gradients", "identity_plus", "log_det", "moments",
     "throws", "planted", "bijection", "orders", "spectral_norm", "norms", "lipschitz", "inverse", "tangents",
     "one_pass", "branch", "residual", "actnorm", "normalizing_flow", "flow", "peers", "hybrid", "size", "flow_file",
-    "iterations", "folds", "datasets", "training", "device", "calibration", "measure",
+    "iterations", "folds", "datasets", "training", "step_cost", "device", "calibration", "measure",
 ]  # fmt: skip
 
 

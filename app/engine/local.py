@@ -6,7 +6,7 @@ import uuid
 from app.engine.buttons import Buttons
 from app.engine.mailbox import Mailbox
 from app.engine.messages import (
-    DROPPED,
+    UNKNOWN,
     Close,
     Command,
     Create,
@@ -50,7 +50,7 @@ class LocalEngine(Buttons):
             self._tick()
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
         mailbox = self._mailboxes.get(id)
-        return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=DROPPED)
+        return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=UNKNOWN)
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         self._send(Export(id, arm_index, ticket=0))

@@ -41,26 +41,28 @@ FRAME_WINDOW = (-16.0, 16.0)
 
 
 AWAY_SECONDS = 10.0
-"""A page that has not polled for this long is taken to be gone."""
+"""A page that has not polled for this long, by the clock of attendance (`clocks.Clocks`), is taken to be gone."""
+
+
+LONGEST_STEP_SECONDS = 0.5
+"""Nothing interrupts a step, so while other pages are there a longer one is not begun."""
 
 
 class State(StrEnum):
     """What an experiment is doing."""
 
-    QUEUED = "queued"  # waits for a place; see Report.queue_place
+    QUEUED = "queued"  # waits for a place (see Report.queue_place), or until nobody is held up by its long steps
     LOADING = "loading"  # its flows are being built, or its process is starting
     PAUSED = "paused"
     PLAYING = "playing"
     STEPPING = "stepping"  # advances by the number of steps asked for, then pauses
     DIVERGED = "diverged"  # stopped at its last good state; Play tries on
     FAILED = "failed"  # could not be built or run; Reset builds it anew
-    EXPIRED = "expired"  # dropped, or never known
+    SET_ASIDE = "set aside"  # the training process died twice at it; Play tries on
+    EXPIRED = "expired"  # dropped, or never known; see Report.resumes_at
 
 
-DROPPED = (
-    "This run was dropped: its page had been gone for ten minutes, or for less while others were waiting for a place. "
-    "Reset starts it anew."
-)
+UNKNOWN = "The server does not know this run any more. Play starts it anew."
 MOVING = frozenset({State.PLAYING, State.STEPPING})
 
 
@@ -208,6 +210,13 @@ class Export:
 @dataclass(frozen=True)
 class Close:
     id: str
+
+
+@dataclass(frozen=True)
+class Beat:
+    """So many seconds have passed at the server, without its delays."""
+
+    seconds: float
 
 
 Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Export | Close
@@ -372,6 +381,8 @@ class Report:
     device_reason: str = ""  # why that device, as words that follow its name
     frame_share: float = 0.0  # of the process's time that training waited for pictures lately
     steps_left: int = 0
+    step_seconds: float = 0.0  # CPU time of one step of the dearest arm, measured or estimated
+    resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
     restarts: int = 0  # of the process since the experiment was created
     rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures

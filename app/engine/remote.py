@@ -9,17 +9,20 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
 
 from app.engine.buttons import Buttons
+from app.engine.clocks import Pulse
+from app.engine.dropped import Dropped
+from app.engine.flight_recorder import FlightRecorder
 from app.engine.mailbox import Mailbox
 from app.engine.memo import Memo
 from app.engine.messages import (
-    DROPPED,
+    UNKNOWN,
+    Beat,
     Checkpoint,
     Close,
     Command,
@@ -27,16 +30,21 @@ from app.engine.messages import (
     Experiment,
     Export,
     Exported,
+    Play,
     Poll,
     Report,
+    Reset,
     State,
+    Step,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST_DELAY_SECONDS = 0.2
+# Between the end of a process and the next one. It grows only while processes end before they did anything.
+FIRST_DELAY_SECONDS = 0.05
 LONGEST_DELAY_SECONDS = 10.0
-# A worker that lived this long is started again as fast as the first.
-STEADY_SECONDS = 30.0
+# After so long without a sign of life a process is ended, and so is one that does not come up.
+HANGS_SECONDS = 20.0
+STARTS_SECONDS = 120.0
 GRACE_SECONDS = 2.0
 EXPORT_SECONDS = 5.0
 # glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
@@ -50,18 +58,20 @@ class RemoteEngine(Buttons):
     """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
 
     def __init__(self, workers: int = 1):
-        self._links = [Link() for _ in range(workers)]
+        self._links: list[Link] = []
+        self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
+        self._links += [Link(self._pulse) for _ in range(workers)]
         atexit.register(self.close_all)
 
     def create(self, experiment: Experiment) -> str:
         id = uuid.uuid4().hex
-        min(self._links, key=lambda link: len(link)).create(id, experiment)
+        min(self._links, key=lambda link: link.held).create(id, experiment)
         return id
 
     def poll(self, id: str, demand: Demand) -> Report:
         link = self._link(id)
         report = link.poll(Poll(id, demand)) if link else None
-        return report or Report(id, State.EXPIRED, message=DROPPED)
+        return report or Report(id, State.EXPIRED, message=UNKNOWN)
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         link = self._link(id)
@@ -73,6 +83,7 @@ class RemoteEngine(Buttons):
 
     def close_all(self) -> None:
         """End the workers."""
+        self._pulse.stop()
         for link in self._links:
             link.close()
 
@@ -88,44 +99,67 @@ class Link:
     """One worker process at a time, and the memos from which the next one continues.
 
     One thread reads reports and restarts the worker, another writes commands, so that no page waits for a full pipe.
-    While no worker runs, commands change the memos only; the next worker learns everything from those.
+    While no worker runs, commands change the memos only; the next worker learns everything from those. `each_second`,
+    called so by the pulse, passes on the time and ends a worker that hangs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pulse: Pulse) -> None:
         self.process: subprocess.Popen | None = None
+        self._pulse = pulse
         self._memos: dict[str, Memo] = {}
+        self._dropped = Dropped()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
-        self._outbox: queue.SimpleQueue[Command | None] | None = None
+        self._outbox: queue.SimpleQueue[Command | Beat | None] | None = None
+        self._recorder: FlightRecorder | None = None  # of the present worker
+        self._signs, self._sign_at = 0, pulse()  # pieces of work of the present worker, and when there was a new one
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
         self._supervisor.start()
 
-    def __len__(self) -> int:
+    @property
+    def held(self) -> int:
+        """The number of its experiments."""
         return len(self._memos)
 
     def __contains__(self, id: str) -> bool:
-        return id in self._memos
+        return id in self._memos or id in self._dropped
 
     def create(self, id: str, experiment: Experiment) -> None:
         with self._lock:
-            memo = self._memos[id] = Memo(experiment, Mailbox(id))
+            memo = self._memos[id] = Memo(experiment, Mailbox(id), clock=self._pulse)
             self._put(*memo.start())
 
     def send(self, command: Command) -> None:
         with self._lock:
             if isinstance(command, Close):
+                self._dropped.pop(command.id)
                 self._memos.pop(command.id, None)
-            elif memo := self._memos.get(command.id):
+            elif memo := self._taken_up(command):
                 memo.note(command)
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
         with self._lock:
             self._put(poll)
-            memo = self._memos.get(poll.id)
-            return memo.answer() if memo else None
+            memo = self._memos.get(poll.id) or self._dropped.get(poll.id)
+            silence = self._pulse() - self._sign_at if self._signs else 0.0
+            return memo.answer(silence) if memo else None
+
+    def each_second(self) -> None:
+        """Tell the worker that a second has passed, and end it if it hangs."""
+        with self._lock:
+            if not self._recorder:
+                return
+            self._put(Beat(1.0))
+            if (signs := self._recorder.last().number) != self._signs:
+                self._signs, self._sign_at = signs, self._pulse()
+            silence, process = self._pulse() - self._sign_at, self.process
+            if process and process.poll() is None and silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
+                log.warning("The training process gave no sign for %.0f s; it is ended", silence)
+                process.kill()
+                self._sign_at = self._pulse()
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         """Waits without the lock, so that polls do not."""
@@ -152,7 +186,17 @@ class Link:
             self.process.kill()
             self.process.wait()
 
-    def _put(self, *commands: Command | None) -> None:
+    def _taken_up(self, command: Command) -> Memo | None:
+        """The memo that a command is about; one that was dropped or set aside goes on where it is to do something."""
+        memo = self._memos.get(command.id)
+        if isinstance(command, Play | Step | Reset):
+            if dropped := self._dropped.pop(command.id):
+                memo = self._memos[command.id] = dropped
+            if memo and (dropped or memo.set_aside):
+                self._put(*memo.take_up())
+        return memo
+
+    def _put(self, *commands: Command | Beat | None) -> None:
         if self._outbox:
             for command in commands:
                 self._outbox.put(command)
@@ -160,29 +204,34 @@ class Link:
     def _supervise(self) -> None:
         delay = FIRST_DELAY_SECONDS
         while not self._closing.is_set():
-            started = time.monotonic()
             try:
                 self._run_worker()
             except Exception:  # no memory for a process, say: later there may be
                 log.exception("The training process could not be run")
             if self._closing.is_set():
                 return
-            delay = FIRST_DELAY_SECONDS if time.monotonic() - started > STEADY_SECONDS else delay
+            delay = FIRST_DELAY_SECONDS if self._signs else min(2 * delay, LONGEST_DELAY_SECONDS)
             log.warning("The training process ended; it is started again in %.1f s", delay)
             self._closing.wait(delay)
-            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
 
     def _run_worker(self) -> None:
         """Start a worker, tell it everything, and listen to it until it ends."""
-        command = [sys.executable, "-m", "app.engine.worker"]
+        recorder = FlightRecorder()
+        command = [sys.executable, "-m", "app.engine.worker", str(recorder.path)]
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, **KEEP_MEMORY, "PYTHONPATH": paths}
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        outbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        try:
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except BaseException:
+            recorder.remove()
+            raise
+        outbox: queue.SimpleQueue[Command | Beat | None] = queue.SimpleQueue()
         with self._lock:
-            self.process, self._outbox = process, outbox
+            self.process, self._outbox, self._recorder = process, outbox, recorder
+            self._signs, self._sign_at = 0, self._pulse()
             for memo in self._memos.values():
-                self._put(*memo.start())
+                if not memo.set_aside:
+                    self._put(*memo.start())
             if self._closing.is_set():
                 outbox.put(None)
         threading.Thread(target=_write, args=(outbox, process.stdin), name="commands", daemon=True).start()
@@ -195,10 +244,14 @@ class Link:
             process.stdout.close()
             process.kill()
             process.wait()
+            recorder.remove()
             with self._lock:
                 self._outbox = None
-                for memo in self._memos.values():
-                    memo.lose()
+                last, self._recorder = recorder.last(), None
+                self._signs = last.number
+                for id, memo in self._memos.items():
+                    if not memo.set_aside:
+                        memo.lose(last.step if id == last.run else None)
                 for answer in self._exports.values():
                     answer.set_result(None)
                 self._exports.clear()
@@ -210,12 +263,14 @@ class Link:
                 if answer := self._exports.pop(message.ticket, None):
                     answer.set_result(message.data)
             elif isinstance(message, Report) and message.state is State.EXPIRED:
-                self._memos.pop(message.id, None)
+                if memo := self._memos.pop(message.id, None):
+                    memo.drop(message.message)
+                    self._dropped.put(message.id, memo)
             elif memo := self._memos.get(message.id):
                 memo.receive(message)
 
 
-def _write(outbox: "queue.SimpleQueue[Command | None]", stream: BinaryIO) -> None:
+def _write(outbox: "queue.SimpleQueue[Command | Beat | None]", stream: BinaryIO) -> None:
     """Send commands until None comes; closing the pipe tells the worker to end."""
     try:
         with stream:

@@ -5,6 +5,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable
 
+from app.engine.clocks import Clocks
 from app.engine.job import Job, checked
 from app.engine.messages import (
     ArmReport,
@@ -22,38 +23,44 @@ from app.engine.messages import (
     Step,
 )
 from app.engine.schedule import Schedule
+from app.engine.step_time import StepTime
 from app.engine.views import News, View, Views
 from resflow_core.training import Diverged
 
 SLICE_SECONDS = 0.025
 CHECKPOINT_SECONDS = 5.0
+# A run that goes on from a checkpoint is saved soon, so that whoever lost it by another's fault is past that at once.
+FIRST_CHECKPOINT_SECONDS = 1.0
 REPORT_SECONDS = 0.25
 CURVES_SECONDS = 1.0
 RATE_SECONDS = 2.0
 
 
 class Run:
-    """`trained` is the time that training took, which is what the scheduler shares out. `phase` is PAUSED for flows
-    that can move; whether they do is said by `state`."""
+    """`used` is the time that training and pictures took, which is what the scheduler shares out. `phase` is PAUSED for
+    flows that can move; whether they do is said by `state`."""
 
-    def __init__(self, create: Create, clock: Callable[[], float], new_job: Callable[..., Job]):
+    def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., Job]):
         self.id, self._experiment, self._saved = create.id, create.experiment, create.checkpoint
         self._schedules = self._saved.schedules if self._saved else tuple(map(Schedule.of, create.experiment.arms))
         self._playing, self._steps_left = create.playing, create.steps
-        self._clock, self._new_job = clock, new_job
+        self._clock, self._clocks, self._new_job = clocks.wall, clocks, new_job
         self.phase = State.QUEUED
-        self.present, self.seen = create.present, clock()
+        self.present, self.seen = create.present, clocks.attendance()
         self.queue_place = 0
-        self.trained = 0.0
+        self.used = 0.0
+        self.step_time = StepTime()
         self._jobs: tuple[Job, ...] = ()
         self._built: list[Job] = []  # while not all are
         self._views = Views(len(create.experiment.arms))
+        self._waits = ""  # why it waits for its place, or ""
         self._message = ""
         self._handled = 0
         self._changed = True
         self._reported = self._curves_reported = -math.inf
         self._saved_at, self._save_is_news = -math.inf, False
         self._recent: deque[tuple[float, int]] = deque()
+        self._expect_steps()
 
     @property
     def step(self) -> int:
@@ -69,6 +76,11 @@ class Run:
         if self._steps_left:
             return State.STEPPING
         return State.PLAYING if self._playing else State.PAUSED
+
+    @property
+    def holds_place(self) -> bool:
+        """Whether its flows are built or being built."""
+        return self.phase in (State.LOADING, State.PAUSED, State.DIVERGED)
 
     @property
     def moving(self) -> bool:
@@ -153,12 +165,13 @@ class Run:
         if not self._recent:
             self._recent.append((start, self.step))
         while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self._is_between_arms):
-            index = self._behind
+            index, began = self._behind, self._clocks.cpu()
             try:
                 self._jobs[index].step()
             except Diverged as error:
                 self._rewind(self._about_arm(index, error))
                 return
+            self.step_time.add(index, self._clocks.cpu() - began)
             if self._is_between_arms:
                 continue
             self._configure()
@@ -168,7 +181,6 @@ class Run:
             if goes_on:
                 break
         now = self._clock()
-        self.trained += now - start
         self._recent.append((now, self.step))
         while len(self._recent) > 2 and self._recent[0][0] < now - RATE_SECONDS:
             self._recent.popleft()
@@ -190,21 +202,30 @@ class Run:
         self.present = False
         self._changed = True
 
-    def queue(self, place: int) -> None:
-        self._changed |= place != self.queue_place
-        self.queue_place = place
+    def queue(self, place: int, why: str = "") -> None:
+        """Let it wait: at this place (0: none), for this reason."""
+        self._changed |= (place, why) != (self.queue_place, self._waits)
+        self.queue_place, self._waits = place, why
 
     def admit(self) -> None:
         self.queue(0)
         self.phase = State.LOADING
         self._changed = True
 
+    def step_aside(self, why: str) -> None:
+        """Wait, saved, until it is admitted again. Steps since its newest checkpoint are then taken once more."""
+        if self._jobs and not self._is_between_arms and self.step != self._saved.step:
+            self._save()
+        self._jobs, self._built, self.phase = (), [], State.QUEUED
+        self._recent.clear()
+        self.queue(0, why)
+
     def fail(self, message: str) -> None:
         self.phase, self._message, self._jobs, self._built = State.FAILED, message, (), []
         self._playing, self._steps_left = False, 0
         self._changed = True
 
-    def news(self, now: float, frame_share: float, queue_message: str) -> list[Report | Checkpoint]:
+    def news(self, now: float, frame_share: float) -> list[Report | Checkpoint]:
         """What the page does not know yet, and a checkpoint when one is due; nothing while arms differ in a step."""
         if self._is_between_arms:
             return []
@@ -215,10 +236,10 @@ class Run:
             self._save_is_news = False
             messages.append(self._saved)
         if self._changed or self._views.news or (self.moving and now - self._reported >= REPORT_SECONDS):
-            messages.append(self._report(now, frame_share, queue_message))
+            messages.append(self._report(now, frame_share))
         return messages
 
-    def _report(self, now: float, frame_share: float, queue_message: str) -> Report:
+    def _report(self, now: float, frame_share: float) -> Report:
         news, self._views.news = self._views.news, News()
         if not self.moving:
             self._recent.clear()
@@ -241,12 +262,13 @@ class Run:
             self.id,
             self.state,
             arms,
-            message=queue_message if self.queue_place else self._message,
+            message=self._waits or self._message,
             queue_place=self.queue_place,
             device=self._jobs[0].device if self._jobs else "",
             device_reason=self._jobs[0].device_reason if self._jobs else "",
             frame_share=frame_share,
             steps_left=self._steps_left,
+            step_seconds=self.step_time.seconds,
             handled=self._handled,
         )
 
@@ -254,7 +276,7 @@ class Run:
         if not self.present:
             self._views.start_over()
             self._changed = True
-        self.present, self.seen = True, self._clock()
+        self.present, self.seen = True, self._clocks.attendance()
         self._views.want(poll.demand)
 
     def _resume(self, *, playing: bool, steps: int) -> None:
@@ -279,6 +301,7 @@ class Run:
             return
         schedules[index] = schedules[index].changed(self.step, train)
         self._schedules = tuple(schedules)
+        self._expect_steps()
         if self._jobs:
             self._configure()
             if train.log_det != before.log_det:
@@ -295,6 +318,7 @@ class Run:
 
     def _start_over(self) -> None:
         self._schedules = tuple(schedule.restarted(self.step) for schedule in self._schedules)
+        self._expect_steps()
         self._jobs, self._built, self._saved, self._save_is_news, self._message = (), [], None, False, ""
         self._playing, self._steps_left = False, 0
         if self.phase is not State.QUEUED:
@@ -321,7 +345,11 @@ class Run:
     def _restore(self) -> None:
         for job, saved in zip(self._jobs, pickle.loads(self._saved.data), strict=True):
             job.restore(saved)
-        self._saved_at = self._clock()
+        self._saved_at = self._clock() - CHECKPOINT_SECONDS + FIRST_CHECKPOINT_SECONDS
+
+    def _expect_steps(self) -> None:
+        trains = (schedule.at(self.step) for schedule in self._schedules)
+        self.step_time.expect(zip(self._experiment.arms, trains, strict=True))
 
     def _rate(self) -> float:
         if len(self._recent) < 2:

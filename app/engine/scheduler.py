@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from app.engine.budget import PictureBudget
+from app.engine.clocks import Clock, Clocks
 from app.engine.job import Job
 from app.engine.kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.messages import (
     AWAY_SECONDS,
-    DROPPED,
+    LONGEST_STEP_SECONDS,
     Checkpoint,
     Close,
     Command,
@@ -24,44 +25,55 @@ from app.engine.messages import (
 from app.engine.run import Run
 
 DROP_SECONDS = 600.0
+# A run that used more than its share, by a long step or a picture, waits for the others at most so long.
+MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 
 log = logging.getLogger(__name__)
 
 
 class Scheduler:
-    """Gives every experiment that moves the same training time, and pictures at most a fifth of the whole.
+    """Gives every experiment that moves the same time, for steps and pictures, and all pictures at most a fifth of it.
 
     `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (or a piece of it). Each of
     several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
     At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue, and those
-    whose pages are gone make way for them, the longest absent first.
+    whose pages are gone make way for them, the longest absent first. Nothing interrupts a step, so experiments whose
+    steps are too long (`step_time`) wait while others are there.
+
+    Pages are missed by the clock `attendance` (default: `clock`). Before each piece of work `note` is told the id and
+    the step of the run that it is for.
     """
 
     def __init__(
         self,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         *,
+        attendance: Clock | None = None,
+        cpu: Clock = time.thread_time,
         most: int = 24,
         memory_limit: int = 4 * 2**30,
         memory: Callable[[], int] = resident_bytes,
         new_job: Callable[..., Job] = job_of,
+        note: Callable[[str, int], None] = lambda id, step: None,
     ):
+        self._clocks = Clocks(clock, attendance or clock, cpu)
         self._clock, self._most, self._memory_limit, self._memory = clock, most, memory_limit, memory
-        self._new_job = new_job
+        self._new_job, self._note = new_job, note
         self._runs: dict[str, Run] = {}  # in the order of arrival
         self._exported: list[Exported] = []
         self._budget = PictureBudget(clock())
         self._builds = False  # whether the last piece of work was to build a flow
-        self._level = 0.0  # the least training time among those that moved; who wakes starts from it, without arrears
+        self._level = 0.0  # the least time used among those that moved; who wakes starts from it, without arrears
 
     def handle(self, command: Command) -> None:
         """Take note of a command. One about an unknown experiment has come too late and is nobody's."""
         if isinstance(command, Create):
-            self._runs[command.id] = Run(command, self._clock, self._new_job)
+            self._runs[command.id] = Run(command, self._clocks, self._new_job)
         elif isinstance(command, Close):
             self._runs.pop(command.id, None)
         elif isinstance(command, Export):
             run = self._runs.get(command.id)
+            self._note(command.id, run.step if run else 0)
             data = self._guard(run, lambda: run.export(command.arm_index)) if run else None
             self._exported.append(Exported(command.ticket, data))
         elif run := self._runs.get(command.id):
@@ -87,11 +99,12 @@ class Scheduler:
         """Do one piece of work and return what there is to say about all experiments."""
         now = self._clock()
         self._budget.advance(now)
-        messages = self._drop_abandoned(now)
+        messages = self._drop_abandoned()
+        self._clear_the_way()
         messages += self._admit()
         self._work(now)
         for run in self._runs.values():
-            self._guard(run, lambda run=run: messages.extend(self._news(run)))
+            self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
         return messages
 
     def _work(self, now: float) -> None:
@@ -100,21 +113,45 @@ class Scheduler:
         loading = next((run for run in runs if run.phase is State.LOADING), None)
         self._builds = loading is not None and not self._builds
         if self._builds:
+            self._note(loading.id, loading.step)
             self._guard(loading, loading.build)
             return
         moving, ready = [run for run in runs if run.moving], [run for run in runs if run.ready]
         views = [(view, run) for run in runs if (view := run.next_view()) is not None]
         (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
         if viewed and (not ready or (due <= now and self._budget.is_open)):
-            self._guard(viewed, lambda: viewed.look(view))
+            self._spend(viewed, lambda: viewed.look(view))
             if moving:
                 self._budget.spend(self._clock() - now)
         elif ready:
             for run in ready:
-                run.trained = max(run.trained, self._level)
-            neediest = min(ready, key=lambda run: run.trained)
-            self._level = neediest.trained
-            self._guard(neediest, neediest.train)
+                run.used = min(max(run.used, self._level), self._level + MOST_ARREARS_SECONDS)
+            neediest = min(ready, key=lambda run: run.used)
+            self._level = neediest.used
+            self._spend(neediest, neediest.train)
+
+    def _spend(self, run: Run, work: Callable[[], Any]) -> None:
+        """Train or draw a run, at its expense."""
+        self._note(run.id, run.step)
+        start = self._clock()
+        self._guard(run, work)
+        run.used += self._clock() - start
+
+    def _clear_the_way(self) -> None:
+        """Let runs with long steps wait where they would hold up others that have come."""
+        for run in self._runs.values():
+            if run.holds_place and run.step_time.too_long and self._holds_up_others(run):
+                self._guard(run, lambda run=run: run.step_aside(run.step_time.message))
+
+    def _holds_up_others(self, run: Run) -> bool:
+        """Whether others are there who would wait for its steps. Of two with long steps, who has a place keeps it."""
+        return any(
+            other.present
+            and other.phase is not State.FAILED
+            and (not other.step_time.too_long or (other.holds_place and not run.holds_place))
+            for other in self._runs.values()
+            if other is not run
+        )
 
     def _admit(self) -> list[Report]:
         held = [run for run in self._runs.values() if run.phase is not State.QUEUED]
@@ -124,40 +161,44 @@ class Scheduler:
             if not run.present:
                 run.queue(0)  # a page that is gone waits for nothing
                 continue
+            if run.step_time.too_long and self._holds_up_others(run):
+                run.queue(0, run.step_time.message)
+                continue
             if not place and absent and not self._has_room(len(held)):
                 held.remove(gone := absent.pop())
-                dropped.append(self._drop(gone))
+                silent = self._clocks.attendance() - gone.seen
+                why = f"others waited for a place, and its page was silent for {silent:.0f} s"
+                dropped.append(self._drop(gone, why))
             if not place and self._has_room(len(held)):
                 run.admit()
                 held.append(run)
             else:
                 place += 1
-                run.queue(place)
+                run.queue(place, self._queue_message(place))
         return dropped
 
     def _has_room(self, held: int) -> bool:
         # Memory that was freed may stay with the process, so the last one out lets the next one in.
         return held == 0 or (held < self._most and self._memory() < self._memory_limit)
 
-    def _drop_abandoned(self, now: float) -> list[Report]:
-        dropped = []
+    def _queue_message(self, place: int) -> str:
+        return (
+            f"All places are taken ({self._most} experiments or {self._memory_limit / 2**30:g} GiB of memory); "
+            f"this one is number {place} in the queue. Close another page, or start the app with WORKERS=2."
+        )
+
+    def _drop_abandoned(self) -> list[Report]:
+        dropped, now = [], self._clocks.attendance()
         for run in list(self._runs.values()):
             if run.present and now - run.seen > AWAY_SECONDS:
                 run.miss()
             if now - run.seen > DROP_SECONDS:
-                dropped.append(self._drop(run))
+                dropped.append(self._drop(run, "its page was silent for ten minutes"))
         return dropped
 
-    def _drop(self, run: Run) -> Report:
+    def _drop(self, run: Run, why: str) -> Report:
         del self._runs[run.id]
-        return Report(run.id, State.EXPIRED, message=DROPPED)
-
-    def _news(self, run: Run) -> list[Report | Checkpoint]:
-        queue_message = (
-            f"All places are taken ({self._most} experiments or {self._memory_limit / 2**30:g} GiB of memory); "
-            f"this one is number {run.queue_place} in the queue. Close another page, or start the app with WORKERS=2."
-        )
-        return run.news(self._clock(), self._budget.share, queue_message)
+        return Report(run.id, State.EXPIRED, message=f"This run was dropped: {why}.")
 
     def _guard(self, run: Run, work: Callable[[], Any]) -> Any:
         """What `work` returns. An error in one experiment ends that experiment only, and returns None."""
@@ -165,4 +206,7 @@ class Scheduler:
             return work()
         except Exception as error:
             log.exception("Experiment %s failed", run.id)
-            run.fail(f"An unexpected error ended this run: {type(error).__name__}: {error}. Reset starts it anew.")
+            run.fail(
+                f"An unexpected error ({type(error).__name__}) ended this run; the server's log says more. "
+                "Reset starts it anew."
+            )

@@ -1,4 +1,5 @@
-"""The training process: `python -m app.engine.worker`. Commands come pickled on standard input, reports go to output.
+"""The training process: `python -m app.engine.worker FLIGHT_RECORDER`. Commands come pickled on standard input, reports
+go to output.
 
 Pipes need no port and no password, nobody else can reach them, and they end with the server.
 """
@@ -11,33 +12,50 @@ import queue
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import BinaryIO
 
 import torch
 
-from app.engine.messages import Command
+from app.engine.clocks import ServerTime
+from app.engine.flight_recorder import FlightRecorder
+from app.engine.messages import Beat, Command
 from app.engine.scheduler import Scheduler
 
-# Nothing happens to flows that stand still but that their pages are missed, which is a matter of seconds.
+# While there is nothing to do, a sign of life so often.
 IDLE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
 
-def serve(scheduler: Scheduler, commands: queue.SimpleQueue, reports: BinaryIO) -> None:
+def serve(
+    scheduler: Scheduler,
+    commands: queue.SimpleQueue[Command | Beat],
+    reports: BinaryIO,
+    server_time: ServerTime,
+    recorder: FlightRecorder,
+) -> None:
     """Work for ever; sleep when there is nothing to do."""
+
+    def take(command: Command | Beat) -> None:
+        if isinstance(command, Beat):
+            server_time.advance(command.seconds)
+        else:
+            scheduler.handle(command)
+
     while True:
+        recorder.begin()
         if not scheduler.is_busy():
             with contextlib.suppress(queue.Empty):
-                scheduler.handle(commands.get(timeout=None if scheduler.is_empty() else IDLE_SECONDS))
+                take(commands.get(timeout=IDLE_SECONDS))
         while not commands.empty():
-            scheduler.handle(commands.get())
+            take(commands.get())
         for message in (*scheduler.exported(), *scheduler.tick()):
             pickle.dump(message, reports)
         reports.flush()
 
 
-def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
+def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat]) -> None:
     """Queue commands as they come, and end the process with its server: nobody is left to train for."""
     try:
         while True:
@@ -59,10 +77,13 @@ def main() -> None:
     torch.set_num_threads(1)
     # Fresh branches start near zero and fill the products with denormals, which are slow.
     torch.set_flush_denormal(True)
-    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    recorder, server_time = FlightRecorder(Path(sys.argv[1])), ServerTime()
+    recorder.remove()
+    commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()
     threading.Thread(target=receive, args=(sys.stdin.buffer, commands), daemon=True).start()
+    scheduler = Scheduler(attendance=server_time, note=recorder.begin)
     try:
-        serve(Scheduler(), commands, reports)
+        serve(scheduler, commands, reports, server_time, recorder)
     except BrokenPipeError:
         os._exit(0)
 

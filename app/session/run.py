@@ -119,8 +119,9 @@ def last_report(of: str | None = None) -> Report:
 
 
 def play(of: str | None = None) -> None:
-    """Train the page's flow, or the comparison `of` this name; so with all buttons."""
+    """Train the page's flow, or the comparison `of` this name; so with all buttons. One that is lost begins anew."""
     training = training_of(of)
+    _have(of)
     training.plays = True
     engine.get_engine().play(training.run)
 
@@ -135,7 +136,7 @@ def play_or_pause(of: str | None = None, until: int | None = None) -> None:
     """Pause what moves; else play, to the step `until` where that is still ahead."""
     report = last_report(of)
     # A flow that is being built, or built anew, begins at 0, whatever the last picture shows.
-    done = report.arms[0].step if report.arms and report.state is not State.LOADING else 0
+    done = report.arms[0].step if report.arms and report.state is not State.LOADING else report.resumes_at or 0
     left = until - done if until else 0
     if report.state in MOVING:
         pause(of)
@@ -147,6 +148,7 @@ def play_or_pause(of: str | None = None, until: int | None = None) -> None:
 
 def step(n: int, of: str | None = None) -> None:
     training = training_of(of)
+    _have(of)
     training.plays = False
     engine.get_engine().step(training.run, n)
 
@@ -164,6 +166,13 @@ def reset(of: str | None = None) -> None:
         start(page.link.setup if planned else page.setup)
     else:
         launch(training, training.experiment)
+
+
+def _have(of: str | None) -> None:
+    """A run in the place of one of which nothing is left."""
+    report = last_report(of)
+    if report.state is State.EXPIRED and report.resumes_at is None:
+        reset(of)
 
 
 def launch(training: Training, experiment: Experiment) -> None:

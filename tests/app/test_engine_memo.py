@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
+from app.engine.dropped import Dropped
 from app.engine.mailbox import Mailbox
 from app.engine.memo import Memo
-from app.engine.messages import Arm, ArmReport, Change, Checkpoint, Create, Experiment, Play, Report, Reset, State
+from app.engine.messages import Arm, ArmReport, Change, Checkpoint, Create, Experiment, Play, Report, Reset, State, Step
 from app.engine.schedule import Schedule
 from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig
@@ -72,3 +73,69 @@ def test_a_checkpoint_from_before_a_reset_does_not_bring_the_old_run_back(memo):
     memo.start()
     memo.receive(saved(0, 0))  # another process counts from the beginning
     assert memo.checkpoint.handled == 0
+
+
+def playing_from(memo, step):
+    memo.note(Play("id"))
+    memo.receive(saved(step, 1))
+
+
+def test_a_run_at_whose_step_the_process_dies_twice_is_set_aside_and_says_where(memo):
+    playing_from(memo, 7)
+    memo.lose(at=9)
+    (create, *_) = memo.start()
+    assert create.playing and create.checkpoint.step == 7 and not memo.set_aside
+    memo.lose(at=9)
+    assert memo.set_aside
+    answer = memo.answer()
+    assert answer.state is State.SET_ASIDE and "2 times" in answer.message and "step 7" in answer.message
+    create, *_ = memo.take_up()
+    assert (create.checkpoint.step, memo.answer().state, memo.set_aside) == (7, State.LOADING, False)
+
+
+def test_a_run_is_not_set_aside_for_what_it_did_not_do_nor_once_it_got_further(memo):
+    playing_from(memo, 7)
+    for _ in range(10):
+        memo.lose()  # at work on another one
+    memo.lose(at=9)
+    memo.receive(saved(10, 1))
+    memo.lose(at=9)
+    assert not memo.set_aside
+    for at in (11, 14, 12):
+        assert not memo.set_aside
+        memo.lose(at)
+    assert memo.set_aside  # four times without getting any further
+
+
+@pytest.mark.parametrize("state", [State.PLAYING, State.PAUSED])
+def test_a_silent_process_is_spoken_of_where_something_is_waited_for(memo, state):
+    memo.receive(Report("id", state, (ArmReport(7, 127.0, 0.0, train=A),)))
+    assert (memo.answer(2.9).message, memo.answer(2.9).arms[0].steps_per_second) == ("", 127.0)
+    silent = memo.answer(4.0)
+    told = state is State.PLAYING
+    assert ("4 s" in silent.message, silent.arms[0].steps_per_second == 0.0) == (told, told)
+
+
+def test_a_dropped_run_says_why_and_goes_on_from_its_checkpoint(memo):
+    playing_from(memo, 7)
+    memo.drop("This run was dropped: nobody knows why.")
+    answer = memo.answer()
+    assert (answer.state, answer.resumes_at) == (State.EXPIRED, 7)
+    assert "nobody knows why" in answer.message and "step 7" in answer.message
+    create, *_ = memo.take_up()
+    assert (create.checkpoint.step, create.playing, create.present) == (7, False, True)
+    memo.note(Step("id", 3))
+    assert memo.answer().resumes_at is None
+
+
+def test_of_dropped_runs_the_newest_are_kept_as_far_as_the_limit_goes():
+    store = Dropped(most_bytes=100)
+    for i in range(5):
+        one = Memo(PLANNED, Mailbox(str(i)))
+        one.receive(dataclasses.replace(saved(i, 0), data=bytes(30)))
+        store.put(str(i), one)
+    assert [str(i) in store for i in range(5)] == [False, False, True, True, True]
+    large = Memo(PLANNED, Mailbox("large"))
+    large.receive(dataclasses.replace(saved(1, 0), data=bytes(101)))
+    store.put("large", large)
+    assert "large" not in store and store.pop("large") is None

@@ -14,9 +14,7 @@ import pytest
 from app import engine as engine_package
 from app.engine import remote
 from app.engine.local import LocalEngine
-from app.engine.mailbox import Mailbox
-from app.engine.memo import Memo
-from app.engine.messages import Arm, Checkpoint, Demand, Experiment, Play, State
+from app.engine.messages import Arm, Demand, Experiment, State
 from app.engine.remote import ROOT, RemoteEngine
 from resflow_core import flow_file
 from resflow_core.flow import FlowConfig
@@ -200,22 +198,6 @@ def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engi
     poll_until(engine, id, lambda r: r.state is State.PLAYING)
 
 
-def test_a_run_that_keeps_killing_its_worker_is_paused_with_a_message():
-    memo = Memo(Experiment((ARM,), 0), Mailbox("id"))
-    memo.note(Play("id"))
-    memo.receive(Checkpoint("id", 7, b"", (), handled=0))
-    for _ in range(2):
-        memo.lose()
-        assert memo.start()[0].playing
-    memo.receive(Checkpoint("id", 8, b"", (), handled=0))  # it got further, so the count starts again
-    for _ in range(2):
-        memo.lose()
-        assert memo.start()[0].playing
-    memo.lose()
-    assert not memo.start()[0].playing
-    assert "died 3 times while this run was at step 8; it is now paused" in memo.answer().message
-
-
 def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch):
     start, failures = subprocess.Popen, iter([MemoryError("no room")])
 
@@ -239,7 +221,7 @@ def test_experiments_spread_over_the_workers():
     try:
         wait(engine.pids, lambda pids: len(pids) == 2)
         ids = [engine.create(Experiment((ARM,), seed)) for seed in range(4)]
-        assert [len(link) for link in engine._links] == [2, 2]
+        assert [link.held for link in engine._links] == [2, 2]
         engine.step(ids[3], 3)
         assert poll_until(engine, ids[3], lambda r: r.arms and r.arms[0].step).arms[0].step <= 3
     finally:

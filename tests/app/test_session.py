@@ -507,3 +507,24 @@ def test_a_preset_sets_all_of_its_settings_at_once(scripted, name):
     assert (arm.flow, arm.train, arm.data) == (preset.flow, preset.train, "moons")
     assert [b.key for b in page.button if b.key.startswith("preset.") and b.disabled] == [f"preset.{name}"]
     assert address(page)["blocks"] == str(preset.flow.blocks)
+
+
+@pytest.mark.parametrize("resumes_at", [None, 340])
+def test_play_goes_on_with_a_dropped_run_or_begins_anew_where_nothing_is_left(scripted, resumes_at):
+    page = opened(query_of(PLAN))
+    id, began = own(page).run, len(scripted.experiments)
+    scripted.poll = lambda id, demand: Report(id, State.EXPIRED, message="It was dropped.", resumes_at=resumes_at)
+    page = run(page)
+    assert [error.value for error in page.error] == ["It was dropped."]
+    page = run(page.button(key="play").click())
+    if resumes_at:
+        assert ("play", id) in scripted.said and len(scripted.experiments) == began
+    else:
+        assert len(scripted.experiments) == began + 1
+        assert ("play", own(page).run) in scripted.said and own(page).run != id
+
+
+def test_a_long_step_is_told_before_it_is_taken(scripted):
+    scripted.poll = lambda id, demand: Report(id, State.LOADING, step_seconds=3.21)
+    page = opened(query_of(PLAN))
+    assert any("3.2 s" in text.value for text in page.markdown)

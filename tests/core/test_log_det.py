@@ -407,7 +407,7 @@ class TestReach:
 
     def test_what_the_backward_pass_keeps_is_within_the_work(self, log_det):
         branch, x = Branch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
-        rows, products, _ = log_det.work(100)
+        rows, products, *_ = log_det.work(100)
         row = rows * (2 + 32)  # numbers a row and pass, as in `training.step_bytes`
         kept = numbers_kept(lambda: log_det.value_and_log_det(branch, x, seeded(1)))
         assert kept < 8 * row * (1 + products)

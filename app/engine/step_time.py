@@ -1,0 +1,65 @@
+"""How long a run holds up all others: the time of one step, estimated before the first and measured afterwards."""
+
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from app.engine.messages import LONGEST_STEP_SECONDS, Arm
+from resflow_core.measure.scaling import Plan
+from resflow_core.step_cost import step_seconds
+
+if TYPE_CHECKING:
+    from resflow_core.training import TrainConfig
+
+LEAST_MEASURED, MOST_MEASURED = 3, 7
+
+
+class StepTime:
+    """CPU seconds of one step of the dearest arm of a run."""
+
+    def __init__(self) -> None:
+        self._estimate = 0.0
+        self._measured: dict[int, deque[float]] = {}
+
+    def expect(self, arms: Iterable[tuple[Arm, "TrainConfig"]]) -> None:
+        """Estimate it for arms with these settings, and forget what was measured with others."""
+        self._estimate = max((_estimated(arm, train) for arm, train in arms), default=0.0)
+        self._measured.clear()
+
+    def add(self, arm_index: int, seconds: float) -> None:
+        """Note what a step of an arm took."""
+        self._measured.setdefault(arm_index, deque(maxlen=MOST_MEASURED)).append(seconds)
+
+    @property
+    def seconds(self) -> float:
+        """The median of the last steps; the estimate until there are `LEAST_MEASURED`."""
+        if any(len(steps) >= LEAST_MEASURED for steps in self._measured.values()):
+            return max(map(statistics.median, self._measured.values()))
+        return self._estimate
+
+    @property
+    def too_long(self) -> bool:
+        return self.seconds > LONGEST_STEP_SECONDS
+
+    @property
+    def message(self) -> str:
+        """Why the run waits, and what to do about it."""
+        return (
+            f"One step of these settings takes about {self.seconds:.2g} s here. While other pages are open, at most "
+            f"{LONGEST_STEP_SECONDS:g} s are allowed, because all others stand still meanwhile. Lower the batch, the "
+            "width, the hidden layers or the blocks. Or wait: it goes on when the other pages are closed."
+        )
+
+
+def _estimated(arm: Arm, train: "TrainConfig") -> float:
+    if isinstance(arm.data, Plan):  # a measurement: its pieces are short
+        return 0.0
+    try:
+        return _seconds(arm.flow, train)
+    except (ValueError, TypeError, KeyError):  # settings that cannot be built: building says what is wrong
+        return 0.0
+
+
+_seconds = lru_cache(maxsize=256)(step_seconds)

@@ -1,0 +1,183 @@
+"""Runs whose steps would hold up others: estimated before they begin, measured afterwards, and let wait."""
+
+import dataclasses
+import time
+
+import pytest
+
+from app.engine.messages import (
+    LONGEST_STEP_SECONDS,
+    Arm,
+    Change,
+    Checkpoint,
+    Close,
+    Create,
+    Experiment,
+    Leave,
+    Play,
+    Report,
+    State,
+)
+from app.engine.scheduler import Scheduler
+from app.engine.step_time import StepTime
+from resflow_core.datasets import DATASETS
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.measure.scaling import DIMS, Plan
+from resflow_core.peers import PEERS, PeerConfig
+from resflow_core.step_cost import step_seconds, step_work
+from resflow_core.training import HybridTrainConfig, TrainConfig, Trainer
+from tests.app.test_engine_scheduler import BLIND, Bench, Clock, FakeJob
+
+LIGHT = Experiment((Arm(FlowConfig(blocks=2), TrainConfig(batch=100), "moons"),), seed=0)
+LIMITS = FlowConfig(blocks=32, width=256, hidden_layers=4)
+HEAVY = Experiment((Arm(LIMITS, TrainConfig(batch=2_600), "moons"),), seed=0)
+
+
+class SlowAtTheLimits(FakeJob):
+    """As expected: a step of a flow at the limits of its settings takes long."""
+
+    def step(self):
+        super().step()
+        self._clock.now += 3.0 * (self.arm.flow == LIMITS)
+
+
+@pytest.fixture
+def bench():
+    clock = Clock()
+    return Bench(Scheduler(clock, cpu=clock, new_job=SlowAtTheLimits, memory=lambda: 0), clock)
+
+
+def test_at_the_limits_of_the_settings_a_step_waits_while_others_are_there_and_says_what_to_lower(bench):
+    bench.do(Create("light", LIGHT), Play("light"))
+    bench.run(1, {"light": BLIND})
+    bench.do(Create("heavy", HEAVY), Play("heavy"))
+    bench.run(3, {"light": BLIND, "heavy": BLIND})
+    waits = bench.last("heavy")
+    assert (waits.state, waits.queue_place, waits.arms) == (State.QUEUED, 0, ())
+    assert waits.step_seconds > LONGEST_STEP_SECONDS
+    for named in (f"{waits.step_seconds:.2g} s", f"{LONGEST_STEP_SECONDS:g} s", "batch", "width", "blocks"):
+        assert named in waits.message
+    bench.do(Close("light"))
+    bench.run(20, {"heavy": BLIND})
+    assert (bench.last("heavy").state, bench.last("heavy").message) == (State.PLAYING, "")
+    assert bench.steps("heavy") > 3
+
+
+def test_it_makes_way_for_who_comes_and_goes_on_where_it_was(bench):
+    bench.do(Create("heavy", HEAVY), Play("heavy"))
+    bench.run(20, {"heavy": BLIND})
+    bench.do(Create("light", LIGHT))
+    bench.run(1, {"heavy": BLIND, "light": BLIND})
+    assert (bench.last("heavy").state, bench.last("light").state) == (State.QUEUED, State.PAUSED)
+    saved = [m.step for m in bench.said if isinstance(m, Checkpoint) and m.id == "heavy"][-1]
+    assert saved == bench.steps("heavy") > 3
+    bench.do(Leave("light"))
+    bench.run(10, {"heavy": BLIND})
+    assert bench.last("heavy").state is State.PLAYING
+    assert bench.steps("heavy") > saved
+
+
+def test_a_smaller_batch_lets_it_in(bench):
+    bench.do(Create("light", LIGHT), Create("heavy", HEAVY), Play("heavy"))
+    bench.run(1, {"light": BLIND, "heavy": BLIND})
+    assert bench.last("heavy").state is State.QUEUED
+    bench.do(Create("wide", Experiment((dataclasses.replace(HEAVY.arms[0], flow=FlowConfig(width=256)),), 0)))
+    bench.do(Change("wide", 0, TrainConfig(batch=2)))
+    bench.run(1, {"light": BLIND, "heavy": BLIND, "wide": BLIND})
+    assert bench.last("wide").state is State.PAUSED
+
+
+def test_of_two_the_first_goes_on_and_the_second_waits(bench):
+    bench.do(Create("first", HEAVY), Create("second", HEAVY), Play("first"), Play("second"))
+    bench.run(20, {"first": BLIND, "second": BLIND})
+    assert (bench.last("first").state, bench.last("second").state) == (State.PLAYING, State.QUEUED)
+    bench.do(Close("first"))
+    bench.run(20, {"second": BLIND})
+    assert bench.last("second").state is State.PLAYING
+
+
+def test_what_steps_really_take_counts_more_than_what_was_expected(bench):
+    class Slower(FakeJob):
+        def step(self):
+            super().step()
+            self._clock.now += 0.6
+
+    bench.scheduler._new_job = Slower
+    bench.do(Create("slow", LIGHT), Play("slow"))
+    bench.run(5, {"slow": BLIND})
+    assert bench.last("slow").state is State.PLAYING  # it is alone
+    assert bench.last("slow").step_seconds == pytest.approx(0.601, rel=1e-3)
+    bench.do(Create("other", LIGHT))
+    bench.run(1, {"slow": BLIND, "other": BLIND})
+    assert bench.last("slow").state is State.QUEUED
+
+
+def test_an_expectation_holds_until_three_steps_are_measured():
+    steps = StepTime()
+    steps.expect([(HEAVY.arms[0], HEAVY.arms[0].train), (LIGHT.arms[0], LIGHT.arms[0].train)])
+    expected = steps.seconds
+    assert expected == step_seconds(LIMITS, TrainConfig(batch=2_600))
+    for measured in (0.1, 0.3):
+        steps.add(0, measured)
+        assert steps.seconds == expected
+    steps.add(0, 0.2)
+    assert steps.seconds == 0.2
+    steps.add(1, 0.4)
+    assert steps.seconds == 0.4  # of the dearest arm
+    steps.expect([(LIGHT.arms[0], LIGHT.arms[0].train)])
+    assert steps.seconds < 0.01
+
+
+def test_measurements_that_are_run_like_training_are_not_taken_for_long_steps():
+    plan = Plan(FlowConfig(blocks=2, width=64), TrainConfig(log_det=Roulette(), batch=64), DIMS)
+    steps = StepTime()
+    steps.expect([(Arm(LIMITS, TrainConfig(batch=4_096), plan), TrainConfig(batch=4_096))])
+    assert steps.seconds == 0.0
+
+
+CONFIGS = [
+    (FlowConfig(blocks=16, width=128, hidden_layers=3), TrainConfig(batch=256)),
+    (FlowConfig(blocks=4, width=256, hidden_layers=2), TrainConfig(batch=256, log_det=Truncated(10))),
+    (FlowConfig(blocks=4, width=128, hidden_layers=2), TrainConfig(batch=512, log_det=Truncated(5, gradient="plain"))),
+]
+
+
+@pytest.mark.parametrize(("flow", "train"), CONFIGS)
+def test_the_estimate_is_right_to_a_factor_of_three_on_this_machine(flow, train):
+    """Against steps that are taken, in CPU time of this thread, which other work does not lengthen much."""
+    trainer = Trainer(flow, train, DATASETS["moons"], seed=0)
+    times = []
+    for _ in range(4):
+        began = time.thread_time()
+        trainer.step()
+        times.append(time.thread_time() - began)
+    assert 1 / 3 < step_seconds(flow, train) / min(times) < 3
+
+
+def test_more_of_anything_is_more_work():
+    flow, train = FlowConfig(blocks=4, width=32), TrainConfig(batch=100, log_det=Truncated(5))
+    less = step_work(flow, train)
+    for name, value in (("blocks", 8), ("width", 64), ("hidden_layers", 2)):
+        assert step_work(dataclasses.replace(flow, **{name: value}), train) > less
+    assert step_work(flow, dataclasses.replace(train, batch=200)) > less
+    for log_det in (Truncated(10), Truncated(5, n_probes=2), Truncated(5, gradient="plain"), Roulette(n_draws=4)):
+        assert step_work(flow, dataclasses.replace(train, log_det=log_det)) > less
+    assert step_work(flow, dataclasses.replace(train, log_det=Exact())) < less
+
+
+def test_every_kind_of_flow_is_estimated():
+    for kind in PEERS:
+        few, many = (step_work(PeerConfig(kind, n, 64, 2), TrainConfig()) for n in (2, 8))
+        assert 0 < few < many
+    alone = step_work(FlowConfig(), TrainConfig())
+    assert step_work(HybridConfig(FlowConfig(), 2), HybridTrainConfig()) > alone
+    assert 0 < step_work(HybridConfig(None, 2), HybridTrainConfig()) < alone
+
+
+def test_a_report_says_what_a_step_takes(bench):
+    bench.do(Create("a", LIGHT))
+    bench.run(1, {"a": BLIND})
+    assert isinstance(bench.said[-1], Report | Checkpoint)
+    assert 0 < bench.last("a").step_seconds < LONGEST_STEP_SECONDS
