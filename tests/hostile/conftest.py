@@ -1,0 +1,11 @@
+"""The real app, in a process of its own, for all attacks that one server must stand."""
+
+import pytest
+
+from tests.served import app_served
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    with app_served(tmp_path_factory.mktemp("server") / "log") as served:
+        yield served
