@@ -34,21 +34,26 @@ class Server:
 @contextmanager
 def app_served(log: Path, options: tuple[str, ...] = (), environment: Mapping[str, str] | None = None):
     """The app, as by `python -m app`; its output goes to the file `log`."""
-    with _served(lambda port: ["-m", "app", "--port", str(port), *options], log, environment or {}) as server:
+    with process_served(lambda port: ["-m", "app", "--port", str(port), *options], log, environment) as server:
         yield server
 
 
 @contextmanager
 def served(script: Path, log: Path) -> Iterator[str]:
     """The address of a page with nothing but what `script` shows, while it is served."""
-    with _served(lambda port: ["-m", "streamlit", "run", str(script), "--server.port", str(port)], log, {}) as server:
+    with process_served(
+        lambda port: ["-m", "streamlit", "run", str(script), "--server.port", str(port)], log
+    ) as server:
         yield server.url
 
 
 @contextmanager
-def _served(arguments: Callable[[int], list[str]], log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+def process_served(
+    arguments: Callable[[int], list[str]], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """What Python serves when it is called with these `arguments` for a port; its output goes to the file `log`."""
     port = free_port()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, *arguments(port)], cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT

@@ -26,6 +26,7 @@ from resflow_core.datasets import DATASETS, Dataset
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.measure import block_table, evaluate, gradient_split, kl
 from resflow_core.training import Diverged, TrainConfig, Trainer
+from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
 
 NAMES = ("lipswish", "elu", "softplus", "tanh", "sine", "clipswish")
@@ -160,6 +161,8 @@ def main() -> None:
             if args.log:
                 with args.log.open("a") as log:
                     log.write(json.dumps(asdict(result)) + "\n")
+    moments = [moment for r in results for moment in (r.at_steps, r.at_seconds)]
+    measured(({"steps": m.steps, "seconds": m.seconds, "KL": m.kl} for m in moments), "activations")
     results.sort(key=lambda r: (args.sets.index(r.set), args.activations.index(r.activation)))
     print("\nMean over seeds (smallest-largest); KL(data || model) in nats.")
     print(f"\nAfter {args.steps:,} steps:\n\n{table(results, lambda r: r.at_steps)}")

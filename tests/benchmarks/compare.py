@@ -39,6 +39,7 @@ from resflow_core.measure import Beliefs, Estimate, believed_log_prob, estimate_
 from resflow_core.peers import PEERS
 from resflow_core.size import parameters
 from resflow_core.training import Diverged, Trainer
+from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
 
 SETS = ("checkerboard", "8gaussians", "2spirals")
@@ -290,6 +291,9 @@ def report(args: argparse.Namespace, results: dict[str, Result]) -> None:
                 by_label.setdefault(run.label, []).append(results[run.key()])
         return by_label
 
+    wanted = runs_of(args)
+    shown = [results[run.key()] for run in wanted if run.key() in results]
+    measured(({"steps": r.steps, "seconds": r.seconds, "KL": r.kl, "the mass": r.mass} for r in shown), "comparisons")
     print("\nMean over seeds (smallest-largest); KL(data || model), bias and NLL in nats.")
     for set_name in args.sets:
         if of_set := done(lambda seed, name=set_name: _round([name], seed, args.steps), args.seeds):
@@ -298,12 +302,10 @@ def report(args: argparse.Namespace, results: dict[str, Result]) -> None:
         seeds = min(args.seeds, BIAS_SEEDS)
         if args.bias and (of_title := done(lambda seed, arms=arms: of_bias(arms, seed, args.steps), seeds)):
             print(f"\nThe i-ResNet on {BIAS_SET}:\n\n{bias_table(title, of_title)}")
-    wanted = runs_of(args)
-    if shown := [results[run.key()] for run in wanted if run.key() in results]:
-        print(f"\nLargest standard error of a KL: {max(r.standard_error for r in shown):.4f} nats.")
-        print(f"Exact masses: {min(r.mass for r in shown):.4f} to {max(r.mass for r in shown):.4f}.")
-        errors = [r.believed_mass_error for r in shown if math.isfinite(r.believed_mass_error)]
-        print(f"Largest quadrature error of a finite believed mass: {max(errors):.4f}.")
+    print(f"\nLargest standard error of a KL: {max(r.standard_error for r in shown):.4f} nats.")
+    print(f"Exact masses: {min(r.mass for r in shown):.4f} to {max(r.mass for r in shown):.4f}.")
+    errors = [r.believed_mass_error for r in shown if math.isfinite(r.believed_mass_error)]
+    print(f"Largest quadrature error of a finite believed mass: {max(errors):.4f}.")
     if missing := [run.key() for run in wanted if run.key() not in results]:
         print("\nNot made: " + "; ".join(missing))
 

@@ -21,6 +21,7 @@ from resflow_core.datasets.digits import DIGITS
 from resflow_core.measure import AtDim, by_dim, crossing, gaussian_bits, held_out_bits
 from resflow_core.measure.scaling import Subject
 from resflow_core.training import Trainer
+from tests.benchmarks.measured import measured
 
 FIRST_SEED = 21  # no default was chosen by one of these
 
@@ -58,6 +59,16 @@ def costs(shared: bool, seed: int, largest: int) -> list[AtDim]:
         subject = Subject(plan, dim, seed)
         pieces += [subject.piece(k) for k in range(plan.exact_steps + plan.estimates)]
     return by_dim(pieces)
+
+
+def figures(at: AtDim) -> dict[str, float | None]:
+    """What is measured in one dimension."""
+    return {
+        "seconds by the exact log det": at.exact_seconds,
+        "seconds by an estimate": at.estimate_seconds,
+        "the variance": at.variance and at.variance.value,
+        "the batch's variance": at.sampling and at.sampling.value,
+    }
 
 
 def costs_table(runs: Sequence[list[AtDim]]) -> str:
@@ -104,8 +115,11 @@ def main() -> None:
     print("Gaussian:", gaussian_bits(DIGITS))
     for shared in (False, True):
         runs = [costs(shared, FIRST_SEED + k, args.largest) for k in range(args.repeat)]
+        measured((figures(at) for run in runs for at in run), "costs")
         print(f"\n{'One N a batch' if shared else 'One N a point'}:\n\n{costs_table(runs)}\n\n{crossings(runs)}\n")
-    print(bits_table([train(FIRST_SEED + k, args.steps, args.every) for k in range(args.seeds)]))
+    trained = [train(FIRST_SEED + k, args.steps, args.every) for k in range(args.seeds)]
+    measured(({"seconds": seconds, "bits": bits} for run in trained for _, seconds, bits in run), "digits")
+    print(bits_table(trained))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from resflow_core.datasets import DATASETS
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import Geometric
 from resflow_core.throws import snippet, throw
+from tests.benchmarks.measured import measured
 from tests.core.oracles import LinearBranch
 
 A = Bench().array
@@ -143,6 +144,7 @@ def main() -> None:
             run()
             if round_:  # the first warms up
                 seconds[name].append(time.perf_counter() - start)
+    measured(({f"seconds of {name}": value} for name, taken in seconds.items() for value in taken), "the bench")
     print("| work | median ms | fastest ms |\n|---|---|---|")
     for name, taken in seconds.items():
         print(f"| {name} | {1000 * statistics.median(taken):.1f} | {1000 * min(taken):.1f} |")

@@ -29,6 +29,7 @@ from resflow_core.hybrid import HybridConfig
 from resflow_core.size import matched, parameters
 from resflow_core.training import HybridTrainConfig, Trainer
 from tests.benchmarks.activations import FIRST_SEED
+from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import EVALUATION_POINTS, EVALUATION_SEED
 
 WEIGHTS = (0.0, 0.5, 1.0)
@@ -175,6 +176,8 @@ def main() -> None:
             if args.log:
                 with args.log.open("a") as log:
                     log.write(json.dumps(asdict(result)) + "\n")
+    names = ("accuracy", "class_nll", "ece", "nll", "kl", "seconds")
+    measured(({name: getattr(result, name) for name in names} for result in results), "hybrids")
     results += [truth(set_name) for set_name in args.sets]
     results.sort(key=lambda r: (args.sets.index(r.set), r.family == "truth"))
     print(f"\nAfter {args.steps:,} steps, mean over seeds (smallest to largest); nats.\n\n{table(results)}")

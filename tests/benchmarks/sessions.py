@@ -3,6 +3,7 @@
 Each client opens the page, presses Play and lets the page poll as often as the page asks for it. A poll is the round
 trip of one: from the request to the end of what the server sends for it. Clients and server share this machine. Pages
 poll at moments spread over the second, as they do where people open them one by one; --together lets all poll at once.
+It fails if no step was taken, no picture was sent or no poll was answered.
 
     python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--together]
 """
@@ -10,81 +11,52 @@ poll at moments spread over the second, as they do where people open them one by
 import argparse
 import asyncio
 import json
-import socket
 import statistics
-import subprocess
 import sys
+import tempfile
 import threading
 import time
-import urllib.request
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ClientState_pb2 import ClientState
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import connect
+from tests.benchmarks.measured import measured
+from tests.page_client import open_page
+from tests.served import process_served
 
-ROOT = Path(__file__).parents[2]
 WARM_SECONDS = 3.0
 DEADLINE_SECONDS = 60.0
+TOLD = '{"when"'
 
 
-@dataclass
-class Page:
-    """What a browser would know of one page."""
+@dataclass(frozen=True)
+class Told:
+    """What the server's engine had done by the moment `when`, of the clock that all processes share."""
 
-    play: str = ""  # the button's id as a widget
-    fragment: str = ""  # what is to be run anew, and how often
-    interval: float = 1.0
-    cached: set[str] = field(default_factory=set)  # large messages that need not be sent again
-
-    def note(self, message: ForwardMsg) -> None:
-        if message.metadata.cacheable:
-            self.cached.add(message.hash)
-        kind = message.WhichOneof("type")
-        if kind == "auto_rerun":
-            self.fragment, self.interval = message.auto_rerun.fragment_id, message.auto_rerun.interval
-        elif kind == "delta" and message.delta.new_element.button.label == "Play":
-            self.play = message.delta.new_element.button.id
+    when: float
+    steps: int  # of all runs
+    frames: int  # sent to pages
+    share: float  # of the worker's time that went into pictures
 
 
-class Client:
-    """One open page."""
+@dataclass(frozen=True)
+class Row:
+    pages: int
+    seconds: float
+    steps: int
+    frames: int
+    share: float
+    polls: tuple[float, ...]  # ascending: seconds until each was answered
 
-    def __init__(self, port: int, phase: float):
-        """`phase` is the share of the polling interval after which its first poll comes."""
-        self._address, self._phase = f"ws://127.0.0.1:{port}/_stcore/stream", phase
-        self._page = Page()
-        self.polls: list[tuple[float, float]] = []  # (when it was sent, seconds until it was answered)
-
-    async def run(self, playing: asyncio.Barrier, until: asyncio.Event) -> None:
-        page = self._page
-        async with connect(self._address, subprotocols=["streamlit"], max_size=None) as self._socket:
-            await self._rerun(ClientState(page_name="explore"))
-            press = ClientState(fragment_id=page.fragment)
-            press.widget_states.widgets.add(id=page.play, trigger_value=True)
-            await self._rerun(press)
-            await playing.wait()
-            due = time.monotonic() + self._phase * page.interval
-            while not until.is_set():
-                due = max(due + page.interval, time.monotonic())
-                await asyncio.sleep(due - time.monotonic())
-                sent = time.monotonic()
-                await self._rerun(ClientState(fragment_id=page.fragment, is_auto_rerun=True))
-                self.polls.append((sent, time.monotonic() - sent))
-
-    async def _rerun(self, state: ClientState) -> None:
-        """Ask for a run of the script, or of the fragment, and read all that it sends."""
-        state.cached_message_hashes.extend(self._page.cached)
-        await self._socket.send(BackMsg(rerun_script=state).SerializeToString())
-        while True:
-            message = ForwardMsg.FromString(await self._socket.recv())
-            self._page.note(message)
-            finished = message.WhichOneof("type") == "script_finished"
-            if finished and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-                return
+    def text(self) -> str:
+        """As a row of the table. It must hold something that was measured."""
+        return (
+            f"| {self.pages} | {self.steps / self.seconds:.0f} | {self.steps:,} "
+            f"| {self.frames / self.seconds / self.pages:.2f} "
+            f"| {1e3 * statistics.median(self.polls):.0f} | {1e3 * self.polls[int(0.95 * len(self.polls))]:.0f} "
+            f"| {self.share:.0%} |"
+        )
 
 
 def serve(port: int) -> None:
@@ -105,7 +77,8 @@ def serve(port: int) -> None:
 
     def tell():
         while True:
-            print(json.dumps({"steps": sum(list(steps.values())), "frames": frames, "share": share}), flush=True)
+            now = {"when": time.monotonic(), "steps": sum(list(steps.values())), "frames": frames, "share": share}
+            print(json.dumps(now), flush=True)
             time.sleep(1)
 
     training.poll = counted
@@ -114,58 +87,65 @@ def serve(port: int) -> None:
     sys.exit(app.main())
 
 
-class Server:
-    """The process of `serve`, and what it says."""
+@dataclass(frozen=True)
+class Counting:
+    """The server of `serve`, and what it says."""
 
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [sys.executable, "-m", "tests.benchmarks.sessions", "--serve", str(self.port)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self.said: list[tuple[float, dict]] = []
-        threading.Thread(target=self._listen, daemon=True).start()
+    url: str
+    log: Path
 
-    def _listen(self) -> None:
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                self.said.append((time.monotonic(), json.loads(line)))
-
-    def wait(self) -> None:
-        end = time.monotonic() + DEADLINE_SECONDS
-        while time.monotonic() < end:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_stcore/health"):
-                return
-            time.sleep(0.2)
-        raise TimeoutError("The server did not start.")
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait()
+    def told(self, start: float, end: float) -> list[Told]:
+        lines = (line for line in self.log.read_text().splitlines() if line.startswith(TOLD) and line.endswith("}"))
+        return [told for line in lines if start <= (told := Told(**json.loads(line))).when <= end]
 
 
-async def measure(server: Server, pages: int, seconds: float, together: bool) -> str:
+@contextmanager
+def counting() -> Iterator[Counting]:
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with process_served(lambda port: ["-m", "tests.benchmarks.sessions", "--serve", str(port)], log) as server:
+            yield Counting(server.url, log)
+
+
+async def visit(url: str, phase: float, playing: asyncio.Barrier, until: asyncio.Event) -> list[tuple[float, float]]:
+    """One page that plays and polls, the first time after the share `phase` of an interval: of each poll when it was
+    sent, and the seconds until it was answered."""
+    polls = []
+    async with open_page(url, "explore", patience=DEADLINE_SECONDS) as page:
+        await page.play()
+        await playing.wait()
+        due = time.monotonic() + phase * page.interval
+        while not until.is_set():
+            due = max(due + page.interval, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+            sent = time.monotonic()
+            await page.poll()
+            polls.append((sent, time.monotonic() - sent))
+    return polls
+
+
+async def measure(server: Counting, pages: int, seconds: float, together: bool) -> Row:
     """A row of the table."""
-    clients, until = [Client(server.port, 0.0 if together else i / pages) for i in range(pages)], asyncio.Event()
-    playing = asyncio.Barrier(pages + 1)
+    until, playing = asyncio.Event(), asyncio.Barrier(pages + 1)
     async with asyncio.TaskGroup() as group:
-        for client in clients:
-            group.create_task(client.run(playing, until))
+        phases = [0.0 if together else i / pages for i in range(pages)]
+        visits = [group.create_task(visit(server.url, phase, playing, until)) for phase in phases]
         async with asyncio.timeout(DEADLINE_SECONDS):
             await playing.wait()
         await asyncio.sleep(WARM_SECONDS)
         start = time.monotonic()
         await asyncio.sleep(seconds)
         until.set()
-    said = [(when, what) for when, what in server.said if start <= when <= start + seconds]
-    (begin, first), (end, last) = said[0], said[-1]
-    elapsed = end - begin
-    polls = sorted(took for client in clients for sent, took in client.polls if sent >= start)
-    share = statistics.median(what["share"] for _, what in said)
-    return (
-        f"| {pages} | {(last['steps'] - first['steps']) / elapsed:.0f} | {last['steps'] - first['steps']:,} "
-        f"| {(last['frames'] - first['frames']) / elapsed / pages:.2f} "
-        f"| {1e3 * statistics.median(polls):.0f} | {1e3 * polls[int(0.95 * len(polls))]:.0f} | {share:.0%} |"
+    told = server.told(start, start + seconds)
+    measured(({"the moment": one.when} for one in told), f"{pages} pages, by what the server tells")
+    first, last = told[0], told[-1]
+    return Row(
+        pages,
+        last.when - first.when,
+        last.steps - first.steps,
+        last.frames - first.frames,
+        statistics.median(one.share for one in told),
+        tuple(sorted(took for polls in visits for sent, took in polls.result() if sent >= start)),
     )
 
 
@@ -178,15 +158,14 @@ def main() -> None:
     args = parser.parse_args()
     if args.serve:
         serve(args.serve)
-    server = Server()
-    try:
-        server.wait()
+    with counting() as server:
         print("| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |")
         print("|---|---|---|---|---|---|---|")
         for pages in args.pages:
-            print(asyncio.run(measure(server, pages, args.seconds, args.together)), flush=True)
-    finally:
-        server.close()
+            row = asyncio.run(measure(server, pages, args.seconds, args.together))
+            found = {"steps": row.steps, "frames": row.frames, "polls": len(row.polls), "seconds": row.seconds}
+            measured([found], f"{pages} pages")
+            print(row.text(), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from resflow_core.log_det import LogDet, Roulette
 from resflow_core.residual import ResidualBlock
 from resflow_core.spectral_norm import certified
 from resflow_core.training import TrainConfig, Trainer
+from tests.benchmarks.measured import measured
 
 BLOCKS, WIDTH, BATCH, RATE = 10, 64, 500, 1e-3
 # normflows caps every layer at 0.97; this is the same cap for our three layers, L = 0.913.
@@ -170,6 +171,7 @@ def interleaved(works: dict[str, Work], rounds: int) -> dict[str, list[float]]:
 
 def table(title: str, times: dict[str, list[float]], extra: dict[str, str] | None = None, heading: str = "") -> None:
     """One row a contender; ratios are of medians, to the first contender."""
+    measured(({f"seconds of {name}": value} for name, values in times.items() for value in values), title)
     reference = statistics.median(next(iter(times.values())))
     print(f"\n| {title} | median ms | fastest ms | {next(iter(times))} / this |{f' {heading} |' if extra else ''}")
     print("|---|---|---|---|" + ("---|" if extra else ""))
@@ -194,6 +196,7 @@ def grid(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
     ours, theirs = lambda: measure.log_prob(flow, x), lambda: model.log_prob(x).detach()
     times = interleaved({"ours": ours, "normflows, evaluation mode (exact)": theirs}, rounds)
     errors = [float((found() - precise).abs().max()) for found in (ours, theirs)]
+    measured(({"the error": error} for error in errors), "log density")
     extra = {name: f"{error:.1e}" for name, error in zip(times, errors, strict=True)}
     table(f"log density, {GRID} x {GRID}", times, extra, "largest error, nats")
 
@@ -209,6 +212,7 @@ def sampling(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
     times = interleaved(works, rounds)
     precise = copy.deepcopy(flow).double()
     errors = [float((precise(work().double()) - z).norm(dim=1).max()) for work in works.values()]
+    measured(({"the error": error} for error in errors), "samples")
     extra = {name: f"{error:.1e}" for name, error in zip(works, errors, strict=True)}
     table(f"{SAMPLES:,} samples", times, extra, "worst round trip, float64")
 

@@ -1,0 +1,131 @@
+"""A benchmark that measured nothing fails, and says what was not measured. Here, parts that do nothing do its work."""
+
+import importlib
+import pkgutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+
+from tests import benchmarks
+from tests.benchmarks.measured import measured
+
+NOT_BENCHMARKS = {"measured"}
+NAN = float("nan")
+
+
+def _instead(monkeypatch, module: ModuleType, **parts) -> None:
+    for name, part in parts.items():
+        monkeypatch.setattr(module, name, part)
+
+
+def _no_time(monkeypatch, module: ModuleType) -> list[str]:
+    """Work that is done in no time at all."""
+    monkeypatch.setattr(module.time, "perf_counter", lambda: 1.0)
+    return ["--rounds", "1"]
+
+
+def _speed(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, STEPS={"nothing": lambda: lambda: None}, KEEP_MEMORY={})
+    return ["--warm", "0", *_no_time(monkeypatch, module)]
+
+
+def _estimator(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, works=lambda: {"nothing": lambda: None})
+    return _no_time(monkeypatch, module)
+
+
+def _sessions(monkeypatch, module: ModuleType) -> list[str]:
+    async def nothing(server, pages, seconds, together):
+        return module.Row(pages, seconds, steps=0, frames=0, share=0.0, polls=())
+
+    _instead(monkeypatch, module, counting=nullcontext, measure=nothing)
+    return ["--pages", "1"]
+
+
+def _quality(monkeypatch, module: ModuleType) -> list[str]:
+    def nothing(job):
+        return module.Result(*job[:3], kl=NAN, standard_error=NAN, steps=0, parameters=0)
+
+    _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
+    return ["--sets", "moons", "--contenders", "ours"]
+
+
+def _activations(monkeypatch, module: ModuleType) -> list[str]:
+    def nothing(job):
+        moment = module.Moment(0, 0.0, NAN, NAN, NAN, NAN, NAN, NAN)
+        return module.Result(*job[:3], at_steps=moment, at_seconds=replace(moment), diverged=True)
+
+    _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
+    return ["--seeds", "1", "--sets", "checkerboard", "--activations", "sine"]
+
+
+def _joint(monkeypatch, module: ModuleType) -> list[str]:
+    def nothing(job):
+        return module.Result(*job[:4], 0, NAN, NAN, NAN, NAN, NAN, 0.0)
+
+    _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
+    return ["--seeds", "1", "--sets", "noisymoons"]
+
+
+def _compare(monkeypatch, module: ModuleType) -> list[str]:
+    return ["--minutes", "0"]
+
+
+def _dimensions(monkeypatch, module: ModuleType) -> list[str]:
+    nothing = module.AtDim(2, None, None, None, None)
+    _instead(monkeypatch, module, costs=lambda shared, seed, largest: [nothing])
+    return ["--repeat", "1"]
+
+
+def _dimensions_digits(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, train=lambda seed, steps, every: [])
+    return ["--repeat", "1", "--largest", "2"]
+
+
+EMPTIED = {
+    "activations": [_activations],
+    "compare": [_compare],
+    "dimensions": [_dimensions, _dimensions_digits],
+    "estimator": [_estimator],
+    "joint": [_joint],
+    "quality": [_quality],
+    "sessions": [_sessions],
+    "speed": [_speed],
+}
+
+
+def test_every_benchmark_is_held_to_it():
+    names = {module.name for module in pkgutil.iter_modules(benchmarks.__path__)}
+    assert names - NOT_BENCHMARKS == set(EMPTIED)
+
+
+@pytest.mark.parametrize(
+    ("name", "emptied"),
+    [(name, emptied) for name, all in EMPTIED.items() for emptied in all],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_what_measured_nothing_fails(monkeypatch, name, emptied):
+    module = importlib.import_module(f"tests.benchmarks.{name}")
+    monkeypatch.setattr(sys, "argv", [name, *emptied(monkeypatch, module)])
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        module.main()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[], [{}], [{"steps": 0}], [{"steps": 3}, {"steps": NAN}], [{"steps": None}], [{"steps": 1, "KL": float("inf")}]],
+    ids=str,
+)
+def test_nothing_is_no_measurement(rows):
+    with pytest.raises(SystemExit) as failure:
+        measured(iter(rows), "a benchmark")
+    assert failure.value.code not in (None, 0)
+    assert "a benchmark" in str(failure.value)
+
+
+def test_what_was_measured_passes():
+    measured([{"steps": 3, "bias": -0.2}, {"steps": 1, "bias": 0.1}], "a benchmark")
