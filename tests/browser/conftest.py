@@ -52,6 +52,7 @@ class Visitor:
     problems: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     bytes_received: int = 0
+    calls: int = 0  # of the server
 
     def open(self, url: str) -> "Visitor":
         self.page.goto(url)
@@ -118,9 +119,12 @@ def visit(server, chromium):
         def received(frame):
             visitor.bytes_received += len(frame)
 
+        def sent(frame):
+            visitor.calls += 1
+
         if routed:
             page.route_web_socket("**/*", routed)
-        page.on("websocket", lambda socket: socket.on("framereceived", received))
+        page.on("websocket", lambda socket: (socket.on("framereceived", received), socket.on("framesent", sent)))
         url = f"{server.url}{path}?{query}"
         if picture:
             return visitor.open(url)
