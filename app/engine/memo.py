@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 # A process may die for many reasons. A run at whose same step it dies so often is set aside; and so is one that gets
 # no further, at whatever step it dies.
 MOST_LOSSES, MOST_LOSSES_ANYWHERE = 2, 4
-# After so long without a sign of the training process its pages say so.
-SILENT_SECONDS = 3.0
+# After so long without a sign of the training process its pages say so, and after so long it is replaced.
+SILENT_SECONDS, HANGS_SECONDS = 3.0, 20.0
 
 
 @dataclass
@@ -155,8 +155,8 @@ class Memo:
         if silence >= SILENT_SECONDS and (report.state in MOVING or report.state is State.LOADING):
             arms = tuple(replace(arm, steps_per_second=0.0) for arm in report.arms)
             message = (
-                f"The training process has given no sign for {silence:.0f} s. A long step of another page may hold it "
-                "up; if it hangs, it is restarted, and this run goes on from its last checkpoint."
+                f"The training process has given no sign for {silence:.0f} s. After {HANGS_SECONDS:.0f} s it is "
+                "restarted, and this run goes on from its last checkpoint."
             )
             report = replace(report, arms=arms)
         return replace(report, message=" ".join(filter(None, (self.notice, message))))

@@ -19,7 +19,7 @@ from app.engine.clocks import Pulse
 from app.engine.dropped import Dropped
 from app.engine.flight_recorder import FlightRecorder
 from app.engine.mailbox import Mailbox
-from app.engine.memo import Memo
+from app.engine.memo import HANGS_SECONDS, Memo
 from app.engine.messages import (
     UNKNOWN,
     Beat,
@@ -42,8 +42,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
 FIRST_DELAY_SECONDS = 0.05
 LONGEST_DELAY_SECONDS = 10.0
-# After so long without a sign of life a process is ended, and so is one that does not come up.
-HANGS_SECONDS = 20.0
+# A process that gives no sign of life for `HANGS_SECONDS` is ended, and so is one that does not come up in this time.
 STARTS_SECONDS = 120.0
 GRACE_SECONDS = 2.0
 EXPORT_SECONDS = 5.0

@@ -17,8 +17,9 @@ with st.container():  # whatever comes and goes here must not move the picture, 
 def run() -> None:
     report = session.poll(depth=live.chosen_depth("panes"))
     transport.show(report)
+    with st.container():
+        transport.message(report)
     live.live_panes(scene_of(session.setup(), report, session.DEMAND.points), key="panes")
-    transport.message(report)
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
         st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:
