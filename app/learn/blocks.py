@@ -13,7 +13,7 @@ from app.figures.prediction import prediction
 from app.glossary import linked
 from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Teacher, Text
 from app.lessons.observables import OBSERVABLES, Situation
-from app.lessons.progress import LessonProgress
+from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import rendered
 from app.polling import button
 from app.text import signed
@@ -96,7 +96,7 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
     session.fill(widget, known)  # a file may have been loaded
     st.text_area(
         "In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90,
-        placeholder="In your words; they are kept with your progress",
+        placeholder="In your words; they are kept with your progress", max_chars=max(MOST_TYPED, len(known)),
     )  # fmt: skip
     if known:
         st.caption("Kept.")
