@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.settings import from_json, to_json
+from resflow_core.settings import from_json, to_json, told
 
 # The one key of the metadata, whose order would not be the same in every file. It changes with what the value means.
 FORMAT = "residual flow 1"
@@ -19,6 +19,11 @@ NOTES = "notes"
 LATER = {"norms", "constraint"}
 # The largest flow that the settings allow has 49 MiB of weights.
 MOST_BYTES = 64 * 2**20
+# Names and places, of which the largest flow has 45 kB; and within them settings and notes, in characters.
+MOST_HEADER_BYTES, MOST_SETTINGS = 2**20, 2**16
+# Where the density of a flow that is read must be finite somewhere.
+PROBED = 32
+MOST_DIMS = 8  # of a tensor whose shape is told
 
 
 def to_bytes(flow: Flow, notes: dict[str, Any] | None = None) -> bytes:
@@ -28,19 +33,23 @@ def to_bytes(flow: Flow, notes: dict[str, Any] | None = None) -> bytes:
 
 
 def from_bytes(data: bytes, dim: int = 2) -> Flow:
-    """The flow of a file, bitwise what was saved. Raises ValueError, saying what is wrong, for any other bytes, and
-    for a flow that is not one of R^dim."""
+    """The flow of a file, bitwise what was saved. Raises ValueError, saying what is wrong in at most a few hundred
+    characters, for any other bytes, for a flow that is not one of R^dim, and for one without a finite density."""
     if len(data) > MOST_BYTES:
         raise ValueError(f"The file has {len(data):,} bytes; a flow has at most {MOST_BYTES:,}.")
+    header = int.from_bytes(data[:8], "little")
+    if MOST_HEADER_BYTES < header < len(data):
+        raise ValueError(f"The file begins with {header:,} bytes of names; a flow has at most {MOST_HEADER_BYTES:,}.")
     try:
         tensors = load(data)
-    except (SafetensorError, KeyError) as error:  # the second for types that torch does not have
+    except (SafetensorError, KeyError, RuntimeError) as error:  # the others for types and shapes that torch has not
         raise ValueError("The file cannot be read as safetensors. It may be damaged.") from error
     flow = _config(data, dim).build(torch.Generator().manual_seed(0))
     expected = flow.state_dict()
     if different := sorted(expected.keys() ^ tensors.keys()):
-        what = "is missing" if different[0] in expected else "does not belong"
-        raise ValueError(f"The file does not fit its own settings: {different[0][:80]} {what}.")
+        name, is_ours = different[0], different[0] in expected
+        what = f"{name} is missing" if is_ours else f"{told(name)} does not belong"
+        raise ValueError(f"The file does not fit its own settings: {what}.")
     for name, tensor in tensors.items():
         like = expected[name]
         if (tensor.shape, tensor.dtype) != (like.shape, like.dtype):
@@ -50,24 +59,46 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"The file holds numbers that are not finite, in {name}.")
     flow.load_state_dict(tensors)
+    _check_density(flow, dim)
     return flow
 
 
 def notes(data: bytes) -> dict[str, Any]:
-    """What `to_bytes` noted in a file that `from_bytes` accepts; empty where nothing was."""
+    """What `to_bytes` noted in a file that `from_bytes` accepts; empty where nothing was. The names and values are as
+    the file has them: JSON of whoever made it."""
     return _values(data).get(NOTES, {})
+
+
+@torch.no_grad()
+def _check_density(flow: Flow, dim: int) -> None:
+    """Weights that are finite and enormous would make all that is drawn and saved of a flow not a number."""
+    x = torch.randn(PROBED, dim, generator=torch.Generator().manual_seed(0))
+    if not bool(flow.log_prob(x).isfinite().any()):
+        largest = max(float(tensor.abs().max()) for tensor in flow.state_dict().values() if tensor.numel())
+        raise ValueError(
+            f"The flow in the file has no finite density at any of {PROBED} points: its largest weight is "
+            f"{largest:.3g}. Save it anew from an earlier step."
+        )
 
 
 def _values(data: bytes) -> dict[str, Any]:
     """The metadata of a readable file: a header of JSON, after its length in 8 bytes."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata = header.get("__metadata__", {})
+    metadata = header.get("__metadata__") or {}
     if FORMAT not in metadata:
         raise ValueError(f"The file is not a flow that was saved here: its metadata have no {FORMAT!r}.")
+    if (size := len(metadata[FORMAT])) > MOST_SETTINGS:
+        raise ValueError(f"The settings and notes in the file have {size:,} characters; {MOST_SETTINGS:,} are allowed.")
     try:
-        return dict(json.loads(metadata[FORMAT]))
-    except (TypeError, ValueError, RecursionError) as error:
+        values = json.loads(metadata[FORMAT])
+    except (ValueError, RecursionError) as error:
         raise ValueError("The settings in the file cannot be read. It may be damaged.") from error
+    if not isinstance(values, dict):
+        raise ValueError("The settings in the file cannot be read: they are no names with values.")
+    noted = values.get(NOTES, {})
+    if not isinstance(noted, dict):
+        raise ValueError(f"The notes in the file are {told(noted)}: names with values are needed.")
+    return values
 
 
 def _config(data: bytes, dim: int) -> FlowConfig:
@@ -77,15 +108,16 @@ def _config(data: bytes, dim: int) -> FlowConfig:
     names = {field.name for field in dataclasses.fields(FlowConfig)}
     if different := sorted(names - LATER ^ values.keys() - LATER):
         what = "is missing" if different[0] in names else "is unknown"
-        raise ValueError(f"The settings in the file are not those of a flow: {different[0][:80]!r} {what}.")
+        raise ValueError(f"The settings in the file are not those of a flow: {told(different[0])} {what}.")
     if values["dim"] != dim:
         where = "the plane" if dim == 2 else f"{dim} dimensions"
         raise ValueError(f"The flow in the file is not one of {where}.")
     try:
         return from_json(FlowConfig, values)
     except TypeError as error:  # a list, say, where a name should be
-        raise ValueError(f"The settings in the file are not those of a flow: {error}.") from error
+        raise ValueError(f"The settings in the file are not those of a flow: {told(str(error))}.") from error
 
 
 def _kind(tensor: torch.Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+    shape = str(tuple(tensor.shape)) if tensor.dim() <= MOST_DIMS else f"of {tensor.dim()} dimensions"
+    return f"{str(tensor.dtype).removeprefix('torch.')} {shape}"

@@ -1,9 +1,24 @@
 """A hyper-parameter is one field of a frozen dataclass, with its default, range and help, and stands nowhere else."""
 
 import dataclasses
+import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 60, 40, 120
+# Words alone; anything else may be read as Markdown where the message is shown.
+_WORDS = re.compile(r"[^\W_]+([ -][^\W_]+)*")
+
+
+def told(value: Any) -> str:
+    """A value for a message, as Python writes it: in one short line, and between backticks unless it is a number or
+    words. It may come from anybody's file."""
+    text = "".join(c for c in _SHORT.repr(value) if c.isprintable() and c != "`")
+    is_plain = value is None or isinstance(value, int | float) or (isinstance(value, str) and _WORDS.fullmatch(value))
+    return text if is_plain else f"`{text}`"
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ def from_json(kind: type, values: Mapping[str, Any]) -> Any:
         if limits.is_variant and name in values:
             variant = dict(values[name])
             if (chosen := variant.pop("is", None)) not in limits.choices:
-                raise ValueError(f"{name} is {chosen!r}: use one of {', '.join(limits.choices)}.")
+                raise ValueError(f"{name} is {told(chosen)}: use one of {', '.join(limits.choices)}.")
             values[name] = from_json(limits.choices[chosen], variant)
     return kind(**values)
 
@@ -87,7 +102,7 @@ def check(config: Any) -> None:
     for name, (field, limits) in settings_of(config).items():
         problem = refusal(getattr(config, name), field.type, limits)
         if problem:
-            raise ValueError(f"{name} = {getattr(config, name)!r}: {problem}")
+            raise ValueError(f"{name} = {told(getattr(config, name))}: {problem}")
 
 
 def refusal(value: Any, kind: type, limits: Setting) -> str | None:

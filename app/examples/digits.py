@@ -19,6 +19,7 @@ from resflow_core.datasets.digits import DIGITS, DIM
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.measure import Estimate
+from resflow_core.settings import told
 from resflow_core.training import TrainConfig, Trainer
 
 FILE = Path(__file__).parent / "digits.safetensors"
@@ -78,8 +79,8 @@ def read(data: bytes) -> Stored:
     try:
         curve = tuple((int(step), *map(float, rest)) for step, *rest in notes["curve"])
         stored = Stored(flow, int(notes["steps"]), float(notes["seconds"]), curve)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"The notes on its training cannot be read: {error!r}. Build the file anew.") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"The notes on its training cannot be read: {told(error)}. Build the file anew.") from error
     if not curve or any(len(at) != 4 for at in curve) or curve[-1][0] != stored.steps:
         raise ValueError("The notes on its training do not end with its last step. Build the file anew.")
     return stored

@@ -65,6 +65,12 @@ def file_of_four_bit_numbers():
     return len(header).to_bytes(8, "little") + header + bytes(4)
 
 
+def named_nothing():
+    """A file whose metadata are none: safetensors reads it."""
+    header = json.dumps(header_of(GOOD) | {"__metadata__": None}).encode()
+    return len(header).to_bytes(8, "little") + header + GOOD[8 + int.from_bytes(GOOD[:8], "little") :]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -79,7 +85,13 @@ def file_of_four_bit_numbers():
         (save(load(GOOD), {"residual flow 2": "{}"}), "not a flow that was saved here"),
         (save(load(GOOD), {flow_file.FORMAT: "{"}), "settings in the file cannot be read"),
         (save(load(GOOD), {flow_file.FORMAT: "[1]"}), "settings in the file cannot be read"),
-        (save(load(GOOD), {flow_file.FORMAT: "[" * 10**5}), "settings in the file cannot be read"),
+        (save(load(GOOD), {flow_file.FORMAT: "[" * 50_000}), "settings in the file cannot be read"),
+        (save(load(GOOD), {flow_file.FORMAT: "[" * 10**5}), "100,000 characters; 65,536 are allowed"),
+        (save(load(GOOD), {flow_file.FORMAT: json.dumps(list(to_json(FLOW.config).items()))}), "cannot be read"),
+        (named_nothing(), "not a flow that was saved here"),
+        (bytes([1, 0, 16, 0, 0, 0, 0, 0]) + bytes(2**21), "1,048,577 bytes of names; a flow has at most 1,048,576"),
+        (file(notes=[1, 2]), r"notes in the file are `\[1, 2\]`: names with values are needed"),
+        (file({"bijections.0.shift": torch.full((2,), 3e38)}), r"no finite density .* largest weight is 3e\+38"),
         (file(blocks=400), "blocks = 400: use a value from 1 to 32"),
         (file(blocks="2"), "blocks = '2': use a whole number"),
         (file(budget=float("nan")), "budget = nan"),
@@ -98,7 +110,7 @@ def file_of_four_bit_numbers():
         (file(width=9), "holds float32"),
         (file(blocks=3), r"bijections\.5\.branch\.\S+ is missing"),
         (file(actnorm=False), r"bijections\.\S+ (is missing|does not belong)"),
-        (file({"more": torch.ones(1)}), "more does not belong"),
+        (file({"more": torch.ones(1)}), "'more' does not belong"),
         (
             file({"bijections.0.shift": torch.zeros(3)}),
             r"shift holds float32 \(3,\), where float32 \(2,\) is needed",
