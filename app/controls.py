@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import data_choice, presets, session, uploads
 from app.link import parse
 from app.setup import Setup, as_text
-from app.text import plain
+from app.text import file_name, quoted
 from resflow_core.settings import Setting, name_of, refusal, settings_of
 
 
@@ -94,7 +94,7 @@ def _flow_file(setup: Setup) -> None:
     st.download_button(
         "Save flow",
         session.flow_saver(),
-        f"{name}.safetensors",
+        f"{file_name(name)}.safetensors",
         on_click="ignore",
         icon=":material/download:",
         width="stretch",
@@ -103,7 +103,7 @@ def _flow_file(setup: Setup) -> None:
     uploads.flow("Open a flow", "open_flow", session.open_flow)
     if setup.start:
         st.caption(
-            f"Began with `{plain(setup.start.file.name)}`. Reset goes back to it; another setting leaves it behind."
+            f"Began with {quoted(setup.start.file.name)}. Reset goes back to it; another setting leaves it behind."
         )
 
 

@@ -18,7 +18,7 @@ from itertools import islice, product
 
 import numpy as np
 
-from app.text import plain
+from app.text import distinct, plain
 from resflow_core.datasets import FEWEST_ROWS, MOST_ROWS, Table
 from resflow_core.datasets.table import LARGEST_VALUE
 
@@ -134,7 +134,11 @@ def table(file: CsvFile, x: str, y: str, label: str | None = None) -> Table:
         raise CsvError(f"`{plain(x)}` is chosen for both axes. Choose two different columns.")
     values = np.column_stack([file.numbers(x), file.numbers(y)])
     _check_marks(file, (x, y))
-    labels = None if label is None else file.groups(label)
+    labels = None
+    if label is not None:
+        groups = file.groups(label)
+        called = distinct(groups)
+        labels = tuple(called[group] for group in groups)
     try:
         return Table(plain(file.name), (plain(x), plain(y)), values, labels=labels)
     except ValueError as error:  # a row of the table is a line of the file

@@ -10,9 +10,11 @@ from app.csv_file import CsvError, CsvFile, table
 from app.link import OWN_DATA
 from app.picker import Group, Tile, pick, thumbnail
 from app.setup import CsvChoice, OwnData, Setup
+from app.text import distinct, plain
 from resflow_core.datasets import DATASETS, Dataset
 
 POINTS = 300
+NO_COLUMN = "(none)"
 
 
 def choose(setup: Setup) -> Setup:
@@ -45,7 +47,7 @@ def _points(dataset: Dataset) -> str:
 
 
 def _own(own: OwnData | None) -> Group:
-    title = f"Your CSV: {own.choice.name}" if own else "Your CSV"
+    title = f"Your CSV: {plain(own.choice.name)}" if own else "Your CSV"
     return Group("Your own", (Tile(OWN_DATA, title, _points(own.table) if own else None),))
 
 
@@ -61,11 +63,11 @@ def _own_data(current: OwnData | None) -> OwnData | None:
     if more:
         left, right = st.columns(2, gap="small")
         with left:
-            x = _column("Horizontal", file.numeric, "x")
+            x = _column("Horizontal", file.numeric, "x", file)
         with right:
             names = _vertical(file, x, current)
-            y = _column("Vertical", names, "y", int(names[0] == x))
-    label = _column("Label", ("", *file.labels), "label") if file.labels else ""
+            y = _column("Vertical", names, "y", file, int(names[0] == x))
+    label = _column("Label", ("", *file.labels), "label", file) if file.labels else ""
     choice = CsvChoice(file.name, file.digest, x, y, label)
     if current and current.choice == choice:
         return current
@@ -83,14 +85,16 @@ def _vertical(file: CsvFile, x: str, current: OwnData | None) -> tuple[str, ...]
     return file.numeric if known else tuple(name for name in file.numeric if name != x)
 
 
-def _column(title: str, names: tuple[str, ...], part: str, index: int = 0) -> str:
-    """One of the columns; the one chosen last while it is among them, also after another data set was looked at."""
+def _column(title: str, names: tuple[str, ...], part: str, file: CsvFile, index: int = 0) -> str:
+    """One of the columns; the one chosen last while it is among them, also after another data set was looked at. All of
+    the file have names that differ, or Streamlit could not tell which one was chosen."""
+    called = distinct([NO_COLUMN, *file.cells])
     return st.selectbox(
         title,
         names,
         index,
         key=f"csv.{part}",
-        format_func=lambda name: name or "(none)",
+        format_func=lambda name: called.get(name or NO_COLUMN) or plain(name),
         filter_mode=None,
         persist_state="session",
     )

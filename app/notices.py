@@ -8,7 +8,7 @@ from app.engine.messages import Scaled
 from app.link import LIPSCHITZ
 from app.polling import button
 from app.session.page import Past
-from app.text import plain
+from app.text import escaped, quoted
 
 MOST_REFUSALS = 5
 
@@ -33,12 +33,11 @@ def show(scaled: bool = True) -> None:
         st.info(session.notice(), icon=":material/info:")
     csv, flow = session.needed()
     if csv:
-        title = session.setup().dataset.title
-        _ask(csv.name, csv.digest, f"Until then you see {title}.")
-        uploads.csv(f"The file {plain(csv.name)}", "needed_csv", session.give_csv, "collapsed")
+        _ask(csv.name, csv.digest, f"Until then you see {escaped(session.setup().dataset.title)}.")
+        uploads.csv(f"The file {quoted(csv.name)}", "needed_csv", session.give_csv, "collapsed")
     if flow:
         _ask(flow.name, flow.digest, "Until then you see a new flow.")
-        uploads.flow(f"The file {plain(flow.name)}", "needed_flow", session.give_flow, "collapsed")
+        uploads.flow(f"The file {quoted(flow.name)}", "needed_flow", session.give_flow, "collapsed")
 
 
 def _scaled(scaled: Scaled) -> None:
@@ -66,7 +65,7 @@ def _undo(past: Past) -> None:
         had = f"Before, you had a flow of {past.steps:,} step{'s' * (past.steps > 1)}"
         had += "." if past.whole else "; only its settings are kept."
     else:
-        had = f"Before, you had the flow `{plain(past.setup.start.file.name)}`."
+        had = f"Before, you had the flow {quoted(past.setup.start.file.name)}."
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", key="past"):
         st.caption(had, width="content")
         button(
@@ -80,6 +79,4 @@ def _undo(past: Past) -> None:
 
 
 def _ask(name: str, digest: str, meanwhile: str) -> None:
-    st.warning(
-        f"This link needs `{plain(name)}` ({digest}). Upload it here. {meanwhile}", icon=":material/upload_file:"
-    )
+    st.warning(f"This link needs {quoted(name)} ({digest}). Upload it here. {meanwhile}", icon=":material/upload_file:")

@@ -1,18 +1,68 @@
-"""Text in our messages: what somebody else typed, and numbers; and rows of both as a table."""
+"""Text in our messages: what somebody else typed, and numbers; and rows of both as a table.
+
+What comes from a link or a file is shown through one of four functions: `plain` where text is drawn as it is, and
+between backticks; `quoted` as code in Markdown; `escaped` within its sentences; `distinct` as names to choose from.
+Streamlit reads labels, captions, messages and help as Markdown.
+"""
 
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+NOTHING = "?"
+# More is not looked at: a file may hold a text of megabytes.
+MOST_READ = 1000
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# No escape stops what Streamlit looks for in the text that is left: addresses, `:smile:` and `:material/face:`.
+ADDRESS = re.compile(r"(:|@|www(?=\\\.))", re.IGNORECASE)
+JOINER = "\N{WORD JOINER}"
+# A spreadsheet takes a cell that begins so for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 EXPONENT = re.compile(r"(?<=\d)e([+-]\d+)\b")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def plain(text: str, most: int = 40) -> str:
-    """`text` fit to be shown between backticks: short, printable, and without Markdown's quotes."""
-    return "".join(c for c in text[:most] if c.isprintable() and c != "`")
+    """`text` in one short line, to be drawn as it is or between backticks: at most so many characters, all of them
+    printable, without Markdown's quotes, and at least one. Where it goes on, it ends with three dots."""
+    seen = " ".join(text[:MOST_READ].split())
+    seen = "".join(c for c in seen if c.isprintable() and c != "`").strip()
+    goes_on = len(seen) > most or len(text) > MOST_READ
+    return f"{seen[: most - 1]}…" if goes_on else seen or NOTHING
+
+
+def quoted(text: str, most: int = 40) -> str:
+    """`text` as code in Markdown; not for tables, which a `|` divides even there."""
+    return f"`{plain(text, most)}`"
+
+
+def escaped(text: str, most: int = 40) -> str:
+    """`text` within a sentence of Markdown, where it reads as it is: no link, picture, formula, sign or colour comes of
+    it. Invisible joiners break what Markdown's own escapes would leave an address or an icon."""
+    return ADDRESS.sub(rf"\1{JOINER}", PUNCTUATION.sub(r"\\\1", plain(text, most)))
+
+
+def distinct(texts: Iterable[str], most: int = 40) -> dict[str, str]:
+    """What each text is called where one of them is chosen: `plain`, and numbered where two would read alike."""
+    found, taken, copies = {}, set(), Counter()
+    for text in texts:
+        if text in found:
+            continue
+        name = base = plain(text, most)
+        while name in taken:
+            copies[base] += 1
+            name = f"{base} ({copies[base] + 1})"
+        taken.add(name)
+        found[text] = name
+    return found
+
+
+def file_name(text: str) -> str:
+    """`text` as the name of a file to save: letters, digits, and a few signs that no system minds."""
+    return re.sub(r"[^\w.() -]+", "_", plain(text)).strip(" .") or "_"
 
 
 def signed(text: str) -> str:
@@ -35,10 +85,15 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def csv_of(rows: Iterable[dict[str, Any]]) -> bytes:
-    """Rows as a file; one that lacks a column has an empty cell there."""
-    rows = list(rows)
+    """Rows as a file; one that lacks a column has an empty cell there. A text that a spreadsheet would take for a
+    formula begins with an apostrophe; numbers stay numbers."""
+    rows = [{_cell(name): _cell(value) for name, value in row.items()} for row in rows]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), restval="")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -70,7 +70,7 @@ def typed_matrix(
         try:
             typed[index] = parsed_number(text)
         except ValueError as error:
-            problems.append(f"{letter}, {name}: `{plain(text, 20) or 'nothing'}`: {error}")
+            problems.append(f"{letter}, {name}: `{plain(text or 'nothing', 20)}`: {error}")
     problem = "" if problems else refusal(tuple(typed), tuple, limits)
     if problems or problem:
         kept = ", ".join(map(number_text, entries))

@@ -6,7 +6,7 @@ from app import session
 from app.csv_file import MISSING_LABEL, MOST_LABELS, CsvError
 from app.polling import button
 from app.setup import Setup
-from app.text import plain
+from app.text import escaped
 from resflow_core.datasets import DATASETS
 
 GOOD = "noisymoons"
@@ -23,7 +23,7 @@ def ready(setup: Setup) -> bool:
                 "counts as a class of its own. Fill the labels in, or delete the lines."
             )
         return True
-    st.info(f"The points of *{plain(dataset.title)}* have no classes to tell apart. {_remedy(setup)}")
+    st.info(f"The points of {escaped(dataset.title)} have no classes to tell apart. {_remedy(setup)}")
     known = ", ".join(other.title for other in DATASETS.values() if other.classes)
     st.markdown(f"With classes: {known}; and CSV files with a label column.")
     if session.offered("data"):

@@ -4,11 +4,13 @@ import re
 from collections.abc import Collection
 
 from app.lessons.expression import Expression, Names
-from app.text import signed
+from app.text import escaped, signed
 
 PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
 FORMAT = re.compile(r"^(?P<expression>.+?)(?::(?P<spec>[+,]*(?:\.\d+)?[efg%]|,?d))?$")
 UNKNOWN = "…"
+# Of what a learner typed, or a file of progress holds.
+MOST_ANSWER = 100
 # Of the paper, other books and lessons.
 CITED = re.compile(
     r"(?:equations?|eqs?\.|figures?|tables?|theorems?|sections?|appendix|lessons?|NeurIPS|ICML|ICLR|\w+ et al\.,?)\s*"
@@ -64,7 +66,7 @@ def _shown(value: object, spec: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float):
-        return str(value)
+        return escaped(signed(str(value)), MOST_ANSWER)
     if value in (float("inf"), float("-inf")):
         return "\N{INFINITY}"
     return format(round(value) if spec.endswith("d") else value, spec)

@@ -55,7 +55,7 @@ function heatTrace({ heat, window: plane }, theme, height) {
     text: level.map((row) => row.map((l) => words[l] ?? "")),
     zmin: low, zmax: high > low ? high : low + 1, zsmooth: heat.smooth && "fast", hoverongaps: false,
     colorscale: coloursOf(heat.palette), showscale: heat.bar,
-    hovertemplate: `${heat.name} %{text} ${heat.unit}<extra></extra>`,
+    hovertemplate: `${asItIsHovered(heat.name)} %{text} ${asItIsHovered(heat.unit)}<extra></extra>`,
     colorbar: {
       ...colourBar(theme, ""), orientation: "h", x: 0.5, xanchor: "center",
       y: -(MARGIN.b + 6) / height, yanchor: "top", ...(heat.log ? { ...logTicks(low, high), tickmode: "array" } : { tickformat: ",.6~g" }),
@@ -66,7 +66,7 @@ function heatTrace({ heat, window: plane }, theme, height) {
 /** The colour bar's name; Plotly's own moves into the numbers where the plot is large. */
 function barName({ heat: { name, unit } }, theme) {
   return {
-    text: unit ? `${name} (${unit})` : name, showarrow: false, font: { size: 11, color: theme.ink(0.65) },
+    text: asItIs(unit ? `${name} (${unit})` : name), showarrow: false, font: { size: 11, color: theme.ink(0.65) },
     xref: "paper", x: 0.5, yref: "paper", y: 0, yanchor: "top", yshift: -(MARGIN.b + 31),
   };
 }
@@ -98,30 +98,36 @@ function withHalo(trace, theme, over, group) {
 
 function levelTraces({ levels, window: plane, heat }, theme) {
   return levels.flatMap(({ values, at, label, colour, dash, width }, k) => withHalo({
-    type: "contour", ...placed(values, plane), name: label, showscale: false, hoverinfo: "skip", autocontour: false,
+    type: "contour", ...placed(values, plane), name: asItIs(label), showscale: false, hoverinfo: "skip", autocontour: false,
     contours: { coloring: "none", start: at, end: at, size: 1 },
     line: { width, color: colour ?? theme.ink(0.9), dash: DASHES[dash], smoothing: 0 },
   }, theme, heat, `level ${k}`));
 }
 
+/** What stands at a point: its coordinates by their names, and the name of its line. */
+function hoverOf(x, y, label) {
+  const [a, b, name] = [x, y, label].map(asItIsHovered);
+  return `${a} = %{x:.4~g}<br>${b} = %{y:.3~g}<extra>${name}</extra>`;
+}
+
 function pathTraces({ paths, x, y, heat }, theme) {
   return paths.flatMap(({ points, label, colour, dash, width, markers }, k) => withHalo({
-    type: "scatter", mode: markers ? "lines+markers" : "lines", ...pairs(points), name: label, connectgaps: false,
+    type: "scatter", mode: markers ? "lines+markers" : "lines", ...pairs(points), name: asItIs(label), connectgaps: false,
     line: { width, color: colour ?? theme.ink(0.9), dash: DASHES[dash], simplify: false },
     marker: { size: width + 4, symbol: SYMBOLS[k % SYMBOLS.length] },
-    hovertemplate: `${x} = %{x:.4~g}<br>${y} = %{y:.3~g}<extra>${label}</extra>`,
+    hovertemplate: hoverOf(x, y, label),
   }, theme, heat, `path ${k}`));
 }
 
 function dotTraces({ dots, x, y }, theme) {
   return dots.map(({ points, label, colour, symbol, size, opacity }, k) => ({
-    type: "scatter", mode: "markers", ...pairs(points), name: label, showlegend: Boolean(label), opacity,
+    type: "scatter", mode: "markers", ...pairs(points), name: asItIs(label), showlegend: Boolean(label), opacity,
     legendgroup: `dots ${k}`,
     marker: {
       size, symbol, color: colour ?? theme.ink(0.9),
       line: symbol.includes("open") ? { width: 2 } : { width: 1, color: theme.paper },
     },
-    hovertemplate: `${x} = %{x:.4~g}<br>${y} = %{y:.3~g}<extra>${label}</extra>`,
+    hovertemplate: hoverOf(x, y, label),
   }));
 }
 

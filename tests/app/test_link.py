@@ -120,7 +120,7 @@ def test_a_link_may_leave_settings_out():
             "`changes` at step 5: `batch = 0`: use a value from 2 to 4096. It stays at ",
         ),
         ("changes", "5:blocks=3", "`changes` at step 5: `blocks`: there is no such setting."),
-        ("changes", "5:", "`changes` at step 5: ``: there is no such setting."),
+        ("changes", "5:", "`changes` at step 5: `?`: there is no such setting."),
     ],
 )
 def test_what_a_link_does_not_get_is_named_with_the_limit_and_the_rest_is_kept(name, text, says):
