@@ -12,6 +12,9 @@ from resflow_core.measure import Mass
 
 MOST_DECIMALS = 4
 SLACK = 0.01  # a mass this far from 1 is nothing to worry about, however small its error
+# The error of a mass that one node makes is three times the mass, which would excuse any. To make so much of 1, a peak
+# would have to be thirty times as narrow as a cell.
+UNRESOLVED = 1000.0
 NOT_YET = "not measured yet"
 
 
@@ -78,8 +81,9 @@ def with_two_digits(rate: float) -> str:
 
 
 def is_one(mass: Mass) -> bool:
-    """Whether a mass is 1 as far as its error lets us say."""
-    return math.isfinite(mass.value) and abs(mass.value - 1) <= 3 * mass.error + SLACK
+    """Whether a mass is 1 as far as its error lets us say. No error makes 1 of more than `UNRESOLVED`."""
+    least = max(mass.value - 3 * mass.error, mass.value / UNRESOLVED)
+    return math.isfinite(mass.value) and least - SLACK <= 1 <= mass.value + 3 * mass.error + SLACK
 
 
 def _gap(arm: ArmReport) -> Readout:

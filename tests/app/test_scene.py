@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
 from app.readouts import with_error, with_two_digits
@@ -15,7 +16,7 @@ from app.setup import CsvChoice, OwnData, Setup
 from resflow_core.datasets import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
-from resflow_core.measure import Mass
+from resflow_core.measure import Mass, mass
 from resflow_core.training import TrainConfig
 
 BIASED = Setup(train=TrainConfig(log_det=Truncated()))
@@ -107,10 +108,27 @@ def test_what_another_estimator_believed_in_is_not_shown_as_this_ones():
 
 @pytest.mark.parametrize(
     ("value", "error", "word"),
-    [(1.0129, 0.001, ""), (1.0131, 0.001, "not 1"), (0.9871, 0.001, ""), (0.9869, 0.001, "not 1"), (1.3, 0.1, "")],
+    [
+        (1.0129, 0.001, ""),
+        (1.0131, 0.001, "not 1"),
+        (0.9871, 0.001, ""),
+        (0.9869, 0.001, "not 1"),
+        (1.3, 0.1, ""),
+        (40.0, 120.0, ""),
+        (4e6, 1.2e7, "not 1"),
+        (4e6, 0.0, "not 1"),
+        (1.7e3, math.inf, "not 1"),
+        (math.nan, math.nan, "not 1"),
+    ],
 )
 def test_the_verdict_on_a_mass_weighs_its_error(value, error, word):
     assert readout(shown(BIASED, masses=masses(Mass(value, error, 0.9))), "believed")["word"] == word
+
+
+def test_a_mass_that_one_node_makes_is_not_one_though_its_error_is_larger_still():
+    found = mass(lambda x: torch.where(x.norm(dim=1) < 1e-9, 25.0, -torch.inf), ((-3.0, 3.0), (-3.0, 3.0)), 64)
+    assert found.value > 1e6 and found.error > 2 * found.value
+    assert readout(shown(BIASED, masses=masses(found)), "believed")["word"] == "not 1"
 
 
 @pytest.mark.parametrize(
