@@ -1,6 +1,7 @@
 """Who is trained next, who is drawn next, who may come in and who is dropped. No input or output; time is passed in."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ from app.engine.messages import (
 from app.engine.run import Run
 
 DROP_SECONDS = 600.0
+# Who runs the server is told this often, while pages wait, what would make room.
+ADVICE_SECONDS = 600.0
 # A run that used more than its share, by a long step or a picture, waits for the others at most so long.
 MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 
@@ -62,6 +65,7 @@ class Scheduler:
         self._runs: dict[str, Run] = {}  # in the order of arrival
         self._exported: list[Exported] = []
         self._budget = PictureBudget(clock())
+        self._advised = -math.inf  # when the log last said what would make room
         self._builds = False  # whether the last piece of work was to build a flow
         self._level = 0.0  # the least time used among those that moved; who wakes starts from it, without arrears
 
@@ -182,9 +186,18 @@ class Scheduler:
         return held == 0 or (held < self._most and self._memory() < self._memory_limit)
 
     def _queue_message(self, place: int) -> str:
+        """For the person who waits. What only the server's owner can do goes to the log."""
+        if (now := self._clock()) - self._advised >= ADVICE_SECONDS:
+            self._advised = now
+            log.warning(
+                "Pages wait for a place: this process has %d experiments or %g GiB of memory for them. "
+                "With more cores, start the app with more WORKERS.",
+                self._most,
+                self._memory_limit / 2**30,
+            )
         return (
-            f"All places are taken ({self._most} experiments or {self._memory_limit / 2**30:g} GiB of memory); "
-            f"this one is number {place} in the queue. Close another page, or start the app with WORKERS=2."
+            f"All places are taken. This page is number {place} in the queue, and starts by itself. If you have other "
+            "pages of this app open, close one of them."
         )
 
     def _drop_abandoned(self) -> list[Report]:

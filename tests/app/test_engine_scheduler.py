@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from app.engine import scheduler
 from app.engine.budget import BURST_SECONDS, SHARE
 from app.engine.history import MOST, HeldOut, History
 from app.engine.messages import (
@@ -598,15 +599,26 @@ def test_queue_tells_the_place_and_moves_up():
     bench.do(*(Create(id, EXPERIMENT) for id in "abc"), Step("c", 3))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "abc"] == [0, 1, 2]
-    assert bench.last("c").message.endswith(
-        "number 2 in the queue. Close another page, or start the app with WORKERS=2."
-    )
+    assert "number 2 in the queue" in bench.last("c").message
     bench.do(Close("a"))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "bc"] == [0, 1]
     bench.do(Leave("b"), Close("b"))
     bench.run(0.1)
     assert (bench.last("c").state, bench.steps("c"), bench.last("c").message) == (State.PAUSED, 3, "")
+
+
+def test_what_would_make_room_is_said_to_who_runs_the_server_and_seldom(caplog, monkeypatch):
+    monkeypatch.setattr(scheduler, "ADVICE_SECONDS", 4.0)
+    clock = Clock()
+    bench = Bench(Scheduler(clock, most=1, new_job=FakeJob, memory=lambda: 0), clock)
+    bench.do(*(Create(id, EXPERIMENT) for id in "abc"))
+    bench.run(2, {id: BLIND for id in "abc"})
+    assert "WORKERS" not in bench.last("c").message
+    (advice,) = [record.getMessage() for record in caplog.records if "WORKERS" in record.getMessage()]
+    assert "1 experiments or 4 GiB" in advice
+    bench.run(3, {id: BLIND for id in "abc"})
+    assert sum("WORKERS" in record.getMessage() for record in caplog.records) == 2
 
 
 def test_who_is_gone_longest_makes_way_for_who_waits():
