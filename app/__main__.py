@@ -18,7 +18,7 @@ from app import engine
 FIRST_PAGE_NEEDS = ("app.home.journey", "app.controls", "app.live", "app.scene")
 WARM_UP_SECONDS = 10.0
 LAST_PORT = 65535
-MAIN = Path(__file__).parent / "main.py"
+MAIN = Path(__file__).parent / "page.py"
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from app import csv_file
 from resflow_core import flow_file
 
 pytestmark = pytest.mark.usefixtures("local_engine")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "1", "width": "8", "batch": "16"}
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
 

@@ -25,7 +25,7 @@ from resflow_core.throws import throw
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = pytest.mark.usefixtures("local_engine")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64"}
 A = KNOWN_A.numpy()
 MINUS = "\N{MINUS SIGN}"

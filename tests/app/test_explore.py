@@ -19,7 +19,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.training import TrainConfig, Trainer
 
 pytestmark = pytest.mark.usefixtures("local_engine")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64"}
 FLOW, TRAIN = FlowConfig(blocks=2, width=16), TrainConfig(batch=64)
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from app import engine
 from app.glossary import entries, linked, read
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 ENTRIES = tuple(
     read(
         "## block\nAlso: blocks, residual block\n\nA map. $\\frac{1}{2}$ of it.\n\n"

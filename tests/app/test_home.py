@@ -12,7 +12,7 @@ from app import engine, examples
 from app.home import Row, journey, lesson_list
 from resflow_core import flow_file
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 HOME, EXPLORE = "screens/home.py", "screens/explore.py"
 
 

@@ -16,7 +16,7 @@ from app.lessons.progress import LessonProgress, Progress, as_file, from_file, j
 from app.lessons.shelf import shelf
 
 pytestmark = pytest.mark.usefixtures("local_engine")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 
 
 def opened(screen="learn", **query):

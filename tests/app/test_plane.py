@@ -18,7 +18,7 @@ from resflow_core.roulette import Geometric
 from resflow_core.training import TrainConfig, Trainer
 
 pytestmark = pytest.mark.usefixtures("local_engine")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 QUERY = {"data": "moons", "blocks": "2", "width": "16", "batch": "64", "bench.view": "plane"}
 
 

@@ -20,7 +20,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.training import TrainConfig
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 FLOW = FlowConfig(blocks=3, width=16)
 BEGAN = TrainConfig(batch=64)
 SLOWER = dataclasses.replace(BEGAN, learning_rate=0.001)

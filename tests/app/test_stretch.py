@@ -14,7 +14,7 @@ from app.stretch.examples import EXAMPLES
 from app.stretch.settings import Stretch
 
 pytestmark = pytest.mark.usefixtures("local_engine")
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "1", "width": "8", "batch": "16", "data": "moons", "device": "cpu"}
 MINUS = "\N{MINUS SIGN}"
 FORGOTTEN = r"Mass of $p_\text{base}(f(x))$"

@@ -1,4 +1,4 @@
-"""The app: what every screen shares. Start it with `python -m app`, or `python -m streamlit run app/main.py`."""
+"""The app: what every screen shares. Start it with `python -m app`, or `python -m streamlit run app/page.py`."""
 
 from pathlib import Path
 
