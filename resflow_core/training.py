@@ -16,7 +16,7 @@ from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
 from resflow_core.normalizing_flow import NormalizingFlow
 from resflow_core.peers import PEERS, PeerConfig, refuse_estimates
-from resflow_core.settings import check, setting
+from resflow_core.settings import check, setting, told
 from resflow_core.size import parameters
 
 # A run draws from three generators with seeds of their own, all below the fixed seeds of held-out data.
@@ -141,8 +141,8 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
     """Raise ValueError where a hybrid is to learn from data that have other classes, or none."""
     if isinstance(flow, HybridConfig) and len(dataset.classes) != flow.classes:
         raise ValueError(
-            f"classes = {flow.classes}: the points of {dataset.title!r} have {len(dataset.classes) or 'no'} classes. "
-            "Give as many as there are, or choose data with labels."
+            f"classes = {flow.classes}: the points of {told(dataset.title)} have {len(dataset.classes) or 'no'} "
+            "classes. Give as many as there are, or choose data with labels."
         )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from resflow_core.datasets.labels import Labels
 from resflow_core.datasets.numerics import LogDensity, plane_entropy
+from resflow_core.settings import told
 
 Window = tuple[tuple[float, float], tuple[float, float]]
 
@@ -105,7 +106,7 @@ class Dataset(Source, Protocol):
 
 def no_classes(title: str) -> ValueError:
     """What is raised where classes are asked for that are not there."""
-    return ValueError(f"The points of {title!r} have no classes. Choose data with labels.")
+    return ValueError(f"The points of {told(title)} have no classes. Choose data with labels.")
 
 
 @dataclass(frozen=True)
