@@ -4,12 +4,13 @@ VENV := .venv
 PORT ?= 8501
 ADDRESS ?= 127.0.0.1
 WORKERS ?= $(or $(RESFLOW_WORKERS),1)
+EMBED ?= $(RESFLOW_EMBED)
 BIN := $(VENV)/bin
 
 .PHONY: app test slow lint benchmarks clean
 
 app: $(VENV)/app-installed
-	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers $(WORKERS)
+	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers $(WORKERS) --embed "$(EMBED)"
 
 test: $(VENV)/tests-installed chromium lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/hostile tests/test_imports.py

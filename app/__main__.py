@@ -1,7 +1,8 @@
 """`python -m app`: start the app with everything warm, and print its address.
 
 Options: --port (8501), --address (127.0.0.1: this machine only; 0.0.0.0: everybody on the network), --workers (training
-processes, at most cores - 1; RESFLOW_WORKERS of the environment, or 1). Ctrl-C stops it.
+processes, at most cores - 1; RESFLOW_WORKERS of the environment, or 1), --embed (sites that may show the app in a
+frame; RESFLOW_EMBED of the environment, or none). Ctrl-C stops it.
 """
 
 import argparse
@@ -12,13 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-from app import engine
+from app import engine, security
 
 # Imported before anybody waits for them.
 FIRST_PAGE_NEEDS = ("app.home.journey", "app.controls", "app.live", "app.scene")
 WARM_UP_SECONDS = 10.0
 LAST_PORT = 65535
-MAIN = Path(__file__).parent / "page.py"
+MAIN = Path(__file__).parent / "main.py"
 
 
 def main() -> int:
@@ -27,8 +28,9 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
 
-    os.environ[engine.WORKERS_VARIABLE] = args.workers
+    os.environ[engine.WORKERS_VARIABLE], os.environ[security.EMBED_VARIABLE] = args.workers, args.embed
     try:
+        security.origins(args.embed)
         training = engine.get_engine()  # its process starts while this one imports the rest
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -54,6 +56,12 @@ def options(words: list[str]) -> argparse.Namespace:
         default=os.environ.get(engine.WORKERS_VARIABLE, "1"),
         help="training processes, at most the number of cores less one "
         f"(default: {engine.WORKERS_VARIABLE} of the environment, else 1)",
+    )
+    parser.add_argument(
+        "--embed",
+        default=os.environ.get(security.EMBED_VARIABLE, ""),
+        help="sites that may show the app in a frame, such as https://lecture.example.org, with spaces between them "
+        f"(default: {security.EMBED_VARIABLE} of the environment, else none)",
     )
     return parser.parse_args(words)
 

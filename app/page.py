@@ -1,4 +1,4 @@
-"""The app: what every screen shares. Start it with `python -m app`, or `python -m streamlit run app/page.py`."""
+"""The page: what every screen shares. `app/main.py` serves it."""
 
 from pathlib import Path
 

@@ -149,8 +149,8 @@ async def open_page(
     connection had before, if the page comes back. An answer may take `patience` seconds."""
     address = urlsplit(url)
     async with connect(
-        f"ws://{address.netloc}/_stcore/stream",
-        origin=url,
+        f"ws://{address.netloc}{address.path}/_stcore/stream",
+        origin=f"{address.scheme}://{address.netloc}",
         subprotocols=["streamlit", NO_TOKEN, session] if session else ["streamlit"],
         compression=None,
         max_size=None,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 60
@@ -23,7 +24,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
+        return urlsplit(self.url).port
 
     def worker_pids(self) -> list[int]:
         table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
@@ -49,16 +50,21 @@ def served(script: Path, log: Path) -> Iterator[str]:
 
 @contextmanager
 def process_served(
-    arguments: Callable[[int], list[str]], log: Path, environment: Mapping[str, str] | None = None
+    arguments: Callable[[int], list[str]],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+    base: str = "",
 ) -> Iterator[Server]:
-    """What Python serves when it is called with these `arguments` for a port; its output goes to the file `log`."""
+    """What Python serves when it is called in `folder` with these `arguments` for a port, below the path `base`; its
+    output goes to the file `log`."""
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, *arguments(port)], cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, *arguments(port)], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{base}"
     try:
         wait_for(lambda: answers(url) or process.poll() is not None, "the server to answer")
         assert process.poll() is None, log.read_text()

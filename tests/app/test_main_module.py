@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from app import engine
+from app import engine, security
 from app.__main__ import options, port_problem
 
 
@@ -49,6 +49,14 @@ def test_workers_come_from_the_option_else_from_the_environment(monkeypatch):
     monkeypatch.setenv(engine.WORKERS_VARIABLE, "3")
     assert options([]).workers == "3"
     assert options(["--workers", "2"]).workers == "2"
+
+
+def test_sites_that_may_show_it_come_from_the_option_else_from_the_environment(monkeypatch):
+    monkeypatch.delenv(security.EMBED_VARIABLE, raising=False)
+    assert options([]).embed == ""
+    monkeypatch.setenv(security.EMBED_VARIABLE, "https://a.example")
+    assert options([]).embed == "https://a.example"
+    assert options(["--embed", ""]).embed == ""
 
 
 def test_without_options_it_is_this_machine_only():

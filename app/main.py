@@ -1,0 +1,17 @@
+"""The server's entry: the page, and what every answer tells a browser about safety. Start it with `python -m app`, or
+`streamlit run app/main.py`."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # `streamlit run` knows this folder alone
+
+import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+
+from app.security import EMBED_VARIABLE, Guard  # noqa: E402
+
+# Streamlit looks for this very line.
+app = st.App(HERE / "page.py", middleware=[Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))])

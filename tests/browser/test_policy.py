@@ -1,0 +1,120 @@
+"""Every screen under the content security policy, in a real browser: what is drawn needs nothing that is refused, and
+what comes from elsewhere is."""
+
+import http.server
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from tests.browser.conftest import SMALL
+from tests.browser.test_page import CSV, offer, tile
+
+QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymoons"
+# Each screen, or a view of it, with what is there when it is drawn.
+PLOT = ".planes-plot .main-svg"
+SCREENS = {
+    "/": ("", ".journey canvas"),
+    "/learn": ("", "[class*=st-key-lessons]"),
+    "/learn ": ("lesson=series&step=start", "[class*=st-key-lesson_head]"),
+    "/explore": (QUICK, ".live-panes .main-svg"),
+    "/stretch": ("", PLOT),
+    "/estimator": ("", "[class*=st-key-terms] table"),
+    "/estimator settings": ("bench.view=settings", ".stVegaLiteChart canvas, .stVegaLiteChart svg"),
+    "/estimator plane": (f"{QUICK}&bench.view=plane", ".spectrum canvas"),
+    "/lipschitz": (QUICK, PLOT),
+    "/lipschitz enforced": (f"{QUICK}&lipschitz.view=enforced", PLOT),
+    "/lipschitz norms": (f"{QUICK}&lipschitz.view=norms", PLOT),
+    "/activations": (QUICK, PLOT),
+    "/activations inside": (f"{QUICK}&activations.view=inside", PLOT),
+    "/compare": (QUICK, PLOT),
+    "/memory": ("", PLOT),
+    "/joint": (QUICK, PLOT),
+    "/dimensions": ("", ".images canvas"),
+    "/dimensions scaling": ("dimensions.view=scaling", "button"),
+    "/glossary": ("", ".katex"),
+}
+
+
+def refused(visitor):
+    return [problem for problem in visitor.problems if "Content Security Policy" in problem or "Refused to" in problem]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_nothing_that_a_screen_needs_is_refused(visit, screen):
+    query, drawn = SCREENS[screen]
+    visitor = visit(query=query, path=screen.split()[0], picture=False)
+    visitor.page.locator(drawn).first.wait_for(timeout=60_000)
+    visitor.wait_for_script()
+    assert refused(visitor) == []
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
+
+
+def test_files_come_and_go_and_links_are_copied(visit):
+    visitor = visit()
+    tile(visitor, "Your CSV").click()
+    sidebar = "[data-testid=stSidebar]"
+    visitor.page.locator(f"{sidebar} [data-testid=stFileUploader]").wait_for()
+    offer(visitor, sidebar, "people.csv", CSV)
+    visitor.page.get_by_role("combobox", name="Horizontal").or_(visitor.page.get_by_text("people.csv")).first.wait_for()
+    visitor.page.get_by_role("button", name="File", exact=True).click()
+    with visitor.page.expect_download() as download:
+        visitor.press("Save flow")
+    assert download.value.suggested_filename.endswith(".safetensors")
+    visitor.page.keyboard.press("Escape")
+    visitor.page.get_by_role("button", name="Link", exact=True).click()
+    visitor.press("Copy link")
+    assert refused(visitor) == []
+
+
+ELSEWHERE = """() => new Promise((done) => {
+  document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective), { once: true });
+  setTimeout(() => done("nothing"), 5000);
+  TRY
+})"""
+TRIES = {
+    "img-src": "document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:9/x.png' }));",
+    "connect-src": "fetch('http://127.0.0.1:9/').catch(() => {});",
+    "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), { textContent: '1' }));",
+    "script-src-attr": "document.body.insertAdjacentHTML('beforeend', '<i onclick=\"x()\">x</i>');",
+    "frame-src": "document.body.append(Object.assign(document.createElement('iframe'), { src: 'http://127.0.0.1' }));",
+    "form-action": "const form = document.createElement('form'); form.action = 'http://127.0.0.1:9/'; "
+    "document.body.append(form); form.submit();",
+}
+
+
+def test_what_comes_from_elsewhere_is_refused(visit):
+    visitor = visit(query="", path="/glossary", picture=False)
+    visitor.page.locator("#variance").wait_for()
+    for directive, attempt in TRIES.items():
+        assert visitor.page.evaluate(ELSEWHERE.replace("TRY", attempt)) == directive
+
+
+@contextmanager
+def lecture(inside):
+    """A page of another site that shows `inside` in a frame."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f'<title>Lecture</title><iframe src="{inside}"></iframe>'.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{site.server_port}/"
+        site.shutdown()
+
+
+def test_another_site_does_not_show_it_in_a_frame(visit, server):
+    visitor = visit(query="", path="/glossary", picture=False)
+    with lecture(f"{server.url}/glossary") as site:
+        visitor.page.goto(site)
+        visitor.page.wait_for_timeout(1000)
+        assert visitor.page.title() == "Lecture"
+        assert any("frame-ancestors" in problem for problem in visitor.problems)
+        assert visitor.page.frame_locator("iframe").locator("#root").count() == 0
