@@ -6,6 +6,7 @@ frame; RESFLOW_EMBED of the environment, or none). Ctrl-C stops it.
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import socket
@@ -37,12 +38,15 @@ def main() -> int:
         return 2
     for module in FIRST_PAGE_NEEDS:
         importlib.import_module(module)
+    import click
     from streamlit.web import cli
 
     warm_up(training)
 
     sys.argv = ["streamlit", "run", str(MAIN), "--server.port", str(args.port), "--server.address", args.address]
-    return cli.main()
+    with contextlib.suppress(click.Abort):  # by Ctrl-C, which is how one stops it
+        cli.main(standalone_mode=False)
+    return 0
 
 
 def options(words: list[str]) -> argparse.Namespace:

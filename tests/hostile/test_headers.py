@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from app import security
 from app.security import EMBED_VARIABLE, Guard, origins, policy
 from tests.page_client import open_page
-from tests.served import ROOT, process_served, served
+from tests.served import ROOT, app_served, process_served, served
 
 LIGHT = "blocks=1&width=4&batch=50"
 SITE = "https://lecture.example.org"
@@ -178,3 +179,15 @@ def test_scripts_in_streamlits_page_are_known_by_their_contents(tmp_path, monkey
     monkeypatch.setattr(security, "INDEX", tmp_path / "index.html")
     assert policy() != before
     assert policy().count("'sha256-") == 2
+
+
+def test_it_stops_when_it_is_told_to_though_a_page_is_open(tmp_path):
+    async def stopped():
+        async with open_page(found.url, "explore", LIGHT):
+            found.process.send_signal(signal.SIGINT)
+            return await asyncio.to_thread(found.process.wait, 60)
+
+    with app_served(tmp_path / "log") as found:
+        assert asyncio.run(stopped()) == 0
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log and "Aborted" not in log
