@@ -154,7 +154,8 @@ class Table:
         """Of all rows."""
         if self.labels is None:
             raise no_classes(self.title)
-        return torch.tensor([self.classes.index(label) for label in self.labels])
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return torch.tensor([numbers[label] for label in self.labels])
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         return self._train[self._drawn(n, generator)]

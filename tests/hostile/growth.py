@@ -1,0 +1,48 @@
+"""How the CPU time of an answer grows with the length of what is asked."""
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+LEAST_SECONDS = 0.002
+"""Shorter times say nothing of growth."""
+MOST_GROWTH = 2.5
+"""Of the time when the length doubles; what is linear doubles it, what is quadratic makes it fourfold."""
+REPEATS, MOST_TRIES = 3, 6
+
+
+def seconds(answer: Callable[[Any], object], given: Any, repeats: int = REPEATS) -> float:
+    """The least CPU time of this thread in which `answer` is done, of several tries."""
+    found = []
+    for _ in range(repeats):
+        began = time.thread_time()
+        answer(given)
+        found.append(time.thread_time() - began)
+    return min(found)
+
+
+def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
+    """The largest factor by which the time grows when an attack's length doubles, from `least` on up to `most`: as far
+    as it takes long enough to be measured, else 1. It ends where it exceeds `MOST_GROWTH`."""
+    gc.collect()
+    gc.freeze()  # what there was before is looked through at no answer's expense
+    try:
+        return _steepest(answer, attack, least, most)
+    finally:
+        gc.unfreeze()
+
+
+def _steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
+    largest, length, before = 1.0, least, seconds(answer, attack(least))
+    while 2 * length <= most and largest <= MOST_GROWTH:
+        shorter, longer = attack(length), attack(2 * length)
+        now = seconds(answer, longer)
+        for _ in range(MOST_TRIES):  # what else the machine does makes one of them longer, and never shorter
+            if before < LEAST_SECONDS or now <= MOST_GROWTH * before:
+                break
+            before, now = min(before, seconds(answer, shorter, 1)), min(now, seconds(answer, longer, 1))
+        if before >= LEAST_SECONDS:
+            largest = max(largest, now / before)
+        length, before = 2 * length, now
+    return largest
