@@ -37,6 +37,8 @@ BENCHES: dict[str, type] = {
 """The settings of each bench, by what their names begin with in links and widgets."""
 
 MOST_CHANGES = 200
+MOST_IN_ROW = 5_000
+"""Characters of numbers in a row; the longest row that a setting takes has 50 of at most 24."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,16 @@ def parse(text: str, kind: type, limits: Setting) -> Any:
     if kind is bool:
         return {"True": True, "False": False}.get(text, text)
     try:
-        return tuple(map(_number, re.split(r"[\s,;]+", text.strip()))) if kind is tuple else kind(text)
+        return _row(text) if kind is tuple else kind(text)
     except ValueError:
         return text
+
+
+def _row(text: str) -> tuple[float, ...]:
+    """Numbers in a row. Raises ValueError."""
+    if len(text) > MOST_IN_ROW:
+        raise ValueError
+    return tuple(map(_number, re.split(r"[\s,;]+", text.strip())))
 
 
 def _number(text: str) -> float:

@@ -9,12 +9,14 @@ from app.text import plain
 COINS = "coins.results"
 """The widget that it is typed into."""
 
-MOST_RESULTS = 2000
+MOST_RESULTS, MOST_CHARACTERS = 2000, 20_000
 MINUS = "\N{MINUS SIGN}"
 
 
 def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
     """N and the product of the two signs of each throw. Raises ValueError, naming the entry that cannot be read."""
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"The throws have {len(text):,} characters: use at most {MOST_CHARACTERS:,}.")
     entries = re.split(r"[\s,;]+", text.strip().replace(MINUS, "-")) if text.strip() else []
     if len(entries) > MOST_RESULTS:
         raise ValueError(f"{len(entries):,} throws: use at most {MOST_RESULTS:,}.")

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app import session
-from app.bench.coins import COINS, parsed
+from app.bench.coins import COINS, MOST_CHARACTERS, parsed
 from app.bench.settings import Bench, number_text
 from app.estimator.words import mean_and_truth
 from app.lessons.lesson import Do
@@ -50,7 +50,7 @@ def show(bench: Bench, truth: float) -> None:
         "Print a sheet", sheet(bench, table), "roulette.html", "text/html", icon=":material/print:",
         on_click="ignore", key="coins.sheet",
     )  # fmt: skip
-    text = st.text_area("What the class has thrown", key=COINS, placeholder="3+ 4- 3+ 6- …")
+    text = st.text_area("What the class has thrown", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
     try:
         n, signs = parsed(text, bench.law.n_exact)
     except ValueError as error:

@@ -7,10 +7,11 @@ from app.glossary.place import keep_place
 
 st.header("What do the words mean?", anchor=False)
 with st.container(key="glossary", gap="small"):
-    wanted = st.text_input(
-        "Filter", placeholder="Filter the words", label_visibility="collapsed", key="glossary.filter"
+    typed = st.text_input(
+        "Filter", placeholder="Filter the words", label_visibility="collapsed", key="glossary.filter", max_chars=100
     )
-    shown = [entry for entry in entries() if any(wanted.strip().lower() in form.lower() for form in entry.forms)]
+    wanted = typed.strip().lower()
+    shown = [entry for entry in entries() if any(wanted in form.lower() for form in entry.forms)]
     for entry in shown:
         st.subheader(entry.word, anchor=entry.slug)
         st.markdown(entry.text)
