@@ -18,7 +18,6 @@ from app.lessons.prose import rendered
 from app.polling import button
 from app.text import signed
 
-"""Characters of an explanation."""
 FORMULA_AND_MARK = re.compile(r"(?<![\\$])(\$\$?)([^$]+)\1([.,:;!?)]?)")
 
 

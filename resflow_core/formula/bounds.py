@@ -2,9 +2,10 @@
 
 Every part of the tree has, on a cell of the line, intervals that its value, slope and curvature cannot leave, rounded
 outwards. Cells whose bound exceeds the largest |slope| that some point is known to have are halved until none does by
-more than `TOLERANCE`, or the work is `MOST_WORK`; the steepest first, where they are many. The last cells on both sides
-reach to infinity. There waves repeat themselves: a cell has, besides the interval of z, an interval of phases, so that
-sin and cos of one period are seen at the same phase.
+more than `TOLERANCE`, or the work is `MOST_WORK`; the steepest first, where they are many. The work is counted, not
+timed, so that a formula has one bound on all machines. The last cells on both sides reach to infinity. There waves
+repeat themselves: a cell has, besides the interval of z, an interval of phases, so that sin and cos of one period are
+seen at the same phase.
 """
 
 import math
@@ -18,9 +19,11 @@ from resflow_core.formula.tree import Node
 from resflow_core.formula.waves import Period, period_of
 
 TOLERANCE = 2e-5
-# So many cells are halved in a round. The work is cells times parts of the tree: about a second. Where that is not
-# enough, the bound is a looser one.
-MOST_ROUNDS, MOST_CELLS, MOST_WORK = 100, 10_000, 2_000_000
+# So many cells are halved in a round.
+MOST_ROUNDS, MOST_CELLS = 100, 10_000
+# The work of a round is that of the tree's parts on a cell (`enclosures.WORK`), times the cells and so many as a round
+# costs besides. `MOST_WORK` is about half a second. Where that is not enough, the bound is a looser one.
+ROUND, MOST_WORK = 1_500, 9_000_000
 # Where the two cells begin that reach to infinity, and from where on they are not cut any further.
 TAIL, FAR = 64.0, 2.0**40
 NARROW = 1e-9
@@ -74,12 +77,12 @@ def largest_slope(tree: Node) -> Bound:
     """The largest |slope| of a tree on the line."""
     period = period_of(tree)
     enclosed, exact = Enclosed(tree, period), Enclosed(tree)
-    cells, found, at, settled, work = _first_cells(period), 0.0, 0.0, 0.0, 0
+    cells, found, at, settled, work, halvings = _first_cells(period), 0.0, 0.0, 0.0, 0, 0
     for number in range(MOST_ROUNDS):
         low, high = enclosed.slopes(cells)
         bounds = np.maximum(np.abs(low), np.abs(high))
         trial = points(_trials(cells, period))
-        low, high = exact(trial, curvature=False)[tree][1]
+        low, high = exact.whole(trial, curvature=False)[1]
         if not (defined := is_bounded((low, high))).all():
             return Bound(math.inf, found, at, _innermost(trial[~defined]))
         known = np.maximum(np.maximum(low, -high), 0.0)
@@ -96,12 +99,17 @@ def largest_slope(tree: Node) -> Bound:
             rest = open_.copy()
             rest[np.argpartition(np.where(open_, -bounds, 1.0), MOST_CELLS)[:MOST_CELLS]] = False
             settled, open_ = max(settled, float(bounds[rest].max())), open_ & ~rest
-        work += len(cells) * len(enclosed.steps)
-        last = number == MOST_ROUNDS - 1 or work + 2 * open_.sum() * len(enclosed.steps) > MOST_WORK
+        work += (len(cells) + ROUND) * enclosed.work
+        halve = 1 if open_.sum() > ROUND // 8 else 2  # rounds cost more than a few cells
+        next_work = (2**halve * int(open_.sum()) + ROUND) * enclosed.work
+        last = number == MOST_ROUNDS - 1 or work + next_work > MOST_WORK
         if math.isinf(settled) or last or not open_.any():
             worst = max(settled, float(bounds[open_].max(initial=0.0)))
             return Bound(worst, found, at, cells[np.isinf(bounds)][:1] if math.isinf(worst) else None)
-        cells = _halves(cells[open_], np.isfinite(bounds[open_]) & (number % 3 != 2))
+        cells, is_finite = cells[open_], np.isfinite(bounds[open_])
+        for _ in range(halve):
+            cells, is_finite = _halves(cells, is_finite & (halvings % 3 != 2)), np.tile(is_finite, 2)
+            halvings += 1
     raise AssertionError
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from resflow_core.formula.functions import FUNCTIONS, Interval
 from resflow_core.formula.intervals import (
+    ONE,
+    WHOLE,
+    ZERO,
     add,
     down,
     enclosed,
@@ -16,11 +19,13 @@ from resflow_core.formula.intervals import (
     multiply,
     negative,
     power_range,
+    squared,
     tidy,
+    twice,
     up,
     whole_unless,
 )
-from resflow_core.formula.tree import CONSTANTS, Node, Number, Power, Symbol, Z, parts_of, steps_of
+from resflow_core.formula.tree import CONSTANTS, Call, Node, Number, Power, Symbol, Z, parts_of, steps_of
 from resflow_core.formula.waves import PHASE, Period, with_phases
 
 
@@ -59,6 +64,17 @@ def points(z: np.ndarray) -> Cells:
 
 Enclosure = tuple[Interval, Interval, Interval]
 
+# What a part costs on a cell, as measured, in units of about 40 ns.
+WORK = {"neg": 0, "+": 2, "-": 2, "min": 4, "max": 4, "*": 5, "/": 12}
+WORK_OF_POWER, WORK_OF_FUNCTION = 6, 7
+
+
+def work_of(node: Node) -> int:
+    """What it costs to enclose a part on a cell, besides its own parts."""
+    if isinstance(node, Power):
+        return WORK_OF_POWER
+    return WORK.get(node.name, WORK_OF_FUNCTION) if isinstance(node, Call) else 0
+
 
 class Enclosed:
     """A tree's parts on cells: what their value, slope and curvature cannot leave."""
@@ -66,12 +82,23 @@ class Enclosed:
     def __init__(self, tree: Node, period: Period | None = None):
         self.tree = with_phases(tree, period) if period else tree
         self.steps = steps_of(self.tree)
+        self.work = 1 + sum(map(work_of, self.steps))
+        self._parts = [[self.steps[part] for part in parts_of(node)] for node in self.steps]
 
     def __call__(self, cells: Cells, curvature: bool = True) -> dict[Node, Enclosure]:
-        found: dict[Node, Enclosure] = {}
+        """Those of all parts; what is the same on all cells has arrays of one number."""
+        return dict(zip(self.steps, self._all(cells, curvature), strict=True))
+
+    def whole(self, cells: Cells, curvature: bool = True) -> Enclosure:
+        """Those of the tree itself, each for each cell."""
+        found = self._all(cells, curvature)[-1]
+        return tuple(tuple(np.broadcast_to(end, len(cells)) for end in derivative) for derivative in found)
+
+    def _all(self, cells: Cells, curvature: bool) -> list[Enclosure]:
+        found: list[Enclosure] = []
         with np.errstate(all="ignore"):
-            for node in self.steps:
-                found[node] = _enclosure(node, [found[part] for part in parts_of(node)], cells, curvature)
+            for node, parts in zip(self.steps, self._parts, strict=True):
+                found.append(_enclosure(node, [found[part] for part in parts], cells, curvature))
         return found
 
     def slopes(self, cells: Cells) -> Interval:
@@ -86,13 +113,13 @@ class Enclosed:
             low=np.where(cells.waves, down(cells.low - wide), cells.low),
             high=np.where(cells.waves, up(cells.high + wide), cells.high),
         )
-        _, (low, high), curvature = self(cells)[self.tree]
+        _, (low, high), curvature = self.whole(cells)
         with np.errstate(all="ignore"):
             start, end = cells.phase_low, cells.phase_high
             usable = np.isfinite(start) & np.isfinite(end) & is_bounded(curvature)
             middle = np.where(usable, (start + end) / 2, 0.0)
-            at = [np.where(cells.waves, x, middle) for x in (cells.low, cells.high)]
-            at_middle = self(Cells(*at, middle, middle, cells.waves), curvature=False)[self.tree][1]
+            at = [np.where(cells.waves, x, middle) if cells.waves.any() else middle for x in (cells.low, cells.high)]
+            at_middle = self.whole(Cells(*at, middle, middle, cells.waves), curvature=False)[1]
             away = tidy(down(start - middle), up(end - middle))
             around = add(at_middle, multiply(curvature, away))
         low = np.where(usable, np.maximum(low, around[0]), low)
@@ -100,15 +127,12 @@ class Enclosed:
 
 
 def _enclosure(node: Node, parts: list[Enclosure], cells: Cells, with_curvature: bool) -> Enclosure:
-    zero = np.zeros_like(cells.low)
-    none, one = (zero, zero), (zero + 1, zero + 1)
-    whole = (zero - np.inf, zero + np.inf)
     if node in (Z, PHASE):
-        return ((cells.low, cells.high) if node == Z else (cells.phase_low, cells.phase_high)), one, none
+        return ((cells.low, cells.high) if node == Z else (cells.phase_low, cells.phase_high)), ONE, ZERO
     if isinstance(node, Number):
-        return enclosed(node.value, zero), none, none
+        return enclosed(node.value), ZERO, ZERO
     if isinstance(node, Symbol):
-        return enclosed(CONSTANTS[node.name], zero), none, none
+        return enclosed(CONSTANTS[node.name]), ZERO, ZERO
     if isinstance(node, Power):
         return _composed(lambda u, order: power_range(u, node.exponent, order), parts[0], with_curvature)
     if node.name in FUNCTIONS:
@@ -130,19 +154,19 @@ def _enclosure(node: Node, parts: list[Enclosure], cells: Cells, with_curvature:
     value = whole_unless(~(is_whole(a[0]) | is_whole(b[0])), value)
     slope = whole_unless(is_bounded(a[1]) & is_bounded(b[1]), slope)
     if not with_curvature:
-        return value, slope, whole
-    twice = multiply((zero + 2, zero + 2), multiply(a[1], b[1]))
-    return value, slope, add(add(multiply(a[2], b[0]), multiply(a[0], b[2])), twice)
+        return value, slope, WHOLE
+    outer = add(multiply(a[2], b[0]), multiply(a[0], b[2]))
+    return value, slope, add(outer, twice(multiply(a[1], b[1])))
 
 
 def _composed(ranges: Callable[[Interval, int], Interval], u: Enclosure, with_curvature: bool) -> Enclosure:
     value, outer = ranges(u[0], 0), ranges(u[0], 1)
     slope = whole_unless(is_bounded(outer) & is_bounded(u[1]), multiply(outer, u[1]))
     if not with_curvature:
-        return value, slope, (slope[0] - np.inf, slope[1] + np.inf)
-    # The square of u': at least 0.
-    square = power_range(u[1], Fraction(2), 0)
-    return value, slope, add(multiply(ranges(u[0], 2), square), multiply(outer, u[2]))
+        return value, slope, WHOLE
+    if u[1] is ZERO:
+        return value, slope, u[2]
+    return value, slope, add(multiply(ranges(u[0], 2), squared(u[1])), multiply(outer, u[2]))
 
 
 def _chosen(least: bool, a: Enclosure, b: Enclosure) -> Enclosure:

@@ -1,53 +1,102 @@
-"""Intervals of numbers, as arrays of their lower and upper ends, rounded outwards."""
+"""Intervals of numbers, as arrays of their lower and upper ends, rounded outwards.
+
+An interval that is the same on all cells has arrays of one number. `ZERO` and `ONE` are exact, and known by identity:
+nothing is computed with them.
+"""
 
 import math
 from fractions import Fraction
 
 import numpy as np
 
-from resflow_core.formula.functions import RELATIVE, Interval
+from resflow_core.formula.functions import RELATIVE, Interval, everywhere, somewhere
 
 LARGEST = np.finfo(float).max
+ZERO: Interval = (np.zeros(1), np.zeros(1))
+ONE: Interval = (np.ones(1), np.ones(1))
+WHOLE: Interval = (np.full(1, -np.inf), np.full(1, np.inf))
+
+
+def up(x: np.ndarray) -> np.ndarray:
+    """The next number above, as `np.nextafter` finds it in several times as long: the next pattern of bits is it."""
+    moved = np.minimum(x, LARGEST) + 0.0  # from infinity back to infinity, and no -0
+    bits = moved.view(np.int64)
+    bits += (bits >> 63) | 1
+    return moved
 
 
 def down(x: np.ndarray) -> np.ndarray:
     """The next number below."""
-    return np.nextafter(x, -np.inf)
-
-
-def up(x: np.ndarray) -> np.ndarray:
-    """The next number above."""
-    return np.nextafter(x, np.inf)
+    return -up(-x)
 
 
 def tidy(low: np.ndarray, high: np.ndarray) -> Interval:
     """Without NaN, and with ends that an overflow did not cross."""
-    low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
-    return np.minimum(low, LARGEST), np.maximum(high, -LARGEST)
+    low, high = np.minimum(low, LARGEST), np.maximum(high, -LARGEST)
+    return _without_nan(low, -np.inf), _without_nan(high, np.inf)
+
+
+def _without_nan(x: np.ndarray, instead: float) -> np.ndarray:
+    return np.where(wrong, instead, x) if somewhere(wrong := np.isnan(x)) else x
 
 
 def add(a: Interval, b: Interval) -> Interval:
     """a + b; a sum that is 0 is exact."""
-    low, high = a[0] + b[0], a[1] + b[1]
-    return tidy(np.where(low == 0, low, down(low)), np.where(high == 0, high, up(high)))
+    if a is ZERO or b is ZERO:
+        return b if a is ZERO else a
+    sums = np.array([-(a[0] + b[0]), a[1] + b[1]])
+    low, high = _unless(sums == 0, sums, up(sums))
+    return tidy(-low, high)
+
+
+def _unless(exact: np.ndarray, x: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    return np.where(exact, x, moved) if somewhere(exact) else moved
 
 
 def negative(a: Interval) -> Interval:
     """-a."""
-    return -a[1], -a[0]
+    if a is ZERO:
+        return a
+    low = -a[1]
+    return low, low if a[0] is a[1] else -a[0]
+
+
+def twice(a: Interval) -> Interval:
+    """2 a, which is exact."""
+    return ZERO if a is ZERO else tidy(2 * a[0], 2 * a[1])
 
 
 def multiply(a: Interval, b: Interval) -> Interval:
     """a b; a product with 0 or 1 is exact. An end at infinity is no number of the interval: 0 times it is 0."""
-    low, high = np.full(np.broadcast_shapes(a[0].shape, b[0].shape), np.inf), -np.inf
-    for x in a:
-        for y in b:
-            exact = (x == 0) | (y == 0)
-            product = np.where(exact, 0.0, x * y)
-            exact = exact | (np.abs(x) == 1) | (np.abs(y) == 1)
-            low = np.minimum(low, np.where(exact, product, down(product)))
-            high = np.maximum(high, np.where(exact, product, up(product)))
-    return tidy(low, high)
+    if a is ZERO or b is ZERO:
+        return ZERO
+    if a is ONE or b is ONE:
+        return b if a is ONE else a
+    x, y = np.array(a[:1] if a[0] is a[1] else a)[:, None], np.array(b[:1] if b[0] is b[1] else b)
+    products, exact = x * y, (x == 0) | (y == 0)
+    if somewhere(exact):
+        products = np.where(exact, 0.0, products)
+    exact = exact | (np.abs(x) == 1) | (np.abs(y) == 1)
+    # The four ways to take an end of each, and the ends of the product with the lower one negated: both go up.
+    products, exact = (part.reshape(-1, part.shape[-1]) for part in (products, exact))
+    if not somewhere(exact):
+        low, high = up(np.array([-products.min(0), products.max(0)]))
+    else:
+        rounded = up(np.array([-np.where(exact, np.inf, products).min(0), np.where(exact, -np.inf, products).max(0)]))
+        kept = np.array([-np.where(exact, products, np.inf).min(0), np.where(exact, products, -np.inf).max(0)])
+        low, high = np.maximum(rounded, kept)
+    return tidy(-low, high)
+
+
+def squared(a: Interval) -> Interval:
+    """a^2: at least 0."""
+    if a is ZERO or a is ONE:
+        return a
+    ends = [x * x for x in a]
+    least, most = np.minimum(*ends), np.maximum(*ends)
+    exact = (a[0] == 0) | (a[1] == 0)
+    least = _unless(((a[0] < 0) & (a[1] > 0)) | exact, np.zeros(1), np.maximum(down(least), 0.0))
+    return tidy(least, up(most))
 
 
 def is_bounded(a: Interval) -> np.ndarray:
@@ -62,15 +111,16 @@ def is_whole(a: Interval) -> np.ndarray:
 
 def whole_unless(known: np.ndarray, a: Interval) -> Interval:
     """a where it is known, else the whole line."""
-    return np.where(known, a[0], -np.inf), np.where(known, a[1], np.inf)
+    return a if everywhere(known) else (np.where(known, a[0], -np.inf), np.where(known, a[1], np.inf))
 
 
-def enclosed(value: Fraction | float, like: np.ndarray) -> Interval:
-    """An interval around one number, as an array like another."""
+def enclosed(value: Fraction | float) -> Interval:
+    """An interval around one number."""
     near = float(value)
     if isinstance(value, Fraction) and Fraction(near) == value:
-        return np.full_like(like, near), np.full_like(like, near)
-    return np.full_like(like, math.nextafter(near, -math.inf)), np.full_like(like, math.nextafter(near, math.inf))
+        point = np.full(1, near)
+        return point, point
+    return np.full(1, math.nextafter(near, -math.inf)), np.full(1, math.nextafter(near, math.inf))
 
 
 def power_range(u: Interval, r: Fraction, order: int) -> Interval:
@@ -80,20 +130,30 @@ def power_range(u: Interval, r: Fraction, order: int) -> Interval:
     for _ in range(order):
         factor, exponent = factor * exponent, exponent - 1
     if factor == 0:
-        return np.zeros_like(low), np.zeros_like(low)
+        return ZERO
     whole = r.denominator == 1
-    ends = [np.power(x if whole else np.maximum(x, 0.0), float(exponent)) for x in u]
-    least, most = np.minimum(*ends), np.maximum(*ends)
+    ends = [_power(x if whole else np.maximum(x, 0.0), exponent) for x in (u[:1] if low is high else u)]
+    least, most = np.minimum(ends[0], ends[-1]), np.maximum(ends[0], ends[-1])
     if whole and exponent > 0 and exponent % 2 == 0:
-        least = np.where((low < 0) & (high > 0), 0.0, least)
+        least = _unless((low < 0) & (high > 0), np.zeros(1), least)
     if exponent not in (0, 1):
         least, most = down(least - RELATIVE * np.abs(least)), up(most + RELATIVE * np.abs(most))
         if not whole or exponent % 2 == 0:
             least = np.maximum(least, 0.0)
-    result = multiply(tidy(least, most), enclosed(factor, low))
-    known = np.full(low.shape, True)
+    result = tidy(least, most)
+    if factor != 1:
+        result = multiply(result, enclosed(factor))
+    known = np.full(1, True)
     if not whole:
-        known &= low >= 0
+        known = low >= 0
     if exponent < 0:
-        known &= (low > 0) | (high < 0) if whole else low > 0
+        known = (low > 0) | (high < 0) if whole else low > 0
     return whole_unless(known, result)
+
+
+def _power(x: np.ndarray, exponent: Fraction) -> np.ndarray:
+    """Of a negative number too, where the exponent is a whole number: which costs many times as much at once."""
+    if exponent in (0, 1, 2, -1):
+        return {0: np.ones_like, 1: np.array, 2: np.square, -1: np.reciprocal}[int(exponent)](x)
+    power = np.power(np.abs(x), float(exponent))
+    return np.copysign(power, x) if exponent.denominator == 1 and exponent % 2 else power

@@ -20,7 +20,7 @@ from resflow_core.branch import Branch
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named, formula, read
-from resflow_core.formula.bounds import MOST_WORK, largest_slope
+from resflow_core.formula.bounds import MOST_WORK, ROUND, largest_slope
 from resflow_core.formula.enclosures import Cells, Enclosed
 from resflow_core.formula.enclosures import points as cells_at
 from resflow_core.formula.functions import FUNCTIONS
@@ -322,7 +322,9 @@ class TestTheConstant:
             slopes = Enclosed.slopes
             patch.setattr(Enclosed, "slopes", lambda self, c: (cells.append(len(c)), slopes(self, c))[1])
             found = largest_slope(tree)
-        assert sum(cells) * len(steps_of(tree)) <= MOST_WORK
+        work = Enclosed(tree, period_of(tree)).work
+        assert work >= len([node for node in steps_of(tree) if isinstance(node, Call | Power)])
+        assert sum(n + ROUND for n in cells) * work <= MOST_WORK
         assert found.found <= found.bound < math.inf
         assert steepest_by_search(tree) <= found.bound
 

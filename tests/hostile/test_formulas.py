@@ -1,0 +1,80 @@
+"""Formulas that are meant to take long, or to get a constant that does not hold."""
+
+import math
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from resflow_core import formula
+from resflow_core.formula.bounds import MOST_WORK, ROUND
+from resflow_core.formula.enclosures import Enclosed
+from tests.hostile.formulas import BY_HAND, KINDS, few, hostile
+
+LONGEST_MESSAGE = 500
+ALL, PIECE = 5_400, 900
+SAMPLED = 1_000
+LONG = (
+    *BY_HAND[:2],
+    "relu(" + "-0.05)+relu(".join(f"sin(60{i}*z)" for i in range(9)) + ")",
+    "hyperbola(gauss(exp(softsign(relu(sin(999*z)-60.1)/9))*exp(relu(sin(999*z)-60.1)/9)))",
+    "max((mish(abs(z))/z), ((sin(1)-max(z, z))/logcosh((z/z))))",
+)
+
+
+def sampled(seed: int) -> torch.Tensor:
+    """Numbers from all over the line that single precision is used on, more of them near 0."""
+    rng = np.random.default_rng(seed)
+    near, far = rng.uniform(-20, 20, SAMPLED // 2), np.sinh(rng.uniform(-9.9, 9.9, SAMPLED - SAMPLED // 2))
+    return torch.from_numpy(np.concatenate([near, far]))
+
+
+def outcome(text: str, number: int) -> str:
+    """Whether a formula is accepted, with a constant that holds at all numbers that are tried, or refused in a
+    sentence. Nothing else may happen."""
+    try:
+        found = formula._certified(" ".join(text.translate(formula.ALIKE).split()))
+    except ValueError as error:
+        assert 0 < len(str(error)) < LONGEST_MESSAGE, text
+        return "refused"
+    assert 0 < found.steepest <= found.lipschitz < math.inf, text
+    z = torch.cat([sampled(number), torch.tensor([found.steepest_at, *found.kinks], dtype=torch.float64)])
+    _, slope, curvature = found.activation.derivatives(z)
+    assert float(slope.abs().max()) <= found.lipschitz * (1 + 1e-9), text
+    assert bool(curvature.isfinite().all()), text
+    return "accepted"
+
+
+def test_hostile_formulas_are_certified_or_refused():
+    tried = list(few())
+    outcomes = Counter((kind, outcome(text, number)) for number, (kind, text) in enumerate(tried))
+    assert len(tried) >= 200
+    assert {kind for kind, what in outcomes if what == "refused"} >= KINDS.keys() - {"periods"}
+    assert {kind for kind, what in outcomes if what == "accepted"} >= KINDS.keys() - {"noise", "mutated"}
+
+
+def test_the_work_is_counted_and_ends(monkeypatch):
+    """Of what takes most: waves without a period, many kinks, a slope that is 0 everywhere, a slope without a bound."""
+    works, slopes = [], Enclosed.slopes
+
+    def counted(self, cells):
+        works[-1] += (len(cells) + ROUND) * self.work
+        return slopes(self, cells)
+
+    monkeypatch.setattr(Enclosed, "slopes", counted)
+    for text in LONG:
+        works.append(0)
+        outcome(text, 0)
+    assert max(works) <= MOST_WORK
+    assert max(works) > MOST_WORK / 2  # some need all of it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", range(ALL // PIECE))
+def test_thousands_of_hostile_formulas_are_certified_or_refused(piece):
+    outcomes = Counter()
+    for number, (_, text) in enumerate(islice(hostile(ALL), piece * PIECE, (piece + 1) * PIECE)):
+        outcomes[outcome(text, number)] += 1
+    assert outcomes["accepted"] > PIECE // 10 and outcomes["refused"] > PIECE // 10
