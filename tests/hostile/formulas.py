@@ -224,7 +224,8 @@ def hostile(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
 
 
 FEW: dict[str, int] = dict.fromkeys(KINDS, 30) | {
-    "long product": 4, "kinks": 4, "long sum": 12, "nested": 10, "periods": 12, "huge": 15, "tame tree": 25,
+    "long product": 3, "kinks": 3, "long sum": 8, "nested": 8, "periods": 8, "huge": 10, "tame tree": 20,
+    "division": 16,
 }  # fmt: skip
 """How many of each kind are tried in every run of the tests: of those that take long only some."""
 

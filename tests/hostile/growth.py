@@ -9,7 +9,7 @@ LEAST_SECONDS = 0.002
 """Shorter times say nothing of growth."""
 MOST_GROWTH = 2.5
 """Of the time when the length doubles; what is linear doubles it, what is quadratic makes it fourfold."""
-REPEATS, MOST_TRIES = 3, 6
+REPEATS, MOST_TRIES = 2, 8
 
 
 def seconds(answer: Callable[[Any], object], given: Any, repeats: int = REPEATS) -> float:

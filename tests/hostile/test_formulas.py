@@ -49,10 +49,9 @@ def outcome(text: str, number: int) -> str:
 
 def test_hostile_formulas_are_certified_or_refused():
     tried = list(few())
-    outcomes = Counter((kind, outcome(text, number)) for number, (kind, text) in enumerate(tried))
-    assert len(tried) >= 200
-    assert {kind for kind, what in outcomes if what == "refused"} >= KINDS.keys() - {"periods"}
-    assert {kind for kind, what in outcomes if what == "accepted"} >= KINDS.keys() - {"noise", "mutated"}
+    assert len(tried) >= 200 and {kind for kind, _ in tried} == {"by hand", *KINDS}
+    outcomes = Counter(outcome(text, number) for number, (_, text) in enumerate(tried))
+    assert outcomes["accepted"] >= 40 and outcomes["refused"] >= 80
 
 
 def test_the_work_is_counted_and_ends(monkeypatch):

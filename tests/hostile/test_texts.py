@@ -3,8 +3,12 @@ its length does."""
 
 import pytest
 
+from app.bench.coins import parsed
+from app.lessons.progress import from_file
+from resflow_core import flow_file
+from resflow_core.formula import read
 from tests.hostile.growth import MOST_GROWTH, steepest
-from tests.hostile.texts import TAKEN, Taken
+from tests.hostile.texts import TAKEN, Taken, numbers
 
 LENGTHS = (1, 300, 30_000)
 LONGEST_SENTENCE = 1_000
@@ -26,6 +30,32 @@ def test_a_hostile_text_is_taken_or_refused_in_sentences(taken):
         assert all(0 < len(sentence) < LONGEST_SENTENCE for sentence in sentences)
 
 
+LIMITS = {
+    "coins": (lambda: parsed("3+ " * 10_000, 3), ("30,000", "20,000")),
+    "a flow's header": (lambda: flow_file.from_bytes((2**20 + 1).to_bytes(8, "little")), ("1,048,577", "1,048,576")),
+    "a formula": (lambda: read("z" * 300), ("300", "200")),
+    "progress": (lambda: from_file(b" " * (2**20 + 1)), ("1,048,577", "1,048,576")),
+}
+
+
+@pytest.mark.parametrize(("asked", "says"), LIMITS.values(), ids=LIMITS)
+def test_what_is_longer_than_allowed_is_refused_with_its_length_and_the_limit(asked, says):
+    with pytest.raises(ValueError) as error:
+        asked()
+    assert all(part in str(error.value) for part in says)
+
+
+def test_a_row_of_numbers_ends_at_its_limit():
+    assert numbers(" ".join(["0.5"] * 50)) == (0.5,) * 50
+    assert isinstance(numbers("0.5 " * 2_000), str)  # it is told then what a row has
+
+
 @pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
 def test_a_text_twice_as_long_takes_about_twice_as_long(taken):
-    assert steepest(lambda given: said(taken, given), taken.attack, 1_024, taken.most) <= MOST_GROWTH
+    assert steepest(lambda given: said(taken, given), taken.attack, 1_024, min(taken.most, 2**17)) <= MOST_GROWTH
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
+def test_so_it_is_up_to_a_megabyte(taken):
+    assert steepest(lambda given: said(taken, given), taken.attack, 2**17, taken.most) <= MOST_GROWTH
