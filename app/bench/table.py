@@ -102,8 +102,11 @@ def _trace(power: list[list[Fraction]]) -> Fraction:
 
 def exact(number: float | Fraction) -> str:
     """As a fraction, where that is short."""
-    text = str(number)
-    if not isinstance(number, Fraction) or len(text) > MOST_CHARACTERS:
+    if not isinstance(number, Fraction):
+        return decimal(number)
+    # Python refuses to write numbers out that are very long.
+    longest = max(number.numerator.bit_length(), number.denominator.bit_length())
+    if longest > 4 * MOST_CHARACTERS or len(text := str(number)) > MOST_CHARACTERS:
         return decimal(number)
     return signed(text)
 

@@ -324,3 +324,12 @@ class TestCoverage:
         assert coverage(Bench(matrix=(0.0, 0.0, 0.0, 0.0)), 0.0) == ([1.0] * 3, [0.0] * 3)
         turn = Bench(matrix=(0.4, -0.4, 0.4, -0.4), probe="rademacher")
         assert coverage(turn, 0.0)[0] == [1.0] * 3
+
+
+@pytest.mark.parametrize("entry", [1e-300, 5e-324, 1.2345678901234567e-290])
+def test_fractions_that_python_does_not_write_out_are_shown_as_decimals(entry):
+    """Thirty powers of such an entry have more than 4,300 digits."""
+    rows = table.rows(np.array([[entry, 0.3], [0.2, 0.1]]), Geometric(0.95, 3), np.array([1.25, -1.0]), [0.0] * 30)
+    shown = table.markdown(rows, 3, table.exact).splitlines()
+    assert len(shown) == 32
+    assert all(table.exact(row.total) == table.decimal(row.total) for row in rows[-5:])
