@@ -25,7 +25,7 @@ lint: $(VENV)/tests-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-# About two and three quarter hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
+# About three hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
 benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.speed
 	$(BIN)/python -m tests.benchmarks.sessions
@@ -35,6 +35,7 @@ benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.compare
 	$(BIN)/python -m tests.benchmarks.joint
 	$(BIN)/python -m tests.benchmarks.dimensions
+	$(BIN)/python -m tests.benchmarks.hostile
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -131,4 +131,4 @@ def _kinks(tree: Node, derivatives: Derivatives) -> tuple[int, tuple[float, ...]
     of_slope, of_curvature = ((d[1] - d[0]).abs() > 1e-4 * scale for d in (slope, curvature))
     smoothness = 0 if of_slope.any() else 1 if of_curvature.any() else 2
     kinks = {round(place, 9) + 0.0 for place in at[of_slope | of_curvature].tolist()}
-    return smoothness, tuple(sorted(sorted(kinks, key=abs)[:MOST_KINKS]))
+    return smoothness, tuple(sorted(sorted(kinks, key=lambda place: (abs(place), place))[:MOST_KINKS]))

@@ -23,7 +23,7 @@ TOLERANCE = 2e-5
 MOST_ROUNDS, MOST_CELLS = 100, 10_000
 # The work of a round is that of the tree's parts on a cell (`enclosures.WORK`), times the cells and so many as a round
 # costs besides. `MOST_WORK` is about half a second. Where that is not enough, the bound is a looser one.
-ROUND, MOST_WORK = 1_500, 9_000_000
+ROUND, MOST_WORK = 1_500, 12_000_000
 # Where the two cells begin that reach to infinity, and from where on they are not cut any further.
 TAIL, FAR = 64.0, 2.0**40
 NARROW = 1e-9

@@ -79,13 +79,14 @@ def multiply(a: Interval, b: Interval) -> Interval:
     exact = exact | (np.abs(x) == 1) | (np.abs(y) == 1)
     # The four ways to take an end of each, and the ends of the product with the lower one negated: both go up.
     products, exact = (part.reshape(-1, part.shape[-1]) for part in (products, exact))
-    if not somewhere(exact):
-        low, high = up(np.array([-products.min(0), products.max(0)]))
-    else:
-        rounded = up(np.array([-np.where(exact, np.inf, products).min(0), np.where(exact, -np.inf, products).max(0)]))
-        kept = np.array([-np.where(exact, products, np.inf).min(0), np.where(exact, products, -np.inf).max(0)])
-        low, high = np.maximum(rounded, kept)
-    return tidy(-low, high)
+    low, high = products.min(0), products.max(0)
+    ends = np.array([-low, high])
+    rounded = up(ends)
+    if somewhere(exact):
+        inexact = ~exact
+        moves = np.array([(inexact & (products == end)).any(0) for end in (low, high)])
+        rounded = np.where(moves, rounded, ends)
+    return tidy(-rounded[0], rounded[1])
 
 
 def squared(a: Interval) -> Interval:

@@ -158,6 +158,16 @@ def periods(rng: random.Random) -> str:
     return outer.format(text) if len(text) < 180 else text
 
 
+def tiny(rng: random.Random) -> str:
+    """Of numbers so small that they have fewer digits, which processors take many times as long for."""
+    text = rng.choice(("1e-12^26*{}", "gauss(27+({})/9)", "({})/1e12^24/1e9")).format(
+        long_product(rng)[:90].rpartition("*")[0]
+    )
+    for _ in range(rng.randint(0, 12)):
+        text = f"{rng.choice(ANYWHERE)}({text})"
+    return text
+
+
 def noise(rng: random.Random) -> str:
     """No formula at all, mostly."""
     pool = rng.choice((MARKS, WORDS))
@@ -183,6 +193,7 @@ KINDS: dict[str, Callable[[random.Random], str]] = {
     "huge": huge,
     "kinks": kinks,
     "periods": periods,
+    "tiny": tiny,
     "noise": noise,
     "mutated": mutated,
 }
@@ -225,7 +236,7 @@ def hostile(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
 
 FEW: dict[str, int] = dict.fromkeys(KINDS, 30) | {
     "long product": 3, "kinks": 3, "long sum": 8, "nested": 8, "periods": 8, "huge": 10, "tame tree": 20,
-    "division": 16,
+    "division": 16, "tiny": 6,
 }  # fmt: skip
 """How many of each kind are tried in every run of the tests: of those that take long only some."""
 
