@@ -1,4 +1,5 @@
-"""What only some kinds of jobs have to show: images, bits per dimension, and a measurement of costs."""
+"""What only some kinds of jobs have to show: images, bits per dimension, and a measurement of costs. That of the memory
+of gradients shows `resflow_core.measure.survey.Survey`."""
 
 from __future__ import annotations
 

@@ -74,8 +74,9 @@ class Job:
         if train_config != self._trainer.train_config:
             self._trainer.configure(train_config)
 
-    def step(self) -> None:
-        """One optimiser step. Raises `Diverged`."""
+    def step(self) -> bool | None:
+        """One optimiser step. Raises `Diverged`. A job whose step has several parts takes one of them, and returns True
+        while there are more (`MeasurementJob`)."""
         start = self._clock()
         nll = self._trainer.step()
         self.seconds += self._clock() - start

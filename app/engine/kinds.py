@@ -5,13 +5,18 @@ from collections.abc import Callable
 from app.engine.digits_job import DigitsJob
 from app.engine.figures import DIGITS
 from app.engine.job import Job
+from app.engine.measurement_job import MeasurementJob
 from app.engine.messages import Arm
 from app.engine.scaling_job import ScalingJob
+from app.engine.survey_job import SurveyJob
 from resflow_core.measure.scaling import Plan
+from resflow_core.measure.survey import Survey
+
+# By the type of `Arm.data`.
+MEASUREMENTS: dict[type, type[MeasurementJob]] = {Plan: ScalingJob, Survey: SurveyJob}
 
 
-def job_of(arm: Arm, seed: int, device: str, clock: Callable[[], float]) -> Job | ScalingJob:
+def job_of(arm: Arm, seed: int, device: str, clock: Callable[[], float]) -> Job | MeasurementJob:
     """The job of an arm. Raises ValueError, naming value, limit and remedy, where it cannot be done."""
-    if isinstance(arm.data, Plan):
-        return ScalingJob(arm, seed, device, clock)
-    return (DigitsJob if arm.data == DIGITS else Job)(arm, seed, device, clock)
+    kind = MEASUREMENTS.get(type(arm.data)) or (DigitsJob if arm.data == DIGITS else Job)
+    return kind(arm, seed, device, clock)

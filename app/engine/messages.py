@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Spectrum,
     )
     from resflow_core.measure.scaling import Plan
+    from resflow_core.measure.survey import Survey
     from resflow_core.peers import PeerConfig
     from resflow_core.training import TrainConfig
 
@@ -72,7 +73,8 @@ class Arm:
 
     flow: FlowConfig | PeerConfig | HybridConfig
     train: TrainConfig  # at step 0
-    data: str | Table | Plan  # a key of `DATASETS` or "digits", somebody's own rows, or what is measured (`kinds`)
+    # A key of `DATASETS` or "digits", somebody's own rows, or what is measured (`kinds`).
+    data: str | Table | Plan | Survey
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
     weights: bytes | None = None  # a saved flow (`resflow_core.flow_file`) to start from; None: a new one
     seed: int | None = None  # of its own; None: that of the experiment
@@ -363,7 +365,7 @@ class ArmReport:
     jacobians: Jacobians | None = None
     derivatives: Derivatives | None = None
     far: FarAway | None = None
-    figures: BitsCurve | Scaling | None = None
+    figures: BitsCurve | Scaling | Survey | None = None
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 

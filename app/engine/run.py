@@ -167,12 +167,12 @@ class Run:
         while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self._is_between_arms):
             index, began = self._behind, self._clocks.cpu()
             try:
-                self._jobs[index].step()
+                goes_further = self._jobs[index].step()  # the step has further parts
             except Diverged as error:
                 self._rewind(self._about_arm(index, error))
                 return
             self.step_time.add(index, self._clocks.cpu() - began)
-            if self._is_between_arms:
+            if goes_further or self._is_between_arms:
                 continue
             self._configure()
             if self._steps_left:

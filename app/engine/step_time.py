@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.engine.messages import LONGEST_STEP_SECONDS, Arm
-from resflow_core.measure.scaling import Plan
+from resflow_core.datasets import Table
 from resflow_core.step_cost import step_seconds
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class StepTime:
 
 
 def _estimated(arm: Arm, train: "TrainConfig") -> float:
-    if isinstance(arm.data, Plan):  # a measurement: its pieces are short
+    if not isinstance(arm.data, str | Table):  # a measurement, whose pieces are short
         return 0.0
     try:
         return _seconds(arm.flow, train)

@@ -8,11 +8,11 @@ from app import side_by_side
 from app.estimator.words import number
 from app.figures.style import GREY
 from app.memory.settings import DRAWN, PARTS, Memory
-from app.memory.survey import NOTHING, Place, Survey
 from app.memory.words import listed, size, unit_of
 from app.planes import Chart, Path
 from app.text import signed
 from resflow_core.gradients import GRADIENTS
+from resflow_core.measure.survey import NOTHING, Place, Survey
 
 WITHOUT = "without a log det"
 
@@ -63,10 +63,10 @@ def _time(survey: Survey) -> Chart:
     return Chart(
         "Time against terms n",
         "terms n",
-        "ms",
+        "CPU time, ms",
         _paths(ladder, {label: np.array(line) for label, line in lines.items()}),
-        f"Milliseconds of a forward and backward pass against terms n at m = {m}. At n = {ladder[-1]}: {last}.",
-        note=f"Forward and backward, median of {survey.of.draws}, at m = {m}.",
+        f"CPU milliseconds of a forward and backward pass against terms n at m = {m}. At n = {ladder[-1]}: {last}.",
+        note=f"Forward and backward, median CPU time of {survey.of.draws} passes, at m = {m}.",
     )
 
 

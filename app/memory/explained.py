@@ -4,9 +4,9 @@ import math
 
 from app.memory.charts import what_is_drawn
 from app.memory.settings import Memory
-from app.memory.survey import BOTH, Place, Subject, Survey
 from app.memory.words import size
 from resflow_core.gradients import GRADIENTS
+from resflow_core.measure.survey import BOTH, Place, Survey, SurveyPlan
 
 NOISE = (
     "In or after the forward pass, the same draws give the same gradient, so its variance is the same; the Neumann "
@@ -29,7 +29,7 @@ def growth(bench: Memory, survey: Survey) -> str:
     )
 
 
-def how(of: Subject) -> str:
+def how(of: SurveyPlan) -> str:
     """What is measured, and what is counted."""
     return (
         f"A new flow with the *Flow* settings of this page, but for d = {of.flow.dim} and the sizes set here; its "
@@ -39,8 +39,8 @@ def how(of: Subject) -> str:
         "Bytes are those of all tensors that are alive, whoever holds them, without parameters and points: *kept* when "
         "the forward pass has returned, *peak* the most at any time until the gradient is there. They repeat to the "
         "byte. *Log det alone* is what is left without the bytes of the same loss that has no log det, which any "
-        "network keeps for derivatives along its path. Times are of this machine and of what else it does, on one of "
-        "its threads."
+        "network keeps for derivatives along its path. Times are CPU times: what one thread of this machine computes, "
+        "without its waits for what else the machine does."
     )
 
 

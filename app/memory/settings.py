@@ -1,8 +1,10 @@
 """What can be set on the memory bench, as one frozen value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.bench.settings import View
+from resflow_core.flow import FlowConfig
+from resflow_core.measure.survey import SurveyPlan
 from resflow_core.settings import check, setting
 
 DIMS: dict[str, View] = {"2": View("2"), "64": View("64")}
@@ -30,3 +32,8 @@ class Memory:
 
     def __post_init__(self):
         check(self)
+
+    def plan(self, flow: FlowConfig) -> SurveyPlan:
+        """The flow of the page with the sizes that are set here."""
+        flow = replace(flow, dim=int(self.dim), blocks=self.blocks, width=self.width)
+        return SurveyPlan(flow, self.batch, self.terms, self.draws)

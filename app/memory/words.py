@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
+
 from app.memory.settings import Memory
-from app.memory.survey import BOTH, NAIVE, Place, Survey, per_step
 from app.readouts import with_error
 from app.text import markdown_table, signed
 from resflow_core.gradients import GRADIENTS
+from resflow_core.measure.survey import BOTH, NAIVE, Place, Survey
 
 WAITS = "…"
 
@@ -46,7 +48,12 @@ def verdict(bench: Memory, survey: Survey) -> str:
     )
     if not (naive in survey.costs and both in survey.costs):
         return f"{said}."
-    return f"{said}. They take {_factor(survey.costs[both].seconds / survey.costs[naive].seconds)} as long."
+    return f"{said}. They take {_factor(survey.costs[both].seconds / survey.costs[naive].seconds)} the CPU time."
+
+
+def per_step(x: list[int], y: list[float]) -> float:
+    """The slope of the straight line that fits best (least squares); NaN while a point is missing."""
+    return float(np.polyfit(x, y, 1)[0]) if len(x) > 1 and np.isfinite(y).all() else np.nan
 
 
 def growth(bench: Memory, survey: Survey, name: str) -> tuple[float, float]:
@@ -70,7 +77,7 @@ def table(bench: Memory, survey: Survey) -> str:
         "for each further block",
         "kept",
         "peak",
-        "time, ms",
+        "CPU time, ms",
         "variance / squared mean",
     ]
     rows = [head, [":--", ":--", ":--", *["--:"] * 6]]

@@ -1,20 +1,20 @@
 """Memory: what the gradient of the log det costs in bytes, time and noise, by each way to differentiate it."""
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from app import controls, notices, session, transport
+from app.engine.messages import MOVING, Report, State
 from app.link import MEMORY
 from app.memory import charts, explained, words
 from app.memory.settings import Memory
-from app.memory.survey import Subject, Survey, subject_of
 from app.planes import planes
-from app.polling import button
+from app.polling import button, polled
+from app.scene import POLL_SECONDS
+from resflow_core.measure import Survey, SurveyPlan
 from resflow_core.settings import settings_of
 
-# Until a run of the page's part alone goes on by itself.
-START_SECONDS = 0.5
 IN_SIGHT = ("dim", "blocks", "terms", "drawn", "part")
+BUSY = {*MOVING, State.QUEUED, State.LOADING}
 
 st.header("What does a gradient cost?", anchor=False)
 with st.container():
@@ -34,37 +34,46 @@ def settings(bench: Memory) -> Memory:
     return bench
 
 
-def measured(bench: Memory, of: Subject, called: bool) -> None:
-    """What was measured so far: one part after the other, while the page stays in use. `called`: again and again."""
+def measured(bench: Memory, of: SurveyPlan, by_the_clock: bool) -> None:
+    """What was measured so far. `by_the_clock`: it is drawn again and again, which a run that measures needs."""
     session.settle()
+    report = session.follow_survey(of)
+    if session.measures(of) != by_the_clock:
+        st.rerun()
     survey = session.survey(of)
-    survey.go_on()
-    _buttons(survey)
+    with st.container():
+        buttons(survey, report)
+        if report:
+            transport.message(report)
     st.markdown(words.verdict(bench, survey))
-    planes(charts.charts(bench, survey), key="memory.panes", columns=2)
-    st.markdown(words.table(bench, survey))
-    st.caption(explained.growth(bench, survey))
-    st.caption(explained.NOISE)
+    if survey.step:
+        planes(charts.charts(bench, survey), key="memory.panes", columns=2)
+        st.markdown(words.table(bench, survey))
+        st.caption(explained.growth(bench, survey))
+        st.caption(explained.NOISE)
     with st.expander("How it is measured"):
         st.markdown(explained.how(of))
     with st.expander("In the paper"):
         st.markdown(explained.IN_THE_PAPER)
-    try:
-        if survey.busy:
-            st.rerun(scope="fragment")
-        elif called:
-            st.rerun()  # and nothing has to be called again
-    except StreamlitAPIException:  # the whole page is being drawn; this part is called soon
-        pass
 
 
-def _buttons(survey: Survey) -> None:
+def buttons(survey: Survey, report: Report | None) -> None:
+    """Measure, stop, go on, and again from the start; how far it is."""
+    busy, pieces = report is not None and report.state in BUSY, survey.of.pieces
+    done = report.arms[0].step if report and report.arms else survey.step
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if survey.busy:
-            button("Stop", on_click=survey.stop, icon=":material/stop:", key=f"{MEMORY}stop")
-        else:
-            if not survey.complete:
-                button("Go on", on_click=survey.resume, icon=":material/play_arrow:", key=f"{MEMORY}go_on")
+        if busy:
+            button("Stop", on_click=session.stop_survey, type="primary", icon=":material/stop:", key=f"{MEMORY}stop")
+        elif not survey.complete:
+            button(
+                "Go on" if done else "Measure",
+                on_click=session.go_on_with_survey,
+                args=(survey.of,),
+                type="primary",
+                icon=":material/play_arrow:",
+                key=f"{MEMORY}go_on" if done else f"{MEMORY}measure",
+            )
+        if done and not busy:
             button(
                 "Measure again",
                 on_click=session.survey_anew,
@@ -73,15 +82,15 @@ def _buttons(survey: Survey) -> None:
                 key=f"{MEMORY}again",
             )
         transport.settings_link("memory")
-        if survey.busy:
-            st.progress(survey.done / survey.total, f"Measured {survey.done} of {survey.total}", width=260)
+        if busy or 0 < done < pieces:
+            st.progress(min(1.0, done / pieces), f"Measured {done} of {pieces}", width=260)
 
 
 bench = settings(session.bench(Memory))
 session.apply_bench(bench)
-of = subject_of(bench, session.setup().flow)
+of = bench.plan(session.setup().flow)
 if of.problem:
     st.warning(of.problem, icon=":material/warning:")
 else:
-    busy = session.survey(of).busy
-    st.fragment(measured, run_every=START_SECONDS if busy else None)(bench, of, busy)
+    by_the_clock = session.measures(of)
+    polled(POLL_SECONDS if by_the_clock else None)(measured)(bench, of, by_the_clock)

@@ -41,7 +41,7 @@ from app.session.lesson import (
     turn,
     typed,
 )
-from app.session.memory import survey, survey_anew
+from app.session.memory import follow_survey, go_on_with_survey, measures, stop_survey, survey, survey_anew
 from app.session.page import clocks, is_new, settle, show
 from app.session.plan import shareable
 from app.session.run import (
@@ -89,10 +89,12 @@ __all__ = [
     "flow_saver",
     "focus",
     "focused",
+    "follow_survey",
     "found",
     "give_csv",
     "give_flow",
     "go_back",
+    "go_on_with_survey",
     "is_new",
     "jacobians",
     "jacobians_are_new",
@@ -100,6 +102,7 @@ __all__ = [
     "last_report",
     "leave_lesson",
     "lesson",
+    "measures",
     "needed",
     "notice",
     "offered",
@@ -133,6 +136,7 @@ __all__ = [
     "step",
     "step_open",
     "step_over",
+    "stop_survey",
     "survey",
     "survey_anew",
     "take",

@@ -23,7 +23,12 @@ def compare(name: str, arms: tuple[Arm, ...], lasting: Collection[str] = ()) -> 
     where only these differ, and none of the `lasting`; else there is a new one, paused. Of more than
     `MOST_COMPARISONS` the one that was used the longest ago is forgotten."""
     page = current()
-    experiment = Experiment(arms, page.setup.seed, page.setup.device)
+    hold(name, Experiment(arms, page.setup.seed, page.setup.device), lasting)
+
+
+def hold(name: str, experiment: Experiment, lasting: Collection[str] = ()) -> None:
+    """As `compare`, for an experiment that need not have the page's seed and device."""
+    page = current()
     comparison = page.comparisons.pop(name, None) or Comparison(experiment, page.setup.own)
     page.comparisons[name] = comparison
     known, comparison.experiment = comparison.experiment, experiment
@@ -31,11 +36,11 @@ def compare(name: str, arms: tuple[Arm, ...], lasting: Collection[str] = ()) -> 
         comparison.own, comparison.plays, comparison.pictures = page.setup.own, False, ()
         launch(comparison, experiment)
     else:
-        for index, (before, after) in enumerate(zip(known.arms, arms, strict=True)):
+        for index, (before, after) in enumerate(zip(known.arms, experiment.arms, strict=True)):
             if before.train != after.train:
                 engine.get_engine().change(comparison.run, index, after.train)
     while len(page.comparisons) > MOST_COMPARISONS:
-        engine.get_engine().close(page.comparisons.pop(next(iter(page.comparisons))).run)
+        forget(next(iter(page.comparisons)))
 
 
 def _untrained(experiment: Experiment, lasting: Collection[str]) -> Experiment:
@@ -45,6 +50,12 @@ def _untrained(experiment: Experiment, lasting: Collection[str]) -> Experiment:
         for arm in experiment.arms
     )
     return replace(experiment, arms=tuple(arms))
+
+
+def forget(name: str) -> None:
+    """End the comparison of this name, and what the engine holds of it."""
+    if comparison := current().comparisons.pop(name, None):
+        engine.get_engine().close(comparison.run)
 
 
 def poll_comparison(name: str, **wanted: Any) -> Report:

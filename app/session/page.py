@@ -10,8 +10,8 @@ from app.csv_file import CsvFile
 from app.engine.messages import Experiment, Frame, Jacobians, Report, State
 from app.lessons.progress import Progress
 from app.link import Link
-from app.memory.survey import Subject, Survey
 from app.setup import CsvChoice, OwnData, Setup, widget_values
+from resflow_core.measure.survey import Survey, SurveyPlan
 
 
 @dataclass(kw_only=True)
@@ -68,7 +68,8 @@ class Page(Training):
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
     tally: Tally = field(default_factory=Tally)
-    surveys: dict[Subject, Survey] = field(default_factory=dict)  # of the memory bench, the one used last at the end
+    # What the memory screen knows of each plan, the one used last at the end.
+    surveys: dict[SurveyPlan, Survey] = field(default_factory=dict)
     jacobians: Jacobians | None = None
     drawn: Jacobians | None = None  # those that were drawn last
     clicks: dict[str, Any] = field(default_factory=dict)  # the newest in each picture that has had its effect

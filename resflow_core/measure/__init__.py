@@ -29,6 +29,7 @@ from resflow_core.measure.saturation import Saturation, saturation, saturation_m
 from resflow_core.measure.scaling import AtDim, Crossing, Plan, by_dim, crossing
 from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
 from resflow_core.measure.structure import jacobian_structure
+from resflow_core.measure.survey import Place, Survey, SurveyPlan
 
 __all__ = [
     "LEAST_DRAWS",
@@ -52,11 +53,14 @@ __all__ = [
     "NoLogDet",
     "NormEstimates",
     "Parts",
+    "Place",
     "Plan",
     "Saturation",
     "Smoothness",
     "Spectrum",
     "Supremum",
+    "Survey",
+    "SurveyPlan",
     "Tail",
     "Verdict",
     "Walk",

@@ -15,22 +15,31 @@ class Ledger(TorchDispatchMode):
     each other one once, however many tensors are views of it. What an autograd.Function has on its context counts like
     what is saved for the backward pass, because nobody asks who holds a tensor. What an operation uses within itself,
     and returns to nobody, is not seen. On the processor only: elsewhere the backward pass runs in a thread of its own.
+
+    `operations` is how many there were, and `numbers` how many numbers they returned.
     """
 
     def __init__(self, given: Iterable[Tensor] = ()):
         super().__init__()
-        self.alive = self.peak = 0
+        self.alive = self.peak = self.operations = self.numbers = 0
         self._given = [tensor.untyped_storage() for tensor in given]  # held, so that no address is used twice
         self._seen = {storage._cdata: None for storage in self._given}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would load its compiler at the first operation, 0.7 s, and double the time of every further one."""
+        return False
+
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         returned = operation(*args, **(kwargs or {}))
-        for leaf in tree_leaves(returned):
+        self.operations += 1
+        for leaf in (returned,) if isinstance(returned, Tensor) else tree_leaves(returned):
             if isinstance(leaf, Tensor):
                 self._enter(leaf)
         return returned
 
     def _enter(self, tensor: Tensor) -> None:
+        self.numbers += tensor.numel()
         storage = tensor.untyped_storage()
         address, size = storage._cdata, storage.nbytes()
         if address in self._seen:

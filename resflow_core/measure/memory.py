@@ -9,7 +9,8 @@ by the same loss without the log det.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +21,12 @@ from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import LogDet, Work
 from resflow_core.measure.estimate import Estimate
 from resflow_core.measure.ledger import Ledger
+from resflow_core.normalizing_flow import standard_normal_log_prob
 
 # Fewer draws have no standard error by the jackknife.
 LEAST_DRAWS = 3
+# An operation that returns so many numbers takes twice as long as one that returns a few.
+DOUBLING_NUMBERS = 11_000
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of forward and backward passes that differ in their draws alone: the median of their `seconds`, and the
-    `variance` of the gradient, `relative_variance`."""
+    """Of forward and backward passes that differ in their draws alone: the median of their `seconds`, which are
+    processor time of the thread that computes, and the `variance` of the gradient, `relative_variance`."""
 
     seconds: float
     variance: Estimate
@@ -75,16 +79,43 @@ def subject(config: FlowConfig, batch: int, generator: torch.Generator) -> tuple
 def footprint(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Footprint:
     """Of the loss of a flow at points, (batch, dim), on the processor. The same call gives the same bytes, whatever the
     draws are, unless `log_det` draws how many terms it takes."""
+    *_, found = footprint_pieces(flow, x, log_det, generator)
+    return found
+
+
+def footprint_pieces(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Iterator[Footprint | None]:
+    """As `footprint`, in pieces: None after each part of the flow, the footprint after the backward pass. What others
+    compute between two pieces is not counted. One thread must run all pieces: else PyTorch takes the backward pass in
+    another order, which moves the peak a little."""
     parameters = list(flow.parameters())
-    with Ledger([x, *parameters, *flow.buffers()]) as ledger:
-        loss = _loss(flow, x, log_det, generator)
-        kept = ledger.alive
+    ledger = Ledger([x, *parameters, *flow.buffers()])
+    loss = yield from _within(ledger, _loss(flow, x, log_det, generator))
+    kept = ledger.alive
+    yield None
+    with ledger:
         torch.autograd.grad(loss, parameters, materialize_grads=True)
-    return Footprint(kept, ledger.peak, sum(p.numel() * p.element_size() for p in parameters))
+    yield Footprint(kept, ledger.peak, sum(p.numel() * p.element_size() for p in parameters))
 
 
-def cost(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator, draws: int) -> Iterator[Cost | None]:
-    """Of the loss of a flow at points, (batch, dim): None after each of so many passes, and the cost at last.
+def work(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> float:
+    """How long a forward and backward pass takes, in small operations, on whichever machine: one for each operation,
+    and one more for each `DOUBLING_NUMBERS` numbers that it returns."""
+    with Ledger() as ledger:
+        loss = -flow.log_prob(x, log_det, generator).mean()
+        torch.autograd.grad(loss, list(flow.parameters()), materialize_grads=True)
+    return ledger.operations + ledger.numbers / DOUBLING_NUMBERS
+
+
+def cost(
+    flow: Flow,
+    x: Tensor,
+    log_det: LogDet,
+    generator: torch.Generator,
+    draws: int,
+    clock: Callable[[], float] = time.thread_time,
+) -> Iterator[Cost | None]:
+    """Of the loss of a flow at points, (batch, dim), in pieces: None after each part of so many passes, and the cost at
+    last. By default the `clock` is that of the thread, which does not count what others compute.
 
     Raises ValueError for fewer than `LEAST_DRAWS` draws.
     """
@@ -92,9 +123,12 @@ def cost(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator, dra
         raise ValueError(f"{draws} draws have no standard error: use {LEAST_DRAWS} or more.")
     parameters, seconds, gradients = list(flow.parameters()), [], []
     for _ in range(draws):
-        began = time.perf_counter()
-        found = torch.autograd.grad(_loss(flow, x, log_det, generator), parameters, materialize_grads=True)
-        seconds.append(time.perf_counter() - began)
+        watch = _Stopwatch(clock)
+        loss = yield from _within(watch, _loss(flow, x, log_det, generator))
+        yield None
+        with watch:
+            found = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        seconds.append(watch.seconds)
         gradients.append(torch.cat([part.flatten() for part in found]))
         yield None
     middle = torch.tensor(seconds, dtype=torch.float64).quantile(0.5)
@@ -122,5 +156,35 @@ def relative_variance(gradients: Tensor) -> Estimate:
     return Estimate(ratio(everyone), float(((len(everyone) - 1) * spread).sqrt()))
 
 
-def _loss(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Tensor:
-    return -flow.log_prob(x, log_det, generator).mean()
+def _loss(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Generator[None, None, Tensor]:
+    """-mean log p(x), as by `flow.log_prob`, in pieces: yields after each part of the flow."""
+    log_dets = []
+    for part in flow.bijections:
+        x, log_det_of_part = part.forward_and_log_det(x, log_det, generator)
+        log_dets.append(log_det_of_part)
+        yield
+    return -(standard_normal_log_prob(x) + torch.stack(log_dets, 1).sum(1)).mean()
+
+
+class _Stopwatch:
+    """Adds up the seconds of the times that it is entered."""
+
+    def __init__(self, clock: Callable[[], float]):
+        self._clock, self.seconds = clock, 0.0
+
+    def __enter__(self):
+        self._began = self._clock()
+
+    def __exit__(self, *_):
+        self.seconds += self._clock() - self._began
+
+
+def _within(context: AbstractContextManager, pieces: Generator[None, None, Tensor]) -> Generator[None, None, Tensor]:
+    """Pieces, each of which is computed within the context."""
+    while True:
+        try:
+            with context:
+                next(pieces)
+        except StopIteration as end:
+            return end.value
+        yield None

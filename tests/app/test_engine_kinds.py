@@ -1,7 +1,8 @@
-"""Jobs of other kinds: digits as images and bits per dimension, and a measurement whose steps are its pieces."""
+"""Jobs of other kinds: digits as images and bits per dimension, and measurements whose steps are their pieces."""
 
 import dataclasses
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from app.engine.kinds import job_of
 from app.engine.local import LocalEngine
 from app.engine.messages import Arm, Demand, Experiment, State
 from app.engine.scaling_job import ScalingJob
+from app.engine.survey_job import SurveyJob
 from resflow_core import flow_file
 from resflow_core.datasets.digits import DIGITS, DIM, bits_per_dim, to_levels
 from resflow_core.flow import FlowConfig
 from resflow_core.inverse import NotConverged
 from resflow_core.log_det import Roulette
 from resflow_core.measure.scaling import Plan, Subject, by_dim
+from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
 from resflow_core.training import TrainConfig, Trainer
 
 FLOW = FlowConfig(blocks=2, width=16, budget=0.8, dim=DIM)
@@ -27,6 +30,8 @@ TRAIN = TrainConfig(batch=32, log_det=Roulette(probe="rademacher", shared=True))
 ARM = Arm(FLOW, TRAIN, DATA)
 PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(batch=8, log_det=Roulette()), (2, 4), 4, 6)
 SCALING = Arm(PLAN.flow, PLAN.train, PLAN)
+MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=4)
+SURVEY = Arm(MEMORY.flow, TrainConfig(batch=8), Survey(MEMORY))
 DEMAND = Demand(still_grid=0, masses=False, figures=True)
 
 
@@ -47,7 +52,7 @@ def trained(steps):
 
 
 def test_the_data_choose_the_kind():
-    assert type(made(ARM)) is DigitsJob and type(made(SCALING)) is ScalingJob
+    assert type(made(ARM)) is DigitsJob and type(made(SCALING)) is ScalingJob and type(made(SURVEY)) is SurveyJob
     assert type(made(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons"))) is Job
 
 
@@ -184,3 +189,91 @@ class TestScaling:
         assert report.state is State.PAUSED and report.arms[0].step == len(PLAN.pieces)
         engine.reset(id)
         assert engine.poll(id, demand).arms[0].step == 0
+
+
+def whole(job):
+    """Take one step, which may have several parts, and return how many."""
+    parts = 1
+    while job.step():
+        parts += 1
+    return parts
+
+
+def no_times(survey):
+    """All that a survey knows but for the times."""
+    return survey.footprints, {place: astuple(cost.variance) for place, cost in survey.costs.items()}
+
+
+@pytest.fixture(scope="module")
+def surveyed():
+    subjects = Subjects(MEMORY)
+    return Survey(MEMORY, tuple(last(subjects.piece(k)) for k in range(MEMORY.pieces)))
+
+
+class TestSurvey:
+    def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures(self, surveyed):
+        job = made(SURVEY)
+        for k in range(MEMORY.pieces):
+            assert last(job.figures(DEMAND)).step == job.step_count == k
+            assert whole(job) > 2
+        assert not job.step() and job.step_count == MEMORY.pieces  # there is no more
+        found = last(job.figures(DEMAND))
+        assert found.complete and found.of == MEMORY
+        np.testing.assert_equal(no_times(found), no_times(surveyed))
+        assert all(cost.seconds > 0 for cost in found.costs.values())
+
+    def test_what_was_stopped_in_the_middle_of_a_piece_goes_on_with_that_piece(self, surveyed):
+        job, again = made(SURVEY), made(SURVEY)
+        for _ in range(5):
+            whole(job)
+        assert job.step()  # and there are further parts
+        saved = job.save()
+        again.restore(saved)
+        assert again.step_count == job.step_count == 5
+        for one in (job, again):
+            while one.step_count < MEMORY.pieces:
+                one.step()
+            np.testing.assert_equal(no_times(last(one.figures(DEMAND))), no_times(surveyed))
+
+    def test_what_is_known_is_not_measured_again(self, surveyed):
+        known = surveyed.results[: MEMORY.pieces - 2]
+        job = made(dataclasses.replace(SURVEY, data=Survey(MEMORY, known)))
+        assert job.step_count == len(known) and last(job.figures(DEMAND)).results == known
+        whole(job), whole(job)
+        found = last(job.figures(DEMAND))
+        assert found.complete and found.results[: len(known)] == known
+
+    @pytest.mark.parametrize(
+        ("flow", "batch", "limit"),
+        [
+            (FlowConfig(dim=64, blocks=16, width=256), 256, f"up to {MOST_BYTES >> 20} MiB"),
+            (FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), 8, f"up to {MOST_WORK:,}"),
+        ],
+    )
+    def test_what_needs_too_much_is_refused(self, flow, batch, limit):
+        plan = SurveyPlan(flow, batch, 20, 8)
+        with pytest.raises(ValueError, match=rf"{limit} .*Lower terms"):
+            made(Arm(flow, TrainConfig(batch=batch), Survey(plan)))
+
+    def test_it_runs_in_whole_steps_and_reports_as_any_experiment(self):
+        engine = LocalEngine()
+        id = engine.create(Experiment((SURVEY,), 0))
+        demand = dataclasses.replace(DEMAND, frames=False)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].figures.results == ()
+        engine.step(id, 7)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].step == report.arms[0].figures.step == 7
+        first = report.arms[0].figures.results
+        engine.step(id, 1_000)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].step == MEMORY.pieces
+        assert report.arms[0].figures.complete and report.arms[0].figures.results[:7] == first
+
+    def test_arms_whose_steps_have_parts_stay_in_step(self):
+        engine = LocalEngine()
+        id = engine.create(Experiment((SURVEY, SURVEY, SCALING), 0))
+        engine.step(id, 5)
+        report = engine.poll(id, dataclasses.replace(DEMAND, frames=False))
+        assert report.state is State.PAUSED
+        assert [arm.figures.step for arm in report.arms] == [arm.step for arm in report.arms] == [5, 5, 5]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from app import engine as engine_package
 from app.engine import remote
@@ -18,6 +20,7 @@ from app.engine.messages import Arm, Demand, Experiment, State
 from app.engine.remote import ROOT, RemoteEngine
 from resflow_core import flow_file
 from resflow_core.flow import FlowConfig
+from resflow_core.measure import Survey, SurveyPlan, footprint, subject
 from resflow_core.training import TrainConfig
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
@@ -112,6 +115,30 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
     assert engine.poll(playing, DEMAND).message == ""
     done = poll_until(engine, asked, lambda r: r.restarts and r.state is State.PAUSED)
     assert done.arms[0].step == 400  # as it was asked for
+
+
+def test_a_measurement_goes_on_from_its_checkpoint_when_its_worker_dies(engine):
+    plan = SurveyPlan(FlowConfig(dim=64, blocks=2, width=64), batch=64, terms=8, draws=16)
+    id = engine.create(Experiment((Arm(plan.flow, TrainConfig(batch=64), Survey(plan)),), 0))
+    demand = Demand(frames=False, masses=False, figures=True)
+
+    def until(condition):
+        return wait(lambda: engine.poll(id, demand), condition)
+
+    done = len(plan.sized) + 3  # all bytes, and some times
+    engine.step(id, done)
+    known = until(lambda r: r.state is State.PAUSED and r.arms and r.arms[0].figures.step == done).arms[0].figures
+    engine.step(id, plan.pieces - done)
+    assert until(lambda r: r.arms[0].step > done).state is State.STEPPING
+    os.kill(engine.pids()[0], signal.SIGKILL)
+    lost = until(lambda r: r.restarts)
+    assert int(re.search(r"continues from step (\d+)", lost.message)[1]) >= done
+    found = until(lambda r: r.arms[0].figures.complete).arms[0].figures
+    assert found.results[:done] == known.results  # no second measurement gives the same times
+    for place, bytes_found in found.footprints.items():
+        flow, x = subject(dataclasses.replace(plan.flow, blocks=place.m), 64, torch.Generator().manual_seed(0))
+        assert bytes_found == footprint(flow, x, place.log_det, torch.Generator().manual_seed(1))
+    engine.close(id)
 
 
 def test_a_live_change_outlives_the_worker(engine):

@@ -81,8 +81,8 @@ def test_where_nothing_is_offered_nothing_can_be_set_and_all_is_shown(screen, vi
     assert not [key for key in pressed if not set(key.split(".")) & set(MOVES)]
     assert any(text.startswith("Your teacher has fixed the settings.") for text in said(page))
     assert not any(pane.get("clickable") for pane in panes(page))
-    # Of these one shows what is measured once it is told to, and one the series alone, as a table.
-    if (screen, view) not in (("dimensions", "scaling"), ("estimator", "by_hand")):
+    # Of these two show what is measured once they are told to, and one the series alone, as a table.
+    if (screen, view) not in (("dimensions", "scaling"), ("memory", ""), ("estimator", "by_hand")):
         pictures = {"resflow_live_panes", "resflow_spectrum"} & set(components(page))
         assert panes(page) or pictures or page.get("vega_lite_chart")
 

@@ -1,9 +1,8 @@
 """The memory screen without a browser: what it says and draws against the core's own measurements."""
 
 import re
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,33 +10,34 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.memory import survey as module
+from app import engine
+from app.engine.messages import State
+from app.engine.remote import RemoteEngine
 from app.memory.settings import Memory
-from app.memory.survey import Place, Survey, per_step, subject_of
-from app.memory.words import size
+from app.memory.words import per_step, size
+from app.session.comparisons import MOST_COMPARISONS
+from app.session.memory import MOST_KEPT
 from app.session.run import HEARD_SECONDS
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Truncated
-from resflow_core.measure import NoLogDet, cost, footprint, subject
+from resflow_core.measure import NoLogDet, Place, Survey, cost, footprint, subject
+from resflow_core.measure import memory as core
+from resflow_core.measure import survey as surveys
 from resflow_core.settings import settings_of
 from tests.app.test_activations import labels, path
+from tests.app.test_dimensions import places
 from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, press, run, said, sentence, table
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 SIZES = {"blocks": "3", "terms": "3", "width": "8", "batch": "8", "draws": "4"}
 FLOW = FlowConfig(dim=2, blocks=3, width=8, activation="lipswish")
-ONE_GO, PIECES = 1e9, 0.0
+PIECES = 1 + 12 + 1 + 12 + 10  # places by n and by m, with and without a log det: of bytes, and of time
+SOME_SECONDS = 0.02  # enough for a few pieces, but not for all
+DEADLINE = 60.0
 BY_TERMS, BY_BLOCKS, TIME, NOISE = range(4)
 WITHOUT = "without a log det"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-
-
-@pytest.fixture(autouse=True)
-def chunk(monkeypatch):
-    """How many seconds are measured at a time: until all is measured, unless a test says otherwise."""
-    monkeypatch.setattr(module, "CHUNK_SECONDS", ONE_GO)
-    return lambda seconds: monkeypatch.setattr(module, "CHUNK_SECONDS", seconds)
 
 
 def opened(settings=(), **bench):
@@ -47,6 +47,21 @@ def opened(settings=(), **bench):
         page.query_params[name] = value
     page.switch_page("screens/memory.py")
     return run(page)
+
+
+def measured_page(settings=(), **bench):
+    return press(opened(settings, **bench), "memory.measure")
+
+
+def buttons(page):
+    """Those that begin and end the measurement."""
+    names = [button.key.removeprefix("memory.") for button in page.main.button if button.key.startswith("memory.")]
+    return [name for name in names if name in ("measure", "stop", "go_on", "again")]
+
+
+def survey_of(page):
+    """What the page knows of the plan that was looked at last."""
+    return list(own(page).surveys.values())[-1]
 
 
 def bench(page):
@@ -77,7 +92,7 @@ def drawn(pane, label):
 
 
 def test_bytes_are_drawn_as_the_core_measures_them():
-    page = opened()
+    page = measured_page()
     assert [pane["x"] for pane in panes(page)] == ["terms n", "blocks m", "terms n", "terms n"]
     for name, way in GRADIENTS.items():
         n, by_terms = drawn(panes(page)[BY_TERMS], way.paper)
@@ -92,7 +107,7 @@ def test_bytes_are_drawn_as_the_core_measures_them():
 
 
 def test_what_is_drawn_can_be_changed_and_is_in_the_link_and_measures_nothing_anew():
-    page = opened()
+    page = measured_page()
     before = own(page).surveys.copy()
     page = run(page.selectbox(key="memory.drawn").set_value("kept"))
     page = run(page.selectbox(key="memory.part").set_value("whole"))
@@ -111,7 +126,7 @@ def test_what_is_drawn_can_be_changed_and_is_in_the_link_and_measures_nothing_an
 
 
 def test_the_table_has_growth_bytes_time_and_noise():
-    page = opened()
+    page = measured_page()
     rows = table(page, "| in the paper | as a setting")
     assert list(rows)[1:] == [way.paper for way in GRADIENTS.values()]
     for name, way in GRADIENTS.items():
@@ -133,9 +148,9 @@ def test_the_table_has_growth_bytes_time_and_noise():
 
 
 def test_noise_and_time_are_those_of_the_same_draws():
-    page = opened()
+    page = measured_page()
     flow, x = subject(FLOW, 8, seeded(0))
-    survey = next(iter(own(page).surveys.values()))
+    survey = survey_of(page)
     for name, way in GRADIENTS.items():
         n, shown = path(panes(page)[NOISE], way.paper).T
         for k, value in zip(n.tolist(), shown.tolist(), strict=True):
@@ -147,11 +162,11 @@ def test_noise_and_time_are_those_of_the_same_draws():
 
 
 def test_the_verdict_is_computed_from_what_was_measured():
-    page = opened()
+    page = measured_page()
     naive, both = measured("plain", 3, 3), measured("in_forward", 3, 3)
     text = sentence(page, "**At n = 3 and 3 blocks")
     assert f"need at most {size(both)} for the log det alone, naive backpropagation {size(naive)}" in text
-    assert f": {naive / both:.2g} times as much**. They take " in text and text.endswith("times as long.")
+    assert f": {naive / both:.2g} times as much**. They take " in text and text.endswith("times the CPU time.")
     page = run(page.selectbox(key="memory.drawn").set_value("kept"))
     naive, both = measured("plain", 3, 3, drawn="kept"), measured("in_forward", 3, 3, drawn="kept")
     assert f"both together keep {size(both)} for" in sentence(page, "**At n = 3")
@@ -159,60 +174,187 @@ def test_the_verdict_is_computed_from_what_was_measured():
 
 
 def test_in_64_dimensions_another_flow_is_measured_and_the_first_stays():
-    page = run(opened().selectbox(key="memory.dim").set_value("64"))
-    assert link(page)["memory.dim"] == "64"
+    page = measured_page()
+    first = survey_of(page)
+    page = run(page.selectbox(key="memory.dim").set_value("64"))
+    assert link(page)["memory.dim"] == "64" and not panes(page) and buttons(page) == ["measure"]
+    page = press(page, "memory.measure")
     _, by_terms = drawn(panes(page)[BY_TERMS], "both")
     assert by_terms[-1] == pytest.approx(measured("in_forward", 3, 3, dim=64), rel=1e-6)
-    before = list(own(page).surveys.values())
     page = run(page.selectbox(key="memory.dim").set_value("2"))
-    assert set(map(id, own(page).surveys.values())) == set(map(id, before))  # nothing is measured again
+    assert survey_of(page) is first and len(own(page).surveys) == 2  # nothing is measured again
+    assert not own(page).comparisons and buttons(page) == ["again"]
     assert drawn(panes(page)[BY_TERMS], "both")[1][-1] == pytest.approx(measured("in_forward", 3, 3), rel=1e-6)
 
 
 def test_the_flows_settings_are_the_pages_but_for_the_sizes():
-    page = opened({"activation": "tanh", "budget": "0.5", "hidden_layers": "2"})
+    page = measured_page({"activation": "tanh", "budget": "0.5", "hidden_layers": "2"})
     (of,) = own(page).surveys
     assert of.flow == FlowConfig(dim=2, blocks=3, width=8, activation="tanh", budget=0.5, hidden_layers=2)
-    page = run(page.sidebar.selectbox(key="activation").set_value("elu"))
+    page = press(run(page.sidebar.selectbox(key="activation").set_value("elu")), "memory.measure")
     assert [of.flow.activation for of in own(page).surveys] == ["tanh", "elu"]
+    page = run(page.sidebar.number_input(key="seed").set_value(5))  # which has no effect on what is measured
+    assert buttons(page) == ["again"] and len(panes(page)) == 4
 
 
-def test_it_stops_goes_on_and_begins_anew(chunk):
-    chunk(PIECES)
+def test_nothing_is_measured_before_it_is_asked_for(local_engine, monkeypatch):
+    asked = []
+    monkeypatch.setattr(local_engine, "create", lambda experiment: asked.append(experiment) or "")
+    monkeypatch.setattr(core, "subject", None)
+    page = run(opened())
+    assert buttons(page) == ["measure"] and any("Not measured yet." in text for text in said(page))
+    assert not panes(page) and not own(page).surveys and not own(page).comparisons
+    assert [experiment.arms[0].data for experiment in asked] == ["moons"]  # the page's own run
+
+
+def test_it_stops_goes_on_and_begins_anew(local_engine):
     page = opened()
-    survey = next(iter(own(page).surveys.values()))
-    assert survey.done == 1 and any("Not measured yet." in text for text in said(page))
-    assert len(panes(page)) == 2  # time and noise come when there is some
-    assert [button.key for button in page.main.button if button.key.startswith("memory.")] == ["memory.stop"]
+    local_engine._finish_seconds = SOME_SECONDS
+    page = press(page, "memory.measure")
+    run_of = own(page).comparisons["memory"]
+    assert run_of.report.state is State.STEPPING and buttons(page) == ["stop"]
+    done = run_of.report.arms[0].step
+    assert [bar.proto.text for bar in page.main.get("progress")] == [f"Measured {done} of {PIECES}"]
+    local_engine._finish_seconds = DEADLINE
     page = press(page, "memory.stop")
     page = run(page)
-    assert survey.done == 1 and not survey.busy
+    stopped = survey_of(page)
+    assert 0 < stopped.step == run_of.report.arms[0].step < PIECES and run_of.report.state is State.PAUSED
+    assert buttons(page) == ["go_on", "again"] and len(panes(page)) == (4 if stopped.costs else 2)
     page = press(page, "memory.go_on")
-    assert survey.done == 2 and survey.busy
-    chunk(ONE_GO)
-    page = run(page)
-    assert survey.complete and len(panes(page)) == 4
-    again = press(page, "memory.again")
-    (found,) = own(again).surveys.values()
-    assert found is not survey and found.footprints == survey.footprints and found.complete
+    complete = survey_of(page)
+    assert complete.complete and complete.results[: stopped.step] == stopped.results
+    assert buttons(page) == ["again"] and len(panes(page)) == 4 and not own(page).comparisons
+    page = press(page, "memory.again")
+    found = survey_of(page)
+    assert found.complete and found.costs != complete.costs  # times are not the same
+    for name in GRADIENTS:
+        assert found.bytes_at(Place(name, 3, 3), "peak", True) == measured(name, 3, 3)
 
 
-def test_it_is_there_when_another_screen_was_shown(chunk):
-    page = opened()
+def stopped_after(local_engine, monkeypatch, pieces):
+    """A page that has measured so many pieces and then was stopped."""
+    with monkeypatch.context() as patch:
+        step = local_engine.step
+        patch.setattr(local_engine, "step", lambda id, n: step(id, min(n, pieces)))
+        page = measured_page()
+    assert survey_of(page).step == pieces and buttons(page) == ["go_on", "again"]
+    return page
+
+
+def test_a_part_that_is_known_is_drawn_and_the_rest_waits(local_engine, monkeypatch):
+    page = stopped_after(local_engine, monkeypatch, 3 + 4)  # without a log det, and all ways at the most terms
+    assert len(panes(page)) == 2  # time and noise come when there is some
+    for name, way in GRADIENTS.items():
+        n, by_terms = drawn(panes(page)[BY_TERMS], way.paper)
+        assert n == [3]
+        np.testing.assert_allclose(by_terms, [measured(name, 3, 3)], rtol=1e-6)
+        cells = table(page, "| in the paper | as a setting")[way.paper]
+        assert in_bytes(cells[5]) == pytest.approx(measured(name, 3, 3), rel=6e-3)
+        assert [cells[k] for k in (2, 3, 6, 7)] == ["…"] * 4
+
+
+@pytest.mark.parametrize("leave", ["by another subject", "by other comparisons", "for so long that it is dropped"])
+def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_engine, monkeypatch, leave):
+    page = stopped_after(local_engine, monkeypatch, 9)
+    known, (id, *_) = survey_of(page), [own(page).comparisons["memory"].run]
+    if leave == "by another subject":
+        page = press(run(page.select_slider(key="memory.terms").set_value(2)), "memory.measure")
+        assert survey_of(page).complete and survey_of(page).of.terms == 2
+        page = run(page.select_slider(key="memory.terms").set_value(3))
+    elif leave == "by other comparisons":
+        page = run(page.switch_page("screens/compare.py"))
+        others = own(page).comparisons
+        others |= {f"other {k}": others[next(reversed(others))] for k in range(MOST_COMPARISONS)}
+        page = run(page)  # the one of this screen is the newest now
+        assert "memory" not in own(page).comparisons
+        page.switch_page("screens/memory.py")
+        page = run(page)
+    else:
+        local_engine.close(id)
+        page = run(page)
+    assert survey_of(page) is known and "memory" not in own(page).comparisons
+    assert buttons(page) == ["go_on", "again"] and len(panes(page)) == 2
+    assert local_engine.poll(id, None).state is State.EXPIRED
+    page = press(page, "memory.go_on")
+    assert survey_of(page).complete and survey_of(page).results[:9] == known.results
+    assert len(panes(page)) == 4
+
+
+def test_the_last_results_are_kept_and_those_not_looked_at_for_longest_go():
+    page = measured_page()
+    first = survey_of(page)
+    others = [replace(first.of, batch=9 + k) for k in range(MOST_KEPT - 1)]
+    own(page).surveys |= {of: Survey(of, first.results) for of in others}
+    page = run(page)  # looks at the first
+    page = press(run(page.select_slider(key="memory.terms").set_value(2)), "memory.measure")
+    assert list(own(page).surveys) == [*others[1:], first.of, replace(first.of, terms=2)]
+
+
+def test_it_is_there_when_another_screen_was_shown():
+    page = measured_page()
     (survey,) = own(page).surveys.values()
     page = run(page.switch_page("screens/lipschitz.py"))
-    chunk(PIECES)
     page.switch_page("screens/memory.py")
     page = run(page)
-    assert list(own(page).surveys.values()) == [survey] and len(panes(page)) == 4
+    assert list(own(page).surveys.values()) == [survey] and len(panes(page)) == 4 and buttons(page) == ["again"]
     assert link(page)["memory.terms"] == "3"
+
+
+def test_it_rests_while_another_screen_is_shown_and_goes_on_afterwards(local_engine):
+    page = opened()
+    local_engine._finish_seconds = SOME_SECONDS
+    page = press(page, "memory.measure")
+    local_engine._finish_seconds = DEADLINE
+    page = run(page.switch_page("screens/lipschitz.py"))
+    resting = own(page).comparisons["memory"]
+    assert resting.report.state is State.STEPPING and not survey_of_is_complete(page)
+    page.switch_page("screens/memory.py")
+    page = run(page)
+    assert survey_of(page).complete and buttons(page) == ["again"]
+
+
+def survey_of_is_complete(page):
+    return any(survey.complete for survey in own(page).surveys.values())
+
+
+def test_a_measurement_that_failed_keeps_what_is_known_and_is_gone_on_with(local_engine, monkeypatch):
+    page = stopped_after(local_engine, monkeypatch, 9)
+    id = own(page).comparisons["memory"].run
+    local_engine._scheduler._runs[id].fail("No memory. Reset starts it anew.")
+    page = run(page)
+    assert [error.value for error in page.main.error] == ["No memory. Reset starts it anew."]
+    assert survey_of(page).step == 9 and buttons(page) == ["go_on", "again"]
+    page = press(page, "memory.go_on")
+    assert survey_of(page).complete and not page.main.error and len(panes(page)) == 4
+
+
+def test_what_comes_and_goes_above_the_charts_does_not_move_them(local_engine, monkeypatch):
+    page = stopped_after(local_engine, monkeypatch, 9)
+    partly = places(page)
+    local_engine._scheduler._runs[own(page).comparisons["memory"].run]._message = "Something is said."
+    local_engine._scheduler._runs[own(page).comparisons["memory"].run]._changed = True
+    page = run(page)
+    assert "Something is said." in said(page) and places(page) == partly
+    assert places(press(page, "memory.go_on")) == partly
 
 
 def test_what_would_take_too_long_is_refused_with_the_remedy():
     page = opened(dim="64", blocks="16", terms="20", width="256", batch="256")
     (warning,) = [element.value for element in page.main.warning]
     assert re.search(r"about [\d,]+ MiB for one pass; up to 256 MiB are measured here\. Lower terms, blocks", warning)
+    assert not panes(page) and not own(page).surveys and not buttons(page)
+
+
+def test_what_would_hold_up_others_is_refused_with_value_limit_and_remedy():
+    page = measured_page({"activation": "maxmin", "hidden_layers": "4"}, blocks="16", terms="20")
+    (error,) = [element.value for element in page.main.error]
+    need, most = (int(number.replace(",", "")) for number in re.findall(r"\d[\d,]+", error))
+    assert need > most == surveys.MOST_WORK and "Lower terms, blocks" in error
     assert not panes(page) and not own(page).surveys
+    page = run(page.select_slider(key="memory.blocks").set_value(2))
+    page = press(run(page.select_slider(key="memory.terms").set_value(2)), "memory.measure")
+    assert len(panes(page)) == 4 and not page.main.error
 
 
 @pytest.mark.parametrize(
@@ -225,50 +367,11 @@ def test_what_would_take_too_long_is_refused_with_the_remedy():
         ("drawn", "all", "use one of peak, kept. It stays at peak."),
     ],
 )
-def test_a_link_beyond_the_limits_is_refused_with_the_remedy(setting, value, says, chunk):
-    chunk(PIECES)
+def test_a_link_beyond_the_limits_is_refused_with_the_remedy(setting, value, says):
     page = opened(**{setting: value})
     text = page.warning[0].value
     assert f"`memory.{setting} = {value}`: " in text and text.endswith(says)
     assert getattr(bench(page), setting) == settings_of(Memory)[setting][0].default
-
-
-def test_every_way_is_measured_with_the_same_pieces():
-    survey = Survey(subject_of(Memory(blocks=2, terms=3, width=8, batch=8, draws=4), FlowConfig()))
-    survey.go_on()
-    assert survey.done == survey.total and not survey.busy
-    sized = {(p.n, p.m) for p in survey.footprints if p.gradient}
-    assert sized == {(1, 2), (2, 2), (3, 2), (3, 1)}
-    for name in GRADIENTS:
-        assert {(p.n, p.m) for p in survey.footprints if p.gradient == name} == sized
-        assert {(p.n, p.m) for p in survey.costs if p.gradient == name} == {(1, 2), (2, 2), (3, 2)}
-
-
-def test_sessions_that_measure_at_once_leave_torch_its_threads(chunk):
-    def threads_elsewhere():
-        with ThreadPoolExecutor(1) as fresh:
-            return fresh.submit(torch.get_num_threads).result()
-
-    chunk(PIECES)
-    begun, before = threading.Event(), torch.get_num_threads()
-    first, second = (Survey(subject_of(Memory(), FLOW)) for _ in range(2))
-
-    def slow():
-        begun.set()
-        time.sleep(0.3)
-        yield
-
-    first._work = slow()
-    try:
-        torch.set_num_threads(before + 1)
-        with ThreadPoolExecutor(2) as sessions:
-            running = sessions.submit(first.go_on)
-            assert begun.wait(10)
-            sessions.submit(second.go_on).result()
-            running.result()
-        assert threads_elsewhere() == before + 1
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_slopes_are_by_least_squares_and_sizes_are_readable():
@@ -280,7 +383,7 @@ def test_slopes_are_by_least_squares_and_sizes_are_readable():
 
 def test_the_engine_hears_of_the_pages_flow_while_only_costs_are_measured(local_engine, monkeypatch):
     """It would drop a run of which it has not heard for ten minutes, with all that was trained."""
-    page = opened()
+    page = measured_page()
     heard, left, poll = [], [], local_engine.poll
     monkeypatch.setattr(local_engine, "poll", lambda id, demand: heard.append(id) or poll(id, demand))
     monkeypatch.setattr(local_engine, "leave", left.append)
@@ -289,3 +392,33 @@ def test_the_engine_hears_of_the_pages_flow_while_only_costs_are_measured(local_
     own(page).heard -= HEARD_SECONDS + 1
     page = run(run(page))
     assert heard == left == [own(page).run]
+
+
+@pytest.fixture
+def remote_engine(monkeypatch):
+    """A worker, as on a server."""
+    remote = RemoteEngine()
+    monkeypatch.setattr(engine, "get_engine", lambda: remote)
+    yield remote
+    remote.close_all()
+
+
+def test_the_page_measures_nothing_itself(remote_engine, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("The page's process measured.")
+
+    with monkeypatch.context() as patch:
+        for name in ("subject", "footprint_pieces", "cost", "work"):
+            for module in (core, surveys):
+                if hasattr(module, name):
+                    patch.setattr(module, name, refuse)
+        page = measured_page()
+        end = time.monotonic() + DEADLINE
+        while not survey_of_is_complete(page) and time.monotonic() < end:
+            page = run(page)
+    assert survey_of(page).complete and len(panes(page)) == 4
+    for name, way in GRADIENTS.items():  # the worker's environment changes no byte
+        for drawn_bytes in ("kept", "peak"):
+            place = Place(name, 3, 3)
+            assert survey_of(page).bytes_at(place, drawn_bytes, True) == measured(name, 3, 3, drawn=drawn_bytes)
+        assert float(table(page, "| in the paper | as a setting")[way.paper][6]) > 0

@@ -1,4 +1,4 @@
-"""The memory screen in a real browser: it measures by itself, and numbers appear."""
+"""The memory screen in a real browser: it measures when it is told to, and numbers appear."""
 
 import re
 
@@ -14,7 +14,8 @@ BY_TERMS, _, _, NOISE = range(4)
 
 
 def measured(visitor):
-    """Once all is measured: the bytes of naive backpropagation and of both, against n."""
+    """Measure, and once all is there: the bytes of naive backpropagation and of both, against n."""
+    visitor.page.get_by_role("button", name="Measure", exact=True).click()
     again = visitor.page.get_by_role("button", name="Measure again")
     expect(again).to_be_visible(timeout=60 * SECOND)
     expect(visitor.page.locator(".planes figure")).to_have_count(4, timeout=60 * SECOND)
@@ -27,9 +28,11 @@ def measured(visitor):
     return wait_for(bytes_kept, f"the bytes; {visitor.problems}")
 
 
-def test_it_measures_by_itself_and_anew_in_64_dimensions_on_a_phone(visit):
+def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     phone = {"width": 390, "height": 844}
     visitor = visit(f"{SMALL}{SIZES}", path="/memory", picture=False, viewport=phone)
+    sees(visitor, re.compile("Not measured yet"))
+    assert not visitor.page.locator(".planes figure").count()
     naive, both = measured(visitor)
     assert naive[1] > 1.5 * naive[0] and both[1] < 1.1 * both[0] < naive[1]
     sees(visitor, re.compile("At n = 2 and 2 blocks both together need at most"))
@@ -40,5 +43,11 @@ def test_it_measures_by_itself_and_anew_in_64_dimensions_on_a_phone(visit):
     visitor.page.get_by_role("combobox", name="Dimension d").click()
     visitor.page.get_by_role("option", name="64", exact=True).click()
     wait_for(lambda: link(visitor).get("memory.dim") == "64", "the dimension in the link")
-    wait_for(lambda: measured(visitor)[0][1] > 2 * naive[1], "bytes in 64 dimensions")
+    sees(visitor, re.compile("Not measured yet"))
+    assert measured(visitor)[0][1] > 2 * naive[1]
+
+    visitor.page.get_by_role("combobox", name="Dimension d").click()
+    visitor.page.get_by_role("option", name="2", exact=True).click()
+    sees(visitor, re.compile("At n = 2 and 2 blocks both together need at most"))
+    wait_for(lambda: (t := trace(visitor, BY_TERMS, "naive backpropagation")) and t[1] == naive, "the first bytes")
     assert quiet(visitor), visitor.problems

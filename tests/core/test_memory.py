@@ -2,8 +2,14 @@
 
 import dataclasses
 import gc
+import subprocess
+import sys
+import time
 import weakref
 from functools import lru_cache
+from inspect import signature
+from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +20,14 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Roulette, Truncated
 from resflow_core.measure import LEAST_DRAWS, Estimate, NoLogDet, cost, footprint, subject
 from resflow_core.measure.ledger import Ledger
-from resflow_core.measure.memory import relative_variance
+from resflow_core.measure.memory import DOUBLING_NUMBERS, footprint_pieces, relative_variance, work
 from resflow_core.roulette import Geometric
 from resflow_core.training import TrainConfig, step_bytes
 from tests.core.oracles import points, seeded
 
 BATCH, WIDTH, TERMS, BLOCKS = 32, 48, (2, 5, 8), (2, 4, 6)
 FLOAT = 4
+ROOT = Path(__file__).parents[2]
 
 
 class TestLedger:
@@ -122,6 +129,44 @@ class TestFootprint:
         flow, x = flow_and_points(dim)
         found = footprint(flow, x, way(name), seeded(1))
         assert found.peak == pytest.approx(peak_by_allocator(flow, x, way(name)), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["", *GRADIENTS])
+def test_pieces_count_what_one_pass_counts_and_nothing_of_what_others_do_meanwhile(name):
+    flow, x = flow_and_points()
+    parameters = list(flow.parameters())
+    with Ledger([x, *parameters, *flow.buffers()]) as ledger:
+        loss = -flow.log_prob(x, way(name), seeded(1)).mean()
+        kept = ledger.alive
+        torch.autograd.grad(loss, parameters, materialize_grads=True)
+    pieces, others = [], []
+    for piece in footprint_pieces(flow, x, way(name), seeded(1)):
+        pieces.append(piece)
+        others.append(torch.zeros(10_000) + 1)
+    *_, found = pieces
+    assert (found.kept, found.peak) == (kept, ledger.peak)
+    assert len(pieces) == len(flow.bijections) + 2
+
+
+def test_work_is_the_number_of_operations_and_more_where_these_return_many_numbers():
+    few, many = (flow_and_points(blocks=1, batch=batch) for batch in (8, 512))
+    for flow, x in (few, many):
+        with Ledger() as ledger:
+            torch.autograd.grad(flow.log_prob(x, way("plain"), seeded(1)).mean(), list(flow.parameters()))
+        found = work(flow, x, way("plain"), seeded(1))
+        assert found - ledger.numbers / DOUBLING_NUMBERS == pytest.approx(ledger.operations, abs=3)  # the sign
+    assert work(*few, way("plain"), seeded(1)) < 0.7 * work(*many, way("plain"), seeded(1))
+
+
+def test_counting_loads_no_compiler():
+    """Torch would, at the first operation; it takes most of a second and doubles the time of all further ones."""
+    script = (
+        "import sys, torch; from resflow_core.measure.ledger import Ledger\n"
+        "with Ledger() as ledger: (torch.ones(3) + 1).sum()\n"
+        "assert ledger.operations == 3; print('torch._dynamo' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
 
 
 @pytest.mark.parametrize("name", ["", *GRADIENTS])
@@ -259,7 +304,7 @@ class TestCost:
     def test_the_variance_is_that_of_the_gradients_of_the_same_draws(self):
         flow, x = flow_and_points(blocks=2)
         *pieces, found = cost(flow, x, Truncated(4), seeded(5), draws=40)
-        assert pieces == [None] * 40 and found.seconds > 0
+        assert pieces == [None] * 40 * (len(flow.bijections) + 2) and found.seconds > 0
         generator, gradients = seeded(5), []
         for _ in range(40):
             loss = -flow.log_prob(x, Truncated(4), generator).mean()
@@ -270,6 +315,13 @@ class TestCost:
         expected = variance / ((g.mean(0) ** 2).sum() - variance / 40)
         assert found.variance.value == pytest.approx(expected, rel=1e-4)
         assert 0 < found.variance.standard_error < expected
+
+    def test_seconds_are_those_of_all_parts_of_the_median_pass_by_the_clock_of_the_thread(self):
+        flow, x = flow_and_points(blocks=2)
+        ticks = count()
+        *_, found = cost(flow, x, NoLogDet(), seeded(5), draws=3, clock=lambda: float(next(ticks)))
+        assert found.seconds == len(flow.bijections) + 2  # each part, the loss, and the backward pass
+        assert signature(cost).parameters["clock"].default is time.thread_time
 
     def test_without_a_log_det_nothing_is_drawn_and_nothing_varies(self):
         flow, x = flow_and_points(blocks=2)

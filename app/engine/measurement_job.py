@@ -1,0 +1,78 @@
+"""Measurements that are run like training: a step is a piece of one, so that it can be stopped and goes on."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from app.engine.messages import Demand, LossCurves
+from resflow_core.training import TrainConfig
+
+NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0, 0, 0), np.float32))
+
+
+class MeasurementJob:
+    """Has what a run and its views need of a `Job`. A subclass says how a piece is measured (`_piece`), and what of the
+    results is shown (`figures`)."""
+
+    device, device_reason = "cpu", "costs are compared there"
+
+    def __init__(self, pieces: int, clock: Callable[[], float], done: Iterable[Any] = ()):
+        """`done` are the results of the first of so many `pieces`, where some are known already."""
+        self._pieces, self._clock = pieces, clock
+        self._done = list(done)
+        self._begun: Iterator[Any] | None = None  # the rest of the piece that comes next
+        self.seconds = 0.0
+
+    @property
+    def step_count(self) -> int:
+        """Pieces that are done."""
+        return len(self._done)
+
+    def configure(self, train_config: TrainConfig) -> None:
+        """What is measured does not change: other settings are another measurement."""
+
+    def step(self) -> bool:
+        """The next part of the next piece, and whether that has more parts; nothing once all pieces are done."""
+        if len(self._done) == self._pieces:
+            return False
+        start = self._clock()
+        if self._begun is None:
+            self._begun = self._piece(len(self._done))
+        result = next(self._begun)
+        if result is not None:
+            self._done.append(result)
+            self._begun = None
+        self.seconds += self._clock() - start
+        return result is None
+
+    def _piece(self, k: int) -> Iterator[Any]:
+        """The piece of this number, from 0: None after each part, the result at the end."""
+        raise NotImplementedError
+
+    def measure_held_out(self, demand: Demand) -> tuple[None, None]:
+        """There is nothing."""
+        return None, None
+
+    def curves(self) -> LossCurves:
+        """There are none."""
+        return NOTHING
+
+    def frame(self, demand: Demand, *, with_samples: bool) -> None:
+        """There is none."""
+
+    def figures(self, demand: Demand) -> Iterator[Any]:
+        """What is known so far."""
+        raise NotImplementedError
+
+    def export(self) -> Any:
+        """There is no flow to have."""
+
+    def save(self) -> bytes:
+        """What is done; the piece that was begun is begun again."""
+        return pickle.dumps((self._done, self.seconds))
+
+    def restore(self, saved: bytes) -> None:
+        self._done, self.seconds = pickle.loads(saved)
+        self._begun = None

@@ -1,0 +1,27 @@
+"""What a gradient costs by every way to differentiate the log det: bytes, time and noise."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from app.engine.measurement_job import MeasurementJob
+from app.engine.messages import Arm, Demand
+from resflow_core.measure.survey import Result, Subjects, Survey, too_much_work
+
+
+class SurveyJob(MeasurementJob):
+    """`arm.data` is the `Survey`: what is to be measured, and what is known of it already. Raises ValueError, naming
+    value, limit and remedy, where it would take too much memory or time."""
+
+    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
+        self._plan = replace(arm.data.of, flow=replace(arm.data.of.flow))  # replace() makes the checks anew
+        if problem := self._plan.problem or too_much_work(self._plan):
+            raise ValueError(problem)
+        self._subjects = Subjects(self._plan)
+        super().__init__(self._plan.pieces, clock, arm.data.results)
+
+    def _piece(self, k: int) -> Iterator[Result | None]:
+        return self._subjects.piece(k)
+
+    def figures(self, demand: Demand) -> Iterator[Survey]:
+        """In one piece."""
+        yield Survey(self._plan, tuple(self._done))

@@ -1,0 +1,192 @@
+"""Bytes, time and noise of every way to differentiate the log det, against terms n and blocks m: a plan, its pieces,
+and what is known of it.
+
+Every piece gives one result, in short parts. All of them have the same weights, points and draws, so that the results
+follow from the plan, except for the times.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from resflow_core.flow import Flow, FlowConfig
+from resflow_core.gradients import GRADIENTS
+from resflow_core.log_det import Truncated
+from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint_pieces, subject, work
+from resflow_core.size import parameters
+from resflow_core.training import TrainConfig, step_bytes
+
+SIZES = 5  # numbers of terms, and of blocks, that are measured
+# Of one pass, and of the gradients whose variance is taken.
+MOST_BYTES = 2**28
+# Of naive backpropagation, in small operations (`memory.work`). Half of them are its backward pass, which is in one
+# piece: others wait for half a second while its bytes are counted. All other pieces are shorter.
+MOST_WORK = 100_000
+NAIVE, BOTH, NOTHING = "plain", "in_forward", ""
+"""Two of `GRADIENTS`, and the loss without a log det."""
+WEIGHTS_SEED, DRAWS_SEED = 0, 1
+REMEDY = "Lower terms, blocks, width or batch."
+
+Result = Footprint | Cost
+
+
+@dataclass(frozen=True)
+class Place:
+    """One measurement: a way to differentiate, n terms, m blocks. Without a log det n is 0."""
+
+    gradient: str
+    n: int
+    m: int
+
+    @property
+    def log_det(self) -> Truncated | NoLogDet:
+        return Truncated(self.n, gradient=self.gradient) if self.gradient else NoLogDet()
+
+
+@dataclass(frozen=True)
+class SurveyPlan:
+    """What is measured: flows of up to `flow.blocks` blocks, series of up to `terms` terms, at `batch` points; `draws`
+    passes are timed at each place. Raises ValueError for numbers that are too small."""
+
+    flow: FlowConfig
+    batch: int
+    terms: int
+    draws: int
+
+    def __post_init__(self):
+        for name, least in (("batch", 2), ("terms", 1), ("draws", LEAST_DRAWS)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"{name} = {value}: use {least} or more.")
+
+    @property
+    def term_ladder(self) -> list[int]:
+        return _ladder(self.terms)
+
+    @property
+    def block_ladder(self) -> list[int]:
+        return _ladder(self.flow.blocks)
+
+    @property
+    def sized(self) -> list[Place]:
+        """Where bytes are measured: each gives a `Footprint`. These come first."""
+        by_blocks = [Place(name, self.terms, k) for k in self.block_ladder[-2::-1] for name in GRADIENTS]
+        return [*(Place(NOTHING, 0, k) for k in self.block_ladder), *self._by_terms, *by_blocks]
+
+    @property
+    def timed(self) -> list[Place]:
+        """Where time and noise are measured: each gives a `Cost`."""
+        return [Place(NOTHING, 0, self.flow.blocks), *self._by_terms]
+
+    @property
+    def pieces(self) -> int:
+        """How many results there are in all."""
+        return len(self.sized) + len(self.timed)
+
+    @property
+    def problem(self) -> str | None:
+        """Why this is not measured, as a sentence with the remedy, as far as a formula tells; see `too_much_work`."""
+        naive = TrainConfig(log_det=Truncated(self.terms, gradient=NAIVE), batch=self.batch)
+        if (need := step_bytes(self.flow, naive)) > MOST_BYTES:
+            return (
+                f"Naive backpropagation would need about {_mebibytes(need)} for one pass; up to "
+                f"{_mebibytes(MOST_BYTES)} are measured here. {REMEDY}"
+            )
+        if (need := 4 * self.draws * parameters(self.flow)) > MOST_BYTES:
+            return (
+                f"The gradients of {self.draws} passes would need {_mebibytes(need)}; up to {_mebibytes(MOST_BYTES)} "
+                "are compared here. Lower passes, blocks, width or hidden layers."
+            )
+        return None
+
+    @property
+    def _by_terms(self) -> list[Place]:
+        return [Place(name, k, self.flow.blocks) for k in self.term_ladder[::-1] for name in GRADIENTS]
+
+
+def naive_work(plan: SurveyPlan) -> float:
+    """How long a pass of naive backpropagation takes, as by `memory.work`, which grows linearly with m, and in each
+    block linearly with n: passes through one block are enough to know it."""
+    flow, x = subject(replace(plan.flow, blocks=1), plan.batch, _seeded(WEIGHTS_SEED))
+    one, two = (work(flow, x, Place(NAIVE, n, 1).log_det, _seeded(DRAWS_SEED)) for n in (1, 2))
+    return plan.flow.blocks * (one + (plan.terms - 1) * (two - one))
+
+
+def too_much_work(plan: SurveyPlan) -> str | None:
+    """Why this takes too long to be measured, as a sentence with the remedy."""
+    if (need := naive_work(plan)) <= MOST_WORK:
+        return None
+    return (
+        f"Naive backpropagation would take as long as about {need:,.0f} small operations for one pass; up to "
+        f"{MOST_WORK:,} are measured here. {REMEDY} Fewer hidden layers, another activation or another constraint "
+        "help too."
+    )
+
+
+class Subjects:
+    """The flows of a plan, by their numbers of blocks, and the points. Each is built when it is needed first."""
+
+    def __init__(self, plan: SurveyPlan):
+        self._plan = plan
+        self._built: dict[int, tuple[Flow, Tensor]] = {}
+
+    def piece(self, k: int) -> Iterator[Result | None]:
+        """The piece of this number in parts: None after each, the result at the end."""
+        sized, timed = self._plan.sized, self._plan.timed
+        place = (*sized, *timed)[k]
+        if place.m not in self._built:
+            config = replace(self._plan.flow, blocks=place.m)
+            self._built[place.m] = subject(config, self._plan.batch, _seeded(WEIGHTS_SEED))
+            yield None
+        flow, x = self._built[place.m]
+        if k < len(sized):
+            yield from footprint_pieces(flow, x, place.log_det, _seeded(DRAWS_SEED))
+        else:
+            yield from cost(flow, x, place.log_det, _seeded(DRAWS_SEED), self._plan.draws)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a plan: the results of its first pieces, in their order."""
+
+    of: SurveyPlan
+    results: tuple[Result, ...] = ()
+
+    @property
+    def step(self) -> int:
+        """Pieces that are done."""
+        return len(self.results)
+
+    @property
+    def complete(self) -> bool:
+        return self.step >= self.of.pieces
+
+    @cached_property
+    def footprints(self) -> dict[Place, Footprint]:
+        return dict(zip(self.of.sized, self.results, strict=False))
+
+    @cached_property
+    def costs(self) -> dict[Place, Cost]:
+        return dict(zip(self.of.timed, self.results[len(self.of.sized) :], strict=False))
+
+    def bytes_at(self, place: Place, drawn: str, alone: bool) -> float:
+        """Bytes as `Footprint` names them; `alone` without those of the same loss that has no log det. NaN before."""
+        found, base = (self.footprints.get(p) for p in (place, Place(NOTHING, 0, place.m)))
+        if found is None or (alone and base is None):
+            return np.nan
+        return float(getattr(found, drawn) - (getattr(base, drawn) if alone else 0))
+
+
+def _ladder(most: int) -> list[int]:
+    return sorted({round(k) for k in np.linspace(1, most, SIZES)})
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _mebibytes(bytes: int) -> str:
+    return f"{bytes / 2**20:,.0f} MiB"
