@@ -8,7 +8,6 @@ formula from its text to its certified constant, or why it is refused.
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Iterable
 
@@ -16,6 +15,7 @@ import torch
 
 from app.csv_file import MOST_BYTES
 from resflow_core import formula
+from tests.benchmarks.measured import measured
 from tests.hostile.csv_files import ATTACKS
 from tests.hostile.formulas import hostile
 from tests.hostile.growth import LEAST_SECONDS, seconds
@@ -77,8 +77,9 @@ def main() -> None:
     certified("tanh(z)")  # what is loaded or computed once
     files = {length: of_files(length) for length in (SHORT, LENGTH, LARGEST)}
     formulas = of_formulas(hostile(arguments.formulas, arguments.seed))
-    if not formulas or not all(files.values()):
-        sys.exit("Nothing was measured: ask for at least one formula.")
+    for length, found in files.items():
+        measured(({f"seconds of {name}": taken} for taken, name in found), f"files of {length:,} bytes")
+    measured(({f"seconds of {name}": taken} for taken, name in formulas), "formulas")
     table("files of 64 KiB", files[LENGTH])
     table("files of the largest size, 2 MiB", files[LARGEST])
     table("formulas", formulas)
