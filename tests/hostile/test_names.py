@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.csv_cells import MOST_IN_LABEL
 from app.csv_file import CsvError, read_csv, table
 from app.data_choice import NO_COLUMN
 from app.lessons.observables import Situation
@@ -197,7 +198,8 @@ def own_file(first):
     """A file whose columns, classes and values are called by hostile names, another one first each time."""
     turned = [*NUMBERS[first:], *NUMBERS[:first]]
     columns = dict(zip(turned, POINTS.T, strict=True))
-    return file_of(columns | {f"kind {MARK} <b>": [turned[i % 12] for i in range(60)]})
+    classes = [name for name in turned if len(name) <= MOST_IN_LABEL]
+    return file_of(columns | {f"kind {MARK} <b>": [classes[i % 12] for i in range(60)]})
 
 
 @pytest.mark.parametrize(("at", "screen"), list(enumerate(SCREENS)), ids=SCREENS)

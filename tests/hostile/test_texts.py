@@ -32,7 +32,10 @@ def test_a_hostile_text_is_taken_or_refused_in_sentences(taken):
 
 LIMITS = {
     "coins": (lambda: parsed("3+ " * 10_000, 3), ("30,000", "20,000")),
-    "a flow's header": (lambda: flow_file.from_bytes((2**20 + 1).to_bytes(8, "little")), ("1,048,577", "1,048,576")),
+    "a flow's header": (
+        lambda: flow_file.from_bytes((2**20 + 1).to_bytes(8, "little") + b" " * 2**21),
+        ("1,048,577", "1,048,576"),
+    ),
     "a formula": (lambda: read("z" * 300), ("300", "200")),
     "progress": (lambda: from_file(b" " * (2**20 + 1)), ("1,048,577", "1,048,576")),
 }
