@@ -206,7 +206,7 @@ class TestCoins:
             ("3+ 4- 2+", "Throw 3, `2+`: N is at least 3, the exact terms."),
             ("100+", "Throw 1, `100+`: write N"),
             ("3+ " * 2001, "2,001 throws: use at most 2,000."),
-            ("`" * 10 + "x" * 50, "Throw 1, `" + "x" * 10 + "`: write N"),
+            ("`" * 10 + "x" * 50, "Throw 1, `" + "x" * 19 + "…`: write N"),
         ],
     )
     def test_an_entry_that_cannot_be_read_is_named(self, text, says):
