@@ -6,13 +6,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from resflow_core.formula.arrays import down, up
 from resflow_core.formula.functions import FUNCTIONS, Interval
 from resflow_core.formula.intervals import (
     ONE,
     WHOLE,
     ZERO,
     add,
-    down,
     enclosed,
     is_bounded,
     is_whole,
@@ -22,7 +22,6 @@ from resflow_core.formula.intervals import (
     squared,
     tidy,
     twice,
-    up,
     whole_unless,
 )
 from resflow_core.formula.tree import CONSTANTS, Call, Node, Number, Power, Symbol, Z, parts_of, steps_of

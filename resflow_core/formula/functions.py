@@ -11,6 +11,7 @@ from torch import Tensor
 
 from resflow_core import activations
 from resflow_core.activations import Derivatives
+from resflow_core.formula.arrays import everywhere, somewhere, up
 
 INFINITY = math.inf
 Interval = tuple[np.ndarray, np.ndarray]
@@ -18,16 +19,6 @@ Interval = tuple[np.ndarray, np.ndarray]
 RELATIVE, ABSOLUTE = 16 * np.finfo(float).eps, 1e-14
 # A kink's two sides, as points.
 SIDES = (-1e-300, 1e-300)
-
-
-def somewhere(mask: np.ndarray) -> bool:
-    """Whether a mask is true anywhere; of a short array in a fraction of the time of `any`."""
-    return np.count_nonzero(mask) > 0
-
-
-def everywhere(mask: np.ndarray) -> bool:
-    """Whether a mask is true in all places."""
-    return np.count_nonzero(mask) == mask.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +58,14 @@ class Function:
                 most = np.where(inside, np.maximum(most, value), most)
         least = np.maximum(self._outward(least, -1), lowest)
         most = np.minimum(self._outward(most, 1), highest)
-        if undefined := self._undefined(order, low, high):
-            return tuple(np.where(undefined[0], end, x) for end, x in ((-INFINITY, least), (INFINITY, most)))
-        return least, most
-
-    def _undefined(self, order: int, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Where the derivative of this order is not defined on all of [low, high]; nothing if it is everywhere."""
-        masks = []
+        undefined = np.full(1, False)
         if self.domain[0] > -INFINITY:
-            masks.append(low <= self.domain[0] if order else low < self.domain[0])
+            undefined = undefined | (low <= self.domain[0] if order else low < self.domain[0])
         if self.kink and order > self.kink:
-            masks.append((low < 0) & (high > 0))
-        return tuple(mask for mask in masks if somewhere(mask))
+            undefined = undefined | ((low < 0) & (high > 0))
+        if not somewhere(undefined):
+            return least, most
+        return np.where(undefined, -INFINITY, least), np.where(undefined, INFINITY, most)
 
     @cache  # noqa: B019 -- functions are few, and live as long as the process
     def _extremes(self, order: int) -> tuple[tuple[tuple[float, float], ...], float, float]:
@@ -97,7 +84,7 @@ class Function:
 
     def _outward(self, values: np.ndarray, sign: int) -> np.ndarray:
         moved = values + sign * (RELATIVE * np.abs(values) + self.error)
-        moved = np.nextafter(moved, np.inf) if sign > 0 else moved  # exp may underflow
+        moved = up(moved) if sign > 0 else moved  # exp may underflow
         finite = np.isfinite(values)
         return moved if everywhere(finite) else np.where(finite, moved, values)
 

@@ -9,25 +9,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from resflow_core.formula.functions import RELATIVE, Interval, everywhere, somewhere
+from resflow_core.formula.arrays import LARGEST, down, everywhere, somewhere, up
+from resflow_core.formula.functions import RELATIVE, Interval
 
-LARGEST = np.finfo(float).max
 ZERO: Interval = (np.zeros(1), np.zeros(1))
 ONE: Interval = (np.ones(1), np.ones(1))
 WHOLE: Interval = (np.full(1, -np.inf), np.full(1, np.inf))
-
-
-def up(x: np.ndarray) -> np.ndarray:
-    """The next number above, as `np.nextafter` finds it in several times as long: the next pattern of bits is it."""
-    moved = np.minimum(x, LARGEST) + 0.0  # from infinity back to infinity, and no -0
-    bits = moved.view(np.int64)
-    bits += (bits >> 63) | 1
-    return moved
-
-
-def down(x: np.ndarray) -> np.ndarray:
-    """The next number below."""
-    return -up(-x)
 
 
 def tidy(low: np.ndarray, high: np.ndarray) -> Interval:

@@ -1,6 +1,7 @@
 import ast
 import math
 import re
+import sys
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -20,10 +21,12 @@ from resflow_core.branch import Branch
 from resflow_core.datasets import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.formula import activation_named, formula, read
+from resflow_core.formula.arrays import down, up
 from resflow_core.formula.bounds import MOST_WORK, ROUND, largest_slope
 from resflow_core.formula.enclosures import Cells, Enclosed
 from resflow_core.formula.enclosures import points as cells_at
 from resflow_core.formula.functions import FUNCTIONS
+from resflow_core.formula.intervals import add, multiply, squared
 from resflow_core.formula.jets import derivatives_of
 from resflow_core.formula.printing import unparse
 from resflow_core.formula.refusals import ARITY, WRITTEN_OUT, check_numbers
@@ -92,6 +95,12 @@ def trees(functions, exponents=exponents):
         return st.one_of(calls)
 
     return st.recursive(st.just(Z) | st.sampled_from([Symbol("pi"), Symbol("e")]) | numbers, larger, max_leaves=6)
+
+
+def _fractions(numbers):
+    """Exactly; what is infinite is a very large number, as in an interval it is none."""
+    largest = Fraction(sys.float_info.max)
+    return [Fraction(x) if math.isfinite(x) else (largest if x > 0 else -largest) for x in numbers]
 
 
 def tame_trees():
@@ -284,6 +293,33 @@ class TestTheConstant:
             return
         slopes = list(f.activation.derivatives(torch.from_numpy(np.sinh(np.linspace(-9, 9, 20_000)))))[1]
         assert float(slopes.abs().max()) <= f.lipschitz * (1 + 1e-9)
+
+    @given(st.lists(st.floats(), min_size=1))
+    @example([0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, sys.float_info.max, -sys.float_info.max])
+    @example([math.inf, -math.inf, math.nan, -math.nan])
+    def test_the_next_numbers_are_the_next_numbers(self, numbers):
+        x = np.array(numbers)
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(up(x), np.nextafter(x, np.inf))
+            np.testing.assert_array_equal(down(x), np.nextafter(x, -np.inf))
+
+    @given(st.lists(st.tuples(*[st.floats(allow_nan=False)] * 4), min_size=1, max_size=20))
+    @example(
+        [(0.0, 0.0, -math.inf, math.inf), (-1.0, 1.0, 0.1, 0.3), (5e-324, 1.0, 0.1, 0.5), (1e300, 1e308, 1e9, 1e9)]
+    )
+    def test_products_squares_and_sums_of_intervals_hold_the_exact_ones(self, ends):
+        a, b, c, d = np.array(ends).T
+        first, second = (np.minimum(a, b), np.maximum(a, b)), (np.minimum(c, d), np.maximum(c, d))
+        with np.errstate(all="ignore"):
+            results = multiply(first, second), squared(first), add(first, second)
+        exact = (
+            [[x * y for x in (a, b) for y in (c, d)] for a, b, c, d in map(_fractions, ends)],
+            [[a * a, b * b] for a, b, *_ in map(_fractions, ends)],
+            [[a + c, b + d] for a, b, c, d in map(_fractions, ends)],
+        )
+        for (low, high), values in zip(results, exact, strict=True):
+            for least, most, inner in zip(low, high, values, strict=True):
+                assert all(least <= value <= most for value in inner)
 
     @given(trees(FUNCTIONS), st.floats(-20, 20), st.floats(0, 3))
     @settings(deadline=None)
