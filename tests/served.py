@@ -21,6 +21,7 @@ DEADLINE_SECONDS = 60
 class Server:
     url: str
     process: subprocess.Popen
+    log: Path
 
     @property
     def port(self) -> int:
@@ -68,7 +69,7 @@ def process_served(
     try:
         wait_for(lambda: answers(url) or process.poll() is not None, "the server to answer")
         assert process.poll() is None, log.read_text()
-        yield Server(url, process)
+        yield Server(url, process, log)
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -10,6 +10,8 @@ from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.Navigation_pb2 import Navigation
+from streamlit.proto.NewSession_pb2 import NewSession
 from streamlit.proto.NumberInput_pb2 import NumberInput
 from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -113,6 +115,7 @@ class ShownPage:
     query: str = ""
     script: str = ""  # the hash of the page's script
     session: str = ""
+    address: str = ""  # the last part of the page's address; that of the home page is empty
     missing: bool = False  # whether the server said that there is no such page
     _run: str = ""
     _runs: int = 0
@@ -125,9 +128,8 @@ class ShownPage:
         message = self._whole(message)
         match message.WhichOneof("type"):
             case "new_session":
-                self._run, self.script = message.metadata.run.script_run_id, message.new_session.page_script_hash
-                self._most_age = message.new_session.config.max_cached_message_age
-                self.session = message.new_session.initialize.session_id
+                self._run = message.metadata.run.script_run_id
+                self._begin(message.new_session, whole=not message.metadata.run.fragment_ids)
             case "delta":
                 self._draw(tuple(message.metadata.delta_path), message.delta)
             case "auto_rerun":
@@ -135,6 +137,8 @@ class ShownPage:
             case "stop_auto_rerun":
                 for fragment in message.stop_auto_rerun.fragment_ids:
                     self.clocks.pop(fragment, None)
+            case "navigation":
+                self._arrive(message.navigation)
             case "page_info_changed":
                 self.query = message.page_info_changed.query_string
             case "page_not_found":
@@ -191,6 +195,21 @@ class ShownPage:
         if not steps:
             raise Unexpected(f"A line with a step, or a live picture, was expected; the page says: {self.texts()}")
         return max(steps)
+
+    def _begin(self, new: NewSession, whole: bool) -> None:
+        """A run begins: of the `whole` page, whose clocks are then set anew, or of a part of it."""
+        self.script, self.session = new.page_script_hash, new.initialize.session_id
+        self._most_age = new.config.max_cached_message_age
+        if whole:
+            self.clocks.clear()
+
+    def _arrive(self, navigation: Navigation) -> None:
+        """From here on the page is the one that the script has chosen, not the one that was asked for."""
+        self.script = navigation.page_script_hash
+        chosen = [page for page in navigation.app_pages if page.page_script_hash == self.script]
+        if len(chosen) != 1:
+            raise Unexpected(f"One page with the hash {self.script!r} was expected; the server names {len(chosen)}.")
+        self.address = chosen[0].url_pathname
 
     def _whole(self, message: ForwardMsg) -> ForwardMsg:
         """The message that a reference stands for. Scripts of components are large and run nowhere here."""

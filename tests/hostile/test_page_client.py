@@ -56,6 +56,19 @@ def test_a_link_is_followed_and_the_address_is_kept(server):
     assert any("nonsense" in text for text in texts)
 
 
+def test_a_call_of_the_clock_stays_on_its_page(server):
+    async def polled():
+        async with open_page(server.url, "estimator", LIGHT) as page:
+            before = page.shown.address
+            for _ in range(2):
+                await page.poll()
+            return before, page.shown.address, [node.element.body for node in page.shown.of_kind("heading")]
+
+    before, after, headings = asyncio.run(polled())
+    assert before == after == "estimator"
+    assert len(headings) == 1
+
+
 def test_what_widgets_show_is_sent_and_changes_nothing(server):
     async def pressed():
         async with open_page(server.url, "explore", LIGHT) as page:
