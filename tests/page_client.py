@@ -6,7 +6,7 @@ What is not there raises `Unexpected`, which says what was expected, so that a c
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode, urlsplit
 
@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.shown_page import ShownPage, Unexpected
 
 ANSWER_SECONDS = 60.0
+WITHOUT_CLOCK_SECONDS = 1.0  # between two looks at whether a page without a clock has one
 NO_TOKEN = "PLACEHOLDER_AUTH_TOKEN"  # what browsers send in the place of a token when they come back to their session
 
 
@@ -65,19 +66,21 @@ class PageClient:
         """One call of the page's fastest clock, and its answer."""
         await self._ask(self._call())
 
-    async def watch(self, until: asyncio.Event, phase: float = 0.0) -> None:
-        """Let the clock call as often as the page asks for it, whether or not the last call was answered. The first
-        call comes after the share `phase` of an interval."""
-        listening = asyncio.create_task(self._listen())
+    async def watch(self, until: asyncio.Event, on_answer: Callable[[], object] = lambda: None) -> None:
+        """Let the fastest clock of the page, if it has one, call as often as the page asks for it, whether or not the
+        last call was answered."""
+        listening = asyncio.create_task(self._listen(on_answer))
         loop = asyncio.get_running_loop()
-        due = loop.time() + phase * self.interval
+        due = loop.time()
         try:
             while not listening.done():
+                interval = self.interval if self.shown.clocks else WITHOUT_CLOCK_SECONDS
+                due = max(due + interval, loop.time())
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(until.wait(), max(0.0, due - loop.time()))
+                    await asyncio.wait_for(until.wait(), due - loop.time())
                     return
-                await self._send(self._call())
-                due = max(due + self.interval, loop.time())
+                if self.shown.clocks:
+                    await self._send(self._call())
         finally:
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -131,9 +134,10 @@ class PageClient:
         self.answers += message.WhichOneof("type") == "script_finished"
         return message
 
-    async def _listen(self) -> None:
+    async def _listen(self, on_answer: Callable[[], object]) -> None:
         while True:
-            await self._read()
+            if (await self._read()).WhichOneof("type") == "script_finished":
+                on_answer()
 
 
 @asynccontextmanager
