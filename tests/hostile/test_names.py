@@ -30,9 +30,7 @@ ALL = NAMES | BLANK
 QUICK = {"blocks": "1", "width": "8", "batch": "16", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
 SCREENS = sorted({path.stem for path in (MAIN.parent / "screens").glob("*.py")} - {"home", "glossary", "learn"})
 # For what is slow to open. Each text above and below is made by the same functions for all names.
-SOME = {
-    key: NAMES[key] for key in ("image", "address", "html", "formula", "icon", "code", "later heading", "bidi", "long")
-}
+SOME = {key: NAMES[key] for key in ("image", "address", "formula", "code", "bidi")}
 # A file cannot have these in its cells, or is refused.
 CELLS = {key: name for key, name in NAMES.items() if key not in ("controls", "long")}
 POINTS = np.random.default_rng(0).normal(size=(60, len(CELLS)))
