@@ -38,8 +38,10 @@ def verdict(bench: Memory, survey: Survey) -> str:
     naive, both = (Place(name, n, m) for name in (NAIVE, BOTH))
     alone = bench.part == "log_det"
     more, less = (survey.bytes_at(place, bench.drawn, alone) for place in (naive, both))
+    if not survey.step:
+        return "Not measured yet. *Measure* takes some seconds on an idle machine."
     if not (math.isfinite(more) and math.isfinite(less)):
-        return "Not measured yet."
+        return f"Not all ways are measured yet at n = {n} and {m} blocks."
     of = "for the log det alone" if alone else "for all of the loss"
     verb = "need at most" if bench.drawn == "peak" else "keep"
     said = (

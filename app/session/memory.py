@@ -69,7 +69,10 @@ def _run(of: SurveyPlan) -> Comparison | None:
 
 
 def _keep(found: Survey) -> None:
+    """Where a worker died, its run has gone back a little: then what was reported before stays."""
     surveys = current().surveys
+    if found.step < survey(found.of).step:
+        return
     surveys.pop(found.of, None)
     surveys[found.of] = found
     while len(surveys) > MOST_KEPT:

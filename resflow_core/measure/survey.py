@@ -8,6 +8,7 @@ follow from the plan, except for the times.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 import torch
@@ -119,8 +120,9 @@ def too_much_work(plan: SurveyPlan) -> str | None:
     """Why this takes too long to be measured, as a sentence with the remedy."""
     if (need := naive_work(plan)) <= MOST_WORK:
         return None
+    thousands = ceil(need / 1_000)
     return (
-        f"Naive backpropagation would take as long as about {need:,.0f} small operations for one pass; up to "
+        f"Naive backpropagation would take as long as about {thousands:,},000 small operations for one pass; up to "
         f"{MOST_WORK:,} are measured here. {REMEDY} Fewer hidden layers, another activation or another constraint "
         "help too."
     )

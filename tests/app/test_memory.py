@@ -211,8 +211,8 @@ def test_it_stops_goes_on_and_begins_anew(local_engine):
     page = opened()
     local_engine._finish_seconds = SOME_SECONDS
     page = press(page, "memory.measure")
-    run_of = own(page).comparisons["memory"]
-    while not (run_of.report.arms and run_of.report.arms[0].step):
+    run_of, end = own(page).comparisons["memory"], time.monotonic() + DEADLINE
+    while not run_of.report.arms[0].step and time.monotonic() < end:
         page = run(page)
     assert run_of.report.state is State.STEPPING and buttons(page) == ["stop"]
     done = run_of.report.arms[0].step
@@ -281,6 +281,18 @@ def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_en
     page = press(page, "memory.go_on")
     assert survey_of(page).complete and survey_of(page).results[:9] == known.results
     assert len(panes(page)) == 4
+
+
+def test_what_was_reported_stays_where_the_run_goes_back_to_its_checkpoint(local_engine, monkeypatch):
+    page = stopped_after(local_engine, monkeypatch, 9)
+    known, id = survey_of(page), own(page).comparisons["memory"].run
+    (job,) = local_engine._scheduler._runs[id]._jobs
+    del job._done[5:]
+    page = run(page)
+    assert own(page).comparisons["memory"].report.arms[0].figures.step == 5
+    assert survey_of(page) is known and buttons(page) == ["go_on", "again"]
+    page = press(page, "memory.go_on")
+    assert survey_of(page).complete and buttons(page) == ["again"]
 
 
 def test_the_last_results_are_kept_and_those_not_looked_at_for_longest_go():

@@ -81,7 +81,7 @@ def test_what_takes_too_much_memory_or_time_is_refused_with_value_limit_and_reme
     slow = SurveyPlan(FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), batch=8, terms=20, draws=8)
     assert slow.problem is None
     need, most = (int(number.replace(",", "")) for number in re.findall(r"\d[\d,]+", too_much_work(slow)))
-    assert need == round(naive_work(slow)) > most == MOST_WORK and "Lower terms" in too_much_work(slow)
+    assert 0 <= need - naive_work(slow) < 1_000 and need > most == MOST_WORK and "Lower terms" in too_much_work(slow)
 
 
 @pytest.mark.parametrize(("field", "value", "least"), [("batch", 1, 2), ("terms", 0, 1), ("draws", 2, LEAST_DRAWS)])
