@@ -13,5 +13,9 @@ from starlette.middleware import Middleware  # noqa: E402
 
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
 
+# How long a thread that computes keeps the others waiting. The one that speaks to all browsers waits so long for each
+# message: with Python's usual 5 ms a burst of visitors is not answered for minutes.
+sys.setswitchinterval(0.0005)
+
 # Streamlit looks for this very line.
 app = st.App(HERE / "page.py", middleware=[Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))])

@@ -15,6 +15,7 @@ from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 from app import session
+from app.turns import TURNS
 
 Part = Callable[..., None]
 
@@ -25,8 +26,9 @@ def clocked(seconds: float | None) -> Callable[[Part], Part]:
     def decorate(part: Part) -> Part:
         @wraps(part)
         def called(*args: Any, **kwargs: Any) -> None:
-            session.clocks().add(ThreadState.get().fragment_id)
-            part(*args, **kwargs)
+            with TURNS.turn(session.attend):
+                session.clocks().add(ThreadState.get().fragment_id)
+                part(*args, **kwargs)
 
         return st.fragment(called, run_every=seconds)
 

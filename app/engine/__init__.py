@@ -44,6 +44,10 @@ class Engine(Protocol):
         """The page is gone: hold the experiment still until its next poll."""
         ...
 
+    def attend(self, id: str) -> None:
+        """The page is there, and will poll as soon as the server gets to it."""
+        ...
+
     def close(self, id: str) -> None:
         """Forget the experiment."""
         ...

@@ -7,6 +7,7 @@ from app.engine.buttons import Buttons
 from app.engine.mailbox import Mailbox
 from app.engine.messages import (
     UNKNOWN,
+    Attend,
     Close,
     Command,
     Create,
@@ -51,6 +52,9 @@ class LocalEngine(Buttons):
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
         mailbox = self._mailboxes.get(id)
         return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=UNKNOWN)
+
+    def attend(self, id: str) -> None:
+        self._send(Attend(id))
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         self._send(Export(id, arm_index, ticket=0))

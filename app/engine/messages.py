@@ -201,6 +201,13 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class Attend:
+    """The page is there, and will want something as soon as the server gets to it."""
+
+    id: str
+
+
+@dataclass(frozen=True)
 class Export:
     """Send the flow of the arm at `arm_index` as an `Exported` with the same ticket."""
 
@@ -221,7 +228,7 @@ class Beat:
     seconds: float
 
 
-Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Export | Close
+Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Attend | Export | Close
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from app.engine.mailbox import Mailbox
 from app.engine.memo import HANGS_SECONDS, Memo
 from app.engine.messages import (
     UNKNOWN,
+    Attend,
     Beat,
     Checkpoint,
     Close,
@@ -71,6 +72,10 @@ class RemoteEngine(Buttons):
         link = self._link(id)
         report = link.poll(Poll(id, demand)) if link else None
         return report or Report(id, State.EXPIRED, message=UNKNOWN)
+
+    def attend(self, id: str) -> None:
+        if link := self._link(id):
+            link.attend(id)
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         link = self._link(id)
@@ -145,6 +150,12 @@ class Link:
             memo = self._memos.get(poll.id) or self._dropped.get(poll.id)
             silence = self._pulse() - self._sign_at if self._signs else 0.0
             return memo.answer(silence) if memo else None
+
+    def attend(self, id: str) -> None:
+        with self._lock:
+            if memo := self._memos.get(id):
+                memo.seen = self._pulse()
+                self._put(Attend(id))
 
     def each_second(self) -> None:
         """Tell the worker that a second has passed, and end it if it hangs."""

@@ -9,6 +9,7 @@ from app.engine.clocks import Clocks
 from app.engine.job import Job, checked
 from app.engine.messages import (
     ArmReport,
+    Attend,
     Change,
     Checkpoint,
     Command,
@@ -117,6 +118,10 @@ class Run:
         """Take note of a command; it has its effect from the next piece of work on."""
         if isinstance(command, Poll):
             self._attend(command)
+            return
+        if isinstance(command, Attend):
+            if self.present:
+                self.seen = self._clocks.attendance()
             return
         self._handled += 1
         self._changed = True

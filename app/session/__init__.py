@@ -47,6 +47,7 @@ from app.session.plan import shareable
 from app.session.run import (
     DEMAND,
     HEARD_SECONDS,
+    attend,
     bring_back,
     flow_saver,
     keep,
@@ -72,6 +73,7 @@ __all__ = [
     "apply",
     "apply_bench",
     "arrive",
+    "attend",
     "begin",
     "begun",
     "bench",

@@ -13,6 +13,7 @@ from app.lipschitz.settings import Lipschitz
 from app.session.benches import bench, show_bench
 from app.session.page import Page, Training, current, settle, show, training_of
 from app.setup import Setup
+from app.turns import TURNS
 
 DEMAND = Demand()
 FIRST_PICTURE_SECONDS = 2.0
@@ -73,7 +74,7 @@ def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted:
     while (report.state is State.LOADING and not report.arms and time.monotonic() < deadline) or (
         report.arms and not until(report) and time.monotonic() < wanted_at
     ):
-        time.sleep(0.02)
+        TURNS.rest(0.02)
         report = engine.get_engine().poll(training.run, demand)
     training.report = report
     if report.state not in (State.QUEUED, State.LOADING):
@@ -89,6 +90,12 @@ def _watch(training: Training) -> None:
         page.watched = training.run
     training.heard = now
     keep()
+
+
+def attend() -> None:
+    """Let the engine hear that the page is there, while its script waits for its turn."""
+    if "page" in st.session_state:
+        engine.get_engine().attend(current().watched)
 
 
 def keep() -> None:

@@ -1,0 +1,120 @@
+"""Scripts take turns: so many at a time, in the order in which they came, whatever goes wrong in one."""
+
+import threading
+import time
+
+import pytest
+
+from app import turns
+from app.turns import Turns
+from tests.served import wait_for
+
+
+class Crowd:
+    """Threads that ask for a turn one after the other, and hold it until they are told to end."""
+
+    def __init__(self, all_turns):
+        self.turns, self.order, self.ends = all_turns, [], {}
+
+    def come(self, name, act=lambda: None):
+        self.ends[name] = threading.Event()
+        waiting = self.turns.waiting
+
+        def run():
+            with self.turns.turn():
+                self.order.append(name)
+                act()
+                self.ends[name].wait(30)
+
+        threading.Thread(target=run, daemon=True).start()
+        wait_for(lambda: name in self.order or self.turns.waiting > waiting, f"{name} to ask")
+
+    def end(self, *names):
+        for name in names:
+            self.ends[name].set()
+
+
+def test_so_many_have_a_turn_and_the_others_follow_in_their_order():
+    crowd = Crowd(Turns(2))
+    for name in "abcdef":
+        crowd.come(name)
+    assert crowd.order == ["a", "b"] and crowd.turns.waiting == 4
+    crowd.end("b")
+    wait_for(lambda: len(crowd.order) == 3, "the third")
+    assert crowd.order == ["a", "b", "c"]
+    crowd.end("a", "c", "d", "e", "f")
+    wait_for(lambda: len(crowd.order) == 6, "all")
+    assert crowd.order == list("abcdef")
+
+
+def test_a_turn_within_a_turn_is_the_same_one():
+    one = Turns(1)
+    with one.turn(), one.turn():
+        assert one.waiting == 0
+    with one.turn():
+        pass
+
+
+def test_who_rests_lets_another_have_the_turn_and_comes_before_those_who_wait(monkeypatch):
+    one, slept, go_on = Turns(1), threading.Event(), threading.Event()
+    monkeypatch.setattr(turns.time, "sleep", lambda seconds: (slept.set(), go_on.wait(30)))
+    crowd = Crowd(one)
+
+    def rest():
+        one.rest(1.0)
+        crowd.order.append("a again")
+
+    threading.Thread(target=crowd.come, args=("a", rest), daemon=True).start()
+    assert slept.wait(30)
+    monkeypatch.undo()
+    crowd.come("b")
+    crowd.come("c")
+    assert crowd.order == ["a", "b"]
+    go_on.set()
+    wait_for(lambda: one.waiting == 2, "the one that rested to ask again")
+    crowd.end("b")
+    wait_for(lambda: len(crowd.order) == 3, "the next")
+    assert crowd.order == ["a", "b", "a again"]
+    crowd.end("a", "c")
+    wait_for(lambda: crowd.order[-1] == "c", "the last")
+
+
+def test_without_a_turn_resting_is_sleeping():
+    before = time.monotonic()
+    Turns(1).rest(0.01)
+    assert time.monotonic() - before >= 0.01
+
+
+def test_who_waits_gives_a_sign_of_life(monkeypatch):
+    monkeypatch.setattr(turns, "SIGN_SECONDS", 0.01)
+    one, signs = Turns(1), []
+
+    def wait():
+        with one.turn(lambda: signs.append(len(signs))):
+            pass
+
+    with one.turn():
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        wait_for(lambda: len(signs) >= 3, "three signs")
+    waiting.join(30)
+    assert one.waiting == 0
+
+
+def test_a_turn_is_given_back_whatever_happens_in_it_or_while_it_is_waited_for(monkeypatch):
+    monkeypatch.setattr(turns, "SIGN_SECONDS", 0.01)
+    one, failed = Turns(1), threading.Event()
+    with pytest.raises(ZeroDivisionError), one.turn():
+        _ = 1 / 0
+
+    def fail():
+        with pytest.raises(ZeroDivisionError), one.turn(lambda: 1 / 0):
+            raise AssertionError("it never has the turn")
+        failed.set()
+
+    with one.turn():
+        threading.Thread(target=fail, daemon=True).start()
+        assert failed.wait(30)
+        assert one.waiting == 0
+    with one.turn():
+        pass
