@@ -74,8 +74,10 @@ def get_engine() -> Engine:
     global _engine
     with _lock:
         if _engine is None:
+            from app.engine import housekeeping
             from app.engine.remote import RemoteEngine
 
+            housekeeping.start()
             _engine = RemoteEngine(worker_count(os.environ.get(WORKERS_VARIABLE, "1")))
         return _engine
 

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import torch
 
+from app.engine import housekeeping
 from app.engine.clocks import ServerTime
 from app.engine.flight_recorder import FlightRecorder
 from app.engine.messages import Beat, Command
@@ -77,6 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     # Fresh branches start near zero and fill the products with denormals, which are slow.
     torch.set_flush_denormal(True)
+    housekeeping.start()
     recorder, server_time = FlightRecorder(Path(sys.argv[1])), ServerTime()
     recorder.remove()
     commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()

@@ -1,0 +1,38 @@
+"""Ten minutes of training that somebody watches: the memory of both processes is written down, and does not grow."""
+
+import asyncio
+import statistics
+from itertools import pairwise
+
+import pytest
+
+from tests.hostile.crowds import playing
+from tests.hostile.test_memory import resident_mib
+from tests.served import Server, app_served
+
+SECONDS, EVERY_SECONDS = 600, 30
+MOST_GROWTH = 1.3
+
+
+async def watched(server: Server) -> tuple[list[tuple[float, float]], list[int]]:
+    """Memory in MiB, and the step of the flow, every so many seconds."""
+    memory, steps = [], []
+    async with playing(server.url) as visitor:
+        for _ in range(SECONDS // EVERY_SECONDS):
+            await asyncio.sleep(EVERY_SECONDS)
+            memory.append(resident_mib(server))
+            steps.append(visitor.step)
+            print(f"\n{EVERY_SECONDS * len(memory)} s: step {steps[-1]}, MiB {memory[-1]}", end="", flush=True)
+        assert not visitor.exceptions and not visitor.dropped
+    return memory, steps
+
+
+@pytest.mark.slow
+def test_ten_minutes_of_training_keep_their_memory(tmp_path):
+    with app_served(tmp_path / "log") as server:
+        memory, steps = asyncio.run(watched(server))
+    assert all(before < after for before, after in pairwise(steps))
+    minute = 60 // EVERY_SECONDS
+    for process in zip(*memory, strict=True):
+        second, last = process[minute : 2 * minute], process[-minute:]
+        assert statistics.median(last) <= MOST_GROWTH * statistics.median(second)
