@@ -1,7 +1,7 @@
 """Of all visitors' scripts a few run at a time, and the others wait for their turn: first come, first served.
 
-Python runs one thread at a time. When 300 scripts ask for it at once, each of them, and what speaks to the browsers,
-gets a five-hundredth of a second every few seconds: then nobody is answered for minutes. In turns, each is short.
+Python runs one thread at a time. If 300 scripts run at once, each gets a few milliseconds every few seconds, and so
+does the thread that speaks to the browsers: for minutes no page is answered. In turns each script is short.
 """
 
 import threading
