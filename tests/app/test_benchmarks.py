@@ -86,11 +86,22 @@ def _dimensions_digits(monkeypatch, module: ModuleType) -> list[str]:
     return ["--repeat", "1", "--largest", "2"]
 
 
+def _hostile(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, of_files=lambda length: [])
+    return ["--formulas", "1"]
+
+
+def _hostile_formulas(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, of_files=lambda length: [(1.0, "a file")], of_formulas=lambda texts: [])
+    return ["--formulas", "1"]
+
+
 EMPTIED = {
     "activations": [_activations],
     "compare": [_compare],
     "dimensions": [_dimensions, _dimensions_digits],
     "estimator": [_estimator],
+    "hostile": [_hostile, _hostile_formulas],
     "joint": [_joint],
     "quality": [_quality],
     "sessions": [_sessions],
