@@ -26,7 +26,7 @@ from resflow_core.formula.bounds import MOST_WORK, ROUND, largest_slope
 from resflow_core.formula.enclosures import Cells, Enclosed
 from resflow_core.formula.enclosures import points as cells_at
 from resflow_core.formula.functions import FUNCTIONS
-from resflow_core.formula.intervals import add, multiply, squared
+from resflow_core.formula.intervals import add, multiply, squared, tidy
 from resflow_core.formula.jets import derivatives_of
 from resflow_core.formula.printing import unparse
 from resflow_core.formula.refusals import ARITY, WRITTEN_OUT, check_numbers
@@ -304,12 +304,14 @@ class TestTheConstant:
             np.testing.assert_array_equal(down(x), np.nextafter(x, -np.inf))
 
     @given(st.lists(st.tuples(*[st.floats(allow_nan=False)] * 4), min_size=1, max_size=20))
+    @example([(0.0, -1.0, math.inf, math.inf), (-math.inf, -math.inf, math.inf, -1.0)])
     @example(
         [(0.0, 0.0, -math.inf, math.inf), (-1.0, 1.0, 0.1, 0.3), (5e-324, 1.0, 0.1, 0.5), (1e300, 1e308, 1e9, 1e9)]
     )
     def test_products_squares_and_sums_of_intervals_hold_the_exact_ones(self, ends):
         a, b, c, d = np.array(ends).T
-        first, second = (np.minimum(a, b), np.maximum(a, b)), (np.minimum(c, d), np.maximum(c, d))
+        # As all intervals: each holds a number, and so none begins at infinity or ends at minus infinity.
+        first, second = (tidy(np.minimum(*pair), np.maximum(*pair)) for pair in ((a, b), (c, d)))
         with np.errstate(all="ignore"):
             results = multiply(first, second), squared(first), add(first, second)
         exact = (
