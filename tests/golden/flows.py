@@ -1,10 +1,10 @@
-"""Weights and points that are the same everywhere: uniform draws, which no processor rounds in its own way."""
+"""Weights and points that are the same on every processor: uniform draws in float64."""
 
 import torch
 from torch import Tensor, nn
 
-BY = 0.4
-"""How far each number of a flow is moved at most."""
+STEEP, BY = 1.5, 0.4
+"""Entries of a matrix lie within STEEP / sqrt(columns), so that its norm is above a cap of 1; all others within BY."""
 
 
 def generator(seed: int) -> torch.Generator:
@@ -12,11 +12,12 @@ def generator(seed: int) -> torch.Generator:
 
 
 @torch.no_grad()
-def moved(flow: nn.Module, seed: int, by: float = BY) -> nn.Module:
-    """The flow with all parameters moved, by their names in order: what begins at 0 then matters too."""
+def drawn(flow: nn.Module, seed: int, share: float = 1.0) -> nn.Module:
+    """The flow with all parameters drawn anew, by their names in order: what begins at 0 then matters too."""
     draws = generator(seed)
     for _, parameter in sorted(flow.named_parameters()):
-        parameter.add_(by * (2 * torch.rand(parameter.shape, generator=draws, dtype=torch.float64) - 1))
+        most = STEEP * parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else BY
+        parameter.copy_(share * most * (2 * torch.rand(parameter.shape, generator=draws, dtype=torch.float64) - 1))
     return flow
 
 

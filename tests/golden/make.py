@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from tests.golden import files, links
+from tests.golden import files, links, values
 
-MAKERS = {"files": files.make, "links": links.make}
+MAKERS = {"files": files.make, "links": links.make, "values": values.make}
 """In this order: links need some of the files."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from app import examples, presets
 from app.activations.consequences import MOST_COMPARED, compared
@@ -39,11 +39,12 @@ from app.setup import OwnData, Setup
 from app.stretch import examples as maps
 from app.stretch.settings import Stretch
 from resflow_core import flow_file
-from resflow_core.datasets import Table
-from resflow_core.flow import FlowConfig
+from resflow_core.datasets import DATASETS, Table
+from resflow_core.flow import FlowConfig, Uncertified
 from resflow_core.hybrid import HybridConfig
-from resflow_core.peers import PeerConfig
+from resflow_core.peers import PEERS, PeerConfig
 from resflow_core.settings import settings_of, to_json
+from tests.golden.arms import beside, with_seeds
 from tests.golden.stored import digest
 
 ROOT = Path(__file__).parents[2]
@@ -171,27 +172,18 @@ def _bench_arms(setup: Setup, bench: Any) -> Iterator[tuple[str, list[Arm]]]:
 
 def _experiment(experiment: Experiment, setup: Setup) -> dict[str, Any]:
     """An experiment of the page with `setup`: of each arm what differs from the page's flow and training."""
-    arms: list[dict[str, Any]] = []
-    for arm in experiment.arms:
-        about = {
-            "flow": _beside(_flow(arm.flow), _flow(setup.flow)),
-            "train": _beside(to_json(arm.train), to_json(setup.train)),
+    arms = [
+        {
+            "flow": beside(_flow(arm.flow), _flow(setup.flow)),
+            "train": beside(to_json(arm.train), to_json(setup.train)),
             "data": _data(arm.data),
             "changes": len(arm.changes) if arm.changes == setup.changes else "others",
             "weights": arm.weights and digest(arm.weights),
+            "seed": arm.seed,
         }
-        if arms and arms[-1] | {"seeds": None} == about | {"seeds": None}:
-            arms[-1]["seeds"].append(arm.seed)
-        else:
-            arms.append(about | {"seeds": [arm.seed]})
-    return {"seed": experiment.seed, "device": experiment.device, "arms": arms}
-
-
-def _beside(settings: dict[str, Any] | None, page: dict[str, Any]) -> dict[str, Any] | None:
-    """What differs from the page's settings, if they are of the same kind; else all."""
-    if settings is None or settings.get("is") != page.get("is"):
-        return settings
-    return {name: value for name, value in settings.items() if name not in page or page[name] != value}
+        for arm in experiment.arms
+    ]
+    return {"seed": experiment.seed, "device": experiment.device, "arms": with_seeds(arms)}
 
 
 def _flow(config: Any) -> dict[str, Any] | None:
@@ -213,9 +205,9 @@ def _data(data: Any) -> Any:
 # Flows and files
 
 
-def flow_of(query: Mapping[str, str], seed: int, dim: int = 2) -> nn.Module:
-    """A flow as a link says it, in float32, its weights from a seed."""
-    return replace(_settings(query).flow, dim=dim).build(torch.Generator().manual_seed(seed))
+def flow_of(query: Mapping[str, str], dim: int = 2) -> nn.Module:
+    """A flow as a link says it, in float32, with some weights."""
+    return replace(_settings(query).flow, dim=dim).build(torch.Generator().manual_seed(0))
 
 
 def saved(flow: nn.Module, notes: dict[str, Any] | None = None) -> bytes:
@@ -241,6 +233,59 @@ def read_progress(data: bytes) -> dict[str, Any]:
 
 def saved_progress(lessons: Mapping[str, Mapping[str, Any]]) -> bytes:
     return as_file(Progress({name: LessonProgress(**one) for name, one in lessons.items()}))
+
+
+# Values and gradients
+
+
+def peer_of(kind: str, dim: int) -> nn.Module:
+    """A flow of another family, in float32, with some weights."""
+    return PeerConfig(kind, transforms=3, width=6, dim=dim).build(torch.Generator().manual_seed(0))
+
+
+def peers() -> list[str]:
+    return list(PEERS)
+
+
+def hybrid_of(query: Mapping[str, str] | None, classes: int) -> nn.Module:
+    """A classifier of a flow's latent, or without a flow of the points, with some weights."""
+    flow = None if query is None else _settings(query).flow
+    return HybridConfig(flow, classes, width=5).build(torch.Generator().manual_seed(0))
+
+
+def log_prob(flow: nn.Module, x: Tensor, query: Mapping[str, str], draws: torch.Generator) -> Tensor:
+    """log p(x), by the log det that a link says."""
+    return flow.log_prob(x, _settings(query).train.log_det, draws)
+
+
+def descended_beside(flow: nn.Module) -> Tensor:
+    """What training descends beside the loss of its data."""
+    return flow.order_loss()
+
+
+def hybrid_loss(hybrid: nn.Module, x: Tensor, y: Tensor, weight: float, query: Mapping[str, str], draws: Any) -> Tensor:
+    return hybrid.losses(x, y, weight, _settings(query).train.log_det, draws)[0]
+
+
+def samples(flow: nn.Module, n: int, draws: torch.Generator) -> Tensor | None:
+    """n draws; None where nothing certifies an inverse."""
+    try:
+        return flow.sample(n, draws)
+    except Uncertified:
+        return None
+
+
+def inverse(flow: nn.Module, z: Tensor) -> Tensor | None:
+    """The points that the flow takes to z; None where nothing certifies an inverse."""
+    try:
+        return flow.inverse(z)
+    except Uncertified:
+        return None
+
+
+def data_sets() -> dict[str, Any]:
+    """Each has `sample`, `held_out`, `classes`, `sample_labelled`, `truth`, which has `log_prob` and `entropy`."""
+    return DATASETS
 
 
 def _settings(query: Mapping[str, str]) -> Setup:
