@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from tests.golden import subject
+from tests.golden import subject, subject_flows
 from tests.golden.flows import drawn, points
 from tests.golden.stored import FOLDER, digest, hexed, save
 
@@ -63,18 +63,21 @@ def make() -> None:
 def written() -> Iterator[tuple[str, bytes]]:
     """Every file of today, and from the first of them what came before."""
     for name, query, dim in flows():
-        data = subject.saved(drawn(subject.flow_of(query, dim), seed=1))
+        data = subject_flows.saved(drawn(subject_flows.flow_of(query, dim), seed=1))
         yield f"{name}.safetensors", data
         if name == "sine":
             for left_out in (LATER, LATER[:1], LATER[1:]):
                 yield f"first-without-{'-'.join(left_out)}.safetensors", without(data, left_out)
-    noted = drawn(subject.flow_of(TINY), seed=2)
-    yield "notes.safetensors", subject.saved(noted, {"steps": 20, "curve": [[0, 1.5], [20, 0.25]], "title": "Zwölf"})
+    noted = drawn(subject_flows.flow_of(TINY), seed=2)
+    yield (
+        "notes.safetensors",
+        subject_flows.saved(noted, {"steps": 20, "curve": [[0, 1.5], [20, 0.25]], "title": "Zwölf"}),
+    )
     yield "refused-format-2.safetensors", renamed(data, "residual flow 2")
-    progress = subject.saved_progress(PROGRESS)
+    progress = subject_flows.saved_progress(PROGRESS)
     yield "progress-1.json", progress
     yield "progress-1-long-number.json", progress.replace(b'"a number": 3', b'"a number": 12345678901234567890')
-    yield "progress-1-empty.json", subject.saved_progress({})
+    yield "progress-1-empty.json", subject_flows.saved_progress({})
     yield "progress-refused-2.json", progress.replace(b'"version": 1', b'"version": 2')
     yield "progress-refused-part.json", progress.replace(b'"truths"', b'"truth"')
 
@@ -83,7 +86,7 @@ def found() -> dict[str, dict]:
     """What is read from every stored file, and from those that come with the app."""
     flows = {path.name: (path, 2) for path in sorted(PLACE.glob("*.safetensors"))}
     flows |= {name: (path, int(name.partition("-")[2][0])) for name, (path, _) in flows.items() if name[:4] == "dim-"}
-    shipped = {f"shipped {name}": where for name, where in subject.examples_shipped().items()}
+    shipped = {f"shipped {name}": where for name, where in subject_flows.examples_shipped().items()}
     return {
         "flows": {name: of_flow(path.read_bytes(), dim) for name, (path, dim) in (flows | shipped).items()},
         "progress": {path.name: of_progress(path.read_bytes()) for path in sorted(PLACE.glob("progress*.json"))},
@@ -94,10 +97,10 @@ def of_flow(data: bytes, dim: int) -> dict:
     """`again`: whether the flow is written as the file is."""
     about = {"digest": digest(data), "dim": dim}
     try:
-        flow, settings, notes = subject.read_flow(data, dim)
+        flow, settings, notes = subject_flows.read_flow(data, dim)
     except ValueError:
         return about | {"refused": True}
-    about |= {"settings": settings, "notes": notes, "again": subject.saved(flow, notes) == data}
+    about |= {"settings": settings, "notes": notes, "again": subject_flows.saved(flow, notes) == data}
     with torch.no_grad():
         log_prob = flow.double().log_prob(points(MOST_POINTS, dim, seed=3))
     return about | {"log_prob": hexed(log_prob)}
@@ -110,10 +113,10 @@ def with_numbers(about: dict) -> dict:
 
 def of_progress(data: bytes) -> dict:
     try:
-        lessons = subject.read_progress(data)
+        lessons = subject_flows.read_progress(data)
     except ValueError:
         return {"refused": True}
-    return {"lessons": lessons, "again": subject.saved_progress(lessons) == data}
+    return {"lessons": lessons, "again": subject_flows.saved_progress(lessons) == data}
 
 
 def without(data: bytes, names: tuple[str, ...]) -> bytes:

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from tests.golden import files, links, values
+from tests.golden import files, links, losses, values
 
-MAKERS = {"files": files.make, "links": links.make, "values": values.make}
+MAKERS = {
+    "files": files.make,
+    "links": links.make,
+    "values": values.make,
+    "losses": losses.make,
+}
 """In this order: links need some of the files."""
 
 

@@ -1,6 +1,8 @@
-"""All that this folder knows of the code: today's names and places. When modules move, this file alone follows them.
+"""All that this folder knows of the code: today's names and places. When modules move, this file follows them, and its
+two neighbours `subject_flows.py` and `subject_pages.py`; nothing else does.
 
-What goes in and comes out are plain values: links as dicts of texts, settings as JSON, tensors, bytes.
+Here: links, settings, and what they train. What goes in and comes out are plain values: links as dicts of texts,
+settings as JSON, tensors, bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,10 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from app import examples, presets
+from app import presets
 from app.activations.consequences import MOST_COMPARED, compared
 from app.activations.settings import Activations
 from app.bands import seeded
@@ -28,7 +27,6 @@ from app.estimator import matrices
 from app.estimator import presets as estimators
 from app.joint.arms import grid, pair
 from app.joint.settings import Joint
-from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from app.lessons.shelf import shelf
 from app.link import BENCHES, names, query_of, read_link
 from app.lipschitz import arms as lipschitz
@@ -38,11 +36,10 @@ from app.session.files import with_flow
 from app.setup import OwnData, Setup
 from app.stretch import examples as maps
 from app.stretch.settings import Stretch
-from resflow_core import flow_file
-from resflow_core.datasets import DATASETS, Table
-from resflow_core.flow import FlowConfig, Uncertified
+from resflow_core.datasets import Table
+from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
-from resflow_core.peers import PEERS, PeerConfig
+from resflow_core.peers import PeerConfig
 from resflow_core.settings import settings_of, to_json
 from tests.golden.arms import beside, with_seeds
 from tests.golden.stored import digest
@@ -202,93 +199,16 @@ def _data(data: Any) -> Any:
     return {"dims": data.dims, "flow": _flow(data.flow), "train": to_json(data.train)}
 
 
-# Flows and files
+def arms(query: Mapping[str, str]) -> list[Arm]:
+    """What a link trains: the page's flow, and those of the benches that it sets, each from its first seed alone."""
+    link = read_link(query)
+    changed = [bench for bench in link.benches if bench != type(bench)()]
+    found = [arm for bench in changed for _, arms in _bench_arms(link.setup, bench) for arm in arms]
+    return [*link.setup.experiment().arms, *(arm for arm in found if arm.seed in (None, link.setup.seed))]
 
 
-def flow_of(query: Mapping[str, str], dim: int = 2) -> nn.Module:
-    """A flow as a link says it, in float32, with some weights."""
-    return replace(_settings(query).flow, dim=dim).build(torch.Generator().manual_seed(0))
-
-
-def saved(flow: nn.Module, notes: dict[str, Any] | None = None) -> bytes:
-    return flow_file.to_bytes(flow, notes)
-
-
-def read_flow(data: bytes, dim: int) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
-    """The flow of a file, its settings and its notes. Raises ValueError."""
-    flow = flow_file.from_bytes(data, dim)
-    return flow, to_json(flow.config), flow_file.notes(data)
-
-
-def examples_shipped() -> dict[str, tuple[Path, int]]:
-    """The flows that come with the app: where their files are, and their dimensions."""
-    folder = Path(examples.__file__).parent
-    return {name: (folder / name, dim) for name, dim in (("checkerboard.safetensors", 2), ("digits.safetensors", 64))}
-
-
-def read_progress(data: bytes) -> dict[str, Any]:
-    """What a file of progress in lessons holds. Raises ValueError."""
-    return {name: dict(vars(one)) for name, one in from_file(data).lessons.items()}
-
-
-def saved_progress(lessons: Mapping[str, Mapping[str, Any]]) -> bytes:
-    return as_file(Progress({name: LessonProgress(**one) for name, one in lessons.items()}))
-
-
-# Values and gradients
-
-
-def peer_of(kind: str, dim: int) -> nn.Module:
-    """A flow of another family, in float32, with some weights."""
-    return PeerConfig(kind, transforms=3, width=6, dim=dim).build(torch.Generator().manual_seed(0))
-
-
-def peers() -> list[str]:
-    return list(PEERS)
-
-
-def hybrid_of(query: Mapping[str, str] | None, classes: int) -> nn.Module:
-    """A classifier of a flow's latent, or without a flow of the points, with some weights."""
-    flow = None if query is None else _settings(query).flow
-    return HybridConfig(flow, classes, width=5).build(torch.Generator().manual_seed(0))
-
-
-def log_prob(flow: nn.Module, x: Tensor, query: Mapping[str, str], draws: torch.Generator) -> Tensor:
-    """log p(x), by the log det that a link says."""
-    return flow.log_prob(x, _settings(query).train.log_det, draws)
-
-
-def descended_beside(flow: nn.Module) -> Tensor:
-    """What training descends beside the loss of its data."""
-    return flow.order_loss()
-
-
-def hybrid_loss(hybrid: nn.Module, x: Tensor, y: Tensor, weight: float, query: Mapping[str, str], draws: Any) -> Tensor:
-    return hybrid.losses(x, y, weight, _settings(query).train.log_det, draws)[0]
-
-
-def samples(flow: nn.Module, n: int, draws: torch.Generator) -> Tensor | None:
-    """n draws; None where nothing certifies an inverse."""
-    try:
-        return flow.sample(n, draws)
-    except Uncertified:
-        return None
-
-
-def inverse(flow: nn.Module, z: Tensor) -> Tensor | None:
-    """The points that the flow takes to z; None where nothing certifies an inverse."""
-    try:
-        return flow.inverse(z)
-    except Uncertified:
-        return None
-
-
-def data_sets() -> dict[str, Any]:
-    """Each has `sample`, `held_out`, `classes`, `sample_labelled`, `truth`, which has `log_prob` and `entropy`."""
-    return DATASETS
-
-
-def _settings(query: Mapping[str, str]) -> Setup:
+def settings(query: Mapping[str, str]) -> Setup:
+    """A link that is not refused anything. Raises ValueError."""
     link = read_link(query)
     if link.refused:
         raise ValueError(" ".join(link.refused))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tests.golden import subject
+from tests.golden import subject, subject_flows
 from tests.golden.flows import drawn, generator, points
 from tests.golden.stored import FOLDER, load, save
 
@@ -93,12 +93,12 @@ def rest() -> Iterator[tuple[str, dict[str, Any]]]:
         link = {**SMALL, "activation": activation, **constraint}
         # Without a constraint large weights have no inverse.
         yield f"{activation} {name}", {"of": "flow", "link": link, "dim": 2, "share": 0.3 if name == "off" else 1.0}
-    for kind, dim in product(subject.peers(), (2, 3)):
+    for kind, dim in product(subject_flows.peers(), (2, 3)):
         yield f"{kind} {dim}", {"of": "peer", "kind": kind, "dim": dim}
     for name, weight, estimator in (("joint", 0.5, "geometric"), ("classes", 0.0, "exact"), ("plain", 0.0, "exact")):
         link = None if name == "plain" else SMALL
         yield f"hybrid {name}", {"of": "hybrid", "link": link, "weight": weight, "log_det": ESTIMATORS[estimator]}
-    for name in subject.data_sets():
+    for name in subject_flows.data_sets():
         yield f"data {name}", {"of": "data", "name": name}
 
 
@@ -180,35 +180,35 @@ def values(case: dict[str, Any]) -> dict[str, np.ndarray | None]:
 
 
 def _of_flow(case: dict[str, Any]) -> dict[str, np.ndarray | None]:
-    flow = drawn(subject.flow_of(case["link"], case["dim"]).double(), seed=1, share=case["share"])
+    flow = drawn(subject_flows.flow_of(case["link"], case["dim"]).double(), seed=1, share=case["share"])
     return _of(flow, case["link"], case["dim"], case.get("weighted", False))
 
 
 def _of_peer(case: dict[str, Any]) -> dict[str, np.ndarray | None]:
-    return _of(drawn(subject.peer_of(case["kind"], case["dim"]).double(), seed=1), {}, case["dim"])
+    return _of(drawn(subject_flows.peer_of(case["kind"], case["dim"]).double(), seed=1), {}, case["dim"])
 
 
 def _of(flow: Any, link: dict[str, str], dim: int, weighted: bool = False) -> dict[str, np.ndarray | None]:
-    log_prob = subject.log_prob(flow, points(POINTS, dim, seed=2), link, generator(3))
+    log_prob = subject_flows.log_prob(flow, points(POINTS, dim, seed=2), link, generator(3))
     weights = torch.arange(POINTS) / 100 if weighted else torch.full((POINTS,), 1 / POINTS)
-    loss = -(weights.double() * log_prob).sum() + subject.descended_beside(flow)
+    loss = -(weights.double() * log_prob).sum() + subject_flows.descended_beside(flow)
     return {
         "log_prob": _flat(log_prob),
         "gradient": _gradient(loss, flow),
-        "inverse": _flat(subject.inverse(flow, points(SAMPLES, dim, seed=4))),
-        "samples": _flat(subject.samples(flow, SAMPLES, generator(5))),
+        "inverse": _flat(subject_flows.inverse(flow, points(SAMPLES, dim, seed=4))),
+        "samples": _flat(subject_flows.samples(flow, SAMPLES, generator(5))),
     }
 
 
 def _of_hybrid(case: dict[str, Any]) -> dict[str, np.ndarray | None]:
-    hybrid = drawn(subject.hybrid_of(case["link"], CLASSES).double(), seed=1)
+    hybrid = drawn(subject_flows.hybrid_of(case["link"], CLASSES).double(), seed=1)
     x, y = points(POINTS, 2, seed=2), torch.arange(POINTS) % CLASSES
-    loss = subject.hybrid_loss(hybrid, x, y, case["weight"], case["log_det"], generator(3))
+    loss = subject_flows.hybrid_loss(hybrid, x, y, case["weight"], case["log_det"], generator(3))
     return {"loss": _flat(loss), "gradient": _gradient(loss, hybrid)}
 
 
 def _of_data(case: dict[str, Any]) -> dict[str, np.ndarray | None]:
-    data = subject.data_sets()[case["name"]]
+    data = subject_flows.data_sets()[case["name"]]
     found = {"data": _flat(torch.cat([data.sample(POINTS, generator(6)), data.held_out()[:POINTS]]))}
     if data.classes:
         labelled, y = data.sample_labelled(POINTS, generator(6))
