@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from tests.golden import files, links, losses, values
+from tests.golden import files, lessons, links, losses, values
 
 MAKERS = {
     "files": files.make,
     "links": links.make,
     "values": values.make,
     "losses": losses.make,
+    "lessons": lessons.make,
 }
 """In this order: links need some of the files."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.golden.stored import FOLDER
 
 CODE = ("app", "resflow_core", "tests")
-DOORS = {"subject.py", "subject_flows.py"}
+DOORS = {"subject.py", "subject_flows.py", "subject_pages.py"}
 
 
 def imported(path: Path) -> set[str]:
