@@ -6,18 +6,15 @@ sets too, and notes how far each number moved; what moved too far is left out.
 
 import json
 import math
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from tests.golden import subject_pages
+from tests.golden.elsewhere import elsewhere
 from tests.golden.stored import as_json, close, save
 
 NAME = "lessons.json"
-OTHERS = ({"ATEN_CPU_CAPABILITY": "default"}, {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"})
-"""Environments in which the same machine rounds in other ways."""
 RELATIVE, MARGIN, MOST = 1e-9, 10, 0.3
 """Numbers are compared up to RELATIVE, or up to MARGIN times what they moved; those for which this is above MOST are
 left out."""
@@ -25,7 +22,7 @@ VARIES = "varies"
 
 
 def make() -> None:
-    here, others = acted(), [_elsewhere(environment) for environment in OTHERS]
+    here, others = acted(), elsewhere("tests.golden.lessons")
     allowed = {at: tolerance for at, *values in _leaves(here, *others) if (tolerance := _tolerance(values)) > RELATIVE}
     tolerances = {at: tolerance for at, tolerance in allowed.items() if tolerance < math.inf}
     save(NAME, {"lessons": _without(here, allowed), "tolerances": tolerances}, open_levels=4)
@@ -44,11 +41,6 @@ def differences(stored: dict[str, Any], lesson: str, found: dict[str, Any]) -> l
         if before != VARIES and not (close(tolerance)(before, now) if numbers else before == now):
             wrong.append(f"{at}: stored {before!r}, found {now!r}")
     return wrong
-
-
-def _elsewhere(environment: dict[str, str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.golden.lessons"]
-    return json.loads(subprocess.run(command, env=os.environ | environment, capture_output=True, check=True).stdout)
 
 
 def _leaves(first: Any, *others: Any, at: str = "") -> Iterator[tuple[Any, ...]]:
@@ -95,4 +87,4 @@ if __name__ == "__main__":
     import torch
 
     torch.set_num_threads(1)
-    print(json.dumps(acted()))
+    json.dump(acted(), sys.stdout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tests.golden import files, lessons, links, losses, values
+from tests.golden import files, lessons, links, losses, screens, values
 
 MAKERS = {
     "files": files.make,
@@ -14,6 +14,7 @@ MAKERS = {
     "values": values.make,
     "losses": losses.make,
     "lessons": lessons.make,
+    "screens": screens.make,
 }
 """In this order: links need some of the files."""
 

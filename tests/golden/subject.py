@@ -44,7 +44,8 @@ from resflow_core.settings import settings_of, to_json
 from tests.golden.arms import beside, with_seeds
 from tests.golden.stored import digest
 
-ROOT = Path(__file__).parents[2]
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+"""The script of every page."""
 KINDS = {FlowConfig: "flow", PeerConfig: "peer", HybridConfig: "hybrid"}
 
 

@@ -4,11 +4,16 @@ While flows move, much is measured by the clock. With one that adds a microsecon
 measured before they move and once they rest, on every machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 from unittest.mock import patch
 
+from streamlit.testing.v1 import AppTest
+
+from app import engine
+from app.engine import views
 from app.engine.local import LocalEngine
 from app.engine.scheduler import Scheduler
 from app.lessons import player as players
@@ -16,6 +21,7 @@ from app.lessons.lesson import Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import Situation
 from app.lessons.prose import expressions
 from app.lessons.shelf import shelf
+from tests.golden.subject import MAIN
 
 MOST_SECONDS = 300.0
 TICK = 1e-6
@@ -111,3 +117,40 @@ def _read(block: Block, at: Situation) -> list[Any]:
 
 def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
+
+
+# Screens
+
+SCREENS = (
+    *("home", "learn", "explore", "stretch", "estimator", "lipschitz"),
+    *("activations", "compare", "memory", "joint", "dimensions", "glossary"),
+)
+BUTTONS = {"100 steps": "steps", "1 step": "step", "100 throws": "throw.100", "10,000 throws": "throw.10000"}
+"""What the names of some buttons are, or begin with where a screen has several such."""
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Pages have the engine of this process, and a rough mass meter."""
+    local = steady_engine()
+    with (
+        patch.object(views, "MASS_CELLS", views.ROUGH_MASS_CELLS),
+        patch.object(engine, "get_engine", lambda: local),
+    ):
+        yield
+
+
+def press(page: AppTest, button: str) -> AppTest:
+    """The page after a press of the last of these buttons."""
+    name = BUTTONS[button]
+    *_, key = (one.key for one in page.button if one.key and f"{one.key}.".startswith(f"{name}."))
+    return page.button(key=key).click().run()
+
+
+def opened(screen: str, query: Mapping[str, str]) -> AppTest:
+    """A screen, with a link in its address."""
+    page = AppTest.from_file(MAIN, default_timeout=MOST_SECONDS)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.switch_page(f"screens/{screen}.py")
+    return page.run()
