@@ -44,7 +44,7 @@ from resflow_core.settings import settings_of, to_json
 from tests.golden.arms import beside, with_seeds
 from tests.golden.stored import digest
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
 """The script of every page."""
 KINDS = {FlowConfig: "flow", PeerConfig: "peer", HybridConfig: "hybrid"}
 
