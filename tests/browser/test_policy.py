@@ -13,6 +13,7 @@ from tests.browser.test_page import CSV, offer, tile
 QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymoons"
 # Each screen, or a view of it, with what is there when it is drawn.
 PLOT = ".planes-plot .main-svg"
+MAIN_BUTTON = "[data-testid=stMain] button"
 SCREENS = {
     "/": ("", ".journey canvas"),
     "/learn": ("", "[class*=st-key-lessons]"),
@@ -28,10 +29,10 @@ SCREENS = {
     "/activations": (QUICK, PLOT),
     "/activations inside": (f"{QUICK}&activations.view=inside", PLOT),
     "/compare": (QUICK, PLOT),
-    "/memory": ("", PLOT),
+    "/memory": ("", MAIN_BUTTON),
     "/joint": (QUICK, PLOT),
     "/dimensions": ("", ".images canvas"),
-    "/dimensions scaling": ("dimensions.view=scaling", "button"),
+    "/dimensions scaling": ("dimensions.view=scaling", MAIN_BUTTON),
     "/glossary": ("", ".katex"),
 }
 
