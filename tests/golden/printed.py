@@ -19,13 +19,14 @@ def numbers(text: str) -> list[str]:
 
 
 def agree(stored: str, found: str) -> bool:
-    """Whether two are equal, up to one unit of the last printed digit: of whole numbers, if they are percentages."""
+    """Whether two are equal, up to one unit of the last printed digit: of whole numbers, if they are percentages. Both
+    must be printed with as many digits."""
     if stored in (found, UNKNOWN):
         return True
     if not any(mark in one for one in (stored, found) for mark in ".e%"):
         return False
     (a, unit), (b, other) = _read(stored), _read(found)
-    return abs(a - b) <= 1.001 * max(unit, other)
+    return unit == other and abs(a - b) <= 1.001 * unit
 
 
 def _parts(text: str) -> list[list[str]]:
