@@ -10,7 +10,7 @@ from app.estimator.words import number
 from app.planes import Chart, Path
 from app.side_by_side import style
 from app.text import signed
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 # Fewer seeds say nothing about how far results scatter.
 LEAST_SEEDS = 3

@@ -20,8 +20,8 @@ import numpy as np
 from app.csv_cells import MARKS, MOST_DIGITS, MOST_IN_LABEL, has_comma, is_infinite, is_missing, is_number, is_whole
 from app.csv_text import SEPARATORS, CsvError, decoded, records_of, separated
 from app.text import distinct, plain
-from resflow_core.datasets import FEWEST_ROWS, MOST_ROWS, Table
-from resflow_core.datasets.table import LARGEST_VALUE
+from resflow_core.data import FEWEST_ROWS, MOST_ROWS, Table
+from resflow_core.data.table import LARGEST_VALUE
 
 MOST_BYTES = 2 * 2**20
 MOST_COLUMNS = 1_000

@@ -11,7 +11,7 @@ from app.link import OWN_DATA
 from app.picker import Group, Tile, pick, thumbnail
 from app.setup import CsvChoice, OwnData, Setup
 from app.text import distinct, plain
-from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.data import DATASETS, Dataset
 
 POINTS = 300
 NO_COLUMN = "(none)"

@@ -17,7 +17,7 @@ from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries,
 from app.stretch.settings import Stretch
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""

@@ -9,7 +9,7 @@ from app.polling import button
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette, Truncated
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 
 @dataclass(frozen=True)

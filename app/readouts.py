@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.engine.messages import ArmReport
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure import Mass
 

@@ -10,7 +10,7 @@ from app.engine.messages import FRAME_WINDOW, MOVING, ArmReport, Demand, Report
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
 from app.readouts import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 from resflow_core.measure import grid_points
 
 POLL_SECONDS = 1.0

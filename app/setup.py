@@ -5,11 +5,11 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from app.engine.messages import Arm, Experiment
-from resflow_core.datasets import DATASETS, Dataset, Table
-from resflow_core.device import DEVICES
+from resflow_core.data import DATASETS, Dataset, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.settings import Setting, check, name_of, setting, settings_of
-from resflow_core.training import MOST_SEED, TrainConfig
+from resflow_core.training.device import DEVICES
+from resflow_core.training.trainer import MOST_SEED, TrainConfig
 
 Changes = tuple[tuple[int, TrainConfig], ...]
 """(steps done, how to train from there on), ascending."""
@@ -44,7 +44,7 @@ class FlowFile:
 
 @dataclass(frozen=True)
 class SavedFlow:
-    """A saved flow, and the contents of its file (`resflow_core.flow_file`)."""
+    """A saved flow, and the contents of its file (`resflow_core.api.flow_file`)."""
 
     file: FlowFile
     weights: bytes = field(compare=False, repr=False)

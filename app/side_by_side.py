@@ -17,7 +17,7 @@ from app.polling import button
 from app.readouts import gap_to_truth, held_out_nll, with_error
 from app.scene import true_density
 from app.text import markdown_table, signed
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 from resflow_core.measure import BlockTable
 
 GRID, STILL_GRID = 60, 120

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import csv_file, session
 from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 
 Reader = Callable[[str, bytes], None]
 """Is given name and contents of a file. If it raises ValueError, that is said and nothing changes."""

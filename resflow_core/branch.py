@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from resflow_core.activations import Activation
-from resflow_core.formula import activation_named
+from resflow_core.expressions import activation_named
+from resflow_core.fast.forward_mode import Weights, value, value_and_jacobian
 from resflow_core.lipschitz import Constraint, LipschitzLinear, Soft, constrained_weights
-from resflow_core.norms import upper_bound
-from resflow_core.orders import CHAINS, Order, learned_orders, raw_order
-from resflow_core.tangents import Weights, value, value_and_jacobian
+from resflow_core.norms.induced import upper_bound
+from resflow_core.norms.norm_orders import CHAINS, Order, learned_orders, raw_order
 
 # Without gradients nothing is kept, and the units of this many points stay in the processor's cache.
 CHUNK = 1_000
@@ -88,7 +88,7 @@ class Branch(nn.Module):
         return torch.cat([value(part, self.activation, weights) for part in x.split(CHUNK)])
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.tangents`."""
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable, by `resflow_core.fast.forward_mode`."""
         return value_and_jacobian(x, self.activation, self.weights())
 
     def plain_value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core import one_pass
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.actnorm import ActNorm
 from resflow_core.branch import Branch, fold, folded_together, lipschitz_bounds, order_loss
-from resflow_core.formula import activation_named
-from resflow_core.identity_plus import log_abs_det_of_identity_plus
+from resflow_core.expressions import activation_named
+from resflow_core.fast import fused_flow
+from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.lipschitz import CONSTRAINTS, Constraint, Soft
 from resflow_core.log_det import Exact
 from resflow_core.normalizing_flow import NormalizingFlow
-from resflow_core.orders import CHAINS
+from resflow_core.norms.norm_orders import CHAINS
 from resflow_core.residual import ResidualBlock
 from resflow_core.settings import check, setting
 
@@ -163,4 +163,4 @@ class Flow(NormalizingFlow):
         else:
             scales = x.new_ones(len(branches) + 1, self.dim)
             shifts = torch.zeros_like(scales)
-        return one_pass.forward_and_jacobians(x, branches[0].activation, scales, shifts, fold(branches))
+        return fused_flow.forward_and_jacobians(x, branches[0].activation, scales, shifts, fold(branches))

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
+from resflow_core.baselines.coupling import PeerConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.normalizing_flow import NormalizingFlow, standard_normal_log_prob
-from resflow_core.peers import PeerConfig
 from resflow_core.settings import check, setting
 
 FEWEST_CLASSES, MOST_CLASSES = 2, 20

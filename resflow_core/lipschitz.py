@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from resflow_core.norms import power_method, upper_bound
-from resflow_core.orders import Order
+from resflow_core.norms.induced import power_method, upper_bound
+from resflow_core.norms.norm_orders import Order
 from resflow_core.settings import check, setting
 from resflow_core.spectral_norm import SLACK, bjorck, top_singular_triples
 

@@ -15,8 +15,8 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import GRADIENTS, Coefficients, log_series, neumann_series, without_gradient
-from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law, survival_table
 from resflow_core.settings import check, setting

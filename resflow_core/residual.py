@@ -4,7 +4,7 @@ from torch import Tensor
 
 from resflow_core.bijection import Bijection
 from resflow_core.branch import Branch
-from resflow_core.inverse import solve_banach, solve_broyden
+from resflow_core.fixed_point import solve_banach, solve_broyden
 
 # Broyden's method carries a d x d matrix for every point; beyond this it no longer pays.
 BROYDEN_UP_TO_DIM = 8

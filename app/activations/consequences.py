@@ -16,7 +16,7 @@ from app.polling import polled
 from app.scene import POLL_SECONDS
 from app.setup import Setup
 from app.text import markdown_table
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 NAME = "activations"
 MOST_COMPARED = 4

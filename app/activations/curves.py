@@ -16,7 +16,7 @@ from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Pane, Path, planes
 from app.text import markdown_table, signed
 from resflow_core.activations import ACTIVATIONS, Activation
-from resflow_core.formula import SIGN, activation_named, read
+from resflow_core.expressions import SIGN, activation_named, read
 from resflow_core.measure import Criteria, Supremum, Verdict, criteria
 
 # Kinks are searched for up to the second derivative.

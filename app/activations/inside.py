@@ -16,7 +16,7 @@ from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.polling import polled
 from app.scene import POLL_SECONDS
-from resflow_core.formula import SIGN, activation_named
+from resflow_core.expressions import SIGN, activation_named
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
 

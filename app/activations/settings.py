@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from app.bench.settings import View
 from app.text import plain
 from resflow_core.activations import ACTIVATIONS
+from resflow_core.expressions import SIGN, read
 from resflow_core.flow import FlowConfig
-from resflow_core.formula import SIGN, read
 from resflow_core.settings import check, setting, settings_of
 
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)

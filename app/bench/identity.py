@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 
 from app.engine.messages import Jacobians
-from resflow_core.moments import spectral_radius
+from resflow_core.estimators.moments import spectral_radius
 
 
 @dataclass(frozen=True)

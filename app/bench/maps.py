@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from app.bench.identity import Identity
+from resflow_core.estimators.moments import believed_log_det, log_det_remainders, roulette_noise, spectral_radius
+from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import log_series
-from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.log_det import Truncated
-from resflow_core.moments import believed_log_det, log_det_remainders, roulette_noise, spectral_radius
 from resflow_core.probes import PROBES, Quadratic
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from app.bench.maps import MAPS
+from resflow_core.estimators.faulty_estimators import PLANTED, Planted
+from resflow_core.estimators.moments import QUANTITIES, spectral_radius
 from resflow_core.flow import FlowConfig
-from resflow_core.moments import QUANTITIES, spectral_radius
-from resflow_core.planted import PLANTED, Planted
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law
 from resflow_core.settings import check, setting, settings_of
-from resflow_core.training import MOST_SEED
+from resflow_core.training.trainer import MOST_SEED
 
 # The series has to converge, and well enough to be summed.
 LARGEST_RADIUS = 0.99

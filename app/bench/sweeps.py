@@ -10,7 +10,8 @@ from torch import Tensor
 from app.bench.identity import Identity
 from app.bench.settings import ENTRIES, Bench
 from app.engine.messages import Jacobians
-from resflow_core.moments import (
+from resflow_core.estimators.draws import throw
+from resflow_core.estimators.moments import (
     QUANTITIES,
     NoOptimum,
     Optimal,
@@ -24,7 +25,6 @@ from resflow_core.moments import (
 )
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, Law, Poisson, expected_terms
-from resflow_core.throws import throw
 
 LAMBDAS = np.round(np.linspace(0.1, 10.0, 34), 6)
 P = np.round(np.linspace(0.05, 0.95, 61), 6)

@@ -10,7 +10,7 @@ import torch
 
 from app.bench.settings import fraction
 from app.text import RAISED, markdown_table, signed
-from resflow_core.moments import truncation_bound
+from resflow_core.estimators.moments import truncation_bound
 from resflow_core.roulette import Law
 
 # A fraction longer than this is no help on paper.

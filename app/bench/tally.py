@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from app.bench.settings import MOST_THROWS, SUSPECTS, Bench
-from resflow_core.planted import throw
+from resflow_core.estimators.draws import Throws
+from resflow_core.estimators.faulty_estimators import throw
 from resflow_core.roulette import Law
-from resflow_core.throws import Throws
 
 CHUNK = 100_000
 REPETITIONS = 400

@@ -8,10 +8,10 @@ from app.compare.settings import Compare, Peer, Residual
 from app.engine.messages import Arm
 from app.setup import Setup
 from app.text import signed
+from resflow_core.baselines.coupling import PEERS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
-from resflow_core.peers import PEERS
-from resflow_core.size import matched, parameters
+from resflow_core.training.parameter_count import matched, parameters
 
 
 @dataclass(frozen=True)

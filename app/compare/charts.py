@@ -9,7 +9,7 @@ from app.bands import Band, Groups, band
 from app.engine.messages import ArmReport, LossCurves
 from app.planes import Chart, Path
 from app.side_by_side import style
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 # A bias below is rounding, or the noise of the mean over points.
 LEAST_BIAS = 1e-3

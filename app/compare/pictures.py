@@ -10,7 +10,7 @@ from app.planes import Dots, Heat, Pane, Path
 from app.quantise import from_u16
 from app.side_by_side import fit, style
 from app.text import signed
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 POINTS = 500
 DISC = ((-1.06, 1.06), (-1.06, 1.06))

@@ -6,7 +6,7 @@ from app.compare.settings import Compare, Nobody, Peer, Residual
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from app.planes import Pane, planes
 from app.polling import polled
 from app.readouts import is_one
 from app.scene import POLL_SECONDS
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 NAME = "compare"
 LEAST_IN_A_ROW = 3

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.bench.settings import View
+from resflow_core.baselines.coupling import PEERS
 from resflow_core.log_det import LOG_DETS, Exact, LogDet, Truncated
-from resflow_core.peers import PEERS
 from resflow_core.settings import check, setting
 
 PICTURES: dict[str, View] = {

@@ -11,7 +11,7 @@ from app.compare.arms import Contender
 from app.compare.charts import believed_nll, bias_of, true_nll
 from app.engine.messages import ArmReport
 from app.text import csv_of, markdown_table
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 NOT_YET = "…"
 NONE = "not known"

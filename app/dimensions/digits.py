@@ -20,7 +20,7 @@ from app.polling import polled
 from app.readouts import with_error
 from app.scene import POLL_SECONDS
 from resflow_core import measure
-from resflow_core.datasets.digits import DIGITS, LEVELS, SIDE
+from resflow_core.data.digits import DIGITS, LEVELS, SIDE
 from resflow_core.measure import Estimate
 
 NAME, SHOWN = "digits", (8, 8)

@@ -8,7 +8,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.measure.scaling import DIMS, Plan
 from resflow_core.settings import check, setting
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 VIEWS: dict[str, View] = {"digits": View("Digits, d = 64"), "scaling": View("Exact or estimate")}
 

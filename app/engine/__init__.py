@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.engine.messages import Demand, Experiment, Report
 
 if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
 WORKERS_VARIABLE = "RESFLOW_WORKERS"
 
@@ -57,8 +57,8 @@ class Engine(Protocol):
         ...
 
     def export(self, id: str, arm_index: int) -> bytes | None:
-        """The flow of one arm as a file (`resflow_core.flow_file`), which may take a few seconds; None if it cannot be
-        had in that time, or at all."""
+        """The flow of one arm as a file (`resflow_core.api.flow_file`), which may take a few seconds; None if it cannot
+        be had in that time, or at all."""
         ...
 
 

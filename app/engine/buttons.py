@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from app.engine.messages import Change, Close, Command, Leave, Pause, Play, Reset, Step
 
 if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
 
 class Buttons(ABC):

@@ -15,9 +15,9 @@ from app.engine.history import MOST
 from app.engine.job import Job
 from app.engine.messages import Arm, Demand
 from resflow_core import measure
-from resflow_core.datasets.digits import SIDE, to_levels
+from resflow_core.data.digits import SIDE, to_levels
+from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Uncertified
-from resflow_core.inverse import NotConverged
 
 ROWS, COLUMNS = 8, 8
 PAIRS, STEPS = 8, 8
@@ -25,7 +25,7 @@ PIXELS = (SIDE, SIDE)
 
 
 class DigitsJob(Job):
-    """As `Job`, for `resflow_core.datasets.digits`: frames are `ImageFrame`s, and nothing is known of a plane."""
+    """As `Job`, for `resflow_core.data.digits`: frames are `ImageFrame`s, and nothing is known of a plane."""
 
     def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
         super().__init__(arm, seed, device, clock)

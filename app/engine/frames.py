@@ -10,10 +10,10 @@ import torch
 from app.engine.messages import FRAME_WINDOW, Demand, Frame, Stages
 from app.quantise import TOP_QUANTILE, from_u16, levels, to_shares, to_u16
 from resflow_core import measure
-from resflow_core.datasets import Dataset, Window
+from resflow_core.data import Dataset, Window
+from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Flow, Uncertified
 from resflow_core.hybrid import Hybrid
-from resflow_core.inverse import NotConverged
 
 GRID_LINES = 13
 # Nodes a side of what a classifier says of the plane.

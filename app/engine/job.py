@@ -27,14 +27,15 @@ from app.engine.messages import (
     LossCurves,
     Masses,
 )
-from resflow_core import flow_file, measure
-from resflow_core.datasets import DATASETS, Dataset, Source
-from resflow_core.datasets.digits import DIGITS
-from resflow_core.device import choose
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data import DATASETS, Dataset, Source
+from resflow_core.data.digits import DIGITS
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import Exact
-from resflow_core.training import AnyConfig, TrainConfig, Trainer, affords_exact_losses, step_bytes
+from resflow_core.training.device import choose
+from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, affords_exact_losses, step_bytes
 
 # Many short pieces of a measurement are made one of about this length.
 PIECE_SECONDS = 0.02

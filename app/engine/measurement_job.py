@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.engine.messages import Demand, LossCurves
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0, 0, 0), np.float32))
 

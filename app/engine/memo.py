@@ -26,7 +26,7 @@ from app.engine.messages import (
 from app.engine.schedule import Schedule
 
 if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
 # A process may die for many reasons. A run at whose same step it dies so often is set aside; and so is one that gets
 # no further, at whatever step it dies.

@@ -16,7 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from app.engine.figures import BitsCurve, ImageFrame, Scaling
     from app.engine.schedule import Schedule
-    from resflow_core.datasets import Table
+    from resflow_core.baselines.coupling import PeerConfig
+    from resflow_core.data import Table
     from resflow_core.flow import FlowConfig
     from resflow_core.hybrid import HybridConfig
     from resflow_core.log_det import LogDet
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     )
     from resflow_core.measure.scaling import Plan
     from resflow_core.measure.survey import Survey
-    from resflow_core.peers import PeerConfig
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
 FRAME_WINDOW = (-16.0, 16.0)
 """What `Frame.latent` and `Frame.grid` cover of each axis: more than a normal needs, as blocks may spread points."""
@@ -76,7 +76,7 @@ class Arm:
     # A key of `DATASETS` or "digits", somebody's own rows, or what is measured (`kinds`).
     data: str | Table | Plan | Survey
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
-    weights: bytes | None = None  # a saved flow (`resflow_core.flow_file`) to start from; None: a new one
+    weights: bytes | None = None  # a saved flow (`resflow_core.api.flow_file`) to start from; None: a new one
     seed: int | None = None  # of its own; None: that of the experiment
 
     def __post_init__(self):
@@ -91,7 +91,7 @@ class Experiment:
 
     arms: tuple[Arm, ...]
     seed: int
-    device: str = "auto"  # a key of `resflow_core.device.DEVICES`
+    device: str = "auto"  # a key of `resflow_core.training.device.DEVICES`
 
     def __post_init__(self):
         if not self.arms:
@@ -112,7 +112,7 @@ class InversionDemand:
 
     block: int | None = None  # from 0; None: the one that folds at the smallest scale
     z: tuple[float, float] | None = None
-    method: str = "banach"  # a key of `resflow_core.iterations.ITERATIONS`
+    method: str = "banach"  # a key of `resflow_core.measure.inverse_iterations.ITERATIONS`
 
 
 @dataclass(frozen=True)

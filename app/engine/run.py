@@ -26,7 +26,7 @@ from app.engine.messages import (
 from app.engine.schedule import Schedule
 from app.engine.step_time import StepTime
 from app.engine.views import News, View, Views
-from resflow_core.training import Diverged
+from resflow_core.training.trainer import Diverged
 
 SLICE_SECONDS = 0.025
 CHECKPOINT_SECONDS = 5.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.engine.messages import Arm
 
 if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
 
 @dataclass(frozen=True)

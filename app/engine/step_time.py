@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.engine.messages import LONGEST_STEP_SECONDS, Arm
-from resflow_core.datasets import Table
-from resflow_core.step_cost import step_seconds
+from resflow_core.data import Table
+from resflow_core.training.step_cost import step_seconds
 
 if TYPE_CHECKING:
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
 LEAST_MEASURED, MOST_MEASURED = 3, 7
 

@@ -21,8 +21,8 @@ from app.link import BENCH
 from app.polling import again, button
 from app.readouts import with_error
 from app.text import signed, unbroken
-from resflow_core.log_det import Roulette
-from resflow_core.moments import (
+from resflow_core.estimators.draws import snippet
+from resflow_core.estimators.moments import (
     Remainders,
     believed_log_det,
     fourth_moment_margin,
@@ -31,9 +31,9 @@ from resflow_core.moments import (
     terms_for,
     truncation_bias,
 )
+from resflow_core.log_det import Roulette
 from resflow_core.roulette import expected_terms
 from resflow_core.settings import settings_of
-from resflow_core.throws import snippet
 
 ROWS, MOST_ROWS = 8, 30
 LAST = 3

@@ -14,8 +14,8 @@ from app.lessons.lesson import Do
 from app.link import BENCH
 from app.polling import button
 from app.text import signed, unbroken
+from resflow_core.estimators.draws import values
 from resflow_core.roulette import Geometric
-from resflow_core.throws import values
 
 COIN = 0.5
 MINUS = "\N{MINUS SIGN}"

@@ -12,7 +12,7 @@ from app.bench.settings import LARGEST_RADIUS, Bench, number_text, parsed_number
 from app.link import BENCH
 from app.polling import button
 from app.text import plain, unbroken
-from resflow_core.moments import spectral_radius
+from resflow_core.estimators.moments import spectral_radius
 from resflow_core.settings import Setting, refusal, settings_of
 
 

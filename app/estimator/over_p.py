@@ -25,7 +25,7 @@ from app.bench.sweeps import (
 from app.estimator.words import finiteness, number
 from app.figures import across as figures
 from app.text import unbroken
-from resflow_core.moments import spectral_radius
+from resflow_core.estimators.moments import spectral_radius
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, Poisson, expected_terms
 

@@ -12,7 +12,7 @@ from app.bench.sweeps import Cost, Subject, cost, optimum
 from app.estimator.words import finiteness, number
 from app.link import BENCH
 from app.polling import button
-from resflow_core.moments import as_custom
+from resflow_core.estimators.moments import as_custom
 from resflow_core.roulette import Geometric, Law, Poisson
 
 

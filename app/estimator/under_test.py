@@ -11,9 +11,9 @@ from app.estimator.words import ROUNDING, nats, number
 from app.figures import throws as figures
 from app.link import BENCH
 from app.text import signed
-from resflow_core.moments import Remainders, batch_variance, roulette_variance
-from resflow_core.planted import PLANTED, Planted
-from resflow_core.throws import Throws, values
+from resflow_core.estimators.draws import Throws, values
+from resflow_core.estimators.faulty_estimators import PLANTED, Planted
+from resflow_core.estimators.moments import Remainders, batch_variance, roulette_variance
 
 LAST = 20
 DIGITS = 6

@@ -4,7 +4,7 @@ import math
 
 from app.readouts import with_error
 from app.text import signed, unbroken
-from resflow_core.moments import UNDECIDED
+from resflow_core.estimators.moments import UNDECIDED
 
 # An error below is none, and a difference below only rounding.
 ROUNDING = 1e-12

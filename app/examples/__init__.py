@@ -9,5 +9,5 @@ NAME = "checkerboard.safetensors"
 
 @cache
 def flow() -> bytes:
-    """Its file (`resflow_core.flow_file`): the default settings on `DATA`, seed 0, after 4,000 steps."""
+    """Its file (`resflow_core.api.flow_file`): the default settings on `DATA`, seed 0, after 4,000 steps."""
     return (Path(__file__).parent / NAME).read_bytes()

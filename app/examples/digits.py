@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
-from resflow_core import flow_file, measure
-from resflow_core.datasets.digits import DIGITS, DIM
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data.digits import DIGITS, DIM
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.measure import Estimate
 from resflow_core.settings import told
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 FILE = Path(__file__).parent / "digits.safetensors"
 MOST_BYTES = 2 * 2**20

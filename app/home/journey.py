@@ -11,7 +11,8 @@ import torch
 from app import examples
 from app.canvas import shared
 from app.quantise import packed, to_u16
-from resflow_core import flow_file, measure
+from resflow_core import measure
+from resflow_core.api import flow_file
 
 __all__ = ["positions", "scene", "show"]
 

@@ -8,8 +8,8 @@ from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact
-from resflow_core.size import matched, matched_classifier, parameters
-from resflow_core.training import HybridTrainConfig, TrainConfig
+from resflow_core.training.parameter_count import matched, matched_classifier, parameters
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
 
 PLAIN = "Plain classifier"
 

@@ -7,7 +7,7 @@ from app.csv_file import MISSING_LABEL, MOST_LABELS, CsvError
 from app.polling import button
 from app.setup import Setup
 from app.text import escaped
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 
 GOOD = "noisymoons"
 

@@ -11,7 +11,7 @@ from app.planes import Dots, Heat, Pane, Path
 from app.quantise import from_u16
 from app.scene import true_density
 from app.side_by_side import STILL_GRID, fit
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star")
 POINTS = 400

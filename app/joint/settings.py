@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.bench.settings import View
+from resflow_core.baselines.coupling import PEERS
 from resflow_core.hybrid import HybridConfig
-from resflow_core.peers import PEERS
 from resflow_core.settings import check, setting, settings_of
-from resflow_core.training import HybridTrainConfig
+from resflow_core.training.trainer import HybridTrainConfig
 
 VIEWS: dict[str, View] = {"one": View("One flow"), "paper": View("As in the paper")}
 

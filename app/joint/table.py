@@ -14,7 +14,7 @@ from app.joint.charts import accuracies, class_nlls, nlls
 from app.joint.words import NOT_YET, classified, nats, share
 from app.readouts import held_out_nll, with_error
 from app.text import csv_of, markdown_table, signed
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 from resflow_core.measure import Classification
 
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from resflow_core.datasets import Dataset
+from resflow_core.data import Dataset
 from resflow_core.measure import Classification, Estimate, Far, circles, grid_points, mean_nll, optimal, summary
 
 NODES = 80

@@ -6,8 +6,8 @@ from app.engine.messages import Arm
 from app.lipschitz.words import order_name
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
-from resflow_core.orders import CHAINS, Chain
-from resflow_core.size import parameters
+from resflow_core.norms.norm_orders import CHAINS, Chain
+from resflow_core.training.parameter_count import parameters
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
 # (blocks, hidden layers) among which parameters are shared out.

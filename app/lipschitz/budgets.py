@@ -8,7 +8,7 @@ from app.lipschitz import arms
 from app.lipschitz.settings import Lipschitz
 from app.polling import polled
 from app.scene import POLL_SECONDS
-from resflow_core.size import parameters
+from resflow_core.training.parameter_count import parameters
 
 
 @polled(POLL_SECONDS)

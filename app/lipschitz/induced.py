@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from resflow_core.norms import lower_bound, upper_bound, vector_norm
+from resflow_core.norms.induced import lower_bound, upper_bound, vector_norm
 
 DIRECTIONS = 721
 

@@ -16,9 +16,9 @@ from app.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
 from app.polling import again, button, polled
 from app.readouts import is_one, with_error
 from app.scene import POLL_SECONDS
-from resflow_core.folds import Regime
 from resflow_core.measure import Inversion
 from resflow_core.measure.inversion import MOST_STEPS
+from resflow_core.measure.invertibility import Regime
 from resflow_core.settings import settings_of
 
 PICTURES = "inverse"

@@ -19,7 +19,7 @@ from app.lipschitz.words import order_name
 from app.planes import Chart, Dots, Pane, Path, planes
 from app.polling import button, polled
 from app.scene import POLL_SECONDS
-from resflow_core.norms import is_exact
+from resflow_core.norms.induced import is_exact
 from resflow_core.settings import settings_of
 
 ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)

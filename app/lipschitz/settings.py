@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.bench.settings import View
 from app.engine.messages import InversionDemand, Scaled
 from resflow_core.flow import FlowConfig
-from resflow_core.iterations import ITERATIONS
+from resflow_core.measure.inverse_iterations import ITERATIONS
 from resflow_core.settings import check, setting, settings_of
 
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)

@@ -12,7 +12,7 @@ from app.session.kept import remember
 from app.session.page import Comparison, current, settle
 from app.session.plan import note_change
 from app.session.run import launch, newest, start
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 MOST_COMPARISONS = 3
 FILE_NAME = "compared.safetensors"

@@ -14,7 +14,7 @@ from app.session.plan import note_change
 from app.session.run import start
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup
 from app.text import plain
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 
 
 def picked() -> str:

@@ -6,7 +6,7 @@ from app.session.comparisons import forget, hold, poll_comparison
 from app.session.page import Comparison, current
 from app.session.run import pause, step
 from resflow_core.measure.survey import Survey, SurveyPlan
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 NAME = "memory"
 MOST_KEPT = 8

@@ -17,7 +17,7 @@ from app.session.plan import note_change
 from app.session.run import start
 from app.setup import CsvChoice, FlowFile, Setup
 from resflow_core.flow import FlowConfig
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 KEPT = {COINS, "class.controls"}
 """Widgets whose values are in no setting."""

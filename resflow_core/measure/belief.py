@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from resflow_core.estimators.moments import believed_log_det
 from resflow_core.flow import Flow
 from resflow_core.log_det import Exact, LogDet, Truncated
 from resflow_core.measure.estimate import Estimate, estimate_mean
 from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
-from resflow_core.moments import believed_log_det
 
 
 def believed_log_prob(evaluation: Evaluation, log_det: LogDet) -> Tensor:

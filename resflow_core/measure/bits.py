@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from resflow_core.datasets.digits import Digits, bits_per_dim
+from resflow_core.data.digits import Digits, bits_per_dim
 from resflow_core.measure.estimate import Estimate, estimate_mean
 from resflow_core.measure.evaluation import log_prob
 from resflow_core.normalizing_flow import NormalizingFlow
@@ -19,7 +19,7 @@ GAUSSIAN_DRAWS, GAUSSIAN_SEED = 20, 0
 
 def held_out_bits(flow: NormalizingFlow, dataset: Digits) -> Iterator[Estimate | None]:
     """Mean bits per dimension of a flow on held-out images, by the exact log det, with its standard error over images:
-    None after each chunk of images, the estimate at last. See `resflow_core.datasets.digits` for what it bounds."""
+    None after each chunk of images, the estimate at last. See `resflow_core.data.digits` for what it bounds."""
     log_probs = []
     for y in dataset.held_out().split(CHUNK):
         log_probs.append(log_prob(flow, y))

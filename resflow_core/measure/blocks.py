@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from resflow_core.branch import layer_norms
+from resflow_core.estimators.moments import spectral_radius
 from resflow_core.flow import Flow
-from resflow_core.folds import breaking_scales
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
-from resflow_core.moments import spectral_radius
-from resflow_core.norms import norm_of_2x2
+from resflow_core.measure.invertibility import breaking_scales
+from resflow_core.norms.induced import norm_of_2x2
 
 # Orders in which the norm of a 2 x 2 matrix has a closed form; otherwise so many points at a time are looked at again.
 CLOSED, CANDIDATES = (1.0, 2.0, float("inf")), 100

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.calibration import Reliability, reliability
-from resflow_core.datasets import Labels, Window
+from resflow_core.data import Labels, Window
 from resflow_core.hybrid import Hybrid
 from resflow_core.measure.estimate import Estimate, estimate_mean
 from resflow_core.measure.evaluation import log_prob
 from resflow_core.measure.pictures import grid_points
+from resflow_core.measure.reliability import Reliability, reliability
 
 # Circles around the window's middle, in halves of its side; the last is four windows away.
 DISTANCES = np.concatenate([np.linspace(0.125, 1.0, 8), np.linspace(1.25, 8.0, 28)])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.flow import Flow
-from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.normalizing_flow import NormalizingFlow, standard_normal_log_prob
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.flow import Flow
-from resflow_core.identity_plus import log_abs_det_of_identity_plus
 from resflow_core.normalizing_flow import standard_normal_log_prob
 
 # Points between two yields.

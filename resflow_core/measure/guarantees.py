@@ -8,7 +8,7 @@ from torch import Tensor
 
 from resflow_core.flow import Flow
 from resflow_core.measure.evaluation import Evaluation
-from resflow_core.norms import norm_of_2x2
+from resflow_core.norms.induced import norm_of_2x2
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from resflow_core.branch import Branch
-from resflow_core.datasets import Window
+from resflow_core.data import Window
+from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Flow, Uncertified
-from resflow_core.folds import Regime, breaking_scales, det_of_identity_plus, preimages, regime
-from resflow_core.inverse import NotConverged
-from resflow_core.iterations import ITERATIONS, Trace, fate, steps_taken, trace
+from resflow_core.measure.inverse_iterations import ITERATIONS, Trace, fate, steps_taken, trace
+from resflow_core.measure.invertibility import Regime, breaking_scales, det_of_identity_plus, preimages, regime
 from resflow_core.measure.pictures import grid_points
 from resflow_core.measure.pieces import awaited
-from resflow_core.norms import vector_norm
+from resflow_core.norms.induced import vector_norm
 from resflow_core.residual import ResidualBlock
 
 # An iteration has arrived where its residual is this small, and is given up after so many steps.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.datasets import Window
+from resflow_core.data import Window
 
 # Points between two yields, so that whoever waits does not wait long.
 CHUNK = 1_000

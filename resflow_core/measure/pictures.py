@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.datasets import Window
+from resflow_core.data import Window
 from resflow_core.flow import Flow
 from resflow_core.measure.evaluation import log_prob
 from resflow_core.normalizing_flow import NormalizingFlow

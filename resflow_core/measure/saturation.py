@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from resflow_core.branch import Branch, fold
+from resflow_core.fast.forward_mode import Weights
 from resflow_core.flow import Flow
 from resflow_core.measure.activation import DELTA, unit_derivatives
 from resflow_core.residual import ResidualBlock
-from resflow_core.tangents import Weights
 
 # Pre-activations, with the steepness and the curvature of phi_beta there.
 Layer = tuple[Tensor, tuple[Tensor, Tensor]]

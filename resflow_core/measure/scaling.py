@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.datasets.copies import Copies
-from resflow_core.datasets.curves import MOONS
+from resflow_core.data.copies import Copies
+from resflow_core.data.curves import MOONS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure.estimate import Estimate
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 DIMS = (2, 4, 8, 16, 32, 64, 128)
 # Steps by the estimate before anything is measured, so that nothing is as it was drawn.

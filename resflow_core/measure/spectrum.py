@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.estimators.moments.powers import powers
+from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import log_series
-from resflow_core.identity_plus import log_abs_det_of_identity_plus
-from resflow_core.moments.powers import powers
 
 # As many as a truncated series may have.
 MOST_TERMS = 50

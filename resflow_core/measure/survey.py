@@ -18,8 +18,8 @@ from resflow_core.flow import Flow, FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Truncated
 from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint_pieces, subject, work
-from resflow_core.size import parameters
-from resflow_core.training import TrainConfig, step_bytes
+from resflow_core.training.parameter_count import parameters
+from resflow_core.training.trainer import TrainConfig, step_bytes
 
 SIZES = 5  # numbers of terms, and of blocks, that are measured
 # Of one pass, and of the gradients whose variance is taken.

@@ -19,11 +19,11 @@ from app.link import query_of, read_link
 from app.setup import Setup
 from resflow_core import measure
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
+from resflow_core.expressions import activation_named, read
 from resflow_core.flow import FlowConfig
-from resflow_core.formula import activation_named, read
 from resflow_core.measure.activation import unit_derivatives
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
 from tests.app.test_planes import decode
 

@@ -6,7 +6,7 @@ import pytest
 from app import bands
 from app.bands import Band, band, verdict, verdict_by_time
 from app.engine.messages import ArmReport, LossCurves
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 
 DATA, WINE = DATASETS["moons"], DATASETS["wine"]
 NONE = np.empty(0, np.float32)

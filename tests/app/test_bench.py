@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.bench.settings import LARGEST_RADIUS, Bench, fraction, matrix_problem, matrix_texts, number_text, parsed_number
 from app.link import BENCH, BENCHES, Link, query_of, read_link
 from app.setup import Setup
-from resflow_core.moments import QUANTITIES
+from resflow_core.estimators.moments import QUANTITIES
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson
 

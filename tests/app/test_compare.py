@@ -24,11 +24,11 @@ from app.session import run as session_run
 from app.setup import Setup
 from app.side_by_side import STILL_GRID
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.baselines.coupling import PeerConfig
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
-from resflow_core.peers import PeerConfig
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 from tests.app.test_compare_parts import numbers, structure_words
 from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, table
 from tests.app.test_planes import decode

@@ -21,13 +21,13 @@ from app.compare.settings import Compare, Nobody, Peer, Residual
 from app.engine.messages import ArmReport, Derivatives, Frame, Masses, Report, State
 from app.link import Link, query_of, read_link
 from app.setup import Setup
-from resflow_core.datasets import DATASETS
+from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import MOST_TERMS, Mass, jacobian_structure, spectrum
-from resflow_core.peers import PEERS, PeerConfig
 from resflow_core.roulette import Poisson
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 from tests.app.test_bands import report
 from tests.app.test_lipschitz_panes import sent
 from tests.core.oracles import seeded

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 from app import transport
 from app.engine.messages import ArmReport, Demand, Report, State
 from app.session import run as session_run
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 APP = Path(__file__).parent / "compared_app.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}

@@ -8,7 +8,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import LOG_DETS, Roulette
 from resflow_core.roulette import LAWS, Custom
 from resflow_core.settings import settings_of
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def edited():
     from app import controls
     from resflow_core.log_det import Roulette
     from resflow_core.roulette import Custom
-    from resflow_core.training import TrainConfig
+    from resflow_core.training.trainer import TrainConfig
 
     config = TrainConfig(Roulette(Custom((1.0, 0.5))))
     usual = controls.edit(config, rare=False)

@@ -16,7 +16,7 @@ from app.engine.figures import BitsCurve, ImageFrame, Scaling
 from app.engine.messages import ArmReport, State
 from app.examples import digits as example
 from resflow_core import measure
-from resflow_core.datasets.digits import DIGITS, LEVELS, Digits
+from resflow_core.data.digits import DIGITS, LEVELS, Digits
 from resflow_core.measure import AtDim, Crossing, Estimate
 from resflow_core.measure.scaling import Subject, by_dim
 from tests.app.test_lipschitz import link, own, panes, said, sentence, table

@@ -15,12 +15,13 @@ from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS, Job
 from app.engine.local import LocalEngine
 from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, InversionDemand, Scaled, State
 from app.quantise import to_shares, to_u16
-from resflow_core import flow_file, measure
-from resflow_core.datasets import DATASETS
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import Off
 from resflow_core.log_det import Exact, Roulette, Truncated
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian
 
 SMALL = FlowConfig(blocks=2, width=8)

@@ -16,14 +16,14 @@ from app.engine.local import LocalEngine
 from app.engine.messages import Arm, Demand, Experiment, State
 from app.engine.scaling_job import ScalingJob
 from app.engine.survey_job import SurveyJob
-from resflow_core import flow_file
-from resflow_core.datasets.digits import DIGITS, DIM, bits_per_dim, to_levels
+from resflow_core.api import flow_file
+from resflow_core.data.digits import DIGITS, DIM, bits_per_dim, to_levels
+from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig
-from resflow_core.inverse import NotConverged
 from resflow_core.log_det import Roulette
 from resflow_core.measure.scaling import Plan, Subject, by_dim
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 FLOW = FlowConfig(blocks=2, width=16, budget=0.8, dim=DIM)
 TRAIN = TrainConfig(batch=32, log_det=Roulette(probe="rademacher", shared=True))

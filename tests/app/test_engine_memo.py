@@ -10,7 +10,7 @@ from app.engine.memo import Memo
 from app.engine.messages import Arm, ArmReport, Change, Checkpoint, Create, Experiment, Play, Report, Reset, State, Step
 from app.engine.schedule import Schedule
 from resflow_core.flow import FlowConfig
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 A, B, C = (TrainConfig(batch=batch) for batch in (10, 20, 30))
 PLANNED = Experiment((Arm(FlowConfig(), A, "moons", changes=((5, B),)),), 0)

@@ -17,13 +17,13 @@ from app.engine.messages import Arm, Create, Demand, Experiment, State
 from app.engine.scheduler import Scheduler
 from app.quantise import to_u16
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
-from resflow_core.peers import PEERS, PeerConfig
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import seeded
-from tests.core.test_peers import library
+from tests.core.test_baselines import library
 
 TRAIN, DATA = TrainConfig(batch=64), DATASETS["moons"]
 ROUGH = dataclasses.replace(TRAIN, log_det=Truncated(2))

@@ -18,10 +18,10 @@ from app.engine import remote
 from app.engine.local import LocalEngine
 from app.engine.messages import Arm, Demand, Experiment, State
 from app.engine.remote import ROOT, RemoteEngine
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 DEMAND = Demand(grid=16, still_grid=30, points=40)

@@ -7,7 +7,7 @@ import pytest
 from app.engine.messages import Arm
 from app.engine.schedule import Schedule
 from resflow_core.flow import FlowConfig
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 A, B, C = (TrainConfig(batch=batch) for batch in (10, 20, 30))
 ARM = Arm(FlowConfig(), A, "moons", changes=((5, B), (9, C)))

@@ -41,7 +41,7 @@ from app.engine.views import ACTIVITY_SECONDS, DERIVATIVES_SECONDS, MASS_CELLS, 
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
-from resflow_core.training import Diverged, TrainConfig
+from resflow_core.training.trainer import Diverged, TrainConfig
 
 FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0.01, 12, 20, 15
 DERIVATIVES_COST = 0.015

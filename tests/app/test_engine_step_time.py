@@ -20,14 +20,14 @@ from app.engine.messages import (
 )
 from app.engine.scheduler import Scheduler
 from app.engine.step_time import StepTime
-from resflow_core.datasets import DATASETS
+from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure.scaling import DIMS, Plan
-from resflow_core.peers import PEERS, PeerConfig
-from resflow_core.step_cost import step_seconds, step_work
-from resflow_core.training import HybridTrainConfig, TrainConfig, Trainer
+from resflow_core.training.step_cost import step_seconds, step_work
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.test_engine_scheduler import BLIND, Bench, Clock, FakeJob
 
 LIGHT = Experiment((Arm(FlowConfig(blocks=2), TrainConfig(batch=100), "moons"),), seed=0)

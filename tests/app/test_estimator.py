@@ -20,8 +20,8 @@ from app.bench.tally import coverage, thrown_settings
 from app.link import query_of, read_link
 from app.setup import Setup
 from app.text import unbroken
+from resflow_core.estimators.draws import throw
 from resflow_core.roulette import Custom, Geometric, Poisson
-from resflow_core.throws import throw
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = pytest.mark.usefixtures("local_engine")

@@ -16,10 +16,10 @@ from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_se
 from app.estimator import coins
 from app.estimator.words import finiteness, mean_and_truth, nats, number
 from app.text import unbroken
-from resflow_core.moments import log_det_remainders, truncation_bias
+from resflow_core.estimators.draws import throw, values
+from resflow_core.estimators.moments import log_det_remainders, truncation_bias
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson
-from resflow_core.throws import throw, values
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 A = KNOWN_A.numpy()

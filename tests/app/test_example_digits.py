@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import load, save
 
 from app.examples import digits as example
-from resflow_core import flow_file, measure
-from resflow_core.datasets.digits import DIGITS, DIM
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data.digits import DIGITS, DIM
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 FLOW = FlowConfig(blocks=1, width=8, dim=DIM)
 TRAIN = TrainConfig(batch=16, log_det=Roulette(shared=True))

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import engine, examples
 from app.home import Row, journey, lesson_list
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 HOME, EXPLORE = "screens/home.py", "screens/explore.py"

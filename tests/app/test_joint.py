@@ -18,14 +18,15 @@ from app.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
 from app.quantise import from_u16
 from app.setup import Setup
-from resflow_core import flow_file, measure
-from resflow_core.datasets import DATASETS
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
-from resflow_core.size import parameters
-from resflow_core.training import HybridTrainConfig, TrainConfig, Trainer
+from resflow_core.training.parameter_count import parameters
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, run, said, sentence
 from tests.app.test_lipschitz import table as cells
 from tests.app.test_planes import decode

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from app.link import MOST_CHANGES, Link, query_of, read_link, told
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, entries
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import LOG_DETS, Exact, Roulette, Truncated
 from resflow_core.roulette import Geometric
 from resflow_core.settings import refusal, settings_of
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 FLOW, TRAIN = Setup().flow, Setup().train
 

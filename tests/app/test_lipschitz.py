@@ -17,12 +17,12 @@ from app import engine
 from app.engine.messages import Demand, State
 from app.lipschitz.settings import Lipschitz
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.folds import Regime
 from resflow_core.lipschitz import Power, Soft
 from resflow_core.log_det import Exact
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.measure.invertibility import Regime
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 MAIN = Path(__file__).parents[2] / "app" / "page.py"

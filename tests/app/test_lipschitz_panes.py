@@ -16,14 +16,14 @@ from app.lipschitz.words import order_name, wide
 from app.planes.panes import Chart, encode
 from app.setup import Setup
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.folds import Regime
 from resflow_core.lipschitz import Off, Power
 from resflow_core.log_det import Exact
 from resflow_core.measure.inversion import MOST_STEPS
-from resflow_core.orders import CHAINS
-from resflow_core.size import parameters
+from resflow_core.measure.invertibility import Regime
+from resflow_core.norms.norm_orders import CHAINS
+from resflow_core.training.parameter_count import parameters
 
 MINUS, INFINITY = "\N{MINUS SIGN}", "∞"
 FLOW = FlowConfig(blocks=2, width=8)

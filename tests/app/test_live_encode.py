@@ -13,7 +13,7 @@ from app.engine.job import Job
 from app.engine.messages import Arm, Demand
 from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
 from resflow_core.flow import FlowConfig
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 DEMAND = Demand()
 LINES = 2 * GRID_LINES  # in both directions

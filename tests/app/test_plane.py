@@ -10,12 +10,13 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import examples
-from resflow_core import flow_file, measure
-from resflow_core.datasets import DATASETS
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data import DATASETS
+from resflow_core.estimators.moments import log_det_remainders, roulette_variance, spectral_radius
 from resflow_core.flow import FlowConfig
-from resflow_core.moments import log_det_remainders, roulette_variance, spectral_radius
 from resflow_core.roulette import Geometric
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 MAIN = Path(__file__).parents[2] / "app" / "page.py"

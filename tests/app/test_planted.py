@@ -11,7 +11,7 @@ from app.bench import tally
 from app.bench.settings import SUSPECTS, Bench
 from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.figures import throws as figures
-from resflow_core.planted import BATCH, PLANTED, throw
+from resflow_core.estimators.faulty_estimators import BATCH, PLANTED, throw
 from resflow_core.roulette import Geometric
 from tests.app.test_estimator import (
     as_number,

@@ -13,11 +13,11 @@ from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, S
 from app.readouts import with_error, with_two_digits
 from app.scene import scene_of, truth_of
 from app.setup import CsvChoice, OwnData, Setup
-from resflow_core.datasets import DATASETS, Table
+from resflow_core.data import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.measure import Mass, mass
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 BIASED = Setup(train=TrainConfig(log_det=Truncated()))
 WINE = Setup(data="wine")

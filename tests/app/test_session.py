@@ -14,11 +14,11 @@ from app.engine.messages import ArmReport, Report, State
 from app.link import MOST_CHANGES, query_of
 from app.presets import PRESETS
 from app.setup import Setup
-from resflow_core import flow_file
-from resflow_core.datasets import Table
+from resflow_core.api import flow_file
+from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 FLOW = FlowConfig(blocks=3, width=16)

@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, differences, entries
-from resflow_core.datasets import DATASETS, Table
+from resflow_core.data import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.roulette import Geometric
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 
 TABLE = Table("points.csv", ("x", "y"), np.random.default_rng(0).normal(size=(50, 2)))
 OWN = OwnData(CsvChoice("points.csv", "0123456789ab", "x", "y"), TABLE)

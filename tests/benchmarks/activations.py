@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.data import DATASETS, Dataset
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.measure import block_table, evaluate, gradient_split, kl
-from resflow_core.training import Diverged, TrainConfig, Trainer
+from resflow_core.training.trainer import Diverged, TrainConfig, Trainer
 from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
 

@@ -32,13 +32,13 @@ from app.compare.settings import Peer, Residual
 from app.engine.messages import Arm
 from app.engine.views import MASS_CELLS
 from app.setup import Setup
-from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.baselines.coupling import PEERS
+from resflow_core.data import DATASETS, Dataset
 from resflow_core.flow import Flow
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
 from resflow_core.measure import Beliefs, Estimate, believed_log_prob, estimate_mean, evaluate, kl, log_prob, masses
-from resflow_core.peers import PEERS
-from resflow_core.size import parameters
-from resflow_core.training import Diverged, Trainer
+from resflow_core.training.parameter_count import parameters
+from resflow_core.training.trainer import Diverged, Trainer
 from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
 

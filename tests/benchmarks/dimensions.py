@@ -17,10 +17,10 @@ import torch
 
 from app.dimensions.settings import Dimensions
 from app.examples import digits as example
-from resflow_core.datasets.digits import DIGITS
+from resflow_core.data.digits import DIGITS
 from resflow_core.measure import AtDim, by_dim, crossing, gaussian_bits, held_out_bits
 from resflow_core.measure.scaling import Subject
-from resflow_core.training import Trainer
+from resflow_core.training.trainer import Trainer
 from tests.benchmarks.measured import measured
 
 FIRST_SEED = 21  # no default was chosen by one of these

@@ -23,11 +23,12 @@ from app.bench.settings import MOST_THROWS, Bench
 from app.bench.tally import Tally, coverage
 from app.engine.messages import Jacobians
 from app.spectrum import scene
-from resflow_core import flow_file, measure
-from resflow_core.datasets import DATASETS
+from resflow_core import measure
+from resflow_core.api import flow_file
+from resflow_core.data import DATASETS
+from resflow_core.estimators.draws import snippet, throw
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import Geometric
-from resflow_core.throws import snippet, throw
 from tests.benchmarks.measured import measured
 from tests.core.oracles import LinearBranch
 

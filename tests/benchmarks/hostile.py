@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import torch
 
 from app.csv_file import MOST_BYTES
-from resflow_core import formula
+from resflow_core import expressions
 from tests.benchmarks.measured import measured
 from tests.hostile.csv_files import ATTACKS
 from tests.hostile.formulas import hostile
@@ -34,9 +34,9 @@ def of_files(length: int) -> list[Measured]:
 
 
 def certified(text: str) -> str:
-    """Not from the cache that `formula.read` has."""
+    """Not from the cache that `expressions.read` has."""
     try:
-        return f"constant {formula._certified(text).lipschitz:.4g}"
+        return f"constant {expressions._certified(text).lipschitz:.4g}"
     except ValueError:
         return "refused"
 
@@ -45,7 +45,7 @@ def of_formulas(texts: Iterable[tuple[str, str]]) -> list[Measured]:
     found = []
     for kind, text in texts:
         began = time.thread_time()
-        said = certified(" ".join(text.translate(formula.ALIKE).split()))
+        said = certified(" ".join(text.translate(expressions.ALIKE).split()))
         found.append((time.thread_time() - began, f"{kind}: `{text[:60]}{'…' * (len(text) > 60)}`, {said}"))
     return found
 

@@ -21,13 +21,13 @@ from pathlib import Path
 import torch
 
 from resflow_core import measure
-from resflow_core.datasets import DATASETS, Labels, Toy, Truth
-from resflow_core.datasets.base import square
-from resflow_core.datasets.rings import CIRCLES_RADII, draw_rings, rings_log_joint_of
+from resflow_core.data import DATASETS, Labels, Toy, Truth
+from resflow_core.data.base import square
+from resflow_core.data.rings import CIRCLES_RADII, draw_rings, rings_log_joint_of
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
-from resflow_core.size import matched, parameters
-from resflow_core.training import HybridTrainConfig, Trainer
+from resflow_core.training.parameter_count import matched, parameters
+from resflow_core.training.trainer import HybridTrainConfig, Trainer
 from tests.benchmarks.activations import FIRST_SEED
 from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import EVALUATION_POINTS, EVALUATION_SEED

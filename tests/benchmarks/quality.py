@@ -26,9 +26,9 @@ from torch import Tensor
 
 from app.presets import PRESETS
 from app.setup import Setup
-from resflow_core.datasets import DATASETS, Dataset
+from resflow_core.data import DATASETS, Dataset
 from resflow_core.measure import kl, log_prob
-from resflow_core.training import Trainer
+from resflow_core.training.trainer import Trainer
 from tests.benchmarks.measured import measured
 
 # No seed of these was used to choose a default.

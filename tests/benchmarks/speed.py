@@ -24,12 +24,12 @@ from torch import Tensor
 
 from app.engine.remote import KEEP_MEMORY
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.residual import ResidualBlock
 from resflow_core.spectral_norm import certified
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.benchmarks.measured import measured
 
 BLOCKS, WIDTH, BATCH, RATE = 10, 64, 500, 1e-3

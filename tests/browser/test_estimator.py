@@ -5,8 +5,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app.bench.settings import VIEWS
+from resflow_core.estimators.draws import throw
 from resflow_core.roulette import Geometric
-from resflow_core.throws import throw
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
 

@@ -9,15 +9,15 @@ import torch
 
 from resflow_core import residual
 from resflow_core.branch import Branch, fold, layer_norms, order_loss
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig, Uncertified
 from resflow_core.lipschitz import Hard, Off, Power, Soft
 from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import block_table, evaluate, mean_nll
 from resflow_core.measure.blocks import _largest_norms
-from resflow_core.norms import upper_bound
-from resflow_core.orders import CHAINS, learned_orders
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.norms.induced import upper_bound
+from resflow_core.norms.norm_orders import CHAINS, learned_orders
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian, dense_norms, numpy_log_abs_det, points, seeded
 
 BUDGET = 0.9

@@ -10,14 +10,14 @@ import torch
 from scipy import linalg
 
 from resflow_core.branch import Branch, layer_norms, order_loss
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig, Uncertified
 from resflow_core.lipschitz import CONSTRAINTS, Bjorck, Hard, LipschitzLinear, Off, Power, Soft, constrained_weights
-from resflow_core.norms import dual, lower_bound
-from resflow_core.orders import CHAINS
+from resflow_core.norms.induced import dual, lower_bound
+from resflow_core.norms.norm_orders import CHAINS
 from resflow_core.settings import from_json, to_json
 from resflow_core.spectral_norm import SLACK
-from resflow_core.training import Diverged, TrainConfig, Trainer
+from resflow_core.training.trainer import Diverged, TrainConfig, Trainer
 from tests.core.oracles import dense_norms, points, seeded
 
 CERTIFYING = [Soft(), Hard(), Bjorck(3)]

@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 from scipy.spatial import cKDTree
 
-from resflow_core.datasets import DATASETS
-from resflow_core.training import MOST_SEED
+from resflow_core.data import DATASETS
+from resflow_core.training.trainer import MOST_SEED
 from tests.core.oracles import seeded
 
 N = 20_000

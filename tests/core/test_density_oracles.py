@@ -6,7 +6,7 @@ import torch
 from scipy import integrate, optimize, stats
 from scipy.special import logsumexp
 
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from tests.core.oracles import seeded
 
 CORNERS = torch.tensor([[-8.0, -8.0], [-8.0, 8.0], [8.0, -8.0], [8.0, 8.0], [8.0, 0.3], [-0.2, -6.0], [0.0, 0.0]])

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from resflow_core import device
-from resflow_core.datasets import DATASETS
-from resflow_core.datasets.copies import Copies
-from resflow_core.datasets.curves import MOONS
+from resflow_core.data import DATASETS
+from resflow_core.data.copies import Copies
+from resflow_core.data.curves import MOONS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
-from resflow_core.training import TrainConfig
+from resflow_core.training import device
+from resflow_core.training.trainer import TrainConfig
 
 ASKED = (FlowConfig(blocks=1, width=4), TrainConfig(batch=8), DATASETS["moons"])
 

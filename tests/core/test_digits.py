@@ -8,13 +8,13 @@ import pytest
 import scipy.stats
 import torch
 
-from resflow_core import flow_file
-from resflow_core.datasets import digits
-from resflow_core.datasets.digits import ALPHA, DIGITS, DIM, LEVELS, Digits, bits_per_dim, dequantised, to_levels
+from resflow_core.api import flow_file
+from resflow_core.data import digits
+from resflow_core.data.digits import ALPHA, DIGITS, DIM, LEVELS, Digits, bits_per_dim, dequantised, to_levels
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.measure import bits, gaussian_bits, held_out_bits
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import seeded
 
 

@@ -6,11 +6,11 @@ import torch
 from scipy import stats
 
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import Geometric
-from resflow_core.training import TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian, points, seeded
 
 CONFIG = FlowConfig(blocks=4, width=16)

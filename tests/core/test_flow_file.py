@@ -4,11 +4,11 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from resflow_core import flow_file
 from resflow_core.activations import ACTIVATIONS
+from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import Bjorck, Hard, Off, Power, Soft
-from resflow_core.orders import CHAINS
+from resflow_core.norms.norm_orders import CHAINS
 from resflow_core.settings import to_json
 from tests.core.oracles import points, seeded
 

@@ -10,8 +10,8 @@ import torch
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import Off, Power
 from resflow_core.measure import evaluate, guarantees, norm_estimates
-from resflow_core.norms import upper_bound, vector_norm
-from resflow_core.orders import CHAINS
+from resflow_core.norms.induced import upper_bound, vector_norm
+from resflow_core.norms.norm_orders import CHAINS
 from tests.core.oracles import seeded
 
 SMALL = FlowConfig(blocks=3, width=8, budget=0.9)

@@ -11,13 +11,13 @@ from sklearn.metrics import accuracy_score, log_loss
 from torch.distributions import MultivariateNormal
 
 from resflow_core import measure
-from resflow_core.datasets import DATASETS
+from resflow_core.baselines.coupling import PeerConfig
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette
-from resflow_core.peers import PeerConfig
-from resflow_core.size import matched_classifier, parameters
-from resflow_core.training import HybridTrainConfig, TrainConfig, Trainer
+from resflow_core.training.parameter_count import matched_classifier, parameters
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.core.oracles import seeded
 
 MOONS = DATASETS["noisymoons"]

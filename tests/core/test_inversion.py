@@ -11,11 +11,11 @@ import torch
 
 from resflow_core import flow as flow_module
 from resflow_core.flow import FlowConfig
-from resflow_core.folds import Regime
-from resflow_core.iterations import ITERATIONS
 from resflow_core.lipschitz import Soft
 from resflow_core.measure import inversion
+from resflow_core.measure.inverse_iterations import ITERATIONS
 from resflow_core.measure.inversion import FOLD_GRID, GOAL, MOST_STEPS, STEPS_GRID, WALK_STEPS
+from resflow_core.measure.invertibility import Regime
 from tests.core.oracles import autograd_jacobian, points, seeded
 
 X = points(400, 2, seed=3).float()

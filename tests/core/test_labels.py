@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 from sklearn import datasets as sk
 
-from resflow_core.datasets import DATASETS, Table, pinwheel
-from resflow_core.datasets.curves import NOISY_MOONS_DEVIATION
+from resflow_core.data import DATASETS, Table, pinwheel
+from resflow_core.data.curves import NOISY_MOONS_DEVIATION
 from tests.core.oracles import seeded
 
 LABELLED = {name: dataset for name, dataset in DATASETS.items() if dataset.classes}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core.estimators.moments import log_det_remainders, terms_for, truncation_bias
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import evaluate, log_prob_bias
 from resflow_core.measure.belief import believed_log_prob
-from resflow_core.moments import log_det_remainders, terms_for, truncation_bias
 from resflow_core.roulette import Geometric
 from tests.core.oracles import points, seeded
 

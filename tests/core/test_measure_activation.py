@@ -9,7 +9,7 @@ import torch
 from scipy import optimize, special
 
 from resflow_core.activations import ACTIVATIONS, IN_PLACE, Activation
-from resflow_core.formula import formula
+from resflow_core.expressions import formula
 from resflow_core.measure import Smoothness, Verdict, criteria
 from resflow_core.measure.activation import unit_derivatives
 from tests.core.oracles import points

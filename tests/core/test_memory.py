@@ -22,7 +22,7 @@ from resflow_core.measure import LEAST_DRAWS, Estimate, NoLogDet, cost, footprin
 from resflow_core.measure.ledger import Ledger
 from resflow_core.measure.memory import DOUBLING_NUMBERS, footprint_pieces, relative_variance, work
 from resflow_core.roulette import Geometric
-from resflow_core.training import TrainConfig, step_bytes
+from resflow_core.training.trainer import TrainConfig, step_bytes
 from tests.core.oracles import points, seeded
 
 BATCH, WIDTH, TERMS, BLOCKS = 32, 48, (2, 5, 8), (2, 4, 6)

@@ -10,9 +10,7 @@ import torch
 from scipy import optimize
 
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.gradients import GRADIENTS
-from resflow_core.log_det import Roulette, Truncated
-from resflow_core.moments import (
+from resflow_core.estimators.moments import (
     QUANTITIES,
     NoOptimum,
     Optimal,
@@ -34,6 +32,8 @@ from resflow_core.moments import (
     truncation_bias,
     truncation_bound,
 )
+from resflow_core.gradients import GRADIENTS
+from resflow_core.log_det import Roulette, Truncated
 from resflow_core.probes import PROBES, Quadratic
 from resflow_core.residual import Branch
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core.estimators.moments import believed_log_det
 from resflow_core.log_det import Exact, Roulette, Truncated
-from resflow_core.moments import believed_log_det
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET, contraction, numpy_log_abs_det, seeded

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from resflow_core.norms import (
+from resflow_core.norms.induced import (
     MOST_ENUMERATED,
     dual,
     is_exact,

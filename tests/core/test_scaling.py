@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core.datasets import DATASETS
-from resflow_core.datasets.copies import Copies
+from resflow_core.data import DATASETS
+from resflow_core.data.copies import Copies
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure.scaling import AtDim, Crossing, Piece, Plan, Subject, by_dim, crossing
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 from tests.core.oracles import seeded
 
 FLOW = FlowConfig(blocks=1, width=8, budget=0.8)

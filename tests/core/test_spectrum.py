@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core.estimators.moments import log_det_remainders, truncation_bias
 from resflow_core.log_det import Truncated
 from resflow_core.measure.spectrum import MOST_TERMS, spectrum
-from resflow_core.moments import log_det_remainders, truncation_bias
 from resflow_core.settings import settings_of
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET, seeded
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core.baselines.coupling import PEERS, PeerConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import jacobian_structure
-from resflow_core.peers import PEERS, PeerConfig
 from tests.core.oracles import autograd_jacobian, points, seeded
 
 

@@ -11,7 +11,7 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.measure import LEAST_DRAWS, Cost, Footprint, Place, Survey, SurveyPlan, cost, footprint, subject
 from resflow_core.measure.memory import work
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, NAIVE, NOTHING, Subjects, naive_work, too_much_work
-from resflow_core.size import parameters
+from resflow_core.training.parameter_count import parameters
 from tests.core.oracles import seeded
 
 PLAN = SurveyPlan(FlowConfig(blocks=2, width=8), batch=8, terms=3, draws=4)

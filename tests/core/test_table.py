@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 
-from resflow_core.datasets import DATASETS, FEWEST_ROWS, HELD_OUT_SHARE, MOST_ROWS, Columns, Table
+from resflow_core.data import DATASETS, FEWEST_ROWS, HELD_OUT_SHARE, MOST_ROWS, Columns, Table
 from tests.core.oracles import seeded
 
 REAL = {

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.datasets import DATASETS
+from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import log_prob, mean_nll
 from resflow_core.roulette import Geometric
-from resflow_core.training import SCHEDULES, Diverged, TrainConfig, Trainer, step_bytes
+from resflow_core.training.trainer import SCHEDULES, Diverged, TrainConfig, Trainer, step_bytes
 
 FLOW = FlowConfig(blocks=4, width=16, activation="sine")
 TRAIN = TrainConfig(batch=100, learning_rate=0.01, warmup=5, schedule="constant", average=0.0)

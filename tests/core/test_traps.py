@@ -27,9 +27,9 @@ GUARDS = {
         "test_roulette.py::test_draws_follow_the_survival_function",
     ],
     4: [
-        "test_inverse.py::test_the_true_error_is_within_the_tolerance",
-        "test_inverse.py::test_in_float32_the_error_is_the_tolerance_plus_rounding",
-        "test_inverse.py::test_a_branch_that_breaks_its_bound_is_an_error_that_names_the_point",
+        "test_fixed_point.py::test_the_true_error_is_within_the_tolerance",
+        "test_fixed_point.py::test_in_float32_the_error_is_the_tolerance_plus_rounding",
+        "test_fixed_point.py::test_a_branch_that_breaks_its_bound_is_an_error_that_names_the_point",
         "test_flow.py::test_samples_of_the_default_flow_are_as_good_in_float32_as_in_float64",
     ],
     5: [

@@ -10,7 +10,7 @@ from numpy.polynomial.legendre import leggauss
 from scipy import stats
 from sklearn.datasets import make_circles, make_moons, make_swiss_roll
 
-from resflow_core.datasets import DATASETS, Truth, closed_forms, curves, pinwheel, rings
+from resflow_core.data import DATASETS, Truth, closed_forms, curves, pinwheel, rings
 from tests.core.oracles import seeded
 
 N = 50_000

@@ -36,10 +36,10 @@ from app.session.files import with_flow
 from app.setup import OwnData, Setup
 from app.stretch import examples as maps
 from app.stretch.settings import Stretch
-from resflow_core.datasets import Table
+from resflow_core.baselines.coupling import PeerConfig
+from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
-from resflow_core.peers import PeerConfig
 from resflow_core.settings import settings_of, to_json
 from tests.golden.arms import beside, with_seeds
 from tests.golden.stored import digest

@@ -12,14 +12,14 @@ from app import examples
 from app.dimensions import digits
 from app.engine.messages import Arm
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file
-from resflow_core import flow_file
-from resflow_core.datasets import DATASETS
-from resflow_core.datasets.digits import DIGITS
+from resflow_core.api import flow_file
+from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.data import DATASETS
+from resflow_core.data.digits import DIGITS
 from resflow_core.flow import Uncertified
 from resflow_core.hybrid import HybridConfig
-from resflow_core.peers import PEERS, PeerConfig
 from resflow_core.settings import to_json
-from resflow_core.training import Trainer, affords_exact_losses
+from resflow_core.training.trainer import Trainer, affords_exact_losses
 from tests.golden.subject import settings
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.settings import to_json
 from tests.hostile.attacks import ODD, Attack, cut, flipped, noise, put

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable, Iterator
 
-from resflow_core.formula.functions import FUNCTIONS
-from resflow_core.formula.syntax import MOST_CHARACTERS
+from resflow_core.expressions.functions import FUNCTIONS
+from resflow_core.expressions.syntax import MOST_CHARACTERS
 
 ANY = tuple(FUNCTIONS)
 BOUNDED = ("sin", "cos", "tanh", "sigmoid", "erf", "atan", "gauss", "softsign", "xgauss", "lorentz")

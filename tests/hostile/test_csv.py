@@ -4,7 +4,7 @@ import pytest
 
 from app.csv_cells import MOST_DIGITS, MOST_IN_CELL, MOST_IN_LABEL
 from app.csv_file import MOST_BYTES, MOST_COLUMNS, CsvError, read_csv, table
-from resflow_core.datasets import MOST_ROWS
+from resflow_core.data import MOST_ROWS
 from tests.hostile.csv_files import ATTACKS, SOUND, wide
 from tests.hostile.growth import MOST_GROWTH, steepest
 

@@ -11,7 +11,7 @@ import torch
 
 from app.examples import digits
 from app.lessons.progress import MOST_BYTES, LessonProgress, Progress, as_file, from_file, joined
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from tests.hostile.attacks import put
 from tests.hostile.attacks_on_flows import FLOWS, GOOD_FLOW, with_header, with_settings

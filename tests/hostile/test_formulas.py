@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core import formula
-from resflow_core.formula.bounds import MOST_WORK, ROUND
-from resflow_core.formula.enclosures import Enclosed
+from resflow_core import expressions
+from resflow_core.expressions.bounds import MOST_WORK, ROUND
+from resflow_core.expressions.enclosures import Enclosed
 from tests.hostile.formulas import BY_HAND, KINDS, few, hostile
 
 LONGEST_MESSAGE = 500
@@ -35,7 +35,7 @@ def outcome(text: str, number: int) -> str:
     """Whether a formula is accepted, with a constant that holds at all numbers that are tried, or refused in a
     sentence. Nothing else may happen."""
     try:
-        found = formula._certified(" ".join(text.translate(formula.ALIKE).split()))
+        found = expressions._certified(" ".join(text.translate(expressions.ALIKE).split()))
     except ValueError as error:
         assert 0 < len(str(error)) < LONGEST_MESSAGE, text
         return "refused"

@@ -18,7 +18,7 @@ from app.lessons.prose import rendered
 from app.lessons.shelf import shelf
 from app.link import names, read_link
 from app.text import csv_of, distinct, escaped, file_name, plain, quoted
-from resflow_core import flow_file
+from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from tests.app.conftest import local_engine  # noqa: F401
 from tests.app.test_lipschitz import MAIN

@@ -5,8 +5,8 @@ import pytest
 
 from app.bench.coins import parsed
 from app.lessons.progress import from_file
-from resflow_core import flow_file
-from resflow_core.formula import read
+from resflow_core.api import flow_file
+from resflow_core.expressions import read
 from tests.hostile.growth import MOST_GROWTH, steepest
 from tests.hostile.texts import TAKEN, Taken, numbers
 

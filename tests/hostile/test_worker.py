@@ -13,7 +13,7 @@ from app.engine.remote import RemoteEngine
 from app.engine.scheduler import DROP_SECONDS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
-from resflow_core.training import TrainConfig
+from resflow_core.training.trainer import TrainConfig
 from tests.served import wait_for
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")

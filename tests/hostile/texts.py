@@ -16,11 +16,11 @@ from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
 from app.lessons.progress import Progress, as_file, from_file, joined
 from app.link import parse, query_of, read_link
 from app.text import plain
-from resflow_core import flow_file
-from resflow_core.datasets import Table
-from resflow_core.datasets.table import MOST_ROWS
+from resflow_core.api import flow_file
+from resflow_core.data import Table
+from resflow_core.data.table import MOST_ROWS
+from resflow_core.expressions import read
 from resflow_core.flow import FlowConfig
-from resflow_core.formula import read
 from resflow_core.roulette import Custom
 from resflow_core.settings import settings_of, to_json
 

@@ -8,7 +8,7 @@ import torch
 from app.activations.settings import Activations
 from app.lessons.expression import Unknown
 from app.lessons.observables.observable import Observable, known
-from resflow_core.formula import SIGN, activation_named
+from resflow_core.expressions import SIGN, activation_named
 from resflow_core.measure import Verdict, criteria
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from app.lessons.expression import Unknown
 from app.lessons.observables.observable import Observable, known
 from app.lipschitz.settings import Lipschitz
 from app.readouts import gap_to_truth, held_out_nll
-from resflow_core.size import parameters
+from resflow_core.training.parameter_count import parameters
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation

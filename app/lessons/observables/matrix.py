@@ -11,8 +11,8 @@ from app.bench.settings import Bench
 from app.bench.sweeps import Cost, Subject, across_batches, cost, optimum, subject_of
 from app.lessons.expression import Unknown
 from app.lessons.observables.observable import Observable
+from resflow_core.estimators.moments import believed_log_det
 from resflow_core.log_det import Roulette
-from resflow_core.moments import believed_log_det
 from resflow_core.roulette import expected_terms
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from app.bench.tally import THROWS_EACH, coverage, furthest, thrown_settings
 from app.lessons.expression import Unknown
 from app.lessons.observables.matrix import subject
 from app.lessons.observables.observable import Observable
-from resflow_core.planted import PLANTED
-from resflow_core.throws import values
+from resflow_core.estimators.draws import values
+from resflow_core.estimators.faulty_estimators import PLANTED
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation

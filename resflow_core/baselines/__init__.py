@@ -1,0 +1,1 @@
+"""Other kinds of normalizing flows, to compare with."""

@@ -1,0 +1,58 @@
+"""What the estimators of the log det do on average, in closed form: bias, variance, and which law of N is best."""
+
+from resflow_core.estimators.moments.belief import believed_log_det
+from resflow_core.estimators.moments.optimal import NoOptimum, Optimal, as_custom, optimal_law
+from resflow_core.estimators.moments.parameters import jacobian_derivatives, parameter_remainders
+from resflow_core.estimators.moments.powers import matrix_powers, spectral_radius
+from resflow_core.estimators.moments.remainders import (
+    QUANTITIES,
+    Remainders,
+    log_det_remainders,
+    neumann_remainders,
+    plain_remainders,
+    terms_for,
+)
+from resflow_core.estimators.moments.variance import (
+    UNDECIDED,
+    Variance,
+    batch_variance,
+    finiteness,
+    fourth_moment_margin,
+    probe_noise,
+    roulette_noise,
+    roulette_variance,
+    second_moments,
+    truncated_variance,
+    truncation_bias,
+    truncation_bound,
+)
+
+__all__ = [
+    "QUANTITIES",
+    "UNDECIDED",
+    "NoOptimum",
+    "Optimal",
+    "Remainders",
+    "Variance",
+    "as_custom",
+    "batch_variance",
+    "believed_log_det",
+    "finiteness",
+    "fourth_moment_margin",
+    "jacobian_derivatives",
+    "log_det_remainders",
+    "matrix_powers",
+    "neumann_remainders",
+    "optimal_law",
+    "parameter_remainders",
+    "plain_remainders",
+    "probe_noise",
+    "roulette_noise",
+    "roulette_variance",
+    "second_moments",
+    "spectral_radius",
+    "terms_for",
+    "truncated_variance",
+    "truncation_bias",
+    "truncation_bound",
+]

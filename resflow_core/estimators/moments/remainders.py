@@ -1,0 +1,178 @@
+"""What a sum of quadratic forms still lacks from its n-th term on: all moments of an estimator follow from it.
+
+An estimator of sum_k tr(M_k) draws v'M_k v in the place of tr(M_k), for the log det and for its derivative by one
+parameter, B = dA / d theta:
+
+    log det(I + A)                                 M_k = a_k A^k                            (paper, equation 5)
+    the same, differentiated term by term          M_k = a_k sum_{j<k} A^j B A^(k-1-j)
+    the same, by the Neumann series                M_k = b_k A^k B                          (paper, Theorem 2)
+
+Its remainders R_n = sum_{k>=n} M_k are summed from the last term to the first: as the whole less partial sums they
+would drown in rounding.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resflow_core.estimators.moments.powers import matrix_powers, powers, radius_seen, spectral_radius
+from resflow_core.gradients import log_series, neumann_series
+from resflow_core.probes import Quadratic
+
+# Beyond, the series has too slow a fall to be summed; a bound says what is missing.
+MOST_TERMS = 4096
+NEGLIGIBLE = 1e-20
+
+
+@dataclass(frozen=True, eq=False)
+class Remainders:
+    """Of R_0, R_1, ... for a batch of points, float64: tensors of shape (1 + terms, batch).
+
+    `bound` and `radius`, (batch,), say how they go on: ||R_n||_F <= bound radius^n for n >= terms and the log det of
+    d = 2, where `radius` is the spectral radius of A; else `bound` is NaN.
+    """
+
+    quadratic: Quadratic
+    trace: Tensor  # tr R_n
+    shared_squared: Tensor  # tr(R_n)^2; of points in common (`pooled`), the square of the mean
+    radius: Tensor
+    bound: Tensor
+
+    @property
+    def terms(self) -> int:
+        return len(self.trace) - 1
+
+    def unflattened(self, shape: tuple[int, int]) -> "Remainders":
+        """Of a batch of shape[0] points with shape[1] parameters each; `pooled` takes the last of the two."""
+        return Remainders(
+            self.quadratic.map(lambda t: t.unflatten(-1, shape)),
+            *(t.unflatten(-1, shape) for t in (self.trace, self.shared_squared, self.radius, self.bound)),
+        )
+
+    def pooled(self, over: Callable[[Tensor], Tensor] = lambda t: t.mean(-1)) -> "Remainders":
+        """Of one point that stands for all: what is averaged (or, by `over`, added up) is their mean squares."""
+        trace = over(self.trace)
+        return Remainders(self.quadratic.map(over), trace, trace**2, self.radius.amax(-1), over(self.bound**2).sqrt())
+
+    def __add__(self, other: "Remainders") -> "Remainders":
+        """Of the sum of two independent estimates, such as those of two blocks."""
+        return Remainders(
+            self.quadratic + other.quadratic,
+            self.trace + other.trace,
+            self.shared_squared + other.shared_squared,
+            torch.maximum(self.radius, other.radius),
+            torch.hypot(self.bound, other.bound),
+        )
+
+
+def terms_for(radius: float, tail_ratio: float) -> int:
+    """Terms after which nothing is missing: radius^n and (radius^2 / tail_ratio)^n are negligible.
+
+    At most `MOST_TERMS`, and never so few that a law of `LAWS` does not fall geometrically yet.
+
+    Where the latter does not fall, the variance is infinite and no number of terms would do.
+    """
+    falls = [r for r in (radius, radius**2 / tail_ratio if tail_ratio else 0.0) if 0 < r < 1]
+    return max([64, *(min(MOST_TERMS, math.ceil(math.log(NEGLIGIBLE) / math.log(r))) for r in falls)])
+
+
+def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
+    """Of log det(I + A) for A of shape (batch, d, d), rho(A) < 1. In two dimensions two numbers a term are enough."""
+    jacobian, coefficients = jacobian.double(), log_series(terms).tolist()
+    radius = _checked(spectral_radius(jacobian))
+    if jacobian.shape[-1] != 2:
+        return _of_series(log_det_summands, jacobian, jacobian, terms, radius)
+    (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
+    trace, det = a + d, a * d - b * c
+    x, y = torch.zeros(2, 1 + terms, len(jacobian), dtype=torch.float64)
+    for k, (u, u_before) in zip(range(1, 1 + terms), powers(trace, det), strict=False):
+        torch.mul(u, coefficients[k], out=x[k])
+        torch.mul(u_before * det, -coefficients[k], out=y[k])
+    x, y = _from_the_last(x), _from_the_last(y)
+    of_a = Quadratic.of(jacobian)
+    tail_trace, x_squared = torch.addcmul(2 * y, x, trace), x.square_()
+    # |u_k| is at most k radius^(k-1), and at most 2 radius^k / gap for eigenvalues that are `gap` apart.
+    gap = (trace**2 - 4 * det).abs().sqrt()
+    size = torch.linalg.matrix_norm(jacobian) + math.sqrt(2) * radius
+    size = size * (2 * radius / (terms * gap)).nan_to_num(1.0).clamp(max=1)
+    return Remainders(
+        Quadratic(tail_trace**2, x_squared * of_a.off_squared, x_squared * of_a.traceless_squared, 2),
+        tail_trace,
+        tail_trace**2,
+        radius,
+        size / (radius.clamp(min=1e-300) * (1 - radius)),
+    )
+
+
+def neumann_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
+    """Of d log det(I + A) by the Neumann series, for A and B = dA / d theta, both (batch, d, d)."""
+    radius = radius_seen(jacobian.double(), derivative.double(), from_both_sides=False)
+    return _of_series(neumann_summands, jacobian, derivative, terms, radius)
+
+
+def plain_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
+    """Of d log det(I + A) by the derivative of each term, for A and B = dA / d theta, both (batch, d, d)."""
+    radius = radius_seen(jacobian.double(), derivative.double(), from_both_sides=True)
+    return _of_series(plain_summands, jacobian, derivative, terms, radius)
+
+
+def log_det_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
+    """M_0, ..., M_terms of the log det; of `derivative` nothing is needed."""
+    for a_k, power in zip(log_series(terms).tolist(), matrix_powers(jacobian), strict=False):
+        yield a_k * power
+
+
+def neumann_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
+    """M_0, ..., M_terms of the gradient by the Neumann series."""
+    product = derivative
+    for b_k in neumann_series(terms).tolist():
+        yield b_k * product
+        product = jacobian @ product
+
+
+def plain_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
+    """M_0, ..., M_terms of the gradient, term by term: d(A^(k+1)) = A d(A^k) + B A^k."""
+    moved = torch.zeros_like(jacobian)
+    for a_k, power in zip(log_series(terms).tolist(), matrix_powers(jacobian), strict=False):
+        yield a_k * moved
+        moved = jacobian @ moved + derivative @ power
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is estimated. Truncated to n terms, its series keeps the summands up to M_{n - lag}."""
+
+    title: str
+    summands: Callable[[Tensor, Tensor, int], Iterator[Tensor]]
+    remainders: Callable[[Tensor, Tensor, int], Remainders]
+    lag: int = 0
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "log_det": Quantity("Log det", log_det_summands, lambda a, _, terms: log_det_remainders(a, terms)),
+    "neumann": Quantity("Gradient, Neumann series", neumann_summands, neumann_remainders, lag=1),
+    "plain": Quantity("Gradient, term by term", plain_summands, plain_remainders),
+}
+
+
+def _of_series(summands: Callable, jacobian: Tensor, derivative: Tensor, terms: int, radius: Tensor) -> Remainders:
+    r = _from_the_last(torch.stack(list(summands(jacobian.double(), derivative.double(), terms))))
+    trace = r.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return Remainders(Quadratic.of(r), trace, trace**2, _checked(radius), torch.full_like(radius, math.nan))
+
+
+def _checked(radius: Tensor) -> Tensor:
+    if (radius >= 1).any():
+        raise ValueError(
+            f"A has the spectral radius {float(radius.max()):g}; the series of log det(I + A) converges below 1 only. "
+            "Use matrices with smaller entries."
+        )
+    return radius
+
+
+def _from_the_last(summands: Tensor) -> Tensor:
+    """sum_{k>=n} of the k-th, for every n."""
+    return summands.flip(0).cumsum(0).flip(0)

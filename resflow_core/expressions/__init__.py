@@ -1,0 +1,134 @@
+"""A person's own activation: a formula in z, with exact derivatives and a certified Lipschitz constant.
+
+`read` is everything about a formula, `formula` its `Activation`, and `activation_named` whatever a setting may name: an
+entry of `ACTIVATIONS`, or a formula after "=".
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from resflow_core.activations import ACTIVATIONS, Activation, Derivatives
+from resflow_core.expressions.bounds import Bound, largest_slope
+from resflow_core.expressions.functions import FUNCTIONS
+from resflow_core.expressions.jets import derivatives_of
+from resflow_core.expressions.places import corners, grid
+from resflow_core.expressions.printing import latex, shown
+from resflow_core.expressions.refusals import ARITY, check_constants, check_numbers, is_flat, why_unbounded
+from resflow_core.expressions.syntax import ALIKE, MOST_CHARACTERS, parse
+from resflow_core.expressions.tree import Node, depends_on_z, steps_of
+
+SIGN = "="
+"""What the name of an activation begins with where the rest is a formula."""
+
+MACROS = {name: f.latex for name, f in FUNCTIONS.items() if f.latex} | {"min": r"\min", "max": r"\max"}
+LEAST_CONSTANT, LARGEST_CONSTANT = 1e-9, 1e9
+# So many kinks are told.
+MOST_KINKS = 12
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What there is to know about a formula that can be an activation."""
+
+    text: str
+    tree: Node
+    activation: Activation
+    lipschitz: float
+    """A bound of |slope| that holds on the whole line."""
+    steepest: float
+    """The largest |slope| that was found; not above `lipschitz`."""
+    steepest_at: float
+    """z where |slope| is `steepest`."""
+    smoothness: int
+    """0 if the slope jumps somewhere, 1 if only the curvature does, 2 if neither."""
+    kinks: tuple[float, ...]
+    """z where slope or curvature jumps: at most `MOST_KINKS`, within `places.WITHIN` of 0."""
+    latex: str
+
+
+def read(text: str) -> Formula:
+    """The formula of a text. Raises ValueError, in a sentence with the remedy, where it is none or no activation."""
+    if not isinstance(text, str) or len(text) > MOST_CHARACTERS:
+        parse(text, ARITY)
+    result = _read(text)
+    if isinstance(result, str):
+        raise ValueError(result)
+    return result
+
+
+def formula(text: str) -> Activation:
+    """The activation of a formula in z, whose title is the text. Raises ValueError as `read` does."""
+    return read(text).activation
+
+
+def activation_named(name: str) -> Activation:
+    """An entry of `ACTIVATIONS` by its key, or the activation of a formula after "="."""
+    return formula(name.removeprefix(SIGN)) if name.startswith(SIGN) else ACTIVATIONS[name]
+
+
+@lru_cache(maxsize=512)
+def _read(text: str) -> Formula | str:
+    """The formula, or why there is none: refusing takes as long."""
+    try:
+        return _certified(" ".join(text.translate(ALIKE).split()))
+    except ValueError as error:
+        return str(error)
+
+
+def _certified(text: str) -> Formula:
+    tree = parse(text, ARITY)
+    if not depends_on_z(tree):
+        raise ValueError(f"`{shown(tree)}` is constant: an activation depends on z.")
+    check_constants(tree)
+    derivatives = derivatives_of(tree)
+    found = largest_slope(tree)
+    if found.without_bound is not None:
+        raise ValueError(why_unbounded(tree, found.without_bound))
+    if is_flat(tree, found.found, found.at):
+        raise ValueError(f"`{shown(tree)}` is the same for every z, up to rounding: use one whose slope is not 0.")
+    if not LEAST_CONSTANT <= found.bound <= LARGEST_CONSTANT:
+        raise ValueError(
+            f"The slope of `{shown(tree)}` reaches {found.bound:.3g}: multiply it by a number so that it is from "
+            f"{LEAST_CONSTANT:g} to {LARGEST_CONSTANT:g}."
+        )
+    check_numbers(tree, derivatives, found.bound)
+    bound = found.bound
+    activation = Activation(text, derivatives, lambda p: bound, temporaries=3 * len(steps_of(tree)))
+    steepest, at = _steepest(derivatives, found)
+    return Formula(text, tree, activation, bound, steepest, at, *_kinks(tree, derivatives), latex(tree, MACROS))
+
+
+@torch.no_grad()
+def _steepest(derivatives: Derivatives, found: Bound) -> tuple[float, float]:
+    """The largest |slope| that is found, and where: nearest to 0 of places that are as good."""
+
+    def slopes(z: torch.Tensor) -> torch.Tensor:
+        both = derivatives(z)
+        next(both)
+        return next(both).abs()
+
+    nodes = grid()
+    z = torch.cat([nodes, nodes.new_tensor([found.at])])
+    values = slopes(z)
+    good = z[values >= (1 - 1e-6) * values.max()]
+    at, reach = float(good[good.abs().argmin()]), float(nodes[1] - nodes[0])
+    for _ in range(4):
+        near = at + reach * torch.linspace(-1, 1, 101, dtype=torch.float64)
+        values, reach = slopes(near), reach / 25
+        at = at if values[50] >= values.max() else float(near[values.argmax()])
+    steepest, short = float(values.max()), round(at, 9) + 0.0
+    return min(steepest, found.bound), short if slopes(nodes.new_tensor([short])) >= (1 - 1e-9) * steepest else at
+
+
+@torch.no_grad()
+def _kinks(tree: Node, derivatives: Derivatives) -> tuple[int, tuple[float, ...]]:
+    """How smooth a formula is, and where it is not: where a part with a kink is at it, if slope or curvature jumps."""
+    at = corners(tree)
+    _, slope, curvature = derivatives(torch.stack([at - 1e-7, at + 1e-7]))
+    scale = 1 + slope.abs().amax(0) + curvature.abs().amax(0)
+    of_slope, of_curvature = ((d[1] - d[0]).abs() > 1e-4 * scale for d in (slope, curvature))
+    smoothness = 0 if of_slope.any() else 1 if of_curvature.any() else 2
+    kinks = {round(place, 9) + 0.0 for place in at[of_slope | of_curvature].tolist()}
+    return smoothness, tuple(sorted(sorted(kinks, key=lambda place: (abs(place), place))[:MOST_KINKS]))

@@ -1,0 +1,142 @@
+"""Three ways from z to x = f^-1(z), f = id + g, to be looked at: each is an endless sequence x_0 = z, x_1, x_2, ...
+
+What is used to sample is `resflow_core.fixed_point`; it stops by the bounds that are drawn here, all in the norm in
+which Lip(g) <= L holds. With the residual r_n = z - x_n - g(x_n), which is 0 only at x*, and for L < 1:
+
+    ||x_n - x*|| <= L^n / (1 - L) ||x_1 - x_0||     a priori: known before the second step (Banach's iteration)
+    ||x_n - x*|| <= ||r_n|| / (1 - L)               a posteriori: for any x_n, however it was found
+
+In Banach's iteration x_{n+1} - x_n = r_n and ||r_{n+1}|| <= L ||r_n||, so that the second is never above the first.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from resflow_core.fast.plane import solve_identity_plus
+from resflow_core.norms.induced import vector_norm
+
+# A walk that has gone this many times as far as it began will not come back in the time that it is watched.
+FAR = 1e3
+MOST_PERIOD = 8
+
+
+class Map(Protocol):
+    """A branch g with its Jacobian, row by row."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """g(x), (batch, d) -> (batch, d)."""
+        ...
+
+    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """g(x), (batch, d), and A, (batch, d, d)."""
+        ...
+
+
+Iteration = Callable[[Map, Tensor], Iterator[Tensor]]
+
+
+def banach(g: Map, z: Tensor) -> Iterator[Tensor]:
+    """x_{n+1} = z - g(x_n): converges for every z if L < 1 (paper, section 2; Behrmann et al. 2019, algorithm 1)."""
+    x = z
+    while True:
+        yield x
+        x = z - g(x)
+
+
+def newton(g: Map, z: Tensor) -> Iterator[Tensor]:
+    """x_{n+1} = x_n + (I + A(x_n))^-1 r_n: doubles the correct digits near x*, and may leave when it starts far."""
+    x = z
+    while True:
+        yield x
+        value, jacobian = g.value_and_jacobian(x)
+        x = x + solve_identity_plus(jacobian, z - x - value)
+
+
+def chord(g: Map, z: Tensor) -> Iterator[Tensor]:
+    """x_{n+1} = x_n + (I + A(x_0))^-1 r_n: Newton's method with the first Jacobian kept."""
+    x = z
+    jacobian = g.value_and_jacobian(z)[1]
+    while True:
+        yield x
+        x = x + solve_identity_plus(jacobian, z - x - g(x))
+
+
+ITERATIONS: dict[str, Iteration] = {"banach": banach, "newton": newton, "chord": chord}
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The first steps of an iteration: n counts along the first dimension, from 0."""
+
+    x: Tensor  # x_n, (steps + 1, batch, d)
+    residual: Tensor  # ||r_n||, (steps + 1, batch)
+
+    def a_priori(self, lipschitz: float, order: float = 2.0) -> Tensor:
+        """L^n / (1 - L) ||x_1 - x_0||, (steps + 1, batch); infinite unless L < 1. Holds for Banach's iteration."""
+        n = torch.arange(len(self.x)).to(self.x)[:, None]
+        first = vector_norm(self.x[1] - self.x[0], order, -1)
+        return first * lipschitz**n / (1 - lipschitz) if lipschitz < 1 else torch.full_like(self.residual, torch.inf)
+
+    def a_posteriori(self, lipschitz: float) -> Tensor:
+        """||r_n|| / (1 - L), (steps + 1, batch); infinite unless L < 1."""
+        return self.residual / (1 - lipschitz) if lipschitz < 1 else torch.full_like(self.residual, torch.inf)
+
+
+@torch.no_grad()
+def trace(iteration: Iteration, g: Map, z: Tensor, steps: int, order: float = 2.0) -> Trace:
+    """The first `steps` steps from x_0 = z, (batch, d), with residuals in the norm of this order."""
+    x = torch.stack([*islice(iteration(g, z), steps + 1)])
+    flat = x.flatten(0, 1)
+    residual = z - x - g(flat).view_as(x)
+    return Trace(x, vector_norm(residual, order, -1))
+
+
+@torch.no_grad()
+def steps_taken(
+    iteration: Iteration, g: Map, z: Tensor, goal: float, most: int, order: float = 2.0
+) -> Iterator[Tensor | None]:
+    """The first n with ||r_n|| <= goal for every z, (batch,) int64; `most` + 1 where none up to `most` is.
+
+    Yields None after each step and the counts at last, so that whoever waits does not wait long.
+    """
+    counts = torch.full((len(z),), most + 1, device=z.device)
+    for n, x in zip(range(most + 1), iteration(g, z), strict=False):
+        arrived = vector_norm(z - x - g(x), order, -1) <= goal
+        counts = torch.where(arrived, counts.clamp(max=n), counts)
+        if bool((counts <= n).all()):
+            break
+        yield None
+    yield counts
+
+
+def fate(walk: Tensor, residual: Tensor, goal: float) -> str:
+    """What becomes of one walk x_n, (steps + 1, d), with its ||r_n||, (steps + 1,): it "arrives", "comes nearer",
+    "leaves", "cycles with period k" or "wanders"."""
+    if bool((residual <= goal).any()):
+        return "arrives"
+    size = vector_norm(walk, 2.0, -1)
+    if not bool(walk[-1].isfinite().all()) or bool(size[-1] > FAR * (1 + size[0])):
+        return "leaves"
+    for period in range(2, MOST_PERIOD + 1):
+        if len(walk) > 3 * period:
+            laps = walk[-3 * period :].view(3, period, -1)
+            before, gap = vector_norm(laps.diff(dim=0), 2.0, -1).amax(1).tolist()
+            if _closes(gap, before, float(residual[-period:].min())):
+                return f"cycles with period {period}"
+    later = residual[len(residual) // 2 :]
+    return "comes nearer" if bool((later[1:] <= later[:-1]).all() & (later[-1] < later[0])) else "wanders"
+
+
+def _closes(gap: float, before: float, size: float) -> bool:
+    """Whether laps end where they began, up to a part of 1e-3 of the residual, and all laps to come will.
+
+    Gaps that shrink by a factor q a lap add up to q / (1 - q) gaps more. Slow convergence from side to side has small
+    gaps too, but these add up to all the way that is left.
+    """
+    small = 1e-3 * size
+    return gap <= 1e-9 * size or (gap <= small and gap**2 <= small * (before - gap))

@@ -1,0 +1,1 @@
+"""Training a flow, and what a step of it costs."""

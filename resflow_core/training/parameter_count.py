@@ -1,0 +1,85 @@
+"""How many numbers a flow learns, by formula: nothing is built, so that widths can be searched."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.expressions import activation_named
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.norms.norm_orders import CHAINS
+from resflow_core.settings import settings_of
+
+
+def parameters(config: FlowConfig | PeerConfig | HybridConfig) -> int:
+    """All numbers that training moves: weights, biases, ActNorms, the activations' scales, learned orders.
+
+    A weight that a mask holds at 0 is none of them: the density does not depend on it, and its gradient is always 0.
+    """
+    if isinstance(config, HybridConfig):
+        flow = parameters(config.flow) if config.flow else 2 * config.dim
+        return flow + _dense(config.head_widths)
+    return _of_peer(config) if isinstance(config, PeerConfig) else _of_residual_flow(config)
+
+
+def matched(kind: str, wanted: int) -> PeerConfig:
+    """The peer of this kind, in its usual shape, whose width brings its `parameters` nearest to `wanted`, in the plane.
+
+    The smaller width if two are as near; the narrowest or the widest where `wanted` is out of reach. Raises ValueError
+    for an unknown kind, or a `wanted` below 1.
+    """
+    if kind not in PEERS:
+        raise ValueError(f"kind = {kind!r}: use one of {', '.join(PEERS)}.")
+    if wanted < 1:
+        raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
+    peer, (_, limits) = PEERS[kind], settings_of(PeerConfig)["width"]
+    configs = (
+        PeerConfig(kind, peer.transforms, width, peer.hidden_layers) for width in range(limits.low, limits.high + 1)
+    )
+    return min(configs, key=lambda config: abs(parameters(config) - wanted))
+
+
+def matched_classifier(classes: int, wanted: int) -> HybridConfig:
+    """The classifier of x with two hidden layers whose width brings its `parameters` nearest to `wanted`, in the plane.
+    As `matched` beyond that."""
+    if wanted < 1:
+        raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
+    _, limits = settings_of(HybridConfig)["width"]
+    configs = (HybridConfig(None, classes, width, hidden_layers=2) for width in range(1, limits.high + 1))
+    return min(configs, key=lambda config: abs(parameters(config) - wanted))
+
+
+def _of_residual_flow(config: FlowConfig) -> int:
+    widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
+    activation, layers = activation_named(config.activation), len(widths) - 1
+    block = _dense(widths, activation.arrangement.copies)
+    block += layers * (bool(activation.initial_scale) + CHAINS[config.norms].learned)
+    return config.blocks * block + config.actnorm * (config.blocks + 1) * 2 * config.dim
+
+
+def _of_peer(config: PeerConfig) -> int:
+    peer, hidden = PEERS[config.kind], [config.width] * config.hidden_layers
+    if peer.coupling:
+        # The first layer moves every other coordinate from the second on, the second layer the others.
+        moved = [config.dim // 2, (config.dim + 1) // 2]
+        layers = [_dense([config.dim - n, *hidden, n * peer.outputs]) for n in moved]
+    else:
+        layers = [_masked(config.dim, config.width, config.hidden_layers, peer.outputs)] * 2
+    return sum(layers[index % 2] for index in range(config.transforms)) + (1 + peer.scaled) * 2 * config.dim
+
+
+def _dense(widths: Sequence[int], copies: int = 1) -> int:
+    """Weights and biases of layers that take `copies` of what the layer before gives."""
+    return sum((copies * m + 1) * n for m, n in pairwise(widths))
+
+
+def _masked(dim: int, width: int, hidden_layers: int, outputs: int) -> int:
+    """Of an autoregressive network (Germain et al. 2015, section 4): a unit of degree k = 1, ..., dim - 1 sees the
+    first k coordinates and units of degrees up to k; the outputs of the k-th coordinate see units of degrees below k.
+    """
+    units = [len(range(k, width, dim - 1)) for k in range(dim - 1)]  # of degree k + 1
+    up_to = [sum(units[: k + 1]) for k in range(dim - 1)]
+    first = sum((k + 1) * n for k, n in enumerate(units))
+    between = sum(n * seen for n, seen in zip(units, up_to, strict=True))
+    last = outputs * sum(up_to)
+    return first + (hidden_layers - 1) * between + last + hidden_layers * width + outputs * dim
