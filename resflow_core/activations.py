@@ -1,275 +1,181 @@
-"""Activations of the residual branch: three derivatives and a Lipschitz constant. One entry of `ACTIVATIONS` adds one.
+"""Activations of the residual branch, as functions with Lipschitz constant 1. One entry of `ACTIVATIONS` adds one.
 
-The log det's gradient needs the second derivative of the activation, so the paper (section 3.3) asks for two things:
-|slope| <= 1 everywhere, and a curvature that does not vanish asymptotically where |slope| is near 1. The first is had
-for every function by dividing it by its Lipschitz constant; the second is what tells them apart.
+The paper (section 3.3) asks two things of an activation phi: |phi'| <= 1 everywhere, and a second derivative that does
+not vanish asymptotically where |phi'| is near 1, because the gradient of the log determinant contains phi''. Dividing a
+function by its Lipschitz constant gives the first; LipSwish also has the second.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-Derivatives = Callable[[Tensor], Iterator[Tensor]]
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """Moves units about before a function is applied to each: a linear map, which the points themselves may choose.
-
-    `pattern(t)` is what the points t, (units, batch), decide; `apply(u, pattern)` maps u, (units, ..., batch), to
-    (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it moves tangents as it
-    moves points.
-    """
-
-    pattern: Callable[[Tensor], Tensor | None]
-    apply: Callable[[Tensor, Tensor | None], Tensor]
-    transpose: Callable[[Tensor, Tensor | None], Tensor]
-    copies: int = 1
+from torch.nn import functional as F
 
 
-def _both_signs(u: Tensor, _: None) -> Tensor:
-    return torch.cat([u, -u])
-
-
-def _difference(u: Tensor, _: None) -> Tensor:
-    positive, negative = u.chunk(2)
-    return positive - negative
-
-
-def _pairs(u: Tensor) -> tuple[Tensor, Tensor]:
-    """(u_1, u_3, ...) and (u_2, u_4, ...) as views; an odd unit at the end is in neither."""
-    return u[0 : len(u) - 1 : 2], u[1::2]
-
-
-def _ascending(t: Tensor) -> Tensor:
-    first, second = _pairs(t)
-    return first < second
-
-
-def _swapped(u: Tensor, swap: Tensor) -> Tensor:
-    """u with the pairs exchanged where `swap` says so, which is its own transpose."""
-    if u.ndim == 3:
-        swap = swap[:, None]
-    out = u.clone()
-    (first, second), (out_first, out_second) = _pairs(u), _pairs(out)
-    out_first.copy_(torch.where(swap, second, first))
-    out_second.copy_(torch.where(swap, first, second))
-    return out
-
-
-IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u)
-BOTH_SIGNS = Arrangement(lambda t: None, _both_signs, _difference, copies=2)
-SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped)
+def _one(p: float) -> float:
+    """The Lipschitz constant of a function of one number is the same in every p-norm."""
+    return 1.0
 
 
 @dataclass(frozen=True)
 class Activation:
-    """phi = raw / C with C the Lipschitz constant of raw, so that phi is 1-Lipschitz in the 2-norm, and tightly so.
+    """phi, applied to the units in the last dimension: (..., units) -> (..., copies * units).
 
-    raw arranges the units and then applies one function to every number: `derivatives(t)` yields its value, slope and
-    curvature at t, each computed only if it is asked for. `lipschitz(p)` is raw's constant in the p-norm, rounded up.
-    With `initial_scale` the activation is a family with a learnable scale beta > 0, phi_beta(z) = phi(beta z) / beta,
-    which has the same constant for every beta. `temporaries` says how many numbers a unit needs besides, while it is
-    evaluated.
+    `function(z)` is 1-Lipschitz in the 2-norm. In the p-norm its constant is `lipschitz(p)`, which differs from 1 only
+    if several numbers come out of one (`copies`) or units are treated together (not `is_elementwise`). With
+    `initial_scale` the activation is a family with a learned scale beta > 0, `function(z, beta)` = phi(beta z) / beta,
+    whose constant is that of phi. `temporaries` is how many numbers a unit needs at most while it is evaluated, beside
+    its value.
     """
 
     title: str
-    derivatives: Derivatives
-    lipschitz: Callable[[float], float]
+    function: Callable[..., Tensor]
     initial_scale: float | None = None
-    arrangement: Arrangement = IN_PLACE
+    lipschitz: Callable[[float], float] = _one
+    copies: int = 1
+    is_elementwise: bool = True
     temporaries: int = 0
     source: str = ""
 
+    def __call__(self, z: Tensor, beta: Tensor | float = 1.0, p: float = 2.0) -> Tensor:
+        """phi_beta(z), divided by its Lipschitz constant in the p-norm; differentiable any number of times."""
+        value = self.function(z, beta) if self.initial_scale else self.function(z)
+        return value / self.lipschitz(p)
+
     def __deepcopy__(self, memo: dict) -> "Activation":
-        """Itself: copies of a flow share it, and know that their activation is element-wise."""
+        """Itself: an activation has no state, so copies of a flow share it."""
         return self
 
-    @property
-    def is_elementwise(self) -> bool:
-        """Whether phi is one function of one number, applied to every unit by itself."""
-        return self.arrangement is IN_PLACE
 
-    def raw(self, t: Tensor) -> Tensor:
-        """raw(t), (units, batch) -> (copies * units, batch); differentiable any number of times."""
-        return next(self.derivatives(self.arrangement.apply(t, self.arrangement.pattern(t))))
-
-    def phi(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """phi(t), phi'(t), phi''(t) for every number of t: what there is to see of an element-wise activation."""
-        if not self.is_elementwise:
-            raise ValueError("This activation is no function of one number: it acts on several units together.")
-        return tuple(d / self.lipschitz(2) for d in self.derivatives(t))
+# Largest slopes, rounded up so that they stay bounds. The paper writes 1.1 for swish, which is rounded further.
+SWISH, SELU, GELU, MISH = 1.09984, 1.7581, 1.12891, 1.08851
 
 
-def silu(t: Tensor) -> Iterator[Tensor]:
-    """y = t s with the logistic s; y' = y + s (1 - y); y'' = (1 - s) (2 y' - y)."""
-    s = torch.sigmoid(t)
-    yield (y := t * s)
-    yield (slope := torch.lerp(y, y.new_ones(()), s))
-    yield torch.lerp(torch.lerp(y, slope, 2.0), y.new_zeros(()), s)
+def lipswish(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
+    """LipSwish(z) = z sigma(beta z) / 1.1 (paper, section 3.3), with 1.09984 for 1.1."""
+    return z * torch.sigmoid(beta * z) / SWISH
 
 
-def sine(t: Tensor) -> Iterator[Tensor]:
-    """sin t, cos t, -sin t: curved all along the line."""
-    yield (y := torch.sin(t))
-    yield torch.cos(t)
-    yield -y
+def sine(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
+    """sin(beta z) / beta: curved all along the line (Sitzmann et al. 2020)."""
+    return torch.sin(beta * z) / beta
 
 
-def tanh(t: Tensor) -> Iterator[Tensor]:
-    """y = tanh t; y' = 1 - y^2; y'' = -2 y y'."""
-    yield (y := torch.tanh(t))
-    yield (slope := 1 - y**2)
-    yield -2 * y * slope
+def celu(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
+    """ELU(beta z) / beta: z for z > 0, (exp(beta z) - 1) / beta below (Barron 2017, with alpha = 1 / beta)."""
+    return F.elu(beta * z) / beta
 
 
-def elu(t: Tensor) -> Iterator[Tensor]:
-    """t for t > 0, exp(t) - 1 below: the slope is 1 wherever the curvature is 0, which starves the log det."""
-    negative = t.clamp(max=0)
-    yield torch.where(t > 0, t, torch.expm1(negative))
-    yield (slope := torch.exp(negative))
-    yield torch.where(t > 0, 0, slope)
+def elu(z: Tensor) -> Tensor:
+    """z for z > 0, exp(z) - 1 below: the slope is 1 wherever the curvature is 0, which starves the log determinant."""
+    return F.elu(z)
 
 
-# Klambauer et al. 2017, section 2: they keep mean 0 and variance 1 in wide layers with random weights.
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+def selu(z: Tensor) -> Tensor:
+    """1.0507 z for z > 0, 1.7581 (exp(z) - 1) below, divided by the slope just below 0 (Klambauer et al. 2017)."""
+    return F.selu(z) / SELU
 
 
-def selu(t: Tensor) -> Iterator[Tensor]:
-    """1.0507 t for t > 0, 1.7581 (exp(t) - 1) below: steepest just below 0."""
-    below, negative = SELU_SCALE * SELU_ALPHA, t.clamp(max=0)
-    yield torch.where(t > 0, SELU_SCALE * t, below * torch.expm1(negative))
-    exponential = below * torch.exp(negative)
-    yield torch.where(t > 0, SELU_SCALE, exponential)
-    yield torch.where(t > 0, 0, exponential)
+def gelu(z: Tensor) -> Tensor:
+    """z P(Z <= z) for a standard normal Z, divided by its largest slope (Hendrycks & Gimpel 2016)."""
+    return z * torch.special.ndtr(z) / GELU
 
 
-def softplus(t: Tensor) -> Iterator[Tensor]:
-    """log(1 + exp t); the logistic s; s (1 - s)."""
-    yield torch.nn.functional.softplus(t)
-    yield (s := torch.sigmoid(t))
-    yield s * (1 - s)
+def mish(z: Tensor) -> Tensor:
+    """z tanh(log(1 + exp z)), divided by its largest slope (Misra 2019)."""
+    return z * torch.tanh(F.softplus(z)) / MISH
 
 
-def relu(t: Tensor) -> Iterator[Tensor]:
-    """max(t, 0): no curvature anywhere, so the log det's gradient reaches no pre-activation."""
-    return _two_lines(t, 0.0)
+def leaky_relu(z: Tensor) -> Tensor:
+    """z for z > 0, z / 100 below: no curvature anywhere."""
+    return torch.where(z > 0, z, 0.01 * z)
 
 
-def leaky_relu(t: Tensor) -> Iterator[Tensor]:
-    """t for t > 0, t / 100 below: no curvature anywhere."""
-    return _two_lines(t, 0.01)
-
-
-def identity(t: Tensor) -> Iterator[Tensor]:
-    """t: what is left for each number where sorting is the whole nonlinearity."""
-    return _two_lines(t, 1.0)
-
-
-def _two_lines(t: Tensor, below: float) -> Iterator[Tensor]:
-    yield torch.where(t > 0, t, below * t)
-    yield torch.where(t > 0, t.new_ones(()), below)
-    yield torch.zeros_like(t)
-
-
-def gelu(t: Tensor) -> Iterator[Tensor]:
-    """Hendrycks & Gimpel 2016: t P with the normal distribution function P and density p; P + t p; (2 - t^2) p."""
-    below = torch.special.ndtr(t)
-    yield t * below
-    density = torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi)
-    yield below + t * density
-    yield (2 - t**2) * density
-
-
-def mish(t: Tensor) -> Iterator[Tensor]:
-    """Misra 2019: t w with w = tanh(log(1 + exp t)), w' = (1 - w^2) s, s the logistic; w + t w';
-    w' (2 + t (1 - s - 2 w s)).
-    """
-    w = torch.tanh(torch.nn.functional.softplus(t))
-    yield t * w
-    s = torch.sigmoid(t)
-    w_slope = (1 - w**2) * s
-    yield w + t * w_slope
-    yield w_slope * (2 + t * (1 - s - 2 * w * s))
-
-
-# How fast Pila bends, and how far both of its copies are moved apart, times the rate (Ahn et al. 2022, and their code).
-PILA_RATE, PILA_SHIFT = 5.0, 1.0
-
-
-def shifted_pila(t: Tensor) -> Iterator[Tensor]:
-    """Pila(t - 1/5), Pila(t) = t for t > 0 and q(5 t) / 5 below: q(u) = (u^3 / 2 - u^2 + u) exp u;
-    q'(u) = (u^3 / 2 + u^2 / 2 - u + 1) exp u; q''(u) = u^2 (u / 2 + 2) exp u, so that three derivatives are continuous.
-    """
-    u = PILA_RATE * t - PILA_SHIFT
-    below = u.clamp(-80, 0)  # beyond, single precision has only denormal numbers, which are slow
-    decay = torch.exp(below)
-    yield torch.where(u > 0, u, ((0.5 * below - 1) * below + 1) * below * decay) / PILA_RATE
-    yield torch.where(u > 0, 1.0, (((0.5 * below + 0.5) * below - 1) * below + 1) * decay)
-    yield PILA_RATE * below**2 * (0.5 * below + 2) * decay
-
-
-def _in_every_norm(constant: float) -> Callable[[float], float]:
-    """The constant of one function of one number, in whatever norm its values are stacked."""
-    return lambda p: constant
-
-
-# The supremum of silu's slope is 1.0998393, where t = 2.3994. The paper writes 1.1 (section 3.3), rounded up further.
-SILU_CONSTANT = 1.09984
-
-
-def _silu_of_both_signs(p: float) -> float:
-    """The largest p-norm of (silu'(t), silu'(-t)): the two sum to 1, so it is that of (c, 1 - c) for the largest c.
-
-    1.09984 (p = inf), 1.10437 (p = 2), 1.19968 (p = 1). CLipSwish divides by 1.1 * 1.004 for p = 2.
-    """
-    c = SILU_CONSTANT
+def clipswish_constant(p: float) -> float:
+    """The largest p-norm of (s, 1 - s) for slopes s of swish: at z and -z they sum to 1."""
+    c = SWISH
     return c if math.isinf(p) else c * (1 + ((c - 1) / c) ** p) ** (1 / p)
 
 
-def _shifted_pila_of_both_signs(p: float) -> float:
-    """The largest p-norm of (s(t), s(-t)) with s(t) = q'(5 t - 1): at t = 0, where both are 2 / e, or at t = 0.6, where
-    s(t) = 1 and s(-t) = q'(-4) = -19 / e^4 is the steepest descent. Rounded up in the sixth digit.
+def clipswish(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
+    """Swish of z and of -z, side by side (CLipSwish, Perugachi-Diaz et al. 2021). They divide by 1.1 * 1.004."""
+    both = torch.cat([z, -z], -1)
+    return both * torch.sigmoid(beta * both) / clipswish_constant(2.0)
 
-    1 (p = inf), 1.05882 (p = 2), 1.47152 (p = 1). The code of Ahn et al. 2022 divides by 1.06.
+
+def _pila(z: Tensor) -> Tensor:
+    """z for z > 0, q(5 z) / 5 below, q(u) = (u^3 / 2 - u^2 + u) exp u: three derivatives are continuous."""
+    u = 5 * z.clamp(-16, 0)  # beyond, single precision has only denormal numbers, which are slow
+    return torch.where(z > 0, z, ((0.5 * u - 1) * u + 1) * u * torch.exp(u) / 5)
+
+
+def cpila_constant(p: float) -> float:
+    """The largest p-norm of (s(z), s(-z)) for the slopes s(z) of Pila(z - 1/5), rounded up in the sixth digit.
+
+    It is reached at z = 0, where both are 2 / e, or at z = 0.6, where s(z) = 1 and s(-z) = -19 / e^4 is the steepest
+    descent: 1 (p = inf), 1.05882 (p = 2), 1.47152 (p = 1). The code of Ahn et al. 2022 divides by 1.06.
     """
     middle, descent = 2 / math.e, 19 * math.exp(-4)
     largest = 1.0 if math.isinf(p) else max(2 * middle**p, 1 + descent**p) ** (1 / p)
     return (1 + 1e-6) * largest
 
 
-# Constants are suprema of |slope| rounded up, so that they stay bounds. LipSwish is silu as a scale family (paper,
-# section 3.3, where beta = softplus(0.5) at first), CELU is ELU as one (Barron 2017: beta = 1 / alpha),
-# sine as in Sitzmann et al. 2020. CLipSwish: Perugachi-Diaz et al. 2021; CPila: Ahn et al. 2022; MaxMin: Anil et al.
-# 2019.
+def cpila(z: Tensor) -> Tensor:
+    """Pila(z - 1/5) and Pila(-z - 1/5), side by side (Ahn et al. 2022)."""
+    return torch.cat([_pila(z - 0.2), _pila(-z - 0.2)], -1) / cpila_constant(2.0)
+
+
+def maxmin(z: Tensor) -> Tensor:
+    """The larger of each pair of units, then the smaller; an odd unit at the end stays (Anil et al. 2019)."""
+    pairs = z[..., : z.shape[-1] // 2 * 2].unflatten(-1, (-1, 2))
+    ordered = torch.stack([pairs.amax(-1), pairs.amin(-1)], -1).flatten(-2)
+    return torch.cat([ordered, z[..., ordered.shape[-1] :]], -1)
+
+
 ACTIVATIONS: dict[str, Activation] = {
-    "lipswish": Activation(
-        "LipSwish", silu, _in_every_norm(SILU_CONSTANT), initial_scale=0.974, source="this paper, section 3.3"
-    ),
-    "sine": Activation("Sine", sine, _in_every_norm(1.0), initial_scale=2.0, source="Sitzmann et al. 2020"),
-    "elu": Activation("ELU", elu, _in_every_norm(1.0), source="Clevert et al. 2016"),
-    "tanh": Activation("Tanh", tanh, _in_every_norm(1.0), source="classical"),
-    "softplus": Activation("Softplus", softplus, _in_every_norm(1.0), source="Dugas et al. 2001"),
-    "relu": Activation("ReLU", relu, _in_every_norm(1.0), source="Nair & Hinton 2010"),
-    "leaky_relu": Activation("Leaky ReLU", leaky_relu, _in_every_norm(1.0), source="Maas et al. 2013"),
-    "celu": Activation("CELU", elu, _in_every_norm(1.0), initial_scale=1.0, source="Barron 2017"),
-    "selu": Activation("SELU", selu, _in_every_norm(1.7581), source="Klambauer et al. 2017"),
-    "gelu": Activation("GELU", gelu, _in_every_norm(1.12891), source="Hendrycks & Gimpel 2016"),
-    "mish": Activation("Mish", mish, _in_every_norm(1.08851), source="Misra 2019"),
-    "silu": Activation("SiLU", silu, _in_every_norm(SILU_CONSTANT), source="Elfwing et al. 2018"),
+    "lipswish": Activation("LipSwish", lipswish, initial_scale=0.974, source="this paper, section 3.3"),
+    "sine": Activation("Sine", sine, initial_scale=2.0, source="Sitzmann et al. 2020"),
+    "elu": Activation("ELU", elu, source="Clevert et al. 2016"),
+    "tanh": Activation("Tanh", torch.tanh, source="classical"),
+    "softplus": Activation("Softplus", F.softplus, source="Dugas et al. 2001"),
+    "relu": Activation("ReLU", F.relu, source="Nair & Hinton 2010"),
+    "leaky_relu": Activation("Leaky ReLU", leaky_relu, source="Maas et al. 2013"),
+    "celu": Activation("CELU", celu, initial_scale=1.0, source="Barron 2017"),
+    "selu": Activation("SELU", selu, source="Klambauer et al. 2017"),
+    "gelu": Activation("GELU", gelu, source="Hendrycks & Gimpel 2016"),
+    "mish": Activation("Mish", mish, source="Misra 2019"),
+    "silu": Activation("SiLU", lipswish, source="Elfwing et al. 2018"),
     "clipswish": Activation(
         "CLipSwish",
-        silu,
-        _silu_of_both_signs,
+        clipswish,
         initial_scale=0.974,
-        arrangement=BOTH_SIGNS,
+        lipschitz=lambda p: clipswish_constant(p) / clipswish_constant(2.0),
+        copies=2,
+        is_elementwise=False,
         source="Perugachi-Diaz et al. 2021",
     ),
     "cpila": Activation(
-        "CPila", shifted_pila, _shifted_pila_of_both_signs, arrangement=BOTH_SIGNS, source="Ahn et al. 2022"
+        "CPila",
+        cpila,
+        lipschitz=lambda p: cpila_constant(p) / cpila_constant(2.0),
+        copies=2,
+        is_elementwise=False,
+        source="Ahn et al. 2022",
     ),
-    "maxmin": Activation("MaxMin", identity, _in_every_norm(1.0), arrangement=SORTED_PAIRS, source="Anil et al. 2019"),
+    "maxmin": Activation("MaxMin", maxmin, is_elementwise=False, source="Anil et al. 2019"),
 }
+
+# What reads a name that begins with a sign, as an activation of its own: "=" where `expressions` is imported.
+NOTATIONS: dict[str, Callable[[str], Activation]] = {}
+
+
+def activation_named(name: str) -> Activation:
+    """An entry of `ACTIVATIONS` by its key, or what one of `NOTATIONS` reads after its sign. Raises ValueError for a
+    name that is neither."""
+    if reader := NOTATIONS.get(name[:1]):
+        return reader(name[1:])
+    if name not in ACTIVATIONS:
+        raise ValueError(f"use one of {', '.join(ACTIVATIONS)}; formulas after = need `resflow_core.expressions`.")
+    return ACTIVATIONS[name]

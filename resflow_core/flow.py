@@ -1,26 +1,56 @@
-"""The residual flow: blocks and ActNorms in turn, over a standard normal base."""
+"""Normalizing flows, and the residual flow: blocks and ActNorms in turn, over a standard normal base (paper, section
+3)."""
 
 import copy
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from resflow_core.activations import ACTIVATIONS
+from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.actnorm import ActNorm
-from resflow_core.branch import Branch, fold, folded_together, lipschitz_bounds, order_loss
-from resflow_core.expressions import activation_named
-from resflow_core.fast import fused_flow
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
-from resflow_core.lipschitz import CONSTRAINTS, Constraint, Soft
-from resflow_core.log_det import Exact
-from resflow_core.normalizing_flow import NormalizingFlow
-from resflow_core.norms.norm_orders import CHAINS
-from resflow_core.residual import ResidualBlock
+from resflow_core.bijection import Chain
+from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
+from resflow_core.log_det import LogDet
+from resflow_core.residual import Branch, ResidualBlock
 from resflow_core.settings import check, setting
 
 # Beyond, the exact log det, by which flows are judged in the end, takes too long.
 MOST_DIM = 256
+
+
+class NormalizingFlow(Chain):
+    """A density on R^dim: log p(x) = log N(f(x); 0, I) + sum over the parts of log|det| (paper, equation 1).
+
+    `forward`, `inverse`, `forward_and_log_det` are a `Chain`'s, `forward_and_log_dets` gives every part's log det.
+    """
+
+    @torch.no_grad()
+    def initialize(self, x: Tensor) -> None:
+        """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim)."""
+        for part in self.bijections:
+            if isinstance(part, ActNorm):
+                part.initialize(x)
+            x = part(x)
+
+    def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""
+        z, log_dets = self.forward_and_log_det(x, log_det, generator)
+        return standard_normal_log_prob(z) + log_dets
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n independent draws x = f^-1(z), z ~ N(0, I); shape (n, dim), on the flow's device."""
+        like = next(self.parameters())
+        z = torch.randn(n, self.dim, generator=generator, device=generator.device).to(like)
+        return self.inverse(z)
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I) in nats, (batch, d) -> (batch,)."""
+    return -0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))
 
 
 class Uncertified(ValueError):
@@ -51,7 +81,7 @@ class FlowConfig:
         "2",
         "Norms",
         "Orders of the norms in which the layers of a block are constrained.",
-        choices=CHAINS,
+        choices=NORM_CHAINS,
         rare=True,
     )
     constraint: Constraint = setting(
@@ -64,21 +94,30 @@ class FlowConfig:
         if type(self.dim) is not int or not 1 <= self.dim <= MOST_DIM:
             raise ValueError(f"dim = {self.dim!r}: use a whole number from 1 to {MOST_DIM}.")
 
-    def build(self, generator: torch.Generator) -> "Flow":
-        """The flow with weights drawn from `generator`."""
-        return Flow(self, generator)
+    def build(self, generator: torch.Generator, implementation: str | None = None) -> "Flow":
+        """The flow with weights drawn from `generator`, by one of `IMPLEMENTATIONS`: the last, unless one is named.
+        They differ in speed alone. Raises ValueError for an unknown one."""
+        if implementation is not None and implementation not in IMPLEMENTATIONS:
+            raise ValueError(f"implementation = {implementation!r}: use one of {', '.join(IMPLEMENTATIONS)}.")
+        return IMPLEMENTATIONS[implementation or [*IMPLEMENTATIONS][-1]](self, generator)
 
 
 class Flow(NormalizingFlow):
-    """The residual flow of a `FlowConfig` (paper, section 3)."""
+    """The residual flow of a `FlowConfig`, as the paper writes it."""
 
-    def __init__(self, config: FlowConfig, generator: torch.Generator):
+    def __init__(
+        self,
+        config: FlowConfig,
+        generator: torch.Generator,
+        branch: Callable[..., Branch] = Branch,
+        block: Callable[[Branch, int], ResidualBlock] = ResidualBlock,
+    ):
         widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
         parts = []
         for _ in range(config.blocks):
             parts += [ActNorm(config.dim)] if config.actnorm else []
-            branch = Branch(widths, config.activation, config.budget, generator, config.norms, config.constraint)
-            parts.append(ResidualBlock(branch, config.dim))
+            g = branch(widths, config.activation, config.budget, generator, config.norms, config.constraint)
+            parts.append(block(g, config.dim))
         parts += [ActNorm(config.dim)] if config.actnorm else []
         super().__init__(parts)
         self.config = config
@@ -89,12 +128,23 @@ class Flow(NormalizingFlow):
         return [part for part in self.bijections if isinstance(part, ResidualBlock)]
 
     @property
+    def branches(self) -> list[Branch]:
+        """The branch g of each block."""
+        return [block.branch for block in self.blocks]
+
+    @property
     def actnorms(self) -> list[ActNorm]:
         """One before each block and one at the end, or none."""
         return [part for part in self.bijections if isinstance(part, ActNorm)]
 
-    def _folded_together(self):
-        return folded_together([block.branch for block in self.blocks])
+    @property
+    def actnorm_log_det(self) -> Tensor:
+        """The part of log|det dz/dx| that all points share: the sum of every ActNorm's log scales."""
+        return torch.stack([norm.log_scale for norm in self.actnorms]).sum() if self.config.actnorm else torch.zeros(())
+
+    def lipschitz_bounds(self) -> list[float]:
+        """The certified bound L >= Lip(g) of each block."""
+        return [branch.lipschitz for branch in self.branches]
 
     def scaled(self, block: int, scale: float) -> "Flow":
         """A copy of this flow, with the branch of one block (from 0) multiplied by `scale`."""
@@ -102,65 +152,40 @@ class Flow(NormalizingFlow):
         flow.blocks[block].branch.scale *= scale
         return flow
 
+    def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z = f(x), (batch, dim), and every block's A = dg/dx at the point that arrives there, (batch, blocks, dim,
+        dim)."""
+        x, jacobians = self._checked(x), []
+        for part in self.bijections:
+            if isinstance(part, ResidualBlock):
+                value, jacobian = part.branch.value_and_jacobian(x)
+                jacobians.append(jacobian)
+                x = x + value
+            else:
+                x = part(x)
+        return x, torch.stack(jacobians, 1)
+
+    @torch.no_grad()
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
+        here, stages = self._checked(x), [x]
+        for part in self.bijections:
+            here = part(here)
+            if isinstance(part, ResidualBlock):
+                stages.append(here)
+        return [*stages, here]
+
     def _inverse(self, z):
-        bounds = lipschitz_bounds([block.branch for block in self.blocks])
+        bounds = self.lipschitz_bounds()
         for k, bound in enumerate(bounds, 1):
             if not bound < 1:
                 raise Uncertified(
                     f"Block {k} has the certified bound {bound:.4g}. At 1 or above nothing certifies an inverse, or "
                     "that the iteration finds it. Lower its scale, or constrain its layers."
                 )
-        with self._folded_together():
-            for part in reversed(self.bijections):
-                z = part.solve(z, bounds.pop()) if isinstance(part, ResidualBlock) else part.inverse(z)
+        for part in reversed(self.bijections):
+            z = part.solve(z, bounds.pop()) if isinstance(part, ResidualBlock) else part.inverse(z)
         return z
 
-    def _forward_and_log_det(self, x, log_det, generator):
-        if isinstance(log_det, Exact):
-            z, jacobians = self.forward_and_jacobians(x)
-            return z, log_abs_det_of_identity_plus(jacobians).sum(1) + self.actnorm_log_det
-        return super()._forward_and_log_det(x, log_det, generator)
 
-    @property
-    def actnorm_log_det(self) -> Tensor:
-        """The part of log|det dz/dx| that all points share: the sum of every ActNorm's log scales."""
-        return torch.stack([norm.log_scale for norm in self.actnorms]).sum() if self.config.actnorm else torch.zeros(())
-
-    def order_loss(self) -> Tensor:
-        """What learned orders descend while the weights descend the NLL; it depends on nothing else. 0 without them."""
-        branches = [block.branch for block in self.blocks]
-        return order_loss(branches) if branches[0].chain.learned else torch.zeros(())
-
-    @torch.no_grad()
-    def advance(self) -> None:
-        """After a step of training: layers whose constraint goes on from one step to the next do so."""
-        for block in self.blocks:
-            for linear in block.branch.linears:
-                linear.advance()
-
-    @torch.no_grad()
-    def stages(self, x: Tensor) -> list[Tensor]:
-        """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
-        here, stages = self._checked(x), [x]
-        with self._folded_together():
-            for part in self.bijections:
-                here = part(here)
-                if isinstance(part, ResidualBlock):
-                    stages.append(here)
-        return [*stages, here]
-
-    def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """z = f(x), (batch, dim), and every block's A = dg/dx where the points have got to, (batch, blocks, dim, dim);
-        once differentiable.
-        """
-        x = self._checked(x)
-        branches = [block.branch for block in self.blocks]
-        if norms := self.actnorms:
-            scales, shifts = (
-                torch.stack(parts) for parts in zip(*((n.log_scale, n.shift) for n in norms), strict=True)
-            )
-            scales = scales.exp()
-        else:
-            scales = x.new_ones(len(branches) + 1, self.dim)
-            shifts = torch.zeros_like(scales)
-        return fused_flow.forward_and_jacobians(x, branches[0].activation, scales, shifts, fold(branches))
+IMPLEMENTATIONS: dict[str, Callable[[FlowConfig, torch.Generator], Flow]] = {"paper": Flow}

@@ -8,25 +8,32 @@ dimensions than x, so that lambda < 1 puts weight on the classes; lambda = 0 lea
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
-from resflow_core.baselines.coupling import PeerConfig
-from resflow_core.flow import FlowConfig
+from resflow_core.flow import NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
-from resflow_core.normalizing_flow import NormalizingFlow, standard_normal_log_prob
 from resflow_core.settings import check, setting
 
 FEWEST_CLASSES, MOST_CLASSES = 2, 20
+
+
+class DensityConfig(Protocol):
+    """What builds a flow: a `FlowConfig`, or that of a baseline. A frozen dataclass."""
+
+    dim: int
+
+    def build(self, generator: torch.Generator) -> NormalizingFlow: ...
 
 
 @dataclass(frozen=True)
 class HybridConfig:
     """Everything that says which hybrid is built. Without a flow (None) it is a classifier of x, standardised."""
 
-    flow: FlowConfig | PeerConfig | None = None
+    flow: DensityConfig | None = None
     classes: int = setting(2, "Classes", "Different labels.", low=FEWEST_CLASSES, high=MOST_CLASSES)
     width: int = setting(
         16,
@@ -97,14 +104,6 @@ class Hybrid(nn.Module):
     def initialize(self, x: Tensor) -> None:
         """As `NormalizingFlow.initialize`."""
         self.flow.initialize(x)
-
-    def advance(self) -> None:
-        """As `NormalizingFlow.advance`."""
-        self.flow.advance()
-
-    def order_loss(self) -> Tensor:
-        """As `NormalizingFlow.order_loss`."""
-        return self.flow.order_loss()
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import GRADIENTS, Coefficients, log_series, neumann_series, without_gradient
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law, survival_table
@@ -61,7 +60,7 @@ class Exact:
 
     def value_and_log_det(self, branch, x, generator=None):
         value, jacobian = branch.value_and_jacobian(x)
-        return value, log_abs_det_of_identity_plus(jacobian)
+        return value, residual_log_det(jacobian)
 
     def work(self, batch):
         return Work(batch, 0, 0)
@@ -128,6 +127,15 @@ class Roulette:
         # The chance that the largest of the draws reaches k is at most draws * P(N >= k): terms in 19 of 20 batches.
         terms = len(survival_table(self.law, 0.05 / draws))
         return _work(self, batch, terms)
+
+
+def residual_log_det(jacobian: Tensor) -> Tensor:
+    """log|det(I + A)|, (...), for A of shape (..., d, d); in two dimensions log|(1 + A11)(1 + A22) - A12 A21|."""
+    if jacobian.shape[-1] == 2:
+        (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
+        return ((1 + a) * (1 + d) - b * c).abs().log()
+    identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
+    return torch.linalg.slogdet(identity + jacobian).logabsdet
 
 
 LOG_DETS: dict[str, type[LogDet]] = {"exact": Exact, "truncated": Truncated, "roulette": Roulette}

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,8 +84,8 @@ class Probe:
     """A law of v, and what the mean of v'Sv over n_probes of a point does, S symmetric.
 
     `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d).
-    `by_hand(u)` gives one probe in the plane for each row of u, (n, 3), from the last two of its numbers, which are
-    uniform on [0, 1): (2, n). It is a single line of NumPy, to be shown.
+    `by_hand(u, np)` gives one probe in the plane for each row of u, (n, 3), from the last two of its numbers, which are
+    uniform on [0, 1): (2, n). It is one line for arrays of NumPy, which is passed in.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
 
     The other two are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
@@ -95,7 +96,7 @@ class Probe:
     """
 
     draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
-    by_hand: Callable[[np.ndarray], np.ndarray]
+    by_hand: Callable[[Any, ModuleType], Any]
     variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
@@ -159,15 +160,15 @@ def _off_diagonal(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tenso
     return twice_off.abs()
 
 
-def _gaussian_by_hand(u: np.ndarray) -> np.ndarray:
+def _gaussian_by_hand(u: Any, np: ModuleType) -> Any:
     return np.sqrt(-2 * np.log(1 - u[:, 1])) * [np.cos(2 * np.pi * u[:, 2]), np.sin(2 * np.pi * u[:, 2])]
 
 
-def _signs_by_hand(u: np.ndarray) -> np.ndarray:
+def _signs_by_hand(u: Any, np: ModuleType) -> Any:
     return np.where(u[:, 1:] < 0.5, 1.0, -1.0).T
 
 
-def _sphere_by_hand(u: np.ndarray) -> np.ndarray:
+def _sphere_by_hand(u: Any, np: ModuleType) -> Any:
     return np.sqrt(2) * np.array([np.cos(2 * np.pi * u[:, 2]), np.sin(2 * np.pi * u[:, 2])])
 
 

@@ -1,17 +1,126 @@
-"""The residual block f(x) = x + g(x) with Lip(g) <= L < 1 (paper, section 2)."""
+"""The residual block f(x) = x + g(x) with Lip(g) <= L < 1 (paper, section 2).
 
-from torch import Tensor
+The branch g is a small network of Lipschitz layers, its Jacobian A = J_g(x) comes by tangents that travel along.
+`resflow_core.fast` computes the same values sooner.
+"""
 
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.func import jvp, vmap
+from torch.nn import functional as F
+
+from resflow_core.activations import activation_named
 from resflow_core.bijection import Bijection
-from resflow_core.branch import Branch
-from resflow_core.fixed_point import solve_banach, solve_broyden
+from resflow_core.fixed_point import Solver, solve_banach
+from resflow_core.lipschitz import NORM_CHAINS, Constraint, LipschitzLinear, Norm, Soft
 
-# Broyden's method carries a d x d matrix for every point; beyond this it no longer pays.
-BROYDEN_UP_TO_DIM = 8
+# Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began: faster
+# ones find the size of the details by themselves. They stay within this factor of where they began, because a steep and
+# tiny wave feeds on itself until training blows up.
+SCALE_SPEED, SCALE_RANGE = 8.0, 4.0
+
+
+class Branch(nn.Module):
+    """The pre-activation network g(x) = W_n phi(... W_2 phi(W_1 phi(x) + b_1) + b_2 ...) + b_n.
+
+    phi is 1-Lipschitz, so the n layers share the budget L >= Lip(g) evenly: every ||W_i|| <= L^(1/n). The norms are
+    those of the chain p_0, ..., p_n that `chain` names, all of order 2 by default. An activation with a learned scale
+    has one in each layer, beta_i. All of g is multiplied by `scale`, which is 1 unless somebody breaks a flow on
+    purpose.
+    """
+
+    def __init__(
+        self,
+        widths: list[int],
+        activation: str,
+        budget: float,
+        generator: torch.Generator,
+        chain: str = "2",
+        constraint: Constraint = Soft(),
+    ):
+        super().__init__()
+        self.activation, self.chain, self.scale = activation_named(activation), NORM_CHAINS[chain], 1.0
+        n_layers, copies = len(widths) - 1, self.activation.copies
+        cap = budget ** (1 / n_layers)
+        self.linears = nn.ModuleList(
+            LipschitzLinear(copies * m, n, cap, generator, constraint) for m, n in pairwise(widths)
+        )
+        self.raw_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
+        self.raw_orders = None
+        if self.chain.learned:
+            start = [self.chain.raw_of_order(p) for p in self.chain.orders(n_layers)[:-1]]
+            self.raw_orders = nn.Parameter(torch.tensor(start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
+        for beta, linear, norm in self._layers():
+            x = F.linear(self.activation(x, beta, norm.p), linear.weight(norm), linear.bias)
+        return self.scale * x
+
+    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d); differentiable any number of times.
+
+        The d tangents start as the unit vectors. An activation takes a tangent t at h to J_phi(h) t, a layer takes it
+        to W t, and in the end they are the columns of A.
+        """
+        tangents = torch.eye(x.shape[1]).to(x)[:, None].expand(-1, *x.shape)
+        for beta, linear, norm in self._layers():
+
+            def phi(h: Tensor, beta=beta, p=norm.p) -> Tensor:
+                return self.activation(h, beta, p)
+
+            weight = linear.weight(norm)
+            tangents = vmap(lambda t, h=x, phi=phi: jvp(phi, (h,), (t,))[1])(tangents) @ weight.T
+            x = F.linear(phi(x), weight, linear.bias)
+        return self.scale * x, self.scale * tangents.permute(1, 2, 0)
+
+    @property
+    def orders(self) -> list[float]:
+        """p_0, p_1, ..., p_n = p_0. L holds in the norm of order p_0."""
+        if self.raw_orders is None:
+            return self.chain.orders(len(self.linears))
+        inner = self.chain.order_of_raw(self.raw_orders.detach()).tolist()
+        return [*inner, inner[0]]
+
+    @property
+    def norms(self) -> list[Norm]:
+        """The norm that each layer is measured in, from p_{i-1} to p_i."""
+        return [self.chain.norm(p, q) for p, q in pairwise(self.orders)]
+
+    @property
+    def scales(self) -> Tensor:
+        """beta of every layer, (layers,); 1 for activations that have none."""
+        if self.raw_scales is None:
+            return self.linears[0].bias.new_ones(len(self.linears))
+        reach = math.log(SCALE_RANGE)
+        return self.activation.initial_scale * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * self.raw_scales))
+
+    @property
+    def lipschitz(self) -> float:
+        """A certified bound of Lip(g): the product of the layers' caps, or of the norms that they have, if nothing caps
+        them; times the scale."""
+        if self.linears[0].constraint.certifies:
+            return self.scale * math.prod(linear.cap for linear in self.linears)
+        with torch.no_grad():
+            norms = [float(norm(linear.weight(norm)[None])) for _, linear, norm in self._layers()]
+        return self.scale * math.prod(norms)
+
+    def size(self, x: Tensor) -> Tensor:
+        """||x|| of columns, (d, batch) -> (batch,), in the norm of L."""
+        return self.chain.vector_norm(x, self.orders[0], 0)
+
+    def _layers(self) -> Iterator[tuple[Tensor, LipschitzLinear, Norm]]:
+        return zip(self.scales, self.linears, self.norms, strict=True)
 
 
 class ResidualBlock(Bijection):
     """z = x + g(x): invertible since Lip(g) < 1, with log det(I + A) as the passed-in `log_det` computes it."""
+
+    solver: Solver = staticmethod(solve_banach)
 
     def __init__(self, branch: Branch, dim: int):
         super().__init__(dim)
@@ -28,6 +137,5 @@ class ResidualBlock(Bijection):
         return self.solve(z, self.branch.lipschitz)
 
     def solve(self, z: Tensor, lipschitz: float) -> Tensor:
-        """x with x + g(x) = z, (batch, d), where the bound of g is known already."""
-        solver = solve_broyden if self.dim <= BROYDEN_UP_TO_DIM else solve_banach
-        return solver(self.branch, z, lipschitz, order=self.branch.orders[0])
+        """x with x + g(x) = z, (batch, d), if the bound of g is known already."""
+        return self.solver(self.branch, z, lipschitz, size=self.branch.size)

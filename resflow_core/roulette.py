@@ -35,10 +35,6 @@ class Law(ABC):
     def survival(self, k: Tensor) -> Tensor:
         """P(N >= k) for whole numbers k >= 0, float64, elementwise."""
 
-    @abstractmethod
-    def numpy(self) -> str:
-        """P(N >= k) as one line of NumPy, to be shown, for an array of whole numbers `k` from 1 on."""
-
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n independent draws of N, int64, shape (n,): the number of k with U < P(N >= k), for U uniform on [0, 1)."""
         u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
@@ -83,9 +79,6 @@ class Geometric(Law):
     def survival(self, k: Tensor) -> Tensor:
         return self.tail_ratio ** (k - self.n_exact).clamp(min=0).double()
 
-    def numpy(self) -> str:
-        return f"(1 - {self.p!r}) ** np.maximum(0.0, k - {self.n_exact})"
-
 
 @dataclass(frozen=True)
 class Poisson(Law):
@@ -109,10 +102,6 @@ class Poisson(Law):
         j = (k - self.n_exact).double()
         return torch.where(j >= 1, torch.special.gammainc(j.clamp(min=1), torch.full_like(j, self.lam)), 1.0)
 
-    def numpy(self) -> str:
-        chance = f"np.exp(-{self.lam}) * np.cumprod(np.r_[1.0, {self.lam} / np.arange(1, 150)])"
-        return f"np.cumsum(({chance})[::-1])[::-1][np.maximum(0, k - {self.n_exact})]"
-
 
 class Tabulated(Law):
     """P(N >= k) from `table` for k = 1, ..., K, and beyond it table_K tail_ratio^(k - K)."""
@@ -123,10 +112,6 @@ class Tabulated(Law):
         table = torch.tensor((1.0, *self.table), dtype=torch.float64)
         beyond = (k - len(self.table)).clamp(min=0).double()
         return table[k.clamp(max=len(self.table))] * self.tail_ratio**beyond
-
-    def numpy(self) -> str:
-        n, table = len(self.table), [*map(float, self.table)]
-        return f"np.array({table})[np.minimum(k, {n}) - 1] * {self.tail_ratio!r} ** np.maximum(0.0, k - {n})"
 
 
 def _table_problem(table: tuple[float, ...]) -> str | None:

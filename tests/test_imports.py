@@ -1,6 +1,9 @@
 """Who may import whom: core maths -> flow -> training, measure | live, figures | engine, session -> screens -> main."""
 
 import ast
+import io
+import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -33,15 +36,13 @@ FORBIDDEN = {
     "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
     "app/screens": {"torch"},
 }
-# Within the core, a module or package may import only those that stand before it.
-CORE_ORDER = [
-    "settings", "activations", "expressions", "roulette", "probes", "gradients", "fast.plane", "log_det",
-    "estimators.moments", "estimators.draws", "estimators.faulty_estimators", "bijection", "norms.norm_orders",
-    "spectral_norm", "norms.induced", "lipschitz", "fixed_point", "fast.forward_mode", "fast.fused_flow", "branch",
-    "residual", "actnorm", "normalizing_flow", "flow", "baselines.coupling", "hybrid", "training.parameter_count",
-    "api.flow_file", "measure.inverse_iterations", "measure.invertibility", "data", "training.trainer",
-    "training.step_cost", "training.device", "measure.reliability", "measure",
+# The paper: the files directly in the core. They import torch and those that stand before them, never a package.
+PAPER = [
+    "settings", "activations", "roulette", "probes", "gradients", "log_det", "bijection", "actnorm", "spectral_norm",
+    "lipschitz", "fixed_point", "residual", "flow", "hybrid",
 ]  # fmt: skip
+# The packages beside them, which import the paper's files and the packages that stand before them.
+PACKAGES = ["norms", "fast", "expressions", "data", "estimators", "baselines", "training", "measure", "api"]
 
 
 def imported(path: Path) -> set[str]:
@@ -68,18 +69,45 @@ def test_no_forbidden_import(place):
         assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
 
 
-def place(module: str) -> int | None:
-    """The place of a module of the core in `CORE_ORDER`: that of the longest name that it lies within."""
-    names = [name for name in CORE_ORDER if within(module, f"resflow_core.{name}")]
-    return CORE_ORDER.index(max(names, key=len)) if names else None
+def test_the_papers_files_are_read_in_one_order():
+    core = ROOT / "resflow_core"
+    assert {path.stem for path in core.glob("*.py")} - {"__init__"} == set(PAPER), "give every file its place in PAPER"
+    assert {path.parent.name for path in core.glob("*/__init__.py")} == set(PACKAGES)
+    for position, name in enumerate(PAPER):
+        before = {f"resflow_core.{earlier}" for earlier in PAPER[:position]}
+        for found in imported(core / f"{name}.py"):
+            ours = any(within(found, module) for module in before)
+            assert ours or found.split(".")[0] in sys.stdlib_module_names | {"torch"}, f"{name} must not import {found}"
 
 
-def test_the_core_is_read_in_one_order():
-    for path in (ROOT / "resflow_core").rglob("*.py"):
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        own = place(module)
-        if own is None:
-            assert path.name == "__init__.py", f"give {module} its place in CORE_ORDER"
-            continue
-        wrong = {found for found in imported(path) if (place(found) or 0) > own}
+@pytest.mark.parametrize(("position", "package"), enumerate(PACKAGES), ids=PACKAGES)
+def test_packages_import_those_before_them(position, package):
+    later = [f"resflow_core.{name}" for name in PACKAGES[position + 1 :]]
+    for path in (ROOT / "resflow_core" / package).rglob("*.py"):
+        wrong = {found for found in imported(path) if any(within(found, module) for module in later)}
         assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
+
+
+def test_the_paper_is_short():
+    """At most 15 files and 1,500 lines of code; docstrings, comments and blank lines come on top."""
+    files = [ROOT / "resflow_core" / f"{name}.py" for name in PAPER]
+    assert len(files) <= 15
+    assert sum(len(lines_of_code(path)) for path in files) <= 1500
+
+
+def lines_of_code(path: Path) -> set[int]:
+    """The numbers of the lines that hold code."""
+    source = path.read_text()
+    strings = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    docs = {
+        line
+        for node in strings
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for line in range(node.lineno, node.end_lineno + 1)
+    }
+    ignored = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in ignored:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return lines - docs

@@ -15,8 +15,9 @@ from app.figures.style import CATEGORIES, GREY
 from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Pane, Path, planes
 from app.text import markdown_table, signed
-from resflow_core.activations import ACTIVATIONS, Activation
-from resflow_core.expressions import SIGN, activation_named, read
+from resflow_core.activations import ACTIVATIONS, Activation, activation_named
+from resflow_core.expressions import SIGN, read
+from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Criteria, Supremum, Verdict, criteria
 
 # Kinks are searched for up to the second derivative.
@@ -138,7 +139,7 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
     for k, (name, activation) in enumerate(found.items()):
         if name == "maxmin":  # no function of one number
             continue
-        label, constant = label_of(name), 1.0 if bench.raw else activation.lipschitz(math.inf)
+        label, constant = label_of(name), 1.0 if bench.raw else closed_form(activation).lipschitz(math.inf)
         curves = _derivatives(name, bench.beta)
         for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
             part.append(Path(np.stack([z, factor * curve / constant], 1), label, **side_by_side.style(k)))
@@ -194,7 +195,7 @@ def _derivatives(name: str, beta: float) -> tuple[np.ndarray, ...]:
     """raw, raw' and raw'' at beta z for all z that are drawn."""
     t = beta * torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
     with torch.no_grad():
-        return tuple(part.numpy() for part in activation_named(name).derivatives(t))
+        return tuple(part.numpy() for part in closed_form(activation_named(name)).derivatives(t))
 
 
 @lru_cache(maxsize=256)

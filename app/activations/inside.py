@@ -16,7 +16,9 @@ from app.link import ACTIVATIONS_BENCH
 from app.planes import Chart, Heat, Pane, Path, planes
 from app.polling import polled
 from app.scene import POLL_SECONDS
-from resflow_core.expressions import SIGN, activation_named
+from resflow_core.activations import activation_named
+from resflow_core.expressions import SIGN
+from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
 
@@ -119,7 +121,9 @@ def _units(s: Saturation, block: int, layer: int) -> Chart:
     counts = s.counts[block, layer]
     activation = activation_named(session.setup().flow.activation)
     with torch.no_grad():
-        _, slope, curvature = unit_derivatives(activation, torch.as_tensor(centres, dtype=torch.float64)[None])
+        _, slope, curvature = unit_derivatives(
+            closed_form(activation), torch.as_tensor(centres, dtype=torch.float64)[None]
+        )
     constant, beta = float(s.constants[block, layer]), float(s.scales[block, layer])
     share = s.share[block, layer]
     return Chart(

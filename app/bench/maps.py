@@ -11,9 +11,8 @@ from torch import Tensor
 
 from app.bench.identity import Identity
 from resflow_core.estimators.moments import believed_log_det, log_det_remainders, roulette_noise, spectral_radius
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import log_series
-from resflow_core.log_det import Truncated
+from resflow_core.log_det import Truncated, residual_log_det
 from resflow_core.probes import PROBES, Quadratic
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _deviation(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) 
 def _bias(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
     """Of the truncated series."""
     flat = jacobians.flatten(0, 1)
-    error = believed_log_det(Truncated(bench.n_terms), flat) - log_abs_det_of_identity_plus(flat)
+    error = believed_log_det(Truncated(bench.n_terms), flat) - residual_log_det(flat)
     return error.view(jacobians.shape[:2]).sum(0)
 
 

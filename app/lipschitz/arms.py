@@ -6,7 +6,7 @@ from app.engine.messages import Arm
 from app.lipschitz.words import order_name
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
-from resflow_core.norms.norm_orders import CHAINS, Chain
+from resflow_core.lipschitz import NORM_CHAINS, NormChain
 from resflow_core.training.parameter_count import parameters
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
@@ -37,10 +37,10 @@ def shapes(setup: Setup) -> dict[str, Arm]:
 
 def norms(setup: Setup) -> dict[str, Arm]:
     """The page's flow with its layers constrained in other norms."""
-    return {_of_norms(chain): _arm(setup, replace(setup.flow, norms=name)) for name, chain in CHAINS.items()}
+    return {_of_norms(chain): _arm(setup, replace(setup.flow, norms=name)) for name, chain in NORM_CHAINS.items()}
 
 
-def _of_norms(chain: Chain) -> str:
+def _of_norms(chain: NormChain) -> str:
     if chain.learned:
         return f"Learned norms, from {order_name(chain.outer)}"
     return f"{chain.title}-norm" if chain.inner == chain.outer else f"Norms {chain.title}"

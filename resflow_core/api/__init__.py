@@ -1,1 +1,3 @@
-"""Files of flows."""
+"""Flows as files. Importing the package registers all that a flow may be built of."""
+
+from resflow_core import expressions, fast, norms  # noqa: F401

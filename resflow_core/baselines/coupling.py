@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Bijection
+from resflow_core.flow import NormalizingFlow
 from resflow_core.log_det import Exact, LogDet
-from resflow_core.normalizing_flow import NormalizingFlow
 from resflow_core.settings import check, setting
 
 BINS = 8

@@ -7,12 +7,13 @@ the estimate of log det(I + A)   sum_{k<=N} a_k / P(N >= k) v'A^k v             
 
 import inspect
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 import torch
 
 from resflow_core.probes import PROBES
-from resflow_core.roulette import UNIFORM_STEP, Law, survival_table
+from resflow_core.roulette import UNIFORM_STEP, Geometric, Law, Poisson, Tabulated, survival_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ def draw(law: Law, probe: str, n: int, seed: int, start: int = 0) -> tuple[np.nd
     bits = np.random.PCG64(seed).advance(3 * start)
     u = np.random.Generator(bits).random((n, 3))
     terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
-    return terms, PROBES[probe].by_hand(u).T
+    return terms, PROBES[probe].by_hand(u, np).T
 
 
 def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
@@ -60,6 +61,30 @@ def weighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
     return np.array(sums)
 
 
+@singledispatch
+def numpy_survival(law: Law) -> str:
+    """P(N >= k) as one line of NumPy, to be shown, for an array of whole numbers `k` from 1 on."""
+    table = survival_table(law, UNIFORM_STEP).tolist()
+    return f"np.array({table})[k - 1]"
+
+
+@numpy_survival.register
+def _(law: Geometric) -> str:
+    return f"(1 - {law.p!r}) ** np.maximum(0.0, k - {law.n_exact})"
+
+
+@numpy_survival.register
+def _(law: Poisson) -> str:
+    chance = f"np.exp(-{law.lam}) * np.cumprod(np.r_[1.0, {law.lam} / np.arange(1, 150)])"
+    return f"np.cumsum(({chance})[::-1])[::-1][np.maximum(0, k - {law.n_exact})]"
+
+
+@numpy_survival.register
+def _(law: Tabulated) -> str:
+    n, table = len(law.table), [*map(float, law.table)]
+    return f"np.array({table})[np.minimum(k, {n}) - 1] * {law.tail_ratio!r} ** np.maximum(0.0, k - {n})"
+
+
 def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
     """The first n throws of a seed as a program of at most 15 lines that needs nothing but NumPy."""
     longest = len(survival_table(law, UNIFORM_STEP))
@@ -69,7 +94,7 @@ import numpy as np
 A = np.array({np.asarray(matrix).tolist()})
 throws, seed = {n}, {seed}
 k = np.arange(1, {longest + 1})
-survival = {law.numpy()}  # P(N >= k)
+survival = {numpy_survival(law)}  # P(N >= k)
 u = np.random.Generator(np.random.PCG64(seed)).random((throws, 3))
 N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
 v = {v}

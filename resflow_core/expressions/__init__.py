@@ -1,15 +1,15 @@
 """A person's own activation: a formula in z, with exact derivatives and a certified Lipschitz constant.
 
-`read` is everything about a formula, `formula` its `Activation`, and `activation_named` whatever a setting may name: an
-entry of `ACTIVATIONS`, or a formula after "=".
+`read` is everything about a formula, `formula` its `Activation`. Importing the package registers the notation "=".
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+from torch import Tensor
 
-from resflow_core.activations import ACTIVATIONS, Activation, Derivatives
+from resflow_core.activations import NOTATIONS, Activation
 from resflow_core.expressions.bounds import Bound, largest_slope
 from resflow_core.expressions.functions import FUNCTIONS
 from resflow_core.expressions.jets import derivatives_of
@@ -18,6 +18,7 @@ from resflow_core.expressions.printing import latex, shown
 from resflow_core.expressions.refusals import ARITY, check_constants, check_numbers, is_flat, why_unbounded
 from resflow_core.expressions.syntax import ALIKE, MOST_CHARACTERS, parse
 from resflow_core.expressions.tree import Node, depends_on_z, steps_of
+from resflow_core.fast.closed_forms import ClosedForm, Derivatives
 
 SIGN = "="
 """What the name of an activation begins with where the rest is a formula."""
@@ -26,6 +27,17 @@ MACROS = {name: f.latex for name, f in FUNCTIONS.items() if f.latex} | {"min": r
 LEAST_CONSTANT, LARGEST_CONSTANT = 1e-9, 1e9
 # So many kinks are told.
 MOST_KINKS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Function:
+    """A formula divided by its Lipschitz constant, as a function of tensors."""
+
+    closed_form: ClosedForm
+    constant: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return next(self.closed_form.derivatives(z)) / self.constant
 
 
 @dataclass(frozen=True)
@@ -63,11 +75,6 @@ def formula(text: str) -> Activation:
     return read(text).activation
 
 
-def activation_named(name: str) -> Activation:
-    """An entry of `ACTIVATIONS` by its key, or the activation of a formula after "="."""
-    return formula(name.removeprefix(SIGN)) if name.startswith(SIGN) else ACTIVATIONS[name]
-
-
 @lru_cache(maxsize=512)
 def _read(text: str) -> Formula | str:
     """The formula, or why there is none: refusing takes as long."""
@@ -95,7 +102,8 @@ def _certified(text: str) -> Formula:
         )
     check_numbers(tree, derivatives, found.bound)
     bound = found.bound
-    activation = Activation(text, derivatives, lambda p: bound, temporaries=3 * len(steps_of(tree)))
+    function = _Function(ClosedForm(derivatives, lambda p: bound), bound)
+    activation = Activation(text, function, temporaries=3 * len(steps_of(tree)))
     steepest, at = _steepest(derivatives, found)
     return Formula(text, tree, activation, bound, steepest, at, *_kinks(tree, derivatives), latex(tree, MACROS))
 
@@ -132,3 +140,6 @@ def _kinks(tree: Node, derivatives: Derivatives) -> tuple[int, tuple[float, ...]
     smoothness = 0 if of_slope.any() else 1 if of_curvature.any() else 2
     kinks = {round(place, 9) + 0.0 for place in at[of_slope | of_curvature].tolist()}
     return smoothness, tuple(sorted(sorted(kinks, key=lambda place: (abs(place), place))[:MOST_KINKS]))
+
+
+NOTATIONS[SIGN] = formula

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core import activations
-from resflow_core.activations import Derivatives
 from resflow_core.expressions.arrays import everywhere, somewhere, up
+from resflow_core.fast import closed_forms
+from resflow_core.fast.closed_forms import Derivatives
 
 INFINITY = math.inf
 Interval = tuple[np.ndarray, np.ndarray]
@@ -229,27 +229,27 @@ FLAT, STEP = (0.0, 0.0), (0.0, 1.0)
 QUARTER = math.nextafter(math.pi / 2, 2)  # of a turn
 LINE = (-INFINITY, INFINITY)
 FUNCTIONS: dict[str, Function] = {
-    "sin": Function(activations.sine, ranges=(WAVES[0], WAVES[1], WAVES[2]), latex=r"\sin"),
+    "sin": Function(closed_forms.sine, ranges=(WAVES[0], WAVES[1], WAVES[2]), latex=r"\sin"),
     "cos": Function(cosine, ranges=(WAVES[1], WAVES[2], WAVES[3]), latex=r"\cos"),
     "tanh": Function(
-        activations.tanh, ((), (0.0,), (-0.65847894846, 0.65847894846)), ((-1.0, 1.0), FLAT, FLAT), latex=r"\tanh"
+        closed_forms.tanh, ((), (0.0,), (-0.65847894846, 0.65847894846)), ((-1.0, 1.0), FLAT, FLAT), latex=r"\tanh"
     ),
     "sigmoid": Function(sigmoid, ((), (0.0,), (-1.31695789692, 1.31695789692)), (STEP, FLAT, FLAT), latex=r"\sigma"),
-    "softplus": Function(activations.softplus, ((), (), (0.0,)), ((0.0, INFINITY), STEP, FLAT)),
-    "relu": Function(activations.relu, limits=((0.0, INFINITY), STEP, FLAT), kink=1, error=0.0),
-    "elu": Function(activations.elu, ((), (), SIDES), ((-1.0, INFINITY), STEP, FLAT), kink=2),
+    "softplus": Function(closed_forms.softplus, ((), (), (0.0,)), ((0.0, INFINITY), STEP, FLAT)),
+    "relu": Function(closed_forms.relu, limits=((0.0, INFINITY), STEP, FLAT), kink=1, error=0.0),
+    "elu": Function(closed_forms.elu, ((), (), SIDES), ((-1.0, INFINITY), STEP, FLAT), kink=2),
     "silu": Function(
-        activations.silu,
+        closed_forms.silu,
         ((-1.27846454276108,), (-2.39935728051547, 2.39935728051547), (-3.43584099353511, 0.0, 3.43584099353511)),
         ((0.0, INFINITY), STEP, FLAT),
     ),
     "gelu": Function(
-        activations.gelu,
+        closed_forms.gelu,
         ((-0.75179152469357,), (-1.41421356237310, 1.41421356237310), (-2.0, 0.0, 2.0)),
         ((0.0, INFINITY), STEP, FLAT),
     ),
     "mish": Function(
-        activations.mish,
+        closed_forms.mish,
         (
             (-1.19243121451549,),
             (-2.25637639636079, 1.49057117948543),

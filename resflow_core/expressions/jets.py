@@ -27,12 +27,17 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
             yield _as_tensor(found[-1], t)
 
     class _Slope(torch.autograd.Function):
+        generate_vmap_rule = True
+
         @staticmethod
-        def forward(ctx, t):
-            ctx.save_for_backward(t)
+        def forward(t):
             derivatives = plain(t)
             next(derivatives)
             return next(derivatives)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
 
         @staticmethod
         def backward(ctx, gradient):
@@ -42,11 +47,21 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
     class _Value(torch.autograd.Function):
         """Its graph keeps t alone, and no part that is not finite or not chosen reaches a gradient."""
 
+        generate_vmap_rule = True
+
         @staticmethod
-        def forward(ctx, t):
-            ctx.save_for_backward(t)
-            ctx.slope = None
+        def forward(t):
             return next(plain(t))
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+            ctx.slope = None
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return _Slope.apply(*ctx.saved_tensors) * tangent
 
         @staticmethod
         def backward(ctx, gradient):

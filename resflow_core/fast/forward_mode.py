@@ -13,7 +13,7 @@ With d(.) for the gradient of the loss with respect to (.), products by element 
 An activation that arranges its units does so first, with t and T_k alike. One that does not has, after the first layer,
 T_k = raw'(t_k) w_k with w_k the k-th column of W_1. The number raw'(t_k) is left to the end, where it multiplies the
 k-th column of the Jacobian; until then the tangents start as the w_k, the same at every point.
-`Branch.plain_value_and_jacobian` is all of this by automatic differentiation.
+`resflow_core.residual.Branch.value_and_jacobian` is all of this by automatic differentiation.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from resflow_core.activations import Activation
+from resflow_core.fast.closed_forms import ClosedForm
 
 
-class Weights(NamedTuple):
+class FoldedWeights(NamedTuple):
     """Of g(x) = W_n raw(... W_1 raw(beta x) + b_1 ...) + b_n for points x as columns.
 
     beta is a number, `entry_scale`; W has shape (out, in), b (out, 1). Those of several branches are stacked: their
@@ -37,13 +37,13 @@ class Weights(NamedTuple):
     weights: Sequence[Tensor]
     biases: Sequence[Tensor]
 
-    def unstacked(self) -> list["Weights"]:
+    def unstacked(self) -> list["FoldedWeights"]:
         """One of each branch."""
         weights, biases = (zip(*(part.unbind() for part in parts), strict=True) for parts in self[1:])
-        return [Weights(*parts) for parts in zip(self.entry_scale.unbind(), weights, biases, strict=True)]
+        return [FoldedWeights(*parts) for parts in zip(self.entry_scale.unbind(), weights, biases, strict=True)]
 
 
-def value(x: Tensor, activation: Activation, weights: Weights) -> Tensor:
+def value(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Tensor:
     """g(x), (batch, d); differentiable any number of times."""
     t = weights.entry_scale * x.T
     for weight, bias in zip(weights.weights, weights.biases, strict=True):
@@ -51,7 +51,7 @@ def value(x: Tensor, activation: Activation, weights: Weights) -> Tensor:
     return t.T
 
 
-def value_and_jacobian(x: Tensor, activation: Activation, weights: Weights) -> tuple[Tensor, Tensor]:
+def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor]:
     """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor: gradients are constants."""
     t = weights.entry_scale * x.T.contiguous()
     if torch.is_grad_enabled():
@@ -61,7 +61,9 @@ def value_and_jacobian(x: Tensor, activation: Activation, weights: Weights) -> t
     return value.T, (weights.entry_scale * jacobian).permute(2, 0, 1)
 
 
-def forward(activation: Activation, t: Tensor, weights: Weights, kept: list | None = None) -> tuple[Tensor, Tensor]:
+def forward(
+    activation: ClosedForm, t: Tensor, weights: FoldedWeights, kept: list | None = None
+) -> tuple[Tensor, Tensor]:
     """g and dg/dt, (d, d, batch), for t = beta x, (d, batch). What `backward` needs is added to `kept`.
 
     Tangents have shape (units, d, batch), or (units, d, 1) while they are the same at every point.
@@ -93,7 +95,7 @@ def forward(activation: Activation, t: Tensor, weights: Weights, kept: list | No
 
 
 def backward(
-    activation: Activation, kept: list, weights: Sequence[Tensor], d_value: Tensor, d_jacobian: Tensor
+    activation: ClosedForm, kept: list, weights: Sequence[Tensor], d_value: Tensor, d_jacobian: Tensor
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """The gradients with respect to t, the W and the b of `forward`, which kept `kept`, in their shapes.
 
@@ -126,7 +128,7 @@ class _Tangents(torch.autograd.Function):
     @staticmethod
     def forward(ctx, activation, t, *weights_and_biases):
         n, kept = len(weights_and_biases) // 2, []
-        weights = Weights(None, weights_and_biases[:n], weights_and_biases[n:])
+        weights = FoldedWeights(None, weights_and_biases[:n], weights_and_biases[n:])
         outputs = forward(activation, t, weights, kept)
         ctx.activation, ctx.n = activation, n
         ctx.save_for_backward(*weights.weights, *kept)

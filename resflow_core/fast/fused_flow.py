@@ -15,16 +15,80 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from resflow_core.activations import Activation
+from resflow_core.activations import activation_named
 from resflow_core.fast import forward_mode
-from resflow_core.fast.forward_mode import Weights
+from resflow_core.fast.broyden import solve_broyden
+from resflow_core.fast.closed_forms import ClosedForm, closed_form
+from resflow_core.fast.folding import FoldedBranch, fold, folded_together, lipschitz_bounds
+from resflow_core.fast.forward_mode import FoldedWeights
+from resflow_core.fast.plane import residual_log_det
+from resflow_core.fixed_point import solve_banach
+from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
+from resflow_core.log_det import Exact
+from resflow_core.residual import ResidualBlock
 
 # Without gradients nothing is kept, and the tangents of so many numbers stay in the processor's cache.
 CHUNK_NUMBERS = 2**18
+# Broyden's method carries a d x d matrix for every point; beyond this it no longer pays.
+BROYDEN_UP_TO_DIM = 8
+
+
+class FastBlock(ResidualBlock):
+    """A `ResidualBlock` that is inverted by Broyden's method in low dimensions."""
+
+    def solve(self, z: Tensor, lipschitz: float) -> Tensor:
+        solver = solve_broyden if self.dim <= BROYDEN_UP_TO_DIM else solve_banach
+        return solver(self.branch, z, lipschitz, size=self.branch.size)
+
+
+class FusedFlow(Flow):
+    """A `Flow` that passes all its blocks in one function and folds their weights together."""
+
+    def __init__(self, config: FlowConfig, generator: torch.Generator):
+        super().__init__(config, generator, FoldedBranch, FastBlock)
+
+    def lipschitz_bounds(self) -> list[float]:
+        return lipschitz_bounds(self.branches)
+
+    def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Flow.forward_and_jacobians`; once differentiable."""
+        x, branches = self._checked(x), self.branches
+        if norms := self.actnorms:
+            scales, shifts = (
+                torch.stack(parts) for parts in zip(*((n.log_scale, n.shift) for n in norms), strict=True)
+            )
+            scales = scales.exp()
+        else:
+            scales = x.new_ones(len(branches) + 1, self.dim)
+            shifts = torch.zeros_like(scales)
+        return forward_and_jacobians(x, branches[0].closed_form, scales, shifts, fold(branches))
+
+    @torch.no_grad()
+    def stages(self, x: Tensor) -> list[Tensor]:
+        with folded_together(self.branches):
+            return super().stages(x)
+
+    def _inverse(self, z):
+        with folded_together(self.branches):
+            return super()._inverse(z)
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        if isinstance(log_det, Exact):
+            z, jacobians = self.forward_and_jacobians(x)
+            return z, residual_log_det(jacobians).sum(1) + self.actnorm_log_det
+        return super()._forward_and_log_det(x, log_det, generator)
+
+
+def fastest(config: FlowConfig, generator: torch.Generator) -> Flow:
+    """A `FusedFlow`, or the paper's `Flow` for an activation without a closed form."""
+    return (FusedFlow if closed_form(activation_named(config.activation)) else Flow)(config, generator)
+
+
+IMPLEMENTATIONS["fused"] = fastest
 
 
 def forward_and_jacobians(
-    x: Tensor, activation: Activation, scales: Tensor, shifts: Tensor, weights: Weights
+    x: Tensor, activation: ClosedForm, scales: Tensor, shifts: Tensor, weights: FoldedWeights
 ) -> tuple[Tensor, Tensor]:
     """z, (batch, d), and every A_i, (batch, n, d, d), of n blocks; once differentiable in every tensor.
 
@@ -33,7 +97,7 @@ def forward_and_jacobians(
     scales, shifts = scales[:, :, None], shifts[:, :, None]
     if torch.is_grad_enabled():
         tensors = (scales, shifts, *weights.weights, *weights.biases)
-        z, jacobians = _OnePass.apply(activation, x.T.contiguous(), weights.entry_scale, *tensors)
+        z, jacobians = _FusedFlow.apply(activation, x.T.contiguous(), weights.entry_scale, *tensors)
     else:
         size = max(1, CHUNK_NUMBERS // max(bias.numel() // len(bias) for bias in weights.biases) // x.shape[1])
         chunks = [_forward(activation, part.T.contiguous(), scales, shifts, weights) for part in x.split(size)]
@@ -59,11 +123,11 @@ def _forward(activation, x, scales, shifts, weights, kept: list[list] | None = N
     return torch.addcmul(shifts[-1], scales[-1], x), torch.stack(jacobians, 2)
 
 
-class _OnePass(torch.autograd.Function):
+class _FusedFlow(torch.autograd.Function):
     @staticmethod
     def forward(ctx, activation, x, entry_scales, scales, shifts, *weights_and_biases):
         n_layers, kept = len(weights_and_biases) // 2, []
-        weights = Weights(entry_scales, weights_and_biases[:n_layers], weights_and_biases[n_layers:])
+        weights = FoldedWeights(entry_scales, weights_and_biases[:n_layers], weights_and_biases[n_layers:])
         outputs = _forward(activation, x, scales, shifts, weights, kept)
         ctx.activation, ctx.n_layers, ctx.sizes = activation, n_layers, [len(part) for part in kept]
         ctx.save_for_backward(entry_scales, scales, *weights.weights, *chain.from_iterable(kept))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.activations import Activation
+from resflow_core.fast.closed_forms import ClosedForm, closed_form
 
 # Where constants and kinks are looked for, and how densely.
 REACH, STEP = 20.0, 1e-3
@@ -107,11 +108,11 @@ class Criteria:
         return self.numbers == 1 and self.by_itself
 
 
-def unit_derivatives(activation: Activation, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def unit_derivatives(form: ClosedForm, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """raw(t), (copies * units, batch), and |slope| and |curvature| of every unit of t, (units, batch), not divided by
     the constant. Of sorted pairs the units come as they are sorted."""
-    arrangement = activation.arrangement
-    y, slope, curvature = activation.derivatives(arrangement.apply(t, arrangement.pattern(t)))
+    arrangement = form.arrangement
+    y, slope, curvature = form.derivatives(arrangement.apply(t, arrangement.pattern(t)))
     if arrangement.copies == 1:
         return y, slope.abs(), curvature.abs()
     shape = (arrangement.copies, *t.shape)
@@ -121,29 +122,30 @@ def unit_derivatives(activation: Activation, t: Tensor) -> tuple[Tensor, Tensor,
 @torch.no_grad()
 def criteria(activation: Activation) -> Criteria:
     """Of an activation, by evaluating its derivatives in double precision."""
-    divisor = activation.lipschitz(2)
+    form = closed_form(activation)
+    divisor = form.lipschitz(2)
 
     def unit(t: Tensor) -> tuple[Tensor, Tensor]:
-        _, slope, curvature = unit_derivatives(activation, t[None])
+        _, slope, curvature = unit_derivatives(form, t[None])
         return slope[0], curvature[0]
 
     def function(t: Tensor) -> tuple[Tensor, Tensor]:
-        _, slope, curvature = activation.derivatives(t)
+        _, slope, curvature = form.derivatives(t)
         return slope, curvature
 
     jumps = [_jumps(lambda t, n=n: function(t)[n] / divisor) for n in (0, 1)]
     # Where other units decide, there is a kink where one of them is passed.
-    by_itself = activation.arrangement.pattern(torch.zeros(2, 1)) is None
+    by_itself = form.arrangement.pattern(torch.zeros(2, 1)) is None
     smoothness = Smoothness.C1 if jumps[1] else Smoothness.C2
     return Criteria(
         constant=_supremum(lambda t: unit(t)[0], divisor),
         # Stacked numbers have in the sup-norm the constant of the one function.
-        function=_supremum(lambda t: function(t)[0].abs(), activation.lipschitz(math.inf)),
+        function=_supremum(lambda t: function(t)[0].abs(), form.lipschitz(math.inf)),
         left=_tail(lambda t: [part / divisor for part in unit(-t)]),
         right=_tail(lambda t: [part / divisor for part in unit(t)]),
         smoothness=Smoothness.C0 if jumps[0] or not by_itself else smoothness,
         kinks=tuple(sorted({round(place, 6) + 0.0 for place in jumps[0] + jumps[1]})),
-        numbers=activation.arrangement.copies,
+        numbers=activation.copies,
         by_itself=by_itself,
     )
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from resflow_core.data.digits import Digits, bits_per_dim
+from resflow_core.flow import NormalizingFlow
 from resflow_core.measure.estimate import Estimate, estimate_mean
 from resflow_core.measure.evaluation import log_prob
-from resflow_core.normalizing_flow import NormalizingFlow
 
 # Images between two yields: of 64 tangents each.
 CHUNK = 48

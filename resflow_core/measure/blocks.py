@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.branch import layer_norms
 from resflow_core.estimators.moments import spectral_radius
+from resflow_core.fast.folding import layer_norms
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
-from resflow_core.flow import Flow
-from resflow_core.normalizing_flow import NormalizingFlow, standard_normal_log_prob
+from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
+from resflow_core.log_det import residual_log_det
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Evaluation:
 def evaluate(flow: Flow, x: Tensor) -> Evaluation:
     """Send points, (batch, dim), through the flow."""
     z, jacobians = flow.forward_and_jacobians(x.to(next(flow.parameters())))
-    log_dets = log_abs_det_of_identity_plus(jacobians)
+    log_dets = residual_log_det(jacobians)
     log_prob = standard_normal_log_prob(z) + log_dets.sum(1) + flow.actnorm_log_det
     return Evaluation(*(part.cpu() for part in (log_prob, log_dets, jacobians)))
 

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
-from resflow_core.flow import Flow
-from resflow_core.normalizing_flow import standard_normal_log_prob
+from resflow_core.flow import Flow, standard_normal_log_prob
+from resflow_core.log_det import residual_log_det
 
 # Points between two yields.
 CHUNK = 500
@@ -100,7 +99,7 @@ def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
 def _gradients(flow: Flow, parameters: list[Tensor], x: Tensor) -> list[Tensor]:
     """Of the sums over points of log|det df/dx| and of the base's log density: two vectors."""
     z, jacobians = flow.forward_and_jacobians(x)
-    log_det = log_abs_det_of_identity_plus(jacobians).sum() + len(x) * flow.actnorm_log_det
+    log_det = residual_log_det(jacobians).sum() + len(x) * flow.actnorm_log_det
     vectors = []
     for total in (log_det, standard_normal_log_prob(z).sum()):
         # Some parameters are in neither: the orders of norms are learned apart.

@@ -17,7 +17,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from resflow_core.fast.plane import solve_identity_plus
 from resflow_core.norms.induced import vector_norm
 
 # A walk that has gone this many times as far as it began will not come back in the time that it is watched.
@@ -40,6 +39,16 @@ class Map(Protocol):
 Iteration = Callable[[Map, Tensor], Iterator[Tensor]]
 
 
+def residual_solve(jacobian: Tensor, right: Tensor) -> Tensor:
+    """(I + A)^-1 r, (batch, d), for A of shape (batch, d, d) and r of shape (batch, d); infinite where singular."""
+    matrix = torch.eye(jacobian.shape[-1]).to(jacobian) + jacobian
+    if matrix.shape[-1] != 2:
+        return torch.linalg.solve_ex(matrix, right)[0]
+    (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
+    r, s = right.unbind(-1)
+    return torch.stack([d * r - b * s, a * s - c * r], -1) / (a * d - b * c)[:, None]
+
+
 def banach(g: Map, z: Tensor) -> Iterator[Tensor]:
     """x_{n+1} = z - g(x_n): converges for every z if L < 1 (paper, section 2; Behrmann et al. 2019, algorithm 1)."""
     x = z
@@ -54,7 +63,7 @@ def newton(g: Map, z: Tensor) -> Iterator[Tensor]:
     while True:
         yield x
         value, jacobian = g.value_and_jacobian(x)
-        x = x + solve_identity_plus(jacobian, z - x - value)
+        x = x + residual_solve(jacobian, z - x - value)
 
 
 def chord(g: Map, z: Tensor) -> Iterator[Tensor]:
@@ -63,7 +72,7 @@ def chord(g: Map, z: Tensor) -> Iterator[Tensor]:
     jacobian = g.value_and_jacobian(z)[1]
     while True:
         yield x
-        x = x + solve_identity_plus(jacobian, z - x - g(x))
+        x = x + residual_solve(jacobian, z - x - g(x))
 
 
 ITERATIONS: dict[str, Iteration] = {"banach": banach, "newton": newton, "chord": chord}

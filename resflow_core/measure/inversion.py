@@ -9,16 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.branch import Branch
 from resflow_core.data import Window
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Flow, Uncertified
 from resflow_core.measure.inverse_iterations import ITERATIONS, Trace, fate, steps_taken, trace
-from resflow_core.measure.invertibility import Regime, breaking_scales, det_of_identity_plus, preimages, regime
+from resflow_core.measure.invertibility import Regime, breaking_scales, preimages, regime, residual_det
 from resflow_core.measure.pictures import grid_points
 from resflow_core.measure.pieces import awaited
 from resflow_core.norms.induced import vector_norm
-from resflow_core.residual import ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock
 
 # An iteration has arrived where its residual is this small, and is given up after so many steps.
 GOAL, MOST_STEPS = 1e-6, 300
@@ -86,7 +85,7 @@ def inversion(
     g, lipschitz, order = _in_double(branch), branch.lipschitz, branch.orders[0]
     nodes = grid_points(window, FOLD_GRID).double()
     value, jacobian = g.value_and_jacobian(nodes)
-    det = det_of_identity_plus(jacobian)
+    det = residual_det(jacobian)
     least = int(det.argmin())
     target = (nodes + value)[least] if z is None else torch.tensor(z, dtype=torch.float64)
     fold = _zeros(det.view(FOLD_GRID, FOLD_GRID).numpy(), window)

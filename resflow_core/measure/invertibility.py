@@ -10,8 +10,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from resflow_core.fast.plane import solve_identity_plus
-from resflow_core.measure.inverse_iterations import Map
+from resflow_core.measure.inverse_iterations import Map, residual_solve
 
 # Newton's method halves a step that does not shrink the residual up to so many times; then it gives the start up.
 HALVINGS, NEWTON_STEPS = 8, 60
@@ -55,7 +54,7 @@ def breaking_scales(jacobian: Tensor) -> Tensor:
     return torch.where(real & (least < 0), -1 / least, torch.inf)
 
 
-def det_of_identity_plus(jacobian: Tensor, scale: float = 1.0) -> Tensor:
+def residual_det(jacobian: Tensor, scale: float = 1.0) -> Tensor:
     """det(I + s A) with its sign, (...), for A of shape (..., d, d)."""
     identity = torch.eye(jacobian.shape[-1]).to(jacobian)
     return torch.linalg.det(identity + scale * jacobian)
@@ -75,12 +74,12 @@ def preimages(
     value, jacobian = g.value_and_jacobian(x)
     r = target - x - value
     for _ in range(NEWTON_STEPS):
-        step = solve_identity_plus(jacobian, r)
+        step = residual_solve(jacobian, r)
         x, r, jacobian, moved = _damped(g, target, x, r, jacobian, step)
         if not bool(moved.any()):
             break
         yield None
-    last = solve_identity_plus(jacobian, r).norm(dim=1)
+    last = residual_solve(jacobian, r).norm(dim=1)
     found = x[(r.norm(dim=1) <= tolerance * (1 + z.norm())) & (last <= apart / 10)]
     distinct: list[Tensor] = []
     for candidate in found:

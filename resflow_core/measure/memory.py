@@ -16,12 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.branch import layer_norms
-from resflow_core.flow import Flow, FlowConfig
+from resflow_core.fast.folding import layer_norms
+from resflow_core.flow import Flow, FlowConfig, standard_normal_log_prob
 from resflow_core.log_det import LogDet, Work
 from resflow_core.measure.estimate import Estimate
 from resflow_core.measure.ledger import Ledger
-from resflow_core.normalizing_flow import standard_normal_log_prob
 
 # Fewer draws have no standard error by the jackknife.
 LEAST_DRAWS = 3

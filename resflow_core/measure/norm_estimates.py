@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from resflow_core.branch import layer_norms
+from resflow_core.fast.folding import layer_norms
 from resflow_core.flow import Flow
 from resflow_core.lipschitz import cold_start
-from resflow_core.spectral_norm import exact, gram_iteration, power_iteration
+from resflow_core.norms.spectral_estimates import exact, gram_iteration, power_iteration
 
 POWER_STEPS, GRAM_STEPS = 30, 6
 
@@ -29,7 +29,7 @@ def norm_estimates(flow: Flow) -> NormEstimates:
     """Of the layer of a flow whose norm, in the norms that it is measured in, is the largest."""
     branches = [block.branch for block in flow.blocks]
     block, layer = divmod(int(layer_norms(branches).argmax()), len(branches[0].linears))
-    weight = branches[block].linears[layer].weight(*branches[block].orders[layer : layer + 2])
+    weight = branches[block].linears[layer].weight(branches[block].norms[layer])
     start = cold_start(weight.shape[1]).to(weight)
     return NormEstimates(
         block,

@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.data import Window
-from resflow_core.flow import Flow
+from resflow_core.flow import Flow, NormalizingFlow
 from resflow_core.measure.evaluation import log_prob
-from resflow_core.normalizing_flow import NormalizingFlow
 
 
 def grid_points(window: Window, n: int) -> Tensor:

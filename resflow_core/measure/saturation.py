@@ -24,11 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resflow_core.branch import Branch, fold
-from resflow_core.fast.forward_mode import Weights
+from resflow_core.fast.closed_forms import closed_form
+from resflow_core.fast.folding import fold
+from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.flow import Flow
 from resflow_core.measure.activation import DELTA, unit_derivatives
-from resflow_core.residual import ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock
 
 # Pre-activations, with the steepness and the curvature of phi_beta there.
 Layer = tuple[Tensor, tuple[Tensor, Tensor]]
@@ -73,7 +74,7 @@ def saturation(
         quantiles.append([np.quantile(t.numpy(), QUANTILES) for t in blocks[-1]])
         shares.append([float(_saturated(*layer, delta, epsilon).double().mean()) for _, layer in layers])
         scales.append(branch.scales.cpu().numpy())
-        constants.append([branch.activation.lipschitz(p) for p in branch.orders[:-1]])
+        constants.append([closed_form(branch.activation).lipschitz(p) for p in branch.orders[:-1]])
         yield None
     reaches = [[_round(np.abs(q).max()) if reach is None else reach for q in of_block] for of_block in quantiles]
     counts = []
@@ -139,13 +140,13 @@ def _passed(flow: Flow, x: Tensor, until: int | None = None) -> Iterator[tuple[B
         k += 1
 
 
-def _layers(branch: Branch, weights: Weights, x: Tensor) -> tuple[list[Layer], Tensor]:
+def _layers(branch: Branch, weights: FoldedWeights, x: Tensor) -> tuple[list[Layer], Tensor]:
     """One block's layers as in `_passed`, and g(x), (batch, dim). Folded weights have every beta in them but the
     first, the entry's, so that what arrives at a layer is t."""
     t, layers = weights.entry_scale * x.T, []
     for weight, bias, beta, p in zip(weights.weights, weights.biases, branch.scales, branch.orders, strict=False):
-        y, slope, curvature = unit_derivatives(branch.activation, t)
-        constant = branch.activation.lipschitz(p)
+        y, slope, curvature = unit_derivatives(closed_form(branch.activation), t)
+        constant = closed_form(branch.activation).lipschitz(p)
         layers.append((t.cpu(), ((slope / constant).cpu(), (curvature * (beta / constant)).cpu())))
         t = torch.addmm(bias, weight, y)
     return layers, t.T

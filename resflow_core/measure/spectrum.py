@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.estimators.moments.powers import powers
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import log_series
+from resflow_core.log_det import residual_log_det
 
 # As many as a truncated series may have.
 MOST_TERMS = 50
@@ -29,7 +29,7 @@ def spectrum(jacobians: Tensor, shown: int) -> Spectrum:
     trace, det = jacobians.diagonal(dim1=-2, dim2=-1).sum(-1), torch.linalg.det(jacobians)
     root = torch.complex(trace**2 / 4 - det, torch.zeros_like(det)).sqrt()
     eigenvalues = torch.stack([trace / 2 + root, trace / 2 - root], -1)[:shown]
-    missing = -log_abs_det_of_identity_plus(jacobians).sum(1).mean()
+    missing = -residual_log_det(jacobians).sum(1).mean()
     biases = []
     # A^k = u_k A - D u_{k-1} I, so that its trace is u_k t - 2 D u_{k-1}.
     for a_k, (u, u_before) in zip(log_series(MOST_TERMS)[1:].tolist(), powers(trace, det), strict=False):

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.actnorm import ActNorm
-from resflow_core.normalizing_flow import NormalizingFlow
+from resflow_core.flow import NormalizingFlow
 
 
 def jacobian_structure(flow: NormalizingFlow, x: Tensor) -> np.ndarray:

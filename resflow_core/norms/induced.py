@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from resflow_core.norms.norm_orders import Order
+from resflow_core.lipschitz import Order
 from resflow_core.spectral_norm import certified, normalised
 
 # Upper bounds are raised by this for the rounding of float64: logarithms, exponentials and sums of the entries of W

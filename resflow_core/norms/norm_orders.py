@@ -1,40 +1,26 @@
-"""In which norms the layers of a branch are measured: a chain of orders p_0, p_1, ..., p_n = p_0 (paper, appendix).
-
-||W_i||_{p_{i-1} -> p_i} multiply along the chain, because what one layer gives is measured as the next one takes it.
-The first order is the last, because x and g(x) are added: L then holds in the norm of order p_0.
-"""
+"""Norms other than the 2-norm in which the layers of a branch are measured (paper, section 3.4 and appendix)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-Order = float | Tensor
-"""p from 1 to inf: a number, or one for every matrix of a stack, (n,)."""
+from resflow_core.lipschitz import NORM_CHAINS, NormChain, Order
+from resflow_core.norms.induced import upper_bound, vector_norm
+from resflow_core.residual import Branch
 
 
-@dataclass(frozen=True)
-class Chain:
-    """p_0 at both ends and one order in between, or orders that are learned, all from the same one."""
+@dataclass(frozen=True, eq=False)
+class InducedNorm:
+    """||W||_{p->q}, by `upper_bound`."""
 
-    title: str
-    outer: float
-    inner: float
-    learned: bool = False
+    p: Order
+    q: Order
 
-    def orders(self, layers: int) -> list[float]:
-        """p_0, ..., p_n of n layers."""
-        return [self.outer, *[self.inner] * (layers - 1), self.outer]
-
-
-CHAINS: dict[str, Chain] = {
-    "2": Chain("2", 2.0, 2.0),
-    "inf": Chain("∞", math.inf, math.inf),
-    "1": Chain("1", 1.0, 1.0),
-    "mixed": Chain("∞ → 2 → ∞", math.inf, 2.0),
-    "learned": Chain("Learned, from 4", 4.0, 4.0, learned=True),
-}
+    def __call__(self, weights: Tensor) -> Tensor:
+        return upper_bound(weights, self.p, self.q)
 
 
 def learned_orders(raw: Tensor) -> Tensor:
@@ -45,3 +31,29 @@ def learned_orders(raw: Tensor) -> Tensor:
 def raw_order(p: float) -> float:
     """The raw that `learned_orders` takes to p > 1."""
     return -math.log(p - 1)
+
+
+NORM_CHAINS |= {
+    "inf": NormChain("∞", math.inf, math.inf, InducedNorm, vector_norm),
+    "1": NormChain("1", 1.0, 1.0, InducedNorm, vector_norm),
+    "mixed": NormChain("∞ → 2 → ∞", math.inf, 2.0, InducedNorm, vector_norm),
+    "learned": NormChain("Learned, from 4", 4.0, 4.0, InducedNorm, vector_norm, learned_orders, raw_order),
+}
+
+
+def order_loss(branches: Sequence[Branch]) -> Tensor:
+    """The mean over layers of log ||raw|| by its upper bound, as a function of learned orders alone; 0 without them.
+
+    The orders descend it while the weights descend the NLL, towards the norms in which the constraint is loosest
+    (paper, appendix). What an activation's constant adds in some of them is left out.
+    """
+    if not branches or not branches[0].chain.learned:
+        return torch.zeros(())
+    raw = torch.stack([branch.raw_orders for branch in branches], 1)
+    orders = [*learned_orders(raw), learned_orders(raw[0])]
+    layers = zip(*(branch.linears for branch in branches), strict=True)
+    norms = [
+        upper_bound(torch.stack([linear.raw for linear in layer]).detach(), p, q)
+        for layer, p, q in zip(layers, orders, orders[1:], strict=False)
+    ]
+    return torch.stack(norms).log().mean()

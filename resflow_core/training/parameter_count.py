@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from resflow_core.activations import activation_named
 from resflow_core.baselines.coupling import PEERS, PeerConfig
-from resflow_core.expressions import activation_named
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
-from resflow_core.norms.norm_orders import CHAINS
+from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.settings import settings_of
 
 
@@ -52,8 +52,8 @@ def matched_classifier(classes: int, wanted: int) -> HybridConfig:
 def _of_residual_flow(config: FlowConfig) -> int:
     widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
     activation, layers = activation_named(config.activation), len(widths) - 1
-    block = _dense(widths, activation.arrangement.copies)
-    block += layers * (bool(activation.initial_scale) + CHAINS[config.norms].learned)
+    block = _dense(widths, activation.copies)
+    block += layers * (bool(activation.initial_scale) + NORM_CHAINS[config.norms].learned)
     return config.blocks * block + config.actnorm * (config.blocks + 1) * 2 * config.dim
 
 

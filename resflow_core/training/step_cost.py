@@ -3,9 +3,9 @@
 import time
 from functools import cache
 
+from resflow_core.activations import activation_named
 from resflow_core.baselines.coupling import PEERS, PeerConfig
 from resflow_core.data import DATASETS
-from resflow_core.expressions import activation_named
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import LogDet
@@ -43,7 +43,7 @@ def step_work(flow: AnyConfig, train: TrainConfig) -> float:
         moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
         units = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return _work(train.batch * 3, units, parameters(flow))
-    copies = activation_named(flow.activation).arrangement.copies
+    copies = activation_named(flow.activation).copies
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * copies
     return _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameters(flow))
 

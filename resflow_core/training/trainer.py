@@ -9,13 +9,14 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from resflow_core.activations import activation_named
 from resflow_core.baselines.coupling import PEERS, PeerConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
-from resflow_core.expressions import activation_named
-from resflow_core.flow import FlowConfig
+from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
+from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
-from resflow_core.normalizing_flow import NormalizingFlow
+from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
 from resflow_core.training.parameter_count import parameters
 
@@ -170,7 +171,7 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
         return 4 * (train.batch * numbers + 3 * parameters(flow))
     rows, products, at_once, _ = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
-    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.arrangement.copies
+    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.copies
     numbers = 8 * (1 + products) if products else 4 + flow.dim
     in_one_block = 8 * (at_once - products) * units // flow.blocks
     return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)
@@ -204,6 +205,8 @@ class Trainer:
         self.model.to(device)
         self._weights = _Flat(self.model)
         self._averaged: _Flat | None = None
+        self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
+        self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]
         matrices, others = self._weights.parts
         self._optimiser = torch.optim.AdamW([{"params": [matrices]}, {"params": [others]}], fused=True)
         self.step_count = 0
@@ -241,7 +244,7 @@ class Trainer:
         """
         config = self.train_config
         loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
-        norm = self._weights.take_gradients(loss + self.model.order_loss(), config.clip)
+        norm = self._weights.take_gradients(loss + order_loss(self._branches), config.clip)
         if not math.isfinite(loss.item() + norm):
             raise Diverged(
                 f"The loss stopped being finite at step {self.step_count + 1}. "
@@ -251,7 +254,8 @@ class Trainer:
         matrices["lr"] = others["lr"] = config.rate(self.step_count)
         matrices["weight_decay"], others["weight_decay"] = config.weight_decay, 0.0
         self._optimiser.step()
-        self.model.advance()
+        for layer in self._layers:
+            layer.advance()
         self.step_count += 1
         self._average(config.average)
         return nll

@@ -19,8 +19,8 @@ from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Off
 from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.norms.constraints import Off
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian
 

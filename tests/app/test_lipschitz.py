@@ -19,9 +19,10 @@ from app.lipschitz.settings import Lipschitz
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Power, Soft
+from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact
 from resflow_core.measure.invertibility import Regime
+from resflow_core.norms.constraints import Power
 from resflow_core.training.trainer import TrainConfig, Trainer
 
 pytestmark = pytest.mark.usefixtures("local_engine")

@@ -18,11 +18,11 @@ from app.setup import Setup
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Off, Power
+from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.log_det import Exact
 from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.measure.invertibility import Regime
-from resflow_core.norms.norm_orders import CHAINS
+from resflow_core.norms.constraints import Off, Power
 from resflow_core.training.parameter_count import parameters
 
 MINUS, INFINITY = "\N{MINUS SIGN}", "∞"
@@ -99,7 +99,7 @@ class TestArms:
 
     def test_norms_are_all_chains(self):
         found = arms.norms(Setup(flow=FLOW))
-        assert [arm.flow for arm in found.values()] == [changed(FLOW, norms=name) for name in CHAINS]
+        assert [arm.flow for arm in found.values()] == [changed(FLOW, norms=name) for name in NORM_CHAINS]
         assert list(found) == ["2-norm", "∞-norm", "1-norm", "Norms ∞ → 2 → ∞", "Learned norms, from 4"]
 
     @pytest.mark.parametrize(

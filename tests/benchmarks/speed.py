@@ -136,7 +136,7 @@ def as_peer(flow: Flow) -> nf.NormalizingFlow:
 
 def _as_residual(block: ResidualBlock) -> nf.flows.Residual:
     """Ours divides silu by its constant, normflows by 1.1, so that its layers' norms are a little above 0.97."""
-    branch, ratio = block.branch, 1.1 / block.branch.activation.lipschitz(2)
+    branch, ratio = block.branch, 1.1 / block.branch.closed_form.lipschitz(2)
     net = nf.nets.LipschitzMLP([2, WIDTH, WIDTH, 2], lipschitz_const=LAYER_CAP * ratio)
     swishes, linears = net.net[0::2], net.net[1::2]
     for swish, scale, linear, ours in zip(swishes, branch.scales, linears, branch.linears, strict=True):

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core import residual
-from resflow_core.branch import Branch, fold, layer_norms, order_loss
 from resflow_core.data import DATASETS
+from resflow_core.fast import fused_flow
+from resflow_core.fast.folding import fold, layer_norms
 from resflow_core.flow import FlowConfig, Uncertified
-from resflow_core.lipschitz import Hard, Off, Power, Soft
+from resflow_core.lipschitz import NORM_CHAINS, Soft
 from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import block_table, evaluate, mean_nll
 from resflow_core.measure.blocks import _largest_norms
+from resflow_core.norms.constraints import Hard, Off, Power
 from resflow_core.norms.induced import upper_bound
-from resflow_core.norms.norm_orders import CHAINS, learned_orders
+from resflow_core.norms.norm_orders import learned_orders, order_loss
+from resflow_core.residual import Branch
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian, dense_norms, numpy_log_abs_det, points, seeded
 
@@ -45,7 +47,7 @@ class TestOrders:
     )
     def test_a_chain_begins_where_it_ends(self, chain, expected):
         assert Branch([2, 4, 4, 2], "sine", BUDGET, seeded(0), chain).orders == pytest.approx(expected)
-        assert CHAINS[chain].orders(1)[0] == CHAINS[chain].orders(1)[-1]
+        assert NORM_CHAINS[chain].orders(1)[0] == NORM_CHAINS[chain].orders(1)[-1]
 
     def test_learned_ones_are_shared_by_neighbours_and_by_both_ends(self):
         branch = learned()
@@ -111,8 +113,8 @@ class TestOrderLoss:
         loss = flow.log_prob(points(20, 2).float()).mean()
         orders = [block.branch.raw_orders for block in flow.blocks]
         assert torch.autograd.grad(loss, orders, allow_unused=True) == (None, None)
-        assert flow.order_loss().requires_grad
-        fixed = FlowConfig(blocks=1, width=6).build(seeded(0)).order_loss()
+        assert order_loss(flow.branches).requires_grad
+        fixed = order_loss(FlowConfig(blocks=1, width=6).build(seeded(0)).branches)
         assert fixed == 0 and not fixed.requires_grad
 
     def test_descending_it_finds_norms_in_which_the_layers_are_smaller(self):
@@ -213,7 +215,7 @@ class TestScaled:
             plain = flow.blocks[i].branch
             expected = factor * autograd_jacobian(plain, here)
             torch.testing.assert_close(one[:, i], expected, rtol=1e-10, atol=1e-12)
-            for value, found in (branch.value_and_jacobian(here), branch.plain_value_and_jacobian(here)):
+            for value, found in (branch.value_and_jacobian(here), Branch.value_and_jacobian(branch, here)):
                 torch.testing.assert_close(value, factor * plain(here), rtol=1e-10, atol=1e-12)
                 torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
             here = (here + factor * plain(here)).detach()
@@ -255,15 +257,15 @@ class TestRefusal:
         with torch.no_grad():
             torch.testing.assert_close(flow(x), z, atol=1e-5, rtol=1e-5)
 
-    @pytest.mark.parametrize("chain", CHAINS)
+    @pytest.mark.parametrize("chain", NORM_CHAINS)
     def test_blocks_are_inverted_in_the_norm_and_with_the_bound_of_their_branch(self, chain, monkeypatch):
         asked = []
 
-        def solve(branch, z, lipschitz, order):
-            asked.append((lipschitz, order))
+        def solve(branch, z, lipschitz, size):
+            asked.append((lipschitz, size.__self__.orders[0]))
             return z
 
-        monkeypatch.setattr(residual, "solve_broyden", solve)
+        monkeypatch.setattr(fused_flow, "solve_broyden", solve)
         flow = FlowConfig(blocks=2, width=4, norms=chain, budget=BUDGET).build(seeded(0))
         if chain == "learned":
             with torch.no_grad():
@@ -287,7 +289,7 @@ class TestRefusal:
 
 
 class TestBlockTable:
-    @pytest.mark.parametrize("chain", CHAINS)
+    @pytest.mark.parametrize("chain", NORM_CHAINS)
     @pytest.mark.parametrize("constraint", [Soft(), Hard(), Off()], ids=str)
     def test_every_number_of_it(self, constraint, chain):
         flow = prepared(FlowConfig(blocks=3, width=6, norms=chain, constraint=constraint, budget=BUDGET))

@@ -7,8 +7,8 @@ from safetensors.torch import load, save
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Bjorck, Hard, Off, Power, Soft
-from resflow_core.norms.norm_orders import CHAINS
+from resflow_core.lipschitz import NORM_CHAINS, Soft
+from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
 from resflow_core.settings import to_json
 from tests.core.oracles import points, seeded
 
@@ -18,7 +18,7 @@ CONFIGS = [
     FlowConfig(blocks=1, width=3, norms="learned", constraint=Power(iterations=3, warm=False)),
     *(
         FlowConfig(blocks=2, width=4, norms=norms, constraint=constraint)
-        for norms, constraint in zip(CHAINS, [Soft(), Hard(), Bjorck(5), Power(), Off()], strict=True)
+        for norms, constraint in zip(NORM_CHAINS, [Soft(), Hard(), Bjorck(5), Power(), Off()], strict=True)
     ),
 ]
 FLOW = CONFIGS[0].build(seeded(1))

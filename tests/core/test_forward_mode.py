@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.branch import CHUNK, Branch
-from resflow_core.fast.forward_mode import Weights, value_and_jacobian
+from resflow_core.fast.closed_forms import closed_form
+from resflow_core.fast.folding import CHUNK, FoldedBranch
+from resflow_core.fast.forward_mode import FoldedWeights, value_and_jacobian
+from resflow_core.residual import Branch
 from tests.core.oracles import points, seeded
 
 BATCH = 7
@@ -13,7 +15,7 @@ BATCH = 7
 
 def branch(activation, dim=2, hidden_layers=2):
     """A branch of which some layers are at their cap, with a scale of its own in every layer."""
-    g = Branch([dim, *[6] * hidden_layers, dim], activation, 0.9, seeded(0)).double()
+    g = FoldedBranch([dim, *[6] * hidden_layers, dim], activation, 0.9, seeded(0)).double()
     with torch.no_grad():
         g.linears[0].raw.mul_(5)
         if g.raw_scales is not None:
@@ -34,14 +36,14 @@ def gradients(value, jacobian, inputs):
 def test_value_jacobian_and_every_gradient_are_those_of_the_plain_branch(activation, dim, hidden_layers):
     g, x = branch(activation, dim, hidden_layers), 2 * points(BATCH, dim).requires_grad_()
     inputs = [x, *g.parameters()]
-    fast, plain = g.value_and_jacobian(x), g.plain_value_and_jacobian(x)
+    fast, plain = g.value_and_jacobian(x), Branch.value_and_jacobian(g, x)
     for found, expected in zip([*fast, *gradients(*fast, inputs)], [*plain, *gradients(*plain, inputs)], strict=True):
         torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_finite_differences_agree_in_every_argument(activation):
-    phi = ACTIVATIONS[activation]
+    phi = closed_form(ACTIVATIONS[activation])
     copies = phi.arrangement.copies
     shapes = [(4, 2 * copies), (2, 4 * copies), (4, 1), (2, 1)]
     tensors = [torch.randn(shape, generator=seeded(i), dtype=torch.float64) for i, shape in enumerate(shapes)]
@@ -49,7 +51,7 @@ def test_finite_differences_agree_in_every_argument(activation):
     arguments = [t.requires_grad_() for t in (points(3, 2), scale, *tensors)]
 
     def function(x, scale, w1, w2, b1, b2):
-        return value_and_jacobian(x, phi, Weights(scale, (w1, w2), (b1, b2)))
+        return value_and_jacobian(x, phi, FoldedWeights(scale, (w1, w2), (b1, b2)))
 
     assert torch.autograd.gradcheck(function, arguments)
 
@@ -59,7 +61,7 @@ def test_without_gradients_many_points_are_the_same_points(activation):
     g, x = branch(activation), points(CHUNK + 3, 2)
     with torch.no_grad():
         found = g.value_and_jacobian(x)
-    for mine, expected in zip(found, g.plain_value_and_jacobian(x), strict=True):
+    for mine, expected in zip(found, Branch.value_and_jacobian(g, x), strict=True):
         torch.testing.assert_close(mine, expected.detach(), atol=1e-12, rtol=0)
         assert not mine.requires_grad
 
@@ -77,6 +79,6 @@ def test_there_is_no_second_derivative_but_by_the_plain_branch():
         (first,) = torch.autograd.grad(method(x)[0].sum(), x, create_graph=True)
         return torch.autograd.grad(first.sum(), x)[0]
 
-    assert second_derivative(g.plain_value_and_jacobian).abs().sum() > 0
+    assert second_derivative(lambda x: Branch.value_and_jacobian(g, x)).abs().sum() > 0
     with pytest.raises(RuntimeError, match="not have been used"):  # gradients are constants
         second_derivative(g.value_and_jacobian)

@@ -8,10 +8,9 @@ import torch
 
 from resflow_core import measure
 from resflow_core.data import DATASETS
-from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Power
+from resflow_core.flow import FlowConfig, standard_normal_log_prob
 from resflow_core.measure import Parts
-from resflow_core.normalizing_flow import standard_normal_log_prob
+from resflow_core.norms.constraints import Power
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import points, seeded
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy import optimize
 
-from resflow_core.branch import Branch
 from resflow_core.measure.inverse_iterations import (
     ITERATIONS,
     MOST_PERIOD,
@@ -18,6 +17,7 @@ from resflow_core.measure.inverse_iterations import (
     steps_taken,
     trace,
 )
+from resflow_core.residual import Branch
 from tests.core.oracles import LinearBranch, autograd_jacobian, points, seeded
 
 INF = math.inf

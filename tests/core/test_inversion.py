@@ -2,20 +2,17 @@
 
 import dataclasses
 import math
-from contextlib import nullcontext
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from resflow_core import flow as flow_module
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import Soft
 from resflow_core.measure import inversion
 from resflow_core.measure.inverse_iterations import ITERATIONS
 from resflow_core.measure.inversion import FOLD_GRID, GOAL, MOST_STEPS, STEPS_GRID, WALK_STEPS
 from resflow_core.measure.invertibility import Regime
+from resflow_core.norms.induced import vector_norm
 from tests.core.oracles import autograd_jacobian, points, seeded
 
 X = points(400, 2, seed=3).float()
@@ -27,8 +24,7 @@ class Known(torch.nn.Module):
     def __init__(self, a, lipschitz, order=2.0, bend=0.0):
         super().__init__()
         self.a = torch.nn.Parameter(torch.tensor(a), requires_grad=False)
-        self.bound, self.order, self.bend, self.scale, self._at_hand = lipschitz, order, bend, 1.0, None
-        self.linears = [SimpleNamespace(cap=lipschitz, constraint=Soft())]
+        self.bound, self.order, self.bend, self.scale = lipschitz, order, bend, 1.0
 
     @property
     def lipschitz(self):
@@ -37,6 +33,9 @@ class Known(torch.nn.Module):
     @property
     def orders(self):
         return [self.order, self.order]
+
+    def size(self, x):
+        return vector_norm(x, self.order, 0)
 
     def forward(self, x):
         t = torch.tanh(x) if self.bend else x
@@ -48,12 +47,11 @@ class Known(torch.nn.Module):
 
 
 @pytest.fixture
-def known(monkeypatch):
-    """A flow of blocks with these branches; `folded_together` is for branches of layers only."""
-    monkeypatch.setattr(flow_module, "folded_together", lambda branches: nullcontext())
+def known():
+    """A flow of blocks with these branches, as the paper writes it: only branches of layers can be folded."""
 
     def build(*branches):
-        flow = FlowConfig(blocks=len(branches), width=2, actnorm=False).build(seeded(0))
+        flow = FlowConfig(blocks=len(branches), width=2, actnorm=False).build(seeded(0), "paper")
         for block, branch in zip(flow.blocks, branches, strict=True):
             block.branch = branch
         return flow

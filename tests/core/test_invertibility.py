@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from resflow_core.branch import Branch
-from resflow_core.measure.invertibility import Regime, breaking_scales, det_of_identity_plus, preimages, regime
+from resflow_core.measure.invertibility import Regime, breaking_scales, preimages, regime, residual_det
+from resflow_core.residual import Branch
 from tests.core.oracles import LinearBranch, autograd_jacobian, points, seeded
 
 
@@ -132,8 +132,8 @@ class TestBreakingScales:
         a = 3 * torch.randn(3, 7, 2, 2, generator=seeded(0), dtype=torch.float64)
         for scale in (0.5, 2.0):
             expected = np.linalg.det(np.eye(2) + scale * a.numpy())
-            np.testing.assert_allclose(det_of_identity_plus(a, scale), expected, rtol=1e-9)
-        assert (det_of_identity_plus(a) < 0).any()
+            np.testing.assert_allclose(residual_det(a, scale), expected, rtol=1e-9)
+        assert (residual_det(a) < 0).any()
 
 
 class TestRegime:

@@ -17,13 +17,14 @@ import torch
 from scipy import stats
 
 from resflow_core import log_det as module
+from resflow_core.fast.folding import FoldedBranch
 from resflow_core.gradients import GRADIENTS, Coefficients, log_series, neumann_series
 from resflow_core.log_det import (
     LOG_DETS,
     Exact,
     Roulette,
     Truncated,
-    log_abs_det_of_identity_plus,
+    residual_log_det,
     roulette_coefficients,
     truncated_coefficients,
 )
@@ -68,7 +69,7 @@ class TestExact:
     def test_numpy_agrees_in_every_dimension(self, dim):
         a = 0.3 * torch.randn(7, dim, dim, generator=seeded(dim), dtype=torch.float64)
         expected = numpy_log_abs_det(a + torch.eye(dim, dtype=torch.float64))
-        np.testing.assert_allclose(log_abs_det_of_identity_plus(a), expected, atol=1e-12)
+        np.testing.assert_allclose(residual_log_det(a), expected, atol=1e-12)
 
 
 class TestCoefficients:
@@ -228,7 +229,7 @@ def test_through_a_branch_value_and_gradients_are_those_of_its_jacobian(gradient
     weights = points(6, 1, seed=2)[:, 0]
 
     value, estimate = GRADIENTS[gradient].estimate(branch, x, probes, coefficients)
-    _, a = branch.plain_value_and_jacobian(x)
+    _, a = branch.value_and_jacobian(x)
     w, expected, pulled = probes, 0.0, 0.0
     for a_k, b_k in zip(coefficients.value.T, coefficients.gradient.T, strict=True):
         expected = expected + a_k * (w * probes).sum(2).mean(0)
@@ -437,7 +438,7 @@ def numbers_kept(forward):
 
 
 def test_memory_grows_with_the_terms_only_where_each_is_differentiated():
-    branch, x = Branch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
+    branch, x = FoldedBranch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
     kept = {
         (name, n): numbers_kept(
             lambda n=n, name=name: Truncated(n, gradient=name).value_and_log_det(branch, x, seeded(0))

@@ -12,10 +12,9 @@ from resflow_core import measure
 from resflow_core.bijection import Chain
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.fast import fused_flow
-from resflow_core.flow import Flow, FlowConfig
+from resflow_core.flow import Flow, FlowConfig, standard_normal_log_prob
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import belief
-from resflow_core.normalizing_flow import standard_normal_log_prob
 from resflow_core.norms.induced import largest_singular_value
 from resflow_core.residual import ResidualBlock
 from resflow_core.roulette import Custom, Geometric, Poisson

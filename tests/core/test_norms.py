@@ -19,7 +19,8 @@ from resflow_core.norms.induced import (
     upper_bound,
     vector_norm,
 )
-from resflow_core.spectral_norm import SLACK, power_iteration
+from resflow_core.norms.spectral_estimates import power_iteration
+from resflow_core.spectral_norm import SLACK
 from tests.core.oracles import dense_norms, seeded
 
 INF = math.inf

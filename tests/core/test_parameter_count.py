@@ -6,7 +6,7 @@ import torch
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.baselines.coupling import PEERS, PeerConfig
 from resflow_core.flow import FlowConfig
-from resflow_core.norms.norm_orders import CHAINS
+from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.training.parameter_count import matched, parameters
 from tests.core.oracles import points, seeded
 
@@ -35,7 +35,7 @@ def test_without_masks_these_are_all_the_numbers_of_the_module(kind):
     assert (masked > 0) == (kind in ("maf", "nsf"))
 
 
-@pytest.mark.parametrize("norms", CHAINS)
+@pytest.mark.parametrize("norms", NORM_CHAINS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_residual_flow_has_as_many_as_are_built(activation, norms):
     for config in (

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from resflow_core import measure
+from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from tests.core.oracles import points, seeded
 
@@ -27,12 +28,12 @@ def build(activation="sine", blocks=3, scale=None, **settings):
 def by_autograd(activation, beta, constant, h):
     """|phi_beta'| and |phi_beta''| of h, (units, batch), phi_beta(h) = raw(beta h) / (C beta), by automatic
     differentiation of each of the numbers that a unit becomes."""
-    copies = activation.arrangement.copies
+    form, copies = closed_form(activation), activation.copies
     first, second = torch.zeros_like(h), torch.zeros_like(h)
     for k in range(copies):
         # Every unit by itself; a unit alone is passed through where units are sorted.
         z = h.detach().reshape(1, -1).clone().requires_grad_()
-        y = activation.raw(beta * z)[k] / (constant * beta) if activation.arrangement.pattern(h) is None else z + 0
+        y = form.raw(beta * z)[k] / (constant * beta) if form.arrangement.pattern(h) is None else z + 0
         (slope,) = torch.autograd.grad(y.sum(), z, create_graph=True)
         curvature = torch.zeros_like(z)
         if slope.requires_grad:
@@ -49,15 +50,13 @@ def plainly(flow, x, delta=DELTA, epsilon=EPSILON):
         if hasattr(part, "branch"):
             branch, layers = part.branch, []
             h = x.T
-            for beta, linear, p, q in zip(
-                branch.scales.detach(), branch.linears, branch.orders, branch.orders[1:], strict=False
-            ):
-                constant = branch.activation.lipschitz(p)
+            for beta, linear, norm in zip(branch.scales.detach(), branch.linears, branch.norms, strict=True):
+                constant = closed_form(branch.activation).lipschitz(norm.p)
                 slope, curvature = by_autograd(branch.activation, beta, constant, h)
                 layers.append(((beta * h).numpy(), ((slope >= 1 - delta) & (curvature <= epsilon)).numpy()))
                 with torch.no_grad():
-                    value = branch.activation.raw(beta * h) / (constant * beta)
-                    h = linear.weight(p, q) @ value + linear.bias[:, None]
+                    value = closed_form(branch.activation).raw(beta * h) / (constant * beta)
+                    h = linear.weight(norm) @ value + linear.bias[:, None]
             blocks.append(layers)
         with torch.no_grad():
             x = part(x)

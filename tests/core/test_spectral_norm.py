@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resflow_core.spectral_norm import SLACK, bjorck, certified, exact, gram_iteration, power_iteration
+from resflow_core.norms.spectral_estimates import bjorck, exact, gram_iteration, power_iteration
+from resflow_core.spectral_norm import SLACK, certified
 from tests.core.oracles import seeded
 
 

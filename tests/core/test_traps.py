@@ -38,7 +38,7 @@ GUARDS = {
         "test_lipschitz.py::test_the_cap_holds_after_every_step_of_any_optimiser",
     ],
     6: ["test_bijections.py::test_only_initialize_initialises_it"],
-    7: ["test_activations.py::test_the_constant_is_the_largest_slope_found_by_search"],
+    7: ["test_activations.py::test_its_constant_is_the_largest_slope_found_by_search"],
     9: ["test_bijections.py::test_nothing_depends_on_the_training_mode"],
     10: [
         "test_true_densities.py::test_draws_are_independent",

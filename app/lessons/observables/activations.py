@@ -8,7 +8,9 @@ import torch
 from app.activations.settings import Activations
 from app.lessons.expression import Unknown
 from app.lessons.observables.observable import Observable, known
-from resflow_core.expressions import SIGN, activation_named
+from resflow_core.activations import activation_named
+from resflow_core.expressions import SIGN
+from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Verdict, criteria
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def _criteria(name: str) -> Any:
 
 def _phi(name: str, z: float) -> tuple[float, float, float]:
     """Value, slope and curvature, divided by the constant."""
-    return tuple(float(part[0]) for part in activation_named(name).phi(torch.tensor([z], dtype=torch.float64)))
+    return tuple(
+        float(part[0]) for part in closed_form(activation_named(name)).phi(torch.tensor([z], dtype=torch.float64))
+    )
 
 
 def _tail(name: str, side: str) -> Any:

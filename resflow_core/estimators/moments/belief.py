@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.estimators.moments.powers import powers
-from resflow_core.fast.plane import log_abs_det_of_identity_plus
 from resflow_core.gradients import log_series
-from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
+from resflow_core.log_det import Exact, LogDet, Roulette, Truncated, residual_log_det
 from resflow_core.probes import PROBES
 from resflow_core.roulette import RAREST, survival_table
 
@@ -33,7 +32,7 @@ def believed_log_det(log_det: LogDet, jacobian: Tensor) -> Tensor:
 
 @believed_log_det.register
 def _(log_det: Exact, jacobian):
-    return log_abs_det_of_identity_plus(jacobian.double())
+    return residual_log_det(jacobian.double())
 
 
 @believed_log_det.register

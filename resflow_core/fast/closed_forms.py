@@ -1,0 +1,258 @@
+"""Value, slope and curvature of each activation in closed form: what a backward pass by hand needs.
+
+`resflow_core.activations` says what the functions are. Here each is written once more, without its Lipschitz constant,
+as raw = C phi, and for points as columns. An activation without an entry gets its derivatives by automatic
+differentiation.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from resflow_core import activations
+from resflow_core.activations import GELU, MISH, SELU, SWISH, Activation, clipswish_constant, cpila_constant
+
+Derivatives = Callable[[Tensor], Iterator[Tensor]]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Moves units about before a function is applied to each: a linear map, which the points themselves may choose.
+
+    `pattern(t)` is what the points t, (units, batch), decide; `apply(u, pattern)` maps u, (units, ..., batch), to
+    (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it moves tangents as it
+    moves points.
+    """
+
+    pattern: Callable[[Tensor], Tensor | None]
+    apply: Callable[[Tensor, Tensor | None], Tensor]
+    transpose: Callable[[Tensor, Tensor | None], Tensor]
+    copies: int = 1
+
+
+def _both_signs(u: Tensor, _: None) -> Tensor:
+    return torch.cat([u, -u])
+
+
+def _difference(u: Tensor, _: None) -> Tensor:
+    positive, negative = u.chunk(2)
+    return positive - negative
+
+
+def _pairs(u: Tensor) -> tuple[Tensor, Tensor]:
+    """(u_1, u_3, ...) and (u_2, u_4, ...) as views; an odd unit at the end is in neither."""
+    return u[0 : len(u) - 1 : 2], u[1::2]
+
+
+def _ascending(t: Tensor) -> Tensor:
+    first, second = _pairs(t)
+    return first < second
+
+
+def _swapped(u: Tensor, swap: Tensor) -> Tensor:
+    """u with the pairs exchanged where `swap` says so, which is its own transpose."""
+    if u.ndim == 3:
+        swap = swap[:, None]
+    out = u.clone()
+    (first, second), (out_first, out_second) = _pairs(u), _pairs(out)
+    out_first.copy_(torch.where(swap, second, first))
+    out_second.copy_(torch.where(swap, first, second))
+    return out
+
+
+IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u)
+BOTH_SIGNS = Arrangement(lambda t: None, _both_signs, _difference, copies=2)
+SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped)
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """raw = C phi with C the Lipschitz constant of raw.
+
+    raw arranges the units and then applies one function to every number: `derivatives(t)` yields its value, slope and
+    curvature at t, each computed only if it is asked for. `lipschitz(p)` is raw's constant in the p-norm, rounded up.
+    Of a family with a scale beta this is beta = 1: phi_beta(z) = raw(beta z) / (C beta).
+    """
+
+    derivatives: Derivatives
+    lipschitz: Callable[[float], float]
+    arrangement: Arrangement = IN_PLACE
+
+    def __deepcopy__(self, memo: dict) -> "ClosedForm":
+        """Itself: copies of a flow share it."""
+        return self
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether phi is one function of one number, applied to every unit by itself."""
+        return self.arrangement is IN_PLACE
+
+    def raw(self, t: Tensor) -> Tensor:
+        """raw(t), (units, batch) -> (copies * units, batch); differentiable any number of times."""
+        return next(self.derivatives(self.arrangement.apply(t, self.arrangement.pattern(t))))
+
+    def phi(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """phi(t), phi'(t), phi''(t) for every number of t: what there is to see of an element-wise activation."""
+        if not self.is_elementwise:
+            raise ValueError("This activation is no function of one number: it acts on several units together.")
+        return tuple(d / self.lipschitz(2) for d in self.derivatives(t))
+
+
+def silu(t: Tensor) -> Iterator[Tensor]:
+    """y = t s with the logistic s; y' = y + s (1 - y); y'' = (1 - s) (2 y' - y)."""
+    s = torch.sigmoid(t)
+    yield (y := t * s)
+    yield (slope := torch.lerp(y, y.new_ones(()), s))
+    yield torch.lerp(torch.lerp(y, slope, 2.0), y.new_zeros(()), s)
+
+
+def sine(t: Tensor) -> Iterator[Tensor]:
+    """sin t, cos t, -sin t: curved all along the line."""
+    yield (y := torch.sin(t))
+    yield torch.cos(t)
+    yield -y
+
+
+def tanh(t: Tensor) -> Iterator[Tensor]:
+    """y = tanh t; y' = 1 - y^2; y'' = -2 y y'."""
+    yield (y := torch.tanh(t))
+    yield (slope := 1 - y**2)
+    yield -2 * y * slope
+
+
+def elu(t: Tensor) -> Iterator[Tensor]:
+    """t for t > 0, exp(t) - 1 below: the slope is 1 wherever the curvature is 0, which starves the log det."""
+    negative = t.clamp(max=0)
+    yield torch.where(t > 0, t, torch.expm1(negative))
+    yield (slope := torch.exp(negative))
+    yield torch.where(t > 0, 0, slope)
+
+
+# Klambauer et al. 2017, section 2: they keep mean 0 and variance 1 in wide layers with random weights.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def selu(t: Tensor) -> Iterator[Tensor]:
+    """1.0507 t for t > 0, 1.7581 (exp(t) - 1) below: steepest just below 0."""
+    below, negative = SELU_SCALE * SELU_ALPHA, t.clamp(max=0)
+    yield torch.where(t > 0, SELU_SCALE * t, below * torch.expm1(negative))
+    exponential = below * torch.exp(negative)
+    yield torch.where(t > 0, SELU_SCALE, exponential)
+    yield torch.where(t > 0, 0, exponential)
+
+
+def softplus(t: Tensor) -> Iterator[Tensor]:
+    """log(1 + exp t); the logistic s; s (1 - s)."""
+    yield torch.nn.functional.softplus(t)
+    yield (s := torch.sigmoid(t))
+    yield s * (1 - s)
+
+
+def relu(t: Tensor) -> Iterator[Tensor]:
+    """max(t, 0): no curvature anywhere, so the log det's gradient reaches no pre-activation."""
+    return _two_lines(t, 0.0)
+
+
+def leaky_relu(t: Tensor) -> Iterator[Tensor]:
+    """t for t > 0, t / 100 below: no curvature anywhere."""
+    return _two_lines(t, 0.01)
+
+
+def identity(t: Tensor) -> Iterator[Tensor]:
+    """t: what is left for each number where sorting is the whole nonlinearity."""
+    return _two_lines(t, 1.0)
+
+
+def _two_lines(t: Tensor, below: float) -> Iterator[Tensor]:
+    yield torch.where(t > 0, t, below * t)
+    yield torch.where(t > 0, t.new_ones(()), below)
+    yield torch.zeros_like(t)
+
+
+def gelu(t: Tensor) -> Iterator[Tensor]:
+    """Hendrycks & Gimpel 2016: t P with the normal distribution function P and density p; P + t p; (2 - t^2) p."""
+    below = torch.special.ndtr(t)
+    yield t * below
+    density = torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi)
+    yield below + t * density
+    yield (2 - t**2) * density
+
+
+def mish(t: Tensor) -> Iterator[Tensor]:
+    """Misra 2019: t w with w = tanh(log(1 + exp t)), w' = (1 - w^2) s, s the logistic; w + t w';
+    w' (2 + t (1 - s - 2 w s)).
+    """
+    w = torch.tanh(torch.nn.functional.softplus(t))
+    yield t * w
+    s = torch.sigmoid(t)
+    w_slope = (1 - w**2) * s
+    yield w + t * w_slope
+    yield w_slope * (2 + t * (1 - s - 2 * w * s))
+
+
+# How fast Pila bends, and how far both of its copies are moved apart, times the rate (Ahn et al. 2022, and their code).
+PILA_RATE, PILA_SHIFT = 5.0, 1.0
+
+
+def shifted_pila(t: Tensor) -> Iterator[Tensor]:
+    """Pila(t - 1/5), Pila(t) = t for t > 0 and q(5 t) / 5 below: q(u) = (u^3 / 2 - u^2 + u) exp u;
+    q'(u) = (u^3 / 2 + u^2 / 2 - u + 1) exp u; q''(u) = u^2 (u / 2 + 2) exp u, so that three derivatives are continuous.
+    """
+    u = PILA_RATE * t - PILA_SHIFT
+    below = u.clamp(-80, 0)  # beyond, single precision has only denormal numbers, which are slow
+    decay = torch.exp(below)
+    yield torch.where(u > 0, u, ((0.5 * below - 1) * below + 1) * below * decay) / PILA_RATE
+    yield torch.where(u > 0, 1.0, (((0.5 * below + 0.5) * below - 1) * below + 1) * decay)
+    yield PILA_RATE * below**2 * (0.5 * below + 2) * decay
+
+
+def _in_every_norm(constant: float) -> Callable[[float], float]:
+    """The constant of one function of one number, in whatever norm its values are stacked."""
+    return lambda p: constant
+
+
+# By the function of `resflow_core.activations`, so that no name stands in two lists.
+CLOSED_FORMS: dict[Callable[..., Tensor], ClosedForm] = {
+    activations.lipswish: ClosedForm(silu, _in_every_norm(SWISH)),
+    activations.sine: ClosedForm(sine, _in_every_norm(1.0)),
+    activations.celu: ClosedForm(elu, _in_every_norm(1.0)),
+    activations.elu: ClosedForm(elu, _in_every_norm(1.0)),
+    activations.selu: ClosedForm(selu, _in_every_norm(SELU)),
+    activations.gelu: ClosedForm(gelu, _in_every_norm(GELU)),
+    activations.mish: ClosedForm(mish, _in_every_norm(MISH)),
+    activations.leaky_relu: ClosedForm(leaky_relu, _in_every_norm(1.0)),
+    torch.tanh: ClosedForm(tanh, _in_every_norm(1.0)),
+    F.softplus: ClosedForm(softplus, _in_every_norm(1.0)),
+    F.relu: ClosedForm(relu, _in_every_norm(1.0)),
+    activations.clipswish: ClosedForm(silu, clipswish_constant, BOTH_SIGNS),
+    activations.cpila: ClosedForm(shifted_pila, cpila_constant, BOTH_SIGNS),
+    activations.maxmin: ClosedForm(identity, _in_every_norm(1.0), SORTED_PAIRS),
+}
+
+
+def closed_form(activation: Activation) -> ClosedForm | None:
+    """The closed form of an activation: that of its function, or one by automatic differentiation. None if it acts on
+    several units together and has no entry."""
+    function = activation.function
+    found = getattr(function, "closed_form", None) or CLOSED_FORMS.get(function)
+    if found is None and activation.is_elementwise:
+        return ClosedForm(_by_autograd(activation), activation.lipschitz)
+    return found
+
+
+def _by_autograd(activation: Activation) -> Derivatives:
+    """Value, slope and curvature by forward-mode differentiation."""
+
+    def slope(t: Tensor) -> Tensor:
+        return torch.func.jvp(activation, (t,), (torch.ones_like(t),))[1]
+
+    def derivatives(t: Tensor) -> Iterator[Tensor]:
+        yield activation(t)
+        yield slope(t)
+        yield torch.func.jvp(slope, (t,), (torch.ones_like(t),))[1]
+
+    return derivatives

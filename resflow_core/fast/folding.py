@@ -1,0 +1,152 @@
+"""The small weights of all blocks made in one go, with constants and scales multiplied into them.
+
+phi_beta(z) = raw(beta z) / (C beta), so with t = beta z the branch becomes
+
+    g(x) = W~_n raw(... W~_1 raw(beta_1 x) + b~_1 ...) + b~_n
+    W~_i = beta_{i+1} / (C beta_i) W_i,   b~_i = beta_{i+1} b_i
+
+where beta_{n+1} is the branch's scale. What is done to the small weights need not be done to every point.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from resflow_core.fast import capped
+from resflow_core.fast.closed_forms import closed_form
+from resflow_core.fast.forward_mode import FoldedWeights, value, value_and_jacobian
+from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
+from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, Branch
+
+# The last W of the first layer of each group, with the values that it was made of.
+_KNOWN: WeakKeyDictionary[LipschitzLinear, tuple[tuple[Tensor, ...], Tensor]] = WeakKeyDictionary()
+# Without gradients nothing is kept, and the units of this many points stay in the processor's cache.
+CHUNK = 1_000
+
+
+class FoldedBranch(Branch):
+    """A `Branch` that evaluates folded weights, with the backward pass of its Jacobian by hand."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.closed_form = closed_form(self.activation)
+        self._at_hand: FoldedWeights | None = None
+
+    def weights(self) -> FoldedWeights:
+        """Its folded weights."""
+        return self._at_hand or fold([self]).unstacked()[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """g(x), (batch, d) -> (batch, d); differentiable any number of times, through a graph that is its own."""
+        if torch.is_grad_enabled():
+            return value(x, self.closed_form, fold([self]).unstacked()[0])
+        weights = self.weights()
+        return torch.cat([value(part, self.closed_form, weights) for part in x.split(CHUNK)])
+
+    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable."""
+        return value_and_jacobian(x, self.closed_form, self.weights())
+
+
+def fold(branches: Sequence[Branch]) -> FoldedWeights:
+    """The folded weights of branches of one shape, stacked."""
+    layers = list(zip(*(branch.linears for branch in branches), strict=True))
+    scales = _scales(branches)
+    following = torch.cat([scales[1:], scales.new_tensor([[branch.scale for branch in branches]])])
+    norms = _norms(branches)
+    constants = _constants(branches[0], [norm.p for norm in norms], like=scales)
+    factors = following / (constants * scales)
+    weights = [
+        constrained_weights(layer, norm) * f[:, None, None]
+        for layer, norm, f in zip(layers, norms, factors, strict=True)
+    ]
+    biases = [torch.stack([linear.bias for linear in layer]) for layer in layers]
+    return FoldedWeights(
+        scales[0], weights, [bias[:, :, None] * f[:, None, None] for bias, f in zip(biases, following, strict=True)]
+    )
+
+
+@contextmanager
+def folded_together(branches: Sequence[FoldedBranch]) -> Iterator[None]:
+    """While it lasts, branches of one shape take their weights from one `fold` instead of each from its own."""
+    try:
+        for branch, weights in zip(branches, fold(branches).unstacked(), strict=True):
+            branch._at_hand = weights
+        yield
+    finally:
+        for branch in branches:
+            branch._at_hand = None
+
+
+@torch.no_grad()
+def layer_norms(branches: Sequence[Branch]) -> Tensor:
+    """Certified upper bounds of every layer's norm as it is, (branches, layers), float64; NaN for W with NaN. The last
+    ones include the branch's scale, so that the product bounds Lip(g)."""
+    layers = zip(*(branch.linears for branch in branches), strict=True)
+    norms = [norm(constrained_weights(layer, norm)) for layer, norm in zip(layers, _norms(branches), strict=True)]
+    norms[-1] = norms[-1] * norms[-1].new_tensor([branch.scale for branch in branches])
+    return torch.stack(norms, 1)
+
+
+def lipschitz_bounds(branches: Sequence[Branch]) -> list[float]:
+    """`Branch.lipschitz` of branches of one shape."""
+    if branches[0].linears[0].constraint.certifies:
+        return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
+    return layer_norms(branches).prod(1).tolist()
+
+
+def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = SpectralNorm()) -> Tensor:
+    """The W of layers of one shape, cap and constraint, (layers, out_features, in_features): all norms in one go.
+
+    If gradients are enabled, layers note the next v, which is theirs once somebody calls `advance`.
+    """
+    first, raw, v = layers[0], torch.stack([layer.raw for layer in layers]), torch.stack([layer.v for layer in layers])
+    if torch.is_grad_enabled():
+        weights, ahead = capped.weights(first.constraint, raw, first.cap, norm, v)
+        if first.constraint.carries:
+            for layer, row in zip(layers, ahead, strict=True):
+                layer.next_v = row
+        return weights
+    # Pictures evaluate the same W on many chunks of points. Compared by value: fused optimisers and writes to `.data`
+    # do not move the version counter of a tensor.
+    key = (raw, v, *(torch.as_tensor(order) for order in (norm.p, norm.q)))
+    known = _KNOWN.get(first)
+    if known is None or not all(map(_same, known[0], key)):
+        known = _KNOWN[first] = (key, capped.weights(first.constraint, raw, first.cap, norm, v)[0])
+    return known[1]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """`torch.equal` ignores the type, and raises an error for tensors of two devices."""
+    return (a.dtype, a.device) == (b.dtype, b.device) and torch.equal(a, b)
+
+
+def _norms(branches: Sequence[Branch]) -> list[Norm]:
+    """The norm of every layer, with orders (branches,) if they are learned."""
+    first = branches[0]
+    if first.raw_orders is None:
+        orders = first.chain.orders(len(first.linears))
+    else:
+        inner = first.chain.order_of_raw(torch.stack([branch.raw_orders for branch in branches], 1).detach())
+        orders = [*inner, inner[0]]
+    return [first.chain.norm(p, q) for p, q in pairwise(orders)]
+
+
+def _constants(branch: Branch, orders: Sequence[Order], like: Tensor) -> Tensor:
+    """raw's Lipschitz constant in the norms of these orders, (layers, 1 or branches)."""
+    lipschitz = closed_form(branch.activation).lipschitz
+    return like.new_tensor([[lipschitz(p) for p in torch.as_tensor(p).reshape(-1).tolist()] for p in orders])
+
+
+def _scales(branches: Sequence[Branch]) -> Tensor:
+    """beta for every layer of every branch, (layers, branches); 1 for activations that have none."""
+    first = branches[0]
+    if first.raw_scales is None:
+        return first.linears[0].bias.new_ones(len(first.linears), len(branches))
+    raw, reach = torch.stack([branch.raw_scales for branch in branches], 1), math.log(SCALE_RANGE)
+    return first.activation.initial_scale * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * raw))
