@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from app.bench.maps import MAPS
-from resflow_core.estimators.faulty_estimators import PLANTED, Planted
+from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, FaultyEstimator
 from resflow_core.estimators.moments import QUANTITIES, spectral_radius
 from resflow_core.flow import FlowConfig
 from resflow_core.probes import PROBES
@@ -65,7 +65,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suspect:
-    """An estimator under test, whose title does not tell which of `PLANTED` it is."""
+    """An estimator under test, whose title does not tell which of `FAULTY_ESTIMATORS` it is."""
 
     title: str
     bug: str
@@ -132,9 +132,9 @@ class Bench:
         return self.suspect == "none"
 
     @property
-    def estimator(self) -> Planted:
+    def estimator(self) -> FaultyEstimator:
         """The one that throws."""
-        return PLANTED[SUSPECTS[self.suspect].bug]
+        return FAULTY_ESTIMATORS[SUSPECTS[self.suspect].bug]
 
     @property
     def array(self) -> np.ndarray:

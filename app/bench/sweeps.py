@@ -10,7 +10,7 @@ from torch import Tensor
 from app.bench.identity import Identity
 from app.bench.settings import ENTRIES, Bench
 from app.engine.messages import Jacobians
-from resflow_core.estimators.draws import throw
+from resflow_core.estimators.draws import draw_estimates
 from resflow_core.estimators.moments import (
     QUANTITIES,
     NoOptimum,
@@ -185,7 +185,7 @@ def monte_carlo(bench: Bench, n_exact: int) -> list[tuple[float, float, float]]:
         law = Geometric(p, n_exact)
         if fourth_moment_margin(law, radius) <= 0:
             continue
-        sample = throw(bench.array, law, bench.probe, MC_THROWS, bench.seed).value
+        sample = draw_estimates(bench.array, law, bench.probe, MC_THROWS, bench.seed).value
         deviation = sample - sample.mean()
         variance = float((deviation**2).mean())
         error = max(float((deviation**4).mean()) - variance**2, 0.0) ** 0.5 / MC_THROWS**0.5

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from app.bench.settings import MOST_THROWS, SUSPECTS, Bench
-from resflow_core.estimators.draws import Throws
-from resflow_core.estimators.faulty_estimators import throw
+from resflow_core.estimators.draws import Draws
+from resflow_core.estimators.faulty_estimators import draw_estimates
 from resflow_core.roulette import Law
 
 CHUNK = 100_000
@@ -27,8 +27,8 @@ def thrown_settings(bench: Bench) -> Bench:
     return Bench(**{name: getattr(bench, name) for name in names})
 
 
-def _throw(bench: Bench, n: int, start: int) -> Throws:
-    return throw(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, n, bench.seed, start)
+def _throw(bench: Bench, n: int, start: int) -> Draws:
+    return draw_estimates(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, n, bench.seed, start)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Tally:
             counts[: len(self.counts)] += self.counts
             self.values, self.counts = np.concatenate([self.values, thrown.value]), counts
 
-    def one(self, index: int) -> Throws:
+    def one(self, index: int) -> Draws:
         """The throw number `index`, counted from 0, whether or not it was thrown yet."""
         return _throw(self.bench, 1, index)
 

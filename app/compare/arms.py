@@ -4,14 +4,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
-from app.compare.settings import Compare, Peer, Residual
+from app.compare.settings import Baseline, Compare, Residual
 from app.engine.messages import Arm
 from app.setup import Setup
 from app.text import signed
-from resflow_core.baselines.coupling import PEERS
+from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
-from resflow_core.training.parameter_count import matched, parameters
+from resflow_core.training.parameter_count import matched, parameter_count
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Contender:
 
     label: str
     arm: Arm
-    parameters: int
+    parameter_count: int
     excess: float  # share by which it has more parameters than the residual flow
 
     @property
@@ -50,16 +50,16 @@ class Contender:
 
 def contenders(setup: Setup, bench: Compare) -> list[Contender]:
     """The arms on the page's data, with its training, residual flows in its shape."""
-    wanted = parameters(setup.flow)
+    wanted = parameter_count(setup.flow)
     labels = names(bench)
     return [
-        Contender(label, arm, n := parameters(arm.flow), n / wanted - 1)
+        Contender(label, arm, n := parameter_count(arm.flow), n / wanted - 1)
         for label, arm in zip(labels, (built(chosen, setup) for chosen in bench.arms), strict=True)
     ]
 
 
 @singledispatch
-def built(chosen: Residual | Peer, setup: Setup) -> Arm:
+def built(chosen: Residual | Baseline, setup: Setup) -> Arm:
     """What the engine trains."""
     raise TypeError(f"There is no flow for {chosen!r}.")
 
@@ -71,8 +71,8 @@ def _(chosen: Residual, setup):
 
 
 @built.register
-def _(chosen: Peer, setup):
-    flow = matched(chosen.kind, parameters(setup.flow))
+def _(chosen: Baseline, setup):
+    flow = matched(chosen.kind, parameter_count(setup.flow))
     return Arm(flow, replace(setup.train, log_det=Exact()), setup.source)
 
 
@@ -81,7 +81,7 @@ def names(bench: Compare) -> list[str]:
     budgets = {arm.budget for arm in bench.arms if isinstance(arm, Residual)}
     labels = []
     for arm in bench.arms:
-        label = PEERS[arm.kind].title.split(",")[0] if isinstance(arm, Peer) else estimator_name(arm.log_det)
+        label = BASELINES[arm.kind].title.split(",")[0] if isinstance(arm, Baseline) else estimator_name(arm.log_det)
         labels.append(f"{label}, L = {arm.budget:g}" if isinstance(arm, Residual) and len(budgets) > 1 else label)
     seen, counts = Counter(), Counter(labels)
     for k, label in enumerate(labels):

@@ -8,7 +8,7 @@ import streamlit as st
 from app import controls, session
 from app.compare.arms import contenders
 from app.compare.presets import PRESETS, Preset
-from app.compare.settings import Compare, Peer, Residual
+from app.compare.settings import Baseline, Compare, Residual
 from app.link import COMPARE
 from app.polling import button
 from app.setup import Setup
@@ -22,7 +22,7 @@ def edit(setup: Setup) -> Compare:
     presets = st.container()
     edited = {name: bool(controls.drawn(bench, prefix=COMPARE, only=(name,))) for name in (*ARMS, "seeds", "steps")}
     # An arm that cannot be edited is told all the same, if there is one.
-    filled = [name for name in edited if edited[name] or isinstance(getattr(bench, name), Residual | Peer)]
+    filled = [name for name in edited if edited[name] or isinstance(getattr(bench, name), Residual | Baseline)]
     columns = dict(zip(filled, st.columns(len(filled) or 1, gap="small", vertical_alignment="bottom"), strict=False))
     told = {name: columns[name].container() for name in ARMS if name in columns}
     for name, column in columns.items():

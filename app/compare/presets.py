@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from app.compare.settings import Compare, Nobody, Peer, Residual
+from app.compare.settings import Baseline, Compare, Nobody, Residual
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
@@ -91,7 +91,9 @@ PRESETS: dict[str, Preset] = {
     "coupling": Preset(
         "Residual or coupling",
         "As nearly equal numbers of parameters as whole widths allow, exact likelihoods for all.",
-        Compare(view="samples", a=Residual(Exact(), 0.99), b=Peer("nice"), c=Peer("realnvp"), seeds=3, steps=1500),
+        Compare(
+            view="samples", a=Residual(Exact(), 0.99), b=Baseline("nice"), c=Baseline("realnvp"), seeds=3, steps=1500
+        ),
         data="checkerboard",
         train=_SMALL,
     ),
@@ -114,7 +116,14 @@ PRESETS: dict[str, Preset] = {
         "Figure 1 in 2-D",
         "Layers with zeros in their Jacobians, whose determinants are cheap, beside one without: where d is large, its "
         "log det is estimated; here, in the plane, it is exact.",
-        Compare(view="layers", a=Peer("nice"), b=Peer("realnvp"), c=Peer("nsf"), d=Residual(Exact(), 0.99), steps=1000),
+        Compare(
+            view="layers",
+            a=Baseline("nice"),
+            b=Baseline("realnvp"),
+            c=Baseline("nsf"),
+            d=Residual(Exact(), 0.99),
+            steps=1000,
+        ),
         data="pinwheel",
         train=_SMALL,
     ),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.bench.settings import View
-from resflow_core.baselines.coupling import PEERS
+from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.log_det import LOG_DETS, Exact, LogDet, Truncated
 from resflow_core.settings import check, setting
 
@@ -34,12 +34,12 @@ class Residual:
 
 
 @dataclass(frozen=True)
-class Peer:
+class Baseline:
     """A flow of another family, as wide as brings its parameters nearest to those of the residual flow."""
 
     title: ClassVar[str] = "Another flow"
 
-    kind: str = setting("realnvp", "Family", "From the library zuko. Its log det is exact.", choices=PEERS)
+    kind: str = setting("realnvp", "Family", "From the library zuko. Its log det is exact.", choices=BASELINES)
 
     def __post_init__(self):
         check(self)
@@ -52,8 +52,8 @@ class Nobody:
     title: ClassVar[str] = "None"
 
 
-Arm = Residual | Peer | Nobody
-ARMS: dict[str, type[Arm]] = {"residual": Residual, "peer": Peer, "none": Nobody}
+Arm = Residual | Baseline | Nobody
+ARMS: dict[str, type[Arm]] = {"residual": Residual, "peer": Baseline, "none": Nobody}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Compare:
     view: str = setting("densities", "Pictures", choices=PICTURES)
     a: Arm = setting(Residual(), "A", choices=ARMS)
     b: Arm = setting(Residual(Truncated()), "B", choices=ARMS)
-    c: Arm = setting(Peer(), "C", choices=ARMS)
+    c: Arm = setting(Baseline(), "C", choices=ARMS)
     d: Arm = setting(Nobody(), "D", choices=ARMS)
     seeds: int = setting(2, "Seeds", "Flows of each arm, drawn as a band.", low=1, high=5)
     steps: int = setting(1500, "Steps", "Play ends after so many of each flow.", low=100, high=20_000)
@@ -72,6 +72,6 @@ class Compare:
         check(self)
 
     @property
-    def arms(self) -> list[Residual | Peer]:
+    def arms(self) -> list[Residual | Baseline]:
         """Those in which there is a flow."""
         return [arm for arm in (self.a, self.b, self.c, self.d) if not isinstance(arm, Nobody)]

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from app.engine.figures import BitsCurve, ImageFrame, Scaling
     from app.engine.schedule import Schedule
-    from resflow_core.baselines.coupling import PeerConfig
+    from resflow_core.baselines.zuko_flows import BaselineConfig
     from resflow_core.data import Table
     from resflow_core.flow import FlowConfig
     from resflow_core.hybrid import HybridConfig
@@ -71,7 +71,7 @@ MOVING = frozenset({State.PLAYING, State.STEPPING})
 class Arm:
     """One flow, or a hybrid, how it is trained, and on what."""
 
-    flow: FlowConfig | PeerConfig | HybridConfig
+    flow: FlowConfig | BaselineConfig | HybridConfig
     train: TrainConfig  # at step 0
     # A key of `DATASETS` or "digits", somebody's own rows, or what is measured (`kinds`).
     data: str | Table | Plan | Survey

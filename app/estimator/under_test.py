@@ -11,8 +11,8 @@ from app.estimator.words import ROUNDING, nats, number
 from app.figures import throws as figures
 from app.link import BENCH
 from app.text import signed
-from resflow_core.estimators.draws import Throws, values
-from resflow_core.estimators.faulty_estimators import PLANTED, Planted
+from resflow_core.estimators.draws import Draws, values
+from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, FaultyEstimator
 from resflow_core.estimators.moments import Remainders, batch_variance, roulette_variance
 
 LAST = 20
@@ -32,7 +32,7 @@ def name(bench: Bench) -> str:
     return SUSPECTS[bench.suspect].title
 
 
-def beside(bench: Bench, one: Throws) -> str:
+def beside(bench: Bench, one: Draws) -> str:
     """What the sound estimator makes of the same throw."""
     sound, mine = (signed(f"{x:.4f}") for x in (values(bench.array, bench.law, one.n, one.probe)[0], one.value[0]))
     makes = f"makes **{sound}**" if sound != mine else f"for once makes the same, **{sound}**,"
@@ -90,16 +90,16 @@ def _named(bench: Bench) -> str | None:
     st.markdown("##### What is wrong with it?")
     return st.radio(
         f"The bug of {name(bench)}",
-        [bug for bug in PLANTED if bug != "none"],
+        [bug for bug in FAULTY_ESTIMATORS if bug != "none"],
         index=None,
-        format_func=lambda bug: PLANTED[bug].title,
+        format_func=lambda bug: FAULTY_ESTIMATORS[bug].title,
         key=f"named.{bench.suspect}",
     )
 
 
 def _answered(bench: Bench, named: str, tally: Tally, remainders: Remainders, truth: float) -> None:
     """Whether it is that bug, and what the bug does to the mean."""
-    bug = PLANTED[named]
+    bug = FAULTY_ESTIMATORS[named]
     mean = bug.mean(bench.array, bench.law)
     if bug is bench.estimator:
         said = f"Yes. {bug.wrong} In closed form {_mean(mean, truth)}{_too_short(bench, bug, remainders)}"
@@ -121,7 +121,7 @@ def _mean(mean: float, truth: float) -> str:
     return f"the mean is **{_value(mean)}**, and the truth is {_value(truth)} nats."
 
 
-def _too_short(bench: Bench, bug: Planted, remainders: Remainders) -> str:
+def _too_short(bench: Bench, bug: FaultyEstimator, remainders: Remainders) -> str:
     """By how much an error bar is, where throws share their N."""
     if bug.batch == 1:
         return ""

@@ -8,7 +8,7 @@ from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact
-from resflow_core.training.parameter_count import matched, matched_classifier, parameters
+from resflow_core.training.parameter_count import matched, matched_classifier, parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
 
 PLAIN = "Plain classifier"
@@ -25,7 +25,7 @@ class Contestant:
 
     @property
     def parameters(self) -> int:
-        return parameters(self.arm.flow)
+        return parameter_count(self.arm.flow)
 
 
 def pair(setup: Setup, bench: Joint) -> list[Contestant]:
@@ -44,7 +44,7 @@ def grid(setup: Setup, bench: Joint) -> list[Contestant]:
 def contestant(setup: Setup, bench: Joint, family: str, weight: float) -> Contestant:
     """A hybrid on the page's data, with its training."""
     is_residual = family == "residual"
-    flow = setup.flow if is_residual else matched(family, parameters(setup.flow))
+    flow = setup.flow if is_residual else matched(family, parameter_count(setup.flow))
     hybrid = HybridConfig(flow, len(setup.dataset.classes), bench.width)
     arm = Arm(hybrid, _train(setup.train, weight, exact=not is_residual), setup.source)
     return Contestant(f"{title_of(family)}, λ = {weight:g}", family, weight, arm)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.bench.settings import View
-from resflow_core.baselines.coupling import PEERS
+from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.hybrid import HybridConfig
 from resflow_core.settings import check, setting, settings_of
 from resflow_core.training.trainer import HybridTrainConfig
@@ -23,7 +23,7 @@ class Residual:
     title: str = "Residual flow"
 
 
-FAMILIES: dict[str, Any] = {"residual": Residual(), **PEERS}
+FAMILIES: dict[str, Any] = {"residual": Residual(), **BASELINES}
 
 _, _WEIGHT = settings_of(HybridTrainConfig)["weight"]
 _, _WIDTH = settings_of(HybridConfig)["width"]
@@ -42,7 +42,7 @@ class Joint:
         choices=FAMILIES,
     )
     peer: str = setting(
-        "realnvp", "Compared with", "A flow of another family, with as nearly as many parameters.", choices=PEERS
+        "realnvp", "Compared with", "A flow of another family, with as nearly as many parameters.", choices=BASELINES
     )
     width: int = setting(16, "Head width", _WIDTH.help, low=_WIDTH.low, high=_WIDTH.high)
     seeds: int = setting(2, "Seeds", "Flows of each kind, drawn as a band.", low=1, high=5)

@@ -7,7 +7,7 @@ from app.lipschitz.words import order_name
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import NORM_CHAINS, NormChain
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 
 BUDGETS = (0.3, 0.6, 0.9, 0.99)
 # (blocks, hidden layers) among which parameters are shared out.
@@ -23,12 +23,14 @@ def shapes(setup: Setup) -> dict[str, Arm]:
     """Many shallow blocks to few deep ones, as wide as brings their parameters nearest to those of 24 blocks of 32."""
     # Of the flow that everybody begins with: going on with an arm must not change what it is compared with.
     usual = FlowConfig()
-    wanted = parameters(replace(setup.flow, blocks=usual.blocks, width=usual.width, hidden_layers=usual.hidden_layers))
+    wanted = parameter_count(
+        replace(setup.flow, blocks=usual.blocks, width=usual.width, hidden_layers=usual.hidden_layers)
+    )
     arms = {}
     for blocks, layers in SHAPES:
         flow = replace(setup.flow, blocks=blocks, hidden_layers=layers)
         widths = range(2, 257)
-        width = min(widths, key=lambda w: abs(parameters(replace(flow, width=w)) - wanted))
+        width = min(widths, key=lambda w: abs(parameter_count(replace(flow, width=w)) - wanted))
         flow = replace(flow, width=width)
         depth = f"{layers} hidden layer{'s' * (layers > 1)} of {width}"
         arms[f"{blocks} blocks, {depth}"] = _arm(setup, flow)

@@ -8,7 +8,7 @@ from app.lipschitz import arms
 from app.lipschitz.settings import Lipschitz
 from app.polling import polled
 from app.scene import POLL_SECONDS
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 
 
 @polled(POLL_SECONDS)
@@ -19,7 +19,7 @@ def show() -> None:
     setup = session.setup()
     if bench.shapes:
         compared = arms.shapes(setup)
-        counts = ", ".join(f"{parameters(arm.flow):,}" for arm in compared.values())
+        counts = ", ".join(f"{parameter_count(arm.flow):,}" for arm in compared.values())
         st.markdown(
             f"As nearly equal numbers of parameters as whole widths allow ({counts}), one seed, one budget L for each "
             "**block**: blocks multiply what the whole flow may do, (1 + L)ᴷ, where layers share one block's L. "

@@ -17,7 +17,7 @@ from resflow_core.roulette import UNIFORM_STEP, Geometric, Law, Poisson, Tabulat
 
 
 @dataclass(frozen=True, eq=False)
-class Throws:
+class Draws:
     """An entry each: N, (n,) int64, the probe, (n, 2), and the estimate in nats, (n,)."""
 
     n: np.ndarray
@@ -25,13 +25,13 @@ class Throws:
     value: np.ndarray
 
 
-def throw(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Throws:
+def draw_estimates(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
     """The throws number `start`, ..., start + n - 1 of a seed, for A of shape (2, 2) and one probe each."""
-    terms, v = draw(law, probe, n, seed, start)
-    return Throws(terms, v, values(matrix, law, terms, v))
+    terms, v = draw_terms_and_probes(law, probe, n, seed, start)
+    return Draws(terms, v, values(matrix, law, terms, v))
 
 
-def draw(law: Law, probe: str, n: int, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw_terms_and_probes(law: Law, probe: str, n: int, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """N, (n,) int64, and the probes, (n, 2), of the throws number `start`, ..., start + n - 1 of a seed."""
     bits = np.random.PCG64(seed).advance(3 * start)
     u = np.random.Generator(bits).random((n, 3))

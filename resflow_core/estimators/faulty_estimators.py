@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from resflow_core.estimators.draws import Throws, draw, forms, weighted_sums
+from resflow_core.estimators.draws import Draws, draw_terms_and_probes, forms, weighted_sums
 from resflow_core.gradients import log_series
 from resflow_core.roulette import RAREST, Law, survival_table
 
@@ -34,7 +34,7 @@ LEAST_SURVIVAL = 1e-290
 
 
 @dataclass(frozen=True)
-class Planted:
+class FaultyEstimator:
     """An estimator whose throw is v'S_m v, for N + `shift` = m, with one N for `batch` throws in a row.
 
     `sums(matrix, law, n)` gives S_0, ..., S_n, (1 + n, 2, 2); `mean(matrix, law)` the mean of the estimates in nats,
@@ -49,14 +49,15 @@ class Planted:
     batch: int = 1
 
 
-def throw(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Throws:
-    """`throws.throw`, by the estimator `PLANTED[bug]`: the same uniform numbers, and N as it was used."""
-    by = PLANTED[bug]
+def draw_estimates(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
+    """`draws.draw_estimates`, by the estimator `FAULTY_ESTIMATORS[bug]`: the same uniform numbers, and N as it was
+    used."""
+    by = FAULTY_ESTIMATORS[bug]
     early = start % by.batch  # whoever begins within a batch has its N all the same
-    terms, v = draw(law, probe, early + n, seed, start - early)
+    terms, v = draw_terms_and_probes(law, probe, early + n, seed, start - early)
     first_of_batch = np.arange(early, early + n) // by.batch * by.batch
     terms, v = terms[first_of_batch] + by.shift, v[early:]
-    return Throws(terms, v, forms(by.sums(matrix, law, int(terms.max(initial=0))), terms, v))
+    return Draws(terms, v, forms(by.sums(matrix, law, int(terms.max(initial=0))), terms, v))
 
 
 def unweighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
@@ -120,30 +121,30 @@ def _powers(matrix: np.ndarray, n: int) -> np.ndarray:
     return np.array(powers)
 
 
-PLANTED: dict[str, Planted] = {
-    "none": Planted("The sound estimator", "", log_det),
-    "no_weights": Planted(
+FAULTY_ESTIMATORS: dict[str, FaultyEstimator] = {
+    "none": FaultyEstimator("The sound estimator", "", log_det),
+    "no_weights": FaultyEstimator(
         "No weights 1/P(N ≥ k)",
         "Every term that is reached counts once, so that late terms count too little: this is a truncated series of "
         "random length.",
         unweighted_mean,
         sums=unweighted_sums,
     ),
-    "wrong_support": Planted(
+    "wrong_support": FaultyEstimator(
         "N from another support",
         "N is drawn from a law that starts one later than its weights assume, as NumPy's geometric law starts at 1 and "
         "PyTorch's at 0. Late terms count too much.",
         shifted_mean,
         shift=1,
     ),
-    "surrogate": Planted(
+    "surrogate": FaultyEstimator(
         "A surrogate taken for the value",
         "It adds up the series of Theorem 2, whose gradient is that of the log det. Its value is not: the mean is "
         "tr A(I + A)⁻¹.",
         surrogate_mean,
         sums=surrogate_sums,
     ),
-    "shared_n": Planted(
+    "shared_n": FaultyEstimator(
         "One N for many throws",
         f"{BATCH} throws in a row share one N. Each is unbiased, but they are not independent, and an error bar that "
         "takes them to be is too short.",

@@ -11,10 +11,10 @@ from resflow_core.flow import NormalizingFlow
 def jacobian_structure(flow: NormalizingFlow, x: Tensor) -> np.ndarray:
     """The mean over points x, (batch, d), of |d out_i / d in_j| of the flow's first layer, as an array (d, d).
 
-    The layer is a residual flow's first block, whose Jacobian is I + A, or a peer's first transform, where the points
-    get to through the ActNorm before it. What its structure forces to be 0 is exactly 0: all but the diagonal in the
-    rows of what a coupling keeps, one triangle of an autoregressive layer, nothing of a residual block (paper, figure
-    1). Raises ValueError without points, or of another dimension.
+    The layer is a residual flow's first block, whose Jacobian is I + A, or a baseline's first transform, where the
+    points get to through the ActNorm before it. What its structure forces to be 0 is exactly 0: all but the diagonal in
+    the rows of what a coupling keeps, one triangle of an autoregressive layer, nothing of a residual block (paper,
+    figure 1). Raises ValueError without points, or of another dimension.
     """
     if not len(x):
         raise ValueError("x has 0 points: pass at least 1.")

@@ -18,7 +18,7 @@ from resflow_core.flow import Flow, FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Truncated
 from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint_pieces, subject, work
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import TrainConfig, step_bytes
 
 SIZES = 5  # numbers of terms, and of blocks, that are measured
@@ -96,7 +96,7 @@ class SurveyPlan:
                 f"Naive backpropagation would need about {_mebibytes(need)} for one pass; up to "
                 f"{_mebibytes(MOST_BYTES)} are measured here. {REMEDY}"
             )
-        if (need := 4 * self.draws * parameters(self.flow)) > MOST_BYTES:
+        if (need := 4 * self.draws * parameter_count(self.flow)) > MOST_BYTES:
             return (
                 f"The gradients of {self.draws} passes would need {_mebibytes(need)}; up to {_mebibytes(MOST_BYTES)} "
                 "are compared here. Lower passes, blocks, width or hidden layers."

@@ -4,49 +4,51 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from resflow_core.activations import activation_named
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.settings import settings_of
 
 
-def parameters(config: FlowConfig | PeerConfig | HybridConfig) -> int:
+def parameter_count(config: FlowConfig | BaselineConfig | HybridConfig) -> int:
     """All numbers that training moves: weights, biases, ActNorms, the activations' scales, learned orders.
 
     A weight that a mask holds at 0 is none of them: the density does not depend on it, and its gradient is always 0.
     """
     if isinstance(config, HybridConfig):
-        flow = parameters(config.flow) if config.flow else 2 * config.dim
+        flow = parameter_count(config.flow) if config.flow else 2 * config.dim
         return flow + _dense(config.head_widths)
-    return _of_peer(config) if isinstance(config, PeerConfig) else _of_residual_flow(config)
+    return _of_peer(config) if isinstance(config, BaselineConfig) else _of_residual_flow(config)
 
 
-def matched(kind: str, wanted: int) -> PeerConfig:
-    """The peer of this kind, in its usual shape, whose width brings its `parameters` nearest to `wanted`, in the plane.
+def matched(kind: str, wanted: int) -> BaselineConfig:
+    """The baseline of this kind, in its usual shape, whose width brings its `parameter_count` nearest to `wanted`, in
+    the plane.
 
     The smaller width if two are as near; the narrowest or the widest where `wanted` is out of reach. Raises ValueError
     for an unknown kind, or a `wanted` below 1.
     """
-    if kind not in PEERS:
-        raise ValueError(f"kind = {kind!r}: use one of {', '.join(PEERS)}.")
+    if kind not in BASELINES:
+        raise ValueError(f"kind = {kind!r}: use one of {', '.join(BASELINES)}.")
     if wanted < 1:
         raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
-    peer, (_, limits) = PEERS[kind], settings_of(PeerConfig)["width"]
+    baseline, (_, limits) = BASELINES[kind], settings_of(BaselineConfig)["width"]
     configs = (
-        PeerConfig(kind, peer.transforms, width, peer.hidden_layers) for width in range(limits.low, limits.high + 1)
+        BaselineConfig(kind, baseline.transforms, width, baseline.hidden_layers)
+        for width in range(limits.low, limits.high + 1)
     )
-    return min(configs, key=lambda config: abs(parameters(config) - wanted))
+    return min(configs, key=lambda config: abs(parameter_count(config) - wanted))
 
 
 def matched_classifier(classes: int, wanted: int) -> HybridConfig:
-    """The classifier of x with two hidden layers whose width brings its `parameters` nearest to `wanted`, in the plane.
-    As `matched` beyond that."""
+    """The classifier of x with two hidden layers whose width brings its `parameter_count` nearest to `wanted`, in the
+    plane. As `matched` beyond that."""
     if wanted < 1:
         raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
     _, limits = settings_of(HybridConfig)["width"]
     configs = (HybridConfig(None, classes, width, hidden_layers=2) for width in range(1, limits.high + 1))
-    return min(configs, key=lambda config: abs(parameters(config) - wanted))
+    return min(configs, key=lambda config: abs(parameter_count(config) - wanted))
 
 
 def _of_residual_flow(config: FlowConfig) -> int:
@@ -57,15 +59,15 @@ def _of_residual_flow(config: FlowConfig) -> int:
     return config.blocks * block + config.actnorm * (config.blocks + 1) * 2 * config.dim
 
 
-def _of_peer(config: PeerConfig) -> int:
-    peer, hidden = PEERS[config.kind], [config.width] * config.hidden_layers
-    if peer.coupling:
+def _of_peer(config: BaselineConfig) -> int:
+    baseline, hidden = BASELINES[config.kind], [config.width] * config.hidden_layers
+    if baseline.coupling:
         # The first layer moves every other coordinate from the second on, the second layer the others.
         moved = [config.dim // 2, (config.dim + 1) // 2]
-        layers = [_dense([config.dim - n, *hidden, n * peer.outputs]) for n in moved]
+        layers = [_dense([config.dim - n, *hidden, n * baseline.outputs]) for n in moved]
     else:
-        layers = [_masked(config.dim, config.width, config.hidden_layers, peer.outputs)] * 2
-    return sum(layers[index % 2] for index in range(config.transforms)) + (1 + peer.scaled) * 2 * config.dim
+        layers = [_masked(config.dim, config.width, config.hidden_layers, baseline.outputs)] * 2
+    return sum(layers[index % 2] for index in range(config.transforms)) + (1 + baseline.scaled) * 2 * config.dim
 
 
 def _dense(widths: Sequence[int], copies: int = 1) -> int:

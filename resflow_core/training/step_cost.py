@@ -4,12 +4,12 @@ import time
 from functools import cache
 
 from resflow_core.activations import activation_named
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import LogDet
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, affords_exact_losses
 
 # In multiply-adds of a matrix product: what a hidden unit costs in a pass, and what a parameter costs in a step (the
@@ -37,15 +37,15 @@ def step_work(flow: AnyConfig, train: TrainConfig) -> float:
     Exactly, values and d tangents pass, and twice as much goes back: c = 3 (1 + d).
     """
     if isinstance(flow, HybridConfig):
-        head = _work(train.batch * 3, sum(flow.head_widths), parameters(flow) - _parameters_within(flow))
+        head = _work(train.batch * 3, sum(flow.head_widths), parameter_count(flow) - _parameters_within(flow))
         return head + (step_work(flow.flow, train) if flow.flow else 0.0)
-    if isinstance(flow, PeerConfig):
-        moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
+    if isinstance(flow, BaselineConfig):
+        moving = flow.dim * (7 * BASELINES[flow.kind].outputs + 8)
         units = flow.transforms * (flow.width * flow.hidden_layers + moving)
-        return _work(train.batch * 3, units, parameters(flow))
+        return _work(train.batch * 3, units, parameter_count(flow))
     copies = activation_named(flow.activation).copies
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * copies
-    return _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameters(flow))
+    return _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameter_count(flow))
 
 
 def _work(rows_times_passes: float, units: int, weights: int) -> float:
@@ -62,7 +62,7 @@ def _rows_times_passes(log_det: LogDet, batch: int, flow: FlowConfig) -> float:
 
 
 def _parameters_within(flow: HybridConfig) -> int:
-    return parameters(flow.flow) if flow.flow else 0
+    return parameter_count(flow.flow) if flow.flow else 0
 
 
 @cache

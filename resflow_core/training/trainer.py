@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.activations import activation_named
-from resflow_core.baselines.coupling import PEERS, PeerConfig, refuse_estimates
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
@@ -18,7 +18,7 @@ from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 
 # A run draws from three generators with seeds of their own, all below the fixed seeds of held-out data.
 MOST_SEED = 10**9
@@ -123,18 +123,18 @@ class HybridTrainConfig(TrainConfig):
         return TrainConfig(**{field.name: getattr(self, field.name) for field in fields(TrainConfig)})
 
 
-AnyConfig = FlowConfig | PeerConfig | HybridConfig
+AnyConfig = FlowConfig | BaselineConfig | HybridConfig
 
 
 def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
-    """Raise ValueError where a flow cannot be trained so: a peer by an estimate of its log det, or a hybrid without a
-    weight of its density."""
+    """Raise ValueError where a flow cannot be trained so: a baseline by an estimate of its log det, or a hybrid without
+    a weight of its density."""
     if isinstance(flow, HybridConfig):
         if not isinstance(train, HybridTrainConfig):
             raise ValueError(f"train = {type(train).__name__}: a hybrid needs a HybridTrainConfig, with its weight.")
         if flow.flow:
             check_pair(flow.flow, train)
-    elif isinstance(flow, PeerConfig):
+    elif isinstance(flow, BaselineConfig):
         refuse_estimates(train.log_det)
 
 
@@ -158,17 +158,17 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
 
     Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
     about eight numbers for each unit and each vector-Jacobian product, of all blocks or, where it is differentiated in
-    the forward pass, of one. A row of a peer keeps a number for each unit and about seven for each output of its
+    the forward pass, of one. A row of a baseline keeps a number for each unit and about seven for each output of its
     networks; its weights are kept too, masked. Raises as `check_pair`.
     """
     check_pair(flow, train)
     if isinstance(flow, HybridConfig):
-        head = 4 * (train.batch * 3 * sum(flow.head_widths) + 3 * parameters(flow))
+        head = 4 * (train.batch * 3 * sum(flow.head_widths) + 3 * parameter_count(flow))
         return head + (step_bytes(flow.flow, train) if flow.flow else 0)
-    if isinstance(flow, PeerConfig):
-        moving = flow.dim * (7 * PEERS[flow.kind].outputs + 8)
+    if isinstance(flow, BaselineConfig):
+        moving = flow.dim * (7 * BASELINES[flow.kind].outputs + 8)
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
-        return 4 * (train.batch * numbers + 3 * parameters(flow))
+        return 4 * (train.batch * numbers + 3 * parameter_count(flow))
     rows, products, at_once, _ = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
     units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.copies

@@ -16,7 +16,7 @@ from app import engine
 from app.compare import results
 from app.compare.pictures import POINTS, matrix, series_error
 from app.compare.presets import PRESETS
-from app.compare.settings import Compare, Nobody, Peer, Residual
+from app.compare.settings import Baseline, Compare, Nobody, Residual
 from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS
 from app.engine.messages import Report, State
 from app.link import query_of
@@ -24,7 +24,7 @@ from app.session import run as session_run
 from app.setup import Setup
 from app.side_by_side import STILL_GRID
 from resflow_core import measure
-from resflow_core.baselines.coupling import PeerConfig
+from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
@@ -216,7 +216,7 @@ class Agreement:
         )
         points = self.dataset.held_out()[:DERIVATIVE_POINTS]
         for label in self.labels:
-            if isinstance(self.flows[label][0].config, PeerConfig):
+            if isinstance(self.flows[label][0].config, BaselineConfig):
                 assert label not in [p["label"] for p in terms["paths"]]
                 continue
             count, bias = path(terms, label).T
@@ -327,7 +327,12 @@ def test_presets_keep_what_somebody_made(small_presets):
 
 class TestPictures:
     FOUR = Compare(
-        a=Residual(Truncated(3), 0.6), b=Peer("nice"), c=Peer("maf"), d=Residual(Exact(), 0.99), seeds=1, steps=100
+        a=Residual(Truncated(3), 0.6),
+        b=Baseline("nice"),
+        c=Baseline("maf"),
+        d=Residual(Exact(), 0.99),
+        seeds=1,
+        steps=100,
     )
 
     @pytest.fixture
@@ -398,7 +403,7 @@ class TestPictures:
         assert [pane["title"] for pane in panes(page)[:3]] == ["Data", *labels(page)]
 
     def test_discs_of_flows_that_have_none_say_so(self):
-        page = opened(Compare(view="spectra", a=Peer("nice"), b=Peer("maf"), c=Nobody(), seeds=1))
+        page = opened(Compare(view="spectra", a=Baseline("nice"), b=Baseline("maf"), c=Nobody(), seeds=1))
         assert any("Only residual flows have" in text for text in said(page))
         assert [pane["title"] for pane in panes(page)] == ["Fit against steps", "Fit against seconds of training"]
 
@@ -518,7 +523,7 @@ class TestRunning:
 
 
 def test_a_residual_arm_is_adopted_with_weights_and_estimator():
-    page = on(opened(Compare(a=Peer("nice"), b=Residual(), c=Residual(Truncated(2), 0.5), seeds=2, steps=100)), 2)
+    page = on(opened(Compare(a=Baseline("nice"), b=Residual(), c=Residual(Truncated(2), 0.5), seeds=2, steps=100)), 2)
     offered = [button for button in page.button if button.key.startswith("compare.adopt")]
     assert [(b.key, b.label) for b in offered] == [
         ("compare.adopt.2", "Residual, exact, L = 0.97"),
@@ -537,7 +542,7 @@ def test_a_residual_arm_is_adopted_with_weights_and_estimator():
 
 
 def test_data_of_unknown_density_are_compared_by_likelihood():
-    three = Compare(a=Residual(), b=Residual(Truncated(2)), c=Peer("realnvp"), seeds=2, steps=100)
+    three = Compare(a=Residual(), b=Residual(Truncated(2)), c=Baseline("realnvp"), seeds=2, steps=100)
     page = on(opened(three, data="wine"), 3)
     found = Agreement(page)
     assert found.kl is False or found.kl is None
@@ -555,7 +560,7 @@ def test_downloads_are_what_the_table_says(monkeypatch):
         saved[name] = contents
 
     monkeypatch.setattr(results.st, "download_button", keep)
-    page = on(opened(dataclasses.replace(TWO, c=Peer("nice"), seeds=2)), 3)
+    page = on(opened(dataclasses.replace(TWO, c=Baseline("nice"), seeds=2)), 3)
     by_seed, by_step = (
         list(csv.DictReader(io.StringIO(saved[f"compare-{name}.csv"]().decode()))) for name in ("table", "curves")
     )
@@ -584,7 +589,7 @@ def test_a_link_beyond_the_limits_is_refused_with_the_remedy():
     text = page.warning[0].value
     assert "`compare.b.log_det.n_terms = 99`: use a value from 1 to 50. It stays at 5." in text
     assert "`compare.c = glow`: use one of residual, peer, none. It stays at peer." in text
-    assert bench(page) == dataclasses.replace(TWO, b=Residual(Truncated(5)), c=Peer())
+    assert bench(page) == dataclasses.replace(TWO, b=Residual(Truncated(5)), c=Baseline())
 
 
 def test_it_survives_other_screens():

@@ -17,11 +17,11 @@ from app import bands, transport
 from app.compare import charts, pictures, results, table
 from app.compare.arms import built, contenders, names
 from app.compare.presets import PRESETS
-from app.compare.settings import Compare, Nobody, Peer, Residual
+from app.compare.settings import Baseline, Compare, Nobody, Residual
 from app.engine.messages import ArmReport, Derivatives, Frame, Masses, Report, State
 from app.link import Link, query_of, read_link
 from app.setup import Setup
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
@@ -45,7 +45,7 @@ log_dets = st.one_of(
     st.just(Roulette(Poisson())),
 )
 residuals = st.builds(Residual, log_dets, st.sampled_from([0.6, 0.97, 0.9700001, 0.999]))
-arms = st.one_of(residuals, st.builds(Peer, st.sampled_from(list(PEERS))), st.just(Nobody()))
+arms = st.one_of(residuals, st.builds(Baseline, st.sampled_from(list(BASELINES))), st.just(Nobody()))
 benches = st.builds(
     Compare,
     st.sampled_from(["densities", "samples", "spectra", "layers"]),
@@ -69,7 +69,7 @@ def structure_words(kind):
     """What is said of a layer of this kind."""
     if kind == "residual":
         return "Free form: each output depends on each input."
-    if not PEERS[kind].coupling:
+    if not BASELINES[kind].coupling:
         return "Autoregressive: triangular."
     return "Coupling: one coordinate is kept" + (", the other shifted. Volume is kept." if kind == "nice" else ".")
 
@@ -82,7 +82,7 @@ class TestArms:
         assert len(set(found)) == len(found) == len(bench.arms)
         budgets = {arm.budget for arm in bench.arms if isinstance(arm, Residual)}
         for label, arm in zip(found, bench.arms, strict=True):
-            if isinstance(arm, Peer):
+            if isinstance(arm, Baseline):
                 assert label.startswith({"nice": "NICE", "realnvp": "RealNVP", "maf": "MAF", "nsf": "NSF"}[arm.kind])
                 continue
             assert (f", L = {arm.budget:g}" in label) == (len(budgets) > 1)
@@ -100,7 +100,9 @@ class TestArms:
 
     def test_names_by_hand(self):
         assert names(Compare()) == ["Residual, exact", "i-ResNet, 5 terms", "RealNVP"]
-        bench = Compare(a=Residual(Exact(), 0.6), b=Residual(Truncated(1), 0.97), c=Peer("nice"), d=Peer("nice"))
+        bench = Compare(
+            a=Residual(Exact(), 0.6), b=Residual(Truncated(1), 0.97), c=Baseline("nice"), d=Baseline("nice")
+        )
         assert names(bench) == ["Residual, exact, L = 0.6", "i-ResNet, 1 term, L = 0.97", "NICE (1)", "NICE (2)"]
         plain = Residual(Roulette(gradient="plain"))
         bench = Compare(a=Residual(Roulette()), b=Nobody(), c=Residual(Roulette(Poisson())), d=plain)
@@ -113,7 +115,7 @@ class TestArms:
     @pytest.mark.parametrize("flow", [SETUP.flow, FlowConfig(), FlowConfig(1, 2, activation="maxmin", actnorm=False)])
     def test_parameters_are_those_of_a_real_build_and_how_far_off_is_said(self, flow):
         setup = Setup(flow=flow)
-        bench = Compare(a=Residual(), b=Peer("nice"), c=Peer("maf"), d=Peer("nsf"))
+        bench = Compare(a=Residual(), b=Baseline("nice"), c=Baseline("maf"), d=Baseline("nsf"))
         counted = []
         for one in contenders(setup, bench):
             made = one.arm.flow.build(seeded(0))
@@ -126,7 +128,7 @@ class TestArms:
         assert counted[0] == sum(p.numel() for p in flow.build(seeded(0)).parameters())
 
     def test_what_is_trained_has_the_pages_data_and_training_and_the_arms_estimator(self):
-        bench = Compare(a=Residual(Truncated(3), 0.6), b=Peer("maf"), c=Residual(Roulette(), 0.9))
+        bench = Compare(a=Residual(Truncated(3), 0.6), b=Baseline("maf"), c=Residual(Roulette(), 0.9))
         setup = Setup(data="moons", seed=7, flow=SETUP.flow, train=TrainConfig(Truncated(9), batch=77))
         rough, peer, roulette = (built(arm, setup) for arm in bench.arms)
         assert rough.flow == FlowConfig(blocks=3, width=8, budget=0.6) and roulette.flow.budget == 0.9
@@ -154,7 +156,7 @@ class TestLinks:
         assert found.refused == () and bench in found.benches
 
     def test_its_names_are_nested_as_its_arms_are(self):
-        bench = Compare("spectra", Residual(Truncated(7), 0.9), Peer("nsf"), Residual(Roulette()), Nobody(), 3, 900)
+        bench = Compare("spectra", Residual(Truncated(7), 0.9), Baseline("nsf"), Residual(Roulette()), Nobody(), 3, 900)
         query = {k: v for k, v in query_of(Setup(), benches=[bench]).items() if k.startswith("compare.")}
         assert {k: v for k, v in query.items() if not k.startswith("compare.c.")} == {
             "compare.view": "spectra",
@@ -238,13 +240,13 @@ class TestPictures:
         ("config", "latex", "words"),
         [
             (
-                PeerConfig("nice", 2, 8),
+                BaselineConfig("nice", 2, 8),
                 r"1 & 0 \\ {c} & 1",
                 "Coupling: one coordinate is kept, the other shifted. Volume is kept.",
             ),
-            (PeerConfig("realnvp", 2, 8), r"1 & 0 \\ {c} & {d}", "Coupling: one coordinate is kept."),
-            (PeerConfig("maf", 2, 8), r"{a} & 0 \\ {c} & {d}", "Autoregressive: triangular."),
-            (PeerConfig("nsf", 2, 8), r"{a} & 0 \\ {c} & {d}", "Autoregressive: triangular."),
+            (BaselineConfig("realnvp", 2, 8), r"1 & 0 \\ {c} & {d}", "Coupling: one coordinate is kept."),
+            (BaselineConfig("maf", 2, 8), r"{a} & 0 \\ {c} & {d}", "Autoregressive: triangular."),
+            (BaselineConfig("nsf", 2, 8), r"{a} & 0 \\ {c} & {d}", "Autoregressive: triangular."),
             (FlowConfig(2, 8), r"{a} & {b} \\ {c} & {d}", "Free form: each output depends on each input."),
         ],
     )  # fmt: skip
@@ -314,7 +316,7 @@ class TestPictures:
 
 def flow(log_det=None, budget=0.9):
     """A contender alone."""
-    chosen = Peer() if log_det is None else Residual(log_det, budget)
+    chosen = Baseline() if log_det is None else Residual(log_det, budget)
     return contenders(SETUP, Compare(a=chosen, b=Nobody(), c=Nobody(), d=Nobody()))[0]
 
 

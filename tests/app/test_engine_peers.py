@@ -17,7 +17,7 @@ from app.engine.messages import Arm, Create, Demand, Experiment, State
 from app.engine.scheduler import Scheduler
 from app.quantise import to_u16
 from resflow_core import measure
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
@@ -31,7 +31,7 @@ SMALL = FlowConfig(blocks=2, width=8)
 ARMS = (
     Arm(SMALL, TRAIN, "moons"),
     Arm(SMALL, ROUGH, "moons", seed=5),
-    *(Arm(PeerConfig(kind, 2, 6), TRAIN, "moons", seed=k) for k, kind in enumerate(PEERS)),
+    *(Arm(BaselineConfig(kind, 2, 6), TRAIN, "moons", seed=k) for k, kind in enumerate(BASELINES)),
 )
 EXPERIMENT = Experiment(ARMS, 3)
 STEPS = 25
@@ -160,7 +160,7 @@ def test_pictures_and_derivatives_are_those_of_the_arm(trained, index):
     )
     points = DATA.held_out()[:DERIVATIVE_POINTS]
     np.testing.assert_allclose(arm.derivatives.structure, measure.jacobian_structure(flow, points), atol=1e-6)
-    if isinstance(flow.config, PeerConfig):
+    if isinstance(flow.config, BaselineConfig):
         assert arm.derivatives.spectrum is None
         return
     a = jacobians(flow.double(), points.double())

@@ -20,7 +20,7 @@ from app.engine.messages import (
 )
 from app.engine.scheduler import Scheduler
 from app.engine.step_time import StepTime
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
@@ -168,8 +168,8 @@ def test_more_of_anything_is_more_work():
 
 
 def test_every_kind_of_flow_is_estimated():
-    for kind in PEERS:
-        few, many = (step_work(PeerConfig(kind, n, 64, 2), TrainConfig()) for n in (2, 8))
+    for kind in BASELINES:
+        few, many = (step_work(BaselineConfig(kind, n, 64, 2), TrainConfig()) for n in (2, 8))
         assert 0 < few < many
     alone = step_work(FlowConfig(), TrainConfig())
     assert step_work(HybridConfig(FlowConfig(), 2), HybridTrainConfig()) > alone

@@ -20,7 +20,7 @@ from app.bench.tally import coverage, thrown_settings
 from app.link import query_of, read_link
 from app.setup import Setup
 from app.text import unbroken
-from resflow_core.estimators.draws import throw
+from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Custom, Geometric, Poisson
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
@@ -98,7 +98,7 @@ def as_number(text):
 class TestByHand:
     def test_it_opens_with_the_first_throw_and_the_truth(self):
         page = opened(seed="3")
-        first = throw(A, PAPER, "gaussian", 1, 3)
+        first = draw_estimates(A, PAPER, "gaussian", 1, 3)
         text = sentence(page, "throw 1 drew")
         assert f"**{unbroken(f'N = {first.n[0]}')}**" in text
         assert f"its estimate is **{first.value[0]:.4f}**" in text
@@ -113,13 +113,13 @@ class TestByHand:
     def test_any_throw_can_be_looked_at(self):
         page = opened()
         page = checked(page.number_input(key="bench.throw").set_value(17).run())
-        whole = throw(A, PAPER, "gaussian", 17, 0)
+        whole = draw_estimates(A, PAPER, "gaussian", 17, 0)
         assert f"**{unbroken(f'N = {whole.n[-1]}')}**" in sentence(page, "throw 17 drew")
         assert f"**{whole.value[-1]:.4f}**" in sentence(page, "throw 17 drew")
 
     def test_100_throws_are_100_of_the_cores(self):
         page = press(opened(seed="5"), "throw.100")
-        thrown = throw(A, PAPER, "gaussian", 100, 5)
+        thrown = draw_estimates(A, PAPER, "gaussian", 100, 5)
         np.testing.assert_array_equal(page.session_state["page"].tally.values, thrown.value)
         found = re.search(r"After 100 throws the mean is (\S+) ± (\S+) nats: (\S+) standard", " ".join(said(page)))
         mean, error, off = map(as_number, found.groups())
@@ -136,7 +136,7 @@ class TestByHand:
             f"Throw 100: N = {n}, v = ({v[0]:.3g}, {v[1]:.3g}), estimate {value:.3g} ".replace("-", MINUS)
         )
         assert as_number(sentence(press(page, "throw.1"), "After 101 throws").split()[6]) == pytest.approx(
-            throw(A, PAPER, "gaussian", 101, 5).value.mean(), abs=0.01
+            draw_estimates(A, PAPER, "gaussian", 101, 5).value.mean(), abs=0.01
         )
 
     @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ class TestByHand:
         assert "No throws yet." in said(page)
         page = press(page, "throw.100")
         np.testing.assert_array_equal(
-            page.session_state["page"].tally.values, throw(A, PAPER, "gaussian", 100, 0).value
+            page.session_state["page"].tally.values, draw_estimates(A, PAPER, "gaussian", 100, 0).value
         )
 
     def test_a_million_comes_in_parts_and_is_the_end(self, monkeypatch):
@@ -205,7 +205,7 @@ class TestByHand:
         page = press(page, "throw.1000000")
         assert page.text_area(key="coins.results").value == "3+ 4-"
         values = page.session_state["page"].tally.values
-        np.testing.assert_array_equal(values, throw(A, PAPER, "rademacher", MOST_THROWS, 0).value)
+        np.testing.assert_array_equal(values, draw_estimates(A, PAPER, "rademacher", MOST_THROWS, 0).value)
         assert "After 1,000,000 throws the mean is 0.5960" in " ".join(said(page))
         assert all(page.button(key=f"throw.{n}").disabled for n in (1, 100, 10_000, MOST_THROWS))
         assert not page.button(key="throw.clear").disabled
@@ -216,7 +216,7 @@ class TestByHand:
         page = checked(page.select_slider(key="bench.law.p").set_value(0.3).run())
         assert "No throws yet." in said(page)
         page = press(page, "throw.100")
-        expected = throw(A, Geometric(0.3, 3), "gaussian", 100, 0).value
+        expected = draw_estimates(A, Geometric(0.3, 3), "gaussian", 100, 0).value
         np.testing.assert_array_equal(page.session_state["page"].tally.values, expected)
 
     def test_a_matrix_is_typed_in_decimals_and_fractions(self):

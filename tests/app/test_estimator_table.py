@@ -16,7 +16,7 @@ from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_se
 from app.estimator import coins
 from app.estimator.words import finiteness, mean_and_truth, nats, number
 from app.text import unbroken
-from resflow_core.estimators.draws import throw, values
+from resflow_core.estimators.draws import draw_estimates, values
 from resflow_core.estimators.moments import log_det_remainders, truncation_bias
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson
@@ -58,7 +58,7 @@ class TestRows:
 
     @pytest.mark.parametrize("probe", PROBES)
     def test_the_sum_so_far_at_n_is_the_estimate_of_that_throw(self, probe):
-        thrown = throw(A, LAW, probe, 50, seed=4)
+        thrown = draw_estimates(A, LAW, probe, 50, seed=4)
         for n, v, value in zip(thrown.n, thrown.probe, thrown.value, strict=True):
             rows = table.rows(A, LAW, v, biases(A, 20))
             assert float(rows[n - 1].total) == pytest.approx(value, abs=1e-13)
@@ -256,14 +256,14 @@ class TestTally:
             found.go_on()
             parts += 1
         assert parts == 3
-        np.testing.assert_array_equal(found.values, throw(A, LAW, "gaussian", 195, 3).value)
+        np.testing.assert_array_equal(found.values, draw_estimates(A, LAW, "gaussian", 195, 3).value)
 
     def test_single_throws_and_the_last_ones_are_those_of_the_whole(self):
         found = Tally(self.bench())
         assert found.last(3) == []
         found.want(10)
         found.go_on()
-        whole = throw(A, LAW, "gaussian", 20, 3)
+        whole = draw_estimates(A, LAW, "gaussian", 20, 3)
         for index in (0, 9, 15):  # thrown or not
             one = found.one(index)
             assert (one.n[0], one.value[0]) == (whole.n[index], whole.value[index])
@@ -316,7 +316,7 @@ class TestCoverage:
     def test_they_count_repetitions_that_nobody_was_shown(self):
         bench = thrown_settings(Bench(matrix=tuple(A.ravel()), law=Geometric(0.4, 1), probe="sphere", seed=2))
         start, n = tally.FIRST_REPETITION, THROWS_EACH[0]
-        sample = throw(A, bench.law, "sphere", REPETITIONS * n, 2, start).value.reshape(REPETITIONS, n)
+        sample = draw_estimates(A, bench.law, "sphere", REPETITIONS * n, 2, start).value.reshape(REPETITIONS, n)
         held = np.abs(sample.mean(1) - KNOWN_LOG_DET) <= 1.96 * sample.std(1, ddof=1) / n**0.5
         assert coverage(bench, KNOWN_LOG_DET)[0][0] == held.mean()
 

@@ -25,7 +25,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, run, said, sentence
 from tests.app.test_lipschitz import table as cells
@@ -138,7 +138,7 @@ class TestOneFlow:
         page = stepped(opened())
         config = own(page).comparisons["joint"].experiment.arms[1].flow
         assert config.flow is None
-        assert parameters(config) == pytest.approx(parameters(HybridConfig(FLOW)), rel=0.05)
+        assert parameter_count(config) == pytest.approx(parameter_count(HybridConfig(FLOW)), rel=0.05)
         alone = scores(trained(config, 0.0, 100))
         assert first_number(cells(page, "|  | parameters")[PLAIN][1]) == pytest.approx(percent(alone), abs=0.11)
 
@@ -159,7 +159,9 @@ class TestOneFlow:
     def test_another_family_has_as_many_parameters(self):
         page = opened(family="realnvp")
         rows = cells(page, "|  | parameters")
-        assert float(rows["RealNVP"][0].replace(",", "")) == pytest.approx(parameters(HybridConfig(FLOW)), rel=0.25)
+        assert float(rows["RealNVP"][0].replace(",", "")) == pytest.approx(
+            parameter_count(HybridConfig(FLOW)), rel=0.25
+        )
         assert not [button for button in page.button if button.key == "joint.adopt.0"]
 
     def test_its_flow_goes_on_alone(self, hybrid):

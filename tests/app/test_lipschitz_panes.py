@@ -23,7 +23,7 @@ from resflow_core.log_det import Exact
 from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.measure.invertibility import Regime
 from resflow_core.norms.constraints import Off, Power
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 
 MINUS, INFINITY = "\N{MINUS SIGN}", "∞"
 FLOW = FlowConfig(blocks=2, width=8)
@@ -110,14 +110,14 @@ class TestArms:
         ],
     )
     def test_shapes_have_equal_numbers_of_parameters(self, config, within):
-        wanted = parameters(config)  # of as many units as everybody begins with
+        wanted = parameter_count(config)  # of as many units as everybody begins with
         found = arms.shapes(Setup(flow=config))
         assert [(arm.flow.blocks, arm.flow.hidden_layers) for arm in found.values()] == [(24, 1), (10, 2), (4, 4)]
         for label, arm in found.items():
-            off = abs(parameters(arm.flow) - wanted)
+            off = abs(parameter_count(arm.flow) - wanted)
             assert off <= within * wanted
             for other in (arm.flow.width - 1, arm.flow.width + 1):
-                assert off <= abs(parameters(changed(arm.flow, width=other)) - wanted)
+                assert off <= abs(parameter_count(changed(arm.flow, width=other)) - wanted)
             assert arm.flow == changed(
                 config, **{k: getattr(arm.flow, k) for k in ("blocks", "hidden_layers", "width")}
             )

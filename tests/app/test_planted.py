@@ -11,7 +11,7 @@ from app.bench import tally
 from app.bench.settings import SUSPECTS, Bench
 from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
 from app.figures import throws as figures
-from resflow_core.estimators.faulty_estimators import BATCH, PLANTED, throw
+from resflow_core.estimators.faulty_estimators import BATCH, FAULTY_ESTIMATORS, draw_estimates
 from resflow_core.roulette import Geometric
 from tests.app.test_estimator import (
     as_number,
@@ -38,19 +38,19 @@ def bench(bug, **changes):
 
 
 def test_every_bug_has_a_suspect_whose_name_says_nothing():
-    assert sorted(s.bug for s in SUSPECTS.values()) == sorted(PLANTED) and SUSPECTS["none"].bug == "none"
+    assert sorted(s.bug for s in SUSPECTS.values()) == sorted(FAULTY_ESTIMATORS) and SUSPECTS["none"].bug == "none"
     assert all(re.fullmatch("Estimator [A-Z]", s.title) for label, s in SUSPECTS.items() if label != "none")
     assert Bench().is_sound and not bench("no_weights").is_sound
 
 
-@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("bug", FAULTY_ESTIMATORS)
 def test_a_tally_is_of_the_suspect(bug, monkeypatch):
     monkeypatch.setattr(tally, "CHUNK", 70)
     found = Tally(thrown_settings(bench(bug, seed=3)))
     found.want(150)
     while found.busy:
         found.go_on()
-    whole = throw(bug, A, LAW, "rademacher", 150, 3)
+    whole = draw_estimates(bug, A, LAW, "rademacher", 150, 3)
     np.testing.assert_array_equal(found.values, whole.value)
     np.testing.assert_array_equal(found.counts, np.bincount(whole.n))
     assert found.one(100).value == whole.value[100]
@@ -65,9 +65,9 @@ def test_error_bars_of_each_suspect():
     # 5 binomial standard errors of 400 repetitions, and 0.05 for what 16 batches lack of a normal law. A mean that is
     # off by b standard errors is within 1.96 of the truth as often as a normal number with mean b.
     for bug, shift, scale in (("none", 0, 1), ("shared_n", 0, 2.217), ("no_weights", None, 1), ("surrogate", None, 1)):
-        sample = throw(bug, A, LAW, "rademacher", 100_000, 9).value
+        sample = draw_estimates(bug, A, LAW, "rademacher", 100_000, 9).value
         if shift is None:
-            shift = (PLANTED[bug].mean(A, LAW) - KNOWN_LOG_DET) / (sample.std() / THROWS_EACH[-1] ** 0.5)
+            shift = (FAULTY_ESTIMATORS[bug].mean(A, LAW) - KNOWN_LOG_DET) / (sample.std() / THROWS_EACH[-1] ** 0.5)
         expected = stats.norm.cdf(1.96, shift, scale) - stats.norm.cdf(-1.96, shift, scale)
         shares, _ = coverage(thrown_settings(bench(bug)), KNOWN_LOG_DET)
         allowed = 5 * (expected * (1 - expected) / REPETITIONS) ** 0.5 + 0.05 * (bug == "shared_n")
@@ -77,7 +77,9 @@ def test_error_bars_of_each_suspect():
 def test_repetitions_of_a_shared_n_have_it_to_themselves():
     start, n = tally.FIRST_REPETITION, THROWS_EACH[0]
     assert start % BATCH == 0 and n < BATCH
-    sample = throw("shared_n", A, LAW, "rademacher", REPETITIONS * BATCH, 0, start).value.reshape(REPETITIONS, BATCH)
+    sample = draw_estimates("shared_n", A, LAW, "rademacher", REPETITIONS * BATCH, 0, start).value.reshape(
+        REPETITIONS, BATCH
+    )
     held = np.abs(sample[:, :n].mean(1) - KNOWN_LOG_DET) <= 1.96 * stats.sem(sample[:, :n], 1)
     assert coverage(thrown_settings(bench("shared_n")), KNOWN_LOG_DET)[0][0] == held.mean()
 
@@ -96,7 +98,7 @@ def test_a_suspect_is_exposed_and_named():
     words = " ".join(said(page))
     assert f"**{title} is under test**: it claims to be unbiased." in words
     assert "share one N" not in words and not page.success
-    thrown = throw("shared_n", A, LAW, "rademacher", 10_000, 0)
+    thrown = draw_estimates("shared_n", A, LAW, "rademacher", 10_000, 0)
     np.testing.assert_array_equal(page.session_state["page"].tally.values, thrown.value)
     of_n = chart(page, "Share of the throws with each N")
     assert [row["share"] for row in rows(of_n, "bar")[:3]] == [pytest.approx((thrown.n == n).mean()) for n in (3, 4, 5)]
@@ -110,7 +112,7 @@ def test_a_suspect_is_exposed_and_named():
     radio = page.radio(key=f"named.{LABEL['shared_n']}")
     page = checked(radio.set_value("surrogate").run())
     (no,) = [w.value for w in page.warning]
-    assert no.startswith(f"No. With this bug the mean is **{PLANTED['surrogate'].mean(A, LAW):.6g}**")
+    assert no.startswith(f"No. With this bug the mean is **{FAULTY_ESTIMATORS['surrogate'].mean(A, LAW):.6g}**")
     page = checked(page.radio(key=f"named.{LABEL['shared_n']}").set_value("shared_n").run())
     (yes,) = [s.value for s in page.success]
     assert yes.startswith("Yes. 64 throws in a row share one N.") and "**2.22 times**" in yes
@@ -125,7 +127,7 @@ def test_the_table_is_of_the_sound_estimator_and_the_throw_of_the_suspect():
     page = checked(page.selectbox(key="bench.suspect").set_value(LABEL["surrogate"]).run())
     assert page.query_params["bench.suspect"] in (LABEL["surrogate"], [LABEL["surrogate"]])
     assert "No throws yet." in said(page)  # those of the sound estimator are not the suspect's
-    one, sound = (throw(bug, A, LAW, "rademacher", 1, 0) for bug in ("surrogate", "none"))
+    one, sound = (draw_estimates(bug, A, LAW, "rademacher", 1, 0) for bug in ("surrogate", "none"))
     text = sentence(page, "throw 1 drew")
     assert (
         f"**N\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{one.n[0]}**" in text

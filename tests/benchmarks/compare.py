@@ -28,16 +28,16 @@ import torch
 
 from app.compare.arms import built, estimator_name
 from app.compare.presets import PRESETS
-from app.compare.settings import Peer, Residual
+from app.compare.settings import Baseline, Residual
 from app.engine.messages import Arm
 from app.engine.views import MASS_CELLS
 from app.setup import Setup
-from resflow_core.baselines.coupling import PEERS
+from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.data import DATASETS, Dataset
 from resflow_core.flow import Flow
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
 from resflow_core.measure import Beliefs, Estimate, believed_log_prob, estimate_mean, evaluate, kl, log_prob, masses
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import Diverged, Trainer
 from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
@@ -45,9 +45,9 @@ from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
 SETS = ("checkerboard", "8gaussians", "2spirals")
 BUDGET, TERMS = 0.97, 5
 ESTIMATORS = (Exact(), Roulette(gradient="plain"), Roulette(gradient="neumann"), Truncated(TERMS))
-ARMS: dict[str, Residual | Peer] = {
+ARMS: dict[str, Residual | Baseline] = {
     **{estimator_name(log_det): Residual(log_det, BUDGET) for log_det in ESTIMATORS},
-    **{PEERS[kind].title: Peer(kind) for kind in PEERS},
+    **{BASELINES[kind].title: Baseline(kind) for kind in BASELINES},
 }
 
 BIAS_SET, BIAS_SEEDS = "8gaussians", 3
@@ -67,7 +67,7 @@ class Run:
 
     set: str
     label: str
-    chosen: Residual | Peer
+    chosen: Residual | Baseline
     seed: int
     steps: int
 
@@ -95,7 +95,7 @@ class Result:
     """Of one run, after its last step."""
 
     key: str
-    parameters: int
+    parameter_count: int
     kl: float
     standard_error: float
     bias: float  # of log p, believed minus true, in nats
@@ -171,7 +171,7 @@ def train(run: Run) -> Result:
     exact_mass, believed_mass = _masses(flow, log_det, dataset)
     return Result(
         key=run.key(),
-        parameters=parameters(arm.flow),
+        parameters=parameter_count(arm.flow),
         kl=gap.value,
         standard_error=gap.standard_error,
         bias=bias.value,

@@ -26,7 +26,7 @@ from app.spectrum import scene
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
-from resflow_core.estimators.draws import snippet, throw
+from resflow_core.estimators.draws import draw_estimates, snippet
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import Geometric
 from tests.benchmarks.measured import measured
@@ -111,7 +111,7 @@ def works() -> dict[str, Callable[[], None]]:
         return replace(Bench(), law=Geometric(next(values), 3), **changes)
 
     return {
-        f"{THROWS:,} throws": lambda: throw(A, LAW, "gaussian", THROWS, 0),
+        f"{THROWS:,} throws": lambda: draw_estimates(A, LAW, "gaussian", THROWS, 0),
         "the same by the snippet, plain NumPy": by_snippet,
         "the same by the estimator that trains": by_core,
         "a million throws in chunks": a_million,

@@ -26,7 +26,7 @@ from resflow_core.data.base import square
 from resflow_core.data.rings import CIRCLES_RADII, draw_rings, rings_log_joint_of
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
-from resflow_core.training.parameter_count import matched, parameters
+from resflow_core.training.parameter_count import matched, parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, Trainer
 from tests.benchmarks.activations import FIRST_SEED
 from tests.benchmarks.measured import measured
@@ -64,7 +64,7 @@ class Result:
     family: str
     weight: float
     seed: int
-    parameters: int
+    parameter_count: int
     accuracy: float  # per cent
     class_nll: float
     ece: float  # per cent
@@ -79,7 +79,7 @@ def evaluation(set_name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 def config_of(family: str) -> HybridConfig:
     flow = FlowConfig(blocks=10)
-    return HybridConfig(flow if family == "residual" else matched(family, parameters(flow)))
+    return HybridConfig(flow if family == "residual" else matched(family, parameter_count(flow)))
 
 
 def train(job: tuple[str, str, float, int, int]) -> Result:
@@ -97,7 +97,7 @@ def train(job: tuple[str, str, float, int, int]) -> Result:
     log_p = torch.cat([measure.log_prob(trainer.evaluated, part) for part in parts])
     log_classes = torch.cat([measure.log_class_probs(trainer.evaluated_model, part) for part in parts])
     kl = measure.kl(dataset.truth.log_prob(x), log_p).value
-    return _result(set_name, family, weight, seed, parameters(config), log_classes, y, log_p, kl, seconds)
+    return _result(set_name, family, weight, seed, parameter_count(config), log_classes, y, log_p, kl, seconds)
 
 
 def truth(set_name: str) -> Result:

@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.bench.settings import VIEWS
-from resflow_core.estimators.draws import throw
+from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Geometric
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
@@ -86,7 +86,7 @@ def test_throws_add_up_and_a_million_can_be_stopped(bench):
     visitor = bench("by_hand")
     visitor.page.get_by_role("button", name="Throw 100", exact=True).wait_for(timeout=60 * SECOND)
     visitor.press_late("Throw 100")
-    value = throw(A, Geometric(0.5, 3), "gaussian", 100, 0).value
+    value = draw_estimates(A, Geometric(0.5, 3), "gaussian", 100, 0).value
     visitor.page.get_by_text(f"After 100 throws the mean is {value.mean():.2f}").wait_for(timeout=60 * SECOND)
     visitor.press("A million")
     expect(visitor.page.get_by_text("After 1,000,000 throws")).to_be_visible(timeout=60 * SECOND)

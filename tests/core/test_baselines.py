@@ -10,7 +10,7 @@ import zuko
 from scipy import stats
 
 from resflow_core import measure
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig, Trainer
@@ -18,7 +18,7 @@ from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, see
 
 
 def config(kind, **changed):
-    return PeerConfig(**{"kind": kind, "transforms": 4, "width": 8, **changed})
+    return BaselineConfig(**{"kind": kind, "transforms": 4, "width": 8, **changed})
 
 
 def built(kind, dim=2, seed=0):
@@ -28,7 +28,7 @@ def built(kind, dim=2, seed=0):
     return flow
 
 
-@pytest.fixture(scope="module", params=PEERS)
+@pytest.fixture(scope="module", params=BASELINES)
 def trained(request):
     trainer = Trainer(config(request.param), TrainConfig(batch=200, average=0.0), DATASETS["moons"], seed=0)
     for _ in range(100):
@@ -55,7 +55,7 @@ def library(flow):
 
 
 @pytest.mark.parametrize("dim", [2, 3])
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_the_density_is_zukos_after_and_before_an_affine_map(kind, dim):
     flow, x = built(kind, dim), points(20, dim, seed=3) * 4 + 5
     first, last = flow.bijections[0], flow.bijections[-1]
@@ -71,7 +71,7 @@ def test_the_density_is_zukos_after_and_before_an_affine_map(kind, dim):
 
 
 @pytest.mark.parametrize("dim", [2, 3])
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_the_log_det_is_of_the_jacobian(kind, dim):
     flow, x = built(kind, dim), points(8, dim, seed=3) * 4 + 5
     z, log_det = flow.forward_and_log_det(x)
@@ -82,14 +82,14 @@ def test_the_log_det_is_of_the_jacobian(kind, dim):
     assert torch.equal(flow.log_prob(x, Exact()), flow.log_prob(x))
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_nice_alone_has_the_same_log_det_everywhere(kind):
     log_det = built(kind).forward_and_log_det(points(100, 2) * 4 + 5)[1]
     assert bool((log_det == log_det[0]).all()) == (kind == "nice")
 
 
 @pytest.mark.parametrize("dim", [2, 3])
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_the_inverse_undoes_the_map(kind, dim):
     flow, x = built(kind, dim), points(500, dim, seed=3) * 4 + 5
     torch.testing.assert_close(flow.inverse(flow(x)), x, atol=1e-8, rtol=0)
@@ -97,7 +97,7 @@ def test_the_inverse_undoes_the_map(kind, dim):
     torch.testing.assert_close(flow(flow.inverse(z)), z, atol=1e-8, rtol=0)
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_data_of_any_scale_arrive_standardised(kind):
     x = points(1_000, 2).float() * torch.tensor([1e-3, 1e3]) + torch.tensor([7.0, -4e4])
     flow = config(kind).build(seeded(0))
@@ -128,7 +128,7 @@ def test_samples_are_the_inverse_of_what_the_generator_draws(trained):
     torch.testing.assert_close(trained(trained.inverse(z)), z, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_weights_come_from_the_generator_and_global_randomness_is_left_alone(kind):
     before = torch.get_rng_state()
     first, again, other = (config(kind).build(seeded(seed)) for seed in (0, 0, 1))
@@ -149,7 +149,7 @@ def test_zuko_is_imported_by_who_builds_a_peer_alone():
     code = """if True:
         import sys, torch
         from resflow_core import training, measure
-        from resflow_core.baselines.coupling import PeerConfig
+        from resflow_core.baselines.zuko_flows import BaselineConfig
         from resflow_core.training.parameter_count import matched
         config = matched("nsf", 1_000)
         assert "zuko" not in sys.modules
@@ -159,7 +159,7 @@ def test_zuko_is_imported_by_who_builds_a_peer_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_weights_are_uniform_as_torch_draws_them(kind):
     flow = config(kind, width=64).build(seeded(0))
     for layer in flow.modules():
@@ -192,7 +192,7 @@ def test_estimates_of_an_exact_log_det_are_refused(log_det):
 )
 def test_bad_settings_are_refused_by_name_value_and_remedy(field, value, remedy):
     with pytest.raises(ValueError, match=rf"{field} = {value!r}: .*{remedy}"):
-        PeerConfig(**{field: value})
+        BaselineConfig(**{field: value})
 
 
 def test_points_of_another_shape_are_refused():

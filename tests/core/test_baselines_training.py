@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import log_prob, mean_nll
@@ -14,14 +14,16 @@ TRAIN = TrainConfig(batch=100, average=0.9)
 
 
 def trainer(kind, train=TRAIN, seed=0, **changed):
-    return Trainer(PeerConfig(**{"kind": kind, "transforms": 3, "width": 8, **changed}), train, DATASETS["moons"], seed)
+    return Trainer(
+        BaselineConfig(**{"kind": kind, "transforms": 3, "width": 8, **changed}), train, DATASETS["moons"], seed
+    )
 
 
 def run(trainer, steps):
     return [trainer.step() for _ in range(steps)]
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_training_lowers_the_nll_of_trained_and_averaged_weights(kind):
     t = trainer(kind)
     held_out = t.dataset.held_out()
@@ -33,7 +35,7 @@ def test_training_lowers_the_nll_of_trained_and_averaged_weights(kind):
         assert after.value < before.value - 10 * before.standard_error
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_the_step_reports_the_exact_nll_of_its_batch(kind):
     t = trainer(kind)
     state = t._data.get_state()
@@ -44,7 +46,7 @@ def test_the_step_reports_the_exact_nll_of_its_batch(kind):
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_a_checkpoint_continues_the_run_exactly(kind, average):
     train = TrainConfig(batch=50, average=average)
     first = trainer(kind, train)
@@ -59,7 +61,7 @@ def test_a_checkpoint_continues_the_run_exactly(kind, average):
     assert all(torch.equal(value, theirs[name]) for name, value in first.evaluated.state_dict().items())
 
 
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_the_same_seed_gives_the_same_run_and_global_randomness_is_left_alone(kind):
     before = torch.get_rng_state()
     losses = run(trainer(kind), 3)
@@ -75,7 +77,7 @@ def test_estimates_are_refused_before_anything_is_trained(log_det):
     with pytest.raises(ValueError, match=refusal):
         trainer("nsf", train)
     with pytest.raises(ValueError, match=refusal):
-        step_bytes(PeerConfig(), train)
+        step_bytes(BaselineConfig(), train)
     t = trainer("nsf")
     with pytest.raises(ValueError, match=refusal):
         t.configure(train)
@@ -83,9 +85,9 @@ def test_estimates_are_refused_before_anything_is_trained(log_det):
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 1), (4, 16, 2), (2, 64, 4), (2, 256, 2)])
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_the_memory_of_a_step_is_known_beforehand(kind, shape):
-    config, train = PeerConfig(kind, *shape), TrainConfig(batch=1_000)
+    config, train = BaselineConfig(kind, *shape), TrainConfig(batch=1_000)
     t = Trainer(config, train, DATASETS["moons"], seed=0)
     kept = {}
 
@@ -100,7 +102,7 @@ def test_the_memory_of_a_step_is_known_beforehand(kind, shape):
 
 
 def test_a_device_is_chosen_for_peers_too(monkeypatch):
-    config, train, data = PeerConfig(transforms=1, width=4), TrainConfig(batch=8), DATASETS["moons"]
+    config, train, data = BaselineConfig(transforms=1, width=4), TrainConfig(batch=8), DATASETS["moons"]
     assert device.step_seconds("cpu", config, train, data) > 0
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device.choose("auto", config, train, data).device == "cpu"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from resflow_core.estimators.draws import snippet, throw, values, weighted_sums
+from resflow_core.estimators.draws import draw_estimates, snippet, values, weighted_sums
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
@@ -25,7 +25,7 @@ def test_the_snippet_finds_the_same_numbers(law, probe):
     found, said = {}, io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(code, found)
-    ours = throw(A, law, probe, 3000, 7)
+    ours = draw_estimates(A, law, probe, 3000, 7)
     np.testing.assert_array_equal(ours.n, found["N"])
     np.testing.assert_array_equal(ours.probe.T, found["v"])
     np.testing.assert_allclose(ours.value, found["estimates"], atol=1e-12)
@@ -35,8 +35,8 @@ def test_the_snippet_finds_the_same_numbers(law, probe):
 
 
 def test_it_does_not_matter_how_many_are_thrown_at_once():
-    whole = throw(A, LAWS[0], "gaussian", 1000, 3)
-    parts = [throw(A, LAWS[0], "gaussian", n, 3, start) for start, n in ((0, 1), (1, 100), (101, 899))]
+    whole = draw_estimates(A, LAWS[0], "gaussian", 1000, 3)
+    parts = [draw_estimates(A, LAWS[0], "gaussian", n, 3, start) for start, n in ((0, 1), (1, 100), (101, 899))]
     for name in ("n", "probe", "value"):
         np.testing.assert_array_equal(np.concatenate([getattr(p, name) for p in parts]), getattr(whole, name))
 
@@ -44,7 +44,7 @@ def test_it_does_not_matter_how_many_are_thrown_at_once():
 @pytest.mark.parametrize("law", LAWS, ids=str)
 def test_n_follows_the_law(law):
     # 5 standard errors at every k: an index that is off by one shifts P(N >= k) by far more than 0.006.
-    n = throw(A, law, "sphere", 200_000, 1).n
+    n = draw_estimates(A, law, "sphere", 200_000, 1).n
     k = np.arange(1, 12)
     survival = law.survival(torch.as_tensor(k)).numpy()
     found = (n[:, None] >= k).mean(0)
@@ -52,7 +52,9 @@ def test_n_follows_the_law(law):
 
 
 def test_probes_follow_theirs():
-    gaussian, signs, sphere = (throw(A, LAWS[0], p, 50_000, 2).probe for p in ("gaussian", "rademacher", "sphere"))
+    gaussian, signs, sphere = (
+        draw_estimates(A, LAWS[0], p, 50_000, 2).probe for p in ("gaussian", "rademacher", "sphere")
+    )
     assert stats.kstest(gaussian.ravel(), "norm").pvalue > 1e-4
     assert stats.kstest(np.arctan2(*sphere.T), "uniform", (-np.pi, 2 * np.pi)).pvalue > 1e-4
     np.testing.assert_allclose((sphere**2).sum(1), 2)
@@ -70,5 +72,5 @@ def test_a_throw_is_the_sum_of_its_terms():
 def test_the_mean_is_the_log_det():
     # Power: a bias of 0.0005 shows, a thousandth of the log det.
     for law in (Geometric(0.5, 1), Geometric(0.7, 3)):
-        sample = throw(A, law, "rademacher", 1_000_000, 0).value
+        sample = draw_estimates(A, law, "rademacher", 1_000_000, 0).value
         assert abs(sample.mean() - KNOWN_LOG_DET) < 5 * stats.sem(sample) < 5e-4

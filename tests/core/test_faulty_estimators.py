@@ -6,7 +6,13 @@ import torch
 from scipy import stats
 
 from resflow_core.estimators import draws
-from resflow_core.estimators.faulty_estimators import BATCH, PLANTED, shifted_mean, throw, unweighted_mean
+from resflow_core.estimators.faulty_estimators import (
+    BATCH,
+    FAULTY_ESTIMATORS,
+    draw_estimates,
+    shifted_mean,
+    unweighted_mean,
+)
 from resflow_core.estimators.moments import batch_variance, log_det_remainders, roulette_variance
 from resflow_core.roulette import Custom, Geometric, Poisson
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
@@ -27,17 +33,22 @@ def first_terms(matrix, n):
 
 def chunks(bug, sizes, law=PAPER, probe="gaussian", seed=3):
     starts = np.cumsum([0, *sizes[:-1]])
-    return [throw(bug, A, law, probe, n, seed, int(start)) for start, n in zip(starts, sizes, strict=True)]
+    return [draw_estimates(bug, A, law, probe, n, seed, int(start)) for start, n in zip(starts, sizes, strict=True)]
 
 
 def test_the_sound_estimator_throws_what_it_always_threw():
-    ours, known = throw("none", A, PAPER, "sphere", 1000, 5, 17), draws.throw(A, PAPER, "sphere", 1000, 5, 17)
+    ours, known = (
+        draw_estimates("none", A, PAPER, "sphere", 1000, 5, 17),
+        draws.draw_estimates(A, PAPER, "sphere", 1000, 5, 17),
+    )
     for name in ("n", "probe", "value"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(known, name))
-    assert not PLANTED["none"].wrong and all(bug.wrong for name, bug in PLANTED.items() if name != "none")
+    assert not FAULTY_ESTIMATORS["none"].wrong and all(
+        bug.wrong for name, bug in FAULTY_ESTIMATORS.items() if name != "none"
+    )
 
 
-@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("bug", FAULTY_ESTIMATORS)
 def test_it_does_not_matter_how_many_are_thrown_at_once(bug):
     (whole,), parts = chunks(bug, [1000]), chunks(bug, [1, 100, 27, 64, 808])
     for name in ("n", "probe", "value"):
@@ -47,7 +58,7 @@ def test_it_does_not_matter_how_many_are_thrown_at_once(bug):
 def test_values_by_hand():
     law = Geometric(0.25, 1)
     for bug in ("none", "no_weights", "wrong_support", "surrogate", "shared_n"):
-        found = throw(bug, A, law, "gaussian", 40, 2)
+        found = draw_estimates(bug, A, law, "gaussian", 40, 2)
         for n, v, value in zip(found.n.tolist(), found.probe, found.value, strict=True):
             form = [v @ np.linalg.matrix_power(A, k) @ v for k in range(n + 2)]
             weight = [0.75 ** -max(0, k - 1) for k in range(n + 2)]
@@ -59,7 +70,7 @@ def test_values_by_hand():
 
 
 def test_n_from_another_support_is_one_larger():
-    found, sound = (throw(bug, A, PAPER, "sphere", 1000, 4) for bug in ("wrong_support", "none"))
+    found, sound = (draw_estimates(bug, A, PAPER, "sphere", 1000, 4) for bug in ("wrong_support", "none"))
     np.testing.assert_array_equal(found.n, sound.n + 1)
     np.testing.assert_array_equal(found.probe, sound.probe)
 
@@ -71,13 +82,15 @@ def test_means_in_closed_form(law, matrix):
     k, terms = np.arange(1, n + 1), first_terms(matrix, n)
     # Beyond n the terms are those of log det(I + q A), divided by q^n.
     beyond = (log_det(q * matrix) - (q**k * terms).sum()) / q**n
-    assert PLANTED["no_weights"].mean(matrix, law) == pytest.approx(terms.sum() + beyond, abs=1e-11)
+    assert FAULTY_ESTIMATORS["no_weights"].mean(matrix, law) == pytest.approx(terms.sum() + beyond, abs=1e-11)
     larger = log_det(matrix) + (1 / q - 1) * (log_det(matrix) - terms.sum())
-    assert PLANTED["wrong_support"].mean(matrix, law) == pytest.approx(larger, abs=1e-11)
+    assert FAULTY_ESTIMATORS["wrong_support"].mean(matrix, law) == pytest.approx(larger, abs=1e-11)
     eigenvalues = np.linalg.eigvals(matrix)
-    assert PLANTED["surrogate"].mean(matrix, law) == pytest.approx((eigenvalues / (1 + eigenvalues)).sum().real)
+    assert FAULTY_ESTIMATORS["surrogate"].mean(matrix, law) == pytest.approx(
+        (eigenvalues / (1 + eigenvalues)).sum().real
+    )
     for sound in ("none", "shared_n"):
-        assert PLANTED[sound].mean(matrix, law) == pytest.approx(np.log(1 + eigenvalues).sum().real)
+        assert FAULTY_ESTIMATORS[sound].mean(matrix, law) == pytest.approx(np.log(1 + eigenvalues).sum().real)
 
 
 def test_means_under_a_poisson_law():
@@ -91,22 +104,22 @@ def test_means_under_a_poisson_law():
 
 
 @pytest.mark.parametrize("law", [PAPER, Geometric(0.4, 0), Custom((0.9, 0.9, 0.7, 0.5))], ids=str)
-@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("bug", FAULTY_ESTIMATORS)
 def test_throws_have_the_mean_that_is_told(bug, law):
     # 5 standard errors, of means of 64 throws, as those may share an N. Power: biases are 8 of them and more.
     n = 6250 * BATCH
-    values = throw(bug, A, law, "rademacher", n, 1).value.reshape(-1, BATCH).mean(1)
-    mean = PLANTED[bug].mean(A, law)
+    values = draw_estimates(bug, A, law, "rademacher", n, 1).value.reshape(-1, BATCH).mean(1)
+    mean = FAULTY_ESTIMATORS[bug].mean(A, law)
     assert abs(values.mean() - mean) < 5 * stats.sem(values)
     biased = bug not in ("none", "shared_n")
     assert (abs(values.mean() - KNOWN_LOG_DET) > 8 * stats.sem(values)) == biased
 
 
 def test_a_batch_shares_its_n_and_others_do_not():
-    found = throw("shared_n", A, PAPER, "gaussian", 400 * BATCH, 6)
+    found = draw_estimates("shared_n", A, PAPER, "gaussian", 400 * BATCH, 6)
     batches = found.n.reshape(-1, BATCH)
     assert (batches == batches[:, :1]).all()
-    np.testing.assert_array_equal(batches[:, 0], draws.throw(A, PAPER, "gaussian", 400 * BATCH, 6).n[::BATCH])
+    np.testing.assert_array_equal(batches[:, 0], draws.draw_estimates(A, PAPER, "gaussian", 400 * BATCH, 6).n[::BATCH])
     assert len(np.unique(found.probe[:, 0])) == 400 * BATCH
     # Half of all throws have N = 3: 5 standard errors of 400 independent draws.
     assert abs((batches[:, 0] == 3).mean() - 0.5) < 5 * 0.5 / 400**0.5
@@ -122,7 +135,7 @@ def test_error_bars_of_a_shared_n_are_too_short_by_the_closed_form(probe, law, f
     told = float(roulette_variance(remainders, law, probe).total) / BATCH
     true = float(batch_variance(remainders, law, BATCH, True, probe))
     assert (true / told) ** 0.5 == pytest.approx(factor, rel=0.005)
-    throws_of = throw("shared_n", A, law, probe, 6000 * BATCH, 8).value.reshape(-1, BATCH)
+    throws_of = draw_estimates("shared_n", A, law, probe, 6000 * BATCH, 8).value.reshape(-1, BATCH)
     squares = (throws_of.mean(1) - KNOWN_LOG_DET) ** 2
     # 5 standard errors of the mean square. Power: the variance that is told is beyond them where it shows at all.
     assert abs(squares.mean() - true) < 5 * stats.sem(squares)

@@ -11,19 +11,19 @@ from sklearn.metrics import accuracy_score, log_loss
 from torch.distributions import MultivariateNormal
 
 from resflow_core import measure
-from resflow_core.baselines.coupling import PeerConfig
+from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette
-from resflow_core.training.parameter_count import matched_classifier, parameters
+from resflow_core.training.parameter_count import matched_classifier, parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.core.oracles import seeded
 
 MOONS = DATASETS["noisymoons"]
 FLOWS = {
     "residual": FlowConfig(blocks=2, width=8),
-    "coupling": PeerConfig("realnvp", transforms=4, width=8),
+    "coupling": BaselineConfig("realnvp", transforms=4, width=8),
     "none": None,
 }
 # A constant rate, no average: plain Adam.
@@ -217,12 +217,12 @@ class TestSizes:
     @pytest.mark.parametrize("width", [0, 5])
     def test_the_formula_counts_what_is_built(self, flow, width):
         config = HybridConfig(FLOWS[flow], classes=4, width=width, hidden_layers=2)
-        assert parameters(config) == sum(p.numel() for p in config.build(seeded(0)).parameters())
+        assert parameter_count(config) == sum(p.numel() for p in config.build(seeded(0)).parameters())
 
     def test_a_classifier_of_the_same_size(self):
-        wanted = parameters(HybridConfig(FlowConfig(), classes=3))
+        wanted = parameter_count(HybridConfig(FlowConfig(), classes=3))
         found = matched_classifier(3, wanted)
-        gaps = [abs(parameters(replace(found, width=found.width + k)) - wanted) for k in (-1, 0, 1)]
+        gaps = [abs(parameter_count(replace(found, width=found.width + k)) - wanted) for k in (-1, 0, 1)]
         assert found.flow is None and gaps[1] == min(gaps) and gaps[1] < 0.02 * wanted
 
 

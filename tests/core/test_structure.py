@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import jacobian_structure
 from tests.core.oracles import autograd_jacobian, points, seeded
@@ -17,11 +17,11 @@ def built(config):
 
 
 @pytest.mark.parametrize("dim", [2, 4])
-@pytest.mark.parametrize("kind", PEERS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_a_peers_zeros_are_exact(kind, dim):
-    found = jacobian_structure(built(PeerConfig(kind, 3, 32, dim=dim)), points(50, dim, seed=1) * 3 + 2)
+    found = jacobian_structure(built(BaselineConfig(kind, 3, 32, dim=dim)), points(50, dim, seed=1) * 3 + 2)
     i, j = np.indices((dim, dim))
-    if PEERS[kind].coupling:
+    if BASELINES[kind].coupling:
         may_differ = (i == j) | ((i % 2 == 1) & (j % 2 == 0))
         assert (np.diag(found)[::2] == 1).all()
     else:
@@ -34,7 +34,8 @@ def test_a_residual_block_has_no_zeros():
 
 
 @pytest.mark.parametrize(
-    "config", [PeerConfig("nsf", 2, 8), PeerConfig("nice", 2, 8), FlowConfig(2, 8), FlowConfig(2, 8, actnorm=False)]
+    "config",
+    [BaselineConfig("nsf", 2, 8), BaselineConfig("nice", 2, 8), FlowConfig(2, 8), FlowConfig(2, 8, actnorm=False)],
 )
 def test_entries_are_means_over_the_points_where_they_arrive(config):
     flow, x = built(config), points(20, 2, seed=1) * 3 + 2
@@ -48,7 +49,7 @@ def test_entries_are_means_over_the_points_where_they_arrive(config):
 
 
 def test_bad_points_are_refused():
-    flow = built(PeerConfig("maf", 1, 4))
+    flow = built(BaselineConfig("maf", 1, 4))
     with pytest.raises(ValueError, match="x has 0 points: pass at least 1"):
         jacobian_structure(flow, torch.zeros(0, 2))
     with pytest.raises(ValueError, match=r"Expected points of shape \(batch, 2\)"):

@@ -11,7 +11,7 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.measure import LEAST_DRAWS, Cost, Footprint, Place, Survey, SurveyPlan, cost, footprint, subject
 from resflow_core.measure.memory import work
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, NAIVE, NOTHING, Subjects, naive_work, too_much_work
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 from tests.core.oracles import seeded
 
 PLAN = SurveyPlan(FlowConfig(blocks=2, width=8), batch=8, terms=3, draws=4)
@@ -76,7 +76,7 @@ def test_what_takes_too_much_memory_or_time_is_refused_with_value_limit_and_reme
     assert need > most == MOST_BYTES >> 20 and "Lower terms" in wide.problem
     deep = SurveyPlan(FlowConfig(dim=64, blocks=16, width=256, hidden_layers=4), batch=8, terms=2, draws=32)
     need, most = map(int, re.findall(r"(\d+) MiB", deep.problem))
-    assert need == round(32 * 4 * parameters(deep.flow) / 2**20) > most == MOST_BYTES >> 20
+    assert need == round(32 * 4 * parameter_count(deep.flow) / 2**20) > most == MOST_BYTES >> 20
     assert "32 passes" in deep.problem and "Lower passes" in deep.problem
     slow = SurveyPlan(FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), batch=8, terms=20, draws=8)
     assert slow.problem is None

@@ -36,7 +36,7 @@ from app.session.files import with_flow
 from app.setup import OwnData, Setup
 from app.stretch import examples as maps
 from app.stretch.settings import Stretch
-from resflow_core.baselines.coupling import PeerConfig
+from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
@@ -46,7 +46,7 @@ from tests.golden.stored import digest
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 """The script of every page."""
-KINDS = {FlowConfig: "flow", PeerConfig: "peer", HybridConfig: "hybrid"}
+KINDS = {FlowConfig: "flow", BaselineConfig: "peer", HybridConfig: "hybrid"}
 
 
 # Links and settings

@@ -13,7 +13,7 @@ from app.dimensions import digits
 from app.engine.messages import Arm
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from resflow_core.api import flow_file
-from resflow_core.baselines.coupling import PEERS, PeerConfig
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.data.digits import DIGITS
 from resflow_core.flow import Flow, Uncertified
@@ -56,11 +56,11 @@ def saved_progress(lessons: Mapping[str, Mapping[str, Any]]) -> bytes:
 
 def peer_of(kind: str, dim: int) -> nn.Module:
     """A flow of another family, in float32, with some weights."""
-    return PeerConfig(kind, transforms=3, width=6, dim=dim).build(torch.Generator().manual_seed(0))
+    return BaselineConfig(kind, transforms=3, width=6, dim=dim).build(torch.Generator().manual_seed(0))
 
 
 def peers() -> list[str]:
-    return list(PEERS)
+    return list(BASELINES)
 
 
 def hybrid_of(query: Mapping[str, str] | None, classes: int) -> nn.Module:

@@ -9,7 +9,7 @@ from app.lessons.expression import Unknown
 from app.lessons.observables.observable import Observable, known
 from app.lipschitz.settings import Lipschitz
 from app.readouts import gap_to_truth, held_out_nll
-from resflow_core.training.parameter_count import parameters
+from resflow_core.training.parameter_count import parameter_count
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation
@@ -140,7 +140,7 @@ FLOW: dict[str, Observable] = {
     ),
     "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants=("masses",)),
     "believed_mass": Observable("the mass that training believes in", _believed_mass, wants=("masses",)),
-    "parameters": Observable("numbers that the flow learns", lambda at: parameters(at.setup.flow)),
+    "parameters": Observable("numbers that the flow learns", lambda at: parameter_count(at.setup.flow)),
     "least_share": Observable(
         "the least mean log det of a block", lambda at: float(blocks(at).mean_log_det.min()), "nats", wants=()
     ),

@@ -11,7 +11,7 @@ from app.lessons.expression import Unknown
 from app.lessons.observables.matrix import subject
 from app.lessons.observables.observable import Observable
 from resflow_core.estimators.draws import values
-from resflow_core.estimators.faulty_estimators import PLANTED
+from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation
@@ -55,7 +55,7 @@ def _law_gap(at: "Situation") -> float:
 
 def _bug_mean(at: "Situation", bug: str) -> float:
     bench = at.bench(Bench)
-    return PLANTED[bug].mean(bench.array, bench.law)
+    return FAULTY_ESTIMATORS[bug].mean(bench.array, bench.law)
 
 
 def _suspect_mean(at: "Situation") -> float:
@@ -101,7 +101,9 @@ THROWS: dict[str, Observable] = {
         "how far the shares of N are from their law, at worst", _law_gap, "standard errors of independent throws"
     ),
     "suspect_mean": Observable("the mean of who throws, in closed form", _suspect_mean, "nats"),
-    "bug_mean": Observable("the mean with a bug of `PLANTED`, in closed form", _bug_mean, "nats", arguments=1),
+    "bug_mean": Observable(
+        "the mean with a bug of `FAULTY_ESTIMATORS`, in closed form", _bug_mean, "nats", arguments=1
+    ),
     "coverage": Observable("the share of error bars that hold the truth", _coverage, arguments=1),
     "coin_throws": Observable("throws of real coins", lambda at: len(_coins(at)), "throws"),
     "coin_mean": Observable("the mean of the coins", _coin_mean, "nats", error="coin_error"),

@@ -1,4 +1,4 @@
-"""Peers of the residual flow: flows whose log det is exact and cheap because their Jacobian has zeros.
+"""Baselines for the residual flow: flows whose log det is exact and cheap because their Jacobian has zeros.
 
 Their layers are those of the library zuko. A coupling keeps one half of the coordinates and moves the other, given the
 first; an autoregressive layer moves each coordinate, given those before it. Either way the Jacobian is triangular in
@@ -47,7 +47,7 @@ def _spline():
 
 
 @dataclass(frozen=True)
-class Peer:
+class Baseline:
     """A kind of flow, and how it is built where nobody says otherwise."""
 
     title: str
@@ -65,19 +65,19 @@ class Peer:
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
 
-PEERS: dict[str, Peer] = {
-    "nice": Peer("NICE, additive coupling", _additive, ((),), True, 8, 2, scaled=True),
-    "realnvp": Peer("RealNVP, affine coupling", _affine, ((), ()), True, 8, 2),
-    "maf": Peer("MAF, affine autoregressive", _affine, ((), ()), False, 8, 2),
-    "nsf": Peer("NSF, autoregressive splines", _spline, ((BINS,), (BINS,), (BINS - 1,)), False, 6, 2),
+BASELINES: dict[str, Baseline] = {
+    "nice": Baseline("NICE, additive coupling", _additive, ((),), True, 8, 2, scaled=True),
+    "realnvp": Baseline("RealNVP, affine coupling", _affine, ((), ()), True, 8, 2),
+    "maf": Baseline("MAF, affine autoregressive", _affine, ((), ()), False, 8, 2),
+    "nsf": Baseline("NSF, autoregressive splines", _spline, ((BINS,), (BINS,), (BINS - 1,)), False, 6, 2),
 }
 
 
 @dataclass(frozen=True)
-class PeerConfig:
-    """Everything that says which peer is built. Changing a field means another flow."""
+class BaselineConfig:
+    """Everything that says which baseline is built. Changing a field means another flow."""
 
-    kind: str = setting("realnvp", "Kind", "How a layer moves a coordinate, given the others.", choices=PEERS)
+    kind: str = setting("realnvp", "Kind", "How a layer moves a coordinate, given the others.", choices=BASELINES)
     transforms: int = setting(8, "Transforms", "Layers, one after another; every other one in turn.", low=1, high=32)
     width: int = setting(16, "Width", "Units in each hidden layer of a layer's network.", low=2, high=256)
     hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each network.", low=1, high=4, rare=True)
@@ -88,12 +88,12 @@ class PeerConfig:
         if self.dim < 2:
             raise ValueError(f"dim = {self.dim}: use at least 2, since one coordinate moves another.")
 
-    def build(self, generator: torch.Generator) -> "PeerFlow":
+    def build(self, generator: torch.Generator) -> "BaselineFlow":
         """The flow with weights drawn from `generator`."""
-        return PeerFlow(self, generator)
+        return BaselineFlow(self, generator)
 
 
-class PeerLayer(Bijection):
+class BaselineLayer(Bijection):
     """One of zuko's lazy transforms; log|det| from its diagonal."""
 
     def __init__(self, lazy: nn.Module, dim: int):
@@ -115,41 +115,41 @@ class PeerLayer(Bijection):
         return f"{type(self).__name__}()"
 
 
-class PeerFlow(NormalizingFlow):
-    """ActNorm, so that points of any scale arrive standardised, and the peer's layers in turn.
+class BaselineFlow(NormalizingFlow):
+    """ActNorm, so that points of any scale arrive standardised, and the baseline's layers in turn.
 
     What takes a `log_det` raises ValueError for an estimate.
     """
 
-    def __init__(self, config: PeerConfig, generator: torch.Generator):
+    def __init__(self, config: BaselineConfig, generator: torch.Generator):
         # zuko draws its weights from the global generator, which gets back what it was.
         with torch.random.fork_rng(devices=[]):
-            layers = [PeerLayer(_lazy(config, index), config.dim) for index in range(config.transforms)]
+            layers = [BaselineLayer(_lazy(config, index), config.dim) for index in range(config.transforms)]
         for layer in layers:
             _draw(layer, generator)
-        scale = [ActNorm(config.dim)] if PEERS[config.kind].scaled else []
+        scale = [ActNorm(config.dim)] if BASELINES[config.kind].scaled else []
         super().__init__([ActNorm(config.dim), *layers, *scale])
         self.config = config
 
 
 def refuse_estimates(log_det: LogDet) -> None:
-    """Raise ValueError unless `log_det` is exact, which a peer's is at no cost."""
+    """Raise ValueError unless `log_det` is exact, which a baseline's is at no cost."""
     if log_det != Exact():
-        raise ValueError(f"log_det = {log_det!r}: a peer's log det is exact anyway; use Exact().")
+        raise ValueError(f"log_det = {log_det!r}: a baseline's log det is exact anyway; use Exact().")
 
 
-def _lazy(config: PeerConfig, index: int) -> nn.Module:
+def _lazy(config: BaselineConfig, index: int) -> nn.Module:
     # Imported where it is needed, because it switches off the checks of all of torch.distributions.
     from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
 
-    peer, order = PEERS[config.kind], torch.arange(config.dim)
+    baseline, order = BASELINES[config.kind], torch.arange(config.dim)
     how = {
-        "univariate": peer.univariate(),
-        "shapes": peer.shapes,
+        "univariate": baseline.univariate(),
+        "shapes": baseline.shapes,
         "hidden_features": [config.width] * config.hidden_layers,
         "activation": nn.ReLU,
     }
-    if peer.coupling:
+    if baseline.coupling:
         return GeneralCouplingTransform(config.dim, mask=order % 2 == index % 2, **how)
     return MaskedAutoregressiveTransform(config.dim, order=order.flip(0) if index % 2 else order, **how)
 
