@@ -44,7 +44,7 @@ class Activation:
         value = self.function(z, beta) if self.initial_scale else self.function(z)
         return value / self.lipschitz(p)
 
-    def __deepcopy__(self, memo: dict) -> "Activation":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Activation":
         """Itself: an activation has no state, so copies of a flow share it."""
         return self
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from resflow_core.bijection import Bijection
+from resflow_core.log_det import LogDet
 
 
 class ActNorm(Bijection):
@@ -36,5 +37,7 @@ class ActNorm(Bijection):
     def _inverse(self, z: Tensor) -> Tensor:
         return (z - self.shift) * torch.exp(-self.log_scale)
 
-    def _forward_and_log_det(self, x, log_det, generator):
+    def _forward_and_log_det(
+        self, x: Tensor, log_det: LogDet, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
         return self._forward(x), self.log_scale.sum().expand(len(x))

@@ -17,6 +17,7 @@ nothing here depends on `.training`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -81,17 +82,24 @@ class Chain(Bijection):
         super().__init__(parts[0].dim)
         self.bijections = nn.ModuleList(parts)
 
+    @property
+    def parts(self) -> list[Bijection]:
+        """f_1, ..., f_K."""
+        return cast("list[Bijection]", list(self.bijections))
+
     def _forward(self, x: Tensor) -> Tensor:
-        for bijection in self.bijections:
+        for bijection in self.parts:
             x = bijection(x)
         return x
 
     def _inverse(self, z: Tensor) -> Tensor:
-        for bijection in reversed(self.bijections):
+        for bijection in reversed(self.parts):
             z = bijection.inverse(z)
         return z
 
-    def _forward_and_log_det(self, x, log_det, generator):
+    def _forward_and_log_det(
+        self, x: Tensor, log_det: LogDet, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
         z, log_dets = self.forward_and_log_dets(x, log_det, generator)
         return z, log_dets.sum(1)
 
@@ -100,7 +108,7 @@ class Chain(Bijection):
     ) -> tuple[Tensor, Tensor]:
         """As `forward_and_log_det`, with the log det of every part apart: shape (batch, parts)."""
         log_dets = []
-        for bijection in self.bijections:
+        for bijection in self.parts:
             x, part = bijection.forward_and_log_det(x, log_det, generator)
             log_dets.append(part)
         return x, torch.stack(log_dets, 1)

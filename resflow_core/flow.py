@@ -11,7 +11,7 @@ from torch import Tensor
 
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.actnorm import ActNorm
-from resflow_core.bijection import Chain
+from resflow_core.bijection import Bijection, Chain
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.log_det import LogDet
 from resflow_core.residual import Branch, ResidualBlock
@@ -30,7 +30,7 @@ class NormalizingFlow(Chain):
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
         """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim)."""
-        for part in self.bijections:
+        for part in self.parts:
             if isinstance(part, ActNorm):
                 part.initialize(x)
             x = part(x)
@@ -89,7 +89,7 @@ class FlowConfig:
     )
     dim: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
         if type(self.dim) is not int or not 1 <= self.dim <= MOST_DIM:
             raise ValueError(f"dim = {self.dim!r}: use a whole number from 1 to {MOST_DIM}.")
@@ -113,7 +113,7 @@ class Flow(NormalizingFlow):
         block: Callable[[Branch, int], ResidualBlock] = ResidualBlock,
     ):
         widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
-        parts = []
+        parts: list[Bijection] = []
         for _ in range(config.blocks):
             parts += [ActNorm(config.dim)] if config.actnorm else []
             g = branch(widths, config.activation, config.budget, generator, config.norms, config.constraint)
@@ -125,7 +125,7 @@ class Flow(NormalizingFlow):
     @property
     def blocks(self) -> list[ResidualBlock]:
         """The residual blocks, in order."""
-        return [part for part in self.bijections if isinstance(part, ResidualBlock)]
+        return [part for part in self.parts if isinstance(part, ResidualBlock)]
 
     @property
     def branches(self) -> list[Branch]:
@@ -135,7 +135,7 @@ class Flow(NormalizingFlow):
     @property
     def actnorms(self) -> list[ActNorm]:
         """One before each block and one at the end, or none."""
-        return [part for part in self.bijections if isinstance(part, ActNorm)]
+        return [part for part in self.parts if isinstance(part, ActNorm)]
 
     @property
     def actnorm_log_det(self) -> Tensor:
@@ -156,7 +156,7 @@ class Flow(NormalizingFlow):
         """z = f(x), (batch, dim), and every block's A = dg/dx at the point that arrives there, (batch, blocks, dim,
         dim)."""
         x, jacobians = self._checked(x), []
-        for part in self.bijections:
+        for part in self.parts:
             if isinstance(part, ResidualBlock):
                 value, jacobian = part.branch.value_and_jacobian(x)
                 jacobians.append(jacobian)
@@ -169,13 +169,13 @@ class Flow(NormalizingFlow):
     def stages(self, x: Tensor) -> list[Tensor]:
         """The points on their way: x, where each residual block leaves them, and z; blocks + 2 times (batch, dim)."""
         here, stages = self._checked(x), [x]
-        for part in self.bijections:
+        for part in self.parts:
             here = part(here)
             if isinstance(part, ResidualBlock):
                 stages.append(here)
         return [*stages, here]
 
-    def _inverse(self, z):
+    def _inverse(self, z: Tensor) -> Tensor:
         bounds = self.lipschitz_bounds()
         for k, bound in enumerate(bounds, 1):
             if not bound < 1:
@@ -183,7 +183,7 @@ class Flow(NormalizingFlow):
                     f"Block {k} has the certified bound {bound:.4g}. At 1 or above nothing certifies an inverse, or "
                     "that the iteration finds it. Lower its scale, or constrain its layers."
                 )
-        for part in reversed(self.bijections):
+        for part in reversed(self.parts):
             z = part.solve(z, bounds.pop()) if isinstance(part, ResidualBlock) else part.inverse(z)
         return z
 

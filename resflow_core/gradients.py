@@ -14,11 +14,19 @@ is all, however many terms there are. Either form can be differentiated in the f
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+
+class DifferentiableMap(Protocol):
+    """An nn.Module g: (batch, d) -> (batch, d), row by row, with Lip(g) < 1."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,13 @@ def neumann_series(n: int) -> Tensor:
     return (-1) ** torch.arange(n + 1, dtype=torch.float64)
 
 
-def plain(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+def plain(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """Differentiate the series term by term: memory grows with the number of terms, in every block."""
     rows = _Rows(branch, x, probes)
     return rows.g[: len(x)], _term_by_term(rows, coefficients).surrogate
 
 
-def neumann(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+def neumann(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """The gradient by the Neumann series of Theorem 2: memory does not depend on the number of terms."""
     rows = _Rows(branch, x, probes)
     found = _by_neumann(rows, coefficients)
@@ -58,13 +66,17 @@ def neumann(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coeffici
     return rows.g[: len(x)], found.estimate + (found.surrogate - found.surrogate.detach())
 
 
-def plain_in_forward(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+def plain_in_forward(
+    branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
+) -> tuple[Tensor, Tensor]:
     """The gradient of `plain`, taken in the forward pass (paper, section 3.2): no graph of the log det outlives its
     block, within which memory grows with the number of terms."""
     return _in_forward(_term_by_term, branch, x, probes, coefficients)
 
 
-def in_forward(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+def in_forward(
+    branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
+) -> tuple[Tensor, Tensor]:
     """The gradient of `neumann`, taken in the forward pass (paper, section 3.2): memory of the log det depends neither
     on the number of terms nor, but for the gradients, on that of the blocks."""
     return _in_forward(_by_neumann, branch, x, probes, coefficients)
@@ -83,7 +95,7 @@ class Gradient:
 
     title: str
     paper: str
-    estimate: Callable[[nn.Module, Tensor, Tensor, Coefficients], tuple[Tensor, Tensor]]
+    estimate: Callable[[DifferentiableMap, Tensor, Tensor, Coefficients], tuple[Tensor, Tensor]]
     kept: Callable[[int], int]
     at_once: Callable[[int], int]
     memory: str
@@ -112,7 +124,9 @@ GRADIENTS: dict[str, Gradient] = {
 
 
 @torch.no_grad()
-def without_gradient(branch: nn.Module, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
+def without_gradient(
+    branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
+) -> tuple[Tensor, Tensor]:
     """The values alone, which are the same for all of `GRADIENTS`."""
     rows = _Rows(branch, x, probes)
     return rows.g[: len(x)].detach(), rows.sums(coefficients)[0]
@@ -121,7 +135,7 @@ def without_gradient(branch: nn.Module, x: Tensor, probes: Tensor, coefficients:
 class _Rows:
     """g with a row for each probe of each point, and what is pulled back through it."""
 
-    def __init__(self, branch: nn.Module, x: Tensor, probes: Tensor):
+    def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor):
         self.n_probes, self.probes = len(probes), probes.flatten(0, 1)
         attached = torch.is_grad_enabled() and x.requires_grad
         with torch.enable_grad():
@@ -148,7 +162,7 @@ class _Rows:
     @torch.no_grad()
     def sums(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """sum_k a_k v'A^k v, the mean over the probes, (batch,), and sum_k b_k v'A^k, (rows, d); no graph."""
-        total, pulled = 0.0, 0.0
+        total, pulled = torch.zeros(()).to(self.x), torch.zeros(()).to(self.x)
         a, b = self.own(coefficients.value), self.own(coefficients.gradient)
         for a_k, b_k, w in zip(a, b, self.powers(create_graph=False), strict=False):
             total = total + a_k * (w * self.probes).sum(1)
@@ -157,7 +171,7 @@ class _Rows:
 
     def term_by_term(self, coefficients: Coefficients) -> Tensor:
         """sum_k a_k v'A^k v with its graph, the mean over the probes, (batch,)."""
-        total = 0.0
+        total = torch.zeros(()).to(self.x)
         for a_k, w in zip(self.own(coefficients.value), self.powers(create_graph=True), strict=False):
             total = total + a_k * (w * self.probes).sum(1)
         return self.mean(total)
@@ -190,16 +204,23 @@ def _by_neumann(rows: _Rows, coefficients: Coefficients) -> _Found:
     return _Found(estimate, again(), again)
 
 
-def _in_forward(series, branch, x, probes, coefficients):
+def _in_forward(
+    series: Callable[["_Rows", Coefficients], "_Found"],
+    branch: DifferentiableMap,
+    x: Tensor,
+    probes: Tensor,
+    coefficients: Coefficients,
+) -> tuple[Tensor, Tensor]:
     parameters = [p for p in branch.parameters() if p.requires_grad]
-    return _InForward.apply(series, branch, probes, coefficients, x, *parameters)
+    g, estimate = _InForward.apply(series, branch, probes, coefficients, x, *parameters)
+    return g, estimate
 
 
 class _InForward(torch.autograd.Function):
     """g(x) and the estimate, with the estimate's gradient taken and its graph freed before the forward pass goes on."""
 
     @staticmethod
-    def forward(ctx, series, branch, probes, coefficients, x, *parameters):
+    def forward(ctx: Any, series: Any, branch: Any, probes: Any, coefficients: Any, x: Any, *parameters: Any) -> Any:
         with torch.enable_grad():
             x = x.detach().requires_grad_()  # so that the gradients taken here end at this block
             rows = _Rows(branch, x, probes)
@@ -211,7 +232,7 @@ class _InForward(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_g, d_estimate):
+    def backward(ctx: Any, d_g: Tensor, d_estimate: Tensor) -> Any:
         d_x, *d_parameters = ctx.gradients
         _, *parameters = ctx.inputs
         if bool((d_estimate == d_estimate[:1]).all()):

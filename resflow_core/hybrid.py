@@ -8,7 +8,7 @@ dimensions than x, so that lambda < 1 puts weight on the classes; lambda = 0 lea
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +45,10 @@ class HybridConfig:
     )
     hidden_layers: int = setting(1, "Hidden layers", "Of the classifier, where it has any.", low=1, high=4, rare=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
         if self.flow:
-            replace(self.flow)  # a flow that was unpickled has not made its own checks
+            replace(cast(Any, self.flow))  # a flow that was unpickled has not made its own checks
 
     @property
     def dim(self) -> int:

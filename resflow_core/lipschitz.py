@@ -27,8 +27,11 @@ MOST_GROWTH = 1e30
 class Norm(Protocol):
     """An induced norm ||W||_{p->q} = sup ||Wx||_q / ||x||_p, by a certified upper bound of it."""
 
-    p: Order
-    q: Order
+    @property
+    def p(self) -> Order: ...
+
+    @property
+    def q(self) -> Order: ...
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The bound for each of n matrices, (n, out, in) -> (n,), float64; once differentiable."""
@@ -39,8 +42,8 @@ class Norm(Protocol):
 class SpectralNorm:
     """||W||_2, the largest singular value."""
 
-    p: float = 2.0
-    q: float = 2.0
+    p: Order = 2.0
+    q: Order = 2.0
 
     def __call__(self, weights: Tensor) -> Tensor:
         return certified(weights)
@@ -52,12 +55,20 @@ def euclidean(x: Tensor, p: float, dim: int) -> Tensor:
 
 
 @dataclass(frozen=True)
+class LearnedOrders:
+    """Orders as functions of free parameters, `order(raw)`, and back, `raw(p)`."""
+
+    order: Callable[[Tensor], Tensor]
+    raw: Callable[[float], float]
+
+
+@dataclass(frozen=True)
 class NormChain:
     """The orders p_0, p_1, ..., p_n = p_0 of the norms between the layers of a branch (paper, section 3.4).
 
     Layer i is measured from p_{i-1} to p_i. Norms multiply along the chain, because the output of one layer is measured
     as the input of the next. The first order is also the last, because x and g(x) are added: L holds in the norm of
-    order p_0. The inner orders are all `inner`, or learned from there on, with `order_of_raw(parameter)` the order.
+    order p_0. The inner orders are all `inner`, or `learned` from there on.
     """
 
     title: str
@@ -65,13 +76,7 @@ class NormChain:
     inner: float = 2.0
     norm: Callable[[Order, Order], Norm] = SpectralNorm
     vector_norm: Callable[[Tensor, float, int], Tensor] = euclidean
-    order_of_raw: Callable[[Tensor], Tensor] | None = None
-    raw_of_order: Callable[[float], float] | None = None
-
-    @property
-    def learned(self) -> bool:
-        """Whether the orders are parameters."""
-        return self.order_of_raw is not None
+    learned: LearnedOrders | None = None
 
     def orders(self, layers: int) -> list[float]:
         """p_0, ..., p_n of n layers; of learned orders, where they start."""
@@ -90,7 +95,7 @@ class Constraint(ABC):
     claim: ClassVar[str] = ""  # if it does not: what is said of it instead
     carries: ClassVar[bool] = False  # whether a layer carries a vector v from step to step
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
     @abstractmethod
@@ -105,7 +110,7 @@ class Soft(Constraint):
 
     title: ClassVar[str] = "Soft: at most the cap"
 
-    def weights(self, raw, cap, norm, v):
+    def weights(self, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> tuple[Tensor, Tensor]:
         return raw * cap_over_norm(raw, cap, norm).clamp(max=1), v
 
 
@@ -143,6 +148,7 @@ class LipschitzLinear(nn.Module):
         bound = in_features**-0.5
         self.raw = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound, generator=generator))
+        self.v: Tensor
         self.register_buffer("v", cold_start(in_features), persistent=constraint.carries)
         self.next_v: Tensor | None = None
 

@@ -15,18 +15,25 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from resflow_core.gradients import GRADIENTS, Coefficients, log_series, neumann_series, without_gradient
+from resflow_core.gradients import (
+    GRADIENTS,
+    Coefficients,
+    DifferentiableMap,
+    log_series,
+    neumann_series,
+    without_gradient,
+)
 from resflow_core.probes import PROBES
 from resflow_core.roulette import LAWS, Geometric, Law, survival_table
 from resflow_core.settings import check, setting
 
 
-class BranchLike(Protocol):
-    """An nn.Module g: (batch, d) -> (batch, d), row by row, with Lip(g) < 1."""
+class BranchLike(DifferentiableMap, Protocol):
+    """A map that also gives its Jacobian."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
-
-    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d)."""
+        ...
 
 
 class Work(NamedTuple):
@@ -58,11 +65,13 @@ class LogDet(Protocol):
 class Exact:
     """log|det(I + A)| from the Jacobian, which the branch carries along with its activations."""
 
-    def value_and_log_det(self, branch, x, generator=None):
+    def value_and_log_det(
+        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         value, jacobian = branch.value_and_jacobian(x)
         return value, residual_log_det(jacobian)
 
-    def work(self, batch):
+    def work(self, batch: int) -> Work:
         return Work(batch, 0, 0)
 
 
@@ -79,13 +88,15 @@ class Truncated:
         "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
-    def value_and_log_det(self, branch, x, generator=None):
+    def value_and_log_det(
+        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         return _estimated(self, branch, x, truncated_coefficients(self.n_terms), _given(generator, self))
 
-    def work(self, batch):
+    def work(self, batch: int) -> Work:
         return _work(self, batch, self.n_terms)
 
 
@@ -113,16 +124,18 @@ class Roulette:
         "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
-    def value_and_log_det(self, branch, x, generator=None):
+    def value_and_log_det(
+        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         generator = _given(generator, self)
         rows = 1 if self.shared else len(x)
         n = self.law.sample(rows * self.n_draws, generator).view(rows, self.n_draws).cpu()
         return _estimated(self, branch, x, roulette_coefficients(self.law, n), generator)
 
-    def work(self, batch):
+    def work(self, batch: int) -> Work:
         draws = self.n_draws * (1 if self.shared else batch)
         # The chance that the largest of the draws reaches k is at most draws * P(N >= k): terms in 19 of 20 batches.
         terms = len(survival_table(self.law, 0.05 / draws))
@@ -160,7 +173,13 @@ def _work(log_det: Truncated | Roulette, batch: int, terms: int) -> Work:
     return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms), terms)
 
 
-def _estimated(log_det, branch, x, coefficients, generator):
+def _estimated(
+    log_det: "Truncated | Roulette",
+    branch: BranchLike,
+    x: Tensor,
+    coefficients: Coefficients,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
     probes = PROBES[log_det.probe].draw((log_det.n_probes, *x.shape), generator, x.dtype).to(x.device)
     estimate = GRADIENTS[log_det.gradient].estimate if torch.is_grad_enabled() else without_gradient
     return estimate(branch, x, probes, coefficients)

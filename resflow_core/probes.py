@@ -72,11 +72,13 @@ class Quadratic:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Quadratic":
         """A linear `function` of the tensors."""
-        return Quadratic(*map(function, self.parts), self.dim)
+        trace, off, traceless = map(function, self.parts)
+        return Quadratic(trace, off, traceless, self.dim)
 
     def __add__(self, other: "Quadratic") -> "Quadratic":
         """Of the sum of two independent forms."""
-        return Quadratic(*map(torch.add, self.parts, other.parts), self.dim)
+        trace, off, traceless = map(torch.add, self.parts, other.parts)
+        return Quadratic(trace, off, traceless, self.dim)
 
 
 @dataclass(frozen=True)

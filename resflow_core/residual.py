@@ -5,8 +5,10 @@ The branch g is a small network of Lipschitz layers, its Jacobian A = J_g(x) com
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from resflow_core.activations import activation_named
 from resflow_core.bijection import Bijection
 from resflow_core.fixed_point import Solver, solve_banach
 from resflow_core.lipschitz import NORM_CHAINS, Constraint, LipschitzLinear, Norm, Soft
+from resflow_core.log_det import LogDet
 
 # Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began: faster
 # ones find the size of the details by themselves. They stay within this factor of where they began, because a steep and
@@ -51,14 +54,14 @@ class Branch(nn.Module):
         )
         self.raw_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
         self.raw_orders = None
-        if self.chain.learned:
-            start = [self.chain.raw_of_order(p) for p in self.chain.orders(n_layers)[:-1]]
+        if learned := self.chain.learned:
+            start = [learned.raw(p) for p in self.chain.orders(n_layers)[:-1]]
             self.raw_orders = nn.Parameter(torch.tensor(start))
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
-        for beta, linear, norm in self._layers():
-            x = F.linear(self.activation(x, beta, norm.p), linear.weight(norm), linear.bias)
+        for phi, linear, norm in self._layers():
+            x = F.linear(phi(x), linear.weight(norm), linear.bias)
         return self.scale * x
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,22 +71,18 @@ class Branch(nn.Module):
         to W t, and in the end they are the columns of A.
         """
         tangents = torch.eye(x.shape[1]).to(x)[:, None].expand(-1, *x.shape)
-        for beta, linear, norm in self._layers():
-
-            def phi(h: Tensor, beta=beta, p=norm.p) -> Tensor:
-                return self.activation(h, beta, p)
-
+        for phi, linear, norm in self._layers():
             weight = linear.weight(norm)
-            tangents = vmap(lambda t, h=x, phi=phi: jvp(phi, (h,), (t,))[1])(tangents) @ weight.T
+            tangents = vmap(partial(_tangent, phi, x))(tangents) @ weight.T
             x = F.linear(phi(x), weight, linear.bias)
         return self.scale * x, self.scale * tangents.permute(1, 2, 0)
 
     @property
     def orders(self) -> list[float]:
         """p_0, p_1, ..., p_n = p_0. L holds in the norm of order p_0."""
-        if self.raw_orders is None:
+        if self.raw_orders is None or self.chain.learned is None:
             return self.chain.orders(len(self.linears))
-        inner = self.chain.order_of_raw(self.raw_orders.detach()).tolist()
+        inner = self.chain.learned.order(self.raw_orders.detach()).tolist()
         return [*inner, inner[0]]
 
     @property
@@ -94,27 +93,38 @@ class Branch(nn.Module):
     @property
     def scales(self) -> Tensor:
         """beta of every layer, (layers,); 1 for activations that have none."""
-        if self.raw_scales is None:
-            return self.linears[0].bias.new_ones(len(self.linears))
+        initial = self.activation.initial_scale
+        if self.raw_scales is None or initial is None:
+            return next(self.parameters()).new_ones(len(self.linears))
         reach = math.log(SCALE_RANGE)
-        return self.activation.initial_scale * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * self.raw_scales))
+        return initial * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * self.raw_scales))
 
     @property
     def lipschitz(self) -> float:
         """A certified bound of Lip(g): the product of the layers' caps, or of the norms that they have, if nothing caps
         them; times the scale."""
-        if self.linears[0].constraint.certifies:
-            return self.scale * math.prod(linear.cap for linear in self.linears)
         with torch.no_grad():
-            norms = [float(norm(linear.weight(norm)[None])) for _, linear, norm in self._layers()]
-        return self.scale * math.prod(norms)
+            bounds = [
+                linear.cap if linear.constraint.certifies else float(norm(linear.weight(norm)[None]))
+                for _, linear, norm in self._layers()
+            ]
+        return self.scale * math.prod(bounds)
 
     def size(self, x: Tensor) -> Tensor:
         """||x|| of columns, (d, batch) -> (batch,), in the norm of L."""
         return self.chain.vector_norm(x, self.orders[0], 0)
 
-    def _layers(self) -> Iterator[tuple[Tensor, LipschitzLinear, Norm]]:
-        return zip(self.scales, self.linears, self.norms, strict=True)
+    def _layers(self) -> Iterator[tuple[Callable[[Tensor], Tensor], LipschitzLinear, Norm]]:
+        """phi_beta, divided by its constant in the norm of order p_{i-1}, and the linear map with its norm, layer by
+        layer."""
+        linears = cast("Sequence[LipschitzLinear]", self.linears)
+        for beta, p, linear, norm in zip(self.scales, self.orders[:-1], linears, self.norms, strict=True):
+            yield partial(self.activation, beta=beta, p=p), linear, norm
+
+
+def _tangent(phi: Callable[[Tensor], Tensor], h: Tensor, t: Tensor) -> Tensor:
+    """J_phi(h) t."""
+    return cast(Tensor, jvp(phi, (h,), (t,))[1])
 
 
 class ResidualBlock(Bijection):
@@ -129,7 +139,9 @@ class ResidualBlock(Bijection):
     def _forward(self, x: Tensor) -> Tensor:
         return x + self.branch(x)
 
-    def _forward_and_log_det(self, x, log_det, generator):
+    def _forward_and_log_det(
+        self, x: Tensor, log_det: LogDet, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
         value, log_dets = log_det.value_and_log_det(self.branch, x, generator)
         return x + value, log_dets
 

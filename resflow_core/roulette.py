@@ -69,7 +69,7 @@ class Geometric(Law):
         3, "Exact terms", "Terms that are always computed. The paper's 2 + Geometric(0.5) is 3 here.", low=0, high=20
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
     @property
@@ -91,7 +91,7 @@ class Poisson(Law):
     lam: float = setting(2.0, "Mean λ", "Mean number of further terms.", low=0.1, high=10.0)
     n_exact: int = setting(2, "Exact terms", "Terms that are always computed.", low=0, high=20)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
     @property
@@ -138,7 +138,7 @@ class Custom(Tabulated):
     law that stopped with the table would leave every later term out, and the estimator would be biased.
     """
 
-    table: tuple = setting(
+    table: tuple = setting(  # type: ignore[type-arg]  # the annotation tells `settings` what to accept
         (1.0, 1.0, 1.0, 0.6, 0.3),
         "P(N ≥ 1), P(N ≥ 2), …",
         "The chance that each term is reached. Beyond the last one it keeps falling by the last ratio.",
@@ -147,7 +147,7 @@ class Custom(Tabulated):
         rule=_table_problem,
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
 
     @property

@@ -1,6 +1,7 @@
 """A hyper-parameter is one field of a frozen dataclass, with its default, range and help, and stands nowhere else."""
 
 import dataclasses
+import math
 import re
 import reprlib
 from collections.abc import Callable, Mapping
@@ -31,8 +32,8 @@ class Setting:
 
     label: str
     help: str
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     choices: Mapping[str, Any] | None = None
     rule: Callable[[Any], str | None] | None = None
     rare: bool = False  # what most people never change
@@ -41,8 +42,8 @@ class Setting:
     def shown(self, value: Any) -> str:
         """A value for people to read: of a choice, given by its key, the `title` that the registry's entry has."""
         if self.choices is not None:
-            chosen = self.written(value) if self.is_written(value) else self.choices[value]
-            return getattr(chosen, "title", value.replace("_", " ").capitalize())
+            chosen = self.written(value) if self.written and self.is_written(value) else self.choices[value]
+            return str(getattr(chosen, "title", value.replace("_", " ").capitalize()))
         if isinstance(value, bool):
             return "on" if value else "off"
         return ", ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else f"{value:g}"
@@ -57,22 +58,19 @@ class Setting:
         return self.choices is not None and all(isinstance(choice, type) for choice in self.choices.values())
 
 
-def setting(
-    default: Any, label: str, help: str = "", *, low=None, high=None, choices=None, rule=None, rare=False, written=None
-) -> Any:
-    """A dataclass field that carries its `Setting`."""
-    limits = Setting(label, help, low, high, choices, rule, rare, written)
-    return dataclasses.field(default=default, metadata={"setting": limits})
+def setting(default: Any, label: str, help: str = "", **limits: Any) -> Any:
+    """A dataclass field that carries its `Setting`, with the fields of one in `limits`."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(label, help, **limits)})
 
 
-def settings_of(config: Any) -> dict[str, tuple[dataclasses.Field, Setting]]:
+def settings_of(config: Any) -> dict[str, tuple[dataclasses.Field[Any], Setting]]:
     """The settable fields of a dataclass (or of an instance), in the order in which they were written."""
     return {f.name: (f, f.metadata["setting"]) for f in dataclasses.fields(config) if "setting" in f.metadata}
 
 
 def name_of(value: Any, limits: Setting) -> str:
     """The key of a choice: the value itself, or the name of a variant's class in the registry."""
-    return next(k for k, c in limits.choices.items() if c is type(value)) if limits.is_variant else value
+    return next(k for k, c in (limits.choices or {}).items() if c is type(value)) if limits.is_variant else value
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -89,7 +87,7 @@ def from_json(kind: type, values: Mapping[str, Any]) -> Any:
     """What `to_json` was given. Raises TypeError or ValueError where the values are not those of this kind."""
     values = dict(values)
     for name, (_, limits) in settings_of(kind).items():
-        if limits.is_variant and name in values:
+        if limits.choices and limits.is_variant and name in values:
             variant = dict(values[name])
             if (chosen := variant.pop("is", None)) not in limits.choices:
                 raise ValueError(f"{name} is {told(chosen)}: use one of {', '.join(limits.choices)}.")
@@ -105,17 +103,17 @@ def check(config: Any) -> None:
             raise ValueError(f"{name} = {told(getattr(config, name))}: {problem}")
 
 
-def refusal(value: Any, kind: type, limits: Setting) -> str | None:
+def refusal(value: Any, kind: Any, limits: Setting) -> str | None:
     """Why `value` cannot stand in a field of type `kind`, as a sentence with the remedy; None if it can."""
     problem = _type_or_range_problem(value, kind, limits)
     return limits.rule(value) if problem is None and limits.rule else problem
 
 
-def _type_or_range_problem(value: Any, kind: type, limits: Setting) -> str | None:
-    if limits.is_variant:
+def _type_or_range_problem(value: Any, kind: Any, limits: Setting) -> str | None:
+    if limits.choices is not None and limits.is_variant:
         names = ", ".join(c.__name__ for c in limits.choices.values())
         return None if type(value) in limits.choices.values() else f"use one of {names}."
-    if limits.is_written(value):
+    if limits.written and limits.is_written(value):
         try:
             limits.written(value)
         except ValueError as error:

@@ -55,7 +55,8 @@ class Truth:
 class Source(Protocol):
     """Points of R^d to train on, and others to see by how well it went."""
 
-    title: str
+    @property
+    def title(self) -> str: ...
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws to train on, float32, shape (n, d)."""
@@ -69,7 +70,10 @@ class Source(Protocol):
 class Dataset(Source, Protocol):
     """Points in the plane, in the flow's units."""
 
-    group: str  # what people find it under
+    @property
+    def group(self) -> str:
+        """What people find it under."""
+        ...
 
     @property
     def truth(self) -> Truth | None:

@@ -215,6 +215,10 @@ def _in_every_norm(constant: float) -> Callable[[float], float]:
     return lambda p: constant
 
 
+class NoClosedForm(ValueError):
+    """Nothing says how an activation is differentiated by hand."""
+
+
 # By the function of `resflow_core.activations`, so that no name stands in two lists.
 CLOSED_FORMS: dict[Callable[..., Tensor], ClosedForm] = {
     activations.lipswish: ClosedForm(silu, _in_every_norm(SWISH)),
@@ -234,14 +238,14 @@ CLOSED_FORMS: dict[Callable[..., Tensor], ClosedForm] = {
 }
 
 
-def closed_form(activation: Activation) -> ClosedForm | None:
-    """The closed form of an activation: that of its function, or one by automatic differentiation. None if it acts on
-    several units together and has no entry."""
+def closed_form(activation: Activation) -> ClosedForm:
+    """The closed form of an activation: that of its function, or one by automatic differentiation. Raises
+    `NoClosedForm` if it acts on several units together and has no entry."""
     function = activation.function
     found = getattr(function, "closed_form", None) or CLOSED_FORMS.get(function)
-    if found is None and activation.is_elementwise:
-        return ClosedForm(_by_autograd(activation), activation.lipschitz)
-    return found
+    if found is None and not activation.is_elementwise:
+        raise NoClosedForm(f"{activation.title} acts on several units together: give it an entry of `CLOSED_FORMS`.")
+    return found or ClosedForm(_by_autograd(activation), activation.lipschitz)
 
 
 def _by_autograd(activation: Activation) -> Derivatives:

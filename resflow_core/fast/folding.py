@@ -132,7 +132,7 @@ def _norms(branches: Sequence[Branch]) -> list[Norm]:
     if first.raw_orders is None:
         orders = first.chain.orders(len(first.linears))
     else:
-        inner = first.chain.order_of_raw(torch.stack([branch.raw_orders for branch in branches], 1).detach())
+        inner = first.chain.learned.order(torch.stack([branch.raw_orders for branch in branches], 1).detach())
         orders = [*inner, inner[0]]
     return [first.chain.norm(p, q) for p, q in pairwise(orders)]
 

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from resflow_core.activations import activation_named
 from resflow_core.fast import forward_mode
 from resflow_core.fast.broyden import solve_broyden
-from resflow_core.fast.closed_forms import ClosedForm, closed_form
+from resflow_core.fast.closed_forms import ClosedForm, NoClosedForm, closed_form
 from resflow_core.fast.folding import FoldedBranch, fold, folded_together, lipschitz_bounds
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.plane import residual_log_det
@@ -81,7 +81,11 @@ class FusedFlow(Flow):
 
 def fastest(config: FlowConfig, generator: torch.Generator) -> Flow:
     """A `FusedFlow`, or the paper's `Flow` for an activation without a closed form."""
-    return (FusedFlow if closed_form(activation_named(config.activation)) else Flow)(config, generator)
+    try:
+        closed_form(activation_named(config.activation))
+    except NoClosedForm:
+        return Flow(config, generator)
+    return FusedFlow(config, generator)
 
 
 IMPLEMENTATIONS["fused"] = fastest

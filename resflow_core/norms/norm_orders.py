@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resflow_core.lipschitz import NORM_CHAINS, NormChain, Order
+from resflow_core.lipschitz import NORM_CHAINS, LearnedOrders, NormChain, Order
 from resflow_core.norms.induced import upper_bound, vector_norm
 from resflow_core.residual import Branch
 
@@ -37,7 +37,9 @@ NORM_CHAINS |= {
     "inf": NormChain("∞", math.inf, math.inf, InducedNorm, vector_norm),
     "1": NormChain("1", 1.0, 1.0, InducedNorm, vector_norm),
     "mixed": NormChain("∞ → 2 → ∞", math.inf, 2.0, InducedNorm, vector_norm),
-    "learned": NormChain("Learned, from 4", 4.0, 4.0, InducedNorm, vector_norm, learned_orders, raw_order),
+    "learned": NormChain(
+        "Learned, from 4", 4.0, 4.0, InducedNorm, vector_norm, LearnedOrders(learned_orders, raw_order)
+    ),
 }
 
 

@@ -55,7 +55,7 @@ def _of_residual_flow(config: FlowConfig) -> int:
     widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
     activation, layers = activation_named(config.activation), len(widths) - 1
     block = _dense(widths, activation.copies)
-    block += layers * (bool(activation.initial_scale) + NORM_CHAINS[config.norms].learned)
+    block += layers * (bool(activation.initial_scale) + bool(NORM_CHAINS[config.norms].learned))
     return config.blocks * block + config.actnorm * (config.blocks + 1) * 2 * config.dim
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from resflow_core.activations import ACTIVATIONS, Activation
-from resflow_core.fast.closed_forms import CLOSED_FORMS, closed_form
+from resflow_core.fast.closed_forms import CLOSED_FORMS, NoClosedForm, closed_form
 from tests.core.oracles import autograd_jacobian, points
 
 ELEMENTWISE = [name for name, activation in ACTIVATIONS.items() if activation.is_elementwise]
@@ -148,7 +148,8 @@ def test_without_an_entry_derivatives_come_by_automatic_differentiation(name):
 
 
 def test_what_acts_on_several_units_has_no_closed_form_without_an_entry():
-    assert closed_form(Activation("sorted", lambda z: z.sort(-1).values, is_elementwise=False)) is None
+    with pytest.raises(NoClosedForm, match="sorted acts on several units"):
+        closed_form(Activation("sorted", lambda z: z.sort(-1).values, is_elementwise=False))
 
 
 def test_lipswish_is_the_papers():

@@ -5,6 +5,7 @@ Here: links, settings, and what they train. What goes in and comes out are plain
 settings as JSON, tensors, bytes.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -56,7 +57,9 @@ def tree(kind: type) -> dict[str, Any]:
     """What can be set: each setting's type, default and limits, and the settings of each choice that has some."""
     found = {}
     for name, (field, limits) in settings_of(kind).items():
-        about = {limit: value for limit in ("low", "high") if (value := getattr(limits, limit)) is not None}
+        is_number = limits.choices is None and field.type in (int, float, tuple)
+        ends = {limit: getattr(limits, limit) for limit in ("low", "high")}
+        about = {limit: value for limit, value in ends.items() if is_number or math.isfinite(value)}
         about |= {"type": "choice" if limits.choices is not None else field.type.__name__, "rare": limits.rare}
         default = field.default
         if limits.is_variant:

@@ -155,8 +155,8 @@ def _at(limits: Setting, value: object, place: str, random: Random) -> str:
         return random.choice(list(VALUES.values()))(random)[:2000]
     if limits.choices is not None:
         return random.choice(list(limits.choices)) if place in ("lowest", "highest") else "nosuch"
-    if limits.low is None or limits.high is None:
-        return "x" * int((limits.high or 0) + (place == "above"))
+    if math.isinf(limits.low) or math.isinf(limits.high):
+        return "x" * int((0 if math.isinf(limits.high) else limits.high) + (place == "above"))
     at = {"lowest": limits.low, "highest": limits.high, "below": limits.low - 1, "above": limits.high + 1}[place]
     count = len(value) if isinstance(value, tuple) else 1
     kind = int if isinstance(value, int) and math.isfinite(at) else float
