@@ -20,7 +20,7 @@ class Contender:
 
     label: str
     arm: Arm
-    parameter_count: int
+    parameters: int
     excess: float  # share by which it has more parameters than the residual flow
 
     @property

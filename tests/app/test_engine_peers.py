@@ -243,7 +243,7 @@ def test_a_peer_with_an_estimate_fails_with_the_arm_and_the_remedy(log_det):
     report = engine.poll(engine.create(Experiment((ARMS[0], bad), 0)), DEMAND)
     assert (report.state, report.arms) == (State.FAILED, ())
     assert report.message.startswith(f"Arm 2: log_det = {type(log_det).__name__}(")
-    assert report.message.endswith("a peer's log det is exact anyway; use Exact().")
+    assert report.message.endswith("a baseline's log det is exact anyway; use Exact().")
 
 
 def test_a_peer_that_is_told_to_estimate_says_no_and_goes_on():
