@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Bijection
+from resflow_core.extras import extra
 from resflow_core.flow import NormalizingFlow
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.settings import check, setting
@@ -29,19 +30,22 @@ BINS = 8
 
 
 def _additive():
-    from zuko.transforms import AdditiveTransform
+    with extra("baselines"):
+        from zuko.transforms import AdditiveTransform
 
     return AdditiveTransform
 
 
 def _affine():
-    from zuko.transforms import MonotonicAffineTransform
+    with extra("baselines"):
+        from zuko.transforms import MonotonicAffineTransform
 
     return MonotonicAffineTransform
 
 
 def _spline():
-    from zuko.transforms import MonotonicRQSTransform
+    with extra("baselines"):
+        from zuko.transforms import MonotonicRQSTransform
 
     return MonotonicRQSTransform
 
@@ -140,7 +144,8 @@ def refuse_estimates(log_det: LogDet) -> None:
 
 def _lazy(config: BaselineConfig, index: int) -> nn.Module:
     # Imported where it is needed, because it switches off the checks of all of torch.distributions.
-    from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
+    with extra("baselines"):
+        from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
 
     baseline, order = BASELINES[config.kind], torch.arange(config.dim)
     how = {

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.data.base import HELD_OUT_SEED
+from resflow_core.extras import extra
 
 SIDE, LEVELS = 8, 17
 DIM = SIDE * SIDE
@@ -103,7 +104,8 @@ class Digits:
 
     @cached_property
     def _levels(self) -> tuple[Tensor, Tensor]:
-        from sklearn.datasets import load_digits  # importing it costs a second
+        with extra("data"):
+            from sklearn.datasets import load_digits  # importing it costs a second
 
         images = torch.from_numpy(load_digits().data.astype(np.uint8))
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(HELD_OUT_SEED))
