@@ -24,6 +24,7 @@ from resflow_core.bijection import Bijection
 from resflow_core.extras import extra
 from resflow_core.flow import NormalizingFlow
 from resflow_core.log_det import Exact, LogDet
+from resflow_core.roulette import given
 from resflow_core.settings import check, setting
 
 BINS = 8
@@ -94,7 +95,7 @@ class BaselineConfig:
 
     def build(self, generator: torch.Generator) -> "BaselineFlow":
         """The flow with weights drawn from `generator`."""
-        return BaselineFlow(self, generator)
+        return BaselineFlow(self, given(generator, "build"))
 
 
 class BaselineLayer(Bijection):
