@@ -19,7 +19,7 @@ test: $(VENV)/tests-installed chromium lint
 # What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
 ALONE := tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
 slow: $(VENV)/tests-installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/golden tests/hostile $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
 	$(BIN)/python -m pytest -m slow $(ALONE)
 
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that

@@ -1,1 +1,72 @@
-"""Residual flows (Chen, Behrmann, Duvenaud, Jacobsen, NeurIPS 2019): a compact core that reads like the paper."""
+"""Residual flows (Chen, Behrmann, Duvenaud, Jacobsen, NeurIPS 2019): a compact core that reads like the paper.
+
+A flow f is a chain of residual blocks x + g(x) with Lip(g) < 1. It turns data x into latent points z = f(x), and has
+the density
+
+    log p(x) = log N(f(x); 0, I) + sum over the blocks of log det(I + J_g)
+
+in nats. Train one, draw from it, and ask for densities:
+
+    >>> import torch, resflow_core as rf
+    >>> trainer = rf.Trainer(rf.FlowConfig(blocks=8), rf.TrainConfig(), rf.DATASETS["moons"], seed=0)
+    >>> losses = [trainer.step() for _ in range(100)]  # the mean of -log p(x) over each batch, in nats
+    >>> x = trainer.evaluated.sample(1_000, torch.Generator().manual_seed(0))  # (1000, 2)
+    >>> log_densities = trainer.evaluated.log_prob(x)  # (1000,), in nats
+
+`to_bytes` and `from_bytes` write and read a flow as a file. `NAMES` lists all that this module offers.
+
+A name is loaded when it is first used. With it come the packages that add norms, constraints, formulas as activations
+(`activation="=sin(z)"`), and the fast implementation. `from resflow_core.flow import FlowConfig` loads that file and
+those that it needs, and nothing else.
+"""
+
+from importlib import import_module
+from typing import Any
+
+NAMES = {
+    "FlowConfig": "flow",
+    "Flow": "flow",
+    "ResidualBlock": "residual",
+    "Branch": "residual",
+    "LipschitzLinear": "lipschitz",
+    "ActNorm": "actnorm",
+    "Soft": "lipschitz",
+    "Hard": "norms.constraints",
+    "formula": "expressions",
+    "Exact": "log_det",
+    "Truncated": "log_det",
+    "Roulette": "log_det",
+    "Geometric": "roulette",
+    "Poisson": "roulette",
+    "Custom": "roulette",
+    "log_det_remainders": "estimators.moments",
+    "truncation_bias": "estimators.moments",
+    "truncated_variance": "estimators.moments",
+    "roulette_variance": "estimators.moments",
+    "optimal_law": "estimators.moments",
+    "DATASETS": "data",
+    "Table": "data",
+    "TrainConfig": "training.trainer",
+    "Trainer": "training.trainer",
+    "evaluate": "measure.evaluation",
+    "to_bytes": "api.flow_file",
+    "from_bytes": "api.flow_file",
+    "Uncertified": "flow",
+    "NotConverged": "fixed_point",
+    "Diverged": "training.trainer",
+}
+"""Each name, and the module of this package that has it."""
+
+__all__ = list(NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It offers {', '.join(NAMES)}.")
+    import_module("resflow_core.api")  # registers all that a flow may be built of
+    value = globals()[name] = getattr(import_module(f"resflow_core.{NAMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *NAMES})

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from resflow_core.bijection import Bijection
+from resflow_core.bijection import Bijection, check_finite
 from resflow_core.log_det import LogDet
 
 
@@ -20,13 +20,18 @@ class ActNorm(Bijection):
         """Make these points, (batch, dim), come out with mean 0 and standard deviation 1.
 
         An explicit call, so that no plotting grid that happens to come first decides it. Raises ValueError where a
-        coordinate does not vary, or fewer than two points are given.
+        coordinate does not vary, a number is not finite, the scale overflows, or fewer than two points are given.
         """
-        x = self._checked(x)
+        check_finite(self._checked(x))
         deviation = x.std(0) if len(x) > 1 else torch.zeros(self.dim)
         if not bool((deviation > 0).all()):
             raise ValueError(
                 f"ActNorm needs points that vary in every coordinate; got deviations {deviation.tolist()}."
+            )
+        if not bool((deviation.isfinite() & deviation.reciprocal().isfinite()).all()):
+            raise ValueError(
+                f"ActNorm cannot scale points with deviations {deviation.tolist()} in {x.dtype}: they or their "
+                "inverses overflow. Standardise the points first."
             )
         self.log_scale.copy_(-deviation.log())
         self.shift.copy_(-x.mean(0) / deviation)

@@ -17,24 +17,67 @@ nothing here depends on `.training`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from resflow_core.log_det import Exact, LogDet
+from resflow_core.settings import told
+
+CONVERSIONS = {torch.float32: "float()", torch.float64: "double()"}
+
+
+def checked(points: Any, dim: int, like: Tensor | None) -> Tensor:
+    """The points, if they are a (batch, dim) tensor of the type of `like`. Raises ValueError, with what to pass."""
+    if not isinstance(points, Tensor):
+        dtype = torch.float32 if like is None else like.dtype
+        raise ValueError(
+            f"points = {told(points)}: pass a torch tensor of shape (batch, {dim}), e.g. "
+            f"torch.tensor(points, dtype={dtype})."
+        )
+    if points.ndim != 2 or points.shape[1] != dim:
+        shape = tuple(points.shape)
+        remedy = f" Pass points.reshape(-1, {dim})." if shape[-1:] == (dim,) else ""
+        raise ValueError(f"Expected points of shape (batch, {dim}); got {shape}.{remedy}")
+    if like is not None and points.dtype != like.dtype:
+        name = CONVERSIONS.get(like.dtype, f"to({like.dtype})")
+        other = " or convert the map with .double()" if points.dtype == torch.float64 else ""
+        raise ValueError(f"Expected points of type {like.dtype}; got {points.dtype}. Pass points.{name}{other}.")
+    return points
+
+
+def check_finite(points: Tensor) -> None:
+    """Raise ValueError, which names the first row, unless all numbers of points, (batch, dim), are finite."""
+    bad = (~points.isfinite()).any(1)
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0])
+        raise ValueError(
+            f"{int(bad.sum())} of {len(points)} points are not finite; the first is {points[row].tolist()} "
+            f"(row {row}). Leave them out: points[points.isfinite().all(1)]."
+        )
 
 
 class Bijection(nn.Module, ABC):
     """An invertible, differentiable map of R^dim onto itself.
 
     Subclasses define `_forward`, `_inverse` and `_forward_and_log_det`; callers use the names without underscore,
-    which raise ValueError for anything that is not a (batch, dim) tensor.
+    which raise ValueError for anything that is not a (batch, dim) tensor of the parameters' type.
+
+    Rows do not depend on each other. If a row has a NaN, its z and its density are NaN, and other rows keep theirs.
+    `forward` does not look for it, because a GPU would have to wait in every call. `inverse` and `initialize` refuse
+    it.
     """
 
     def __init__(self, dim: int):
         super().__init__()
         self.dim = dim
+        # Of the points that were taken last. To find the parameters' own type takes 10 us, in every block and step.
+        self._dtype: torch.dtype | None = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._dtype = None  # `.double()`, `.to(...)` and the like
+        return super()._apply(fn, recurse)
 
     @abstractmethod
     def _forward(self, x: Tensor) -> Tensor: ...
@@ -66,11 +109,15 @@ class Bijection(nn.Module, ABC):
 
         A stochastic `log_det` draws from `generator` and raises ValueError without one.
         """
-        return self._forward_and_log_det(self._checked(x), log_det or Exact(), generator)
+        log_det = Exact() if log_det is None else log_det
+        if isinstance(log_det, type) or not hasattr(log_det, "value_and_log_det"):
+            raise ValueError(f"log_det = {told(log_det)}: pass an estimator, e.g. Exact() or Roulette().")
+        return self._forward_and_log_det(self._checked(x), log_det, generator)
 
     def _checked(self, points: Tensor) -> Tensor:
-        if points.ndim != 2 or points.shape[1] != self.dim:
-            raise ValueError(f"Expected points of shape (batch, {self.dim}); got {tuple(points.shape)}.")
+        is_known = isinstance(points, Tensor) and points.dtype == self._dtype
+        if not (is_known and points.ndim == 2 and points.shape[1] == self.dim):
+            self._dtype = checked(points, self.dim, next(self.parameters(), None)).dtype
         return points
 
 

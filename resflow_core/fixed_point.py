@@ -93,10 +93,14 @@ class StopRule:
         failed = ~(size <= goal)
         if failed.any():
             i = int(failed.nonzero()[0])
+            remedy = (
+                "Check that the weights are finite and the Lipschitz bound holds, or lower the budget."
+                if bool(z[:, i].isfinite().all())
+                else "This z is not finite; leave such points out."
+            )
             raise NotConverged(
                 f"No certified inverse for {int(failed.sum())} of {z.shape[1]} points; the first is z = "
                 f"{z[:, i].tolist()} (row {i}), where the residual {float(size[i]):.3g} stays above "
-                f"{float(goal[i]):.3g}. Check that the weights are finite and the Lipschitz bound holds, or lower the "
-                "budget."
+                f"{float(goal[i]):.3g}. {remedy}"
             )
         return x

@@ -5,17 +5,19 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.actnorm import ActNorm
-from resflow_core.bijection import Bijection, Chain
+from resflow_core.bijection import Bijection, Chain, check_finite
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.log_det import LogDet
 from resflow_core.residual import Branch, ResidualBlock
-from resflow_core.settings import check, setting
+from resflow_core.roulette import given
+from resflow_core.settings import check, setting, told
 
 # Beyond, the exact log det, by which flows are judged in the end, takes too long.
 MOST_DIM = 256
@@ -29,21 +31,33 @@ class NormalizingFlow(Chain):
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
-        """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim)."""
+        """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim).
+
+        Raises ValueError as `ActNorm.initialize`, and for points that are not finite with or without ActNorms.
+        """
+        check_finite(self._checked(x))
         for part in self.parts:
             if isinstance(part, ActNorm):
                 part.initialize(x)
             x = part(x)
 
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it."""
+        """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it.
+
+        Of a point that is not finite it is NaN, or -inf.
+        """
         z, log_dets = self.forward_and_log_det(x, log_det, generator)
         return standard_normal_log_prob(z) + log_dets
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n independent draws x = f^-1(z), z ~ N(0, I); shape (n, dim), on the flow's device."""
-        like = next(self.parameters())
+        """n independent draws x = f^-1(z), z ~ N(0, I); shape (n, dim), on the flow's device.
+
+        Raises ValueError for another n or generator, and as `inverse`.
+        """
+        if not isinstance(n, Integral) or n < 0:
+            raise ValueError(f"n = {told(n)}: use a whole number of at least 0.")
+        generator, like = given(generator, "sample"), next(self.parameters())
         z = torch.randn(n, self.dim, generator=generator, device=generator.device).to(like)
         return self.inverse(z)
 
@@ -96,10 +110,10 @@ class FlowConfig:
 
     def build(self, generator: torch.Generator, implementation: str | None = None) -> "Flow":
         """The flow with weights drawn from `generator`, by one of `IMPLEMENTATIONS`: the last, unless one is named.
-        They differ in speed alone. Raises ValueError for an unknown one."""
+        They differ in speed alone. Raises ValueError for an unknown one, and without a generator."""
         if implementation is not None and implementation not in IMPLEMENTATIONS:
             raise ValueError(f"implementation = {implementation!r}: use one of {', '.join(IMPLEMENTATIONS)}.")
-        return IMPLEMENTATIONS[implementation or [*IMPLEMENTATIONS][-1]](self, generator)
+        return IMPLEMENTATIONS[implementation or [*IMPLEMENTATIONS][-1]](self, given(generator, "build"))
 
 
 class Flow(NormalizingFlow):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resflow_core.actnorm import ActNorm
 from resflow_core.flow import NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
+from resflow_core.roulette import given
 from resflow_core.settings import check, setting
 
 FEWEST_CLASSES, MOST_CLASSES = 2, 20
@@ -61,7 +62,7 @@ class HybridConfig:
 
     def build(self, generator: torch.Generator) -> "Hybrid":
         """The hybrid with weights drawn from `generator`, the flow's first: they are those of the flow alone."""
-        return Hybrid(self, generator)
+        return Hybrid(self, given(generator, "build"))
 
 
 class Hybrid(nn.Module):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from resflow_core.bijection import checked
 from resflow_core.settings import check
 from resflow_core.spectral_norm import SLACK, certified
 
@@ -165,8 +166,9 @@ class LipschitzLinear(nn.Module):
             self.v.copy_(self.next_v)
 
     def forward(self, x: Tensor) -> Tensor:
-        """W x + b for rows x, (batch, in_features) -> (batch, out_features), W as measured in the 2-norm."""
-        return F.linear(x, self.weight(), self.bias)
+        """W x + b for rows x, (batch, in_features) -> (batch, out_features), W as measured in the 2-norm. Raises
+        ValueError for other points, as a `Bijection` does."""
+        return F.linear(checked(x, self.raw.shape[1], self.raw), self.weight(), self.bias)
 
 
 def cold_start(n: int) -> Tensor:

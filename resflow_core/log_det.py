@@ -24,7 +24,7 @@ from resflow_core.gradients import (
     without_gradient,
 )
 from resflow_core.probes import PROBES
-from resflow_core.roulette import LAWS, Geometric, Law, survival_table
+from resflow_core.roulette import LAWS, Geometric, Law, given, survival_table
 from resflow_core.settings import check, setting
 
 
@@ -94,7 +94,7 @@ class Truncated:
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        return _estimated(self, branch, x, truncated_coefficients(self.n_terms), _given(generator, self))
+        return _estimated(self, branch, x, truncated_coefficients(self.n_terms), given(generator, type(self).__name__))
 
     def work(self, batch: int) -> Work:
         return _work(self, batch, self.n_terms)
@@ -130,7 +130,7 @@ class Roulette:
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        generator = _given(generator, self)
+        generator = given(generator, type(self).__name__)
         rows = 1 if self.shared else len(x)
         n = self.law.sample(rows * self.n_draws, generator).view(rows, self.n_draws).cpu()
         return _estimated(self, branch, x, roulette_coefficients(self.law, n), generator)
@@ -183,9 +183,3 @@ def _estimated(
     probes = PROBES[log_det.probe].draw((log_det.n_probes, *x.shape), generator, x.dtype).to(x.device)
     estimate = GRADIENTS[log_det.gradient].estimate if torch.is_grad_enabled() else without_gradient
     return estimate(branch, x, probes, coefficients)
-
-
-def _given(generator: torch.Generator | None, log_det: LogDet) -> torch.Generator:
-    if generator is None:
-        raise ValueError(f"{type(log_det).__name__} draws at random; pass a torch.Generator.")
-    return generator

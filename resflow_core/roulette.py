@@ -9,11 +9,12 @@ its variance is finite if the spectral radius rho of A satisfies rho^2 < tail_ra
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from resflow_core.settings import check, setting
+from resflow_core.settings import check, setting, told
 
 # Terms that are reached more rarely do not show in a float64 sum.
 RAREST = 1e-16
@@ -21,6 +22,17 @@ RAREST = 1e-16
 UNIFORM_STEP = 2.0**-53
 MOST_ENTRIES = 50
 LARGEST_RATIO = 0.95
+
+
+def given(generator: Any, what: str) -> torch.Generator:
+    """The generator that `what` draws from. Raises ValueError for anything else: torch would take None for its global
+    generator."""
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(
+            f"generator = {told(generator)}: {what} draws at random; pass a torch.Generator, e.g. "
+            "torch.Generator().manual_seed(0)."
+        )
+    return generator
 
 
 class Law(ABC):
@@ -37,6 +49,7 @@ class Law(ABC):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n independent draws of N, int64, shape (n,): the number of k with U < P(N >= k), for U uniform on [0, 1)."""
+        generator = given(generator, type(self).__name__)
         u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
         return torch.searchsorted(-survival_table(self, UNIFORM_STEP).to(u), -u)
 

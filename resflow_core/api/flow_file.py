@@ -35,6 +35,8 @@ def to_bytes(flow: Flow, notes: dict[str, Any] | None = None) -> bytes:
 def from_bytes(data: bytes, dim: int = 2) -> Flow:
     """The flow of a file, bitwise what was saved. Raises ValueError, saying what is wrong in at most a few hundred
     characters, for any other bytes, for a flow that is not one of R^dim, and for one without a finite density."""
+    if not isinstance(data, bytes | bytearray):
+        raise ValueError(f"data = {told(data)}: pass the bytes of a file, e.g. pathlib.Path(name).read_bytes().")
     if len(data) > MOST_BYTES:
         raise ValueError(f"The file has {len(data):,} bytes; a flow has at most {MOST_BYTES:,}.")
     header = int.from_bytes(data[:8], "little")

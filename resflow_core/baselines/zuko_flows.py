@@ -21,27 +21,32 @@ from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
 from resflow_core.bijection import Bijection
+from resflow_core.extras import extra
 from resflow_core.flow import NormalizingFlow
 from resflow_core.log_det import Exact, LogDet
+from resflow_core.roulette import given
 from resflow_core.settings import check, setting
 
 BINS = 8
 
 
 def _additive():
-    from zuko.transforms import AdditiveTransform
+    with extra("baselines"):
+        from zuko.transforms import AdditiveTransform
 
     return AdditiveTransform
 
 
 def _affine():
-    from zuko.transforms import MonotonicAffineTransform
+    with extra("baselines"):
+        from zuko.transforms import MonotonicAffineTransform
 
     return MonotonicAffineTransform
 
 
 def _spline():
-    from zuko.transforms import MonotonicRQSTransform
+    with extra("baselines"):
+        from zuko.transforms import MonotonicRQSTransform
 
     return MonotonicRQSTransform
 
@@ -90,7 +95,7 @@ class BaselineConfig:
 
     def build(self, generator: torch.Generator) -> "BaselineFlow":
         """The flow with weights drawn from `generator`."""
-        return BaselineFlow(self, generator)
+        return BaselineFlow(self, given(generator, "build"))
 
 
 class BaselineLayer(Bijection):
@@ -140,7 +145,8 @@ def refuse_estimates(log_det: LogDet) -> None:
 
 def _lazy(config: BaselineConfig, index: int) -> nn.Module:
     # Imported where it is needed, because it switches off the checks of all of torch.distributions.
-    from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
+    with extra("baselines"):
+        from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
 
     baseline, order = BASELINES[config.kind], torch.arange(config.dim)
     how = {

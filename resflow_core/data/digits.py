@@ -29,6 +29,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.data.base import HELD_OUT_SEED
+from resflow_core.extras import extra
+from resflow_core.roulette import given
 
 SIDE, LEVELS = 8, 17
 DIM = SIDE * SIDE
@@ -75,6 +77,7 @@ class Digits:
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws to train on, float32, shape (n, 64): a training image each, with noise of its own."""
+        generator = given(generator, "sample")
         images = self.training_levels[torch.randint(len(self.training_levels), (n,), generator=generator)]
         return to_logits(dequantised(images, generator))[0].float()
 
@@ -103,7 +106,8 @@ class Digits:
 
     @cached_property
     def _levels(self) -> tuple[Tensor, Tensor]:
-        from sklearn.datasets import load_digits  # importing it costs a second
+        with extra("data"):
+            from sklearn.datasets import load_digits  # importing it costs a second
 
         images = torch.from_numpy(load_digits().data.astype(np.uint8))
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(HELD_OUT_SEED))

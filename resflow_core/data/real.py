@@ -11,6 +11,7 @@ from torch import Tensor
 
 from resflow_core.data.base import Axis, Window, no_classes
 from resflow_core.data.table import Table
+from resflow_core.extras import extra
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ def _pick(bunch: Any, *names: str) -> np.ndarray:
 
 def wine() -> np.ndarray:
     """Alcohol and proline of 178 wines from three cultivars (Forina et al. 1991)."""
-    from sklearn.datasets import load_wine
+    with extra("data"):
+        from sklearn.datasets import load_wine
 
     return _pick(load_wine(), "alcohol", "proline")
 
 
 def iris() -> np.ndarray:
     """Lengths of sepal and petal of 150 flowers of three species (Fisher 1936): two clusters and a gap."""
-    from sklearn.datasets import load_iris
+    with extra("data"):
+        from sklearn.datasets import load_iris
 
     return _pick(load_iris(), "sepal length (cm)", "petal length (cm)")
 
@@ -79,21 +82,24 @@ def _kinds(bunch: Any) -> list[str]:
 
 def wine_kinds() -> list[str]:
     """The cultivar of each wine."""
-    from sklearn.datasets import load_wine
+    with extra("data"):
+        from sklearn.datasets import load_wine
 
     return [kind.replace("class_", "cultivar ") for kind in _kinds(load_wine())]
 
 
 def iris_kinds() -> list[str]:
     """The species of each flower."""
-    from sklearn.datasets import load_iris
+    with extra("data"):
+        from sklearn.datasets import load_iris
 
     return _kinds(load_iris())
 
 
 def diabetes() -> np.ndarray:
     """Body mass index and mean blood pressure of 442 patients (Efron et al. 2004): one skewed cloud."""
-    from sklearn.datasets import load_diabetes
+    with extra("data"):
+        from sklearn.datasets import load_diabetes
 
     return _pick(load_diabetes(scaled=False), "bmi", "bp")
 

@@ -20,8 +20,8 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(flow: Flow, x: Tensor) -> Evaluation:
-    """Send points, (batch, dim), through the flow."""
-    z, jacobians = flow.forward_and_jacobians(x.to(next(flow.parameters())))
+    """Send points, (batch, dim), through the flow. Lists and NumPy arrays are points too, and numbers of any type."""
+    z, jacobians = flow.forward_and_jacobians(torch.as_tensor(x).to(next(flow.parameters())))
     log_dets = residual_log_det(jacobians)
     log_prob = standard_normal_log_prob(z) + log_dets.sum(1) + flow.actnorm_log_det
     return Evaluation(*(part.cpu() for part in (log_prob, log_dets, jacobians)))

@@ -4,12 +4,12 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import contourpy
 import numpy as np
 import torch
 from torch import Tensor
 
 from resflow_core.data import Window
+from resflow_core.extras import extra
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Flow, Uncertified
 from resflow_core.measure.inverse_iterations import ITERATIONS, Trace, fate, steps_taken, trace
@@ -152,6 +152,9 @@ def _in_double(branch: Branch) -> Branch:
 
 def _zeros(values: np.ndarray, window: Window) -> np.ndarray:
     """Where values on a grid are 0: (m, 2), a row of NaN after each curve."""
+    with extra("measure"):
+        import contourpy
+
     axes = [np.linspace(low, high, len(values)) for low, high in window]
     gap = np.full((1, 2), np.nan)
     curves = contourpy.contour_generator(*axes, values).lines(0.0)

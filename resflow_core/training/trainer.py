@@ -138,6 +138,15 @@ def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
         refuse_estimates(train.log_det)
 
 
+def check_source(dataset: Source) -> None:
+    """Raise ValueError unless points can be drawn from `dataset`."""
+    if not callable(getattr(dataset, "sample", None)):
+        raise ValueError(
+            f"dataset = {told(dataset)}: pass what has sample(n, generator), e.g. DATASETS['moons'], or "
+            "Table(title, names, values) for points of your own."
+        )
+
+
 def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
     """Raise ValueError where a hybrid is to learn from data that have other classes, or none."""
     if isinstance(flow, HybridConfig) and len(dataset.classes) != flow.classes:
@@ -194,7 +203,12 @@ class Trainer:
         exact_losses: bool = True,
     ):
         """With `exact_losses` False, `step` spares itself the exact log det, which in high dimensions takes longer than
-        the step."""
+        the step.
+
+        Raises ValueError if the settings do not fit together, or if the data set draws points that are not finite, not
+        float32, or not of the flow's dimension. It looks at the first `INITIAL_POINTS` of them.
+        """
+        check_source(dataset)
         check_pair(flow_config, train_config)
         check_classes(flow_config, dataset)
         self.train_config, self.dataset, self.exact_losses = train_config, dataset, exact_losses
@@ -243,9 +257,14 @@ class Trainer:
         Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
         """
         config = self.train_config
-        loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
+        x, loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
         norm = self._weights.take_gradients(loss + order_loss(self._branches), config.clip)
         if not math.isfinite(loss.item() + norm):
+            if not bool(x.isfinite().all()):
+                raise Diverged(
+                    f"The batch of step {self.step_count + 1} has points that are not finite, and so has its loss. "
+                    f"Leave them out of {told(getattr(self.dataset, 'title', type(self.dataset).__name__))}."
+                )
             raise Diverged(
                 f"The loss stopped being finite at step {self.step_count + 1}. "
                 f"Lower the learning rate (now {config.learning_rate:g}) and play again, or reset."
@@ -260,20 +279,20 @@ class Trainer:
         self._average(config.average)
         return nll
 
-    def _losses(self) -> tuple[Tensor, float]:
-        """What is descended, and the batch's exact mean NLL."""
+    def _losses(self) -> tuple[Tensor, Tensor, float]:
+        """A batch, what is descended, and the batch's exact mean NLL."""
         config = self.train_config
         x = self.dataset.sample(config.batch, self._data).to(self.device)
         loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
         is_exact = config.log_det == Exact() or not self.exact_losses
-        return loss, loss.item() if is_exact else self._exact_nll(x)
+        return x, loss, loss.item() if is_exact else self._exact_nll(x)
 
-    def _hybrid_losses(self) -> tuple[Tensor, float]:
+    def _hybrid_losses(self) -> tuple[Tensor, Tensor, float]:
         config = self.train_config
         x, y = (part.to(self.device) for part in self.dataset.sample_labelled(config.batch, self._data))
         loss, nll = self.model.losses(x, y, config.weight, config.log_det, self._probes)
         is_exact = config.log_det == Exact() or not config.weight
-        return loss, nll.item() if is_exact else self._exact_nll(x)
+        return x, loss, nll.item() if is_exact else self._exact_nll(x)
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:

@@ -95,7 +95,7 @@ class Result:
     """Of one run, after its last step."""
 
     key: str
-    parameter_count: int
+    parameters: int
     kl: float
     standard_error: float
     bias: float  # of log p, believed minus true, in nats

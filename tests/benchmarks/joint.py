@@ -64,7 +64,7 @@ class Result:
     family: str
     weight: float
     seed: int
-    parameter_count: int
+    parameters: int
     accuracy: float  # per cent
     class_nll: float
     ece: float  # per cent
