@@ -183,7 +183,9 @@ def test_samples_are_counted_by_numpys_whole_numbers_too():
     assert flow().sample(np.int64(4), seeded(0)).shape == (4, 2)
 
 
-@pytest.mark.parametrize("log_det", [Exact, Roulette, "exact", torch.Generator()], ids=str)
+@pytest.mark.parametrize(
+    "log_det", [Exact, Roulette, "exact", torch.Generator()], ids=["a class", "another class", "a name", "a generator"]
+)
 @pytest.mark.parametrize("implementation", ["paper", "fused"])
 def test_an_estimator_is_a_value(implementation, log_det):
     with pytest.raises(ValueError, match=r"log_det = .*: pass an estimator, e\.g\. Exact\(\) or Roulette\(\)\."):
