@@ -1,4 +1,4 @@
-"""A flow as a file: its weights as safetensors, the settings that build it as metadata. Reading one runs no code."""
+"""A flow as a file: its weights as safetensors, and its settings as metadata. Reading a file runs no code from it."""
 
 import dataclasses
 import json
@@ -11,30 +11,36 @@ from safetensors.torch import load, save
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.settings import from_json, to_json, told
 
-# The one key of the metadata, whose order would not be the same in every file. It changes with what the value means.
+# The only key of the metadata, because the order of several would vary. A new meaning of the value needs a new key.
 FORMAT = "residual flow 1"
-# Beside the settings in that value.
+# The name of the notes among the settings in that value.
 NOTES = "notes"
-# Settings that the first files do not have; their defaults are what was built then.
+# The first files do not have these settings. Their flows have the defaults.
 LATER = {"norms", "constraint"}
 # The largest flow that the settings allow has 49 MiB of weights.
 MOST_BYTES = 64 * 2**20
-# Names and places, of which the largest flow has 45 kB; and within them settings and notes, in characters.
+# Limits of the header, of which the largest flow has 45 kB, in bytes, and of its settings and notes, in characters.
 MOST_HEADER_BYTES, MOST_SETTINGS = 2**20, 2**16
-# Where the density of a flow that is read must be finite somewhere.
+# The density of a flow that is read must be finite at one of this many points.
 PROBED = 32
-MOST_DIMS = 8  # of a tensor whose shape is told
+MOST_DIMS = 8  # of a tensor whose shape a message gives
 
 
 def to_bytes(flow: Flow, notes: dict[str, Any] | None = None) -> bytes:
-    """The file of a flow, with `notes` of how it was trained, as JSON has them, where there are some."""
+    """The file of a flow, with optional `notes` on its training, which JSON must be able to hold.
+
+    Raises TypeError for notes that JSON cannot hold.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
     return save(tensors, {FORMAT: json.dumps(to_json(flow.config) | ({NOTES: notes} if notes else {}))})
 
 
 def from_bytes(data: bytes, dim: int = 2) -> Flow:
-    """The flow of a file, bitwise what was saved. Raises ValueError, saying what is wrong in at most a few hundred
-    characters, for any other bytes, for a flow that is not one of R^dim, and for one without a finite density."""
+    """The flow of a file, bitwise as it was saved.
+
+    Raises ValueError for any other bytes, for a flow that is not one of R^dim, and for a flow without a finite density.
+    The message says what is wrong in at most a few hundred characters.
+    """
     if not isinstance(data, bytes | bytearray):
         raise ValueError(f"data = {told(data)}: pass the bytes of a file, e.g. pathlib.Path(name).read_bytes().")
     if len(data) > MOST_BYTES:
@@ -44,7 +50,7 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
         raise ValueError(f"The file begins with {header:,} bytes of names; a flow has at most {MOST_HEADER_BYTES:,}.")
     try:
         tensors = load(data)
-    except (SafetensorError, KeyError, RuntimeError) as error:  # the others for types and shapes that torch has not
+    except (SafetensorError, KeyError, RuntimeError) as error:  # the others for types and shapes that torch lacks
         raise ValueError("The file cannot be read as safetensors. It may be damaged.") from error
     flow = _config(data, dim).build(torch.Generator().manual_seed(0))
     expected = flow.state_dict()
@@ -66,14 +72,19 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
 
 
 def notes(data: bytes) -> dict[str, Any]:
-    """What `to_bytes` noted in a file that `from_bytes` accepts; empty where nothing was. The names and values are as
-    the file has them: JSON of whoever made it."""
+    """The notes in a file that `from_bytes` accepts; {} if there are none.
+
+    Names and values come from the file's author: they can be any JSON. Raises ValueError if they cannot be read.
+    """
     return _values(data).get(NOTES, {})
 
 
 @torch.no_grad()
 def _check_density(flow: Flow, dim: int) -> None:
-    """Weights that are finite and enormous would make all that is drawn and saved of a flow not a number."""
+    """Raise ValueError if the density is finite at none of `PROBED` points.
+
+    With finite but enormous weights, everything that is drawn and saved of a flow would be NaN.
+    """
     x = torch.randn(PROBED, dim, generator=torch.Generator().manual_seed(0))
     if not bool(flow.log_prob(x).isfinite().any()):
         largest = max(float(tensor.abs().max()) for tensor in flow.state_dict().values() if tensor.numel())
@@ -84,7 +95,7 @@ def _check_density(flow: Flow, dim: int) -> None:
 
 
 def _values(data: bytes) -> dict[str, Any]:
-    """The metadata of a readable file: a header of JSON, after its length in 8 bytes."""
+    """The value in the metadata of a readable file. The header is JSON and follows its length in 8 bytes."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.get("__metadata__") or {}
     if FORMAT not in metadata:
@@ -116,7 +127,7 @@ def _config(data: bytes, dim: int) -> FlowConfig:
         raise ValueError(f"The flow in the file is not one of {where}.")
     try:
         return from_json(FlowConfig, values)
-    except TypeError as error:  # a list, say, where a name should be
+    except TypeError as error:  # for example a list instead of a name
         raise ValueError(f"The settings in the file are not those of a flow: {told(str(error))}.") from error
 
 

@@ -1,1 +1,1 @@
-"""Other kinds of normalizing flows, to compare with."""
+"""Baselines: other kinds of normalizing flows, for comparison."""

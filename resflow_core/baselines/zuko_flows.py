@@ -1,16 +1,16 @@
 """Baselines for the residual flow: flows whose log det is exact and cheap because their Jacobian has zeros.
 
-Their layers are those of the library zuko. A coupling keeps one half of the coordinates and moves the other, given the
-first; an autoregressive layer moves each coordinate, given those before it. Either way the Jacobian is triangular in
-some order of the coordinates, and log|det| the sum of the logarithms of its diagonal:
+Their layers come from the library zuko. A coupling layer keeps one half of the coordinates and moves the other half,
+given the first. An autoregressive layer moves each coordinate, given those before it. In both, the Jacobian is
+triangular in some order of the coordinates, so log|det| is the sum of the logarithms of its diagonal:
 
     NICE      z_b = x_b + m(x_a)                         Dinh, Krueger & Bengio 2014, section 3.2
     RealNVP   z_b = x_b exp(s(x_a)) + t(x_a)             Dinh, Sohl-Dickstein & Bengio 2017, equations 4 and 5
     MAF       z_i = x_i exp(a_i) + b_i, of x_1..x_{i-1}  Papamakarios, Pavlakou & Murray 2017, section 3.1
     NSF       z_i = a spline of x_i, of x_1..x_{i-1}     Durkan, Bekasov, Murray & Papamakarios 2019, section 3
 
-NICE has log det 0, so a learnt scale of every coordinate follows its last layer (its section 3.3; here ActNorm). zuko
-keeps |s| and |a| below log 1000, and its splines are eight bins on [-5, 5] and the identity beyond.
+The layers of NICE have log det 0, so a learnt scale of each coordinate follows the last one (its section 3.3; here
+ActNorm). zuko keeps |s| and |a| below log 1000. Its splines have eight bins on [-5, 5] and are the identity beyond.
 """
 
 from collections.abc import Callable
@@ -53,20 +53,20 @@ def _spline():
 
 @dataclass(frozen=True)
 class Baseline:
-    """A kind of flow, and how it is built where nobody says otherwise."""
+    """A kind of flow, and the shape in which it is usually built."""
 
     title: str
-    univariate: Callable[[], Callable]  # imports what moves a coordinate
-    shapes: tuple[tuple[int, ...], ...]  # of what the network says about a coordinate
-    coupling: bool  # or autoregressive
-    # The shape that fits best at 1,500 and 4,000 parameters, of those that were tried.
+    univariate: Callable[[], Callable]  # imports the transform of a coordinate
+    shapes: tuple[tuple[int, ...], ...]  # of the network's outputs for a coordinate
+    coupling: bool  # else autoregressive
+    # Of the shapes that were tried, this one fits best at 1,500 and 4,000 parameters.
     transforms: int
     hidden_layers: int
     scaled: bool = False  # whether a learnt scale follows the last layer
 
     @property
     def outputs(self) -> int:
-        """Numbers that the network says about a coordinate."""
+        """The number of outputs of the network for a coordinate."""
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
 
@@ -80,7 +80,10 @@ BASELINES: dict[str, Baseline] = {
 
 @dataclass(frozen=True)
 class BaselineConfig:
-    """Everything that says which baseline is built. Changing a field means another flow."""
+    """The settings of a baseline. Changing a field means another flow.
+
+    Raises ValueError for a value beyond its limits, or dim < 2.
+    """
 
     kind: str = setting("realnvp", "Kind", "How a layer moves a coordinate, given the others.", choices=BASELINES)
     transforms: int = setting(8, "Transforms", "Layers, one after another; every other one in turn.", low=1, high=32)
@@ -94,12 +97,15 @@ class BaselineConfig:
             raise ValueError(f"dim = {self.dim}: use at least 2, since one coordinate moves another.")
 
     def build(self, generator: torch.Generator) -> "BaselineFlow":
-        """The flow with weights drawn from `generator`."""
+        """The flow with weights drawn from `generator`.
+
+        Raises ValueError without a `torch.Generator`, and ModuleNotFoundError if zuko is not installed.
+        """
         return BaselineFlow(self, given(generator, "build"))
 
 
 class BaselineLayer(Bijection):
-    """One of zuko's lazy transforms; log|det| from its diagonal."""
+    """One of zuko's lazy transforms. Its log|det| comes from the diagonal. Raises ValueError for an estimate of it."""
 
     def __init__(self, lazy: nn.Module, dim: int):
         super().__init__(dim)
@@ -116,18 +122,18 @@ class BaselineLayer(Bijection):
         return self.lazy().call_and_ladj(x)
 
     def __repr__(self) -> str:
-        # zuko's own draws from the global generator.
+        # zuko's own `repr` draws from the global generator.
         return f"{type(self).__name__}()"
 
 
 class BaselineFlow(NormalizingFlow):
-    """ActNorm, so that points of any scale arrive standardised, and the baseline's layers in turn.
+    """An ActNorm, and the baseline's layers after it. The ActNorm standardises points of any scale.
 
-    What takes a `log_det` raises ValueError for an estimate.
+    Methods with a `log_det` raise ValueError for an estimate.
     """
 
     def __init__(self, config: BaselineConfig, generator: torch.Generator):
-        # zuko draws its weights from the global generator, which gets back what it was.
+        # zuko draws its weights from the global generator. Its state is restored afterwards.
         with torch.random.fork_rng(devices=[]):
             layers = [BaselineLayer(_lazy(config, index), config.dim) for index in range(config.transforms)]
         for layer in layers:
@@ -138,13 +144,13 @@ class BaselineFlow(NormalizingFlow):
 
 
 def refuse_estimates(log_det: LogDet) -> None:
-    """Raise ValueError unless `log_det` is exact, which a baseline's is at no cost."""
+    """Raise ValueError unless `log_det` is `Exact()`. For a baseline the exact log det costs nothing extra."""
     if log_det != Exact():
         raise ValueError(f"log_det = {log_det!r}: a baseline's log det is exact anyway; use Exact().")
 
 
 def _lazy(config: BaselineConfig, index: int) -> nn.Module:
-    # Imported where it is needed, because it switches off the checks of all of torch.distributions.
+    # Imported here and not above, because zuko switches off the checks of all of torch.distributions.
     with extra("baselines"):
         from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
 
@@ -162,7 +168,7 @@ def _lazy(config: BaselineConfig, index: int) -> nn.Module:
 
 @torch.no_grad()
 def _draw(module: nn.Module, generator: torch.Generator) -> None:
-    """Weights and biases of every linear layer, uniform within +-1/sqrt(in_features)."""
+    """Draw weights and biases of every linear layer, uniform within +-1/sqrt(in_features)."""
     for layer in module.modules():
         if isinstance(getattr(layer, "weight", None), nn.Parameter):
             bound = layer.weight.shape[-1] ** -0.5

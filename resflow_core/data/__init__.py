@@ -1,8 +1,9 @@
-"""Two-dimensional data: toy sets drawn afresh, and columns of real sets with their units. One entry of `DATASETS` each.
+"""Two-dimensional data: toy sets drawn afresh, and columns of real sets with their units. `DATASETS` has them all.
 
 The toy sets are those of FFJORD (Grathwohl et al. 2019) and Residual Flows (Chen et al. 2019), with the scales and the
-noise of the released code, but every angle is drawn independently: released circles, moons and rings sit on lattices.
-Each knows its true density. Every draw comes from a passed generator.
+noise of the released code. Only the angles differ. Here each angle is drawn independently, while the released circles,
+moons and rings have angles on lattices. Each toy set has its true density. All draws come from a generator that the
+caller passes.
 """
 
 from resflow_core.data.base import HELD_OUT_POINTS, HELD_OUT_SEED, Axis, Dataset, Source, Toy, Truth, Window

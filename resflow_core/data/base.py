@@ -1,4 +1,4 @@
-"""What a data set is: points in the plane, how people read their coordinates, and the true density if it is known."""
+"""The interface of a data set: points in the plane, axes with units, and the true density if it is known."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ Window = tuple[tuple[float, float], tuple[float, float]]
 
 
 def square(half: float, x: float = 0.0, y: float = 0.0) -> Window:
-    """The window of side 2 * half around (x, y)."""
+    """The window ((x0, x1), (y0, y1)) of side 2 * half around (x, y)."""
     return (x - half, x + half), (y - half, y + half)
 
 
-# Held-out draws and splits are the same in every run. torch's generators know a seed by its last 32 bits, and training
-# uses seeds far below (`resflow_core.training.trainer`).
+# Held-out draws and splits are the same in every run. torch's generators use only the last 32 bits of a seed, and the
+# seeds of training lie far below this one (`resflow_core.training.trainer`).
 HELD_OUT_SEED = 2**32 - 1
 HELD_OUT_POINTS = 2_000
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A coordinate as people read it: centre + scale * (the flow's value), in `unit` ("" for none)."""
+    """A coordinate in its own unit: centre + scale * (the flow's value), in `unit` ("" for none)."""
 
     name: str
     unit: str = ""
@@ -39,9 +39,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Truth:
-    """The density that points are drawn from: log p(x) in nats, (n, 2) -> (n,) float64, -inf where it is zero.
+    """The true density of points: log p(x) in nats, (n, 2) -> (n,) float64, -inf where p is zero.
 
-    `closed_form` is its entropy in nats where a formula gives it; without one, `entropy` integrates over the plane.
+    `closed_form` is the entropy in nats, if a formula gives it. Without one, `entropy` integrates over the plane.
     """
 
     log_prob: LogDensity
@@ -49,18 +49,20 @@ class Truth:
 
     @cached_property
     def entropy(self) -> float:
-        """-E log p in nats: no model's expected NLL is lower. Integrated once, when it is first asked for."""
+        """-E log p in nats. No model has a lower expected NLL. An integral is computed once, on first use."""
         return plane_entropy(self.log_prob) if self.closed_form is None else self.closed_form
 
 
 class Source(Protocol):
-    """Points of R^d to train on, and others to see by how well it went."""
+    """Points of R^d to train on, and held-out points to judge the result."""
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """The name of the data, for people."""
+        ...
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws to train on, float32, shape (n, d). Raises ValueError without a generator."""
+        """n draws to train on, float32, shape (n, d). Raises ValueError without a `torch.Generator`."""
         ...
 
     def held_out(self) -> Tensor:
@@ -73,50 +75,54 @@ class Dataset(Source, Protocol):
 
     @property
     def group(self) -> str:
-        """What people find it under."""
+        """The heading under which people find it."""
         ...
 
     @property
     def truth(self) -> Truth | None:
-        """The density that `sample` and `held_out` draw from; None where nobody knows it."""
+        """The density from which `sample` and `held_out` draw; None if it is unknown."""
         ...
 
     @property
     def window(self) -> Window:
-        """((x0, x1), (y0, y1)): the part of the plane worth plotting, a square."""
+        """((x0, x1), (y0, y1)): the square of the plane that is worth plotting."""
         ...
 
     @property
-    def axes(self) -> tuple[Axis, Axis]: ...
+    def axes(self) -> tuple[Axis, Axis]:
+        """Names and units of the two coordinates."""
+        ...
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that the points have; () where they have none."""
+        """Names of the classes of the points; () if they have none."""
         ...
 
     @property
     def joint(self) -> Labels | None:
-        """p(x, y) of points and classes; None where nobody knows it."""
+        """p(x, y) of points and classes; None if it is unknown."""
         ...
 
     def sample_labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The points that `sample` draws, and the number of each one's class, (n,) int64. Raises ValueError where
-        there are no classes."""
+        """The points that `sample` draws, (n, 2), and the number of each point's class, (n,) int64.
+
+        Raises ValueError without classes, or without a `torch.Generator`.
+        """
         ...
 
     def held_out_classes(self) -> Tensor:
-        """The numbers of the classes of `held_out()`, (m,) int64. Raises as `sample_labelled`."""
+        """The numbers of the classes of `held_out()`, (m,) int64. Raises ValueError without classes."""
         ...
 
 
 def no_classes(title: str) -> ValueError:
-    """What is raised where classes are asked for that are not there."""
+    """The error to raise if classes are requested and there are none."""
     return ValueError(f"The points of {told(title)} have no classes. Choose data with labels.")
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A distribution of which any number of points can be drawn."""
+    """A distribution from which any number of points can be drawn, float32; `draw(n, generator)` gives (n, 2)."""
 
     title: str
     draw: Callable[[int, torch.Generator], Tensor]

@@ -1,4 +1,4 @@
-"""Data of any even dimension: independent copies of a set of the plane, so that only the dimension differs."""
+"""Data of any even dimension: independent copies of a set in the plane, so that only the dimension differs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,10 @@ from resflow_core.data.base import HELD_OUT_POINTS, HELD_OUT_SEED, Toy
 
 @dataclass(frozen=True)
 class Copies:
-    """d / 2 independent points of `toy` side by side. Raises ValueError unless d is even and positive."""
+    """d / 2 independent points of `toy` side by side, as a point of R^d with d = `dim`.
+
+    Raises ValueError unless d is even and positive.
+    """
 
     toy: Toy
     dim: int
@@ -25,11 +28,11 @@ class Copies:
         return f"{self.toy.title}, {self.dim // 2} independent copies"
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws, float32, shape (n, d)."""
+        """n draws, float32, shape (n, d). Raises ValueError without a `torch.Generator`."""
         return self.toy.sample(n * self.dim // 2, generator).view(n, self.dim)
 
     def held_out(self) -> Tensor:
-        """Draws that are the same in every run, float32, shape (2000, d)."""
+        """2,000 draws that are the same in every run, float32, shape (2000, d)."""
         return self._held_out
 
     @cached_property

@@ -1,7 +1,11 @@
 """Curves blurred by noise. Their density is an integral along the curve, by Gauss-Legendre quadrature.
 
-Each has as many nodes as give log p within 1e-9 where the data are, and within 1e-6 wherever p > exp(-200): the further
-away a point, the narrower the part of the curve that counts.
+The number of nodes gives log p within 1e-9 nats near the data, and within 1e-6 nats wherever p > exp(-200). For points
+further away, a shorter part of the curve contributes.
+
+`moons(n, generator)` and the like draw points, (n, 2) float32. `labelled_...` also gives class numbers, (n,) int64.
+`..._log_prob` is log p(x) in nats, (n, 2) -> (n,) float64. `..._log_joint` is log p(x, y) in nats, (n, 2) ->
+(n, classes) float64.
 """
 
 import math
@@ -22,12 +26,12 @@ SPIRALS_END = 3 * math.pi
 SPIRALS_BOX = 1 / 6
 SPIRALS_DEVIATION = 0.1
 SPIRALS_NODES = 350
-# Nodes whose exponent lies this far below the largest add 1e-13 together.
+# Nodes whose exponent is this far below the largest contribute a share of 1e-13 together.
 NEGLIGIBLE = 36.0
 
 
 def _moon(angle: Tensor) -> Tensor:
-    """The upper half circle, (m, 2); the lower one is its point reflection in (0, 0.3)."""
+    """The upper half circle, (m, 2). The lower one is its point reflection in (0, 0.3)."""
     return torch.stack([2 * angle.cos() - 1, 2 * angle.sin() - 0.2], 1)
 
 
@@ -36,7 +40,7 @@ def _other_moon(x: Tensor) -> Tensor:
 
 
 def moons(n: int, generator: torch.Generator) -> Tensor:
-    """Two interleaved half circles of radius 2, with normal noise of deviation 0.2.
+    """Two interleaved half circles of radius 2, with normal noise of standard deviation 0.2.
 
     (2 cos t - 1, 2 sin t - 0.2) and (1 - 2 cos t, 0.8 - 2 sin t), t uniform on [0, pi], each with probability 1/2.
     """
@@ -44,7 +48,7 @@ def moons(n: int, generator: torch.Generator) -> Tensor:
 
 
 def labelled_moons(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The same, and whether each point is from the upper half circle."""
+    """The same points, and 1 for those from the upper half circle, 0 for the others."""
     return _moons(n, generator, MOONS_DEVIATION)
 
 
@@ -56,7 +60,7 @@ def _moons(n: int, generator: torch.Generator, deviation: float) -> tuple[Tensor
 
 
 def moons_log_joint(x: Tensor) -> Tensor:
-    """log of the noise's density averaged over the lower half circle, and over the upper one, each over two."""
+    """log of half the noise density averaged over the lower half circle, and over the upper one."""
     return _moons_log_joint(x, MOONS_DEVIATION)
 
 
@@ -71,7 +75,7 @@ def _moons_log_joint(x: Tensor, deviation: float) -> Tensor:
 
 @in_chunks
 def moons_log_prob(x: Tensor) -> Tensor:
-    """log of the normal noise's density averaged over both half circles."""
+    """log of the noise density averaged over both half circles."""
     upper, log_weights = _moon_nodes()
     return normals_log_prob(x, torch.cat([upper, _other_moon(upper)]), MOONS_DEVIATION, log_weights.repeat(2))
 
@@ -82,22 +86,22 @@ def _moon_nodes() -> tuple[Tensor, Tensor]:
 
 
 def noisy_moons(n: int, generator: torch.Generator) -> Tensor:
-    """The same half circles with normal noise of deviation 0.5: the classes overlap, and no rule tells all apart."""
+    """`moons` with noise of standard deviation 0.5: the classes overlap, so every rule makes errors."""
     return labelled_noisy_moons(n, generator)[0]
 
 
 def labelled_noisy_moons(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The same, and whether each point is from the upper half circle."""
+    """The same points, and 1 for those from the upper half circle, 0 for the others."""
     return _moons(n, generator, NOISY_MOONS_DEVIATION)
 
 
 def noisy_moons_log_joint(x: Tensor) -> Tensor:
-    """`moons_log_joint` at the larger deviation."""
+    """`moons_log_joint` with the larger standard deviation."""
     return _moons_log_joint(x, NOISY_MOONS_DEVIATION)
 
 
 def noisy_moons_log_prob(x: Tensor) -> Tensor:
-    """The sum of `noisy_moons_log_joint`."""
+    """log of the sum of p(x, y) over both classes."""
     return noisy_moons_log_joint(x).logsumexp(1)
 
 
@@ -106,14 +110,14 @@ def _roll(t: Tensor) -> Tensor:
 
 
 def swiss_roll(n: int, generator: torch.Generator) -> Tensor:
-    """(t cos t, t sin t) / 5, t uniform on [3 pi / 2, 9 pi / 2], with normal noise of deviation 0.2."""
+    """(t cos t, t sin t) / 5, t uniform on [3 pi / 2, 9 pi / 2], with normal noise of standard deviation 0.2."""
     t = 1.5 * math.pi * (1 + 2 * uniform(n, generator))
     return _roll(t) + SWISS_ROLL_DEVIATION * normal(n, generator)
 
 
 @in_chunks
 def swiss_roll_log_prob(x: Tensor) -> Tensor:
-    """log of the normal noise's density averaged over t."""
+    """log of the noise density averaged over t."""
     t, weight = gauss_legendre(1.5 * math.pi, 4.5 * math.pi, SWISS_ROLL_NODES)
     return normals_log_prob(x, _roll(t), SWISS_ROLL_DEVIATION, (weight / (3 * math.pi)).log())
 
@@ -126,13 +130,13 @@ def two_spirals(n: int, generator: torch.Generator) -> Tensor:
     """+-((-t cos t, t sin t) / 3 + U) + 0.1 V: two arms of one and a half turns.
 
     Both signs have probability 1/2, t = 3 pi sqrt(u) with u uniform on [0, 1], U is uniform on [0, 1/6]^2, and V
-    standard normal.
+    is standard normal.
     """
     return labelled_spirals(n, generator)[0]
 
 
 def labelled_spirals(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The same, and whether each point's sign is +."""
+    """The same points, and 1 for those with sign +, 0 for those with sign -."""
     t = SPIRALS_END * uniform(n, generator).sqrt()
     arm = _arm(t) + SPIRALS_BOX * torch.rand(n, 2, generator=generator)
     sign = 2 * torch.randint(2, (n, 1), generator=generator) - 1
@@ -143,8 +147,8 @@ def labelled_spirals(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor
 def two_spirals_log_prob(x: Tensor) -> Tensor:
     """log of the sum over both signs of the integral of (t / 9 pi^2) b(x1 - c1(t)) b(x2 - c2(t)) dt.
 
-    c is the middle of the box that U moves over, and b the density of a uniform number on [-h, h] (h = 1/12) plus
-    normal noise: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
+    c is the middle of the box over which U moves. b is the density of a uniform number on [-h, h], h = 1/12, plus
+    normal noise of standard deviation s = 0.1: b(d) = (Phi((d + h) / s) - Phi((d - h) / s)) / 2h.
     """
     centre, log_weights = _spiral_nodes()
     return _boxes_log_prob(x, torch.cat([centre, -centre]), log_weights.repeat(2))
@@ -152,7 +156,7 @@ def two_spirals_log_prob(x: Tensor) -> Tensor:
 
 @in_chunks
 def two_spirals_log_joint(x: Tensor) -> Tensor:
-    """The same integral for the sign -, and for the sign +."""
+    """log of the same integral for the sign -, and for the sign +."""
     centre, log_weights = _spiral_nodes()
     return torch.stack([_boxes_log_prob(x, sign * centre, log_weights) for sign in (-1, 1)], 1)
 
@@ -164,7 +168,7 @@ def _spiral_nodes() -> tuple[Tensor, Tensor]:
 
 def _boxes_log_prob(x: Tensor, centres: Tensor, log_weights: Tensor) -> Tensor:
     half = SPIRALS_BOX / 2
-    # Distance from x to the box, negative inside, in deviations.
+    # Distance from x to the box, negative inside, in standard deviations.
     near = ((x.T[:, :, None] - centres.T[:, None]).abs() - half) / SPIRALS_DEVIATION
     exponent = -near.square().sum(0) / 2
     point, node = (exponent > exponent.amax(1, keepdim=True) - NEGLIGIBLE).nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""Classes of points: which part of a distribution each point was drawn from."""
+"""Classes of points: the part of a distribution from which each point was drawn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from resflow_core.data.numerics import LogDensity
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of a distribution. `draw` gives points, (n, 2), and the number of each one's class, (n,) int64.
-    `log_joint` is log p(x, y) in nats, (n, 2) -> (n, classes) float64.
+    """The classes of a distribution.
+
+    `draw(n, generator)` gives points, (n, 2), and the number of each point's class, (n,) int64. `log_joint` is
+    log p(x, y) in nats, (n, 2) -> (n, classes) float64.
     """
 
     classes: tuple[str, ...]
@@ -22,7 +24,7 @@ class Labels:
     def log_posterior(self, x: Tensor) -> Tensor:
         """log p(y|x) in nats, (n, 2) -> (n, classes) float64; NaN where p(x) is zero.
 
-        Bayes' rule names the class where it is largest, which no other rule beats on average.
+        Bayes' rule chooses the class with the largest value. On average no other rule is right more often.
         """
         return self.log_joint(x).log_softmax(1)
 

@@ -1,4 +1,7 @@
-"""Real sets that come with scikit-learn: two columns of each, by name and unit."""
+"""Real data sets that come with scikit-learn: two columns of each, with name and unit.
+
+Without scikit-learn, reading one raises ModuleNotFoundError.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from resflow_core.extras import extra
 
 @dataclass(frozen=True)
 class Columns:
-    """Two columns of a set, a `Table` that is read when it is first needed: importing scikit-learn costs a second."""
+    """Two columns of a data set, as a `Table`. It is read on first use: importing scikit-learn takes a second."""
 
     title: str
     load: Callable[[], np.ndarray]
@@ -30,6 +33,7 @@ class Columns:
 
     @cached_property
     def table(self) -> Table:
+        """The table of all rows. Raises ModuleNotFoundError if scikit-learn is not installed."""
         labels = tuple(self.kinds()) if self.kinds else None
         return Table(self.title, self.names, self.load(), self.units, labels)
 
@@ -61,7 +65,7 @@ def _pick(bunch: Any, *names: str) -> np.ndarray:
 
 
 def wine() -> np.ndarray:
-    """Alcohol and proline of 178 wines from three cultivars (Forina et al. 1991)."""
+    """Alcohol (% vol) and proline (mg/l) of 178 wines from three cultivars (Forina et al. 1991)."""
     with extra("data"):
         from sklearn.datasets import load_wine
 
@@ -69,7 +73,7 @@ def wine() -> np.ndarray:
 
 
 def iris() -> np.ndarray:
-    """Lengths of sepal and petal of 150 flowers of three species (Fisher 1936): two clusters and a gap."""
+    """Lengths of sepal and petal (cm) of 150 flowers of three species (Fisher 1936): two clusters and a gap."""
     with extra("data"):
         from sklearn.datasets import load_iris
 
@@ -97,7 +101,7 @@ def iris_kinds() -> list[str]:
 
 
 def diabetes() -> np.ndarray:
-    """Body mass index and mean blood pressure of 442 patients (Efron et al. 2004): one skewed cloud."""
+    """Body mass index (kg/m²) and mean blood pressure (mm Hg) of 442 patients (Efron et al. 2004): one skewed cloud."""
     with extra("data"):
         from sklearn.datasets import load_diabetes
 

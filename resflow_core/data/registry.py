@@ -1,4 +1,4 @@
-"""The registry of all data sets, in the order in which people choose from them; the first is the default."""
+"""The registry of all data sets, in the order in which people choose from them. The first is the default."""
 
 from resflow_core.data import closed_forms, curves, pinwheel, real, rings
 from resflow_core.data.base import Dataset

@@ -1,4 +1,8 @@
-"""Circles blurred by normal noise."""
+"""Circles blurred by normal noise.
+
+`circles(n, generator)` and `rings` draw points, (n, 2) float32. `..._log_prob` is log p(x) in nats, (n, 2) -> (n,)
+float64. `..._log_joint` is log p(x, y) in nats, (n, 2) -> (n, classes) float64.
+"""
 
 import math
 
@@ -15,7 +19,7 @@ RINGS_RADII, RINGS_DEVIATION = (3.0, 2.25, 1.5, 0.75), 0.08
 
 
 def draw_rings(radii: tuple[float, ...], deviation: float, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """R (cos t, sin t) + deviation V, and which of the radii R each point is from: (n, 2), (n,) int64."""
+    """R (cos t, sin t) + deviation V, (n, 2), and the number of each point's R among the radii, (n,) int64."""
     ring = torch.randint(len(radii), (n,), generator=generator)
     radius = torch.tensor(radii)[ring]
     angle = 2 * math.pi * uniform(n, generator)
@@ -24,7 +28,7 @@ def draw_rings(radii: tuple[float, ...], deviation: float, n: int, generator: to
 
 
 def rings_log_joint_of(radii: tuple[float, ...], deviation: float, x: Tensor) -> Tensor:
-    """log of the terms, one for each R, of the mean of exp(-(r - R)^2 / 2s^2) i0e(r R / s^2) / (2 pi s^2), r = |x|.
+    """log of exp(-(r - R)^2 / 2s^2) i0e(r R / s^2) / (2 pi s^2 K) for each of the K radii R, (n, 2) -> (n, K); r = |x|.
 
     A normal averaged over a circle is exp(-(r^2 + R^2) / 2s^2) I0(r R / s^2) / (2 pi s^2); i0e(z) = exp(-z) I0(z).
     """
@@ -40,13 +44,13 @@ def circles(n: int, generator: torch.Generator) -> Tensor:
 
 
 def labelled_circles(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The same, and which of the two circles each point is from."""
+    """The same points, and 0 for those from the outer circle, 1 for the inner one, (n,) int64."""
     return draw_rings(CIRCLES_RADII, CIRCLES_DEVIATION, n, generator)
 
 
 @in_chunks
 def circles_log_prob(x: Tensor) -> Tensor:
-    """The sum of `circles_log_joint`."""
+    """log of the sum of p(x, y) over both circles."""
     return rings_log_joint_of(CIRCLES_RADII, CIRCLES_DEVIATION, x).logsumexp(1)
 
 
@@ -62,13 +66,13 @@ def rings(n: int, generator: torch.Generator) -> Tensor:
 
 
 def labelled_rings(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The same, and which of the four rings each point is from."""
+    """The same points, and the number 0 to 3 of each point's ring, from the outermost on, (n,) int64."""
     return draw_rings(RINGS_RADII, RINGS_DEVIATION, n, generator)
 
 
 @in_chunks
 def rings_log_prob(x: Tensor) -> Tensor:
-    """The sum of `rings_log_joint`."""
+    """log of the sum of p(x, y) over the four rings."""
     return rings_log_joint_of(RINGS_RADII, RINGS_DEVIATION, x).logsumexp(1)
 
 

@@ -1,4 +1,4 @@
-"""Rows that somebody has: two columns, standardised, a part of them held out."""
+"""A user's own rows: two columns, standardised, with a part of the rows held out."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,19 +16,20 @@ FEWEST_ROWS, MOST_ROWS = 20, 20_000
 FEWEST_POINTS = 3
 # Larger numbers overflow when they are squared.
 LARGEST_VALUE = 1e100
-# Standardised, in deviations of the training rows: further out, float32 knows no difference between neighbours.
+# In standard deviations of the training rows. Further out, float32 cannot tell neighbouring values apart.
 FURTHEST = 1e6
-# A column whose deviation is a smaller share of its values, or two columns that are correlated up to less, differ by
-# rounding only.
+# If a column's standard deviation is a smaller share of its values, it varies by rounding only. If |correlation| is
+# closer to 1 than this, two columns lie on one line up to rounding.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows of two numbers, standardised by the training rows; a fixed 30 % of the rows is held out.
+    """Rows of two numbers, standardised by the training rows. A fixed 30 % of the rows is held out.
 
-    `values` is (rows, 2); rows are drawn to train on with replacement. `labels` names each row's class.
-    Raises ValueError if the rows cannot be learnt from: what is wrong, in which row and column, and a remedy.
+    `values` is (rows, 2). Training rows are drawn with replacement. `labels` names each row's class.
+    Raises ValueError if no density can be learnt from the rows. The message says what is wrong, in which row and
+    column, and what to do.
     """
 
     title: str
@@ -48,7 +49,7 @@ class Table:
         self._check_training_rows()
 
     def __reduce__(self):
-        # The rows alone travel; the rest follows from them.
+        # Only the rows are pickled, because the rest follows from them.
         return Table, (self.title, self.names, self.values, self.units, self.labels)
 
     def _check_rows(self) -> None:
@@ -97,7 +98,7 @@ class Table:
 
     @cached_property
     def _split(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the held-out rows and of the rows to train on."""
+        """Indices of the held-out rows and of the training rows."""
         generator = torch.Generator().manual_seed(HELD_OUT_SEED)
         order = torch.randperm(len(self.values), generator=generator).numpy()
         n_held_out = round(HELD_OUT_SHARE * len(order))
@@ -125,10 +126,10 @@ class Table:
 
     @cached_property
     def window(self) -> Window:
-        """A square around all but the outermost 0.25 % of the rows at each side: at least 99 % of them lie inside."""
+        """A square, standardised, with at least 99 % of the rows: at most 0.25 % lie outside at each side."""
         low = np.quantile(self._standardised, 0.0025, axis=0, method="lower")
         high = np.quantile(self._standardised, 0.9975, axis=0, method="higher")
-        # Of rows that nearly all hold one point, a part of the deviation is shown.
+        # If nearly all rows are the same point, the square still shows a part of the standard deviation.
         half = 1.05 * max(float((high - low).max()) / 2, 0.1)
         x, y = ((float(middle) - half, float(middle) + half) for middle in (low + high) / 2)
         return x, y
@@ -152,7 +153,7 @@ class Table:
 
     @cached_property
     def _class_numbers(self) -> Tensor:
-        """Of all rows."""
+        """The class numbers of all rows, (rows,) int64. Raises ValueError without labels."""
         if self.labels is None:
             raise no_classes(self.title)
         numbers = {label: number for number, label in enumerate(self.classes)}

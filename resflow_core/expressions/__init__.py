@@ -1,6 +1,7 @@
-"""A person's own activation: a formula in z, with exact derivatives and a certified Lipschitz constant.
+"""A user's own activation: a formula in z, with exact derivatives and a certified Lipschitz constant.
 
-`read` is everything about a formula, `formula` its `Activation`. Importing the package registers the notation "=".
+`read` gives all facts about a formula, and `formula` gives its `Activation`. Importing the package registers the
+notation "=": an activation with the name "=sin(z)" is then a formula.
 """
 
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ from resflow_core.expressions.tree import Node, depends_on_z, steps_of
 from resflow_core.fast.closed_forms import ClosedForm, Derivatives
 
 SIGN = "="
-"""What the name of an activation begins with where the rest is a formula."""
+"""First character of an activation's name if the rest is a formula."""
 
 MACROS = {name: f.latex for name, f in FUNCTIONS.items() if f.latex} | {"min": r"\min", "max": r"\max"}
 LEAST_CONSTANT, LARGEST_CONSTANT = 1e-9, 1e9
-# So many kinks are told.
+# The most kinks that `Formula.kinks` lists.
 MOST_KINKS = 12
 
 
@@ -42,26 +43,29 @@ class _Function:
 
 @dataclass(frozen=True)
 class Formula:
-    """What there is to know about a formula that can be an activation."""
+    """A formula that can be an activation, with its Lipschitz constant, smoothness and kinks."""
 
     text: str
     tree: Node
     activation: Activation
     lipschitz: float
-    """A bound of |slope| that holds on the whole line."""
+    """A certified bound of |slope| on the whole line. The activation is the formula divided by it."""
     steepest: float
-    """The largest |slope| that was found; not above `lipschitz`."""
+    """The largest |slope| that a search found; at most `lipschitz`."""
     steepest_at: float
-    """z where |slope| is `steepest`."""
+    """The z at which |slope| is `steepest`."""
     smoothness: int
-    """0 if the slope jumps somewhere, 1 if only the curvature does, 2 if neither."""
+    """0 if the slope jumps on |z| <= `places.WITHIN`, 1 if only the curvature jumps there, 2 if neither does."""
     kinks: tuple[float, ...]
-    """z where slope or curvature jumps: at most `MOST_KINKS`, within `places.WITHIN` of 0."""
+    """The z at which slope or curvature jumps, on |z| <= `places.WITHIN`: the `MOST_KINKS` nearest to 0."""
     latex: str
 
 
 def read(text: str) -> Formula:
-    """The formula of a text. Raises ValueError, in a sentence with the remedy, where it is none or no activation."""
+    """The formula that a text writes, such as "tanh(z)".
+
+    Raises ValueError if the text is no formula or the formula is no activation. The message says what to change.
+    """
     if not isinstance(text, str) or len(text) > MOST_CHARACTERS:
         parse(text, ARITY)
     result = _read(text)
@@ -71,13 +75,13 @@ def read(text: str) -> Formula:
 
 
 def formula(text: str) -> Activation:
-    """The activation of a formula in z, whose title is the text. Raises ValueError as `read` does."""
+    """The activation of a formula in z. Its title is the text. Raises ValueError as `read` does."""
     return read(text).activation
 
 
 @lru_cache(maxsize=512)
 def _read(text: str) -> Formula | str:
-    """The formula, or why there is none: refusing takes as long."""
+    """The formula, or the reason why there is none. A refusal takes as long as a success, so both are cached."""
     try:
         return _certified(" ".join(text.translate(ALIKE).split()))
     except ValueError as error:
@@ -110,7 +114,7 @@ def _certified(text: str) -> Formula:
 
 @torch.no_grad()
 def _steepest(derivatives: Derivatives, found: Bound) -> tuple[float, float]:
-    """The largest |slope| that is found, and where: nearest to 0 of places that are as good."""
+    """The largest |slope| that a search finds, and its z. Of equally good z it takes the one nearest to 0."""
 
     def slopes(z: torch.Tensor) -> torch.Tensor:
         both = derivatives(z)
@@ -132,7 +136,7 @@ def _steepest(derivatives: Derivatives, found: Bound) -> tuple[float, float]:
 
 @torch.no_grad()
 def _kinks(tree: Node, derivatives: Derivatives) -> tuple[int, tuple[float, ...]]:
-    """How smooth a formula is, and where it is not: where a part with a kink is at it, if slope or curvature jumps."""
+    """The smoothness of a formula, and its kinks: corners of its parts at which its slope or curvature jumps."""
     at = corners(tree)
     _, slope, curvature = derivatives(torch.stack([at - 1e-7, at + 1e-7]))
     scale = 1 + slope.abs().amax(0) + curvature.abs().amax(0)

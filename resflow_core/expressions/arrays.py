@@ -1,4 +1,4 @@
-"""What certifying a formula asks most often of its arrays, in as little time as it takes."""
+"""The array operations that certification of a formula uses most often, written for speed."""
 
 import numpy as np
 
@@ -6,23 +6,23 @@ LARGEST = np.finfo(float).max
 
 
 def somewhere(mask: np.ndarray) -> bool:
-    """Whether a mask is true anywhere; of a short array in a fraction of the time of `any`."""
+    """Whether a mask is true anywhere. For a short array it takes a fraction of the time of `any`."""
     return np.count_nonzero(mask) > 0
 
 
 def everywhere(mask: np.ndarray) -> bool:
-    """Whether a mask is true in all places."""
+    """Whether a mask is true everywhere."""
     return np.count_nonzero(mask) == mask.size
 
 
 def up(x: np.ndarray) -> np.ndarray:
-    """The next number above, as `np.nextafter` finds it in several times as long: the next pattern of bits is it."""
-    moved = np.minimum(x, LARGEST) + 0.0  # from infinity back to infinity, and no -0
+    """The next larger float64 of each number, by its bits. `np.nextafter` takes several times as long."""
+    moved = np.minimum(x, LARGEST) + 0.0  # infinity comes back as infinity, and the bits of -0 would become NaN
     bits = moved.view(np.int64)
     bits += (bits >> 63) | 1
     return moved
 
 
 def down(x: np.ndarray) -> np.ndarray:
-    """The next number below."""
+    """The next smaller float64 of each number."""
     return -up(-x)

@@ -1,11 +1,12 @@
-"""The largest |slope| of a formula on the whole line, certified: interval arithmetic and subdivision.
+"""A certified bound of the largest |slope| of a formula on the whole line: interval arithmetic and subdivision.
 
-Every part of the tree has, on a cell of the line, intervals that its value, slope and curvature cannot leave, rounded
-outwards. Cells whose bound exceeds the largest |slope| that some point is known to have are halved until none does by
-more than `TOLERANCE`, or the work is `MOST_WORK`; the steepest first, where they are many. The work is counted, not
-timed, so that a formula has one bound on all machines. The last cells on both sides reach to infinity. There waves
-repeat themselves: a cell has, besides the interval of z, an interval of phases, so that sin and cos of one period are
-seen at the same phase.
+The line is cut into cells. On each cell, every part of the tree has intervals that contain its value, slope and
+curvature, rounded outwards. The search also knows the largest |slope| at sample points. It halves the cells whose bound
+exceeds that slope by more than the share `TOLERANCE`, the steepest first if there are too many. It ends if no such cell
+is left or the work reaches `MOST_WORK`. The work is counted, not timed, so that all machines find the same bound.
+
+The last cells on both sides reach to infinity, and waves repeat themselves there. So these cells also have an interval
+of phases, and sin and cos of one period see the same phase.
 """
 
 import math
@@ -19,22 +20,23 @@ from resflow_core.expressions.tree import Node
 from resflow_core.expressions.waves import Period, period_of
 
 TOLERANCE = 2e-5
-# So many cells are halved in a round.
+# The most rounds, and the most cells that one round halves.
 MOST_ROUNDS, MOST_CELLS = 100, 10_000
-# The work of a round is that of the tree's parts on a cell (`enclosures.WORK`), times the cells and so many as a round
-# costs besides. `MOST_WORK` is about half a second. Where that is not enough, the bound is a looser one.
+# The work of a round is the work of the tree's parts on a cell (`enclosures.WORK`) times (cells + `ROUND`), because a
+# round costs as much as `ROUND` more cells. `MOST_WORK` is about half a second. If it does not suffice, the bound is
+# looser.
 ROUND, MOST_WORK = 1_500, 12_000_000
-# Where the two cells begin that reach to infinity, and from where on they are not cut any further.
+# The two cells that reach to infinity begin at |z| = `TAIL`. Beyond `FAR` they are not cut any further.
 TAIL, FAR = 64.0, 2.0**40
 NARROW = 1e-9
 
 
 def _first_cells(period: Period | None) -> Cells:
-    """The line in cells, finer near 0."""
+    """The cells to start from: they cover the line and are finer near 0."""
     inner = np.sinh(np.linspace(0, math.asinh(TAIL), 65))
     inner = np.concatenate([-inner[:0:-1], inner])
     low, high = inner[:-1], inner[1:]
-    # Multiples of pi and of 1/4 would be ends by chance; so are these of the cells.
+    # A little longer than the period, so that rounding leaves no gap.
     phases = np.linspace(0, period.length * (1 + 1e-12), 8 * period.waves + 1) if period else np.array([0.0, 0.0])
     n = len(phases) - 1
     tails = [(np.full(n, TAIL), np.full(n, np.inf)), (np.full(n, -np.inf), np.full(n, -TAIL))]
@@ -51,7 +53,7 @@ def _first_cells(period: Period | None) -> Cells:
 
 
 def _halves(cells: Cells, by_phase: np.ndarray) -> Cells:
-    """Each cell in two: by the phase where it has one and `by_phase` says so, else by z."""
+    """Two halves of each cell: of its phase if it has one and `by_phase` is true, else of z."""
     low, high, phase_low, phase_high, waves = cells.arrays
     split = waves & by_phase
     middle = np.where(split, (phase_low + phase_high) / 2, cells.middle)
@@ -64,8 +66,10 @@ def _halves(cells: Cells, by_phase: np.ndarray) -> Cells:
 
 @dataclass(frozen=True)
 class Bound:
-    """The supremum of |slope| lies in [found, bound]; |slope| is `found` at z = `at`, or near a cell that no bound
-    was found for, and then `bound` is infinite."""
+    """The supremum of |slope| lies in [found, bound]. At z = `at`, |slope| is `found`.
+
+    If no bound was found, `bound` is infinite and `without_bound` is a cell on which the search failed.
+    """
 
     bound: float
     found: float
@@ -74,7 +78,7 @@ class Bound:
 
 
 def largest_slope(tree: Node) -> Bound:
-    """The largest |slope| of a tree on the line."""
+    """Bounds of the largest |slope| of a tree on the whole line."""
     period = period_of(tree)
     enclosed, exact = Enclosed(tree, period), Enclosed(tree)
     cells, found, at, settled, work, halvings = _first_cells(period), 0.0, 0.0, 0.0, 0, 0
@@ -95,12 +99,12 @@ def largest_slope(tree: Node) -> Bound:
             return Bound(math.inf, found, at, _innermost(cells[stuck]))
         open_ = (bounds > found * (1 + TOLERANCE)) & ~narrow
         settled = max(settled, float(bounds[~open_].max(initial=0.0)))
-        if open_.sum() > MOST_CELLS:  # of the others the bound has to do
+        if open_.sum() > MOST_CELLS:  # the others keep the bound that they have
             rest = open_.copy()
             rest[np.argpartition(np.where(open_, -bounds, 1.0), MOST_CELLS)[:MOST_CELLS]] = False
             settled, open_ = max(settled, float(bounds[rest].max())), open_ & ~rest
         work += (len(cells) + ROUND) * enclosed.work
-        halve = 1 if open_.sum() > ROUND // 8 else 2  # rounds cost more than a few cells
+        halve = 1 if open_.sum() > ROUND // 8 else 2  # a round costs more than a few cells
         next_work = (2**halve * int(open_.sum()) + ROUND) * enclosed.work
         last = number == MOST_ROUNDS - 1 or work + next_work > MOST_WORK
         if math.isinf(settled) or last or not open_.any():
@@ -114,13 +118,13 @@ def largest_slope(tree: Node) -> Bound:
 
 
 def _innermost(cells: Cells) -> Cells:
-    """The one nearest to 0."""
+    """The cell nearest to 0."""
     nearest = np.abs(cells.middle).argmin()
     return cells[nearest : nearest + 1]
 
 
 def _trials(cells: Cells, period: Period | None) -> np.ndarray:
-    """A point for each cell, to learn how large the slope gets: in it, and of its phase where it has one."""
+    """A sample point for each cell: inside it, and with its middle phase if the cell has phases."""
     middle = np.clip(cells.middle, -1e6, 1e6)
     if not period:
         return middle

@@ -1,4 +1,4 @@
-"""What the value, slope and curvature of every part of a formula cannot leave while z is in a cell."""
+"""Intervals that contain value, slope and curvature of every part of a formula while z is in a cell."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,13 +30,13 @@ from resflow_core.expressions.waves import PHASE, Period, with_phases
 
 @dataclass(frozen=True)
 class Cells:
-    """Intervals of z, and of the phase that waves see."""
+    """n intervals of z, and of the phase that waves see; every array has shape (n,)."""
 
     low: np.ndarray
     high: np.ndarray
     phase_low: np.ndarray
     phase_high: np.ndarray
-    waves: np.ndarray  # whether the phase is cut by itself, and is not z
+    waves: np.ndarray  # whether the phase has an interval of its own; else it is z
 
     def __len__(self) -> int:
         return len(self.low)
@@ -46,37 +46,42 @@ class Cells:
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
+        """The fields in their order."""
         return self.low, self.high, self.phase_low, self.phase_high, self.waves
 
     @property
     def middle(self) -> np.ndarray:
-        """A point of each cell; of the last ones at four times their beginning."""
+        """The middle of each cell, or four times the finite end of a cell that reaches to infinity."""
         with np.errstate(invalid="ignore"):
             inner = np.where(np.isinf(self.low), 4 * self.high, (self.low + self.high) / 2)
             return np.where(np.isinf(self.high), 4 * self.low, inner)
 
 
 def points(z: np.ndarray) -> Cells:
-    """Cells of one point each."""
+    """Cells of one point each, for z of shape (n,)."""
     return Cells(z, z, z, z, np.full(z.shape, False))
 
 
 Enclosure = tuple[Interval, Interval, Interval]
 
-# What a part costs on a cell, as measured, in units of about 40 ns.
+# Measured cost of a part on a cell, in units of about 40 ns.
 WORK = {"neg": 0, "+": 2, "-": 2, "min": 4, "max": 4, "*": 5, "/": 12}
 WORK_OF_POWER, WORK_OF_FUNCTION = 6, 7
 
 
 def work_of(node: Node) -> int:
-    """What it costs to enclose a part on a cell, besides its own parts."""
+    """The cost of enclosing a part on a cell, without its own parts, in units of about 40 ns."""
     if isinstance(node, Power):
         return WORK_OF_POWER
     return WORK.get(node.name, WORK_OF_FUNCTION) if isinstance(node, Call) else 0
 
 
 class Enclosed:
-    """A tree's parts on cells: what their value, slope and curvature cannot leave."""
+    """Intervals that contain value, slope and curvature of a tree's parts on cells.
+
+    With a `period`, the waves of that period depend on the phase of a cell instead of z. Without `curvature`, the
+    interval of the curvature may be the whole line.
+    """
 
     def __init__(self, tree: Node, period: Period | None = None):
         self.tree = with_phases(tree, period) if period else tree
@@ -85,11 +90,11 @@ class Enclosed:
         self._parts = [[self.steps[part] for part in parts_of(node)] for node in self.steps]
 
     def __call__(self, cells: Cells, curvature: bool = True) -> dict[Node, Enclosure]:
-        """Those of all parts; what is the same on all cells has arrays of one number."""
+        """The intervals of all parts. Intervals that are the same on all cells have arrays of one number."""
         return dict(zip(self.steps, self._all(cells, curvature), strict=True))
 
     def whole(self, cells: Cells, curvature: bool = True) -> Enclosure:
-        """Those of the tree itself, each for each cell."""
+        """The intervals of the tree itself, with ends of shape (n,) for n cells."""
         found = self._all(cells, curvature)[-1]
         return tuple(tuple(np.broadcast_to(end, len(cells)) for end in derivative) for derivative in found)
 
@@ -101,10 +106,11 @@ class Enclosed:
         return found
 
     def slopes(self, cells: Cells) -> Interval:
-        """Bounds of the tree's slope on each cell: by its own intervals, and from the middle by its curvature.
+        """Bounds of the tree's slope on each cell, (n,) each: the intersection of two intervals.
 
-        Where waves have a phase of their own, z moves along with the phase, to the middle of the phases, and so by no
-        more than `wide` out of its own interval.
+        One is the slope's own interval. The other follows from the curvature by the mean value theorem: the slope lies
+        in slope(middle) + curvature * (z - middle). If waves have a phase of their own, z moves along with the phase to
+        the middle of the phases. So it leaves its own interval by at most `wide`.
         """
         wide = np.where(cells.waves, up(cells.phase_high - cells.phase_low), 0.0)
         cells = replace(
@@ -149,7 +155,7 @@ def _enclosure(node: Node, parts: list[Enclosure], cells: Cells, with_curvature:
     if node.name == "/":
         b = _composed(lambda u, order: power_range(u, Fraction(-1), order), b, with_curvature)
     value, slope = multiply(a[0], b[0]), add(multiply(a[1], b[0]), multiply(a[0], b[1]))
-    # What is undefined stays so, and what has an unbounded slope may have no finite value where it is computed.
+    # Even times 0, an undefined factor stays undefined. With an unbounded slope, the computed slope may not be finite.
     value = whole_unless(~(is_whole(a[0]) | is_whole(b[0])), value)
     slope = whole_unless(is_bounded(a[1]) & is_bounded(b[1]), slope)
     if not with_curvature:

@@ -1,4 +1,7 @@
-"""The functions that a formula may name. One entry of `FUNCTIONS` adds one."""
+"""The functions that a formula may name. A new entry of `FUNCTIONS` adds one.
+
+The functions of t below yield value, slope and curvature, each in the shape of t.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,20 +18,20 @@ from resflow_core.fast.closed_forms import Derivatives
 
 INFINITY = math.inf
 Interval = tuple[np.ndarray, np.ndarray]
-# What PyTorch's functions may be wrong by, in float64: relatively, and of functions of size 1.
+# Allowed errors of PyTorch's functions in float64: relative, and absolute for functions of size 1.
 RELATIVE, ABSOLUTE = 16 * np.finfo(float).eps, 1e-14
-# A kink's two sides, as points.
+# Points on the two sides of a kink at 0.
 SIDES = (-1e-300, 1e-300)
 
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A function of one argument, with what certifying it needs to know.
+    """A function of one argument, with the facts that certification needs.
 
-    `derivatives(t)` yields value, slope and curvature. For each of the three, `turns` are the points between which it
-    is monotone, to ten digits, and `limits` its limits at the two ends of `domain`. At 0 the derivative of order `kink`
-    jumps. `error` is the absolute error of the three in float64, besides some units in the last place. What repeats
-    itself has `ranges` instead: its range over intervals, for each of the three.
+    `derivatives(t)` yields value, slope and curvature. For each of the three, `turns` has the points between which it
+    is monotone, to ten digits, and `limits` has its limits at the two ends of `domain`. At 0 the derivative of order
+    `kink` jumps. `error` is the absolute error of the three in float64, besides some units in the last place. A
+    periodic function has `ranges` instead: the range of each of the three on intervals.
     """
 
     derivatives: Derivatives
@@ -41,11 +44,13 @@ class Function:
     ranges: tuple[Callable[[np.ndarray, np.ndarray], Interval], ...] | None = None
 
     def range(self, order: int, low: np.ndarray, high: np.ndarray) -> Interval:
-        """Bounds of the derivative of this order over [low, high]; of the whole line where it is not defined there, or
-        jumps within."""
+        """Bounds of the derivative of this order on the intervals [low, high], (n,) each.
+
+        They are the whole line if the derivative is undefined there, or a lower one jumps inside.
+        """
         if self.ranges:
             return self.ranges[order](low, high)
-        if self.kink and order >= self.kink:  # 0 at an end belongs to the side that the interval is on
+        if self.kink and order >= self.kink:  # an end at 0 belongs to the side on which the interval lies
             low, high = np.where(low == 0, SIDES[1], low), np.where(high == 0, SIDES[0], high)
         first = self._at(order, low)
         last = first if low is high else self._at(order, high)
@@ -69,7 +74,7 @@ class Function:
 
     @cache  # noqa: B019 -- functions are few, and live as long as the process
     def _extremes(self, order: int) -> tuple[tuple[tuple[float, float], ...], float, float]:
-        """(turn, the derivative's value there) of each turn, and bounds of the derivative on all of its domain."""
+        """(turn, value there) for each turn of the derivative, and its bounds on the whole domain."""
         values = self._at(order, np.array(self.turns[order], dtype=float))
         known = [*self.limits[order], *self._outward(values, -1), *self._outward(values, 1)]
         return tuple(zip(self.turns[order], values.tolist(), strict=True)), float(min(known)), float(max(known))
@@ -84,13 +89,13 @@ class Function:
 
     def _outward(self, values: np.ndarray, sign: int) -> np.ndarray:
         moved = values + sign * (RELATIVE * np.abs(values) + self.error)
-        moved = up(moved) if sign > 0 else moved  # exp may underflow
+        moved = up(moved) if sign > 0 else moved  # an exp that underflows to 0 lies below its true value
         finite = np.isfinite(values)
         return moved if everywhere(finite) else np.where(finite, moved, values)
 
 
 def _wave(shift: float) -> Callable[[np.ndarray, np.ndarray], Interval]:
-    """The range of sin(x + shift) over intervals."""
+    """The range of sin(x + shift) on intervals."""
 
     def reaches(low, high, top):
         """Whether a point top + 2 pi k lies in [low, high]."""
@@ -101,7 +106,7 @@ def _wave(shift: float) -> Callable[[np.ndarray, np.ndarray], Interval]:
         wide = ~(high - low < 6.2) | (far > 1e9)
         if somewhere(wide):
             low, high, far = (np.where(wide, 0.0, x) for x in (low, high, far))
-        # An argument is rounded by the additions of its shift and of multiples of pi.
+        # The shift and the multiples of pi are added to the argument with rounding.
         slack = ABSOLUTE + RELATIVE * far
         a = np.sin(low + shift)
         b = a if low is high else np.sin(high + shift)
@@ -226,7 +231,7 @@ def hyperbola(t: Tensor) -> Iterator[Tensor]:
 
 
 FLAT, STEP = (0.0, 0.0), (0.0, 1.0)
-QUARTER = math.nextafter(math.pi / 2, 2)  # of a turn
+QUARTER = math.nextafter(math.pi / 2, 2)  # pi / 2, rounded up
 LINE = (-INFINITY, INFINITY)
 FUNCTIONS: dict[str, Function] = {
     "sin": Function(closed_forms.sine, ranges=(WAVES[0], WAVES[1], WAVES[2]), latex=r"\sin"),

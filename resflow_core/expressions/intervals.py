@@ -1,7 +1,7 @@
-"""Intervals of numbers, as arrays of their lower and upper ends, rounded outwards.
+"""Intervals as pairs of arrays, (lower ends, upper ends), rounded outwards.
 
-An interval that is the same on all cells has arrays of one number. `ZERO` and `ONE` are exact, and known by identity:
-nothing is computed with them.
+An interval that is the same on all cells has arrays of one number. `ZERO` and `ONE` are exact. They are recognised by
+identity, and nothing is computed with them.
 """
 
 import math
@@ -18,7 +18,7 @@ WHOLE: Interval = (np.full(1, -np.inf), np.full(1, np.inf))
 
 
 def tidy(low: np.ndarray, high: np.ndarray) -> Interval:
-    """Without NaN, and with ends that an overflow did not cross."""
+    """The interval with infinite ends for NaN, and no lower end of +inf or upper end of -inf after an overflow."""
     low, high = np.minimum(low, LARGEST), np.maximum(high, -LARGEST)
     return _without_nan(low, -np.inf), _without_nan(high, np.inf)
 
@@ -28,7 +28,7 @@ def _without_nan(x: np.ndarray, instead: float) -> np.ndarray:
 
 
 def add(a: Interval, b: Interval) -> Interval:
-    """a + b; a sum that is 0 is exact."""
+    """a + b, rounded outwards. A sum that is 0 is exact."""
     if a is ZERO or b is ZERO:
         return b if a is ZERO else a
     sums = np.array([-(a[0] + b[0]), a[1] + b[1]])
@@ -54,7 +54,7 @@ def twice(a: Interval) -> Interval:
 
 
 def multiply(a: Interval, b: Interval) -> Interval:
-    """a b; a product with 0 or 1 is exact. An end at infinity is no number of the interval: 0 times it is 0."""
+    """a b, rounded outwards. Products with 0, 1 or -1 are exact. 0 times an infinite end is 0: no value reaches it."""
     if a is ZERO or b is ZERO:
         return ZERO
     if a is ONE or b is ONE:
@@ -64,7 +64,7 @@ def multiply(a: Interval, b: Interval) -> Interval:
     if somewhere(exact):
         products = np.where(exact, 0.0, products)
     exact = exact | (np.abs(x) == 1) | (np.abs(y) == 1)
-    # The four ways to take an end of each, and the ends of the product with the lower one negated: both go up.
+    # The four products of an end of each. The lower end is negated, so that one call of `up` rounds both outwards.
     products, exact = (part.reshape(-1, part.shape[-1]) for part in (products, exact))
     low, high = products.min(0), products.max(0)
     ends = np.array([-low, high])
@@ -77,7 +77,7 @@ def multiply(a: Interval, b: Interval) -> Interval:
 
 
 def squared(a: Interval) -> Interval:
-    """a^2: at least 0."""
+    """a^2, rounded outwards, and at least 0."""
     if a is ZERO or a is ONE:
         return a
     ends = [x * x for x in a]
@@ -88,22 +88,22 @@ def squared(a: Interval) -> Interval:
 
 
 def is_bounded(a: Interval) -> np.ndarray:
-    """Whether both ends are numbers."""
+    """Whether both ends are finite, cell by cell."""
     return np.isfinite(a[0]) & np.isfinite(a[1])
 
 
 def is_whole(a: Interval) -> np.ndarray:
-    """Whether it is the whole line, as of what is not defined."""
+    """Whether it is the whole line, as for undefined values; cell by cell."""
     return np.isinf(a[0]) & np.isinf(a[1]) & (a[0] < a[1])
 
 
 def whole_unless(known: np.ndarray, a: Interval) -> Interval:
-    """a where it is known, else the whole line."""
+    """a if it is known, else the whole line; cell by cell."""
     return a if everywhere(known) else (np.where(known, a[0], -np.inf), np.where(known, a[1], np.inf))
 
 
 def enclosed(value: Fraction | float) -> Interval:
-    """An interval around one number."""
+    """An interval that contains one number. A fraction that float64 holds exactly becomes a point."""
     near = float(value)
     if isinstance(value, Fraction) and Fraction(near) == value:
         point = np.full(1, near)
@@ -112,7 +112,7 @@ def enclosed(value: Fraction | float) -> Interval:
 
 
 def power_range(u: Interval, r: Fraction, order: int) -> Interval:
-    """The range of the derivative of u^r of this order, of the whole line where it is not defined."""
+    """The range of the derivative of u^r of this order; the whole line if it is not defined on u."""
     low, high = u
     factor, exponent = Fraction(1), r
     for _ in range(order):
@@ -140,7 +140,7 @@ def power_range(u: Interval, r: Fraction, order: int) -> Interval:
 
 
 def _power(x: np.ndarray, exponent: Fraction) -> np.ndarray:
-    """Of a negative number too, where the exponent is a whole number: which costs many times as much at once."""
+    """x^exponent, by |x|, with the sign if the exponent is an integer: np.power is many times slower for negative x."""
     if exponent in (0, 1, 2, -1):
         return {0: np.ones_like, 1: np.array, 2: np.square, -1: np.reciprocal}[int(exponent)](x)
     power = np.power(np.abs(x), float(exponent))

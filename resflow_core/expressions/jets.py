@@ -1,4 +1,4 @@
-"""Value, slope and curvature of a formula at numbers: they travel through its tree together (second-order jets)."""
+"""Value, slope and curvature of a formula at points, computed together through its tree (second-order jets)."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -9,12 +9,12 @@ from torch import Tensor
 from resflow_core.expressions.functions import FUNCTIONS
 from resflow_core.expressions.tree import CONSTANTS, Node, Number, Power, Symbol, depends_on_z, parts_of, steps_of
 
-# What a part is at every point: a number where it is the same everywhere.
+# A part's derivative at every point, or one number if it is the same everywhere.
 Jet = Tensor | float
 
 
 def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
-    """value, slope and curvature of a tree, as `Activation.derivatives` has them."""
+    """A function of t that yields value, slope and curvature of a tree, as `ClosedForm.derivatives` does."""
     places = steps_of(tree)
     steps = [(node, [places[part] for part in parts_of(node)]) for node in places]
 
@@ -45,7 +45,7 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
             return gradient * curvature
 
     class _Value(torch.autograd.Function):
-        """Its graph keeps t alone, and no part that is not finite or not chosen reaches a gradient."""
+        """The value. Its graph keeps only t, and parts that are not finite or not chosen do not reach a gradient."""
 
         generate_vmap_rule = True
 
@@ -67,7 +67,7 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
         def backward(ctx, gradient):
             if torch.is_grad_enabled():
                 return gradient * _Slope.apply(*ctx.saved_tensors)
-            if ctx.slope is None:  # a series goes backward many times
+            if ctx.slope is None:  # the series of a log det goes backward many times
                 ctx.slope = _Slope.apply(*ctx.saved_tensors)
             return gradient * ctx.slope
 
@@ -86,7 +86,7 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
 
 
 def _pass(node: Node, at: list[int], t: Tensor) -> Callable[[int, list[list[Jet]]], Jet]:
-    """What gives a node's derivative of the next order, from those of its parts, found before."""
+    """A function (order, found) that gives a node's derivative of this order from those of its parts in `found`."""
     if node == Symbol("z"):
         return lambda order, _: (t, 1.0, 0.0)[order]
     if isinstance(node, Number | Symbol):
@@ -121,7 +121,7 @@ def _times(a: Jet, b: Jet) -> Jet:
 
 
 def _product(a: list[Jet], b: list[Jet]) -> Jet:
-    """The derivative of a b whose order is that of the last ones given (Leibniz)."""
+    """The derivative of a b (Leibniz). Its order is that of the last derivatives in the lists."""
     order = len(a) - 1
     terms = [_times(a[k], b[order - k]) for k in range(order + 1)]
     if order == 2:
@@ -196,6 +196,6 @@ def _as_tensor(x: Jet, t: Tensor) -> Tensor:
 
 
 def constant_value(node: Node) -> float:
-    """The value of a part without z."""
+    """The value of a part that does not contain z, by float64. Raises AssertionError if it does."""
     assert not depends_on_z(node)
     return float(next(derivatives_of(node)(torch.zeros(1, dtype=torch.float64))))

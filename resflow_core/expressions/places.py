@@ -1,4 +1,4 @@
-"""Where on the line something happens to a formula that a grid may miss: kinks, and zeros of what has a power."""
+"""Places of a formula that a grid may miss: kinks, and zeros of bases with a fractional power."""
 
 from collections.abc import Collection, Iterator
 from functools import lru_cache
@@ -10,27 +10,28 @@ from resflow_core.expressions.functions import FUNCTIONS
 from resflow_core.expressions.jets import derivatives_of
 from resflow_core.expressions.tree import Call, Node, Power, steps_of
 
-# How far out they are looked for.
+# The search covers |z| <= WITHIN.
 WITHIN = 20.0
-# So many places, times the parts that are computed there, are looked at for kinks, and as many again for roots.
-# A formula such as abs(sin(600*z)) has thousands.
+# The most places times parts computed there that a search for kinks looks at, and the same again for roots. A formula
+# such as abs(sin(600*z)) has thousands of places.
 MOST_WORK = 200_000
 
 
 def grid() -> Tensor:
+    """8,001 equally spaced points on [-`WITHIN`, `WITHIN`], float64."""
     return torch.linspace(-WITHIN, WITHIN, 8_001, dtype=torch.float64)
 
 
 @lru_cache(maxsize=4)
 def corners(tree: Node) -> Tensor:
-    """Where a part with a kink is at it: a function at its 0, or min and max where both are the same."""
+    """The z at which a part is at its kink: a function at argument 0, or min and max of equal arguments; float64."""
     of_pairs = [Call("-", node.parts) for node in steps_of(tree) if _is_call(node, ("min", "max"))]
     kinked = [name for name, function in FUNCTIONS.items() if function.kink]
     return _zeros_of(tree, [*of_pairs, *(node.parts[0] for node in steps_of(tree) if _is_call(node, kinked))], (0,))
 
 
 def roots(tree: Node) -> Tensor:
-    """Where what has a fractional power, or its slope, is 0."""
+    """The z at which the base of a fractional power, or its slope, is 0; float64."""
     fractional = [node for node in steps_of(tree) if isinstance(node, Power) and node.exponent.denominator > 1]
     return _zeros_of(tree, [node.base for node in fractional], (0, 1))
 
@@ -40,14 +41,14 @@ def _is_call(node: Node, names: Collection[str]) -> bool:
 
 
 def _zeros_of(tree: Node, parts: list[Node], orders: tuple[int, ...]) -> Tensor:
-    """Where one of these parts of a tree, or its derivative, is 0; as many as `MOST_WORK` allows."""
+    """The z at which a derivative of these orders of one of these parts is 0; as many as `MOST_WORK` allows."""
     each = MOST_WORK // max(1, len(parts) * len(orders))
     found = [_zeros(part, order, each // len(steps_of(part))) for part in parts for order in orders]
     return _some(torch.cat([torch.empty(0, dtype=torch.float64), *found]).unique(), MOST_WORK // len(steps_of(tree)))
 
 
 def _some(places: Tensor, most: int) -> Tensor:
-    """At most so many of the places: the half of them nearest to 0, the others from all over the rest."""
+    """At most `most` of the places: half of them nearest to 0, the other half spread over the rest."""
     if len(places) <= most:
         return places
     outwards = places[places.abs().argsort()]
@@ -57,8 +58,10 @@ def _some(places: Tensor, most: int) -> Tensor:
 
 @torch.no_grad()
 def _zeros(node: Node, order: int, most: int) -> Tensor:
-    """Where a derivative of a part changes its sign or touches 0, among a grid's nodes and between, by bisection; of an
-    interval where it is 0 the ends. At most so many are looked for between nodes."""
+    """The z at which a derivative of a part is 0: nodes of the grid, and sign changes between nodes by bisection.
+
+    If it is 0 on an interval, only the ends count. At most `most` sign changes are followed.
+    """
     derivatives, z = derivatives_of(node), grid()
 
     def value(t: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Trees as texts that are read as the same trees, and as LaTeX."""
+"""Trees as texts that `parse` reads back as the same trees, and as LaTeX."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -36,7 +36,7 @@ def unparse(node: Node) -> str:
 
 
 def latex(node: Node, macros: Mapping[str, str]) -> str:
-    """The tree for people to read; `macros` has what a function's name is in LaTeX where it is another."""
+    """The tree in LaTeX. `macros` has the LaTeX names of functions that have one."""
 
     def within(part: Node, least: int) -> str:
         inner = latex(part, macros)
@@ -59,7 +59,7 @@ def latex(node: Node, macros: Mapping[str, str]) -> str:
         sign = r"\," if node.name == "*" else node.name
         if node.name == "*" and isinstance(parts[1], Number | Power) and _begins_with_digit(parts[1]):
             sign = r"\cdot"
-        # No sign stands beside another one.
+        # A sign must not stand beside another one.
         least = POWER if _level(parts[1]) == FACTOR else level + 1
         return f"{within(parts[0], level)} {sign} {within(parts[1], least)}"
     inner = ", ".join(latex(part, macros) for part in parts)
@@ -76,7 +76,7 @@ def _begins_with_digit(node: Node) -> bool:
 
 
 def decimal(value: Fraction) -> str:
-    """A number that was written as a decimal, as a decimal that is exactly it."""
+    """The exact decimal text of a number that was written as a decimal."""
     digits, places = value, 0
     while digits.denominator != 1:
         digits, places = digits * 10, places + 1
@@ -88,10 +88,10 @@ def decimal(value: Fraction) -> str:
 
 
 def cut(text: str, most: int = 60) -> str:
-    """A text, or its beginning, to stand in a sentence."""
+    """A text for a sentence, cut to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def shown(node: Node) -> str:
-    """A part of a formula, to stand in a sentence."""
+    """A part of a formula as text for a sentence, cut if it is long."""
     return cut(unparse(node))

@@ -1,4 +1,4 @@
-"""Why a formula is no activation, in sentences."""
+"""Checks that a formula can be an activation. The messages say why not, and what to change."""
 
 import math
 
@@ -15,12 +15,12 @@ from resflow_core.expressions.tree import Call, Node, Power, depends_on_z, match
 from resflow_core.fast.closed_forms import Derivatives
 
 ARITY = {**dict.fromkeys(FUNCTIONS, 1), "min": 2, "max": 2}
-# What is smaller than this share of a part's slopes is rounding.
+# A slope below this share of the slopes of its parts is rounding.
 ROUNDING = 1e-13
-# What single precision may change: this share of the constant, and of what the values differ by.
+# Allowed error of single precision, as a share of the Lipschitz constant plus the size of the derivative.
 DIGITS = 1e-3
 
-# Ways to write a function that cannot be certified, and its name.
+# Expressions that cannot be certified, and the named functions that can be used for them.
 WRITTEN_OUT = {
     "z * sigmoid(z)": "silu", "sigmoid(z) * z": "silu", "z / (1 + exp(-z))": "silu", "z * tanh(softplus(z))": "mish",
     "1 / (1 + exp(-z))": "sigmoid", "log(1 + exp(z))": "softplus", "log(exp(z) + 1)": "softplus",
@@ -34,6 +34,7 @@ PATTERNS = [(parse(text, ARITY), name) for text, name in WRITTEN_OUT.items()]
 
 
 def check_constants(node: Node) -> None:
+    """Raise ValueError unless every part without z is finite and at most 1e15 in absolute value."""
     if depends_on_z(node):
         for part in parts_of(node):
             check_constants(part)
@@ -48,7 +49,7 @@ def check_constants(node: Node) -> None:
 
 @torch.no_grad()
 def is_flat(tree: Node, slope: float, at: float) -> bool:
-    """Whether the largest |slope|, which is at z = `at`, is no more than rounding of the parts' slopes there."""
+    """Whether the largest |slope|, at z = `at`, is only rounding of the slopes of the parts there."""
     z, of_parts = torch.tensor([at], dtype=torch.float64), []
     for node in steps_of(tree):
         derivatives = derivatives_of(node)(z)
@@ -59,8 +60,11 @@ def is_flat(tree: Node, slope: float, at: float) -> bool:
 
 @torch.no_grad()
 def check_numbers(tree: Node, derivatives: Derivatives, constant: float) -> None:
-    """A bound holds for exact numbers; where a part overflows, there may be none. Nor has a step a curvature where it
-    is infinite, or a slope where single precision has lost the digits of z."""
+    """Raise ValueError if value, slope or curvature is not finite or loses its digits in single precision.
+
+    The certified bound `constant` holds for exact numbers only. If a part overflows, there may be no number at all.
+    Training also needs a finite curvature and a slope with correct digits.
+    """
     inner = torch.linspace(-19.87, 19.93, 100)
     outer = torch.tensor([0.0, *(sign * x for x in (0.1, 1.0, 3.0, 10.0, 100.0, 1e4) for sign in (1, -1))])
     z = torch.cat([inner, outer])
@@ -69,7 +73,7 @@ def check_numbers(tree: Node, derivatives: Derivatives, constant: float) -> None
     exact = torch.cat([outer.double(), kinks, *beside, kinks.round(decimals=9)])
     _check_finite(tree, derivatives, exact)
     _check_finite(tree, derivatives, torch.cat([outer, kinks.float()]))
-    # z itself has fewer digits far out.
+    # Far out z itself has fewer digits.
     allowed = DIGITS * (z.double().abs() / WITHIN).clamp(min=1)
     at_0 = next(derivatives(torch.zeros(1, dtype=torch.float64)))
     for order, (single, double) in enumerate(zip(derivatives(z), derivatives(z.double()), strict=True)):
@@ -100,7 +104,7 @@ def _check_finite(tree: Node, derivatives: Derivatives, z: torch.Tensor) -> None
 
 
 def why_unbounded(tree: Node, cell: Cells) -> str:
-    """The innermost part that is to blame for a cell on which no bound of the slope was found."""
+    """A sentence that names the innermost part without a bound of its slope on a cell, and a remedy."""
     low, high = float(cell.low[0]), float(cell.high[0])
     enclosures = Enclosed(tree)(cell, curvature=False)
     node = tree
@@ -137,7 +141,7 @@ def _has_bounds(enclosure: Enclosure) -> bool:
 
 
 def _name_of(node: Node) -> str | None:
-    """A shorter way to write a part, if there is one."""
+    """The named function that can replace a part, as text, if there is one."""
     for pattern, name in PATTERNS:
         bound: dict[str, Node] = {}
         if matches(pattern, node, bound):

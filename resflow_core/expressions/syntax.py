@@ -1,9 +1,9 @@
-"""A text as the tree of a formula. It is read by the grammar below and never run.
+"""The parser of formulas: it reads a text as a tree by the grammar below, and never runs it.
 
 sum     = product (("+" | "-") product)*
 product = factor (("*" | "/") factor)*
 factor  = "-" factor | power
-power   = atom (("^" | "**") factor)?                         where the exponent is a rational number
+power   = atom (("^" | "**") factor)?                         (the exponent is a rational number)
 atom    = number | "z" | "pi" | "e" | name "(" sum ("," sum)* ")" | "(" sum ")"
 """
 
@@ -164,7 +164,7 @@ class _Parser:
 
 def _number(text: str, position: int) -> Fraction:
     mantissa, _, exponent = text.lower().partition("e")
-    # An exponent that is too long is not turned into a number with so many digits.
+    # A huge exponent, as in 1e999999, would make a number with as many digits.
     value = Fraction(mantissa) if not exponent else None
     if exponent and abs(int(exponent)) < 400:
         value = Fraction(text)
@@ -176,7 +176,10 @@ def _number(text: str, position: int) -> Fraction:
 
 
 def parse(text: str, arity: Mapping[str, int]) -> Node:
-    """The tree of a text; `arity` says how many arguments each function has. Raises ValueError with the place."""
+    """The tree of a text. `arity` has the number of arguments of each function.
+
+    Raises ValueError if the text is no formula. The message names the problem, its place and a remedy.
+    """
     if not isinstance(text, str):
         raise ValueError("A formula is a text in z, such as tanh(z).")
     text = text.translate(ALIKE)

@@ -10,7 +10,7 @@ CONSTANTS = {"pi": math.pi, "e": math.e}
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it was written, exactly."""
+    """A number, exactly as it was written."""
 
     value: Fraction
 
@@ -24,7 +24,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Power:
-    """A part to a constant rational power."""
+    """A part raised to a constant rational power."""
 
     base: "Node"
     exponent: Fraction
@@ -32,7 +32,7 @@ class Power:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of its parts; "+", "-", "*", "/" of two and "neg" of one are functions too."""
+    """A function of its parts. "+", "-", "*", "/" of two parts and "neg" of one part are functions too."""
 
     name: str
     parts: tuple["Node", ...]
@@ -43,12 +43,12 @@ Z = Symbol("z")
 
 
 def parts_of(node: Node) -> tuple[Node, ...]:
-    """The parts that a node is made of."""
+    """The parts of a node; () for numbers and symbols."""
     return node.parts if isinstance(node, Call) else (node.base,) if isinstance(node, Power) else ()
 
 
 def depends_on_z(node: Node) -> bool:
-    """Whether z stands in it."""
+    """Whether the node contains z."""
     return node == Z or any(map(depends_on_z, parts_of(node)))
 
 
@@ -58,7 +58,7 @@ def size(node: Node) -> int:
 
 
 def rational(node: Node) -> Fraction | None:
-    """The value of a constant made of numbers by + - * / and powers, exactly; None if it is none, or is huge."""
+    """The exact value of a constant made of numbers by + - * / and powers; None for other nodes and huge values."""
     if isinstance(node, Number):
         return node.value
     values = [rational(part) for part in parts_of(node)]
@@ -80,7 +80,7 @@ def rational(node: Node) -> Fraction | None:
 
 
 def steps_of(tree: Node) -> dict[Node, int]:
-    """The different parts of a tree, each after its own parts, with its place."""
+    """The different parts of a tree with their places, in an order in which each part comes after its own parts."""
     places: dict[Node, int] = {}
 
     def visit(node: Node) -> None:
@@ -94,7 +94,7 @@ def steps_of(tree: Node) -> dict[Node, int]:
 
 
 def matches(pattern: Node, node: Node, bound: dict[str, Node]) -> bool:
-    """Whether a node is the pattern with one part in the place of z, which is then bound["z"]."""
+    """Whether a node is the pattern with one part in place of z. That part is then `bound["z"]`."""
     if pattern == Z:
         return bound.setdefault("z", node) == node
     if not parts_of(pattern):

@@ -1,4 +1,4 @@
-"""The sines and cosines of a formula that have a period in common."""
+"""The sines and cosines of a formula that have a common period."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ PHASE = Symbol("phase")
 
 @dataclass(frozen=True)
 class Period:
-    """A common period of waves, 2 pi / (step pi^power), and how many of the fastest fit into it."""
+    """A common period of waves, 2 pi / (step pi^power). `waves` periods of the fastest wave fit into it."""
 
     step: Fraction
     power: int
@@ -20,11 +20,12 @@ class Period:
 
     @property
     def length(self) -> float:
+        """The length of the period, as float64."""
         return 2 * math.pi / (float(self.step) * math.pi**self.power)
 
 
 def frequency(node: Node) -> tuple[Fraction, int] | None:
-    """(c, k) where a part is c pi^k z + a constant with rational c, else None; c = 0 without z."""
+    """(c, k) if a part is c pi^k z + a constant with rational c, else None; c = 0 without z."""
     if not depends_on_z(node):
         return Fraction(0), 0
     if node == Z:
@@ -55,7 +56,7 @@ def frequency(node: Node) -> tuple[Fraction, int] | None:
 
 
 def _monomial(node: Node) -> tuple[Fraction, int] | None:
-    """(c, k) where a constant is c pi^k."""
+    """(c, k) if a constant is c pi^k with rational c, else None."""
     if isinstance(node, Number):
         return node.value, 0
     if node == Symbol("pi"):
@@ -72,14 +73,17 @@ def _monomial(node: Node) -> tuple[Fraction, int] | None:
 
 
 def _waves(node: Node) -> list[tuple[Fraction, int]]:
-    """The frequencies of all sin and cos of a z + b, outermost."""
+    """The frequencies of the outermost sin and cos of a z + b."""
     if isinstance(node, Call) and node.name in ("sin", "cos") and (found := frequency(node.parts[0])) and found[0]:
         return [found]
     return [wave for part in parts_of(node) for wave in _waves(part)]
 
 
 def period_of(tree: Node) -> Period | None:
-    """The common period of the first wave and of all that have one with it."""
+    """The common period of the first wave and all waves that share one with it.
+
+    None without waves, or if more than `MOST_WAVES` periods of the fastest would fit into it.
+    """
     waves = _waves(tree)
     if not waves:
         return None
@@ -92,7 +96,7 @@ def period_of(tree: Node) -> Period | None:
 
 
 def with_phases(node: Node, period: Period) -> Node:
-    """The tree in which waves of this period depend on the phase in the place of z."""
+    """The tree in which waves of this period depend on the phase instead of z."""
     if isinstance(node, Call) and node.name in ("sin", "cos"):
         found = frequency(node.parts[0])
         if found and found[0] and found[1] == period.power:

@@ -1,3 +1,3 @@
-"""The values of the paper's files, sooner. Importing the package registers the implementation "fused"."""
+"""Faster code for the same values as the paper's files. Importing the package registers the implementation "fused"."""
 
 from resflow_core.fast import fused_flow  # noqa: F401

@@ -1,31 +1,35 @@
-"""Broyden's method for x + g(x) = z, with Banach's iteration as its net: the certificate of
-`resflow_core.fixed_point`."""
+"""Broyden's method for x + g(x) = z, with Banach's iteration if a step fails.
+
+Its certificate is the one of `resflow_core.fixed_point`.
+"""
 
 import torch
 from torch import Tensor
 
 from resflow_core.fixed_point import Map, Size, StopRule, euclidean_size
 
-# Rounding mostly lets the residual become as small as this many units in the last place of the point.
+# Rounding usually lets the residual fall to this many units in the last place of the point.
 USUAL_ULPS = 1
-# Points that have arrived leave the batch when they make up this part of it: leaving costs as much as a few steps.
+# Points that have converged leave the batch when they are this share of it: leaving costs as much as a few steps.
 LEAVING = 0.25
 
 
 @torch.no_grad()
 def solve_broyden(g: Map, z: Tensor, lipschitz: float, tolerance: float = 1e-6, size: Size = euclidean_size) -> Tensor:
-    """As `solve_banach`, in a handful of steps where Banach takes hundreds: it learns how steps change the residual.
+    """As `solve_banach`, but in a few steps if Banach takes hundreds: it learns how steps change the residual.
 
-    x <- x + M r, where M starts as the identity, which is Banach's step, and comes to (I + A)^-1 by Broyden's update
-    M <- M + (s - M y) s'M / s'M y after each step s that changed r by -y. No Jacobian is computed. A step that does not
-    shrink the residual by the factor L, as Banach's would, is taken back. Banach's is made instead, and counts even if
-    rounding lets it look worse. So this takes at most twice Banach's steps, and its certificate is the same.
+    The step is x <- x + M r. M starts as the identity, which is Banach's step. It approaches (I + A)^-1 by Broyden's
+    update M <- M + (s - M y) s'M / s'M y after each step s that changed r by -y. No Jacobian is computed.
+
+    Banach's step shrinks the residual by the factor L. A step that does not is taken back, and Banach's step follows.
+    That one counts even if rounding makes it look worse. So this takes at most twice Banach's steps, with the same
+    certificate. Raises `NotConverged` and ValueError as `solve_banach`.
     """
     z = z.T
     x, r = z.clone(), -g(z.T).T
     stop = StopRule.at_start(z, r, lipschitz, tolerance, size)
     most = 2 * stop.steps_needed(x, r)
-    # What is on its way: the points' places in x and r, their targets, x, r, M, next steps, and if the last one helped.
+    # The points that have not converged: places in x and r, targets, x, r, M, next steps, and if the last step helped.
     places = torch.arange(z.shape[1], device=z.device)
     identity = torch.eye(len(z)).to(z)[:, :, None].expand(-1, -1, len(places))
     under_way = (places, z, z, r.clone(), identity, r, torch.ones_like(places, dtype=torch.bool))
@@ -54,7 +58,7 @@ def solve_broyden(g: Map, z: Tensor, lipschitz: float, tolerance: float = 1e-6, 
 
 
 def _broyden_update(inverse: Tensor, step: Tensor, change: Tensor) -> Tensor:
-    """The matrix that takes the change of the residual to the step, and whose inverse differs least from the last's.
+    """The matrix that maps the change of the residual to the step, and whose inverse differs least from the last one's.
 
     (d, d, batch); Broyden 1965, method 1.
     """

@@ -1,4 +1,4 @@
-"""W = cap / ||W||_2 W with its gradient by hand, because every layer takes it at every step."""
+"""W = cap / ||W||_2 W with its gradient by hand, because every layer computes it in every step."""
 
 from functools import partial
 
@@ -12,16 +12,16 @@ from resflow_core.spectral_norm import SLACK, top_singular_triples
 
 
 def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`top_singular_triples`, with s = NaN for matrices that are not finite, which have no eigenvectors."""
+    """`top_singular_triples`, with s = NaN for matrices that are not finite. They have no eigenvectors."""
     finite = weights.detach().isfinite().flatten(1).all(1)[:, None, None]
     s, u, v = top_singular_triples(torch.where(finite, weights, 0.0))
     return torch.where(finite, s, torch.nan), u, v
 
 
 class _CappedIn2Norm(torch.autograd.Function):
-    """W = c / ||W||_2 W where ||W||_2 > c (or in any case), by hand because every layer takes it at every step.
+    """Y = c / ||W||_2 W if ||W||_2 > c, or in any case with `exactly`; W is (layers, out, in).
 
-    With r = c / ||W||_2 and ||W||_2 = u'Wv, backward: dW = r (dY - <dY, W> / ||W||_2 uv').
+    With r = c / ||W||_2 and ||W||_2 = u'Wv, the gradient is dW = r (dY - <dY, W> / ||W||_2 uv').
     """
 
     @staticmethod
@@ -47,12 +47,12 @@ def _capped(raw: Tensor, cap: float, v: Tensor, exactly: bool) -> tuple[Tensor, 
     return _CappedIn2Norm.apply(raw, cap, exactly), v
 
 
-# How a constraint makes W, (raw, cap, v) -> (W, v), where layers are measured in the 2-norm.
+# For the 2-norm: how a constraint makes W, (raw, cap, v) -> (W, v).
 BY_HAND = {Soft: partial(_capped, exactly=False), Hard: partial(_capped, exactly=True)}
 
 
 def weights(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> tuple[Tensor, Tensor]:
-    """`constraint.weights`, by hand if there is a way."""
+    """`constraint.weights` for raw, (layers, out, in). The gradient is by hand for the 2-norm and keys of `BY_HAND`."""
     if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
         return BY_HAND[type(constraint)](raw, cap, v)
     return constraint.weights(raw, cap, norm, v)

@@ -1,8 +1,9 @@
-"""Value, slope and curvature of each activation in closed form: what a backward pass by hand needs.
+"""Value, slope and curvature of each activation in closed form, for a backward pass by hand.
 
-`resflow_core.activations` says what the functions are. Here each is written once more, without its Lipschitz constant,
-as raw = C phi, and for points as columns. An activation without an entry gets its derivatives by automatic
-differentiation.
+`resflow_core.activations` defines the functions. Here each is written once more without its Lipschitz constant C, as
+raw = C phi, for points as columns. An element-wise activation without an entry is differentiated automatically.
+
+The functions of t below yield value, slope and curvature, each in the shape of t.
 """
 
 import math
@@ -21,11 +22,11 @@ Derivatives = Callable[[Tensor], Iterator[Tensor]]
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Moves units about before a function is applied to each: a linear map, which the points themselves may choose.
+    """A linear map that rearranges units before a function is applied to each. It may depend on the points.
 
-    `pattern(t)` is what the points t, (units, batch), decide; `apply(u, pattern)` maps u, (units, ..., batch), to
-    (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it moves tangents as it
-    moves points.
+    `pattern(t)` holds the choice of the points t, (units, batch). `apply(u, pattern)` maps u, (units, ..., batch), to
+    (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it maps tangents in the
+    same way as points.
     """
 
     pattern: Callable[[Tensor], Tensor | None]
@@ -44,7 +45,7 @@ def _difference(u: Tensor, _: None) -> Tensor:
 
 
 def _pairs(u: Tensor) -> tuple[Tensor, Tensor]:
-    """(u_1, u_3, ...) and (u_2, u_4, ...) as views; an odd unit at the end is in neither."""
+    """(u_1, u_3, ...) and (u_2, u_4, ...) as views. With an odd number of units, the last one is in neither."""
     return u[0 : len(u) - 1 : 2], u[1::2]
 
 
@@ -54,7 +55,7 @@ def _ascending(t: Tensor) -> Tensor:
 
 
 def _swapped(u: Tensor, swap: Tensor) -> Tensor:
-    """u with the pairs exchanged where `swap` says so, which is its own transpose."""
+    """u with the pairs exchanged where `swap` is true. The map is its own transpose."""
     if u.ndim == 3:
         swap = swap[:, None]
     out = u.clone()
@@ -73,9 +74,9 @@ SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped)
 class ClosedForm:
     """raw = C phi with C the Lipschitz constant of raw.
 
-    raw arranges the units and then applies one function to every number: `derivatives(t)` yields its value, slope and
-    curvature at t, each computed only if it is asked for. `lipschitz(p)` is raw's constant in the p-norm, rounded up.
-    Of a family with a scale beta this is beta = 1: phi_beta(z) = raw(beta z) / (C beta).
+    raw arranges the units and then applies one function to every number. `derivatives(t)` yields value, slope and
+    curvature of this function at t, each computed only on demand. `lipschitz(p)` is the constant of raw in the p-norm,
+    rounded up. For a family with a scale beta, this is beta = 1: phi_beta(z) = raw(beta z) / (C beta).
     """
 
     derivatives: Derivatives
@@ -96,7 +97,7 @@ class ClosedForm:
         return next(self.derivatives(self.arrangement.apply(t, self.arrangement.pattern(t))))
 
     def phi(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """phi(t), phi'(t), phi''(t) for every number of t: what there is to see of an element-wise activation."""
+        """phi(t), phi'(t), phi''(t) in the shape of t. Raises ValueError for an activation that is not element-wise."""
         if not self.is_elementwise:
             raise ValueError("This activation is no function of one number: it acts on several units together.")
         return tuple(d / self.lipschitz(2) for d in self.derivatives(t))
@@ -111,7 +112,7 @@ def silu(t: Tensor) -> Iterator[Tensor]:
 
 
 def sine(t: Tensor) -> Iterator[Tensor]:
-    """sin t, cos t, -sin t: curved all along the line."""
+    """sin t; cos t; -sin t. The curvature does not vanish far from 0."""
     yield (y := torch.sin(t))
     yield torch.cos(t)
     yield -y
@@ -125,7 +126,10 @@ def tanh(t: Tensor) -> Iterator[Tensor]:
 
 
 def elu(t: Tensor) -> Iterator[Tensor]:
-    """t for t > 0, exp(t) - 1 below: the slope is 1 wherever the curvature is 0, which starves the log det."""
+    """t for t > 0, exp(t) - 1 below.
+
+    For t > 0 the slope is 1 and the curvature 0, so the log det's gradient does not reach these pre-activations.
+    """
     negative = t.clamp(max=0)
     yield torch.where(t > 0, t, torch.expm1(negative))
     yield (slope := torch.exp(negative))
@@ -137,7 +141,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def selu(t: Tensor) -> Iterator[Tensor]:
-    """1.0507 t for t > 0, 1.7581 (exp(t) - 1) below: steepest just below 0."""
+    """1.0507 t for t > 0, 1.7581 (exp(t) - 1) below. It is steepest just below 0."""
     below, negative = SELU_SCALE * SELU_ALPHA, t.clamp(max=0)
     yield torch.where(t > 0, SELU_SCALE * t, below * torch.expm1(negative))
     exponential = below * torch.exp(negative)
@@ -153,17 +157,17 @@ def softplus(t: Tensor) -> Iterator[Tensor]:
 
 
 def relu(t: Tensor) -> Iterator[Tensor]:
-    """max(t, 0): no curvature anywhere, so the log det's gradient reaches no pre-activation."""
+    """max(t, 0). The curvature is 0, so the log det's gradient reaches no pre-activation."""
     return _two_lines(t, 0.0)
 
 
 def leaky_relu(t: Tensor) -> Iterator[Tensor]:
-    """t for t > 0, t / 100 below: no curvature anywhere."""
+    """t for t > 0, t / 100 below. The curvature is 0."""
     return _two_lines(t, 0.01)
 
 
 def identity(t: Tensor) -> Iterator[Tensor]:
-    """t: what is left for each number where sorting is the whole nonlinearity."""
+    """t, for activations whose only nonlinearity is sorting."""
     return _two_lines(t, 1.0)
 
 
@@ -174,7 +178,7 @@ def _two_lines(t: Tensor, below: float) -> Iterator[Tensor]:
 
 
 def gelu(t: Tensor) -> Iterator[Tensor]:
-    """Hendrycks & Gimpel 2016: t P with the normal distribution function P and density p; P + t p; (2 - t^2) p."""
+    """t P with the normal distribution function P and density p; P + t p; (2 - t^2) p (Hendrycks & Gimpel 2016)."""
     below = torch.special.ndtr(t)
     yield t * below
     density = torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi)
@@ -183,8 +187,9 @@ def gelu(t: Tensor) -> Iterator[Tensor]:
 
 
 def mish(t: Tensor) -> Iterator[Tensor]:
-    """Misra 2019: t w with w = tanh(log(1 + exp t)), w' = (1 - w^2) s, s the logistic; w + t w';
-    w' (2 + t (1 - s - 2 w s)).
+    """t w with w = tanh(log(1 + exp t)); w + t w'; w' (2 + t (1 - s - 2 w s)) (Misra 2019).
+
+    Here w' = (1 - w^2) s, and s is the logistic.
     """
     w = torch.tanh(torch.nn.functional.softplus(t))
     yield t * w
@@ -194,16 +199,18 @@ def mish(t: Tensor) -> Iterator[Tensor]:
     yield w_slope * (2 + t * (1 - s - 2 * w * s))
 
 
-# How fast Pila bends, and how far both of its copies are moved apart, times the rate (Ahn et al. 2022, and their code).
+# The rate at which Pila bends, and the shift of both copies times the rate (Ahn et al. 2022, and their code).
 PILA_RATE, PILA_SHIFT = 5.0, 1.0
 
 
 def shifted_pila(t: Tensor) -> Iterator[Tensor]:
-    """Pila(t - 1/5), Pila(t) = t for t > 0 and q(5 t) / 5 below: q(u) = (u^3 / 2 - u^2 + u) exp u;
-    q'(u) = (u^3 / 2 + u^2 / 2 - u + 1) exp u; q''(u) = u^2 (u / 2 + 2) exp u, so that three derivatives are continuous.
+    """Pila(t - 1/5), with Pila(t) = t for t > 0 and q(5 t) / 5 below.
+
+    q(u) = (u^3 / 2 - u^2 + u) exp u; q'(u) = (u^3 / 2 + u^2 / 2 - u + 1) exp u; q''(u) = u^2 (u / 2 + 2) exp u.
+    So the first three derivatives are continuous.
     """
     u = PILA_RATE * t - PILA_SHIFT
-    below = u.clamp(-80, 0)  # beyond, single precision has only denormal numbers, which are slow
+    below = u.clamp(-80, 0)  # below -80, single precision has only denormal numbers, which are slow
     decay = torch.exp(below)
     yield torch.where(u > 0, u, ((0.5 * below - 1) * below + 1) * below * decay) / PILA_RATE
     yield torch.where(u > 0, 1.0, (((0.5 * below + 0.5) * below - 1) * below + 1) * decay)
@@ -211,15 +218,15 @@ def shifted_pila(t: Tensor) -> Iterator[Tensor]:
 
 
 def _in_every_norm(constant: float) -> Callable[[float], float]:
-    """The constant of one function of one number, in whatever norm its values are stacked."""
+    """The constant of a function of one number. It is the same in every p-norm."""
     return lambda p: constant
 
 
 class NoClosedForm(ValueError):
-    """Nothing says how an activation is differentiated by hand."""
+    """The activation has no closed form, and automatic differentiation cannot replace it."""
 
 
-# By the function of `resflow_core.activations`, so that no name stands in two lists.
+# The keys are functions of `resflow_core.activations`, so that no name stands in two lists.
 CLOSED_FORMS: dict[Callable[..., Tensor], ClosedForm] = {
     activations.lipswish: ClosedForm(silu, _in_every_norm(SWISH)),
     activations.sine: ClosedForm(sine, _in_every_norm(1.0)),
@@ -239,8 +246,10 @@ CLOSED_FORMS: dict[Callable[..., Tensor], ClosedForm] = {
 
 
 def closed_form(activation: Activation) -> ClosedForm:
-    """The closed form of an activation: that of its function, or one by automatic differentiation. Raises
-    `NoClosedForm` if it acts on several units together and has no entry."""
+    """The closed form of an activation: that of its function, or one by automatic differentiation.
+
+    Raises `NoClosedForm`, a ValueError, if the activation acts on several units together and has no entry.
+    """
     function = activation.function
     found = getattr(function, "closed_form", None) or CLOSED_FORMS.get(function)
     if found is None and not activation.is_elementwise:

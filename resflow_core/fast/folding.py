@@ -1,11 +1,11 @@
-"""The small weights of all blocks made in one go, with constants and scales multiplied into them.
+"""The weights of all blocks computed together, with constants and scales multiplied into them.
 
 phi_beta(z) = raw(beta z) / (C beta), so with t = beta z the branch becomes
 
     g(x) = W~_n raw(... W~_1 raw(beta_1 x) + b~_1 ...) + b~_n
     W~_i = beta_{i+1} / (C beta_i) W_i,   b~_i = beta_{i+1} b_i
 
-where beta_{n+1} is the branch's scale. What is done to the small weights need not be done to every point.
+with beta_{n+1} = the branch's scale. Work on the weights, which are small, is not repeated at every point.
 """
 
 import math
@@ -23,14 +23,14 @@ from resflow_core.fast.forward_mode import FoldedWeights, value, value_and_jacob
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, Branch
 
-# The last W of the first layer of each group, with the values that it was made of.
+# By the first layer of each group: the values of the last call, and the W that was made of them.
 _KNOWN: WeakKeyDictionary[LipschitzLinear, tuple[tuple[Tensor, ...], Tensor]] = WeakKeyDictionary()
-# Without gradients nothing is kept, and the units of this many points stay in the processor's cache.
+# Without gradients nothing is kept, and the units of this many points fit into the processor's cache.
 CHUNK = 1_000
 
 
 class FoldedBranch(Branch):
-    """A `Branch` that evaluates folded weights, with the backward pass of its Jacobian by hand."""
+    """A `Branch` that evaluates folded weights. The backward pass of its Jacobian is written by hand."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -38,11 +38,11 @@ class FoldedBranch(Branch):
         self._at_hand: FoldedWeights | None = None
 
     def weights(self) -> FoldedWeights:
-        """Its folded weights."""
+        """The folded weights of this branch, not stacked."""
         return self._at_hand or fold([self]).unstacked()[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        """g(x), (batch, d) -> (batch, d); differentiable any number of times, through a graph that is its own."""
+        """g(x), (batch, d) -> (batch, d); differentiable any number of times. Each call has its own graph."""
         if torch.is_grad_enabled():
             return value(x, self.closed_form, fold([self]).unstacked()[0])
         weights = self.weights()
@@ -54,7 +54,7 @@ class FoldedBranch(Branch):
 
 
 def fold(branches: Sequence[Branch]) -> FoldedWeights:
-    """The folded weights of branches of one shape, stacked."""
+    """The folded weights of branches of the same shape, stacked."""
     layers = list(zip(*(branch.linears for branch in branches), strict=True))
     scales = _scales(branches)
     following = torch.cat([scales[1:], scales.new_tensor([[branch.scale for branch in branches]])])
@@ -73,7 +73,7 @@ def fold(branches: Sequence[Branch]) -> FoldedWeights:
 
 @contextmanager
 def folded_together(branches: Sequence[FoldedBranch]) -> Iterator[None]:
-    """While it lasts, branches of one shape take their weights from one `fold` instead of each from its own."""
+    """In this context, branches of the same shape take their weights from one `fold`, instead of one `fold` each."""
     try:
         for branch, weights in zip(branches, fold(branches).unstacked(), strict=True):
             branch._at_hand = weights
@@ -85,8 +85,10 @@ def folded_together(branches: Sequence[FoldedBranch]) -> Iterator[None]:
 
 @torch.no_grad()
 def layer_norms(branches: Sequence[Branch]) -> Tensor:
-    """Certified upper bounds of every layer's norm as it is, (branches, layers), float64; NaN for W with NaN. The last
-    ones include the branch's scale, so that the product bounds Lip(g)."""
+    """Certified upper bounds of every layer's present norm, (branches, layers), float64; NaN for W with NaN.
+
+    The bound of the last layer includes the branch's scale, so that the product over the layers bounds Lip(g).
+    """
     layers = zip(*(branch.linears for branch in branches), strict=True)
     norms = [norm(constrained_weights(layer, norm)) for layer, norm in zip(layers, _norms(branches), strict=True)]
     norms[-1] = norms[-1] * norms[-1].new_tensor([branch.scale for branch in branches])
@@ -94,16 +96,16 @@ def layer_norms(branches: Sequence[Branch]) -> Tensor:
 
 
 def lipschitz_bounds(branches: Sequence[Branch]) -> list[float]:
-    """`Branch.lipschitz` of branches of one shape."""
+    """`Branch.lipschitz` of branches of the same shape, one number each."""
     if branches[0].linears[0].constraint.certifies:
         return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
     return layer_norms(branches).prod(1).tolist()
 
 
 def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = SpectralNorm()) -> Tensor:
-    """The W of layers of one shape, cap and constraint, (layers, out_features, in_features): all norms in one go.
+    """The W of layers of the same shape, cap and constraint, (layers, out_features, in_features).
 
-    If gradients are enabled, layers note the next v, which is theirs once somebody calls `advance`.
+    All norms are computed together. If gradients are enabled, each layer stores its next v, which `advance` then uses.
     """
     first, raw, v = layers[0], torch.stack([layer.raw for layer in layers]), torch.stack([layer.v for layer in layers])
     if torch.is_grad_enabled():
@@ -112,8 +114,8 @@ def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = Spectral
             for layer, row in zip(layers, ahead, strict=True):
                 layer.next_v = row
         return weights
-    # Pictures evaluate the same W on many chunks of points. Compared by value: fused optimisers and writes to `.data`
-    # do not move the version counter of a tensor.
+    # Plots evaluate the same W on many chunks of points. The comparison is by value, because fused optimisers and
+    # writes to `.data` do not change the version counter of a tensor.
     key = (raw, v, *(torch.as_tensor(order) for order in (norm.p, norm.q)))
     known = _KNOWN.get(first)
     if known is None or not all(map(_same, known[0], key)):
@@ -122,12 +124,12 @@ def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = Spectral
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    """`torch.equal` ignores the type, and raises an error for tensors of two devices."""
+    """As `torch.equal`, which ignores the type, and raises an error for tensors of two devices."""
     return (a.dtype, a.device) == (b.dtype, b.device) and torch.equal(a, b)
 
 
 def _norms(branches: Sequence[Branch]) -> list[Norm]:
-    """The norm of every layer, with orders (branches,) if they are learned."""
+    """The norm of every layer. Learned orders have shape (branches,)."""
     first = branches[0]
     if first.raw_orders is None:
         orders = first.chain.orders(len(first.linears))
@@ -138,13 +140,13 @@ def _norms(branches: Sequence[Branch]) -> list[Norm]:
 
 
 def _constants(branch: Branch, orders: Sequence[Order], like: Tensor) -> Tensor:
-    """raw's Lipschitz constant in the norms of these orders, (layers, 1 or branches)."""
+    """The Lipschitz constant of raw in the norms of these orders, (layers, 1 or branches)."""
     lipschitz = closed_form(branch.activation).lipschitz
     return like.new_tensor([[lipschitz(p) for p in torch.as_tensor(p).reshape(-1).tolist()] for p in orders])
 
 
 def _scales(branches: Sequence[Branch]) -> Tensor:
-    """beta for every layer of every branch, (layers, branches); 1 for activations that have none."""
+    """beta for every layer of every branch, (layers, branches); 1 for activations without a scale."""
     first = branches[0]
     if first.raw_scales is None:
         return first.linears[0].bias.new_ones(len(first.linears), len(branches))

@@ -1,19 +1,20 @@
-"""The branch and its Jacobian, with a backward pass by hand: what training spends its time in.
+"""The branch and its Jacobian, with a backward pass by hand. Training spends most of its time here.
 
 Points are columns here. A branch g(x) = W_n raw(... W_1 raw(beta x) + b_1 ...) + b_n starts from t = beta x. A layer
 takes points t, (units, batch), and their tangents T_k, the columns of the Jacobian of t in beta x, to
 
     y = raw(t),   U_k = raw'(t) T_k,   t_next = W y + b,   T_k,next = W U_k.
 
-With d(.) for the gradient of the loss with respect to (.), products by element and sums over the batch, going back
+Let d(.) be the gradient of the loss with respect to (.). With element-wise products, and sums over the batch, the
+backward pass is
 
     dW = dt_next y' + sum_k dT_k,next U_k',   db = dt_next,   dy = W' dt_next,   dU_k = W' dT_k,next,
     dT_k = raw'(t) dU_k,   dt = raw'(t) dy + raw''(t) sum_k T_k dU_k.
 
-An activation that arranges its units does so first, with t and T_k alike. One that does not has, after the first layer,
-T_k = raw'(t_k) w_k with w_k the k-th column of W_1. The number raw'(t_k) is left to the end, where it multiplies the
-k-th column of the Jacobian; until then the tangents start as the w_k, the same at every point.
-`resflow_core.residual.Branch.value_and_jacobian` is all of this by automatic differentiation.
+An activation that arranges its units does so first, with t and all T_k. For an element-wise activation, the first layer
+gives T_k = raw'(t_k) w_k, with w_k the k-th column of W_1. The number raw'(t_k) is left out until the end, where it
+multiplies the k-th column of the Jacobian. So the tangents start as the w_k, which are the same at every point.
+`resflow_core.residual.Branch.value_and_jacobian` does all of this by automatic differentiation.
 """
 
 from collections.abc import Sequence
@@ -27,10 +28,10 @@ from resflow_core.fast.closed_forms import ClosedForm
 
 
 class FoldedWeights(NamedTuple):
-    """Of g(x) = W_n raw(... W_1 raw(beta x) + b_1 ...) + b_n for points x as columns.
+    """The weights of g(x) = W_n raw(... W_1 raw(beta x) + b_1 ...) + b_n for points x as columns.
 
-    beta is a number, `entry_scale`; W has shape (out, in), b (out, 1). Those of several branches are stacked: their
-    number comes first in every shape.
+    beta is the number `entry_scale`. W has shape (out, in), and b has shape (out, 1). Weights of several branches are
+    stacked: the number of branches comes first in every shape.
     """
 
     entry_scale: Tensor
@@ -38,7 +39,7 @@ class FoldedWeights(NamedTuple):
     biases: Sequence[Tensor]
 
     def unstacked(self) -> list["FoldedWeights"]:
-        """One of each branch."""
+        """The weights of each branch, from stacked ones."""
         weights, biases = (zip(*(part.unbind() for part in parts), strict=True) for parts in self[1:])
         return [FoldedWeights(*parts) for parts in zip(self.entry_scale.unbind(), weights, biases, strict=True)]
 
@@ -52,7 +53,7 @@ def value(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Tensor:
 
 
 def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor]:
-    """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor: gradients are constants."""
+    """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor. Gradients are constants."""
     t = weights.entry_scale * x.T.contiguous()
     if torch.is_grad_enabled():
         value, jacobian = _Tangents.apply(activation, t, *weights.weights, *weights.biases)
@@ -64,7 +65,7 @@ def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights
 def forward(
     activation: ClosedForm, t: Tensor, weights: FoldedWeights, kept: list | None = None
 ) -> tuple[Tensor, Tensor]:
-    """g and dg/dt, (d, d, batch), for t = beta x, (d, batch). What `backward` needs is added to `kept`.
+    """g, (d, batch), and dg/dt, (d, d, batch), for t = beta x, (d, batch). `kept` gets the tensors for `backward`.
 
     Tangents have shape (units, d, batch), or (units, d, 1) while they are the same at every point.
     """
@@ -97,9 +98,9 @@ def forward(
 def backward(
     activation: ClosedForm, kept: list, weights: Sequence[Tensor], d_value: Tensor, d_jacobian: Tensor
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """The gradients with respect to t, the W and the b of `forward`, which kept `kept`, in their shapes.
+    """The gradients with respect to t, the W and the b of `forward`, in their shapes. `kept` is its list.
 
-    `d_value`, (d, batch), and `d_jacobian`, (d, d, batch), are those with respect to what it returned.
+    `d_value`, (d, batch), and `d_jacobian`, (d, d, batch), are the gradients with respect to the outputs of `forward`.
     """
     d_weights, d_biases = [], []  # last layer first
     d_t, d_tangents = d_value, d_jacobian
@@ -108,7 +109,7 @@ def backward(
         d_column_scales, d_tangents = (d_jacobian * last_tangents).sum(0), d_jacobian * kept[1]
     while len(kept) >= 5:
         *kept, pattern, tangents, y, slope, curvature = kept
-        u = tangents * slope[:, None]  # to keep it would fill the cache
+        u = tangents * slope[:, None]  # keeping it would fill the cache
         weight, d_tangents = weights[-1 - len(d_weights)], d_tangents.flatten(1)
         d_weights.append(torch.addmm(torch.mm(d_tangents, u.flatten(1).T), d_t, y.T))
         d_biases.append(d_t.sum(1, keepdim=True))
@@ -143,7 +144,7 @@ class _Tangents(torch.autograd.Function):
 
 
 def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
-    """(a * b).sum(1) without the product, which would leave the cache."""
+    """(a * b).sum(1) without storing the product, which does not fit into the cache."""
     first, *others = zip(a.unbind(1), b.unbind(1), strict=True)
     total = torch.mul(*first)
     for pair in others:

@@ -4,8 +4,8 @@ Point by point this is `resflow_core.fast.forward_mode`, block after block,
 
     y_i = s_i x_i + m_i,   x_{i+1} = y_i + g_i(y_i),   A_i = dg_i/dx at y_i,
 
-where s_i, m_i are ActNorm's scale and shift. In small flows each function known to autograd costs as much as what it
-computes; here a whole flow is one, and what the blocks have in common is done for all of them at once.
+with s_i, m_i the scale and shift of ActNorm. In small flows, the overhead of an autograd function costs as much as its
+computation. Here a whole flow is one function, and the common work of the blocks is done for all of them at once.
 """
 
 from collections.abc import Sequence
@@ -27,22 +27,23 @@ from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
 from resflow_core.log_det import Exact
 from resflow_core.residual import ResidualBlock
 
-# Without gradients nothing is kept, and the tangents of so many numbers stay in the processor's cache.
+# Without gradients nothing is kept, and the tangents of this many numbers fit into the processor's cache.
 CHUNK_NUMBERS = 2**18
-# Broyden's method carries a d x d matrix for every point; beyond this it no longer pays.
+# Broyden's method has a d x d matrix for every point. In higher dimensions it does not save time.
 BROYDEN_UP_TO_DIM = 8
 
 
 class FastBlock(ResidualBlock):
-    """A `ResidualBlock` that is inverted by Broyden's method in low dimensions."""
+    """A `ResidualBlock` that is inverted by Broyden's method if d <= `BROYDEN_UP_TO_DIM`."""
 
     def solve(self, z: Tensor, lipschitz: float) -> Tensor:
+        """x with x + g(x) = z, (batch, d) -> (batch, d). Raises `NotConverged` and ValueError as `solve_banach`."""
         solver = solve_broyden if self.dim <= BROYDEN_UP_TO_DIM else solve_banach
         return solver(self.branch, z, lipschitz, size=self.branch.size)
 
 
 class FusedFlow(Flow):
-    """A `Flow` that passes all its blocks in one function and folds their weights together."""
+    """A `Flow` that computes all its blocks in one function and folds their weights together."""
 
     def __init__(self, config: FlowConfig, generator: torch.Generator):
         super().__init__(config, generator, FoldedBranch, FastBlock)
@@ -80,7 +81,7 @@ class FusedFlow(Flow):
 
 
 def fastest(config: FlowConfig, generator: torch.Generator) -> Flow:
-    """A `FusedFlow`, or the paper's `Flow` for an activation without a closed form."""
+    """A `FusedFlow`, or the paper's `Flow` if the activation has no closed form."""
     try:
         closed_form(activation_named(config.activation))
     except NoClosedForm:
@@ -94,9 +95,10 @@ IMPLEMENTATIONS["fused"] = fastest
 def forward_and_jacobians(
     x: Tensor, activation: ClosedForm, scales: Tensor, shifts: Tensor, weights: FoldedWeights
 ) -> tuple[Tensor, Tensor]:
-    """z, (batch, d), and every A_i, (batch, n, d, d), of n blocks; once differentiable in every tensor.
+    """z, (batch, d), and all A_i, (batch, n, d, d), of n blocks; once differentiable in every tensor.
 
-    `scales` and `shifts` have shape (n + 1, d): one before each block and one after the last. `weights` are stacked.
+    `scales` and `shifts` have shape (n + 1, d): one row before each block and one after the last. `weights` are
+    stacked.
     """
     scales, shifts = scales[:, :, None], shifts[:, :, None]
     if torch.is_grad_enabled():
@@ -110,8 +112,9 @@ def forward_and_jacobians(
 
 
 def _forward(activation, x, scales, shifts, weights, kept: list[list] | None = None):
-    """z, (d, batch), and dg_i/dt at t = beta_i y_i, (d, d, n, batch). What `backward` needs of every block, x and y
-    first, and at last the x after them, is added to `kept`.
+    """z, (d, batch), and dg_i/dt at t = beta_i y_i, (d, d, n, batch).
+
+    `kept` gets the tensors for `backward`: a list for each block that begins with x and y, and then the last x.
     """
     jacobians = []
     for scale, shift, branch in zip(scales, shifts, weights.unstacked(), strict=False):
@@ -144,7 +147,7 @@ class _FusedFlow(torch.autograd.Function):
         weights = list(zip(*(weight.unbind() for weight in saved[: ctx.n_layers]), strict=True))
         saved = iter(saved[ctx.n_layers :])
         *kept, (last,) = ([*islice(saved, size)] for size in ctx.sizes)
-        # Of every block: what its parts were given and the gradients of what they gave, last block first.
+        # For every block, last block first: the inputs of its parts, and the gradients of their outputs.
         arrivals, d_normed, entries, d_entries, d_layers = [last], [d_z], [], [], []
         d_y = scales[-1] * d_z
         for i in reversed(range(len(kept))):

@@ -8,16 +8,16 @@ from resflow_core import log_det
 
 
 def residual_log_det(jacobian: Tensor) -> Tensor:
-    """`log_det.residual_log_det`; for d = 2 once differentiable."""
+    """`log_det.residual_log_det`, (..., d, d) -> (...), in nats; for d = 2 once differentiable."""
     if jacobian.shape[-1] == 2:
         return _LogAbsDet2.apply(jacobian.reshape(-1, 2, 2)).view(jacobian.shape[:-2])
     return log_det.residual_log_det(jacobian)
 
 
 class _LogAbsDet2(torch.autograd.Function):
-    """d log|det M| = tr(M^-1 dM), and for M = [[a, b], [c, d]] M^-1 is [[d, -b], [-c, a]] / det M.
+    """d log|det M| = tr(M^-1 dM), with M^-1 = [[d, -b], [-c, a]] / det M for M = [[a, b], [c, d]].
 
-    The points come last here, so that every entry is one run of numbers in memory.
+    The points come last here, so that the memory of every entry is contiguous.
     """
 
     @staticmethod
@@ -32,7 +32,7 @@ class _LogAbsDet2(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_log_det):
         matrix, det = ctx.saved_tensors
-        d_matrix = matrix.flip(0, 1) * (d_log_det / det)  # [[d, c], [b, a]], so far without the signs
+        d_matrix = matrix.flip(0, 1) * (d_log_det / det)  # [[d, c], [b, a]], the signs follow
         d_matrix[0, 1].neg_()
         d_matrix[1, 0].neg_()
         return d_matrix.permute(2, 0, 1)

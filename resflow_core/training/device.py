@@ -1,4 +1,4 @@
-"""Where a flow trains: on the processor or on a GPU, whichever is faster for this flow; for small ones the first is."""
+"""The device on which a flow trains: CPU or GPU, by the time of a step. Small flows are faster on the CPU."""
 
 import statistics
 import time
@@ -15,19 +15,22 @@ WARM_STEPS, TIMED_STEPS = 3, 7
 
 @dataclass(frozen=True)
 class Choice:
-    """A device as torch names it, and why it was chosen, as words that follow its name."""
+    """A device as torch names it, and the reason for it, in words that can follow its name."""
 
     device: str
     reason: str
 
 
 def step_seconds(device: str, flow: AnyConfig, train: TrainConfig, dataset: Source) -> float:
-    """The median time of a training step on a device, in seconds, after a few that warm it up."""
+    """The median time of `TIMED_STEPS` training steps on a device, in seconds, after `WARM_STEPS` others.
+
+    Raises ValueError as `Trainer`, and `Diverged` if a step fails.
+    """
     trainer = Trainer(flow, train, dataset, seed=0, device=device, exact_losses=affords_exact_losses(flow))
     times = []
     for _ in range(WARM_STEPS + TIMED_STEPS):
         start = time.perf_counter()
-        # It returns a number, so it has waited for the GPU, up to the weights' update: the next step waits for that.
+        # It returns a number, so it waits for the GPU, except for the weights' update. The next step waits for that.
         trainer.step()
         times.append(time.perf_counter() - start)
     return statistics.median(times[WARM_STEPS:])
@@ -53,7 +56,7 @@ def _cuda(flow: AnyConfig, train: TrainConfig, dataset: Source) -> Choice:
 
 @dataclass(frozen=True)
 class Device:
-    """A way to choose, and its name for people."""
+    """A way to choose a device, and its title for people."""
 
     title: str
     choose: Callable[[AnyConfig, TrainConfig, Source], Choice]
@@ -63,7 +66,7 @@ DEVICES = {"auto": Device("Auto", _auto), "cpu": Device("CPU", _cpu), "cuda": De
 
 
 def choose(device: str, flow: AnyConfig, train: TrainConfig, dataset: Source) -> Choice:
-    """Where to train: `auto` times a few steps on the processor and the GPU, if there is one, and takes the faster.
+    """The device to train on. `auto` times a few steps on CPU and GPU, if there is one, and takes the faster.
 
     Raises ValueError for a device that is unknown or absent.
     """

@@ -1,4 +1,4 @@
-"""How many numbers a flow learns, by formula: nothing is built, so that widths can be searched."""
+"""The number of parameters of a flow, by formula. No flow is built, so that a search over widths is fast."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,9 +12,9 @@ from resflow_core.settings import settings_of
 
 
 def parameter_count(config: FlowConfig | BaselineConfig | HybridConfig) -> int:
-    """All numbers that training moves: weights, biases, ActNorms, the activations' scales, learned orders.
+    """The number of trained parameters: weights, biases, ActNorms, scales of activations, learned orders.
 
-    A weight that a mask holds at 0 is none of them: the density does not depend on it, and its gradient is always 0.
+    Weights that a mask holds at 0 do not count: the density does not depend on them, and their gradient is always 0.
     """
     if isinstance(config, HybridConfig):
         flow = parameter_count(config.flow) if config.flow else 2 * config.dim
@@ -23,11 +23,11 @@ def parameter_count(config: FlowConfig | BaselineConfig | HybridConfig) -> int:
 
 
 def matched(kind: str, wanted: int) -> BaselineConfig:
-    """The baseline of this kind, in its usual shape, whose width brings its `parameter_count` nearest to `wanted`, in
-    the plane.
+    """The baseline of this kind in the plane, with the width that brings its `parameter_count` nearest to `wanted`.
 
-    The smaller width if two are as near; the narrowest or the widest where `wanted` is out of reach. Raises ValueError
-    for an unknown kind, or a `wanted` below 1.
+    Layers and transforms are the usual ones of the kind. If two widths are equally near, it has the smaller one. If
+    `wanted` is out of reach, it has the smallest or the largest width. Raises ValueError for an unknown kind, or a
+    `wanted` below 1.
     """
     if kind not in BASELINES:
         raise ValueError(f"kind = {kind!r}: use one of {', '.join(BASELINES)}.")
@@ -42,8 +42,10 @@ def matched(kind: str, wanted: int) -> BaselineConfig:
 
 
 def matched_classifier(classes: int, wanted: int) -> HybridConfig:
-    """The classifier of x with two hidden layers whose width brings its `parameter_count` nearest to `wanted`, in the
-    plane. As `matched` beyond that."""
+    """The classifier of x in the plane, with two hidden layers and `parameter_count` nearest to `wanted`.
+
+    The width is chosen as in `matched`. Raises ValueError for a `wanted` below 1, or a wrong number of classes.
+    """
     if wanted < 1:
         raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
     _, limits = settings_of(HybridConfig)["width"]
@@ -62,7 +64,7 @@ def _of_residual_flow(config: FlowConfig) -> int:
 def _of_peer(config: BaselineConfig) -> int:
     baseline, hidden = BASELINES[config.kind], [config.width] * config.hidden_layers
     if baseline.coupling:
-        # The first layer moves every other coordinate from the second on, the second layer the others.
+        # The first layer moves coordinates 2, 4, ..., and the second layer moves the others.
         moved = [config.dim // 2, (config.dim + 1) // 2]
         layers = [_dense([config.dim - n, *hidden, n * baseline.outputs]) for n in moved]
     else:
@@ -71,13 +73,15 @@ def _of_peer(config: BaselineConfig) -> int:
 
 
 def _dense(widths: Sequence[int], copies: int = 1) -> int:
-    """Weights and biases of layers that take `copies` of what the layer before gives."""
+    """The number of weights and biases of layers that take `copies` of each output of the layer before."""
     return sum((copies * m + 1) * n for m, n in pairwise(widths))
 
 
 def _masked(dim: int, width: int, hidden_layers: int, outputs: int) -> int:
-    """Of an autoregressive network (Germain et al. 2015, section 4): a unit of degree k = 1, ..., dim - 1 sees the
-    first k coordinates and units of degrees up to k; the outputs of the k-th coordinate see units of degrees below k.
+    """The number of parameters of an autoregressive network (Germain et al. 2015, section 4).
+
+    A unit of degree k = 1, ..., dim - 1 sees the first k coordinates and units of degrees up to k. The outputs of the
+    k-th coordinate see units of degrees below k.
     """
     units = [len(range(k, width, dim - 1)) for k in range(dim - 1)]  # of degree k + 1
     up_to = [sum(units[: k + 1]) for k in range(dim - 1)]

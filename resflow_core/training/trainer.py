@@ -1,4 +1,4 @@
-"""Maximum likelihood, one step at a time. Whoever calls `step` owns pace, stop and pictures."""
+"""Maximum likelihood training, one step at a time. The caller of `step` decides pace, end and pictures."""
 
 import copy
 import io
@@ -20,26 +20,26 @@ from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
 from resflow_core.training.parameter_count import parameter_count
 
-# A run draws from three generators with seeds of their own, all below the fixed seeds of held-out data.
+# A run draws from three generators. Their seeds differ and are all below the fixed seeds of held-out data.
 MOST_SEED = 10**9
-# Points that the ActNorms are initialised on, so that a small first batch does not decide them.
+# The ActNorms are initialised on this many points, so that they do not depend on a small first batch.
 INITIAL_POINTS = 2_000
-# A schedule that has run out leaves this share of the learning rate, so that whoever plays on still sees it move.
+# The least share of the learning rate. So training still moves if it goes on after the schedule has ended.
 LEAST_RATE = 0.01
 
 
 def constant(t: float) -> float:
-    """1."""
+    """1 at every t."""
     return 1.0
 
 
 def cosine(t: float) -> float:
-    """(1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017, equation 5)."""
+    """(1 + cos(pi t)) / 2 up to t = 1, then 0 (Loshchilov & Hutter 2017, equation 5)."""
     return (1 + math.cos(math.pi * min(t, 1.0))) / 2
 
 
 def inverse_square_root(t: float) -> float:
-    """1 / sqrt(1 + 8 t): a third at t = 1, and it never ends."""
+    """1 / sqrt(1 + 8 t): a third at t = 1, and it never reaches 0."""
     return (1 + 8 * t) ** -0.5
 
 
@@ -53,7 +53,10 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a flow is trained. Every field may change while it trains."""
+    """How a flow is trained. Every field may change during training.
+
+    Raises ValueError for a value beyond its limits.
+    """
 
     log_det: LogDet = setting(
         Exact(),
@@ -97,18 +100,21 @@ class TrainConfig:
 
     @property
     def alone(self) -> "TrainConfig":
-        """The same for a flow without a classifier."""
+        """The settings for the same flow without its classifier."""
         return self
 
     def rate(self, step: int) -> float:
-        """The learning rate of the step after `step` steps: warmed up linearly, and lowered by the schedule."""
+        """The learning rate after `step` steps: a linear warm-up times the schedule.
+
+        learning_rate * min(1, (step + 1) / warmup) * max(schedule(step / horizon), `LEAST_RATE`)
+        """
         warm = min(1.0, (step + 1) / max(self.warmup, 1))
         return self.learning_rate * warm * max(SCHEDULES[self.schedule](step / self.horizon), LEAST_RATE)
 
 
 @dataclass(frozen=True)
 class HybridTrainConfig(TrainConfig):
-    """How a flow and its classifier are trained."""
+    """How a flow and its classifier are trained: as `TrainConfig`, with the weight of log p(x)."""
 
     weight: float = setting(
         1.0,
@@ -127,8 +133,10 @@ AnyConfig = FlowConfig | BaselineConfig | HybridConfig
 
 
 def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
-    """Raise ValueError where a flow cannot be trained so: a baseline by an estimate of its log det, or a hybrid without
-    a weight of its density."""
+    """Raise ValueError if a flow cannot be trained with these settings.
+
+    A baseline needs the exact log det. A hybrid needs a `HybridTrainConfig`, which has the weight of its density.
+    """
     if isinstance(flow, HybridConfig):
         if not isinstance(train, HybridTrainConfig):
             raise ValueError(f"train = {type(train).__name__}: a hybrid needs a HybridTrainConfig, with its weight.")
@@ -139,7 +147,7 @@ def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
 
 
 def check_source(dataset: Source) -> None:
-    """Raise ValueError unless points can be drawn from `dataset`."""
+    """Raise ValueError unless `dataset` has a method `sample`."""
     if not callable(getattr(dataset, "sample", None)):
         raise ValueError(
             f"dataset = {told(dataset)}: pass what has sample(n, generator), e.g. DATASETS['moons'], or "
@@ -148,7 +156,7 @@ def check_source(dataset: Source) -> None:
 
 
 def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
-    """Raise ValueError where a hybrid is to learn from data that have other classes, or none."""
+    """Raise ValueError if a hybrid does not have as many classes as the data."""
     if isinstance(flow, HybridConfig) and len(dataset.classes) != flow.classes:
         raise ValueError(
             f"classes = {flow.classes}: the points of {told(dataset.title)} have {len(dataset.classes) or 'no'} "
@@ -157,18 +165,21 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
 
 
 def affords_exact_losses(flow: AnyConfig) -> bool:
-    """Whether the exact NLL of every batch is worth its time, whatever trains: in the plane. Beyond, it takes longer
-    than the step."""
+    """Whether the exact NLL of every batch is worth its time, for any training loss.
+
+    It is in the plane. In higher dimensions it takes longer than the step.
+    """
     return flow.dim == 2
 
 
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
-    """Memory that one step keeps for its backward pass, in bytes: an estimate, rather too high than too low.
+    """Memory that one step keeps for its backward pass, in bytes: an estimate, more often too high than too low.
 
-    Exactly, a row keeps value, slope, curvature and d tangents for each unit, and a little for each block; a series
-    about eight numbers for each unit and each vector-Jacobian product, of all blocks or, where it is differentiated in
-    the forward pass, of one. A row of a baseline keeps a number for each unit and about seven for each output of its
-    networks; its weights are kept too, masked. Raises as `check_pair`.
+    With the exact log det, a row keeps value, slope, curvature and d tangents for each unit, and a little for each
+    block. With a series, a row keeps about eight numbers for each unit and each vector-Jacobian product. It keeps them
+    for all blocks, or for one block if the series is differentiated in the forward pass. A row of a baseline keeps one
+    number for each unit and about seven for each output of its networks. The baseline's masked weights are kept too.
+    Raises ValueError as `check_pair`.
     """
     check_pair(flow, train)
     if isinstance(flow, HybridConfig):
@@ -187,11 +198,11 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
 
 
 class Diverged(RuntimeError):
-    """The loss or its gradient stopped being finite; the weights are those before the step."""
+    """The loss or its gradient is not finite. The weights are still those before the step."""
 
 
 class Trainer:
-    """A flow, or a hybrid, its data and its optimiser. The same seed, device and versions give the same run."""
+    """A flow or a hybrid with its data and its optimiser. The same seed, device and versions give the same run."""
 
     def __init__(
         self,
@@ -202,18 +213,18 @@ class Trainer:
         device: str = "cpu",
         exact_losses: bool = True,
     ):
-        """With `exact_losses` False, `step` spares itself the exact log det, which in high dimensions takes longer than
-        the step.
+        """With `exact_losses` False, `step` does not compute the exact log det of a flow that trains by an estimate. In
+        high dimensions it takes longer than the step.
 
         Raises ValueError if the settings do not fit together, or if the data set draws points that are not finite, not
-        float32, or not of the flow's dimension. It looks at the first `INITIAL_POINTS` of them.
+        float32, or not of the flow's dimension. It checks the first `INITIAL_POINTS` points.
         """
         check_source(dataset)
         check_pair(flow_config, train_config)
         check_classes(flow_config, dataset)
         self.train_config, self.dataset, self.exact_losses = train_config, dataset, exact_losses
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
-        # Built and initialised on the processor, so that every device starts from the same weights.
+        # Built and initialised on the CPU, so that every device starts from the same weights.
         self.model = flow_config.build(weights)
         self.model.initialize(dataset.sample(INITIAL_POINTS, self._data))
         self.model.to(device)
@@ -227,32 +238,34 @@ class Trainer:
 
     @property
     def device(self) -> torch.device:
-        """Where it trains."""
+        """The device of the parameters."""
         return next(self.model.parameters()).device
 
     @property
     def flow(self) -> NormalizingFlow:
-        """The flow that is trained; of a hybrid, without its classifier."""
+        """The flow that is trained; the flow of a hybrid without its classifier."""
         return _flow_of(self.model)
 
     @property
     def evaluated(self) -> NormalizingFlow:
-        """The flow to look at: with averaged weights where `TrainConfig.average` is positive, else the one trained."""
+        """The flow to evaluate: with averaged weights if `TrainConfig.average` is positive, else the trained flow."""
         return _flow_of(self.evaluated_model)
 
     @property
     def evaluated_model(self) -> NormalizingFlow | Hybrid:
-        """The same, with its classifier where it has one."""
+        """The model to evaluate: as `evaluated`, with the classifier of a hybrid."""
         return self._averaged.model if self._averaged else self.model
 
     def configure(self, train_config: TrainConfig) -> None:
-        """Change how the next steps are trained. Raises ValueError as `check_pair` does."""
+        """Change the settings of the next steps. Raises ValueError as `check_pair` does."""
         check_pair(self.model.config, train_config)
         self.train_config = train_config
 
     def step(self) -> float:
-        """Take one step and return the batch's mean NLL in nats, by the exact log det whatever trains, or without
-        `exact_losses` as the training loss has it.
+        """Take one step, and return the batch's mean NLL in nats.
+
+        The NLL has the exact log det for any training loss. With `exact_losses` False, a flow's NLL has the log det of
+        its training loss, which may be an estimate.
 
         Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
         """
@@ -280,7 +293,7 @@ class Trainer:
         return nll
 
     def _losses(self) -> tuple[Tensor, Tensor, float]:
-        """A batch, what is descended, and the batch's exact mean NLL."""
+        """A batch, (batch, dim), its training loss, and its mean NLL in nats as `step` returns it."""
         config = self.train_config
         x = self.dataset.sample(config.batch, self._data).to(self.device)
         loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
@@ -296,7 +309,7 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:
-        """average <- decay * average + (1 - decay) * weights, with a smaller decay while there is little to average."""
+        """average <- decay * average + (1 - decay) * weights. After n steps the decay is at most n / (n + 10)."""
         if not decay:
             self._averaged = None
             return
@@ -304,7 +317,7 @@ class Trainer:
             self._averaged = _Flat(copy.deepcopy(self.model))
         decay = min(decay, self.step_count / (self.step_count + 10))
         torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
-        # Power iteration goes on from the vectors that training has found.
+        # Power iteration continues from the vectors of the trained model.
         for averaged, trained in zip(self._averaged.model.buffers(), self.model.buffers(), strict=True):
             averaged.copy_(trained)
 
@@ -313,7 +326,7 @@ class Trainer:
         return -float(self.flow.log_prob(x).mean())
 
     def state_bytes(self) -> bytes:
-        """All that training goes on from: weights, optimiser, generators, step. Settings are not in it."""
+        """The state of training as bytes: weights, average, optimiser, generators, step. Settings are not in it."""
         buffer = io.BytesIO()
         state = {
             "model": self.model.state_dict(),
@@ -327,7 +340,10 @@ class Trainer:
         return buffer.getvalue()
 
     def load_state(self, state_bytes: bytes) -> None:
-        """Go on from `state_bytes` of a trainer with the same flow settings."""
+        """Continue from `state_bytes` of a trainer with the same flow settings.
+
+        Raises RuntimeError if the weights do not fit the flow.
+        """
         state = torch.load(io.BytesIO(state_bytes), map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self._averaged = None
@@ -345,9 +361,9 @@ def _flow_of(model: NormalizingFlow | Hybrid) -> NormalizingFlow:
 
 
 class _Flat:
-    """A model with its parameters in two long vectors, of which they become views: its matrices, and all others.
+    """A model with its parameters in two long vectors: its matrices, and all others. The parameters become views.
 
-    Optimiser, clipping and average then handle two tensors instead of hundreds of small ones.
+    Then optimiser, clipping and average handle two tensors instead of hundreds of small ones.
     """
 
     def __init__(self, model: NormalizingFlow | Hybrid):
@@ -361,7 +377,7 @@ class _Flat:
         self.parts = [flat[:n_matrices], flat[n_matrices:]]
 
     def take_gradients(self, loss: Tensor, clip: float) -> float:
-        """Give `parts` the gradient of the loss, shortened to the norm `clip`; returns its norm before that."""
+        """Give `parts` the gradient of the loss, shortened to the norm `clip`, and return its norm before that."""
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
         gradient = torch.cat([g.flatten() for g in gradients])
         norm = float(torch.linalg.vector_norm(gradient))
