@@ -354,6 +354,21 @@ class TestFiniteness:
         missing = exact - found.roulette.item()
         assert 0 < missing < found.rest.item() < 1e4 * missing
 
+    @pytest.mark.parametrize("n_draws", [1, 4])
+    @pytest.mark.parametrize("radius", [0.66, 0.69, 0.7])
+    def test_the_true_noise_of_several_draws_lies_within_the_bound(self, radius, n_draws):
+        # A = -r e_1 e_1' has R_n = -r^n g_n e_1 e_1' with g_n = sum_j r^j / (n + j), so that E T_n^2 = 3 r^2n g_n^2 for
+        # one Gaussian probe. From n = 3 on w_n = (1 / q - 1) q^(3 - n). Draws of N are independent.
+        law, q = Geometric(0.5, 3), 0.5
+        n = np.arange(3, 4_000)
+        g = sum(radius**j / (n + 1 + j) for j in range(200))
+        one_draw = (3 * (1 / q - 1) * q**3 * radius**2 * (radius**2 / q) ** n * g**2).sum()
+        remainders = log_det_remainders(one([[-radius, 0.0], [0.0, 0.0]]), 80)
+        found = roulette_variance(remainders, law, n_draws=n_draws)
+        missing = one_draw / n_draws - found.roulette.item()
+        assert 0.01 * found.rest.item() < missing < found.rest.item()
+        assert found.rest.item() == pytest.approx(roulette_variance(remainders, law).rest.item() / n_draws, rel=1e-12)
+
 
 class TestPools:
     def test_the_mean_over_points_and_the_sum_over_blocks(self):
