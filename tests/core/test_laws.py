@@ -152,28 +152,17 @@ def test_the_log_det_of_the_plane(shape):
     torch.testing.assert_close(*gradients([found], a), *gradients([expected], a), **EXACTLY)
 
 
-@pytest.mark.parametrize(
-    "case",
-    covering(
-        {
-            "constraint": CONSTRAINTS_TRIED,
-            "orders": [(2.0, 2.0), (math.inf, 2.0), (1.0, 1.0), (1.5, 3.0)],
-            "shape": [(4, 3), (3, 4), (8, 2), (1, 1)],
-            "scale": [3.0, 0.05, 0.0],  # above the cap, below it, and nothing at all
-        }
-    ),
-    ids=told,
-)
-def test_constrained_weights(case):
-    """Two matrices, of which the second is as given, and the first always above its cap."""
-    p, q = case["orders"]
-    raw = torch.randn(2, *case["shape"], generator=seeded(0), dtype=torch.float64)
-    raw = (raw * torch.tensor([5.0, case["scale"]])[:, None, None].double()).requires_grad_()
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (8, 2), (1, 1)])
+@pytest.mark.parametrize(("p", "q"), [(2.0, 2.0), (math.inf, 2.0), (1.0, 1.0), (1.5, 3.0)])
+@pytest.mark.parametrize("constraint", CONSTRAINTS_TRIED, ids=str)
+def test_constrained_weights(constraint, p, q, shape):
+    """Of a matrix above its cap, of one below it, and of zeros."""
+    raw = torch.randn(3, *shape, generator=seeded(0), dtype=torch.float64)
+    raw = (raw * torch.tensor([5.0, 0.05, 0.0])[:, None, None].double()).requires_grad_()
     norm = SpectralNorm() if p == q == 2 else InducedNorm(p, q)
-    v = points(2, case["shape"][1], seed=1)
+    v = points(3, shape[1], seed=1)
     (expected, ahead), (found, found_ahead) = (
-        weights(raw, 0.7, norm, v)
-        for weights in (case["constraint"].weights, partial(capped.weights, case["constraint"]))
+        weights(raw, 0.7, norm, v) for weights in (constraint.weights, partial(capped.weights, constraint))
     )
     torch.testing.assert_close(found, expected, **EXACTLY)
     torch.testing.assert_close(found_ahead, ahead, **EXACTLY)
