@@ -557,6 +557,7 @@ EVIL = [
 ]
 
 
+@pytest.mark.thorough
 class TestAnyText:
     @given(st.text(max_size=250) | st.lists(st.sampled_from(WORDS + EVIL), max_size=40).map("".join))
     @example("(" * 10_000)

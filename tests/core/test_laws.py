@@ -54,7 +54,7 @@ def case(request):
 def flows(case):
     """The paper's flow and the fast one, with the same weights: unlike each other, and some above their cap."""
     names = ("activation", "norms", "constraint", "hidden_layers", "dim", "actnorm")
-    config = FlowConfig(blocks=3, width=5, budget=0.9, **{name: case[name] for name in names})
+    config = FlowConfig(blocks=2, width=5, budget=0.9, **{name: case[name] for name in names})
     paper, fused = (config.build(seeded(0), name).double().scaled(1, case["scale"]) for name in ("paper", "fused"))
     with torch.no_grad():
         for k, (name, parameter) in enumerate(paper.named_parameters()):
