@@ -20,8 +20,8 @@ GAUSSIAN_DRAWS, GAUSSIAN_SEED = 20, 0
 def held_out_bits(flow: NormalizingFlow, dataset: Digits) -> Iterator[Estimate | None]:
     """Mean bits per dimension of a flow on held-out images, by the exact log det, with the standard error over images.
 
-    Yields None after each chunk of images, and the estimate at the end. `resflow_core.data.digits` has the formula: the
-    mean is an upper bound for the discrete images.
+    Yields None after each chunk of images, and the estimate at the end. In expectation, the mean is an upper bound of
+    the bits of the discrete images: see `resflow_core.data.digits`.
     """
     log_probs = []
     for y in dataset.held_out().split(CHUNK):

@@ -57,7 +57,7 @@ def radius_seen(a: Tensor, b: Tensor, *, from_both_sides: bool) -> Tensor:
         size = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
         trace = a.diagonal(dim1=-2, dim2=-1).sum(-1)
         leading = torch.copysign(radius, trace)
-        other = trace - leading  # no eigenvalue if they are complex; the test of `seen` then fails
+        other = trace - leading  # if the eigenvalues are complex, this is none of them, and `seen` is large
         rest = a - other[..., None, None] * torch.eye(2, dtype=a.dtype)
         # (A - lambda_2 I) B = 0: the columns of B are eigenvectors of lambda_2, and A^k B = lambda_2^k B.
         seen = torch.linalg.matrix_norm(rest @ b)

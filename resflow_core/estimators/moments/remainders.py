@@ -43,6 +43,7 @@ class Remainders:
 
     @property
     def terms(self) -> int:
+        """The index of the last remainder."""
         return len(self.trace) - 1
 
     def unflattened(self, shape: tuple[int, int]) -> "Remainders":
