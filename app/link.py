@@ -36,6 +36,9 @@ BENCHES: dict[str, type] = {
 }
 """The settings of each bench, by what their names begin with in links and widgets."""
 
+ALIASES: dict[str, str] = {}
+"""Old names of settings in links, and their names now. If you rename a setting, add its old name here."""
+
 MOST_CHANGES = 200
 MOST_IN_ROW = 5_000
 """Characters of numbers in a row; the longest row that a setting takes has 50 of at most 24."""
@@ -110,7 +113,8 @@ def query_of(
 
 def read_link(query: Mapping[str, str]) -> Link:
     """What a query asks for. Parts that cannot be had stay at their defaults, and a sentence says so for each."""
-    unread, refused = dict(query), []
+    refused: list[str] = []
+    unread = {ALIASES.get(name, name): value for name, value in query.items() if ALIASES.get(name) not in query}
     csv = None
     if unread.get("data") == OWN_DATA:
         del unread["data"]
@@ -129,7 +133,7 @@ def read_link(query: Mapping[str, str]) -> Link:
 
 def _read_controls(text: str, refused: list[str]) -> tuple[str, ...]:
     """The settings whose controls are offered, each once."""
-    given = dict.fromkeys(text.split())
+    given = dict.fromkeys(ALIASES.get(name, name) for name in text.split())
     refused += [
         f"`controls`, `{plain(name)}`: there is no such setting. It is left out."
         for name in given

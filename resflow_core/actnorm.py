@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from resflow_core.bijection import Bijection, check_finite
+from resflow_core.arguments import check_finite
+from resflow_core.bijection import Bijection
 from resflow_core.log_det import LogDet
 
 

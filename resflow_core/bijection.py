@@ -1,18 +1,19 @@
-"""The contract of an invertible map, with the words and signs that hold everywhere in this package.
+"""The contract of an invertible map, and the words and signs of the whole package.
 
-x is data, z is latent. `forward` maps x -> z (the density direction, as in the paper), `inverse` z -> x (sampling).
-`log_det` is log|det dz/dx|, the natural logarithm, one value per point: shape (batch,). Points have shape (batch, dim).
+x is data, z is latent. `forward` maps x -> z, the direction of the density, as in the paper. `inverse` maps z -> x, for
+sampling. Points have shape (batch, dim). `log_det` is log|det dz/dx|, in nats, one value per point, (batch,).
 
     log p(x) = log p_base(forward(x)) + log_det(x)          (paper, equation 1)
 
-Of a residual block f(x) = x + g(x), g is the branch, A = J_g(x) its Jacobian, L >= Lip(g) the certified bound of ||A||
-in the branch's norm (the 2-norm unless said), rho the spectral radius of A. Where log det(I + A) is estimated, a probe
-is a random vector v with E vv' = I, N the random number of terms, its law known by the survival function P(N >= k), and
-n_exact the number of terms that are always computed. "The paper" is Chen, Behrmann, Duvenaud, Jacobsen: Residual Flows
-for Invertible Generative Modeling, NeurIPS 2019.
+A residual block is f(x) = x + g(x). g is its branch, and A = J_g(x) the branch's Jacobian. L >= Lip(g) is the certified
+bound of ||A||, in the 2-norm unless the branch has another norm. rho is the spectral radius of A.
 
-How the log det is computed is a value that is passed in (`resflow_core.log_det`), never a mode of the module:
-nothing here depends on `.training`.
+An estimate of log det(I + A) uses a probe, which is a random vector v with E vv' = I, and a random number N of terms.
+The law of N is given by its survival function P(N >= k). n_exact is the number of terms that are always computed.
+
+"The paper" is Chen, Behrmann, Duvenaud, Jacobsen: Residual Flows for Invertible Generative Modeling, NeurIPS 2019.
+
+The way to compute the log det is an argument (`resflow_core.log_det`). Nothing here depends on `.training`.
 """
 
 from abc import ABC, abstractmethod
@@ -22,57 +23,26 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from resflow_core.arguments import checked_points
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.settings import told
-
-CONVERSIONS = {torch.float32: "float()", torch.float64: "double()"}
-
-
-def checked(points: Any, dim: int, like: Tensor | None) -> Tensor:
-    """The points, if they are a (batch, dim) tensor of the type of `like`. Raises ValueError, with what to pass."""
-    if not isinstance(points, Tensor):
-        dtype = torch.float32 if like is None else like.dtype
-        raise ValueError(
-            f"points = {told(points)}: pass a torch tensor of shape (batch, {dim}), e.g. "
-            f"torch.tensor(points, dtype={dtype})."
-        )
-    if points.ndim != 2 or points.shape[1] != dim:
-        shape = tuple(points.shape)
-        remedy = f" Pass points.reshape(-1, {dim})." if shape[-1:] == (dim,) else ""
-        raise ValueError(f"Expected points of shape (batch, {dim}); got {shape}.{remedy}")
-    if like is not None and points.dtype != like.dtype:
-        name = CONVERSIONS.get(like.dtype, f"to({like.dtype})")
-        other = " or convert the map with .double()" if points.dtype == torch.float64 else ""
-        raise ValueError(f"Expected points of type {like.dtype}; got {points.dtype}. Pass points.{name}{other}.")
-    return points
-
-
-def check_finite(points: Tensor) -> None:
-    """Raise ValueError, which names the first row, unless all numbers of points, (batch, dim), are finite."""
-    bad = (~points.isfinite()).any(1)
-    if bool(bad.any()):
-        row = int(bad.nonzero()[0])
-        raise ValueError(
-            f"{int(bad.sum())} of {len(points)} points are not finite; the first is {points[row].tolist()} "
-            f"(row {row}). Leave them out: points[points.isfinite().all(1)]."
-        )
 
 
 class Bijection(nn.Module, ABC):
     """An invertible, differentiable map of R^dim onto itself.
 
-    Subclasses define `_forward`, `_inverse` and `_forward_and_log_det`; callers use the names without underscore,
-    which raise ValueError for anything that is not a (batch, dim) tensor of the parameters' type.
+    Subclasses define `_forward`, `_inverse` and `_forward_and_log_det`. Callers use the names without underscore. These
+    raise ValueError unless the points are a (batch, dim) tensor of the parameters' type.
 
     Rows do not depend on each other. If a row has a NaN, its z and its density are NaN, and other rows keep theirs.
-    `forward` does not look for it, because a GPU would have to wait in every call. `inverse` and `initialize` refuse
+    `forward` does not search for NaN, because a GPU would have to wait in every call. `inverse` and `initialize` refuse
     it.
     """
 
     def __init__(self, dim: int):
         super().__init__()
         self.dim = dim
-        # Of the points that were taken last. To find the parameters' own type takes 10 us, in every block and step.
+        # The type of the last accepted points. Looking it up in the parameters takes 10 us, in every block and step.
         self._dtype: torch.dtype | None = None
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
@@ -96,9 +66,9 @@ class Bijection(nn.Module, ABC):
 
     @torch.no_grad()
     def inverse(self, z: Tensor) -> Tensor:
-        """x = f^-1(z), (batch, dim) -> (batch, dim), a constant: solvers find it, and nothing can be differentiated.
+        """x = f^-1(z), (batch, dim) -> (batch, dim). It comes from a solver, and has no gradient.
 
-        Raises `NotConverged` rather than return a wrong point.
+        Raises `NotConverged` if the solver does not reach the tolerance.
         """
         return self._inverse(self._checked(z))
 
@@ -107,7 +77,7 @@ class Bijection(nn.Module, ABC):
     ) -> tuple[Tensor, Tensor]:
         """z = f(x), (batch, dim), and log|det dz/dx|, (batch,), exact or as `log_det` estimates it.
 
-        A stochastic `log_det` draws from `generator` and raises ValueError without one.
+        An estimator draws from `generator`, and raises ValueError without one.
         """
         log_det = Exact() if log_det is None else log_det
         if isinstance(log_det, type) or not hasattr(log_det, "value_and_log_det"):
@@ -117,12 +87,12 @@ class Bijection(nn.Module, ABC):
     def _checked(self, points: Tensor) -> Tensor:
         is_known = isinstance(points, Tensor) and points.dtype == self._dtype
         if not (is_known and points.ndim == 2 and points.shape[1] == self.dim):
-            self._dtype = checked(points, self.dim, next(self.parameters(), None)).dtype
+            self._dtype = checked_points(points, self.dim, next(self.parameters(), None)).dtype
         return points
 
 
 class Chain(Bijection):
-    """The composition f = f_K o ... o f_1; its log det is the sum of theirs, each taken where the point has got to."""
+    """The composition f = f_K o ... o f_1. Its log det is the sum of theirs, each at the point that arrives there."""
 
     def __init__(self, bijections: Iterable[Bijection]):
         parts = list(bijections)
@@ -153,7 +123,7 @@ class Chain(Bijection):
     def forward_and_log_dets(
         self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As `forward_and_log_det`, with the log det of every part apart: shape (batch, parts)."""
+        """z and the log det of each part, (batch, parts). Arguments as for `forward_and_log_det`."""
         log_dets = []
         for bijection in self.parts:
             x, part = bijection.forward_and_log_det(x, log_det, generator)

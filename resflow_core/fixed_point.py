@@ -8,8 +8,8 @@ In the iteration x_{n+1} = z - g(x_n) the residual is the step x_{n+1} - x_n, an
 L / (1 - L) ||x_{n+1} - x_n|| of Banach's theorem for the next point (paper, section 2; Behrmann et al. 2019, algorithm
 1).
 
-All norms are the one in which L holds, `size`. Points are columns in what follows, (d, batch), so that every coordinate
-is one run of numbers in memory.
+`size` is the norm in which L holds. Points are columns below, (d, batch), because each coordinate is then contiguous in
+memory.
 """
 
 import math
@@ -28,7 +28,7 @@ Size = Callable[[Tensor], Tensor]
 # solver(g, z, lipschitz, tolerance, size) -> x with x + g(x) = z.
 Solver = Callable[..., Tensor]
 
-# Rounding can keep the residual from getting smaller than this many units in the last place of the point.
+# Rounding may stop the residual at this many units in the last place of the point.
 MOST_ULPS = 8
 
 
@@ -45,8 +45,9 @@ def euclidean_size(x: Tensor) -> Tensor:
 def solve_banach(g: Map, z: Tensor, lipschitz: float, tolerance: float = 1e-6, size: Size = euclidean_size) -> Tensor:
     """x with ||x - x*|| <= max(tolerance, 8 eps (1 + ||x||) / (1 - L)), by x <- z - g(x) from x = z; (batch, d).
 
-    eps is the rounding of z's type. The residual shrinks by L a step at least, so the number of steps is known
-    beforehand (Banach, a priori). Raises `NotConverged` for a point that is not there by then, ValueError unless L < 1.
+    eps is the rounding unit of z's type. Each step shrinks the residual at least by the factor L, so the number of
+    steps is known beforehand (Banach's a-priori bound). Raises `NotConverged` if a point has not arrived by then, and
+    ValueError unless L < 1.
     """
     x, following = z.T, (z - g(z)).T
     stop = StopRule.at_start(z.T, following - x, lipschitz, tolerance, size)
@@ -60,7 +61,7 @@ def solve_banach(g: Map, z: Tensor, lipschitz: float, tolerance: float = 1e-6, s
 
 @dataclass(frozen=True)
 class StopRule:
-    """When a residual is small enough, with a bound of ||x*|| for each point, (batch,)."""
+    """The residual that suffices at each point. `farthest` bounds ||x*||, (batch,)."""
 
     lipschitz: float
     tolerance: float
@@ -77,18 +78,18 @@ class StopRule:
         return cls(lipschitz, tolerance, size, size(z) + size(r) / (1 - lipschitz))
 
     def goal(self, x: Tensor, ulps: float = MOST_ULPS, farthest: Tensor | None = None) -> Tensor:
-        """The residual that certifies the tolerance, (batch,), but no smaller than rounding lets it become near x."""
+        """The residual that certifies the tolerance, (batch,), or the smallest that rounding allows near x."""
         scale = 1 + torch.minimum(self.size(x), self.farthest if farthest is None else farthest)
         return (ulps * torch.finfo(x.dtype).eps * scale).clamp(min=self.tolerance * (1 - self.lipschitz))
 
     def steps_needed(self, x: Tensor, r: Tensor) -> int:
-        """The n with L^n ||r_0|| <= goal for every point, and a few to spare for rounding."""
+        """The n with L^n ||r_0|| <= goal for every point, and a few steps more because of rounding."""
         ratios = self.size(r) / self.goal(x)
         largest = max(ratios[ratios.isfinite()].tolist(), default=0.0)
         return 5 + math.ceil(math.log(max(largest, 1.0)) / -math.log(max(self.lipschitz, 1e-3)))
 
     def certified(self, x: Tensor, z: Tensor, r: Tensor) -> Tensor:
-        """x, if every residual certifies it. Raises `NotConverged`, which names the first point that is not."""
+        """x, if every residual certifies it. Otherwise raises `NotConverged`, which names the first point."""
         size, goal = self.size(r), self.goal(x)
         failed = ~(size <= goal)
         if failed.any():

@@ -12,28 +12,28 @@ from torch import Tensor
 
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.actnorm import ActNorm
-from resflow_core.bijection import Bijection, Chain, check_finite
+from resflow_core.arguments import check_finite, checked_generator
+from resflow_core.bijection import Bijection, Chain
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.log_det import LogDet
 from resflow_core.residual import Branch, ResidualBlock
-from resflow_core.roulette import given
 from resflow_core.settings import check, setting, told
 
-# Beyond, the exact log det, by which flows are judged in the end, takes too long.
+# In higher dimensions the exact log det, which judges a flow in the end, takes too long.
 MOST_DIM = 256
 
 
 class NormalizingFlow(Chain):
     """A density on R^dim: log p(x) = log N(f(x); 0, I) + sum over the parts of log|det| (paper, equation 1).
 
-    `forward`, `inverse`, `forward_and_log_det` are a `Chain`'s, `forward_and_log_dets` gives every part's log det.
+    `forward`, `inverse`, `forward_and_log_det` and `forward_and_log_dets` are those of a `Chain`.
     """
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
-        """Initialise each ActNorm, in order, on these points as they arrive there; shape (batch, dim).
+        """Initialise each ActNorm on these points, (batch, dim), as they arrive there.
 
-        Raises ValueError as `ActNorm.initialize`, and for points that are not finite with or without ActNorms.
+        Raises ValueError as `ActNorm.initialize`, and for points that are not finite.
         """
         check_finite(self._checked(x))
         for part in self.parts:
@@ -42,22 +42,22 @@ class NormalizingFlow(Chain):
             x = part(x)
 
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """log p(x) in nats, shape (batch,); with an estimating `log_det`, an estimate of it.
+        """log p(x) in nats, (batch,), or its estimate if `log_det` is an estimator.
 
-        Of a point that is not finite it is NaN, or -inf.
+        It is NaN or -inf at a point that is not finite. Raises ValueError as `forward_and_log_det`.
         """
         z, log_dets = self.forward_and_log_det(x, log_det, generator)
         return standard_normal_log_prob(z) + log_dets
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n independent draws x = f^-1(z), z ~ N(0, I); shape (n, dim), on the flow's device.
+        """n independent samples x = f^-1(z), z ~ N(0, I), (n, dim), on the flow's device.
 
-        Raises ValueError for another n or generator, and as `inverse`.
+        Raises ValueError for a wrong n or generator, and the errors of `inverse`.
         """
         if not isinstance(n, Integral) or n < 0:
             raise ValueError(f"n = {told(n)}: use a whole number of at least 0.")
-        generator, like = given(generator, "sample"), next(self.parameters())
+        generator, like = checked_generator(generator, "sample"), next(self.parameters())
         z = torch.randn(n, self.dim, generator=generator, device=generator.device).to(like)
         return self.inverse(z)
 
@@ -68,12 +68,12 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
 
 
 class Uncertified(ValueError):
-    """A block's Lipschitz bound is not below 1, so that no inverse is certified."""
+    """The Lipschitz bound of a block is not below 1, so no inverse is certified."""
 
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Everything that says which flow is built. Changing a field means another flow."""
+    """The settings of a residual flow. A flow with other settings is another flow."""
 
     blocks: int = setting(24, "Blocks", "Residual blocks, one after another.", low=1, high=32)
     width: int = setting(32, "Width", "Units in each hidden layer of a block.", low=2, high=256)
@@ -113,7 +113,7 @@ class FlowConfig:
         They differ in speed alone. Raises ValueError for an unknown one, and without a generator."""
         if implementation is not None and implementation not in IMPLEMENTATIONS:
             raise ValueError(f"implementation = {implementation!r}: use one of {', '.join(IMPLEMENTATIONS)}.")
-        return IMPLEMENTATIONS[implementation or [*IMPLEMENTATIONS][-1]](self, given(generator, "build"))
+        return IMPLEMENTATIONS[implementation or [*IMPLEMENTATIONS][-1]](self, checked_generator(generator, "build"))
 
 
 class Flow(NormalizingFlow):

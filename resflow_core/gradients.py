@@ -6,9 +6,9 @@
     log det(I + A) = E_v sum_k a_k v'A^k v                                              (paper, equation 5)
     d log det(I + A) = tr((I + A)^-1 dA) = E_v (sum_k b_k v'A^k) dA v                   (paper, Theorem 2)
 
-The branch is reached only through vector-Jacobian products, w' <- w'A, as it must be where d is large. In the second
-form the powers enter as numbers, so that their graphs need not be kept: one more product is differentiated, and that
-is all, however many terms there are. Either form can be differentiated in the forward pass, block by block.
+The branch is used only through vector-Jacobian products, w' <- w'A, because A itself is too large in high dimensions.
+In the second form the powers of A are constants, so their graphs are not kept. Only one more product is differentiated,
+for any number of terms. Both forms can be differentiated in the forward pass, block by block.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,10 +31,10 @@ class DifferentiableMap(Protocol):
 
 @dataclass(frozen=True)
 class Coefficients:
-    """What v'A^k is multiplied by, k = 0, 1, ..., in the value and in its gradient.
+    """The coefficients of v'A^k, k = 0, 1, ..., in the value and in its gradient.
 
-    Both have shape (batch, 1 + terms), or (1, 1 + terms) where all points have the same; a row ends in zeros where its
-    series is shorter.
+    Both have shape (batch, 1 + terms), or (1, 1 + terms) if all points share them. The row of a shorter series ends in
+    zeros.
     """
 
     value: Tensor
@@ -53,13 +53,13 @@ def neumann_series(n: int) -> Tensor:
 
 
 def plain(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
-    """Differentiate the series term by term: memory grows with the number of terms, in every block."""
+    """Differentiate the series term by term. In every block the memory grows with the number of terms."""
     rows = _Rows(branch, x, probes)
     return rows.g[: len(x)], _term_by_term(rows, coefficients).surrogate
 
 
 def neumann(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
-    """The gradient by the Neumann series of Theorem 2: memory does not depend on the number of terms."""
+    """The gradient by the Neumann series of Theorem 2. The memory does not depend on the number of terms."""
     rows = _Rows(branch, x, probes)
     found = _by_neumann(rows, coefficients)
     # The surrogate has the right gradient and the wrong value: its mean is tr A(I + A)^-1.
@@ -69,16 +69,22 @@ def neumann(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: 
 def plain_in_forward(
     branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of `plain`, taken in the forward pass (paper, section 3.2): no graph of the log det outlives its
-    block, within which memory grows with the number of terms."""
+    """The gradient of `plain`, taken in the forward pass (paper, section 3.2).
+
+    The graph of the log det is freed at the end of each block. Within a block the memory grows with the number of
+    terms.
+    """
     return _in_forward(_term_by_term, branch, x, probes, coefficients)
 
 
 def in_forward(
     branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of `neumann`, taken in the forward pass (paper, section 3.2): memory of the log det depends neither
-    on the number of terms nor, but for the gradients, on that of the blocks."""
+    """The gradient of `neumann`, taken in the forward pass (paper, section 3.2).
+
+    The memory of the log det does not depend on the number of terms. Apart from the gradients, it does not depend on
+    the number of blocks either.
+    """
     return _in_forward(_by_neumann, branch, x, probes, coefficients)
 
 
@@ -86,11 +92,11 @@ def in_forward(
 class Gradient:
     """A way to differentiate the sum.
 
-    `estimate(branch, x, probes, coefficients)` gives g(x), (batch, d), and the sum, (batch,), its mean over the probes,
-    which have shape (n_probes, batch, d). Of the vector-Jacobian products of a block, `kept(terms)` have graphs that
-    are kept for the backward pass, `at_once(terms)` some that exist at one time. `memory` is the order of the log det's
-    memory for n terms and m blocks, in LaTeX (paper, section 3.2); pathwise derivatives and gradients come on top.
-    `paper` is what the paper calls it there.
+    `estimate(branch, x, probes, coefficients)` returns g(x), (batch, d), and the sum, (batch,). The sum is the mean
+    over the probes, which have shape (n_probes, batch, d). `kept(terms)` is the number of vector-Jacobian products of a
+    block whose graphs are kept for the backward pass. `at_once(terms)` is the number whose graphs exist at one time.
+    `memory` is the order of the log det's memory for n terms and m blocks, in LaTeX; gradients and the derivatives of g
+    come on top. `paper` is the name in the paper (section 3.2).
     """
 
     title: str
@@ -127,13 +133,13 @@ GRADIENTS: dict[str, Gradient] = {
 def without_gradient(
     branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
 ) -> tuple[Tensor, Tensor]:
-    """The values alone, which are the same for all of `GRADIENTS`."""
+    """Only the values, which are the same for all entries of `GRADIENTS`."""
     rows = _Rows(branch, x, probes)
     return rows.g[: len(x)].detach(), rows.sums(coefficients)[0]
 
 
 class _Rows:
-    """g with a row for each probe of each point, and what is pulled back through it."""
+    """g at one row for each probe of each point, and vectors that are pulled back through it."""
 
     def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor):
         self.n_probes, self.probes = len(probes), probes.flatten(0, 1)
@@ -144,7 +150,8 @@ class _Rows:
             self.g = branch(self.x)
 
     def own(self, coefficients: Tensor) -> Tensor:
-        """Every row's coefficients, which are those of its point: (batch or 1, 1 + terms) -> (1 + terms, rows or 1)."""
+        """The coefficients of each row, which are those of its point: (batch or 1, 1 + terms) -> (1 + terms, rows or
+        1)."""
         copies = self.n_probes if len(coefficients) > 1 else 1
         return coefficients.T.to(self.x).repeat(1, copies)
 
@@ -153,7 +160,7 @@ class _Rows:
         return per_row.view(self.n_probes, -1).mean(0)
 
     def powers(self, create_graph: bool) -> Iterator[Tensor]:
-        """v'A^k for k = 0, 1, ..., each (rows, d) and one vector-Jacobian product after the last."""
+        """v'A^k for k = 0, 1, ..., each (rows, d), by one vector-Jacobian product from the one before."""
         w = self.probes
         while True:
             yield w
@@ -161,7 +168,7 @@ class _Rows:
 
     @torch.no_grad()
     def sums(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
-        """sum_k a_k v'A^k v, the mean over the probes, (batch,), and sum_k b_k v'A^k, (rows, d); no graph."""
+        """sum_k a_k v'A^k v as a mean over the probes, (batch,), and sum_k b_k v'A^k, (rows, d), without a graph."""
         total, pulled = torch.zeros(()).to(self.x), torch.zeros(()).to(self.x)
         a, b = self.own(coefficients.value), self.own(coefficients.gradient)
         for a_k, b_k, w in zip(a, b, self.powers(create_graph=False), strict=False):
@@ -170,22 +177,24 @@ class _Rows:
         return self.mean(total), pulled
 
     def term_by_term(self, coefficients: Coefficients) -> Tensor:
-        """sum_k a_k v'A^k v with its graph, the mean over the probes, (batch,)."""
+        """sum_k a_k v'A^k v as a mean over the probes, (batch,), with its graph."""
         total = torch.zeros(()).to(self.x)
         for a_k, w in zip(self.own(coefficients.value), self.powers(create_graph=True), strict=False):
             total = total + a_k * (w * self.probes).sum(1)
         return self.mean(total)
 
     def neumann_surrogate(self, pulled: Tensor) -> Tensor:
-        """w'Av for w' = sum_k b_k v'A^k, a number here: its gradient is that of the log det. The mean over the probes,
-        (batch,)."""
+        """w'Av as a mean over the probes, (batch,), with the constant w' = sum_k b_k v'A^k. Its gradient is that of the
+        log det."""
         (product,) = torch.autograd.grad(self.g, self.x, pulled, create_graph=True)
         return self.mean((product * self.probes).sum(1))
 
 
 class _Found(NamedTuple):
-    """The estimate, (batch,), without a graph; a surrogate of the same shape that has its gradient; and that surrogate
-    once more, with a graph of its own."""
+    """The estimate, (batch,), without a graph, and a surrogate of the same shape with its gradient.
+
+    `again()` computes the surrogate once more, with a graph of its own.
+    """
 
     estimate: Tensor
     surrogate: Tensor
@@ -217,7 +226,7 @@ def _in_forward(
 
 
 class _InForward(torch.autograd.Function):
-    """g(x) and the estimate, with the estimate's gradient taken and its graph freed before the forward pass goes on."""
+    """g(x) and the estimate. The estimate's gradient is taken, and its graph freed, before the forward pass goes on."""
 
     @staticmethod
     def forward(ctx: Any, series: Any, branch: Any, probes: Any, coefficients: Any, x: Any, *parameters: Any) -> Any:
@@ -238,9 +247,9 @@ class _InForward(torch.autograd.Function):
         if bool((d_estimate == d_estimate[:1]).all()):
             d_parameters = [d_estimate[:1].sum() * d for d in d_parameters]
         else:
-            # What was taken is summed over the batch, so it cannot be weighted any more: differentiate once more. By
-            # the Neumann series that is one product, because the powers of A are known; term by term it is all of
-            # them. Scaling by the first sample's gradient, as released code does, is wrong for any loss but a mean.
+            # The gradient in hand is a sum over the batch, so its samples cannot be weighted any more. Differentiate
+            # once more: one product by the Neumann series, because the powers of A are known, and all products term
+            # by term. Released code scales by the first sample's gradient, which is right only for a mean.
             with torch.enable_grad():
                 surrogate = ctx.again()
             d_parameters = _gradients(surrogate, parameters, d_estimate)
@@ -249,7 +258,7 @@ class _InForward(torch.autograd.Function):
 
 
 def _gradients(outputs: Tensor, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor]:
-    """sum_b weights_b d outputs_b / d input for each input: zero for those that the outputs do not depend on."""
+    """sum_b weights_b d outputs_b / d input for each input; zero if the outputs do not depend on it."""
     if not inputs or not outputs.requires_grad:
         return [torch.zeros_like(i) for i in inputs]
     return list(torch.autograd.grad(outputs, inputs, weights, retain_graph=True, materialize_grads=True))

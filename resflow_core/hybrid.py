@@ -2,8 +2,8 @@
 
     J = E_{x, y ~ data} [ lambda log p(x) + log p(y|x) ],   log p(x) by the flow f,   p(y|x) = softmax(h(f(x)))_y
 
-(paper, section 5.4, after Nalisnick et al. 2019). lambda = 1 is the joint log-likelihood log p(x, y); y has fewer
-dimensions than x, so that lambda < 1 puts weight on the classes; lambda = 0 leaves a classifier.
+(paper, section 5.4, after Nalisnick et al. 2019). lambda = 1 is the joint log-likelihood log p(x, y). y has fewer
+dimensions than x, so lambda < 1 gives more weight to the classes. lambda = 0 leaves only the classifier.
 """
 
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
+from resflow_core.arguments import checked_generator
 from resflow_core.flow import NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
-from resflow_core.roulette import given
 from resflow_core.settings import check, setting
 
 FEWEST_CLASSES, MOST_CLASSES = 2, 20
@@ -32,7 +32,7 @@ class DensityConfig(Protocol):
 
 @dataclass(frozen=True)
 class HybridConfig:
-    """Everything that says which hybrid is built. Without a flow (None) it is a classifier of x, standardised."""
+    """The settings of a hybrid. Without a flow (None) it is a classifier of standardised x."""
 
     flow: DensityConfig | None = None
     classes: int = setting(2, "Classes", "Different labels.", low=FEWEST_CLASSES, high=MOST_CLASSES)
@@ -62,7 +62,7 @@ class HybridConfig:
 
     def build(self, generator: torch.Generator) -> "Hybrid":
         """The hybrid with weights drawn from `generator`, the flow's first: they are those of the flow alone."""
-        return Hybrid(self, given(generator, "build"))
+        return Hybrid(self, checked_generator(generator, "build"))
 
 
 class Hybrid(nn.Module):

@@ -1,9 +1,9 @@
-"""Linear maps with a Lipschitz bound, kept by the layer itself whatever an optimiser does.
+"""Linear maps with a Lipschitz bound. The layer itself keeps the bound, after any step of an optimiser.
 
     W = raw * min(1, cap / ||raw||)                                        (Behrmann et al. 2019, equation 5)
 
-The norm is an upper bound that is certified for each matrix, so the cap always holds. In which norms the layers of a
-branch are measured is a `NormChain`: the 2-norm here, others in `resflow_core.norms`.
+||raw|| is replaced by a certified upper bound, so the cap always holds. A `NormChain` says in which norms the layers of
+a branch are measured: the 2-norm here, others in `resflow_core.norms`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,18 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resflow_core.bijection import checked
+from resflow_core.arguments import checked_points
 from resflow_core.settings import check
 from resflow_core.spectral_norm import SLACK, certified
 
 Order = float | Tensor
 """p from 1 to inf: a number, or one for every matrix of a stack, (n,)."""
 
+# Enough for any matrix that is not zero, and no float32 overflows.
 MOST_GROWTH = 1e30
 
 
 class Norm(Protocol):
-    """An induced norm ||W||_{p->q} = sup ||Wx||_q / ||x||_p, by a certified upper bound of it."""
+    """A certified upper bound of the induced norm ||W||_{p->q} = sup ||Wx||_q / ||x||_p."""
 
     @property
     def p(self) -> Order: ...
@@ -51,7 +52,7 @@ class SpectralNorm:
 
 
 def euclidean(x: Tensor, p: float, dim: int) -> Tensor:
-    """||x||_2 along `dim`, without the guard against overflow, which would take most of a solver's step."""
+    """||x||_2 along `dim`. A guard against overflow would take most of a solver's step, so there is none."""
     return x.square().sum(dim).sqrt()
 
 
@@ -80,7 +81,7 @@ class NormChain:
     learned: LearnedOrders | None = None
 
     def orders(self, layers: int) -> list[float]:
-        """p_0, ..., p_n of n layers; of learned orders, where they start."""
+        """p_0, ..., p_n of n layers. For learned orders these are the initial values."""
         return [self.outer, *[self.inner] * (layers - 1), self.outer]
 
 
@@ -89,11 +90,11 @@ NORM_CHAINS: dict[str, NormChain] = {"2": NormChain("2")}
 
 @dataclass(frozen=True)
 class Constraint(ABC):
-    """How a layer's W comes from its free parameters `raw`, so that ||W|| <= cap."""
+    """A map from free parameters `raw` to the weights W of a layer, with ||W|| <= cap."""
 
     title: ClassVar[str]
-    certifies: ClassVar[bool] = True  # whether the cap is kept whatever `raw` has become
-    claim: ClassVar[str] = ""  # if it does not: what is said of it instead
+    certifies: ClassVar[bool] = True  # whether the cap holds for every `raw`
+    claim: ClassVar[str] = ""  # if it does not hold: a sentence about it
     carries: ClassVar[bool] = False  # whether a layer carries a vector v from step to step
 
     def __post_init__(self) -> None:
@@ -119,21 +120,21 @@ CONSTRAINTS: dict[str, type[Constraint]] = {"soft": Soft}
 
 
 def cap_over_norm(raw: Tensor, cap: float, norm: Norm) -> Tensor:
-    """cap / ||raw||, (n, 1, 1), of raw's type. The cap is lowered by `SLACK`, for W is rounded to that type."""
+    """cap / ||raw||, (n, 1, 1), of raw's type. The cap is lowered by `SLACK`, because W is rounded to that type."""
     return share(cap * (1 - SLACK), norm(raw)).to(raw)
 
 
 def share(cap: float, norm: Tensor) -> Tensor:
-    """cap / norm, (n, 1, 1), float64: 1 for matrices of zeros, and bounded so that float32 does not overflow."""
+    """cap / norm, (n, 1, 1), float64, at most `MOST_GROWTH`, and 1 for matrices of zeros."""
     norm = norm.double()
     return torch.where(norm == 0, 1.0, cap / torch.where(norm == 0, 1.0, norm))[:, None, None].clamp(max=MOST_GROWTH)
 
 
 class LipschitzLinear(nn.Module):
-    """x -> W x + b with ||W|| <= cap, as its `constraint` makes W of `raw`.
+    """x -> W x + b with ||W|| <= cap. The `constraint` makes W from the parameters `raw`.
 
-    The cap is part of the definition of W, so no training loop has to restore it. Weights are drawn from `generator`,
-    uniform within +-1/sqrt(in_features). The norm is an argument, the 2-norm by default.
+    The cap is part of the definition of W, so no training loop has to restore it. Initial weights are uniform within
+    +-1/sqrt(in_features). The norm is an argument, the 2-norm by default.
     """
 
     def __init__(
@@ -154,21 +155,21 @@ class LipschitzLinear(nn.Module):
         self.next_v: Tensor | None = None
 
     def weight(self, norm: Norm = SpectralNorm()) -> Tensor:
-        """W, (out_features, in_features), with gradients to `raw`. Notes the next v if gradients are enabled."""
+        """W, (out_features, in_features), with gradients to `raw`. If gradients are enabled, the next v is noted."""
         weights, ahead = self.constraint.weights(self.raw[None], self.cap, norm, self.v[None])
         if torch.is_grad_enabled() and self.constraint.carries:
             self.next_v = ahead[0]
         return weights[0]
 
     def advance(self) -> None:
-        """After a step of training: go on from the v that the weights were made with."""
+        """Take over the next v. The training loop calls it after each step."""
         if self.next_v is not None:
             self.v.copy_(self.next_v)
 
     def forward(self, x: Tensor) -> Tensor:
         """W x + b for rows x, (batch, in_features) -> (batch, out_features), W as measured in the 2-norm. Raises
         ValueError for other points, as a `Bijection` does."""
-        return F.linear(checked(x, self.raw.shape[1], self.raw), self.weight(), self.bias)
+        return F.linear(checked_points(x, self.raw.shape[1], self.raw), self.weight(), self.bias)
 
 
 def cold_start(n: int) -> Tensor:

@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from resflow_core.arguments import checked_generator
 from resflow_core.gradients import (
     GRADIENTS,
     Coefficients,
@@ -24,7 +25,7 @@ from resflow_core.gradients import (
     without_gradient,
 )
 from resflow_core.probes import PROBES
-from resflow_core.roulette import LAWS, Geometric, Law, given, survival_table
+from resflow_core.roulette import LAWS, Geometric, Law, survival_table
 from resflow_core.settings import check, setting
 
 
@@ -37,9 +38,11 @@ class BranchLike(DifferentiableMap, Protocol):
 
 
 class Work(NamedTuple):
-    """What the gradient of a log det needs, at most (in 19 of 20 batches): the rows that go through the branch, and of
-    each block's vector-Jacobian products of a row those that are kept for the backward pass, those that exist at one
-    time, and all of them, one for each term of the series."""
+    """The most that the gradient of a log det needs, in 19 of 20 batches.
+
+    `rows` go through the branch. The other numbers count vector-Jacobian products of a row in each block: `kept` for
+    the backward pass, `at_once` at the same time, and `terms` in all, one for each term of the series.
+    """
 
     rows: int
     kept: int
@@ -57,13 +60,13 @@ class LogDet(Protocol):
         ...
 
     def work(self, batch: int) -> Work:
-        """What one step with a batch of this size keeps."""
+        """The work of one step with a batch of this size."""
         ...
 
 
 @dataclass(frozen=True)
 class Exact:
-    """log|det(I + A)| from the Jacobian, which the branch carries along with its activations."""
+    """log|det(I + A)| from the Jacobian, which the branch computes along with its value."""
 
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
@@ -94,7 +97,9 @@ class Truncated:
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        return _estimated(self, branch, x, truncated_coefficients(self.n_terms), given(generator, type(self).__name__))
+        return _estimated(
+            self, branch, x, truncated_coefficients(self.n_terms), checked_generator(generator, type(self).__name__)
+        )
 
     def work(self, batch: int) -> Work:
         return _work(self, batch, self.n_terms)
@@ -130,14 +135,14 @@ class Roulette:
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        generator = given(generator, type(self).__name__)
+        generator = checked_generator(generator, type(self).__name__)
         rows = 1 if self.shared else len(x)
         n = self.law.sample(rows * self.n_draws, generator).view(rows, self.n_draws).cpu()
         return _estimated(self, branch, x, roulette_coefficients(self.law, n), generator)
 
     def work(self, batch: int) -> Work:
         draws = self.n_draws * (1 if self.shared else batch)
-        # The chance that the largest of the draws reaches k is at most draws * P(N >= k): terms in 19 of 20 batches.
+        # The largest of the draws reaches k with a probability of at most draws * P(N >= k).
         terms = len(survival_table(self.law, 0.05 / draws))
         return _work(self, batch, terms)
 
@@ -155,14 +160,15 @@ LOG_DETS: dict[str, type[LogDet]] = {"exact": Exact, "truncated": Truncated, "ro
 
 
 def truncated_coefficients(n: int) -> Coefficients:
-    """a_0, ..., a_n, and b_0, ..., b_{n-1}: d tr(A^k) = k tr(A^{k-1} dA), so that the n-th term has no b_n."""
+    """a_0, ..., a_n and b_0, ..., b_{n-1}. There is no b_n, because d tr(A^k) = k tr(A^{k-1} dA)."""
     gradient = neumann_series(n)
     gradient[n] = 0
     return Coefficients(log_series(n)[None], gradient[None])
 
 
 def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
-    """a_k and b_k over P(N >= k) for k <= N and 0 beyond, the mean over the draws; N has shape (rows, n_draws)."""
+    """a_k / P(N >= k) and b_k / P(N >= k) for k <= N, 0 beyond, as means over the draws. N has shape (rows,
+    n_draws)."""
     k = torch.arange(max(n.flatten().tolist(), default=0) + 1)
     weights = torch.where(k <= n[..., None], 1 / law.survival(k), 0.0).mean(1)
     return Coefficients(log_series(len(k) - 1) * weights, neumann_series(len(k) - 1) * weights)

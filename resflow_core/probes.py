@@ -19,22 +19,22 @@ def gaussian(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Te
 
 
 def rademacher(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Independent signs: no noise from the diagonal of A^k, so never a larger variance than the Gaussian probe's."""
+    """Independent signs. The diagonal of A^k adds no noise, so the variance never exceeds that of Gaussian probes."""
     signs = torch.randint(2, shape, generator=generator, device=generator.device)
     return (2 * signs - 1).to(dtype)
 
 
 def sphere(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Uniform on the sphere of radius sqrt(d): no noise from multiples of the identity."""
+    """Uniform on the sphere of radius sqrt(d). Multiples of the identity add no noise."""
     v = gaussian(shape, generator, dtype)
     return v * (math.sqrt(shape[-1]) / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
 
 
 def orthogonal(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """A point's probes orthogonal to each other, each of norm sqrt(d), jointly uniform: d of them give the trace.
+    """Probes that are orthogonal to each other, each of norm sqrt(d) and jointly uniform. d of them give the trace.
 
-    From the QR factorisation of a Gaussian matrix, whose Q is uniform (Haar) once R's diagonal is made positive. More
-    than d probes come in independent groups of d.
+    They come from the QR factorisation of a Gaussian matrix. Q is uniform (Haar) if the diagonal of R is made positive.
+    More than d probes come in independent groups of d.
     """
     n_probes, batch, d = shape
     width = min(n_probes, d)
@@ -47,9 +47,9 @@ def orthogonal(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> 
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """Of quadratic forms v'Rv, what their mean square and their noise depend on; S = sym(R). Tensors of one shape.
+    """Three squares of S = sym(R), on which the mean square and the noise of v'Rv depend. Tensors of one shape.
 
-    Entries of independent forms may be added up, and entries of several points be averaged.
+    Squares of independent forms add up. Squares of several points may be averaged.
     """
 
     trace_squared: Tensor  # tr(S)^2
@@ -83,18 +83,18 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Probe:
-    """A law of v, and what the mean of v'Sv over n_probes of a point does, S symmetric.
+    """The distribution of v, and of the mean of v'Sv over the n_probes of a point, for symmetric S.
 
     `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d).
-    `by_hand(u, np)` gives one probe in the plane for each row of u, (n, 3), from the last two of its numbers, which are
-    uniform on [0, 1): (2, n). It is one line for arrays of NumPy, which is passed in.
+    `by_hand(u, np)` gives one probe in the plane for each row of u, (n, 3), as (2, n). It uses the last two numbers of
+    the row, which are uniform on [0, 1). It is one line of NumPy, which is passed in as np.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
 
     The other two are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
 
-    `spread(difference, twice_off, n_probes)` is how far the mean of v'Sv can lie from the trace; for Gaussian probes,
-    whose length varies, the difference of the eigenvalues of S.
-    `log_mean_exp(trace, spread, n_probes)` is log E exp(mean of v'Sv), infinity where that is infinite.
+    `spread(difference, twice_off, n_probes)` is the largest distance of the mean of v'Sv from the trace. For Gaussian
+    probes, whose length varies, it is the difference of the eigenvalues of S.
+    `log_mean_exp(trace, spread, n_probes)` is log E exp(mean of v'Sv), which may be infinite.
     """
 
     draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]

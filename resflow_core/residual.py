@@ -1,7 +1,7 @@
 """The residual block f(x) = x + g(x) with Lip(g) <= L < 1 (paper, section 2).
 
-The branch g is a small network of Lipschitz layers, its Jacobian A = J_g(x) comes by tangents that travel along.
-`resflow_core.fast` computes the same values sooner.
+The branch g is a small network of Lipschitz layers. Its Jacobian A = J_g(x) comes from tangents that pass through the
+network along with the points. `resflow_core.fast` computes the same values faster.
 """
 
 import math
@@ -21,19 +21,18 @@ from resflow_core.fixed_point import Solver, solve_banach
 from resflow_core.lipschitz import NORM_CHAINS, Constraint, LipschitzLinear, Norm, Soft
 from resflow_core.log_det import LogDet
 
-# Adam moves every number by about its rate a step, and what suits a weight would leave a scale where it began: faster
-# ones find the size of the details by themselves. They stay within this factor of where they began, because a steep and
-# tiny wave feeds on itself until training blows up.
+# Adam moves every parameter by about its learning rate a step. That suits a weight, but hardly moves a scale, so scales
+# are faster, and find the size of the details by themselves. They stay within this factor of their initial value,
+# because a steep and tiny wave makes itself steeper until training diverges.
 SCALE_SPEED, SCALE_RANGE = 8.0, 4.0
 
 
 class Branch(nn.Module):
     """The pre-activation network g(x) = W_n phi(... W_2 phi(W_1 phi(x) + b_1) + b_2 ...) + b_n.
 
-    phi is 1-Lipschitz, so the n layers share the budget L >= Lip(g) evenly: every ||W_i|| <= L^(1/n). The norms are
-    those of the chain p_0, ..., p_n that `chain` names, all of order 2 by default. An activation with a learned scale
-    has one in each layer, beta_i. All of g is multiplied by `scale`, which is 1 unless somebody breaks a flow on
-    purpose.
+    phi is 1-Lipschitz, so the n layers share the budget L >= Lip(g) evenly: every ||W_i|| <= L^(1/n). `chain` names the
+    orders p_0, ..., p_n of the norms, which are all 2 by default. An activation with a learned scale has a beta_i in
+    each layer. All of g is multiplied by `scale`: 1, unless a flow is broken on purpose.
     """
 
     def __init__(
@@ -67,8 +66,8 @@ class Branch(nn.Module):
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); differentiable any number of times.
 
-        The d tangents start as the unit vectors. An activation takes a tangent t at h to J_phi(h) t, a layer takes it
-        to W t, and in the end they are the columns of A.
+        The d tangents start as the unit vectors. An activation at h maps a tangent t to J_phi(h) t, and a layer maps it
+        to W t. At the end they are the columns of A.
         """
         tangents = torch.eye(x.shape[1]).to(x)[:, None].expand(-1, *x.shape)
         for phi, linear, norm in self._layers():
@@ -101,8 +100,8 @@ class Branch(nn.Module):
 
     @property
     def lipschitz(self) -> float:
-        """A certified bound of Lip(g): the product of the layers' caps, or of the norms that they have, if nothing caps
-        them; times the scale."""
+        """A certified bound of Lip(g): the scale times the product of the layers' caps. A layer without a cap that
+        holds counts with its norm."""
         with torch.no_grad():
             bounds = [
                 linear.cap if linear.constraint.certifies else float(norm(linear.weight(norm)[None]))
@@ -115,8 +114,7 @@ class Branch(nn.Module):
         return self.chain.vector_norm(x, self.orders[0], 0)
 
     def _layers(self) -> Iterator[tuple[Callable[[Tensor], Tensor], LipschitzLinear, Norm]]:
-        """phi_beta, divided by its constant in the norm of order p_{i-1}, and the linear map with its norm, layer by
-        layer."""
+        """For each layer: phi_beta divided by its constant in the p-norm of its input, the linear map, and its norm."""
         linears = cast("Sequence[LipschitzLinear]", self.linears)
         for beta, p, linear, norm in zip(self.scales, self.orders[:-1], linears, self.norms, strict=True):
             yield partial(self.activation, beta=beta, p=p), linear, norm
@@ -149,5 +147,5 @@ class ResidualBlock(Bijection):
         return self.solve(z, self.branch.lipschitz)
 
     def solve(self, z: Tensor, lipschitz: float) -> Tensor:
-        """x with x + g(x) = z, (batch, d), if the bound of g is known already."""
+        """x with x + g(x) = z, (batch, d), for a bound of g that is known already. Raises `NotConverged`."""
         return self.solver(self.branch, z, lipschitz, size=self.branch.size)

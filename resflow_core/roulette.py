@@ -1,38 +1,29 @@
 """Laws of the random number of terms N in the Russian roulette estimator.
 
-A law is known by its survival function P(N >= k), k = 1, 2, ...: it starts at 1 or below, does not increase, and stays
-positive for ever, or the estimator is biased. N is drawn by inverting it, so that the two cannot disagree.
+A law is given by its survival function P(N >= k), k = 1, 2, ... It starts at 1 or below and does not increase. It stays
+positive for every k, because otherwise the estimator is biased. N is drawn by inverting it, so the draws cannot
+disagree with it.
 
-In the end it falls by the factor `tail_ratio` from term to term, and the weights of the estimator grow by its inverse:
-its variance is finite if the spectral radius rho of A satisfies rho^2 < tail_ratio, infinite if rho^2 > tail_ratio.
+For large k the survival function falls by the factor `tail_ratio` from term to term, and the weights of the estimator
+grow by the inverse factor. With the spectral radius rho of A, the variance is finite if rho^2 < tail_ratio and infinite
+if rho^2 > tail_ratio.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from resflow_core.settings import check, setting, told
+from resflow_core.arguments import checked_generator
+from resflow_core.settings import check, setting
 
-# Terms that are reached more rarely do not show in a float64 sum.
+# A term that is reached with a smaller probability does not change a float64 sum.
 RAREST = 1e-16
-# The steps of a uniform float64 on [0, 1): what is rarer cannot be drawn.
+# Spacing of uniform float64 draws on [0, 1). Rarer events never occur.
 UNIFORM_STEP = 2.0**-53
 MOST_ENTRIES = 50
 LARGEST_RATIO = 0.95
-
-
-def given(generator: Any, what: str) -> torch.Generator:
-    """The generator that `what` draws from. Raises ValueError for anything else: torch would take None for its global
-    generator."""
-    if not isinstance(generator, torch.Generator):
-        raise ValueError(
-            f"generator = {told(generator)}: {what} draws at random; pass a torch.Generator, e.g. "
-            "torch.Generator().manual_seed(0)."
-        )
-    return generator
 
 
 class Law(ABC):
@@ -41,7 +32,7 @@ class Law(ABC):
     @property
     @abstractmethod
     def tail_ratio(self) -> float:
-        """The limit of P(N >= k + 1) / P(N >= k) for k to infinity, in [0, 1)."""
+        """The limit of P(N >= k + 1) / P(N >= k) as k grows, in [0, 1)."""
 
     @abstractmethod
     def survival(self, k: Tensor) -> Tensor:
@@ -49,13 +40,13 @@ class Law(ABC):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n independent draws of N, int64, shape (n,): the number of k with U < P(N >= k), for U uniform on [0, 1)."""
-        generator = given(generator, type(self).__name__)
+        generator = checked_generator(generator, type(self).__name__)
         u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
         return torch.searchsorted(-survival_table(self, UNIFORM_STEP).to(u), -u)
 
 
 def survival_table(law: Law, least: float) -> Tensor:
-    """P(N >= 1), P(N >= 2), ... as far as they are at least `least`, float64."""
+    """P(N >= 1), P(N >= 2), ..., float64, up to the last that is at least `least`."""
     n = 64
     while (table := law.survival(torch.arange(1, n + 1)))[-1] >= least:
         n *= 2
@@ -63,9 +54,9 @@ def survival_table(law: Law, least: float) -> Tensor:
 
 
 def expected_terms(law: Law, n_draws: int = 1) -> float:
-    """The mean number of terms that are computed, which is the largest of n_draws draws of N.
+    """The mean number of computed terms: the mean of the largest of n_draws draws of N.
 
-    E max N = sum_{k>=1} (1 - (1 - P(N >= k))^n_draws).
+    E max N = sum_{k>=1} (1 - (1 - P(N >= k))^n_draws)
     """
     return float((1 - (1 - survival_table(law, RAREST)) ** n_draws).sum())
 

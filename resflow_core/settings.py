@@ -1,4 +1,4 @@
-"""A hyper-parameter is one field of a frozen dataclass, with its default, range and help, and stands nowhere else."""
+"""A hyper-parameter is one field of a frozen dataclass. The field holds its default, range, label and help."""
 
 import dataclasses
 import math
@@ -10,13 +10,15 @@ from typing import Any
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 60, 40, 120
-# Words alone; anything else may be read as Markdown where the message is shown.
+# Only words: other text may be read as Markdown when the message is shown.
 _WORDS = re.compile(r"[^\W_]+([ -][^\W_]+)*")
 
 
 def told(value: Any) -> str:
-    """A value for a message, as Python writes it: in one short line, and between backticks unless it is a number or
-    words. It may come from anybody's file."""
+    """A value as text for a message: one short line of Python, in backticks unless it is a number or only words.
+
+    The value may come from a file of a stranger, so it is shortened, and nothing in it can act as Markdown.
+    """
     text = "".join(c for c in _SHORT.repr(value) if c.isprintable() and c != "`")
     is_plain = value is None or isinstance(value, int | float) or (isinstance(value, str) and _WORDS.fullmatch(value))
     return text if is_plain else f"`{text}`"
@@ -24,10 +26,10 @@ def told(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field accepts: a number in [low, high], a tuple of such, a key (or an instance of a class) of `choices`.
+    """The values that a field accepts: numbers in [low, high], tuples of them, or the keys (or classes) of `choices`.
 
-    Beside keys, a text that begins with "=" is accepted if `written` gives what it stands for, and does not raise
-    ValueError with a sentence. `rule` says what else is wrong with a value, as a sentence with the remedy, or None.
+    `written(text)` reads a text that begins with "=" in place of a key, and raises ValueError with a sentence if it
+    cannot. `rule(value)` returns a sentence with the remedy if something else is wrong with a value, or None.
     """
 
     label: str

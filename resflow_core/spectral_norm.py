@@ -1,18 +1,18 @@
 """The spectral norm ||W||_2, the largest singular value, with a certificate for each matrix.
 
-Everything is computed in float64. A matrix with an entry that is NaN or infinite has the norm NaN, whatever stands
-beside it in a stack; its zeros would otherwise look like a bound.
+Everything is computed in float64. A matrix with a NaN or infinite entry has the norm NaN, and the other matrices of its
+stack keep theirs. Without this rule the bound of such a matrix could be 0.
 """
 
 import torch
 from torch import Tensor
 
-# The norm that is claimed lies below the true one by this much at most, which is proven; caps are lowered by it, and by
-# it again for the rounding of W to float32.
+# The true norm exceeds the claimed one by at most this share, which is proven. Caps are lowered by it, and once more
+# for the rounding of W to float32.
 SLACK = 1e-5
-# Matrices up to this size are diagonalised; of larger ones, a subspace of this dimension approaches the top one.
+# Matrices up to this size are diagonalised. For larger ones, a subspace of this dimension approaches the top vector.
 BLOCK = 8
-# (G^16)^2 shrinks what is 20 % below the top singular value by 0.8^64 = 6e-7; what is nearer matters little.
+# (G^16)^2 shrinks a direction 20 % below the top singular value by 0.8^64 = 6e-7. Nearer ones hardly change the norm.
 SQUARINGS, ROUNDS = 4, 2
 
 
@@ -20,9 +20,9 @@ SQUARINGS, ROUNDS = 4, 2
 def top_singular_triples(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """s = u'Wv, (n, 1, 1), for unit vectors u, (n, out, 1), and v, (n, in, 1), with s <= ||W||_2 <= (1 + SLACK) s.
 
-    For n matrices at once, (n, out, in); float64, no gradients. Power iteration alone gives a lower bound: a network
-    "at 0.9" can be at 1.3. Here the upper bound is proven for each matrix by a Cholesky factorisation of
-    ((1 + SLACK) s)^2 I - W'W; one that has none is diagonalised instead.
+    For n matrices at once, (n, out, in), in float64 and without gradients. Power iteration gives only a lower bound: a
+    network "at 0.9" can be at 1.3. Here a Cholesky factorisation of ((1 + SLACK) s)^2 I - W'W proves the upper bound
+    for each matrix. If it fails, the matrix is diagonalised instead.
     """
     if weights.shape[1] < weights.shape[2]:
         s, v, u = top_singular_triples(weights.mT)
@@ -53,7 +53,7 @@ def _top_eigenvectors(gram: Tensor) -> Tensor:
 def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
     """Unit vectors near the top eigenvectors of G, (n, in, 1), by subspace iteration with a high power of G.
 
-    In float32, for speed: however near they come, the norm is certified afterwards.
+    In float32, for speed. The norm is certified afterwards, so the result need not be exact.
     """
     gram32 = power = _of_unit_trace(gram).float()
     for _ in range(SQUARINGS):
@@ -71,10 +71,11 @@ def _of_unit_trace(matrices: Tensor) -> Tensor:
 
 
 def normalised(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """(W / m, m) with m = max |w_ij|, float64, shapes (..., out, in) and (...): no power of W / m leaves the range.
+    """(W / m, m) with m = max |w_ij|, float64, shapes (..., out, in) and (...). Powers of W / m neither over- nor
+    underflow.
 
-    m is a constant to autograd: what is homogeneous in W does not depend on it. A matrix that is not finite becomes
-    zeros with m = NaN, so that m times anything of it is NaN; a zero matrix stays zero with m = 0.
+    m is a constant to autograd, because homogeneous functions of W do not depend on it. A matrix that is not finite
+    becomes zeros with m = NaN, so m times anything of it is NaN. A zero matrix stays zero, with m = 0.
     """
     weights = weights.double()
     largest = weights.detach().abs().amax((-2, -1), keepdim=True)
@@ -84,9 +85,9 @@ def normalised(weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def certified(weights: Tensor) -> Tensor:
-    """An upper bound (1 + SLACK) u'Wv of ||W||_2, above it by SLACK at most, (n, out, in) -> (n,), float64.
+    """An upper bound (1 + SLACK) u'Wv of ||W||_2, at most the share SLACK above it, (n, out, in) -> (n,), float64.
 
-    Its gradient is (1 + SLACK) uv'; derivatives of higher order are not those of the norm.
+    Its gradient is (1 + SLACK) uv'. Higher derivatives are not those of the norm.
     """
     unit, largest = normalised(weights)
     _, u, v = top_singular_triples(unit.detach())

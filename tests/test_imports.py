@@ -38,8 +38,8 @@ FORBIDDEN = {
 }
 # The paper: the files directly in the core. They import torch and those that stand before them, never a package.
 PAPER = [
-    "settings", "activations", "roulette", "probes", "gradients", "log_det", "bijection", "actnorm", "spectral_norm",
-    "lipschitz", "fixed_point", "residual", "flow", "hybrid",
+    "settings", "arguments", "activations", "roulette", "probes", "gradients", "log_det", "bijection", "actnorm",
+    "spectral_norm", "lipschitz", "fixed_point", "residual", "flow", "hybrid",
 ]  # fmt: skip
 # The packages beside them, which import the paper's files and the packages that stand before them.
 PACKAGES = ["extras", "norms", "fast", "expressions", "data", "estimators", "baselines", "training", "measure", "api"]

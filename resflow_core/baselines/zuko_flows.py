@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
+from resflow_core.arguments import checked_generator
 from resflow_core.bijection import Bijection
 from resflow_core.extras import extra
 from resflow_core.flow import NormalizingFlow
 from resflow_core.log_det import Exact, LogDet
-from resflow_core.roulette import given
 from resflow_core.settings import check, setting
 
 BINS = 8
@@ -101,7 +101,7 @@ class BaselineConfig:
 
         Raises ValueError without a `torch.Generator`, and ModuleNotFoundError if zuko is not installed.
         """
-        return BaselineFlow(self, given(generator, "build"))
+        return BaselineFlow(self, checked_generator(generator, "build"))
 
 
 class BaselineLayer(Bijection):

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from resflow_core.arguments import checked_generator
 from resflow_core.data.labels import Labels
 from resflow_core.data.numerics import LogDensity, plane_entropy
-from resflow_core.roulette import given
 from resflow_core.settings import told
 
 Window = tuple[tuple[float, float], tuple[float, float]]
@@ -137,7 +137,7 @@ class Toy:
         return self.joint.classes if self.joint else ()
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.draw(n, given(generator, "sample"))
+        return self.draw(n, checked_generator(generator, "sample"))
 
     def held_out(self) -> Tensor:
         return self._held_out
@@ -145,7 +145,7 @@ class Toy:
     def sample_labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if self.joint is None:
             raise no_classes(self.title)
-        return self.joint.draw(n, given(generator, "sample_labelled"))
+        return self.joint.draw(n, checked_generator(generator, "sample_labelled"))
 
     def held_out_classes(self) -> Tensor:
         return self.sample_labelled(HELD_OUT_POINTS, torch.Generator().manual_seed(HELD_OUT_SEED))[1]

@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.arguments import checked_generator
 from resflow_core.data.base import HELD_OUT_SEED
 from resflow_core.extras import extra
-from resflow_core.roulette import given
 
 SIDE, LEVELS = 8, 17
 DIM = SIDE * SIDE
@@ -83,7 +83,7 @@ class Digits:
 
         Raises ValueError without a `torch.Generator`.
         """
-        generator = given(generator, "sample")
+        generator = checked_generator(generator, "sample")
         images = self.training_levels[torch.randint(len(self.training_levels), (n,), generator=generator)]
         return to_logits(dequantised(images, generator))[0].float()
 

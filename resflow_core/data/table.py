@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.arguments import checked_generator
 from resflow_core.data.base import HELD_OUT_SEED, Axis, Window, no_classes
-from resflow_core.roulette import given
 
 HELD_OUT_SHARE = 0.3
 FEWEST_ROWS, MOST_ROWS = 20, 20_000
@@ -168,7 +168,7 @@ class Table:
         return self._train[drawn], numbers[drawn]
 
     def _drawn(self, n: int, generator: torch.Generator) -> Tensor:
-        return torch.randint(len(self._train), (n,), generator=given(generator, "sample"))
+        return torch.randint(len(self._train), (n,), generator=checked_generator(generator, "sample"))
 
     def held_out_classes(self) -> Tensor:
         return self._class_numbers[torch.from_numpy(self._split[0])]

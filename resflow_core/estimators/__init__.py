@@ -1,1 +1,1 @@
-"""What the estimators of the log det do: their moments, their draws, and what goes wrong."""
+"""The estimators of log det(I + A): their moments, their draws, and common bugs."""

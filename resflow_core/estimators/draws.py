@@ -1,8 +1,10 @@
-"""Roulettes thrown one by one, in NumPy, from three uniform numbers each: whoever has the seed can repeat them.
+"""Single draws of the roulette estimator, in NumPy. Each takes three uniform numbers, so a seed repeats them.
 
-N   the number of k with u_1 < P(N >= k)
-v   a probe in the plane, from u_2 and u_3
-the estimate of log det(I + A)   sum_{k<=N} a_k / P(N >= k) v'A^k v                     (paper, Theorem 1)
+From the uniform numbers u_1, u_2, u_3 of one draw, with a_k = (-1)^(k+1) / k:
+
+    N   the number of k with u_1 < P(N >= k)
+    v   a probe in the plane, from u_2 and u_3
+    sum_{k<=N} a_k / P(N >= k) v'A^k v    the estimate of log det(I + A), in nats          (paper, Theorem 1)
 """
 
 import inspect
@@ -18,7 +20,7 @@ from resflow_core.roulette import UNIFORM_STEP, Geometric, Law, Poisson, Tabulat
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """An entry each: N, (n,) int64, the probe, (n, 2), and the estimate in nats, (n,)."""
+    """n draws: N, (n,) int64, the probes, (n, 2), and the estimates in nats, (n,)."""
 
     n: np.ndarray
     probe: np.ndarray
@@ -26,13 +28,19 @@ class Draws:
 
 
 def draw_estimates(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
-    """The throws number `start`, ..., start + n - 1 of a seed, for A of shape (2, 2) and one probe each."""
+    """The draws number `start`, ..., start + n - 1 of a seed, for A of shape (2, 2). Each has a probe of its own.
+
+    Raises KeyError if `PROBES` has no such probe.
+    """
     terms, v = draw_terms_and_probes(law, probe, n, seed, start)
     return Draws(terms, v, values(matrix, law, terms, v))
 
 
 def draw_terms_and_probes(law: Law, probe: str, n: int, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """N, (n,) int64, and the probes, (n, 2), of the throws number `start`, ..., start + n - 1 of a seed."""
+    """N, (n,) int64, and the probes, (n, 2), of the draws number `start`, ..., start + n - 1 of a seed.
+
+    Raises KeyError if `PROBES` has no such probe.
+    """
     bits = np.random.PCG64(seed).advance(3 * start)
     u = np.random.Generator(bits).random((n, 3))
     terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
@@ -40,19 +48,19 @@ def draw_terms_and_probes(law: Law, probe: str, n: int, seed: int, start: int = 
 
 
 def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    """The estimates, (n,), for given N, (n,), and probes, (n, 2)."""
+    """The estimates in nats, (n,), for A, (2, 2), and given N, (n,), and probes, (n, 2)."""
     return forms(weighted_sums(matrix, law, int(n.max(initial=0))), n, probe)
 
 
 def forms(s: np.ndarray, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    """v'S_N v, (n,), for S_0, S_1, ..., (1 + terms, 2, 2), given N, (n,), and probes, (n, 2)."""
+    """v'S_N v, (n,), from S_0, S_1, ..., (1 + terms, 2, 2), for given N, (n,), and probes, (n, 2)."""
     diagonal_1, diagonal_2, off = s[n, 0, 0], s[n, 1, 1], (s[:, 0, 1] + s[:, 1, 0])[n]
     v_1, v_2 = probe.T
     return v_1 * (diagonal_1 * v_1 + off * v_2) + diagonal_2 * v_2**2
 
 
 def weighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_0, ..., S_n with S_m = sum_{k<=m} a_k / P(N >= k) A^k: (1 + n, 2, 2)."""
+    """S_0, ..., S_n with S_m = sum_{k<=m} a_k / P(N >= k) A^k, for A, (2, 2): (1 + n, 2, 2)."""
     survival = law.survival(torch.arange(n + 1)).tolist()
     sums, power = [np.zeros((2, 2))], np.eye(2)
     for k in range(1, n + 1):
@@ -63,7 +71,10 @@ def weighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
 
 @singledispatch
 def numpy_survival(law: Law) -> str:
-    """P(N >= k) as one line of NumPy, to be shown, for an array of whole numbers `k` from 1 on."""
+    """P(N >= k) as one line of NumPy to show. In it, `k` is an array of whole numbers from 1 on.
+
+    A law without a formula of its own gives a table, down to the smallest step of a uniform float64.
+    """
     table = survival_table(law, UNIFORM_STEP).tolist()
     return f"np.array({table})[k - 1]"
 
@@ -86,7 +97,10 @@ def _(law: Tabulated) -> str:
 
 
 def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
-    """The first n throws of a seed as a program of at most 15 lines that needs nothing but NumPy."""
+    """The first n draws of a seed, for A of shape (2, 2), as a program of at most 15 lines that needs only NumPy.
+
+    Raises KeyError if `PROBES` has no such probe.
+    """
     longest = len(survival_table(law, UNIFORM_STEP))
     v = inspect.getsource(PROBES[probe].by_hand).split("return ")[1].strip()
     return f"""\

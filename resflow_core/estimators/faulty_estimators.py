@@ -1,21 +1,22 @@
-"""Estimators of log det(I + A) that claim to be unbiased, each with a bug that was found in public implementations.
+"""Estimators of log det(I + A) that claim to be unbiased. Each has a bug that was found in public implementations.
 
-With N, v and the weights of the sound estimator, and a_k = (-1)^(k+1) / k:
+N, v and the weights are those of the sound estimator, and a_k = (-1)^(k+1) / k:
 
     sound            sum_{1<=k<=N} a_k / P(N >= k) v'A^k v             mean log det(I + A)          (paper, Theorem 1)
     no weights       sum_{1<=k<=N} a_k v'A^k v                         mean sum_k P(N >= k) a_k tr A^k
     wrong support    the sound sum, but up to N + 1                    mean sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k
     surrogate        sum_{0<=k<=N} (-1)^k / P(N >= k) v'A^k A v        mean tr A (I + A)^-1         (from Theorem 2)
-    shared N         the sound sum, but N is drawn once for B throws   mean log det(I + A)
+    shared N         the sound sum, but B draws share one N            mean log det(I + A)
 
-With a shared N the mean of a batch has the variance
+With a shared N, the mean of a batch of B draws has the variance
 
-    (V + (B - 1) sum_n w_n tr(R_{n+1})^2) / B,    V that of one throw                (`moments.batch_variance`)
+    (V + (B - 1) sum_n w_n tr(R_{n+1})^2) / B,    V the variance of one draw         (`moments.batch_variance`)
 
-and an error bar is computed as if it were V / B. How much too short it is depends on how much of V is the roulette's.
-For A = ((.45, .3), (-.25, .2)), Geometric(0.5) with 3 exact terms and B = 64 the factor is 2.2 with Rademacher probes.
-With Gaussian ones it is 1.007, which no error bar shows, as almost all of their V is their own; without exact terms it
-is 4.5. What shows for any probe are the N themselves: runs of equal ones, and shares that are too far from the law's.
+but an error bar assumes V / B, so it is too short. The factor depends on the share of V that the roulette causes.
+Take A = ((.45, .3), (-.25, .2)), Geometric(0.5) with 3 exact terms, and B = 64. With Rademacher probes the factor is
+2.2. With Gaussian probes it is 1.007, too little to see in an error bar: almost all of V is noise of the probes.
+Without exact terms it is 4.5 with Gaussian probes. The N show this bug for any probe: equal N follow each other, and
+the shares of the values of N are too far from the law.
 """
 
 from collections.abc import Callable
@@ -29,16 +30,16 @@ from resflow_core.gradients import log_series
 from resflow_core.roulette import RAREST, Law, survival_table
 
 BATCH = 64
-# The ratios beyond would overflow.
+# Ratios of smaller survival probabilities could overflow.
 LEAST_SURVIVAL = 1e-290
 
 
 @dataclass(frozen=True)
 class FaultyEstimator:
-    """An estimator whose throw is v'S_m v, for N + `shift` = m, with one N for `batch` throws in a row.
+    """The estimator v'S_m v with m = N + `shift`. In each `batch` of successive draws, all draws share one N.
 
-    `sums(matrix, law, n)` gives S_0, ..., S_n, (1 + n, 2, 2); `mean(matrix, law)` the mean of the estimates in nats,
-    NaN where it is not known. `wrong` says what is wrong in a sentence or two, and is empty where nothing is.
+    `sums(matrix, law, n)` gives S_0, ..., S_n, (1 + n, 2, 2). `mean(matrix, law)` gives the mean of the estimates in
+    nats, or NaN if it is not known. `wrong` describes the bug in a sentence or two; it is empty if there is none.
     """
 
     title: str
@@ -50,10 +51,13 @@ class FaultyEstimator:
 
 
 def draw_estimates(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
-    """`draws.draw_estimates`, by the estimator `FAULTY_ESTIMATORS[bug]`: the same uniform numbers, and N as it was
-    used."""
+    """`draws.draw_estimates` by the estimator `FAULTY_ESTIMATORS[bug]`, from the same uniform numbers.
+
+    The N of the result is N as the estimator used it: shared, and with the shift added. Raises KeyError for an unknown
+    bug, or if `PROBES` has no such probe.
+    """
     by = FAULTY_ESTIMATORS[bug]
-    early = start % by.batch  # whoever begins within a batch has its N all the same
+    early = start % by.batch  # a start inside a batch uses the N of that batch
     terms, v = draw_terms_and_probes(law, probe, early + n, seed, start - early)
     first_of_batch = np.arange(early, early + n) // by.batch * by.batch
     terms, v = terms[first_of_batch] + by.shift, v[early:]
@@ -61,32 +65,32 @@ def draw_estimates(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, s
 
 
 def unweighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_m = sum_{1<=k<=m} a_k A^k; of the law nothing is needed."""
+    """S_m = sum_{1<=k<=m} a_k A^k for m = 0, ..., n, (1 + n, 2, 2). The law is not used."""
     return np.cumsum(log_series(n).numpy()[:, None, None] * _powers(matrix, n), 0)
 
 
 def surrogate_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_m = sum_{0<=k<=m} (-1)^k / P(N >= k) A^(k+1)."""
+    """S_m = sum_{0<=k<=m} (-1)^k / P(N >= k) A^(k+1) for m = 0, ..., n, (1 + n, 2, 2)."""
     signs = (-1.0) ** np.arange(n + 1)
     return np.cumsum((signs / _survival(law, n))[:, None, None] * _powers(matrix, n) @ matrix, 0)
 
 
 def log_det(matrix: np.ndarray, law: Law) -> float:
-    """log det(I + A)."""
+    """log|det(I + A)| in nats, for A of shape (2, 2). The law is not used."""
     return float(np.linalg.slogdet(np.eye(2) + matrix)[1])
 
 
 def unweighted_mean(matrix: np.ndarray, law: Law) -> float:
-    """sum_k P(N >= k) a_k tr A^k: a truncated series of random length."""
+    """sum_k P(N >= k) a_k tr A^k, for A of shape (2, 2): the mean of a series cut at a random length."""
     n = len(survival_table(law, RAREST))
     return float((_survival(law, n) * _terms(matrix, n)).sum())
 
 
 def shifted_mean(matrix: np.ndarray, law: Law) -> float:
-    """sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k, P(N >= 0) = 1.
+    """sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k with P(N >= 0) = 1, for A of shape (2, 2).
 
-    In the end the ratio is 1 / q, q the law's tail ratio. Where q = 0, as for a Poisson law, it grows, and what is
-    reached more rarely than `LEAST_SURVIVAL` has to be negligible: NaN where it is not.
+    For large k the ratio is 1 / q, with q the tail ratio of the law. If q = 0, as for a Poisson law, the ratio grows.
+    Then the sum ends where P(N >= k) falls below `LEAST_SURVIVAL`; it is NaN if the terms are not negligible there.
     """
     n = len(survival_table(law, LEAST_SURVIVAL))
     terms, survival = _terms(matrix, n), _survival(law, n)
@@ -99,7 +103,7 @@ def shifted_mean(matrix: np.ndarray, law: Law) -> float:
 
 
 def surrogate_mean(matrix: np.ndarray, law: Law) -> float:
-    """tr A (I + A)^-1."""
+    """tr A (I + A)^-1, for A of shape (2, 2). Raises numpy.linalg.LinAlgError if I + A is singular."""
     return float(np.trace(matrix @ np.linalg.inv(np.eye(2) + matrix)))
 
 
@@ -109,7 +113,7 @@ def _survival(law: Law, n: int) -> np.ndarray:
 
 
 def _terms(matrix: np.ndarray, n: int) -> np.ndarray:
-    """a_k tr A^k for k = 0, ..., n, that of 0 being 0."""
+    """a_k tr A^k for k = 0, ..., n, with a_0 = 0."""
     return log_series(n).numpy() * np.trace(_powers(matrix, n), axis1=1, axis2=2)
 
 

@@ -1,4 +1,4 @@
-"""What a picture or a table needs of a flow, as NumPy arrays: no gradient leaves it."""
+"""Measurements of a flow for pictures and tables, as NumPy arrays without gradients."""
 
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
 from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias

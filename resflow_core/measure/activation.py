@@ -1,11 +1,12 @@
-"""What there is to say of an activation alone: its Lipschitz constant, its tails and its kinks, found by evaluating it.
+"""Properties of one activation, found by evaluating it: its Lipschitz constant, its tails and its kinks.
 
-The paper (section 3.3) asks for |phi'| <= 1 everywhere, and for a curvature phi'' that does not vanish asymptotically
-where |phi'| is near 1. Here phi is what a block uses: raw divided by its constant in the 2-norm.
+The paper (section 3.3) asks for two things. |phi'| <= 1 everywhere, and the curvature phi'' must not vanish
+asymptotically if |phi'| is near 1. Here phi is the function that a block uses: raw divided by its constant in the
+2-norm.
 
-All is said of one unit. An arrangement may make several numbers of it, as CLipSwish's (f(t), f(-t)) does: then
-"|slope|" is the 2-norm of the derivatives of these numbers, which is by how much the unit stretches, and "|curvature|"
-that of their second derivatives. Of an element-wise activation they are |phi'| and |phi''|.
+All statements are about one unit. An arrangement may make several numbers from it: CLipSwish makes (f(t), f(-t)). Then
+"|slope|" is the 2-norm of the derivatives of these numbers, the factor by which the unit stretches. "|curvature|" is
+the 2-norm of their second derivatives. For an element-wise activation they are |phi'| and |phi''|.
 """
 
 import math
@@ -19,31 +20,31 @@ from torch import Tensor
 from resflow_core.activations import Activation
 from resflow_core.fast.closed_forms import ClosedForm, closed_form
 
-# Where constants and kinks are looked for, and how densely.
+# The search for constants and kinks runs from -REACH to REACH in steps of STEP.
 REACH, STEP = 20.0, 1e-3
-# Tails are looked at in windows of this width, which begin at radii that grow by one factor, so that whatever falls by
-# a power of |z| is a geometric sequence.
+# Tails are evaluated in windows of this width. Their radii grow by a constant factor, so a power of |z| gives a
+# geometric sequence.
 RADII, WIDTH, TAIL_STEP = tuple(10 ** (1 + k / 2) for k in range(7)), 20.0, 1e-2
-# Limits are told apart by this much; a sequence that moves less than the second one has arrived.
+# Limits differ if they are TOLERANCE apart. A sequence has converged if its last step is at most ARRIVED.
 TOLERANCE, ARRIVED = 1e-3, 1e-4
-# |slope| is near 1 from 1 - DELTA on.
+# A |slope| of 1 - DELTA or more is near 1.
 DELTA = 0.05
-# A jump is a difference of this size, in units of the Lipschitz constant, that is still there over this distance.
+# A jump is a difference of JUMP, in units of the Lipschitz constant, over a distance below CLOSE.
 JUMP, CLOSE = 1e-2, 1e-10
-# So many cells are halved at once in the search for jumps, and in so many parts are the last ones looked at.
+# The search for jumps halves at most MOST_CELLS cells at once, and divides the last ones into PARTS.
 MOST_CELLS, PARTS = 2_000, 8
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Verdict(Enum):
-    """Whether the log det's gradient gets no second derivatives where units keep their slope, far out."""
+    """Whether, far out, the gradient of the log det gets no second derivatives although units keep their slope."""
 
     STARVES = "starves"
     DOES_NOT = "does not"
 
 
 class Smoothness(Enum):
-    """How many continuous derivatives there are, as far as a search finds; "C2" may be smoother."""
+    """The number of continuous derivatives that the search finds. A "C2" activation may be smoother."""
 
     C0 = "C0"
     C1 = "C1"
@@ -52,28 +53,31 @@ class Smoothness(Enum):
 
 @dataclass(frozen=True)
 class Supremum:
-    """The largest |slope| of a function before it is divided by anything, beside what the entry claims it to be."""
+    """The largest |slope| of a function before it is divided by its constant, and the constant that is claimed for
+    it.
+    """
 
     found: float
-    at: float  # where; infinite where it is only approached, in that tail
+    at: float  # the place; infinite if the value is only approached in that tail
     claimed: float
 
 
 @dataclass(frozen=True)
 class Tail:
-    """What becomes of phi far out on one side."""
+    """The limits of phi on one side, as z goes to infinity or minus infinity."""
 
-    slope: float | None  # the limit of |slope|; None: it has no limit
-    curvature: float | None  # the limit of |curvature|; None: it has no limit
-    steep_curvature: float  # the largest |curvature| far out where |slope| >= 1 - DELTA; NaN where it nowhere is
+    slope: float | None  # the limit of |slope|; None if there is none
+    curvature: float | None  # the limit of |curvature|; None if there is none
+    steep_curvature: float  # the largest |curvature| far out with |slope| >= 1 - DELTA; NaN if there is no such point
 
     @property
     def verdict(self) -> Verdict:
-        """It starves where |slope| tends to 1 - DELTA or more while curvature -> 0. Without a limit of |slope|: where
-        there is no curvature at any of the places far out, however far, at which |slope| is near 1.
+        """It starves if |slope| tends to 1 - DELTA or more while the curvature tends to 0.
+
+        If |slope| has no limit, it starves if far out there are points with |slope| near 1 and all have curvature 0.
         """
         if self.slope is None:
-            starves = self.steep_curvature <= TOLERANCE  # never true of NaN
+            starves = self.steep_curvature <= TOLERANCE  # false for NaN
         else:
             starves = self.slope >= 1 - DELTA and self.curvature is not None and self.curvature <= TOLERANCE
         return Verdict.STARVES if starves else Verdict.DOES_NOT
@@ -81,10 +85,11 @@ class Tail:
 
 @dataclass(frozen=True)
 class Criteria:
-    """The paper's two criteria, and smoothness, of one activation.
+    """The paper's two criteria (section 3.3) and the smoothness of one activation.
 
-    `constant` is of a unit with all numbers made of it, in the 2-norm: what raw is divided by. `function` is of the
-    function of one number that is applied to each of them: the same, unless a unit has several.
+    `constant` is the constant of a unit with all numbers made from it, in the 2-norm: raw is divided by it. `function`
+    is the constant of the function of one number that is applied to each of them. The two differ only if one unit gives
+    several numbers.
     """
 
     constant: Supremum
@@ -92,25 +97,27 @@ class Criteria:
     left: Tail  # z -> -infinity
     right: Tail
     smoothness: Smoothness
-    kinks: tuple[float, ...]  # where the function of one number has a jump in its slope or its curvature
-    numbers: int  # that one unit becomes
-    by_itself: bool  # False where other units decide where this one goes, as in MaxMin
+    kinks: tuple[float, ...]  # jumps in slope or curvature of the function of one number
+    numbers: int  # made from one unit
+    by_itself: bool  # False if other units decide where this one goes, as in MaxMin
 
     @property
     def verdict(self) -> Verdict:
-        """It starves if one of its tails does."""
+        """It starves if one of its tails starves."""
         starves = Verdict.STARVES in (self.left.verdict, self.right.verdict)
         return Verdict.STARVES if starves else Verdict.DOES_NOT
 
     @property
     def is_one_number_to_one(self) -> bool:
-        """Whether phi is a function of one number with values of one number."""
+        """Whether phi takes one number to one number."""
         return self.numbers == 1 and self.by_itself
 
 
 def unit_derivatives(form: ClosedForm, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """raw(t), (copies * units, batch), and |slope| and |curvature| of every unit of t, (units, batch), not divided by
-    the constant. Of sorted pairs the units come as they are sorted."""
+    """raw(t), (copies * units, batch), and |slope| and |curvature| of every unit of t, (units, batch).
+
+    They are not divided by the constant. If an arrangement sorts pairs, the units come in sorted order.
+    """
     arrangement = form.arrangement
     y, slope, curvature = form.derivatives(arrangement.apply(t, arrangement.pattern(t)))
     if arrangement.copies == 1:
@@ -121,7 +128,9 @@ def unit_derivatives(form: ClosedForm, t: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 @torch.no_grad()
 def criteria(activation: Activation) -> Criteria:
-    """Of an activation, by evaluating its derivatives in double precision."""
+    """The `Criteria` of an activation, from its derivatives in double precision. Raises `NoClosedForm` if it acts on
+    several units together and `CLOSED_FORMS` has no entry for it.
+    """
     form = closed_form(activation)
     divisor = form.lipschitz(2)
 
@@ -134,12 +143,12 @@ def criteria(activation: Activation) -> Criteria:
         return slope, curvature
 
     jumps = [_jumps(lambda t, n=n: function(t)[n] / divisor) for n in (0, 1)]
-    # Where other units decide, there is a kink where one of them is passed.
+    # If other units decide, there is a kink where t equals one of them.
     by_itself = form.arrangement.pattern(torch.zeros(2, 1)) is None
     smoothness = Smoothness.C1 if jumps[1] else Smoothness.C2
     return Criteria(
         constant=_supremum(lambda t: unit(t)[0], divisor),
-        # Stacked numbers have in the sup-norm the constant of the one function.
+        # In the sup-norm, stacked numbers have the constant of the one function.
         function=_supremum(lambda t: function(t)[0].abs(), form.lipschitz(math.inf)),
         left=_tail(lambda t: [part / divisor for part in unit(-t)]),
         right=_tail(lambda t: [part / divisor for part in unit(t)]),
@@ -151,10 +160,12 @@ def criteria(activation: Activation) -> Criteria:
 
 
 def _supremum(steepness: Callable[[Tensor], Tensor], claimed: float) -> Supremum:
-    """The best node of a grid, improved by golden section between its neighbours; or a tail, where that is higher."""
+    """The best node of a grid, improved by golden section between its neighbours, or the value in a tail if it is
+    higher.
+    """
     grid = _grid()
     values = steepness(grid)
-    # Of a plateau, where rounding moves the largest about, the place nearest to 0; of a pair +-z the right one.
+    # On a plateau, rounding decides which value is largest. Take the place nearest to 0; of a pair +-z the right one.
     highest = grid[values >= values.max() - 1e-13].flip(0)
     at = float(highest[highest.abs().argmin()])
     found = float(values.max())
@@ -174,7 +185,7 @@ def _supremum(steepness: Callable[[Tensor], Tensor], claimed: float) -> Supremum
 
 
 def _grid() -> Tensor:
-    """From -REACH to REACH, with an exact 0."""
+    """Nodes from -REACH to REACH, with an exact 0."""
     n = round(REACH / STEP)
     return torch.arange(-n, n + 1, dtype=torch.float64) * STEP
 
@@ -185,7 +196,7 @@ def _windows() -> Tensor:
 
 
 def _tail(derivatives: Callable[[Tensor], list[Tensor]]) -> Tail:
-    """From |slope| and |curvature| at t, towards +infinity."""
+    """The `Tail` towards +infinity, from the function that gives |slope| and |curvature| at t."""
     windows = _windows()
     slope, curvature = (part.view(windows.shape) for part in derivatives(windows.flatten()))
     steep = curvature[-1][slope[-1] >= 1 - DELTA]
@@ -193,7 +204,7 @@ def _tail(derivatives: Callable[[Tensor], list[Tensor]]) -> Tail:
 
 
 def _limit(values: Tensor) -> float | None:
-    """The common limit of the least and the greatest value in windows, (windows, points); None if they have none."""
+    """The common limit of the smallest and largest values in windows, (windows, points); None if they have none."""
     low, high = (_extrapolated(ends.tolist()) for ends in (values.amin(1), values.amax(1)))
     if low is None or high is None or high - low > TOLERANCE:
         return None
@@ -201,7 +212,9 @@ def _limit(values: Tensor) -> float | None:
 
 
 def _extrapolated(values: list[float]) -> float | None:
-    """The limit of a sequence that has arrived or ends like a geometric one (Aitken's delta-squared process)."""
+    """The limit of a sequence that has converged, or that ends like a geometric one (Aitken's delta-squared
+    process).
+    """
     before, last = values[-2] - values[-3], values[-1] - values[-2]
     if abs(last) <= ARRIVED:
         return values[-1]
@@ -210,12 +223,12 @@ def _extrapolated(values: list[float]) -> float | None:
 
 
 def _jumps(function: Callable[[Tensor], Tensor]) -> list[float]:
-    """Where a function of one number jumps: cells of the grid over which it differs, halved until they are tiny.
+    """The places where a function of one number jumps. Cells of the grid over which it changes are halved until tiny.
 
-    Of more cells than `MOST_CELLS` those stay over which it differs most: a search, not a proof. A jump is what is then
-    still within a part of its cell, while a wave, however fast, differs less over less.
+    If there are more than `MOST_CELLS` cells, those with the largest change stay: this is a search, not a proof. At the
+    end, a jump still happens within a part of its cell. A fast wave changes less over a smaller part.
     """
-    # No node is 0 or another short number, at which jumps like to be: a jump is within a cell.
+    # Jumps are often at 0 or another short number. No node is there, so a jump is inside a cell.
     nodes = _grid() + STEP / math.pi
     values = function(nodes)
     low, high, at_low, at_high = nodes[:-1], nodes[1:], values[:-1], values[1:]

@@ -1,4 +1,4 @@
-"""The density of a flow as its training estimator believes it to be, beside the true one."""
+"""The density in which a flow believes because of its training estimator, and the true density."""
 
 import torch
 from torch import Tensor
@@ -11,19 +11,19 @@ from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
 
 
 def believed_log_prob(evaluation: Evaluation, log_det: LogDet) -> Tensor:
-    """log p(x) in nats with every block's log det as `log_det` believes it to be, (batch,) float64; possibly infinite.
+    """log p(x) in nats with every block's log det as `log_det` believes it to be, (batch,) float64; it can be infinite.
 
-    Raises ValueError where that is not known (`believed_log_det`).
+    Raises ValueError if the belief has no closed form (`believed_log_det`).
     """
     blocks = believed_log_det(log_det, evaluation.jacobians.flatten(0, 1)).view(evaluation.jacobians.shape[:2])
     return evaluation.log_prob + (blocks - evaluation.block_log_dets).sum(1)
 
 
 def log_prob_bias(evaluation: Evaluation, log_det: LogDet) -> Estimate:
-    """How much larger than log p(x) the mean of its estimate by `log_det` is, in nats: the mean over the points.
+    """The bias in nats of the estimate of log p(x) by `log_det`: the mean over the points, with its standard error.
 
-    Of a truncated series -sum over blocks of tr R_{n+1}, R_n = sum_{k>=n} a_k A^k; what is unbiased has none (paper,
-    Theorem 1), although its density has (`believed_log_prob`).
+    For a truncated series it is -sum over blocks of tr R_{n+1}, R_n = sum_{k>=n} a_k A^k. An unbiased `log_det` gives 0
+    (paper, Theorem 1), although its density is biased (`believed_log_prob`).
     """
     if not isinstance(log_det, Truncated):
         return Estimate(0.0, 0.0)
@@ -31,14 +31,15 @@ def log_prob_bias(evaluation: Evaluation, log_det: LogDet) -> Estimate:
 
 
 class Beliefs:
-    """Log densities in nats, (batch, dim) -> (1 or 2, batch) float64: exact, and as an inexact `log_det` believes.
+    """Log densities in nats, (batch, dim) -> (1 or 2, batch) float64: exact, and, if `log_det` is not exact, as it
+    believes.
 
-    For an integral: once a belief was infinite at some point it is not computed any more, but infinite throughout.
-    Raises ValueError where it is not known what `log_det` believes.
+    It is made for an integral: once the belief is infinite at a point, it stays infinite in all later calls and is not
+    computed. Raises ValueError if the belief of `log_det` has no closed form.
     """
 
     def __init__(self, flow: Flow, log_det: LogDet):
-        believed_log_det(log_det, torch.zeros(1, 2, 2))  # is it known?
+        believed_log_det(log_det, torch.zeros(1, 2, 2))  # raises early if there is no closed form
         self._flow, self._log_det = flow, log_det
         self._infinite = False
 

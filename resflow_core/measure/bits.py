@@ -1,4 +1,4 @@
-"""Bits per dimension of held-out images, and what a Gaussian has: the simplest density that knows correlations."""
+"""Bits per dimension of held-out images, of a flow and of a Gaussian, the simplest density with correlations."""
 
 import math
 from collections.abc import Iterator
@@ -11,15 +11,18 @@ from resflow_core.flow import NormalizingFlow
 from resflow_core.measure.estimate import Estimate, estimate_mean
 from resflow_core.measure.evaluation import log_prob
 
-# Images between two yields: of 64 tangents each.
+# Images between two yields. Each carries 64 tangents.
 CHUNK = 48
-# Draws of every training image that a Gaussian is fitted to, and the seed of their noise.
+# The Gaussian is fitted to this many noisy draws of every training image. The seed is that of the noise.
 GAUSSIAN_DRAWS, GAUSSIAN_SEED = 20, 0
 
 
 def held_out_bits(flow: NormalizingFlow, dataset: Digits) -> Iterator[Estimate | None]:
-    """Mean bits per dimension of a flow on held-out images, by the exact log det, with its standard error over images:
-    None after each chunk of images, the estimate at last. See `resflow_core.data.digits` for what it bounds."""
+    """Mean bits per dimension of a flow on held-out images, by the exact log det, with the standard error over images.
+
+    Yields None after each chunk of images, and the estimate at the end. In expectation, the mean is an upper bound of
+    the bits of the discrete images: see `resflow_core.data.digits`.
+    """
     log_probs = []
     for y in dataset.held_out().split(CHUNK):
         log_probs.append(log_prob(flow, y))
@@ -28,8 +31,11 @@ def held_out_bits(flow: NormalizingFlow, dataset: Digits) -> Iterator[Estimate |
 
 
 def gaussian_bits(dataset: Digits) -> Estimate:
-    """As `held_out_bits`, of the normal distribution with mean and covariance of the training images' logits, which is
-    the most likely one in closed form: log N(y; m, S) = -(|L^-1 (y - m)|^2 + d log 2 pi) / 2 - sum log L_ii, S = LL'.
+    """As `held_out_bits`, of the normal distribution with the mean and covariance of the training images' logits.
+
+    It is the maximum-likelihood Gaussian, in closed form. With S = LL' and d dimensions:
+
+        log N(y; m, S) = -(|L^-1 (y - m)|^2 + d log 2 pi) / 2 - sum log L_ii
     """
     noise = torch.Generator().manual_seed(GAUSSIAN_SEED)
     y = torch.cat([dataset.training_logits(noise) for _ in range(GAUSSIAN_DRAWS)])
@@ -38,6 +44,6 @@ def gaussian_bits(dataset: Digits) -> Estimate:
 
 
 def _normal(y: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
-    """log N(y; mean, factor factor'), (batch, d) -> (batch,)."""
+    """log N(y; mean, factor factor') in nats, (batch, d) -> (batch,)."""
     whitened = torch.linalg.solve_triangular(factor, (y - mean).T, upper=False)
     return -0.5 * (whitened.square().sum(0) + y.shape[1] * math.log(2 * math.pi)) - factor.diagonal().log().sum()

@@ -1,4 +1,4 @@
-"""What each residual block does to data: its share of the log det, and how far it is from its bounds."""
+"""The effect of each residual block on data: its share of the log det, and its distance from its bounds."""
 
 from dataclasses import dataclass
 
@@ -14,29 +14,29 @@ from resflow_core.measure.evaluation import Evaluation
 from resflow_core.measure.invertibility import breaking_scales
 from resflow_core.norms.induced import norm_of_2x2
 
-# Orders in which the norm of a 2 x 2 matrix has a closed form; otherwise so many points at a time are looked at again.
+# Orders with a closed form for the norm of a 2 x 2 matrix. For others, CANDIDATES points at a time are searched.
 CLOSED, CANDIDATES = (1.0, 2.0, float("inf")), 100
 
 
 @dataclass(frozen=True, eq=False)
 class BlockTable:
-    """An entry a residual block, in order; A = dg/dx at the points that were evaluated."""
+    """One entry for each residual block, in order. A = dg/dx is taken at the evaluated points."""
 
     mean_log_det: np.ndarray  # of log det(I + A) over the points, in nats
     mean_abs_log_det: float  # of the whole flow's |log|det df/dx||, in nats
-    lipschitz: np.ndarray  # L: the bound that is kept, or that of the layers as they are where nothing keeps one
-    layer_norms: np.ndarray  # (blocks, layers): of each layer as it is, bounded from above
-    largest_norm: np.ndarray  # of ||A|| over the points: the observed L
-    steepest: np.ndarray  # (blocks, 2, 2): an A with the largest ||A||_2
+    lipschitz: np.ndarray  # L: the bound that the caps keep, or of the layers as they are if nothing caps them
+    layer_norms: np.ndarray  # (blocks, layers): upper bounds of the layers as they are
+    largest_norm: np.ndarray  # the largest ||A|| over the points: the observed L
+    steepest: np.ndarray  # (blocks, 2, 2): the A with the largest ||A||_2
     orders: np.ndarray  # (blocks, layers): p_0, p_1, ... of the norms; L and ||A|| are in that of p_0
     breaking: np.ndarray  # the smallest s at which det(I + s A) is 0 at one of the points
     spectral_radius: np.ndarray  # the largest rho(A) over the points
-    tail_ratio: float | None = None  # q: P(N >= k) of the roulette falls by it in the end; None without a roulette
-    beyond: np.ndarray | None = None  # share of points with rho(A)^2 > q: the roulette's variance is infinite there
+    tail_ratio: float | None = None  # q: for large k, P(N >= k) falls by this factor; None without a roulette
+    beyond: np.ndarray | None = None  # share of points with rho(A)^2 > q: infinite variance of the roulette
 
 
 def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTable:
-    """The table of a flow in the plane, evaluated at some points, that trains by `log_det`."""
+    """The `BlockTable` of a flow in the plane, evaluated at some points, that trains by `log_det`."""
     radius, branches = spectral_radius(evaluation.jacobians), [block.branch for block in flow.blocks]
     orders = [branch.orders[:-1] for branch in branches]
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
@@ -56,7 +56,7 @@ def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTab
 
 
 def _steepest(jacobians: Tensor) -> Tensor:
-    """Of A, (n, blocks, 2, 2), one with the largest 2-norm of each block."""
+    """The A with the largest 2-norm in each block, (blocks, 2, 2), from A, (n, blocks, 2, 2)."""
     return jacobians[norm_of_2x2(jacobians, 2.0).argmax(0), torch.arange(jacobians.shape[1])]
 
 
@@ -64,8 +64,8 @@ def _largest_norms(jacobians: Tensor, orders: list[float]) -> np.ndarray:
     """The largest ||A||_{p->p} of every block, (blocks,), from A, (blocks, n, 2, 2), and each block's p."""
     if len(set(orders)) == 1 and orders[0] in CLOSED:
         return norm_of_2x2(jacobians, orders[0]).amax(1).numpy()
-    # By directions where there is no closed form, of the points that may have the largest: their bound, interpolated
-    # between closed forms (Riesz-Thorin), is above what was found.
+    # Other orders need a search over directions. It runs only for points that may have the largest norm: their bound,
+    # interpolated between closed forms (Riesz-Thorin), is above the largest norm found so far.
     largest = []
     for a, p in zip(jacobians, orders, strict=True):
         near, share = (1.0, 2 / p - 1) if p < 2 else (float("inf"), 1 - 2 / p)

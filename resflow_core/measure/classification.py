@@ -1,4 +1,4 @@
-"""What a hybrid's classifier knows at data, on a grid, and far from all data."""
+"""The knowledge of a hybrid's classifier on data, on a grid, and far from all data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from resflow_core.measure.evaluation import log_prob
 from resflow_core.measure.pictures import grid_points
 from resflow_core.measure.reliability import Reliability, reliability
 
-# Circles around the window's middle, in halves of its side; the last is four windows away.
+# Radii of circles around the window's middle, in halves of its side. The last circle is four windows away.
 DISTANCES = np.concatenate([np.linspace(0.125, 1.0, 8), np.linspace(1.25, 8.0, 28)])
 DIRECTIONS = 48
 USUAL_SHARE = 0.99
@@ -22,23 +22,23 @@ USUAL_SHARE = 0.99
 
 @dataclass(frozen=True)
 class Classification:
-    """A classifier on labelled points, in nats where it is no share."""
+    """A classifier on labelled points: accuracy as a share, NLL in nats."""
 
-    accuracy: Estimate  # with its binomial standard error
+    accuracy: Estimate  # with the binomial standard error
     nll: Estimate  # mean of -log p(y|x)
     reliability: Reliability
 
 
 @dataclass(frozen=True)
 class Far:
-    """Means over circles around the window's middle, and the smallest and the largest on each: (circles,) each."""
+    """Means, minima and maxima over circles around the window's middle, (circles,) each."""
 
     distance: np.ndarray  # radius, in halves of the window's side
     confidence: np.ndarray  # max_y p(y|x)
     least_confidence: np.ndarray
     log_prob: np.ndarray  # log p(x), nats
     largest_log_prob: np.ndarray
-    usual_log_prob: float  # what the log density is above at 99 % of the held-out points
+    usual_log_prob: float  # 99 % of the held-out points have a larger log density
 
 
 @torch.no_grad()
@@ -48,7 +48,10 @@ def log_class_probs(hybrid: Hybrid, x: Tensor) -> Tensor:
 
 
 def classification(log_probs: Tensor, y: Tensor) -> Classification:
-    """From log p(y|x) for every class, (n, classes), and the true classes, (n,)."""
+    """The `Classification` from log p(y|x) for every class, (n, classes), and the true classes, (n,).
+
+    Raises ValueError if a probability is NaN, and ZeroDivisionError without points.
+    """
     log_probs = log_probs.double()
     top, named = log_probs.max(1)
     right = named == y
@@ -61,7 +64,7 @@ def classification(log_probs: Tensor, y: Tensor) -> Classification:
 
 
 def optimal(joint: Labels, x: Tensor, y: Tensor) -> Classification:
-    """The same of p(y|x) as it is: on average no classifier is better."""
+    """The `Classification` of the true p(y|x). On average no classifier has a higher accuracy or lower NLL."""
     return classification(joint.log_posterior(x), y)
 
 
@@ -80,7 +83,10 @@ def circles(window: Window) -> Tensor:
 
 
 def far(hybrid: Hybrid, window: Window, held_out: Tensor) -> Iterator[Far | None]:
-    """Confidence and log density from the data outwards, in pieces: None after each but the last, then the whole."""
+    """Confidence and log density (nats) from the data outwards, in pieces: yields None twice, then the `Far`.
+
+    `held_out` are held-out points, (n, 2).
+    """
     x = circles(window).flatten(0, 1)
     confidence = log_class_probs(hybrid, x).amax(1).exp()
     yield None
@@ -90,7 +96,9 @@ def far(hybrid: Hybrid, window: Window, held_out: Tensor) -> Iterator[Far | None
 
 
 def summary(confidence: Tensor, log_prob: Tensor, held_out_log_prob: Tensor) -> Far:
-    """From confidence and log density at all `circles`, in their order, and the latter at held-out points."""
+    """The `Far` from confidence and log density (nats) at all `circles`, in their order, and the log density at
+    held-out points, (n,).
+    """
     usual = float(held_out_log_prob.double().quantile(1 - USUAL_SHARE))
     confidence, log_prob = (part.double().view(-1, DIRECTIONS).numpy() for part in (confidence, log_prob))
     return Far(DISTANCES, confidence.mean(1), confidence.min(1), log_prob.mean(1), log_prob.max(1), usual)

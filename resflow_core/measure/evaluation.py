@@ -1,4 +1,4 @@
-"""One pass of points through a flow, from which densities and tables follow."""
+"""One pass of points through a flow. Densities and tables follow from it."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,19 @@ from resflow_core.log_det import residual_log_det
 
 @dataclass(frozen=True)
 class Evaluation:
-    """By the exact log det, in nats."""
+    """Values by the exact log det, in nats, on the processor."""
 
     log_prob: Tensor  # log p(x), (batch,)
     block_log_dets: Tensor  # log|det(I + A)| of every block, (batch, blocks)
-    jacobians: Tensor  # its A = dg/dx, (batch, blocks, dim, dim)
+    jacobians: Tensor  # A = dg/dx of every block, (batch, blocks, dim, dim)
 
 
 @torch.no_grad()
 def evaluate(flow: Flow, x: Tensor) -> Evaluation:
-    """Send points, (batch, dim), through the flow. Lists and NumPy arrays are points too, and numbers of any type."""
+    """The `Evaluation` of points, (batch, dim). They may also be a list or a NumPy array, of any number type.
+
+    Raises ValueError for points of another shape.
+    """
     z, jacobians = flow.forward_and_jacobians(torch.as_tensor(x).to(next(flow.parameters())))
     log_dets = residual_log_det(jacobians)
     log_prob = standard_normal_log_prob(z) + log_dets.sum(1) + flow.actnorm_log_det
@@ -29,5 +32,7 @@ def evaluate(flow: Flow, x: Tensor) -> Evaluation:
 
 @torch.no_grad()
 def log_prob(flow: NormalizingFlow, x: Tensor) -> Tensor:
-    """log p(x) in nats by the exact log det, (batch,)."""
+    """log p(x) in nats by the exact log det, (batch, dim) -> (batch,). Raises ValueError for points of another
+    shape.
+    """
     return flow.log_prob(x.to(next(flow.parameters()))).cpu()

@@ -1,9 +1,9 @@
-"""The gradient of the mean log density in its two parts: of the log det, and of the base density where points arrive.
+"""The gradient of the mean log density in two parts: of the log det, and of the base density at the images f(x).
 
     d mean log p(x) = d mean log|det df/dx| + d mean log N(f(x); 0, I)          (paper, equation 1)
 
-The first one reaches the pre-activations by the second derivative of the activation alone (paper, section 3.3). Where
-training has converged the two cancel.
+The first part reaches the pre-activations only through the second derivative of the activation (paper, section 3.3).
+When training has converged, the two parts cancel.
 """
 
 import copy
@@ -23,9 +23,9 @@ CHUNK = 500
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """2-norms of the two gradients with respect to all parameters of something, and their inner product; float64.
+    """2-norms of the two gradients with respect to the parameters of a group, and their inner product; float64.
 
-    Arrays of one shape, an entry for each something.
+    The arrays have one shape, with one entry for each group of parameters, such as a block.
     """
 
     log_det: np.ndarray
@@ -34,7 +34,7 @@ class Parts:
 
     @property
     def cosine(self) -> np.ndarray:
-        """Of the angle between the two: -1 where they pull against each other; NaN where one of them is 0."""
+        """The cosine of the angle between the two: -1 if they are opposite, NaN if one of them is 0."""
         product = self.log_det * self.base
         return np.divide(self.inner, product, out=np.full_like(product, np.nan), where=product > 0)
 
@@ -46,30 +46,31 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class GradientSplit:
-    """In nats per unit of the parameters that are trained: raw weights, biases, raw scales, log scales and shifts.
+    """The split in nats per unit of the trained parameters: raw weights, biases, raw scales, log scales and shifts.
 
-    ActNorms stand apart. The log scales s of one enter
+    ActNorms are separate, because their log scales s enter directly:
 
         log|det df/dx| = sum of log|det(I + A)| of the blocks + sum of s of the ActNorms
 
-    as they are, with a gradient of 1 each, or sqrt(dim (blocks + 1)) together, whatever the activation; besides, they
-    move points on their way to later blocks. That 1 is most of the norm of all in a small flow, and says nothing of
-    what an activation does. `residual` is the blocks' alone, with g_k the gradient with respect to all parameters of
-    block k:
+    Each s has the gradient 1 from the second sum, sqrt(dim (blocks + 1)) together, for every activation. They also move
+    the points on their way to later blocks. In a small flow this 1 is most of the norm of the whole gradient, and it
+    says nothing about the activation. `residual` is for the blocks alone. With g_k the gradient with respect to all
+    parameters of block k:
 
         ||residual||^2 = sum over k of ||g_k||^2
     """
 
     blocks: Parts  # (blocks,)
-    actnorms: Parts  # (blocks + 1,), or (0,) for a flow without
-    residual: Parts  # () of all blocks together
+    actnorms: Parts  # (blocks + 1,), or (0,) for a flow without ActNorms
+    residual: Parts  # (), all blocks together
 
 
 def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
-    """Of a flow at points, (batch, dim), by the exact log det: None after each chunk of points, and the split at last.
+    """The `GradientSplit` of a flow at points, (batch, dim), by the exact log det.
 
-    A copy is differentiated, so that the flow's gradients, and vectors that its constraints carry along, stay as they
-    are, and it may be trained meanwhile. Learned orders have no part in the log density: their gradient is 0.
+    Yields None after each chunk of points, and the split at the end. It differentiates a copy: the flow's gradients and
+    the vectors that its constraints carry stay unchanged, and the flow may be trained meanwhile. Learned orders do not
+    enter the log density, so their gradient is 0. Raises ValueError for points of another shape.
     """
     flow = copy.deepcopy(flow)
     groups = [list(part.parameters()) for part in [*flow.blocks, *flow.actnorms]]
@@ -79,7 +80,7 @@ def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
     for part in x.to(parameters[0]).split(CHUNK):
         for gradient, of_part in zip(sums, _gradients(flow, parameters, part), strict=True):
             gradient += of_part
-        # Every chunk meets the same weights.
+        # The forward pass changes carried vectors. Every chunk must see the same weights.
         for buffer, before in zip(flow.buffers(), carried, strict=True):
             buffer.copy_(before)
         yield None
@@ -97,19 +98,19 @@ def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
 
 @torch.enable_grad()
 def _gradients(flow: Flow, parameters: list[Tensor], x: Tensor) -> list[Tensor]:
-    """Of the sums over points of log|det df/dx| and of the base's log density: two vectors."""
+    """The gradients of the sums over points of log|det df/dx| and of the base's log density: two vectors."""
     z, jacobians = flow.forward_and_jacobians(x)
     log_det = residual_log_det(jacobians).sum() + len(x) * flow.actnorm_log_det
     vectors = []
     for total in (log_det, standard_normal_log_prob(z).sum()):
-        # Some parameters are in neither: the orders of norms are learned apart.
+        # Some parameters are in neither sum: the orders of norms have a loss of their own.
         gradients = torch.autograd.grad(total, parameters, retain_graph=True, materialize_grads=True)
         vectors.append(torch.cat([g.flatten() for g in gradients]).double().cpu())
     return vectors
 
 
 def _parts(gradients: list[tuple[Tensor, Tensor]]) -> Parts:
-    """From pairs of gradients, of the log det and the base."""
+    """The `Parts` from pairs of gradients, of the log det and of the base."""
     products = [(float(a @ a), float(b @ b), float(a @ b)) for a, b in gradients]
     log_det, base, inner = np.array(products).reshape(-1, 3).T
     return Parts(np.sqrt(log_det), np.sqrt(base), inner)

@@ -1,4 +1,4 @@
-"""What Lipschitz bounds guarantee of a whole flow, beside what is seen of it on data."""
+"""The guarantees of Lipschitz bounds for a whole flow, and the values observed on data."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from resflow_core.norms.induced import norm_of_2x2
 
 @dataclass(frozen=True)
 class Guarantee:
-    """A quantity between bounds that hold everywhere, and the smallest and largest value at some points."""
+    """Bounds of a quantity that hold everywhere, and its smallest and largest value at some points."""
 
     low: float
     high: float
@@ -23,17 +23,17 @@ class Guarantee:
 
 @dataclass(frozen=True)
 class Guarantees:
-    """Of z = f(x) with blocks of bounds L_k in R^d, and ActNorms with scales s.
+    """Bounds for z = f(x) in R^d, with blocks of Lipschitz bounds L_k, and ActNorms with scales s.
 
-    stretch   ||f(x) - f(y)|| / ||x - y|| in [prod (1 - L_k) min|s|, prod (1 + L_k) max|s|]: the larger end is Lip(f),
-              the inverse of the smaller one Lip(f^-1) (Behrmann et al. 2019, lemma 2). Seen: 1 / ||J^-1|| and ||J||,
-              J = df/dx.
-    log_det   log|det dz/dx| in [sum d ln(1 - L_k), sum d ln(1 + L_k)] + sum log|s|, since |lambda| <= L for every
-              eigenvalue of A whatever the norm.
-    log_prob  log p(x) <= -d/2 ln(2 pi) + the larger end of log_det. There is no smaller end.
+    stretch   ||f(x) - f(y)|| / ||x - y|| is in [prod (1 - L_k) min|s|, prod (1 + L_k) max|s|]. The upper end bounds
+              Lip(f). The inverse of the lower end bounds Lip(f^-1) (Behrmann et al. 2019, lemma 2). Observed are
+              1 / ||J^-1|| and ||J||, J = df/dx.
+    log_det   log|det dz/dx| in nats is in [sum d ln(1 - L_k), sum d ln(1 + L_k)] + sum log|s|, since |lambda| <= L for
+              every eigenvalue of A, in any norm.
+    log_prob  log p(x) <= -d/2 ln(2 pi) + the upper end of log_det, in nats. There is no lower end.
 
-    The stretch is in the norm of order `order`: that of the blocks where they agree, else the 2-norm, in which the
-    bounds of a block grow by d^|1/2 - 1/p|.
+    The stretch is in the norm of order `order`: the order of the blocks if they agree, else 2. In the 2-norm the bounds
+    of a block grow by d^|1/2 - 1/p|.
     """
 
     order: float
@@ -44,7 +44,9 @@ class Guarantees:
 
 @torch.no_grad()
 def guarantees(flow: Flow, evaluation: Evaluation) -> Guarantees:
-    """Of a flow in the plane, evaluated at some points. Lower ends are 0 and -inf where a bound is not below 1."""
+    """The `Guarantees` of a flow in the plane, evaluated at some points. If a block's bound is 1 or more, the lower
+    ends are 0 and -inf. Raises torch.linalg.LinAlgError if df/dx is singular at a point.
+    """
     branches = [block.branch for block in flow.blocks]
     bounds, orders = [branch.lipschitz for branch in branches], {branch.orders[0] for branch in branches}
     order = orders.pop() if len(orders) == 1 else 2.0
@@ -72,7 +74,7 @@ def guarantees(flow: Flow, evaluation: Evaluation) -> Guarantees:
 
 
 def _jacobian(flow: Flow, jacobians: Tensor) -> Tensor:
-    """df/dx, (n, d, d), float64, from every block's A, (n, blocks, d, d)."""
+    """df/dx, (n, d, d), float64, from A of every block, (n, blocks, d, d)."""
     whole = identity = torch.eye(flow.dim, dtype=torch.float64)
     for k, a in enumerate(jacobians.double().unbind(1)):
         whole = (identity + a) @ (_scale(flow, k)[:, None] * whole)

@@ -1,12 +1,12 @@
-"""Three ways from z to x = f^-1(z), f = id + g, to be looked at: each is an endless sequence x_0 = z, x_1, x_2, ...
+"""Three iterations from z to x = f^-1(z), f = id + g, for pictures. Each is an endless sequence x_0 = z, x_1, x_2, ...
 
-What is used to sample is `resflow_core.fixed_point`; it stops by the bounds that are drawn here, all in the norm in
-which Lip(g) <= L holds. With the residual r_n = z - x_n - g(x_n), which is 0 only at x*, and for L < 1:
+Sampling uses `resflow_core.fixed_point`, which stops by the bounds below. All norms are the norm in which Lip(g) <= L
+holds. The residual is r_n = z - x_n - g(x_n). For L < 1 it is 0 only at the solution x*, and
 
     ||x_n - x*|| <= L^n / (1 - L) ||x_1 - x_0||     a priori: known before the second step (Banach's iteration)
-    ||x_n - x*|| <= ||r_n|| / (1 - L)               a posteriori: for any x_n, however it was found
+    ||x_n - x*|| <= ||r_n|| / (1 - L)               a posteriori: for any x_n, from any method
 
-In Banach's iteration x_{n+1} - x_n = r_n and ||r_{n+1}|| <= L ||r_n||, so that the second is never above the first.
+In Banach's iteration x_{n+1} - x_n = r_n and ||r_{n+1}|| <= L ||r_n||, so the second bound is never above the first.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from resflow_core.norms.induced import vector_norm
 
-# A walk that has gone this many times as far as it began will not come back in the time that it is watched.
+# A walk this many times farther out than its start will not come back within the steps that are taken.
 FAR = 1e3
 MOST_PERIOD = 8
 
@@ -40,7 +40,9 @@ Iteration = Callable[[Map, Tensor], Iterator[Tensor]]
 
 
 def residual_solve(jacobian: Tensor, right: Tensor) -> Tensor:
-    """(I + A)^-1 r, (batch, d), for A of shape (batch, d, d) and r of shape (batch, d); infinite where singular."""
+    """(I + A)^-1 r, (batch, d), for A of shape (batch, d, d) and r of shape (batch, d). A singular I + A raises no
+    error: for d = 2 the result is then infinite or NaN.
+    """
     matrix = torch.eye(jacobian.shape[-1]).to(jacobian) + jacobian
     if matrix.shape[-1] != 2:
         return torch.linalg.solve_ex(matrix, right)[0]
@@ -50,7 +52,9 @@ def residual_solve(jacobian: Tensor, right: Tensor) -> Tensor:
 
 
 def banach(g: Map, z: Tensor) -> Iterator[Tensor]:
-    """x_{n+1} = z - g(x_n): converges for every z if L < 1 (paper, section 2; Behrmann et al. 2019, algorithm 1)."""
+    """x_{n+1} = z - g(x_n): converges for every z, (batch, d), if L < 1 (paper, section 2; Behrmann et al. 2019,
+    algorithm 1).
+    """
     x = z
     while True:
         yield x
@@ -58,7 +62,9 @@ def banach(g: Map, z: Tensor) -> Iterator[Tensor]:
 
 
 def newton(g: Map, z: Tensor) -> Iterator[Tensor]:
-    """x_{n+1} = x_n + (I + A(x_n))^-1 r_n: doubles the correct digits near x*, and may leave when it starts far."""
+    """x_{n+1} = x_n + (I + A(x_n))^-1 r_n: doubles the correct digits near x*. It may diverge from a start far from
+    x*.
+    """
     x = z
     while True:
         yield x
@@ -67,7 +73,7 @@ def newton(g: Map, z: Tensor) -> Iterator[Tensor]:
 
 
 def chord(g: Map, z: Tensor) -> Iterator[Tensor]:
-    """x_{n+1} = x_n + (I + A(x_0))^-1 r_n: Newton's method with the first Jacobian kept."""
+    """x_{n+1} = x_n + (I + A(x_0))^-1 r_n: Newton's method with the first Jacobian only."""
     x = z
     jacobian = g.value_and_jacobian(z)[1]
     while True:
@@ -80,13 +86,16 @@ ITERATIONS: dict[str, Iteration] = {"banach": banach, "newton": newton, "chord":
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The first steps of an iteration: n counts along the first dimension, from 0."""
+    """The first steps of an iteration. The first dimension is n = 0, 1, ..., steps."""
 
     x: Tensor  # x_n, (steps + 1, batch, d)
     residual: Tensor  # ||r_n||, (steps + 1, batch)
 
     def a_priori(self, lipschitz: float, order: float = 2.0) -> Tensor:
-        """L^n / (1 - L) ||x_1 - x_0||, (steps + 1, batch); infinite unless L < 1. Holds for Banach's iteration."""
+        """L^n / (1 - L) ||x_1 - x_0||, (steps + 1, batch): holds for Banach's iteration. Infinite unless L < 1.
+
+        Raises IndexError for 0 steps, and ValueError if `order` is below 1.
+        """
         n = torch.arange(len(self.x)).to(self.x)[:, None]
         first = vector_norm(self.x[1] - self.x[0], order, -1)
         return first * lipschitz**n / (1 - lipschitz) if lipschitz < 1 else torch.full_like(self.residual, torch.inf)
@@ -98,7 +107,10 @@ class Trace:
 
 @torch.no_grad()
 def trace(iteration: Iteration, g: Map, z: Tensor, steps: int, order: float = 2.0) -> Trace:
-    """The first `steps` steps from x_0 = z, (batch, d), with residuals in the norm of this order."""
+    """The first `steps` steps from x_0 = z, (batch, d), with residuals in the norm of `order`.
+
+    Raises ValueError if `order` is below 1.
+    """
     x = torch.stack([*islice(iteration(g, z), steps + 1)])
     flat = x.flatten(0, 1)
     residual = z - x - g(flat).view_as(x)
@@ -109,9 +121,10 @@ def trace(iteration: Iteration, g: Map, z: Tensor, steps: int, order: float = 2.
 def steps_taken(
     iteration: Iteration, g: Map, z: Tensor, goal: float, most: int, order: float = 2.0
 ) -> Iterator[Tensor | None]:
-    """The first n with ||r_n|| <= goal for every z, (batch,) int64; `most` + 1 where none up to `most` is.
+    """The first n with ||r_n|| <= goal for every z, (batch,) int64, or `most` + 1 if no n up to `most` reaches it.
 
-    Yields None after each step and the counts at last, so that whoever waits does not wait long.
+    Yields None after each step and the counts at the end, so a caller does not wait long. Raises ValueError if `order`
+    is below 1.
     """
     counts = torch.full((len(z),), most + 1, device=z.device)
     for n, x in zip(range(most + 1), iteration(g, z), strict=False):
@@ -124,8 +137,10 @@ def steps_taken(
 
 
 def fate(walk: Tensor, residual: Tensor, goal: float) -> str:
-    """What becomes of one walk x_n, (steps + 1, d), with its ||r_n||, (steps + 1,): it "arrives", "comes nearer",
-    "leaves", "cycles with period k" or "wanders"."""
+    """The behaviour of one sequence x_n, (steps + 1, d), with its ||r_n||, (steps + 1,).
+
+    It is one of "arrives", "comes nearer", "leaves", "cycles with period k" and "wanders".
+    """
     if bool((residual <= goal).any()):
         return "arrives"
     size = vector_norm(walk, 2.0, -1)
@@ -142,10 +157,10 @@ def fate(walk: Tensor, residual: Tensor, goal: float) -> str:
 
 
 def _closes(gap: float, before: float, size: float) -> bool:
-    """Whether laps end where they began, up to a part of 1e-3 of the residual, and all laps to come will.
+    """Whether laps end where they began, up to 1e-3 of the residual, and all later laps will too.
 
-    Gaps that shrink by a factor q a lap add up to q / (1 - q) gaps more. Slow convergence from side to side has small
-    gaps too, but these add up to all the way that is left.
+    If gaps shrink by a factor q per lap, the later gaps add up to q / (1 - q) times the last one. Slow convergence from
+    side to side also has small gaps, but these add up to the whole distance that is left.
     """
     small = 1e-3 * size
     return gap <= 1e-9 * size or (gap <= small and gap**2 <= small * (before - gap))

@@ -1,4 +1,4 @@
-"""One block's inverse as a picture: how many iterations it takes, where the map folds, and the way to one x."""
+"""The inverse of one block as a picture: the number of iterations, the folds of the map, and the walk to one x."""
 
 import copy
 from collections.abc import Iterator
@@ -19,47 +19,49 @@ from resflow_core.measure.pieces import awaited
 from resflow_core.norms.induced import vector_norm
 from resflow_core.residual import Branch, ResidualBlock
 
-# An iteration has arrived where its residual is this small, and is given up after so many steps.
+# An iteration has arrived if its residual is at most GOAL. It stops after MOST_STEPS.
 GOAL, MOST_STEPS = 1e-6, 300
 WALK_STEPS = 120
-# Nodes a side: of the search for folds in all blocks, and of the map of iterations.
+# Nodes on a side of the grids for the folds of all blocks, and for the map of iterations.
 FOLD_GRID, STEPS_GRID = 60, 48
 STARTS = 16
-# What is drawn around data: all but this share of the points on each side, and a margin.
+# A window leaves out this share of the points on each side, and adds a margin.
 SHARE, MARGIN = 0.005, 0.15
 MOST_SAMPLES = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """The first steps of an iteration from x_0 = z; norms are the branch's."""
+    """The first steps of an iteration from x_0 = z, with norms in the branch's order."""
 
     x: np.ndarray  # x_n, (steps + 1, 2)
     residual: np.ndarray  # ||z - x_n - g(x_n)||, (steps + 1,)
-    error: np.ndarray  # ||x_n - x*||, (steps + 1,); NaN where no x* was found
+    error: np.ndarray  # ||x_n - x*||, (steps + 1,); NaN if no x* was found
     fate: str
 
 
 @dataclass(frozen=True, eq=False)
 class Inversion:
-    """Of f(x) = x + s g(x), g the branch of one residual block; float64. Both planes have one window."""
+    """The picture of f(x) = x + s g(x), with g the branch of one residual block; float64. Both planes have the same
+    window.
+    """
 
     block: int  # from 0
     scale: float  # s
-    lipschitz: float  # certified bound of s g in its norm; infinite where it has none
-    order: float  # of that norm
+    lipschitz: float  # certified bound of Lip(s g) in its norm
+    order: float  # order of that norm
     window: Window
     regime: Regime
     breaking: np.ndarray  # (blocks,): the smallest s at which each block folds in a window around its data
     det: np.ndarray  # (n, n) det(I + s A) over x, row = y ascending
     fold: np.ndarray  # (m, 2) the curves det = 0 in x, a row of NaN after each
-    fold_image: np.ndarray  # (m, 2) where f takes them
-    steps: np.ndarray  # (k, k) over z: steps to a residual of `GOAL`; NaN where `MOST_STEPS` are not enough
-    method: str  # a key of `ITERATIONS`, which takes them
+    fold_image: np.ndarray  # (m, 2) the images of these curves under f
+    steps: np.ndarray  # (k, k) over z: steps to a residual of `GOAL`; NaN if `MOST_STEPS` are not enough
+    method: str  # the iteration that takes them, a key of `ITERATIONS`
     z: np.ndarray  # (2,)
     preimages: np.ndarray  # (p, 2) x with f(x) = z that were found
-    walks: dict[str, Walk]  # a key of `ITERATIONS` each
-    a_priori: np.ndarray  # (steps + 1,) Banach's bounds, infinite where L >= 1
+    walks: dict[str, Walk]  # one for each key of `ITERATIONS`
+    a_priori: np.ndarray  # (steps + 1,) bounds for Banach's iteration, infinite if L >= 1
     a_posteriori: np.ndarray
     refusal: str  # why the flow gives no samples, or ""
 
@@ -68,9 +70,12 @@ class Inversion:
 def inversion(
     flow: Flow, x: Tensor, block: int | None, scale: float, z: tuple[float, float] | None, method: str
 ) -> Iterator[Inversion | None]:
-    """Of a flow in the plane with data x, (m, 2), and one block whose branch is scaled: None after each piece of work,
-    and the picture at last. Without a block it is the one that folds at the smallest s; without a z, that is where f
-    takes the point with the smallest det(I + s A).
+    """The `Inversion` of a flow in the plane with data x, (m, 2), with the branch of one block multiplied by `scale`.
+
+    Without `block`, it is the block that folds at the smallest s. Without `z`, it is the image of the point with the
+    smallest det(I + s A). Yields None after each piece of work, and the picture at the end. Raises KeyError if
+    `ITERATIONS` has no such method, IndexError if the flow has no such block, and ModuleNotFoundError without contourpy
+    (the extra "measure").
     """
     windows = _windows(flow, x)
     breaking = []
@@ -120,7 +125,7 @@ def inversion(
 
 
 def _walk(walk: Trace, found: Tensor, order: float) -> Walk:
-    """The error is the distance to the solution that the walk comes closest to in the end."""
+    """The error is the distance to the solution that is nearest to the end of the walk."""
     x, residual = walk.x[:, 0], walk.residual[:, 0]
     error = torch.full_like(residual, torch.nan)
     if len(found) and bool(x[-1].isfinite().all()):
@@ -130,7 +135,7 @@ def _walk(walk: Trace, found: Tensor, order: float) -> Walk:
 
 
 def _windows(flow: Flow, x: Tensor) -> list[Window]:
-    """For every block a square around what comes to it and where it goes."""
+    """For every block, a square around its input and its output."""
     here, windows = x.to(next(flow.parameters())), []
     for part in flow.bijections:
         there = part(here)
@@ -151,7 +156,7 @@ def _in_double(branch: Branch) -> Branch:
 
 
 def _zeros(values: np.ndarray, window: Window) -> np.ndarray:
-    """Where values on a grid are 0: (m, 2), a row of NaN after each curve."""
+    """The curves on which values on a grid are 0: (m, 2), with a row of NaN after each curve."""
     with extra("measure"):
         import contourpy
 

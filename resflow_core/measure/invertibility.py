@@ -1,7 +1,8 @@
-"""Where a residual map f_s = id + s g stops being invertible as its branch is scaled by s > 0, and what is seen then.
+"""The loss of invertibility of a residual map f_s = id + s g when its branch is scaled by s > 0.
 
-f_s is certified while s L < 1. It keeps orientation, and so is a local bijection, while det(I + s A) > 0 everywhere:
-that ends where a real eigenvalue of s A reaches -1. Beyond, f_s folds the plane, and some z have several x.
+f_s is certified to be invertible if s L < 1. If det(I + s A) > 0 everywhere, it keeps orientation and is a local
+bijection. This ends when a real eigenvalue of s A reaches -1. For larger s, f_s folds the plane, and some z have
+several x.
 """
 
 from collections.abc import Iterator
@@ -12,37 +13,41 @@ from torch import Tensor
 
 from resflow_core.measure.inverse_iterations import Map, residual_solve
 
-# Newton's method halves a step that does not shrink the residual up to so many times; then it gives the start up.
+# Newton's method tries HALVINGS lengths of a step, each half the one before. If none reduces the residual, the start
+# stays.
 HALVINGS, NEWTON_STEPS = 8, 60
 
 
 class Regime(StrEnum):
-    """What is known of f_s."""
+    """The knowledge about the invertibility of f_s."""
 
     CERTIFIED = "certified"  # s L < 1
-    UNCERTIFIED = "uncertified"  # s L >= 1, and det(I + s A) > 0 wherever it was looked at
+    UNCERTIFIED = "uncertified"  # s L >= 1, and det(I + s A) > 0 at all evaluated points
     FOLDED = "folded"  # det(I + s A) <= 0 somewhere
 
 
 def regime(scale: float, lipschitz: float, dets: Tensor) -> Regime:
-    """Of f_s with Lip(g) <= L, from det(I + s A) at the points that were looked at. Evidence counts before a claim."""
+    """The `Regime` of f_s with Lip(g) <= L, from det(I + s A) at the evaluated points.
+
+    A fold that was seen counts more than the bound: the result is then FOLDED even if s L < 1.
+    """
     if bool((dets <= 0).any()):
         return Regime.FOLDED
     return Regime.CERTIFIED if scale * lipschitz < 1 else Regime.UNCERTIFIED
 
 
 def breaking_scales(jacobian: Tensor) -> Tensor:
-    """The smallest s > 0 with det(I + s A) = 0, for A of shape (..., d, d): (...), infinite where there is none.
+    """The smallest s > 0 with det(I + s A) = 0, (..., d, d) -> (...), infinite if there is none.
 
-    det(I + s A) = prod (1 + s lambda) vanishes first at s = -1 / lambda of the most negative real eigenvalue.
+    det(I + s A) = prod (1 + s lambda) is first 0 at s = -1 / lambda, with lambda the most negative real eigenvalue.
     """
     if jacobian.shape[-1] == 2:
         (a, b), (c, d) = (row.unbind(-1) for row in jacobian.unbind(-2))
         half_trace, det = (a + d) / 2, a * d - b * c
-        # As t^2 - det it would be rounded below 0 where eigenvalues lie close together.
+        # Rounding could make the form t^2 - det negative if eigenvalues are close together.
         discriminant = ((a - d) / 2) ** 2 + b * c
         root = discriminant.clamp(min=0).sqrt()
-        # det / (t + root) is t - root without the cancellation that t > 0 would bring.
+        # det / (t + root) equals t - root. It avoids the cancellation of t - root for t > 0.
         least = torch.where(half_trace > 0, det / (half_trace + root), half_trace - root)
         real = discriminant >= 0
     else:
@@ -55,7 +60,7 @@ def breaking_scales(jacobian: Tensor) -> Tensor:
 
 
 def residual_det(jacobian: Tensor, scale: float = 1.0) -> Tensor:
-    """det(I + s A) with its sign, (...), for A of shape (..., d, d)."""
+    """det(I + s A) with its sign, (..., d, d) -> (...)."""
     identity = torch.eye(jacobian.shape[-1]).to(jacobian)
     return torch.linalg.det(identity + scale * jacobian)
 
@@ -64,11 +69,11 @@ def residual_det(jacobian: Tensor, scale: float = 1.0) -> Tensor:
 def preimages(
     g: Map, z: Tensor, starts: Tensor, tolerance: float = 1e-9, apart: float = 1e-4
 ) -> Iterator[Tensor | None]:
-    """Different x with x + g(x) = z for one z, (d,), as found from `starts`, (m, d): yields (k, d) at last.
+    """The different x with x + g(x) = z for one z, (d,), found from `starts`, (m, d): yields (k, d) at the end.
 
-    By Newton's method with halved steps, None after each. What is returned has a residual of at most `tolerance`
-    (1 + ||z||), its next step would be ten times shorter than `apart`, and it lies `apart` from the others. It may miss
-    some. Use float64.
+    It uses Newton's method with halved steps, and yields None after each step. Each x has a residual of at most
+    `tolerance` (1 + ||z||). Its next step would be at most a tenth of `apart`. It is more than `apart` away from the
+    others. Some x may be missed. Use float64.
     """
     x, target = starts.clone(), z.expand_as(starts)
     value, jacobian = g.value_and_jacobian(x)
@@ -91,7 +96,10 @@ def preimages(
 def _damped(
     g: Map, target: Tensor, x: Tensor, r: Tensor, jacobian: Tensor, step: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The next x, r and A of every start, with the longest of the steps s, s/2, s/4, ... that shrinks ||r||."""
+    """The next x, r and A of every start, by the longest of the steps s, s/2, s/4, ... that reduces ||r||.
+
+    The last tensor says which starts moved.
+    """
     moved = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for halving in range(HALVINGS):
         there = x + step * 0.5**halving

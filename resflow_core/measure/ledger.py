@@ -1,4 +1,4 @@
-"""Bytes of tensors that are alive: every one that comes into being, whoever holds it."""
+"""A count of the bytes of all tensors that are alive."""
 
 import weakref
 from collections.abc import Iterable
@@ -9,25 +9,28 @@ from torch.utils._pytree import tree_leaves
 
 
 class Ledger(TorchDispatchMode):
-    """While it lasts, counts the storages of all tensors that operations return, until these are freed.
+    """A context that counts the storages of all tensors that operations return, until these storages are freed.
 
-    `alive` is how many bytes exist now, `peak` the most at one time. Storages of `given` tensors are not counted, and
-    each other one once, however many tensors are views of it. What an autograd.Function has on its context counts like
-    what is saved for the backward pass, because nobody asks who holds a tensor. What an operation uses within itself,
-    and returns to nobody, is not seen. On the processor only: elsewhere the backward pass runs in a thread of its own.
+    `alive` is the number of bytes that exist at present, `peak` the largest number at one time. A storage counts once,
+    even if several tensors are views of it. Storages of the tensors `given` do not count. Tensors on the context of an
+    autograd.Function count like those saved for the backward pass, because the owner of a tensor does not matter.
+    Memory that an operation uses internally and does not return is not seen. It works on the processor only: on other
+    devices the backward pass runs in its own thread.
 
-    `operations` is how many there were, and `numbers` how many numbers they returned.
+    `operations` is the number of operations, and `numbers` the number of numbers that they returned.
     """
 
     def __init__(self, given: Iterable[Tensor] = ()):
         super().__init__()
         self.alive = self.peak = self.operations = self.numbers = 0
-        self._given = [tensor.untyped_storage() for tensor in given]  # held, so that no address is used twice
+        self._given = [tensor.untyped_storage() for tensor in given]  # held, so that no address is used again
         self._seen = {storage._cdata: None for storage in self._given}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Torch would load its compiler at the first operation, 0.7 s, and double the time of every further one."""
+        """False, because torch would otherwise load its compiler at the first operation (0.7 s) and double the time
+        of all others.
+        """
         return False
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):

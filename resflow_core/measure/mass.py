@@ -1,11 +1,11 @@
-"""The mass meter: the integral of a density over the whole plane, which is 1 for a density that is one.
+"""The mass meter: the integral of a density over the whole plane, which is 1 for a true density.
 
-Quadrature on a box of n x n cells, the plotted window, and on rings around it: each ring completes a box twice as wide
-and high, of again n x n cells. No sampling, and nothing is clamped.
+It uses quadrature on a box of n x n cells, the plotted window, and on rings around it. Each ring completes a box that
+is twice as wide and high, again of n x n cells. There is no sampling, and no value is clamped.
 
-Four rules share the nodes of a box: trapezoid and midpoint rule with doubled cells, in either direction. Their mean is
-the trapezoid rule; how far they lie apart says how well it resolves the density. Structure that is narrower than about
-a cell can be missed, by the error estimate too.
+Four rules share the nodes of a box: in each direction the trapezoid or the midpoint rule, with doubled cells. Their
+mean is the trapezoid rule. Their distance shows how well it resolves the density. Structure narrower than about one
+cell can be missed, also by the error estimate.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,18 +16,19 @@ from torch import Tensor
 
 from resflow_core.data import Window
 
-# Points between two yields, so that whoever waits does not wait long.
+# Points between two yields: few, so that a caller does not wait long.
 CHUNK = 1_000
 LEAST_DOUBLINGS, MOST_DOUBLINGS = 2, 6
-# A ring that adds less than this share is the last. No error is stated below it, which rounding alone may reach.
+# The last ring is one that adds less than this share. Stated errors are not smaller: rounding alone may reach it.
 NEGLIGIBLE = 3e-5
 
 
 @dataclass(frozen=True)
 class Mass:
-    """An integral over the plane, an estimate of its quadrature error, and the part within the plotted window.
+    """An integral over the plane, an estimate of its quadrature error, and the part inside the plotted window.
 
-    `value` and `error` are infinite if the density is infinite at any node; so is `window` if that lies there.
+    `value` and `error` are infinite if the density is infinite at a node. `window` is infinite if that node is in the
+    window.
     """
 
     value: float
@@ -36,17 +37,21 @@ class Mass:
 
 
 def mass(log_density: Callable[[Tensor], Tensor], window: Window, n: int) -> Mass:
-    """The integral of exp(log_density), (batch, 2) -> (batch,); see `masses`."""
+    """The integral of exp(log_density), with log_density (batch, 2) -> (batch,) in nats. See `masses`.
+
+    Raises ValueError if n is not a positive multiple of 8.
+    """
     *_, (result,) = masses(lambda x: log_density(x)[None], window, n)
     return result
 
 
 def masses(log_densities: Callable[[Tensor], Tensor], window: Window, n: int) -> Iterator[tuple[Mass, ...] | None]:
-    """The integrals of several densities, (batch, 2) -> (densities, batch), evaluated at the same points, float64.
+    """The integrals of exp(log_densities), (batch, 2) -> (densities, batch) in nats, at the same points, float64.
 
-    n, the cells on a side of the window, is a multiple of 8 (ValueError). Yields None after each chunk of points, and
-    the result at last. The error is the distance of the farthest of the four rules from their mean, plus the last
-    ring's mass (where a tail halves with each doubling, as much lies beyond), plus `NEGLIGIBLE`.
+    n is the number of cells on a side of the window. Yields None after each chunk of points, and the result at the end.
+    The error is the sum of three parts: the largest distance of a rule from the mean of the four, the mass of the last
+    ring, and `NEGLIGIBLE` times the value. The mass beyond the last ring equals that of the ring if the tail halves
+    with each doubling. Raises ValueError if n is not a positive multiple of 8.
     """
     if n < 8 or n % 8:
         raise ValueError(f"n = {n}: use a multiple of 8.")
@@ -56,7 +61,7 @@ def masses(log_densities: Callable[[Tensor], Tensor], window: Window, n: int) ->
         for x, weights in _nodes(window, n, doublings):
             density = log_densities(x).double().exp()
             infinite = torch.isposinf(density)
-            # A weight may be 0, and 0 times infinity is no number.
+            # A weight may be 0, and 0 times infinity is NaN.
             bounded = torch.where(infinite, 0.0, density) @ weights
             added = added + torch.where(infinite.any(1, keepdim=True), torch.inf, bounded)
             yield None
@@ -88,7 +93,7 @@ def _nodes(window: Window, n: int, doublings: int) -> Iterator[tuple[Tensor, Ten
 
 
 def _products(n: int, first: int, last: int) -> Tensor:
-    """Weights of the four rules, in cells, from node `first` to `last` of a box each way: ((n + 1)^2, 4)."""
+    """Weights of the four rules, in cells, from node `first` to `last` in both directions: ((n + 1)^2, 4)."""
     rules = torch.zeros(2, n + 1, dtype=torch.float64)
     rules[0, first : last + 1 : 2] = 2.0
     rules[0, [first, last]] = 1.0

@@ -1,10 +1,10 @@
-"""What a gradient of the log-likelihood costs: memory, time and noise, of each way to differentiate the log det.
+"""The cost of a gradient of the log-likelihood: memory, time and noise, for each way to differentiate the log det.
 
     loss = -mean log p(x),   log p(x) = log N(f(x); 0, I) + sum over m blocks of n terms of the series
 
-Differentiated term by term, the log det's graphs take O(nm) memory; by the Neumann series O(m), in the forward pass
-O(n), by both O(1) (paper, section 3.2). What any network keeps for pathwise derivatives comes on top: it is measured
-by the same loss without the log det.
+The graphs of the log det take O(nm) memory if they are differentiated term by term, and O(m) by the Neumann series. In
+the forward pass they take O(n), and O(1) with both (paper, section 3.2). Any network also keeps tensors for pathwise
+derivatives. The same loss without the log det measures those.
 """
 
 import math
@@ -22,29 +22,31 @@ from resflow_core.log_det import LogDet, Work
 from resflow_core.measure.estimate import Estimate
 from resflow_core.measure.ledger import Ledger
 
-# Fewer draws have no standard error by the jackknife.
+# With fewer draws the jackknife has no standard error.
 LEAST_DRAWS = 3
-# An operation that returns so many numbers takes twice as long as one that returns a few.
+# An operation that returns this many numbers takes twice as long as one that returns a few.
 DOUBLING_NUMBERS = 11_000
 
 
 @dataclass(frozen=True)
 class NoLogDet:
-    """Residual blocks whose log det is left out, as a network without density has them."""
+    """Residual blocks without their log det, as in a network without a density."""
 
     def value_and_log_det(self, branch, x, generator=None):
+        """g(x), (batch, dim), and zeros, (batch,)."""
         return branch(x), x.new_zeros(len(x))
 
     def work(self, batch):
+        """One row for each point, and no vector-Jacobian products."""
         return Work(batch, 0, 0)
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of one forward and backward pass, beside parameters and data.
+    """Bytes of one forward and backward pass, without parameters and data.
 
-    `kept` when the forward pass has returned, whoever holds them; `peak` at most at one time; `gradients` of all
-    parameters, which are alive at the end whatever the way.
+    `kept` is alive after the forward pass. `peak` is the largest number at one time. `gradients` are those of all
+    parameters, which are alive at the end in every case.
     """
 
     kept: int
@@ -54,8 +56,11 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of forward and backward passes that differ in their draws alone: the median of their `seconds`, which are
-    processor time of the thread that computes, and the `variance` of the gradient, `relative_variance`."""
+    """The cost of forward and backward passes that differ only in their draws.
+
+    `seconds` is the median of the passes, in processor time of the thread that computes. `variance` is the relative
+    variance of the gradient (`relative_variance`), without unit.
+    """
 
     seconds: float
     variance: Estimate
@@ -63,8 +68,10 @@ class Cost:
 
 @torch.no_grad()
 def subject(config: FlowConfig, batch: int, generator: torch.Generator) -> tuple[Flow, Tensor]:
-    """A new flow whose layers have the norms of their caps, as those of trained ones nearly do, and points x ~ N(0, I),
-    (batch, dim), that its ActNorms are initialised on."""
+    """A new flow, and points x ~ N(0, I), (batch, dim), on which its ActNorms are initialised.
+
+    Its layers have the norms of their caps, as the layers of trained flows almost do.
+    """
     flow = config.build(generator)
     branches = [block.branch for block in flow.blocks]
     for branch, norms in zip(branches, layer_norms(branches).tolist(), strict=True):
@@ -76,16 +83,20 @@ def subject(config: FlowConfig, batch: int, generator: torch.Generator) -> tuple
 
 
 def footprint(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Footprint:
-    """Of the loss of a flow at points, (batch, dim), on the processor. The same call gives the same bytes, whatever the
-    draws are, unless `log_det` draws how many terms it takes."""
+    """The `Footprint` of the loss of a flow at points, (batch, dim), on the processor.
+
+    The same call gives the same bytes for all draws, unless `log_det` draws its number of terms.
+    """
     *_, found = footprint_pieces(flow, x, log_det, generator)
     return found
 
 
 def footprint_pieces(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Iterator[Footprint | None]:
-    """As `footprint`, in pieces: None after each part of the flow, the footprint after the backward pass. What others
-    compute between two pieces is not counted. One thread must run all pieces: else PyTorch takes the backward pass in
-    another order, which moves the peak a little."""
+    """As `footprint`, in pieces: None after each part of the flow, and the footprint after the backward pass.
+
+    Other computations between two pieces do not count. One thread must run all pieces: otherwise PyTorch takes the
+    backward pass in another order, which changes the peak a little.
+    """
     parameters = list(flow.parameters())
     ledger = Ledger([x, *parameters, *flow.buffers()])
     loss = yield from _within(ledger, _loss(flow, x, log_det, generator))
@@ -97,8 +108,10 @@ def footprint_pieces(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Ge
 
 
 def work(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> float:
-    """How long a forward and backward pass takes, in small operations, on whichever machine: one for each operation,
-    and one more for each `DOUBLING_NUMBERS` numbers that it returns."""
+    """The time of a forward and backward pass, measured in small operations, the same on every machine.
+
+    Each operation counts 1, and 1 more for every `DOUBLING_NUMBERS` numbers that it returns.
+    """
     with Ledger() as ledger:
         loss = -flow.log_prob(x, log_det, generator).mean()
         torch.autograd.grad(loss, list(flow.parameters()), materialize_grads=True)
@@ -113,10 +126,10 @@ def cost(
     draws: int,
     clock: Callable[[], float] = time.thread_time,
 ) -> Iterator[Cost | None]:
-    """Of the loss of a flow at points, (batch, dim), in pieces: None after each part of so many passes, and the cost at
-    last. By default the `clock` is that of the thread, which does not count what others compute.
+    """The `Cost` of the loss of a flow at points, (batch, dim), over `draws` passes.
 
-    Raises ValueError for fewer than `LEAST_DRAWS` draws.
+    Yields None after each part of a pass, and the cost at the end. By default `clock` is that of the thread, which does
+    not count other threads. Raises ValueError for fewer than `LEAST_DRAWS` draws.
     """
     if draws < LEAST_DRAWS:
         raise ValueError(f"{draws} draws have no standard error: use {LEAST_DRAWS} or more.")
@@ -135,10 +148,11 @@ def cost(
 
 
 def relative_variance(gradients: Tensor) -> Estimate:
-    """The trace of the covariance over the squared norm of the mean, from k >= 3 independent draws, (k, parameters).
+    """V / M, the trace of the covariance over the squared norm of the mean, from k >= 3 draws, (k, parameters).
 
-    V = sum_i |g_i - mean|^2 / (k - 1) over M = sum_{i != j} g_i . g_j / (k (k - 1)), both without bias; the standard
-    error is the jackknife's (Efron & Stein 1981). NaN where M is not positive: the noise then hides the gradient.
+    The draws are independent. V = sum_i |g_i - mean|^2 / (k - 1) and M = sum_{i != j} g_i . g_j / (k (k - 1)) are both
+    unbiased. The standard error is that of the jackknife (Efron & Stein 1981). NaN if M is not positive: the noise then
+    hides the gradient.
     """
     centred, raw = (g @ g.T for g in (gradients - gradients.mean(0), gradients))
     everyone = torch.arange(len(gradients))
@@ -156,7 +170,7 @@ def relative_variance(gradients: Tensor) -> Estimate:
 
 
 def _loss(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Generator[None, None, Tensor]:
-    """-mean log p(x), as by `flow.log_prob`, in pieces: yields after each part of the flow."""
+    """-mean log p(x), equal to that of `flow.log_prob`, in pieces: yields after each part of the flow."""
     log_dets = []
     for part in flow.bijections:
         x, log_det_of_part = part.forward_and_log_det(x, log_det, generator)
@@ -166,7 +180,7 @@ def _loss(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) ->
 
 
 class _Stopwatch:
-    """Adds up the seconds of the times that it is entered."""
+    """The sum of the seconds inside its `with` blocks."""
 
     def __init__(self, clock: Callable[[], float]):
         self._clock, self.seconds = clock, 0.0
@@ -179,7 +193,7 @@ class _Stopwatch:
 
 
 def _within(context: AbstractContextManager, pieces: Generator[None, None, Tensor]) -> Generator[None, None, Tensor]:
-    """Pieces, each of which is computed within the context."""
+    """Pieces, each computed inside the context."""
     while True:
         try:
             with context:

@@ -1,4 +1,4 @@
-"""How estimates of one layer's norm approach it: power iteration from below, Gram iteration from above."""
+"""Convergence of two estimates of one layer's norm: power iteration from below, Gram iteration from above."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,18 @@ POWER_STEPS, GRAM_STEPS = 30, 6
 
 @dataclass(frozen=True, eq=False)
 class NormEstimates:
-    """Of ||W||_2 for the layer with the largest norm."""
+    """Estimates of ||W||_2 for the layer with the largest norm."""
 
     block: int  # from 0
     layer: int  # from 0
     exact: float
-    power: np.ndarray  # (steps,) from the vector that a cold layer starts from: never above `exact`
-    gram: np.ndarray  # (steps + 1,) never below
+    power: np.ndarray  # (steps,) from the vector of a cold start: never above `exact`
+    gram: np.ndarray  # (steps + 1,) never below `exact`
 
 
 @torch.no_grad()
 def norm_estimates(flow: Flow) -> NormEstimates:
-    """Of the layer of a flow whose norm, in the norms that it is measured in, is the largest."""
+    """The `NormEstimates` of a flow. The layer is the one whose norm, in its own orders, is the largest."""
     branches = [block.branch for block in flow.blocks]
     block, layer = divmod(int(layer_norms(branches).argmax()), len(branches[0].linears))
     weight = branches[block].linears[layer].weight(branches[block].norms[layer])

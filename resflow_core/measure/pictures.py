@@ -1,4 +1,4 @@
-"""What is drawn of a flow: its density, its samples, and the way of points and of a grid through it."""
+"""Data for the pictures of a flow: its density, its samples, and points and a grid on their way through it."""
 
 import numpy as np
 import torch
@@ -10,13 +10,13 @@ from resflow_core.measure.evaluation import log_prob
 
 
 def grid_points(window: Window, n: int) -> Tensor:
-    """The n x n nodes of a grid over the window, borders included, shape (n * n, 2): x fastest, y ascending."""
+    """The n x n nodes of a grid over the window with its borders, (n * n, 2): x fastest, y ascending."""
     x, y = (torch.linspace(low, high, n) for low, high in window)
     return torch.cartesian_prod(y, x).flip(1)
 
 
 def density_grid(flow: NormalizingFlow, window: Window, n: int) -> np.ndarray:
-    """p(x) at `grid_points`, shape (n, n): row = y ascending, column = x ascending; per unit area."""
+    """p(x) per unit area at `grid_points`, (n, n): row = y ascending, column = x ascending."""
     return log_prob(flow, grid_points(window, n)).exp().view(n, n).numpy()
 
 
@@ -30,11 +30,18 @@ def grid_lines(window: Window, lines: int, points: int) -> Tensor:
 
 @torch.no_grad()
 def stages(flow: Flow, x: Tensor) -> np.ndarray:
-    """Points on their way through the flow, (blocks + 2, *x.shape): at x, after each residual block, and at z."""
+    """Points on their way through the flow, (blocks + 2, *x.shape): at x, after each residual block, and at z.
+
+    x has the shape (..., 2).
+    """
     stages = flow.stages(x.to(next(flow.parameters())).reshape(-1, 2))
     return torch.stack(stages).cpu().numpy().reshape(-1, *x.shape)
 
 
 def samples(flow: NormalizingFlow, n: int, generator: torch.Generator) -> np.ndarray:
-    """n draws from the flow, shape (n, 2). Raises `NotConverged` rather than return a wrong point."""
+    """n draws from the flow, (n, 2).
+
+    Raises `NotConverged` instead of returning a wrong point, `Uncertified` if a block's bound is not below 1, and
+    ValueError if n is not a whole number of at least 0, or `generator` is not a torch.Generator.
+    """
     return flow.sample(n, generator).cpu().numpy()

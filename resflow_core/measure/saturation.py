@@ -1,18 +1,18 @@
-"""Which units of a flow are saturated: steep and straight, so that by their curvature nothing of the log det's gradient
-reaches what comes before them.
+"""The saturated units of a flow: steep and straight. The curvature of such a unit is almost 0, so almost nothing of the
+log det's gradient passes through it to the layers before.
 
 A layer takes h to W phi_beta(h) + b with phi_beta(h) = phi(beta h) / beta. Its pre-activations are t = beta h, the
-numbers that phi is evaluated at, and
+numbers at which phi is evaluated, and
 
     phi_beta'(h) = phi'(t),   phi_beta''(h) = beta phi''(t).
 
-A unit is saturated at a point where |phi'(t)| >= 1 - delta and beta |phi''(t)| <= epsilon. phi is raw over its
-Lipschitz constant in the norm that the layer is measured in, thus |phi'| <= 1 where that is the 2-norm; |phi'| and
-|phi''| of a unit from which an arrangement makes several numbers are those of `measure.activation`. Where phi has no
-curvature (ReLU, MaxMin) a unit is saturated wherever it is steep: MaxMin's everywhere.
+A unit is saturated at a point if |phi'(t)| >= 1 - delta and beta |phi''(t)| <= epsilon. phi is raw over its Lipschitz
+constant in the norm of the layer, so |phi'| <= 1 if that is the 2-norm. If an arrangement makes several numbers from a
+unit, its |phi'| and |phi''| are those of `measure.activation`. If phi has no curvature (ReLU, MaxMin), a unit is
+saturated wherever it is steep. A MaxMin unit is saturated everywhere.
 
-Every smooth phi is saturated in some place, the steepest, where its curvature passes 0. delta decides about tails:
-LipSwish's slope tends to 0.909, ELU's to 1. The default counts the latter only.
+Every smooth phi is saturated somewhere: at its steepest point, its curvature passes 0. delta decides about tails. The
+slope of LipSwish tends to 0.909, that of ELU to 1. The default delta counts only the latter.
 """
 
 import copy
@@ -31,30 +31,32 @@ from resflow_core.flow import Flow
 from resflow_core.measure.activation import DELTA, unit_derivatives
 from resflow_core.residual import Branch, ResidualBlock
 
-# Pre-activations, with the steepness and the curvature of phi_beta there.
+# Pre-activations, and |slope| and |curvature| of phi_beta there.
 Layer = tuple[Tensor, tuple[Tensor, Tensor]]
 
-# A unit is straight up to this curvature; from when on it is steep says DELTA.
+# A unit is straight up to this curvature. It is steep by DELTA.
 EPSILON = 0.01
-BINS = 81  # odd: one lies around 0
+BINS = 81  # odd, so that one bin is centred at 0
 QUANTILES = (0.005, 0.25, 0.5, 0.75, 0.995)
-# Points between two yields of a map: few enough that whoever waits does not wait long.
+# Points between two yields of a map: few, so that a caller does not wait long.
 CHUNK = 2_000
 
 
 @dataclass(frozen=True, eq=False)
 class Saturation:
-    """Of the pre-activations t of every block and layer, over all units and points. Layer 1's come from the block's
-    input, the points themselves."""
+    """Statistics of the pre-activations t of every block and layer, over all units and points.
+
+    The pre-activations of layer 1 come from the block's input, the points themselves.
+    """
 
     edges: np.ndarray  # (blocks, layers, bins + 1), symmetric
-    counts: np.ndarray  # (blocks, layers, bins); what lies beyond the edges is in the end bins
+    counts: np.ndarray  # (blocks, layers, bins); values beyond the edges are in the end bins
     quantiles: np.ndarray  # (blocks, layers, 5) of t: `QUANTILES`
     share: np.ndarray  # (blocks, layers) of units and points that are saturated
     by_block: np.ndarray  # (blocks,) the same over all layers of a block
-    overall: float  # and of the flow
+    overall: float  # the same over the whole flow
     scales: np.ndarray  # (blocks, layers): beta
-    constants: np.ndarray  # (blocks, layers): what raw is divided by
+    constants: np.ndarray  # (blocks, layers): the constants by which raw is divided
     delta: float
     epsilon: float
 
@@ -63,9 +65,10 @@ class Saturation:
 def saturation(
     flow: Flow, x: Tensor, delta: float = DELTA, epsilon: float = EPSILON, reach: float | None = None
 ) -> Iterator[Saturation | None]:
-    """Of a flow at points, (batch, dim): None after each block, and the record at last.
+    """The `Saturation` of a flow at points, (batch, dim).
 
-    A histogram goes from -reach to reach, by default the next of 1, 2, 5, 10, ... that holds 99 % of its layer.
+    Yields None after each block, twice, and the record at the end. A histogram goes from -reach to reach. By default,
+    reach is the next of 1, 2, 5, 10, ... that contains 99 % of its layer.
     """
     flow = copy.deepcopy(flow)  # it may be trained between two pieces
     blocks, quantiles, shares, scales, constants = [], [], [], [], []
@@ -103,8 +106,9 @@ def saturation(
 def saturation_map(
     flow: Flow, x: Tensor, block: int | None = None, delta: float = DELTA, epsilon: float = EPSILON
 ) -> Iterator[np.ndarray | None]:
-    """The share of saturated units at each of the points, (batch, dim) -> (batch,): of all layers of the flow, or of
-    one block (from 0). None after each block of a chunk of points, and the shares at last.
+    """The share of saturated units at each point, (batch, dim) -> (batch,): of all layers, or of one block (from 0).
+
+    Yields None after each block of a chunk of points, and the shares at the end.
     """
     flow, shares = copy.deepcopy(flow), []  # it may be trained between two pieces
     for part in x.split(CHUNK):
@@ -123,8 +127,9 @@ def _saturated(slope: Tensor, curvature: Tensor, delta: float, epsilon: float) -
 
 
 def _passed(flow: Flow, x: Tensor, until: int | None = None) -> Iterator[tuple[Branch, list[Layer]]]:
-    """As points go through the flow: every branch with, layer by layer, t and (|phi_beta'|, |phi_beta''|) of its units,
-    (units, batch) each, on the processor; up to the block `until`.
+    """Every branch as points go through the flow, up to the block `until`, with the `Layer`s that the points meet.
+
+    A layer is t and (|phi_beta'|, |phi_beta''|) of its units, (units, batch) each, on the processor.
     """
     x, k = x.to(next(flow.parameters())), 0
     weights = fold([block.branch for block in flow.blocks]).unstacked()
@@ -141,8 +146,10 @@ def _passed(flow: Flow, x: Tensor, until: int | None = None) -> Iterator[tuple[B
 
 
 def _layers(branch: Branch, weights: FoldedWeights, x: Tensor) -> tuple[list[Layer], Tensor]:
-    """One block's layers as in `_passed`, and g(x), (batch, dim). Folded weights have every beta in them but the
-    first, the entry's, so that what arrives at a layer is t."""
+    """The layers of one block as in `_passed`, and g(x), (batch, dim).
+
+    Folded weights contain every beta except the first, which is the entry scale. So the input of a layer is t.
+    """
     t, layers = weights.entry_scale * x.T, []
     for weight, bias, beta, p in zip(weights.weights, weights.biases, branch.scales, branch.orders, strict=False):
         y, slope, curvature = unit_derivatives(closed_form(branch.activation), t)
@@ -153,6 +160,6 @@ def _layers(branch: Branch, weights: FoldedWeights, x: Tensor) -> tuple[list[Lay
 
 
 def _round(reach: float) -> float:
-    """The next of ..., 0.5, 1, 2, 5, 10, ..., so that an axis does not move with every step."""
+    """The next of ..., 0.5, 1, 2, 5, 10, ..., so that an axis does not change with every step."""
     magnitude = 10.0 ** math.floor(math.log10(max(reach, 1e-3)))
     return next(magnitude * k for k in (1, 2, 5, 10) if magnitude * k >= min(reach, 9.99 * magnitude))

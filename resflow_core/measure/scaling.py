@@ -1,18 +1,19 @@
-"""Why one estimates: what a training step costs by the exact log det and by an estimate of it, against the dimension.
+"""The reason for estimates: the cost of a training step by the exact log det and by an estimate, against the dimension.
 
 The exact log det carries d tangents through every block and takes a d x d determinant, O(d^3) for a width that grows
-with d; an estimate takes some vector-Jacobian products, whose number does not depend on d, and pays by noise. For a
+with d. An estimate takes some vector-Jacobian products, and their number does not depend on d. But it adds noise. For a
 batch of B points, with g the gradient of its mean NLL and ghat the estimate of g,
 
-    estimator variance   V_e = E |ghat - g|^2      over probes and N, the batch fixed; 0 where g is exact,
+    estimator variance   V_e = E |ghat - g|^2      over probes and N, with the batch fixed; 0 if g is exact,
     sampling variance    V_b = E |g - E g|^2       over batches of B points,
 
-sums over all parameters, shown over |g|^2. A gradient of a given error takes as many steps as its variance is large,
-so that time times variance compares the two (Glynn & Whitt 1992): t_exact V_b against t_estimate (V_b + V_e).
+are sums over all parameters, shown relative to |g|^2. To reach a given error, the number of steps must grow with the
+variance. So the product of time and variance compares the two (Glynn & Whitt 1992): t_exact V_b and
+t_estimate (V_b + V_e).
 
-Times are processor times of the one thread that computes, which does not count what else the machine does.
+Times are processor times in seconds of the one thread that computes. They do not count other work of the machine.
 
-The work is a list of short pieces, each a step, so that whoever runs it may stop between two and go on later.
+The work is a list of short pieces, each one step. A caller may stop between two pieces and continue later.
 """
 
 import time
@@ -32,15 +33,19 @@ from resflow_core.measure.estimate import Estimate
 from resflow_core.training.trainer import TrainConfig, Trainer
 
 DIMS = (2, 4, 8, 16, 32, 64, 128)
-# Steps by the estimate before anything is measured, so that nothing is as it was drawn.
+# Training steps by the estimate before the measurement, so that weights are not those of the initial draw.
 WARM_STEPS = 5
-# Exact steps of each dimension, a batch of their own each, and estimates of one batch's gradient.
+# Exact steps of each dimension, each with its own batch, and estimates of the gradient of one batch.
 EXACT_STEPS, ESTIMATES = 10, 24
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: one shape of flow, trained by `train.log_det`, an estimate, or exactly, in all of `dims`."""
+    """A measurement: one shape of flow, trained by the estimate `train.log_det`, or exactly, in all of `dims`.
+
+    Raises ValueError in these cases: `dims` is empty, or not made of different even numbers from 2 on, ascending;
+    `exact_steps` is odd or below 2; `estimates` is below 2; or `train.log_det` is `Exact()`.
+    """
 
     flow: FlowConfig
     train: TrainConfig
@@ -61,23 +66,23 @@ class Plan:
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
-        """(dimension, number of its piece), dimension by dimension: of each first the exact steps, then estimates."""
+        """(dimension, number of the piece), by dimension. For each, exact steps come first, then estimates."""
         return [(d, k) for d in self.dims for k in range(self.exact_steps + self.estimates)]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What one step said."""
+    """The result of one step."""
 
     dim: int
     is_exact: bool
     seconds: float  # of forward and backward pass
-    squared_error: float  # |ghat - g|^2, or for each second exact step |g - g'|^2 / 2; else NaN
+    squared_error: float  # |ghat - g|^2, or for every second exact step |g - g'|^2 / 2; else NaN
     squared_norm: float  # |g|^2 of the fixed batch; NaN for exact steps
 
 
 class Subject:
-    """The flow of one dimension, as a few steps have left it, and a batch that stays."""
+    """The flow of one dimension after a few training steps, and a fixed batch."""
 
     def __init__(self, plan: Plan, dim: int, seed: int, clock: Callable[[], float] = time.thread_time):
         self._plan, self._dim, self._seed, self._clock = plan, dim, seed, clock
@@ -87,14 +92,16 @@ class Subject:
             trainer.step()
         self.flow = trainer.flow
         self._last: Tensor | None = None
-        self.gradient(self._batch(0), Exact(), None)  # the first one of a kind takes longer
+        self.gradient(self._batch(0), Exact(), None)  # the first call takes longer
 
     def piece(self, k: int) -> Piece:
-        """The piece of this number; all but its time follows from seed and number, if its predecessor was taken too."""
+        """The piece of this number. All but its time follows from seed and number, if the previous piece was taken
+        too.
+        """
         if k < self._plan.exact_steps:
             gradient, seconds = self.gradient(self._batch(k + 1), Exact(), None)
             error = float("nan")
-            if k % 2 and self._last is not None:  # of disjoint pairs, which are independent
+            if k % 2 and self._last is not None:  # disjoint pairs are independent
                 error = float((gradient - self._last).double().square().sum() / 2)
             self._last = None if k % 2 else gradient
             return Piece(self._dim, True, seconds, error, float("nan"))
@@ -104,11 +111,14 @@ class Subject:
 
     @cached_property
     def fixed(self) -> Tensor:
-        """The exact gradient of the batch that stays."""
+        """The exact gradient of the fixed batch, (parameters,)."""
         return self.gradient(self._batch(0), Exact(), None)[0]
 
     def gradient(self, x: Tensor, log_det: LogDet, generator: torch.Generator | None) -> tuple[Tensor, float]:
-        """Of the mean NLL in all parameters, as one vector, and the seconds that it took."""
+        """The gradient of the mean NLL at x, (batch, dim), in all parameters, as one vector, and its time in seconds.
+
+        An estimate draws from `generator` and raises ValueError without one.
+        """
         parameters = list(self.flow.parameters())
         start = self._clock()
         loss = -self.flow.log_prob(x, log_det, generator).mean()
@@ -125,7 +135,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class AtDim:
-    """What the pieces of one dimension say; variances over |g|^2. None as long as there is nothing to say."""
+    """Summary of the pieces of one dimension; variances are relative to |g|^2. A value is None if it has too few
+    pieces.
+    """
 
     dim: int
     exact_seconds: float | None  # median of a step
@@ -147,7 +159,7 @@ class AtDim:
 
 
 def by_dim(pieces: Sequence[Piece]) -> list[AtDim]:
-    """An entry for each dimension of which there are pieces, ascending."""
+    """One entry for each dimension that has pieces, ascending."""
     return [_at_dim(d, [p for p in pieces if p.dim == d]) for d in sorted({p.dim for p in pieces})]
 
 
@@ -162,7 +174,7 @@ def _median(pieces: list[Piece]) -> float | None:
 
 
 def _mean(pieces: list[Piece], norm: float) -> Estimate | None:
-    """The mean squared error over `norm`, with its standard error."""
+    """The mean squared error over `norm`, with its standard error; None for fewer than 2 finite values."""
     values = np.array([p.squared_error for p in pieces]) / norm
     values = values[np.isfinite(values)]
     if len(values) < 2:
@@ -172,17 +184,18 @@ def _mean(pieces: list[Piece], norm: float) -> Estimate | None:
 
 @dataclass(frozen=True)
 class Crossing:
-    """From which dimension on the estimate is the cheaper one. `dim` is None where it is not, up to the largest."""
+    """The dimension from which the estimate is cheaper. `dim` is None if it is not cheaper at the largest dimension."""
 
     dim: float | None
-    turns: int  # how often the cheaper one changes: more than once where the two are close, or the times noisy
-    at_once: bool = False  # cheaper in all dimensions: `dim` is then the smallest, and an upper bound
+    turns: int  # how often the cheaper one changes; more than 1 if costs are close or times noisy
+    at_once: bool = False  # cheaper in all dimensions: `dim` is then the smallest, an upper bound
 
 
 def crossing(dims: Sequence[int], exact: Sequence[float], estimate: Sequence[float]) -> Crossing:
-    """Where the cost of the estimate falls below that of the exact one for the last time.
+    """The dimension at which the cost of the estimate falls below that of the exact log det for the last time.
 
-    Between two dimensions the logarithm of the costs' ratio is taken for linear in the logarithm of d.
+    Between two dimensions, the logarithm of the ratio of the costs is taken as linear in log d. Costs have one unit,
+    such as seconds. Raises ValueError if the three sequences are empty or differ in length.
     """
     if not len(dims) == len(exact) == len(estimate) or not len(dims):
         raise ValueError(f"{len(dims)} dimensions, {len(exact)} and {len(estimate)} costs: give as many of each.")

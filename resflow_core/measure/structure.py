@@ -1,4 +1,4 @@
-"""Which coordinates a layer lets depend on which: figure 1 of the paper, in the plane."""
+"""The dependence of a layer's outputs on its inputs, coordinate by coordinate: figure 1 of the paper, in the plane."""
 
 import numpy as np
 import torch
@@ -11,10 +11,14 @@ from resflow_core.flow import NormalizingFlow
 def jacobian_structure(flow: NormalizingFlow, x: Tensor) -> np.ndarray:
     """The mean over points x, (batch, d), of |d out_i / d in_j| of the flow's first layer, as an array (d, d).
 
-    The layer is a residual flow's first block, whose Jacobian is I + A, or a baseline's first transform, where the
-    points get to through the ActNorm before it. What its structure forces to be 0 is exactly 0: all but the diagonal in
-    the rows of what a coupling keeps, one triangle of an autoregressive layer, nothing of a residual block (paper,
-    figure 1). Raises ValueError without points, or of another dimension.
+    The layer is the first block of a residual flow, with the Jacobian I + A, or the first transform of a baseline.
+    Points go through the ActNorms before it. Entries that the structure forces to be 0 are exactly 0 (paper, figure 1):
+
+        coupling          all but the diagonal, in the rows of the coordinates that it keeps
+        autoregressive    one triangle
+        residual block    none
+
+    Raises ValueError without points, or for points of another dimension.
     """
     if not len(x):
         raise ValueError("x has 0 points: pass at least 1.")

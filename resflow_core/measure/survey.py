@@ -1,8 +1,7 @@
-"""Bytes, time and noise of every way to differentiate the log det, against terms n and blocks m: a plan, its pieces,
-and what is known of it.
+"""Bytes, time and noise of each way to differentiate the log det, against the number of terms n and of blocks m.
 
-Every piece gives one result, in short parts. All of them have the same weights, points and draws, so that the results
-follow from the plan, except for the times.
+A plan is a list of pieces. Each gives one result, in short parts. All pieces have the same weights, points and draws,
+so the plan determines all results except the times.
 """
 
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, 
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import TrainConfig, step_bytes
 
-SIZES = 5  # numbers of terms, and of blocks, that are measured
-# Of one pass, and of the gradients whose variance is taken.
+SIZES = 5  # at most this many numbers of terms, and of blocks, are measured
+# The limit for one pass, and for the gradients whose variance is computed.
 MOST_BYTES = 2**28
-# Of naive backpropagation, in small operations (`memory.work`). Half of them are its backward pass, which is in one
-# piece: others wait for half a second while its bytes are counted. All other pieces are shorter.
+# The limit for naive backpropagation, in small operations (`memory.work`). Half of them are its backward pass, in one
+# part. Counting its bytes makes others wait for half a second. All other parts are shorter.
 MOST_WORK = 100_000
 NAIVE, BOTH, NOTHING = "plain", "in_forward", ""
 """Two of `GRADIENTS`, and the loss without a log det."""
@@ -37,7 +36,7 @@ Result = Footprint | Cost
 
 @dataclass(frozen=True)
 class Place:
-    """One measurement: a way to differentiate, n terms, m blocks. Without a log det n is 0."""
+    """One measurement: a way to differentiate, n terms, m blocks. Without a log det, n is 0."""
 
     gradient: str
     n: int
@@ -45,13 +44,16 @@ class Place:
 
     @property
     def log_det(self) -> Truncated | NoLogDet:
+        """The truncated series of this place, or no log det."""
         return Truncated(self.n, gradient=self.gradient) if self.gradient else NoLogDet()
 
 
 @dataclass(frozen=True)
 class SurveyPlan:
-    """What is measured: flows of up to `flow.blocks` blocks, series of up to `terms` terms, at `batch` points; `draws`
-    passes are timed at each place. Raises ValueError for numbers that are too small."""
+    """A plan: flows of up to `flow.blocks` blocks, and series of up to `terms` terms, at `batch` points.
+
+    At each place `draws` passes are timed. Raises ValueError for batch < 2, terms < 1 or draws < `LEAST_DRAWS`.
+    """
 
     flow: FlowConfig
     batch: int
@@ -65,31 +67,36 @@ class SurveyPlan:
 
     @property
     def term_ladder(self) -> list[int]:
+        """The numbers of terms that are measured, ascending."""
         return _ladder(self.terms)
 
     @property
     def block_ladder(self) -> list[int]:
+        """The numbers of blocks that are measured, ascending."""
         return _ladder(self.flow.blocks)
 
     @property
     def sized(self) -> list[Place]:
-        """Where bytes are measured: each gives a `Footprint`. These come first."""
+        """The places at which bytes are measured. Each gives a `Footprint`. They are the first pieces."""
         by_blocks = [Place(name, self.terms, k) for k in self.block_ladder[-2::-1] for name in GRADIENTS]
         return [*(Place(NOTHING, 0, k) for k in self.block_ladder), *self._by_terms, *by_blocks]
 
     @property
     def timed(self) -> list[Place]:
-        """Where time and noise are measured: each gives a `Cost`."""
+        """The places at which time and noise are measured. Each gives a `Cost`."""
         return [Place(NOTHING, 0, self.flow.blocks), *self._by_terms]
 
     @property
     def pieces(self) -> int:
-        """How many results there are in all."""
+        """The number of all results."""
         return len(self.sized) + len(self.timed)
 
     @property
     def problem(self) -> str | None:
-        """Why this is not measured, as a sentence with the remedy, as far as a formula tells; see `too_much_work`."""
+        """Why the plan needs too much memory, as a sentence with the remedy, by a formula. None if it does not.
+
+        `too_much_work` checks the time.
+        """
         naive = TrainConfig(log_det=Truncated(self.terms, gradient=NAIVE), batch=self.batch)
         if (need := step_bytes(self.flow, naive)) > MOST_BYTES:
             return (
@@ -109,15 +116,18 @@ class SurveyPlan:
 
 
 def naive_work(plan: SurveyPlan) -> float:
-    """How long a pass of naive backpropagation takes, as by `memory.work`, which grows linearly with m, and in each
-    block linearly with n: passes through one block are enough to know it."""
+    """The time of a pass of naive backpropagation, in small operations (`memory.work`).
+
+    It grows linearly with m, and in each block linearly with n. So passes through one block with 1 and 2 terms are
+    enough.
+    """
     flow, x = subject(replace(plan.flow, blocks=1), plan.batch, _seeded(WEIGHTS_SEED))
     one, two = (work(flow, x, Place(NAIVE, n, 1).log_det, _seeded(DRAWS_SEED)) for n in (1, 2))
     return plan.flow.blocks * (one + (plan.terms - 1) * (two - one))
 
 
 def too_much_work(plan: SurveyPlan) -> str | None:
-    """Why this takes too long to be measured, as a sentence with the remedy."""
+    """Why the plan takes too long, as a sentence with the remedy. None if it does not."""
     if (need := naive_work(plan)) <= MOST_WORK:
         return None
     thousands = ceil(need / 1_000)
@@ -129,14 +139,17 @@ def too_much_work(plan: SurveyPlan) -> str | None:
 
 
 class Subjects:
-    """The flows of a plan, by their numbers of blocks, and the points. Each is built when it is needed first."""
+    """The flows of a plan, by their number of blocks, and the points. Each is built at its first use."""
 
     def __init__(self, plan: SurveyPlan):
         self._plan = plan
         self._built: dict[int, tuple[Flow, Tensor]] = {}
 
     def piece(self, k: int) -> Iterator[Result | None]:
-        """The piece of this number in parts: None after each, the result at the end."""
+        """The piece of this number in parts: yields None after each part, and the result at the end.
+
+        Raises IndexError if the plan has no such piece.
+        """
         sized, timed = self._plan.sized, self._plan.timed
         place = (*sized, *timed)[k]
         if place.m not in self._built:
@@ -152,30 +165,36 @@ class Subjects:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of a plan: the results of its first pieces, in their order."""
+    """The results of the first pieces of a plan, in their order."""
 
     of: SurveyPlan
     results: tuple[Result, ...] = ()
 
     @property
     def step(self) -> int:
-        """Pieces that are done."""
+        """The number of pieces that are done."""
         return len(self.results)
 
     @property
     def complete(self) -> bool:
+        """Whether all pieces are done."""
         return self.step >= self.of.pieces
 
     @cached_property
     def footprints(self) -> dict[Place, Footprint]:
+        """The bytes measured so far, by place."""
         return dict(zip(self.of.sized, self.results, strict=False))
 
     @cached_property
     def costs(self) -> dict[Place, Cost]:
+        """The times and noise measured so far, by place."""
         return dict(zip(self.of.timed, self.results[len(self.of.sized) :], strict=False))
 
     def bytes_at(self, place: Place, drawn: str, alone: bool) -> float:
-        """Bytes as `Footprint` names them; `alone` without those of the same loss that has no log det. NaN before."""
+        """The bytes of a place; `drawn` is a field of `Footprint`. NaN if they are not measured yet.
+
+        With `alone`, the bytes of the same loss without a log det are subtracted.
+        """
         found, base = (self.footprints.get(p) for p in (place, Place(NOTHING, 0, place.m)))
         if found is None or (alone and base is None):
             return np.nan

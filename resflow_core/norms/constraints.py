@@ -1,4 +1,4 @@
-"""More ways to constrain a layer than the paper's, to be compared with it."""
+"""Constraints of a layer other than the paper's, for comparison."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from resflow_core.settings import setting
 
 @dataclass(frozen=True)
 class Hard(Constraint):
-    """W = raw cap / ||raw|| by the bound of the norm: every layer uses all of its cap (Miyato et al. 2018)."""
+    """W = raw cap / ||raw||, by a certified bound of ||raw||: each layer uses its whole cap (Miyato et al. 2018)."""
 
     title: ClassVar[str] = "Hard: at the cap"
 
@@ -23,22 +23,26 @@ class Hard(Constraint):
 
 @dataclass(frozen=True)
 class Bjorck(Constraint):
-    """W = cap times the orthonormal matrix nearest to raw, scaled down to the cap in other norms than 2 -> 2: all its
-    singular values are equal (Anil et al. 2019)."""
+    """W = cap times the orthonormal matrix nearest to raw: all its singular values are equal (Anil et al. 2019).
+
+    In norms other than 2 -> 2, W is then scaled down to the cap.
+    """
 
     title: ClassVar[str] = "Björck: orthonormal"
     steps: int = setting(8, "Björck steps", "Steps towards an orthonormal matrix.", low=1, high=30)
 
     def weights(self, raw, cap, norm, v):
-        # The steps end below 1 in the 2-norm only.
+        # Björck's steps keep the 2-norm at most 1. Other norms may still exceed the cap.
         near = cap * bjorck(raw, self.steps).to(raw)
         return near * cap_over_norm(near, cap, norm).clamp(max=1), v
 
 
 @dataclass(frozen=True)
 class Power(Constraint):
-    """W = raw min(1, cap / s) with s from a few steps of power iteration: what public code does. s lies below the
-    norm, so that W may exceed its cap."""
+    """W = raw min(1, cap / s), with s from a few steps of power iteration, as in public code.
+
+    s is below the norm, so W may exceed its cap.
+    """
 
     title: ClassVar[str] = "Power iteration"
     certifies: ClassVar[bool] = False
@@ -58,7 +62,7 @@ class Power(Constraint):
 
 @dataclass(frozen=True)
 class Off(Constraint):
-    """W = raw: nothing is claimed."""
+    """W = raw: the layer has no bound."""
 
     title: ClassVar[str] = "Off: no constraint"
     certifies: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Norms other than the 2-norm in which the layers of a branch are measured (paper, section 3.4 and appendix)."""
+"""Norms other than the 2-norm for the layers of a branch (paper, section 3.4 and appendix)."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from resflow_core.residual import Branch
 
 @dataclass(frozen=True, eq=False)
 class InducedNorm:
-    """||W||_{p->q}, by `upper_bound`."""
+    """The certified bound of ||W||_{p->q} by `upper_bound`, (n, out, in) -> (n,), float64."""
 
     p: Order
     q: Order
@@ -24,12 +24,14 @@ class InducedNorm:
 
 
 def learned_orders(raw: Tensor) -> Tensor:
-    """p = 1 + exp(-raw): any order between 1 and inf, neither of which is reached; 1/p is the logistic of raw."""
+    """p = 1 + exp(-raw), float64, of raw's shape: any order between 1 and inf, both excluded. 1/p is the logistic of
+    raw.
+    """
     return 1 + torch.exp(-raw.double())
 
 
 def raw_order(p: float) -> float:
-    """The raw that `learned_orders` takes to p > 1."""
+    """The inverse of `learned_orders`: raw = -log(p - 1), for p > 1. Raises ValueError if p <= 1."""
     return -math.log(p - 1)
 
 
@@ -44,10 +46,11 @@ NORM_CHAINS |= {
 
 
 def order_loss(branches: Sequence[Branch]) -> Tensor:
-    """The mean over layers of log ||raw|| by its upper bound, as a function of learned orders alone; 0 without them.
+    """The mean over layers of log ||raw||, by its upper bound, as a function of the learned orders alone: a scalar.
 
-    The orders descend it while the weights descend the NLL, towards the norms in which the constraint is loosest
-    (paper, appendix). What an activation's constant adds in some of them is left out.
+    It is 0 if no orders are learned. The orders descend it while the weights descend the NLL. This leads to the norms
+    in which the constraint is loosest (paper, appendix). In some norms an activation's constant adds a factor, which is
+    left out.
     """
     if not branches or not branches[0].chain.learned:
         return torch.zeros(())

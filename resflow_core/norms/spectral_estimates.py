@@ -1,4 +1,4 @@
-"""Classical estimates of ||W||_2, and how they approach it: from below, from above, and through the nearest isometry.
+"""Classical estimates of ||W||_2: from below, from above, and by the nearest matrix with orthonormal columns or rows.
 
 Everything is computed in float64. A matrix with an entry that is NaN or infinite has the norm NaN.
 """
@@ -17,11 +17,12 @@ def exact(weights: Tensor) -> Tensor:
 
 @torch.no_grad()
 def power_iteration(weights: Tensor, v: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """||W v_k|| for k = 1 .. steps and v_steps, where v_k is W'W v_{k-1} at unit length; float64, no gradients.
+    """||W v_k|| for k = 1 .. steps, and v_steps, with v_k = W'W v_{k-1} scaled to unit length; float64, no gradients.
 
-    W (out, in) with v (in,) gives estimates (steps,); stacks W (n, out, in), v (n, in) give (steps, n). They never
-    fall, and never exceed ||W||_2: a network that is capped by them can be beyond its cap. A random v is a cold start,
-    the v of the last call a warm one. A v that W maps to zero stays. Raises ValueError for a v without direction.
+    W (out, in) with v (in,) gives estimates (steps,); stacks W (n, out, in), v (n, in) give (steps, n). The estimates
+    never decrease and never exceed ||W||_2. So a network that is capped by them can exceed its cap. A random v is a
+    cold start, the v of the last call a warm start. If W maps v to zero, v stays. Raises ValueError if v is zero or not
+    finite.
     """
     unit, largest = normalised(weights)
     length = torch.linalg.vector_norm(v.double(), dim=-1, keepdim=True)
@@ -38,17 +39,16 @@ def power_iteration(weights: Tensor, v: Tensor, steps: int) -> tuple[Tensor, Ten
 
 @torch.no_grad()
 def gram_iteration(weights: Tensor, steps: int) -> Tensor:
-    """||G_k||_F^(1 / 2^k) for k = 0 .. steps, G_0 = W, G_k = G_{k-1}' G_{k-1}: upper bounds of ||W||_2 that fall to it.
+    """||G_k||_F^(1 / 2^k) for k = 0 .. steps, G_0 = W, G_k = G_{k-1}' G_{k-1}: upper bounds that fall to ||W||_2.
 
-    Shapes (out, in) -> (steps + 1,), (n, out, in) -> (steps + 1, n); float64, no gradients. The first is the Frobenius
-    norm; each is at most r^(1 / 2^(k+1)) ||W||_2 at rank r. G_k is rescaled to unit norm, and the logarithm of its size
-    kept apart.
+    Shapes (out, in) -> (steps + 1,), (n, out, in) -> (steps + 1, n); float64, no gradients. The first bound is the
+    Frobenius norm. Each is at most r^(1 / 2^(k+1)) ||W||_2 for a matrix of rank r. G_k is rescaled to unit norm, and
+    the logarithm of its size is kept separately.
 
-    Rounding moves the product G'G, with ||G||_F = 1, by m eps in norm, m the longer side, and so its largest singular
-    value, 1 / r at least, by a part of m r eps; the root of order 2^k makes the sum over all steps less than 2 m r eps.
-    Bounds are raised by twice that.
-    Delattre, Barthelemy, Araujo, Allauzen: Efficient bound of Lipschitz constant for convolutional layers by Gram
-    iteration, ICML 2023.
+    Rounding changes the product G'G, with ||G||_F = 1, by m eps in norm, with m the longer side. The largest singular
+    value of G'G is at least 1 / r, so its relative change is at most m r eps. The root of order 2^k makes the sum over
+    all steps less than 2 m r eps. The bounds are raised by twice that. Source: Delattre, Barthelemy, Araujo, Allauzen:
+    Efficient bound of Lipschitz constant for convolutional layers by Gram iteration, ICML 2023.
     """
     unit, largest = normalised(weights)
     gram, log_size, bounds = unit, torch.zeros_like(largest), []
@@ -65,11 +65,11 @@ def gram_iteration(weights: Tensor, steps: int) -> Tensor:
 def bjorck(weights: Tensor, steps: int) -> Tensor:
     """The orthonormal matrix nearest to W, approached by W <- W (3 I - W'W) / 2, (n, out, in), float64.
 
-    W is divided by a certified upper bound of its norm first, so that its singular values lie within [0, 1]; each step
-    takes s to s (3 - s^2) / 2, which stays there and tends to 1 unless s = 0: columns become orthonormal, or rows where
-    those are fewer. Differentiable, with the gradient through the division. Zero stays zero.
-    Bjorck, Bowie: An iterative algorithm for computing the best estimate of an orthogonal matrix, 1971; in networks:
-    Anil, Lucas, Grosse: Sorting out Lipschitz function approximation, ICML 2019.
+    W is first divided by a certified upper bound of its norm, so its singular values s are in [0, 1]. Each step takes s
+    to s (3 - s^2) / 2, which stays in [0, 1] and tends to 1 unless s = 0. So the columns become orthonormal, or the
+    rows if there are fewer rows. Differentiable, also through the division. A zero matrix stays zero; one that is not
+    finite gives NaN. Source: Bjorck, Bowie: An iterative algorithm for computing the best estimate of an orthogonal
+    matrix, 1971; in networks: Anil, Lucas, Grosse: Sorting out Lipschitz function approximation, ICML 2019.
     """
     unit, largest = normalised(weights)
     if unit.shape[1] < unit.shape[2]:

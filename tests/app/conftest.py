@@ -4,6 +4,7 @@ import json
 import pytest
 from altair.utils import schemapi
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 
 from app import engine
 from app.engine import views
@@ -44,6 +45,21 @@ def charts_of_one_shape_are_validated_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schemapi, "validate_jsonschema", once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scripts_are_compiled_once():
+    """AppTest compiles them for every page that it opens."""
+    compile, compiled = ScriptCache.get_bytecode, {}
+
+    def once(self, path):
+        if path not in compiled:
+            compiled[path] = compile(self, path)
+        return compiled[path]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptCache, "get_bytecode", once)
         yield
 
 

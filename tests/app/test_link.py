@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.link import MOST_CHANGES, Link, query_of, read_link, told
+from app import link
+from app.link import MOST_CHANGES, Link, names, query_of, read_link, told
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, entries
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -205,3 +206,22 @@ def test_changes_are_told_in_words():
     assert sentence.startswith("at step 1,300: log det Russian roulette (unbiased)")
     assert ", p 0.3, exact terms 2" in sentence
     assert "probe Rademacher" in sentence
+
+
+class TestAliases:
+    def test_each_leads_from_a_name_that_is_gone_to_one_that_there_is(self):
+        assert not set(link.ALIASES) & set(names())
+        assert set(link.ALIASES.values()) <= set(names())
+
+    @pytest.mark.parametrize(
+        ("query", "blocks"),
+        [({"layers": "7"}, 7), ({"layers": "7", "blocks": "5"}, 5), ({"blocks": "5", "layers": "7"}, 5)],
+    )
+    def test_an_old_name_is_read_as_the_new_one_which_counts_where_both_stand(self, query, blocks, monkeypatch):
+        monkeypatch.setitem(link.ALIASES, "layers", "blocks")
+        found = read_link(query)
+        assert found.setup.flow.blocks == blocks and not found.refused
+
+    def test_controls_have_old_names_too(self, monkeypatch):
+        monkeypatch.setitem(link.ALIASES, "layers", "blocks")
+        assert read_link({"controls": "layers seed blocks"}).controls == ("blocks", "seed")

@@ -109,6 +109,7 @@ def test_data_of_any_scale_arrive_standardised(kind):
         torch.testing.assert_close(flow(x).std(0), torch.ones(2), atol=1e-2, rtol=0)
 
 
+@pytest.mark.thorough
 def test_the_density_integrates_to_one_and_samples_have_its_moments(trained):
     n, reach = 350, 8.0
     axis = np.linspace(-reach, reach, n)
@@ -122,6 +123,7 @@ def test_the_density_integrates_to_one_and_samples_have_its_moments(trained):
         assert abs(found.mean() - expected) < 5 * stats.sem(found)
 
 
+@pytest.mark.thorough
 def test_samples_are_the_inverse_of_what_the_generator_draws(trained):
     z = torch.randn(1_000, 2, generator=seeded(3))
     assert torch.equal(trained.sample(1_000, seeded(3)), trained.inverse(z))
@@ -145,6 +147,7 @@ def test_weights_come_from_the_generator_and_global_randomness_is_left_alone(kin
             assert bool((value != other.state_dict()[name]).all())
 
 
+@pytest.mark.thorough
 def test_zuko_is_imported_by_who_builds_a_peer_alone():
     code = """if True:
         import sys, torch

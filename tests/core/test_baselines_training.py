@@ -23,6 +23,7 @@ def run(trainer, steps):
     return [trainer.step() for _ in range(steps)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", BASELINES)
 def test_training_lowers_the_nll_of_trained_and_averaged_weights(kind):
     t = trainer(kind)

@@ -57,6 +57,7 @@ class TestLaws:
     def test_an_inverse_is_a_constant(self, build, dim):
         assert not build(dim).inverse(points(3, dim).requires_grad_()).requires_grad
 
+    @pytest.mark.thorough
     def test_log_det_is_that_of_the_autograd_jacobian(self, build, dim):
         bijection, x = build(dim), 2 * points(20, dim)
         z, log_det = bijection.forward_and_log_det(x)
@@ -64,8 +65,9 @@ class TestLaws:
         np.testing.assert_allclose(log_det.detach().numpy(), expected, atol=1e-10)
         torch.testing.assert_close(z, bijection(x), atol=1e-12, rtol=0)
 
+    @pytest.mark.thorough
     def test_log_det_is_differentiable(self, build, dim):
-        bijection, x = build(dim), points(3, dim).requires_grad_()
+        bijection, x = build(dim), points(1, dim).requires_grad_()
         assert torch.autograd.gradcheck(lambda x: bijection.forward_and_log_det(x)[1], (x,))
 
     @pytest.mark.parametrize("method", ["__call__", "inverse", "forward_and_log_det"])

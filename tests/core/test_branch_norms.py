@@ -71,6 +71,7 @@ class TestOrders:
             assert low >= high
 
 
+@pytest.mark.thorough
 class TestOrderLoss:
     def test_it_is_the_mean_of_the_logs_of_the_bounds_of_raw(self):
         branches = [learned(i) for i in range(3)]
@@ -187,6 +188,7 @@ class Multiplied(torch.nn.Module):
         return x
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 @pytest.mark.parametrize(("block", "s"), [(0, 0.3), (1, 2.5), (2, 1.0)])
 class TestScaled:

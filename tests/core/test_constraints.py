@@ -22,6 +22,7 @@ from resflow_core.settings import from_json, to_json
 from resflow_core.spectral_norm import SLACK
 from resflow_core.training.trainer import Diverged, TrainConfig, Trainer
 from tests.core.oracles import dense_norms, points, seeded
+from tests.covering import covering
 
 CERTIFYING = [Soft(), Hard(), Bjorck(3)]
 EVERY = [*CERTIFYING, Power(), Power(2, warm=False), Off()]
@@ -68,12 +69,22 @@ def explode(branch, steps, rate=0.5):
         yield
 
 
+DESIGN = covering(
+    {
+        "activation": ["sine", "clipswish", "maxmin"],
+        "constraint": CERTIFYING,
+        "chain": [*NORM_CHAINS],
+        "dtype": [torch.float64, torch.float32],
+    }
+)
+COVERED = pytest.mark.parametrize([*DESIGN[0]], [[*row.values()] for row in DESIGN], ids=str)
+
+
+@pytest.mark.thorough
 class TestCaps:
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    @pytest.mark.parametrize("chain", NORM_CHAINS)
-    @pytest.mark.parametrize("constraint", CERTIFYING, ids=str)
-    def test_they_hold_after_every_step_while_raw_weights_explode(self, constraint, chain, dtype):
-        branch = branch_of(chain, constraint, dtype)
+    @COVERED
+    def test_they_hold_after_every_step_while_raw_weights_explode(self, activation, constraint, chain, dtype):
+        branch = branch_of(chain, constraint, dtype, activation=activation)
         caps, reached = np.array([linear.cap for linear in branch.linears]), 0.0
         for _ in explode(branch, 12):
             norms, bounds = true_norms(branch), layer_norms([branch])[0].numpy()
@@ -84,12 +95,9 @@ class TestCaps:
         assert reached > (0.6 if chain == "learned" or isinstance(constraint, Bjorck) else 0.99)
         assert max(float(linear.raw.detach().norm()) for linear in branch.linears) > 8
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    @pytest.mark.parametrize("chain", NORM_CHAINS)
-    @pytest.mark.parametrize("activation", ["sine", "clipswish", "maxmin"])
-    @pytest.mark.parametrize("constraint", CERTIFYING, ids=str)
+    @COVERED
     def test_what_is_seen_of_the_branch_stays_below_L_in_the_norm_of_its_ends(
-        self, constraint, activation, chain, dtype
+        self, activation, constraint, chain, dtype
     ):
         """3,000 Jacobians in all directions, and as many pairs of points."""
         branch = branch_of(chain, constraint, dtype, activation=activation)
@@ -183,6 +191,7 @@ def excess(constraint, steps=8, norms="2", rate=0.1):
     return worst, trainer
 
 
+@pytest.mark.thorough
 class TestPowerIteration:
     def test_few_iterations_exceed_the_cap_and_the_bound_that_is_said_is_true(self):
         worst, trainer = excess(Power(1, warm=False))

@@ -101,6 +101,7 @@ def log_box(x: float, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return logsumexp([stats.norm.logcdf(b), stats.norm.logcdf(a)], b=[[1.0], [-1.0]], axis=0) - np.log(high - low)
 
 
+@pytest.mark.thorough
 def test_two_spirals_are_blurred_boxes_averaged_along_the_arms():
     end = 3 * np.pi
     t = np.linspace(0, end, SIMPSON)[1:]

@@ -507,14 +507,12 @@ class TestRefusals:
     def test_what_is_steep_in_a_narrow_place_is_not_flat(self):
         assert read("tanh(1e6*z)/1e6").lipschitz == pytest.approx(1, rel=1e-4)
 
-    def test_a_refusal_is_remembered(self):
-        for _ in range(2):
-            with pytest.raises(ValueError, match="silu") as refused:
-                read("z*sigmoid(z) + z")
-        began = time.perf_counter()
+    def test_a_refusal_is_remembered(self, monkeypatch):
+        with pytest.raises(ValueError, match="silu") as refused:
+            read("z*sigmoid(z) + z")
+        monkeypatch.setattr(resflow_core.expressions, "_certified", None)  # what would refuse it again
         with pytest.raises(ValueError, match="silu") as again:
             read("z*sigmoid(z) + z")
-        assert time.perf_counter() - began < 0.01
         assert str(again.value) == str(refused.value)
 
     @pytest.mark.parametrize("value", [None, 3, b"tanh(z)", ["z"]])
@@ -559,6 +557,7 @@ EVIL = [
 ]
 
 
+@pytest.mark.thorough
 class TestAnyText:
     @given(st.text(max_size=250) | st.lists(st.sampled_from(WORDS + EVIL), max_size=40).map("".join))
     @example("(" * 10_000)
@@ -569,7 +568,7 @@ class TestAnyText:
     @example("*".join(["sin(7*z)", "cos(11*z)", "sin(13*z)", "cos(17*z)", "tanh(z)", "gauss(z)"]))
     @settings(max_examples=150, deadline=None)
     def test_it_is_a_formula_or_refused_in_time(self, text):
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             f = read(text)
         except ValueError as error:
@@ -577,7 +576,7 @@ class TestAnyText:
         else:
             assert 0 < f.lipschitz < math.inf
             assert f.activation.title.isprintable() and f.activation.title.isascii()
-        assert time.perf_counter() - began < 5
+        assert time.thread_time() - began < 5
 
     def test_nothing_is_ever_run(self):
         for path in Path(resflow_core.expressions.__file__).parent.glob("*.py"):

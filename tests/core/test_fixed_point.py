@@ -176,6 +176,7 @@ ALL_OF_IT = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("solve", "dtype", "size"), ALL_OF_IT)
 @pytest.mark.parametrize("order", [1.0, 2.0, math.inf])
 def test_a_branch_that_uses_all_of_its_bound_is_solved(solve, size, order, dtype):

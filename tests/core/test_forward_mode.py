@@ -1,4 +1,7 @@
-"""The hand-written backward pass against automatic differentiation of the plain branch, in float64."""
+"""The backward pass by hand, in float64: finite differences, many points, none, and no second derivative.
+
+`test_laws.py` compares it with automatic differentiation of the plain branch.
+"""
 
 import pytest
 import torch
@@ -21,24 +24,6 @@ def branch(activation, dim=2, hidden_layers=2):
         if g.raw_scales is not None:
             g.raw_scales += 0.05 * torch.arange(hidden_layers + 1)
     return g
-
-
-def gradients(value, jacobian, inputs):
-    """The gradients of a random linear function of both outputs."""
-    d_value = torch.randn(value.shape, generator=seeded(1), dtype=value.dtype)
-    d_jacobian = torch.randn(jacobian.shape, generator=seeded(2), dtype=value.dtype)
-    return torch.autograd.grad((value, jacobian), inputs, (d_value, d_jacobian), materialize_grads=True)
-
-
-@pytest.mark.parametrize("hidden_layers", [1, 2, 3])
-@pytest.mark.parametrize("dim", [2, 5])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_value_jacobian_and_every_gradient_are_those_of_the_plain_branch(activation, dim, hidden_layers):
-    g, x = branch(activation, dim, hidden_layers), 2 * points(BATCH, dim).requires_grad_()
-    inputs = [x, *g.parameters()]
-    fast, plain = g.value_and_jacobian(x), Branch.value_and_jacobian(g, x)
-    for found, expected in zip([*fast, *gradients(*fast, inputs)], [*plain, *gradients(*plain, inputs)], strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -203,6 +203,7 @@ class TestARealFlow:
         assert all(torch.equal(tensor, before[name]) for name, tensor in flow.state_dict().items())
         assert all(block.branch.scale == 1.0 for block in flow.blocks)
 
+    @pytest.mark.thorough
     def test_the_breaking_scale_is_where_the_regime_turns(self):
         flow = FlowConfig(blocks=2, width=8).build(seeded(2))
         flow.initialize(X)

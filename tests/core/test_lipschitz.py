@@ -76,6 +76,7 @@ class TestTheNorm:
         assert (reached <= CAP).all()
         assert (reached >= np.minimum(norms, CAP) * (1 - 4 * SLACK)).all()
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("spread", [0.0, 1e-6, 1e-3, 0.1])
     @pytest.mark.parametrize("size", [BLOCK + 1, 64, 256])
     def test_singular_values_that_crowd_at_the_top_are_no_trouble(self, size, spread):
@@ -128,6 +129,7 @@ OPTIMISERS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shape", [(64, 64), (2, 64), (64, 2), (5, 5)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)

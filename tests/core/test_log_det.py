@@ -42,6 +42,7 @@ from tests.core.oracles import (
     points,
     seeded,
 )
+from tests.covering import covering
 
 BOUND = 5.0
 DRAWS = 4_000
@@ -150,27 +151,36 @@ def truth_given(probes, a, gradient):
     return value, torch.autograd.grad(total, a)[0].numpy()
 
 
+def summed(log_det, a, chance):
+    """The mean over the points by their chances, and its gradient in A."""
+    branch = LinearBranch(a)
+    x = torch.zeros(len(chance), len(a), dtype=torch.float64)
+    _, estimates = log_det.value_and_log_det(branch, x, seeded(0))
+    total = (chance * estimates).sum()
+    return total.item(), torch.autograd.grad(total, branch.a)[0].numpy()
+
+
+ROULETTE_DESIGN = covering(
+    {"law": LAW_EXAMPLES, "gradient": [*GRADIENTS], "probe": [*PROBES], "dim": [2, 5, 64], "n_probes": [1, 2, 3]}
+)
+
+
+@pytest.mark.parametrize("row", ROULETTE_DESIGN, ids=lambda row: "-".join(map(str, row.values())))
+def test_given_the_probes_roulette_is_unbiased_when_summed_over_n(row, every_n, one_probe):
+    every_n()
+    law, gradient, probe, dim, n_probes = row.values()
+    probes, a = one_probe(probe, n_probes, dim), MATRICES[dim]
+    value, slope = summed(
+        Roulette(law, probe, n_probes, gradient=gradient), a, chance_of(law, torch.arange(MOST_TERMS))
+    )
+    expected, expected_slope = truth_given(probes, a, gradient)
+    assert value == pytest.approx(expected, abs=1e-9 * dim)
+    np.testing.assert_allclose(slope, expected_slope, atol=1e-9 * dim)
+
+
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("law", LAW_EXAMPLES, ids=str)
 class TestRouletteIsUnbiasedWhenSummedOverN:
-    def summed(self, log_det, a, chance):
-        branch = LinearBranch(a)
-        x = torch.zeros(len(chance), len(a), dtype=torch.float64)
-        _, estimates = log_det.value_and_log_det(branch, x, seeded(0))
-        total = (chance * estimates).sum()
-        return total.item(), torch.autograd.grad(total, branch.a)[0].numpy()
-
-    @pytest.mark.parametrize(("dim", "n_probes"), [(2, 1), (2, 3), (5, 3), (64, 2)])
-    @pytest.mark.parametrize("probe", PROBES)
-    def test_given_the_probes(self, law, gradient, probe, dim, n_probes, every_n, one_probe):
-        every_n()
-        probes, a = one_probe(probe, n_probes, dim), MATRICES[dim]
-        log_det = Roulette(law, probe, n_probes, gradient=gradient)
-        value, slope = self.summed(log_det, a, chance_of(law, torch.arange(MOST_TERMS)))
-        expected, expected_slope = truth_given(probes, a, gradient)
-        assert value == pytest.approx(expected, abs=1e-9 * dim)
-        np.testing.assert_allclose(slope, expected_slope, atol=1e-9 * dim)
-
     @pytest.mark.parametrize("dim", [2, 5])
     def test_over_all_sign_probes_it_is_the_log_det(self, law, gradient, dim, every_n, monkeypatch):
         signs = all_signs(dim)
@@ -180,20 +190,22 @@ class TestRouletteIsUnbiasedWhenSummedOverN:
         )
         monkeypatch.setitem(PROBES, "rademacher", probe)
         chance = chance_of(law, torch.arange(MOST_TERMS)).repeat_interleave(len(signs)) / len(signs)
-        value, slope = self.summed(Roulette(law, "rademacher", gradient=gradient), MATRICES[dim], chance)
+        value, slope = summed(Roulette(law, "rademacher", gradient=gradient), MATRICES[dim], chance)
         identity_plus_a = np.eye(dim) + MATRICES[dim].numpy()
         assert value == pytest.approx(np.linalg.slogdet(identity_plus_a)[1], abs=1e-9)
         np.testing.assert_allclose(slope, np.linalg.inv(identity_plus_a).T, atol=1e-9)
 
+    @pytest.mark.thorough
     def test_with_two_draws_that_share_the_probe(self, law, gradient, every_n, one_probe):
         every_n(n_draws=2)
         probes = one_probe("sphere", 1, 2)
         chance = chance_of(law, torch.cartesian_prod(*[torch.arange(MOST_TERMS)] * 2)).prod(1)
-        value, slope = self.summed(Roulette(law, "sphere", n_draws=2, gradient=gradient), KNOWN_A, chance)
+        value, slope = summed(Roulette(law, "sphere", n_draws=2, gradient=gradient), KNOWN_A, chance)
         expected, expected_slope = truth_given(probes, KNOWN_A, gradient)
         assert value == pytest.approx(expected, abs=1e-9)
         np.testing.assert_allclose(slope, expected_slope, atol=1e-9)
 
+    @pytest.mark.thorough
     def test_with_one_n_for_the_batch(self, law, gradient, one_probe, monkeypatch):
         probes, branch = one_probe("gaussian", 2, 2), LinearBranch()
         log_det = Roulette(law, "gaussian", 2, shared=True, gradient=gradient)
@@ -301,6 +313,7 @@ class TestDraws:
     def test_the_value_is_unbiased(self, log_det):
         assert standard_errors_off(value_draws(log_det), KNOWN_LOG_DET) < BOUND
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("shared", [False, True])
     @pytest.mark.parametrize("gradient", GRADIENTS)
     def test_the_gradient_is_unbiased(self, gradient, shared):
@@ -406,6 +419,7 @@ class TestReach:
         (slope,) = torch.autograd.grad(estimate.sum(), x)
         assert bool((slope != 0).any())
 
+    @pytest.mark.thorough
     def test_what_the_backward_pass_keeps_is_within_the_work(self, log_det):
         branch, x = Branch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
         rows, products, *_ = log_det.work(100)
@@ -437,6 +451,7 @@ def numbers_kept(forward):
     return sum(storages.values()) / 4
 
 
+@pytest.mark.thorough
 def test_memory_grows_with_the_terms_only_where_each_is_differentiated():
     branch, x = FoldedBranch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
     kept = {

@@ -76,6 +76,18 @@ class TestEvaluation:
                 evaluation.jacobians[:, k], autograd_jacobian(block.branch, arrived.detach()), rtol=1e-9, atol=1e-12
             )
 
+    def test_the_log_det_of_every_actnorm_counts(self):
+        flow, x = bent(), points(5, 2)
+        with torch.no_grad():
+            for k, norm in enumerate(flow.actnorms, 1):
+                norm.log_scale += torch.tensor([0.2 * k, -0.05])
+                norm.shift += 0.1 * k
+            assert float(flow.actnorm_log_det) == pytest.approx(1.8)  # else this says little
+        log_det = numpy_log_abs_det(autograd_jacobian(flow, x))
+        expected = standard_normal_log_prob(flow(x)).detach().numpy() + log_det
+        np.testing.assert_allclose(measure.evaluate(flow, x).log_prob, expected, rtol=1e-10)
+        np.testing.assert_allclose(measure.log_prob(flow, x), expected, rtol=1e-10)
+
     def test_chunks_make_no_difference(self, flow, monkeypatch):
         x = points(50, 2)
         whole = measure.evaluate(flow, x)

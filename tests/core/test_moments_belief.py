@@ -74,6 +74,7 @@ def test_known_factors_of_the_papers_setting(probe, factor):
     assert np.exp(believed.item() - KNOWN_LOG_DET) == pytest.approx(factor, abs=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_probes", [1, 2, 3])
 @pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize("law", LAWS, ids=str)
@@ -127,6 +128,7 @@ def test_beyond_the_tail_ratio_the_expectation_is_finite_only_where_the_terms_fa
         assert bool(believed < np.inf) == (name in finite), (name, believed)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("probe", ["rademacher", "sphere", "pair"])
 def test_it_is_infinite_exactly_where_the_terms_of_the_sum_over_n_grow(probe):
     # Far along, n = 150 ... 300, P(N = n) E exp(v'S_n v) has died away or passed e^40, unless an eigenvalue is near

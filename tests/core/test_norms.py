@@ -149,6 +149,7 @@ class TestBothBounds:
             assert best <= upper
             assert value == pytest.approx(best, rel=1e-6)
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(("p", "q"), itertools.product(ORDERS, ORDERS))
     def test_duality_and_scaling(self, p, q):
         weights = drawn(8, 3, 4)

@@ -34,6 +34,7 @@ def test_every_way_is_measured_at_the_same_places():
     assert [p.m for p in survey.costs if p.gradient == NOTHING] == [2]
 
 
+@pytest.mark.thorough
 def test_results_are_those_of_the_core_whichever_piece_is_measured_first():
     survey, subjects = Survey(PLAN, results(PLAN)), Subjects(PLAN)
     for k, place in reversed(list(enumerate([*PLAN.sized, *PLAN.timed]))):

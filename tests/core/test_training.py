@@ -24,6 +24,7 @@ def run(trainer, steps):
     return [trainer.step() for _ in range(steps)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("log_det", [Exact(), Truncated(5, "rademacher"), Roulette(Geometric(0.5, 3), "rademacher")])
 def test_training_lowers_the_exact_nll_whatever_estimator_trains(log_det):
     t = trainer(TrainConfig(log_det=log_det, batch=100, learning_rate=0.01))
@@ -150,6 +151,7 @@ def test_bad_settings_are_refused(field, value):
         TrainConfig(**{field: value})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(
     "log_det",

@@ -60,9 +60,11 @@ def scatter_p_value(x: np.ndarray, batch: int) -> float:
 
 @pytest.mark.parametrize("name", TOYS)
 class TestEveryTruth:
+    @pytest.mark.thorough
     def test_integrates_to_one(self, name):
         assert bin_masses(name).sum() == pytest.approx(1, abs=1e-3)
 
+    @pytest.mark.thorough
     def test_draws_follow_it(self, name):
         # Power: see `test_a_wrong_parameter_is_noticed`.
         assert p_value(name, TOYS[name].sample(N, seeded(0)).numpy()) > 1e-4
@@ -71,6 +73,7 @@ class TestEveryTruth:
         # Power: see `test_a_lattice_is_noticed`.
         assert scatter_p_value(TOYS[name].sample(N, seeded(0)).numpy(), 250) > 1e-4
 
+    @pytest.mark.thorough
     def test_entropy_is_its_integral_and_the_mean_of_the_draws(self, name):
         truth = TOYS[name].truth
         log_p, weights = on_plane(name)

@@ -4,16 +4,16 @@ Every activation meets every constraint, with the exact log det. All else meets 
 two factors are together in one case at least.
 """
 
-import random
 from collections.abc import Iterator
 from functools import cache
-from itertools import combinations, product
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tests.covering import covering
 from tests.golden import subject, subject_flows
 from tests.golden.flows import drawn, generator, points
 from tests.golden.stored import FOLDER, load, save
@@ -22,9 +22,6 @@ INDEX, ARRAYS = "values.json", FOLDER / "values.npz"
 POINTS, SAMPLES, CLASSES = 16, 8, 3
 FORMULAS = ("=sin(2*z)/2 + z/4", "=max(z, 0.1*z)")
 SMALL = {"blocks": "2", "width": "6", "budget": "0.9"}
-TRIES, ROWS = 30, 3000
-"""Rows among which the one that covers most is taken, for each row of the design; and those from which all pairs are
-known."""
 
 ESTIMATORS: dict[str, dict[str, str]] = {
     "exact": {"log_det": "exact"},
@@ -128,29 +125,13 @@ def factors() -> dict[str, list[Any]]:
 
 
 def design() -> list[dict[str, Any]]:
-    """Cases in which any two levels of two factors meet: row by row the one of some that covers the most new pairs.
-    What an estimator does not have, such as the probes of the exact log det, meets nothing."""
-    levels, draws = factors(), random.Random(0)
+    """Cases in which any two levels of two factors meet. What an estimator does not have, such as the probes of the
+    exact log det, meets nothing."""
 
-    def row() -> dict[str, int]:
-        return {name: draws.randrange(len(known)) for name, known in levels.items()}
+    def factors_of(row: dict[str, Any]) -> list[str]:
+        return [name for name in row if name not in BRANCHING or name in settings_of(row["estimator"])]
 
-    left = set().union(*(_pairs(row(), levels) for _ in range(ROWS)))
-    rows = []
-    while left:
-        a, x, b, y = min(left)
-        tries = [one for _ in range(TRIES) if (a, x, b, y) in _pairs(one := row() | {a: x, b: y}, levels)]
-        best = max(tries, key=lambda one: len(left & _pairs(one, levels)), default=None)
-        if best:
-            left -= _pairs(best, levels)
-            rows.append(_case({name: levels[name][k] for name, k in best.items()}))
-    return rows
-
-
-def _pairs(row: dict[str, int], levels: dict[str, list[Any]]) -> set[tuple[str, int, str, int]]:
-    has = settings_of(levels["estimator"][row["estimator"]])
-    named = [name for name in row if name not in BRANCHING or name in has]
-    return {(a, row[a], b, row[b]) for a, b in combinations(named, 2)}
+    return [_case(row) for row in covering(factors(), factors_of)]
 
 
 def estimator_in(link: dict[str, str]) -> dict[str, str]:

@@ -48,11 +48,12 @@ def outcome(text: str, number: int) -> str:
     return "accepted"
 
 
-def test_hostile_formulas_are_certified_or_refused():
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_hostile_formulas_are_certified_or_refused(every):
     tried = list(few())
     assert len(tried) >= 200 and {kind for kind, _ in tried} == {"by hand", *KINDS}
-    outcomes = Counter(outcome(text, number) for number, (_, text) in enumerate(tried))
-    assert outcomes["accepted"] >= 40 and outcomes["refused"] >= 80
+    outcomes = Counter(outcome(text, number) for number, (_, text) in enumerate(tried) if number % every == 0)
+    assert outcomes["accepted"] >= 40 // every and outcomes["refused"] >= 80 // every
 
 
 def test_the_work_is_counted_and_ends(monkeypatch):

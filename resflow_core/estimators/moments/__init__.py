@@ -1,4 +1,4 @@
-"""What the estimators of the log det do on average, in closed form: bias, variance, and which law of N is best."""
+"""Moments of the estimators of log det(I + A) in closed form: bias, variance, and the best law of N."""
 
 from resflow_core.estimators.moments.belief import believed_log_det
 from resflow_core.estimators.moments.optimal import NoOptimum, Optimal, as_custom, optimal_law

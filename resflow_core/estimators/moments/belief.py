@@ -1,4 +1,4 @@
-"""What is taken for det(I + A) by who trusts an estimator of its logarithm, in closed form."""
+"""The log det that a flow believes in if it trusts an estimator of it, in closed form."""
 
 import math
 from functools import singledispatch
@@ -18,14 +18,18 @@ EIGENVALUE_ROUNDING = 1e-7
 
 @singledispatch
 def believed_log_det(log_det: LogDet, jacobian: Tensor) -> Tensor:
-    """The log of what is taken for det(I + A) by who trusts the estimator: (batch, d, d) -> (batch,), float64.
+    """The log det that a flow believes in if it trusts `log_det`, in nats: A, (batch, d, d) -> (batch,), float64.
 
-    With the exact log det, exp(log p) integrates to 1. In its place stands for `Exact` the log det, for `Truncated` the
-    mean sum_{k<=n} a_k tr(A^k), and for `Roulette` log E exp(estimate), infinity where that is infinite: an unbiased
-    log-density is not an unbiased density.
+    With the exact log det, exp(log p) integrates to 1. An estimator replaces it by
 
-    `Roulette` has a closed form for d = 2, and with several draws of N only if its probes give the trace exactly: their
-    noise would couple the draws. Raises ValueError otherwise.
+        Exact        log|det(I + A)|
+        Truncated    the mean sum_{k<=n} a_k tr(A^k)
+        Roulette     log E exp(estimate), infinity if the expectation is infinite
+
+    The last line is not log det(I + A): an unbiased log density is not an unbiased density.
+
+    `Roulette` has a closed form for d = 2 only. With several draws of N, its probes must also give the trace exactly:
+    noisy probes are shared by the draws, so they would couple them. Raises ValueError otherwise, and for other types.
     """
     raise ValueError(f"There is no closed form for {type(log_det).__name__}.")
 
@@ -48,7 +52,7 @@ def _(log_det: Truncated, jacobian):
 def _(log_det: Roulette, jacobian):
     """log sum_n P(N = n) E_v exp(v'S_n v), S_n = sum_{k<=n} a_k / P(N >= k) sym(A^k).
 
-    The sum ends where P(N >= n) falls below `RAREST`.
+    The sum ends at the n from which P(N >= n) is below `RAREST`.
     """
     if jacobian.shape[-1] != 2:
         raise ValueError(f"log E exp(estimate) has a closed form for d = 2 only; here d = {jacobian.shape[-1]}.")
@@ -69,9 +73,9 @@ def _(log_det: Roulette, jacobian):
     for chance, weight, (u, u_before) in zip(chances[1:].tolist(), weights.tolist(), powers(trace, det), strict=False):
         x, y = x + weight * u, y - weight * det * u_before
         if chance > 0:
-            # Draws that share no noise are independent, so that E exp of the mean of M is (E_N exp(tr(S_N) / M))^M.
+            # Draws that share no noise are independent: E exp of their mean over M is (E_N exp(tr(S_N) / M))^M.
             given_n = probe.log_mean_exp((x * trace + 2 * y) / n_draws, x.abs() * spread / n_draws, n_probes)
-            # Where the parts of the exponent overflow, it has fallen to minus infinity, or the expectation is infinite.
+            # If parts of the exponent overflow, it fell to minus infinity, or the expectation is infinite.
             total = torch.logaddexp(total, math.log(chance) + given_n.nan_to_num(-math.inf, math.inf, -math.inf))
     diverges = _diverges(law.tail_ratio, trace, (a - d) ** 2 + 4 * b * c, spread)
     return torch.where(diverges, math.inf, n_draws * total)
@@ -80,17 +84,19 @@ def _(log_det: Roulette, jacobian):
 def _diverges(tail_ratio: float, trace: Tensor, discriminant: Tensor, spread: Tensor) -> Tensor:
     """Whether E exp(estimate) is infinite because the terms a_k lambda^k / P(N >= k) grow, for eigenvalues lambda of A.
 
-    With F(lambda) = sum_{k<=N} a_k lambda^k / P(N >= k), the estimate for a given N reaches tr S + spread |x|, where
-    tr S = F(lambda_1) + F(lambda_2) and x = (F(lambda_1) - F(lambda_2)) / (lambda_1 - lambda_2); that is, the larger of
+    With F(lambda) = sum_{k<=N} a_k lambda^k / P(N >= k), the estimate for a given N reaches tr S + spread |x|. Here
+    tr S = F(lambda_1) + F(lambda_2) and x = (F(lambda_1) - F(lambda_2)) / (lambda_1 - lambda_2). So it reaches the
+    larger of
 
         (1 + s) F(lambda_1) + (1 - s) F(lambda_2)  and  (1 - s) F(lambda_1) + (1 + s) F(lambda_2),
         s = spread / |lambda_1 - lambda_2|,   (lambda_1 - lambda_2)^2 = discriminant.
 
-    F converges where |lambda| < tail_ratio. Beyond, it grows exponentially or faster, and P(N = n) falls no faster than
-    n^-n: the expectation is infinite as soon as one of the two is unbounded above. For complex lambda and for
-    lambda > tail_ratio the sign of F alternates; for lambda < -tail_ratio, F falls to minus infinity. The eigenvalue of
-    larger modulus, lambda_1, decides, unless its factor 1 - s vanishes, as it does for symmetric A and one probe on the
-    circle.
+    F converges if |lambda| < tail_ratio. If |lambda| is larger, F grows exponentially or faster, and P(N = n) falls no
+    faster than n^-n. So the expectation is infinite if one of the two values is unbounded above.
+
+    For complex lambda and for lambda > tail_ratio the sign of F alternates. For lambda < -tail_ratio, F falls to minus
+    infinity. The eigenvalue of larger modulus, lambda_1, decides, unless its factor 1 - s is 0. This factor is 0 for a
+    symmetric A and one probe on the circle.
     """
     limit = tail_ratio + EIGENVALUE_ROUNDING
     gap = discriminant.clamp(min=0).sqrt()
@@ -98,8 +104,8 @@ def _diverges(tail_ratio: float, trace: Tensor, discriminant: Tensor, spread: Te
     second = trace - first
     vanishes = torch.isclose(spread, gap, rtol=1e-12, atol=0.0)
     real = (first > limit) | (vanishes & (second > limit)) | (~vanishes & (spread > gap) & (first < -limit))
-    # Of lambda and -lambda neither is larger. Even powers of both fall, odd ones cancel up to s: they win if
-    # s > tail_ratio / lambda.
+    # lambda and -lambda have the same modulus. Their even powers fall, and their odd powers cancel up to s. The odd
+    # powers win if s > tail_ratio / lambda.
     real = torch.where(trace == 0, (first > limit) & (spread > 2 * limit), real)
     modulus_squared = (trace**2 - discriminant) / 4
     return torch.where(discriminant < 0, modulus_squared > limit**2, real)

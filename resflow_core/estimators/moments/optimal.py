@@ -10,18 +10,19 @@ from resflow_core.estimators.moments.variance import probe_noise, second_moments
 from resflow_core.roulette import LARGEST_RATIO, MOST_ENTRIES, Custom, Tabulated
 from resflow_core.settings import settings_of
 
-# What is reached more rarely is left to the last ratio.
+# Terms that are reached more rarely are left out of the table: `ratio` covers them.
 LEAST = 1e-9
 
 
 class NoOptimum(ValueError):
-    """Without noise of the probes every longer law is better, the exact log det being the limit; a nilpotent A needs no
-    law at all."""
+    """No law is best. Without noise of the probes, every longer law is better, and the limit is the exact log det. If A
+    is nilpotent, the series is finite and needs no law.
+    """
 
 
 @dataclass(frozen=True)
 class Optimal(Tabulated):
-    """The table starts with 1, and goes on by `ratio`."""
+    """A table that starts with 1. After its end, P(N >= k) falls by the factor `ratio` from term to term."""
 
     table: tuple[float, ...]
     ratio: float
@@ -32,19 +33,21 @@ class Optimal(Tabulated):
 
 
 def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int = 1) -> Optimal:
-    """For the remainders of one matrix, or those of points `pooled` and blocks added, shape (1 + terms,).
+    """The best law for remainders of shape (1 + terms,): of one matrix, or `pooled` over points and added over blocks.
 
-    With N drawn once, variance x E N is
+    If N is drawn once, the product of variance and E N is
 
-        (sum_n beta_n / P(N >= n)) (sum_n P(N >= n)),   beta_n = E T_n^2 - E T_{n+1}^2,   beta_1 = V(R_0) / K - E T_2^2,
+        (sum_n beta_n / P(N >= n)) (sum_n P(N >= n)),   beta_n = E T_n^2 - E T_{n+1}^2,   beta_1 = V(R_0) / K - E T_2^2.
 
-    the least where P(N >= n) is proportional to sqrt(beta_n), after neighbours have been pooled to let it decrease. It
-    goes on by the spectral radius, as sqrt(beta_n) does. Raises `NoOptimum` where the probes make no noise, and where A
-    is nilpotent.
+    It is smallest if P(N >= n) is proportional to sqrt(beta_n). Neighbours are first pooled, so that P(N >= n) does not
+    increase. After the table, the law falls by the spectral radius, as sqrt(beta_n) does.
 
-    It is the best of the laws with P(N >= 1) = 1. Others are worse for the log det and the gradient term by term. The
-    Neumann series has a summand M_0 that E N does not count: there a law that often stops at N = 0 may have the smaller
-    product, down to that of none.
+    It is the best of the laws with P(N >= 1) = 1. For the log det, and for the gradient term by term, all other laws
+    are worse. The Neumann series has a summand M_0 that E N does not count. There, a law that often stops at N = 0 may
+    have a smaller product, down to 0.
+
+    Raises `NoOptimum` if the probes make no noise or A is nilpotent, and KeyError if `PROBES` has no such probe.
+    Source: Rhee and Glynn (2015), section 3.
     """
     noise, moments = probe_noise(remainders, probe, n_probes)[0], second_moments(remainders, probe, n_probes)
     if remainders.radius == 0:
@@ -65,13 +68,13 @@ def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int =
 
 
 def as_custom(law: Optimal) -> Custom | None:
-    """The law that can be trained with and comes nearest; None where no such law has a finite variance."""
+    """The nearest law that a flow can be trained with. None if all such laws have an infinite variance."""
     limits = settings_of(Custom)["table"][1]
     ratio = min(max(law.ratio, limits.low), LARGEST_RATIO)
     if ratio <= law.ratio**2:
         return None
     table = [s for s in law.table if s * ratio >= limits.low][: MOST_ENTRIES - 1]
     last = table[-1] * ratio
-    while last / table[-1] > LARGEST_RATIO:  # by rounding
+    while last / table[-1] > LARGEST_RATIO:  # rounding may put the ratio just above the limit
         last = math.nextafter(last, 0.0)
     return Custom((*table, last))

@@ -1,4 +1,4 @@
-"""What every parameter of a branch does to its Jacobian: the B of the gradient's estimators."""
+"""The derivatives B = dA / d theta of a branch's Jacobian by its parameters, for the gradient's estimators."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from resflow_core.estimators.moments.remainders import QUANTITIES, Remainders
 
 
 def jacobian_derivatives(branch: nn.Module, x: Tensor) -> Tensor:
-    """dA / d theta for each of P numbers that are trained, at each point: (batch, P, d, d) for x of shape (batch, d).
+    """dA / d theta for each of the P trained numbers, at each point: x, (batch, d) -> (batch, P, d, d).
 
-    One backward pass for each entry of A at each point.
+    It takes one backward pass for each entry of A at each point.
     """
     parameters = [p for p in branch.parameters() if p.requires_grad]
     with torch.enable_grad():
@@ -23,10 +23,11 @@ def jacobian_derivatives(branch: nn.Module, x: Tensor) -> Tensor:
 
 
 def parameter_remainders(branch: nn.Module, x: Tensor, terms: int, quantity: str = "neumann") -> Remainders:
-    """Of the gradient of log det(I + A) by all parameters at once, for each point of x, (batch, d).
+    """The `Remainders` of the gradient of log det(I + A) by all parameters together, for each point of x, (batch, d).
 
-    Squares are added up over the parameters, so that the variance is the trace of the gradient's covariance. A slow
-    computation, and a large one: terms x batch x P matrices.
+    Squares are added up over the parameters, so the variance is the trace of the gradient's covariance. It is slow and
+    needs much memory: terms x batch x P matrices of shape (d, d). Raises KeyError if `QUANTITIES` has no such quantity,
+    and ValueError if a spectral radius of A is 1 or more.
     """
     derivatives = jacobian_derivatives(branch, x)
     with torch.no_grad():

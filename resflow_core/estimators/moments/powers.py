@@ -1,8 +1,8 @@
-"""Powers of A, (batch, d, d). In two dimensions none is needed. With t = tr A, D = det A,
+"""Powers of A, (batch, d, d). In two dimensions no power is computed. With t = tr A and D = det A,
 
     A^k = u_k A - D u_{k-1} I,   u_0 = 0, u_1 = 1, u_{k+1} = t u_k - D u_{k-1}              (Cayley and Hamilton)
 
-so that every sum of powers, sum_k c_k A^k = x A + y I, is two scalars a matrix.
+so every sum of powers is sum_k c_k A^k = x A + y I, with two scalars x and y for each matrix.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# A product this much smaller than its factors is rounding.
+# A product whose norm is below this share of the product of its factors' norms is rounding.
 BLIND = 1e-13
 
 
 def powers(trace: Tensor, det: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """(u_k, u_{k-1}) for k = 1, 2, ..."""
+    """(u_k, u_{k-1}) for k = 1, 2, ..., without end, from t = tr A and D = det A of one shape."""
     u, u_before = torch.ones_like(trace), torch.zeros_like(trace)
     while True:
         yield u, u_before
@@ -23,7 +23,7 @@ def powers(trace: Tensor, det: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def matrix_powers(a: Tensor) -> Iterator[Tensor]:
-    """I, A, A^2, ... of matrices (batch, d, d)."""
+    """I, A, A^2, ..., without end, for A of shape (batch, d, d)."""
     power = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device).expand_as(a)
     while True:
         yield power
@@ -31,9 +31,10 @@ def matrix_powers(a: Tensor) -> Iterator[Tensor]:
 
 
 def spectral_radius(a: Tensor) -> Tensor:
-    """The largest |eigenvalue| of matrices (..., d, d); for d = 2 from m +- sqrt(s), m = tr A / 2, s = m^2 - det A.
+    """The largest |eigenvalue|, (..., d, d) -> (...). For d = 2 from m +- sqrt(s), m = tr A / 2, s = m^2 - det A.
 
-    There an s that is but rounding is 0: its root would be 1e-8, and make a nilpotent matrix none.
+    For d = 2, an s at the level of rounding counts as 0. Otherwise its root would be about 1e-8, and the radius of a
+    nilpotent matrix would not be 0.
     """
     if a.shape[-1] != 2:
         return torch.linalg.eigvals(a).abs().amax(-1)
@@ -46,15 +47,17 @@ def spectral_radius(a: Tensor) -> Tensor:
 
 
 def radius_seen(a: Tensor, b: Tensor, *, from_both_sides: bool) -> Tensor:
-    """How fast A^k B falls, or from both sides sum_j A^j B A^(k-1-j): by the spectral radius of A, unless B is blind to
-    the leading eigenvalue; for A and B of shape (..., d, d). Blindness is looked for in d = 2 only.
+    """The factor by which A^k B falls, or from both sides sum_j A^j B A^(k-1-j): (..., d, d) twice -> (...).
+
+    It is the spectral radius of A, unless B removes the leading eigenvalue; then it is the modulus of the other one.
+    This is tested for d = 2 only. It is 0 if B = 0.
     """
     radius = spectral_radius(a)
     if a.shape[-1] == 2:
         size = torch.linalg.matrix_norm(a) * torch.linalg.matrix_norm(b)
         trace = a.diagonal(dim1=-2, dim2=-1).sum(-1)
         leading = torch.copysign(radius, trace)
-        other = trace - leading  # of complex eigenvalues this is none, and is seen to be none
+        other = trace - leading  # if the eigenvalues are complex, this is none of them, and `seen` is large
         rest = a - other[..., None, None] * torch.eye(2, dtype=a.dtype)
         # (A - lambda_2 I) B = 0: the columns of B are eigenvectors of lambda_2, and A^k B = lambda_2^k B.
         seen = torch.linalg.matrix_norm(rest @ b)

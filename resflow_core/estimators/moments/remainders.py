@@ -1,14 +1,14 @@
-"""What a sum of quadratic forms still lacks from its n-th term on: all moments of an estimator follow from it.
+"""The rest of a sum of quadratic forms from its n-th term on. All moments of an estimator follow from it.
 
-An estimator of sum_k tr(M_k) draws v'M_k v in the place of tr(M_k), for the log det and for its derivative by one
-parameter, B = dA / d theta:
+An estimator of sum_k tr(M_k) draws v'M_k v instead of tr(M_k). The sum is the log det, or its derivative by one
+parameter theta, with B = dA / d theta:
 
     log det(I + A)                                 M_k = a_k A^k                            (paper, equation 5)
     the same, differentiated term by term          M_k = a_k sum_{j<k} A^j B A^(k-1-j)
     the same, by the Neumann series                M_k = b_k A^k B                          (paper, Theorem 2)
 
-Its remainders R_n = sum_{k>=n} M_k are summed from the last term to the first: as the whole less partial sums they
-would drown in rounding.
+The remainders R_n = sum_{k>=n} M_k are summed from the last term to the first. The difference of the whole sum and a
+partial sum would be lost in rounding.
 """
 
 import math
@@ -22,43 +22,44 @@ from resflow_core.estimators.moments.powers import matrix_powers, powers, radius
 from resflow_core.gradients import log_series, neumann_series
 from resflow_core.probes import Quadratic
 
-# Beyond, the series has too slow a fall to be summed; a bound says what is missing.
+# A series that needs more terms falls too slowly to be summed. `bound` then limits the missing part.
 MOST_TERMS = 4096
 NEGLIGIBLE = 1e-20
 
 
 @dataclass(frozen=True, eq=False)
 class Remainders:
-    """Of R_0, R_1, ... for a batch of points, float64: tensors of shape (1 + terms, batch).
+    """Moments of R_0, R_1, ... for a batch of points, float64: tensors of shape (1 + terms, batch).
 
-    `bound` and `radius`, (batch,), say how they go on: ||R_n||_F <= bound radius^n for n >= terms and the log det of
-    d = 2, where `radius` is the spectral radius of A; else `bound` is NaN.
+    `bound` and `radius`, (batch,), describe the R_n with n >= terms: ||R_n||_F <= bound radius^n, with `radius` the
+    spectral radius of A. This holds for the log det with d = 2; otherwise `bound` is NaN.
     """
 
     quadratic: Quadratic
     trace: Tensor  # tr R_n
-    shared_squared: Tensor  # tr(R_n)^2; of points in common (`pooled`), the square of the mean
+    shared_squared: Tensor  # tr(R_n)^2; if `pooled`, the square of the pooled trace
     radius: Tensor
     bound: Tensor
 
     @property
     def terms(self) -> int:
+        """The index of the last remainder."""
         return len(self.trace) - 1
 
     def unflattened(self, shape: tuple[int, int]) -> "Remainders":
-        """Of a batch of shape[0] points with shape[1] parameters each; `pooled` takes the last of the two."""
+        """The batch split into shape[0] points with shape[1] parameters each. `pooled` then pools the parameters."""
         return Remainders(
             self.quadratic.map(lambda t: t.unflatten(-1, shape)),
             *(t.unflatten(-1, shape) for t in (self.trace, self.shared_squared, self.radius, self.bound)),
         )
 
     def pooled(self, over: Callable[[Tensor], Tensor] = lambda t: t.mean(-1)) -> "Remainders":
-        """Of one point that stands for all: what is averaged (or, by `over`, added up) is their mean squares."""
+        """The remainders of one point that stands for all: traces and squares are averaged, or reduced by `over`."""
         trace = over(self.trace)
         return Remainders(self.quadratic.map(over), trace, trace**2, self.radius.amax(-1), over(self.bound**2).sqrt())
 
     def __add__(self, other: "Remainders") -> "Remainders":
-        """Of the sum of two independent estimates, such as those of two blocks."""
+        """The remainders of the sum of two independent estimates, such as those of two blocks."""
         return Remainders(
             self.quadratic + other.quadratic,
             self.trace + other.trace,
@@ -69,18 +70,20 @@ class Remainders:
 
 
 def terms_for(radius: float, tail_ratio: float) -> int:
-    """Terms after which nothing is missing: radius^n and (radius^2 / tail_ratio)^n are negligible.
+    """The number of terms that is enough: radius^n and (radius^2 / tail_ratio)^n are then at most `NEGLIGIBLE`.
 
-    At most `MOST_TERMS`, and never so few that a law of `LAWS` does not fall geometrically yet.
-
-    Where the latter does not fall, the variance is infinite and no number of terms would do.
+    It is at least 64, because laws of `LAWS` need some terms until they fall geometrically. It is at most `MOST_TERMS`.
+    If the second sequence does not fall, it is ignored: the variance is infinite, and no number of terms is enough.
     """
     falls = [r for r in (radius, radius**2 / tail_ratio if tail_ratio else 0.0) if 0 < r < 1]
     return max([64, *(min(MOST_TERMS, math.ceil(math.log(NEGLIGIBLE) / math.log(r))) for r in falls)])
 
 
 def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
-    """Of log det(I + A) for A of shape (batch, d, d), rho(A) < 1. In two dimensions two numbers a term are enough."""
+    """The `Remainders` of log det(I + A), for A of shape (batch, d, d).
+
+    In two dimensions they take two numbers a term. Raises ValueError if a spectral radius of A is 1 or more.
+    """
     jacobian, coefficients = jacobian.double(), log_series(terms).tolist()
     radius = _checked(spectral_radius(jacobian))
     if jacobian.shape[-1] != 2:
@@ -108,25 +111,31 @@ def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
 
 
 def neumann_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
-    """Of d log det(I + A) by the Neumann series, for A and B = dA / d theta, both (batch, d, d)."""
+    """The `Remainders` of d log det(I + A) by the Neumann series, for A and B = dA / d theta, both (batch, d, d).
+
+    Raises ValueError if a radius (`radius_seen`) is 1 or more.
+    """
     radius = radius_seen(jacobian.double(), derivative.double(), from_both_sides=False)
     return _of_series(neumann_summands, jacobian, derivative, terms, radius)
 
 
 def plain_remainders(jacobian: Tensor, derivative: Tensor, terms: int) -> Remainders:
-    """Of d log det(I + A) by the derivative of each term, for A and B = dA / d theta, both (batch, d, d)."""
+    """The `Remainders` of d log det(I + A) term by term, for A and B = dA / d theta, both (batch, d, d).
+
+    Raises ValueError if a radius (`radius_seen`) is 1 or more.
+    """
     radius = radius_seen(jacobian.double(), derivative.double(), from_both_sides=True)
     return _of_series(plain_summands, jacobian, derivative, terms, radius)
 
 
 def log_det_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
-    """M_0, ..., M_terms of the log det; of `derivative` nothing is needed."""
+    """M_0, ..., M_terms of the log det, each (batch, d, d). `derivative` is not used."""
     for a_k, power in zip(log_series(terms).tolist(), matrix_powers(jacobian), strict=False):
         yield a_k * power
 
 
 def neumann_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
-    """M_0, ..., M_terms of the gradient by the Neumann series."""
+    """M_0, ..., M_terms of the gradient by the Neumann series, each (batch, d, d)."""
     product = derivative
     for b_k in neumann_series(terms).tolist():
         yield b_k * product
@@ -134,7 +143,7 @@ def neumann_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterat
 
 
 def plain_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator[Tensor]:
-    """M_0, ..., M_terms of the gradient, term by term: d(A^(k+1)) = A d(A^k) + B A^k."""
+    """M_0, ..., M_terms of the gradient term by term, each (batch, d, d), by d(A^(k+1)) = A d(A^k) + B A^k."""
     moved = torch.zeros_like(jacobian)
     for a_k, power in zip(log_series(terms).tolist(), matrix_powers(jacobian), strict=False):
         yield a_k * moved
@@ -143,7 +152,7 @@ def plain_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is estimated. Truncated to n terms, its series keeps the summands up to M_{n - lag}."""
+    """A quantity to estimate. If its series is truncated to n terms, the last summand is M_{n - lag}."""
 
     title: str
     summands: Callable[[Tensor, Tensor, int], Iterator[Tensor]]
@@ -174,5 +183,5 @@ def _checked(radius: Tensor) -> Tensor:
 
 
 def _from_the_last(summands: Tensor) -> Tensor:
-    """sum_{k>=n} of the k-th, for every n."""
+    """sum_{k>=n} of the summands, for every n."""
     return summands.flip(0).cumsum(0).flip(0)

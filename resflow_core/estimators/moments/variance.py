@@ -1,16 +1,17 @@
 """Bias and variance of the estimators of log det(I + A) and of its derivatives, in closed form.
 
-With the remainders R_n = sum_{k>=n} M_k, K probes averaged and M draws of N that share them, and V(R) the variance of
-v'Rv for one probe:
+R_n = sum_{k>=n} M_k are the remainders. K probes are averaged, and M draws of N share them. V(R) is the variance of
+v'Rv for one probe.
 
     truncated to n terms    bias -tr R_{n+1},   variance V(R_0 - R_{n+1}) / K
     roulette                bias 0
                             variance V(R_0) / K + 1/M sum_{n>=0} w_n E T_{n+1}^2
                             w_n = 1 / P(N >= n + 1) - 1 / P(N >= n),   E T_n^2 = V(R_n) / K + tr(R_n)^2
 
-The first part is the noise of the probes, the second that of the roulette. It is finite where rho(A)^2 < q, q the tail
-ratio of the law, and infinite where rho(A)^2 > q; at equality it depends on A. Any law is one product of a matrix and a
-vector away once the E T_n^2 are known (`second_moments`).
+The first part is the noise of the probes, the second the noise of the roulette. With q the tail ratio of the law, the
+roulette's noise is finite if rho(A)^2 < q and infinite if rho(A)^2 > q. If they are equal, it depends on A.
+
+The E T_n^2 do not depend on the law (`second_moments`). With them, each law takes one product of a matrix and a vector.
 """
 
 import math
@@ -23,17 +24,18 @@ from resflow_core.estimators.moments.remainders import QUANTITIES, Remainders, t
 from resflow_core.probes import PROBES, Quadratic
 from resflow_core.roulette import Law, survival_table
 
-# As a share of q. Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
+# A share of q. Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
 UNDECIDED = 1e-7
-# The weights beyond would overflow; what they weigh has vanished before.
+# Later weights would overflow. The moments that they multiply are 0 by then.
 LEAST_SURVIVAL = 1e-290
 
 
 @dataclass(frozen=True, eq=False)
 class Variance:
-    """Of one estimate, for each point. `roulette` is infinite where it is, and NaN where that is undecided.
+    """The variance of one estimate, for each point; in nats^2 for the log det.
 
-    `rest` bounds what the roulette's noise lacks for the terms that were left out; NaN where no bound is known.
+    `roulette` can be infinite, and is NaN if it is undecided whether it is finite. `rest` is an upper bound of the part
+    of `roulette` that the omitted terms would add; NaN if no bound is known.
     """
 
     probe: Tensor
@@ -42,51 +44,57 @@ class Variance:
 
     @property
     def total(self) -> Tensor:
+        """Noise of the probes and of the roulette together."""
         return self.probe + self.roulette
 
 
 def finiteness(law: Law, radius: Tensor) -> Tensor:
-    """The margin q - rho^2: the variance is finite where it is above `UNDECIDED` q, infinite where it is below
-    -`UNDECIDED` q.
+    """The margin q - rho^2, for rho = `radius` of any shape, and q the tail ratio of the law.
 
-    Where A is nilpotent, no power of it needs a law, and the margin is infinite; a law that falls faster than any power
-    of rho leaves no doubt either.
+    The variance is finite if the margin is above `UNDECIDED` q, and infinite if it is below -`UNDECIDED` q. The margin
+    is infinite if A is nilpotent: its powers end. It is minus infinity if q = 0 and A is not nilpotent: the law then
+    falls faster than any power of rho.
     """
     margin = law.tail_ratio - radius**2 if law.tail_ratio else torch.full_like(radius, -torch.inf)
     return torch.where(radius == 0, torch.inf, margin)
 
 
 def fourth_moment_margin(law: Law, radius: Tensor) -> Tensor:
-    """The margin q^3 - rho^4: a sample variance has a standard error of its own only where it is positive."""
+    """The margin q^3 - rho^4. A sample variance has a standard error only if the margin is positive."""
     return torch.where(radius == 0, torch.inf, law.tail_ratio**3 - radius**4)
 
 
 def probe_noise(remainders: Remainders, probe: str, n_probes: int = 1) -> Tensor:
-    """V(R_n) / K for n = 0, 1, ..., (1 + terms, batch)."""
+    """V(R_n) / K for n = 0, 1, ..., (1 + terms, batch). Raises KeyError if `PROBES` has no such probe."""
     return PROBES[probe].variance(remainders.quadratic, n_probes)
 
 
 def second_moments(remainders: Remainders, probe: str, n_probes: int = 1) -> Tensor:
-    """E T_n^2 = V(R_n) / K + tr(R_n)^2 for n = 0, 1, ..., (1 + terms, batch)."""
+    """E T_n^2 = V(R_n) / K + tr(R_n)^2 for n = 0, 1, ..., (1 + terms, batch). Raises as `probe_noise`."""
     return probe_noise(remainders, probe, n_probes) + remainders.quadratic.trace_squared
 
 
 def law_weights(law: Law, terms: int) -> Tensor:
-    """w_0, ..., w_{n-1}, for at most `terms` remainders R_1, ..., R_n, float64."""
+    """w_0, ..., w_{n-1}, the weights of R_1, ..., R_n, (n,), float64. n is at most `terms`."""
     survival = survival_table(law, LEAST_SURVIVAL)[:terms]
     return torch.diff(1 / survival, prepend=survival.new_ones(1))
 
 
 def roulette_noise(law: Law, moments: Tensor, radius: Tensor) -> Tensor:
-    """sum_{n>=0} w_n c_{n+1} for numbers c_0, c_1, ..., (1 + terms, batch), that fall as radius^2n: finite, infinite or
-    NaN by `finiteness`."""
+    """sum_{n>=0} w_n c_{n+1} for numbers c_0, c_1, ..., (1 + terms, batch), that fall as radius^2n: (batch,).
+
+    `finiteness` decides if it is finite, infinite or NaN (undecided).
+    """
     return _noise(law, law_weights(law, len(moments) - 1), moments, radius)
 
 
 def roulette_variance(
     remainders: Remainders, law: Law, probe: str = "gaussian", n_probes: int = 1, n_draws: int = 1
 ) -> Variance:
-    """Of the roulette estimator; with `pooled` remainders, the mean over points; with added ones, of the sum."""
+    """The variance of the roulette estimator, (batch,) each part. Raises KeyError if `PROBES` has no such probe.
+
+    `pooled` remainders give the mean over points. Added remainders give the variance of the sum.
+    """
     moments, weights = second_moments(remainders, probe, n_probes), law_weights(law, remainders.terms)
     noise = _noise(law, weights, moments, remainders.radius) / n_draws
     rest = _rest(remainders, law, weights, moments) / n_draws
@@ -102,10 +110,11 @@ def batch_variance(
     n_probes: int = 1,
     n_draws: int = 1,
 ) -> Tensor:
-    """Of the mean over a batch of points drawn from those that were `pooled`, about its mean for the same points.
+    """The variance of the mean over a batch of points, about its expectation for the same points.
 
-    Draws of N of its own for each point: the variance of one, over `batch`. One for all: the squared mean traces stay,
-    1/M sum_n w_n (mean_b tr R_{n+1})^2, however large the batch. Several batches at once are a float64 tensor.
+    The points are drawn from those that were `pooled`. If each point draws its own N, it is the variance of one point
+    over `batch`. If all points share N (`shared`), 1/M sum_n w_n (mean_b tr R_{n+1})^2 stays, however large the batch
+    is. A float64 tensor stands for several batch sizes. Raises KeyError if `PROBES` has no such probe.
     """
     one = roulette_variance(remainders, law, probe, n_probes, n_draws).total
     if not shared:
@@ -122,8 +131,11 @@ def truncated_variance(
     quantity: str = "log_det",
     derivative: Tensor | None = None,
 ) -> Tensor:
-    """Of the series truncated to n terms, V(sum of its M_k) / K, (batch,), for A of shape (batch, d, d), and B = dA /
-    d theta for a gradient."""
+    """The variance of the series truncated to n terms, V(sum of its M_k) / K, (batch,), for A of shape (batch, d, d).
+
+    A gradient also needs `derivative`, B = dA / d theta, (batch, d, d): raises ValueError without it. Raises KeyError
+    if `QUANTITIES` has no such quantity or `PROBES` no such probe.
+    """
     of, jacobian = QUANTITIES[quantity], jacobian.double()
     if derivative is None and quantity != "log_det":
         raise ValueError(f"The variance of the gradient ({quantity}) needs the derivative, dA / d theta.")
@@ -132,25 +144,28 @@ def truncated_variance(
 
 
 def truncation_bias(remainders: Remainders, n_terms: int, quantity: str = "log_det") -> Tensor:
-    """-tr R_{n+1} of the series truncated to n terms, (batch,): its mean less the truth."""
+    """The bias -tr R_{n+1} of the series truncated to n terms, (batch,): its mean minus the true value.
+
+    Raises IndexError if `remainders` has too few terms, and KeyError if `QUANTITIES` has no such quantity.
+    """
     return -remainders.trace[n_terms - QUANTITIES[quantity].lag + 1]
 
 
 def truncation_bound(lipschitz: float, n_terms: int, dim: int = 2) -> float:
-    """What |bias| cannot exceed where ||A|| <= L: d sum_{k>n} L^k / k (Behrmann et al., i-ResNet, theorem 3).
+    """The largest possible |bias| in nats if ||A|| <= L: d sum_{k>n} L^k / k (Behrmann et al., i-ResNet, theorem 3).
 
-    Infinite from L = 1 on.
+    Infinite if L >= 1.
     """
     if lipschitz >= 1:
         return math.inf
     last = n_terms + terms_for(lipschitz, 1.0)
     k = torch.arange(n_terms + 1, last + 1, dtype=torch.float64)
-    beyond = lipschitz ** (last + 1) / ((last + 1) * (1 - lipschitz))  # as if 1 / k fell no further
+    beyond = lipschitz ** (last + 1) / ((last + 1) * (1 - lipschitz))  # an upper bound: 1 / k stays at 1 / (last + 1)
     return dim * (float((lipschitz**k / k).sum()) + beyond)
 
 
 def _noise(law: Law, weights: Tensor, moments: Tensor, radius: Tensor) -> Tensor:
-    """`roulette_noise`, with the law's weights at hand."""
+    """`roulette_noise`, from the law's weights."""
     margin = finiteness(law, radius)
     noise = torch.tensordot(weights, moments[1 : 1 + len(weights)], 1)
     noise = torch.where(margin < 0, torch.inf, noise)
@@ -158,16 +173,17 @@ def _noise(law: Law, weights: Tensor, moments: Tensor, radius: Tensor) -> Tensor
 
 
 def _rest(remainders: Remainders, law: Law, weights: Tensor, moments: Tensor) -> Tensor:
-    """What the sum of w_n E T_{n+1}^2 lacks at most, since V(R) + tr(R)^2 <= 4 ||R||_F^2 in the plane.
+    """An upper bound of the part that sum of w_n E T_{n+1}^2 lacks, since V(R) + tr(R)^2 <= 4 ||R||_F^2 in the plane.
 
-    The n that were left out: sum of w_n 4 ||R_{n+1}||_F^2, for a law that from there on falls by its tail ratio, or
-    slower. The others lack what is beyond `terms` in R_{n+1}: sqrt(E T^2) is a norm, and short by 2 ||R_{terms+1}||_F.
+    The omitted n lack sum of w_n 4 ||R_{n+1}||_F^2, for a law that falls there by its tail ratio, or slower. The other
+    n lack the terms of R_{n+1} beyond `terms`: sqrt(E T^2) is a norm, and it is too small by at most 2
+    ||R_{terms+1}||_F.
     """
     radius, q = remainders.radius, law.tail_ratio
     if not q:
         return torch.where(radius == 0, 0.0, torch.inf)
     n = len(weights)
-    # `bound` holds from `terms` on. It falls no faster than 1 / terms, which tells what would hold from n on.
+    # `bound` holds from `terms` on. It falls no faster than 1 / terms: from n on, `bound` terms / n holds.
     size = remainders.bound.log() + (n + 1) * radius.log() + math.log(remainders.terms / n)
     first = (1 / q - 1) * (1 + weights.sum())  # the next weight
     left_out = (2 * size + (4 * first).log()).exp() / (1 - radius**2 / q)

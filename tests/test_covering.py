@@ -1,0 +1,44 @@
+"""Covering designs hold every pair of levels, and are small."""
+
+from itertools import combinations, product
+from math import prod
+
+import pytest
+
+from tests.covering import covering
+
+DESIGNS = {
+    "two factors": {"a": [1, 2, 3], "b": ["x", "y"]},
+    "one level": {"a": [1], "b": [None], "c": [3.0, 4.0]},
+    "of different sizes": {"a": range(15), "b": range(5), "c": range(6), "d": "xy", "e": "xy", "f": "xyz"},
+}
+
+
+def pairs(row):
+    return set(combinations(row.items(), 2))
+
+
+@pytest.mark.parametrize("levels", DESIGNS.values(), ids=DESIGNS)
+def test_any_two_levels_of_two_factors_meet(levels):
+    met = set().union(*map(pairs, covering(levels)))
+    assert met == set().union(*(pairs(dict(zip(levels, row, strict=True))) for row in product(*levels.values())))
+
+
+def test_it_is_much_smaller_than_the_product():
+    levels = DESIGNS["of different sizes"]
+    assert 15 * 6 <= len(covering(levels)) < 1.2 * 15 * 6 < prod(map(len, levels.values())) / 40
+
+
+def test_it_is_always_the_same():
+    assert covering(DESIGNS["of different sizes"]) == covering(DESIGNS["of different sizes"])
+
+
+def test_what_has_no_meaning_beside_a_level_meets_nothing():
+    levels = {"shape": ["point", "disc"], "radius": [1, 2, 3], "colour": ["red", "blue"]}
+
+    def factors_of(row):
+        return levels if row["shape"] == "disc" else ("shape", "colour")
+
+    discs = [row for row in covering(levels, factors_of) if row["shape"] == "disc"]
+    assert {(row["radius"], row["colour"]) for row in discs} == set(product(levels["radius"], levels["colour"]))
+    assert len(covering(levels, factors_of)) < 10
