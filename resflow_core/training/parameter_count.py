@@ -19,7 +19,7 @@ def parameter_count(config: FlowConfig | BaselineConfig | HybridConfig) -> int:
     if isinstance(config, HybridConfig):
         flow = parameter_count(config.flow) if config.flow else 2 * config.dim
         return flow + _dense(config.head_widths)
-    return _of_peer(config) if isinstance(config, BaselineConfig) else _of_residual_flow(config)
+    return _of_baseline(config) if isinstance(config, BaselineConfig) else _of_residual_flow(config)
 
 
 def matched(kind: str, wanted: int) -> BaselineConfig:
@@ -61,7 +61,7 @@ def _of_residual_flow(config: FlowConfig) -> int:
     return config.blocks * block + config.actnorm * (config.blocks + 1) * 2 * config.dim
 
 
-def _of_peer(config: BaselineConfig) -> int:
+def _of_baseline(config: BaselineConfig) -> int:
     baseline, hidden = BASELINES[config.kind], [config.width] * config.hidden_layers
     if baseline.coupling:
         # The first layer moves coordinates 2, 4, ..., and the second layer moves the others.
