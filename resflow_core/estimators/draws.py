@@ -106,10 +106,10 @@ def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
     return f"""\
 import numpy as np
 A = np.array({np.asarray(matrix).tolist()})
-throws, seed = {n}, {seed}
+draws, seed = {n}, {seed}
 k = np.arange(1, {longest + 1})
 survival = {numpy_survival(law)}  # P(N >= k)
-u = np.random.Generator(np.random.PCG64(seed)).random((throws, 3))
+u = np.random.Generator(np.random.PCG64(seed)).random((draws, 3))
 N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
 v = {v}
 sums, power = [np.zeros((2, 2))], np.eye(2)
@@ -117,6 +117,6 @@ for i in range(N.max()):
     power = power @ A
     sums.append(sums[-1] + (-1) ** i / (i + 1) / survival[i] * power)
 estimates = np.einsum("it,tij,jt->t", v, np.array(sums)[N], v)
-print("mean", estimates.mean(), "standard error", estimates.std(ddof=1) / throws**0.5)
+print("mean", estimates.mean(), "standard error", estimates.std(ddof=1) / draws**0.5)
 print("truth", np.linalg.slogdet(np.eye(2) + A)[1])
 """

@@ -149,8 +149,8 @@ FAULTY_ESTIMATORS: dict[str, FaultyEstimator] = {
         sums=surrogate_sums,
     ),
     "shared_n": FaultyEstimator(
-        "One N for many throws",
-        f"{BATCH} throws in a row share one N. Each is unbiased, but they are not independent, and an error bar that "
+        "One N for many draws",
+        f"{BATCH} draws in a row share one N. Each is unbiased, but they are not independent, and an error bar that "
         "takes them to be is too short.",
         log_det,
         batch=BATCH,
