@@ -28,7 +28,7 @@ from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
 from tests.app.test_planes import decode
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
 OWN = "tanh(2*z)"
 CURVES = slice(0, 3)

@@ -114,6 +114,7 @@ def test_every_benchmark_is_held_to_it():
     assert names - NOT_BENCHMARKS == set(EMPTIED)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "emptied"),
     [(name, emptied) for name, all in EMPTIED.items() for emptied in all],

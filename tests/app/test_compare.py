@@ -33,7 +33,7 @@ from tests.app.test_compare_parts import numbers, structure_words
 from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, table
 from tests.app.test_planes import decode
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 SCREEN, NAME = "screens/compare.py", results.NAME
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=6), TrainConfig(batch=64), DATASETS["moons"]
 TWO = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Nobody(), d=Nobody(), seeds=1, steps=100)

@@ -75,6 +75,7 @@ def structure_words(kind):
 
 
 class TestArms:
+    @pytest.mark.thorough
     @settings(max_examples=300, deadline=None)
     @given(benches)
     def test_names_tell_arms_apart_and_say_what_differs(self, bench):

@@ -16,6 +16,8 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig, Trainer
 
+pytestmark = pytest.mark.thorough
+
 APP = Path(__file__).parent / "compared_app.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
 FLOW, TRAIN = FlowConfig(blocks=2, width=16), TrainConfig(batch=64)

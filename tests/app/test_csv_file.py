@@ -260,6 +260,7 @@ finite = st.floats(-1e99, 1e99)
 word = st.text(st.characters(codec="cp1252", exclude_categories=["C", "Z"]), min_size=1, max_size=8).map("n{}".format)
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(
     rows=st.lists(st.tuples(finite, finite, word), min_size=20, max_size=40, unique_by=lambda row: row[0]),

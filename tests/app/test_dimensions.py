@@ -23,7 +23,7 @@ from tests.app.test_lipschitz import link, own, panes, said, sentence, table
 from tests.app.test_lipschitz import opened as opened_screen
 from tests.app.test_planes import decode
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FEW = 16  # as many as the interpolations need
 TINY = {"view": "scaling", "largest": "4", "blocks": "1", "width": "8", "batch": "8"}
 

@@ -211,6 +211,7 @@ FAST, ROUGH = dataclasses.replace(TRAIN, learning_rate=0.02), dataclasses.replac
 AVERAGED = dataclasses.replace(FAST, average=0.9)
 
 
+@pytest.mark.thorough
 def test_planned_changes_give_bitwise_the_weights_of_the_live_run():
     engine = LocalEngine()
     live = engine.create(Experiment((ARM,), 4))
@@ -272,6 +273,7 @@ def test_a_run_starts_from_a_saved_flow_and_goes_back_to_it():
     np.testing.assert_array_equal(moved.arms[0].loss.batch_nll, again.arms[0].loss.batch_nll)
 
 
+@pytest.mark.thorough
 def test_a_reset_starts_with_the_settings_in_force_and_plans_nothing():
     engine = LocalEngine()
     id = engine.create(Experiment((dataclasses.replace(ARM, changes=((5, FAST), (30, TRAIN))),), 0))
@@ -504,6 +506,7 @@ def test_a_scaled_branch_changes_all_that_is_looked_at():
     np.testing.assert_allclose(jacobians.grid, nodes.swapaxes(0, 1), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_losses():
     engine = LocalEngine()
     plain, scaled = (engine.create(Experiment((ARM,), 0)) for _ in range(2))
@@ -567,6 +570,7 @@ def same_inversion(a, b):
         assert walk.fate == b.walks[name].fate
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scaled", [None, Scaled(1, 4.0), Scaled(0, 4.0)])
 def test_an_inversion_is_that_of_the_measurement(scaled):
     engine = LocalEngine()
@@ -624,6 +628,7 @@ def test_two_arms_have_an_inversion_each_even_where_one_has_fewer_blocks():
     assert [len(arm.inversion.found.breaking) for arm in arms] == [2, 1]
 
 
+@pytest.mark.thorough
 def test_an_inversion_comes_while_the_flow_plays():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=0))
@@ -643,6 +648,7 @@ def test_nobody_who_wants_no_masses_gets_them():
     assert engine.poll(id, DEMAND).arms[0].masses is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("own", [0, 5])
 def test_an_arms_own_seed_takes_the_place_of_the_experiments(own):
     engine = LocalEngine()

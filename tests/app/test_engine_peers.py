@@ -87,6 +87,7 @@ def trained():
     return taken(STEPS)
 
 
+@pytest.mark.thorough
 def test_arms_of_both_kinds_train_in_step_and_each_as_if_alone(trained):
     _, _, report = trained
     assert (report.state, [arm.step for arm in report.arms]) == (State.PAUSED, [STEPS] * len(ARMS))
@@ -188,6 +189,7 @@ def test_samples_come_without_the_way_there(trained, index):
     assert (without.still.samples, without.frames[-1].samples) == (None, None)
 
 
+@pytest.mark.thorough
 def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed():
     demand = Demand(frames=False)
     experiment = Experiment(ARMS[1:], 3)

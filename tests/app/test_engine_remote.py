@@ -23,6 +23,8 @@ from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject
 from resflow_core.training.trainer import TrainConfig
 
+pytestmark = pytest.mark.thorough
+
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 DEMAND = Demand(grid=16, still_grid=30, points=40)
 DEADLINE = 60.0
@@ -117,6 +119,7 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
     assert done.arms[0].step == 400  # as it was asked for
 
 
+@pytest.mark.slow
 def test_a_measurement_goes_on_from_its_checkpoint_when_its_worker_dies(engine):
     plan = SurveyPlan(FlowConfig(dim=64, blocks=2, width=64), batch=64, terms=8, draws=16)
     id = engine.create(Experiment((Arm(plan.flow, TrainConfig(batch=64), Survey(plan)),), 0))
@@ -141,6 +144,7 @@ def test_a_measurement_goes_on_from_its_checkpoint_when_its_worker_dies(engine):
     engine.close(id)
 
 
+@pytest.mark.slow
 def test_a_live_change_outlives_the_worker(engine):
     changed, planned = TrainConfig(batch=40), TrainConfig(batch=30)
     id = engine.create(Experiment((dataclasses.replace(ARM, changes=((60, planned),)),), 0))
@@ -243,6 +247,7 @@ def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch):
         engine.close_all()
 
 
+@pytest.mark.slow
 def test_experiments_spread_over_the_workers():
     engine = RemoteEngine(workers=2)
     try:
@@ -284,6 +289,7 @@ def test_a_poll_does_not_wait_for_a_worker_that_hangs(engine):
     poll_until(engine, id, lambda r: r.arms[0].step == 1)
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_leaves_a_core_to_the_page(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert engine_package.worker_count("3") == 3

@@ -144,6 +144,7 @@ CONFIGS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("flow", "train"), CONFIGS)
 def test_the_estimate_is_right_to_a_factor_of_three_on_this_machine(flow, train):
     """Against steps that are taken, in CPU time of this thread, which other work does not lengthen much."""

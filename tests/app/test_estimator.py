@@ -24,7 +24,7 @@ from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Custom, Geometric, Poisson
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64"}
 A = KNOWN_A.numpy()

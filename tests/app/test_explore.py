@@ -113,6 +113,7 @@ def test_play_and_pause():
     assert status(checked(page.run())) == step
 
 
+@pytest.mark.thorough
 def test_training_settings_change_live_and_a_flow_setting_builds_another_that_goes_on_playing():
     page = press(opened(), "steps")
     before = scene(page)["run"]
@@ -178,6 +179,7 @@ def saved_flow(page, local_engine):
     return saved, {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(saved).items()}
 
 
+@pytest.mark.thorough
 def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine):
     page = opened(data="pinwheel", seed="4")
     page = checked(page.select_slider(key="batch").set_value(32).run())  # before the first step
@@ -206,6 +208,7 @@ def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine
     assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
 
 
+@pytest.mark.thorough
 def test_a_change_of_ones_own_keeps_what_was_planned_from_coming(local_engine):
     page = press(opened(changes="50:batch=32;150:batch=16"), "steps")
     page = checked(page.run())
@@ -215,6 +218,7 @@ def test_a_change_of_ones_own_keeps_what_was_planned_from_coming(local_engine):
     assert copied_link(page)["changes"] == "50:batch=32;100:learning_rate=0.001"
 
 
+@pytest.mark.thorough
 def test_a_saved_flow_goes_on_where_it_was_and_reset_goes_back_to_it(local_engine):
     page = press(opened(data="moons"), "steps")
     saved, tensors = saved_flow(page, local_engine)
@@ -247,6 +251,7 @@ def test_own_data_are_learnt_and_shown_in_their_units(local_engine):
     assert scene(press(page, "steps"))["loss"]["held_nll"][-1] < before
 
 
+@pytest.mark.thorough
 def test_the_blocks_are_shown_in_numbers_when_they_are_unfolded(local_engine):
     page = press(opened(log_det="roulette"), "steps")
     assert not any("certified L" in m.value for m in page.markdown)

@@ -122,6 +122,7 @@ def test_without_such_a_link_the_same_helpers_find_controls_of_every_kind():
     assert components(page).count("resflow_picker") == 1 and drawn(page) == []
 
 
+@pytest.mark.thorough
 def test_buttons_stay_where_all_that_they_change_is_offered():
     def presets(*offered):
         page = opened("estimator", "settings", controls=" ".join(f"bench.{name}" for name in offered))

@@ -31,7 +31,7 @@ from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, run, said, s
 from tests.app.test_lipschitz import table as cells
 from tests.app.test_planes import decode
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["noisymoons"]
 RESIDUAL = "Residual flow"
 
@@ -184,6 +184,7 @@ class TestOneFlow:
 
 
 class TestThePapersTable:
+    @pytest.mark.slow
     def test_every_weight_of_both_families_is_trained_from_every_seed(self):
         page = stepped(opened("paper", seeds=2, steps=100), name="joint.paper")
         experiment = own(page).comparisons["joint.paper"].experiment

@@ -15,8 +15,10 @@ from app.lessons.lesson import Predict
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
+
+TRAIN_LONG = {"believes", "norms"}
 
 
 def opened(screen="learn", **query):
@@ -221,7 +223,11 @@ def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
     assert page.session_state.page.setup.flow == mine.flow
 
 
-@pytest.mark.parametrize("lesson", shelf().originals.values(), ids=lambda lesson: lesson.id)
+@pytest.mark.parametrize(
+    "lesson",
+    [pytest.param(one, marks=pytest.mark.slow if id in TRAIN_LONG else ()) for id, one in shelf().originals.items()],
+    ids=lambda lesson: lesson.id,
+)
 def test_every_step_opens_on_its_screen_with_its_controls(lesson):
     page = opened(lesson=lesson.id)
     for step in lesson.steps:

@@ -30,6 +30,7 @@ from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 A = KNOWN_A.numpy()
 FILES = sorted(FOLDER.glob("[0-9]*.md"))
+TRAIN_LONG = {"03-inverse.md", "07-believes.md", "08-saturation.md", "09-norms.md"}
 FRONT = """---
 title: A lesson
 level: any
@@ -94,7 +95,12 @@ def situation(**settings):
 
 
 class TestAllLessons:
-    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+    @pytest.mark.thorough
+    @pytest.mark.parametrize(
+        "path",
+        [pytest.param(path, marks=pytest.mark.slow) if path.name in TRAIN_LONG else path for path in FILES],
+        ids=lambda path: path.name,
+    )
     def test_comes_true(self, path):
         assert list(problems(read(path))) == []
 

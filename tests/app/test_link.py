@@ -80,6 +80,7 @@ def test_a_link_asks_for_the_files_it_was_made_with(choice, file):
 PARTS = [*query_of(Setup()), "log_det.law.p", "x", "csv.name", "csv.digest", "flow.digest", "changes"]
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(

@@ -351,6 +351,7 @@ class TestNorms:
         unit = np.abs(x).max(0)
         return unit * (1.0 if p == math.inf else ((np.abs(x) / unit) ** p).sum(0) ** (1 / p))
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("q", ORDERS)
     @pytest.mark.parametrize("p", ORDERS)
     def test_the_norm_or_two_bounds_of_it(self, p, q):

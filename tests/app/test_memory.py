@@ -29,7 +29,7 @@ from tests.app.test_activations import labels, path
 from tests.app.test_dimensions import places
 from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, press, run, said, sentence, table
 
-pytestmark = pytest.mark.usefixtures("local_engine")
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 SIZES = {"blocks": "3", "terms": "3", "width": "8", "batch": "8", "draws": "4"}
 FLOW = FlowConfig(dim=2, blocks=3, width=8, activation="lipswish")
 PIECES = 1 + 12 + 1 + 12 + 10  # places by n and by m, with and without a log det: of bytes, and of time

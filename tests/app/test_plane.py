@@ -114,6 +114,7 @@ def test_an_example_by_hand_is_the_steepest_point_of_the_flow():
     np.testing.assert_allclose(fields, a.flatten(), atol=2e-4)
 
 
+@pytest.mark.thorough
 def test_the_trained_flow_is_opened_with_its_data():
     page = checked(opened().button(key="example").click().run())
     page = checked(page.run())

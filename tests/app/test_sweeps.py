@@ -308,6 +308,7 @@ class TestPresets:
         assert changed["i-resnet-10"] == replace(bench, n_terms=10, probe="gaussian", n_probes=1)
         assert all((c.seed, c.batch, c.matrix) == (5, 64, bench.matrix) for c in changed.values())
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("quantity", ["log_det", "neumann", "plain"])
     @pytest.mark.parametrize("kind", KINDS)
     def test_no_matrix_breaks_them_and_nothing_is_nan(self, kind, quantity):
@@ -325,6 +326,7 @@ class TestPresets:
                     assert ("undecided" in text) <= (kind == "at the limit")
                 assert crossing(subject, bench) >= 0 or kind == "at the limit"
 
+    @pytest.mark.thorough
     def test_the_best_law_can_be_typed_whatever_the_radius(self):
         # A radius above 0.95 makes the table end with the largest ratio that is allowed, in spite of rounding.
         rng = np.random.default_rng(0)

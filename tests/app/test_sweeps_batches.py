@@ -21,6 +21,7 @@ def jacobians():
     return Jacobians(7, a.astype(np.float32), a.astype(np.float32), np.ones((1, 1)), ((-1.0, 1.0), (-1.0, 1.0)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("probe", "n_probes"), [("rademacher", 1), ("orthogonal", 2)])
 def test_the_truncated_error_of_a_batch_mean_is_that_of_batches(probe, n_probes):
     # One mean over a batch less the log det of the same points; 5 standard errors are at most 5 % of the mean square.

@@ -12,6 +12,8 @@ from app import examples
 from app.session import kept
 from resflow_core.flow import FlowConfig
 
+pytestmark = pytest.mark.thorough
+
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 COMPARED = Path(__file__).parent / "compared_app.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3"}
