@@ -115,7 +115,7 @@ def test_a_suspect_is_exposed_and_named():
     assert no.startswith(f"No. With this bug the mean is **{FAULTY_ESTIMATORS['surrogate'].mean(A, LAW):.6g}**")
     page = checked(page.radio(key=f"named.{LABEL['shared_n']}").set_value("shared_n").run())
     (yes,) = [s.value for s in page.success]
-    assert yes.startswith("Yes. 64 throws in a row share one N.") and "**2.22 times**" in yes
+    assert yes.startswith("Yes. 64 draws in a row share one N.") and "**2.22 times**" in yes
     assert not page.warning
 
 
