@@ -45,7 +45,15 @@ def told(case):
     return "-".join(str(level) for level in case.values())
 
 
-@pytest.fixture(params=CASES, ids=told, scope="module")
+# One case of each activation before each commit.
+BRIEFLY = list({case["activation"]: case for case in reversed(CASES)}.values())
+
+
+@pytest.fixture(
+    params=[case if case in BRIEFLY else pytest.param(case, marks=pytest.mark.thorough) for case in CASES],
+    ids=told,
+    scope="module",
+)
 def case(request):
     return request.param
 
