@@ -17,7 +17,7 @@ from pathlib import Path
 from app import engine, security
 
 # Imported before anybody waits for them.
-FIRST_PAGE_NEEDS = ("app.home.journey", "app.controls", "app.live", "app.scene")
+FIRST_PAGE_NEEDS = ("app.features.home.journey", "app.ui.controls", "app.components.live", "app.ui.scene")
 WARM_UP_SECONDS = 10.0
 LAST_PORT = 65535
 MAIN = Path(__file__).parent / "main.py"
@@ -73,14 +73,14 @@ def options(words: list[str]) -> argparse.Namespace:
 def warm_up(training: engine.Engine) -> None:
     """Have a first picture drawn, and those of the data sets: the first visitor waits for neither a process that is
     still starting nor scikit-learn."""
-    from app import data_choice
-    from app.engine.messages import Demand
+    from app.engine.messages import ViewRequest
     from app.setup import Setup
+    from app.ui import data_choice
 
     run = training.create(Setup().experiment())
     data_choice.known()
     deadline = time.monotonic() + WARM_UP_SECONDS
-    while not training.poll(run, Demand()).arms and time.monotonic() < deadline:
+    while not training.poll(run, ViewRequest()).arms and time.monotonic() < deadline:
         time.sleep(0.02)
     training.close(run)
 

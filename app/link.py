@@ -6,15 +6,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
-from app.activations.settings import Activations
-from app.bench.settings import Bench, parsed_number
-from app.compare.settings import Compare
-from app.dimensions.settings import Dimensions
-from app.joint.settings import Joint
-from app.lipschitz.settings import Lipschitz
-from app.memory.settings import Memory
+from app.numbers import parsed_number
 from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
-from app.stretch.settings import Stretch
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
 from resflow_core.training.trainer import TrainConfig
@@ -22,19 +15,8 @@ from resflow_core.training.trainer import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
-BENCH, LIPSCHITZ, ACTIVATIONS_BENCH = "bench.", "lipschitz.", "activations."
-COMPARE, MEMORY, JOINT, DIMENSIONS, STRETCH = "compare.", "memory.", "joint.", "dimensions.", "stretch."
-BENCHES: dict[str, type] = {
-    BENCH: Bench,
-    LIPSCHITZ: Lipschitz,
-    ACTIVATIONS_BENCH: Activations,
-    COMPARE: Compare,
-    MEMORY: Memory,
-    JOINT: Joint,
-    DIMENSIONS: Dimensions,
-    STRETCH: Stretch,
-}
-"""The settings of each bench, by what their names begin with in links and widgets."""
+BENCHES: dict[str, type] = {}
+"""The settings of each bench, by what their names begin with in links and widgets. `app.screens` fills it."""
 
 ALIASES: dict[str, str] = {}
 """Old names of settings in links, and their names now. If you rename a setting, add its old name here."""

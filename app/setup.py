@@ -1,18 +1,53 @@
 """All that a person can set, as one frozen value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from app.engine.messages import Arm, Experiment
+from app.engine.messages import Arm, Experiment, InversionRequest, Scaled
 from resflow_core.data import DATASETS, Dataset, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.settings import Setting, check, name_of, setting, settings_of
 from resflow_core.training.device import DEVICES
 from resflow_core.training.trainer import MOST_SEED, TrainConfig
 
+
+@runtime_checkable
+class Scales(Protocol):
+    """A bench that may multiply the branch of a block in all that is looked at."""
+
+    def scaled(self, blocks: int) -> Scaled | None:
+        """Which branch of a flow with so many blocks is multiplied, and by what."""
+        ...
+
+    def whole(self) -> Any:
+        """The same bench, with no block scaled."""
+        ...
+
+
+@runtime_checkable
+class Inverts(Protocol):
+    """A bench that looks at the inverse of a block."""
+
+    @property
+    def inversion(self) -> InversionRequest: ...
+
+
+def scaled_by(benches: Iterable[Any], blocks: int) -> Scaled | None:
+    """The block that one of the benches scales, in a flow with so many blocks."""
+    found = (bench.scaled(blocks) for bench in benches if isinstance(bench, Scales))
+    return next((scaled for scaled in found if scaled), None)
+
+
 Changes = tuple[tuple[int, TrainConfig], ...]
 """(steps done, how to train from there on), ascending."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A choice that has nothing but a name."""
+
+    title: str
 
 
 @dataclass(frozen=True)

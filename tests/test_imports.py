@@ -1,4 +1,4 @@
-"""Who may import whom: core maths -> flow -> training, measure | live, figures | engine, session -> screens -> main."""
+"""Who may import whom: the paper and its packages, the rooms of the app in one order, features never each other."""
 
 import ast
 import io
@@ -8,34 +8,33 @@ from pathlib import Path
 
 import pytest
 
+from app.screens import SCREENS
+
 ROOT = Path(__file__).parent.parent
 PLOTTING = {"plotly", "altair", "matplotlib"}
 
-# folder -> top-level packages, or modules of ours, that it must not import, directly or inside a function
+# The rooms of the app, from the lowest up: each imports those before it, the core, and nothing that stands after it.
+ROOMS = [
+    "text", "turns", "security", "numbers", "words", "csv_cells", "csv_text", "csv_file", "quantise",
+    "engine", "metrics", "setup", "link", "components", "draws", "examples", "lessons", "session", "ui",
+    "features", "screens", "page", "main",
+]  # fmt: skip
+# Programs, which begin at the top wherever they stand.
+PROGRAMS = {"app/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}
+# Place -> top-level packages that nothing in it may import, directly or inside a function.
 FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
-    "app/live": {"torch", "resflow_core", "app.session", "app.controls", "app.screens"},
-    "app/engine": {"streamlit", "app.session", "app.controls", "app.screens", "app.live", *PLOTTING},
-    "app/figures": {"streamlit", "torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
-    "app/canvas": {"streamlit", "torch", "resflow_core", "app.session", "app.live", "app.screens", *PLOTTING},
-    "app/planes": {"torch", "resflow_core", "app.session", "app.controls", "app.estimator", "app.screens"},
-    "app/spectrum": {"torch", "resflow_core", "app.session", "app.estimator", "app.screens"},
-    "app/bench": {"streamlit", "app.session", "app.controls", "app.estimator", "app.screens", *PLOTTING},
-    "app/estimator": {"app.screens"},
-    "app/lipschitz": {"app.screens", *PLOTTING},
-    "app/activations": {"app.screens", *PLOTTING},
-    "app/compare": {"app.screens", *PLOTTING},
-    "app/memory": {"app.screens", *PLOTTING},
-    "app/joint": {"app.screens", *PLOTTING},
-    "app/dimensions": {"app.screens", *PLOTTING},
-    "app/lessons": {"streamlit", "app.session", "app.controls", "app.learn", "app.screens", *PLOTTING},
-    "app/learn": {"torch", "app.screens", *PLOTTING},
-    "app/stretch": {"app.screens", *PLOTTING},
-    "app/home": {"app.session", "app.engine", "app.screens", *PLOTTING},
-    "app/glossary": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
-    "app/images": {"torch", "resflow_core", "app.session", "app.screens", *PLOTTING},
-    "app/screens": {"torch"},
+    "app/engine": {"streamlit", *PLOTTING},
+    "app/draws": {"streamlit", *PLOTTING},
+    "app/lessons": {"streamlit", *PLOTTING},
+    "app/components": {"torch", "resflow_core", "altair", "matplotlib"},
+    "app/session": PLOTTING,
+    "app/ui": PLOTTING - {"altair"},
 }
+# The estimator's settled figures are Altair's; all others are drawn by components of our own.
+WITH_FIGURES = {"estimator", "learn"}
+
+
 # The paper: the files directly in the core. They import torch and those that stand before them, never a package.
 PAPER = [
     "settings", "arguments", "activations", "roulette", "probes", "gradients", "log_det", "bijection", "actnorm",
@@ -67,6 +66,49 @@ def test_no_forbidden_import(place):
     for path in files:
         wrong = {name for name in imported(path) for bad in FORBIDDEN[place] if within(name, bad)}
         assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+APP_FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "app").rglob("*.py"))
+
+
+def module_of(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@pytest.mark.parametrize("file", [file for file in APP_FILES if file not in PROGRAMS and file != "app/__init__.py"])
+def test_rooms_of_the_app_import_those_below(file):
+    own = room(module_of(file))
+    assert own in ROOMS, f"give the room {own} its place in ROOMS"
+    above = set(ROOMS[ROOMS.index(own) + 1 :])
+    wrong = {name for name in imported(ROOT / file) if within(name, "app") and room(name) in above}
+    assert not wrong, f"{file} must not import {sorted(wrong)}"
+
+
+FEATURES = sorted(path.name for path in (ROOT / "app" / "features").iterdir() if (path / "__init__.py").is_file())
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_features_do_not_import_each_other(feature):
+    own = f"app.features.{feature}"
+    for path in (ROOT / "app" / "features" / feature).rglob("*.py"):
+        found = imported(path)
+        others = {name for name in found if within(name, "app.features") and not within(name, own)}
+        assert others <= {"app.features"}, f"{path.relative_to(ROOT)} must not import {sorted(others)}"
+        if path.stem == feature:
+            assert not any(within(name, "torch") for name in found), f"{path.relative_to(ROOT)}: screens need no torch"
+        if feature not in WITH_FIGURES:
+            drawn = {name for name in found for bad in PLOTTING if within(name, bad)}
+            assert not drawn, f"{path.relative_to(ROOT)} must not import {sorted(drawn)}"
+
+
+def test_every_feature_has_a_screen_and_every_screen_a_feature():
+    assert sorted(screen.folder for screen in SCREENS.values()) == FEATURES
+    for screen in SCREENS.values():
+        assert (ROOT / "app" / screen.script).is_file()
 
 
 def test_the_papers_files_are_read_in_one_order():

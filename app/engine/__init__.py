@@ -4,7 +4,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from app.engine.messages import Demand, Experiment, Report
+from app.engine.messages import Experiment, Report, ViewRequest
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
@@ -52,7 +52,7 @@ class Engine(Protocol):
         """Forget the experiment."""
         ...
 
-    def poll(self, id: str, demand: Demand) -> Report:
+    def poll(self, id: str, demand: ViewRequest) -> Report:
         """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
         ...
 

@@ -13,7 +13,7 @@ from app.engine.figures import BitsCurve, ImageFrame
 from app.engine.frames import SAMPLE_SEED
 from app.engine.history import MOST
 from app.engine.job import Job
-from app.engine.messages import Arm, Demand
+from app.engine.messages import Arm, ViewRequest
 from resflow_core import measure
 from resflow_core.data.digits import SIDE, to_levels
 from resflow_core.fixed_point import NotConverged
@@ -31,11 +31,11 @@ class DigitsJob(Job):
         super().__init__(arm, seed, device, clock)
         self._bits: list[tuple[int, float, float, float]] = []  # step, seconds, mean, standard error
 
-    def measure_held_out(self, demand: Demand) -> tuple[None, None]:
+    def measure_held_out(self, demand: ViewRequest) -> tuple[None, None]:
         """Nothing at once: all held-out images take too long (`figures`)."""
         return None, None
 
-    def frame(self, demand: Demand, *, with_samples: bool = True) -> ImageFrame:
+    def frame(self, demand: ViewRequest, *, with_samples: bool = True) -> ImageFrame:
         """Samples and interpolations in one inversion: no image at all rather than a wrong one."""
         flow = self._trainer.evaluated
         try:
@@ -51,7 +51,7 @@ class DigitsJob(Job):
             levels[n:].reshape(PAIRS, STEPS, *PIXELS),
         )
 
-    def figures(self, demand: Demand) -> Iterator[BitsCurve | None]:
+    def figures(self, demand: ViewRequest) -> Iterator[BitsCurve | None]:
         """Bits per dimension in pieces: None after each, the curve so far at the end, of the flow as it is at first."""
         flow, step, seconds = copy.deepcopy(self._trainer.evaluated), self.step_count, self.seconds
         bits = yield from measure.awaited(measure.held_out_bits(flow, self._trainer.dataset))

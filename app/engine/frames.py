@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from app.engine.messages import FRAME_WINDOW, Demand, Frame, Stages
+from app.engine.messages import FRAME_WINDOW, Frame, Stages, ViewRequest
 from app.quantise import TOP_QUANTILE, from_u16, levels, to_shares, to_u16
 from resflow_core import measure
 from resflow_core.data import Dataset, Window
@@ -55,7 +55,7 @@ def density_pieces(flow: Flow, window: Window, n: int) -> Iterator[np.ndarray | 
 def render(
     flow: Flow,
     dataset: Dataset,
-    demand: Demand,
+    demand: ViewRequest,
     density: np.ndarray,
     *,
     step: int,

@@ -18,7 +18,6 @@ from app.engine.messages import (
     Activity,
     Arm,
     Bounds,
-    Demand,
     Derivatives,
     FarAway,
     Frame,
@@ -26,6 +25,7 @@ from app.engine.messages import (
     Jacobians,
     LossCurves,
     Masses,
+    ViewRequest,
 )
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -83,7 +83,7 @@ class Job:
         self.seconds += self._clock() - start
         self._history.add_batch(self.step_count, nll)
 
-    def measure_held_out(self, demand: Demand) -> tuple[measure.BlockTable | None, Bounds | None]:
+    def measure_held_out(self, demand: ViewRequest) -> tuple[measure.BlockTable | None, Bounds | None]:
         """Note the losses on held-out points, and return what each residual block does to these, where the flow has
         such, and bounds where wanted."""
         flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
@@ -109,18 +109,18 @@ class Job:
     def curves(self) -> LossCurves:
         return self._history.curves()
 
-    def frame(self, demand: Demand, *, with_samples: bool) -> Frame:
+    def frame(self, demand: ViewRequest, *, with_samples: bool) -> Frame:
         flow = self._looked_at(demand)
         density = measure.density_grid(flow, self._trainer.dataset.window, demand.grid)
         return self._render(flow, demand, density, with_samples=with_samples)
 
-    def still(self, demand: Demand) -> Iterator[Frame | None]:
+    def still(self, demand: ViewRequest) -> Iterator[Frame | None]:
         """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
         flow = self._looked_at(demand)
         for density in density_pieces(flow, self._trainer.dataset.window, demand.still_grid):
             yield None if density is None else self._render(flow, demand, density, with_samples=True, still=True)
 
-    def masses(self, demand: Demand, n: int) -> Iterator[Masses | None]:
+    def masses(self, demand: ViewRequest, n: int) -> Iterator[Masses | None]:
         """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
         flow, step = copy.deepcopy(self._looked_at(demand)), self.step_count
         log_det = self._trainer.train_config.log_det
@@ -135,7 +135,7 @@ class Job:
                 exact, believed, *_ = (*masses, None)
                 yield Masses(step, log_det, exact, believed, why_none, demand.scaled)
 
-    def jacobians(self, demand: Demand) -> Iterator[Jacobians | None]:
+    def jacobians(self, demand: ViewRequest) -> Iterator[Jacobians | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, dataset = copy.deepcopy(self._looked_at(demand)), self.step_count, self._trainer.dataset
         n = demand.jacobians
@@ -150,7 +150,7 @@ class Job:
             step, by_block[:, : n * n], by_block[:, n * n :], np.exp(log_prob[: n * n]).reshape(n, n), dataset.window
         )
 
-    def derivatives(self, demand: Demand) -> Iterator[Derivatives]:
+    def derivatives(self, demand: ViewRequest) -> Iterator[Derivatives]:
         """In one piece."""
         flow, points = self._looked_at(demand), self._trainer.dataset.held_out()[:DERIVATIVE_POINTS]
         spectrum = None
@@ -165,7 +165,7 @@ class Job:
         for found in measure.far(hybrid, self._trainer.dataset.window, self._trainer.dataset.held_out()):
             yield found and FarAway(step, found)
 
-    def inversion(self, demand: Demand) -> Iterator[Inversions | None]:
+    def inversion(self, demand: ViewRequest) -> Iterator[Inversions | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
         # A page that has just chosen a flow with fewer blocks may still ask for one that it has not.
@@ -180,7 +180,7 @@ class Job:
                 yield None
                 begun = self._clock()
 
-    def activity(self, demand: Demand) -> Iterator[Activity | None]:
+    def activity(self, demand: ViewRequest) -> Iterator[Activity | None]:
         """In pieces: None after each, all at the end, of the flow as it is at the first."""
         looked_at, step, dataset = self._looked_at(demand), self.step_count, self._trainer.dataset
         # Like all curves of training, that of the gradients goes on without what is only looked at.
@@ -237,7 +237,7 @@ class Job:
         dataset = self._trainer.dataset
         return dataset.truth and dataset.truth.log_prob(dataset.held_out())
 
-    def _looked_at(self, demand: Demand) -> Flow:
+    def _looked_at(self, demand: ViewRequest) -> Flow:
         """The flow, with one branch scaled where that is asked for: a page that has just chosen a flow with fewer
         blocks may still ask for one that it has not."""
         flow, scaled = self._trainer.evaluated, demand.scaled
@@ -245,7 +245,7 @@ class Job:
             return flow
         return flow.scaled(scaled.block, scaled.scale)
 
-    def _render(self, flow: Flow, demand: Demand, density: np.ndarray, **how: bool) -> Frame:
+    def _render(self, flow: Flow, demand: ViewRequest, density: np.ndarray, **how: bool) -> Frame:
         frame = render(flow, self._trainer.dataset, demand, density, step=self.step_count, **how)
         return frame if self._hybrid is None else classed(self._hybrid, frame, self._trainer.dataset.window)
 

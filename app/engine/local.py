@@ -4,19 +4,19 @@ import time
 import uuid
 
 from app.engine.buttons import Buttons
-from app.engine.mailbox import Mailbox
+from app.engine.latest_report import LatestReport
 from app.engine.messages import (
     UNKNOWN,
     Attend,
     Close,
     Command,
     Create,
-    Demand,
     Experiment,
     Export,
     Poll,
     Report,
     State,
+    ViewRequest,
 )
 from app.engine.scheduler import Scheduler
 
@@ -32,15 +32,15 @@ class LocalEngine(Buttons):
     def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
         self._finish_seconds = finish_seconds
         self._scheduler = Scheduler()
-        self._mailboxes: dict[str, Mailbox] = {}
+        self._mailboxes: dict[str, LatestReport] = {}
 
     def create(self, experiment: Experiment) -> str:
         id = uuid.uuid4().hex
-        self._mailboxes[id] = Mailbox(id)
+        self._mailboxes[id] = LatestReport(id)
         self._scheduler.handle(Create(id, experiment))
         return id
 
-    def poll(self, id: str, demand: Demand) -> Report:
+    def poll(self, id: str, demand: ViewRequest) -> Report:
         poll = Poll(id, demand)
         self._send(poll)
         start = time.monotonic()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.messages import Demand, LossCurves
+from app.engine.messages import LossCurves, ViewRequest
 from resflow_core.training.trainer import TrainConfig
 
 NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0, 0, 0), np.float32))
@@ -51,7 +51,7 @@ class MeasurementJob:
         """The piece of this number, from 0: None after each part, the result at the end."""
         raise NotImplementedError
 
-    def measure_held_out(self, demand: Demand) -> tuple[None, None]:
+    def measure_held_out(self, demand: ViewRequest) -> tuple[None, None]:
         """There is nothing."""
         return None, None
 
@@ -59,10 +59,10 @@ class MeasurementJob:
         """There are none."""
         return NOTHING
 
-    def frame(self, demand: Demand, *, with_samples: bool) -> None:
+    def frame(self, demand: ViewRequest, *, with_samples: bool) -> None:
         """There is none."""
 
-    def figures(self, demand: Demand) -> Iterator[Any]:
+    def figures(self, demand: ViewRequest) -> Iterator[Any]:
         """What is known so far."""
         raise NotImplementedError
 

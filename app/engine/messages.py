@@ -107,7 +107,7 @@ class Scaled:
 
 
 @dataclass(frozen=True)
-class InversionDemand:
+class InversionRequest:
     """Which block's inverse is drawn, of which z (None: one where its map folds first), and whose steps are counted."""
 
     block: int | None = None  # from 0; None: the one that folds at the smallest scale
@@ -116,7 +116,7 @@ class InversionDemand:
 
 
 @dataclass(frozen=True)
-class Demand:
+class ViewRequest:
     """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
 
     grid: int = 40  # nodes a side of the moving picture
@@ -132,7 +132,7 @@ class Demand:
     activity: str = ""  # "all": what saturates, and the two parts of the gradient; "gradients": only these
     jacobians: int = 0  # nodes a side of the grid on which every block's Jacobian is sent; 0: none
     derivatives: bool = False
-    inversion: InversionDemand | None = None
+    inversion: InversionRequest | None = None
     far: bool = False  # what hybrids make of points far from the data
     scaled: Scaled | None = None
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
@@ -197,7 +197,7 @@ class Poll:
     """The page is there and wants `demand`."""
 
     id: str
-    demand: Demand
+    demand: ViewRequest
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ class Inversions:
     """One block's inverse at `step`, as it was asked for."""
 
     step: int
-    demand: InversionDemand
+    demand: InversionRequest
     scaled: Scaled | None
     found: Inversion
 

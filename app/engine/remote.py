@@ -17,9 +17,9 @@ from typing import BinaryIO
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
 from app.engine.dropped import Dropped
+from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
 from app.engine.flight_recorder import FlightRecorder
-from app.engine.mailbox import Mailbox
-from app.engine.memo import HANGS_SECONDS, Memo
+from app.engine.latest_report import LatestReport
 from app.engine.messages import (
     UNKNOWN,
     Attend,
@@ -27,7 +27,6 @@ from app.engine.messages import (
     Checkpoint,
     Close,
     Command,
-    Demand,
     Experiment,
     Export,
     Exported,
@@ -37,6 +36,7 @@ from app.engine.messages import (
     Reset,
     State,
     Step,
+    ViewRequest,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +58,9 @@ class RemoteEngine(Buttons):
     """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
 
     def __init__(self, workers: int = 1):
-        self._links: list[Link] = []
+        self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._links += [Link(self._pulse) for _ in range(workers)]
+        self._links += [WorkerClient(self._pulse) for _ in range(workers)]
         atexit.register(self.close_all)
 
     def create(self, experiment: Experiment) -> str:
@@ -68,7 +68,7 @@ class RemoteEngine(Buttons):
         min(self._links, key=lambda link: link.held).create(id, experiment)
         return id
 
-    def poll(self, id: str, demand: Demand) -> Report:
+    def poll(self, id: str, demand: ViewRequest) -> Report:
         link = self._link(id)
         report = link.poll(Poll(id, demand)) if link else None
         return report or Report(id, State.EXPIRED, message=UNKNOWN)
@@ -91,7 +91,7 @@ class RemoteEngine(Buttons):
         for link in self._links:
             link.close()
 
-    def _link(self, id: str) -> "Link | None":
+    def _link(self, id: str) -> "WorkerClient | None":
         return next((link for link in self._links if id in link), None)
 
     def _send(self, command: Command) -> None:
@@ -99,7 +99,7 @@ class RemoteEngine(Buttons):
             link.send(command)
 
 
-class Link:
+class WorkerClient:
     """One worker process at a time, and the memos from which the next one continues.
 
     One thread reads reports and restarts the worker, another writes commands, so that no page waits for a full pipe.
@@ -110,7 +110,7 @@ class Link:
     def __init__(self, pulse: Pulse) -> None:
         self.process: subprocess.Popen | None = None
         self._pulse = pulse
-        self._memos: dict[str, Memo] = {}
+        self._memos: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
@@ -132,7 +132,7 @@ class Link:
 
     def create(self, id: str, experiment: Experiment) -> None:
         with self._lock:
-            memo = self._memos[id] = Memo(experiment, Mailbox(id), clock=self._pulse)
+            memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), clock=self._pulse)
             self._put(*memo.start())
 
     def send(self, command: Command) -> None:
@@ -196,7 +196,7 @@ class Link:
             self.process.kill()
             self.process.wait()
 
-    def _taken_up(self, command: Command) -> Memo | None:
+    def _taken_up(self, command: Command) -> ExperimentRecord | None:
         """The memo that a command is about; one that was dropped or set aside goes on where it is to do something."""
         memo = self._memos.get(command.id)
         if isinstance(command, Play | Step | Reset):

@@ -9,7 +9,7 @@ from typing import Any
 from app.engine.budget import PictureBudget
 from app.engine.clocks import Clock, Clocks
 from app.engine.job import Job
-from app.engine.kinds import job_of
+from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.messages import (
     AWAY_SECONDS,

@@ -7,7 +7,17 @@ from enum import IntEnum
 from typing import Any
 
 from app.engine.job import Job
-from app.engine.messages import Activity, Bounds, Demand, Derivatives, FarAway, Frame, Inversions, Jacobians, Masses
+from app.engine.messages import (
+    Activity,
+    Bounds,
+    Derivatives,
+    FarAway,
+    Frame,
+    Inversions,
+    Jacobians,
+    Masses,
+    ViewRequest,
+)
 from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
@@ -42,7 +52,7 @@ class View(IntEnum):
 
 
 # What of the demand each of them depends on: none at all where nobody wants it.
-WANTED: dict[View, Callable[[Demand], Any]] = {
+WANTED: dict[View, Callable[[ViewRequest], Any]] = {
     View.FRAME: lambda d: d.frames and (d.grid, d.points, d.pictured, d.ways, d.samples, d.depth, d.scaled),
     View.HELD_OUT: lambda d: (d.scaled, d.bounds),
     View.STILL: lambda d: (
@@ -59,7 +69,7 @@ WANTED: dict[View, Callable[[Demand], Any]] = {
 }
 
 # Of what is made in pieces, a job after the other: the part of the news that it is, and how a job makes it.
-MADE: dict[View, tuple[str, Callable[[Job, Demand], Iterator]]] = {
+MADE: dict[View, tuple[str, Callable[[Job, ViewRequest], Iterator]]] = {
     View.STILL: ("still", lambda job, d: job.still(d)),
     View.MASS: ("masses", lambda job, d: job.masses(d, MASS_CELLS)),
     View.ROUGH_MASS: ("masses", lambda job, d: job.masses(d, ROUGH_MASS_CELLS)),
@@ -113,7 +123,7 @@ class Views:
 
     def __init__(self, arms: int) -> None:
         self._arms = arms
-        self.demand: Demand | None = None
+        self.demand: ViewRequest | None = None
         self.news = News()
         self.start_over()
 
@@ -129,7 +139,7 @@ class Views:
         """Whether some arms are measured and others not yet, which must stay at the same step until they are."""
         return View.HELD_OUT in self._pieces
 
-    def want(self, demand: Demand) -> None:
+    def want(self, demand: ViewRequest) -> None:
         before, self.demand = self.demand, demand
         for view, wanted in WANTED.items():
             if before is None or wanted(before) != wanted(demand):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+import app.screens  # noqa: F401  # what lessons may ask, and of which screens
 from app.lessons.player import problems
 from app.lessons.raw import Wrong
 from app.lessons.reading import read

@@ -4,18 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.bench.settings import Bench
-from app.bench.tally import Tally, thrown_settings
+from app.draws.settings import Bench
+from app.draws.tally import Tally, thrown_settings
 from app.engine.local import LocalEngine
-from app.engine.messages import Demand, Report, State
+from app.engine.messages import Report, State, ViewRequest
 from app.lessons.expression import Expression
 from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.prose import expressions, is_known
 from app.lessons.settings import changed
 from app.link import BENCHES
-from app.lipschitz.settings import Lipschitz
-from app.setup import Setup
+from app.setup import Inverts, Setup, scaled_by
 
 # On a busy machine what a step asks for takes long; it is waited for, not missed.
 FINISH_SECONDS = 300.0
@@ -65,7 +64,7 @@ class Player:
         self.tally, self.coins, self.answers = Tally(self.tally.bench), "", {}
 
     def situation(self, wants: set[str] | None) -> Situation:
-        """With what the engine is asked for by these fields of its `Demand`; without a flow where that is None."""
+        """With what the engine is asked for by these fields of its `ViewRequest`; without a flow where that is None."""
         report = None if wants is None else self._poll(demand(self.setup, self.benches, wants))
         return Situation(
             self.setup, self.benches, self.tally.values, self.coins, report, dict(self.answers), self.tally.counts
@@ -87,28 +86,28 @@ class Player:
 
     def _poll(self, wanted: dict[str, Any]) -> Report:
         wanted = {"frames": False, "masses": False} | wanted
-        report = self._engine.poll(self._started(), Demand(**wanted))
+        report = self._engine.poll(self._started(), ViewRequest(**wanted))
         while report.state is State.STEPPING or report.state is State.LOADING:
-            report = self._engine.poll(self._run, Demand(**wanted))
+            report = self._engine.poll(self._run, ViewRequest(**wanted))
         return report
 
 
 def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str, Any]:
-    """What an engine is asked for, as fields of a `Demand`."""
-    broken = benches[Lipschitz]
+    """What an engine is asked for, as fields of a `ViewRequest`."""
+    inversions = [bench.inversion for bench in benches.values() if isinstance(bench, Inverts)]
     full = {
         "masses": True,
         "bounds": True,
         "activity": "all",
         "jacobians": JACOBIANS,
-        "inversion": broken.inversion,
+        "inversion": next(iter(inversions), None),
     }
-    return {name: full[name] for name in wants} | {"scaled": broken.scaled(setup.flow.blocks)}
+    return {name: full[name] for name in wants} | {"scaled": scaled_by(benches.values(), setup.flow.blocks)}
 
 
 def wanted_by(step: Step) -> set[str] | None:
-    """The fields of the engine's `Demand` without which something of a step is not known; None where nothing in it is
-    about a flow."""
+    """The fields of the engine's `ViewRequest` without which something of a step is not known; None where nothing in it
+    is about a flow."""
     asked = {name for block in step.blocks for expression in _expressions(block) for name, _ in expression.names}
     of_flow = [OBSERVABLES[name].wants for name in asked & OBSERVABLES.keys() if OBSERVABLES[name].wants is not None]
     return {want for wants in of_flow for want in wants} if of_flow else None

@@ -22,13 +22,12 @@ from app.lessons.lesson import (
     Teacher,
     Text,
 )
-from app.lessons.observables import OBSERVABLES
+from app.lessons.observables import OBSERVABLES, SCREENS
 from app.lessons.prose import expressions, loose_numbers, numbers
 from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
 from app.link import names
 
-SCREENS = Path(__file__).parents[1] / "screens"
 NAME = re.compile(r"^(?P<number>\d+)-(?P<id>[a-z0-9-]+)(?:\.(?P<language>[a-z]{2}))?\.md$")
 FRONT = {"title": str, "level": str, "minutes": int, "objectives": list, "prerequisites": list, "key_points": list}
 FRONT_TEXTS = ("title", "level", "objectives", "key_points")
@@ -145,8 +144,8 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
     _known(raw.fields, "settings", settings)
     _known(raw.fields, "controls", controls)
     screen = raw.fields.get("screen", str)
-    if not (SCREENS / f"{screen}.py").is_file():
-        there = ", ".join(sorted(path.stem for path in SCREENS.glob("[a-z]*.py")))
+    if screen not in SCREENS:
+        there = ", ".join(sorted(SCREENS))
         raise raw.fields.wrong("screen", f"`{screen}` is no screen; there are {there}.")
     return Step(
         **common,

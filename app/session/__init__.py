@@ -45,8 +45,8 @@ from app.session.memory import follow_survey, go_on_with_survey, measures, stop_
 from app.session.page import clocks, is_new, settle, show
 from app.session.plan import shareable
 from app.session.run import (
-    DEMAND,
     HEARD_SECONDS,
+    VIEW_REQUEST,
     attend,
     bring_back,
     flow_saver,
@@ -58,13 +58,14 @@ from app.session.run import (
     poll,
     reset,
     scaled,
+    scaling_is_offered,
     step,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use
 
 __all__ = [
-    "DEMAND",
     "HEARD_SECONDS",
+    "VIEW_REQUEST",
     "act",
     "add_progress",
     "adopt",
@@ -127,6 +128,7 @@ __all__ = [
     "refused",
     "reset",
     "scaled",
+    "scaling_is_offered",
     "settle",
     "setup",
     "shareable",

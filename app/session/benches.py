@@ -1,14 +1,23 @@
 """The settings of the benches: what is looked at of a flow, and how."""
 
 from collections.abc import Collection
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from app.activations.settings import chosen_names
-from app.bench.settings import Bench, matrix_texts
+from app.draws.settings import Bench
 from app.link import prefix_of
 from app.session.address import write_address
 from app.session.page import current
 from app.setup import widget_values
+
+
+@runtime_checkable
+class HasTexts(Protocol):
+    """A bench with widgets that do not hold its settings as they are."""
+
+    def widget_texts(self, prefix: str) -> dict[str, Any]:
+        """What such widgets hold, by their keys."""
+        ...
+
 
 Kind = TypeVar("Kind")
 
@@ -20,7 +29,7 @@ def bench(kind: type[Kind] = Bench) -> Kind:
 
 def benches() -> Collection[Any]:
     """Those of all benches."""
-    return current().benches.values()
+    return list(current().benches.values())
 
 
 def apply_bench(new: Any) -> None:
@@ -33,5 +42,4 @@ def show_bench(new: Any) -> None:
     """Let a bench and its widgets be so, from the next run of the script on."""
     page, prefix = current(), prefix_of(new)
     page.benches[type(new)] = new
-    page.widgets |= widget_values(new, prefix) | (matrix_texts(new, prefix) if hasattr(new, "matrix") else {})
-    page.widgets |= chosen_names(new, prefix) if hasattr(new, "shown") else {}
+    page.widgets |= widget_values(new, prefix) | (new.widget_texts(prefix) if isinstance(new, HasTexts) else {})

@@ -1,6 +1,6 @@
 """The throws of the estimator's bench, and the Jacobians that it looks at."""
 
-from app.bench.tally import Tally, thrown_settings
+from app.draws.tally import Tally, thrown_settings
 from app.engine.messages import Jacobians
 from app.session.benches import bench
 from app.session.page import current

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.bench.coins import COINS
+from app.draws.coins import COINS
 from app.lessons.lesson import Action, Lesson, Step
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, joined

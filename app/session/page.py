@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.bench.tally import Tally
 from app.csv_file import CsvFile
+from app.draws.tally import Tally
 from app.engine.messages import Experiment, Frame, Jacobians, Report, State
 from app.lessons.progress import Progress
 from app.link import Link

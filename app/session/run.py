@@ -8,14 +8,15 @@ from typing import Any
 import streamlit as st
 
 from app import engine
-from app.engine.messages import MOVING, Demand, Experiment, Report, Scaled, State
-from app.lipschitz.settings import Lipschitz
-from app.session.benches import bench, show_bench
+from app.engine.messages import MOVING, Experiment, Report, Scaled, State, ViewRequest
+from app.link import prefix_of
+from app.session.benches import benches, show_bench
+from app.session.focus import offered
 from app.session.page import Page, Training, current, settle, show, training_of
-from app.setup import Setup
+from app.setup import Scales, Setup, scaled_by
 from app.turns import TURNS
 
-DEMAND = Demand()
+VIEW_REQUEST = ViewRequest()
 FIRST_PICTURE_SECONDS = 2.0
 ANSWER_SECONDS = 0.8
 HEARD_SECONDS = 120.0
@@ -44,7 +45,7 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     """The newest report; the first one, and one that is what is waited for, are waited for, for a moment, so that a
     page opens with a picture and shows at once what was chosen in it.
 
-    `wanted` are fields of the `Demand` that differ from `DEMAND`. A block that is scaled on the Lipschitz bench is so
+    `wanted` are fields of the `ViewRequest` that differ from `VIEW_REQUEST`. A block that a bench scales is so
     on all screens. Runs the script anew where widgets must show something else.
     """
     page, report = current(), newest(current(), until, scaled=scaled(), **wanted)
@@ -56,17 +57,24 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
 
 def scaled() -> Scaled | None:
     """The block whose branch is multiplied in all that is looked at."""
-    return bench(Lipschitz).scaled(current().setup.flow.blocks)
+    return scaled_by(benches(), current().setup.flow.blocks)
+
+
+def scaling_is_offered() -> bool:
+    """Whether the control of what scales a block is drawn."""
+    return all(offered(f"{prefix_of(bench)}scale") for bench in benches() if isinstance(bench, Scales))
 
 
 def bring_back() -> None:
     """No block is scaled any more."""
-    show_bench(replace(bench(Lipschitz), scale=1.0))
+    for bench in benches():
+        if isinstance(bench, Scales):
+            show_bench(bench.whole())
 
 
 def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     """As `poll`, for any run of the page. The one that was looked at before rests from now on."""
-    demand = replace(DEMAND, **wanted)
+    demand = replace(VIEW_REQUEST, **wanted)
     _watch(training)
     report = engine.get_engine().poll(training.run, demand)
     deadline = time.monotonic() + FIRST_PICTURE_SECONDS
@@ -105,7 +113,7 @@ def keep() -> None:
     for training in current().trainings:
         if now - training.heard > HEARD_SECONDS:
             training.heard = now
-            engine.get_engine().poll(training.run, replace(DEMAND, frames=False, masses=False))
+            engine.get_engine().poll(training.run, replace(VIEW_REQUEST, frames=False, masses=False))
             engine.get_engine().leave(training.run)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import engine, examples
-from app.bench.coins import COINS
+from app.draws.coins import COINS
 from app.engine.job import checked
 from app.engine.messages import State
 from app.link import names, read_link

@@ -4,8 +4,9 @@ import dataclasses
 
 import streamlit as st
 
-from app import controls, notices, session, transport
+from app import session
 from app.engine.messages import Arm
+from app.ui import controls, notices, transport
 
 session.apply(controls.settings(session.begin(), st.sidebar))
 notices.show()

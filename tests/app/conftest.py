@@ -6,7 +6,7 @@ from altair.utils import schemapi
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 
-from app import engine
+from app import engine, screens  # noqa: F401  # it fills the registries
 from app.engine import views
 from app.engine.local import LocalEngine
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.activations import inside
-from app.activations.settings import Activations
 from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS
 from app.engine.messages import State
+from app.features.activations import inside
+from app.features.activations.settings import Activations
 from app.link import query_of, read_link
 from app.setup import Setup
 from resflow_core import measure
@@ -39,7 +39,7 @@ def opened(view="curves", settings=(), **bench):
     asked = {f"activations.{name}": value for name, value in ({"view": view} | bench).items()}
     for name, value in (SMALL | dict(settings) | asked).items():
         page.query_params[name] = value
-    page.switch_page("screens/activations.py")
+    page.switch_page("features/activations/activations.py")
     return run(page)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from app import bands
-from app.bands import Band, band, verdict, verdict_by_time
 from app.engine.messages import ArmReport, LossCurves
+from app.ui import bands
+from app.ui.bands import Band, band, verdict, verdict_by_time
 from resflow_core.data import DATASETS
 
 DATA, WINE = DATASETS["moons"], DATASETS["wine"]

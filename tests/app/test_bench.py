@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.bench.settings import LARGEST_RADIUS, Bench, fraction, matrix_problem, matrix_texts, number_text, parsed_number
-from app.link import BENCH, BENCHES, Link, query_of, read_link
+from app.draws.settings import BENCH, LARGEST_RADIUS, Bench, matrix_problem
+from app.link import Link, query_of, read_link
+from app.numbers import fraction, number_text, parsed_number
 from app.setup import Setup
 from resflow_core.estimators.moments import QUANTITIES
 from resflow_core.probes import PROBES
@@ -92,7 +93,7 @@ def test_the_radius_is_numpys():
 
 
 def test_the_fields_of_the_matrix_hold_its_entries():
-    assert matrix_texts(Bench(matrix=(1 / 3, 0.25, 0.0, -0.1)), BENCH) == {
+    assert Bench(matrix=(1 / 3, 0.25, 0.0, -0.1)).widget_texts(BENCH) == {
         "bench.matrix.0": "1/3",
         "bench.matrix.1": "0.25",
         "bench.matrix.2": "0",
@@ -131,18 +132,24 @@ benches = st.builds(
 )
 
 
+def bench_of(link):
+    (found,) = (one for one in link.benches if isinstance(one, Bench))
+    return found
+
+
 @settings(max_examples=100, deadline=None)
 @given(benches)
 def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
     query = query_of(Setup(), benches=[bench])
-    others = tuple(kind() for kind in BENCHES.values() if kind is not Bench)
-    assert read_link(query) == Link(Setup(), benches=(bench, *others))
+    found = read_link(query)
+    assert found == Link(Setup(), benches=tuple(bench if isinstance(one, Bench) else one for one in Link().benches))
+    assert bench_of(found) == bench
     assert len([name for name in query if name.startswith(BENCH)]) >= 14
 
 
 def test_a_link_without_a_bench_has_the_default_one():
     assert not any(name.startswith(BENCH) for name in query_of(Setup()))
-    assert read_link(query_of(Setup())).benches[0] == Bench()
+    assert bench_of(read_link(query_of(Setup()))) == Bench()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_a_link_without_a_bench_has_the_default_one():
 )
 def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, says):
     link = read_link({f"bench.{name}": text, "bench.block": "2", "seed": "7"})
-    assert link.benches[0] == replace(Bench(), block=2)
+    assert bench_of(link) == replace(Bench(), block=2)
     assert link.setup == Setup(seed=7)
     (sentence,) = link.refused
     assert sentence.startswith(says)
@@ -173,5 +180,5 @@ def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, 
 
 def test_a_law_is_typed_in_fractions_too():
     link = read_link({"bench.law": "custom", "bench.law.table": "1, 1/2, 1/4"})
-    assert (link.refused, link.benches[0].law.table) == ((), (1.0, 0.5, 0.25))
+    assert (link.refused, bench_of(link).law.table) == ((), (1.0, 0.5, 0.25))
     assert "1/0" in read_link({"bench.law": "custom", "bench.law.table": "1 1/0"}).refused[0]

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.block_table import markdown, takeaway
+from app.ui.block_table import markdown, takeaway
 from resflow_core.measure import BlockTable
 
 BLOCKS = BlockTable(

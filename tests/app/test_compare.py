@@ -13,16 +13,16 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.compare import results
-from app.compare.pictures import POINTS, matrix, series_error
-from app.compare.presets import PRESETS
-from app.compare.settings import Baseline, Compare, Nobody, Residual
 from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS
 from app.engine.messages import Report, State
+from app.features.compare import results
+from app.features.compare.pictures import POINTS, matrix, series_error
+from app.features.compare.presets import PRESETS
+from app.features.compare.settings import Baseline, Compare, Nobody, Residual
 from app.link import query_of
 from app.session import run as session_run
 from app.setup import Setup
-from app.side_by_side import STILL_GRID
+from app.ui.side_by_side import STILL_GRID
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
@@ -34,7 +34,7 @@ from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, t
 from tests.app.test_planes import decode
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
-SCREEN, NAME = "screens/compare.py", results.NAME
+SCREEN, NAME = "features/compare/compare.py", results.NAME
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=6), TrainConfig(batch=64), DATASETS["moons"]
 TWO = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Nobody(), d=Nobody(), seeds=1, steps=100)
 
@@ -308,7 +308,7 @@ def test_a_preset_is_marked_as_long_as_it_is_one(small_presets):
 
 def test_presets_keep_what_somebody_made(small_presets):
     page = opened(data="moons")
-    page.switch_page("screens/explore.py")
+    page.switch_page("features/explore/explore.py")
     page = press(run(page), "steps")
     mine = engine.get_engine().export(own(page).run, 0)
     page.switch_page(SCREEN)
@@ -316,7 +316,7 @@ def test_presets_keep_what_somebody_made(small_presets):
     assert own(page).setup.data == "checkerboard"
     page = press(page, "undo")
     assert (own(page).setup.data, own(page).setup.flow) == ("moons", FLOW)
-    page.switch_page("screens/explore.py")
+    page.switch_page("features/explore/explore.py")
     page = run(page)
     assert safetensors.torch.load(engine.get_engine().export(own(page).run, 0)).keys() == (
         safetensors.torch.load(mine).keys()
@@ -535,7 +535,7 @@ def test_a_residual_arm_is_adopted_with_weights_and_estimator():
     assert setup.flow == dataclasses.replace(FLOW, budget=0.5)
     assert setup.train == dataclasses.replace(TRAIN, log_det=Truncated(2))
     assert page.sidebar.selectbox(key="log_det").value == "truncated"
-    page.switch_page("screens/explore.py")
+    page.switch_page("features/explore/explore.py")
     page = run(page)
     mine = safetensors.torch.load(engine.get_engine().export(own(page).run, 0))
     assert mine.keys() == weights.keys() and all(torch.equal(mine[name], weights[name]) for name in weights)
@@ -595,7 +595,7 @@ def test_a_link_beyond_the_limits_is_refused_with_the_remedy():
 def test_it_survives_other_screens():
     page = on(opened(), 2)
     first = comparison(page).run
-    page.switch_page("screens/activations.py")
+    page.switch_page("features/activations/activations.py")
     page = run(page)
     page.switch_page(SCREEN)
     page = run(page)

@@ -13,14 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import bands, transport
-from app.compare import charts, pictures, results, table
-from app.compare.arms import built, contenders, names
-from app.compare.presets import PRESETS
-from app.compare.settings import Baseline, Compare, Nobody, Residual
 from app.engine.messages import ArmReport, Derivatives, Frame, Masses, Report, State
+from app.features.compare import charts, pictures, results, table
+from app.features.compare.arms import built, contenders, names
+from app.features.compare.presets import PRESETS
+from app.features.compare.settings import Baseline, Compare, Nobody, Residual
 from app.link import Link, query_of, read_link
 from app.setup import Setup
+from app.ui import bands, transport
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig

@@ -9,9 +9,9 @@ import pytest
 import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
-from app import transport
-from app.engine.messages import ArmReport, Demand, Report, State
+from app.engine.messages import ArmReport, Report, State, ViewRequest
 from app.session import run as session_run
+from app.ui import transport
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig, Trainer
@@ -108,7 +108,7 @@ def test_equal_arms_keep_their_training_and_others_begin_anew(page, local_engine
     assert len(comparison(page).report.arms) == 3
     assert "step **0**" in status(page)
     assert comparison(page).report.state is State.PAUSED
-    assert local_engine.poll(first, Demand()).state is State.EXPIRED
+    assert local_engine.poll(first, ViewRequest()).state is State.EXPIRED
     second = comparison(page).run
     page = run(page.number_input(key="seed").set_value(4))
     assert comparison(page).run != second

@@ -1,9 +1,10 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import controls, session
-from app.presets import PRESETS
+from app import session
 from app.setup import Setup, entries
+from app.ui import controls
+from app.ui.presets import PRESETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import LOG_DETS, Roulette
 from resflow_core.roulette import LAWS, Custom
@@ -49,7 +50,7 @@ def edited():
     """A page with all widgets of a training configuration: the usual ones, then the rare ones."""
     import streamlit as st
 
-    from app import controls
+    from app.ui import controls
     from resflow_core.log_det import Roulette
     from resflow_core.roulette import Custom
     from resflow_core.training.trainer import TrainConfig

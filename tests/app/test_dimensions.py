@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from app.dimensions import digits as view
-from app.dimensions.scaling import verdicts, where
-from app.dimensions.settings import Dimensions
 from app.engine.figures import BitsCurve, ImageFrame, Scaling
 from app.engine.messages import ArmReport, State
 from app.examples import digits as example
+from app.features.dimensions import digits as view
+from app.features.dimensions.scaling import verdicts, where
+from app.features.dimensions.settings import Dimensions
 from resflow_core import measure
 from resflow_core.data.digits import DIGITS, LEVELS, Digits
 from resflow_core.measure import AtDim, Crossing, Estimate
@@ -41,7 +41,7 @@ def few(monkeypatch):
 
 def opened(**bench):
     settings = {f"dimensions.{name}": value for name, value in bench.items()}
-    return opened_screen(view=None, settings=settings, screen="screens/dimensions.py")
+    return opened_screen(view=None, settings=settings, screen="features/dimensions/dimensions.py")
 
 
 def press(page, key):

@@ -13,7 +13,7 @@ from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
 from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS, Job
 from app.engine.local import LocalEngine
-from app.engine.messages import FRAME_WINDOW, Arm, Demand, Experiment, InversionDemand, Scaled, State
+from app.engine.messages import FRAME_WINDOW, Arm, Experiment, InversionRequest, Scaled, State, ViewRequest
 from app.quantise import to_shares, to_u16
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -27,7 +27,7 @@ from tests.core.oracles import autograd_jacobian
 SMALL = FlowConfig(blocks=2, width=8)
 TRAIN = TrainConfig(batch=50)
 ARM = Arm(SMALL, TRAIN, "moons")
-DEMAND = Demand(grid=16, still_grid=60, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=60, points=40)
 
 
 def unchecked(config, **values):
@@ -59,12 +59,12 @@ def test_a_grid_in_pieces_is_the_grid(n):
 def test_frame_shows_the_flow_in_its_shapes():
     job = Job(ARM, 0, "cpu", time.perf_counter)
     job.step()
-    frame = job.frame(DEMAND, with_samples=True)
+    frame = job.frame(VIEW_REQUEST, with_samples=True)
     assert (frame.step, frame.density.shape, frame.density.dtype) == (1, (16, 16), np.uint16)
     assert (frame.latent.shape, frame.grid.shape, frame.samples.shape) == ((40, 2), (26, 41, 2), (40, 2))
     assert 0 < frame.density_top < frame.density_largest
     assert frame.density.max() == 65535
-    assert job.frame(DEMAND, with_samples=False).samples is None
+    assert job.frame(VIEW_REQUEST, with_samples=False).samples is None
 
 
 @pytest.mark.parametrize("broken", [np.inf, np.nan])
@@ -72,10 +72,10 @@ def test_a_density_that_is_no_number_somewhere_leaves_colours_to_the_rest(broken
     """A peer's can overflow far from its data; a picture without an end of its colours could not be drawn at all."""
     flow, density = Trainer(SMALL, TRAIN, DATASETS["moons"], seed=0).flow, np.full((16, 16), 0.5, np.float32)
     density[:4] = broken
-    frame = render(flow, DATASETS["moons"], DEMAND, density, step=0, with_samples=False)
+    frame = render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False)
     assert (frame.density_largest, frame.density_top) == (0.5, 0.5)
     density[:] = broken
-    frame = render(flow, DATASETS["moons"], DEMAND, density, step=0, with_samples=False)
+    frame = render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False)
     assert (frame.density_largest, frame.density_top) == (0.0, 0.0)
 
 
@@ -83,8 +83,8 @@ def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     seen, unseen = (Job(ARM, 7, "cpu", time.perf_counter) for _ in range(2))
     for _ in range(4):
         seen.step()
-        seen.frame(DEMAND, with_samples=True)
-        seen.measure_held_out(DEMAND)
+        seen.frame(VIEW_REQUEST, with_samples=True)
+        seen.measure_held_out(VIEW_REQUEST)
         unseen.step()
     again = Job(ARM, 7, "cpu", time.perf_counter)
     again.restore(unseen.save())
@@ -99,12 +99,12 @@ def test_local_engine_takes_a_hundred_steps_in_a_poll_and_shows_them():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 100)
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     arm = report.arms[0]
     assert (report.state, arm.step, arm.still.step) == (State.PAUSED, 100, 100)
     assert arm.still.density.shape == (60, 60)
     assert arm.loss.held_step[-1] == 100
-    again = engine.poll(id, DEMAND).arms[0]
+    again = engine.poll(id, VIEW_REQUEST).arms[0]
     assert (again.frames, again.still, again.loss) == ((), arm.still, arm.loss)
 
 
@@ -112,11 +112,11 @@ def test_reset_gives_the_same_first_steps_and_a_new_timeline():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM, ARM), 3))
     engine.step(id, 10)
-    first = engine.poll(id, DEMAND)
+    first = engine.poll(id, VIEW_REQUEST)
     engine.reset(id)
-    assert engine.poll(id, DEMAND).arms[1].step == 0
+    assert engine.poll(id, VIEW_REQUEST).arms[1].step == 0
     engine.step(id, 10)
-    second = engine.poll(id, DEMAND)
+    second = engine.poll(id, VIEW_REQUEST)
     assert second.rewinds == first.rewinds + 1
     for a, b in zip(first.arms, second.arms, strict=True):
         np.testing.assert_array_equal(a.loss.batch_nll, b.loss.batch_nll)
@@ -128,11 +128,11 @@ def test_a_live_change_counts_from_the_next_step():
     changed, same = (engine.create(Experiment((ARM,), 0)) for _ in range(2))
     for id in (changed, same):
         engine.step(id, 5)
-        engine.poll(id, DEMAND)
+        engine.poll(id, VIEW_REQUEST)
     engine.change(changed, 0, dataclasses.replace(TRAIN, learning_rate=0.02))
     for id in (changed, same):
         engine.step(id, 5)
-    losses = [engine.poll(id, DEMAND).arms[0].loss.batch_nll for id in (changed, same)]
+    losses = [engine.poll(id, VIEW_REQUEST).arms[0].loss.batch_nll for id in (changed, same)]
     np.testing.assert_array_equal(losses[0][:6], losses[1][:6])
     assert (losses[0][6:] != losses[1][6:]).any()
 
@@ -154,7 +154,7 @@ def test_a_live_change_counts_from_the_next_step():
 )
 def test_a_bad_experiment_comes_back_as_a_message(arm, words):
     engine = LocalEngine()
-    report = engine.poll(engine.create(Experiment((arm,), 0)), DEMAND)
+    report = engine.poll(engine.create(Experiment((arm,), 0)), VIEW_REQUEST)
     assert report.state is State.FAILED
     assert report.message.startswith(words)
 
@@ -168,7 +168,7 @@ def test_looking_again_measures_no_point_twice():
     id = engine.create(Experiment((ARM,), 0))
     for _ in range(3):
         engine.leave(id)
-        report = engine.poll(id, DEMAND)
+        report = engine.poll(id, VIEW_REQUEST)
     assert report.arms[0].loss.held_step.tolist() == [0]
 
 
@@ -176,9 +176,9 @@ def test_a_bad_live_change_is_refused_and_the_run_goes_on():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     engine.change(id, 0, unchecked(TRAIN, learning_rate=5.0))
-    assert engine.poll(id, DEMAND).message.startswith("learning_rate = 5.0")
+    assert engine.poll(id, VIEW_REQUEST).message.startswith("learning_rate = 5.0")
     engine.step(id, 2)
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     assert (report.arms[0].step, report.message) == (2, "")
 
 
@@ -186,22 +186,22 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 5)
-    engine.poll(id, DEMAND)
+    engine.poll(id, VIEW_REQUEST)
     (job,) = engine._scheduler._runs[id]._jobs
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     engine.play(id)
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     assert (report.state, report.arms[0].step) == (State.DIVERGED, 5)
     assert "learning rate" in report.message
     assert report.message.endswith("Back at step 5.")
     engine.step(id, 2)
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     assert (report.state, report.arms[0].step, report.message) == (State.PAUSED, 7, "")
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
 
 
-def run_to(engine, id, step, demand=DEMAND):
+def run_to(engine, id, step, demand=VIEW_REQUEST):
     report = engine.poll(id, demand)
     engine.step(id, step - report.arms[0].step)
     return engine.poll(id, demand)
@@ -223,7 +223,7 @@ def test_planned_changes_give_bitwise_the_weights_of_the_live_run():
     assert report.train == ROUGH
     planned = engine.create(Experiment((dataclasses.replace(ARM, train=ROUGH, changes=report.changes),), 4))
     engine.step(planned, 20)  # in one go
-    again = engine.poll(planned, DEMAND).arms[0]
+    again = engine.poll(planned, VIEW_REQUEST).arms[0]
     assert (again.changes, again.train) == (report.changes, report.train)
     np.testing.assert_array_equal(again.loss.batch_nll, report.loss.batch_nll)
     assert engine.export(planned, 0) == engine.export(live, 0)
@@ -251,7 +251,7 @@ def test_what_cannot_be_exported_is_none():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     assert engine.export(id, 0) is None  # not built yet
-    engine.poll(id, DEMAND)
+    engine.poll(id, VIEW_REQUEST)
     assert engine.export(id, 1) is None
     assert engine.export("unknown", 0) is None
 
@@ -262,12 +262,12 @@ def test_a_run_starts_from_a_saved_flow_and_goes_back_to_it():
     run_to(engine, first, 10)
     saved = engine.export(first, 0)
     second = engine.create(Experiment((dataclasses.replace(ARM, weights=saved),), 1))
-    engine.poll(second, DEMAND)
+    engine.poll(second, VIEW_REQUEST)
     assert engine.export(second, 0) == saved
     moved = run_to(engine, second, 5)
     assert engine.export(second, 0) != saved
     engine.reset(second)
-    assert engine.poll(second, DEMAND).arms[0].step == 0
+    assert engine.poll(second, VIEW_REQUEST).arms[0].step == 0
     assert engine.export(second, 0) == saved
     again = run_to(engine, second, 5)
     np.testing.assert_array_equal(moved.arms[0].loss.batch_nll, again.arms[0].loss.batch_nll)
@@ -280,7 +280,7 @@ def test_a_reset_starts_with_the_settings_in_force_and_plans_nothing():
     run_to(engine, id, 10)
     engine.change(id, 0, ROUGH)
     engine.reset(id)
-    report = engine.poll(id, DEMAND).arms[0]
+    report = engine.poll(id, VIEW_REQUEST).arms[0]
     assert (report.step, report.train, report.changes) == (0, ROUGH, ())
     report = run_to(engine, id, 35).arms[0]
     assert (report.train, report.changes) == (ROUGH, ())
@@ -298,7 +298,7 @@ def test_a_change_is_still_in_force_after_a_divergence_behind_it():
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     engine.play(id)
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     assert (report.state, report.arms[0].train, report.arms[0].changes) == (State.DIVERGED, FAST, ((5, FAST),))
 
 
@@ -316,7 +316,7 @@ def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for(depth):
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 3)
-    arm = engine.poll(id, dataclasses.replace(DEMAND, depth=depth)).arms[0]
+    arm = engine.poll(id, dataclasses.replace(VIEW_REQUEST, depth=depth)).arms[0]
     flow = engine._scheduler._runs[id]._jobs[0]._trainer.evaluated
     stage = -1 if depth is None else min(depth, SMALL.blocks)
     with torch.no_grad():
@@ -330,13 +330,13 @@ def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for(depth):
 def test_the_sharp_picture_shows_all_stages_and_another_depth_does_not_draw_it_anew():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
-    first = engine.poll(id, DEMAND).arms[0]
+    first = engine.poll(id, VIEW_REQUEST).arms[0]
     stages = first.still.stages
     assert stages.latent.shape == (SMALL.blocks + 2, 40, 2)
     assert stages.grid.shape == (SMALL.blocks + 2, 26, 61, 2)
     np.testing.assert_array_equal(stages.latent[-1], first.still.latent)
     np.testing.assert_array_equal(stages.grid[-1], first.still.grid[:, ::2])
-    second = engine.poll(id, dataclasses.replace(DEMAND, depth=1)).arms[0]
+    second = engine.poll(id, dataclasses.replace(VIEW_REQUEST, depth=1)).arms[0]
     assert second.still is first.still
     assert [frame.depth for frame in second.frames] == [1]
     np.testing.assert_array_equal(second.frames[0].latent, stages.latent[1])
@@ -362,7 +362,7 @@ def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_
     assert (masses.step, masses.log_det, masses.believed, masses.belief) == (60, Exact(), None, "")
     assert abs(masses.exact.value - 1) < masses.exact.error < 0.02
     engine.change(id, 0, dataclasses.replace(FAST, log_det=Truncated(1)))
-    biased = engine.poll(id, DEMAND).arms[0].masses
+    biased = engine.poll(id, VIEW_REQUEST).arms[0].masses
     assert (biased.step, biased.log_det, biased.belief) == (60, Truncated(1), "")
     assert biased.exact.value == pytest.approx(masses.exact.value, abs=1e-6)  # the same sum, added up in another order
     assert biased.believed.value > 1.001  # log(1 + t) < t
@@ -371,7 +371,7 @@ def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_
 def test_an_unknown_belief_is_said_to_be_unknown():
     engine = LocalEngine()
     unknown = dataclasses.replace(TRAIN, log_det=Roulette(n_draws=2))
-    arm = engine.poll(engine.create(Experiment((dataclasses.replace(ARM, train=unknown),), 0)), DEMAND).arms[0]
+    arm = engine.poll(engine.create(Experiment((dataclasses.replace(ARM, train=unknown),), 0)), VIEW_REQUEST).arms[0]
     assert arm.masses.believed is None
     assert arm.masses.belief.startswith("log E exp(estimate) has no closed form for several draws of N (n_draws = 2)")
     assert arm.masses.exact.value == pytest.approx(1, abs=0.01)
@@ -380,8 +380,8 @@ def test_an_unknown_belief_is_said_to_be_unknown():
 
 def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
     job = Job(ARM, 0, "cpu", time.perf_counter)
-    *_, expected = job.masses(DEMAND, 8)
-    pieces = job.masses(DEMAND, 8)
+    *_, expected = job.masses(VIEW_REQUEST, 8)
+    pieces = job.masses(VIEW_REQUEST, 8)
     assert next(pieces) is None
     for _ in range(3):
         job.step()
@@ -399,14 +399,14 @@ def test_the_block_table_follows_flow_and_estimator():
     np.testing.assert_array_equal(table.mean_log_det, expected.mean_log_det)
     assert table.beyond is None
     engine.change(id, 0, dataclasses.replace(TRAIN, log_det=Roulette()))
-    assert engine.poll(id, DEMAND).arms[0].blocks.beyond.shape == (SMALL.blocks,)
+    assert engine.poll(id, VIEW_REQUEST).arms[0].blocks.beyond.shape == (SMALL.blocks,)
 
 
 def test_the_device_and_why_it_was_chosen_are_said():
     engine = LocalEngine()
-    report = engine.poll(engine.create(Experiment((ARM,), 0, device="cpu")), DEMAND)
+    report = engine.poll(engine.create(Experiment((ARM,), 0, device="cpu")), VIEW_REQUEST)
     assert (report.device, report.device_reason) == ("cpu", "it was asked for")
-    report = engine.poll(engine.create(Experiment((ARM,), 0, device="abacus")), DEMAND)
+    report = engine.poll(engine.create(Experiment((ARM,), 0, device="abacus")), VIEW_REQUEST)
     assert report.state is State.FAILED
     assert report.message.startswith("device = 'abacus'")
 
@@ -415,10 +415,10 @@ def test_a_closed_experiment_is_expired():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     engine.close(id)
-    assert engine.poll(id, DEMAND).state is State.EXPIRED
+    assert engine.poll(id, VIEW_REQUEST).state is State.EXPIRED
 
 
-JACOBIANS = Demand(frames=False, jacobians=8, points=30)
+JACOBIANS = ViewRequest(frames=False, jacobians=8, points=30)
 
 
 def test_jacobians_are_those_of_every_block_where_points_come_to_it():
@@ -438,7 +438,7 @@ def test_jacobians_are_those_of_every_block_where_points_come_to_it():
             x = part(x).detach()
     np.testing.assert_allclose(found.density, measure.density_grid(flow, window, 8), rtol=1e-4)
     assert (found.step, found.window) == (20, window)
-    assert engine.poll(id, DEMAND).arms[0].jacobians is found  # until there are newer ones
+    assert engine.poll(id, VIEW_REQUEST).arms[0].jacobians is found  # until there are newer ones
 
 
 def test_jacobians_of_a_flow_that_moves_are_of_one_moment():
@@ -463,7 +463,7 @@ def test_a_flow_that_stands_still_sends_its_jacobians_once():
     assert run_to(engine, id, 1, JACOBIANS).arms[0].jacobians.step == 1
 
 
-SCALED = dataclasses.replace(DEMAND, scaled=Scaled(1, 1.9))
+SCALED = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.9))
 
 
 def job_after(steps, arm=ARM, seed=0):
@@ -480,7 +480,7 @@ def test_a_scaled_branch_changes_all_that_is_looked_at():
     density = measure.density_grid(flow, data.window, 16)
     assert frame.density_largest == pytest.approx(density.max(), rel=1e-5)
     np.testing.assert_array_equal(frame.density, to_shares(density, density.max()))
-    plain = job.frame(DEMAND, with_samples=False)
+    plain = job.frame(VIEW_REQUEST, with_samples=False)
     for name in ("density", "latent", "grid"):
         assert (getattr(frame, name) != getattr(plain, name)).any()
     *_, still = job.still(SCALED)
@@ -497,7 +497,7 @@ def test_a_scaled_branch_changes_all_that_is_looked_at():
     expected = measure.block_table(flow, measure.evaluate(flow, data.held_out()), Exact())
     for name in ("mean_log_det", "lipschitz", "layer_norms", "largest_norm", "breaking", "spectral_radius"):
         np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
-    unscaled, _ = job.measure_held_out(DEMAND)
+    unscaled, _ = job.measure_held_out(VIEW_REQUEST)
     assert table.lipschitz == pytest.approx(unscaled.lipschitz * [1, 1.9])
     assert table.breaking == pytest.approx(unscaled.breaking / [1, 1.9], rel=1e-4)
     demand = dataclasses.replace(SCALED, jacobians=6)
@@ -511,7 +511,9 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
     engine = LocalEngine()
     plain, scaled = (engine.create(Experiment((ARM,), 0)) for _ in range(2))
     for step in (4, 9):
-        losses = [run_to(engine, id, step, demand).arms[0].loss for id, demand in ((plain, DEMAND), (scaled, SCALED))]
+        losses = [
+            run_to(engine, id, step, demand).arms[0].loss for id, demand in ((plain, VIEW_REQUEST), (scaled, SCALED))
+        ]
     for name in ("step", "batch_nll"):
         np.testing.assert_array_equal(getattr(losses[0], name), getattr(losses[1], name))
     # A slow machine measures more often on the way.
@@ -522,7 +524,7 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
         np.testing.assert_array_equal(first, second)
     assert engine.export(plain, 0) == engine.export(scaled, 0)
     # Another scale measures the same step again, and the curve has it once.
-    again = engine.poll(scaled, dataclasses.replace(DEMAND, scaled=Scaled(0, 0.5))).arms[0]
+    again = engine.poll(scaled, dataclasses.replace(VIEW_REQUEST, scaled=Scaled(0, 0.5))).arms[0]
     np.testing.assert_array_equal(again.loss.held_step, losses[1].held_step)
     assert again.blocks.lipschitz == pytest.approx([0.99 * 0.5, 0.99])
 
@@ -535,29 +537,31 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
         assert frame.density.any() and len(frame.latent) == 40
     without = job.frame(SCALED, with_samples=False)
     assert (without.samples, without.refusal) == (None, "")
-    certified = job.frame(dataclasses.replace(DEMAND, scaled=Scaled(1, 1.005)), with_samples=True)
+    certified = job.frame(dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.005)), with_samples=True)
     assert (certified.samples.shape, certified.refusal) == ((40, 2), "")
     arm = dataclasses.replace(ARM, flow=FlowConfig(blocks=2, width=8, constraint=Off()))
     job = Job(arm, 0, "cpu", time.perf_counter)
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
-    frame = job.frame(DEMAND, with_samples=True)
+    frame = job.frame(VIEW_REQUEST, with_samples=True)
     assert frame.refusal.startswith("Block 1 has the certified bound ") and frame.samples.shape == (0, 2)
 
 
 def test_a_branch_that_is_not_there_scales_none():
     job = job_after(2)
-    beyond = dataclasses.replace(DEMAND, scaled=Scaled(5, 3.0), inversion=InversionDemand(5))
+    beyond = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(5, 3.0), inversion=InversionRequest(5))
     np.testing.assert_array_equal(
-        job.frame(beyond, with_samples=True).density, job.frame(DEMAND, with_samples=True).density
+        job.frame(beyond, with_samples=True).density, job.frame(VIEW_REQUEST, with_samples=True).density
     )
-    np.testing.assert_array_equal(job.measure_held_out(beyond)[0].lipschitz, job.measure_held_out(DEMAND)[0].lipschitz)
+    np.testing.assert_array_equal(
+        job.measure_held_out(beyond)[0].lipschitz, job.measure_held_out(VIEW_REQUEST)[0].lipschitz
+    )
     *_, found = job.inversion(beyond)
     assert (found.found.block, found.found.scale, found.found.lipschitz) == (1, 1.0, 0.99)
     assert (found.demand, found.scaled) == (beyond.inversion, beyond.scaled)
 
 
-INVERSION = Demand(frames=False, masses=False, points=60, inversion=InversionDemand(1, (0.3, -0.2), "newton"))
+INVERSION = ViewRequest(frames=False, masses=False, points=60, inversion=InversionRequest(1, (0.3, -0.2), "newton"))
 
 
 def same_inversion(a, b):
@@ -602,16 +606,16 @@ def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
 def test_another_inversion_draws_nothing_else_and_the_last_one_stays():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=0))
-    demand = dataclasses.replace(DEMAND, inversion=InversionDemand(0, method="newton"))
+    demand = dataclasses.replace(VIEW_REQUEST, inversion=InversionRequest(0, method="newton"))
     first = engine.poll(id, demand).arms[0]
-    other = dataclasses.replace(demand, inversion=InversionDemand(1, method="newton"))
+    other = dataclasses.replace(demand, inversion=InversionRequest(1, method="newton"))
     second = engine.poll(id, other).arms[0]
     assert (first.inversion.demand.block, second.inversion.demand.block) == (0, 1)
     assert (first.inversion.found.block, second.inversion.found.block) == (0, 1)
     assert second.frames == ()
     for name in ("still", "masses", "blocks"):
         assert getattr(second, name) is getattr(first, name)
-    gone = engine.poll(id, DEMAND).arms[0]
+    gone = engine.poll(id, VIEW_REQUEST).arms[0]
     assert gone.inversion is second.inversion and gone.frames == ()
     # Another scale draws frames and masses anew, and the inversion with them.
     scaled = engine.poll(id, dataclasses.replace(other, scaled=Scaled(1, 2.0))).arms[0]
@@ -643,9 +647,9 @@ def test_an_inversion_comes_while_the_flow_plays():
 def test_nobody_who_wants_no_masses_gets_them():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=0))
-    report = engine.poll(id, dataclasses.replace(DEMAND, masses=False)).arms[0]
+    report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, masses=False)).arms[0]
     assert report.masses is None and report.still is not None
-    assert engine.poll(id, DEMAND).arms[0].masses is not None
+    assert engine.poll(id, VIEW_REQUEST).arms[0].masses is not None
 
 
 @pytest.mark.thorough
@@ -657,18 +661,18 @@ def test_an_arms_own_seed_takes_the_place_of_the_experiments(own):
     ids.append(engine.create(Experiment((ARM,), own)))
     for id in ids:
         engine.step(id, 10)
-    together, alone, plain = (engine.poll(id, DEMAND).arms for id in ids)
+    together, alone, plain = (engine.poll(id, VIEW_REQUEST).arms for id in ids)
     assert together[0].loss.batch_nll.tolist() != together[1].loss.batch_nll.tolist()
     assert together[1].loss.batch_nll.tolist() == alone[0].loss.batch_nll.tolist() == plain[0].loss.batch_nll.tolist()
     assert engine.export(ids[0], 1) == engine.export(ids[1], 0) == engine.export(ids[2], 0)
     assert engine.export(ids[0], 0) != engine.export(ids[0], 1)
     engine.reset(ids[0])
     engine.step(ids[0], 10)
-    again = engine.poll(ids[0], DEMAND).arms
+    again = engine.poll(ids[0], VIEW_REQUEST).arms
     assert again[1].loss.batch_nll.tolist() == alone[0].loss.batch_nll.tolist()
 
 
-ACTIVITY = Demand(frames=False, masses=False, activity="all")
+ACTIVITY = ViewRequest(frames=False, masses=False, activity="all")
 GRADIENTS = dataclasses.replace(ACTIVITY, activity="gradients")
 
 
@@ -709,7 +713,7 @@ def test_activity_is_that_of_the_measurements_at_held_out_points():
 def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothing_gets_nothing():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM, ARM), seed=3))
-    assert [arm.activity for arm in engine.poll(id, DEMAND).arms] == [None, None]
+    assert [arm.activity for arm in engine.poll(id, VIEW_REQUEST).arms] == [None, None]
     first, second = (arm.activity for arm in engine.poll(id, GRADIENTS).arms)
     assert first.saturation is None and first.share is None
     split = last(measure.gradient_split(job_after(0, seed=3)._trainer.evaluated,
@@ -789,14 +793,14 @@ def test_the_curve_of_held_out_losses_knows_how_long_training_had_taken():
     for steps in (0, 2, 3):
         for _ in range(steps):
             job.step()
-        job.measure_held_out(DEMAND)
+        job.measure_held_out(VIEW_REQUEST)
     curves = job.curves()
     assert curves.held_step.tolist() == [0, 2, 5]
     assert curves.held_seconds.tolist() == [0, 1, 2.5]  # half a second a step: its clock is read before and after
     again = Job(ARM, 0, "cpu", clock)
     again.restore(job.save())
     again.step()
-    again.measure_held_out(DEMAND)
+    again.measure_held_out(VIEW_REQUEST)
     assert again.curves().held_seconds.tolist() == [0, 1, 2.5, 3]
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 from app.engine.history import History
 from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS, Job
 from app.engine.local import LocalEngine
-from app.engine.messages import Arm, Create, Demand, Experiment, State
+from app.engine.messages import Arm, Create, Experiment, State, ViewRequest
 from app.engine.scheduler import Scheduler
 from app.quantise import to_u16
 from resflow_core import measure
@@ -35,7 +35,7 @@ ARMS = (
 )
 EXPERIMENT = Experiment(ARMS, 3)
 STEPS = 25
-DEMAND = Demand(grid=12, still_grid=24, points=30, ways=False, masses=False)
+VIEW_REQUEST = ViewRequest(grid=12, still_grid=24, points=30, ways=False, masses=False)
 
 
 def exported(engine, id, index):
@@ -46,7 +46,7 @@ def exported(engine, id, index):
     return flow
 
 
-def on(engine, id, steps, demand=DEMAND):
+def on(engine, id, steps, demand=VIEW_REQUEST):
     """So many steps on; a slow machine takes more than one poll."""
     report = engine.poll(id, demand)
     goal = report.arms[0].step + steps
@@ -56,7 +56,7 @@ def on(engine, id, steps, demand=DEMAND):
     return report
 
 
-def taken(steps, demand=DEMAND, experiment=EXPERIMENT):
+def taken(steps, demand=VIEW_REQUEST, experiment=EXPERIMENT):
     engine = LocalEngine()
     id = engine.create(experiment)
     return engine, id, on(engine, id, steps, demand)
@@ -137,12 +137,12 @@ def test_likelihoods_of_a_peer_are_zukos_with_an_affine_map_before_and_after(tra
 
 
 def test_only_pictured_arms_have_frames_stills_and_derivatives_and_others_come_when_asked_for():
-    engine, id, report = taken(3, dataclasses.replace(DEMAND, pictured=(1, 3), derivatives=True))
+    engine, id, report = taken(3, dataclasses.replace(VIEW_REQUEST, pictured=(1, 3), derivatives=True))
     for k, arm in enumerate(report.arms):
         shown = k in (1, 3)
         assert (bool(arm.frames), arm.still is not None, arm.derivatives is not None) == (shown,) * 3
     before = [arm.loss.held_step.tolist() for arm in report.arms]
-    report = engine.poll(id, dataclasses.replace(DEMAND, pictured=(0, 3), derivatives=True))
+    report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(0, 3), derivatives=True))
     assert [bool(arm.frames) for arm in report.arms] == [k in (0, 3) for k in range(len(ARMS))]
     assert report.arms[0].still.density.shape == (24, 24) and report.arms[0].derivatives.step == 3
     assert [arm.loss.held_step.tolist() for arm in report.arms] == before == [before[0]] * len(ARMS)
@@ -152,7 +152,7 @@ def test_only_pictured_arms_have_frames_stills_and_derivatives_and_others_come_w
 @pytest.mark.parametrize("index", range(len(ARMS)))
 def test_pictures_and_derivatives_are_those_of_the_arm(trained, index):
     engine, id, _ = trained
-    arm = engine.poll(id, dataclasses.replace(DEMAND, pictured=(index,), derivatives=True)).arms[index]
+    arm = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(index,), derivatives=True)).arms[index]
     flow = exported(engine, id, index)
     still = arm.still
     density = still.density / 65535 * still.density_largest
@@ -178,20 +178,20 @@ def test_pictures_and_derivatives_are_those_of_the_arm(trained, index):
 @pytest.mark.parametrize("index", [0, 2, 5])
 def test_samples_come_without_the_way_there(trained, index):
     engine, id, _ = trained
-    arm = engine.poll(id, dataclasses.replace(DEMAND, pictured=(index,), points=31)).arms[index]
+    arm = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(index,), points=31)).arms[index]
     for frame in (arm.frames[-1], arm.still):
         assert (frame.samples.shape, frame.latent.shape, frame.grid.shape) == ((31, 2), (0, 2), (0, 2))
         assert (frame.stages, frame.refusal) == (None, "")
     drawn = measure.samples(exported(engine, id, index), 31, torch.Generator().manual_seed(2**32 - 2))
     apart = np.abs(arm.still.samples.astype(int) - to_u16(drawn, DATA.window).astype(int))
     assert apart.max() <= 30  # of 65535: the inverse of a residual flow is an iteration
-    without = engine.poll(id, dataclasses.replace(DEMAND, pictured=(index,), samples=False)).arms[index]
+    without = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(index,), samples=False)).arms[index]
     assert (without.still.samples, without.frames[-1].samples) == (None, None)
 
 
 @pytest.mark.thorough
 def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed():
-    demand = Demand(frames=False)
+    demand = ViewRequest(frames=False)
     experiment = Experiment(ARMS[1:], 3)
     _, _, report = taken(40, demand, experiment)
     rough, *peers = (arm.masses for arm in report.arms)
@@ -208,12 +208,12 @@ def test_derivatives_that_nobody_wants_are_not_taken(monkeypatch):
 
 
 def test_the_newest_derivatives_stay_until_there_are_newer_ones():
-    with_derivatives = dataclasses.replace(DEMAND, frames=False, derivatives=True)
+    with_derivatives = dataclasses.replace(VIEW_REQUEST, frames=False, derivatives=True)
     experiment = Experiment(ARMS[:2], 3)
     engine, id, report = taken(2, with_derivatives, experiment)
     first = [arm.derivatives for arm in report.arms]
     assert [found.step for found in first] == [2, 2]
-    report = on(engine, id, 2, dataclasses.replace(DEMAND, frames=False))
+    report = on(engine, id, 2, dataclasses.replace(VIEW_REQUEST, frames=False))
     assert [arm.derivatives is old for arm, old in zip(report.arms, first, strict=True)] == [True, True]
     assert [arm.derivatives.step for arm in engine.poll(id, with_derivatives).arms] == [4, 4]
 
@@ -242,7 +242,7 @@ def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
 def test_a_peer_with_an_estimate_fails_with_the_arm_and_the_remedy(log_det):
     bad = dataclasses.replace(ARMS[2], train=dataclasses.replace(TRAIN, log_det=log_det))
     engine = LocalEngine()
-    report = engine.poll(engine.create(Experiment((ARMS[0], bad), 0)), DEMAND)
+    report = engine.poll(engine.create(Experiment((ARMS[0], bad), 0)), VIEW_REQUEST)
     assert (report.state, report.arms) == (State.FAILED, ())
     assert report.message.startswith(f"Arm 2: log_det = {type(log_det).__name__}(")
     assert report.message.endswith("a baseline's log det is exact anyway; use Exact().")
@@ -251,7 +251,7 @@ def test_a_peer_with_an_estimate_fails_with_the_arm_and_the_remedy(log_det):
 def test_a_peer_that_is_told_to_estimate_says_no_and_goes_on():
     engine, id, _ = taken(2)
     engine.change(id, 2, ROUGH)
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     assert report.message.startswith("Arm 3: log_det = Truncated(") and report.arms[2].train == TRAIN
     report = on(engine, id, 2)
     assert (report.state, report.message, report.arms[2].step) == (State.PAUSED, "", 4)

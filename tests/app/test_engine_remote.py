@@ -16,7 +16,7 @@ import torch
 from app import engine as engine_package
 from app.engine import remote
 from app.engine.local import LocalEngine
-from app.engine.messages import Arm, Demand, Experiment, State
+from app.engine.messages import Arm, Experiment, State, ViewRequest
 from app.engine.remote import ROOT, RemoteEngine
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
@@ -26,7 +26,7 @@ from resflow_core.training.trainer import TrainConfig
 pytestmark = pytest.mark.thorough
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
-DEMAND = Demand(grid=16, still_grid=30, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=30, points=40)
 DEADLINE = 60.0
 
 
@@ -42,7 +42,7 @@ def wait(probe, condition):
 
 
 def poll_until(engine, id, condition):
-    return wait(lambda: engine.poll(id, DEMAND), condition)
+    return wait(lambda: engine.poll(id, VIEW_REQUEST), condition)
 
 
 def alive(pid):
@@ -62,18 +62,18 @@ def engine():
 
 def test_trains_shows_and_pauses(engine):
     id = engine.create(Experiment((ARM,), 0))
-    assert engine.poll(id, DEMAND).state is State.LOADING
+    assert engine.poll(id, VIEW_REQUEST).state is State.LOADING
     engine.play(id)
     report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frames)
     assert (report.state, report.device) == (State.PLAYING, "cpu")
     steps = [frame.step for frame in report.arms[0].frames]
     assert steps == sorted(steps)
     engine.pause(id)
-    assert engine.poll(id, DEMAND).state is State.PAUSED
+    assert engine.poll(id, VIEW_REQUEST).state is State.PAUSED
     still = poll_until(engine, id, lambda r: r.arms[0].still).arms[0]
-    assert still.still.step == still.step == engine.poll(id, DEMAND).arms[0].step
+    assert still.still.step == still.step == engine.poll(id, VIEW_REQUEST).arms[0].step
     engine.close(id)
-    assert engine.poll(id, DEMAND).state is State.EXPIRED
+    assert engine.poll(id, VIEW_REQUEST).state is State.EXPIRED
 
 
 def test_steps_are_exact_and_experiments_share_no_randomness(engine):
@@ -114,7 +114,7 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
     assert (other.arms[0].step, other.restarts) == (15, 1)
     assert engine.pids() != [pid]
     engine.pause(playing)
-    assert engine.poll(playing, DEMAND).message == ""
+    assert engine.poll(playing, VIEW_REQUEST).message == ""
     done = poll_until(engine, asked, lambda r: r.restarts and r.state is State.PAUSED)
     assert done.arms[0].step == 400  # as it was asked for
 
@@ -123,7 +123,7 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
 def test_a_measurement_goes_on_from_its_checkpoint_when_its_worker_dies(engine):
     plan = SurveyPlan(FlowConfig(dim=64, blocks=2, width=64), batch=64, terms=8, draws=16)
     id = engine.create(Experiment((Arm(plan.flow, TrainConfig(batch=64), Survey(plan)),), 0))
-    demand = Demand(frames=False, masses=False, figures=True)
+    demand = ViewRequest(frames=False, masses=False, figures=True)
 
     def until(condition):
         return wait(lambda: engine.poll(id, demand), condition)
@@ -172,7 +172,7 @@ def test_a_flow_is_exported_as_it_is_trained(engine):
     local = LocalEngine()
     same = local.create(Experiment((ARM,), 0))
     local.step(same, 25)
-    local.poll(same, DEMAND)
+    local.poll(same, VIEW_REQUEST)
     data = engine.export(id, 0)
     assert flow_file.from_bytes(data).config == ARM.flow
     assert data == local.export(same, 0)
@@ -191,7 +191,7 @@ def test_an_export_gives_up_and_holds_up_no_poll(engine, monkeypatch):
             answer = pool.submit(engine.export, id, 0)
             polls = 0
             while not answer.done():
-                engine.poll(id, DEMAND)
+                engine.poll(id, VIEW_REQUEST)
                 polls += 1
                 time.sleep(0.005)
             assert answer.result() is None
@@ -224,7 +224,7 @@ def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engi
     poll_until(engine, other, lambda r: r.restarts and r.state is State.PAUSED)
     engine.step(other, 200)
     poll_until(engine, other, lambda r: r.arms[0].step == 200)
-    first = engine.poll(id, DEMAND)
+    first = engine.poll(id, VIEW_REQUEST)
     assert first.arms[0].step < 200  # a fair share of the time would have taken it further
     poll_until(engine, id, lambda r: r.state is State.PLAYING)
 
@@ -282,7 +282,7 @@ def test_a_poll_does_not_wait_for_a_worker_that_hangs(engine):
     os.kill(pid, signal.SIGSTOP)
     try:
         for _ in range(5_000):  # more than the pipe holds
-            assert engine.poll(id, DEMAND).arms[0].step == report.arms[0].step
+            assert engine.poll(id, VIEW_REQUEST).arms[0].step == report.arms[0].step
     finally:
         os.kill(pid, signal.SIGCONT)
     engine.step(id, 1)

@@ -17,13 +17,12 @@ from app.engine.messages import (
     Checkpoint,
     Close,
     Create,
-    Demand,
     Derivatives,
     Experiment,
     Export,
     Exported,
     Frame,
-    InversionDemand,
+    InversionRequest,
     Inversions,
     Leave,
     Masses,
@@ -35,6 +34,7 @@ from app.engine.messages import (
     Scaled,
     State,
     Step,
+    ViewRequest,
 )
 from app.engine.scheduler import Scheduler
 from app.engine.views import ACTIVITY_SECONDS, DERIVATIVES_SECONDS, MASS_CELLS, ROUGH_MASS_CELLS
@@ -47,7 +47,7 @@ FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0
 DERIVATIVES_COST = 0.015
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
-BLIND = Demand(frames=False, masses=False)
+BLIND = ViewRequest(frames=False, masses=False)
 
 
 class FakeJob:
@@ -189,13 +189,13 @@ def test_training_time_is_fair_whatever_a_step_costs(bench):
     bench.do(
         Create("cheap", with_train(batch=500)), Create("dear", with_train(batch=2000)), Play("cheap"), Play("dear")
     )
-    bench.run(20, {"cheap": Demand(), "dear": Demand()})
+    bench.run(20, {"cheap": ViewRequest(), "dear": ViewRequest()})
     assert bench.steps("cheap") / bench.steps("dear") == pytest.approx(4, rel=0.1)
 
 
 def test_pictures_are_at_the_expense_of_who_looks_at_them(bench):
     bench.do(Create("seen", EXPERIMENT), Create("blind", EXPERIMENT), Play("seen"), Play("blind"))
-    bench.run(20, {"seen": Demand(), "blind": BLIND})
+    bench.run(20, {"seen": ViewRequest(), "blind": BLIND})
     # Half of 20 s each: all that "blind" has goes into steps of 5 ms, but for a look at its losses once a second.
     assert bench.steps("blind") * 0.005 == pytest.approx(20 / 2 - 20 * FRAME_COST, rel=0.1)
     drawn = len(bench.frames("seen")) * FRAME_COST
@@ -214,7 +214,7 @@ def test_who_wakes_late_has_no_arrears(bench):
 
 def test_arms_are_at_the_same_step_in_every_report(bench):
     bench.do(Create("a", PAIR), Play("a"))
-    bench.run(3, {"a": Demand()})
+    bench.run(3, {"a": ViewRequest()})
     reports = [m for m in bench.said if isinstance(m, Report) and m.arms]
     assert reports[-1].arms[0].step > 100
     assert all(m.arms[0].step == m.arms[1].step for m in reports)
@@ -259,7 +259,7 @@ def test_a_round_of_all_arms_is_finished_whoever_pauses_or_leaves(bench):
 
 def test_step_takes_exactly_that_many_even_out_of_play(bench):
     bench.do(Create("a", EXPERIMENT), Step("a", 100), Step("a", 7))
-    bench.run(5, {"a": Demand()})
+    bench.run(5, {"a": ViewRequest()})
     assert (bench.steps("a"), bench.last("a").state) == (107, State.PAUSED)
     bench.do(Play("a"))
     bench.run(1)
@@ -286,7 +286,7 @@ def test_pause_takes_effect_at_once(bench):
 def test_pictures_take_at_most_a_fifth_of_the_time_and_all_pages_get_some(bench, pages):
     ids = [str(i) for i in range(pages)]
     bench.do(*(Create(id, EXPERIMENT) for id in ids), *(Play(id) for id in ids))
-    bench.run(20, dict.fromkeys(ids, Demand()))
+    bench.run(20, dict.fromkeys(ids, ViewRequest()))
     trained = sum(job_of(bench, id).step_count for id in ids) * 500 / 100_000
     assert bench.clock.now - trained <= SHARE * bench.clock.now + BURST_SECONDS + 2 * FRAME_COST
     assert bench.last("0").frame_share <= SHARE + 0.03
@@ -297,14 +297,14 @@ def test_pictures_take_at_most_a_fifth_of_the_time_and_all_pages_get_some(bench,
 
 def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(31, {"a": Demand()})
+    bench.run(31, {"a": ViewRequest()})
     rough = [m for m in bench.masses("a") if m.exact == ROUGH_MASS_CELLS]
     assert 5 <= len(rough) <= 7
     assert len(bench.frames("a")) >= 7 * 31
     times = [f.step * 0.005 for f in bench.frames("a")]
     assert np.diff(times).max() < 0.3
     bench.do(Pause("a"))
-    bench.run(2, {"a": Demand()})
+    bench.run(2, {"a": ViewRequest()})
     assert bench.masses("a")[-1] == Masses(bench.steps("a"), Exact(), MASS_CELLS, None)
     assert not bench.scheduler.is_busy()
 
@@ -313,10 +313,10 @@ def test_another_estimator_is_weighed_at_once(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
     (arm,) = EXPERIMENT.arms
     for change, at_once in (({"learning_rate": 0.02}, False), ({"log_det": Truncated()}, True)):
-        bench.run(11 - bench.clock.now % 5, {"a": Demand()})  # while it is weighed, every five seconds
+        bench.run(11 - bench.clock.now % 5, {"a": ViewRequest()})  # while it is weighed, every five seconds
         changed = job_of(bench, "a").step_count
         bench.do(Change("a", 0, dataclasses.replace(arm.train, **change)))
-        bench.run(3.9, {"a": Demand()})
+        bench.run(3.9, {"a": ViewRequest()})
         assert (bench.masses("a")[-1].step >= changed) == at_once
 
 
@@ -324,7 +324,7 @@ def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
     bench.do(Create("still", EXPERIMENT), Create("moving", EXPERIMENT), Play("moving"))
     bench.run(1, {"moving": BLIND})
     start = job_of(bench, "moving").step_count
-    bench.do(Poll("still", Demand()))
+    bench.do(Poll("still", ViewRequest()))
     while not bench.masses("still"):
         before = bench.clock.now
         bench.said += bench.scheduler.tick()
@@ -334,9 +334,9 @@ def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
 
 def test_another_depth_draws_one_frame_and_nothing_else(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(1, {"a": Demand()})
+    bench.run(1, {"a": ViewRequest()})
     seen = len(bench.said)
-    bench.run(1, {"a": Demand(depth=3)})
+    bench.run(1, {"a": ViewRequest(depth=3)})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     assert len(bench.frames("a")) == 2
     assert all((a.still, a.masses, a.blocks) == (None, None, None) for a in arms)
@@ -344,14 +344,14 @@ def test_another_depth_draws_one_frame_and_nothing_else(bench):
 
 def test_another_inversion_is_found_in_pieces_and_nothing_else_is_drawn(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(1, {"a": Demand()})
-    seen, demand = len(bench.said), Demand(inversion=InversionDemand(2, (0.5, 1.0)))
+    bench.run(1, {"a": ViewRequest()})
+    seen, demand = len(bench.said), ViewRequest(inversion=InversionRequest(2, (0.5, 1.0)))
     bench.run(1, {"a": demand})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     (found,) = [a.inversion for a in arms if a.inversion]
     assert found == Inversions(0, demand.inversion, None, None)
     assert all((a.frames, a.still, a.masses, a.blocks, a.jacobians) == ((), None, None, None, None) for a in arms)
-    seen, other = len(bench.said), dataclasses.replace(demand, inversion=InversionDemand(2, (0.5, 1.1)))
+    seen, other = len(bench.said), dataclasses.replace(demand, inversion=InversionRequest(2, (0.5, 1.1)))
     bench.run(1, {"a": other})
     bench.run(1, {"a": other})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
@@ -362,10 +362,10 @@ def test_another_inversion_is_found_in_pieces_and_nothing_else_is_drawn(bench):
 
 def test_a_scaled_branch_draws_and_measures_all_anew(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(1, {"a": Demand()})
+    bench.run(1, {"a": ViewRequest()})
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": Demand(scaled=Scaled(1, 1.5))})
+        bench.run(1, {"a": ViewRequest(scaled=Scaled(1, 1.5))})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     for count in (
         sum(len(a.frames) for a in arms),
@@ -376,7 +376,7 @@ def test_a_scaled_branch_draws_and_measures_all_anew(bench):
 
 def test_an_inversion_comes_while_the_flow_moves_and_frames_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(20, {"a": Demand(inversion=InversionDemand(0))})
+    bench.run(20, {"a": ViewRequest(inversion=InversionRequest(0))})
     steps = [a.inversion.step for m in bench.said if isinstance(m, Report) for a in m.arms if a.inversion]
     # 20 pieces, at most twenty a second; all pictures together have a fifth of the time, and use it up here.
     assert 3 <= len(steps) <= 5
@@ -401,12 +401,12 @@ def test_activity_of_a_flow_that_stands_still_comes_once_and_again_where_somethi
 
 def test_activity_comes_every_few_seconds_while_the_flow_moves_and_frames_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(20, {"a": Demand(activity="all")})
+    bench.run(20, {"a": ViewRequest(activity="all")})
     steps = [found.step for found in activities(bench)]
     assert 4 <= len(steps) <= 20 / ACTIVITY_SECONDS + 1 and steps == sorted(set(steps))
     assert len(bench.frames("a")) >= 5 * 20
     bench.do(Pause("a"))
-    bench.run(3, {"a": Demand(activity="all")})
+    bench.run(3, {"a": ViewRequest(activity="all")})
     assert activities(bench)[-1].step == bench.frames("a")[-1].step
 
 
@@ -424,7 +424,7 @@ def parts_of(bench, id, seen=0):
     ]
 
 
-PICTURED = Demand(derivatives=True, pictured=(1,))
+PICTURED = ViewRequest(derivatives=True, pictured=(1,))
 
 
 def test_only_pictured_arms_are_drawn_and_their_derivatives_taken_and_all_are_measured(bench):
@@ -481,16 +481,16 @@ def test_pictured_arms_that_move_share_a_fifth_of_the_time_and_derivatives_come_
 def test_derivatives_that_nobody_wants_cost_nothing(bench, monkeypatch):
     monkeypatch.setattr(FakeJob, "derivatives", lambda self, demand: 1 / 0)
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(5, {"a": Demand()})
+    bench.run(5, {"a": ViewRequest()})
     bench.do(Pause("a"))
-    bench.run(5, {"a": Demand()})
+    bench.run(5, {"a": ViewRequest()})
     assert bench.last("a").state is State.PAUSED and not bench.scheduler.is_busy()
 
 
 def test_samples_are_in_every_frame_that_shows_no_ways(bench):
     def shares(ways):
         bench.do(Create(str(ways), EXPERIMENT), Play(str(ways)))
-        bench.run(8, {str(ways): Demand(ways=ways)})
+        bench.run(8, {str(ways): ViewRequest(ways=ways)})
         drawn = [frame.samples is not None for frame in bench.frames(str(ways))]
         bench.do(Close(str(ways)))
         return sum(drawn), len(drawn)
@@ -503,7 +503,7 @@ def test_samples_are_in_every_frame_that_shows_no_ways(bench):
 
 def test_samples_that_are_wanted_from_now_on_are_drawn_at_once(bench):
     bench.do(Create("a", PAIR))
-    without = Demand(samples=False, ways=False, pictured=(0,))
+    without = ViewRequest(samples=False, ways=False, pictured=(0,))
     bench.run(2, {"a": without})
     seen = len(bench.said)
     for _ in range(2):
@@ -513,12 +513,12 @@ def test_samples_that_are_wanted_from_now_on_are_drawn_at_once(bench):
 
 def test_nobody_who_wants_no_masses_gets_them(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(12, {"a": Demand(masses=False)})
+    bench.run(12, {"a": ViewRequest(masses=False)})
     bench.do(Pause("a"))
-    bench.run(2, {"a": Demand(masses=False)})
+    bench.run(2, {"a": ViewRequest(masses=False)})
     assert bench.masses("a") == []
     assert not bench.scheduler.is_busy()
-    bench.run(2, {"a": Demand()})
+    bench.run(2, {"a": ViewRequest()})
     assert len(bench.masses("a")) == 1
 
 
@@ -531,7 +531,7 @@ def test_no_demand_no_frames_but_losses(bench):
 
 def test_a_flow_that_stands_still_is_drawn_once_and_then_there_is_nothing_to_do(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(5, {"a": Demand()})
+    bench.run(5, {"a": ViewRequest()})
     assert [f.step for f in bench.frames("a")] == [0]
     assert sum(a.still is not None for m in bench.said if isinstance(m, Report) for a in m.arms) == 1
     assert not bench.scheduler.is_busy()
@@ -540,7 +540,7 @@ def test_a_flow_that_stands_still_is_drawn_once_and_then_there_is_nothing_to_do(
 @pytest.mark.parametrize("leave", [True, False])
 def test_a_page_that_is_gone_pauses_its_run_until_the_next_poll(bench, leave):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(2, {"a": Demand()})
+    bench.run(2, {"a": ViewRequest()})
     if leave:
         bench.do(Leave("a"))
     bench.run(12)
@@ -548,7 +548,7 @@ def test_a_page_that_is_gone_pauses_its_run_until_the_next_poll(bench, leave):
     assert gone <= (2.1 if leave else 12.1) / 0.005
     bench.run(50)
     assert bench.steps("a") == gone
-    bench.run(1, {"a": Demand()})
+    bench.run(1, {"a": ViewRequest()})
     assert bench.steps("a") > gone
     assert bench.last("a").state is State.PLAYING
 
@@ -798,7 +798,7 @@ def test_a_bug_in_one_run_ends_that_run_only(bench):
 
 
 def test_every_command_but_polls_is_counted(bench):
-    bench.do(Create("a", EXPERIMENT), Play("a"), Poll("a", Demand()), Pause("a"))
+    bench.do(Create("a", EXPERIMENT), Play("a"), Poll("a", ViewRequest()), Pause("a"))
     bench.run(0.1)
     assert bench.last("a").handled == 2
 

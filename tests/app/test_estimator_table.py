@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from app.bench import table, tally
-from app.bench.coins import parsed
-from app.bench.settings import MOST_THROWS, Bench
-from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
-from app.estimator import coins
-from app.estimator.words import finiteness, mean_and_truth, nats, number
+from app.draws import tally
+from app.draws.coins import parsed
+from app.draws.settings import MOST_THROWS, Bench
+from app.draws.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.features.estimator import coins, table
+from app.features.estimator.words import finiteness, mean_and_truth, nats
 from app.text import unbroken
+from app.words import number
 from resflow_core.estimators.draws import draw_estimates, values
 from resflow_core.estimators.moments import log_det_remainders, truncation_bias
 from resflow_core.probes import PROBES

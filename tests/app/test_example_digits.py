@@ -79,7 +79,7 @@ def test_others_are_refused_with_the_reason(data, says):
 
 
 def test_training_goes_on_at_a_rate_that_keeps_what_there_is():
-    from app.dimensions.digits import CONTINUED
+    from app.features.dimensions.digits import CONTINUED
 
     assert dataclasses.replace(CONTINUED, learning_rate=example.TRAIN.learning_rate,
                                schedule=example.TRAIN.schedule) == example.TRAIN  # fmt: skip

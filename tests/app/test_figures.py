@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from app.figures import across, throws
+from app.features.estimator import across_figures, draw_figures
 
 P = np.linspace(0.05, 0.95, 19)
 INFINITE_FROM = 0.6
@@ -57,7 +57,7 @@ def lines(**changes):
         here=0.5,
         description=TAKEAWAY,
     )
-    return across.lines(P, {"1": variances(2), "3": variances()}, **(settings | changes))
+    return across_figures.lines(P, {"1": variances(2), "3": variances()}, **(settings | changes))
 
 
 class TestLines:
@@ -104,14 +104,14 @@ class TestLines:
 
     def test_rounding_far_below_the_rest_is_not_drawn(self):
         values = np.where(P < 0.3, 1.0, 1e-20)
-        ((_, rows),) = of_mark(across.lines(P, {"3": values}, legend="exact terms", title="variance",
+        ((_, rows),) = of_mark(across_figures.lines(P, {"3": values}, legend="exact terms", title="variance",
                                             infinite_from=1.0, here=None, description=TAKEAWAY), "line")  # fmt: skip
         assert [row["p"] for row in rows] == P[P < 0.3].tolist()
 
     @pytest.mark.parametrize("value", [0.0, np.inf, np.nan, 1e-300, 1e300])
     def test_nothing_breaks_it(self, value):
         values = np.full(len(P), value)
-        chart = across.lines(P, {"3": values}, legend="exact terms", title="variance", infinite_from=0.6,
+        chart = across_figures.lines(P, {"3": values}, legend="exact terms", title="variance", infinite_from=0.6,
                              here=0.5, whole=values, level=("probe", value), description=TAKEAWAY)  # fmt: skip
         finite_numbers(chart)
         drawn = [row for _, rows in of_mark(chart, "line") for row in rows]
@@ -119,13 +119,13 @@ class TestLines:
 
     def test_ticks_are_powers_of_ten_around_the_values(self):
         for smallest, largest in ((1e-6, 1e3), (0.2, 0.9), (3.0, 3.0)):
-            ticks = across._decades(np.array([smallest, largest])).to_dict()["values"]
+            ticks = across_figures._decades(np.array([smallest, largest])).to_dict()["values"]
             assert ticks[0] <= smallest and len(ticks) <= 20
             assert all(math.isclose(t, float(f"{t:.0e}")) for t in ticks)
 
     def test_six_lines_can_be_told_apart(self):
         names = [str(n) for n in (1, 2, 3, 5, 8, 13)]
-        chart = across.lines(P, dict.fromkeys(names, variances()), legend="exact terms", title="variance",
+        chart = across_figures.lines(P, dict.fromkeys(names, variances()), legend="exact terms", title="variance",
                              infinite_from=0.6, here=None, description=TAKEAWAY)  # fmt: skip
         ((layer, _),) = of_mark(chart, "line")
         for channel in ("color", "strokeDash"):
@@ -137,12 +137,12 @@ class TestLines:
 class TestShare:
     def test_rows_are_the_shares(self):
         shares = np.linspace(0, 1, len(P))
-        chart = across.share(P, shares, 0.5, TAKEAWAY)
+        chart = across_figures.share(P, shares, 0.5, TAKEAWAY)
         finite_numbers(chart)
         ((_, rows),) = of_mark(chart, "area")
         assert rows == [{"p": p, "share": s} for p, s in zip(P.tolist(), shares.tolist(), strict=True)]
         assert [rows for _, rows in of_mark(chart, "rule")] == [[{"p": 0.5}]]
-        assert of_mark(across.share(P, shares, None, TAKEAWAY), "rule") == []
+        assert of_mark(across_figures.share(P, shares, None, TAKEAWAY), "rule") == []
         assert {"p, the chance to stop", "points with infinite variance"} <= titles(chart)
         assert parts(chart)[0]["description"] == TAKEAWAY
 
@@ -152,7 +152,7 @@ class TestBatches:
 
     def test_what_is_finite_is_drawn_and_nothing_else(self):
         own = 0.6 / np.sqrt(self.SIZES)
-        chart = across.batches(
+        chart = across_figures.batches(
             self.SIZES, {"roulette": np.full(4, np.inf), "5 terms": own}, 16, "RMSE of the batch mean (nats)", TAKEAWAY
         )
         finite_numbers(chart)
@@ -166,7 +166,7 @@ class TestBatches:
 
     @pytest.mark.parametrize("value", [0.0, np.inf, np.nan])
     def test_nothing_breaks_it(self, value):
-        chart = across.batches(self.SIZES, {"roulette": np.full(4, value)}, 16, "RMSE", TAKEAWAY)
+        chart = across_figures.batches(self.SIZES, {"roulette": np.full(4, value)}, 16, "RMSE", TAKEAWAY)
         finite_numbers(chart)
         assert of_mark(chart, "line")[0][1] == []
 
@@ -175,7 +175,7 @@ class TestRunningMean:
     VALUES = np.random.default_rng(0).normal(0.6, 0.5, 5000)
 
     def test_means_and_errors_are_numpys(self):
-        chart = throws.running_mean(self.VALUES, 0.6, TAKEAWAY)
+        chart = draw_figures.running_mean(self.VALUES, 0.6, TAKEAWAY)
         ((_, rows),) = of_mark(chart, "line")
         assert rows[0]["n"] == 1 and rows[-1]["n"] == 5000
         for row in rows:
@@ -192,24 +192,24 @@ class TestRunningMean:
         assert parts(chart)[0]["description"] == TAKEAWAY
 
     def test_few_rows_stand_for_many_throws(self):
-        chart = throws.running_mean(np.tile(self.VALUES, 40), 0.6, TAKEAWAY)
-        assert len(of_mark(chart, "line")[0][1]) <= throws.POINTS
+        chart = draw_figures.running_mean(np.tile(self.VALUES, 40), 0.6, TAKEAWAY)
+        assert len(of_mark(chart, "line")[0][1]) <= draw_figures.POINTS
 
     @pytest.mark.parametrize("values", [[0.0, 0.0], [1.0, 1.0 + 1e-16, 1.0], [1e15, -1e15]])
     def test_nothing_breaks_it(self, values):
-        parts(throws.running_mean(np.array(values), 0.0, TAKEAWAY))
+        parts(draw_figures.running_mean(np.array(values), 0.0, TAKEAWAY))
 
 
 class TestHistogram:
     VALUES = np.random.default_rng(1).normal(0.6, 0.5, 5000)
 
     def test_shares_are_numpys(self):
-        chart = throws.histogram(self.VALUES, 0.6, 0.5, TAKEAWAY)
+        chart = draw_figures.histogram(self.VALUES, 0.6, 0.5, TAKEAWAY)
         finite_numbers(chart)
         band, bars = of_mark(chart, "rect")
         assert band[1] == [{"low": pytest.approx(0.1), "high": pytest.approx(1.1)}]
         shares = [row["share"] for row in bars[1]]
-        assert len(shares) == throws.BINS and 0.99 < sum(shares) <= 1
+        assert len(shares) == draw_figures.BINS and 0.99 < sum(shares) <= 1
         for row in bars[1]:
             inside = np.mean([row["from"] <= value < row["to"] for value in self.VALUES])
             assert row["share"] == pytest.approx(inside, abs=2e-4)
@@ -219,18 +219,18 @@ class TestHistogram:
 
     @pytest.mark.parametrize("deviation", [np.inf, np.nan])
     def test_a_deviation_that_is_not_finite_is_not_drawn(self, deviation):
-        chart = throws.histogram(self.VALUES, 0.6, deviation, TAKEAWAY)
+        chart = draw_figures.histogram(self.VALUES, 0.6, deviation, TAKEAWAY)
         finite_numbers(chart)
         assert len(of_mark(chart, "rect")) == 1
 
     def test_a_throw_far_out_does_not_hide_the_others(self):
-        chart = throws.histogram(np.append(self.VALUES, 1e6), 0.6, 0.5, TAKEAWAY)
+        chart = draw_figures.histogram(np.append(self.VALUES, 1e6), 0.6, 0.5, TAKEAWAY)
         _, bars = of_mark(chart, "rect")
         assert bars[1][-1]["to"] < 5 and sum(row["share"] for row in bars[1]) < 1
 
     @pytest.mark.parametrize("truth", [0.0, 0.6, -9.0, 9.0])
     def test_without_noise_there_is_one_bar(self, truth):
-        chart = throws.histogram(np.full(100, truth), truth, 0.0, TAKEAWAY)
+        chart = draw_figures.histogram(np.full(100, truth), truth, 0.0, TAKEAWAY)
         finite_numbers(chart)
         _, bars = of_mark(chart, "rect")
         assert [row["share"] for row in bars[1] if row["share"]] == [1.0]
@@ -238,7 +238,7 @@ class TestHistogram:
 
 class TestCoverage:
     def test_points_and_bars(self):
-        chart = throws.coverage([30, 1000], [0.91, 0.995], [0.014, 0.01], TAKEAWAY)
+        chart = draw_figures.coverage([30, 1000], [0.91, 0.995], [0.014, 0.01], TAKEAWAY)
         finite_numbers(chart)
         ((_, points),) = of_mark(chart, "point")
         assert [(row["n"], row["share"]) for row in points] == [("30", 0.91), ("1,000", 0.995)]
@@ -253,7 +253,7 @@ class TestCoverage:
         assert parts(chart)[0]["description"] == TAKEAWAY
 
     def test_low_shares_stay_in_the_picture(self):
-        chart = throws.coverage([30, 100], [0.01, 0.2], [0.02, 0.05], TAKEAWAY)
+        chart = draw_figures.coverage([30, 100], [0.01, 0.2], [0.02, 0.05], TAKEAWAY)
         _, (bars, rows) = of_mark(chart, "rule")
         assert bars["encoding"]["y"]["scale"]["domain"] == [0, 1]
         assert rows[0]["low"] == 0

@@ -6,8 +6,10 @@ from urllib.parse import parse_qsl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.link import BENCH, BENCHES, Link, names, query_of, read_link
-from app.lipschitz.settings import Lipschitz
+from app import screens
+from app.draws.settings import BENCH, Bench
+from app.features.lipschitz.settings import Lipschitz
+from app.link import BENCHES, Link, names, query_of, read_link
 from app.setup import Setup, entries
 from resflow_core.log_det import LOG_DETS
 from resflow_core.settings import settings_of
@@ -21,7 +23,7 @@ WIDGETS = (
 # What moves, measures and throws; nothing else may be pressed where nothing can be set.
 MOVES = ("play", "step", "steps", "reset", "show_all", "undo", "throw", "stop", "go_on", "again", "measure", "anew")
 TO_READ = {"home", "learn", "glossary"}
-SCREENS = sorted({path.stem for path in (MAIN.parent / "screens").glob("*.py")} - TO_READ)
+SCREENS = sorted(screen.folder for screen in screens.SCREENS.values() if screen.folder not in TO_READ)
 QUICK = {"data": "noisymoons", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
 
 
@@ -40,7 +42,7 @@ def opened(screen, view="", **query):
     asked = SMALL | QUICK | ({f"{prefix_of(screen)}view": view} if view else {}) | query
     for name, value in asked.items():
         page.query_params[name] = value
-    page.switch_page(f"screens/{screen}.py")
+    page.switch_page(f"features/{screen}/{screen}.py")
     return run(page)
 
 
@@ -144,7 +146,7 @@ def test_what_is_offered_can_be_changed_and_the_rest_stays_through_screens_and_u
     page = run(page.select_slider(key="blocks").set_value(3))
     assert (own(page).setup.flow.blocks, own(page).setup.train.batch) == (3, 32)
     assert (link(page)["blocks"], link(page)["batch"], link(page)["controls"]) == ("3", "32", "blocks")
-    page.switch_page("screens/lipschitz.py")
+    page.switch_page("features/lipschitz/lipschitz.py")
     page = run(page)
     assert drawn(page) == ["blocks"] and link(page)["controls"] == "blocks"
     assert link(page)["lipschitz.method"] == "newton"
@@ -177,8 +179,9 @@ def test_a_teacher_chooses_what_stays_and_gets_the_link():
     query = dict(parse_qsl(shared[-1], keep_blank_values=True))
     given = read_link(query)
     assert given.controls == ("bench.law", "batch") and not given.refused
-    assert (given.setup.train.batch, given.benches[0].probe) == (32, "sphere")
-    page.switch_page("screens/memory.py")
+    (bench,) = (one for one in given.benches if isinstance(one, Bench))
+    assert (given.setup.train.batch, bench.probe) == (32, "sphere")
+    page.switch_page("features/memory/memory.py")
     page.session_state["link.memory"] = page.session_state["class"] = True
     page = run(page)
     choice = page.multiselect(key="class.controls")

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.glossary import entries, linked, read
+from app.ui.glossary import entries, linked, read
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 ENTRIES = tuple(
@@ -88,7 +88,7 @@ def test_every_definition_is_short_and_its_tooltip_is_plain():
 
 def test_the_screen_lists_all_words_and_finds_some(monkeypatch):
     monkeypatch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
-    page = AppTest.from_file(MAIN, default_timeout=60).switch_page("screens/glossary.py").run()
+    page = AppTest.from_file(MAIN, default_timeout=60).switch_page("features/glossary/glossary.py").run()
     assert not page.exception, page.exception
     assert [h.value for h in page.header] == ["What do the words mean?"]
     words = [h.value for h in page.subheader]

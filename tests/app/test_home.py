@@ -9,11 +9,13 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine, examples
-from app.home import Row, journey, lesson_list
+from app.features.home import journey
+from app.ui import lesson_list
+from app.ui.lesson_list import Row
 from resflow_core.api import flow_file
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
-HOME, EXPLORE = "screens/home.py", "screens/explore.py"
+HOME, EXPLORE = "features/home/home.py", "features/explore/explore.py"
 
 
 def checked(page, title):
@@ -92,7 +94,7 @@ def test_the_scene_holds_the_positions_and_a_view_that_shows_them():
 
 def test_a_lesson_is_done_only_when_all_of_it_is():
     def row(done):
-        return Row(1, "Flows", "Beginner", 10, done, "screens/learn.py")
+        return Row(1, "Flows", "Beginner", 10, done, "features/learn/learn.py")
 
     said = [lesson_list.said(row(done)) for done in (0, 0.001, 0.4, 0.999, 1)]
     assert said == [
@@ -105,7 +107,7 @@ def test_a_lesson_is_done_only_when_all_of_it_is():
 
 def test_without_lessons_there_is_no_list():
     def nothing():
-        from app.home import lessons
+        from app.ui.lesson_list import lessons
 
         lessons([])
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app import bands
 from app.engine.messages import ArmReport, FarAway, LossCurves
-from app.joint import charts, pictures, table, truth
-from app.joint.arms import PLAIN, grid, pair
-from app.joint.one import takeaway
-from app.joint.settings import WEIGHTS, Joint
+from app.features.joint import charts, pictures, table, truth
+from app.features.joint.arms import PLAIN, grid, pair
+from app.features.joint.one import takeaway
+from app.features.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
 from app.quantise import from_u16
 from app.setup import Setup
+from app.ui import bands
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
@@ -41,7 +41,7 @@ def opened(view="one", settings=(), **bench):
     asked = {f"joint.{name}": str(value) for name, value in ({"view": view} | bench).items()}
     for name, value in (SMALL | {"data": "noisymoons"} | dict(settings) | asked).items():
         page.query_params[name] = value
-    page.switch_page("screens/joint.py")
+    page.switch_page("features/joint/joint.py")
     return run(page)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.bench.settings import Bench
-from app.learn.blocks import held
+from app.draws.settings import Bench
+from app.features.learn.blocks import held
 from app.lessons.lesson import Predict
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
+from app.screens import SCREENS
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -25,14 +26,14 @@ def opened(screen="learn", **query):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = value
-    page.switch_page(f"screens/{screen}.py")
+    page.switch_page(f"features/{screen}/{screen}.py")
     return followed(checked(page.run()))
 
 
 def followed(page):
     """On the screen that the script went to by itself, of which AppTest knows nothing."""
     if step := page.session_state.page.lesson and shown_step(page):
-        page.switch_page(f"screens/{step.screen}.py")
+        page.switch_page(SCREENS[step.screen].script)
         checked(page.run())
     return page
 
@@ -118,12 +119,12 @@ def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file
     assert "With 8 terms the bias is" in said(series)
 
     address = dict(series.query_params)
-    series.switch_page("screens/memory.py")
+    series.switch_page("features/memory/memory.py")
     checked(series.run())
     assert header(series) == ["What does a gradient cost?"]
     assert "Lesson 4, The log det as a series: step 2 of 4" in said(series)
     assert series.sidebar.children
-    series.switch_page("screens/learn.py")
+    series.switch_page("features/learn/learn.py")
     checked(series.run())
     progress = series.session_state.page.progress
     assert progress.lessons["series"].answers == {"slow": "same"}
@@ -184,7 +185,7 @@ def test_leaving_gives_the_controls_back_and_keeps_what_was_done(series):
     press(series, "lesson.leave")
     assert series.session_state.page.lesson is None
     assert series.session_state.page.progress.lessons["series"].seen == ["start", "terms"]
-    series.switch_page("screens/explore.py")
+    series.switch_page("features/explore/explore.py")
     checked(series.run())
     assert series.sidebar.children
     assert series.select_slider(key="blocks").value == 24
@@ -199,7 +200,7 @@ def test_a_lesson_that_breaks_while_it_is_open_is_left_with_its_problem(series, 
     assert "There is no lesson `series`. Choose one of the list. 04-series.md:1: begin with YAML" in said(series)
     assert series.sidebar.children
     monkeypatch.undo()
-    series.switch_page("screens/learn.py")
+    series.switch_page("features/learn/learn.py")
     series.query_params["lesson"], series.query_params["step"] = "series", "terms"
     assert "How many terms are enough?" in said(followed(checked(series.run())))
 
@@ -214,7 +215,7 @@ def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
     press(page, "steps")
     mine = page.session_state.page.setup
     lesson = next(one for one in shelf().originals.values() if any("blocks" in step.settings for step in one.steps))
-    page.switch_page("screens/learn.py")
+    page.switch_page("features/learn/learn.py")
     page.query_params["lesson"] = lesson.id
     followed(checked(page.run()))
     while page.session_state.page.setup.flow == mine.flow:
@@ -309,7 +310,7 @@ def test_a_flow_rests_and_is_new_where_a_lesson_begins_and_goes_on_within_it(loc
     page = opened("explore", blocks="2", width="8", batch="32")
     press(page, "play")
     assert page.session_state.page.plays
-    page.switch_page("screens/learn.py")
+    page.switch_page("features/learn/learn.py")
     page.query_params["lesson"], page.query_params["step"] = "block", "one"
     followed(checked(page.run()))
     mine = page.session_state.page
@@ -318,7 +319,7 @@ def test_a_flow_rests_and_is_new_where_a_lesson_begins_and_goes_on_within_it(loc
     press(page, "step")
     checked(page.run())
     run = mine.run
-    page.switch_page("screens/learn.py")  # to the list, and back to where one was
+    page.switch_page("features/learn/learn.py")  # to the list, and back to where one was
     page.query_params["lesson"], page.query_params["step"] = "block", "one"
     followed(checked(page.run()))
     assert (mine.run, mine.report.arms[0].step) == (run, 1)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.bench.settings import SUSPECTS, Bench
-from app.learn.blocks import by_chance
+from app.draws.settings import SUSPECTS, Bench
+from app.features.learn.blocks import by_chance
 from app.lessons import __main__ as command
 from app.lessons.expression import Expression, Unknown
 from app.lessons.lesson import Action, Check, Do, Predict, Solution
@@ -25,6 +25,7 @@ from app.lessons.reading import read
 from app.lessons.settings import changed
 from app.lessons.shelf import FOLDER, shelf
 from app.link import BENCHES, names
+from app.screens import SCREENS
 from app.setup import Setup
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
@@ -119,8 +120,7 @@ class TestAllLessons:
             assert all(kind in kinds for kind in (Predict, Do, Check, Solution)), lesson.id
 
     def test_every_step_is_of_a_screen(self):
-        screens = {path.stem for path in (FOLDER.parent / "app" / "screens").glob("*.py")}
-        assert all(step.screen in screens for lesson in shelf().originals.values() for step in lesson.steps)
+        assert all(step.screen in SCREENS for lesson in shelf().originals.values() for step in lesson.steps)
 
 
 class TestReading:

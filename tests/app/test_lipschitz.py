@@ -14,8 +14,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.engine.messages import Demand, State
-from app.lipschitz.settings import Lipschitz
+from app.engine.messages import State, ViewRequest
+from app.features.lipschitz.settings import Lipschitz
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -30,7 +30,7 @@ MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
 MINUS = "\N{MINUS SIGN}"
-ADDRESS = "screens/lipschitz.py"
+ADDRESS = "features/lipschitz/lipschitz.py"
 
 
 def opened(view="inverse", settings=(), screen=ADDRESS, **bench):
@@ -117,7 +117,7 @@ def flow():
 
 
 def inverse_of(flow, block=None, scale=1.0, z=None, method="banach"):
-    points = DATA.held_out()[: Demand().points]
+    points = DATA.held_out()[: ViewRequest().points]
     return next(i for i in measure.inversion(flow, points, block, scale, z, method) if i is not None)
 
 
@@ -214,10 +214,10 @@ class TestInverse:
         page = run(page.segmented_control(key="lipschitz.view").set_value("enforced"))
         sentence(page, f"Block 2 is scaled by {bench(page).scale:g} on the Lipschitz bench")
         assert page.button(key="bring_back")
-        page = go(page, "screens/explore.py")
+        page = go(page, "features/explore/explore.py")
         sentence(page, f"Block 2 is scaled by {bench(page).scale:g} on the Lipschitz bench")
         assert "No samples are drawn. Block 2 has the certified bound" in sentence(page, "No samples")
-        page = go(page, "screens/estimator.py")
+        page = go(page, "features/estimator/estimator.py")
         sentence(page, "Block 2 is scaled")
         page = press(page, "bring_back")
         assert not [text for text in said(page) if "is scaled" in text]
@@ -253,7 +253,7 @@ class TestInverse:
         assert "step 100, around" in " ".join(said(page))
 
     def test_a_block_beyond_the_flow_is_none_of_it(self):
-        for place in (ADDRESS, "screens/explore.py"):
+        for place in (ADDRESS, "features/explore/explore.py"):
             page = opened(block="7", scale="2.0", screen=place)
             assert own(page).report.state is State.PAUSED
         page = go(page)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from app import side_by_side
+from app.components.planes.panes import Chart, encode
 from app.engine.messages import ArmReport, LossCurves, Report, Scaled, State
-from app.lipschitz import arms, enforced, inverse, norms
-from app.lipschitz.induced import induced
-from app.lipschitz.words import order_name, wide
-from app.planes.panes import Chart, encode
+from app.features.lipschitz import arms, enforced, inverse, norms
+from app.features.lipschitz.induced import induced
 from app.setup import Setup
+from app.ui import side_by_side
+from app.words import order_name, wide
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig

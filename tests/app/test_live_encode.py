@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
 from app.engine.frames import GRID_LINES, GRID_POINTS, STAGE_STRIDE, STILL_GRID_POINTS
 from app.engine.job import Job
-from app.engine.messages import Arm, Demand
-from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
+from app.engine.messages import Arm, ViewRequest
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 
-DEMAND = Demand()
+VIEW_REQUEST = ViewRequest()
 LINES = 2 * GRID_LINES  # in both directions
 
 
@@ -29,10 +29,10 @@ def make_frame(samples: int | None = None) -> SimpleNamespace:
     rng = np.random.default_rng(0)
     return SimpleNamespace(
         step=1240,
-        density=rng.integers(0, 65536, (DEMAND.grid, DEMAND.grid), dtype=np.uint16),
+        density=rng.integers(0, 65536, (VIEW_REQUEST.grid, VIEW_REQUEST.grid), dtype=np.uint16),
         density_largest=np.float32(0.0412),
         density_top=np.float32(0.0312),
-        latent=rng.integers(0, 65536, (DEMAND.points, 2), dtype=np.uint16),
+        latent=rng.integers(0, 65536, (VIEW_REQUEST.points, 2), dtype=np.uint16),
         grid=rng.integers(0, 65536, (LINES, GRID_POINTS, 2), dtype=np.uint16),
         samples=None if samples is None else rng.integers(0, 65536, (samples, 2), dtype=np.uint16),
         depth=None,
@@ -66,7 +66,7 @@ def test_byte_order_and_memory_layout_do_not_matter():
 
 def test_a_playing_frame_stays_below_sixteen_kilobytes():
     job = Job(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"), 0, "cpu", time.perf_counter)
-    sizes = [len(json.dumps(encode_frame(job.frame(DEMAND, with_samples=some)))) for some in (False, True)]
+    sizes = [len(json.dumps(encode_frame(job.frame(VIEW_REQUEST, with_samples=some)))) for some in (False, True)]
     assert sizes == [pytest.approx(13_000, abs=100), pytest.approx(15_700, abs=100)]  # as `encode_frame` says
     assert max(sizes) < 16_000
 

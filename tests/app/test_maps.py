@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.bench.identity import Identity
-from app.bench.maps import MAPS, field, series_error
-from app.bench.settings import Bench
+from app.components.spectrum import DISC, INFINITE, scene
+from app.draws.identity import Identity
+from app.draws.maps import MAPS, field, series_error
+from app.draws.settings import Bench
 from app.engine.messages import Jacobians
-from app.spectrum import DISC, INFINITE, scene
 from resflow_core.roulette import Geometric, Poisson
 
 SIDE, BLOCKS = 6, 3

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from app import engine
 from app.engine.messages import State
 from app.engine.remote import RemoteEngine
-from app.memory.settings import Memory
-from app.memory.words import per_step, size
+from app.features.memory.settings import Memory
+from app.features.memory.words import per_step, size
 from app.session.comparisons import MOST_COMPARISONS
 from app.session.memory import MOST_KEPT
 from app.session.run import HEARD_SECONDS
@@ -45,7 +45,7 @@ def opened(settings=(), **bench):
     asked = {f"memory.{name}": value for name, value in (SIZES | bench).items()}
     for name, value in (SMALL | {"activation": "lipswish"} | dict(settings) | asked).items():
         page.query_params[name] = value
-    page.switch_page("screens/memory.py")
+    page.switch_page("features/memory/memory.py")
     return run(page)
 
 
@@ -265,12 +265,12 @@ def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_en
         assert survey_of(page).complete and survey_of(page).of.terms == 2
         page = run(page.select_slider(key="memory.terms").set_value(3))
     elif leave == "by other comparisons":
-        page = run(page.switch_page("screens/compare.py"))
+        page = run(page.switch_page("features/compare/compare.py"))
         others = own(page).comparisons
         others |= {f"other {k}": others[next(reversed(others))] for k in range(MOST_COMPARISONS)}
         page = run(page)  # the one of this screen is the newest now
         assert "memory" not in own(page).comparisons
-        page.switch_page("screens/memory.py")
+        page.switch_page("features/memory/memory.py")
         page = run(page)
     else:
         local_engine.close(id)
@@ -308,8 +308,8 @@ def test_the_last_results_are_kept_and_those_not_looked_at_for_longest_go():
 def test_it_is_there_when_another_screen_was_shown():
     page = measured_page()
     (survey,) = own(page).surveys.values()
-    page = run(page.switch_page("screens/lipschitz.py"))
-    page.switch_page("screens/memory.py")
+    page = run(page.switch_page("features/lipschitz/lipschitz.py"))
+    page.switch_page("features/memory/memory.py")
     page = run(page)
     assert list(own(page).surveys.values()) == [survey] and len(panes(page)) == 4 and buttons(page) == ["again"]
     assert link(page)["memory.terms"] == "3"
@@ -320,10 +320,10 @@ def test_it_rests_while_another_screen_is_shown_and_goes_on_afterwards(local_eng
     local_engine._finish_seconds = SOME_SECONDS
     page = press(page, "memory.measure")
     local_engine._finish_seconds = DEADLINE
-    page = run(page.switch_page("screens/lipschitz.py"))
+    page = run(page.switch_page("features/lipschitz/lipschitz.py"))
     resting = own(page).comparisons["memory"]
     assert resting.report.state is State.STEPPING and not survey_of_is_complete(page)
-    page.switch_page("screens/memory.py")
+    page.switch_page("features/memory/memory.py")
     page = run(page)
     assert survey_of(page).complete and buttons(page) == ["again"]
 

@@ -27,7 +27,7 @@ def opened(**query):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in (QUERY | query).items():
         page.query_params[name] = value
-    return checked(page.switch_page("screens/estimator.py").run())
+    return checked(page.switch_page("features/estimator/estimator.py").run())
 
 
 def checked(page):

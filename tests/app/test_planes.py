@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.planes.panes import LEVELS, NO_NUMBER, Chart, Dots, Heat, Level, Pane, Path, encode
+from app.components.planes.panes import LEVELS, NO_NUMBER, Chart, Dots, Heat, Level, Pane, Path, encode
 
 WINDOW = ((-2.0, 2.0), (0.0, 1.0))
 POINTS = np.array([[0.1, -3e5], [np.nan, np.nan], [1e-20, 7.0]])
@@ -109,7 +109,7 @@ def test_a_page_sends_its_panes_and_knows_of_no_click():
         import numpy as np
         import streamlit as st
 
-        from app.planes import Chart, Path, clicked, planes
+        from app.components.planes import Chart, Path, clicked, planes
 
         chart = Chart("Error", "n", "error", (Path(np.eye(2), "p"),), "words")
         planes([chart, chart], key="panes", columns=2)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.bench import tally
-from app.bench.settings import SUSPECTS, Bench
-from app.bench.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
-from app.figures import throws as figures
+from app.draws import tally
+from app.draws.settings import SUSPECTS, Bench
+from app.draws.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.features.estimator import draw_figures as figures
 from resflow_core.estimators.faulty_estimators import BATCH, FAULTY_ESTIMATORS, draw_estimates
 from resflow_core.roulette import Geometric
 from tests.app.test_estimator import (

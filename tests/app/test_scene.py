@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.messages import ArmReport, Demand, LossCurves, Masses, Report, State
-from app.readouts import with_error, with_two_digits
-from app.scene import scene_of, truth_of
+from app.engine.messages import ArmReport, LossCurves, Masses, Report, State, ViewRequest
+from app.metrics import with_error, with_two_digits
 from app.setup import CsvChoice, OwnData, Setup
+from app.ui.scene import scene_of, truth_of
 from resflow_core.data import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
@@ -166,7 +166,7 @@ def test_real_data_have_an_nll_in_standardised_units_and_no_floor():
     assert nll["note"] == "in standardised units"
     assert told["loss_unit"] == "nats, standardised"
     assert told["floor"] is told["truth"] is told["labels"] is None
-    assert truth_of(WINE, Demand()) == ("Wine (178 real wines)", {})
+    assert truth_of(WINE, ViewRequest()) == ("Wine (178 real wines)", {})
 
 
 @pytest.mark.parametrize(("newest", "word"), [(2.5, ""), (2.69, ""), (2.71, "overfitting"), (9.0, "overfitting")])
@@ -187,7 +187,7 @@ def test_the_floor_is_the_entropy_of_the_data():
 
 
 def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
-    name, density = truth_of(Setup(), Demand(grid=6, still_grid=8))
+    name, density = truth_of(Setup(), ViewRequest(grid=6, still_grid=8))
     assert name == shown()["truth"]
     assert set(density) == {6, 8}
     for n, grid in density.items():
@@ -195,7 +195,7 @@ def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
         column, row = np.floor((x + 4) / 2), np.floor((y + 4) / 2)[:, None]
         on_board = (abs(x) < 4) & (abs(y) < 4)[:, None]
         np.testing.assert_allclose(grid, np.where(on_board & ((column + row) % 2 == 0), 1 / 32, 0), rtol=1e-6)
-    assert set(truth_of(Setup(), Demand(still_grid=0))[1]) == {40}
+    assert set(truth_of(Setup(), ViewRequest(still_grid=0))[1]) == {40}
 
 
 def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():

@@ -8,12 +8,13 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app import controls, engine
+from app import engine
 from app.csv_file import digest_of
 from app.engine.messages import ArmReport, Report, State
 from app.link import MOST_CHANGES, query_of
-from app.presets import PRESETS
 from app.setup import Setup
+from app.ui import controls
+from app.ui.presets import PRESETS
 from resflow_core.api import flow_file
 from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
@@ -67,7 +68,7 @@ def opened(query):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = value
-    return run(page.switch_page("screens/explore.py"))
+    return run(page.switch_page("features/explore/explore.py"))
 
 
 def run(page_or_widget):

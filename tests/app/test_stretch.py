@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import multivariate_normal
 from streamlit.testing.v1 import AppTest
 
-from app.stretch import words
-from app.stretch.examples import EXAMPLES
-from app.stretch.settings import Stretch
+from app.features.stretch import words
+from app.features.stretch.examples import EXAMPLES
+from app.features.stretch.settings import Stretch
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -24,7 +24,7 @@ def opened(**bench):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in (SMALL | {f"stretch.{name}": value for name, value in bench.items()}).items():
         page.query_params[name] = value
-    page.switch_page("screens/stretch.py")
+    page.switch_page("features/stretch/stretch.py")
     return run(page)
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from app.stretch.bases import BASES
-from app.stretch.density import determinants, follow, log_density, reach_of, total
-from app.stretch.examples import EXAMPLES
-from app.stretch.maps import MAPS
-from app.stretch.pictures import NODES, grid, panes
-from app.stretch.settings import Stretch, matrix_problem
+from app.features.stretch.bases import BASES
+from app.features.stretch.density import determinants, follow, log_density, reach_of, total
+from app.features.stretch.examples import EXAMPLES
+from app.features.stretch.maps import MAPS
+from app.features.stretch.pictures import NODES, grid, panes
+from app.features.stretch.settings import Stretch, matrix_problem
 from resflow_core.settings import check
 
 POINTS = np.random.default_rng(0).normal(size=(200, 2)) * 1.5

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.bench.settings import ENTRIES, Bench
-from app.bench.sweeps import (
+from app.draws.settings import ENTRIES, Bench
+from app.engine.messages import Jacobians
+from app.features.estimator import presets
+from app.features.estimator.sweeps import (
     BATCHES,
     LAMBDAS,
     LINES,
@@ -25,8 +27,6 @@ from app.bench.sweeps import (
     optimum,
     subject_of,
 )
-from app.engine.messages import Jacobians
-from app.estimator import presets
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.bench.settings import Bench
-from app.bench.sweeps import across_batches, crossing, subject_of
+from app.draws.settings import Bench
 from app.engine.messages import Jacobians
+from app.features.estimator.sweeps import across_batches, crossing, subject_of
 from resflow_core.roulette import Geometric
 
 BLOCKS, POINTS = 2, 40

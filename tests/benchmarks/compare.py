@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.compare.arms import built, estimator_name
-from app.compare.presets import PRESETS
-from app.compare.settings import Baseline, Residual
 from app.engine.messages import Arm
 from app.engine.views import MASS_CELLS
+from app.features.compare.arms import built, estimator_name
+from app.features.compare.presets import PRESETS
+from app.features.compare.settings import Baseline, Residual
 from app.setup import Setup
 from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.data import DATASETS, Dataset

@@ -15,8 +15,8 @@ from dataclasses import replace
 
 import torch
 
-from app.dimensions.settings import Dimensions
 from app.examples import digits as example
+from app.features.dimensions.settings import Dimensions
 from resflow_core.data.digits import DIGITS
 from resflow_core.measure import AtDim, by_dim, crossing, gaussian_bits, held_out_bits
 from resflow_core.measure.scaling import Subject

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from app import examples
-from app.bench import maps, sweeps
-from app.bench.identity import Identity
-from app.bench.settings import MOST_THROWS, Bench
-from app.bench.tally import Tally, coverage
+from app.components.spectrum import scene
+from app.draws import maps
+from app.draws.identity import Identity
+from app.draws.settings import MOST_THROWS, Bench
+from app.draws.tally import Tally, coverage
 from app.engine.messages import Jacobians
-from app.spectrum import scene
+from app.features.estimator import sweeps
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS

@@ -24,8 +24,8 @@ import torch
 import zuko
 from torch import Tensor
 
-from app.presets import PRESETS
 from app.setup import Setup
+from app.ui.presets import PRESETS
 from resflow_core.data import DATASETS, Dataset
 from resflow_core.measure import kl, log_prob
 from resflow_core.training.trainer import Trainer

@@ -9,11 +9,11 @@ import dataclasses
 import numpy as np
 import streamlit as st
 
-from app import live
+from app.components import live
+from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
 from app.engine.messages import Frame, LossCurves, Stages
-from app.live.encode import encode_curves, encode_frame, encode_labels, encode_points
+from app.metrics import Readout
 from app.quantise import to_shares, to_u16
-from app.readouts import Readout
 
 BLOCKS = 4
 WINDOW = ((-4.0, 4.0), (-4.0, 4.0))

@@ -7,8 +7,8 @@
 import numpy as np
 import streamlit as st
 
-from app import live
-from app.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
+from app.components import live
+from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
 
 WINDOW = ((-2.0, 2.0), (-1.0, 3.0))
 NODES = 21

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app.activations.settings import VIEWS
+from app.features.activations.settings import VIEWS
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
 

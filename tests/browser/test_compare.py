@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from app.compare.settings import PICTURES
+from app.features.compare.settings import PICTURES
 from tests.served import wait_for
 
 SECOND = 1000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app.bench.settings import VIEWS
+from app.draws.settings import VIEWS
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Geometric
 from tests.browser.conftest import SMALL

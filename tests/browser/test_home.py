@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlparse
 
-from app.glossary import entries, linked
+from app.ui.glossary import entries, linked
 from tests.served import wait_for
 
 

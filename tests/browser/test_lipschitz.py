@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import expect
 
-from app.lipschitz.settings import VIEWS
+from app.features.lipschitz.settings import VIEWS
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
 
@@ -157,6 +157,7 @@ def test_the_planes_stand_still_while_it_trains(bench):
     wait_for(lambda: drawn(visitor) > before + 3, "the planes to be drawn anew")
     wait_for(lambda: step(visitor) > 0, "steps")
     visitor.press("Pause")
+    visitor.wait_for_script()
     visitor.page.get_by_role("button", name="Just folded").click()
     sees(visitor, "Not invertible.")
     assert visitor.page.evaluate("window.known.length") >= 7

@@ -11,32 +11,32 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app import presets
-from app.activations.consequences import MOST_COMPARED, compared
-from app.activations.settings import Activations
-from app.bands import seeded
-from app.bench.settings import Bench
-from app.bench.sweeps import subject_of
-from app.compare import presets as comparisons
-from app.compare.arms import contenders
-from app.compare.settings import Compare
+from app import screens  # noqa: F401  # it fills the registries
 from app.csv_file import read_csv, table
-from app.dimensions import digits
-from app.dimensions.settings import Dimensions
+from app.draws.settings import Bench
 from app.engine.messages import Arm, Experiment
-from app.estimator import matrices
-from app.estimator import presets as estimators
-from app.joint.arms import grid, pair
-from app.joint.settings import Joint
+from app.features.activations.consequences import MOST_COMPARED, compared
+from app.features.activations.settings import Activations
+from app.features.compare import presets as comparisons
+from app.features.compare.arms import contenders
+from app.features.compare.settings import Compare
+from app.features.dimensions import digits
+from app.features.dimensions.settings import Dimensions
+from app.features.estimator import presets as estimators
+from app.features.estimator.sweeps import subject_of
+from app.features.joint.arms import grid, pair
+from app.features.joint.settings import Joint
+from app.features.lipschitz import arms as lipschitz
+from app.features.lipschitz.settings import Lipschitz
+from app.features.stretch import examples as maps
+from app.features.stretch.settings import Stretch
 from app.lessons.shelf import shelf
 from app.link import BENCHES, names, query_of, read_link
-from app.lipschitz import arms as lipschitz
-from app.lipschitz.settings import Lipschitz
 from app.session.address import PLACE
 from app.session.files import with_flow
 from app.setup import OwnData, Setup
-from app.stretch import examples as maps
-from app.stretch.settings import Stretch
+from app.ui import matrices, presets
+from app.ui.bands import seeded
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import Table
 from resflow_core.flow import FlowConfig

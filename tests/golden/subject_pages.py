@@ -152,5 +152,5 @@ def opened(screen: str, query: Mapping[str, str]) -> AppTest:
     page = AppTest.from_file(MAIN, default_timeout=MOST_SECONDS)
     for name, value in query.items():
         page.query_params[name] = value
-    page.switch_page(f"screens/{screen}.py")
+    page.switch_page(f"features/{screen}/{screen}.py")
     return page.run()

@@ -2,6 +2,7 @@
 
 import pytest
 
+import app.screens  # noqa: F401  # it fills the registries
 from tests.served import app_served
 
 

@@ -69,7 +69,7 @@ PATHS = (
     "explore\0",
     "☃",
     "_stcore/health",
-    "screens/explore.py",
+    "features/explore/explore.py",
     "x" * 5000,
 )
 FILE_NAMES = ("../../etc/passwd", "a\0b", "<script>", "x" * LONG, "", "CON", "🜁" * 300, "|", "`]($")

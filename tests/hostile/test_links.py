@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.scene import POLL_SECONDS
+from app.ui.scene import POLL_SECONDS
 from tests.hostile.links import SCREENS, SETTINGS, Attack, attacks, few
 from tests.page_client import open_page
 from tests.served import answers

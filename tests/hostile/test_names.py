@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import screens
 from app.csv_cells import MOST_IN_LABEL
 from app.csv_file import CsvError, read_csv, table
-from app.data_choice import NO_COLUMN
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, as_file
 from app.lessons.prose import rendered
 from app.lessons.shelf import shelf
 from app.link import names, read_link
 from app.text import csv_of, distinct, escaped, file_name, plain, quoted
+from app.ui.data_choice import NO_COLUMN
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from tests.app.conftest import local_engine  # noqa: F401
@@ -28,7 +29,7 @@ from tests.hostile.names import BLANK, MARK, NAMES, drawn, lines, marked_up, pro
 pytestmark = pytest.mark.usefixtures("local_engine")
 ALL = NAMES | BLANK
 QUICK = {"blocks": "1", "width": "8", "batch": "16", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
-SCREENS = sorted({path.stem for path in (MAIN.parent / "screens").glob("*.py")} - {"home", "glossary", "learn"})
+SCREENS = sorted({screen.folder for screen in screens.SCREENS.values()} - {"home", "glossary", "learn"})
 # For what is slow to open. Each text above and below is made by the same functions for all names.
 SOME = {key: NAMES[key] for key in ("image", "address", "formula", "code", "bidi")}
 # A file cannot have these in its cells, or is refused.
@@ -147,7 +148,7 @@ def opened(screen, **query):
     page = AppTest.from_file(MAIN, default_timeout=60)
     for name, value in (QUICK | query).items():
         page.query_params[name] = value
-    return run(page.switch_page(f"screens/{screen}.py"))
+    return run(page.switch_page(f"features/{screen}/{screen}.py"))
 
 
 def run(page_or_widget):
@@ -261,6 +262,6 @@ def test_a_page_shows_what_is_wrong_with_a_file_of_progress_and_what_is_right():
     assert page.session_state["page"].progress.lessons.keys() >= lessons.keys()
     for lesson in lessons:
         page.query_params["lesson"] = lesson
-        page = run(page.switch_page("screens/learn.py"))
+        page = run(page.switch_page("features/learn/learn.py"))
         for text in drawn(page):
             assert not problems(*text)

@@ -8,7 +8,7 @@ import pytest
 
 from app.engine import remote
 from app.engine.figures import DIGITS
-from app.engine.messages import Arm, Beat, Demand, Experiment, State
+from app.engine.messages import Arm, Beat, Experiment, State, ViewRequest
 from app.engine.remote import RemoteEngine
 from app.engine.scheduler import DROP_SECONDS
 from resflow_core.flow import FlowConfig
@@ -20,7 +20,7 @@ ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 ONE = Experiment((ARM,), 0)
 COMPARISON = Experiment(tuple(Arm(FlowConfig(blocks=4, width=w), TrainConfig(), "moons") for w in (8, 16, 32)), 0)
 DIGIT_FLOW = Arm(FlowConfig(blocks=2, width=32, dim=64), TrainConfig(batch=32, log_det=Roulette()), DIGITS)
-DEMAND = Demand(grid=16, still_grid=0, points=40, masses=False)
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40, masses=False)
 KILLS = 20
 
 
@@ -41,7 +41,7 @@ def started(engine, *experiments):
 
 
 def step(engine, id):
-    report = engine.poll(id, DEMAND)
+    report = engine.poll(id, VIEW_REQUEST)
     return report.arms[0].step if report.arms else -1
 
 
@@ -54,14 +54,14 @@ def test_a_frozen_process_is_spoken_of_and_replaced_and_its_runs_go_on(engine, m
     monkeypatch.setattr(remote, "HANGS_SECONDS", 6.0)
     playing, paused = started(engine, ONE, ONE)
     engine.pause(paused)
-    wait_for(lambda: engine.poll(paused, DEMAND).state is State.PAUSED, "the pause")
+    wait_for(lambda: engine.poll(paused, VIEW_REQUEST).state is State.PAUSED, "the pause")
     (pid,) = engine.pids()
     os.kill(pid, signal.SIGSTOP)
-    told = wait_for(lambda: (r := engine.poll(playing, DEMAND)).message and r, "a word about the silence")
+    told = wait_for(lambda: (r := engine.poll(playing, VIEW_REQUEST)).message and r, "a word about the silence")
     assert (told.state, told.restarts, told.arms[0].steps_per_second) == (State.PLAYING, 0, 0.0)
-    assert engine.poll(paused, DEMAND).message == ""  # it waits for nothing
+    assert engine.poll(paused, VIEW_REQUEST).message == ""  # it waits for nothing
     before = told.arms[0].step
-    wait_for(lambda: engine.poll(playing, DEMAND).restarts == 1, "another process")
+    wait_for(lambda: engine.poll(playing, VIEW_REQUEST).restarts == 1, "another process")
     wait_for(lambda: step(engine, playing) > before, "more steps")
     assert engine.pids() != [pid]
 
@@ -78,29 +78,29 @@ def test_a_dropped_run_goes_on_when_somebody_plays_it(engine):
     assert f"{dropped.resumes_at:,}" in dropped.message
     engine.play(id)
     wait_for(lambda: step(engine, id) > dropped.resumes_at, "steps after the checkpoint")
-    assert engine.poll(id, DEMAND).state is State.PLAYING
+    assert engine.poll(id, VIEW_REQUEST).state is State.PLAYING
     engine.close(id)
-    assert engine.poll(id, DEMAND).resumes_at is None
+    assert engine.poll(id, VIEW_REQUEST).resumes_at is None
 
 
 def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_again(engine):
     """It dies as soon as it works on the one run, and at the same step: what stands in the recorder is its doing."""
     culprit, other = started(engine, ONE, ONE)
     engine.pause(culprit)
-    wait_for(lambda: engine.poll(culprit, DEMAND).state is State.PAUSED, "the pause")
+    wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PAUSED, "the pause")
     for _ in range(2):
         wait_for(engine.pids, "a process")
-        wait_for(lambda: engine.poll(other, DEMAND).state is State.PLAYING, "the other to play")
+        wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play")
         link = engine._links[0]
         os.kill(engine.pids()[0], signal.SIGSTOP)
         link._recorder.begin(culprit, 7)
         kill(engine)
-        wait_for(lambda: not engine.pids() or engine.poll(other, DEMAND).state is State.LOADING, "its end")
-        wait_for(lambda: engine.poll(other, DEMAND).state is State.PLAYING, "the other to play on")
-    report = engine.poll(culprit, DEMAND)
+        wait_for(lambda: not engine.pids() or engine.poll(other, VIEW_REQUEST).state is State.LOADING, "its end")
+        wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play on")
+    report = engine.poll(culprit, VIEW_REQUEST)
     assert report.state is State.SET_ASIDE and "2 times" in report.message
     engine.play(culprit)
-    wait_for(lambda: engine.poll(culprit, DEMAND).state is State.PLAYING, "it to be tried again")
+    wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PLAYING, "it to be tried again")
 
 
 @pytest.mark.slow
@@ -111,11 +111,13 @@ def test_twenty_kills_lose_nothing_and_leave_short_gaps(engine):
     for kills in range(1, KILLS + 1):
         kill(engine)
         died = time.monotonic()
-        wait_for(lambda n=kills: all(engine.poll(id, DEMAND).restarts == n for id in ids), "the end of the process")
+        wait_for(
+            lambda n=kills: all(engine.poll(id, VIEW_REQUEST).restarts == n for id in ids), "the end of the process"
+        )
         for id in ids:
-            if engine.poll(id, DEMAND).state is State.SET_ASIDE:  # killed twice at one step, as if by its doing
+            if engine.poll(id, VIEW_REQUEST).state is State.SET_ASIDE:  # killed twice at one step, as if by its doing
                 engine.play(id)
-        wait_for(lambda: all(engine.poll(id, DEMAND).state is State.PLAYING for id in ids), "all to play")
+        wait_for(lambda: all(engine.poll(id, VIEW_REQUEST).state is State.PLAYING for id in ids), "all to play")
         gaps.append(time.monotonic() - died)
     print(f"\nseconds until all played again: median {sorted(gaps)[KILLS // 2]:.1f}, longest {max(gaps):.1f}")
     for id in ids:

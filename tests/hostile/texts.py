@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from app.activations.settings import formula_problem, names_problem
-from app.bench.coins import parsed
-from app.bench.settings import parsed_number
 from app.csv_file import digest_of
+from app.draws.coins import parsed
+from app.features.activations.settings import formula_problem, names_problem
 from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
 from app.lessons.progress import Progress, as_file, from_file, joined
 from app.link import parse, query_of, read_link
+from app.numbers import parsed_number
 from app.text import plain
 from resflow_core.api import flow_file
 from resflow_core.data import Table

@@ -8,13 +8,7 @@ import numpy as np
 
 from app.engine.messages import ArmReport, Report
 from app.lessons.expression import Unknown
-from app.lessons.observables.activations import ACTIVATIONS
-from app.lessons.observables.flow import FLOW
-from app.lessons.observables.lipschitz import LIPSCHITZ
-from app.lessons.observables.matrix import MATRIX
 from app.lessons.observables.observable import Observable, known
-from app.lessons.observables.stretch import STRETCH
-from app.lessons.observables.throws import THROWS
 from app.lessons.settings import Benches, changed, setting_values
 from app.setup import Setup
 
@@ -58,11 +52,9 @@ class Situation:
 
 
 OBSERVABLES: dict[str, Observable] = {
-    **STRETCH,
-    **MATRIX,
-    **THROWS,
-    **FLOW,
-    **LIPSCHITZ,
-    **ACTIVATIONS,
-    "answer": Observable("the answer to a question", lambda at, block: known(at.answers.get(block)), arguments=1),
+    "answer": Observable("the answer to a question", lambda at, block: known(at.answers.get(block)), arguments=1)
 }
+"""By their names in expressions. `app.screens` adds those of each screen."""
+
+SCREENS: set[str] = set()
+"""The screens that a step may lie over, by their addresses. `app.screens` fills it."""

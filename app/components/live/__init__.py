@@ -1,0 +1,89 @@
+"""The live picture: one Streamlit component that draws data space, latent space and loss, and owns their clock.
+
+`mount_library()` brings Plotly and the scripts in `js/` to the page once; `live_panes(scene, key=...)` mounts the
+picture; `mount_truth(...)` brings a known density to compare with. `scene` is JSON:
+
+    run            str; a new value is a new run: the queue, the picture and the zoom start afresh
+    playing        bool; when it turns false the newest picture is shown at once
+    poll_ms        int; the frames of one scene are spread evenly over this time
+    window         [[x0, x1], [y0, y1]] of the data space in the flow's units
+    frame_window   [lo, hi] that the positions in frames cover, on both axes
+    axes           two of {"name", "unit", "centre", "scale"}: shown value = centre + scale * flow value
+    blocks         int; residual blocks of the flow
+    truth          name of the true density as `mount_truth` was told it, or null where nobody knows it
+    points         `encode_points(data, window)`, constant for a run
+    labels         `encode_labels(...)` of these points, or null
+    frames         `encode_frame(...)` each, in ascending step; those already seen are skipped
+    still          the sharp frame of a paused flow, or null
+    loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
+    floor          entropy of the data in nats where it is known, or null
+    readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
+    alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly
+import streamlit as st
+
+from app.components.canvas import shared
+from app.components.live.encode import encode_truth
+
+__all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
+
+_HERE = Path(__file__).parent
+_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+# One script in the end: each may use what stands before it, and in its functions all of it.
+_SCRIPTS = [f"js/{name}.js" for name in ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")]
+_SHARED = shared("colours", "unpack", "axes")
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+# A component's script is sent again with each of its messages, so the 4.8 MB library and the picture's own script ride
+# in a component whose message never changes.
+_library = st.components.v2.component(
+    "resflow_library",
+    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), _SHARED, *map(_read, _SCRIPTS), "export default () => {};"]),
+)
+
+# Without a shadow root: Plotly finds the plot under the wheel through the document.
+_panes = st.components.v2.component(
+    "resflow_live_panes",
+    html=_read("panes.html"),
+    css=_read("panes.css"),
+    js=_read("js/panes_component.js"),
+    isolate_styles=False,
+)
+
+_truth = st.components.v2.component("resflow_truth", js=_read("js/truth_component.js"))
+
+
+def mount_library() -> None:
+    """Load plotly.min.js from the installed wheel, and the picture's script. Call once per script run, on all pages."""
+    _library(key="resflow_library")
+
+
+def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
+    """Bring the true density of a data set to the page: (n, n) for each size n of the frames' grids, row = y ascending.
+
+    Call it outside the fragment that polls, on every run of the script, with no grids where nobody knows the truth:
+    Streamlit does not send it again while it stays the same. Scenes refer to it as their `truth`.
+    """
+    _truth(key="resflow_truth", data=encode_truth(data_id, density))
+
+
+def live_panes(scene: dict[str, Any], *, key: str) -> None:
+    """Mount the picture, or hand an already mounted one its next scene (see the module's docstring)."""
+    _panes(data=scene, key=key, on_depth_change=lambda: None)
+
+
+def chosen_depth(key: str) -> int | None:
+    """After how many residual blocks the picture mounted as `key` wants to see data and grid; None: at z."""
+    depth = st.session_state.get(key, {}).get("depth")
+    return depth if isinstance(depth, int) and depth >= 0 else None

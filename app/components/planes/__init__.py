@@ -1,0 +1,48 @@
+"""A row of panes that stand still while what they show changes: parts of the plane, and charts, drawn by Plotly.
+
+`app.components.live.mount_library()` must have been called in the run of the script; until Plotly has come the panes
+wait. `planes(...)` may be called again at any pace, in a fragment too: only panes that have changed are drawn anew, and
+zooms stay. Another window starts with a new zoom; a double click resets it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path as File
+
+import streamlit as st
+
+from app.components.canvas import shared
+from app.components.planes.panes import Chart, Dots, Heat, Level, Pane, Path, encode
+
+__all__ = ["Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
+
+_HERE = File(__file__).parent
+_SCRIPTS = ("traces", "chosen", "planes")
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+# Without a shadow root: Plotly finds the plot under the wheel through the document.
+_planes = st.components.v2.component(
+    "resflow_planes",
+    html='<div class="planes"></div>',
+    css=_read("planes.css"),
+    js="\n".join([shared("colours", "unpack", "numbers", "axes"), *(_read(f"{name}.js") for name in _SCRIPTS)]),
+    isolate_styles=False,
+)
+
+
+def planes(panes: Sequence[Pane | Chart], *, key: str, columns: int) -> None:
+    """Mount the panes, or hand those that are mounted what they show now; at most so many in a row."""
+    drawn = {"columns": columns, "panes": [encode(pane) for pane in panes]}
+    _planes(data=drawn, key=key, on_clicked_change=lambda: None)
+
+
+def clicked(key: str) -> tuple[int, float, float] | None:
+    """Pane, x and y of the newest click, or move by arrow keys, in the panes mounted as `key`."""
+    latest = st.session_state.get(key, {}).get("clicked")
+    if not isinstance(latest, list) or len(latest) != 3:
+        return None
+    pane, x, y = latest
+    return int(pane), float(x), float(y)

@@ -1,0 +1,120 @@
+"""The throws of one bench so far, and how many more are wanted."""
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from app.draws.settings import MOST_THROWS, SUSPECTS, Bench
+from resflow_core.estimators.draws import Draws
+from resflow_core.estimators.faulty_estimators import draw_estimates
+from resflow_core.roulette import Law
+
+CHUNK = 100_000
+REPETITIONS = 400
+THROWS_EACH = (30, 100, 1000)
+# Far from all throws that are shown, so that the repetitions are independent of them, and where a batch begins.
+FIRST_REPETITION = 2**40
+# A share is told from the law's where so many throws are expected.
+LEAST_EXPECTED = 5
+
+
+def thrown_settings(bench: Bench) -> Bench:
+    """The bench with nothing in it but what the throws depend on."""
+    names = ("matrix", "law", "probe", "seed", "suspect")
+    return Bench(**{name: getattr(bench, name) for name in names})
+
+
+def _throw(bench: Bench, n: int, start: int) -> Draws:
+    return draw_estimates(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, n, bench.seed, start)
+
+
+@dataclass
+class Tally:
+    bench: Bench = field(default_factory=Bench)
+    goal: int = 0
+    values: np.ndarray = field(default_factory=lambda: np.empty(0))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # of throws with N = 0, 1, ...
+
+    @property
+    def busy(self) -> bool:
+        return len(self.values) < self.goal
+
+    def want(self, more: int) -> None:
+        self.goal = min(self.goal + more, MOST_THROWS)
+
+    def stop(self) -> None:
+        self.goal = len(self.values)
+
+    def clear(self) -> None:
+        self.goal, self.values, self.counts = 0, np.empty(0), np.zeros(0, int)
+
+    def go_on(self) -> None:
+        """Throw a part of what is wanted, which takes a few hundredths of a second."""
+        n = min(self.goal - len(self.values), CHUNK)
+        if n > 0:
+            thrown = _throw(self.bench, n, len(self.values))
+            counts = np.bincount(thrown.n, minlength=len(self.counts))
+            counts[: len(self.counts)] += self.counts
+            self.values, self.counts = np.concatenate([self.values, thrown.value]), counts
+
+    def one(self, index: int) -> Draws:
+        """The throw number `index`, counted from 0, whether or not it was thrown yet."""
+        return _throw(self.bench, 1, index)
+
+    def last(self, most: int) -> list[tuple[int, int, np.ndarray, float]]:
+        """(number, N, v, estimate) of the latest throws, the newest first."""
+        done = len(self.values)
+        first = max(done - most, 0)
+        if done == 0:
+            return []
+        thrown = _throw(self.bench, done - first, first)
+        rows = zip(range(first + 1, done + 1), thrown.n.tolist(), thrown.probe, thrown.value.tolist(), strict=True)
+        return list(rows)[::-1]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of the throws with N = n, its chance by the law, and how many standard errors of independent throws are
+    between the two."""
+
+    n: int
+    share: float
+    chance: float
+    off: float
+
+
+def chances(law: Law, length: int) -> np.ndarray:
+    """P(N = 0), P(N = 1), ..., (length,)."""
+    survival = law.survival(torch.arange(length + 1)).numpy()
+    return survival[:-1] - survival[1:]
+
+
+def furthest(law: Law, counts: np.ndarray) -> Share | None:
+    """The share that is furthest from the law, of those where `LEAST_EXPECTED` throws are expected and not all of them;
+    None where there is none. `counts` are throws with N = 0, 1, ..."""
+    total, chance = counts.sum(), chances(law, len(counts))
+    told = (total * chance >= LEAST_EXPECTED) & (chance < 1)
+    if not told.any():
+        return None
+    share, chance = counts[told] / total, chance[told]
+    off = np.abs(share - chance) / np.sqrt(chance * (1 - chance) / total)
+    worst = int(off.argmax())
+    return Share(int(np.flatnonzero(told)[worst]), float(share[worst]), float(chance[worst]), float(off[worst]))
+
+
+@lru_cache(maxsize=64)
+def coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
+    """How often mean +- 1.96 standard errors contains the truth, for each of `THROWS_EACH`, and the standard error of
+    that share; from `REPETITIONS` independent repetitions: throws that share an N are all in one of them."""
+    shares, start = [], FIRST_REPETITION
+    for n in THROWS_EACH:
+        apart = math.ceil(n / bench.estimator.batch) * bench.estimator.batch
+        thrown = _throw(bench, REPETITIONS * apart, start)
+        values = thrown.value.reshape(REPETITIONS, apart)[:, :n]
+        error = values.std(1, ddof=1) / n**0.5
+        shares.append(float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean()))
+        start += REPETITIONS * apart
+    return shares, [(s * (1 - s) / REPETITIONS) ** 0.5 for s in shares]

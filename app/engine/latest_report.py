@@ -1,0 +1,62 @@
+"""The newest that is known of one experiment, put together from the worker's reports between two polls."""
+
+from dataclasses import replace
+
+from app.engine.messages import MOVING, ArmReport, Report, State
+
+MOST_FRAMES = 12
+
+
+class LatestReport:
+    """Frames are handed over once; the sharp picture, curves and measurements stay until newer ones come."""
+
+    def __init__(self, id: str):
+        self.report = Report(id, State.LOADING)
+
+    @property
+    def step(self) -> int:
+        return self.report.arms[0].step if self.report.arms else 0
+
+    def put(self, new: Report) -> None:
+        """Merge `new`. A report without arms (queued, loading, failed) leaves the last picture standing."""
+        old = self.report
+        rewound = any(after.step < before.step for before, after in zip(old.arms, new.arms, strict=False))
+        if not new.arms:
+            arms = old.arms
+        elif not old.arms or rewound:
+            arms = new.arms
+        else:
+            arms = tuple(map(_merge, old.arms, new.arms))
+        if new.state in MOVING:
+            arms = tuple(replace(arm, still=None) for arm in arms)
+        self.report = replace(new, arms=arms, rewinds=old.rewinds + rewound, restarts=old.restarts)
+
+    def expect(self, state: State) -> None:
+        """Say `state` before the worker does, so that a button's effect shows at once."""
+        if self.report.state in MOVING or self.report.state in (State.PAUSED, State.DIVERGED):
+            self.report = replace(self.report, state=state)
+
+    def take(self) -> Report:
+        report = self.report
+        self.report = replace(report, arms=tuple(replace(arm, frames=()) for arm in report.arms))
+        return report
+
+
+def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
+    kept = old.still if old.still and old.still.step == new.step else None
+    frames = (*old.frames, *new.frames)[-MOST_FRAMES:]
+    return replace(
+        new,
+        frames=frames,
+        still=new.still or kept,
+        loss=new.loss or old.loss,
+        masses=new.masses or old.masses,
+        blocks=new.blocks or old.blocks,
+        bounds=new.bounds or old.bounds,
+        jacobians=new.jacobians or old.jacobians,
+        derivatives=new.derivatives or old.derivatives,
+        far=new.far or old.far,
+        inversion=new.inversion or old.inversion,
+        activity=new.activity or old.activity,
+        figures=new.figures or old.figures,
+    )

@@ -1,0 +1,1 @@
+"""The screens: each folder has all of one."""

@@ -1,0 +1,19 @@
+"""Activations: what derivative saturation does to a residual flow."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.features.activations import consequences, curves, inside
+from app.features.activations.settings import ACTIVATIONS_BENCH, VIEWS, Activations
+from app.ui import controls, notices
+
+SHOW = {"curves": curves.show, "inside": inside.show, "consequences": consequences.show}
+
+st.header("Why must an activation keep its curvature?", anchor=False)
+with st.container():
+    notices.show()
+view = controls.view(Activations, VIEWS, ACTIVATIONS_BENCH)
+session.apply_bench(replace(session.bench(Activations), view=view))
+SHOW[view]()

@@ -1,0 +1,300 @@
+"""Value, slope and curvature of activations, and the two criteria of the paper, measured."""
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import session
+from app.components.planes import Chart, Pane, Path, planes
+from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, formula_problem, label_of
+from app.text import markdown_table, signed
+from app.ui import controls, side_by_side, transport
+from app.ui.chart_style import CATEGORIES, GREY
+from app.words import number
+from resflow_core.activations import ACTIVATIONS, Activation, activation_named
+from resflow_core.expressions import SIGN, read
+from resflow_core.fast.closed_forms import closed_form
+from resflow_core.measure import Criteria, Supremum, Verdict, criteria
+
+# Kinks are searched for up to the second derivative.
+SMOOTH = {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}
+REACH, POINTS = 6.0, 241
+GRID_LINES, GRID_REACH = 9, 2.0
+
+
+@st.fragment
+def show() -> None:
+    session.settle()
+    bench = _controls(session.bench(Activations))
+    session.apply_bench(bench)
+    found = {name: activation_named(name) for name in bench.names}
+    planes([*_curves(bench, found), *_pairs(found)], key="curves", columns=4 if "maxmin" in found else 3)
+    st.markdown(_takeaway(found))
+    st.markdown(_table(found))
+    st.caption(
+        "The paper asks for two things: |φ′| ≤ 1 everywhere, which division by the constant brings, and a curvature φ″ "
+        "that does not vanish far out where |φ′| tends to 1, because the gradient of the log det needs it there. A "
+        "tail that is flatter than 1 after the division may lose its curvature without starving anything. Both largest "
+        "slopes are before the division: as a search finds it, and as the code claims it, by which curves are divided. "
+        "The search for kinks goes as far as to the second derivative."
+    )
+
+
+def _controls(bench: Activations) -> Activations:
+    filled = controls.drawn(bench, prefix=ACTIVATIONS_BENCH, only=("shown", "formula"))
+    left, right = controls.beside((3, 2), bool(filled))
+    with left:
+        if session.offered(f"{ACTIVATIONS_BENCH}shown"):
+            bench = _choice(bench)
+        if session.offered(f"{ACTIVATIONS_BENCH}formula"):
+            bench = replace(bench, formula=_formula(bench.formula))
+    with right:
+        bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("raw",))
+        if session.offered(f"{ACTIVATIONS_BENCH}beta"):
+            beta = st.slider(
+                "Scale β",
+                0.25,
+                4.0,
+                bench.beta,
+                0.05,
+                key=f"{ACTIVATIONS_BENCH}beta",
+                help="φ(βz) / β: as steep as before.",
+            )
+            bench = replace(bench, beta=beta)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            if session.offered("activation"):
+                _train(bench)
+            transport.settings_link("curves")
+    if bench.formula:
+        own = read(bench.formula)
+        if own.lipschitz > 1.01 * own.steepest:
+            st.info(
+                f"Its slope is certified to be at most {own.lipschitz:.4g}, and {own.steepest:.4g} was found. It is "
+                f"divided by the former, so a flow uses {100 * own.steepest / own.lipschitz:.0f} % of its budget at "
+                "most."
+            )
+        st.markdown(f"Your own: $\\phi(z) \\cdot {own.lipschitz:.6g} = {own.latex}$")
+    return bench
+
+
+def _choice(bench: Activations) -> Activations:
+    """Which are drawn; the last ones until there is one at least."""
+    chosen = st.multiselect(
+        "Activations",
+        list(ACTIVATIONS),
+        bench.shown.split(","),
+        key=f"{ACTIVATIONS_BENCH}chosen",
+        format_func=lambda name: ACTIVATIONS[name].title,
+        max_selections=6,
+    )
+    if not chosen:
+        st.caption("Choose one at least; until then the last ones stay.")
+        return bench
+    return replace(bench, shown=",".join(chosen))
+
+
+def _formula(known: str) -> str:
+    """What is typed; `known` until that can be used."""
+    text = st.text_input(
+        "Your own formula in z",
+        known,
+        key=f"{ACTIVATIONS_BENCH}formula",
+        placeholder="e.g. softplus(2*z) - z",
+        max_chars=200,
+        help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
+        "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
+    ).strip()
+    if problem := formula_problem(text):
+        st.error(f"{problem} It stays at {f'`{known}`' if known else 'none'}.")
+        return known
+    return text
+
+
+def _train(bench: Activations) -> None:
+    """Let the page's flow have one of those that are shown."""
+    flow = session.setup().flow
+    name = st.selectbox(
+        "Train with",
+        bench.names,
+        key=f"{ACTIVATIONS_BENCH}train",
+        format_func=lambda name: activation_named(name).title,
+        filter_mode=None,
+    )
+    if st.button(
+        "Use it", key=f"{ACTIVATIONS_BENCH}use", icon=":material/model_training:", disabled=name == flow.activation
+    ):
+        session.apply(replace(session.setup(), flow=replace(flow, activation=name)))
+        session.show(session.setup().flow)
+        session.settle()
+
+
+def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
+    z = np.linspace(-REACH, REACH, POINTS)
+    parts: tuple[list[Path], ...] = ([], [], [])
+    steepest, breaking = 0.0, []
+    for k, (name, activation) in enumerate(found.items()):
+        if name == "maxmin":  # no function of one number
+            continue
+        label, constant = label_of(name), 1.0 if bench.raw else closed_form(activation).lipschitz(math.inf)
+        curves = _derivatives(name, bench.beta)
+        for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
+            part.append(Path(np.stack([z, factor * curve / constant], 1), label, **side_by_side.style(k)))
+        about = steepest_of(name)
+        if abs(about.at) <= REACH * bench.beta:
+            top = np.array(
+                [[about.at / bench.beta, _sign_at(curves[1], z, about.at / bench.beta) * about.found / constant]]
+            )
+            parts[1].append(Path(top, "", CATEGORIES[k % len(CATEGORIES)], markers=True, width=5.0))
+        steepest = max(steepest, about.found / constant)
+        if bench.raw and about.found > 1 + 1e-6:
+            breaking.append(f"{label} {about.found:.4g}")
+    if not parts[0]:
+        return []
+    value, curvature = (_range(part) for part in (parts[0], parts[2]))
+    bound = [Path(np.array([[-REACH, s], [REACH, s]]), "" if s < 0 else "bound 1", GREY, "dot") for s in (1.0, -1.0)]
+    too_steep = (
+        f"Steeper than 1, which breaks the bound: {', '.join(breaking)}." if breaking else "None is steeper than 1."
+    )
+    return [
+        Chart("Value φ", "z", "φ(z)", tuple(parts[0]), f"Values of {_listed(found)} against z, {value}."),
+        Chart(
+            "Slope φ′",
+            "z",
+            "φ′(z)",
+            (*parts[1], *bound),
+            f"Slopes of {_listed(found)} against z, at most {steepest:.4g}. {too_steep}",
+            note=too_steep,
+        ),
+        Chart(
+            "Curvature φ″",
+            "z",
+            "φ″(z)",
+            tuple(parts[2]),
+            f"Curvatures of {_listed(found)} against z, {curvature}.",
+            note="All that the gradient of the log det has to go by.",
+        ),
+    ]
+
+
+def _range(paths: list[Path]) -> str:
+    """Of what is drawn, in words."""
+    low, high = (end([end(path.points[:, 1]) for path in paths]) for end in (np.min, np.max))
+    return signed(f"from {low + 0.0:.3g} to {high + 0.0:.3g}")
+
+
+def _sign_at(slopes: np.ndarray, z: np.ndarray, at: float) -> float:
+    return float(np.sign(np.interp(at, z, slopes)) or 1.0)
+
+
+@lru_cache(maxsize=512)
+def _derivatives(name: str, beta: float) -> tuple[np.ndarray, ...]:
+    """raw, raw' and raw'' at beta z for all z that are drawn."""
+    t = beta * torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
+    with torch.no_grad():
+        return tuple(part.numpy() for part in closed_form(activation_named(name)).derivatives(t))
+
+
+@lru_cache(maxsize=256)
+def measured(name: str) -> Criteria:
+    """The criteria of an activation by its name."""
+    return criteria(activation_named(name))
+
+
+def steepest_of(name: str) -> Supremum:
+    """The largest slope of one number that was found, before it is divided by anything, and what is claimed."""
+    if not name.startswith(SIGN):
+        return measured(name).function
+    own = read(name.removeprefix(SIGN))
+    return Supremum(own.steepest, own.steepest_at, own.lipschitz)
+
+
+def _smoothness(name: str) -> str:
+    own = name.startswith(SIGN)
+    found = f"C{read(name.removeprefix(SIGN)).smoothness}" if own else measured(name).smoothness.value
+    return SMOOTH[found]
+
+
+def _listed(found: dict[str, Activation]) -> str:
+    return ", ".join(label_of(name) for name in found if name != "maxmin")
+
+
+def _pairs(found: dict[str, Activation]) -> list[Pane]:
+    """MaxMin as what it is: a map of two units, which folds the plane over its diagonal."""
+    if "maxmin" not in found:
+        return []
+    ends, lines = np.linspace(-GRID_REACH, GRID_REACH, GRID_LINES), []
+    fine = np.linspace(-GRID_REACH, GRID_REACH, 61)
+    for at in ends:
+        for line in (np.stack([np.full_like(fine, at), fine], 1), np.stack([fine, np.full_like(fine, at)], 1)):
+            lines += [np.stack([line.max(1), line.min(1)], 1), [[np.nan, np.nan]]]
+    reach = (-GRID_REACH, GRID_REACH)
+    return [
+        Pane(
+            "MaxMin: a map of pairs",
+            "max(t₁, t₂)",
+            "min(t₁, t₂)",
+            (reach, reach),
+            "A straight grid of two units, folded over its diagonal: all of it comes to lie where max is above min.",
+            paths=(
+                Path(np.concatenate(lines), "image of a straight grid", CATEGORIES[0], width=1.2),
+                Path(np.array([reach, reach]).T, "where it is folded", GREY, "dash"),
+            ),
+            note="Nothing is bent: it has no curvature anywhere.",
+        )
+    ]
+
+
+def _takeaway(found: dict[str, Activation]) -> str:
+    starving = [label_of(name) for name in found if measured(name).verdict is Verdict.STARVES]
+    others = [label_of(name) for name in found if measured(name).verdict is not Verdict.STARVES]
+    if not starving and len(others) == 1:
+        return f"**{others[0]}** does not starve the log det."
+    if not starving:
+        return f"**None of these starves the log det**: {', '.join(others)}."
+    rest = f" Not so {', '.join(others)}." if others else ""
+    return (
+        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope ends near 1 and its "
+        f"curvature goes to 0.{rest}"
+    )
+
+
+def _table(found: dict[str, Activation]) -> str:
+    rows = [
+        [
+            "activation",
+            "verdict",
+            "largest slope found",
+            "at z",
+            "largest slope claimed",
+            "abs. slope far left, right",
+            "abs. curvature there",
+            "smooth",
+            "source",
+        ],
+        [":--", ":--", "--:", "--:", "--:", "--:", "--:", ":--", ":--"],
+    ]
+    for name, activation in found.items():
+        about, steepest = measured(name), steepest_of(name)
+        at = number(steepest.at) if math.isfinite(steepest.at) else signed(f"{'-' * (steepest.at < 0)}∞")
+        rows.append(
+            [
+                label_of(name),
+                "starves" if about.verdict is Verdict.STARVES else "does not starve",
+                f"{steepest.found:.5f}",
+                at,
+                f"{steepest.claimed:.5f}",
+                f"{_limit(about.left.slope)}, {_limit(about.right.slope)}",
+                f"{_limit(about.left.curvature)}, {_limit(about.right.curvature)}",
+                _smoothness(name),
+                activation.source or "your own formula",
+            ]
+        )
+    return markdown_table(rows)
+
+
+def _limit(value: float | None) -> str:
+    return "none" if value is None else signed(f"{value + 0.0:.3f}")

@@ -1,0 +1,226 @@
+"""What the activations of the flow in training do: where their units are, which are saturated, and what is left of the
+gradient of the log det."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+import torch
+
+from app import session
+from app.components.planes import Chart, Heat, Pane, Path, planes
+from app.engine.messages import Activity, Report
+from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
+from app.ui import controls, side_by_side, transport
+from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
+from app.ui.fragments import polled
+from app.ui.scene import POLL_SECONDS
+from app.words import number
+from resflow_core.activations import activation_named
+from resflow_core.expressions import SIGN
+from resflow_core.fast.closed_forms import closed_form
+from resflow_core.measure import Saturation
+from resflow_core.measure.activation import unit_derivatives
+
+LOG_DET, BASE = "of the mean log det", "of the mean log p(z)"
+PER_UNIT = "nats per unit of a parameter"
+GRADIENT_AXIS = f"norm, {PER_UNIT} (log scale)"
+# With more measurements the marks would hide the lines.
+MOST_MARKED = 20
+
+
+@polled(POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    buttons = st.container()
+    bench = _controls(session.bench(Activations))
+    session.apply_bench(bench)
+    report = session.poll(frames=False, masses=False, activity="all", until=_has_all)
+    with buttons:
+        transport.show(report)
+        transport.message(report)
+    found = report.arms[0].activity if report.arms else None
+    if found is None:
+        transport.waits(report, "The units are being measured")
+        return
+    blocks, layers = found.saturation.share.shape
+    block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
+    st.markdown(_takeaway(found))
+    panes = [
+        _units(found.saturation, block, layer),
+        _shares(found.saturation),
+        _plane(found),
+        _gradients(found),
+        _over_training(found),
+    ]
+    planes(panes, key="inside", columns=3)
+    s = found.saturation
+    st.caption(
+        f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
+        "nothing. A unit that is off, on a flat side where |φ′| is near 0, does not count. "
+        f"At {found.points:,} held-out points, {session.age(found.step)}; gradients of the means over these points, by "
+        "the exact log det, with respect to the parameters of the blocks. ActNorms are left out: each log scale "
+        "is itself a summand of the log det, which is a gradient of 1 whatever the activation."
+    )
+
+
+def _has_all(report: Report) -> bool:
+    activity = report.arms[0].activity
+    return activity is not None and activity.saturation is not None
+
+
+def _controls(bench: Activations) -> Activations:
+    flow = session.setup().flow
+    place = controls.row({"block": 1, "layer": 1}, ACTIVATIONS_BENCH)
+    if "block" in place:
+        block = (
+            place["block"].select_slider(
+                "Block", range(1, flow.blocks + 1), min(bench.block, flow.blocks), key=f"{ACTIVATIONS_BENCH}block"
+            )
+            if flow.blocks > 1
+            else 1
+        )
+        bench = replace(bench, block=block)
+    if "layer" in place:
+        layer = place["layer"].select_slider(
+            "Layer",
+            range(1, flow.hidden_layers + 2),
+            min(bench.layer, flow.hidden_layers + 1),
+            key=f"{ACTIVATIONS_BENCH}layer",
+            help="Layer 1 has the two coordinates for its units; the others have hidden units.",
+        )
+        bench = replace(bench, layer=layer)
+    return bench
+
+
+def _takeaway(found: Activity) -> str:
+    s, split = found.saturation, found.split
+    most = int(s.by_block.argmax())
+    name = session.setup().flow.activation
+    title = "your own formula" if name.startswith(SIGN) else activation_named(name).title
+    return (
+        f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**, most in block {most + 1} "
+        f"({100 * s.by_block[most]:.1f}\N{NO-BREAK SPACE}%), with {title}. "
+        f"In the blocks the gradient of the mean log det has norm **{number(split.residual.log_det)}**, "
+        f"that of the mean log p(z) {number(split.residual.base)} {PER_UNIT}; "
+        + (
+            "they pull against each other"
+            if split.residual.cosine < -0.1
+            else "they pull together"
+            if split.residual.cosine > 0.1
+            else "they pull in unrelated directions"
+        )
+        + f" (cosine {number(float(split.residual.cosine))})."
+    )
+
+
+def _units(s: Saturation, block: int, layer: int) -> Chart:
+    """The distribution of pre-activations under the curves of |phi'| and |phi''|."""
+    edges = s.edges[block, layer]
+    centres = (edges[1:] + edges[:-1]) / 2
+    counts = s.counts[block, layer]
+    activation = activation_named(session.setup().flow.activation)
+    with torch.no_grad():
+        _, slope, curvature = unit_derivatives(
+            closed_form(activation), torch.as_tensor(centres, dtype=torch.float64)[None]
+        )
+    constant, beta = float(s.constants[block, layer]), float(s.scales[block, layer])
+    share = s.share[block, layer]
+    return Chart(
+        f"Block {block + 1}, layer {layer + 1}: where its units are",
+        "pre-activation t",
+        "units (largest share = 1), |φ′|, β|φ″|",
+        (
+            Path(np.stack([centres, counts / max(counts.max(), 1)], 1), "units", GREY, width=3.0),
+            Path(np.stack([centres, slope[0].numpy() / constant], 1), "|φ′|", BLUE, "dash"),
+            Path(
+                np.stack([centres, beta * curvature[0].numpy() / constant], 1), f"β|φ″|, β = {beta:.2f}", ORANGE, "dot"
+            ),
+        ),
+        f"Distribution of the pre-activations of block {block + 1}, layer {layer + 1}, under the slope and the "
+        f"curvature "
+        f"of its activation; {100 * share:.1f} percent of its units are saturated.",
+        note=f"{100 * share:.1f} % of these are saturated.",
+    )
+
+
+def _shares(s: Saturation) -> Chart:
+    x = np.arange(1, len(s.share) + 1)
+    paths = tuple(
+        Path(np.stack([x, 100 * s.share[:, i]], 1), f"layer {i + 1}", markers=True, **side_by_side.style(i))
+        for i in range(s.share.shape[1])
+    )
+    return Chart(
+        "Saturated units by block",
+        "block",
+        "saturated, %",
+        paths,
+        f"Share of saturated units in every block and layer, at most {100 * s.share.max():.1f} percent.",
+    )
+
+
+def _plane(found: Activity) -> Pane:
+    x, y = (axis.name for axis in session.setup().dataset.axes)
+    low, high = 100 * float(found.share.min()), 100 * float(found.share.max())
+    return Pane(
+        "Saturated units over the plane",
+        x,
+        y,
+        found.window,
+        f"Share of the flow's units that are saturated at each point of the data space, {low:.0f} to {high:.0f} "
+        f"percent.",
+        heat=Heat(100 * found.share, "saturated", "%", low, max(high, low + 1), smooth=True),
+        note=f"From {low:.0f} to {high:.0f} %.",
+        legend=False,
+    )
+
+
+def _gradients(found: Activity) -> Chart:
+    x, of = np.arange(1, len(found.split.blocks.log_det) + 1), found.split.blocks
+    return Chart(
+        "The two parts of the gradient, now",
+        "block",
+        GRADIENT_AXIS,
+        (
+            Path(_without_zeros(x, of.log_det), LOG_DET, VERMILION, markers=True),
+            Path(_without_zeros(x, of.base), BASE, BLUE, "dash", markers=True),
+        ),
+        f"Norms of both parts of the gradient in every block: of the log det {of.log_det.min():.3g} to "
+        f"{of.log_det.max():.3g}, of the base density {of.base.min():.3g} to {of.base.max():.3g}.",
+        log_y=True,
+        note=_zeros({LOG_DET: of.log_det, BASE: of.base}),
+    )
+
+
+def _over_training(found: Activity) -> Chart:
+    def lines(norms: np.ndarray) -> np.ndarray:
+        gap = [[np.nan, np.nan]]
+        return np.concatenate([np.concatenate([_without_zeros(found.steps, block), gap]) for block in norms.T])
+
+    last = f", the last at step {found.steps[-1]}" if len(found.steps) else ""
+    markers = len(found.steps) <= MOST_MARKED
+    has_zeros = bool((found.log_det == 0).any() or (found.base == 0).any())
+    return Chart(
+        "The same over training: a line a block",
+        "step",
+        GRADIENT_AXIS,
+        (
+            Path(lines(found.log_det), LOG_DET, VERMILION, width=1.2, markers=markers),
+            Path(lines(found.base), BASE, BLUE, "dash", 1.2, markers=markers),
+        ),
+        f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements{last}.",
+        log_y=True,
+        note="A line has a gap where its norm is exactly 0." if has_zeros else "",
+    )
+
+
+def _without_zeros(x: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """Points of a line over a logarithmic axis, which has no place for 0: a gap there."""
+    return np.where(norms[:, None] > 0, np.stack([x, norms], 1), np.nan)
+
+
+def _zeros(parts: dict[str, np.ndarray]) -> str:
+    """Which blocks have no mark, and why."""
+    blocks = {label: (np.flatnonzero(norms == 0) + 1).tolist() for label, norms in parts.items()}
+    said = [f"{label} in block{'s' * (len(of) > 1)} {', '.join(map(str, of))}" for label, of in blocks.items() if of]
+    return f"Exactly 0, and so without a mark: {'; '.join(said)}." if said else ""

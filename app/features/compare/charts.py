@@ -1,0 +1,89 @@
+"""What is believed and what is true, against steps, and what cutting the series costs. Pure: reports in, charts out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from app.components.planes import Chart, Path
+from app.engine.messages import ArmReport, LossCurves
+from app.ui import bands
+from app.ui.bands import Band, Groups, band
+from app.ui.side_by_side import style
+from resflow_core.data import Dataset
+
+# A bias below is rounding, or the noise of the mean over points.
+LEAST_BIAS = 1e-3
+# So many terms are drawn, more where a flow is trained with more.
+TERMS = 20
+
+
+def true_nll(curves: LossCurves) -> np.ndarray:
+    return curves.held_nll
+
+
+def believed_nll(curves: LossCurves) -> np.ndarray:
+    """The NLL that the training loss has on average, on held-out points."""
+    return curves.held_nll - curves.held_bias
+
+
+def bias_of(arms: Sequence[ArmReport]) -> Band | None:
+    """By how much each seed takes its log density for larger than it is, at the newest measurement of all, in nats."""
+    return bands.newest(arms, lambda curves: curves.held_bias)
+
+
+def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) -> Chart:
+    """Of each flow the true NLL, and beside it what it believes where its series is cut after some `terms`; all seeds,
+    the first of them thick."""
+    drawn, said = [], []
+    for k, (label, arms) in enumerate(groups.items()):
+        if (true := bands.fits(arms, true_nll)) is None:
+            continue
+        colour = style(k)["colour"]
+        drawn += _seeds(f"{label}: truth" if terms[label] else label, true, colour, "solid")
+        if terms[label]:
+            believed = bands.fits(arms, believed_nll)
+            drawn += _seeds(f"{label}: belief", believed, colour, "dash")
+            said.append(f"{label} believes {band(believed.values[:, -1])} nats and has {band(true.values[:, -1])} nats")
+    if dataset.truth and drawn:
+        ends = [min(path.points[:, 0].min() for path in drawn), max(path.points[:, 0].max() for path in drawn)]
+        floor = np.array([[x, dataset.truth.entropy] for x in ends])
+        drawn.append(Path(floor, "entropy: no flow is below", None, "dot", 1.6))
+    return Chart(
+        "Belief and truth",
+        "step",
+        "held-out NLL, nats",
+        tuple(drawn),
+        f"Held-out NLL against steps: {'; '.join(said) or 'no flow is biased'}. "
+        f"{f'The entropy of the data is {dataset.truth.entropy:.3f} nats.' if dataset.truth else ''}",
+        note="Solid: by the exact log det. Dashed: what training believes. Every seed is a line.",
+    )
+
+
+def _seeds(label: str, found: bands.Fits, colour: str, dash: str) -> list[Path]:
+    first, *others = (np.stack([found.steps, values], 1) for values in found.values)
+    paths = [Path(first, label, colour, dash, 2.2)]
+    if others:
+        gap = np.full((1, 2), np.nan)
+        paths.append(Path(np.concatenate([part for line in others for part in (line, gap)]), "", colour, dash, 1.0))
+    return paths
+
+
+def bias_by_terms(labels: Sequence[str], firsts: Sequence[ArmReport], terms: Mapping[str, int | None]) -> Chart:
+    """How much each flow of the first seed would be over-rated with so many terms, whatever it was trained with."""
+    drawn, said = [], []
+    count = np.arange(1, max([TERMS, *filter(None, terms.values())]) + 1)
+    for k, (label, arm) in enumerate(zip(labels, firsts, strict=True)):
+        if arm.derivatives is None or arm.derivatives.spectrum is None:
+            continue
+        biases = arm.derivatives.spectrum.biases
+        drawn.append(Path(np.stack([count, biases[: len(count)]], 1), label, markers=True, **style(k)))
+        if terms[label]:
+            said.append(f"{label}: {biases[terms[label] - 1]:.2g} nats with the terms that it is trained with")
+    return Chart(
+        "Bias against the number of terms",
+        "terms of the series",
+        "believed minus true log p, nats",
+        tuple(drawn),
+        f"Bias of log p against the number of terms; {'; '.join(said) or 'all flows are trained without bias'}.",
+        note="First seed, held-out points. Training with n terms feeds on the bias at n.",
+    )

@@ -1,0 +1,124 @@
+"""Samples, spectral discs and the Jacobian of a layer of each arm. Pure: reports in, panes and LaTeX out."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from app.components.planes import Dots, Heat, Pane, Path
+from app.engine.messages import ArmReport, Frame
+from app.quantise import from_u16
+from app.text import signed
+from app.ui.side_by_side import fit, style
+from resflow_core.data import Dataset
+
+POINTS = 500
+DISC = ((-1.06, 1.06), (-1.06, 1.06))
+NODES = 81
+# Where colours end: beyond, the series has all but exploded.
+MOST_ERROR = 0.5
+# |d out / d in| below is the structure's zero, and this near to 1 its one.
+ROUNDING = 1e-6
+
+
+def samples(dataset: Dataset, labels: Sequence[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
+    """Held-out points, and as many draws from each flow."""
+    x, y = (axis.name for axis in dataset.axes)
+
+    def pane(title: str, points: np.ndarray, note: str, colour: str | None) -> Pane:
+        dots = (Dots(points, title, colour, size=3.5, opacity=0.6),) if len(points) else ()
+        alt = f"{len(points)} points in the plane of the data, {title}. {note}"
+        return Pane(title, x, y, dataset.window, alt, dots=dots, note=note, legend=False)
+
+    points = dataset.held_out()[:POINTS].numpy()
+    data = pane("Data", points, f"{len(points)} held-out points.", None)
+    return [data] + [
+        pane(label, _drawn(dataset, frame)[: len(points)], frame.refusal or fit(dataset, arm), style(k)["colour"])
+        for k, (label, arm, frame) in enumerate(zip(labels, arms, frames, strict=True))
+    ]
+
+
+def _drawn(dataset: Dataset, frame: Frame) -> np.ndarray:
+    return np.empty((0, 2)) if frame.samples is None else from_u16(frame.samples, dataset.window)
+
+
+def spectra(
+    labels: Sequence[str],
+    arms: Sequence[ArmReport],
+    terms: Mapping[str, int | None],
+    budgets: Mapping[str, float | None],
+) -> list[Pane]:
+    """The eigenvalues of each residual flow, over what its series makes of an eigenvalue there."""
+    return [
+        _disc(label, arm, terms[label], budgets[label], style(k)["colour"])
+        for k, (label, arm) in enumerate(zip(labels, arms, strict=True))
+        if budgets[label] is not None and arm.derivatives is not None
+    ]
+
+
+def _disc(label: str, arm: ArmReport, terms: int | None, budget: float, colour: str) -> Pane:
+    found = arm.derivatives.spectrum.eigenvalues
+    points = np.stack([found.real, found.imag], 1)
+    circles = [Path(_circle(budget), f"L = {budget:g}", None, "dash", 1.4)]
+    if budget < 0.98:  # else the two circles are one line
+        circles.append(Path(_circle(1.0), "1", None, "solid", 1.0))
+    note = f"Largest |λ| = {np.abs(found).max():.2f}."
+    if terms:
+        bias = float(arm.derivatives.spectrum.biases[terms - 1])
+        note += signed(f" Bias of log p: {bias:+.2g} nats.")
+    heat = None
+    if terms:
+        error = series_error(terms)
+        heat = Heat(error, "error of the series", "nats", -MOST_ERROR, MOST_ERROR, palette="signed", bar=False)
+    return Pane(
+        label,
+        "Re λ",
+        "Im λ",
+        DISC,
+        f"Eigenvalues λ of the blocks' Jacobians at data points, {label}. {note} "
+        + ("Where the plane is orange the cut series takes log(1 + λ) for larger than it is." if terms else ""),
+        heat=heat,
+        paths=tuple(circles),
+        dots=(Dots(points, "λ", None if terms else colour, size=4.0, opacity=0.6),),
+        note=note,
+        legend=False,
+    )
+
+
+def _circle(radius: float) -> np.ndarray:
+    angles = np.linspace(0, 2 * np.pi, 181)
+    return radius * np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+@lru_cache(maxsize=64)
+def series_error(terms: int) -> np.ndarray:
+    """Re of sum_{k<=n} a_k lambda^k - log(1 + lambda) at the nodes of the square around the disc, (NODES, NODES)."""
+    axis = np.linspace(*DISC[0], NODES)
+    at = axis[None, :] + 1j * axis[:, None]
+    total = sum((-1) ** (k + 1) / k * at**k for k in range(1, terms + 1))
+    with np.errstate(divide="ignore"):
+        return (total - np.log1p(at)).real
+
+
+def matrix(structure: np.ndarray) -> str:
+    """The mean |d out_i / d in_j| of a layer as LaTeX; what the structure forces to be 0 or 1 as such."""
+    rows = r" \\ ".join(" & ".join(_entry(value) for value in row) for row in structure.tolist())
+    return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
+
+
+def _entry(value: float) -> str:
+    for whole in (0, 1):
+        if abs(value - whole) < ROUNDING:
+            return str(whole)
+    return f"{value:.2f}"
+
+
+def in_words(structure: np.ndarray) -> str:
+    """What the zeros and ones of a layer's Jacobian say."""
+    zero, one = np.abs(structure) < ROUNDING, np.abs(structure - 1) < ROUNDING
+    if not zero.any():
+        return "Free form: each output depends on each input."
+    kept = [i for i in range(len(structure)) if zero[i].sum() == len(structure) - 1 and one[i, i]]
+    if kept and one.diagonal().all():
+        return "Coupling: one coordinate is kept, the other shifted. Volume is kept."
+    return "Coupling: one coordinate is kept." if kept else "Autoregressive: triangular."

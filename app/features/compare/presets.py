@@ -1,0 +1,130 @@
+"""Ready-made comparisons: the paper's claims in miniature. One entry of `PRESETS` adds one."""
+
+from dataclasses import dataclass, field, replace
+
+from app.features.compare.settings import Baseline, Compare, Nobody, Residual
+from app.setup import Setup
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.training.trainer import TrainConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`about` says what it is for, and what was chosen for the sake of it; `away` names the preset without it."""
+
+    title: str
+    about: str
+    bench: Compare
+    data: str = "8gaussians"
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    away: str = ""
+
+    def is_set(self, setup: Setup, bench: Compare) -> bool:
+        """Whether these are the settings; pictures aside."""
+        data = None if setup.own else setup.data
+        return (self.data, self.flow, self.train) == (data, setup.flow, setup.train) and bench == replace(
+            self.bench, view=bench.view
+        )
+
+
+# Series and roulette cost five to ten times as much as the exact log det: fewer blocks, and smaller batches.
+_QUICK = FlowConfig(blocks=10, budget=0.97)
+_SMALL = TrainConfig(batch=256)
+
+
+def _series(terms: int, budget: float) -> Residual:
+    return Residual(Truncated(terms), budget)
+
+
+PRESETS: dict[str, Preset] = {
+    "believes": Preset(
+        "The i-ResNet believes itself",
+        "The paper's figure 2. Chosen to show the effect: eight narrow modes, L = 0.97 and five terms. Every seed is "
+        "drawn.",
+        Compare(view="spectra", a=Residual(Exact()), b=_series(5, 0.97), c=Nobody(), seeds=3, steps=1500),
+        flow=_QUICK,
+        train=_SMALL,
+        away="honest",
+    ),
+    "honest": Preset(
+        "… where it does not",
+        "The same, with L = 0.6: what the series leaves out is too small to pay for. Ten terms instead of five, or "
+        "fewer steps, do the same.",
+        Compare(view="spectra", a=Residual(Exact(), 0.6), b=_series(5, 0.6), c=Nobody(), seeds=3, steps=1500),
+        flow=replace(_QUICK, budget=0.6),
+        train=_SMALL,
+        away="believes",
+    ),
+    "expressive": Preset(
+        "Bias and L",
+        "The same five terms, more and more of the Lipschitz budget: the more a block may do, the more its series "
+        "leaves out.",
+        Compare(
+            view="spectra",
+            a=_series(5, 0.6),
+            b=_series(5, 0.9),
+            c=_series(5, 0.97),
+            d=_series(5, 0.99),
+            seeds=1,
+            steps=1500,
+        ),
+        flow=_QUICK,
+        train=_SMALL,
+    ),
+    "terms": Preset(
+        "Bias and terms",
+        "The same L = 0.97, more and more terms of the series: each costs time, and none but the last is enough.",
+        Compare(
+            view="spectra",
+            a=_series(3, 0.97),
+            b=_series(5, 0.97),
+            c=_series(8, 0.97),
+            d=_series(12, 0.97),
+            seeds=1,
+            steps=1000,
+        ),
+        flow=_QUICK,
+        train=_SMALL,
+    ),
+    "coupling": Preset(
+        "Residual or coupling",
+        "As nearly equal numbers of parameters as whole widths allow, exact likelihoods for all.",
+        Compare(
+            view="samples", a=Residual(Exact(), 0.99), b=Baseline("nice"), c=Baseline("realnvp"), seeds=3, steps=1500
+        ),
+        data="checkerboard",
+        train=_SMALL,
+    ),
+    "time": Preset(
+        "Exact or roulette",
+        "Two unbiased ways beside the exact one. In two dimensions the exact log det costs less than any estimate of "
+        "it: compare at equal time.",
+        Compare(
+            a=Residual(Exact()),
+            b=Residual(Roulette(gradient="plain")),
+            c=Residual(Roulette(gradient="neumann")),
+            seeds=2,
+            steps=800,
+        ),
+        data="checkerboard",
+        flow=_QUICK,
+        train=_SMALL,
+    ),
+    "figure1": Preset(
+        "Figure 1 in 2-D",
+        "Layers with zeros in their Jacobians, whose determinants are cheap, beside one without: where d is large, its "
+        "log det is estimated; here, in the plane, it is exact.",
+        Compare(
+            view="layers",
+            a=Baseline("nice"),
+            b=Baseline("realnvp"),
+            c=Baseline("nsf"),
+            d=Residual(Exact(), 0.99),
+            steps=1000,
+        ),
+        data="pinwheel",
+        train=_SMALL,
+    ),
+}

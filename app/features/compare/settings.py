@@ -1,0 +1,80 @@
+"""Which flows are compared, and how, as one frozen value."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from app.setup import View
+from resflow_core.baselines.zuko_flows import BASELINES
+from resflow_core.log_det import LOG_DETS, Exact, LogDet, Truncated
+from resflow_core.settings import check, setting
+
+COMPARE = "compare."
+"""What the names of its settings begin with in links."""
+
+PICTURES: dict[str, View] = {
+    "densities": View("Densities"),
+    "samples": View("Samples"),
+    "spectra": View("Spectral discs"),
+    "layers": View("Jacobian of a layer"),
+}
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A residual flow of the sidebar's shape; with a truncated series an i-ResNet."""
+
+    title: ClassVar[str] = "Residual flow"
+
+    log_det: LogDet = setting(
+        Exact(), "Log det", "How its training loss gets the log det. Truncated makes it an i-ResNet.", choices=LOG_DETS
+    )
+    budget: float = setting(
+        0.97, "Lipschitz budget L", "Bound on each block's Lipschitz constant.", low=0.05, high=0.999
+    )
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A flow of another family, as wide as brings its parameters nearest to those of the residual flow."""
+
+    title: ClassVar[str] = "Another flow"
+
+    kind: str = setting("realnvp", "Family", "From the library zuko. Its log det is exact.", choices=BASELINES)
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """No flow in this place."""
+
+    title: ClassVar[str] = "None"
+
+
+Arm = Residual | Baseline | Nobody
+ARMS: dict[str, type[Arm]] = {"residual": Residual, "peer": Baseline, "none": Nobody}
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Two to four arms, the seeds that each is trained from, for how long, and what is drawn of them."""
+
+    view: str = setting("densities", "Pictures", choices=PICTURES)
+    a: Arm = setting(Residual(), "A", choices=ARMS)
+    b: Arm = setting(Residual(Truncated()), "B", choices=ARMS)
+    c: Arm = setting(Baseline(), "C", choices=ARMS)
+    d: Arm = setting(Nobody(), "D", choices=ARMS)
+    seeds: int = setting(2, "Seeds", "Flows of each arm, drawn as a band.", low=1, high=5)
+    steps: int = setting(1500, "Steps", "Play ends after so many of each flow.", low=100, high=20_000)
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def arms(self) -> list[Residual | Baseline]:
+        """Those in which there is a flow."""
+        return [arm for arm in (self.a, self.b, self.c, self.d) if not isinstance(arm, Nobody)]

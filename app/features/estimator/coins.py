@@ -1,0 +1,98 @@
+"""The roulette with real coins: a sheet to print, and a box for what a class has thrown."""
+
+import html
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import session
+from app.draws.coins import COINS, MOST_CHARACTERS, parsed
+from app.draws.settings import BENCH, Bench
+from app.features.estimator.words import mean_and_truth
+from app.lessons.lesson import Do
+from app.numbers import number_text
+from app.text import signed, unbroken
+from app.ui.fragments import button
+from resflow_core.estimators.draws import values
+from resflow_core.roulette import Geometric
+
+COIN = 0.5
+MINUS = "\N{MINUS SIGN}"
+PROBE = "rademacher"
+LONGEST = 8  # heads in a row that the sheet has a line for
+
+
+def asked_for() -> bool:
+    """Whether the step of a lesson that is open waits for coins."""
+    step = session.step_over("estimator")
+    asked = [block.until for block in step.blocks if isinstance(block, Do)] if step else []
+    return any(name == "coin_throws" for until in asked for name, _ in until.names)
+
+
+def show(bench: Bench, truth: float) -> None:
+    if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
+        st.markdown(
+            f"Coins decide between two: they need a geometric law with {unbroken('p = 0.5')}, and signs as the probe."
+        )
+        law = Geometric(COIN, bench.law.n_exact if isinstance(bench.law, Geometric) else 3)
+        coins = replace(bench, law=law, probe=PROBE)
+        if session.offered(f"{BENCH}law", f"{BENCH}probe"):
+            button("Use them", on_click=session.show_bench, args=(coins,), key="coins.use")
+        return
+    table = _table(bench)
+    st.markdown(
+        f"1. Toss two coins: the signs of v. Note **+** where they agree, **{MINUS}** where not.\n"
+        f"2. Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.\n"
+        "3. Note N and the sign, such as `4+`, and read your estimate off this table.\n\n" + _markdown(table)
+    )
+    st.download_button(
+        "Print a sheet", sheet(bench, table), "roulette.html", "text/html", icon=":material/print:",
+        on_click="ignore", key="coins.sheet",
+    )  # fmt: skip
+    text = st.text_area("What the class has thrown", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
+    try:
+        n, signs = parsed(text, bench.law.n_exact)
+    except ValueError as error:
+        st.error(str(error))
+        return
+    if len(n) < 2:
+        st.caption("Two throws and more have a mean with a standard error.")
+        return
+    thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
+    mean, error = thrown.mean(), thrown.std(ddof=1) / len(n) ** 0.5
+    told = mean_and_truth(mean, error, truth)
+    st.markdown(f"The mean of your {len(n)} throws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
+
+
+def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:
+    """A page to print: the rules, the values, and lines for what is thrown."""
+    a, b, c, d = (html.escape(number_text(entry)) for entry in bench.matrix)
+    cells = "".join(f"<tr><td>{n}</td><td>{plus:+.6f}</td><td>{minus:+.6f}</td></tr>" for n, plus, minus in table)
+    blank = "<tr>" + "<td></td>" * 6 + "</tr>"
+    return f"""<!doctype html><meta charset="utf-8"><title>Russian roulette with coins</title>
+<style>
+  body {{ font: 12pt/1.4 serif; margin: 2cm; color: #000; background: #fff }}
+  table {{ border-collapse: collapse; margin: 1em 0; width: 100% }}
+  th, td {{ border: 1px solid #000; padding: .2em .6em; text-align: right; height: 1.4em }}
+</style>
+<h1>log det(I + A) with coins</h1>
+<p>A = [[{a}, {b}], [{c}, {d}]]. Each throw of the coins estimates log det(I + A) without bias.</p>
+<ol><li>Toss two coins. Note + where they agree, &minus; where they do not.
+<li>Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.
+<li>Look up your estimate, and note it. At the end take the mean of all.</ol>
+<table><tr><th>N</th><th>estimate for +</th><th>estimate for &minus;</th></tr>{cells}</table>
+<table><tr>{"<th>N</th><th>sign</th><th>estimate</th>" * 2}</tr>{blank * 16}</table>
+"""
+
+
+def _table(bench: Bench) -> list[tuple[int, float, float]]:
+    """The estimate for N and for signs that agree and that do not."""
+    n = np.arange(bench.law.n_exact, bench.law.n_exact + LONGEST)
+    plus, minus = (values(bench.array, bench.law, n, np.tile([1.0, sign], (len(n), 1))) for sign in (1, -1))
+    return list(zip(n.tolist(), plus.tolist(), minus.tolist(), strict=True))
+
+
+def _markdown(table: list[tuple[int, float, float]]) -> str:
+    lines = [f"| N | estimate for + | estimate for {MINUS} |", "| --: | --: | --: |"]
+    return "\n".join(lines + [signed(f"| {n} | {plus:.6f} | {minus:.6f} |") for n, plus, minus in table])

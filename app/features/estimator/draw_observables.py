@@ -1,0 +1,111 @@
+"""What was thrown, by the bench and by a class."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.draws.coins import parsed
+from app.draws.settings import Bench
+from app.draws.tally import THROWS_EACH, coverage, furthest, thrown_settings
+from app.features.estimator.matrix_observables import subject
+from app.lessons.expression import Unknown
+from app.lessons.observables.observable import Observable
+from resflow_core.estimators.draws import values
+from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS
+
+if TYPE_CHECKING:
+    from app.lessons.observables import Situation
+
+
+def _mean(at: "Situation") -> float:
+    if not len(at.thrown):
+        raise Unknown
+    return float(at.thrown.mean())
+
+
+def _mean_error(at: "Situation") -> float:
+    if len(at.thrown) < 2:
+        raise Unknown
+    return float(at.thrown.std(ddof=1) / len(at.thrown) ** 0.5)
+
+
+def _spread(at: "Situation", first: int) -> float:
+    if not 2 <= first <= len(at.thrown):
+        raise Unknown
+    return float(at.thrown[: int(first)].std(ddof=1))
+
+
+def _furthest_throw(at: "Situation") -> float:
+    if not len(at.thrown):
+        raise Unknown
+    return float(np.abs(at.thrown - subject(at).truth).max())
+
+
+def _share(at: "Situation", terms: int) -> float:
+    if not at.counts.sum():
+        raise Unknown
+    return float(at.counts[int(terms)] / at.counts.sum()) if terms < len(at.counts) else 0.0
+
+
+def _law_gap(at: "Situation") -> float:
+    if (found := furthest(at.bench(Bench).law, at.counts)) is None:
+        raise Unknown
+    return found.off
+
+
+def _bug_mean(at: "Situation", bug: str) -> float:
+    bench = at.bench(Bench)
+    return FAULTY_ESTIMATORS[bug].mean(bench.array, bench.law)
+
+
+def _suspect_mean(at: "Situation") -> float:
+    bench = at.bench(Bench)
+    return bench.estimator.mean(bench.array, bench.law)
+
+
+def _coins(at: "Situation") -> np.ndarray:
+    """The estimates that a class has thrown; none while what was typed cannot be read."""
+    bench = at.bench(Bench)
+    try:
+        n, signs = parsed(at.coins, getattr(bench.law, "n_exact", 0))
+    except ValueError:
+        raise Unknown from None
+    return values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1)) if len(n) else np.empty(0)
+
+
+def _coin_mean(at: "Situation") -> float:
+    if not len(thrown := _coins(at)):
+        raise Unknown
+    return float(thrown.mean())
+
+
+def _coin_error(at: "Situation") -> float:
+    if len(thrown := _coins(at)) < 2:
+        raise Unknown
+    return float(thrown.std(ddof=1) / len(thrown) ** 0.5)
+
+
+def _coverage(at: "Situation", throws: int) -> float:
+    shares, _ = coverage(thrown_settings(at.bench(Bench)), subject(at).truth)
+    return shares[THROWS_EACH.index(throws)]
+
+
+THROWS: dict[str, Observable] = {
+    "throws": Observable("throws", lambda at: len(at.thrown), "throws"),
+    "mean": Observable("the mean of the throws", _mean, "nats", error="mean_error"),
+    "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
+    "spread": Observable("the standard deviation of the first n throws", _spread, "nats", arguments=1),
+    "furthest_throw": Observable("the largest distance of a throw from the truth", _furthest_throw, "nats"),
+    "share": Observable("the share of throws with N = n", _share, arguments=1),
+    "law_gap": Observable(
+        "how far the shares of N are from their law, at worst", _law_gap, "standard errors of independent throws"
+    ),
+    "suspect_mean": Observable("the mean of who throws, in closed form", _suspect_mean, "nats"),
+    "bug_mean": Observable(
+        "the mean with a bug of `FAULTY_ESTIMATORS`, in closed form", _bug_mean, "nats", arguments=1
+    ),
+    "coverage": Observable("the share of error bars that hold the truth", _coverage, arguments=1),
+    "coin_throws": Observable("throws of real coins", lambda at: len(_coins(at)), "throws"),
+    "coin_mean": Observable("the mean of the coins", _coin_mean, "nats", error="coin_error"),
+    "coin_error": Observable("its standard error", _coin_error, "nats"),
+}

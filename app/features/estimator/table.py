@@ -1,0 +1,162 @@
+"""One throw of the roulette, and the series itself, term by term, exactly where the numbers are fractions."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from app.numbers import fraction
+from app.text import RAISED, markdown_table, signed
+from resflow_core.estimators.moments import truncation_bound
+from resflow_core.roulette import Law
+
+# A fraction longer than this is no help on paper.
+MOST_CHARACTERS = 16
+LOWERED = {raised: digit for digit, raised in RAISED.items()}
+
+
+@dataclass(frozen=True)
+class Term:
+    """The term k of the series. Biases in nats."""
+
+    k: int
+    a_k: Fraction
+    trace: Fraction  # tr A^k
+    total: Fraction  # of the terms up to k
+    bias: float  # of the series truncated to k terms
+    bound: float  # which |bias| cannot exceed, by ||A||_2
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of the term k of one throw: numbers in the order in which they are computed. Biases in nats."""
+
+    k: int
+    a_k: Fraction
+    trace: Fraction  # tr A^k
+    form: Fraction  # v'A^k v
+    survival: Fraction  # P(N >= k)
+    term: Fraction  # a_k / P(N >= k) v'A^k v
+    total: Fraction  # of the terms up to k: the estimate for N = k
+    bias: float  # of the series truncated to k terms
+    bound: float  # which |bias| cannot exceed, by ||A||_2
+
+
+HEADINGS = {
+    "k": "$k$",
+    "a_k": "$a_k$",
+    "trace": r"$\operatorname{tr} A^k$",
+    "form": r"$v^\top A^k v$",
+    "survival": r"$P(N \ge k)$",
+    "term": "weighted term",
+    "total": "sum so far",
+    "bias": "bias if cut",
+    "bound": "its bound",
+}
+
+
+def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -> list[Row]:
+    """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (2,)."""
+    v = [fraction(x) for x in v.tolist()]
+    survival = law.survival(torch.arange(len(biases) + 1)).tolist()
+    size, total, found = norm(matrix), Fraction(0), []
+    for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
+        form = sum(v[i] * power[i][j] * v[j] for i in range(2) for j in range(2))
+        reached = fraction(survival[k])
+        term = a_k * form / reached
+        total += term
+        found.append(Row(k, a_k, _trace(power), form, reached, term, total, bias, truncation_bound(size, k)))
+    return found
+
+
+def terms(matrix: np.ndarray, biases: Sequence[float]) -> list[Term]:
+    """The terms k = 1, 2, ... of the series, one for each of `biases`."""
+    size, total, found = norm(matrix), Fraction(0), []
+    for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
+        trace = _trace(power)
+        total += a_k * trace
+        found.append(Term(k, a_k, trace, total, bias, truncation_bound(size, k)))
+    return found
+
+
+def norm(matrix: np.ndarray) -> float:
+    """||A||_2, by which the bound is computed."""
+    return float(np.linalg.norm(matrix, 2))
+
+
+def _powers(matrix: np.ndarray) -> Iterator[tuple[int, Fraction, list[list[Fraction]]]]:
+    """(k, a_k, A^k) for k = 1, 2, ..."""
+    a = [[fraction(entry) for entry in row] for row in matrix.tolist()]
+    power = a
+    for k in itertools.count(1):
+        yield k, Fraction((-1) ** (k + 1), k), power
+        power = [[sum(x * a[m][j] for m, x in enumerate(row)) for j in range(2)] for row in power]
+
+
+def _trace(power: list[list[Fraction]]) -> Fraction:
+    return power[0][0] + power[1][1]
+
+
+def exact(number: float | Fraction) -> str:
+    """As a fraction, where that is short."""
+    if not isinstance(number, Fraction):
+        return decimal(number)
+    # Python refuses to write numbers out that are very long.
+    longest = max(number.numerator.bit_length(), number.denominator.bit_length())
+    if longest > 4 * MOST_CHARACTERS or len(text := str(number)) > MOST_CHARACTERS:
+        return decimal(number)
+    return signed(text)
+
+
+def decimal(number: float | Fraction) -> str:
+    return signed(f"{float(number) + 0.0:.5g}")
+
+
+def markdown(table: Sequence[Row] | Sequence[Term], n: int, shown: Callable[[Fraction], str]) -> str:
+    """The table for readers. The sum of `n` terms is bold; beyond the N that was drawn a throw's rows are grey."""
+    names = _names(table)
+    lines = [[HEADINGS[name] for name in names], ["--:"] * len(names)]
+    for row in table:
+        cells = [_cell(name, getattr(row, name), shown) for name in names]
+        if row.k > n and isinstance(row, Row):
+            cells = [f":gray[{cell}]" for cell in cells]
+        elif row.k == n:
+            cells[names.index("total")] = f"**{cells[names.index('total')]}**"
+        lines.append(cells)
+    return markdown_table(lines)
+
+
+def csv(table: Sequence[Row] | Sequence[Term]) -> str:
+    names = _names(table)
+    return "\n".join([",".join(names), *(",".join(repr(float(getattr(row, n))) for n in names) for row in table)])
+
+
+def latex(table: Sequence[Row] | Sequence[Term], shown: Callable[[Fraction], str]) -> str:
+    names = _names(table)
+    lines = [" & ".join(HEADINGS[name] for name in names)]
+    lines += [" & ".join(_in_latex(_cell(n, getattr(row, n), shown)) for n in names) for row in table]
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{tabular}}{{{'r' * len(names)}}}\n{body} \\\\\n\\end{{tabular}}"
+
+
+def _names(table: Sequence[Row] | Sequence[Term]) -> list[str]:
+    return [field.name for field in fields(table[0])]
+
+
+def _in_latex(cell: str) -> str:
+    """A cell in TeX's own characters."""
+    if cell == "none":
+        return cell
+    digits, _, power = cell.replace("\N{MINUS SIGN}", "-").partition("·10")
+    return f"${digits} \\cdot 10^{{{power.translate(LOWERED)}}}$" if power else f"${digits}$"
+
+
+def _cell(name: str, value: float | Fraction, shown: Callable[[Fraction], str]) -> str:
+    if isinstance(value, Fraction):
+        return shown(value)
+    if value == np.inf:
+        return "none"
+    return str(value) if name == "k" else signed(f"{value + 0.0:.2g}")

@@ -1,0 +1,48 @@
+"""Explore: a residual flow learns a density, live."""
+
+import streamlit as st
+
+from app import session
+from app.components import live
+from app.engine.messages import ArmReport, Frame
+from app.ui import block_table, notices, transport
+from app.ui.fragments import polled
+from app.ui.scene import POLL_SECONDS, scene_of, truth_of
+from resflow_core.measure import BlockTable
+
+st.header("How does a residual flow learn a density?", anchor=False)
+with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
+    notices.show()
+
+
+@polled(POLL_SECONDS)
+def run() -> None:
+    report = session.poll(depth=live.chosen_depth("panes"))
+    transport.show(report)
+    with st.container():
+        transport.message(report)
+    live.live_panes(scene_of(session.setup(), report, session.VIEW_REQUEST.points), key="panes")
+    if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
+        st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
+    if report.arms:
+        blocks(report.arms[0].blocks)
+
+
+def _pictures(arm: ArmReport) -> tuple[Frame, ...]:
+    return (*arm.frames, arm.still) if arm.still else arm.frames
+
+
+def blocks(table: BlockTable | None) -> None:
+    """The blocks in numbers, for those who unfold them."""
+    expander = st.expander("Blocks", on_change="rerun", key="blocks_table")
+    if not expander.open:
+        return
+    if table is None:
+        expander.caption("Not measured yet.")
+    else:
+        expander.caption(block_table.takeaway(table))
+        expander.markdown(block_table.markdown(table))
+
+
+run()
+live.mount_truth(*truth_of(session.setup(), session.VIEW_REQUEST))

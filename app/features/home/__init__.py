@@ -1,0 +1,1 @@
+"""The home page: a picture that moves, and doors to the screens."""

@@ -1,0 +1,28 @@
+"""The home page: what this is, one picture that moves, and the ways on. Settings in its address belong to Explore."""
+
+import streamlit as st
+
+from app.features.home import journey
+from app.ui import doors
+from app.ui.lesson_list import lessons
+from app.ui.lesson_rows import rows
+
+if query := st.query_params.to_dict():
+    st.switch_page("features/explore/explore.py", query_params=query)
+
+words, picture = st.columns([4, 6], gap="large", vertical_alignment="center")
+with words, st.container(key="words"):
+    st.header("See residual flows learn", anchor=False)
+    st.markdown(
+        "A residual flow is a neural network that can be run backwards: one way it draws samples, the other way it "
+        "says how likely each point is. Here you watch one learn in your browser, take it apart, and check every "
+        "number by hand: wherever an estimate stands, the truth stands beside it."
+    )
+    st.caption(
+        "After [*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735), "
+        "Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019."
+    )
+with picture:
+    journey.show(key="journey")
+doors.show()
+lessons(rows("features/learn/learn.py"))

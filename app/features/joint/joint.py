@@ -1,0 +1,20 @@
+"""Joint: a density and a classifier in one flow, and what each costs the other."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.features.joint import labels, one, paper
+from app.features.joint.settings import JOINT, VIEWS, Joint
+from app.ui import controls, notices
+
+SHOWN = {"one": one, "paper": paper}
+
+st.header("Can one flow generate and classify?", anchor=False)
+with st.container():
+    notices.show()
+view = controls.view(Joint, VIEWS, JOINT)
+session.apply_bench(SHOWN[view].edit(replace(session.bench(Joint), view=view)))
+if labels.ready(session.setup()):
+    SHOWN[view].show()

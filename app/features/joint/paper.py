@@ -1,0 +1,69 @@
+"""Weights and flows as in the paper's table, with seeds as bands."""
+
+import streamlit as st
+
+from app import session
+from app.components.planes import planes
+from app.features.joint import charts, pictures, table, truth
+from app.features.joint.arms import grid, is_residual, title_of
+from app.features.joint.settings import JOINT, WEIGHTS, Joint
+from app.ui import bands, controls, side_by_side
+from app.ui.fragments import polled
+from app.ui.scene import POLL_SECONDS
+
+NAME = "joint.paper"
+
+
+def edit(bench: Joint) -> Joint:
+    """Against what, and how often and how long."""
+    for name, column in controls.row(dict.fromkeys(("peer", "width", "seeds", "steps"), 1), JOINT).items():
+        with column:
+            bench = controls.edit(bench, rare=False, prefix=JOINT, only=(name,))
+    return bench
+
+
+@polled(POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    bench, setup = session.bench(Joint), session.setup()
+    found, dataset = grid(setup, bench), setup.dataset
+    firsts = range(0, len(found) * bench.seeds, bench.seeds)
+    report, frames = side_by_side.trained(
+        NAME,
+        bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds),
+        pictured=firsts,
+        steps=bench.steps,
+        lasting=("log_det",),
+        frame_seconds=3.0,
+    )
+    if not frames:
+        return
+    groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
+    said = table.verdicts(found, groups, bench.peer)
+    st.markdown("\n".join(f"- {sentence}" for sentence in said))
+    st.markdown(table.all_seeds(dataset, found, groups))
+    drawn = [
+        pictures.decided(dataset, one.label, groups[one.label][0], frame)
+        for one, frame in zip(found, frames, strict=True)
+    ]
+    planes(drawn, key=f"{NAME}.planes", columns=len(WEIGHTS))
+    right, sure = charts.optimum(truth.best(dataset))
+    floor = truth.nll(dataset).value if dataset.truth else None
+    families = {
+        title_of(family): [groups[one.label] for one in found if one.family == family]
+        for family in ("residual", bench.peer)
+    }
+    learned = [weight for weight in WEIGHTS if weight]
+    shown = [
+        charts.against_weight("Accuracy", "held-out accuracy, %", families, charts.accuracies, right),
+        charts.against_weight("Classes", "held-out −log p(y|x), nats", families, charts.class_nlls, sure),
+        charts.against_weight("Density", "held-out −log p(x), nats", families, charts.nlls, floor, learned),
+        charts.against_steps("Accuracy against steps", "held-out accuracy, %", groups, charts.accuracies, right),
+    ]
+    planes(shown, key=f"{NAME}.charts", columns=2)
+    side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+    side_by_side.offer(
+        NAME,
+        {one.label: k for k, one in zip(firsts, found, strict=True) if is_residual(one)},
+        "Go on with the first seed of a flow alone, on all screens:",
+    )

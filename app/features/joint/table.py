@@ -1,0 +1,143 @@
+"""Scores in numbers: tables on the page, and rows to download."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from app.engine.messages import ArmReport
+from app.features.joint import truth
+from app.features.joint.arms import Contestant, title_of
+from app.features.joint.charts import accuracies, class_nlls, nlls
+from app.features.joint.words import NOT_YET, classified, nats, share
+from app.metrics import held_out_nll, with_error
+from app.text import csv_of, markdown_table, signed
+from app.ui import bands
+from app.ui.bands import Band, Groups, band
+from resflow_core.data import Dataset
+from resflow_core.measure import Classification
+
+
+def one_seed(dataset: Dataset, found: Sequence[Contestant], arms: Sequence[ArmReport]) -> str:
+    """The flow, the plain classifier, and what cannot be beaten, on held-out points, as Markdown."""
+    rows = [["", "parameters", "accuracy", "−log p(y\\|x), nats", "ECE", "ECE by noise alone", "−log p(x), nats"]]
+    rows.append([":--", *["--:"] * 6])
+    for one, arm in zip(found, arms, strict=True):
+        nll = held_out_nll(arm) if one.family else None
+        density = signed("{} ± {}".format(*with_error(*nll))) if nll else "has none" if not one.family else NOT_YET
+        rows.append([one.label, f"{one.parameters:,}", *_scores(classified(arm)), density])
+    if best := truth.best(dataset):
+        rows.append(["Truth", "", *_scores(best), nats(truth.nll(dataset))])
+    return _markdown(rows)
+
+
+def _scores(found: Classification | None) -> list[str]:
+    if found is None:
+        return [NOT_YET] * 4
+    curve = found.reliability
+    return [share(found.accuracy), nats(found.nll), f"{100 * curve.ece:.1f} %", f"{100 * curve.noise:.1f} %"]
+
+
+def all_seeds(dataset: Dataset, found: Sequence[Contestant], groups: Groups) -> str:
+    """Bands over the seeds, as the paper's table has it: a row for each flow and weight, as Markdown."""
+    rows = [["", "λ", "parameters", "accuracy, %", "−log p(y\\|x), nats", "ECE, %", "−log p(x), nats"]]
+    rows.append([":--", *["--:"] * 6])
+    for one in found:
+        arms = groups[one.label]
+        ece = _newest(arms, lambda curves: 100 * curves.held_ece)
+        density = _newest(arms, nlls) if one.weight else "not learned"
+        scores = [_newest(arms, accuracies), _newest(arms, class_nlls), ece, density]
+        rows.append([one.label.split(",")[0], f"{one.weight:g}", f"{one.parameters:,}", *scores])
+    if best := truth.best(dataset):
+        scores = (100 * best.accuracy.value, best.nll.value, 100 * best.reliability.ece, truth.nll(dataset).value)
+        rows.append(["Truth", "", "", *(str(band([score])) for score in scores)])
+    return _markdown(rows)
+
+
+def _newest(arms: Sequence[ArmReport], values) -> str:
+    return str(bands.newest(arms, values) or NOT_YET)
+
+
+def verdicts(found: Sequence[Contestant], groups: Groups, peer: str) -> list[str]:
+    """What each weight costs each family in accuracy, seed by seed and on the same held-out points, and whether the
+    residual flow keeps more, as the paper claims."""
+    said = []
+    for weight in sorted({one.weight for one in found} - {0.0}):
+        lost = [_lost(found, groups, family, weight) for family in ("residual", peer)]
+        if any(values is None for values in lost):
+            return ["Not measured yet."]
+        step = min(arm.step for arms in groups.values() for arm in arms)
+        said.append(_verdict(weight, *lost, title_of(peer), step))
+    return said
+
+
+def _verdict(weight: float, residual: np.ndarray, other: np.ndarray, peer: str, step: int) -> str:
+    ours, theirs = band(residual), band(other)
+    seeds = f"after {step:,} steps over {len(residual)} seed{'s' * (len(residual) > 1)}"
+    numbers = f"the residual flow loses {_points(ours)} points of accuracy, {peer} {_points(theirs)}, {seeds}"
+    if len(residual) < bands.LEAST_SEEDS:
+        return f"**Not enough seeds to say** at λ = {weight:g}: {numbers}. Take {bands.LEAST_SEEDS} or more."
+    if ours.high < theirs.low:
+        return f"**The paper's claim shows** at λ = {weight:g}: {numbers}; the bands do not touch."
+    if ours.low > theirs.high:
+        return f"**The opposite shows** at λ = {weight:g}: {numbers}; the bands do not touch."
+    return f"**The paper's claim does not show** at λ = {weight:g}: {numbers}; the bands overlap."
+
+
+def _points(of: Band) -> str:
+    mean, low, high = (f"{value + 0.0:.2f}" for value in (of.mean, of.low, of.high))
+    return signed(mean if low == high else f"{mean} ({low} to {high})")
+
+
+def _lost(found: Sequence[Contestant], groups: Groups, family: str, weight: float) -> np.ndarray | None:
+    """Accuracy at weight 0 less that at `weight`, of each seed, in points of per cent."""
+    labels = {one.weight: one.label for one in found if one.family == family}
+    now = [bands.fits(groups[labels[w]], accuracies) for w in (0.0, weight)]
+    return None if any(fits is None for fits in now) else now[0].values[:, -1] - now[1].values[:, -1]
+
+
+def saved(found: Sequence[Contestant], groups: Groups, seed: int) -> dict[str, Callable[[], bytes]]:
+    """What can be downloaded, made when it is."""
+    return {"Table": lambda: by_seed(found, groups, seed), "Curves": lambda: by_step(found, groups, seed)}
+
+
+def by_seed(found: Sequence[Contestant], groups: Groups, seed: int) -> bytes:
+    """The newest numbers of every seed of every flow, as CSV."""
+    return csv_of(
+        {**_known(one, seed + k), "step": arm.step, "seconds": arm.seconds, **_measured(arm, -1)}
+        for one in found
+        for k, arm in enumerate(groups[one.label])
+    )
+
+
+def by_step(found: Sequence[Contestant], groups: Groups, seed: int) -> bytes:
+    """Every held-out measurement of every seed of every flow, as CSV."""
+    return csv_of(
+        {**_known(one, seed + k), "step": int(arm.loss.held_step[at]), **_measured(arm, at)}
+        for one in found
+        for k, arm in enumerate(groups[one.label])
+        for at in range(len(arm.loss.held_step) if arm.loss else 0)
+    )
+
+
+def _known(one: Contestant, seed: int) -> dict[str, Any]:
+    return {"flow": one.label, "weight": one.weight, "parameters": one.parameters, "seed": seed}
+
+
+COLUMNS: Mapping[str, str] = {
+    "accuracy": "held_accuracy",
+    "class_nll": "held_class_nll",
+    "ece": "held_ece",
+    "nll": "held_nll",
+    "nll_se": "held_se",
+}
+
+
+def _measured(arm: ArmReport, at: int) -> dict[str, Any]:
+    if arm.loss is None or not len(arm.loss.held_accuracy):
+        return {}
+    return {name: float(getattr(arm.loss, field)[at]) for name, field in COLUMNS.items()}
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table(rows)

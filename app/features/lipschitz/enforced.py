@@ -1,0 +1,198 @@
+"""What a constraint claims of every layer and block, what is certified, and what is seen of it on data."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import session
+from app.components.planes import Chart, Path, planes
+from app.engine.messages import MOVING, Bounds, Report
+from app.features.lipschitz.settings import LIPSCHITZ
+from app.ui import controls, transport
+from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
+from app.ui.fragments import polled
+from app.ui.scene import POLL_SECONDS
+from app.words import number, order_name, wide
+from resflow_core.flow import FlowConfig
+from resflow_core.measure import BlockTable, Guarantee, NormEstimates
+
+# A certified norm this far above its cap is above it, and not only rounding.
+SLACK = 1e-4
+
+
+@polled(POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    buttons = st.container()
+    _constraint()
+    report = session.poll(until=_is_measured, frames=False, masses=False, bounds=True)
+    with buttons:
+        transport.show(report)
+        transport.message(report)
+    arm = report.arms[0] if report.arms else None
+    if arm is None or arm.blocks is None or arm.bounds is None:
+        transport.waits(report, "The layers are being measured")
+        return
+    flow = session.setup().flow
+    st.markdown(_takeaway(flow, arm.blocks))
+    planes(
+        [_layers(flow, arm.blocks), _blocks(flow, arm.blocks), _estimates(arm.bounds.estimates)],
+        key="enforced",
+        columns=3,
+    )
+    _guaranteed(arm.bounds)
+
+
+def _is_measured(report: Report) -> bool:
+    """Whether its bounds are of the flow as it stands; while it moves they are behind."""
+    bounds = report.arms[0].bounds
+    return bounds is not None and (report.state in MOVING or bounds.step == report.arms[0].step)
+
+
+def _constraint() -> None:
+    """How the page's flow is constrained; another way builds another flow."""
+    setup = session.setup()
+    # A key for every value: the sidebar may change it as well, and a widget shows what it was first drawn with.
+    keys = f"{LIPSCHITZ}flow.{setup.flow.constraint}.{setup.flow.norms}."
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        flow = controls.edit(setup.flow, rare=True, keys=keys, only=("constraint", "norms"))
+    if flow != setup.flow:
+        session.apply(replace(setup, flow=flow))
+        session.show(flow)
+        session.settle()
+
+
+def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
+    certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
+    loosest, steepest = int(certified.argmax()), int(seen.argmax())
+    used = f"At its steepest point, in block {steepest + 1}, ‖A‖ is **{number(seen[steepest])}**"
+    if not np.isfinite(certified).all():
+        return "**Not a number.** Some weights are not finite, so nothing can be said of their norms. Reset the run."
+    if certified[loosest] > flow.budget * (1 + SLACK):
+        scaled = session.scaled()
+        claim = (
+            f"Block {scaled.block + 1} is scaled by {scaled.scale:g}"
+            if scaled and scaled.block == loosest and certified[loosest] <= scaled.scale * flow.budget * (1 + SLACK)
+            else flow.constraint.claim.format(budget=flow.budget)
+        )
+        return (
+            f"**Beyond the budget.** {claim}: the layers of block {loosest + 1} allow "
+            f"**{number(certified[loosest])}**. "
+            + ("An inverse is no longer certified. " if certified[loosest] >= 1 else "")
+            + f"{used}."
+        )
+    return (
+        f"**Within the budget.** Every block's layers multiply to at most {number(certified[loosest])}, and claimed is "
+        f"L = {flow.budget:g}. This is proven for the weights as they are{_above_cap(flow, blocks)}. {used}, "
+        f"{100 * seen[steepest] / flow.budget:.0f} % of the budget; the rest is slack."
+    )
+
+
+def _cap(flow: FlowConfig, blocks: BlockTable) -> float:
+    return flow.budget ** (1 / blocks.layer_norms.shape[1])
+
+
+def _above_cap(flow: FlowConfig, blocks: BlockTable) -> str:
+    """That single layers are, where their products are not above the budget."""
+    cap = _cap(flow, blocks)
+    above = int((blocks.layer_norms > cap * (1 + SLACK)).sum())
+    if not above:
+        return ""
+    return f", though {above} of {blocks.layer_norms.size} layers exceed{'s' * (above == 1)} the cap of {cap:.3f}"
+
+
+def _layers(flow: FlowConfig, blocks: BlockTable) -> Chart:
+    n, layers = blocks.layer_norms.shape
+    cap = _cap(flow, blocks)
+    x = np.arange(1, n + 1)
+    paths = [
+        Path(
+            np.stack([x, blocks.layer_norms[:, i]], 1), f"layer {i + 1}", CATEGORIES[i % len(CATEGORIES)], markers=True
+        )
+        for i in range(layers)
+    ]
+    paths.append(Path(np.stack([x, np.full(n, cap)], 1), f"cap {cap:.3f}", GREY, "dash"))
+    most = float(blocks.layer_norms.max())
+    return Chart(
+        "Layers: certified norms and their cap",
+        "block",
+        "certified ‖W‖",
+        tuple(paths),
+        f"Certified norm of every layer, at most {most:.3f}, beside the cap {cap:.3f}.",
+        note=f"At most {most:.4f}; the cap is {cap:.4f}.",
+    )
+
+
+def _blocks(flow: FlowConfig, blocks: BlockTable) -> Chart:
+    x = np.arange(1, len(blocks.lipschitz) + 1)
+    orders = {float(p) for p in blocks.orders[:, 0]}
+    norm = f"{order_name(orders.pop())}-norm" if len(orders) == 1 else "each block's norm"
+    paths = (
+        Path(np.stack([x, np.full(len(x), flow.budget)], 1), f"budget L = {flow.budget:g}", GREY, "dash"),
+        Path(np.stack([x, blocks.layer_norms.prod(1)], 1), "certified: product of layers", BLUE, markers=True),
+        Path(np.stack([x, blocks.largest_norm], 1), "observed: largest ‖A‖", ORANGE, "dot", markers=True),
+    )
+    return Chart(
+        "Blocks: claimed, certified, observed",
+        "block",
+        f"Lipschitz constant, {norm}",
+        paths,
+        f"Of every block the budget {flow.budget:g}, the certified bound, at most "
+        f"{blocks.layer_norms.prod(1).max():.3f}, "
+        f"and the largest norm of A on held-out data, at most {blocks.largest_norm.max():.3f}.",
+        note="Between observed and certified lies the slack.",
+    )
+
+
+def _estimates(estimates: NormEstimates) -> Chart:
+    steps, gram = np.arange(1, len(estimates.power) + 1), np.arange(len(estimates.gram))
+    first = float(estimates.power[0])
+    paths = (
+        Path(np.stack([gram, estimates.gram], 1), "Gram iteration: above", GREEN, "dot", markers=True),
+        Path(np.stack([steps, np.full(len(steps), estimates.exact)], 1), "exact", GREY, "dash"),
+        Path(np.stack([steps, estimates.power], 1), "power iteration, cold: below", VERMILION, markers=True),
+    )
+    return Chart(
+        f"Estimates of ‖W‖₂: block {estimates.block + 1}, layer {estimates.layer + 1}",
+        "steps",
+        "estimate of ‖W‖₂",
+        paths,
+        f"Power iteration begins at {first:.3f} and rises to the norm {estimates.exact:.3f}; Gram iteration falls to "
+        f"it.",
+        note=f"One cold step sees {100 * first / estimates.exact:.0f} % of the norm.",
+    )
+
+
+def _guaranteed(bounds: Bounds) -> None:
+    found = bounds.guarantees
+    norm = f"{order_name(found.order)}-norm"
+
+    def row(name: str, of: Guarantee) -> str:
+        low, high = ("no bound" if math.isinf(end) else wide(end) for end in (of.low, of.high))
+        return f"| {name} | {low} | {wide(of.seen_low)} | {wide(of.seen_high)} | {high} |"
+
+    st.markdown(
+        "\n".join(
+            [
+                "| whole flow | guaranteed ≥ | smallest seen | largest seen | guaranteed ≤ |",
+                "| :-- | --: | --: | --: | --: |",
+                row(f"stretch ‖f(x) − f(y)‖ / ‖x − y‖, {norm}", found.stretch),
+                row("log det, nats", found.log_det),
+                row("log p(x), nats", found.log_prob),
+            ]
+        )
+    )
+    st.caption(
+        f"From the bounds alone: the stretch lies within ∏(1 ± L) and ActNorm's scales, so Lip(f) ≤ "
+        f"{wide(found.stretch.high)} "
+        + (
+            f"and Lip(f⁻¹) ≤ {wide(1 / found.stretch.low)}; "
+            if found.stretch.low
+            else "and nothing bounds Lip(f⁻¹), as a block has L ≥ 1; "
+        )
+        + "a block's log det lies within d ln(1 ± L), so no density is above the last number. Seen: on 2,000 "
+        "held-out points, "
+        f"{session.age(bounds.step)}."
+    )

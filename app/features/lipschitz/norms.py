@@ -1,0 +1,181 @@
+"""Norms: what a linear map does to unit balls, and flows whose layers are constrained in different norms."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import session
+from app.components.planes import Chart, Dots, Pane, Path, planes
+from app.engine.messages import Report
+from app.features.lipschitz import arms
+from app.features.lipschitz.induced import ball, induced
+from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
+from app.ui import controls, side_by_side
+from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
+from app.ui.fragments import button, polled
+from app.ui.matrices import formula, typed_matrix
+from app.ui.scene import POLL_SECONDS
+from app.words import number, order_name
+from resflow_core.norms.induced import is_exact
+from resflow_core.settings import settings_of
+
+ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
+
+
+def show() -> None:
+    unit_balls()
+    # A step of a lesson that brings a matrix is about it alone.
+    step = session.step_over("lipschitz")
+    if step is None or f"{LIPSCHITZ}matrix" not in step.settings:
+        compared()
+
+
+@st.fragment
+def unit_balls() -> None:
+    """A matrix, two orders, and the ball of the one in that of the other."""
+    session.settle()
+    st.markdown("##### A unit ball and its image")
+    bench = session.bench(Lipschitz)
+    limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
+    left, right = controls.beside((1, 3), bool(controls.drawn(bench, prefix=LIPSCHITZ, only=("matrix", "p", "q"))))
+    with left:
+        matrix = bench.matrix
+        if session.offered(f"{LIPSCHITZ}matrix"):
+            st.caption(f"{limits['matrix'].label}, row by row")
+            matrix = typed_matrix(matrix, limits["matrix"], f"{LIPSCHITZ}matrix")
+        else:
+            st.markdown(formula(matrix, limits["matrix"]))
+        p, q = (
+            st.select_slider(
+                limits[name].label,
+                sorted({*ORDERS, getattr(bench, name)}),
+                getattr(bench, name),
+                key=f"{LIPSCHITZ}{name}",
+                format_func=order_name,
+            )
+            if session.offered(f"{LIPSCHITZ}{name}")
+            else getattr(bench, name)
+            for name in ("p", "q")
+        )
+        if session.offered(f"{LIPSCHITZ}matrix"):
+            _take_from_flow(bench)
+    session.apply_bench(replace(bench, matrix=matrix, p=p, q=q))
+    with right:
+        panes, said = _balls(matrix, p, q)
+        planes(panes, key="balls", columns=2)
+    st.markdown(said)
+
+
+def _take_from_flow(bench: Lipschitz) -> None:
+    arm = next(iter(session.last_report().arms), None)
+    if arm is None or arm.blocks is None:
+        return
+    block = int(arm.blocks.largest_norm.argmax())
+    entries = tuple(round(float(a), 4) for a in arm.blocks.steepest[block].flatten())
+    button(
+        f"A of my flow, block {block + 1}",
+        on_click=session.show_bench,
+        args=(replace(bench, matrix=entries),),
+        key=f"{LIPSCHITZ}take",
+        help="The Jacobian of the steepest block of your flow, where it is steepest.",
+        icon=":material/content_paste_go:",
+        width="stretch",
+    )
+
+
+def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], str]:
+    w = np.reshape(matrix, (2, 2))
+    upper, lower, best = induced(matrix, p, q)
+    unit, outer = ball(p), ball(q) * lower
+    image, top = unit @ w.T, w @ best
+    name = f"‖W‖ from {order_name(p)} to {order_name(q)}"
+    before = Pane(
+        f"x: the unit ball of the {order_name(p)}-norm",
+        "x₁",
+        "x₂",
+        _square(unit),
+        f"The unit ball of the {order_name(p)}-norm, and the x on it that W stretches most.",
+        paths=(Path(unit, f"‖x‖ = 1, order {order_name(p)}", BLUE),),
+        dots=(Dots(best[None], "x that is stretched most", VERMILION, "star", 12),),
+    )
+    after = Pane(
+        "Wx: its image, in the smallest ball that holds it",
+        "(Wx)₁",
+        "(Wx)₂",
+        _square(np.concatenate([outer, image])),
+        f"The image of the ball under W, within the ball of the {order_name(q)}-norm of radius {number(lower)}: "
+        f"{name}.",
+        paths=(
+            Path(image, "W times the ball", BLUE),
+            Path(outer, f"‖y‖ = {number(lower)}, order {order_name(q)}", ORANGE, "dash"),
+        ),
+        dots=(Dots(top[None], "its image", VERMILION, "star", 12),),
+    )
+    if is_exact(p, q, *w.shape) or upper == lower:
+        said = (
+            f"**{name} = {number(lower)}**, known exactly. Where the image touches the dashed ball, nothing is wasted."
+        )
+    else:
+        said = (
+            f"**{name} is at least {number(lower)}**, which a vector attains, **and at most {number(upper)}**, which "
+            f"is proven. "
+            "Most orders have no formula; a constraint counts with the larger one."
+        )
+    return [before, after], said
+
+
+def _square(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    reach = 1.12 * float(np.abs(points).max()) or 1.0
+    return (-reach, reach), (-reach, reach)
+
+
+@polled(POLL_SECONDS)
+def compared() -> None:
+    """The page's flow, constrained in other norms."""
+    session.settle()
+    st.markdown("##### The same flow under other norms")
+    st.markdown(
+        "A block's input and output are measured in one norm, what lies between its layers perhaps in another: "
+        "∞ → 2 → ∞. Each layer is bounded from its norm to the next, and so the block in the norm at both ends. Some "
+        "norms leave the weights more room; **learned** orders move to where the bound is smallest. Press Play."
+    )
+    labels = arms.norms(session.setup())
+    side_by_side.show("norms", labels, _orders)
+
+
+def _orders(report: Report) -> list[Chart]:
+    """The learned orders against steps: those at the ends of a block, and those within."""
+    loss = next((arm.loss for arm in report.arms if arm.loss and arm.loss.orders.size), None)
+    if loss is None:
+        return []
+    steps, orders = loss.held_step[-len(loss.orders) :], loss.orders
+    paths = []
+    for layer in range(orders.shape[2]):
+        colour, dash = (BLUE, "solid") if layer == 0 else (ORANGE, "dash")
+        lines = [
+            np.concatenate([np.stack([steps, orders[:, k, layer]], 1), [[np.nan] * 2]]) for k in range(orders.shape[1])
+        ]
+        name = "p₀, both ends" if layer == 0 else f"p{'₀₁₂₃₄'[layer]}, within"
+        paths.append(Path(np.concatenate(lines), name, colour, dash, 1.2))
+    last = orders[-1]
+    return [
+        Chart(
+            "Learned orders against steps",
+            "step",
+            "order p of each block",
+            (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2", GREY, "dot")),
+            f"Orders of the norms of every block against steps; at the ends now {last[:, 0].min():.2f} to "
+            f"{last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to {last[:, 1:].max():.2f}.",
+            note=_now(last),
+        )
+    ]
+
+
+def _now(orders: np.ndarray) -> str:
+    """Those of all blocks, (blocks, layers)."""
+    (low, high), (least, most) = ((of.min(), of.max()) for of in (orders[:, 0], orders[:, 1:]))
+    if f"{min(low, least):.2f}" == f"{max(high, most):.2f}":
+        return f"All orders are {low:.2f} so far."
+    return f"Ends {low:.2f} to {high:.2f}, within {least:.2f} to {most:.2f}."

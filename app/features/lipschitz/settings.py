@@ -1,0 +1,78 @@
+"""What can be set on the Lipschitz bench, as one frozen value. What belongs to the flow itself stands in its config."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.engine.messages import InversionRequest, Scaled
+from app.numbers import matrix_texts, point_problem
+from app.setup import View
+from resflow_core.flow import FlowConfig
+from resflow_core.measure.inverse_iterations import ITERATIONS
+from resflow_core.settings import check, setting, settings_of
+
+LIPSCHITZ = "lipschitz."
+"""What the names of its settings begin with in links."""
+
+MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
+
+VIEWS: dict[str, View] = {
+    "inverse": View("The inverse"),
+    "enforced": View("Enforced, certified, observed"),
+    "budgets": View("The budget"),
+    "norms": View("Norms"),
+}
+
+
+def matrix_problem(entries: tuple[float, ...]) -> str | None:
+    """Why these are not the entries of a 2 x 2 matrix."""
+    return None if len(entries) == 4 else f"use four numbers, row by row, not {len(entries)}."
+
+
+@dataclass(frozen=True)
+class Lipschitz:
+    """Which block's inverse is looked at and broken, of which z, and which matrix is measured in which norms."""
+
+    view: str = setting("inverse", "View", choices=VIEWS)
+    block: int = setting(
+        0, "Block", "Whose inverse is drawn, and whose branch is scaled. 0 takes the one that folds at the smallest s.",
+        low=0, high=MOST_BLOCKS,
+    )  # fmt: skip
+    scale: float = setting(1.0, "Scale s", "What this block's branch g is multiplied by.", low=0.1, high=20.0)
+    chosen: bool = setting(False, "A z of one's own", "Otherwise z is where the map folds first.")
+    z: tuple = setting(
+        (0.0, 0.0), "z", "The point whose x is looked for.", low=-1000.0, high=1000.0, rule=point_problem
+    )
+    method: str = setting("banach", "Iteration", "Whose steps the map counts.", choices=ITERATIONS)
+    shapes: bool = setting(False, "Few deep blocks or many shallow ones", "At equal numbers of parameters.")
+    matrix: tuple = setting(
+        (1.0, 0.6, -0.4, 0.8), "W", "A linear map of the plane, row by row.", low=-99, high=99, rule=matrix_problem
+    )
+    # Below 1 the triangle inequality fails.
+    p: float = setting(2.0, "From the norm of order p", "Of x.", low=1.0, high=math.inf)
+    q: float = setting(2.0, "to that of order q", "Of Wx.", low=1.0, high=math.inf)
+
+    def __post_init__(self):
+        check(self)
+
+    def widget_texts(self, prefix: str) -> dict[str, Any]:
+        """What the fields of the matrix hold."""
+        return matrix_texts(self.matrix, prefix)
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a block's branch is scaled in all that is looked at."""
+        return self.block > 0 and self.scale != 1.0
+
+    @property
+    def inversion(self) -> InversionRequest:
+        """Whose inverse is asked for, of which z and by which iteration."""
+        return InversionRequest(self.block - 1 if self.block else None, self.z if self.chosen else None, self.method)
+
+    def whole(self) -> "Lipschitz":
+        """The same, with no block scaled."""
+        return replace(self, scale=1.0)
+
+    def scaled(self, blocks: int) -> Scaled | None:
+        """Which branch of a flow with so many blocks is."""
+        return Scaled(self.block - 1, self.scale) if self.breaks and self.block <= blocks else None

@@ -1,0 +1,92 @@
+"""The x plane and the z plane, in the same window and the same colours."""
+
+import numpy as np
+
+from app.components.planes import Dots, Heat, Pane, Path
+from app.features.stretch.bases import BASES
+from app.features.stretch.density import Followed, log_density, reach_of
+from app.features.stretch.settings import Stretch
+from app.features.stretch.words import areas, point, short
+from app.quantise import Window
+from app.ui.chart_style import VERMILION
+
+NODES = 161
+STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LEAST_LINES = 3  # on either side of the middle
+PER_LINE = 121
+
+
+def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pane]:
+    """x with its density and a straight grid; z with the base density and the image of the grid."""
+    reach = reach_of(bench.f, bench.base)
+    window = ((-reach, reach), (-reach, reach))
+    nodes = _nodes(reach)
+    over_x = np.exp(log_density(bench.f, bench.base, nodes, bench.forget))
+    over_z = np.exp(BASES[bench.base].log_density(nodes))
+    high = float(max(over_x.max(), over_z.max()))
+    straight = grid(reach)
+    lines = bench.f.forward(straight)  # a gap stays one
+    title = "x: base density at f(x), determinant forgotten" if bench.forget else "x: the density p(x)"
+    name = "base density at f(x)" if bench.forget else "p(x)"
+    here = (Path(closed(found.square), f"square of area {short(found.area)}", VERMILION, width=2.4),)
+    there = (Path(closed(found.image), f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),)
+    if bench.map != "linear":
+        there += (Path(closed(found.tangent), "parallelogram by J", None, "dash", 1.6),)
+    return [
+        Pane(
+            title,
+            "x₁",
+            "x₂",
+            window,
+            f"{name} over the plane of x, up to {short(float(over_x.max()))}, with a straight grid; at x = "
+            f"{point(found.x)} a square of area {short(found.area)}.",
+            heat=_heat(over_x, name, high),
+            paths=(Path(straight, "", width=0.6), *here),
+            note=f"The straight grid, and x = {point(found.x)}." + _outside(found.x, window),
+            clickable=clickable,
+            point=(float(found.x[0]), float(found.x[1])),
+        ),
+        Pane(
+            "z = f(x): the density of z",
+            "z₁",
+            "z₂",
+            window,
+            f"Base density, up to {short(float(over_z.max()))}, with the image of the grid; at z = {point(found.z)}. "
+            f"{areas(bench, found)}",
+            heat=_heat(over_z, "base density", high),
+            paths=(Path(lines, "", width=0.6), *there),
+            dots=(Dots(found.z[None], "z", VERMILION, "star", 9),),
+            note=f"The same grid under f, and z = {point(found.z)}." + _outside(found.z, window),
+        ),
+    ]
+
+
+def grid(reach: float) -> np.ndarray:
+    """Horizontal and vertical lines at multiples of a round step within a window, NaN between them, (m, 2)."""
+    step = max((s for s in STEPS if LEAST_LINES * s <= reach), default=STEPS[0])
+    places = step * np.arange(-np.floor(reach / step), np.floor(reach / step) + 1)
+    along = np.linspace(-reach, reach, PER_LINE)
+    gap = np.full((1, 2), np.nan)
+    upright = [part for c in places for part in (np.stack([np.full(PER_LINE, c), along], 1), gap)]
+    level = [part for c in places for part in (np.stack([along, np.full(PER_LINE, c)], 1), gap)]
+    return np.concatenate([*upright, *level])
+
+
+def closed(outline: np.ndarray) -> np.ndarray:
+    """An outline that goes on a bit past its end, which is its beginning: two open ends leave a notch in the corner."""
+    return np.concatenate([outline, outline[1:2]])
+
+
+def _nodes(reach: float) -> np.ndarray:
+    side = np.linspace(-reach, reach, NODES)
+    return np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+
+
+def _heat(values: np.ndarray, name: str, high: float) -> Heat:
+    return Heat(values.reshape(NODES, NODES), name, "per unit of area", 0.0, high)
+
+
+def _outside(place: np.ndarray, window: Window) -> str:
+    """Where a point is not in the picture, that it is not."""
+    inside = all(low <= c <= high for c, (low, high) in zip(place, window, strict=True))
+    return "" if inside else " It lies outside of the picture."

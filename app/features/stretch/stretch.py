@@ -1,0 +1,80 @@
+"""Stretch: the change of variables, on a map of the plane."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.components.planes import clicked, planes
+from app.features.stretch import words
+from app.features.stretch.density import follow, total
+from app.features.stretch.examples import buttons
+from app.features.stretch.maps import MAPS
+from app.features.stretch.pictures import panes
+from app.features.stretch.settings import STRETCH, Stretch
+from app.ui import controls, notices, transport
+from app.ui.matrices import formula, typed_matrix
+from resflow_core.settings import settings_of
+
+PICTURES = "stretch.panes"
+WIDTHS = {"map": 180, "forget": 230, "base": 200, "point": 120, "side": 140, "strength": 140, "frequency": 130}
+
+st.header("What does a map do to a density?", anchor=False)
+with st.container():
+    notices.show()
+
+
+@st.fragment
+def shown() -> None:
+    """A change of the settings draws this part alone anew."""
+    session.settle()
+    bench = settings(session.bench(Stretch))
+    session.apply_bench(bench)
+    found, mass = follow(bench), total(bench.f, bench.base, bench.forget)
+    st.markdown(words.takeaway(bench, found, mass))
+    with st.container(horizontal=True, gap="xsmall", key="numbers"):
+        for metric in words.metrics(bench, found, mass):
+            st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
+    chooses = session.offered(f"{STRETCH}point")
+    planes(panes(bench, found, clickable=chooses), key=PICTURES, columns=2)
+    st.markdown(words.equation(bench, found))
+    click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
+    st.caption(f"{words.areas(bench, found)}{click_it}")
+    if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
+        session.show_bench(replace(bench, point=tuple(round(c, 3) for c in click[1:])))
+        st.rerun()
+
+
+def settings(bench: Stretch) -> Stretch:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        examples = st.container(horizontal=True, gap="small", width="content")
+        bench = widget(bench, "forget")
+        transport.settings_link("stretch")
+    row, told = st.container(horizontal=True, gap="medium"), st.container()
+    with row:
+        bench = widget(bench, "map")
+        own = MAPS[bench.map].settings
+        if "matrix" in own and session.offered(f"{STRETCH}matrix"):
+            with st.container(width=170):
+                st.caption("W, row by row")
+                limits = settings_of(Stretch)["matrix"][1]
+                matrix = typed_matrix(bench.matrix, limits, f"{STRETCH}matrix", told)
+                bench = replace(bench, matrix=matrix)
+        for name in (*own, "base", "point", "side"):
+            if name != "matrix":
+                bench = widget(bench, name)
+    if "matrix" in own and not session.offered(f"{STRETCH}matrix"):
+        st.markdown(formula(bench.matrix, settings_of(Stretch)["matrix"][1]))
+    with examples:  # last, because they mark what is shown
+        buttons(bench)
+    return bench
+
+
+def widget(bench: Stretch, name: str) -> Stretch:
+    if not session.offered(f"{STRETCH}{name}"):
+        return bench
+    with st.container(width=WIDTHS[name]):
+        return controls.edit(bench, rare=False, prefix=STRETCH, only=(name,))
+
+
+shown()

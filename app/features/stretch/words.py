@@ -1,0 +1,163 @@
+"""What the Stretch screen says: numbers of the state, in words."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.features.stretch.density import Followed
+from app.features.stretch.maps import MAPS
+from app.features.stretch.settings import Stretch
+from app.metrics import is_one, with_error
+from app.words import number
+from resflow_core.measure import Mass
+
+NO_DENSITY = (
+    "The base density is 0 at z, so p(x) is 0 whatever f does to areas. Choose an x that is mapped into the square."
+)
+MASS_DECIMALS = 3
+SUM_DECIMALS = range(3, 7)
+
+
+@dataclass(frozen=True)
+class Metric:
+    label: str
+    value: str
+    help: str
+    width: int = 112
+
+
+def short(value: float) -> str:
+    """Three digits; what rounding leaves of a 0 is 0."""
+    return number(0.0 if abs(value) < 1e-12 else value)
+
+
+def point(place: np.ndarray) -> str:
+    return f"({', '.join(short(float(c)) for c in place)})"
+
+
+def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
+    """The point's way from x to its density, and the mass of what is drawn."""
+    base = math.exp(found.log_base)
+    value, error = _mass(mass)
+    density = "$p(x)$, with $|\\det J|$" if bench.forget else "p(x)"
+    drawn = r"$p_\text{base}(f(x))$" if bench.forget else "what is drawn over x"
+    should = ", as it should be" if bench.forget else ""
+    return [
+        Metric("z = f(x)", point(found.z), "Where f sends the chosen point x.", 148),
+        Metric(
+            r"$p_\text{base}(z)$",
+            short(base),
+            "Density of z there. Per unit of area.",
+        ),
+        Metric("‖z − x‖", short(found.move), "How far f moves x.", 90),
+        Metric(
+            "‖J − I‖",
+            short(found.slope),
+            "How steep the branch f(x) − x is at x, in the 2-norm. Of a linear map J = W.",
+            90,
+        ),
+        Metric("|det J|", short(abs(found.det)), "How many times as large f makes a tiny area around x.", 90),
+        Metric(
+            density,
+            short(base * abs(found.det)),
+            rf"$p_\text{{base}}(z)$ times $|\det J|${should}. Per unit of area.",
+            150 if bench.forget else 112,
+        ),
+        Metric(
+            r"Mass of $p_\text{base}(f(x))$" if bench.forget else "Mass over x",
+            value + ("" if is_one(mass) else "  ≠ 1"),
+            f"Integral of {drawn} over the plane, by quadrature, error {error}. A density has 1.",
+            170 if bench.forget else 112,
+        ),
+    ]
+
+
+def takeaway(bench: Stretch, found: Followed, mass: Mass) -> str:
+    """What is to be seen, in one or two sentences."""
+    return _forgotten(bench, found, mass) if bench.forget else _followed(bench, found)
+
+
+def equation(bench: Stretch, found: Followed) -> str:
+    """The map, and the change of variables at x with its numbers, as Markdown with LaTeX."""
+    kind = MAPS[bench.map]
+    values = "".join(rf",\quad {symbol} = {_tex(getattr(bench, name))}" for name, symbol in kind.symbols.items())
+    f = f"${kind.formula}{values}$"
+    entries = r" \\ ".join(" & ".join(_tex(a) for a in row) for row in found.jacobian)
+    jacobian = rf"$J_f(x) = \begin{{pmatrix}} {entries} \end{{pmatrix}}$"
+    left = ("As it should be: " if bench.forget else "") + r"$\log p(x) = \log p_\text{base}(f(x)) + \log|\det J_f(x)|$"
+    if found.log_base == -math.inf:
+        return f"{f}, {jacobian}\n\n{left} $= -\\infty$"
+    return f"{f}, {jacobian}\n\n{left} $= {_sum(found.log_base, found.log_det)}$ nats"
+
+
+def areas(bench: Stretch, found: Followed) -> str:
+    """What becomes of the square's area."""
+    before, after = short(found.area), short(found.image_area)
+    if bench.map == "linear":
+        return f"The square of area {before} becomes a parallelogram of area {after}: {_as_large(found)}."
+    return (
+        f"The square of area {before} becomes an area of {after}; dashed: what J alone makes of it, a parallelogram of "
+        f"area {short(found.area * abs(found.det))}."
+    )
+
+
+def _followed(bench: Stretch, found: Followed) -> str:
+    becomes = f"An area of {short(found.area)} around x becomes {short(found.image_area)} around z"
+    if found.log_base == -math.inf:
+        return f"**{becomes}, but z lies outside of the unit square.** {NO_DENSITY}"
+    density = "the same as" if short(abs(found.det)) == "1" else f"{_times(found)}"
+    if bench.map == "linear":
+        said = f"**{becomes}: the density at x is {density} the base's at z.**"
+    else:
+        said = f"**{becomes}. A tiny one becomes {_as_large(found)}: the density at x is {density} the base's at z.**"
+    if found.det < 0:
+        said += f" det J = {short(found.det)} is negative, as f turns the plane over; only its size counts."
+    return said
+
+
+def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
+    value, _ = _mass(mass)
+    size = short(abs(found.det))
+    if bench.map == "linear":
+        if size == "1":
+            return "**Here nothing is lost without the determinant:** |det W| = 1, every area stays as it is."
+        return (
+            f"**Without the determinant the mass is {value}, not 1: this is no density.** f makes every area "
+            f"{size} times as large: what holds the mass 1 in z takes 1/|det W| = {short(1 / abs(found.det))} times "
+            "the area in x, at the same height."
+        )
+    if is_one(mass):
+        return (
+            f"**Without the determinant the mass is still {value}, and yet the density is wrong:** at x by the factor "
+            f"|det J| = {size}. Where f stretches and where it squeezes even out only on average."
+        )
+    return (
+        f"**Without the determinant the mass is {value}, not 1: this is no density.** It is the mean of 1/|det J| over "
+        f"draws of z; at x itself the factor |det J| = {size} is missing."
+    )
+
+
+def _as_large(found: Followed) -> str:
+    return "as large as before" if short(abs(found.det)) == "1" else f"{_times(found)} as large"
+
+
+def _times(found: Followed) -> str:
+    return f"{short(abs(found.det))} times"
+
+
+def _tex(value: float) -> str:
+    digits, _, power = f"{0.0 if abs(value) < 1e-12 else value:.3g}".partition("e")
+    return rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
+
+
+def _sum(one: float, other: float) -> str:
+    """Two numbers and their sum with three decimals, or with as many more as make it come out for whoever adds."""
+    values = one, other, one + other
+    d = next((d for d in SUM_DECIMALS if round(round(one, d) + round(other, d), d) == round(values[2], d)), 3)
+    a, b, both = (f"{round(value, d) + 0.0:.{d}f}" for value in values)
+    return f"{a} {'- ' + b[1:] if b[0] == '-' else '+ ' + b} = {both}"
+
+
+def _mass(mass: Mass) -> tuple[str, str]:
+    return with_error(mass.value, mass.error, MASS_DECIMALS)

@@ -1,1 +1,0 @@
-"""Settled figures: arrays in, an Altair chart out, with its takeaway as `description`, which is the alt text."""

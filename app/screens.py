@@ -1,0 +1,100 @@
+"""All screens, in the order of the navigation. One entry and a folder of `app/features/` add a screen.
+
+What lies below names no screen. Links, lessons and the home page have registries, which are filled here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app import link
+from app.draws.settings import BENCH, Bench
+from app.features.activations.observables import ACTIVATIONS
+from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
+from app.features.compare.settings import COMPARE, Compare
+from app.features.dimensions.settings import DIMENSIONS, Dimensions
+from app.features.estimator.draw_observables import THROWS
+from app.features.estimator.matrix_observables import MATRIX
+from app.features.explore.observables import FLOW
+from app.features.joint.settings import JOINT, Joint
+from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
+from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
+from app.features.memory.settings import MEMORY, Memory
+from app.features.stretch.observables import STRETCH as STRETCH_OBSERVABLES
+from app.features.stretch.settings import STRETCH, Stretch
+from app.lessons import observables
+from app.lessons.observables.observable import Observable
+from app.ui import doors
+from app.ui.doors import Door
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A page of the app. Its script is `app/features/<folder>/<folder>.py`.
+
+    `prefix` begins the names of its `settings` in links. `observables` are what lessons may ask of it. `doors` lead to
+    it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
+    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them.
+    """
+
+    title: str
+    folder: str
+    prefix: str = ""
+    settings: type | None = None
+    observables: Mapping[str, Observable] = field(default_factory=dict)
+    doors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    has_flow: bool = True
+    sidebar: bool = True
+
+    @property
+    def script(self) -> str:
+        """Its file, as `st.Page` takes it."""
+        return f"features/{self.folder}/{self.folder}.py"
+
+
+SCREENS: dict[str, Screen] = {
+    "": Screen("Residual flows", "home", has_flow=False, sidebar=False),
+    "learn": Screen(
+        "Learn",
+        "learn",
+        doors={"learn": ("Learn", "Lessons in small steps: predict, try it, and see why.")},
+        sidebar=False,
+    ),
+    "explore": Screen(
+        "Explore",
+        "explore",
+        observables=FLOW,
+        doors={"explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does.")},
+    ),
+    "stretch": Screen("Stretch", "stretch", STRETCH, Stretch, STRETCH_OBSERVABLES),
+    "estimator": Screen(
+        "Estimator",
+        "estimator",
+        BENCH,
+        Bench,
+        {**MATRIX, **THROWS},
+        {
+            "check": (
+                "Check by hand",
+                "Type a 2 × 2 matrix and see every term of the unbiased estimate, beside the truth.",
+            )
+        },
+    ),
+    "lipschitz": Screen("Lipschitz", "lipschitz", LIPSCHITZ, Lipschitz, LIPSCHITZ_OBSERVABLES),
+    "activations": Screen("Activations", "activations", ACTIVATIONS_BENCH, Activations, ACTIVATIONS),
+    "compare": Screen("Compare", "compare", COMPARE, Compare),
+    "memory": Screen("Memory", "memory", MEMORY, Memory),
+    "joint": Screen("Joint", "joint", JOINT, Joint),
+    "dimensions": Screen("Dimensions", "dimensions", DIMENSIONS, Dimensions),
+    "glossary": Screen("Glossary", "glossary", has_flow=False, sidebar=False),
+}
+"""By their addresses; "" is the home page."""
+
+DOORS_IN_ORDER = ("explore", "learn", "check")
+
+observables.SCREENS |= set(SCREENS) - {""}
+for screen in SCREENS.values():
+    observables.OBSERVABLES |= screen.observables
+    if screen.settings:
+        link.BENCHES[screen.prefix] = screen.settings
+_doors = {name: Door(*words, screen.script) for screen in SCREENS.values() for name, words in screen.doors.items()}
+doors.DOORS |= {name: _doors[name] for name in DOORS_IN_ORDER}

@@ -1,0 +1,1 @@
+"""Widgets, words and tables that several screens use."""

@@ -1,0 +1,19 @@
+"""The lessons as a list, with how far somebody is in each."""
+
+from app import session
+from app.lessons.looking import share_done
+from app.lessons.progress import Progress
+from app.lessons.shelf import shelf
+from app.ui.lesson_list import Row
+
+
+def rows(page: str) -> list[Row]:
+    """Each leads on `page` to where somebody was last, or to the beginning."""
+    progress = session.all_progress() if session.begun() else Progress()
+    found = []
+    for lesson in shelf().originals.values():
+        done = progress.of(lesson.id)
+        query = {"lesson": lesson.id} | ({"step": done.seen[-1]} if done.seen else {})
+        share = share_done(lesson, done)
+        found.append(Row(lesson.number, lesson.title, lesson.level, lesson.minutes, share, page, query))
+    return found

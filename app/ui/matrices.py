@@ -1,0 +1,112 @@
+"""Matrices worth a look, and the fields in which one's own is typed."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+import torch
+from streamlit.delta_generator import DeltaGenerator
+
+from app import session
+from app.draws.settings import BENCH, LARGEST_RADIUS, Bench
+from app.numbers import number_text, parsed_number
+from app.text import plain, unbroken
+from app.ui.fragments import button
+from resflow_core.estimators.moments import spectral_radius
+from resflow_core.settings import Setting, refusal, settings_of
+
+
+@dataclass(frozen=True)
+class Example:
+    title: str
+    why: str
+    entries: tuple[float, float, float, float]
+
+
+EXAMPLES: dict[str, Example] = {
+    "sheet": Example("A turn and a stretch", "Complex eigenvalues, far below 1.", (0.45, 0.3, -0.25, 0.2)),
+    "nilpotent": Example(
+        "Nilpotent", "A² = 0: the series ends after one term, and only the probe makes noise.", (0.4, -0.4, 0.4, -0.4)
+    ),
+    "symmetric": Example("Symmetric", "Real eigenvalues of both signs.", (0.3, 0.2, 0.2, -0.4)),
+    "rotation": Example("A turn", "Signs and circles know its trace without noise.", (0.3, -0.5, 0.5, 0.3)),
+    "thirds": Example("Thirds", "Check it on paper: every term is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)),
+    "steep": Example("Near 1", f"At {unbroken('p = 0.5')} the variance is infinite.", (0.9, 0.3, 0.1, -0.2)),
+}
+
+
+def offered() -> bool:
+    """Whether the matrix can be set."""
+    return session.offered(f"{BENCH}matrix")
+
+
+def fields(bench: Bench) -> Bench:
+    """Four fields, and the bench with what they hold; with what it had where that cannot be used. A matrix that is not
+    offered is only shown."""
+    if not offered():
+        st.markdown(formula(bench.matrix, settings_of(Bench)["matrix"][1]))
+        return bench
+    return replace(bench, matrix=typed_matrix(bench.matrix, settings_of(Bench)["matrix"][1], f"{BENCH}matrix"))
+
+
+def formula(entries: tuple[float, ...], limits: Setting) -> str:
+    """A matrix of two rows, by its letter, in Markdown."""
+    a, b, c, d = (number_text(entry) for entry in entries)
+    return f"${limits.label} = \\begin{{pmatrix}} {a} & {b} \\\\ {c} & {d} \\end{{pmatrix}}$"
+
+
+def typed_matrix(
+    entries: tuple[float, ...], limits: Setting, key: str, told: DeltaGenerator | None = None
+) -> tuple[float, ...]:
+    """Four fields, and what they hold; `entries` where that cannot be used, as is said in `told`, or below them."""
+    typed, problems, letter = list(entries), [], limits.label
+    with st.container(key="matrix"):
+        places = [(i, column) for i in range(2) for column in st.columns(2, gap="small")]
+    for index, (i, column) in enumerate(places):
+        name = f"row {i + 1}, column {index % 2 + 1}"
+        text = column.text_input(
+            f"{letter}, {name}", number_text(entries[index]), key=f"{key}.{index}", label_visibility="collapsed"
+        )
+        try:
+            typed[index] = parsed_number(text)
+        except ValueError as error:
+            problems.append(f"{letter}, {name}: `{plain(text or 'nothing', 20)}`: {error}")
+    problem = "" if problems else refusal(tuple(typed), tuple, limits)
+    if problems or problem:
+        kept = ", ".join(map(number_text, entries))
+        (told or st).error(f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} It stays at {kept}.")
+        return entries
+    return tuple(typed)
+
+
+def examples(bench: Bench) -> None:
+    """A button each; the one that is shown is marked."""
+    for name, example in EXAMPLES.items():
+        chosen = example.entries == bench.matrix
+        button(
+            example.title,
+            on_click=session.show_bench,
+            args=(replace(bench, matrix=example.entries),),
+            key=f"example.{name}",
+            icon=":material/check:" if chosen else None,
+            disabled=chosen,
+            width="stretch",
+        )
+        st.caption(example.why)
+    button(
+        "My flow, where ρ is largest",
+        on_click=_take_steepest,
+        args=(bench,),
+        key="example.flow",
+        disabled=session.jacobians() is None,
+        width="stretch",
+    )
+    st.caption("Of all blocks and all points of the map; *On the plane* you choose the point.")
+
+
+def _take_steepest(bench: Bench) -> None:
+    radius = spectral_radius(torch.as_tensor(session.jacobians().grid).double())
+    usable = radius.where(radius < LARGEST_RADIUS - 1e-3, 0.0)  # also once its entries are rounded
+    block, node = np.unravel_index(int(usable.argmax()), radius.shape)
+    entries = session.jacobians().grid[block, node].flatten()
+    session.show_bench(replace(bench, matrix=tuple(round(float(a), 4) for a in entries)))

@@ -1,0 +1,82 @@
+"""What a page has to say: of its link what was refused, what ended and which files are missing; and the way back to
+the flow before."""
+
+import streamlit as st
+
+from app import session
+from app.engine.messages import Scaled
+from app.session.page import Past
+from app.text import escaped, quoted
+from app.ui import uploads
+from app.ui.fragments import button
+
+MOST_REFUSALS = 5
+
+
+def show(scaled: bool = True) -> None:
+    """All of it; that a block is scaled not where that is in sight anyway."""
+    if session.past():
+        _undo(session.past())
+    if session.fixed() is not None:
+        _fixed(bool(session.fixed()))
+    if scaled and (block := session.scaled()):
+        _scaled(block)
+    refused = session.refused()
+    if refused:
+        more = len(refused) - MOST_REFUSALS
+        rest = f" And {more} more." if more > 0 else ""
+        st.warning(
+            f"The link could not be followed in all: {' '.join(refused[:MOST_REFUSALS])}{rest}",
+            icon=":material/link_off:",
+        )
+    if session.notice():
+        st.info(session.notice(), icon=":material/info:")
+    csv, flow = session.needed()
+    if csv:
+        _ask(csv.name, csv.digest, f"Until then you see {escaped(session.setup().dataset.title)}.")
+        uploads.csv(f"The file {quoted(csv.name)}", "needed_csv", session.give_csv, "collapsed")
+    if flow:
+        _ask(flow.name, flow.digest, "Until then you see a new flow.")
+        uploads.flow(f"The file {quoted(flow.name)}", "needed_flow", session.give_flow, "collapsed")
+
+
+def _scaled(scaled: Scaled) -> None:
+    """What of a flow is broken on the Lipschitz bench is so on all screens, until it is brought back."""
+    with st.container(horizontal=True, vertical_alignment="center", key="scaled"):
+        st.info(
+            f"Block {scaled.block + 1} is scaled by {scaled.scale:g} on the Lipschitz bench. Pictures, mass and "
+            f"samples "
+            "show that; training goes on without it.",
+            icon=":material/build:",
+        )
+        if session.scaling_is_offered():
+            button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
+
+
+def _fixed(some_left: bool) -> None:
+    """That a teacher's link hides controls, and the way to them, so that nobody is locked in."""
+    with st.container(horizontal=True, vertical_alignment="center", key="fixed"):
+        st.caption(f"Your teacher has fixed the {'other ' * some_left}settings.", width="content")
+        button("Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all")
+
+
+def _undo(past: Past) -> None:
+    if past.steps:
+        had = f"Before, you had a flow of {past.steps:,} step{'s' * (past.steps > 1)}"
+        had += "." if past.whole else "; only its settings are kept."
+    else:
+        had = f"Before, you had the flow {quoted(past.setup.start.file.name)}."
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", key="past"):
+        st.caption(had, width="content")
+        button(
+            "Undo",
+            on_click=session.undo,
+            icon=":material/undo:",
+            type="tertiary",
+            help="Goes back to that flow, its data and its settings. The flow that you see now is not kept.",
+            key="undo",
+        )
+
+
+def _ask(name: str, digest: str, meanwhile: str) -> None:
+    st.warning(f"This link needs {quoted(name)} ({digest}). Upload it here. {meanwhile}", icon=":material/upload_file:")

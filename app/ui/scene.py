@@ -1,0 +1,95 @@
+"""From a report to the scene that the live picture draws (`app.components.live`). Pure: report in, JSON out."""
+
+import dataclasses
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
+from app.engine.messages import FRAME_WINDOW, MOVING, ArmReport, Report, ViewRequest
+from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
+from app.setup import Setup
+from resflow_core.data import Dataset
+from resflow_core.measure import grid_points
+
+POLL_SECONDS = 1.0
+
+
+def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
+    """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, losses and numbers."""
+    dataset = setup.dataset
+    arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
+    numbers = readouts(dataset, setup.train.log_det, arm)
+    return {
+        "run": f"{report.id}:{report.rewinds}",
+        "playing": report.state in MOVING,
+        "poll_ms": round(1000 * POLL_SECONDS),
+        "window": dataset.window,
+        "frame_window": FRAME_WINDOW,
+        "axes": [dataclasses.asdict(axis) for axis in dataset.axes],
+        "blocks": setup.flow.blocks,
+        "truth": dataset.title if dataset.truth else None,
+        "frames": [encode_frame(frame) for frame in arm.frames],
+        "still": encode_frame(arm.still) if arm.still else None,
+        "loss": encode_curves(arm.loss) if arm.loss else None,
+        "loss_unit": _unit(dataset),
+        "floor": dataset.truth.entropy if dataset.truth else None,
+        "readouts": [dataclasses.asdict(number) for number in numbers],
+        "alt": _alt(dataset, setup.flow.blocks, arm, numbers),
+        **_points(dataset, n_points),
+    }
+
+
+def truth_of(setup: Setup, demand: ViewRequest) -> tuple[str, dict[int, np.ndarray]]:
+    """What `live.mount_truth` takes: the scene's name for the truth, and the true density on the grids that the frames
+    of `demand` have; on none where nobody knows it."""
+    dataset = setup.dataset
+    sizes = (demand.grid, demand.still_grid) if dataset.truth else ()
+    return dataset.title, {n: true_density(dataset, n) for n in sizes if n}
+
+
+@lru_cache(maxsize=64)
+def true_density(dataset: Dataset, n: int) -> np.ndarray:
+    """p_true at the nodes of `measure.density_grid`: (n, n), row = y ascending, per unit area."""
+    return dataset.truth.log_prob(grid_points(dataset.window, n)).exp().view(n, n).numpy()
+
+
+@lru_cache(maxsize=16)
+def _points(dataset: Dataset, n: int) -> dict[str, Any]:
+    """The first n held-out points, and their classes where they have some."""
+    labels = getattr(dataset, "held_out_labels", None)
+    return {
+        "points": encode_points(dataset.held_out()[:n].numpy(), dataset.window),
+        "labels": encode_labels(labels, n) if labels else None,
+    }
+
+
+def _unit(dataset: Dataset) -> str:
+    return "nats, standardised" if is_standardised(dataset) else "nats"
+
+
+def _alt(dataset: Dataset, blocks: int, arm: ArmReport, numbers: list[Readout]) -> dict[str, str]:
+    """What each view shows, in words, with what to take away from it."""
+    title, unit, at = dataset.title, _unit(dataset), f"after {arm.step:,} steps"
+    entropy = f" The entropy of the data is {dataset.truth.entropy:.3f} nats." if dataset.truth else ""
+    nll = held_out_nll(arm)
+    fit = [f"held-out NLL {nll[0]:.2f} {unit}, standard error {nll[1]:.2f}" if nll else "held-out NLL not measured yet"]
+    if gap := gap_to_truth(arm):
+        fit.append("KL(data || model) {} nats, standard error {}".format(*with_error(*gap)))
+    fit += [
+        f"{n.label[0].lower()}{n.label[1:]} {n.value}" for n in numbers if n.name in ("mass", "believed") and n.value
+    ]
+    summary = "; ".join(fit)
+    return {
+        "data": f"Data space: density of the flow {at}, with contours and held-out points of {title}; {summary}.",
+        "latent": f"Latent space {at}: where the flow takes data and a straight grid, with circles that hold 39, 86 "
+        f"and 98.9 percent of a standard normal. The better the fit, the more the points look normal; {summary}.",
+        "stage": f"Inside the flow {at}: data and a straight grid on their way through its {blocks} blocks, each of "
+        "which bends the plane without folding it.",
+        "truth": f"The true density that {title} is drawn from, in the colours of the flow's density beside it."
+        f"{entropy}",
+        "difference": f"The flow's density {at} minus the true one: orange where the flow has too much, blue where it "
+        f"has too little; {summary}.",
+        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in {unit}; {summary}.{entropy}",
+    }

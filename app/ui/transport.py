@@ -1,0 +1,133 @@
+"""The row of buttons that every screen with a run has, and the line of numbers in it."""
+
+import streamlit as st
+
+from app import session
+from app.components.share import copy_link
+from app.engine.messages import LONGEST_STEP_SECONDS, MOVING, ArmReport, Report, State
+from app.link import BENCHES, MOST_CHANGES, names, query_of, told
+from app.metrics import with_two_digits
+from app.ui.fragments import button
+
+
+def show(report: Report, of: str | None = None, steps: int | None = None) -> None:
+    """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name. Where it has a
+    length, Play ends after so many `steps`, and how far it is is shown."""
+    moving, suffix = report.state in MOVING, f".{of}" if of else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        button(
+            "Pause" if moving else "Play",
+            icon=":material/pause:" if moving else ":material/play_arrow:",
+            type="primary",
+            on_click=session.play_or_pause,
+            args=(of, steps),
+            key=f"play{suffix}",
+            width=110,
+        )
+        for n, label, icon, key in ((1, "1 step", "skip_next", "step"), (100, "100 steps", "fast_forward", "steps")):
+            button(label, on_click=session.step, args=(n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
+        button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
+        if of is None:
+            _link(report)
+        else:
+            settings_link(of)
+        reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
+        st.markdown(_status(report), help=reason)
+    if steps is not None and report.arms:
+        _progress(report, steps)
+
+
+def _progress(report: Report, steps: int) -> None:
+    """How far it is, and how long the rest will take."""
+    arm = report.arms[0]
+    left = (steps - arm.step) / arm.steps_per_second if arm.steps_per_second else 0
+    said = f"{min(arm.step, steps):,} of {steps:,} steps of every flow"
+    if arm.step >= steps:
+        said += ": done. Play goes on without end."
+    elif left:
+        said += f", about {max(1, round(left))} s left"
+    st.progress(min(1.0, arm.step / steps), said)
+
+
+def message(report: Report) -> None:
+    """What the engine has to say of a run, where it has."""
+    if report.message:
+        stopped = report.state in (State.DIVERGED, State.FAILED, State.SET_ASIDE, State.EXPIRED)
+        (st.error if stopped else st.info)(report.message)
+
+
+def waits(report: Report, what: str) -> None:
+    """That `what` takes a moment, unless the engine has said why there is nothing to see."""
+    if not report.message:
+        st.info(f"{what}; this takes a moment.", icon=":material/hourglass:")
+
+
+def _link(report: Report) -> None:
+    """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
+    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")
+    if not popover.open:
+        return
+    setup = session.shareable()
+    with popover:
+        st.markdown(
+            "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
+            "files of your own are asked for."
+        )
+        copy_link(query_of(setup, benches=session.benches(), controls=session.fixed()), key="copy")
+        if len(setup.changes) > MOST_CHANGES:
+            st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
+        done = report.arms[0].step if report.arms else 0
+        lines = [
+            f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
+            for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
+        ]
+        st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
+        _for_a_class()
+
+
+def settings_link(of: str) -> None:
+    """As beside the page's own run, for what has a run of its own, or none: the settings as they stand."""
+    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key=f"link.{of}")
+    if popover.open:
+        with popover:
+            st.markdown("Whoever opens this link has every setting as it is now; files of your own are asked for.")
+            copy_link(session.query(session.fixed()), key=f"copy.{of}")
+            _for_a_class()
+
+
+def _for_a_class() -> None:
+    """A link that fixes the settings, and leaves some controls. Who came by such a link shows all of them first."""
+    if session.focused():
+        return
+    fold = st.expander("For a class", icon=":material/school:", on_change="rerun", key="class")
+    if not fold.open:
+        return
+    with fold:
+        st.markdown("Fix all settings as they are now, and leave only the controls that you choose.")
+        left = st.multiselect(
+            "Controls that stay",
+            # What belongs to the screen itself comes before the sidebar's.
+            sorted(session.choosable("class.controls"), key=lambda name: f"{name.partition('.')[0]}." not in BENCHES),
+            key="class.controls",
+            format_func=lambda name: names()[name],
+            placeholder="None: the class only watches",
+            help="Those of this page. With a choice, such as a law of N, stays all that belongs to it. What you choose "
+            "on other pages and views stays chosen.",
+        )
+        copy_link(session.query(left), key="copy.class")
+
+
+def _whole(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 1 or not seconds else "< 1"
+
+
+def _status(report: Report) -> str:
+    """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
+    long_step = f"about **{report.step_seconds:.2g} s** a step" if report.step_seconds > LONGEST_STEP_SECONDS else ""
+    if not report.arms:
+        return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
+    arm: ArmReport = report.arms[0]
+    seconds = sum(arm.seconds for arm in report.arms)
+    speed = f"**{with_two_digits(arm.steps_per_second)}** steps/s " if arm.steps_per_second else ""
+    parts = [f"step **{arm.step:,}**", f"{speed}on {report.device.upper()}", f"**{_whole(seconds)} s** trained"]
+    return " &nbsp;·&nbsp; ".join(filter(None, (*parts, long_step)))

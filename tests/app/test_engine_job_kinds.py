@@ -1,0 +1,279 @@
+"""Jobs of other kinds: digits as images and bits per dimension, and measurements whose steps are their pieces."""
+
+import dataclasses
+import math
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+import torch
+
+from app.engine.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
+from app.engine.figures import DIGITS as DATA
+from app.engine.job import Job
+from app.engine.job_kinds import job_of
+from app.engine.local import LocalEngine
+from app.engine.messages import Arm, Experiment, State, ViewRequest
+from app.engine.scaling_job import ScalingJob
+from app.engine.survey_job import SurveyJob
+from resflow_core.api import flow_file
+from resflow_core.data.digits import DIGITS, DIM, bits_per_dim, to_levels
+from resflow_core.fixed_point import NotConverged
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Roulette
+from resflow_core.measure.scaling import Plan, Subject, by_dim
+from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
+from resflow_core.training.trainer import TrainConfig, Trainer
+
+FLOW = FlowConfig(blocks=2, width=16, budget=0.8, dim=DIM)
+TRAIN = TrainConfig(batch=32, log_det=Roulette(probe="rademacher", shared=True))
+ARM = Arm(FLOW, TRAIN, DATA)
+PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(batch=8, log_det=Roulette()), (2, 4), 4, 6)
+SCALING = Arm(PLAN.flow, PLAN.train, PLAN)
+MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=4)
+SURVEY = Arm(MEMORY.flow, TrainConfig(batch=8), Survey(MEMORY))
+VIEW_REQUEST = ViewRequest(still_grid=0, masses=False, figures=True)
+
+
+def made(arm=ARM, seed=3):
+    return job_of(arm, seed, "cpu", lambda: 0.0)
+
+
+def last(pieces):
+    *_, found = pieces
+    return found
+
+
+def trained(steps):
+    trainer = Trainer(FLOW, TRAIN, DIGITS, 3, exact_losses=False)
+    for _ in range(steps):
+        trainer.step()
+    return trainer.evaluated
+
+
+def test_the_data_choose_the_kind():
+    assert type(made(ARM)) is DigitsJob and type(made(SCALING)) is ScalingJob and type(made(SURVEY)) is SurveyJob
+    assert type(made(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons"))) is Job
+
+
+class TestDigits:
+    def test_bits_are_those_of_the_flow_in_pieces(self):
+        job = made()
+        for steps in (0, 2):
+            while job.step_count < steps:
+                job.step()
+            *pieces, found = job.figures(VIEW_REQUEST)
+            assert set(pieces) == {None} and len(pieces) > 4
+            flow = trained(steps)
+            with torch.no_grad():
+                log_p = flow.log_prob(DIGITS.held_out())
+            bits = bits_per_dim(log_p, DIGITS.held_out_log_det)
+            assert found.step == found.steps[-1] == steps
+            assert found.bits[-1] == pytest.approx(float(bits.mean()), abs=1e-5)
+            assert found.error[-1] == pytest.approx(float(bits.std()) / math.sqrt(len(bits)), rel=1e-4)
+        assert found.steps.tolist() == [0, 2] and found.bits[1] != found.bits[0]
+
+    def test_bits_of_one_step_are_noted_once(self):
+        job = made()
+        last(job.figures(VIEW_REQUEST))
+        assert last(job.figures(VIEW_REQUEST)).steps.tolist() == [0]
+
+    def test_frames_are_the_flows_images_of_the_same_noise(self):
+        job = made()
+        first, again = job.frame(VIEW_REQUEST), job.frame(VIEW_REQUEST)
+        assert first.samples.shape == (ROWS, COLUMNS, 8, 8) and first.samples.dtype == np.uint8
+        assert first.interpolations.shape == (PAIRS, STEPS, 8, 8) and first.samples.max() <= 16
+        np.testing.assert_array_equal(first.samples, again.samples)
+        for _ in range(3):
+            job.step()
+        moved = job.frame(VIEW_REQUEST)
+        changed = (moved.samples != first.samples).mean()
+        assert 0 < changed < 0.7 and moved.step == 3
+        # An image is where its noise comes from.
+        flow = trained(3)
+        y = flow.inverse(job._noise[:5])
+        assert (to_levels(y).numpy().reshape(5, 8, 8) == moved.samples[0, :5]).mean() > 0.99
+
+    def test_interpolations_begin_and_end_at_held_out_digits(self):
+        frame, real = made().frame(VIEW_REQUEST), DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
+        for k, ends in ((0, real[:PAIRS]), (-1, real[PAIRS : 2 * PAIRS])):
+            assert (frame.interpolations[:, k] == ends).mean() > 0.995
+
+    def test_no_image_rather_than_a_wrong_one(self, monkeypatch):
+        job = made()
+
+        def fails(z):
+            raise NotConverged("No certified inverse for 3 of 4 points; the first is z = [...]")
+
+        monkeypatch.setattr(job._trainer.evaluated, "inverse", fails)
+        frame = job.frame(VIEW_REQUEST)
+        assert frame.samples.size == frame.interpolations.size == 0
+        assert frame.refusal == "No certified inverse for 3 of 4 points."
+
+    def test_it_goes_on_from_what_was_saved(self):
+        job, again = made(), made(seed=4)
+        job.step()
+        last(job.figures(VIEW_REQUEST))
+        again.restore(job.save())
+        for one in (job, again):
+            one.step()
+        np.testing.assert_array_equal(last(job.figures(VIEW_REQUEST)).bits, last(again.figures(VIEW_REQUEST)).bits)
+        assert again.step_count == 2 and job.measure_held_out(VIEW_REQUEST) == (None, None)
+
+    def test_it_begins_with_saved_weights_of_its_dimension(self):
+        flow = trained(2)
+        job = made(dataclasses.replace(ARM, weights=flow_file.to_bytes(flow)))
+        with torch.no_grad():
+            bits = bits_per_dim(flow.log_prob(DIGITS.held_out()), DIGITS.held_out_log_det)
+        assert last(job.figures(VIEW_REQUEST)).bits[0] == pytest.approx(float(bits.mean()), abs=1e-5)
+        plane = flow_file.to_bytes(FlowConfig(blocks=2, width=16).build(torch.Generator().manual_seed(0)))
+        with pytest.raises(ValueError, match="not one of 64 dimensions"):
+            made(dataclasses.replace(ARM, weights=plane))
+
+
+def test_arcs_turn_evenly_and_lengths_change_evenly():
+    generator = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(5, 64, generator=generator, dtype=torch.float64) * s for s in (1.0, 2.0))
+    z = arcs(a, b, 7)
+    torch.testing.assert_close(z[:, 0], a)
+    torch.testing.assert_close(z[:, -1], b)
+    lengths = z.norm(dim=2)
+    torch.testing.assert_close(lengths.diff(dim=1), (lengths[:, -1:] - lengths[:, :1]).expand(-1, 6) / 6)
+    cosines = torch.nn.functional.cosine_similarity(z[:, 1:], z[:, :-1], dim=2)
+    torch.testing.assert_close(cosines, cosines[:, :1].expand(-1, 6))
+
+
+class TestScaling:
+    def test_a_step_is_a_piece_and_all_are_what_the_core_measures(self):
+        job = made(SCALING)
+        for _ in PLAN.pieces:
+            job.step()
+        job.step()  # more than there is
+        found = last(job.figures(VIEW_REQUEST))
+        assert found.step == found.pieces == job.step_count == len(PLAN.pieces)
+        for at in found.found:
+            subject = Subject(PLAN, at.dim, 3)
+            (expected,) = by_dim([subject.piece(k) for k in range(10)])
+            assert at.variance == expected.variance and at.sampling == expected.sampling
+            assert at.exact_seconds > 0 and at.estimate_seconds > 0
+        assert [at.dim for at in found.found] == [2, 4]
+
+    def test_what_was_stopped_goes_on(self):
+        job, again = made(SCALING), made(SCALING)
+        for _ in range(6):
+            job.step()
+        again.restore(job.save())
+        for _ in range(4):
+            job.step()
+            again.step()
+        ((a,), (b,)) = (last(one.figures(VIEW_REQUEST)).found for one in (job, again))
+        assert a.variance == b.variance and a.sampling == b.sampling
+
+    def test_what_needs_too_much_memory_is_refused(self):
+        huge = dataclasses.replace(PLAN, flow=FlowConfig(blocks=32, width=256), dims=(256,),
+                                   train=dataclasses.replace(PLAN.train, batch=4096))  # fmt: skip
+        with pytest.raises(ValueError, match="GiB of memory"):
+            made(Arm(huge.flow, huge.train, huge))
+
+    def test_it_runs_and_reports_as_any_experiment(self):
+        engine = LocalEngine()
+        id = engine.create(Experiment((SCALING,), 0))
+        demand = dataclasses.replace(VIEW_REQUEST, frames=False)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].figures.found == ()
+        engine.step(id, 7)
+        report = engine.poll(id, demand)
+        assert report.arms[0].step == report.arms[0].figures.step == 7
+        engine.step(id, 100)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].step == len(PLAN.pieces)
+        engine.reset(id)
+        assert engine.poll(id, demand).arms[0].step == 0
+
+
+def whole(job):
+    """Take one step, which may have several parts, and return how many."""
+    parts = 1
+    while job.step():
+        parts += 1
+    return parts
+
+
+def no_times(survey):
+    """All that a survey knows but for the times."""
+    return survey.footprints, {place: astuple(cost.variance) for place, cost in survey.costs.items()}
+
+
+@pytest.fixture(scope="module")
+def surveyed():
+    subjects = Subjects(MEMORY)
+    return Survey(MEMORY, tuple(last(subjects.piece(k)) for k in range(MEMORY.pieces)))
+
+
+class TestSurvey:
+    def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures(self, surveyed):
+        job = made(SURVEY)
+        for k in range(MEMORY.pieces):
+            assert last(job.figures(VIEW_REQUEST)).step == job.step_count == k
+            assert whole(job) > 2
+        assert not job.step() and job.step_count == MEMORY.pieces  # there is no more
+        found = last(job.figures(VIEW_REQUEST))
+        assert found.complete and found.of == MEMORY
+        np.testing.assert_equal(no_times(found), no_times(surveyed))
+        assert all(cost.seconds > 0 for cost in found.costs.values())
+
+    def test_what_was_stopped_in_the_middle_of_a_piece_goes_on_with_that_piece(self, surveyed):
+        job, again = made(SURVEY), made(SURVEY)
+        for _ in range(5):
+            whole(job)
+        assert job.step()  # and there are further parts
+        saved = job.save()
+        again.restore(saved)
+        assert again.step_count == job.step_count == 5
+        for one in (job, again):
+            while one.step_count < MEMORY.pieces:
+                one.step()
+            np.testing.assert_equal(no_times(last(one.figures(VIEW_REQUEST))), no_times(surveyed))
+
+    def test_what_is_known_is_not_measured_again(self, surveyed):
+        known = surveyed.results[: MEMORY.pieces - 2]
+        job = made(dataclasses.replace(SURVEY, data=Survey(MEMORY, known)))
+        assert job.step_count == len(known) and last(job.figures(VIEW_REQUEST)).results == known
+        whole(job), whole(job)
+        found = last(job.figures(VIEW_REQUEST))
+        assert found.complete and found.results[: len(known)] == known
+
+    @pytest.mark.parametrize(
+        ("flow", "batch", "limit"),
+        [
+            (FlowConfig(dim=64, blocks=16, width=256), 256, f"up to {MOST_BYTES >> 20} MiB"),
+            (FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), 8, f"up to {MOST_WORK:,}"),
+        ],
+    )
+    def test_what_needs_too_much_is_refused(self, flow, batch, limit):
+        plan = SurveyPlan(flow, batch, 20, 8)
+        with pytest.raises(ValueError, match=rf"{limit} .*Lower terms"):
+            made(Arm(flow, TrainConfig(batch=batch), Survey(plan)))
+
+    def test_it_runs_in_whole_steps_and_reports_as_any_experiment(self):
+        engine = LocalEngine()
+        id = engine.create(Experiment((SURVEY,), 0))
+        demand = dataclasses.replace(VIEW_REQUEST, frames=False)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].figures.results == ()
+        engine.step(id, 7)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].step == report.arms[0].figures.step == 7
+        first = report.arms[0].figures.results
+        engine.step(id, 1_000)
+        report = engine.poll(id, demand)
+        assert report.state is State.PAUSED and report.arms[0].step == MEMORY.pieces
+        assert report.arms[0].figures.complete and report.arms[0].figures.results[:7] == first
+
+    def test_arms_whose_steps_have_parts_stay_in_step(self):
+        engine = LocalEngine()
+        id = engine.create(Experiment((SURVEY, SURVEY, SCALING), 0))
+        engine.step(id, 5)
+        report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, frames=False))
+        assert report.state is State.PAUSED
+        assert [arm.figures.step for arm in report.arms] == [arm.step for arm in report.arms] == [5, 5, 5]
