@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from app import engine, security
+from app.streamlit_internals import serve
 
 # Imported before anybody waits for them.
 FIRST_PAGE_NEEDS = ("app.features.home.journey", "app.ui.controls", "app.components.live", "app.ui.scene")
@@ -39,13 +40,11 @@ def main() -> int:
     for module in FIRST_PAGE_NEEDS:
         importlib.import_module(module)
     import click
-    from streamlit.web import cli
 
     warm_up(training)
 
-    sys.argv = ["streamlit", "run", str(MAIN), "--server.port", str(args.port), "--server.address", args.address]
     with contextlib.suppress(click.Abort):  # by Ctrl-C, which is how one stops it
-        cli.main(standalone_mode=False)
+        serve(["run", str(MAIN), "--server.port", str(args.port), "--server.address", args.address])
     return 0
 
 

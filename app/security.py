@@ -7,15 +7,14 @@ somebody came from.
 import base64
 import hashlib
 import re
-from pathlib import Path
 
-import streamlit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.streamlit_internals import index_page
 
 EMBED_VARIABLE = "RESFLOW_EMBED"
 """The environment's list of sites that may show the app in a frame."""
 
-INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 ORIGIN = re.compile(r"https?://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?", re.IGNORECASE)
 # Counts of sessions and the server's memory are nobody's but its owner's.
@@ -24,7 +23,7 @@ CLOSED = "/_stcore/metrics"
 
 def policy(embed: str = "") -> str:
     """The content security policy; `embed` as `origins` takes it. Raises ValueError as that does."""
-    scripts = INLINE.findall(INDEX.read_text(encoding="utf-8"))
+    scripts = INLINE.findall(index_page())
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     parts = {
         "default-src": ["'none'"],

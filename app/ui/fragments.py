@@ -12,9 +12,9 @@ from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
-from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 from app import session
+from app.streamlit_internals import fragment_of_this_call, fragments_of_this_run
 from app.turns import TURNS
 
 Part = Callable[..., None]
@@ -27,7 +27,7 @@ def clocked(seconds: float | None) -> Callable[[Part], Part]:
         @wraps(part)
         def called(*args: Any, **kwargs: Any) -> None:
             with TURNS.turn(session.attend):
-                session.clocks().add(ThreadState.get().fragment_id)
+                session.clocks().add(fragment_of_this_call())
                 part(*args, **kwargs)
 
         return st.fragment(called, run_every=seconds)
@@ -45,7 +45,7 @@ def button(label: str, *, on_click: Part, **how: Any) -> None:
 
     @wraps(on_click)
     def once(*args: Any, **kwargs: Any) -> None:
-        running = get_script_run_ctx().fragment_ids_this_run
+        running = fragments_of_this_run()
         if not running or not session.clocks().issuperset(running):
             on_click(*args, **kwargs)
 

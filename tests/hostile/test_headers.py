@@ -173,10 +173,10 @@ def test_the_app_says_at_once_that_a_site_is_none():
     assert "https://a.example/lecture" in found.stderr and "Traceback" not in found.stderr
 
 
-def test_scripts_in_streamlits_page_are_known_by_their_contents(tmp_path, monkeypatch):
+def test_scripts_in_streamlits_page_are_known_by_their_contents(monkeypatch):
     before = policy()
-    (tmp_path / "index.html").write_text("<script>other()</script><script src='a.js'></script><script>more()</script>")
-    monkeypatch.setattr(security, "INDEX", tmp_path / "index.html")
+    page = "<script>other()</script><script src='a.js'></script><script>more()</script>"
+    monkeypatch.setattr(security, "index_page", lambda: page)
     assert policy() != before
     assert policy().count("'sha256-") == 2
 

@@ -1,0 +1,36 @@
+"""All that the app uses of Streamlit beside its documented interface.
+
+Each function has a test in `tests/app/test_streamlit_internals.py`. `requirements.txt` bounds Streamlit's version from
+above: raise the bound once these tests pass with the new version.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
+
+
+def fragment_of_this_call() -> str | None:
+    """The identifier of the fragment that is running, or None outside of fragments."""
+    return ThreadState.get().fragment_id
+
+
+def fragments_of_this_run() -> frozenset[str]:
+    """The identifiers of the fragments that this run of the script was asked for; empty if it is the whole script."""
+    context = get_script_run_ctx()
+    return frozenset(context.fragment_ids_this_run or ()) if context else frozenset()
+
+
+def index_page() -> str:
+    """The HTML of the page that Streamlit's server gives to every browser."""
+    return (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+
+
+def serve(arguments: Sequence[str]) -> None:
+    """Run `streamlit` with these arguments in this process, until it is stopped. Raises `click.Abort` by Ctrl-C."""
+    from streamlit.web import cli
+
+    sys.argv = ["streamlit", *arguments]
+    cli.main(standalone_mode=False)

@@ -1,0 +1,64 @@
+"""What the app uses of Streamlit beside its documented interface still does what it is used for."""
+
+import ast
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+from streamlit.testing.v1 import AppTest
+
+from app import streamlit_internals
+
+APP = Path(__file__).parents[2] / "app"
+
+
+def page():
+    import streamlit as st
+
+    from app.streamlit_internals import fragment_of_this_call, fragments_of_this_run
+
+    seen = st.session_state.setdefault("seen", [])
+    seen.append(("script", fragment_of_this_call(), fragments_of_this_run()))
+
+    @st.fragment
+    def part():
+        st.session_state.seen.append(("part", fragment_of_this_call(), fragments_of_this_run()))
+
+    part()
+
+
+def test_a_fragment_knows_its_name_and_a_whole_run_names_none():
+    found = AppTest.from_function(page).run()
+    (_, outside, asked), (_, inside, asked_inside) = found.session_state["seen"]
+    assert outside is None and isinstance(inside, str) and inside
+    assert asked == asked_inside == frozenset()
+
+
+def test_a_run_of_fragments_alone_names_them(monkeypatch):
+    """AppTest always runs the whole script; that Streamlit's own runs say it is seen in `tests/browser`."""
+    assert "fragment_ids_this_run" in {field.name for field in dataclasses.fields(ScriptRunContext)}
+    running = SimpleNamespace(fragment_ids_this_run=["a", "b"])
+    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: running)
+    assert streamlit_internals.fragments_of_this_run() == {"a", "b"}
+
+
+def test_the_index_page_has_the_line_of_script_that_the_policy_allows():
+    assert "<script>" in streamlit_internals.index_page() and "</html>" in streamlit_internals.index_page()
+
+
+def test_serving_hands_the_arguments_to_streamlit(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", [])
+    streamlit_internals.serve(["--version"])
+    assert "Streamlit, version" in capsys.readouterr().out
+
+
+def test_nothing_else_imports_what_is_not_documented():
+    documented = {"streamlit", "streamlit.delta_generator", "streamlit.errors", "streamlit.testing.v1"}
+    for path in APP.rglob("*.py"):
+        if path.stem != "streamlit_internals":
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [node.module] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                wrong = {name for name in names if name and name.split(".")[0] == "streamlit"} - documented
+                assert not wrong, f"{path.relative_to(APP)} imports {sorted(wrong)}: give it a test"
