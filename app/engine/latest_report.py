@@ -1,6 +1,6 @@
 """The newest that is known of one experiment, put together from the worker's reports between two polls."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from app.engine.messages import MOVING, ArmReport, Report, State
 
@@ -42,21 +42,11 @@ class LatestReport:
         return report
 
 
+LASTING = [field.name for field in fields(ArmReport) if field.metadata.get("lasts")]
+
+
 def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
-    kept = old.still if old.still and old.still.step == new.step else None
+    still = new.still or (old.still if old.still and old.still.step == new.step else None)
     frames = (*old.frames, *new.frames)[-MOST_FRAMES:]
-    return replace(
-        new,
-        frames=frames,
-        still=new.still or kept,
-        loss=new.loss or old.loss,
-        masses=new.masses or old.masses,
-        blocks=new.blocks or old.blocks,
-        bounds=new.bounds or old.bounds,
-        jacobians=new.jacobians or old.jacobians,
-        derivatives=new.derivatives or old.derivatives,
-        far=new.far or old.far,
-        inversion=new.inversion or old.inversion,
-        activity=new.activity or old.activity,
-        figures=new.figures or old.figures,
-    )
+    newest = {name: getattr(new, name) or getattr(old, name) for name in LASTING}
+    return replace(new, frames=frames, still=still, **newest)

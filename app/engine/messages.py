@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -356,6 +356,11 @@ class FarAway:
     found: Far
 
 
+def _lasting() -> Any:
+    """A part of a report that stays until a newer one comes."""
+    return field(default=None, metadata={"lasts": True})
+
+
 @dataclass(frozen=True)
 class ArmReport:
     step: int
@@ -363,16 +368,17 @@ class ArmReport:
     seconds: float  # spent in training steps, in total
     frames: tuple[Frame | ImageFrame, ...] = ()  # new since the last poll, ascending
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
-    loss: LossCurves | None = None
-    masses: Masses | None = None
-    blocks: BlockTable | None = None
-    bounds: Bounds | None = None
-    inversion: Inversions | None = None
-    activity: Activity | None = None
-    jacobians: Jacobians | None = None
-    derivatives: Derivatives | None = None
-    far: FarAway | None = None
-    figures: BitsCurve | Scaling | Survey | None = None
+    loss: LossCurves | None = _lasting()
+    masses: Masses | None = _lasting()
+    blocks: BlockTable | None = _lasting()
+    bounds: Bounds | None = _lasting()
+    # Of each entry of `measurements.MEASUREMENTS`:
+    inversion: Inversions | None = _lasting()
+    activity: Activity | None = _lasting()
+    jacobians: Jacobians | None = _lasting()
+    derivatives: Derivatives | None = _lasting()
+    far: FarAway | None = _lasting()
+    figures: BitsCurve | Scaling | Survey | None = _lasting()
     train: TrainConfig | None = None  # in force now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 

@@ -248,7 +248,7 @@ class Run:
         news, self._views.news = self._views.news, News()
         if not self.moving:
             self._recent.clear()
-        with_curves = bool(news.blocks) or not self.moving or now - self._curves_reported >= CURVES_SECONDS
+        with_curves = bool(news.made.get("blocks")) or not self.moving or now - self._curves_reported >= CURVES_SECONDS
         arms = tuple(
             ArmReport(
                 step=job.step_count,

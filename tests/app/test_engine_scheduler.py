@@ -10,6 +10,7 @@ import pytest
 from app.engine import scheduler
 from app.engine.budget import BURST_SECONDS, SHARE
 from app.engine.history import MOST, HeldOut, History
+from app.engine.measurements import ACTIVITY_SECONDS, DERIVATIVES_SECONDS
 from app.engine.messages import (
     Activity,
     Arm,
@@ -37,7 +38,7 @@ from app.engine.messages import (
     ViewRequest,
 )
 from app.engine.scheduler import Scheduler
-from app.engine.views import ACTIVITY_SECONDS, DERIVATIVES_SECONDS, MASS_CELLS, ROUGH_MASS_CELLS
+from app.engine.views import MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
