@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from app.engine.arm_job import ArmJob
 from app.engine.digits_job import DigitsJob
 from app.engine.figures import DIGITS
 from app.engine.job import Job
@@ -16,7 +17,7 @@ from resflow_core.measure.survey import Survey
 MEASUREMENTS: dict[type, type[MeasurementJob]] = {Plan: ScalingJob, Survey: SurveyJob}
 
 
-def job_of(arm: Arm, seed: int, device: str, clock: Callable[[], float]) -> Job | MeasurementJob:
+def job_of(arm: Arm, seed: int, device: str, clock: Callable[[], float]) -> ArmJob:
     """The job of an arm. Raises ValueError, naming value, limit and remedy, where it cannot be done."""
     kind = MEASUREMENTS.get(type(arm.data)) or (DigitsJob if arm.data == DIGITS else Job)
     return kind(arm, seed, device, clock)

@@ -13,8 +13,8 @@ NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0,
 
 
 class MeasurementJob:
-    """Has what a run and its views need of a `Job`. A subclass says how a piece is measured (`_piece`), and what of the
-    results is shown (`figures`)."""
+    """An `ArmJob` whose steps are pieces of a measurement. A subclass says how a piece is measured (`_piece`), and what
+    of the results is shown (`figures`)."""
 
     device, device_reason = "cpu", "costs are compared there"
 
@@ -66,7 +66,7 @@ class MeasurementJob:
         """What is known so far."""
         raise NotImplementedError
 
-    def export(self) -> Any:
+    def export(self) -> None:
         """There is no flow to have."""
 
     def save(self) -> bytes:

@@ -5,8 +5,9 @@ import pickle
 from collections import deque
 from collections.abc import Callable
 
+from app.engine.arm_job import ArmJob
 from app.engine.clocks import Clocks
-from app.engine.job import Job, checked
+from app.engine.job import checked
 from app.engine.messages import (
     ArmReport,
     Attend,
@@ -41,7 +42,7 @@ class Run:
     """`used` is the time that training and pictures took, which is what the scheduler shares out. `phase` is PAUSED for
     flows that can move; whether they do is said by `state`."""
 
-    def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., Job]):
+    def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., ArmJob]):
         self.id, self._experiment, self._saved = create.id, create.experiment, create.checkpoint
         self._schedules = self._saved.schedules if self._saved else tuple(map(Schedule.of, create.experiment.arms))
         self._playing, self._steps_left = create.playing, create.steps
@@ -51,8 +52,8 @@ class Run:
         self.queue_place = 0
         self.used = 0.0
         self.step_time = StepTime()
-        self._jobs: tuple[Job, ...] = ()
-        self._built: list[Job] = []  # while not all are
+        self._jobs: tuple[ArmJob, ...] = ()
+        self._built: list[ArmJob] = []  # while not all are
         self._views = Views(len(create.experiment.arms))
         self._waits = ""  # why it waits for its place, or ""
         self._message = ""

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from app.engine.arm_job import ArmJob
 from app.engine.budget import PictureBudget
 from app.engine.clocks import Clock, Clocks
-from app.engine.job import Job
 from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.messages import (
@@ -56,7 +56,7 @@ class Scheduler:
         most: int = 24,
         memory_limit: int = 4 * 2**30,
         memory: Callable[[], int] = resident_bytes,
-        new_job: Callable[..., Job] = job_of,
+        new_job: Callable[..., ArmJob] = job_of,
         note: Callable[[str, int], None] = lambda id, step: None,
     ):
         self._clocks = Clocks(clock, attendance or clock, cpu)

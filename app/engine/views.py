@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from app.engine.arm_job import ArmJob
 from app.engine.job import Job
 from app.engine.measurements import MEASUREMENTS, PIECE_SECONDS, Measurement
 from app.engine.messages import Frame, ViewRequest
@@ -141,7 +142,7 @@ class Views:
             elif MASS in new:
                 yield MASS, 0.0
 
-    def make(self, view: View, jobs: Sequence[Job], now: float, moving: bool) -> None:
+    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool) -> None:
         """Draw or measure `view` (of what takes long one piece) for all arms."""
         step, shown = jobs[0].step_count, self._shown[view]
         if view is FRAME:
@@ -173,13 +174,13 @@ class Views:
                 if name == "masses":
                     self._shown[ROUGH_MASS].time = begun
 
-    def _pictured(self, jobs: Sequence[Job]) -> list[Job | None]:
+    def _pictured(self, jobs: Sequence[ArmJob]) -> list[ArmJob | None]:
         """The jobs of which pictures are wanted, and None in the place of the others."""
         wanted = self.demand.pictured
         return [job if wanted is None or k in wanted else None for k, job in enumerate(jobs)]
 
 
-def _in_turn(jobs: Sequence[Job | None], pieces: Callable[[Job], Iterator]) -> Iterator[tuple | None]:
+def _in_turn(jobs: Sequence[ArmJob | None], pieces: Callable[[Any], Iterator]) -> Iterator[tuple | None]:
     """One job's pieces after the other's, each None but its last: yields None for each, and at last all the results;
     None where there is no job."""
     whole = []

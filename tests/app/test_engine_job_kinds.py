@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.engine.arm_job import ArmJob
 from app.engine.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
 from app.engine.figures import DIGITS as DATA
 from app.engine.job import Job
@@ -32,6 +33,7 @@ PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(batch=8, log_det=Roulette
 SCALING = Arm(PLAN.flow, PLAN.train, PLAN)
 MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=4)
 SURVEY = Arm(MEMORY.flow, TrainConfig(batch=8), Survey(MEMORY))
+PLANE = Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons")
 VIEW_REQUEST = ViewRequest(still_grid=0, masses=False, figures=True)
 
 
@@ -53,7 +55,12 @@ def trained(steps):
 
 def test_the_data_choose_the_kind():
     assert type(made(ARM)) is DigitsJob and type(made(SCALING)) is ScalingJob and type(made(SURVEY)) is SurveyJob
-    assert type(made(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons"))) is Job
+    assert type(made(PLANE)) is Job
+
+
+@pytest.mark.parametrize("arm", [ARM, SCALING, SURVEY, PLANE], ids=["digits", "scaling", "survey", "plane"])
+def test_every_kind_has_what_a_run_needs(arm):
+    assert isinstance(made(arm), ArmJob)
 
 
 class TestDigits:

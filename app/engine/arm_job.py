@@ -1,0 +1,58 @@
+"""What a run and its views need of an arm at work, whatever kind of work it is (`job_kinds`)."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from app.engine.messages import Bounds, LossCurves, ViewRequest
+from resflow_core.measure import BlockTable
+from resflow_core.training.trainer import TrainConfig
+
+
+@runtime_checkable
+class ArmJob(Protocol):
+    """Its owner decides when a step, a picture or a measurement is worth its time.
+
+    Measurements in pieces (`still`, `masses`, and the entries of `measurements.MEASUREMENTS`) are methods of the kinds
+    that have them.
+    """
+
+    seconds: float
+    """Spent in steps, in total."""
+
+    @property
+    def step_count(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def device_reason(self) -> str:
+        """Why that device, as words that follow its name."""
+        ...
+
+    def configure(self, train_config: TrainConfig) -> None:
+        """Train with these settings from the next step on."""
+        ...
+
+    def step(self) -> bool | None:
+        """One step, or a part of it: true while there are more parts. Raises `Diverged`."""
+        ...
+
+    def measure_held_out(self, demand: ViewRequest) -> tuple[BlockTable | None, Bounds | None]:
+        """Note the losses on held-out points."""
+        ...
+
+    def curves(self) -> LossCurves: ...
+
+    def frame(self, demand: ViewRequest, *, with_samples: bool) -> Any:
+        """A picture, or None."""
+        ...
+
+    def export(self) -> bytes | None:
+        """The flow as a file, if there is one."""
+        ...
+
+    def save(self) -> bytes: ...
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from what `save` returned."""
+        ...
