@@ -1,7 +1,8 @@
 """What is measured of a run while it trains. One entry adds a measurement.
 
 Its name is a field of `ViewRequest`, by which a page asks for it, and a field of `ArmReport`, in which its record
-comes. When it is due, made and shown anew, and how two reports of it merge, follows from the entry.
+comes. When it is due, made and shown anew, and how two reports of it merge, follows from the entry. Frames, held-out
+losses, the sharp picture and the mass meter depend on whether the flow moves, so their times are in `views.py`.
 """
 
 from collections.abc import Callable, Iterator

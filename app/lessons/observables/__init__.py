@@ -1,4 +1,8 @@
-"""What a lesson may ask: one entry of a group adds one. Settings are asked for by their names in links."""
+"""What a lesson may ask. Each screen defines its observables in its folder of `app/features/`, and `app.screens` adds
+them here.
+
+Settings are asked for by their names in links.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
