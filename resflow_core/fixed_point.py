@@ -25,8 +25,6 @@ from resflow_core.lipschitz import euclidean
 Map = Callable[[Tensor], Tensor]
 # ||x|| of columns, (d, batch) -> (batch,).
 Size = Callable[[Tensor], Tensor]
-# solver(g, z, lipschitz, tolerance, size) -> x with x + g(x) = z.
-Solver = Callable[..., Tensor]
 
 # Rounding may stop the residual at this many units in the last place of the point.
 MOST_ULPS = 8

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from resflow_core.activations import activation_named
 from resflow_core.bijection import Bijection
-from resflow_core.fixed_point import Solver, solve_banach
+from resflow_core.fixed_point import solve_banach
 from resflow_core.lipschitz import NORM_CHAINS, Constraint, LipschitzLinear, Norm, Soft
 from resflow_core.log_det import LogDet
 
@@ -95,8 +95,7 @@ class Branch(nn.Module):
         initial = self.activation.initial_scale
         if self.raw_scales is None or initial is None:
             return next(self.parameters()).new_ones(len(self.linears))
-        reach = math.log(SCALE_RANGE)
-        return initial * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * self.raw_scales))
+        return initial * scale_factor(self.raw_scales)
 
     @property
     def lipschitz(self) -> float:
@@ -120,6 +119,13 @@ class Branch(nn.Module):
             yield partial(self.activation, beta=beta, p=p), linear, norm
 
 
+def scale_factor(raw: Tensor) -> Tensor:
+    """exp(r tanh(s raw / r)), with r = log SCALE_RANGE and s = SCALE_SPEED: what a raw scale multiplies the initial one
+    by. It lies between 1 / SCALE_RANGE and SCALE_RANGE, and is 1 at raw = 0. Any shape, elementwise."""
+    reach = math.log(SCALE_RANGE)
+    return torch.exp(reach * torch.tanh(SCALE_SPEED / reach * raw))
+
+
 def _tangent(phi: Callable[[Tensor], Tensor], h: Tensor, t: Tensor) -> Tensor:
     """J_phi(h) t."""
     return cast(Tensor, jvp(phi, (h,), (t,))[1])
@@ -127,8 +133,6 @@ def _tangent(phi: Callable[[Tensor], Tensor], h: Tensor, t: Tensor) -> Tensor:
 
 class ResidualBlock(Bijection):
     """z = x + g(x): invertible since Lip(g) < 1, with log det(I + A) as the passed-in `log_det` computes it."""
-
-    solver: Solver = staticmethod(solve_banach)
 
     def __init__(self, branch: Branch, dim: int):
         super().__init__(dim)
@@ -148,4 +152,4 @@ class ResidualBlock(Bijection):
 
     def solve(self, z: Tensor, lipschitz: float) -> Tensor:
         """x with x + g(x) = z, (batch, d), for a bound of g that is known already. Raises `NotConverged`."""
-        return self.solver(self.branch, z, lipschitz, size=self.branch.size)
+        return solve_banach(self.branch, z, lipschitz, size=self.branch.size)

@@ -21,7 +21,7 @@ from resflow_core.fast import capped
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.forward_mode import FoldedWeights, value, value_and_jacobian
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
-from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, Branch
+from resflow_core.residual import Branch, scale_factor
 
 # By the first layer of each group: the values of the last call, and the W that was made of them.
 _KNOWN: WeakKeyDictionary[LipschitzLinear, tuple[tuple[Tensor, ...], Tensor]] = WeakKeyDictionary()
@@ -150,5 +150,5 @@ def _scales(branches: Sequence[Branch]) -> Tensor:
     first = branches[0]
     if first.raw_scales is None:
         return first.linears[0].bias.new_ones(len(first.linears), len(branches))
-    raw, reach = torch.stack([branch.raw_scales for branch in branches], 1), math.log(SCALE_RANGE)
-    return first.activation.initial_scale * torch.exp(reach * torch.tanh(SCALE_SPEED / reach * raw))
+    raw = torch.stack([branch.raw_scales for branch in branches], 1)
+    return first.activation.initial_scale * scale_factor(raw)
