@@ -72,7 +72,7 @@ def options(words: list[str]) -> argparse.Namespace:
 def warm_up(training: engine.Engine) -> None:
     """Have a first picture drawn, and those of the data sets: the first visitor waits for neither a process that is
     still starting nor scikit-learn."""
-    from app.engine.messages import ViewRequest
+    from app.engine.commands import ViewRequest
     from app.setup import Setup
     from app.ui import data_choice
 

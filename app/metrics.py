@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.engine.messages import ArmReport
+from app.engine.measurements.masses import Masses
+from app.engine.reports import ArmReport
 from resflow_core.data import Dataset
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure import Mass
@@ -122,20 +123,23 @@ def _mass(arm: ArmReport) -> Readout:
         "Integral of the density over the plane, by the exact log det, with the quadrature's error: 1 for any "
         "invertible flow."
     )
-    return _read("mass", label, about, arm.masses.exact if arm.masses else None, NOT_YET, _of_step(arm))
+    masses = arm.found(Masses)
+    return _read("mass", label, about, masses and masses.exact, NOT_YET, _of_step(arm))
 
 
 def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
     label = "Mass that training believes in"
     about = "Integral over the plane of the density that the training loss believes in: 1 if its log det were exact."
-    is_known = arm.masses is not None and arm.masses.log_det == log_det
-    believed, why_not = (arm.masses.believed, arm.masses.belief) if is_known else (None, "")
+    masses = arm.found(Masses)
+    is_known = masses is not None and masses.log_det == log_det
+    believed, why_not = (masses.believed, masses.belief) if is_known else (None, "")
     return _read("believed", label, about, believed, why_not or NOT_YET, _of_step(arm))
 
 
 def _of_step(arm: ArmReport) -> str:
     """Masses take seconds, and stand beside newer numbers: of which step they are, where it is not the current one."""
-    return f"step {arm.masses.step:,}; " if arm.masses and arm.masses.step != arm.step else ""
+    masses = arm.found(Masses)
+    return f"step {masses.step:,}; " if masses and masses.step != arm.step else ""
 
 
 def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str, of_step: str) -> Readout:

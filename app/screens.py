@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app import link
-from app.draws.settings import BENCH, Bench
+from app.estimates.settings import BENCH, Bench
 from app.features.activations.observables import ACTIVATIONS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.features.compare.settings import COMPARE, Compare
@@ -22,7 +22,7 @@ from app.features.memory.settings import MEMORY, Memory
 from app.features.stretch.observables import STRETCH as STRETCH_OBSERVABLES
 from app.features.stretch.settings import STRETCH, Stretch
 from app.lessons import observables
-from app.lessons.observables.observable import Observable
+from app.lessons.observables import Observable
 from app.ui import doors
 from app.ui.doors import Door
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from app.engine.messages import Arm, Experiment, InversionRequest, Scaled
+from app.engine.commands import Scaled
+from app.engine.experiment import Arm, Experiment
 from resflow_core.data import DATASETS, Dataset, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.settings import Setting, check, name_of, setting, settings_of
@@ -23,14 +24,6 @@ class Scales(Protocol):
     def whole(self) -> Any:
         """The same bench, with no block scaled."""
         ...
-
-
-@runtime_checkable
-class Inverts(Protocol):
-    """A bench that looks at the inverse of a block."""
-
-    @property
-    def inversion(self) -> InversionRequest: ...
 
 
 def scaled_by(benches: Iterable[Any], blocks: int) -> Scaled | None:

@@ -17,7 +17,7 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "numbers", "words", "csv_cells", "csv_text", "csv_file", "quantise",
-    "engine", "metrics", "setup", "link", "components", "draws", "examples", "lessons", "session", "ui",
+    "engine", "metrics", "setup", "link", "components", "estimates", "examples", "lessons", "session", "ui",
     "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
@@ -26,7 +26,7 @@ PROGRAMS = {"app/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"
 FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
     "app/engine": {"streamlit", *PLOTTING},
-    "app/draws": {"streamlit", *PLOTTING},
+    "app/estimates": {"streamlit", *PLOTTING},
     "app/lessons": {"streamlit", *PLOTTING},
     "app/components": {"torch", "resflow_core", "altair", "matplotlib"},
     "app/session": PLOTTING,

@@ -4,7 +4,9 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from app.engine.messages import Experiment, Report, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Experiment
+from app.engine.reports import Report
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
@@ -52,7 +54,7 @@ class Engine(Protocol):
         """Forget the experiment."""
         ...
 
-    def poll(self, id: str, demand: ViewRequest) -> Report:
+    def poll(self, id: str, request: ViewRequest) -> Report:
         """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
         ...
 

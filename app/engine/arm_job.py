@@ -2,7 +2,8 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from app.engine.messages import Bounds, LossCurves, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.reports import LossCurves
 from resflow_core.measure import BlockTable
 from resflow_core.training.trainer import TrainConfig
 
@@ -11,8 +12,7 @@ from resflow_core.training.trainer import TrainConfig
 class ArmJob(Protocol):
     """Its owner decides when a step, a picture or a measurement is worth its time.
 
-    Measurements in pieces (`still`, `masses`, and the entries of `measurements.MEASUREMENTS`) are methods of the kinds
-    that have them.
+    Those that have a flow have more to be measured and drawn (`job.Job`); a page asks them alone for it.
     """
 
     seconds: float
@@ -37,13 +37,13 @@ class ArmJob(Protocol):
         """One step, or a part of it: true while there are more parts. Raises `Diverged`."""
         ...
 
-    def measure_held_out(self, demand: ViewRequest) -> tuple[BlockTable | None, Bounds | None]:
+    def measure_held_out(self, request: ViewRequest) -> BlockTable | None:
         """Note the losses on held-out points."""
         ...
 
     def curves(self) -> LossCurves: ...
 
-    def frame(self, demand: ViewRequest, *, with_samples: bool) -> Any:
+    def frame(self, request: ViewRequest, *, with_samples: bool) -> Any:
         """A picture, or None."""
         ...
 

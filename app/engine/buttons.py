@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from app.engine.messages import Change, Close, Command, Leave, Pause, Play, Reset, Step
+from app.engine.commands import Change, Close, Command, Leave, Pause, Play, Reset, Step
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 BEAT_SECONDS = 0.1
+AWAY_SECONDS = 10.0
+"""A page that has not polled for this long, by the clock of attendance (`Clocks`), is taken to be gone."""
 
 Clock = Callable[[], float]
 """Seconds since some moment."""

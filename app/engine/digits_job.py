@@ -1,7 +1,6 @@
 """An arm on the digits at work: trained as any other, pictured as images, measured in bits per dimension."""
 
 import copy
-import pickle
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -9,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.engine.figures import BitsCurve, ImageFrame
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm
 from app.engine.frames import SAMPLE_SEED
-from app.engine.history import MOST
 from app.engine.job import Job
-from app.engine.messages import Arm, ViewRequest
+from app.engine.results import BitsCurve, ImageFrame
 from resflow_core import measure
 from resflow_core.data.digits import SIDE, to_levels
 from resflow_core.fixed_point import NotConverged
@@ -29,15 +28,13 @@ class DigitsJob(Job):
 
     def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
         super().__init__(arm, seed, device, clock)
-        self._bits: list[tuple[int, float, float, float]] = []  # step, seconds, mean, standard error
 
-    def measure_held_out(self, demand: ViewRequest) -> tuple[None, None]:
-        """Nothing at once: all held-out images take too long (`figures`)."""
-        return None, None
+    def measure_held_out(self, request: ViewRequest) -> None:
+        """Nothing at once: all held-out images take too long (`results`)."""
 
-    def frame(self, demand: ViewRequest, *, with_samples: bool = True) -> ImageFrame:
+    def frame(self, request: ViewRequest, *, with_samples: bool = True) -> ImageFrame:
         """Samples and interpolations in one inversion: no image at all rather than a wrong one."""
-        flow = self._trainer.evaluated
+        flow = self.flow
         try:
             y = flow.inverse(torch.cat([self._noise, self._between(flow)]).to(self._trainer.device)).cpu()
         except (NotConverged, Uncertified) as error:
@@ -51,24 +48,12 @@ class DigitsJob(Job):
             levels[n:].reshape(PAIRS, STEPS, *PIXELS),
         )
 
-    def figures(self, demand: ViewRequest) -> Iterator[BitsCurve | None]:
+    def results(self) -> Iterator[BitsCurve | None]:
         """Bits per dimension in pieces: None after each, the curve so far at the end, of the flow as it is at first."""
-        flow, step, seconds = copy.deepcopy(self._trainer.evaluated), self.step_count, self.seconds
-        bits = yield from measure.awaited(measure.held_out_bits(flow, self._trainer.dataset))
-        # A page that came back has it measured again; a run that went back forgets what came later.
-        self._bits = [at for at in self._bits if at[0] < step]
-        self._bits.append((step, seconds, bits.value, bits.standard_error))
-        if len(self._bits) > MOST:
-            self._bits = self._bits[::-2][::-1]
-        steps, taken, value, error = np.array(self._bits).T
-        yield BitsCurve(step, steps.astype(np.int64), taken, value, error)
-
-    def save(self) -> bytes:
-        return pickle.dumps((super().save(), self._bits))
-
-    def restore(self, saved: bytes) -> None:
-        ours, self._bits = pickle.loads(saved)
-        super().restore(ours)
+        flow, step, seconds = copy.deepcopy(self.flow), self.step_count, self.seconds
+        bits = yield from measure.awaited(measure.held_out_bits(flow, self.dataset))
+        self.history.note("bits", step, seconds, bits.value, bits.standard_error)
+        yield BitsCurve(step, *self.history.series("bits", (), (), ()))
 
     @cached_property
     def _noise(self) -> Tensor:
@@ -80,7 +65,7 @@ class DigitsJob(Job):
     def _between(self, flow: torch.nn.Module) -> Tensor:
         """From the latent point of one held-out image to that of another, (PAIRS * STEPS, d): along the great circle,
         with lengths between theirs, because halfway along a straight line points are shorter than almost all others."""
-        z = flow(self._trainer.dataset.held_out()[: 2 * PAIRS].to(self._trainer.device)).cpu()
+        z = flow(self.dataset.held_out()[: 2 * PAIRS].to(self._trainer.device)).cpu()
         return arcs(z[:PAIRS], z[PAIRS:], STEPS).flatten(0, 1)
 
 

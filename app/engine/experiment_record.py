@@ -5,24 +5,11 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from app.engine.clocks import Clock
+from app.engine.clocks import AWAY_SECONDS, Clock
+from app.engine.commands import Change, Command, Create, Leave, Pause, Play, Reset, Step
+from app.engine.experiment import Experiment
 from app.engine.latest_report import LatestReport
-from app.engine.messages import (
-    AWAY_SECONDS,
-    MOVING,
-    Change,
-    Checkpoint,
-    Command,
-    Create,
-    Experiment,
-    Leave,
-    Pause,
-    Play,
-    Report,
-    Reset,
-    State,
-    Step,
-)
+from app.engine.reports import MOVING, Checkpoint, Report, State
 from app.engine.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from app.engine.messages import FRAME_WINDOW, Frame, Stages, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.reports import FRAME_WINDOW, Frame, Stages
 from app.quantise import TOP_QUANTILE, from_u16, levels, to_shares, to_u16
 from resflow_core import measure
 from resflow_core.data import Dataset, Window
@@ -55,7 +56,7 @@ def density_pieces(flow: Flow, window: Window, n: int) -> Iterator[np.ndarray | 
 def render(
     flow: Flow,
     dataset: Dataset,
-    demand: ViewRequest,
+    request: ViewRequest,
     density: np.ndarray,
     *,
     step: int,
@@ -74,17 +75,17 @@ def render(
         grid=NO_POINTS,
         samples=None,
     )
-    if demand.samples and with_samples:
-        samples, refusal = draw(flow, demand.points)
+    if request.samples and with_samples:
+        samples, refusal = draw(flow, request.points)
         frame = replace(frame, samples=to_u16(samples, dataset.window), refusal=refusal)
-    if not demand.ways:
+    if not request.ways:
         return frame
-    points = dataset.held_out()[: demand.points]
+    points = dataset.held_out()[: request.points]
     lines = measure.grid_lines(dataset.window, GRID_LINES, STILL_GRID_POINTS if still else GRID_POINTS)
     way = measure.stages(flow, torch.cat([points, lines.flatten(0, 1)]))
     latent, grid = way[:, : len(points)], way[:, len(points) :].reshape(-1, *lines.shape)
     # A page that has just chosen a flow with fewer blocks may still ask for the depth it had.
-    depth = None if demand.depth is None else min(demand.depth, flow.config.blocks)
+    depth = None if request.depth is None else min(request.depth, flow.config.blocks)
     here = -1 if depth is None else depth
     return replace(
         frame,

@@ -1,11 +1,11 @@
 """Curves of any length in at most `MOST` points each."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.engine.messages import LossCurves
+from app.engine.reports import LossCurves
 from resflow_core.measure import Classification, Estimate
 
 MOST = 400
@@ -31,7 +31,7 @@ class History:
     batch: list[tuple[int, float]] = field(default_factory=list)  # (step, mean NLL of its batch)
     held_out: list[HeldOut] = field(default_factory=list)
     classified: Classification | None = None  # the newest, in full
-    split: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # (step, two norms of each block)
+    notes: dict[str, list[tuple]] = field(default_factory=dict)  # of measurements: (step, values) each, by their names
 
     def add_batch(self, step: int, nll: float) -> None:
         if step % self.stride:
@@ -51,19 +51,24 @@ class History:
         if len(self.held_out) > MOST:
             self.held_out = self.held_out[::-2][::-1]  # keeps the newest
 
-    def add_split(self, step: int, log_det: np.ndarray, base: np.ndarray) -> None:
-        """The norms of every block's gradients of the log det and of the base density."""
-        if self.split and self.split[-1][0] >= step:
+    def note(self, name: str, step: int, *values: Any) -> None:
+        """What a measurement keeps of this step, once."""
+        kept = self.notes.setdefault(name, [])
+        if kept and kept[-1][0] >= step:
             return
-        self.split.append((step, log_det, base))
-        if len(self.split) > MOST:
-            self.split = self.split[::-2][::-1]
+        kept.append((step, *values))
+        if len(kept) > MOST:
+            self.notes[name] = kept[::-2][::-1]
 
-    def splits(self, blocks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Steps, (k,), and both norms, (k, blocks)."""
-        steps = np.array([step for step, *_ in self.split], np.int64)
-        norms = np.array([(log_det, base) for _, log_det, base in self.split], np.float32).reshape(-1, 2, blocks)
-        return steps, norms[:, 0], norms[:, 1]
+    def series(self, name: str, *shapes: tuple[int, ...]) -> list[np.ndarray]:
+        """All notes of this name: steps, (k,) int64, and of each value, which has such a shape, (k, *shape) float32."""
+        kept = self.notes.get(name, [])
+        columns = zip(*kept, strict=True) if kept else [()] * (1 + len(shapes))
+        steps, *values = (list(column) for column in columns)
+        return [
+            np.array(steps, np.int64),
+            *(np.array(v, np.float32).reshape(-1, *shape) for v, shape in zip(values, shapes, strict=True)),
+        ]
 
     def curves(self) -> LossCurves:
         step, batch_nll = np.array(self.batch, float).reshape(-1, 2).T

@@ -1,6 +1,5 @@
 """One arm at work: a trainer, its losses and its pictures. Whoever owns it decides when each is worth its time."""
 
-import copy
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -8,41 +7,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from app.engine.figures import DIGITS as DIGITS_NAME
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm
 from app.engine.frames import classed, density_pieces, render
 from app.engine.history import HeldOut, History
-from app.engine.messages import (
-    Activity,
-    Arm,
-    Bounds,
-    Derivatives,
-    FarAway,
-    Frame,
-    Inversions,
-    Jacobians,
-    LossCurves,
-    Masses,
-    ViewRequest,
-)
+from app.engine.reports import Frame, LossCurves
+from app.engine.results import DIGITS as DIGITS_NAME
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS, Dataset, Source
 from resflow_core.data.digits import DIGITS
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
-from resflow_core.log_det import Exact
+from resflow_core.log_det import LogDet
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, affords_exact_losses, step_bytes
 
-# Many short pieces of a measurement are made one of about this length.
-PIECE_SECONDS = 0.02
-# What saturates is measured at so many points, and mapped on so many nodes a side.
-ACTIVITY_POINTS, ACTIVITY_GRID = 1_000, 60
-GRADIENT_POINTS = 256
-DERIVATIVE_POINTS, SPECTRUM_POINTS = 500, 60
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
 
@@ -58,8 +40,8 @@ class Job:
         self._trainer = Trainer(flow, train, dataset, seed, choice.device, affords_exact_losses(flow))
         if arm.weights is not None:
             self._trainer.flow.load_state_dict(_weights(arm.weights, flow))
-        self._clock = clock
-        self._history = History()
+        self.clock = clock
+        self.history = History()
         self.seconds = 0.0
 
     @property
@@ -70,6 +52,33 @@ class Job:
     def device(self) -> str:
         return str(self._trainer.device)
 
+    @property
+    def flow(self) -> Flow:
+        """What is looked at: the flow with averaged weights."""
+        return self._trainer.evaluated
+
+    @property
+    def model(self) -> Any:
+        """The same, or the hybrid that it is a part of."""
+        return self._trainer.evaluated_model
+
+    @property
+    def dataset(self) -> Source:
+        return self._trainer.dataset
+
+    @property
+    def log_det(self) -> LogDet:
+        """How training gets it."""
+        return self._trainer.train_config.log_det
+
+    def looked_at(self, request: ViewRequest) -> Flow:
+        """The flow, with one branch scaled where that is asked for: a page that has just chosen a flow with fewer
+        blocks may still ask for one that it has not."""
+        flow, scaled = self.flow, request.scaled
+        if scaled is None or scaled.block >= flow.config.blocks:
+            return flow
+        return flow.scaled(scaled.block, scaled.scale)
+
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings, which are `checked`, from the next step on."""
         if train_config != self._trainer.train_config:
@@ -78,138 +87,53 @@ class Job:
     def step(self) -> bool | None:
         """One optimiser step. Raises `Diverged`. A job whose step has several parts takes one of them, and returns True
         while there are more (`MeasurementJob`)."""
-        start = self._clock()
+        start = self.clock()
         nll = self._trainer.step()
-        self.seconds += self._clock() - start
-        self._history.add_batch(self.step_count, nll)
+        self.seconds += self.clock() - start
+        self.history.add_batch(self.step_count, nll)
 
-    def measure_held_out(self, demand: ViewRequest) -> tuple[measure.BlockTable | None, Bounds | None]:
+    def measure_held_out(self, request: ViewRequest) -> measure.BlockTable | None:
         """Note the losses on held-out points, and return what each residual block does to these, where the flow has
-        such, and bounds where wanted."""
-        flow, log_det = self._trainer.evaluated, self._trainer.train_config.log_det
+        such."""
+        flow, log_det = self.flow, self.log_det
         if not isinstance(flow, Flow):
-            self._note_held_out(measure.log_prob(flow, self._trainer.dataset.held_out()))
-            return None, None
-        evaluation = measure.evaluate(flow, self._trainer.dataset.held_out())
+            self._note_held_out(measure.log_prob(flow, self.dataset.held_out()))
+            return None
+        evaluation = measure.evaluate(flow, self.dataset.held_out())
         learned = [block.branch.orders[:-1] for block in flow.blocks if block.branch.chain.learned]
         self._note_held_out(
             evaluation.log_prob,
             bias=measure.log_prob_bias(evaluation, log_det),
             orders=np.array(learned) if learned else None,
         )
-        if (looked_at := self._looked_at(demand)) is not flow:
-            evaluation = measure.evaluate(looked_at, self._trainer.dataset.held_out())
-        table = measure.block_table(looked_at, evaluation, log_det)
-        if not demand.bounds:
-            return table, None
-        return table, Bounds(
-            self.step_count, measure.guarantees(looked_at, evaluation), measure.norm_estimates(looked_at)
-        )
+        if (looked_at := self.looked_at(request)) is not flow:
+            evaluation = measure.evaluate(looked_at, self.dataset.held_out())
+        return measure.block_table(looked_at, evaluation, log_det)
 
     def curves(self) -> LossCurves:
-        return self._history.curves()
+        return self.history.curves()
 
-    def frame(self, demand: ViewRequest, *, with_samples: bool) -> Frame:
-        flow = self._looked_at(demand)
-        density = measure.density_grid(flow, self._trainer.dataset.window, demand.grid)
-        return self._render(flow, demand, density, with_samples=with_samples)
+    def frame(self, request: ViewRequest, *, with_samples: bool) -> Frame:
+        flow = self.looked_at(request)
+        density = measure.density_grid(flow, self.dataset.window, request.grid)
+        return self._render(flow, request, density, with_samples=with_samples)
 
-    def still(self, demand: ViewRequest) -> Iterator[Frame | None]:
+    def still(self, request: ViewRequest) -> Iterator[Frame | None]:
         """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
-        flow = self._looked_at(demand)
-        for density in density_pieces(flow, self._trainer.dataset.window, demand.still_grid):
-            yield None if density is None else self._render(flow, demand, density, with_samples=True, still=True)
-
-    def masses(self, demand: ViewRequest, n: int) -> Iterator[Masses | None]:
-        """The mass meter in pieces: None after each, the masses at the end, of the flow as it is at the first."""
-        flow, step = copy.deepcopy(self._looked_at(demand)), self.step_count
-        log_det = self._trainer.train_config.log_det
-        try:
-            beliefs, why_none = measure.Beliefs(flow, log_det), ""
-        except ValueError as error:
-            beliefs, why_none = measure.Beliefs(flow, Exact()), str(error)
-        for masses in measure.masses(beliefs, self._trainer.dataset.window, n):
-            if masses is None:
-                yield None
-            else:
-                exact, believed, *_ = (*masses, None)
-                yield Masses(step, log_det, exact, believed, why_none, demand.scaled)
-
-    def jacobians(self, demand: ViewRequest) -> Iterator[Jacobians | None]:
-        """In pieces: None after each, all at the end, of the flow as it is at the first."""
-        flow, step, dataset = copy.deepcopy(self._looked_at(demand)), self.step_count, self._trainer.dataset
-        n = demand.jacobians
-        parts = []
-        for x in torch.cat([measure.grid_points(dataset.window, n), dataset.held_out()[: demand.points]]).split(2500):
-            evaluation = measure.evaluate(flow, x)
-            parts.append((evaluation.log_prob, evaluation.jacobians))
-            yield None
-        log_prob, jacobians = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        by_block = np.ascontiguousarray(jacobians.swapaxes(0, 1))
-        yield Jacobians(
-            step, by_block[:, : n * n], by_block[:, n * n :], np.exp(log_prob[: n * n]).reshape(n, n), dataset.window
-        )
-
-    def derivatives(self, demand: ViewRequest) -> Iterator[Derivatives]:
-        """In one piece."""
-        flow, points = self._looked_at(demand), self._trainer.dataset.held_out()[:DERIVATIVE_POINTS]
-        spectrum = None
-        if isinstance(flow, Flow):
-            spectrum = measure.spectrum(measure.evaluate(flow, points).jacobians, SPECTRUM_POINTS)
-        yield Derivatives(self.step_count, measure.jacobian_structure(flow, points), spectrum)
-
-    def far(self) -> Iterator[FarAway | None]:
-        """What a hybrid makes of points far from the data, in pieces: None after each, all at the end, of the hybrid as
-        it is at the first."""
-        hybrid, step = copy.deepcopy(self._trainer.evaluated_model), self.step_count
-        for found in measure.far(hybrid, self._trainer.dataset.window, self._trainer.dataset.held_out()):
-            yield found and FarAway(step, found)
-
-    def inversion(self, demand: ViewRequest) -> Iterator[Inversions | None]:
-        """In pieces: None after each, all at the end, of the flow as it is at the first."""
-        flow, step, wanted = copy.deepcopy(self._trainer.evaluated), self.step_count, demand.inversion
-        # A page that has just chosen a flow with fewer blocks may still ask for one that it has not.
-        block = None if wanted.block is None else min(wanted.block, flow.config.blocks - 1)
-        scale = demand.scaled.scale if demand.scaled and demand.scaled.block == block else 1.0
-        points = self._trainer.dataset.held_out()[: demand.points]
-        begun = self._clock()
-        for found in measure.inversion(flow, points, block, scale, wanted.z, wanted.method):
-            if found is not None:
-                yield Inversions(step, wanted, demand.scaled, found)
-            elif self._clock() - begun > PIECE_SECONDS:
-                yield None
-                begun = self._clock()
-
-    def activity(self, demand: ViewRequest) -> Iterator[Activity | None]:
-        """In pieces: None after each, all at the end, of the flow as it is at the first."""
-        looked_at, step, dataset = self._looked_at(demand), self.step_count, self._trainer.dataset
-        # Like all curves of training, that of the gradients goes on without what is only looked at.
-        flow, trains = copy.deepcopy(looked_at), looked_at is self._trainer.evaluated
-        only_gradients = demand.activity == "gradients"
-        points = dataset.held_out()[: GRADIENT_POINTS if only_gradients else ACTIVITY_POINTS]
-        saturation = share = None
-        if not only_gradients:
-            saturation = yield from measure.awaited(measure.saturation(flow, points))
-            nodes = measure.grid_points(dataset.window, ACTIVITY_GRID)
-            share = yield from measure.awaited(measure.saturation_map(flow, nodes))
-            share = share.reshape(ACTIVITY_GRID, ACTIVITY_GRID).astype(np.float32)
-        split = yield from measure.awaited(measure.gradient_split(flow, points))
-        if trains:
-            self._history.add_split(step, split.blocks.log_det, split.blocks.base)
-        yield Activity(
-            step, len(points), saturation, share, dataset.window, split, *self._history.splits(len(flow.blocks))
-        )
+        flow = self.looked_at(request)
+        for density in density_pieces(flow, self.dataset.window, request.still_grid):
+            yield None if density is None else self._render(flow, request, density, with_samples=True, still=True)
 
     def export(self) -> bytes:
         """The flow as a file."""
-        return flow_file.to_bytes(self._trainer.evaluated)
+        return flow_file.to_bytes(self.flow)
 
     def save(self) -> bytes:
-        return pickle.dumps((self._trainer.state_bytes(), self.seconds, self._history))
+        return pickle.dumps((self._trainer.state_bytes(), self.seconds, self.history))
 
     def restore(self, saved: bytes) -> None:
         """Go on from what `save` returned, with the settings as they are now."""
-        state, self.seconds, self._history = pickle.loads(saved)
+        state, self.seconds, self.history = pickle.loads(saved)
         self._trainer.load_state(state)
 
     def _note_held_out(self, log_prob: Tensor, **further: Any) -> None:
@@ -217,37 +141,27 @@ class Job:
         kl = None if truth is None else measure.kl(truth, log_prob)
         nll = measure.mean_nll(log_prob)
         new = HeldOut(self.step_count, nll, kl, seconds=self.seconds, **further)
-        self._history.add_held_out(new, self._classified())
+        self.history.add_held_out(new, self._classified())
 
     def _classified(self) -> measure.Classification | None:
         """How well a hybrid tells held-out points apart."""
         if (hybrid := self._hybrid) is None:
             return None
-        dataset = self._trainer.dataset
-        return measure.classification(measure.log_class_probs(hybrid, dataset.held_out()), dataset.held_out_classes())
+        probs = measure.log_class_probs(hybrid, self.dataset.held_out())
+        return measure.classification(probs, self.dataset.held_out_classes())
 
     @property
     def _hybrid(self) -> Hybrid | None:
-        model = self._trainer.evaluated_model
-        return model if isinstance(model, Hybrid) else None
+        return self.model if isinstance(self.model, Hybrid) else None
 
     @cached_property
     def _true_log_prob(self) -> Tensor | None:
         """Of the held-out points."""
-        dataset = self._trainer.dataset
-        return dataset.truth and dataset.truth.log_prob(dataset.held_out())
+        return self.dataset.truth and self.dataset.truth.log_prob(self.dataset.held_out())
 
-    def _looked_at(self, demand: ViewRequest) -> Flow:
-        """The flow, with one branch scaled where that is asked for: a page that has just chosen a flow with fewer
-        blocks may still ask for one that it has not."""
-        flow, scaled = self._trainer.evaluated, demand.scaled
-        if scaled is None or scaled.block >= flow.config.blocks:
-            return flow
-        return flow.scaled(scaled.block, scaled.scale)
-
-    def _render(self, flow: Flow, demand: ViewRequest, density: np.ndarray, **how: bool) -> Frame:
-        frame = render(flow, self._trainer.dataset, demand, density, step=self.step_count, **how)
-        return frame if self._hybrid is None else classed(self._hybrid, frame, self._trainer.dataset.window)
+    def _render(self, flow: Flow, request: ViewRequest, density: np.ndarray, **how: bool) -> Frame:
+        frame = render(flow, self.dataset, request, density, step=self.step_count, **how)
+        return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
 
 
 def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from app.engine.arm_job import ArmJob
 from app.engine.digits_job import DigitsJob
-from app.engine.figures import DIGITS
+from app.engine.experiment import Arm
 from app.engine.job import Job
 from app.engine.measurement_job import MeasurementJob
-from app.engine.messages import Arm
+from app.engine.results import DIGITS
 from app.engine.scaling_job import ScalingJob
 from app.engine.survey_job import SurveyJob
 from resflow_core.measure.scaling import Plan

@@ -1,8 +1,8 @@
 """The newest that is known of one experiment, put together from the worker's reports between two polls."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
-from app.engine.messages import MOVING, ArmReport, Report, State
+from app.engine.reports import MOVING, ArmReport, Report, State
 
 MOST_FRAMES = 12
 
@@ -42,11 +42,14 @@ class LatestReport:
         return report
 
 
-LASTING = [field.name for field in fields(ArmReport) if field.metadata.get("lasts")]
-
-
 def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
     still = new.still or (old.still if old.still and old.still.step == new.step else None)
     frames = (*old.frames, *new.frames)[-MOST_FRAMES:]
-    newest = {name: getattr(new, name) or getattr(old, name) for name in LASTING}
-    return replace(new, frames=frames, still=still, **newest)
+    return replace(
+        new,
+        frames=frames,
+        still=still,
+        loss=new.loss or old.loss,
+        blocks=new.blocks or old.blocks,
+        measured={**old.measured, **new.measured},
+    )

@@ -4,20 +4,10 @@ import time
 import uuid
 
 from app.engine.buttons import Buttons
+from app.engine.commands import Attend, Close, Command, Create, Export, Poll, ViewRequest
+from app.engine.experiment import Experiment
 from app.engine.latest_report import LatestReport
-from app.engine.messages import (
-    UNKNOWN,
-    Attend,
-    Close,
-    Command,
-    Create,
-    Experiment,
-    Export,
-    Poll,
-    Report,
-    State,
-    ViewRequest,
-)
+from app.engine.reports import UNKNOWN, Report, State
 from app.engine.scheduler import Scheduler
 
 PLAY_SECONDS = 0.25
@@ -40,8 +30,8 @@ class LocalEngine(Buttons):
         self._scheduler.handle(Create(id, experiment))
         return id
 
-    def poll(self, id: str, demand: ViewRequest) -> Report:
-        poll = Poll(id, demand)
+    def poll(self, id: str, request: ViewRequest) -> Report:
+        poll = Poll(id, request)
         self._send(poll)
         start = time.monotonic()
         while self._scheduler.is_pending(id) and id in self._mailboxes:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.messages import LossCurves, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.reports import LossCurves
 from resflow_core.training.trainer import TrainConfig
 
 NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0, 0, 0), np.float32))
@@ -14,7 +15,7 @@ NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0,
 
 class MeasurementJob:
     """An `ArmJob` whose steps are pieces of a measurement. A subclass says how a piece is measured (`_piece`), and what
-    of the results is shown (`figures`)."""
+    of the results is shown (`results`)."""
 
     device, device_reason = "cpu", "costs are compared there"
 
@@ -51,18 +52,17 @@ class MeasurementJob:
         """The piece of this number, from 0: None after each part, the result at the end."""
         raise NotImplementedError
 
-    def measure_held_out(self, demand: ViewRequest) -> tuple[None, None]:
+    def measure_held_out(self, request: ViewRequest) -> None:
         """There is nothing."""
-        return None, None
 
     def curves(self) -> LossCurves:
         """There are none."""
         return NOTHING
 
-    def frame(self, demand: ViewRequest, *, with_samples: bool) -> None:
+    def frame(self, request: ViewRequest, *, with_samples: bool) -> None:
         """There is none."""
 
-    def figures(self, demand: ViewRequest) -> Iterator[Any]:
+    def results(self) -> Iterator[Any]:
         """What is known so far."""
         raise NotImplementedError
 

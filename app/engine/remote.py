@@ -16,28 +16,13 @@ from typing import BinaryIO
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
+from app.engine.commands import Attend, Beat, Close, Command, Export, Play, Poll, Reset, Step, ViewRequest
 from app.engine.dropped import Dropped
+from app.engine.experiment import Experiment
 from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
 from app.engine.flight_recorder import FlightRecorder
 from app.engine.latest_report import LatestReport
-from app.engine.messages import (
-    UNKNOWN,
-    Attend,
-    Beat,
-    Checkpoint,
-    Close,
-    Command,
-    Experiment,
-    Export,
-    Exported,
-    Play,
-    Poll,
-    Report,
-    Reset,
-    State,
-    Step,
-    ViewRequest,
-)
+from app.engine.reports import UNKNOWN, Checkpoint, Exported, Report, State
 
 ROOT = Path(__file__).resolve().parents[2]
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
@@ -68,9 +53,9 @@ class RemoteEngine(Buttons):
         min(self._links, key=lambda link: link.held).create(id, experiment)
         return id
 
-    def poll(self, id: str, demand: ViewRequest) -> Report:
+    def poll(self, id: str, request: ViewRequest) -> Report:
         link = self._link(id)
-        report = link.poll(Poll(id, demand)) if link else None
+        report = link.poll(Poll(id, request)) if link else None
         return report or Report(id, State.EXPIRED, message=UNKNOWN)
 
     def attend(self, id: str) -> None:

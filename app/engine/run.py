@@ -1,31 +1,14 @@
 """An experiment being run: its jobs, what was asked of it and how far it is."""
 
 import math
-import pickle
-from collections import deque
 from collections.abc import Callable
 
 from app.engine.arm_job import ArmJob
+from app.engine.arms import Arms
 from app.engine.clocks import Clocks
-from app.engine.job import checked
-from app.engine.messages import (
-    ArmReport,
-    Attend,
-    Change,
-    Checkpoint,
-    Command,
-    Create,
-    Leave,
-    Pause,
-    Play,
-    Poll,
-    Report,
-    Reset,
-    State,
-    Step,
-)
-from app.engine.schedule import Schedule
-from app.engine.step_time import StepTime
+from app.engine.commands import Attend, Change, Command, Create, Leave, Pause, Play, Poll, Reset, Step
+from app.engine.pace import Pace
+from app.engine.reports import ArmReport, Checkpoint, Report, State
 from app.engine.views import News, View, Views
 from resflow_core.training.trainer import Diverged
 
@@ -35,7 +18,6 @@ CHECKPOINT_SECONDS = 5.0
 FIRST_CHECKPOINT_SECONDS = 1.0
 REPORT_SECONDS = 0.25
 CURVES_SECONDS = 1.0
-RATE_SECONDS = 2.0
 
 
 class Run:
@@ -43,17 +25,15 @@ class Run:
     flows that can move; whether they do is said by `state`."""
 
     def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., ArmJob]):
-        self.id, self._experiment, self._saved = create.id, create.experiment, create.checkpoint
-        self._schedules = self._saved.schedules if self._saved else tuple(map(Schedule.of, create.experiment.arms))
+        self.id, self._saved = create.id, create.checkpoint
+        schedules = self._saved.schedules if self._saved else None
+        self.arms = Arms(create.experiment, schedules, self._saved.step if self._saved else 0, clocks, new_job)
         self._playing, self._steps_left = create.playing, create.steps
-        self._clock, self._clocks, self._new_job = clocks.wall, clocks, new_job
+        self._clock, self._clocks = clocks.wall, clocks
         self.phase = State.QUEUED
         self.present, self.seen = create.present, clocks.attendance()
         self.queue_place = 0
         self.used = 0.0
-        self.step_time = StepTime()
-        self._jobs: tuple[ArmJob, ...] = ()
-        self._built: list[ArmJob] = []  # while not all are
         self._views = Views(len(create.experiment.arms))
         self._waits = ""  # why it waits for its place, or ""
         self._message = ""
@@ -61,14 +41,13 @@ class Run:
         self._changed = True
         self._reported = self._curves_reported = -math.inf
         self._saved_at, self._save_is_news = -math.inf, False
-        self._recent: deque[tuple[float, int]] = deque()
-        self._expect_steps()
+        self._pace = Pace()
 
     @property
     def step(self) -> int:
         """Steps taken, by the first arm: the others may still have to take the last one."""
-        if self._jobs:
-            return self._jobs[0].step_count
+        if self.arms.jobs:
+            return self.arms.step
         return self._saved.step if self._saved else 0
 
     @property
@@ -88,21 +67,12 @@ class Run:
     def moving(self) -> bool:
         """Whether it is to be trained now. What one arm has begun all finish."""
         asked = self.present and (self._playing or self._steps_left > 0)
-        return self.phase is State.PAUSED and (asked or self._is_between_arms)
+        return self.phase is State.PAUSED and (asked or self.arms.differ)
 
     @property
     def ready(self) -> bool:
         """Whether it may be trained at once: all arms are measured at the same step."""
         return self.moving and not self._views.hold_still
-
-    @property
-    def _behind(self) -> int:
-        """The first arm that has not taken the newest step yet; 0 if all have."""
-        return next((k for k, job in enumerate(self._jobs) if job.step_count < self._jobs[0].step_count), 0)
-
-    @property
-    def _is_between_arms(self) -> bool:
-        return self._behind > 0
 
     @property
     def pending(self) -> bool:
@@ -143,23 +113,17 @@ class Run:
     def build(self) -> None:
         """Build the next flow; after the last begin, or continue from the checkpoint. A bad experiment ends in the
         phase FAILED."""
-        index, experiment = len(self._built), self._experiment
-        arm = experiment.arms[index]
-        seed = experiment.seed if arm.seed is None else arm.seed
         try:
-            planned = self._schedules[index].planned(arm)
-            self._built.append(self._new_job(planned, seed, experiment.device, self._clock))
+            if not self.arms.build():
+                return
         except ValueError as error:
-            self.fail(self._about_arm(index, error))
+            self.fail(str(error))
             return
-        if len(self._built) < len(experiment.arms):
-            return
-        self._jobs, self._built = tuple(self._built), []
         if self._saved is None:
+            self.arms.configure()
             self._save()
         else:
             self._restore()
-        self._configure()
         self._views.start_over()
         self.phase = State.PAUSED
         self._changed = True
@@ -167,41 +131,34 @@ class Run:
     def train(self) -> None:
         """One arm after the other to the same step, for about a time slice or until the steps asked for are done. A
         round that takes longer goes on in the next slice, which ends with it, so that there is time for pictures."""
-        start, goes_on = self._clock(), self._is_between_arms
-        if not self._recent:
-            self._recent.append((start, self.step))
-        while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self._is_between_arms):
-            index, began = self._behind, self._clocks.cpu()
+        start, goes_on = self._clock(), self.arms.differ
+        self._pace.begin(start, self.step)
+        while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self.arms.differ):
             try:
-                goes_further = self._jobs[index].step()  # the step has further parts
+                if not self.arms.advance():
+                    continue
             except Diverged as error:
-                self._rewind(self._about_arm(index, error))
+                self._rewind(str(error))
                 return
-            self.step_time.add(index, self._clocks.cpu() - began)
-            if goes_further or self._is_between_arms:
-                continue
-            self._configure()
             if self._steps_left:
                 self._steps_left -= 1
                 self._changed |= self._steps_left == 0
             if goes_on:
                 break
-        now = self._clock()
-        self._recent.append((now, self.step))
-        while len(self._recent) > 2 and self._recent[0][0] < now - RATE_SECONDS:
-            self._recent.popleft()
+        self._pace.note(self._clock(), self.step)
 
     def next_view(self) -> tuple[float, View] | None:
         """When its next picture is due, and which; none for a page that is gone."""
-        is_wanted = self.present and self._jobs and not self._is_between_arms
+        is_wanted = self.present and self.arms.jobs and not self.arms.differ
         return self._views.next_due(self.step, self.moving) if is_wanted else None
 
     def look(self, view: View) -> None:
-        self._views.make(view, self._jobs, self._clock(), self.moving)
+        self._views.make(view, self.arms.jobs, self._clock(), self.moving)
 
     def export(self, arm_index: int) -> bytes | None:
         """An arm's flow as a file; None if it is not built."""
-        return self._jobs[arm_index].export() if 0 <= arm_index < len(self._jobs) else None
+        jobs = self.arms.jobs
+        return jobs[arm_index].export() if 0 <= arm_index < len(jobs) else None
 
     def miss(self) -> None:
         """Its page was not heard of for too long."""
@@ -220,20 +177,22 @@ class Run:
 
     def step_aside(self, why: str) -> None:
         """Wait, saved, until it is admitted again. Steps since its newest checkpoint are then taken once more."""
-        if self._jobs and not self._is_between_arms and self.step != self._saved.step:
+        if self.arms.jobs and not self.arms.differ and self.step != self._saved.step:
             self._save()
-        self._jobs, self._built, self.phase = (), [], State.QUEUED
-        self._recent.clear()
+        self.arms.drop()
+        self.phase = State.QUEUED
+        self._pace.rest()
         self.queue(0, why)
 
     def fail(self, message: str) -> None:
-        self.phase, self._message, self._jobs, self._built = State.FAILED, message, (), []
+        self.phase, self._message = State.FAILED, message
+        self.arms.drop()
         self._playing, self._steps_left = False, 0
         self._changed = True
 
     def news(self, now: float, frame_share: float) -> list[Report | Checkpoint]:
         """What the page does not know yet, and a checkpoint when one is due; nothing while arms differ in a step."""
-        if self._is_between_arms:
+        if self.arms.differ:
             return []
         messages: list[Report | Checkpoint] = []
         if self._save_is_due(now):
@@ -246,21 +205,21 @@ class Run:
         return messages
 
     def _report(self, now: float, frame_share: float) -> Report:
-        news, self._views.news = self._views.news, News()
+        jobs, news, self._views.news = self.arms.jobs, self._views.news, News()
         if not self.moving:
-            self._recent.clear()
-        with_curves = bool(news.made.get("blocks")) or not self.moving or now - self._curves_reported >= CURVES_SECONDS
+            self._pace.rest()
+        with_curves = bool(news.blocks) or not self.moving or now - self._curves_reported >= CURVES_SECONDS
         arms = tuple(
             ArmReport(
                 step=job.step_count,
-                steps_per_second=self._rate(),
+                steps_per_second=self._pace.per_second,
                 seconds=job.seconds,
                 loss=job.curves() if with_curves else None,
                 train=schedule.at(job.step_count),
                 changes=schedule.changes(job.step_count),
                 **news.of(index),
             )
-            for index, (job, schedule) in enumerate(zip(self._jobs, self._schedules, strict=False))
+            for index, (job, schedule) in enumerate(zip(jobs, self.arms.schedules, strict=False))
         )
         self._changed, self._reported = False, now
         self._curves_reported = now if with_curves else self._curves_reported
@@ -270,11 +229,11 @@ class Run:
             arms,
             message=self._waits or self._message,
             queue_place=self.queue_place,
-            device=self._jobs[0].device if self._jobs else "",
-            device_reason=self._jobs[0].device_reason if self._jobs else "",
+            device=jobs[0].device if jobs else "",
+            device_reason=jobs[0].device_reason if jobs else "",
             frame_share=frame_share,
             steps_left=self._steps_left,
-            step_seconds=self.step_time.seconds,
+            step_seconds=self.arms.step_time.seconds,
             handled=self._handled,
         )
 
@@ -283,7 +242,7 @@ class Run:
             self._views.start_over()
             self._changed = True
         self.present, self.seen = True, self._clocks.attendance()
-        self._views.want(poll.demand)
+        self._views.want(poll.request)
 
     def _resume(self, *, playing: bool, steps: int) -> None:
         if self.phase is State.FAILED:
@@ -294,74 +253,46 @@ class Run:
         self._playing, self._steps_left = playing, steps
 
     def _change(self, change: Change) -> None:
-        index, schedules = change.arm_index, list(self._schedules)
         try:
-            train = checked(self._experiment.arms[index].flow, change.train_config)
+            before, now = self.arms.change(change.arm_index, change.train_config, self.step)
         except ValueError as error:
-            self._message = self._about_arm(index, error)
+            self._message = str(error)
             return
         if self.phase is State.PAUSED:
             self._message = ""  # of an earlier refusal; what stopped a run is said until it moves again
-        before = schedules[index].at(self.step)
-        if train == before:
+        if now == before or not self.arms.jobs:
             return
-        schedules[index] = schedules[index].changed(self.step, train)
-        self._schedules = tuple(schedules)
-        self._expect_steps()
-        if self._jobs:
-            self._configure()
-            if train.log_det != before.log_det:
-                self._views.estimator_changed()
-            # So that going back never forgets it.
-            if self._is_between_arms:
-                self._saved_at = -math.inf
-            else:
-                self._save()
-
-    def _configure(self) -> None:
-        for job, schedule in zip(self._jobs, self._schedules, strict=True):
-            job.configure(schedule.at(job.step_count))
+        if now.log_det != before.log_det:
+            self._views.estimator_changed()
+        # So that going back never forgets it.
+        if self.arms.differ:
+            self._saved_at = -math.inf
+        else:
+            self._save()
 
     def _start_over(self) -> None:
-        self._schedules = tuple(schedule.restarted(self.step) for schedule in self._schedules)
-        self._expect_steps()
-        self._jobs, self._built, self._saved, self._save_is_news, self._message = (), [], None, False, ""
+        self.arms.start_over(self.step)
+        self._saved, self._save_is_news, self._message = None, False, ""
         self._playing, self._steps_left = False, 0
         if self.phase is not State.QUEUED:
             self.phase = State.LOADING
 
     def _rewind(self, reason: str) -> None:
         self._restore()
-        self._configure()
         self._views.start_over()
-        self._recent.clear()
+        self._pace.rest()
         self._playing, self._steps_left = False, 0
         self.phase, self._message = State.DIVERGED, f"{reason} Back at step {self.step}."
         self._changed = True
 
     def _save_is_due(self, now: float) -> bool:
-        is_new = bool(self._jobs) and self.step != self._saved.step and not self._is_between_arms
+        is_new = bool(self.arms.jobs) and self.step != self._saved.step and not self.arms.differ
         return is_new and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
 
     def _save(self) -> None:
-        data = pickle.dumps([job.save() for job in self._jobs])
-        self._saved = Checkpoint(self.id, self.step, data, self._schedules, self._handled)
+        self._saved = Checkpoint(self.id, self.step, self.arms.save(), self.arms.schedules, self._handled)
         self._saved_at, self._save_is_news = self._clock(), True
 
     def _restore(self) -> None:
-        for job, saved in zip(self._jobs, pickle.loads(self._saved.data), strict=True):
-            job.restore(saved)
+        self.arms.restore(self._saved.data)
         self._saved_at = self._clock() - CHECKPOINT_SECONDS + FIRST_CHECKPOINT_SECONDS
-
-    def _expect_steps(self) -> None:
-        trains = (schedule.at(self.step) for schedule in self._schedules)
-        self.step_time.expect(zip(self._experiment.arms, trains, strict=True))
-
-    def _rate(self) -> float:
-        if len(self._recent) < 2:
-            return 0.0
-        (start, first), (end, last) = self._recent[0], self._recent[-1]
-        return (last - first) / (end - start)
-
-    def _about_arm(self, index: int, error: Exception) -> str:
-        return str(error) if len(self._experiment.arms) == 1 else f"Arm {index + 1}: {error}"

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from app.engine.figures import Scaling
+from app.engine.experiment import Arm
 from app.engine.job import checked
 from app.engine.measurement_job import MeasurementJob
-from app.engine.messages import Arm, ViewRequest
+from app.engine.results import Scaling
 from resflow_core import measure
 from resflow_core.log_det import Exact
 from resflow_core.measure.scaling import Piece, Subject
@@ -31,7 +31,7 @@ class ScalingJob(MeasurementJob):
             self._subject = dim, Subject(self._plan, dim, self._seed)
         yield self._subject[1].piece(number)
 
-    def figures(self, demand: ViewRequest) -> Iterator[Scaling]:
+    def results(self) -> Iterator[Scaling]:
         """In one piece."""
         yield Scaling(self.step_count, len(self._todo), tuple(measure.by_dim(self._done)))
 

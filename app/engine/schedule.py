@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig

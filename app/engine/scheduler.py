@@ -8,22 +8,13 @@ from typing import Any
 
 from app.engine.arm_job import ArmJob
 from app.engine.budget import PictureBudget
-from app.engine.clocks import Clock, Clocks
+from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
+from app.engine.commands import Close, Command, Create, Export
 from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
-from app.engine.messages import (
-    AWAY_SECONDS,
-    LONGEST_STEP_SECONDS,
-    Checkpoint,
-    Close,
-    Command,
-    Create,
-    Export,
-    Exported,
-    Report,
-    State,
-)
+from app.engine.reports import Checkpoint, Exported, Report, State
 from app.engine.run import Run
+from app.engine.step_time import LONGEST_STEP_SECONDS
 
 DROP_SECONDS = 600.0
 # Who runs the server is told this often, while pages wait, what would make room.
@@ -144,15 +135,15 @@ class Scheduler:
     def _clear_the_way(self) -> None:
         """Let runs with long steps wait where they would hold up others that have come."""
         for run in self._runs.values():
-            if run.holds_place and run.step_time.too_long and self._holds_up_others(run):
-                self._guard(run, lambda run=run: run.step_aside(run.step_time.message))
+            if run.holds_place and run.arms.step_time.too_long and self._holds_up_others(run):
+                self._guard(run, lambda run=run: run.step_aside(run.arms.step_time.message))
 
     def _holds_up_others(self, run: Run) -> bool:
         """Whether others are there who would wait for its steps. Of two with long steps, who has a place keeps it."""
         return any(
             other.present
             and other.phase is not State.FAILED
-            and (not other.step_time.too_long or (other.holds_place and not run.holds_place))
+            and (not other.arms.step_time.too_long or (other.holds_place and not run.holds_place))
             for other in self._runs.values()
             if other is not run
         )
@@ -165,8 +156,8 @@ class Scheduler:
             if not run.present:
                 run.queue(0)  # a page that is gone waits for nothing
                 continue
-            if run.step_time.too_long and self._holds_up_others(run):
-                run.queue(0, run.step_time.message)
+            if run.arms.step_time.too_long and self._holds_up_others(run):
+                run.queue(0, run.arms.step_time.message)
                 continue
             if not place and absent and not self._has_room(len(held)):
                 held.remove(gone := absent.pop())

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from app.engine.messages import LONGEST_STEP_SECONDS, Arm
+from app.engine.experiment import Arm
 from resflow_core.data import Table
 from resflow_core.training.step_cost import step_seconds
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
 
+LONGEST_STEP_SECONDS = 0.5
+"""Nothing interrupts a step, so while other pages are there a longer one is not begun."""
 LEAST_MEASURED, MOST_MEASURED = 3, 7
 
 

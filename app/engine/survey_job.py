@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from app.engine.experiment import Arm
 from app.engine.measurement_job import MeasurementJob
-from app.engine.messages import Arm, ViewRequest
 from resflow_core.measure.survey import Result, Subjects, Survey, too_much_work
 
 
@@ -22,6 +22,6 @@ class SurveyJob(MeasurementJob):
     def _piece(self, k: int) -> Iterator[Result | None]:
         return self._subjects.piece(k)
 
-    def figures(self, demand: ViewRequest) -> Iterator[Survey]:
+    def results(self) -> Iterator[Survey]:
         """In one piece."""
         yield Survey(self._plan, tuple(self._done))

@@ -3,18 +3,18 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from app.engine.arm_job import ArmJob
-from app.engine.job import Job
-from app.engine.measurements import MEASUREMENTS, PIECE_SECONDS, Measurement
-from app.engine.messages import Frame, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.measurements import MEASUREMENTS
+from app.engine.measurements.measurement import Measurement
+from app.engine.reports import Frame
+from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
-MASS_SECONDS = 5.0
 SAMPLES_EVERY = 8
-# Cells on a side of the window in the mass meter's quadrature.
-MASS_CELLS, ROUGH_MASS_CELLS = 128, 40
 
 
 class View(NamedTuple):
@@ -25,98 +25,103 @@ class View(NamedTuple):
 
 
 FRAME, HELD_OUT, STILL = View(0, "frame"), View(1, "held-out losses"), View(2, "still")
-# Of a flow that stands still, and of one that moves.
-MASS, ROUGH_MASS = View(3, "masses"), View(4, "rough masses")
 MEASURED: dict[View, Measurement] = {
-    View(rank, name): measurement for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 5)
+    View(rank, name): measurement for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
 }
 
 # The part of a request that each of them depends on, which is false if the page does not ask for it.
 ASKED: dict[View, Callable[[ViewRequest], Any]] = {
-    FRAME: lambda d: d.frames and (d.grid, d.points, d.pictured, d.ways, d.samples, d.depth, d.scaled),
-    HELD_OUT: lambda d: (d.scaled, d.bounds),
-    STILL: lambda d: d.frames and d.still_grid and (d.still_grid, d.points, d.pictured, d.ways, d.samples, d.scaled),
-    MASS: lambda d: d.masses and (d.scaled,),
-    ROUGH_MASS: lambda d: d.masses and (d.scaled,),
-    **{view: measurement.asked for view, measurement in MEASURED.items()},
+    FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.scaled),
+    HELD_OUT: lambda r: (r.scaled,),
+    STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.scaled),
+    **{view: partial(measurement.asked, view.name) for view, measurement in MEASURED.items()},
 }
-
-# The part of the news that each is that is made in pieces, and how a job makes it.
-MADE: dict[View, tuple[str, Callable[[Job, ViewRequest], Iterator[Any]]]] = {
-    STILL: ("still", lambda job, d: job.still(d)),
-    MASS: ("masses", lambda job, d: job.masses(d, MASS_CELLS)),
-    ROUGH_MASS: ("masses", lambda job, d: job.masses(d, ROUGH_MASS_CELLS)),
-    **{view: (view.name, measurement.pieces) for view, measurement in MEASURED.items()},
-}
-PICTURED = {STILL, *(view for view, measurement in MEASURED.items() if measurement.pictured)}
 
 
 @dataclass
 class Shown:
     step: int = -1
     time: float = -math.inf
+    at_rest: bool = False  # of a flow that stood still
+
+
+class Begun(NamedTuple):
+    """What takes longer than others can wait, and is made in pieces."""
+
+    time: float
+    at_rest: bool
+    pieces: Iterator[tuple | None]
 
 
 @dataclass
 class News:
-    """What was drawn and is not reported yet: an entry an arm in each tuple, or none. An entry is None where that is
-    not wanted of an arm, or it has none of it."""
+    """What was drawn and is not reported yet: an entry an arm in each tuple. An entry is None where that is not wanted
+    of an arm, or it has none of it."""
 
     frames: list[tuple[Frame | None, ...]] = field(default_factory=list)  # an entry a time
-    made: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # by the names of the fields of `ArmReport`
+    still: tuple[Frame | None, ...] = ()
+    blocks: tuple[BlockTable | None, ...] = ()
+    measured: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.frames) or any(self.made.values())
+        return any((self.frames, self.still, self.blocks, self.measured))
 
     def of(self, arm_index: int) -> dict[str, Any]:
         """The parts of one arm's report."""
-        newest = {name: arms[arm_index] for name, arms in self.made.items() if arms}
-        return {"frames": tuple(frames[arm_index] for frames in self.frames if frames[arm_index]), **newest}
+        records = [arms[arm_index] for arms in self.measured.values()]
+        return {
+            "frames": tuple(frames[arm_index] for frames in self.frames if frames[arm_index]),
+            "still": self.still[arm_index] if self.still else None,
+            "blocks": self.blocks[arm_index] if self.blocks else None,
+            "measured": {type(record): record for record in records if record is not None},
+        }
 
 
 class Views:
-    """Frames eight times a second, the held-out loss once a second, masses and Jacobians every five while the flow
-    moves; where it stands still, each once, and the sharp picture."""
+    """Frames eight times a second, the held-out loss once a second, measurements as often as their entries say while
+    the flow moves; where it stands still, each once, and the sharp picture."""
 
     def __init__(self, arms: int) -> None:
         self._arms = arms
-        self.demand: ViewRequest | None = None
+        self.request: ViewRequest | None = None
         self.news = News()
         self.start_over()
 
     def start_over(self) -> None:
         """Show everything anew: another page looks, or the flows are others."""
         self._shown = {view: Shown() for view in ASKED}
+        self._begun: dict[View, Begun] = {}
         self._count = 0
-        # Of what takes longer than others can wait, and when it was begun.
-        self._pieces: dict[View, tuple[float, Iterator[tuple | None]]] = {}
 
     @property
     def hold_still(self) -> bool:
         """Whether some arms are measured and others not yet, which must stay at the same step until they are."""
-        return HELD_OUT in self._pieces
+        return HELD_OUT in self._begun
 
-    def want(self, demand: ViewRequest) -> None:
-        before, self.demand = self.demand, demand
+    def want(self, request: ViewRequest) -> None:
+        """Raises ValueError for a measurement that there is not."""
+        if unknown := request.measured.keys() - MEASUREMENTS.keys():
+            raise ValueError(f"measured = {sorted(unknown)}: use {', '.join(MEASUREMENTS)}.")
+        before, self.request = self.request, request
         for view, asked in ASKED.items():
-            if before is None or asked(before) != asked(demand):
+            if before is None or asked(before) != asked(request):
                 self._forget(view)
 
     def _forget(self, view: View) -> None:
-        """Draw it anew, and at once."""
+        """Show it anew, and at once."""
         self._shown[view] = Shown()
-        self._pieces.pop(view, None)
+        self._begun.pop(view, None)
 
     def estimator_changed(self) -> None:
         """Measure anew what depends on how training gets the log det."""
-        for view in (HELD_OUT, MASS, ROUGH_MASS):
+        for view in (HELD_OUT, *(view for view, measurement in MEASURED.items() if measurement.of_training)):
             self._forget(view)
 
     def next_due(self, step: int, moving: bool) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants."""
-        for view in (STILL, MASS) if moving else (ROUGH_MASS,):
-            self._pieces.pop(view, None)
-        if self.demand is None:
+        for view in [view for view, begun in self._begun.items() if begun.at_rest == moving and _rests(view)]:
+            self._forget(view)
+        if self.request is None:
             return None
         if self.hold_still:
             return self._shown[HELD_OUT].time, HELD_OUT
@@ -124,60 +129,73 @@ class Views:
 
     def _wanted(self, step: int, moving: bool) -> Iterator[tuple[View, float]]:
         """What the page has not seen of `step`, and how long after the last of its kind it is due."""
-        new = {view for view, shown in self._shown.items() if shown.step != step and ASKED[view](self.demand)}
+        new = {view for view in ASKED if ASKED[view](self.request) and self._is_new(view, step, moving)}
         if HELD_OUT in new:
             yield HELD_OUT, HELD_OUT_SECONDS * moving
         if FRAME in new:
-            yield FRAME, self.demand.frame_seconds * moving
+            yield FRAME, self.request.frame_seconds * moving
+        if STILL in new and FRAME not in new and not moving:
+            yield STILL, 0.0
         for view, measurement in MEASURED.items():
-            if view in new:
-                begun = view in self._pieces
+            waits = _rests(view) and not moving and new & {FRAME, STILL}
+            if view in new and not waits:
+                begun = view in self._begun
                 yield view, (measurement.between(self._arms) if begun else measurement.seconds) * moving
-        if moving:
-            if self.demand.masses:
-                yield ROUGH_MASS, PIECE_SECONDS / self._arms if ROUGH_MASS in self._pieces else MASS_SECONDS
-        elif FRAME not in new:
-            if STILL in new:
-                yield STILL, 0.0
-            elif MASS in new:
-                yield MASS, 0.0
+
+    def _is_new(self, view: View, step: int, moving: bool) -> bool:
+        shown = self._shown[view]
+        return shown.step != step or (_rests(view) and not moving and not shown.at_rest)
 
     def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool) -> None:
         """Draw or measure `view` (of what takes long one piece) for all arms."""
-        step, shown = jobs[0].step_count, self._shown[view]
+        step, shown, request = jobs[0].step_count, self._shown[view], self.request
         if view is FRAME:
-            with_samples = not moving or not self.demand.ways or self._count % SAMPLES_EVERY == 0
+            with_samples = not moving or not request.ways or self._count % SAMPLES_EVERY == 0
             self.news.frames.append(
-                tuple(job and job.frame(self.demand, with_samples=with_samples) for job in self._pictured(jobs))
+                tuple(job and job.frame(request, with_samples=with_samples) for job in self._pictured(jobs))
             )
             self._count += 1
             # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
-            due = shown.time + self.demand.frame_seconds
-            self._shown[view] = Shown(step, due if now - due < self.demand.frame_seconds else now)
-        elif view is HELD_OUT:
-            measured = _in_turn(jobs, lambda job: iter([job.measure_held_out(self.demand)]))
-            begun, pieces = self._pieces.setdefault(view, (now, measured))
-            if (whole := next(pieces)) is not None:
-                self.news.made["blocks"], bounds = zip(*whole, strict=True)
-                self.news.made["bounds"] = bounds if self.demand.bounds else ()
-                self._shown[view] = Shown(step, begun)
-                del self._pieces[view]
-        else:
-            name, made = MADE[view]
-            wanted = self._pictured(jobs) if view in PICTURED else jobs
-            begun, pieces = self._pieces.setdefault(view, (now, _in_turn(wanted, lambda job: made(job, self.demand))))
+            due = shown.time + request.frame_seconds
+            self._shown[view] = Shown(step, due if now - due < request.frame_seconds else now)
+            return
+        if view not in self._begun:
+            wanted = self._pictured(jobs) if view is STILL or (view in MEASURED and MEASURED[view].pictured) else jobs
+            self._begun[view] = Begun(now, not moving, _in_turn(wanted, self._pieces_of(view, moving)))
+        begun = self._begun[view]
+        if view is not HELD_OUT:  # whose time is that at which it was begun
             shown.time = now
-            if (whole := next(pieces)) is not None:
-                self._shown[view] = Shown(next((part.step for part in whole if part), step), begun)
-                del self._pieces[view]
-                self.news.made[name] = whole
-                if name == "masses":
-                    self._shown[ROUGH_MASS].time = begun
+        if (whole := next(begun.pieces)) is None:
+            return
+        del self._begun[view]
+        step = next((record.step for record in whole if record), step) if view in MEASURED else step
+        self._shown[view] = Shown(step, begun.time, begun.at_rest)
+        if view in MEASURED:
+            self.news.measured[view.name] = whole
+        elif view is STILL:
+            self.news.still = whole
+        else:
+            self.news.blocks = tuple(blocks for (blocks,) in whole)
+
+    def _pieces_of(self, view: View, moving: bool) -> Callable[[Any], Iterator[Any]]:
+        """How a job makes it in pieces."""
+        request = self.request
+        if view is HELD_OUT:
+            return lambda job: iter([(job.measure_held_out(request),)])
+        if view is STILL:
+            return lambda job: job.still(request)
+        pieces, wanted = MEASURED[view].made(moving), request.measured[view.name]
+        return lambda job: pieces(job, request, wanted)
 
     def _pictured(self, jobs: Sequence[ArmJob]) -> list[ArmJob | None]:
         """The jobs of which pictures are wanted, and None in the place of the others."""
-        wanted = self.demand.pictured
+        wanted = self.request.pictured
         return [job if wanted is None or k in wanted else None for k, job in enumerate(jobs)]
+
+
+def _rests(view: View) -> bool:
+    """Whether it is made otherwise, or at all, only of a flow that stands still."""
+    return view is STILL or (view in MEASURED and MEASURED[view].at_rest is not None)
 
 
 def _in_turn(jobs: Sequence[ArmJob | None], pieces: Callable[[Any], Iterator]) -> Iterator[tuple | None]:

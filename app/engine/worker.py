@@ -19,8 +19,8 @@ import torch
 
 from app.engine import housekeeping
 from app.engine.clocks import ServerTime
+from app.engine.commands import Beat, Command
 from app.engine.flight_recorder import FlightRecorder
-from app.engine.messages import Beat, Command
 from app.engine.scheduler import Scheduler
 
 # While there is nothing to do, a sign of life so often.

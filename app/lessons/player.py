@@ -1,24 +1,24 @@
 """A lesson without a page: its steps opened and solutions acted out on the real core, and whether all comes true."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.draws.settings import Bench
-from app.draws.tally import Tally, thrown_settings
+from app.engine.commands import ViewRequest
 from app.engine.local import LocalEngine
-from app.engine.messages import Report, State, ViewRequest
+from app.engine.reports import Report, State
+from app.estimates.sample import Sample, thrown_settings
+from app.estimates.settings import Bench
 from app.lessons.expression import Expression
 from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.prose import expressions, is_known
 from app.lessons.settings import changed
 from app.link import BENCHES
-from app.setup import Inverts, Setup, scaled_by
+from app.setup import Setup, scaled_by
 
 # On a busy machine what a step asks for takes long; it is waited for, not missed.
 FINISH_SECONDS = 300.0
-JACOBIANS = 20  # nodes a side of the grid that comes with those at data points, which lessons ask of
 
 
 class Player:
@@ -28,12 +28,12 @@ class Player:
         self._engine = LocalEngine(FINISH_SECONDS)
         self._run = ""
         self.setup, self.benches = Setup(), {kind: kind() for kind in BENCHES.values()}
-        self.tally, self.coins, self.answers = Tally(), "", {}
+        self.sample, self.coins, self.answers = Sample(), "", {}
 
     def open(self, step: Step) -> None:
         """As a learner who comes to it."""
         self._become(*changed(self.setup, self.benches, step.settings, anew=True))
-        if step.trained and (left := step.trained - self._poll({}).arms[0].step) > 0:
+        if step.trained and (left := step.trained - self._poll().arms[0].step) > 0:
             self.act(Action("train", left))
 
     def act(self, action: Action) -> None:
@@ -42,12 +42,12 @@ class Player:
             case Action("set", settings):
                 self._become(*changed(self.setup, self.benches, settings))
             case Action("throw", amount):
-                self.tally.want(amount)
-                while self.tally.busy:
-                    self.tally.go_on()
+                self.sample.want(amount)
+                while self.sample.busy:
+                    self.sample.go_on()
             case Action("train", steps):
                 self._engine.step(self._started(), steps)
-                self._poll({})
+                self._poll()
             case Action("coins", thrown):
                 self.coins = thrown
             case Action("answer", answers):
@@ -61,13 +61,13 @@ class Player:
 
     def reset(self) -> None:
         """Nothing is thrown or answered."""
-        self.tally, self.coins, self.answers = Tally(self.tally.bench), "", {}
+        self.sample, self.coins, self.answers = Sample(self.sample.bench), "", {}
 
-    def situation(self, wants: set[str] | None) -> Situation:
-        """With what the engine is asked for by these fields of its `ViewRequest`; without a flow where that is None."""
-        report = None if wants is None else self._poll(demand(self.setup, self.benches, wants))
+    def situation(self, wants: Mapping[str, Any] | None) -> Situation:
+        """With these measurements, as `Observable.wants` names them; without a flow where that is None."""
+        report = None if wants is None else self._poll(**self._request(wants))
         return Situation(
-            self.setup, self.benches, self.tally.values, self.coins, report, dict(self.answers), self.tally.counts
+            self.setup, self.benches, self.sample.values, self.coins, report, dict(self.answers), self.sample.counts
         )
 
     def _become(self, setup: Setup, benches: dict[type, Any]) -> None:
@@ -77,40 +77,32 @@ class Player:
         elif self._run and setup.train != self.setup.train:
             self._engine.change(self._run, 0, setup.train)
         self.setup, self.benches = setup, benches
-        if self.tally.bench != (thrown := thrown_settings(benches[Bench])):
-            self.tally = Tally(thrown)
+        if self.sample.bench != (thrown := thrown_settings(benches[Bench])):
+            self.sample = Sample(thrown)
+
+    def _request(self, wants: Mapping[str, Any]) -> dict[str, Any]:
+        """What an engine is asked for, as fields of a `ViewRequest`."""
+        measured = {name: wanted(self.benches) if callable(wanted) else wanted for name, wanted in wants.items()}
+        return {"measured": measured, "scaled": scaled_by(self.benches.values(), self.setup.flow.blocks)}
 
     def _started(self) -> str:
         self._run = self._run or self._engine.create(replace(self.setup, device="cpu").experiment())
         return self._run
 
-    def _poll(self, wanted: dict[str, Any]) -> Report:
-        wanted = {"frames": False, "masses": False} | wanted
-        report = self._engine.poll(self._started(), ViewRequest(**wanted))
+    def _poll(self, **wanted: Any) -> Report:
+        request = ViewRequest(frames=False, **wanted)
+        report = self._engine.poll(self._started(), request)
         while report.state is State.STEPPING or report.state is State.LOADING:
-            report = self._engine.poll(self._run, ViewRequest(**wanted))
+            report = self._engine.poll(self._run, request)
         return report
 
 
-def demand(setup: Setup, benches: dict[type, Any], wants: set[str]) -> dict[str, Any]:
-    """What an engine is asked for, as fields of a `ViewRequest`."""
-    inversions = [bench.inversion for bench in benches.values() if isinstance(bench, Inverts)]
-    full = {
-        "masses": True,
-        "bounds": True,
-        "activity": "all",
-        "jacobians": JACOBIANS,
-        "inversion": next(iter(inversions), None),
-    }
-    return {name: full[name] for name in wants} | {"scaled": scaled_by(benches.values(), setup.flow.blocks)}
-
-
-def wanted_by(step: Step) -> set[str] | None:
-    """The fields of the engine's `ViewRequest` without which something of a step is not known; None where nothing in it
+def wanted_by(step: Step) -> dict[str, Any] | None:
+    """The measurements without which something of a step is not known, as `Observable.wants`; None where nothing in it
     is about a flow."""
     asked = {name for block in step.blocks for expression in _expressions(block) for name, _ in expression.names}
     of_flow = [OBSERVABLES[name].wants for name in asked & OBSERVABLES.keys() if OBSERVABLES[name].wants is not None]
-    return {want for wants in of_flow for want in wants} if of_flow else None
+    return {name: wanted for wants in of_flow for name, wanted in wants.items()} if of_flow else None
 
 
 def problems(lesson: Lesson) -> Iterator[str]:
@@ -126,7 +118,7 @@ def problems(lesson: Lesson) -> Iterator[str]:
             yield f"{lesson.path.name}:{line}: {what}"
 
 
-def _fails(player: Player, step: Step, check: Check, wants: set[str] | None) -> Iterator[str]:
+def _fails(player: Player, step: Step, check: Check, wants: Mapping[str, Any] | None) -> Iterator[str]:
     if any(action.kind == "train" for action in check.wrong):
         player = player.untrained()  # the flow of the one who does right is not trained by what is wrong
     player.reset()
@@ -141,7 +133,7 @@ def _fails(player: Player, step: Step, check: Check, wants: set[str] | None) -> 
         yield str(error)
 
 
-def _plays(player: Player, step: Step, wants: set[str] | None) -> Iterator[tuple[int, str]]:
+def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Iterator[tuple[int, str]]:
     player.reset()
     try:
         player.open(step)

@@ -3,7 +3,7 @@
 from app.session.address import query
 from app.session.benches import apply_bench, bench, benches, show_bench
 from app.session.comparisons import adopt, compare, pictures, poll_comparison
-from app.session.estimator import jacobians, jacobians_are_new, tally
+from app.session.estimator import jacobians, jacobians_are_new, sample
 from app.session.files import (
     csv,
     give_csv,
@@ -42,7 +42,7 @@ from app.session.lesson import (
     typed,
 )
 from app.session.memory import follow_survey, go_on_with_survey, measures, stop_survey, survey, survey_anew
-from app.session.page import clocks, is_new, settle, show
+from app.session.page import clocks, is_new, note, settle, show
 from app.session.plan import shareable
 from app.session.run import (
     HEARD_SECONDS,

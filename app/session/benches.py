@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from app.draws.settings import Bench
+from app.estimates.settings import Bench
 from app.link import prefix_of
 from app.session.address import write_address
 from app.session.page import current

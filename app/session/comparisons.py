@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from app import engine
-from app.engine.messages import Arm, Experiment, Frame, Report
+from app.engine.experiment import Arm, Experiment
+from app.engine.reports import Frame, Report
 from app.link import OWN_DATA
 from app.session.files import with_flow
 from app.session.kept import remember

@@ -1,17 +1,17 @@
 """The throws of the estimator's bench, and the Jacobians that it looks at."""
 
-from app.draws.tally import Tally, thrown_settings
-from app.engine.messages import Jacobians
+from app.engine.measurements.jacobians import Jacobians
+from app.estimates.sample import Sample, thrown_settings
 from app.session.benches import bench
 from app.session.page import current
 
 
-def tally() -> Tally:
+def sample() -> Sample:
     """The throws of the bench as it stands."""
     page = current()
-    if page.tally.bench != (of := thrown_settings(bench())):
-        page.tally = Tally(of)
-    return page.tally
+    if page.sample.bench != (of := thrown_settings(bench())):
+        page.sample = Sample(of)
+    return page.sample
 
 
 def jacobians() -> Jacobians | None:

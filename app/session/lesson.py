@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.draws.coins import COINS
+from app.estimates.coins import COINS
 from app.lessons.lesson import Action, Lesson, Step
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, joined
@@ -13,7 +13,7 @@ from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
 from app.session.address import PLACE
 from app.session.benches import show_bench
-from app.session.estimator import tally
+from app.session.estimator import sample
 from app.session.kept import remember
 from app.session.page import Place, current, show
 from app.session.run import start
@@ -75,7 +75,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
             page.plays = False
             start(setup)
     _become(setup, benches)
-    tally().clear()
+    sample().clear()
     left = chosen.trained - (page.report.arms[0].step if page.report.arms else 0)
     if left > 0:
         train(left)
@@ -174,7 +174,7 @@ def situation() -> Situation:
     page = current()
     answers = progress().answers if page.lesson else {}
     coins = st.session_state.get(COINS, "")
-    thrown = tally()
+    thrown = sample()
     return Situation(page.setup, page.benches, thrown.values, coins, page.report, answers, thrown.counts)
 
 
@@ -190,7 +190,7 @@ def act(actions: tuple[Action, ...]) -> None:
                     page.notice = f"That cannot be done with the settings as they are: {error} Set the step up again."
                     break
             case Action("throw", amount):
-                tally().want(amount)
+                sample().want(amount)
             case Action("coins", thrown):
                 page.widgets[COINS] = thrown
             case Action("train", steps):

@@ -1,7 +1,8 @@
 """What was measured on the memory screen, and the run that measures. Results stay on the page: when the run is closed,
 when other settings are looked at, and while other screens are shown."""
 
-from app.engine.messages import Arm, Experiment, Report, State
+from app.engine.experiment import Arm, Experiment
+from app.engine.reports import Report, State
 from app.session.comparisons import forget, hold, poll_comparison
 from app.session.page import Comparison, current
 from app.session.run import pause, step
@@ -32,9 +33,9 @@ def follow_survey(of: SurveyPlan) -> Report | None:
     ends when it is complete, so that it takes no place from others, and when the engine has dropped it."""
     if not _run(of):
         return None
-    report = poll_comparison(NAME, frames=False, masses=False, figures=True)
-    if report.arms and report.arms[0].figures:
-        _keep(report.arms[0].figures)
+    report = poll_comparison(NAME, frames=False, measured={"results": True})
+    if report.arms and (found := report.arms[0].found(Survey)):
+        _keep(found)
     if survey(of).complete or report.state is State.EXPIRED:
         forget(NAME)
         return None

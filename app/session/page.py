@@ -1,17 +1,21 @@
 """What a page has set, the files it was given, and the runs that it has: one record in `st.session_state`."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from app.csv_file import CsvFile
-from app.draws.tally import Tally
-from app.engine.messages import Experiment, Frame, Jacobians, Report, State
+from app.engine.experiment import Experiment
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.reports import Frame, Report, State
+from app.estimates.sample import Sample
 from app.lessons.progress import Progress
 from app.link import Link
 from app.setup import CsvChoice, OwnData, Setup, widget_values
 from resflow_core.measure.survey import Survey, SurveyPlan
+
+Finding = TypeVar("Finding")
 
 
 @dataclass(kw_only=True)
@@ -67,7 +71,7 @@ class Page(Training):
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
-    tally: Tally = field(default_factory=Tally)
+    sample: Sample = field(default_factory=Sample)
     # What the memory screen knows of each plan, the one used last at the end.
     surveys: dict[SurveyPlan, Survey] = field(default_factory=dict)
     jacobians: Jacobians | None = None
@@ -80,6 +84,7 @@ class Page(Training):
     turned: str = ""  # the screen to go to
     clocks: set[str] = field(default_factory=set)  # the fragments that the clock calls
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
+    findings: dict[type, Any] = field(default_factory=dict)  # what its screens found last, by its type
     asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
     asked_before: dict[str, None] = field(default_factory=dict)  # in the run before, until this one is at its end
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
@@ -113,6 +118,12 @@ def show(*configs: Any) -> None:
     """Let the widgets of these configurations show them, from the next run of the script on."""
     for config in configs:
         current().widgets |= widget_values(config)
+
+
+def note(finding: Finding) -> Finding:
+    """Keep what a screen found, a frozen value, as the newest of its type; the words about it follow from it."""
+    current().findings[type(finding)] = finding
+    return finding
 
 
 def is_new(picture: str, click: Any) -> bool:

@@ -8,7 +8,10 @@ from typing import Any
 import streamlit as st
 
 from app import engine
-from app.engine.messages import MOVING, Experiment, Report, Scaled, State, ViewRequest
+from app.engine.commands import Scaled, ViewRequest
+from app.engine.experiment import Experiment
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.reports import MOVING, Report, State
 from app.link import prefix_of
 from app.session.benches import benches, show_bench
 from app.session.focus import offered
@@ -16,7 +19,7 @@ from app.session.page import Page, Training, current, settle, show, training_of
 from app.setup import Scales, Setup, scaled_by
 from app.turns import TURNS
 
-VIEW_REQUEST = ViewRequest()
+VIEW_REQUEST = ViewRequest(measured={"masses": True})
 FIRST_PICTURE_SECONDS = 2.0
 ANSWER_SECONDS = 0.8
 HEARD_SECONDS = 120.0
@@ -49,7 +52,7 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     on all screens. Runs the script anew where widgets must show something else.
     """
     page, report = current(), newest(current(), until, scaled=scaled(), **wanted)
-    page.jacobians = report.arms[0].jacobians if report.arms else None
+    page.jacobians = report.arms[0].found(Jacobians) if report.arms else None
     _follow(report)
     settle()
     return report
@@ -74,16 +77,16 @@ def bring_back() -> None:
 
 def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     """As `poll`, for any run of the page. The one that was looked at before rests from now on."""
-    demand = replace(VIEW_REQUEST, **wanted)
+    request = replace(VIEW_REQUEST, **wanted)
     _watch(training)
-    report = engine.get_engine().poll(training.run, demand)
+    report = engine.get_engine().poll(training.run, request)
     deadline = time.monotonic() + FIRST_PICTURE_SECONDS
     wanted_at = time.monotonic() + ANSWER_SECONDS
     while (report.state is State.LOADING and not report.arms and time.monotonic() < deadline) or (
         report.arms and not until(report) and time.monotonic() < wanted_at
     ):
         TURNS.rest(0.02)
-        report = engine.get_engine().poll(training.run, demand)
+        report = engine.get_engine().poll(training.run, request)
     training.report = report
     if report.state not in (State.QUEUED, State.LOADING):
         training.plays = report.state is State.PLAYING
@@ -113,7 +116,7 @@ def keep() -> None:
     for training in current().trainings:
         if now - training.heard > HEARD_SECONDS:
             training.heard = now
-            engine.get_engine().poll(training.run, replace(VIEW_REQUEST, frames=False, masses=False))
+            engine.get_engine().poll(training.run, replace(VIEW_REQUEST, frames=False, measured={}))
             engine.get_engine().leave(training.run)
 
 

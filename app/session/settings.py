@@ -5,9 +5,9 @@ from dataclasses import replace
 import streamlit as st
 
 from app import engine, examples
-from app.draws.coins import COINS
 from app.engine.job import checked
-from app.engine.messages import State
+from app.engine.reports import State
+from app.estimates.coins import COINS
 from app.link import names, read_link
 from app.session.address import PLACE, write_address
 from app.session.files import give_flow, is_file

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.components.planes import Chart, Path
-from app.engine.messages import Arm, ArmReport, LossCurves
+from app.engine.experiment import Arm
+from app.engine.reports import ArmReport, LossCurves
 from app.text import signed
 from app.ui.side_by_side import style
 from app.words import number

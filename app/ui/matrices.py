@@ -8,7 +8,7 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
-from app.draws.settings import BENCH, LARGEST_RADIUS, Bench
+from app.estimates.settings import BENCH, LARGEST_RADIUS, Bench
 from app.numbers import number_text, parsed_number
 from app.text import plain, unbroken
 from app.ui.fragments import button

@@ -4,7 +4,7 @@ the flow before."""
 import streamlit as st
 
 from app import session
-from app.engine.messages import Scaled
+from app.engine.commands import Scaled
 from app.session.page import Past
 from app.text import escaped, quoted
 from app.ui import uploads

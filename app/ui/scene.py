@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
-from app.engine.messages import FRAME_WINDOW, MOVING, ArmReport, Report, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Report
 from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
 from resflow_core.data import Dataset
@@ -41,11 +42,11 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     }
 
 
-def truth_of(setup: Setup, demand: ViewRequest) -> tuple[str, dict[int, np.ndarray]]:
+def truth_of(setup: Setup, request: ViewRequest) -> tuple[str, dict[int, np.ndarray]]:
     """What `live.mount_truth` takes: the scene's name for the truth, and the true density on the grids that the frames
-    of `demand` have; on none where nobody knows it."""
+    of `request` have; on none where nobody knows it."""
     dataset = setup.dataset
-    sizes = (demand.grid, demand.still_grid) if dataset.truth else ()
+    sizes = (request.grid, request.still_grid) if dataset.truth else ()
     return dataset.title, {n: true_density(dataset, n) for n in sizes if n}
 
 

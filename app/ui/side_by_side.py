@@ -10,7 +10,9 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Heat, Pane, Path, planes
-from app.engine.messages import Arm, ArmReport, Frame, Report
+from app.engine.experiment import Arm
+from app.engine.measurements.masses import Masses
+from app.engine.reports import ArmReport, Frame, Report
 from app.metrics import gap_to_truth, held_out_nll, with_error
 from app.text import markdown_table, signed
 from app.ui import transport
@@ -59,7 +61,7 @@ def trained(
     comparisons show."""
     session.compare(name, tuple(arms.values()), lasting)
     pictured = range(len(arms)) if pictured is None else pictured
-    usual = {"frame_seconds": 1.0, "ways": False, "samples": False, "masses": False}
+    usual = {"frame_seconds": 1.0, "ways": False, "samples": False, "measured": {}}
     report = session.poll_comparison(name, grid=GRID, still_grid=STILL_GRID, pictured=tuple(pictured), **usual | wanted)
     transport.show(report, of=name, steps=steps)
     with st.container():
@@ -149,9 +151,10 @@ def fit(dataset: Dataset, arm: ArmReport) -> str:
 
 def _mass(arm: ArmReport) -> str:
     """What the density integrates to that training believes in, where that was measured."""
-    if arm.masses is None or arm.masses.believed is None:
+    masses = arm.found(Masses)
+    if masses is None or masses.believed is None:
         return ""
-    return f" It believes in mass {with_error(arm.masses.believed.value, arm.masses.believed.error)[0]}."
+    return f" It believes in mass {with_error(masses.believed.value, masses.believed.error)[0]}."
 
 
 def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> Chart:

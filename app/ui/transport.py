@@ -4,7 +4,8 @@ import streamlit as st
 
 from app import session
 from app.components.share import copy_link
-from app.engine.messages import LONGEST_STEP_SECONDS, MOVING, ArmReport, Report, State
+from app.engine.reports import MOVING, ArmReport, Report, State
+from app.engine.step_time import LONGEST_STEP_SECONDS
 from app.link import BENCHES, MOST_CHANGES, names, query_of, told
 from app.metrics import with_two_digits
 from app.ui.fragments import button

@@ -5,7 +5,7 @@ import dataclasses
 import streamlit as st
 
 from app import session
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
 from app.ui import controls, notices, transport
 
 session.apply(controls.settings(session.begin(), st.sidebar))

@@ -7,8 +7,8 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 
 from app import engine, screens  # noqa: F401  # it fills the registries
-from app.engine import views
 from app.engine.local import LocalEngine
+from app.engine.measurements import masses
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def local_engine(monkeypatch):
 
     The mass meter has tests of its own; on a page its numbers need not be fine.
     """
-    monkeypatch.setattr(views, "MASS_CELLS", views.ROUGH_MASS_CELLS)
+    monkeypatch.setitem(masses.CELLS, "fine", masses.CELLS["rough"])
     local = LocalEngine()
     monkeypatch.setattr(engine, "get_engine", lambda: local)
     return local

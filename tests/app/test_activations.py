@@ -11,8 +11,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS
-from app.engine.messages import State
+from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS
+from app.engine.reports import State
 from app.features.activations import inside
 from app.features.activations.settings import Activations
 from app.link import query_of, read_link
@@ -25,8 +25,8 @@ from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.pages import decode
 from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
-from tests.app.test_planes import decode
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
@@ -291,7 +291,7 @@ class TestUseIt:
 
 class TestInside:
     def agree(self, page, flow, block=0, layer=0):
-        x = DATA.held_out()[:ACTIVITY_POINTS]
+        x = DATA.held_out()[:POINTS]
         s, split = last(measure.saturation(flow, x)), last(measure.gradient_split(flow, x))
         text = sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
         assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f}\N{NO-BREAK SPACE}%)" in text
@@ -310,7 +310,7 @@ class TestInside:
         assert units["note"] == f"{100 * s.share[block, layer]:.1f} % of these are saturated."
         for i in range(s.share.shape[1]):
             np.testing.assert_allclose(path(shares, f"layer {i + 1}")[:, 1], 100 * s.share[:, i], atol=1e-3)
-        map_ = 100 * last(measure.saturation_map(flow, measure.grid_points(DATA.window, ACTIVITY_GRID)))
+        map_ = 100 * last(measure.saturation_map(flow, measure.grid_points(DATA.window, GRID)))
         assert plane["note"] == f"From {map_.min():.0f} to {map_.max():.0f} %."
         level, (low, high) = decode(plane["heat"]["level"]), plane["heat"]["range"]
         assert (low, high) == pytest.approx((map_.min(), max(map_.max(), map_.min() + 1)))
@@ -337,7 +337,7 @@ class TestInside:
             over = panes(page)[-1]
             assert f"over {k + 1} measurements, the last at step {100 * k}." in over["alt"]
             lines = path(over, "of the mean log det")
-            split = last(measure.gradient_split(trained(flow, 100 * k), DATA.held_out()[:ACTIVITY_POINTS]))
+            split = last(measure.gradient_split(trained(flow, 100 * k), DATA.held_out()[:POINTS]))
             first_block = lines[: k + 1]
             assert len(lines) == 2 * (k + 2) and first_block[:, 0].tolist() == [100 * i for i in range(k + 1)]
             assert first_block[-1, 1] == pytest.approx(split.blocks.log_det[0], rel=1e-3)
@@ -376,7 +376,7 @@ class TestInside:
     def test_units_of_which_several_numbers_are_made(self, activation):
         page = opened("inside", {"activation": activation})
         s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
-                                    DATA.held_out()[:ACTIVITY_POINTS]))  # fmt: skip
+                                    DATA.held_out()[:POINTS]))  # fmt: skip
         sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
 
     @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from app.engine.messages import ArmReport, LossCurves
+from app.engine.reports import ArmReport, LossCurves
 from app.ui import bands
 from app.ui.bands import Band, band, verdict, verdict_by_time
 from resflow_core.data import DATASETS
+from tests.app.requests import reported
 
 DATA, WINE = DATASETS["moons"], DATASETS["wine"]
 NONE = np.empty(0, np.float32)
 
 
-def report(kl, steps=None, seconds=None, with_kl=True, bias=None, **arm):
+def report(kl, steps=None, seconds=None, with_kl=True, bias=None, measured=(), **arm):
     """One seed: NLL = 2 + KL at every measurement, one every 100 steps, at 50 steps a second."""
     kl = np.array(kl, np.float32)
     held = np.arange(len(kl)) * 100 if steps is None else np.array(steps)
@@ -23,7 +24,8 @@ def report(kl, steps=None, seconds=None, with_kl=True, bias=None, **arm):
         held, NONE, held, 2 + kl, 0 * kl, *kl_and_error, bias, 0 * kl, seconds, orders=np.zeros((0, 0, 0))
     )
     last = int(held[-1]) if len(held) else 0
-    return ArmReport(**{"step": last, "steps_per_second": 1.0, "seconds": last / 50, "loss": loss} | arm)
+    usual = {"step": last, "steps_per_second": 1.0, "seconds": last / 50, "loss": loss}
+    return ArmReport(**usual | arm, measured=reported(*measured))
 
 
 def groups(**kl):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.draws.settings import BENCH, LARGEST_RADIUS, Bench, matrix_problem
+from app.estimates.settings import BENCH, LARGEST_RADIUS, Bench, matrix_problem
 from app.link import Link, query_of, read_link
 from app.numbers import fraction, number_text, parsed_number
 from app.setup import Setup

@@ -13,8 +13,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS
-from app.engine.messages import Report, State
+from app.engine.measurements import derivatives
+from app.engine.measurements.derivatives import SPECTRUM_POINTS, Derivatives
+from app.engine.reports import Report, State
 from app.features.compare import results
 from app.features.compare.pictures import POINTS, matrix, series_error
 from app.features.compare.presets import PRESETS
@@ -29,9 +30,9 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
+from tests.app.pages import decode
 from tests.app.test_compare_parts import numbers, structure_words
 from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, table
-from tests.app.test_planes import decode
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 SCREEN, NAME = "features/compare/compare.py", results.NAME
@@ -214,7 +215,7 @@ class Agreement:
         assert [decode(p["points"])[:, 1].tolist() for p in entropy] == (
             [pytest.approx([self.dataset.truth.entropy] * 2)] if self.dataset.truth else []
         )
-        points = self.dataset.held_out()[:DERIVATIVE_POINTS]
+        points = self.dataset.held_out()[: derivatives.POINTS]
         for label in self.labels:
             if isinstance(self.flows[label][0].config, BaselineConfig):
                 assert label not in [p["label"] for p in terms["paths"]]
@@ -385,7 +386,7 @@ class TestPictures:
         np.testing.assert_allclose(level, np.clip(series_error(3), -0.5, 0.5), atol=0.5 / 254 + 1e-9)
 
         page = self.show(page, "layers")
-        found = [measure.jacobian_structure(flow, DATA.held_out()[:DERIVATIVE_POINTS]) for flow in flows]
+        found = [measure.jacobian_structure(flow, DATA.held_out()[: derivatives.POINTS]) for flow in flows]
         latex = [element.value for element in page.main if element.type == "latex"] or [
             element.value for element in page.latex
         ]
@@ -398,7 +399,7 @@ class TestPictures:
         page = opened(dataclasses.replace(TWO, seeds=2))
         pictured = [frame is not None for frame in comparison(page).pictures]
         assert pictured == [True, False, True, False]
-        assert [arm.derivatives is not None for arm in comparison(page).report.arms] == pictured
+        assert [arm.found(Derivatives) is not None for arm in comparison(page).report.arms] == pictured
         page = self.show(page, "samples")
         assert [pane["title"] for pane in panes(page)[:3]] == ["Data", *labels(page)]
 
@@ -412,7 +413,7 @@ class TestPictures:
 
         def without(*asked, **wanted):
             report, frames = trained(*asked, **wanted)
-            arms = tuple(dataclasses.replace(arm, derivatives=None) for arm in report.arms)
+            arms = tuple(dataclasses.replace(arm, measured={}) for arm in report.arms)
             return dataclasses.replace(report, arms=arms), frames
 
         with monkeypatch.context() as patch:
@@ -512,7 +513,7 @@ class TestRunning:
 
     def test_an_arm_that_diverges_is_called_by_its_name(self):
         page = on(opened(dataclasses.replace(TWO, seeds=2)), 2)
-        job = engine.get_engine()._scheduler._runs[comparison(page).run]._jobs[2]
+        job = engine.get_engine()._scheduler._runs[comparison(page).run].arms.jobs[2]
         with torch.no_grad():
             job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
         *_, before = page.main.children.values()

@@ -13,7 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.messages import ArmReport, Derivatives, Frame, Masses, Report, State
+from app.engine.measurements.derivatives import Derivatives
+from app.engine.measurements.masses import Masses
+from app.engine.reports import ArmReport, Frame, Report, State
 from app.features.compare import charts, pictures, results, table
 from app.features.compare.arms import built, contenders, names
 from app.features.compare.presets import PRESETS
@@ -269,8 +271,8 @@ class TestPictures:
     @pytest.mark.parametrize("terms", [None, 1, 5, MOST])
     @pytest.mark.parametrize("budget", [0.6, 0.99])
     def test_a_disc_has_its_eigenvalues_and_circles(self, terms, budget):
-        arm = report([1.0], derivatives=self.derivatives())
-        peer = report([1.0], derivatives=Derivatives(3, np.eye(2), None))
+        arm = report([1.0], measured=[self.derivatives()])
+        peer = report([1.0], measured=[Derivatives(3, np.eye(2), None)])
         labels = ["R", "P"]
         (pane,) = pictures.spectra(labels, [arm, peer], dict(zip(labels, (terms, None), strict=True)),
                                    dict(zip(labels, (budget, None), strict=True)))  # fmt: skip
@@ -363,9 +365,9 @@ class TestCharts:
     def test_bias_against_terms_reaches_those_that_are_trained_with(self, terms):
         found = TestPictures().derivatives()
         arms = [
-            report([1.0], derivatives=found),
+            report([1.0], measured=[found]),
             report([1.0]),
-            report([1.0], derivatives=Derivatives(0, np.eye(2), None)),
+            report([1.0], measured=[Derivatives(0, np.eye(2), None)]),
         ]
         chart = charts.bias_by_terms(["T", "not yet", "P"], arms, {"T": terms, "not yet": 3, "P": None})
         (line,) = chart.paths
@@ -379,8 +381,8 @@ class TestVerdicts:
     def said(self, bias, kl=0.5, believed=None, dataset=DATA, log_det=None, **arm):
         found = named(R=flow(Exact()), T=flow(log_det or Truncated(5)))
         truth = [report([1.0, 0.4])] * len(bias)
-        mass = {"masses": masses(1.0, believed)} if believed else {}
-        arms = [report([1.0, kl], bias=[0.0, one], **mass) for one in bias]
+        measured = [masses(1.0, believed)] if believed else []
+        arms = [report([1.0, kl], bias=[0.0, one], measured=measured) for one in bias]
         return results.verdicts(dataset, found, {"R": truth, "T": arms})
 
     def test_who_flatters_himself(self):
@@ -435,13 +437,16 @@ class TestVerdicts:
 
 FOUND = {"exact": flow(Exact()), "cut": flow(Truncated(5)), "roulette": flow(Roulette()), "peer": flow()}
 GROUPS = {
-    "exact": [report([1.0, 0.5], masses=masses()), report([1.0, 0.4], masses=masses())],
+    "exact": [report([1.0, 0.5], measured=[masses()]), report([1.0, 0.4], measured=[masses()])],
     "cut": [
-        report([1.0, 0.6], bias=[0, 0.5], masses=masses(1.0, 1.5)),
-        report([1.0, 0.8], bias=[0, 0.7], masses=masses(1.0, 1.7)),
+        report([1.0, 0.6], bias=[0, 0.5], measured=[masses(1.0, 1.5)]),
+        report([1.0, 0.8], bias=[0, 0.7], measured=[masses(1.0, 1.7)]),
     ],
-    "roulette": [report([1.0, 0.5], masses=masses(1.0, np.inf)), report([1.0, 0.5], masses=masses(1.0, None, "why"))],
-    "peer": [report([1.0, 0.9], masses=masses()), report([1.0])],
+    "roulette": [
+        report([1.0, 0.5], measured=[masses(1.0, np.inf)]),
+        report([1.0, 0.5], measured=[masses(1.0, None, "why")]),
+    ],
+    "peer": [report([1.0, 0.9], measured=[masses()]), report([1.0])],
 }
 
 
@@ -479,7 +484,7 @@ class TestTable:
         assert [row[name] for name in row if name not in ("flow", "parameters")] == ["…"] * 7
 
     def test_without_beliefs_or_a_truth_there_are_no_columns_for_them(self):
-        unknown = {label: [report([1.0, 0.5], with_kl=False, masses=masses())] for label in ("exact", "peer")}
+        unknown = {label: [report([1.0, 0.5], with_kl=False, measured=[masses()])] for label in ("exact", "peer")}
         rows = self.rows(WINE, unknown, exact=FOUND["exact"], peer=FOUND["peer"])
         assert list(rows["exact"]) == ["flow", "parameters", "true NLL, nats", "mass", "ms a step"]
 

@@ -9,7 +9,8 @@ import pytest
 import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
-from app.engine.messages import ArmReport, Report, State, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.reports import ArmReport, Report, State
 from app.session import run as session_run
 from app.ui import transport
 from resflow_core.data import DATASETS

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.figures import BitsCurve, ImageFrame, Scaling
-from app.engine.messages import ArmReport, State
+from app.engine.reports import ArmReport, State
+from app.engine.results import BitsCurve, ImageFrame, Scaling
 from app.examples import digits as example
 from app.features.dimensions import digits as view
 from app.features.dimensions.scaling import verdicts, where
@@ -19,9 +19,9 @@ from resflow_core import measure
 from resflow_core.data.digits import DIGITS, LEVELS, Digits
 from resflow_core.measure import AtDim, Crossing, Estimate
 from resflow_core.measure.scaling import Subject, by_dim
+from tests.app.pages import decode
 from tests.app.test_lipschitz import link, own, panes, said, sentence, table
 from tests.app.test_lipschitz import opened as opened_screen
-from tests.app.test_planes import decode
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FEW = 16  # as many as the interpolations need
@@ -97,7 +97,7 @@ class TestDigits:
         normal = measure.gaussian_bits(DIGITS)
         assert shown[2] == pytest.approx(normal.value, abs=0.006)
         assert shown[4] == 4.09
-        assert own(page).comparisons["digits"].report.arms[0].figures.bits[0] == pytest.approx(value, abs=1e-5)
+        assert own(page).comparisons["digits"].report.arms[0].found(BitsCurve).bits[0] == pytest.approx(value, abs=1e-5)
         assert any("**upper bound**" in t for t in said(page))
 
         data, samples, between = grids(page)
@@ -122,8 +122,8 @@ class TestDigits:
         before, pictures = sentence(page, "The flow needs"), grids(page)[1]["images"]
         page = press(page, "step.digits")
         arm = own(page).comparisons["digits"].report.arms[0]
-        assert arm.step == 1 and len(arm.figures.bits) == 2
-        assert abs(arm.figures.bits[1] - arm.figures.bits[0]) < 0.05  # at a tenth of the rate
+        assert arm.step == 1 and len(arm.found(BitsCurve).bits) == 2
+        assert abs(arm.found(BitsCurve).bits[1] - arm.found(BitsCurve).bits[0]) < 0.05  # at a tenth of the rate
         page = press(page, "reset.digits")
         assert sentence(page, "The flow needs") == before and grids(page)[1]["images"] == pictures
 
@@ -178,7 +178,7 @@ class TestScaling:
         page = press(page, "scaling.measure")
         plan = own(page).benches[Dimensions].plan
         report = own(page).comparisons["scaling"].report
-        assert report.state is State.PAUSED and report.arms[0].figures.step == len(plan.pieces)
+        assert report.state is State.PAUSED and report.arms[0].found(Scaling).step == len(plan.pieces)
         rows = table(page, "| d | exact")
         for dim in (2, 4):
             subject = Subject(plan, dim, 3)  # the page's seed
@@ -193,7 +193,7 @@ class TestScaling:
         assert decode(added["points"])[:, 0].tolist() == [2, 4]
         assert len(works["alt"]) > 30 and "logarithmic" in times["alt"]
         page = press(page, "scaling.anew")
-        assert own(page).comparisons["scaling"].report.arms[0].figures.step == len(plan.pieces)
+        assert own(page).comparisons["scaling"].report.arms[0].found(Scaling).step == len(plan.pieces)
 
     def test_what_comes_and_goes_above_the_charts_does_not_move_them(self, local_engine):
         page = press(opened(**TINY), "scaling.measure")
@@ -201,7 +201,7 @@ class TestScaling:
         local_engine.reset(own(page).comparisons["scaling"].run)
         local_engine.step(own(page).comparisons["scaling"].run, 20)
         page = run(page)
-        assert own(page).comparisons["scaling"].report.arms[0].figures.step == 20
+        assert own(page).comparisons["scaling"].report.arms[0].found(Scaling).step == 20
         assert places(page) == whole
         id = own(page).comparisons["scaling"].run
         local_engine._scheduler._runs[id]._message = "Something is said."
@@ -221,7 +221,7 @@ class TestScaling:
             assert not any(button.key == "scaling.measure" for button in page.button)
             page = press(page, "scaling.anew")
             report = own(page).comparisons["scaling"].report
-            assert report.state is State.PAUSED and report.arms[0].figures.step == pieces and not page.error
+            assert report.state is State.PAUSED and report.arms[0].found(Scaling).step == pieces and not page.error
 
     def test_settings_are_in_the_link_and_make_another_measurement(self):
         page = press(opened(**TINY), "scaling.measure")

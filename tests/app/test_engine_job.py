@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from app.engine.commands import Scaled, ViewRequest
+from app.engine.experiment import Arm, Experiment
 from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
-from app.engine.job import ACTIVITY_GRID, ACTIVITY_POINTS, GRADIENT_POINTS, Job
+from app.engine.job import Job
 from app.engine.local import LocalEngine
-from app.engine.messages import FRAME_WINDOW, Arm, Experiment, InversionRequest, Scaled, State, ViewRequest
+from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
+from app.engine.measurements.inversion import InversionRequest, Inversions
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.measurements.masses import Masses
+from app.engine.reports import FRAME_WINDOW, State
 from app.quantise import to_shares, to_u16
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -22,12 +28,13 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.norms.constraints import Off
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.requests import pieces, wanting
 from tests.core.oracles import autograd_jacobian
 
 SMALL = FlowConfig(blocks=2, width=8)
 TRAIN = TrainConfig(batch=50)
 ARM = Arm(SMALL, TRAIN, "moons")
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=60, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=60, points=40, measured={"masses": True})
 
 
 def unchecked(config, **values):
@@ -187,7 +194,7 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 5)
     engine.poll(id, VIEW_REQUEST)
-    (job,) = engine._scheduler._runs[id]._jobs
+    (job,) = engine._scheduler._runs[id].arms.jobs
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     engine.play(id)
@@ -237,7 +244,7 @@ def test_what_is_exported_is_the_flow_that_is_looked_at():
     id = engine.create(Experiment((dataclasses.replace(ARM, train=AVERAGED), ARM), 0))
     run_to(engine, id, 10)
     averaged, plain = (flow_file.from_bytes(engine.export(id, i)) for i in range(2))
-    jobs = engine._scheduler._runs[id]._jobs
+    jobs = engine._scheduler._runs[id].arms.jobs
 
     def same(a, b):
         return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
@@ -294,7 +301,7 @@ def test_a_change_is_still_in_force_after_a_divergence_behind_it():
     id = engine.create(Experiment((ARM,), 0))
     run_to(engine, id, 5)
     engine.change(id, 0, FAST)
-    (job,) = engine._scheduler._runs[id]._jobs
+    (job,) = engine._scheduler._runs[id].arms.jobs
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     engine.play(id)
@@ -317,7 +324,7 @@ def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for(depth):
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 3)
     arm = engine.poll(id, dataclasses.replace(VIEW_REQUEST, depth=depth)).arms[0]
-    flow = engine._scheduler._runs[id]._jobs[0]._trainer.evaluated
+    flow = engine._scheduler._runs[id].arms.jobs[0]._trainer.evaluated
     stage = -1 if depth is None else min(depth, SMALL.blocks)
     with torch.no_grad():
         expected = flow.stages(DATASETS["moons"].held_out()[:40])[stage].numpy()
@@ -340,7 +347,7 @@ def test_the_sharp_picture_shows_all_stages_and_another_depth_does_not_draw_it_a
     assert second.still is first.still
     assert [frame.depth for frame in second.frames] == [1]
     np.testing.assert_array_equal(second.frames[0].latent, stages.latent[1])
-    assert second.masses is first.masses
+    assert second.found(Masses) is first.found(Masses)
 
 
 def test_the_held_out_kl_is_measured_where_the_truth_is_known():
@@ -348,7 +355,7 @@ def test_the_held_out_kl_is_measured_where_the_truth_is_known():
     ids = [engine.create(Experiment((dataclasses.replace(ARM, data=data),), 0)) for data in ("checkerboard", "wine")]
     board, wine = (run_to(engine, id, 3).arms[0].loss for id in ids)
     assert board.held_step.tolist() == [0, 3]
-    data, job = DATASETS["checkerboard"], engine._scheduler._runs[ids[0]]._jobs[0]
+    data, job = DATASETS["checkerboard"], engine._scheduler._runs[ids[0]].arms.jobs[0]
     log_prob = measure.log_prob(job._trainer.evaluated, data.held_out())
     kl = measure.kl(data.truth.log_prob(data.held_out()), log_prob)
     assert (board.held_kl[-1], board.held_kl_se[-1]) == pytest.approx((kl.value, kl.standard_error))
@@ -358,11 +365,11 @@ def test_the_held_out_kl_is_measured_where_the_truth_is_known():
 def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_as_they_are():
     engine = LocalEngine()
     id = engine.create(Experiment((dataclasses.replace(ARM, train=FAST),), 0))
-    masses = run_to(engine, id, 60).arms[0].masses
+    masses = run_to(engine, id, 60).arms[0].found(Masses)
     assert (masses.step, masses.log_det, masses.believed, masses.belief) == (60, Exact(), None, "")
     assert abs(masses.exact.value - 1) < masses.exact.error < 0.02
     engine.change(id, 0, dataclasses.replace(FAST, log_det=Truncated(1)))
-    biased = engine.poll(id, VIEW_REQUEST).arms[0].masses
+    biased = engine.poll(id, VIEW_REQUEST).arms[0].found(Masses)
     assert (biased.step, biased.log_det, biased.belief) == (60, Truncated(1), "")
     assert biased.exact.value == pytest.approx(masses.exact.value, abs=1e-6)  # the same sum, added up in another order
     assert biased.believed.value > 1.001  # log(1 + t) < t
@@ -372,20 +379,22 @@ def test_an_unknown_belief_is_said_to_be_unknown():
     engine = LocalEngine()
     unknown = dataclasses.replace(TRAIN, log_det=Roulette(n_draws=2))
     arm = engine.poll(engine.create(Experiment((dataclasses.replace(ARM, train=unknown),), 0)), VIEW_REQUEST).arms[0]
-    assert arm.masses.believed is None
-    assert arm.masses.belief.startswith("log E exp(estimate) has no closed form for several draws of N (n_draws = 2)")
-    assert arm.masses.exact.value == pytest.approx(1, abs=0.01)
+    assert arm.found(Masses).believed is None
+    assert arm.found(Masses).belief.startswith(
+        "log E exp(estimate) has no closed form for several draws of N (n_draws = 2)"
+    )
+    assert arm.found(Masses).exact.value == pytest.approx(1, abs=0.01)
     assert arm.loss.held_bias.tolist() == [0]
 
 
 def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
     job = Job(ARM, 0, "cpu", time.perf_counter)
-    *_, expected = job.masses(VIEW_REQUEST, 8)
-    pieces = job.masses(VIEW_REQUEST, 8)
-    assert next(pieces) is None
+    *_, expected = pieces(job, "masses", VIEW_REQUEST)
+    parts = pieces(job, "masses", VIEW_REQUEST)
+    assert next(parts) is None
     for _ in range(3):
         job.step()
-    *_, masses = pieces
+    *_, masses = parts
     assert masses == expected
     assert masses.step == 0
 
@@ -394,7 +403,7 @@ def test_the_block_table_follows_flow_and_estimator():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     table = run_to(engine, id, 3).arms[0].blocks
-    flow, x = engine._scheduler._runs[id]._jobs[0]._trainer.evaluated, DATASETS["moons"].held_out()
+    flow, x = engine._scheduler._runs[id].arms.jobs[0]._trainer.evaluated, DATASETS["moons"].held_out()
     expected = measure.block_table(flow, measure.evaluate(flow, x), TRAIN.log_det)
     np.testing.assert_array_equal(table.mean_log_det, expected.mean_log_det)
     assert table.beyond is None
@@ -418,13 +427,13 @@ def test_a_closed_experiment_is_expired():
     assert engine.poll(id, VIEW_REQUEST).state is State.EXPIRED
 
 
-JACOBIANS = ViewRequest(frames=False, jacobians=8, points=30)
+JACOBIANS = ViewRequest(frames=False, points=30, measured={"jacobians": 8})
 
 
 def test_jacobians_are_those_of_every_block_where_points_come_to_it():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=3))
-    found = run_to(engine, id, 20, JACOBIANS).arms[0].jacobians
+    found = run_to(engine, id, 20, JACOBIANS).arms[0].found(Jacobians)
     trainer = Trainer(SMALL, TRAIN, DATASETS["moons"], seed=3)
     for _ in range(20):
         trainer.step()
@@ -438,18 +447,18 @@ def test_jacobians_are_those_of_every_block_where_points_come_to_it():
             x = part(x).detach()
     np.testing.assert_allclose(found.density, measure.density_grid(flow, window, 8), rtol=1e-4)
     assert (found.step, found.window) == (20, window)
-    assert engine.poll(id, VIEW_REQUEST).arms[0].jacobians is found  # until there are newer ones
+    assert engine.poll(id, VIEW_REQUEST).arms[0].found(Jacobians) is found  # until there are newer ones
 
 
 def test_jacobians_of_a_flow_that_moves_are_of_one_moment():
     job = Job(ARM, 0, "cpu", time.perf_counter)
-    demand = dataclasses.replace(JACOBIANS, jacobians=60)
-    *_, expected = job.jacobians(demand)
-    pieces = job.jacobians(demand)
-    next(pieces)
+    demand = wanting(JACOBIANS, {"jacobians": 60})
+    *_, expected = pieces(job, "jacobians", demand)
+    parts = pieces(job, "jacobians", demand)
+    next(parts)
     for _ in range(5):
         job.step()
-    *before, found = pieces
+    *before, found = parts
     assert len(before) >= 1 and found.step == 0
     np.testing.assert_array_equal(found.grid, expected.grid)
 
@@ -457,10 +466,10 @@ def test_jacobians_of_a_flow_that_moves_are_of_one_moment():
 def test_a_flow_that_stands_still_sends_its_jacobians_once():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=0))
-    first = engine.poll(id, JACOBIANS).arms[0].jacobians
-    assert engine.poll(id, JACOBIANS).arms[0].jacobians is first
+    first = engine.poll(id, JACOBIANS).arms[0].found(Jacobians)
+    assert engine.poll(id, JACOBIANS).arms[0].found(Jacobians) is first
     engine.step(id, 1)
-    assert run_to(engine, id, 1, JACOBIANS).arms[0].jacobians.step == 1
+    assert run_to(engine, id, 1, JACOBIANS).arms[0].found(Jacobians).step == 1
 
 
 SCALED = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.9))
@@ -490,18 +499,18 @@ def test_a_scaled_branch_changes_all_that_is_looked_at():
         np.testing.assert_array_equal(
             still.latent, to_u16(flow(data.held_out()[:40]).numpy(), (FRAME_WINDOW, FRAME_WINDOW))
         )
-    *_, masses = job.masses(SCALED, 40)
+    *_, masses = pieces(job, "masses", SCALED)
     *_, expected = measure.masses(measure.Beliefs(flow, Exact()), data.window, 40)
     assert masses.exact == expected[0]
-    table, _ = job.measure_held_out(SCALED)
+    table = job.measure_held_out(SCALED)
     expected = measure.block_table(flow, measure.evaluate(flow, data.held_out()), Exact())
     for name in ("mean_log_det", "lipschitz", "layer_norms", "largest_norm", "breaking", "spectral_radius"):
         np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
-    unscaled, _ = job.measure_held_out(VIEW_REQUEST)
+    unscaled = job.measure_held_out(VIEW_REQUEST)
     assert table.lipschitz == pytest.approx(unscaled.lipschitz * [1, 1.9])
     assert table.breaking == pytest.approx(unscaled.breaking / [1, 1.9], rel=1e-4)
-    demand = dataclasses.replace(SCALED, jacobians=6)
-    *_, jacobians = job.jacobians(demand)
+    demand = wanting(SCALED, {"jacobians": 6})
+    *_, jacobians = pieces(job, "jacobians", demand)
     nodes = measure.evaluate(flow, measure.grid_points(data.window, 6)).jacobians
     np.testing.assert_allclose(jacobians.grid, nodes.swapaxes(0, 1), atol=1e-6)
 
@@ -549,19 +558,17 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
 
 def test_a_branch_that_is_not_there_scales_none():
     job = job_after(2)
-    beyond = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(5, 3.0), inversion=InversionRequest(5))
+    beyond = wanting(VIEW_REQUEST, {"inversion": InversionRequest(5)}, scaled=Scaled(5, 3.0))
     np.testing.assert_array_equal(
         job.frame(beyond, with_samples=True).density, job.frame(VIEW_REQUEST, with_samples=True).density
     )
-    np.testing.assert_array_equal(
-        job.measure_held_out(beyond)[0].lipschitz, job.measure_held_out(VIEW_REQUEST)[0].lipschitz
-    )
-    *_, found = job.inversion(beyond)
+    np.testing.assert_array_equal(job.measure_held_out(beyond).lipschitz, job.measure_held_out(VIEW_REQUEST).lipschitz)
+    *_, found = pieces(job, "inversion", beyond)
     assert (found.found.block, found.found.scale, found.found.lipschitz) == (1, 1.0, 0.99)
-    assert (found.demand, found.scaled) == (beyond.inversion, beyond.scaled)
+    assert (found.request, found.scaled) == (beyond.measured["inversion"], beyond.scaled)
 
 
-INVERSION = ViewRequest(frames=False, masses=False, points=60, inversion=InversionRequest(1, (0.3, -0.2), "newton"))
+INVERSION = ViewRequest(frames=False, points=60, measured={"inversion": InversionRequest(1, (0.3, -0.2), "newton")})
 
 
 def same_inversion(a, b):
@@ -580,24 +587,24 @@ def test_an_inversion_is_that_of_the_measurement(scaled):
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=3))
     demand = dataclasses.replace(INVERSION, scaled=scaled)
-    found = run_to(engine, id, 20, demand).arms[0].inversion
-    assert (found.step, found.demand, found.scaled) == (20, INVERSION.inversion, scaled)
+    found = run_to(engine, id, 20, demand).arms[0].found(Inversions)
+    assert (found.step, found.request, found.scaled) == (20, INVERSION.measured["inversion"], scaled)
     flow = job_after(20, seed=3)._trainer.evaluated
     scale = 4.0 if scaled and scaled.block == 1 else 1.0
     *_, expected = measure.inversion(flow, DATASETS["moons"].held_out()[:60], 1, scale, (0.3, -0.2), "newton")
     same_inversion(found.found, expected)
-    assert pickle.loads(pickle.dumps(found)).demand == found.demand
+    assert pickle.loads(pickle.dumps(found)).request == found.request
 
 
 def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
     job = job_after(2)
-    job._clock = itertools.count(step=0.03).__next__  # each piece takes longer than it should
-    *_, expected = job.inversion(INVERSION)
-    pieces = job.inversion(INVERSION)
-    assert next(pieces) is None
+    job.clock = itertools.count(step=0.03).__next__  # each piece takes longer than it should
+    *_, expected = pieces(job, "inversion", INVERSION)
+    parts = pieces(job, "inversion", INVERSION)
+    assert next(parts) is None
     for _ in range(5):
         job.step()
-    *before, found = pieces
+    *before, found = parts
     assert len(before) >= 2 and set(before) == {None}
     assert found.step == 2
     same_inversion(found.found, expected.found)
@@ -606,21 +613,24 @@ def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
 def test_another_inversion_draws_nothing_else_and_the_last_one_stays():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=0))
-    demand = dataclasses.replace(VIEW_REQUEST, inversion=InversionRequest(0, method="newton"))
+    demand = wanting(VIEW_REQUEST, {"inversion": InversionRequest(0, method="newton")})
     first = engine.poll(id, demand).arms[0]
-    other = dataclasses.replace(demand, inversion=InversionRequest(1, method="newton"))
+    other = wanting(demand, {"inversion": InversionRequest(1, method="newton")})
     second = engine.poll(id, other).arms[0]
-    assert (first.inversion.demand.block, second.inversion.demand.block) == (0, 1)
-    assert (first.inversion.found.block, second.inversion.found.block) == (0, 1)
+    assert (first.found(Inversions).request.block, second.found(Inversions).request.block) == (0, 1)
+    assert (first.found(Inversions).found.block, second.found(Inversions).found.block) == (0, 1)
     assert second.frames == ()
-    for name in ("still", "masses", "blocks"):
+    assert second.found(Masses) is first.found(Masses)
+    for name in ("still", "blocks"):
         assert getattr(second, name) is getattr(first, name)
     gone = engine.poll(id, VIEW_REQUEST).arms[0]
-    assert gone.inversion is second.inversion and gone.frames == ()
+    assert gone.found(Inversions) is second.found(Inversions) and gone.frames == ()
     # Another scale draws frames and masses anew, and the inversion with them.
     scaled = engine.poll(id, dataclasses.replace(other, scaled=Scaled(1, 2.0))).arms[0]
-    assert scaled.inversion.found.scale == 2.0
-    assert scaled.still is not first.still and scaled.masses is not first.masses and len(scaled.frames) == 1
+    assert scaled.found(Inversions).found.scale == 2.0
+    assert (
+        scaled.still is not first.still and scaled.found(Masses) is not first.found(Masses) and len(scaled.frames) == 1
+    )
 
 
 def test_two_arms_have_an_inversion_each_even_where_one_has_fewer_blocks():
@@ -628,8 +638,8 @@ def test_two_arms_have_an_inversion_each_even_where_one_has_fewer_blocks():
     fewer = dataclasses.replace(ARM, flow=FlowConfig(blocks=1, width=8))
     id = engine.create(Experiment((ARM, fewer), seed=0))
     arms = engine.poll(id, INVERSION).arms
-    assert [arm.inversion.found.block for arm in arms] == [1, 0]
-    assert [len(arm.inversion.found.breaking) for arm in arms] == [2, 1]
+    assert [arm.found(Inversions).found.block for arm in arms] == [1, 0]
+    assert [len(arm.found(Inversions).found.breaking) for arm in arms] == [2, 1]
 
 
 @pytest.mark.thorough
@@ -638,18 +648,18 @@ def test_an_inversion_comes_while_the_flow_plays():
     id = engine.create(Experiment((ARM,), seed=0))
     engine.play(id)
     deadline = time.monotonic() + 60
-    while not (arm := engine.poll(id, INVERSION).arms[0]).inversion and time.monotonic() < deadline:
+    while not (arm := engine.poll(id, INVERSION).arms[0]).found(Inversions) and time.monotonic() < deadline:
         pass
-    assert arm.inversion.demand == INVERSION.inversion
-    assert arm.step >= arm.inversion.step
+    assert arm.found(Inversions).request == INVERSION.measured["inversion"]
+    assert arm.step >= arm.found(Inversions).step
 
 
 def test_nobody_who_wants_no_masses_gets_them():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=0))
-    report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, masses=False)).arms[0]
-    assert report.masses is None and report.still is not None
-    assert engine.poll(id, VIEW_REQUEST).arms[0].masses is not None
+    report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, measured={})).arms[0]
+    assert report.found(Masses) is None and report.still is not None
+    assert engine.poll(id, VIEW_REQUEST).arms[0].found(Masses) is not None
 
 
 @pytest.mark.thorough
@@ -672,8 +682,8 @@ def test_an_arms_own_seed_takes_the_place_of_the_experiments(own):
     assert again[1].loss.batch_nll.tolist() == alone[0].loss.batch_nll.tolist()
 
 
-ACTIVITY = ViewRequest(frames=False, masses=False, activity="all")
-GRADIENTS = dataclasses.replace(ACTIVITY, activity="gradients")
+ACTIVITY = ViewRequest(frames=False, measured={"activity": "all"})
+GRADIENTS = wanting(ACTIVITY, {"activity": "gradients"})
 
 
 def last(pieces):
@@ -694,12 +704,12 @@ def same_saturation(a, b):
 def test_activity_is_that_of_the_measurements_at_held_out_points():
     engine, data = LocalEngine(), DATASETS["moons"]
     id = engine.create(Experiment((ARM,), seed=3))
-    found = run_to(engine, id, 20, ACTIVITY).arms[0].activity
+    found = run_to(engine, id, 20, ACTIVITY).arms[0].found(Activity)
     flow = job_after(20, seed=3)._trainer.evaluated
-    x = data.held_out()[:ACTIVITY_POINTS]
+    x = data.held_out()[:POINTS]
     assert (found.step, found.window) == (20, data.window)
     same_saturation(found.saturation, last(measure.saturation(flow, x)))
-    nodes = last(measure.saturation_map(flow, measure.grid_points(data.window, ACTIVITY_GRID)))
+    nodes = last(measure.saturation_map(flow, measure.grid_points(data.window, GRID)))
     np.testing.assert_array_equal(found.share.ravel(), nodes.astype(np.float32))
     split = last(measure.gradient_split(flow, x))
     for name in ("blocks", "actnorms", "residual"):
@@ -713,26 +723,26 @@ def test_activity_is_that_of_the_measurements_at_held_out_points():
 def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothing_gets_nothing():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM, ARM), seed=3))
-    assert [arm.activity for arm in engine.poll(id, VIEW_REQUEST).arms] == [None, None]
-    first, second = (arm.activity for arm in engine.poll(id, GRADIENTS).arms)
+    assert [arm.found(Activity) for arm in engine.poll(id, VIEW_REQUEST).arms] == [None, None]
+    first, second = (arm.found(Activity) for arm in engine.poll(id, GRADIENTS).arms)
     assert first.saturation is None and first.share is None
     split = last(measure.gradient_split(job_after(0, seed=3)._trainer.evaluated,
                                         DATASETS["moons"].held_out()[:GRADIENT_POINTS]))  # fmt: skip
     same_parts(first.split.residual, split.residual)
     same_parts(second.split.residual, split.residual)
     both = engine.poll(id, ACTIVITY).arms[0]
-    assert both.activity.saturation is not None and both.frames == ()
-    assert engine.poll(id, dataclasses.replace(ACTIVITY, activity="")).arms[0].activity is both.activity
+    assert both.found(Activity).saturation is not None and both.frames == ()
+    assert engine.poll(id, wanting(ACTIVITY, {"activity": ""})).arms[0].found(Activity) is both.found(Activity)
 
 
 def test_activity_comes_in_pieces_and_is_of_one_moment_while_the_flow_moves():
     job = job_after(2)
-    expected = last(job_after(2).activity(ACTIVITY))
-    pieces = job.activity(ACTIVITY)
-    assert next(pieces) is None
+    expected = last(pieces(job_after(2), "activity", ACTIVITY))
+    parts = pieces(job, "activity", ACTIVITY)
+    assert next(parts) is None
     for _ in range(5):
         job.step()
-    *before, found = pieces
+    *before, found = parts
     assert len(before) >= 4 and set(before) == {None}
     assert found.step == 2 and found.steps.tolist() == [2]
     same_saturation(found.saturation, expected.saturation)
@@ -743,18 +753,18 @@ def test_activity_comes_in_pieces_and_is_of_one_moment_while_the_flow_moves():
 def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_that_trains():
     job = job_after(3)
     scaled = dataclasses.replace(ACTIVITY, scaled=Scaled(1, 1.9))
-    x = DATASETS["moons"].held_out()[:ACTIVITY_POINTS]
+    x = DATASETS["moons"].held_out()[:POINTS]
     split = last(measure.gradient_split(job._trainer.evaluated.scaled(1, 1.9), x))
-    found = last(job.activity(scaled))
+    found = last(pieces(job, "activity", scaled))
     same_parts(found.split.residual, split.residual)
     assert (found.steps.shape, found.log_det.shape, found.base.shape) == ((0,), (0, 2), (0, 2))
-    plain = last(job.activity(ACTIVITY))
+    plain = last(pieces(job, "activity", ACTIVITY))
     assert plain.steps.tolist() == [3]
     np.testing.assert_allclose(plain.log_det[0], plain.split.blocks.log_det, rtol=1e-6)
     job.step()
-    assert last(job.activity(scaled)).steps.tolist() == [3]
+    assert last(pieces(job, "activity", scaled)).steps.tolist() == [3]
     # Of a block that is not there nothing is scaled.
-    assert last(job.activity(dataclasses.replace(ACTIVITY, scaled=Scaled(5, 1.9)))).steps.tolist() == [3, 4]
+    assert last(pieces(job, "activity", dataclasses.replace(ACTIVITY, scaled=Scaled(5, 1.9)))).steps.tolist() == [3, 4]
 
 
 def test_a_history_of_splits_grows_and_a_saved_job_goes_on_with_it():
@@ -762,26 +772,26 @@ def test_a_history_of_splits_grows_and_a_saved_job_goes_on_with_it():
     for steps in (1, 2, 2):
         for _ in range(steps):
             job.step()
-        found = last(job.activity(GRADIENTS))
+        found = last(pieces(job, "activity", GRADIENTS))
     assert found.steps.tolist() == [1, 3, 5]
     assert found.log_det.shape == found.base.shape == (3, 2)
     np.testing.assert_allclose(found.log_det[-1], found.split.blocks.log_det, rtol=1e-6)
-    assert last(job.activity(GRADIENTS)).steps.tolist() == [1, 3, 5]  # the same step once
+    assert last(pieces(job, "activity", GRADIENTS)).steps.tolist() == [1, 3, 5]  # the same step once
     again = Job(ARM, 0, "cpu", time.perf_counter)
     again.restore(job.save())
     again.step()
-    further = last(again.activity(GRADIENTS))
+    further = last(pieces(again, "activity", GRADIENTS))
     assert further.steps.tolist() == [1, 3, 5, 6]
     np.testing.assert_array_equal(further.base[:3], found.base)
 
 
-def test_a_full_history_of_splits_keeps_every_second_and_the_newest():
+def test_a_full_series_of_notes_keeps_every_second_and_the_newest():
     history = History()
     for step in range(1, MOST + 1):
-        history.add_split(step, np.array([step, 0.0]), np.array([0.0, -step]))
-    assert history.splits(2)[0].tolist() == list(range(1, MOST + 1))
-    history.add_split(MOST + 1, np.array([MOST + 1, 0.0]), np.array([0.0, -MOST - 1]))
-    steps, log_det, base = history.splits(2)
+        history.note("split", step, np.array([step, 0.0]), np.array([0.0, -step]))
+    assert history.series("split", (2,), (2,))[0].tolist() == list(range(1, MOST + 1))
+    history.note("split", MOST + 1, np.array([MOST + 1, 0.0]), np.array([0.0, -MOST - 1]))
+    steps, log_det, base = history.series("split", (2,), (2,))
     assert steps.tolist() == list(range(1, MOST + 2, 2))
     np.testing.assert_array_equal(log_det[:, 0], steps)
     np.testing.assert_array_equal(base[:, 1], -steps)
@@ -811,4 +821,4 @@ def test_seconds_of_measurements_ascend_over_the_engine():
         arm = run_to(engine, id, step, GRADIENTS).arms[0]
     assert (np.diff(arm.loss.held_seconds) > 0).all() and len(arm.loss.held_seconds) == len(arm.loss.held_step)
     assert arm.loss.held_seconds[-1] == pytest.approx(arm.seconds, rel=1e-5)
-    assert arm.activity.steps[-1] == 30 and (np.diff(arm.activity.steps) > 0).all()
+    assert arm.found(Activity).steps[-1] == 30 and (np.diff(arm.found(Activity).steps) > 0).all()

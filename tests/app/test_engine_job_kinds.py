@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from app.engine.arm_job import ArmJob
+from app.engine.commands import ViewRequest
 from app.engine.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
-from app.engine.figures import DIGITS as DATA
+from app.engine.experiment import Arm, Experiment
 from app.engine.job import Job
 from app.engine.job_kinds import job_of
 from app.engine.local import LocalEngine
-from app.engine.messages import Arm, Experiment, State, ViewRequest
+from app.engine.reports import State
+from app.engine.results import DIGITS as DATA
+from app.engine.results import Scaling
 from app.engine.scaling_job import ScalingJob
 from app.engine.survey_job import SurveyJob
 from resflow_core.api import flow_file
@@ -34,7 +37,7 @@ SCALING = Arm(PLAN.flow, PLAN.train, PLAN)
 MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=4)
 SURVEY = Arm(MEMORY.flow, TrainConfig(batch=8), Survey(MEMORY))
 PLANE = Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons")
-VIEW_REQUEST = ViewRequest(still_grid=0, masses=False, figures=True)
+VIEW_REQUEST = ViewRequest(still_grid=0, measured={"results": True})
 
 
 def made(arm=ARM, seed=3):
@@ -69,7 +72,7 @@ class TestDigits:
         for steps in (0, 2):
             while job.step_count < steps:
                 job.step()
-            *pieces, found = job.figures(VIEW_REQUEST)
+            *pieces, found = job.results()
             assert set(pieces) == {None} and len(pieces) > 4
             flow = trained(steps)
             with torch.no_grad():
@@ -82,8 +85,8 @@ class TestDigits:
 
     def test_bits_of_one_step_are_noted_once(self):
         job = made()
-        last(job.figures(VIEW_REQUEST))
-        assert last(job.figures(VIEW_REQUEST)).steps.tolist() == [0]
+        last(job.results())
+        assert last(job.results()).steps.tolist() == [0]
 
     def test_frames_are_the_flows_images_of_the_same_noise(self):
         job = made()
@@ -120,19 +123,19 @@ class TestDigits:
     def test_it_goes_on_from_what_was_saved(self):
         job, again = made(), made(seed=4)
         job.step()
-        last(job.figures(VIEW_REQUEST))
+        last(job.results())
         again.restore(job.save())
         for one in (job, again):
             one.step()
-        np.testing.assert_array_equal(last(job.figures(VIEW_REQUEST)).bits, last(again.figures(VIEW_REQUEST)).bits)
-        assert again.step_count == 2 and job.measure_held_out(VIEW_REQUEST) == (None, None)
+        np.testing.assert_array_equal(last(job.results()).bits, last(again.results()).bits)
+        assert again.step_count == 2 and job.measure_held_out(VIEW_REQUEST) is None
 
     def test_it_begins_with_saved_weights_of_its_dimension(self):
         flow = trained(2)
         job = made(dataclasses.replace(ARM, weights=flow_file.to_bytes(flow)))
         with torch.no_grad():
             bits = bits_per_dim(flow.log_prob(DIGITS.held_out()), DIGITS.held_out_log_det)
-        assert last(job.figures(VIEW_REQUEST)).bits[0] == pytest.approx(float(bits.mean()), abs=1e-5)
+        assert last(job.results()).bits[0] == pytest.approx(float(bits.mean()), abs=1e-5)
         plane = flow_file.to_bytes(FlowConfig(blocks=2, width=16).build(torch.Generator().manual_seed(0)))
         with pytest.raises(ValueError, match="not one of 64 dimensions"):
             made(dataclasses.replace(ARM, weights=plane))
@@ -156,7 +159,7 @@ class TestScaling:
         for _ in PLAN.pieces:
             job.step()
         job.step()  # more than there is
-        found = last(job.figures(VIEW_REQUEST))
+        found = last(job.results())
         assert found.step == found.pieces == job.step_count == len(PLAN.pieces)
         for at in found.found:
             subject = Subject(PLAN, at.dim, 3)
@@ -173,7 +176,7 @@ class TestScaling:
         for _ in range(4):
             job.step()
             again.step()
-        ((a,), (b,)) = (last(one.figures(VIEW_REQUEST)).found for one in (job, again))
+        ((a,), (b,)) = (last(one.results()).found for one in (job, again))
         assert a.variance == b.variance and a.sampling == b.sampling
 
     def test_what_needs_too_much_memory_is_refused(self):
@@ -187,10 +190,10 @@ class TestScaling:
         id = engine.create(Experiment((SCALING,), 0))
         demand = dataclasses.replace(VIEW_REQUEST, frames=False)
         report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].figures.found == ()
+        assert report.state is State.PAUSED and report.arms[0].found(Scaling).found == ()
         engine.step(id, 7)
         report = engine.poll(id, demand)
-        assert report.arms[0].step == report.arms[0].figures.step == 7
+        assert report.arms[0].step == report.arms[0].found(Scaling).step == 7
         engine.step(id, 100)
         report = engine.poll(id, demand)
         assert report.state is State.PAUSED and report.arms[0].step == len(PLAN.pieces)
@@ -221,10 +224,10 @@ class TestSurvey:
     def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures(self, surveyed):
         job = made(SURVEY)
         for k in range(MEMORY.pieces):
-            assert last(job.figures(VIEW_REQUEST)).step == job.step_count == k
+            assert last(job.results()).step == job.step_count == k
             assert whole(job) > 2
         assert not job.step() and job.step_count == MEMORY.pieces  # there is no more
-        found = last(job.figures(VIEW_REQUEST))
+        found = last(job.results())
         assert found.complete and found.of == MEMORY
         np.testing.assert_equal(no_times(found), no_times(surveyed))
         assert all(cost.seconds > 0 for cost in found.costs.values())
@@ -240,14 +243,14 @@ class TestSurvey:
         for one in (job, again):
             while one.step_count < MEMORY.pieces:
                 one.step()
-            np.testing.assert_equal(no_times(last(one.figures(VIEW_REQUEST))), no_times(surveyed))
+            np.testing.assert_equal(no_times(last(one.results())), no_times(surveyed))
 
     def test_what_is_known_is_not_measured_again(self, surveyed):
         known = surveyed.results[: MEMORY.pieces - 2]
         job = made(dataclasses.replace(SURVEY, data=Survey(MEMORY, known)))
-        assert job.step_count == len(known) and last(job.figures(VIEW_REQUEST)).results == known
+        assert job.step_count == len(known) and last(job.results()).results == known
         whole(job), whole(job)
-        found = last(job.figures(VIEW_REQUEST))
+        found = last(job.results())
         assert found.complete and found.results[: len(known)] == known
 
     @pytest.mark.parametrize(
@@ -267,15 +270,15 @@ class TestSurvey:
         id = engine.create(Experiment((SURVEY,), 0))
         demand = dataclasses.replace(VIEW_REQUEST, frames=False)
         report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].figures.results == ()
+        assert report.state is State.PAUSED and report.arms[0].found(Survey).results == ()
         engine.step(id, 7)
         report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].step == report.arms[0].figures.step == 7
-        first = report.arms[0].figures.results
+        assert report.state is State.PAUSED and report.arms[0].step == report.arms[0].found(Survey).step == 7
+        first = report.arms[0].found(Survey).results
         engine.step(id, 1_000)
         report = engine.poll(id, demand)
         assert report.state is State.PAUSED and report.arms[0].step == MEMORY.pieces
-        assert report.arms[0].figures.complete and report.arms[0].figures.results[:7] == first
+        assert report.arms[0].found(Survey).complete and report.arms[0].found(Survey).results[:7] == first
 
     def test_arms_whose_steps_have_parts_stay_in_step(self):
         engine = LocalEngine()
@@ -283,4 +286,5 @@ class TestSurvey:
         engine.step(id, 5)
         report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, frames=False))
         assert report.state is State.PAUSED
-        assert [arm.figures.step for arm in report.arms] == [arm.step for arm in report.arms] == [5, 5, 5]
+        assert [arm.step for arm in report.arms] == [5, 5, 5]
+        assert [found.step for arm in report.arms for found in arm.measured.values()] == [5, 5, 5]

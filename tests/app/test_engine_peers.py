@@ -10,10 +10,14 @@ import safetensors.torch
 import torch
 from scipy import stats
 
+from app.engine import views
+from app.engine.commands import Create, ViewRequest
+from app.engine.experiment import Arm, Experiment
 from app.engine.history import History
-from app.engine.job import DERIVATIVE_POINTS, SPECTRUM_POINTS, Job
 from app.engine.local import LocalEngine
-from app.engine.messages import Arm, Create, Experiment, State, ViewRequest
+from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
+from app.engine.measurements.masses import Masses
+from app.engine.reports import State
 from app.engine.scheduler import Scheduler
 from app.quantise import to_u16
 from resflow_core import measure
@@ -22,6 +26,7 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.requests import wanting
 from tests.core.oracles import seeded
 from tests.core.test_baselines import library
 
@@ -35,7 +40,7 @@ ARMS = (
 )
 EXPERIMENT = Experiment(ARMS, 3)
 STEPS = 25
-VIEW_REQUEST = ViewRequest(grid=12, still_grid=24, points=30, ways=False, masses=False)
+VIEW_REQUEST = ViewRequest(grid=12, still_grid=24, points=30, ways=False)
 
 
 def exported(engine, id, index):
@@ -137,14 +142,14 @@ def test_likelihoods_of_a_peer_are_zukos_with_an_affine_map_before_and_after(tra
 
 
 def test_only_pictured_arms_have_frames_stills_and_derivatives_and_others_come_when_asked_for():
-    engine, id, report = taken(3, dataclasses.replace(VIEW_REQUEST, pictured=(1, 3), derivatives=True))
+    engine, id, report = taken(3, wanting(VIEW_REQUEST, {"derivatives": True}, pictured=(1, 3)))
     for k, arm in enumerate(report.arms):
         shown = k in (1, 3)
-        assert (bool(arm.frames), arm.still is not None, arm.derivatives is not None) == (shown,) * 3
+        assert (bool(arm.frames), arm.still is not None, arm.found(Derivatives) is not None) == (shown,) * 3
     before = [arm.loss.held_step.tolist() for arm in report.arms]
-    report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(0, 3), derivatives=True))
+    report = engine.poll(id, wanting(VIEW_REQUEST, {"derivatives": True}, pictured=(0, 3)))
     assert [bool(arm.frames) for arm in report.arms] == [k in (0, 3) for k in range(len(ARMS))]
-    assert report.arms[0].still.density.shape == (24, 24) and report.arms[0].derivatives.step == 3
+    assert report.arms[0].still.density.shape == (24, 24) and report.arms[0].found(Derivatives).step == 3
     assert [arm.loss.held_step.tolist() for arm in report.arms] == before == [before[0]] * len(ARMS)
     assert (before[0][0], before[0][-1]) == (0, 3)
 
@@ -152,20 +157,20 @@ def test_only_pictured_arms_have_frames_stills_and_derivatives_and_others_come_w
 @pytest.mark.parametrize("index", range(len(ARMS)))
 def test_pictures_and_derivatives_are_those_of_the_arm(trained, index):
     engine, id, _ = trained
-    arm = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(index,), derivatives=True)).arms[index]
+    arm = engine.poll(id, wanting(VIEW_REQUEST, {"derivatives": True}, pictured=(index,))).arms[index]
     flow = exported(engine, id, index)
     still = arm.still
     density = still.density / 65535 * still.density_largest
     np.testing.assert_allclose(
         density, measure.density_grid(flow, DATA.window, 24), atol=still.density_largest / 65535 + 1e-4
     )
-    points = DATA.held_out()[:DERIVATIVE_POINTS]
-    np.testing.assert_allclose(arm.derivatives.structure, measure.jacobian_structure(flow, points), atol=1e-6)
+    points = DATA.held_out()[:POINTS]
+    np.testing.assert_allclose(arm.found(Derivatives).structure, measure.jacobian_structure(flow, points), atol=1e-6)
     if isinstance(flow.config, BaselineConfig):
-        assert arm.derivatives.spectrum is None
+        assert arm.found(Derivatives).spectrum is None
         return
     a = jacobians(flow.double(), points.double())
-    spectrum = arm.derivatives.spectrum
+    spectrum = arm.found(Derivatives).spectrum
     eigenvalues = np.linalg.eigvals(a[:SPECTRUM_POINTS]).reshape(-1, 2)
     ours = spectrum.eigenvalues.astype(complex).reshape(-1, 2)
     assert len(ours) == SPECTRUM_POINTS * SMALL.blocks
@@ -191,10 +196,10 @@ def test_samples_come_without_the_way_there(trained, index):
 
 @pytest.mark.thorough
 def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed():
-    demand = ViewRequest(frames=False)
+    demand = ViewRequest(frames=False, measured={"masses": True})
     experiment = Experiment(ARMS[1:], 3)
     _, _, report = taken(40, demand, experiment)
-    rough, *peers = (arm.masses for arm in report.arms)
+    rough, *peers = (arm.found(Masses) for arm in report.arms)
     assert (rough.log_det, rough.step) == (Truncated(2), 40) and rough.believed.value != pytest.approx(1, abs=1e-3)
     for masses in peers:
         assert (masses.step, masses.log_det, masses.believed, masses.belief) == (40, Exact(), None, "")
@@ -202,20 +207,21 @@ def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed():
 
 
 def test_derivatives_that_nobody_wants_are_not_taken(monkeypatch):
-    monkeypatch.setattr(Job, "derivatives", lambda *_: 1 / 0)
+    (view,) = (view for view in views.MEASURED if view.name == "derivatives")
+    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
     _, _, report = taken(2)
-    assert report.state is State.PAUSED and {arm.derivatives for arm in report.arms} == {None}
+    assert report.state is State.PAUSED and {arm.found(Derivatives) for arm in report.arms} == {None}
 
 
 def test_the_newest_derivatives_stay_until_there_are_newer_ones():
-    with_derivatives = dataclasses.replace(VIEW_REQUEST, frames=False, derivatives=True)
+    with_derivatives = wanting(VIEW_REQUEST, {"derivatives": True}, frames=False)
     experiment = Experiment(ARMS[:2], 3)
     engine, id, report = taken(2, with_derivatives, experiment)
-    first = [arm.derivatives for arm in report.arms]
+    first = [arm.found(Derivatives) for arm in report.arms]
     assert [found.step for found in first] == [2, 2]
     report = on(engine, id, 2, dataclasses.replace(VIEW_REQUEST, frames=False))
-    assert [arm.derivatives is old for arm, old in zip(report.arms, first, strict=True)] == [True, True]
-    assert [arm.derivatives.step for arm in engine.poll(id, with_derivatives).arms] == [4, 4]
+    assert [arm.found(Derivatives) is old for arm, old in zip(report.arms, first, strict=True)] == [True, True]
+    assert [arm.found(Derivatives).step for arm in engine.poll(id, with_derivatives).arms] == [4, 4]
 
 
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
@@ -229,7 +235,7 @@ def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     run = other._runs["b"]
     assert run.step == 10 and saved.step == 6
     assert [run.export(k) for k in range(len(ARMS))] == [engine.export(id, k) for k in range(len(ARMS))]
-    for job, arm in zip(run._jobs, whole.arms, strict=True):
+    for job, arm in zip(run.arms.jobs, whole.arms, strict=True):
         found = job.curves()
         np.testing.assert_array_equal(found.batch_nll, arm.loss.batch_nll)
         # What was measured before is in it, the bias as well.

@@ -15,9 +15,11 @@ import torch
 
 from app import engine as engine_package
 from app.engine import remote
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.messages import Arm, Experiment, State, ViewRequest
 from app.engine.remote import ROOT, RemoteEngine
+from app.engine.reports import State
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject
@@ -26,7 +28,7 @@ from resflow_core.training.trainer import TrainConfig
 pytestmark = pytest.mark.thorough
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=30, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=30, points=40, measured={"masses": True})
 DEADLINE = 60.0
 
 
@@ -123,24 +125,24 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
 def test_a_measurement_goes_on_from_its_checkpoint_when_its_worker_dies(engine):
     plan = SurveyPlan(FlowConfig(dim=64, blocks=2, width=64), batch=64, terms=8, draws=16)
     id = engine.create(Experiment((Arm(plan.flow, TrainConfig(batch=64), Survey(plan)),), 0))
-    demand = ViewRequest(frames=False, masses=False, figures=True)
+    demand = ViewRequest(frames=False, measured={"results": True})
 
     def until(condition):
         return wait(lambda: engine.poll(id, demand), condition)
 
     def figures_of(report):
-        return report.arms[0].figures if report.arms else None
+        return report.arms[0].found(Survey) if report.arms else None
 
     done = len(plan.sized) + 3  # all bytes, and some times
     engine.step(id, done)
-    known = until(lambda r: r.state is State.PAUSED and (f := figures_of(r)) and f.step == done).arms[0].figures
+    known = until(lambda r: r.state is State.PAUSED and (f := figures_of(r)) and f.step == done).arms[0].found(Survey)
     engine.step(id, plan.pieces - done)
     assert until(lambda r: r.arms[0].step > done).state is State.STEPPING
     os.kill(engine.pids()[0], signal.SIGKILL)
     lost = until(lambda r: r.restarts)
     assert int(re.search(r"continues from step (\d+)", lost.message)[1]) >= done
     # The first reports of the new process have none yet.
-    found = until(lambda r: (f := figures_of(r)) and f.complete).arms[0].figures
+    found = until(lambda r: (f := figures_of(r)) and f.complete).arms[0].found(Survey)
     assert found.results[:done] == known.results  # no second measurement gives the same times
     for place, bytes_found in found.footprints.items():
         flow, x = subject(dataclasses.replace(plan.flow, blocks=place.m), 64, torch.Generator().manual_seed(0))

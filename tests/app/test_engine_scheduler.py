@@ -7,48 +7,45 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from app.engine import scheduler
+from app.engine import scheduler, views
 from app.engine.budget import BURST_SECONDS, SHARE
-from app.engine.history import MOST, HeldOut, History
-from app.engine.measurements import ACTIVITY_SECONDS, DERIVATIVES_SECONDS
-from app.engine.messages import (
-    Activity,
-    Arm,
+from app.engine.commands import (
     Change,
-    Checkpoint,
     Close,
     Create,
-    Derivatives,
-    Experiment,
     Export,
-    Exported,
-    Frame,
-    InversionRequest,
-    Inversions,
     Leave,
-    Masses,
     Pause,
     Play,
     Poll,
-    Report,
     Reset,
     Scaled,
-    State,
     Step,
     ViewRequest,
 )
+from app.engine.experiment import Arm, Experiment
+from app.engine.history import MOST, HeldOut, History
+from app.engine.measurements import MEASUREMENTS
+from app.engine.measurements.activity import Activity
+from app.engine.measurements.derivatives import Derivatives
+from app.engine.measurements.inversion import InversionRequest, Inversions
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.measurements.masses import Masses
+from app.engine.reports import Checkpoint, Exported, Frame, Report, State
 from app.engine.scheduler import Scheduler
-from app.engine.views import MASS_CELLS, ROUGH_MASS_CELLS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
 from resflow_core.training.trainer import Diverged, TrainConfig
+from tests.app.requests import wanting
 
 FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0.01, 12, 20, 15
 DERIVATIVES_COST = 0.015
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
-BLIND = ViewRequest(frames=False, masses=False)
+BLIND = ViewRequest(frames=False)
+PAGE = ViewRequest(measured={"masses": True})
+ACTIVE = wanting(PAGE, {"activity": "all"})
 
 
 class FakeJob:
@@ -75,32 +72,7 @@ class FakeJob:
 
     def measure_held_out(self, demand):
         self._clock.now += FRAME_COST
-        return "blocks", "bounds"
-
-    def masses(self, demand, n):
-        step, log_det = self.step_count, self.train.log_det
-        for _ in range(MASS_PIECES):
-            self._clock.now += PIECE_COST
-            yield None
-        yield Masses(step, log_det, n, None)
-
-    def inversion(self, demand):
-        step = self.step_count
-        for _ in range(INVERSION_PIECES):
-            self._clock.now += PIECE_COST
-            yield None
-        yield Inversions(step, demand.inversion, demand.scaled, None)
-
-    def activity(self, demand):
-        step = self.step_count
-        for _ in range(ACTIVITY_PIECES):
-            self._clock.now += PIECE_COST
-            yield None
-        yield Activity(step, 0, demand.activity, *[None] * 6)
-
-    def derivatives(self, demand):
-        self._clock.now += DERIVATIVES_COST
-        yield Derivatives(self.step_count, None, None)
+        return "blocks"
 
     def export(self):
         return b"flow"
@@ -122,6 +94,51 @@ class FakeJob:
 
     def restore(self, saved):
         self.step_count = pickle.loads(saved)
+
+
+def in_pieces(count, cost, record):
+    """A measurement of so many pieces beside the record, each of known cost."""
+
+    def pieces(job, request, wanted):
+        step = job.step_count
+        for _ in range(count):
+            job._clock.now += cost
+            yield None
+        yield record(job, request, wanted, step)
+
+    return pieces
+
+
+def masses_of(cells):
+    return in_pieces(MASS_PIECES, PIECE_COST, lambda job, r, wanted, step: Masses(step, job.train.log_det, cells, None))
+
+
+def derivatives(job, request, wanted):
+    job._clock.now += DERIVATIVES_COST
+    yield Derivatives(job.step_count, None, None)
+
+
+COSTS = {
+    "masses": {"pieces": masses_of("rough"), "at_rest": masses_of("fine")},
+    "inversion": {
+        "pieces": in_pieces(
+            INVERSION_PIECES, PIECE_COST, lambda job, r, wanted, step: Inversions(step, wanted, r.scaled, None)
+        )
+    },
+    "activity": {
+        "pieces": in_pieces(
+            ACTIVITY_PIECES, PIECE_COST, lambda job, r, wanted, step: Activity(step, 0, wanted, *[None] * 6)
+        )
+    },
+    "derivatives": {"pieces": derivatives},
+}
+
+
+@pytest.fixture(autouse=True)
+def measurements_of_known_cost(monkeypatch):
+    for view, measurement in views.MEASURED.items():
+        costs = COSTS.get(view.name, {})
+        monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(measurement, **costs))
 
 
 @dataclass
@@ -162,7 +179,13 @@ class Bench:
         return next(m for m in reversed(self.said) if isinstance(m, Report) and m.id == id and m.arms).arms[0].step
 
     def masses(self, id):
-        return [a.masses for m in self.said if isinstance(m, Report) and m.id == id for a in m.arms if a.masses]
+        return [
+            a.found(Masses)
+            for m in self.said
+            if isinstance(m, Report) and m.id == id
+            for a in m.arms
+            if a.found(Masses)
+        ]
 
     def frames(self, id):
         return [f for m in self.said if isinstance(m, Report) and m.id == id for a in m.arms for f in a.frames]
@@ -175,11 +198,11 @@ def bench():
 
 
 def job_of(bench, id):
-    return bench.scheduler._runs[id]._jobs[0]
+    return bench.scheduler._runs[id].arms.jobs[0]
 
 
 def steps_of(bench, id):
-    return [job.step_count for job in bench.scheduler._runs[id]._jobs]
+    return [job.step_count for job in bench.scheduler._runs[id].arms.jobs]
 
 
 def with_train(**settings):
@@ -190,13 +213,13 @@ def test_training_time_is_fair_whatever_a_step_costs(bench):
     bench.do(
         Create("cheap", with_train(batch=500)), Create("dear", with_train(batch=2000)), Play("cheap"), Play("dear")
     )
-    bench.run(20, {"cheap": ViewRequest(), "dear": ViewRequest()})
+    bench.run(20, {"cheap": PAGE, "dear": PAGE})
     assert bench.steps("cheap") / bench.steps("dear") == pytest.approx(4, rel=0.1)
 
 
 def test_pictures_are_at_the_expense_of_who_looks_at_them(bench):
     bench.do(Create("seen", EXPERIMENT), Create("blind", EXPERIMENT), Play("seen"), Play("blind"))
-    bench.run(20, {"seen": ViewRequest(), "blind": BLIND})
+    bench.run(20, {"seen": PAGE, "blind": BLIND})
     # Half of 20 s each: all that "blind" has goes into steps of 5 ms, but for a look at its losses once a second.
     assert bench.steps("blind") * 0.005 == pytest.approx(20 / 2 - 20 * FRAME_COST, rel=0.1)
     drawn = len(bench.frames("seen")) * FRAME_COST
@@ -215,7 +238,7 @@ def test_who_wakes_late_has_no_arrears(bench):
 
 def test_arms_are_at_the_same_step_in_every_report(bench):
     bench.do(Create("a", PAIR), Play("a"))
-    bench.run(3, {"a": ViewRequest()})
+    bench.run(3, {"a": PAGE})
     reports = [m for m in bench.said if isinstance(m, Report) and m.arms]
     assert reports[-1].arms[0].step > 100
     assert all(m.arms[0].step == m.arms[1].step for m in reports)
@@ -245,7 +268,7 @@ def test_a_round_of_all_arms_is_finished_whoever_pauses_or_leaves(bench):
     arm = dataclasses.replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
     for command in (Pause("a"), Leave("a"), Change("a", 1, TrainConfig(batch=3_000))):
         bench.do(Create("a", Experiment((arm,) * 4, seed=0)), Step("a", 3), Poll("a", BLIND))
-        while not bench.scheduler._runs["a"]._jobs or len(set(steps_of(bench, "a"))) == 1:
+        while not bench.scheduler._runs["a"].arms.jobs or len(set(steps_of(bench, "a"))) == 1:
             bench.said += bench.scheduler.tick()
         done = steps_of(bench, "a")[0]
         bench.do(command)
@@ -260,7 +283,7 @@ def test_a_round_of_all_arms_is_finished_whoever_pauses_or_leaves(bench):
 
 def test_step_takes_exactly_that_many_even_out_of_play(bench):
     bench.do(Create("a", EXPERIMENT), Step("a", 100), Step("a", 7))
-    bench.run(5, {"a": ViewRequest()})
+    bench.run(5, {"a": PAGE})
     assert (bench.steps("a"), bench.last("a").state) == (107, State.PAUSED)
     bench.do(Play("a"))
     bench.run(1)
@@ -287,7 +310,7 @@ def test_pause_takes_effect_at_once(bench):
 def test_pictures_take_at_most_a_fifth_of_the_time_and_all_pages_get_some(bench, pages):
     ids = [str(i) for i in range(pages)]
     bench.do(*(Create(id, EXPERIMENT) for id in ids), *(Play(id) for id in ids))
-    bench.run(20, dict.fromkeys(ids, ViewRequest()))
+    bench.run(20, dict.fromkeys(ids, PAGE))
     trained = sum(job_of(bench, id).step_count for id in ids) * 500 / 100_000
     assert bench.clock.now - trained <= SHARE * bench.clock.now + BURST_SECONDS + 2 * FRAME_COST
     assert bench.last("0").frame_share <= SHARE + 0.03
@@ -298,15 +321,15 @@ def test_pictures_take_at_most_a_fifth_of_the_time_and_all_pages_get_some(bench,
 
 def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(31, {"a": ViewRequest()})
-    rough = [m for m in bench.masses("a") if m.exact == ROUGH_MASS_CELLS]
+    bench.run(31, {"a": PAGE})
+    rough = [m for m in bench.masses("a") if m.exact == "rough"]
     assert 5 <= len(rough) <= 7
     assert len(bench.frames("a")) >= 7 * 31
     times = [f.step * 0.005 for f in bench.frames("a")]
     assert np.diff(times).max() < 0.3
     bench.do(Pause("a"))
-    bench.run(2, {"a": ViewRequest()})
-    assert bench.masses("a")[-1] == Masses(bench.steps("a"), Exact(), MASS_CELLS, None)
+    bench.run(2, {"a": PAGE})
+    assert bench.masses("a")[-1] == Masses(bench.steps("a"), Exact(), "fine", None)
     assert not bench.scheduler.is_busy()
 
 
@@ -314,10 +337,10 @@ def test_another_estimator_is_weighed_at_once(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
     (arm,) = EXPERIMENT.arms
     for change, at_once in (({"learning_rate": 0.02}, False), ({"log_det": Truncated()}, True)):
-        bench.run(11 - bench.clock.now % 5, {"a": ViewRequest()})  # while it is weighed, every five seconds
+        bench.run(11 - bench.clock.now % 5, {"a": PAGE})  # while it is weighed, every five seconds
         changed = job_of(bench, "a").step_count
         bench.do(Change("a", 0, dataclasses.replace(arm.train, **change)))
-        bench.run(3.9, {"a": ViewRequest()})
+        bench.run(3.9, {"a": PAGE})
         assert (bench.masses("a")[-1].step >= changed) == at_once
 
 
@@ -325,7 +348,7 @@ def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
     bench.do(Create("still", EXPERIMENT), Create("moving", EXPERIMENT), Play("moving"))
     bench.run(1, {"moving": BLIND})
     start = job_of(bench, "moving").step_count
-    bench.do(Poll("still", ViewRequest()))
+    bench.do(Poll("still", PAGE))
     while not bench.masses("still"):
         before = bench.clock.now
         bench.said += bench.scheduler.tick()
@@ -335,50 +358,58 @@ def test_what_waits_for_a_picture_in_pieces_waits_for_one_piece_at_most(bench):
 
 def test_another_depth_draws_one_frame_and_nothing_else(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(1, {"a": ViewRequest()})
+    bench.run(1, {"a": PAGE})
     seen = len(bench.said)
-    bench.run(1, {"a": ViewRequest(depth=3)})
+    bench.run(1, {"a": dataclasses.replace(PAGE, depth=3)})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     assert len(bench.frames("a")) == 2
-    assert all((a.still, a.masses, a.blocks) == (None, None, None) for a in arms)
+    assert all((a.still, a.found(Masses), a.blocks) == (None, None, None) for a in arms)
 
 
 def test_another_inversion_is_found_in_pieces_and_nothing_else_is_drawn(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(1, {"a": ViewRequest()})
-    seen, demand = len(bench.said), ViewRequest(inversion=InversionRequest(2, (0.5, 1.0)))
+    bench.run(1, {"a": PAGE})
+    seen, demand = len(bench.said), wanting(PAGE, {"inversion": InversionRequest(2, (0.5, 1.0))})
     bench.run(1, {"a": demand})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
-    (found,) = [a.inversion for a in arms if a.inversion]
-    assert found == Inversions(0, demand.inversion, None, None)
-    assert all((a.frames, a.still, a.masses, a.blocks, a.jacobians) == ((), None, None, None, None) for a in arms)
-    seen, other = len(bench.said), dataclasses.replace(demand, inversion=InversionRequest(2, (0.5, 1.1)))
+    (found,) = [a.found(Inversions) for a in arms if a.found(Inversions)]
+    assert found == Inversions(0, demand.measured["inversion"], None, None)
+    assert all(
+        (a.frames, a.still, a.found(Masses), a.blocks, a.found(Jacobians)) == ((), None, None, None, None) for a in arms
+    )
+    seen, other = len(bench.said), wanting(demand, {"inversion": InversionRequest(2, (0.5, 1.1))})
     bench.run(1, {"a": other})
     bench.run(1, {"a": other})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
-    assert [a.inversion.demand for a in arms if a.inversion] == [other.inversion]
-    assert all((a.frames, a.still, a.masses, a.blocks, a.jacobians) == ((), None, None, None, None) for a in arms)
+    assert [a.found(Inversions).request for a in arms if a.found(Inversions)] == [other.measured["inversion"]]
+    assert all(
+        (a.frames, a.still, a.found(Masses), a.blocks, a.found(Jacobians)) == ((), None, None, None, None) for a in arms
+    )
     assert not bench.scheduler.is_busy()
 
 
 def test_a_scaled_branch_draws_and_measures_all_anew(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(1, {"a": ViewRequest()})
+    bench.run(1, {"a": PAGE})
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": ViewRequest(scaled=Scaled(1, 1.5))})
+        bench.run(1, {"a": dataclasses.replace(PAGE, scaled=Scaled(1, 1.5))})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     for count in (
         sum(len(a.frames) for a in arms),
-        *(sum(getattr(a, part) is not None for a in arms) for part in ("still", "masses", "blocks")),
+        sum(a.still is not None for a in arms),
+        sum(a.found(Masses) is not None for a in arms),
+        sum(a.blocks is not None for a in arms),
     ):
         assert count == 1
 
 
 def test_an_inversion_comes_while_the_flow_moves_and_frames_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(20, {"a": ViewRequest(inversion=InversionRequest(0))})
-    steps = [a.inversion.step for m in bench.said if isinstance(m, Report) for a in m.arms if a.inversion]
+    bench.run(20, {"a": wanting(PAGE, {"inversion": InversionRequest(0)})})
+    steps = [
+        a.found(Inversions).step for m in bench.said if isinstance(m, Report) for a in m.arms if a.found(Inversions)
+    ]
     # 20 pieces, at most twenty a second; all pictures together have a fifth of the time, and use it up here.
     assert 3 <= len(steps) <= 5
     assert len(bench.frames("a")) >= 5 * 20
@@ -386,7 +417,7 @@ def test_an_inversion_comes_while_the_flow_moves_and_frames_keep_coming(bench):
 
 
 def activities(bench):
-    return [a.activity for m in bench.said if isinstance(m, Report) for a in m.arms if a.activity]
+    return [a.found(Activity) for m in bench.said if isinstance(m, Report) for a in m.arms if a.found(Activity)]
 
 
 def test_activity_of_a_flow_that_stands_still_comes_once_and_again_where_something_else_is_wanted(bench):
@@ -394,7 +425,7 @@ def test_activity_of_a_flow_that_stands_still_comes_once_and_again_where_somethi
     bench.run(2, {"a": BLIND})
     assert activities(bench) == []
     for wanted in ("gradients", "gradients", "all", "all", ""):
-        bench.run(1, {"a": dataclasses.replace(BLIND, activity=wanted)})
+        bench.run(1, {"a": wanting(BLIND, {"activity": wanted})})
     # What a fake job was asked for stands where saturation does.
     assert [(found.step, found.saturation) for found in activities(bench)] == [(0, "gradients"), (0, "all")]
     assert not bench.scheduler.is_busy()
@@ -402,12 +433,12 @@ def test_activity_of_a_flow_that_stands_still_comes_once_and_again_where_somethi
 
 def test_activity_comes_every_few_seconds_while_the_flow_moves_and_frames_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(20, {"a": ViewRequest(activity="all")})
+    bench.run(20, {"a": ACTIVE})
     steps = [found.step for found in activities(bench)]
-    assert 4 <= len(steps) <= 20 / ACTIVITY_SECONDS + 1 and steps == sorted(set(steps))
+    assert 4 <= len(steps) <= 20 / MEASUREMENTS["activity"].seconds + 1 and steps == sorted(set(steps))
     assert len(bench.frames("a")) >= 5 * 20
     bench.do(Pause("a"))
-    bench.run(3, {"a": ViewRequest(activity="all")})
+    bench.run(3, {"a": ACTIVE})
     assert activities(bench)[-1].step == bench.frames("a")[-1].step
 
 
@@ -418,14 +449,15 @@ def parts_of(bench, id, seen=0):
     return [
         (
             [f.step for a in arms for f in a.frames],
-            *([part.step for a in arms if (part := getattr(a, name))] for name in ("still", "derivatives", "masses")),
+            [a.still.step for a in arms if a.still],
+            *([found.step for a in arms if (found := a.found(kind))] for kind in (Derivatives, Masses)),
             [a.blocks for a in arms if a.blocks],
         )
         for arms in zip(*(m.arms for m in reports), strict=True)
     ]
 
 
-PICTURED = ViewRequest(derivatives=True, pictured=(1,))
+PICTURED = ViewRequest(pictured=(1,), measured={"masses": True, "derivatives": True})
 
 
 def test_only_pictured_arms_are_drawn_and_their_derivatives_taken_and_all_are_measured(bench):
@@ -472,7 +504,11 @@ def test_pictured_arms_that_move_share_a_fifth_of_the_time_and_derivatives_come_
     for k, (frames, still, derivatives, masses, _) in enumerate(parts_of(bench, "a")):
         assert not still and len(masses) >= 3
         if k in (0, 2):
-            assert 40 / DERIVATIVES_SECONDS / 2 <= len(derivatives) <= 40 / DERIVATIVES_SECONDS + 1
+            assert (
+                40 / MEASUREMENTS["derivatives"].seconds / 2
+                <= len(derivatives)
+                <= 40 / MEASUREMENTS["derivatives"].seconds + 1
+            )
             assert 10 <= len(frames) <= 21
             assert derivatives == sorted(set(derivatives))
         else:
@@ -480,18 +516,19 @@ def test_pictured_arms_that_move_share_a_fifth_of_the_time_and_derivatives_come_
 
 
 def test_derivatives_that_nobody_wants_cost_nothing(bench, monkeypatch):
-    monkeypatch.setattr(FakeJob, "derivatives", lambda self, demand: 1 / 0)
+    (view,) = (view for view in views.MEASURED if view.name == "derivatives")
+    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(5, {"a": ViewRequest()})
+    bench.run(5, {"a": PAGE})
     bench.do(Pause("a"))
-    bench.run(5, {"a": ViewRequest()})
+    bench.run(5, {"a": PAGE})
     assert bench.last("a").state is State.PAUSED and not bench.scheduler.is_busy()
 
 
 def test_samples_are_in_every_frame_that_shows_no_ways(bench):
     def shares(ways):
         bench.do(Create(str(ways), EXPERIMENT), Play(str(ways)))
-        bench.run(8, {str(ways): ViewRequest(ways=ways)})
+        bench.run(8, {str(ways): dataclasses.replace(PAGE, ways=ways)})
         drawn = [frame.samples is not None for frame in bench.frames(str(ways))]
         bench.do(Close(str(ways)))
         return sum(drawn), len(drawn)
@@ -504,7 +541,7 @@ def test_samples_are_in_every_frame_that_shows_no_ways(bench):
 
 def test_samples_that_are_wanted_from_now_on_are_drawn_at_once(bench):
     bench.do(Create("a", PAIR))
-    without = ViewRequest(samples=False, ways=False, pictured=(0,))
+    without = ViewRequest(samples=False, ways=False, pictured=(0,), measured={"masses": True})
     bench.run(2, {"a": without})
     seen = len(bench.said)
     for _ in range(2):
@@ -514,12 +551,12 @@ def test_samples_that_are_wanted_from_now_on_are_drawn_at_once(bench):
 
 def test_nobody_who_wants_no_masses_gets_them(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(12, {"a": ViewRequest(masses=False)})
+    bench.run(12, {"a": ViewRequest()})
     bench.do(Pause("a"))
-    bench.run(2, {"a": ViewRequest(masses=False)})
+    bench.run(2, {"a": ViewRequest()})
     assert bench.masses("a") == []
     assert not bench.scheduler.is_busy()
-    bench.run(2, {"a": ViewRequest()})
+    bench.run(2, {"a": PAGE})
     assert len(bench.masses("a")) == 1
 
 
@@ -532,7 +569,7 @@ def test_no_demand_no_frames_but_losses(bench):
 
 def test_a_flow_that_stands_still_is_drawn_once_and_then_there_is_nothing_to_do(bench):
     bench.do(Create("a", EXPERIMENT))
-    bench.run(5, {"a": ViewRequest()})
+    bench.run(5, {"a": PAGE})
     assert [f.step for f in bench.frames("a")] == [0]
     assert sum(a.still is not None for m in bench.said if isinstance(m, Report) for a in m.arms) == 1
     assert not bench.scheduler.is_busy()
@@ -541,7 +578,7 @@ def test_a_flow_that_stands_still_is_drawn_once_and_then_there_is_nothing_to_do(
 @pytest.mark.parametrize("leave", [True, False])
 def test_a_page_that_is_gone_pauses_its_run_until_the_next_poll(bench, leave):
     bench.do(Create("a", EXPERIMENT), Play("a"))
-    bench.run(2, {"a": ViewRequest()})
+    bench.run(2, {"a": PAGE})
     if leave:
         bench.do(Leave("a"))
     bench.run(12)
@@ -549,7 +586,7 @@ def test_a_page_that_is_gone_pauses_its_run_until_the_next_poll(bench, leave):
     assert gone <= (2.1 if leave else 12.1) / 0.005
     bench.run(50)
     assert bench.steps("a") == gone
-    bench.run(1, {"a": ViewRequest()})
+    bench.run(1, {"a": PAGE})
     assert bench.steps("a") > gone
     assert bench.last("a").state is State.PLAYING
 
@@ -799,7 +836,7 @@ def test_a_bug_in_one_run_ends_that_run_only(bench):
 
 
 def test_every_command_but_polls_is_counted(bench):
-    bench.do(Create("a", EXPERIMENT), Play("a"), Poll("a", ViewRequest()), Pause("a"))
+    bench.do(Create("a", EXPERIMENT), Play("a"), Poll("a", PAGE), Pause("a"))
     bench.run(0.1)
     assert bench.last("a").handled == 2
 

@@ -5,21 +5,11 @@ import time
 
 import pytest
 
-from app.engine.messages import (
-    LONGEST_STEP_SECONDS,
-    Arm,
-    Change,
-    Checkpoint,
-    Close,
-    Create,
-    Experiment,
-    Leave,
-    Play,
-    Report,
-    State,
-)
+from app.engine.commands import Change, Close, Create, Leave, Play
+from app.engine.experiment import Arm, Experiment
+from app.engine.reports import Checkpoint, Report, State
 from app.engine.scheduler import Scheduler
-from app.engine.step_time import StepTime
+from app.engine.step_time import LONGEST_STEP_SECONDS, StepTime
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig

@@ -13,9 +13,9 @@ import pytest
 from scipy import stats
 from streamlit.testing.v1 import AppTest
 
-from app.draws import tally
-from app.draws.settings import MOST_THROWS, Bench
-from app.draws.tally import coverage, thrown_settings
+from app.estimates import sample as samples
+from app.estimates.sample import coverage, thrown_settings
+from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator.sweeps import PAPER, across_lambda, across_p, cost, subject_of
 from app.link import query_of, read_link
 from app.numbers import number_text
@@ -121,7 +121,7 @@ class TestByHand:
     def test_100_throws_are_100_of_the_cores(self):
         page = press(opened(seed="5"), "throw.100")
         thrown = draw_estimates(A, PAPER, "gaussian", 100, 5)
-        np.testing.assert_array_equal(page.session_state["page"].tally.values, thrown.value)
+        np.testing.assert_array_equal(page.session_state["page"].sample.values, thrown.value)
         found = re.search(r"After 100 throws the mean is (\S+) ± (\S+) nats: (\S+) standard", " ".join(said(page)))
         mean, error, off = map(as_number, found.groups())
         exact = stats.sem(thrown.value)
@@ -192,20 +192,20 @@ class TestByHand:
         page = press(opened(), "throw.1")
         assert "Throw a few" in " ".join(said(page))  # one has no error bar
         page = press(press(page, "throw.10000"), "throw.clear")
-        assert len(page.session_state["page"].tally.values) == 0
+        assert len(page.session_state["page"].sample.values) == 0
         assert "No throws yet." in said(page)
         page = press(page, "throw.100")
         np.testing.assert_array_equal(
-            page.session_state["page"].tally.values, draw_estimates(A, PAPER, "gaussian", 100, 0).value
+            page.session_state["page"].sample.values, draw_estimates(A, PAPER, "gaussian", 100, 0).value
         )
 
     def test_a_million_comes_in_parts_and_is_the_end(self, monkeypatch):
-        monkeypatch.setattr(tally, "CHUNK", 300_000)
+        monkeypatch.setattr(samples, "CHUNK", 300_000)
         page = press(opened(probe="rademacher"), "throw.1")
         page = checked(page.text_area(key="coins.results").set_value("3+ 4-").run())
         page = press(page, "throw.1000000")
         assert page.text_area(key="coins.results").value == "3+ 4-"
-        values = page.session_state["page"].tally.values
+        values = page.session_state["page"].sample.values
         np.testing.assert_array_equal(values, draw_estimates(A, PAPER, "rademacher", MOST_THROWS, 0).value)
         assert "After 1,000,000 throws the mean is 0.5960" in " ".join(said(page))
         assert all(page.button(key=f"throw.{n}").disabled for n in (1, 100, 10_000, MOST_THROWS))
@@ -218,7 +218,7 @@ class TestByHand:
         assert "No throws yet." in said(page)
         page = press(page, "throw.100")
         expected = draw_estimates(A, Geometric(0.3, 3), "gaussian", 100, 0).value
-        np.testing.assert_array_equal(page.session_state["page"].tally.values, expected)
+        np.testing.assert_array_equal(page.session_state["page"].sample.values, expected)
 
     def test_a_matrix_is_typed_in_decimals_and_fractions(self):
         page = checked(opened().text_input(key="bench.matrix.1").set_value("-1/3").run())
@@ -279,7 +279,7 @@ class TestByHand:
         found, out = {}, io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(program, found)
-        values = page.session_state["page"].tally.values
+        values = page.session_state["page"].sample.values
         assert len(values) == 10_100
         np.testing.assert_allclose(found["estimates"], values, atol=1e-12)
         mean, truth = (float(re.search(rf"{name} (\S+)", out.getvalue())[1]) for name in ("mean", "truth"))
@@ -551,7 +551,7 @@ def test_odd_settings_are_shown_in_both_views(name):
     bench = bench_of(page)
     truth = np.linalg.slogdet(np.eye(2) + bench.array)[1]
     assert f"{truth:.6g}"[:6].replace("-", MINUS) in sentence(page, "throw 1 drew") or abs(truth) < 1e-6
-    assert len(page.session_state["page"].tally.values) == 100
+    assert len(page.session_state["page"].sample.values) == 100
     assert f"{MINUS}0 " not in " ".join(said(page))
     assert not page.warning
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.draws import tally
-from app.draws.coins import parsed
-from app.draws.settings import MOST_THROWS, Bench
-from app.draws.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimates import sample as samples
+from app.estimates.coins import parsed
+from app.estimates.sample import REPETITIONS, THROWS_EACH, Sample, coverage, thrown_settings
+from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator import coins, table
 from app.features.estimator.words import finiteness, mean_and_truth, nats
 from app.text import unbroken
@@ -243,13 +243,13 @@ class TestCoins:
         assert coins._table(bench) == list(zip(n[:8].tolist(), *(v[:8].tolist() for v in both), strict=True))
 
 
-class TestTally:
+class TestSample:
     def bench(self, **changes):
         return Bench(**({"matrix": tuple(A.ravel().tolist()), "seed": 3} | changes))
 
     def test_chunks_are_the_same_throws(self, monkeypatch):
-        monkeypatch.setattr(tally, "CHUNK", 70)
-        found = Tally(self.bench())
+        monkeypatch.setattr(samples, "CHUNK", 70)
+        found = Sample(self.bench())
         found.want(100)
         found.want(95)
         parts = 0
@@ -260,7 +260,7 @@ class TestTally:
         np.testing.assert_array_equal(found.values, draw_estimates(A, LAW, "gaussian", 195, 3).value)
 
     def test_single_throws_and_the_last_ones_are_those_of_the_whole(self):
-        found = Tally(self.bench())
+        found = Sample(self.bench())
         assert found.last(3) == []
         found.want(10)
         found.go_on()
@@ -276,9 +276,9 @@ class TestTally:
         assert len(found.last(100)) == 10
 
     def test_it_stops_where_it_is_told_to_and_at_the_most(self, monkeypatch):
-        monkeypatch.setattr(tally, "MOST_THROWS", 250)
-        monkeypatch.setattr(tally, "CHUNK", 100)
-        found = Tally(self.bench())
+        monkeypatch.setattr(samples, "MOST_THROWS", 250)
+        monkeypatch.setattr(samples, "CHUNK", 100)
+        found = Sample(self.bench())
         found.go_on()
         assert not found.busy and len(found.values) == 0
         found.want(1000)
@@ -292,7 +292,7 @@ class TestTally:
         assert len(found.values) == found.goal == 250
         assert MOST_THROWS == 1_000_000
 
-    def test_only_what_throws_depend_on_makes_another_tally(self):
+    def test_only_what_throws_depend_on_makes_another_sample(self):
         bench = self.bench()
         same = self.bench(view="settings", n_terms=9, n_probes=4, n_draws=2, batch=8, quantity="plain", map="bias")
         assert thrown_settings(bench) == thrown_settings(same)
@@ -316,7 +316,7 @@ class TestCoverage:
 
     def test_they_count_repetitions_that_nobody_was_shown(self):
         bench = thrown_settings(Bench(matrix=tuple(A.ravel()), law=Geometric(0.4, 1), probe="sphere", seed=2))
-        start, n = tally.FIRST_REPETITION, THROWS_EACH[0]
+        start, n = samples.FIRST_REPETITION, THROWS_EACH[0]
         sample = draw_estimates(A, bench.law, "sphere", REPETITIONS * n, 2, start).value.reshape(REPETITIONS, n)
         held = np.abs(sample.mean(1) - KNOWN_LOG_DET) <= 1.96 * sample.std(1, ddof=1) / n**0.5
         assert coverage(bench, KNOWN_LOG_DET)[0][0] == held.mean()

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import screens
-from app.draws.settings import BENCH, Bench
+from app.estimates.settings import BENCH, Bench
 from app.features.lipschitz.settings import Lipschitz
 from app.link import BENCHES, Link, names, query_of, read_link
 from app.setup import Setup, entries
@@ -85,7 +85,7 @@ def test_where_nothing_is_offered_nothing_can_be_set_and_all_is_shown(screen, vi
     assert not any(pane.get("clickable") for pane in panes(page))
     # Of these two show what is measured once they are told to, and one the series alone, as a table.
     if (screen, view) not in (("dimensions", "scaling"), ("memory", ""), ("estimator", "by_hand")):
-        pictures = {"resflow_live_panes", "resflow_spectrum"} & set(components(page))
+        pictures = {"resflow_live_panes", "resflow_map_and_disc"} & set(components(page))
         assert panes(page) or pictures or page.get("vega_lite_chart")
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.engine.messages import ArmReport, FarAway, LossCurves
+from app.engine.measurements.far import FarAway
+from app.engine.reports import ArmReport, LossCurves
 from app.features.joint import charts, pictures, table, truth
 from app.features.joint.arms import PLAIN, grid, pair
 from app.features.joint.one import takeaway
@@ -27,9 +28,10 @@ from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
+from tests.app.pages import decode
+from tests.app.requests import reported
 from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, run, said, sentence
 from tests.app.test_lipschitz import table as cells
-from tests.app.test_planes import decode
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["noisymoons"]
@@ -228,12 +230,12 @@ class TestThePapersTable:
 STEPS, NONE = np.array([0, 100]), np.zeros(2, np.float32)
 
 
-def report(accuracy, **more):
+def report(accuracy, measured=()):
     curves = LossCurves(
         STEPS, NONE, STEPS, NONE, NONE, NONE, NONE, NONE, NONE, NONE + 1, np.zeros((0, 0, 0)),
         held_accuracy=np.array([0.5, accuracy], np.float32), held_class_nll=NONE, held_ece=NONE,
     )  # fmt: skip
-    return ArmReport(step=100, steps_per_second=0, seconds=1, loss=curves, **more)
+    return ArmReport(step=100, steps_per_second=0, seconds=1, loss=curves, measured=reported(*measured))
 
 
 class TestVerdicts:
@@ -273,7 +275,7 @@ class TestVerdicts:
     def test_doubt_is_a_density_below_what_the_data_have_everywhere(self, largest, says):
         one = np.ones(2)
         far = FarAway(100, Far(one, 0.97 * one, one, -60 * one, largest * one, -7.0))
-        arms = {"flow": report(0.9, far=far), PLAIN: report(0.9, far=dataclasses.replace(far))}
+        arms = {"flow": report(0.9, measured=[far]), PLAIN: report(0.9, measured=[dataclasses.replace(far)])}
         assert "not learned" in takeaway(arms, "flow", PLAIN, 0.0)
         text = takeaway(arms, "flow", PLAIN, 0.5)
         assert says in text and "97 % sure" in text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.draws.settings import Bench
+from app.estimates.settings import Bench
 from app.features.learn.blocks import held
 from app.lessons.lesson import Predict
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
@@ -134,7 +134,7 @@ def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file
     again = opened("estimator", **address)  # a reload: the settings of the address, and the step
     assert "How many terms are enough?" in said(again)
     assert again.session_state.page.progress.lessons["series"].seen == ["terms"]
-    assert again.session_state.page.benches[type(again.session_state.page.tally.bench)].n_terms == 8
+    assert again.session_state.page.benches[type(again.session_state.page.sample.bench)].n_terms == 8
 
 
 def test_a_solution_does_what_is_asked_for():

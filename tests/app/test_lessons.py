@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.draws.settings import SUSPECTS, Bench
+from app.engine.measurements.activity import Activity
+from app.engine.measurements.masses import Masses
+from app.estimates.settings import SUSPECTS, Bench
 from app.features.learn.blocks import by_chance
+from app.features.lipschitz.observables import INVERSION
 from app.lessons import __main__ as command
 from app.lessons.expression import Expression, Unknown
 from app.lessons.lesson import Action, Check, Do, Predict, Solution
@@ -373,7 +376,7 @@ class TestObservables:
 
     def test_what_was_measured_of_another_scale_step_or_block_is_not_known(self):
         player = with_small_flow({"constraint": "off", "lipschitz.block": "2"})
-        at = player.situation({"masses", "inversion"})
+        at = player.situation({"masses": True} | INVERSION)
         assert at.value("mass") == pytest.approx(1, abs=1e-3)
         alone = at.value("bound")
         for settings in ({"lipschitz.scale": "3"}, {"lipschitz.block": "1"}, {"lipschitz.method": "newton"}):
@@ -386,35 +389,35 @@ class TestObservables:
         for name in ("mass", "bound", "steepest", "block_norm"):
             assert Expression(name).of(later) is None
         player._become(setup, benches)
-        assert player.situation({"inversion"}).value("bound") == pytest.approx(3 * alone)
+        assert player.situation(INVERSION).value("bound") == pytest.approx(3 * alone)
 
     def test_a_mass_that_another_series_believed_in_is_not_this_ones(self):
         player = with_small_flow({"log_det": "truncated", "log_det.n_terms": "2"})
         player.act(Action("train", 20))
-        at = player.situation({"masses"})
-        assert at.value("believed_mass") == at.arm.masses.believed.value
+        at = player.situation({"masses": True})
+        assert at.value("believed_mass") == at.arm.found(Masses).believed.value
         setup, _ = changed(player.setup, player.benches, {"log_det.n_terms": "9"})
         assert Expression("believed_mass").of(replace(at, setup=setup)) is None
         assert Expression("mass").of(replace(at, setup=setup)) == at.value("mass")
 
     def test_what_was_believed_before_another_log_det_came(self):
         player = with_small_flow({"log_det": "truncated", "log_det.n_terms": "2"})
-        assert Expression("nll_after(20)").of(player.situation(set())) is None
+        assert Expression("nll_after(20)").of(player.situation({})) is None
         player.act(Action("train", 20))
-        before = player.situation(set())
+        before = player.situation({})
         believed, true = (before.value(name) for name in ("believed_nll", "nll"))
         assert believed != true
         player.act(Action("set", {"log_det": "exact"}))
         player.act(Action("train", 20))
-        at = player.situation(set())
+        at = player.situation({})
         assert at.value("believed_nll") == at.value("nll") != true
         assert (at.value("believed_nll_after", (20,)), at.value("nll_after", (20,))) == (believed, true)
 
     def test_gradients_are_those_of_the_blocks(self):
         player = with_small_flow({"activation": "elu", "activations.view": "inside"})
         player.act(Action("train", 20))
-        at = player.situation({"activity"})
-        blocks = at.arm.activity.split.blocks
+        at = player.situation({"activity": "all"})
+        blocks = at.arm.found(Activity).split.blocks
         log_det, base = np.linalg.norm(blocks.log_det), np.linalg.norm(blocks.base)
         assert at.value("log_det_gradient") == pytest.approx(log_det)
         assert at.value("base_gradient") == pytest.approx(base)

@@ -14,7 +14,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.engine.messages import State, ViewRequest
+from app.engine.commands import Scaled, ViewRequest
+from app.engine.reports import State
+from app.features.lipschitz.enforced import Enforced
 from app.features.lipschitz.settings import Lipschitz
 from resflow_core import measure
 from resflow_core.data import DATASETS
@@ -22,8 +24,9 @@ from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact
 from resflow_core.measure.invertibility import Regime
-from resflow_core.norms.constraints import Power
+from resflow_core.norms.constraints import Off, Power
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.pages import curves, finding
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -276,16 +279,16 @@ class TestEnforced:
     def test_it_says_what_is_measured(self, flow):
         page = opened("enforced")
         blocks = blocks_of(flow)
-        text = sentence(page, "**Within the budget.**")
-        assert f"multiply to at most {blocks.layer_norms.prod(1).max():.3g}, and claimed is L = 0.99" in text
-        seen = blocks.largest_norm
-        assert f"in block {seen.argmax() + 1}, ‖A‖ is **{seen.max():.3g}**" in text
+        found, seen = finding(page, Enforced), blocks.largest_norm
+        assert found.within and found.budget == 0.99
+        assert found.certified == pytest.approx(blocks.layer_norms.prod(1).max())
+        assert (found.steepest, found.seen) == (seen.argmax(), pytest.approx(seen.max()))
         layers, products, estimates = panes(page)
-        assert f"at most {blocks.layer_norms.max():.3f}, beside the cap {0.99**0.5:.3f}" in layers["alt"]
-        assert f"at most {blocks.layer_norms.prod(1).max():.3f}" in products["alt"]
-        found = measure.norm_estimates(flow)
-        assert f"begins at {found.power[0]:.3f} and rises to the norm {found.exact:.3f}" in estimates["alt"]
-        assert estimates["title"] == f"Estimates of ‖W‖₂: block {found.block + 1}, layer {found.layer + 1}"
+        *drawn, cap = (curve[:, 1] for curve in curves(layers))
+        np.testing.assert_allclose(drawn, blocks.layer_norms.T, rtol=1e-4)
+        np.testing.assert_allclose(cap, 0.99**0.5, rtol=1e-4)
+        np.testing.assert_allclose(curves(products)[1][:, 1], blocks.layer_norms.prod(1), rtol=1e-4)
+        np.testing.assert_allclose(curves(estimates)[2][:, 1], measure.norm_estimates(flow).power, rtol=1e-4)
 
     def test_what_is_guaranteed_of_the_whole_flow(self, flow):
         found = measure.guarantees(flow, measure.evaluate(flow, DATA.held_out()))
@@ -331,23 +334,22 @@ class TestEnforced:
         arm = own(page).report.arms[0]
         certified = arm.blocks.layer_norms.prod(1).max()
         assert certified > 0.99
-        text = sentence(page, "**Beyond the budget.**")
-        assert "Power iteration claims 0.99, but it only knows norms from below" in text
-        assert number(re.search(r"allow \*\*(\S+)\*\*", text)[1]) == pytest.approx(certified, rel=5e-3)
-        assert f"at most {arm.blocks.layer_norms.max():.3f}, beside the cap 0.995" in panes(page)[0]["alt"]
+        found = finding(page, Enforced)
+        assert not found.within and found.certified == certified
+        assert found.claim == Power(iterations=1, warm=False).claim.format(budget=0.99)
         config = dataclasses.replace(FLOW, constraint=Power(iterations=1, warm=False))
         alone = trainer(config, dataclasses.replace(TRAIN, learning_rate=0.05), steps=300)
         assert certified == pytest.approx(blocks_of(alone.evaluated).layer_norms.prod(1).max(), rel=1e-3)
 
     def test_a_soft_cap_holds_however_fast_it_learns(self):
         page = press(opened("enforced", [self.FAST]), "steps")
-        sentence(page, "**Within the budget.**")
+        assert finding(page, Enforced).within
         assert own(page).report.arms[0].blocks.layer_norms.max() <= 0.99**0.5
 
     def test_off_guarantees_nothing_from_below(self):
         page = press(opened("enforced", {"constraint": "off", **dict([self.FAST])}), "steps")
-        text = sentence(page, "**Beyond the budget.**")
-        assert "Nothing constrains the layers" in text and "An inverse is no longer certified." in text
+        found = finding(page, Enforced)
+        assert not found.within and not found.invertible and found.claim == Off().claim
         rows = table(page, "| whole flow")
         assert rows["stretch ‖f(x) − f(y)‖ / ‖x − y‖, 2-norm"][0] == "0"
         assert rows["log det, nats"][0] == "no bound"
@@ -356,9 +358,9 @@ class TestEnforced:
     def test_a_scaled_block_is_what_goes_beyond(self, flow):
         page = opened("enforced", block="1", scale="2.0")
         blocks = blocks_of(flow.scaled(0, 2.0))
-        text = sentence(page, "**Beyond the budget.**")
-        assert "Block 1 is scaled by 2: the layers of block 1" in text
-        assert f"**{blocks.layer_norms.prod(1).max():.3g}**" in text
+        found = finding(page, Enforced)
+        assert not found.within and (found.loosest, found.scaled) == (0, Scaled(0, 2.0))
+        assert found.certified == pytest.approx(blocks.layer_norms.prod(1).max())
 
 
 def tensors(page, run_id=None, arm=0):
@@ -401,7 +403,7 @@ class TestSideBySide:
         assert page.select_slider(key="budget").value == 0.6
         page = run(page.segmented_control(key="lipschitz.view").set_value("enforced"))
         assert tensors(page) == weights
-        assert "claimed is L = 0.6. This is proven" in sentence(page, "**Within the budget.**")
+        assert finding(page, Enforced).within and finding(page, Enforced).budget == 0.6
 
     def test_shapes_have_as_many_parameters(self):
         page = opened("budgets", {"blocks": "8", "width": "32"}, shapes="True")

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from app.components.planes.panes import Chart, encode
-from app.engine.messages import ArmReport, LossCurves, Report, Scaled, State
+from app.engine.commands import Scaled
+from app.engine.reports import ArmReport, LossCurves, Report, State
 from app.features.lipschitz import arms, enforced, inverse, norms
 from app.features.lipschitz.induced import induced
 from app.setup import Setup
@@ -228,45 +229,39 @@ class TestInverse:
 
 
 class TestEnforced:
-    def takeaway(self, monkeypatch, config, table, scaled=None):
-        monkeypatch.setattr(enforced.session, "scaled", lambda: scaled)
-        return enforced._takeaway(config, table)
+    def test_within(self, blocks):
+        found = enforced.enforced(FLOW, blocks, None)
+        certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
+        assert found.within and found.invertible and found.finite
+        assert (found.loosest, found.certified) == (certified.argmax(), certified.max())
+        assert (found.steepest, found.seen, found.budget) == (seen.argmax(), seen.max(), 0.99)
 
-    def test_within(self, monkeypatch, blocks):
-        said = self.takeaway(monkeypatch, FLOW, blocks)
-        seen = blocks.largest_norm.max()
-        assert said.startswith("**Within the budget.**")
-        assert f"at most {blocks.layer_norms.prod(1).max():.3g}, and claimed is L = 0.99" in said
-        assert f"in block {blocks.largest_norm.argmax() + 1}, ‖A‖ is **{seen:.3g}**, {100 * seen / 0.99:.0f} %" in said
+    def test_within_though_single_layers_are_not(self, blocks):
+        assert enforced.enforced(FLOW, blocks, None).above_cap == 0
+        for layers, above in (([[0.5, 1.2], [0.5, 0.5]], 1), ([[0.5, 1.2], [1.1, 0.5]], 2)):
+            found = enforced.enforced(FLOW, changed(blocks, layer_norms=np.array(layers)), None)
+            assert found.within and (found.above_cap, found.layers) == (above, 4)
+            assert found.cap == pytest.approx(0.99**0.5)
 
-    def test_within_though_single_layers_are_not(self, monkeypatch, blocks):
-        assert "exceed" not in self.takeaway(monkeypatch, FLOW, blocks)
-        for layers, said in (([[0.5, 1.2], [0.5, 0.5]], "1 of 4 layers exceeds"),
-                            ([[0.5, 1.2], [1.1, 0.5]], "2 of 4 layers exceed")):  # fmt: skip
-            loose = changed(blocks, layer_norms=np.array(layers))
-            assert f", though {said} the cap of 0.995." in self.takeaway(monkeypatch, FLOW, loose)
-
+    @pytest.mark.parametrize("constraint", [Power(), Off()])
     @pytest.mark.parametrize(
-        ("constraint", "scaled", "claim"),
-        [
-            (Power(), None, "Power iteration claims 0.99"),
-            (Off(), None, "Nothing constrains the layers"),
-            (Off(), Scaled(1, 3.0), "Block 2 is scaled by 3"),
-            (Off(), Scaled(0, 0.5), "Nothing constrains the layers"),  # it is another block that goes beyond
-        ],
+        ("scaled", "to_blame"),
+        [(None, None), (Scaled(1, 3.0), Scaled(1, 3.0)), (Scaled(0, 0.5), None)],  # the last is another block
     )
-    def test_beyond(self, monkeypatch, blocks, constraint, scaled, claim):
+    def test_beyond(self, blocks, constraint, scaled, to_blame):
+        flow = changed(FLOW, constraint=constraint)
         beyond = changed(blocks, layer_norms=np.array([[0.5, 0.5], [2.0, 1.25]]))
-        said = self.takeaway(monkeypatch, changed(FLOW, constraint=constraint), beyond, scaled)
-        assert said.startswith(f"**Beyond the budget.** {claim}")
-        assert "the layers of block 2 allow **2.5**. An inverse is no longer certified." in said
+        found = enforced.enforced(flow, beyond, scaled)
+        assert (found.loosest, found.certified, found.scaled) == (1, 2.5, to_blame)
+        assert found.claim == constraint.claim.format(budget=0.99)
+        assert found.finite and not found.within and not found.invertible
         barely = changed(blocks, layer_norms=np.array([[0.5, 0.5], [0.999, 0.996]]))
-        said = self.takeaway(monkeypatch, changed(FLOW, constraint=constraint), barely, scaled)
-        assert "allow **0.995**" in said and "no longer" not in said
+        found = enforced.enforced(flow, barely, scaled)
+        assert found.certified == pytest.approx(0.995, abs=1e-4) and not found.within and found.invertible
 
-    def test_what_is_not_finite_is_said(self, monkeypatch, blocks):
-        broken = changed(blocks, layer_norms=np.array([[0.5, np.nan], [0.5, 0.5]]))
-        assert self.takeaway(monkeypatch, FLOW, broken).startswith("**Not a number.**")
+    def test_what_is_not_finite_is_neither_within_nor_invertible(self, blocks):
+        found = enforced.enforced(FLOW, changed(blocks, layer_norms=np.array([[0.5, np.nan], [0.5, 0.5]])), None)
+        assert not (found.finite or found.within or found.invertible)
 
     def test_charts(self, blocks):
         flow = built()
@@ -275,15 +270,12 @@ class TestEnforced:
                                enforced._estimates(estimates))  # fmt: skip
         for pane in sent([layers, whole, norm]):
             assert pane["kind"] == "chart"
-        most, cap = blocks.layer_norms.max(), 0.99**0.5
-        assert f"at most {most:.3f}, beside the cap {cap:.3f}" in layers.alt
+        cap = 0.99**0.5
         assert [path.points[:, 1].tolist() for path in layers.paths[:2]] == blocks.layer_norms.T.tolist()
         assert layers.paths[2].points[:, 1].tolist() == [cap, cap]
         certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
-        assert f"at most {certified.max():.3f}, and the largest norm of A" in whole.alt
-        assert f"at most {seen.max():.3f}." in whole.alt and whole.y == "Lipschitz constant, 2-norm"
+        assert whole.y == "Lipschitz constant, 2-norm"
         assert [path.points[:, 1].tolist() for path in whole.paths] == [[0.99, 0.99], certified.tolist(), seen.tolist()]
-        assert f"begins at {estimates.power[0]:.3f} and rises to the norm {estimates.exact:.3f}" in norm.alt
         gram, exact, power = (path.points for path in norm.paths)
         assert (gram[0, 0], power[0, 0]) == (0, 1)  # before any step there is a Gram bound, and no estimate by power
         assert (gram[:, 1] >= estimates.exact).all() and (power[:, 1] <= estimates.exact).all()

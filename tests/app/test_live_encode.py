@@ -1,6 +1,5 @@
 """The live picture's JSON: what NumPy holds is what a browser decodes, and it is small."""
 
-import base64
 import json
 import time
 from types import SimpleNamespace
@@ -9,20 +8,16 @@ import numpy as np
 import pytest
 
 from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm
 from app.engine.frames import GRID_LINES, GRID_POINTS, STAGE_STRIDE, STILL_GRID_POINTS
 from app.engine.job import Job
-from app.engine.messages import Arm, ViewRequest
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
+from tests.app.pages import decode
 
-VIEW_REQUEST = ViewRequest()
+VIEW_REQUEST = ViewRequest(measured={"masses": True})
 LINES = 2 * GRID_LINES  # in both directions
-
-
-def decode(packed: dict) -> np.ndarray:
-    """What decode.js does: little-endian bytes, row-major."""
-    dtype = np.dtype(packed["dtype"]).newbyteorder("<")
-    return np.frombuffer(base64.b64decode(packed["base64"]), dtype).reshape(packed["shape"])
 
 
 def make_frame(samples: int | None = None) -> SimpleNamespace:

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.components.spectrum import DISC, INFINITE, scene
-from app.draws.identity import Identity
-from app.draws.maps import MAPS, field, series_error
-from app.draws.settings import Bench
-from app.engine.messages import Jacobians
+from app.components.map_and_disc import DISC, INFINITE, scene
+from app.engine.measurements.jacobians import Jacobians
+from app.estimates.hashed_jacobians import HashedJacobians
+from app.estimates.maps import MAPS, field, series_error
+from app.estimates.settings import Bench
 from resflow_core.roulette import Geometric, Poisson
 
 SIDE, BLOCKS = 6, 3
@@ -43,7 +43,7 @@ def numpy_variance(a, law, probe):
 @pytest.mark.parametrize("block", [0, 1, 3])
 def test_the_deviation_is_that_of_the_sum_over_the_blocks(block, probe):
     found, law = jacobians(), Geometric(0.5, 2)
-    drawn = field(Identity(found), Bench(block=block, law=law, probe=probe))
+    drawn = field(HashedJacobians(found), Bench(block=block, law=law, probe=probe))
     of = found.grid[block - 1 : block] if block else found.grid
     expected = [sum(numpy_variance(a.astype(float), law, probe) for a in node) ** 0.5 for node in of.swapaxes(0, 1)]
     np.testing.assert_allclose(drawn.value, expected, rtol=1e-6)
@@ -51,7 +51,7 @@ def test_the_deviation_is_that_of_the_sum_over_the_blocks(block, probe):
 
 
 def test_probes_and_draws_divide_the_noise():
-    of, bench = Identity(jacobians()), Bench(probe="rademacher")
+    of, bench = HashedJacobians(jacobians()), Bench(probe="rademacher")
     one, many = (field(of, replace(bench, n_probes=k, n_draws=k)).value for k in (1, 4))
     assert (many < one).all() and (many > one / 4).all()
     # The variance is P + R / M for M draws.
@@ -63,20 +63,20 @@ def test_probes_and_draws_divide_the_noise():
 def test_it_is_infinite_beyond_the_tail_ratio_and_nowhere_else():
     found = jacobians(0.95)
     radius = np.abs(np.linalg.eigvals(found.grid.astype(float))).max(-1)
-    drawn = field(Identity(found), Bench(law=Geometric(0.5, 3)))
+    drawn = field(HashedJacobians(found), Bench(law=Geometric(0.5, 3)))
     np.testing.assert_array_equal(drawn.infinite, (radius**2 > 0.5).any(0))
     assert 0.2 < drawn.infinite.mean() < 0.9
     np.testing.assert_array_equal(np.isnan(drawn.value), drawn.infinite)
     np.testing.assert_allclose(drawn.radius, radius.max(0), rtol=1e-6)
     np.testing.assert_array_equal(drawn.leading, radius.argmax(0))
-    assert field(Identity(found), Bench(law=Poisson())).infinite.all()
-    assert (field(Identity(found), Bench(block=2)).leading == 1).all()
+    assert field(HashedJacobians(found), Bench(law=Poisson())).infinite.all()
+    assert (field(HashedJacobians(found), Bench(block=2)).leading == 1).all()
 
 
 @pytest.mark.parametrize("n_terms", [1, 5, 10])
 def test_the_bias_is_the_series_less_the_log_det(n_terms):
     found = jacobians(0.9)
-    drawn = field(Identity(found), Bench(map="bias", n_terms=n_terms))
+    drawn = field(HashedJacobians(found), Bench(map="bias", n_terms=n_terms))
     grid = found.grid.astype(float)
     series = sum(
         -((-1) ** k) / k * np.trace(np.linalg.matrix_power(grid, k), axis1=-2, axis2=-1) for k in range(1, n_terms + 1)
@@ -88,7 +88,7 @@ def test_the_bias_is_the_series_less_the_log_det(n_terms):
 def test_the_errors_of_the_eigenvalues_add_up_to_the_bias():
     # tr f(A) is the sum of f over the eigenvalues.
     found = jacobians(0.9)
-    drawn = field(Identity(found), Bench(map="bias", block=2, n_terms=4))
+    drawn = field(HashedJacobians(found), Bench(map="bias", block=2, n_terms=4))
     np.testing.assert_allclose(drawn.series_error.sum(1), drawn.value, atol=1e-9)
     assert (np.abs(drawn.eigenvalues[:, 0]) >= np.abs(drawn.eigenvalues[:, 1]) - 1e-12).all()
     assert series_error(np.array([-0.5]), 2)[0] == pytest.approx(-0.5 - 0.125 - np.log(0.5))
@@ -97,7 +97,7 @@ def test_the_errors_of_the_eigenvalues_add_up_to_the_bias():
 @pytest.mark.parametrize("name", MAPS)
 def test_what_is_sent_is_what_was_computed(name):
     found = jacobians(0.95)
-    drawn = field(Identity(found), Bench(map=name))
+    drawn = field(HashedJacobians(found), Bench(map=name))
     sent = scene(
         WINDOW, drawn.value, drawn.infinite, drawn.radius, drawn.eigenvalues, drawn.series_error, title="t", name="n",
         unit="nats", signed=MAPS[name].diverging, limit=0.7, circles=[("1", 1.0)], axes=["x", "y"], alt={},
@@ -125,14 +125,14 @@ def test_what_is_sent_is_what_was_computed(name):
 def test_real_eigenvalues_beyond_minus_one_have_an_error():
     grid = np.broadcast_to(np.diag([-1.5, 0.2]), (1, SIDE**2, 2, 2)).astype(np.float32)
     found = Jacobians(7, grid, grid[:, :5], np.ones((SIDE, SIDE)), WINDOW)
-    drawn = field(Identity(found), Bench(map="radius", n_terms=1))
+    drawn = field(HashedJacobians(found), Bench(map="radius", n_terms=1))
     assert drawn.eigenvalues.dtype == complex
     np.testing.assert_allclose(drawn.series_error[:, 0], -1.5 - np.log(0.5), rtol=1e-6)
 
 
 def test_nothing_finite_is_no_crash():
     found = jacobians(0.95)
-    drawn = field(Identity(found), Bench(law=Poisson()))
+    drawn = field(HashedJacobians(found), Bench(law=Poisson()))
     sent = scene(
         WINDOW, drawn.value, drawn.infinite, drawn.radius, drawn.eigenvalues, drawn.series_error, title="", name="",
         unit="", signed=False, limit=None, circles=[], axes=["x", "y"], alt={},

@@ -11,8 +11,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.engine.messages import State
 from app.engine.remote import RemoteEngine
+from app.engine.reports import State
 from app.features.memory.settings import Memory
 from app.features.memory.words import per_step, size
 from app.session.comparisons import MOST_COMPARISONS
@@ -286,10 +286,10 @@ def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_en
 def test_what_was_reported_stays_where_the_run_goes_back_to_its_checkpoint(local_engine, monkeypatch):
     page = stopped_after(local_engine, monkeypatch, 9)
     known, id = survey_of(page), own(page).comparisons["memory"].run
-    (job,) = local_engine._scheduler._runs[id]._jobs
+    (job,) = local_engine._scheduler._runs[id].arms.jobs
     del job._done[5:]
     page = run(page)
-    assert own(page).comparisons["memory"].report.arms[0].figures.step == 5
+    assert own(page).comparisons["memory"].report.arms[0].found(Survey).step == 5
     assert survey_of(page) is known and buttons(page) == ["go_on", "again"]
     page = press(page, "memory.go_on")
     assert survey_of(page).complete and buttons(page) == ["again"]

@@ -38,7 +38,7 @@ def checked(page):
 
 def scene(page):
     (sent,) = (
-        e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_spectrum"
+        e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_map_and_disc"
     )
     return json.loads(sent.json)
 

@@ -1,6 +1,5 @@
 """The panes' JSON: what NumPy holds is what a browser decodes, in colours, curves and points."""
 
-import base64
 import json
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.planes.panes import LEVELS, NO_NUMBER, Chart, Dots, Heat, Level, Pane, Path, encode
+from tests.app.pages import decode
 
 WINDOW = ((-2.0, 2.0), (0.0, 1.0))
 POINTS = np.array([[0.1, -3e5], [np.nan, np.nan], [1e-20, 7.0]])
@@ -19,12 +19,6 @@ def pane(**changes) -> Pane:
 
 def sent(shown: Pane | Chart) -> dict:
     return json.loads(json.dumps(encode(shown), allow_nan=False))
-
-
-def decode(packed: dict) -> np.ndarray:
-    """What unpack.js does: little-endian bytes, row-major."""
-    dtype = np.dtype(packed["dtype"]).newbyteorder("<")
-    return np.frombuffer(base64.b64decode(packed["base64"]), dtype).reshape(packed["shape"])
 
 
 def heat_of(values, low, high, **changes) -> dict:

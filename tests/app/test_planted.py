@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.draws import tally
-from app.draws.settings import SUSPECTS, Bench
-from app.draws.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimates import sample as samples
+from app.estimates.sample import REPETITIONS, THROWS_EACH, Sample, coverage, thrown_settings
+from app.estimates.settings import SUSPECTS, Bench
 from app.features.estimator import draw_figures as figures
 from resflow_core.estimators.faulty_estimators import BATCH, FAULTY_ESTIMATORS, draw_estimates
 from resflow_core.roulette import Geometric
@@ -44,9 +44,9 @@ def test_every_bug_has_a_suspect_whose_name_says_nothing():
 
 
 @pytest.mark.parametrize("bug", FAULTY_ESTIMATORS)
-def test_a_tally_is_of_the_suspect(bug, monkeypatch):
-    monkeypatch.setattr(tally, "CHUNK", 70)
-    found = Tally(thrown_settings(bench(bug, seed=3)))
+def test_a_sample_is_of_the_suspect(bug, monkeypatch):
+    monkeypatch.setattr(samples, "CHUNK", 70)
+    found = Sample(thrown_settings(bench(bug, seed=3)))
     found.want(150)
     while found.busy:
         found.go_on()
@@ -75,7 +75,7 @@ def test_error_bars_of_each_suspect():
 
 
 def test_repetitions_of_a_shared_n_have_it_to_themselves():
-    start, n = tally.FIRST_REPETITION, THROWS_EACH[0]
+    start, n = samples.FIRST_REPETITION, THROWS_EACH[0]
     assert start % BATCH == 0 and n < BATCH
     sample = draw_estimates("shared_n", A, LAW, "rademacher", REPETITIONS * BATCH, 0, start).value.reshape(
         REPETITIONS, BATCH
@@ -99,7 +99,7 @@ def test_a_suspect_is_exposed_and_named():
     assert f"**{title} is under test**: it claims to be unbiased." in words
     assert "share one N" not in words and not page.success
     thrown = draw_estimates("shared_n", A, LAW, "rademacher", 10_000, 0)
-    np.testing.assert_array_equal(page.session_state["page"].tally.values, thrown.value)
+    np.testing.assert_array_equal(page.session_state["page"].sample.values, thrown.value)
     of_n = chart(page, "Share of the throws with each N")
     assert [row["share"] for row in rows(of_n, "bar")[:3]] == [pytest.approx((thrown.n == n).mean()) for n in (3, 4, 5)]
     assert [row["chance"] for row in rows(of_n, "tick")[:3]] == [0.5, 0.25, 0.125]

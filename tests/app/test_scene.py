@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.messages import ArmReport, LossCurves, Masses, Report, State, ViewRequest
+from app.engine.commands import ViewRequest
+from app.engine.measurements.masses import Masses
+from app.engine.reports import ArmReport, LossCurves, Report, State
 from app.metrics import with_error, with_two_digits
 from app.setup import CsvChoice, OwnData, Setup
 from app.ui.scene import scene_of, truth_of
@@ -18,6 +20,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.measure import Mass, mass
 from resflow_core.training.trainer import TrainConfig
+from tests.app.requests import reported
 
 BIASED = Setup(train=TrainConfig(log_det=Truncated()))
 WINE = Setup(data="wine")
@@ -44,8 +47,8 @@ def masses(believed=None, belief="", log_det=BIASED.train.log_det):
     return Masses(1200, log_det, Mass(0.9998, 0.0002, 0.9788), believed, belief)
 
 
-def shown(setup=None, step=1200, **arm):
-    arm = ArmReport(step=step, steps_per_second=50.0, seconds=24.0, **arm)
+def shown(setup=None, step=1200, measured=(), **arm):
+    arm = ArmReport(step=step, steps_per_second=50.0, seconds=24.0, measured=reported(*measured), **arm)
     told = scene_of(setup or Setup(), Report("run", State.PLAYING, (arm,)), 500)
     return json.loads(json.dumps(told, allow_nan=False))
 
@@ -68,39 +71,39 @@ def test_a_flow_that_nobody_has_measured_has_places_for_its_numbers():
 
 
 def test_an_exact_flow_has_one_mass_and_a_biased_one_also_the_mass_it_believes_in():
-    exact = shown(loss=curves(), masses=masses())
+    exact = shown(loss=curves(), measured=[masses()])
     assert [r["name"] for r in exact["readouts"]] == ["gap", "mass"]
     mass = readout(exact, "mass")
     assert (mass["value"], mass["error"], mass["word"]) == ("0.9998", "0.0002", "")
     assert mass["note"] == "97.9 % in the window"
-    believed = readout(shown(BIASED, masses=masses(Mass(1.3817, 0.004, 1.33))), "believed")
+    believed = readout(shown(BIASED, measured=[masses(Mass(1.3817, 0.004, 1.33))]), "believed")
     assert (believed["value"], believed["error"], believed["word"]) == ("1.382", "0.004", "not 1")
     assert believed["note"] == "96.3 % in the window"
 
 
 def test_a_mass_of_another_step_than_the_current_one_says_of_which():
-    told = shown(BIASED, step=1234, masses=masses(Mass(1.3817, 0.004, 1.33)))
+    told = shown(BIASED, step=1234, measured=[masses(Mass(1.3817, 0.004, 1.33))])
     assert readout(told, "mass")["note"] == "step 1,200; 97.9 % in the window"
     assert readout(told, "believed")["note"] == "step 1,200; 96.3 % in the window"
-    unknown = readout(shown(BIASED, step=1234, masses=masses(None, "No closed form for shared draws.")), "believed")
+    unknown = readout(shown(BIASED, step=1234, measured=[masses(None, "No closed form for shared draws.")]), "believed")
     assert unknown["note"] == "No closed form for shared draws."
 
 
 def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():
-    infinite = readout(shown(BIASED, masses=masses(Mass(math.inf, math.inf, 0.98))), "believed")
+    infinite = readout(shown(BIASED, measured=[masses(Mass(math.inf, math.inf, 0.98))]), "believed")
     assert (infinite["value"], infinite["error"], infinite["word"]) == ("∞", "", "not 1")
     assert infinite["note"] == "0.98 in the window"
-    everywhere = readout(shown(BIASED, masses=masses(Mass(math.inf, math.inf, math.inf))), "believed")
+    everywhere = readout(shown(BIASED, measured=[masses(Mass(math.inf, math.inf, math.inf))]), "believed")
     assert everywhere["note"] == "∞ in the window"
-    huge = readout(shown(BIASED, masses=masses(Mass(3.7e12, 2e10, 1.5))), "believed")
+    huge = readout(shown(BIASED, measured=[masses(Mass(3.7e12, 2e10, 1.5))]), "believed")
     assert huge["value"] == "3.70e+12"
-    unknown = readout(shown(BIASED, masses=masses(None, "No closed form for shared draws.")), "believed")
+    unknown = readout(shown(BIASED, measured=[masses(None, "No closed form for shared draws.")]), "believed")
     assert (unknown["value"], unknown["note"]) == ("", "No closed form for shared draws.")
 
 
 def test_what_another_estimator_believed_in_is_not_shown_as_this_ones():
     for belief in ("", "No closed form for shared draws."):
-        told = shown(BIASED, masses=masses(Mass(1.3817, 0.004, 1.33), belief, log_det=Truncated(9)))
+        told = shown(BIASED, measured=[masses(Mass(1.3817, 0.004, 1.33), belief, log_det=Truncated(9))])
         believed, mass = readout(told, "believed"), readout(told, "mass")
         assert (believed["value"], believed["note"], believed["word"]) == ("", "not measured yet", "")
         assert mass["value"] == "0.9998"
@@ -122,13 +125,13 @@ def test_what_another_estimator_believed_in_is_not_shown_as_this_ones():
     ],
 )
 def test_the_verdict_on_a_mass_weighs_its_error(value, error, word):
-    assert readout(shown(BIASED, masses=masses(Mass(value, error, 0.9))), "believed")["word"] == word
+    assert readout(shown(BIASED, measured=[masses(Mass(value, error, 0.9))]), "believed")["word"] == word
 
 
 def test_a_mass_that_one_node_makes_is_not_one_though_its_error_is_larger_still():
     found = mass(lambda x: torch.where(x.norm(dim=1) < 1e-9, 25.0, -torch.inf), ((-3.0, 3.0), (-3.0, 3.0)), 64)
     assert found.value > 1e6 and found.error > 2 * found.value
-    assert readout(shown(BIASED, masses=masses(found)), "believed")["word"] == "not 1"
+    assert readout(shown(BIASED, measured=[masses(found)]), "believed")["word"] == "not 1"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
 
 
 def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():
-    alt = shown(BIASED, loss=curves(), masses=masses(Mass(1.3817, 0.004, 1.33)))["alt"]
+    alt = shown(BIASED, loss=curves(), measured=[masses(Mass(1.3817, 0.004, 1.33))])["alt"]
     for pane in ("data", "latent", "difference", "loss"):
         assert "after 1,200 steps" in alt[pane]
         assert "held-out NLL 3.83 nats, standard error 0.01" in alt[pane]

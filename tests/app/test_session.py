@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import engine
 from app.csv_file import digest_of
-from app.engine.messages import ArmReport, Report, State
+from app.engine.reports import ArmReport, Report, State
 from app.link import MOST_CHANGES, query_of
 from app.setup import Setup
 from app.ui import controls

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.draws.settings import ENTRIES, Bench
-from app.engine.messages import Jacobians
+from app.engine.measurements.jacobians import Jacobians
+from app.estimates.settings import ENTRIES, Bench
 from app.features.estimator import presets
 from app.features.estimator.sweeps import (
     BATCHES,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.draws.settings import Bench
-from app.engine.messages import Jacobians
+from app.engine.measurements.jacobians import Jacobians
+from app.estimates.settings import Bench
 from app.features.estimator.sweeps import across_batches, crossing, subject_of
 from resflow_core.roulette import Geometric
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from app import examples
-from app.components.spectrum import scene
-from app.draws import maps
-from app.draws.identity import Identity
-from app.draws.settings import MOST_THROWS, Bench
-from app.draws.tally import Tally, coverage
-from app.engine.messages import Jacobians
+from app.components.map_and_disc import scene
+from app.engine.measurements.jacobians import Jacobians
+from app.estimates import maps
+from app.estimates.hashed_jacobians import HashedJacobians
+from app.estimates.sample import Sample, coverage
+from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator import sweeps
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -61,10 +61,10 @@ def by_core() -> None:
 
 
 def a_million() -> None:
-    tally = Tally(Bench())
-    tally.want(MOST_THROWS)
-    while tally.busy:
-        tally.go_on()
+    sample = Sample(Bench())
+    sample.want(MOST_THROWS)
+    while sample.busy:
+        sample.go_on()
 
 
 def curve(bench: Bench, jacobians: Jacobians) -> None:
@@ -90,7 +90,7 @@ def redrawn(bench: Bench, jacobians: Jacobians) -> None:
 
 def drawn(bench: Bench, jacobians: Jacobians) -> None:
     """A map and the scene that is sent of it."""
-    f = maps.field(Identity(jacobians), bench)
+    f = maps.field(HashedJacobians(jacobians), bench)
     scene(
         jacobians.window, f.value, f.infinite, f.radius, f.eigenvalues, f.series_error, title="", name="", unit="",
         signed=False, limit=0.7, circles=[], axes=["x", "y"], alt={},

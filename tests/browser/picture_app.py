@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.components import live
 from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
-from app.engine.messages import Frame, LossCurves, Stages
+from app.engine.reports import Frame, LossCurves, Stages
 from app.metrics import Readout
 from app.quantise import to_shares, to_u16
 

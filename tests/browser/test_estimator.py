@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app.draws.settings import VIEWS
+from app.estimates.settings import VIEWS
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Geometric
 from tests.browser.conftest import SMALL
@@ -25,7 +25,7 @@ def bench(visit):
 
 
 def spectrum(visitor):
-    root = visitor.page.locator(".spectrum")
+    root = visitor.page.locator(".map-and-disc")
     wait_for(lambda: root.count() and root.get_attribute("data-drawn"), "the map and the disc")
     return root
 

@@ -22,7 +22,7 @@ SCREENS = {
     "/stretch": ("", PLOT),
     "/estimator": ("", "[class*=st-key-terms] table"),
     "/estimator settings": ("bench.view=settings", ".stVegaLiteChart canvas, .stVegaLiteChart svg"),
-    "/estimator plane": (f"{QUICK}&bench.view=plane", ".spectrum canvas"),
+    "/estimator plane": (f"{QUICK}&bench.view=plane", ".map-and-disc canvas"),
     "/lipschitz": (QUICK, PLOT),
     "/lipschitz enforced": (f"{QUICK}&lipschitz.view=enforced", PLOT),
     "/lipschitz norms": (f"{QUICK}&lipschitz.view=norms", PLOT),

@@ -13,8 +13,8 @@ from typing import Any
 
 from app import screens  # noqa: F401  # it fills the registries
 from app.csv_file import read_csv, table
-from app.draws.settings import Bench
-from app.engine.messages import Arm, Experiment
+from app.engine.experiment import Arm, Experiment
+from app.estimates.settings import Bench
 from app.features.activations.consequences import MOST_COMPARED, compared
 from app.features.activations.settings import Activations
 from app.features.compare import presets as comparisons

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from app import examples
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
 from app.features.dimensions import digits
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from resflow_core.api import flow_file

@@ -13,8 +13,8 @@ from unittest.mock import patch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.engine import views
 from app.engine.local import LocalEngine
+from app.engine.measurements import masses
 from app.engine.scheduler import Scheduler
 from app.lessons import player as players
 from app.lessons.lesson import Block, Check, Do, Lesson, Predict, Solution, Step
@@ -134,7 +134,7 @@ def steady() -> Iterator[None]:
     """Pages have the engine of this process, and a rough mass meter."""
     local = steady_engine()
     with (
-        patch.object(views, "MASS_CELLS", views.ROUGH_MASS_CELLS),
+        patch.dict(masses.CELLS, fine=masses.CELLS["rough"]),
         patch.object(engine, "get_engine", lambda: local),
     ):
         yield

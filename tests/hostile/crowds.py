@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from app.engine.messages import State
+from app.engine.reports import State
 from tests.page_client import PageClient, open_page
 from tests.shown_page import STEP
 

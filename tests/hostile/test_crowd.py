@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.engine.messages import AWAY_SECONDS
+from app.engine.clocks import AWAY_SECONDS
 from tests.hostile.crowds import PATIENCE_SECONDS, Visitor, crowd, playing, until
 from tests.served import answers, wait_for
 

@@ -3,7 +3,7 @@ its length does."""
 
 import pytest
 
-from app.draws.coins import parsed
+from app.estimates.coins import parsed
 from app.lessons.progress import from_file
 from resflow_core.api import flow_file
 from resflow_core.expressions import read

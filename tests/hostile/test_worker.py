@@ -7,9 +7,11 @@ import time
 import pytest
 
 from app.engine import remote
-from app.engine.figures import DIGITS
-from app.engine.messages import Arm, Beat, Experiment, State, ViewRequest
+from app.engine.commands import Beat, ViewRequest
+from app.engine.experiment import Arm, Experiment
 from app.engine.remote import RemoteEngine
+from app.engine.reports import State
+from app.engine.results import DIGITS
 from app.engine.scheduler import DROP_SECONDS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
@@ -20,7 +22,7 @@ ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 ONE = Experiment((ARM,), 0)
 COMPARISON = Experiment(tuple(Arm(FlowConfig(blocks=4, width=w), TrainConfig(), "moons") for w in (8, 16, 32)), 0)
 DIGIT_FLOW = Arm(FlowConfig(blocks=2, width=32, dim=64), TrainConfig(batch=32, log_det=Roulette()), DIGITS)
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40, masses=False)
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40)
 KILLS = 20
 
 

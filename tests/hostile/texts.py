@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.csv_file import digest_of
-from app.draws.coins import parsed
+from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
 from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
 from app.lessons.progress import Progress, as_file, from_file, joined

@@ -11,7 +11,7 @@ import numpy as np
 from app.quantise import TOP_QUANTILE, Window, packed, to_shares, to_u16
 
 if TYPE_CHECKING:
-    from app.engine.messages import Frame, LossCurves
+    from app.engine.reports import Frame, LossCurves
 
 MOST_CLASSES = 8  # as many colours and symbols as people tell apart
 _DECIMALS = 4

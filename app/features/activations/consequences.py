@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
+from app.engine.measurements.activity import Activity
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, label_of
 from app.setup import Setup
 from app.text import markdown_table
@@ -36,7 +37,8 @@ def show() -> None:
     )
     arms = compared(session.setup(), names, bench.seeds)
     firsts = range(0, len(arms), bench.seeds)
-    report, pictures = side_by_side.trained(NAME, arms, pictured=firsts, frame_seconds=2.0, activity="gradients")
+    measured = {"activity": "gradients"}
+    report, pictures = side_by_side.trained(NAME, arms, pictured=firsts, frame_seconds=2.0, measured=measured)
     if not pictures:
         return
     groups = bands.grouped(labels, report.arms, bench.seeds)
@@ -72,7 +74,7 @@ def _table(dataset: Dataset, groups: Groups) -> str:
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]
     for label, arms in groups.items():
         tables = [arm.blocks for arm in arms if arm.blocks]
-        splits = [arm.activity.split for arm in arms if arm.activity]
+        splits = [activity.split for arm in arms if (activity := arm.found(Activity))]
         rows.append(
             [
                 label,

@@ -9,7 +9,8 @@ import torch
 
 from app import session
 from app.components.planes import Chart, Heat, Pane, Path, planes
-from app.engine.messages import Activity, Report
+from app.engine.measurements.activity import Activity
+from app.engine.reports import Report
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.ui import controls, side_by_side, transport
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
@@ -35,11 +36,11 @@ def show() -> None:
     buttons = st.container()
     bench = _controls(session.bench(Activations))
     session.apply_bench(bench)
-    report = session.poll(frames=False, masses=False, activity="all", until=_has_all)
+    report = session.poll(until=_has_all, frames=False, measured={"activity": "all"})
     with buttons:
         transport.show(report)
         transport.message(report)
-    found = report.arms[0].activity if report.arms else None
+    found = report.arms[0].found(Activity) if report.arms else None
     if found is None:
         transport.waits(report, "The units are being measured")
         return
@@ -65,7 +66,7 @@ def show() -> None:
 
 
 def _has_all(report: Report) -> bool:
-    activity = report.arms[0].activity
+    activity = report.arms[0].found(Activity)
     return activity is not None and activity.saturation is not None
 
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from app.engine.measurements.activity import Activity
 from app.features.activations.settings import Activations
 from app.lessons.expression import Unknown
-from app.lessons.observables.observable import Observable, known
+from app.lessons.observables import Observable, known
 from resflow_core.activations import activation_named
 from resflow_core.expressions import SIGN
 from resflow_core.fast.closed_forms import closed_form
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def _activity(at: "Situation") -> Any:
     """Of the flow as it stands."""
-    activity = known(at.arm.activity)
+    activity = known(at.arm.found(Activity))
     if activity.step != at.arm.step:
         raise Unknown
     return activity
@@ -53,6 +54,8 @@ def _own(at: "Situation") -> str:
     return SIGN + known(formula or None)
 
 
+MEASURED = {"activity": "all"}
+
 ACTIVATIONS: dict[str, Observable] = {
     "constant": Observable(
         "the largest slope as it is written", lambda at, name: _criteria(name).constant.found, arguments=1
@@ -77,22 +80,24 @@ ACTIVATIONS: dict[str, Observable] = {
     "saturated": Observable(
         "the share of saturated units",
         lambda at: float(known(_activity(at).saturation).overall),
-        wants=("activity",),
+        wants=MEASURED,
     ),
     "log_det_gradient": Observable(
         "the norm of the log det's gradient in the blocks",
         lambda at: float(_activity(at).split.residual.log_det),
         "nats per unit of a parameter",
-        wants=("activity",),
+        wants=MEASURED,
     ),
     "base_gradient": Observable(
         "the norm of the gradient of the mean log p(z) in the blocks",
         lambda at: float(_activity(at).split.residual.base),
         "nats per unit of a parameter",
-        wants=("activity",),
+        wants=MEASURED,
     ),
-    "log_det_share": Observable("the log det's share of both gradients' norms", _log_det_share, wants=("activity",)),
+    "log_det_share": Observable("the log det's share of both gradients' norms", _log_det_share, wants=MEASURED),
     "pull": Observable(
-        "the cosine between both gradients", lambda at: float(_activity(at).split.residual.cosine), wants=("activity",)
+        "the cosine between both gradients",
+        lambda at: float(_activity(at).split.residual.cosine),
+        wants=MEASURED,
     ),
 }

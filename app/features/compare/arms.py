@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
 from app.features.compare.settings import Baseline, Compare, Residual
 from app.setup import Setup
 from app.text import signed

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from app.components.planes import Chart, Path
-from app.engine.messages import ArmReport, LossCurves
+from app.engine.measurements.derivatives import Derivatives
+from app.engine.reports import ArmReport, LossCurves
 from app.ui import bands
 from app.ui.bands import Band, Groups, band
 from app.ui.side_by_side import style
@@ -73,9 +74,10 @@ def bias_by_terms(labels: Sequence[str], firsts: Sequence[ArmReport], terms: Map
     drawn, said = [], []
     count = np.arange(1, max([TERMS, *filter(None, terms.values())]) + 1)
     for k, (label, arm) in enumerate(zip(labels, firsts, strict=True)):
-        if arm.derivatives is None or arm.derivatives.spectrum is None:
+        found = arm.found(Derivatives)
+        if found is None or found.spectrum is None:
             continue
-        biases = arm.derivatives.spectrum.biases
+        biases = found.spectrum.biases
         drawn.append(Path(np.stack([count, biases[: len(count)]], 1), label, markers=True, **style(k)))
         if terms[label]:
             said.append(f"{label}: {biases[terms[label] - 1]:.2g} nats with the terms that it is trained with")

@@ -6,11 +6,13 @@ from functools import lru_cache
 import numpy as np
 
 from app.components.planes import Dots, Heat, Pane, Path
-from app.engine.messages import ArmReport, Frame
+from app.engine.measurements.derivatives import Derivatives
+from app.engine.reports import ArmReport, Frame
 from app.quantise import from_u16
 from app.text import signed
 from app.ui.side_by_side import fit, style
 from resflow_core.data import Dataset
+from resflow_core.measure import Spectrum
 
 POINTS = 500
 DISC = ((-1.06, 1.06), (-1.06, 1.06))
@@ -50,21 +52,21 @@ def spectra(
 ) -> list[Pane]:
     """The eigenvalues of each residual flow, over what its series makes of an eigenvalue there."""
     return [
-        _disc(label, arm, terms[label], budgets[label], style(k)["colour"])
+        _disc(label, derivatives.spectrum, terms[label], budgets[label], style(k)["colour"])
         for k, (label, arm) in enumerate(zip(labels, arms, strict=True))
-        if budgets[label] is not None and arm.derivatives is not None
+        if budgets[label] is not None and (derivatives := arm.found(Derivatives)) and derivatives.spectrum
     ]
 
 
-def _disc(label: str, arm: ArmReport, terms: int | None, budget: float, colour: str) -> Pane:
-    found = arm.derivatives.spectrum.eigenvalues
+def _disc(label: str, spectrum: Spectrum, terms: int | None, budget: float, colour: str) -> Pane:
+    found = spectrum.eigenvalues
     points = np.stack([found.real, found.imag], 1)
     circles = [Path(_circle(budget), f"L = {budget:g}", None, "dash", 1.4)]
     if budget < 0.98:  # else the two circles are one line
         circles.append(Path(_circle(1.0), "1", None, "solid", 1.0))
     note = f"Largest |λ| = {np.abs(found).max():.2f}."
     if terms:
-        bias = float(arm.derivatives.spectrum.biases[terms - 1])
+        bias = float(spectrum.biases[terms - 1])
         note += signed(f" Bias of log p: {bias:+.2g} nats.")
     heat = None
     if terms:

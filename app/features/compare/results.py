@@ -4,7 +4,9 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Pane, planes
-from app.engine.messages import ArmReport, Frame
+from app.engine.measurements.derivatives import Derivatives
+from app.engine.measurements.masses import Masses
+from app.engine.reports import ArmReport, Frame
 from app.features.compare import charts, pictures, table
 from app.features.compare.arms import Contender, contenders
 from app.features.compare.settings import Compare
@@ -37,8 +39,7 @@ def show() -> None:
         lasting=("log_det",),
         frame_seconds=2.0,
         samples=bench.view == "samples",
-        masses=True,
-        derivatives=True,
+        measured={"masses": True, "derivatives": True},
     )
     if not frames:
         return
@@ -87,7 +88,7 @@ def verdicts(dataset: Dataset, found: list[Contender], groups: Groups) -> list[s
         else:
             wrong = f"{one.label} is wrong about itself, this way or that by the seed: by {bias} nats"
             sentence = f"**{wrong}**: it believes {values}"
-        masses = [arm.masses.believed for arm in arms if arm.masses and arm.masses.believed]
+        masses = [measured.believed for arm in arms if (measured := arm.found(Masses)) and measured.believed]
         if masses and not all(is_one(mass) for mass in masses):
             sentence += f"; the density that it believes in has mass {bands.band([mass.value for mass in masses])}"
         if dataset.truth and believed.values[:, -1].max() < dataset.truth.entropy:
@@ -115,11 +116,11 @@ def _layers(found: list[Contender], firsts: list[ArmReport]) -> None:
         "what its structure forces to be 0 or 1 makes its determinant cheap (figure 1 of the paper, in 2-D)."
     )
     for one, arm, column in zip(found, firsts, st.columns(len(found)), strict=True):
-        if arm.derivatives:
+        if derivatives := arm.found(Derivatives):
             with column:
                 st.markdown(f"**{one.label}**")
-                st.latex(pictures.matrix(arm.derivatives.structure))
-                st.caption(pictures.in_words(arm.derivatives.structure))
+                st.latex(pictures.matrix(derivatives.structure))
+                st.caption(pictures.in_words(derivatives.structure))
 
 
 def _charts(dataset: Dataset, found: list[Contender], groups: Groups) -> list:

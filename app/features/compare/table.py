@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.messages import ArmReport
+from app.engine.measurements.masses import Masses
+from app.engine.reports import ArmReport
 from app.features.compare.arms import Contender
 from app.features.compare.charts import believed_nll, bias_of, true_nll
 from app.text import csv_of, markdown_table
@@ -46,10 +47,10 @@ def _bias(one: Contender, arms: Sequence[ArmReport]) -> str:
 
 def _masses(one: Contender, arms: Sequence[ArmReport]) -> list[str]:
     """What it believes in and what it has. An exact belief is the truth."""
-    if any(arm.masses is None for arm in arms):
+    found = [arm.found(Masses) for arm in arms]
+    if None in found:
         return [NOT_YET, NOT_YET]
-    believed = [arm.masses.believed for arm in arms]
-    exact = [arm.masses.exact for arm in arms]
+    believed, exact = [masses.believed for masses in found], [masses.exact for masses in found]
     shown = [NONE if None in masses else str(band([mass.value for mass in masses])) for masses in (believed, exact)]
     return [shown[1] if one.is_exact else shown[0], shown[1]]
 
@@ -70,7 +71,7 @@ def by_seed(found: Sequence[Contender], groups: Groups, seed: int) -> bytes:
 
 
 def _now(one: Contender, arm: ArmReport, seed: int) -> dict[str, Any]:
-    curves, masses = arm.loss, arm.masses
+    curves, masses = arm.loss, arm.found(Masses)
     return {
         **_known(one, seed),
         "step": arm.step,

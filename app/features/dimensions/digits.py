@@ -10,9 +10,10 @@ import streamlit as st
 from app import session
 from app.components import images
 from app.components.planes import Chart, Path, planes
-from app.engine.figures import DIGITS as DATA
-from app.engine.figures import BitsCurve, ImageFrame
-from app.engine.messages import Arm, ArmReport
+from app.engine.experiment import Arm
+from app.engine.reports import ArmReport
+from app.engine.results import DIGITS as DATA
+from app.engine.results import BitsCurve, ImageFrame
 from app.examples import digits as example
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
@@ -48,7 +49,7 @@ def show() -> None:
         st.error(f"The stored flow cannot be used. {error} Begin from scratch, or `python -m app.examples.digits`.")
         stored, flow = None, arm("scratch")
     session.compare(NAME, (flow,))
-    report = session.poll_comparison(NAME, still_grid=0, masses=False, ways=False, frame_seconds=1.0, figures=True)
+    report = session.poll_comparison(NAME, still_grid=0, ways=False, frame_seconds=1.0, measured={"results": True})
     transport.show(report, of=NAME)
     with st.container():
         transport.message(report)
@@ -56,7 +57,7 @@ def show() -> None:
     if not report.arms or not pictures or pictures[0] is None:
         transport.waits(report, "The flow is being built")
         return
-    curve, before = report.arms[0].figures, stored.curve if flow.weights else ()
+    curve, before = report.arms[0].found(BitsCurve), stored.curve if flow.weights else ()
     st.markdown(verdict(curve, gaussian(), report.arms[0], before))
     images.show(grids(pictures[0], report.arms[0].step, bool(flow.weights)), key=f"{NAME}.images")
     with st.container():

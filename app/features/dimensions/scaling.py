@@ -5,8 +5,9 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Path, planes
-from app.engine.figures import Scaling
-from app.engine.messages import MOVING, Arm, Report, State
+from app.engine.experiment import Arm
+from app.engine.reports import MOVING, Report, State
+from app.engine.results import Scaling
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
 from app.text import markdown_table
@@ -36,8 +37,8 @@ def show() -> None:
     session.apply_bench(bench)
     plan = bench.plan
     session.compare(NAME, (Arm(plan.flow, plan.train, plan),))
-    report = session.poll_comparison(NAME, frames=False, masses=False, figures=True)
-    found = report.arms[0].figures if report.arms else None
+    report = session.poll_comparison(NAME, frames=False, measured={"results": True})
+    found = report.arms[0].found(Scaling) if report.arms else None
     with st.container():
         buttons(report, len(plan.pieces))
         transport.message(report)

@@ -4,8 +4,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
-from app.draws.identity import Identity, series_problem
-from app.draws.settings import BENCH, Bench
+from app.estimates.hashed_jacobians import HashedJacobians, series_problem
+from app.estimates.settings import BENCH, Bench
 from app.features.estimator import over_batches, over_p, presets
 from app.features.estimator.sweeps import points_of, subject_of
 from app.ui import controls, matrices
@@ -20,7 +20,7 @@ def show(bench: Bench) -> None:
         bench, ready_made = _controls(bench)
     session.apply_bench(bench)
     found = session.jacobians()
-    problem = series_problem(Identity(found)) if found and bench.subject == "flow" else None
+    problem = series_problem(HashedJacobians(found)) if found and bench.subject == "flow" else None
     subject = None if problem else subject_of(bench, found)
     with right:
         if problem:

@@ -5,8 +5,8 @@ import math
 import streamlit as st
 
 from app import session
-from app.draws.settings import BENCH, SUSPECTS, Bench
-from app.draws.tally import Tally, chances, furthest
+from app.estimates.sample import Sample, chances, furthest
+from app.estimates.settings import BENCH, SUSPECTS, Bench
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.words import nats
 from app.text import signed
@@ -40,7 +40,7 @@ def beside(bench: Bench, one: Draws) -> str:
     return f"The table has the terms of the sound estimator, which {makes} of the same N and v. "
 
 
-def show(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
+def show(bench: Bench, sample: Sample, remainders: Remainders, truth: float) -> None:
     """Which N were drawn, and a place to say what is wrong. A lesson about suspects asks that itself, and looks at the
     sound estimator's N as well."""
     step = session.step_over("estimator")
@@ -49,35 +49,35 @@ def show(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> No
         return
     drawn, named, answered = st.columns(3, gap="medium")
     with drawn:
-        _drawn(bench, tally)
+        _drawn(bench, sample)
     if asked:
         return
     with named:
         bug = _named(bench)
     if bug:
         with answered:
-            _answered(bench, bug, tally, remainders, truth)
+            _answered(bench, bug, sample, remainders, truth)
 
 
-def _drawn(bench: Bench, tally: Tally) -> None:
+def _drawn(bench: Bench, sample: Sample) -> None:
     st.markdown("##### Does N follow its law?")
-    total = len(tally.values)
+    total = len(sample.values)
     if not total:
         st.info("Throw a few, and see which N are drawn.", icon=":material/casino:")
         return
-    said = _furthest(bench, tally)
-    latest = ", ".join(str(n) for _, n, _, _ in tally.last(LAST))
-    by_law = chances(bench.law, len(tally.counts))
+    said = _furthest(bench, sample)
+    latest = ", ".join(str(n) for _, n, _, _ in sample.last(LAST))
+    by_law = chances(bench.law, len(sample.counts))
     st.altair_chart(
-        figures.terms(tally.counts / total, by_law, f"Share of the throws with each N, beside its law. {said}")
+        figures.terms(sample.counts / total, by_law, f"Share of the throws with each N, beside its law. {said}")
     )
     st.markdown(said)
     st.caption(f"Bars: share of the throws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
 
 
-def _furthest(bench: Bench, tally: Tally) -> str:
+def _furthest(bench: Bench, sample: Sample) -> str:
     """The share that is furthest from the law, in standard errors of independent throws."""
-    found = furthest(bench.law, tally.counts)
+    found = furthest(bench.law, sample.counts)
     if found is None:
         return "Too few throws to compare with the law."
     return (
@@ -98,7 +98,7 @@ def _named(bench: Bench) -> str | None:
     )
 
 
-def _answered(bench: Bench, named: str, tally: Tally, remainders: Remainders, truth: float) -> None:
+def _answered(bench: Bench, named: str, sample: Sample, remainders: Remainders, truth: float) -> None:
     """Whether it is that bug, and what the bug does to the mean."""
     bug = FAULTY_ESTIMATORS[named]
     mean = bug.mean(bench.array, bench.law)
@@ -107,7 +107,7 @@ def _answered(bench: Bench, named: str, tally: Tally, remainders: Remainders, tr
         st.success(said, icon=":material/check:")
         return
     said = f"No. With this bug {_mean(mean, truth)}"
-    if len(thrown := tally.values) > 1:
+    if len(thrown := sample.values) > 1:
         said += f" These throws have {nats(float(thrown.mean()), float(thrown.std(ddof=1)) / len(thrown) ** 0.5)}."
     st.warning(said, icon=":material/close:")
 

@@ -11,8 +11,8 @@ import streamlit as st
 import torch
 
 from app import session
-from app.draws.settings import BENCH, MOST_THROWS, Bench
-from app.draws.tally import REPETITIONS, THROWS_EACH, Tally, coverage, thrown_settings
+from app.estimates.sample import REPETITIONS, THROWS_EACH, Sample, coverage, thrown_settings
+from app.estimates.settings import BENCH, MOST_THROWS, Bench
 from app.features.estimator import blind_test, coins, table
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.words import finiteness, mean_and_truth
@@ -69,7 +69,7 @@ def show(bench: Bench) -> None:
     remainders = _remainders(bench)
     truth = float(remainders.trace[0])
     with terms:
-        _terms(bench, session.tally(), remainders, truth)
+        _terms(bench, session.sample(), remainders, truth)
     _throwing(bench, truth)
     _density(bench, jacobian, truth)
 
@@ -118,9 +118,9 @@ def _remainders(bench: Bench) -> Remainders:
     return log_det_remainders(jacobian, terms_for(bench.radius, bench.law.tail_ratio)).pooled()
 
 
-def _terms(bench: Bench, tally: Tally, remainders: Remainders, truth: float) -> None:
+def _terms(bench: Bench, sample: Sample, remainders: Remainders, truth: float) -> None:
     """The estimate of one throw, term by term."""
-    one = tally.one(bench.throw - 1)
+    one = sample.one(bench.throw - 1)
     n, v = int(one.n[0]), one.probe[0]
     rows = table.rows(bench.array, bench.law, v, _biases(remainders, max(ROWS, min(n, MOST_ROWS))))
     _shown(bench, rows, n)
@@ -176,8 +176,8 @@ def _copies(bench: Bench, rows: list) -> None:
 @st.fragment
 def _throwing(bench: Bench, truth: float) -> None:
     """Buttons that throw, and what the throws add up to: of many, one part after the other."""
-    tally = session.tally()
-    tally.go_on()
+    sample = session.sample()
+    sample.go_on()
     remainders = _remainders(bench)
     variance = roulette_variance(remainders, bench.law, bench.probe)
     deviation = math.sqrt(float(variance.total))
@@ -185,18 +185,18 @@ def _throwing(bench: Bench, truth: float) -> None:
         for amount in AMOUNTS:
             button(
                 f"Throw {amount:,}" if amount < MOST_THROWS else "A million",
-                on_click=tally.want,
+                on_click=sample.want,
                 args=(amount,),
                 key=f"throw.{amount}",
-                disabled=tally.goal >= MOST_THROWS,
+                disabled=sample.goal >= MOST_THROWS,
             )
-        if tally.busy:
-            button("Stop", on_click=tally.stop, icon=":material/stop:", key="throw.stop")
-            st.progress(len(tally.values) / tally.goal, f"{len(tally.values):,} of {tally.goal:,}", width=260)
+        if sample.busy:
+            button("Stop", on_click=sample.stop, icon=":material/stop:", key="throw.stop")
+            st.progress(len(sample.values) / sample.goal, f"{len(sample.values):,} of {sample.goal:,}", width=260)
         else:
-            button("Clear", on_click=tally.clear, disabled=not len(tally.values), key="throw.clear")
-    values = tally.values
-    st.caption(" &nbsp;·&nbsp; ".join(map(_told, tally.last(LAST))) or "No throws yet.")
+            button("Clear", on_click=sample.clear, disabled=not len(sample.values), key="throw.clear")
+    values = sample.values
+    st.caption(" &nbsp;·&nbsp; ".join(map(_told, sample.last(LAST))) or "No throws yet.")
     first, second, third = st.columns(3, gap="medium")
     with first:
         _mean(values, truth, bench)
@@ -204,13 +204,13 @@ def _throwing(bench: Bench, truth: float) -> None:
         _histogram(values, truth, deviation, bench, variance)
     with third:
         _coverage(bench, truth, math.isinf(deviation))
-    blind_test.show(bench, tally, remainders, truth)
+    blind_test.show(bench, sample, remainders, truth)
     with st.expander("Copy: NumPy"):
         whose = "The throws of this page" if bench.is_sound else "The sound estimator's throws"
         st.caption(f"{whose}, with NumPy alone: the same seed gives the same numbers.")
         n = len(values) if len(values) > 1 else 10_000
         st.code(snippet(bench.array, bench.law, bench.probe, n, bench.seed), language="python")
-    if tally.busy:
+    if sample.busy:
         again()
 
 

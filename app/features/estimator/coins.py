@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from app import session
-from app.draws.coins import COINS, MOST_CHARACTERS, parsed
-from app.draws.settings import BENCH, Bench
+from app.estimates.coins import COINS, MOST_CHARACTERS, parsed
+from app.estimates.settings import BENCH, Bench
 from app.features.estimator.words import mean_and_truth
 from app.lessons.lesson import Do
 from app.numbers import number_text

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.draws.coins import parsed
-from app.draws.settings import Bench
-from app.draws.tally import THROWS_EACH, coverage, furthest, thrown_settings
+from app.estimates.coins import parsed
+from app.estimates.sample import THROWS_EACH, coverage, furthest, thrown_settings
+from app.estimates.settings import Bench
 from app.features.estimator.matrix_observables import subject
 from app.lessons.expression import Unknown
-from app.lessons.observables.observable import Observable
+from app.lessons.observables import Observable
 from resflow_core.estimators.draws import values
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS
 

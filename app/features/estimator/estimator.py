@@ -5,8 +5,8 @@ from dataclasses import replace
 import streamlit as st
 
 from app import session
-from app.draws.settings import BENCH, VIEWS, Bench
-from app.engine.messages import MOVING
+from app.engine.reports import MOVING
+from app.estimates.settings import BENCH, VIEWS, Bench
 from app.features.estimator import across, by_hand, plane
 from app.ui import controls, notices, transport
 from app.ui.fragments import polled
@@ -26,7 +26,7 @@ trains = step is None or step.trained > 0  # most steps of lessons here are abou
 
 @polled(POLL_SECONDS)
 def run() -> None:
-    report = session.poll(frames=False, masses=False, jacobians=GRID)
+    report = session.poll(frames=False, measured={"jacobians": GRID})
     if trains:
         transport.show(report)
     # Charts are built anew when they change; while the flow moves only the map, which is not, follows it.

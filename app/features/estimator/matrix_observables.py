@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from app.draws.settings import Bench
+from app.estimates.settings import Bench
 from app.features.estimator.sweeps import Cost, Subject, across_batches, cost, optimum, subject_of
 from app.lessons.expression import Unknown
-from app.lessons.observables.observable import Observable
+from app.lessons.observables import Observable
 from resflow_core.estimators.moments import believed_log_det
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import expected_terms

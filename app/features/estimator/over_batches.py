@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app.draws.settings import Bench
+from app.estimates.settings import Bench
 from app.features.estimator import across_figures as figures
 from app.features.estimator.sweeps import Subject, across_batches, crossing
 from app.features.estimator.words import finiteness

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app.draws.settings import Bench
+from app.estimates.settings import Bench
 from app.features.estimator import across_figures as figures
 from app.features.estimator.sweeps import (
     LAMBDAS,

@@ -6,15 +6,15 @@ import numpy as np
 import streamlit as st
 
 from app import examples, session
-from app.components import spectrum
-from app.draws.identity import Identity, series_problem
-from app.draws.maps import MAPS, Field, field
-from app.draws.settings import BENCH, Bench, matrix_problem
+from app.components import map_and_disc
+from app.estimates.hashed_jacobians import HashedJacobians, series_problem
+from app.estimates.maps import MAPS, Field, field
+from app.estimates.settings import BENCH, Bench, matrix_problem
 from app.ui import controls
 from app.ui.fragments import button
 from app.words import number
 
-PICTURES = "spectrum"
+PICTURES = "map_and_disc"
 DISC = "Eigenvalues of every point's A in the complex disc, coloured by the error of the truncated series."
 
 
@@ -29,16 +29,16 @@ def show(bench: Bench) -> None:
         if found is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return
-        if problem := series_problem(Identity(found)):
+        if problem := series_problem(HashedJacobians(found)):
             st.warning(problem, icon=":material/warning:")
             return
         bench = replace(bench, block=min(bench.block, len(found.grid)))
-        drawn = field(Identity(found), bench)
+        drawn = field(HashedJacobians(found), bench)
         said, in_disc = _takeaway(bench, drawn), _disc(bench, drawn)
-        q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], spectrum.chosen_node(PICTURES)
+        q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
         circles = [("1", 1.0), ("L", session.setup().flow.budget), *([("√q", q**0.5), ("q^¾", q**0.75)] if q else [])]
-        spectrum.show(
-            spectrum.scene(
+        map_and_disc.show(
+            map_and_disc.scene(
                 found.window,
                 drawn.value,
                 drawn.infinite,

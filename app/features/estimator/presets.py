@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app import session
-from app.draws.settings import BENCH, Bench
+from app.estimates.settings import BENCH, Bench
 from app.features.estimator.sweeps import Cost, Subject, cost, optimum
 from app.features.estimator.words import finiteness
 from app.ui.fragments import button

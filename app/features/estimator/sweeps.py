@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.draws.identity import Identity
-from app.draws.settings import ENTRIES, Bench
-from app.engine.messages import Jacobians
+from app.engine.measurements.jacobians import Jacobians
+from app.estimates.hashed_jacobians import HashedJacobians
+from app.estimates.settings import ENTRIES, Bench
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.estimators.moments import (
     QUANTITIES,
@@ -82,7 +82,7 @@ def subject_of(bench: Bench, jacobians: Jacobians | None) -> Subject | None:
     """None for a flow whose Jacobians are not there yet."""
     if bench.subject == "matrix":
         return _of_matrix(bench.matrix, bench.quantity, bench.entry)
-    return None if jacobians is None else _of_flow(Identity(jacobians), bench.quantity, bench.entry)
+    return None if jacobians is None else _of_flow(HashedJacobians(jacobians), bench.quantity, bench.entry)
 
 
 def points_of(quantity: str) -> int:
@@ -96,7 +96,7 @@ def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
 
 
 @lru_cache(maxsize=16)
-def _of_flow(of: Identity, quantity: str, entry: str) -> Subject:
+def _of_flow(of: HashedJacobians, quantity: str, entry: str) -> Subject:
     terms = FLOW_TERMS if quantity == "log_det" else GRADIENT_TERMS
     return _subject(torch.as_tensor(of.jacobians.points[:, : points_of(quantity)]).double(), quantity, entry, terms)
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import session
 from app.components import live
-from app.engine.messages import ArmReport, Frame
+from app.engine.reports import ArmReport, Frame
 from app.ui import block_table, notices, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of

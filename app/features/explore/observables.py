@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.draws.maps import series_error
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.measurements.masses import Masses
+from app.estimates.maps import series_error
 from app.lessons.expression import Unknown
-from app.lessons.observables.observable import Observable, blocks, known
+from app.lessons.observables import Observable, blocks, known
 from app.metrics import gap_to_truth, held_out_nll
 from app.setup import scaled_by
 from resflow_core.training.parameter_count import parameter_count
@@ -42,7 +44,7 @@ def _loss(at: "Situation", name: str) -> float:
 
 def _masses(at: "Situation") -> Any:
     """Of the flow as it stands."""
-    masses = known(at.arm.masses)
+    masses = known(at.arm.found(Masses))
     if masses.step != at.arm.step or masses.scaled != scaled_by(at.benches.values(), at.setup.flow.blocks):
         raise Unknown
     return masses
@@ -76,80 +78,83 @@ def _above_best(at: "Situation") -> float:
 
 def _flattered(at: "Situation", terms: int) -> tuple[complex, float]:
     """The eigenvalue of all blocks, over data, at which a series of so many terms is farthest too high, and by what."""
-    found = np.linalg.eigvals(known(at.arm.jacobians).points.astype(float)).astype(complex).flatten()
+    found = np.linalg.eigvals(known(at.arm.found(Jacobians)).points.astype(float)).astype(complex).flatten()
     error = series_error(found, int(terms))
     most = int(error.argmax())
     return complex(found[most]), float(error[most])
 
 
+# Nodes a side of the grid that comes with the Jacobians at data points, which are asked for.
+GRID = 20
+
 FLOW: dict[str, Observable] = {
-    "step": Observable("steps trained", lambda at: at.arm.step, "steps", wants=()),
-    "trained": Observable("whether so many steps were trained, and measured", _trained, arguments=1, wants=()),
-    "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants=()),
-    "gap_error": Observable("its standard error", lambda at: _gap(at, 1), "nats", wants=()),
+    "step": Observable("steps trained", lambda at: at.arm.step, "steps", wants={}),
+    "trained": Observable("whether so many steps were trained, and measured", _trained, arguments=1, wants={}),
+    "gap": Observable("the gap to the truth", lambda at: _gap(at, 0), "nats", error="gap_error", wants={}),
+    "gap_error": Observable("its standard error", lambda at: _gap(at, 1), "nats", wants={}),
     "gap_after": Observable(
         "the gap to the truth after so many steps",
         lambda at, steps: _after(at, "held_kl", steps),
         "nats",
         arguments=1,
-        wants=(),
+        wants={},
     ),
-    "nll": Observable("the held-out NLL", lambda at: _nll(at, 0), "nats", error="nll_error", wants=()),
-    "nll_error": Observable("its standard error", lambda at: _nll(at, 1), "nats", wants=()),
+    "nll": Observable("the held-out NLL", lambda at: _nll(at, 0), "nats", error="nll_error", wants={}),
+    "nll_error": Observable("its standard error", lambda at: _nll(at, 1), "nats", wants={}),
     "entropy": Observable("the entropy of the data", lambda at: at.setup.dataset.truth.entropy, "nats"),
     "belief_bias": Observable(
         "the bias of log p that training believes in",
         lambda at: _loss(at, "held_bias"),
         "nats",
         error="belief_error",
-        wants=(),
+        wants={},
     ),
-    "belief_error": Observable("its standard error", lambda at: _loss(at, "held_bias_se"), "nats", wants=()),
-    "believed_nll": Observable("the held-out NLL that training believes in", _believed_nll, "nats", wants=()),
+    "belief_error": Observable("its standard error", lambda at: _loss(at, "held_bias_se"), "nats", wants={}),
+    "believed_nll": Observable("the held-out NLL that training believes in", _believed_nll, "nats", wants={}),
     "nll_after": Observable(
         "the held-out NLL after so many steps",
         lambda at, steps: _after(at, "held_nll", steps),
         "nats",
         arguments=1,
-        wants=(),
+        wants={},
     ),
     "believed_nll_after": Observable(
         "the held-out NLL that training believed in after so many steps",
         lambda at, steps: _after(at, "held_nll", steps) - _after(at, "held_bias", steps),
         "nats",
         arguments=1,
-        wants=(),
+        wants={},
     ),
-    "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants=()),
+    "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants={}),
     "flattered_at": Observable(
         "the real part of the eigenvalue that a series of n terms flatters most",
         lambda at, n: _flattered(at, n)[0].real,
         arguments=1,
-        wants=("jacobians",),
+        wants={"jacobians": GRID},
     ),
     "flattered_by": Observable(
-        "by how much it is flattered", lambda at, n: _flattered(at, n)[1], "nats", 1, wants=("jacobians",)
+        "by how much it is flattered", lambda at, n: _flattered(at, n)[1], "nats", 1, wants={"jacobians": GRID}
     ),
-    "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants=("masses",)),
-    "believed_mass": Observable("the mass that training believes in", _believed_mass, wants=("masses",)),
+    "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants={"masses": True}),
+    "believed_mass": Observable("the mass that training believes in", _believed_mass, wants={"masses": True}),
     "parameters": Observable("numbers that the flow learns", lambda at: parameter_count(at.setup.flow)),
     "least_share": Observable(
-        "the least mean log det of a block", lambda at: float(blocks(at).mean_log_det.min()), "nats", wants=()
+        "the least mean log det of a block", lambda at: float(blocks(at).mean_log_det.min()), "nats", wants={}
     ),
     "largest_share": Observable(
-        "the largest mean log det of a block", lambda at: float(blocks(at).mean_log_det.max()), "nats", wants=()
+        "the largest mean log det of a block", lambda at: float(blocks(at).mean_log_det.max()), "nats", wants={}
     ),
-    "steepest": Observable("the largest ‖A‖ seen", lambda at: float(blocks(at).largest_norm.max()), wants=()),
+    "steepest": Observable("the largest ‖A‖ seen", lambda at: float(blocks(at).largest_norm.max()), wants={}),
     "claimed": Observable("the claimed L of a block", lambda at: at.setup.flow.budget),
     "certified": Observable(
-        "the largest certified L of a block", lambda at: float(blocks(at).layer_norms.prod(1).max()), wants=()
+        "the largest certified L of a block", lambda at: float(blocks(at).layer_norms.prod(1).max()), wants={}
     ),
     "flow_radius": Observable(
-        "the largest ρ(A) over data", lambda at: float(blocks(at).spectral_radius.max()), wants=()
+        "the largest ρ(A) over data", lambda at: float(blocks(at).spectral_radius.max()), wants={}
     ),
     "beyond": Observable(
         "the largest share of points where a block's variance is infinite",
         lambda at: float(known(blocks(at).beyond).max()),
-        wants=(),
+        wants={},
     ),
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
 from app.features.joint.settings import FAMILIES, WEIGHTS, Joint
 from app.setup import Setup
 from resflow_core.flow import FlowConfig

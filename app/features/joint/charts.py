@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from app.components.planes import Chart, Path
-from app.engine.messages import ArmReport, LossCurves
+from app.engine.measurements.far import FarAway
+from app.engine.reports import ArmReport, LossCurves
 from app.features.joint.settings import WEIGHTS
 from app.features.joint.words import classified
 from app.text import signed
@@ -60,7 +61,8 @@ def reliability(arms: Mapping[str, ArmReport]) -> Chart:
 def far_confidence(arms: Mapping[str, ArmReport], true: Far | None) -> Chart:
     """How sure each classifier is at a distance from the data."""
     drawn = _over_distance(arms, true, lambda far: far.confidence)
-    said = [f"{label} {100 * arm.far.found.confidence[-1]:.0f} %" for label, arm in arms.items() if arm.far]
+    measured = {label: far.found for label, arm in arms.items() if (far := arm.found(FarAway))}
+    said = [f"{label} {100 * far.confidence[-1]:.0f} %" for label, far in measured.items()]
     return Chart(
         "Far away: confidence",
         "distance from the middle, half windows",
@@ -76,8 +78,8 @@ def far_confidence(arms: Mapping[str, ArmReport], true: Far | None) -> Chart:
 def far_density(label: str, arm: ArmReport, true: Far | None) -> Chart:
     """log p(x) at a distance from the data, and what held-out points have."""
     drawn, said = list(_over_distance({label: arm}, true, lambda far: far.log_prob)), ""
-    if arm.far:
-        found = arm.far.found
+    if far := arm.found(FarAway):
+        found = far.found
         ends = np.array([[found.distance[0], found.usual_log_prob], [found.distance[-1], found.usual_log_prob]])
         drawn.append(Path(ends, "99 % of held-out points are above", None, "dot", 1.4))
         there, usual = (signed(f"{value:,.0f}") for value in (found.log_prob[-1], found.usual_log_prob))
@@ -96,9 +98,9 @@ def _over_distance(
     arms: Mapping[str, ArmReport], true: Far | None, values: Callable[[Far], np.ndarray]
 ) -> tuple[Path, ...]:
     drawn = [
-        Path(np.stack([arm.far.found.distance, values(arm.far.found)], 1), label, **style(k))
+        Path(np.stack([far.found.distance, values(far.found)], 1), label, **style(k))
         for k, (label, arm) in enumerate(arms.items())
-        if arm.far
+        if (far := arm.found(FarAway))
     ]
     if true:
         drawn.append(Path(np.stack([true.distance, values(true)], 1), TRUTH, None, "dot", 1.6))

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
+from app.engine.measurements.far import FarAway
 from app.features.joint import charts, pictures, table, truth
 from app.features.joint.arms import is_residual, pair
 from app.features.joint.settings import JOINT, LADDER, Joint
@@ -51,7 +52,7 @@ def show() -> None:
         lasting=("log_det",),
         frame_seconds=1.0,
         samples=True,
-        far=True,
+        measured={"far": True},
     )
     if not frames:
         return
@@ -79,9 +80,9 @@ def show() -> None:
 
 def takeaway(arms, hybrid: str, plain: str, weight: float) -> str:
     """What the two say of a point that they have never seen the like of."""
-    if any(arm.far is None for arm in arms.values()):
+    if any(arm.found(FarAway) is None for arm in arms.values()):
         return "Far from the data: not measured yet."
-    far, other = arms[hybrid].far.found, arms[plain].far.found
+    far, other = arms[hybrid].found(FarAway).found, arms[plain].found(FarAway).found
     there, usual = (signed(f"{value:,.0f}") for value in (far.log_prob[-1], far.usual_log_prob))
     if not weight:
         doubts = "at λ = 0 its density is not learned, and knows nothing of the data"

@@ -4,7 +4,7 @@ import contourpy
 import numpy as np
 
 from app.components.planes import Dots, Heat, Pane, Path
-from app.engine.messages import ArmReport, Frame
+from app.engine.reports import ArmReport, Frame
 from app.features.joint import truth
 from app.features.joint.words import accuracy_of, share
 from app.quantise import from_u16

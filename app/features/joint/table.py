@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.messages import ArmReport
+from app.engine.reports import ArmReport
 from app.features.joint import truth
 from app.features.joint.arms import Contestant, title_of
 from app.features.joint.charts import accuracies, class_nlls, nlls

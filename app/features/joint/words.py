@@ -1,6 +1,6 @@
 """Scores with their errors, as people read them."""
 
-from app.engine.messages import ArmReport
+from app.engine.reports import ArmReport
 from app.metrics import with_error
 from resflow_core.measure import Classification, Estimate
 

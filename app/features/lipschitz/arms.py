@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.engine.messages import Arm
+from app.engine.experiment import Arm
 from app.setup import Setup
 from app.words import order_name
 from resflow_core.flow import FlowConfig

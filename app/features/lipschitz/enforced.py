@@ -1,14 +1,16 @@
 """What a constraint claims of every layer and block, what is certified, and what is seen of it on data."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Path, planes
-from app.engine.messages import MOVING, Bounds, Report
+from app.engine.commands import Scaled
+from app.engine.measurements.bounds import Bounds
+from app.engine.reports import MOVING, Report
 from app.features.lipschitz.settings import LIPSCHITZ
 from app.ui import controls, transport
 from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
@@ -27,27 +29,28 @@ def show() -> None:
     session.settle()
     buttons = st.container()
     _constraint()
-    report = session.poll(until=_is_measured, frames=False, masses=False, bounds=True)
+    report = session.poll(until=_is_measured, frames=False, measured={"bounds": True})
     with buttons:
         transport.show(report)
         transport.message(report)
     arm = report.arms[0] if report.arms else None
-    if arm is None or arm.blocks is None or arm.bounds is None:
+    bounds = arm.found(Bounds) if arm else None
+    if arm is None or bounds is None or arm.blocks is None:
         transport.waits(report, "The layers are being measured")
         return
     flow = session.setup().flow
-    st.markdown(_takeaway(flow, arm.blocks))
+    st.markdown(_takeaway(session.note(enforced(flow, arm.blocks, session.scaled()))))
     planes(
-        [_layers(flow, arm.blocks), _blocks(flow, arm.blocks), _estimates(arm.bounds.estimates)],
+        [_layers(flow, arm.blocks), _blocks(flow, arm.blocks), _estimates(bounds.estimates)],
         key="enforced",
         columns=3,
     )
-    _guaranteed(arm.bounds)
+    _guaranteed(bounds)
 
 
 def _is_measured(report: Report) -> bool:
     """Whether its bounds are of the flow as it stands; while it moves they are behind."""
-    bounds = report.arms[0].bounds
+    bounds = report.arms[0].found(Bounds)
     return bounds is not None and (report.state in MOVING or bounds.step == report.arms[0].step)
 
 
@@ -64,43 +67,84 @@ def _constraint() -> None:
         session.settle()
 
 
-def _takeaway(flow: FlowConfig, blocks: BlockTable) -> str:
+@dataclass(frozen=True)
+class Enforced:
+    """What the layers of a flow allow its blocks, and what these use of it. Blocks count from 0."""
+
+    budget: float  # L, which its constraint claims
+    claim: str  # in words
+    loosest: int  # the block whose layers allow most,
+    certified: float  # and the product of their norms; not finite where some weights are not
+    steepest: int  # the block with the largest ‖A‖ seen on data,
+    seen: float  # and that
+    cap: float  # of a single layer
+    above_cap: int  # layers above it,
+    layers: int  # of so many
+    scaled: Scaled | None  # the block that is multiplied, if that alone takes it beyond the budget
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.certified)
+
+    @property
+    def within(self) -> bool:
+        """Whether every block is certified to keep the budget."""
+        return self.finite and self.certified <= self.budget * (1 + SLACK)
+
+    @property
+    def invertible(self) -> bool:
+        """Whether an inverse is certified."""
+        return self.finite and self.certified < 1
+
+
+def enforced(flow: FlowConfig, blocks: BlockTable, scaled: Scaled | None) -> Enforced:
+    """Of a flow with one block `scaled`, if any is."""
     certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
-    loosest, steepest = int(certified.argmax()), int(seen.argmax())
-    used = f"At its steepest point, in block {steepest + 1}, ‖A‖ is **{number(seen[steepest])}**"
-    if not np.isfinite(certified).all():
-        return "**Not a number.** Some weights are not finite, so nothing can be said of their norms. Reset the run."
-    if certified[loosest] > flow.budget * (1 + SLACK):
-        scaled = session.scaled()
-        claim = (
-            f"Block {scaled.block + 1} is scaled by {scaled.scale:g}"
-            if scaled and scaled.block == loosest and certified[loosest] <= scaled.scale * flow.budget * (1 + SLACK)
-            else flow.constraint.claim.format(budget=flow.budget)
-        )
-        return (
-            f"**Beyond the budget.** {claim}: the layers of block {loosest + 1} allow "
-            f"**{number(certified[loosest])}**. "
-            + ("An inverse is no longer certified. " if certified[loosest] >= 1 else "")
-            + f"{used}."
-        )
-    return (
-        f"**Within the budget.** Every block's layers multiply to at most {number(certified[loosest])}, and claimed is "
-        f"L = {flow.budget:g}. This is proven for the weights as they are{_above_cap(flow, blocks)}. {used}, "
-        f"{100 * seen[steepest] / flow.budget:.0f} % of the budget; the rest is slack."
+    # The largest, or one that is no number.
+    loosest, steepest, cap = int(certified.argmax()), int(seen.argmax()), _cap(flow, blocks)
+    alone = scaled and scaled.block == loosest and certified[loosest] <= scaled.scale * flow.budget * (1 + SLACK)
+    return Enforced(
+        flow.budget,
+        flow.constraint.claim.format(budget=flow.budget),
+        loosest,
+        float(certified[loosest]),
+        steepest,
+        float(seen[steepest]),
+        cap,
+        int((blocks.layer_norms > cap * (1 + SLACK)).sum()),
+        blocks.layer_norms.size,
+        scaled if alone else None,
     )
+
+
+def _takeaway(found: Enforced) -> str:
+    if not found.finite:
+        return "**Not a number.** Some weights are not finite, so nothing can be said of their norms. Reset the run."
+    used = f"At its steepest point, in block {found.steepest + 1}, ‖A‖ is **{number(found.seen)}**"
+    if found.within:
+        return (
+            f"**Within the budget.** Every block's layers multiply to at most {number(found.certified)}, and claimed "
+            f"is L = {found.budget:g}. This is proven for the weights as they are{_above_cap(found)}. {used}, "
+            f"{100 * found.seen / found.budget:.0f} % of the budget; the rest is slack."
+        )
+    claim = f"Block {found.scaled.block + 1} is scaled by {found.scaled.scale:g}" if found.scaled else found.claim
+    lost = "" if found.invertible else "An inverse is no longer certified. "
+    return (
+        f"**Beyond the budget.** {claim}: the layers of block {found.loosest + 1} allow "
+        f"**{number(found.certified)}**. {lost}{used}."
+    )
+
+
+def _above_cap(found: Enforced) -> str:
+    """That single layers are, where their products are not above the budget."""
+    above = found.above_cap
+    if not above:
+        return ""
+    return f", though {above} of {found.layers} layers exceed{'s' * (above == 1)} the cap of {found.cap:.3f}"
 
 
 def _cap(flow: FlowConfig, blocks: BlockTable) -> float:
     return flow.budget ** (1 / blocks.layer_norms.shape[1])
-
-
-def _above_cap(flow: FlowConfig, blocks: BlockTable) -> str:
-    """That single layers are, where their products are not above the budget."""
-    cap = _cap(flow, blocks)
-    above = int((blocks.layer_norms > cap * (1 + SLACK)).sum())
-    if not above:
-        return ""
-    return f", though {above} of {blocks.layer_norms.size} layers exceed{'s' * (above == 1)} the cap of {cap:.3f}"
 
 
 def _layers(flow: FlowConfig, blocks: BlockTable) -> Chart:

@@ -7,7 +7,9 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
-from app.engine.messages import InversionRequest, Report
+from app.engine.measurements.inversion import InversionRequest, Inversions
+from app.engine.measurements.masses import Masses
+from app.engine.reports import Report
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.metrics import is_one, with_error
 from app.ui import controls, transport
@@ -34,11 +36,13 @@ def show() -> None:
     bench = _controls(session.bench(Lipschitz))
     session.apply_bench(bench)
     wanted = bench.inversion
-    report = session.poll(until=lambda report: _answers(report, wanted), frames=False, inversion=wanted)
+    report = session.poll(
+        until=lambda report: _answers(report, wanted), frames=False, measured={"masses": True, "inversion": wanted}
+    )
     with buttons:
         transport.show(report)
         transport.message(report)
-    shown = report.arms[0].inversion if report.arms else None
+    shown = report.arms[0].found(Inversions) if report.arms else None
     if shown is None:
         transport.waits(report, "The inverse is being measured")
         return
@@ -62,8 +66,8 @@ def show() -> None:
 
 
 def _answers(report: Report, wanted: InversionRequest) -> bool:
-    found = report.arms[0].inversion
-    return found is not None and (found.demand, found.scaled) == (wanted, session.scaled())
+    found = report.arms[0].found(Inversions)
+    return found is not None and (found.request, found.scaled) == (wanted, session.scaled())
 
 
 def _controls(bench: Lipschitz) -> Lipschitz:
@@ -130,7 +134,7 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
 
 
 def _numbers(report: Report, found: Inversion) -> None:
-    mass = report.arms[0].masses
+    mass = report.arms[0].found(Masses)
     with st.container(horizontal=True, gap="small", key="numbers"):
         st.metric(
             "Bound s L",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Dots, Pane, Path, planes
-from app.engine.messages import Report
+from app.engine.reports import Report
 from app.features.lipschitz import arms
 from app.features.lipschitz.induced import ball, induced
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.engine.messages import InversionRequest, Scaled
+from app.engine.commands import Scaled
+from app.engine.measurements.inversion import InversionRequest
 from app.numbers import matrix_texts, point_problem
 from app.setup import View
 from resflow_core.flow import FlowConfig

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.engine.messages import MOVING, Report, State
+from app.engine.reports import MOVING, Report, State
 from app.features.memory import charts, explained, words
 from app.features.memory.settings import MEMORY, Memory
 from app.ui import controls, notices, transport

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.features.stretch.density import follow, log_density, total
 from app.features.stretch.settings import Stretch
-from app.lessons.observables.observable import Observable
+from app.lessons.observables import Observable
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation

@@ -4,17 +4,30 @@ them here.
 Settings are asked for by their names in links.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from app.engine.messages import ArmReport, Report
+from app.engine.reports import ArmReport, Report
 from app.lessons.expression import Unknown
-from app.lessons.observables.observable import Observable, known
 from app.lessons.settings import Benches, changed, setting_values
 from app.setup import Setup
+
+
+@dataclass(frozen=True)
+class Observable:
+    """A quantity with its unit. `error` names the observable that is its standard error. `wants` says without which
+    measurements of the engine it is not known: what is wanted of each by its name, or a function that finds that in the
+    benches; None where no flow is needed."""
+
+    title: str
+    read: Callable[..., Any]
+    unit: str = ""
+    arguments: int = 0
+    error: str = ""
+    wants: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +66,21 @@ class Situation:
         return replace(
             self, setup=setup, benches=benches, thrown=np.empty(0), counts=np.zeros(0, int), coins="", report=None
         )
+
+
+def known(value: Any) -> Any:
+    """Raises `Unknown` for None."""
+    if value is None:
+        raise Unknown
+    return value
+
+
+def blocks(at: Situation) -> Any:
+    """Of the flow as it stands: they are measured with the held-out losses."""
+    blocks, loss = known(at.arm.blocks), known(at.arm.loss)
+    if not len(loss.held_step) or loss.held_step[-1] != at.arm.step:
+        raise Unknown
+    return blocks
 
 
 OBSERVABLES: dict[str, Observable] = {

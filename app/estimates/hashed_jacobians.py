@@ -5,12 +5,12 @@ from functools import lru_cache
 
 import torch
 
-from app.engine.messages import Jacobians
+from app.engine.measurements.jacobians import Jacobians
 from resflow_core.estimators.moments import spectral_radius
 
 
 @dataclass(frozen=True)
-class Identity:
+class HashedJacobians:
     """Equal only to itself: arrays that were received are never changed."""
 
     jacobians: Jacobians
@@ -19,11 +19,11 @@ class Identity:
         return id(self.jacobians)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Identity) and other.jacobians is self.jacobians
+        return isinstance(other, HashedJacobians) and other.jacobians is self.jacobians
 
 
 @lru_cache(maxsize=8)
-def series_problem(of: Identity) -> str | None:
+def series_problem(of: HashedJacobians) -> str | None:
     """Why nothing can be said of the series of a flow, as a sentence with the remedy."""
     radius = max(float(spectral_radius(torch.as_tensor(a)).max()) for a in (of.jacobians.grid, of.jacobians.points))
     if radius < 1:

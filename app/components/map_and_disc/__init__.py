@@ -16,17 +16,17 @@ from app.quantise import levels, packed
 __all__ = ["chosen_node", "scene", "show"]
 
 _HERE = Path(__file__).parent
-DISC = 1.06  # half the side of the square in which eigenvalues are sent; the same as in spectrum.js
+DISC = 1.06  # half the side of the square in which eigenvalues are sent; the same as in map_and_disc.js
 INFINITE = 255
 LEVELS = 254
 # Colours end where all but a hundredth of the values do.
 END = 0.99
 
-_spectrum = st.components.v2.component(
-    "resflow_spectrum",
-    html=(_HERE / "spectrum.html").read_text(encoding="utf-8"),
-    css=(_HERE / "spectrum.css").read_text(encoding="utf-8"),
-    js=shared("colours", "unpack", "numbers") + (_HERE / "spectrum.js").read_text(encoding="utf-8"),
+_map_and_disc = st.components.v2.component(
+    "resflow_map_and_disc",
+    html=(_HERE / "map_and_disc.html").read_text(encoding="utf-8"),
+    css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8"),
+    js=shared("colours", "unpack", "numbers") + (_HERE / "map_and_disc.js").read_text(encoding="utf-8"),
 )
 
 
@@ -78,7 +78,7 @@ def scene(
 
 def show(drawn: dict[str, Any], *, key: str) -> None:
     """Mount the pictures, or hand those that are mounted another scene."""
-    _spectrum(data=drawn, key=key, on_picked_change=lambda: None)
+    _map_and_disc(data=drawn, key=key, on_picked_change=lambda: None)
 
 
 def chosen_node(key: str) -> int | None:

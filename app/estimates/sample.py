@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from app.draws.settings import MOST_THROWS, SUSPECTS, Bench
+from app.estimates.settings import MOST_THROWS, SUSPECTS, Bench
 from resflow_core.estimators.draws import Draws
 from resflow_core.estimators.faulty_estimators import draw_estimates
 from resflow_core.roulette import Law
@@ -32,7 +32,7 @@ def _throw(bench: Bench, n: int, start: int) -> Draws:
 
 
 @dataclass
-class Tally:
+class Sample:
     bench: Bench = field(default_factory=Bench)
     goal: int = 0
     values: np.ndarray = field(default_factory=lambda: np.empty(0))

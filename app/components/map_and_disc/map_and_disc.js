@@ -358,7 +358,7 @@ function listen(view) {
 }
 
 export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".spectrum");
+  const root = parentElement.querySelector(".map-and-disc");
   const known = views.get(root);
   const view = known ?? { root, canvases: [...root.querySelectorAll("canvas")], brush: null, picked: null, due: null };
   view.scene = decode(data);

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.draws.identity import Identity
+from app.estimates.hashed_jacobians import HashedJacobians
 from resflow_core.estimators.moments import believed_log_det, log_det_remainders, roulette_noise, spectral_radius
 from resflow_core.gradients import log_series
 from resflow_core.log_det import Truncated, residual_log_det
 from resflow_core.probes import PROBES, Quadratic
 
 if TYPE_CHECKING:
-    from app.draws.settings import Bench
+    from app.estimates.settings import Bench
 
 # After these, the deviation lacks at most a thirtieth wherever rho^2 < 0.95 q, and mostly far less.
 TERMS = 128
@@ -35,7 +35,7 @@ class Field:
     series_error: np.ndarray  # (n * n, 2): Re(sum_{k<=n} a_k lambda^k - log(1 + lambda))
 
 
-def field(of: Identity, bench: "Bench") -> Field:
+def field(of: HashedJacobians, bench: "Bench") -> Field:
     """The map of `bench.map` for its block, 1, 2, ..., or the whole flow, 0."""
     jacobians = _grid(of, bench.block)
     radius = spectral_radius(jacobians)
@@ -67,11 +67,11 @@ class Map:
     title: str
     name: str
     unit: str
-    values: Callable[[Identity, "Bench", Tensor, Tensor], Tensor]
+    values: Callable[[HashedJacobians, "Bench", Tensor, Tensor], Tensor]
     diverging: bool = False
 
 
-def _deviation(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
+def _deviation(of: HashedJacobians, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
     """Of one estimate by roulette."""
     quadratic = _quadratic(of, bench.block)
     noise = PROBES[bench.probe].variance(quadratic, bench.n_probes)
@@ -79,14 +79,14 @@ def _deviation(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) 
     return (noise[0] + roulette.nan_to_num(torch.inf, torch.inf) / bench.n_draws).sqrt()
 
 
-def _bias(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
+def _bias(of: HashedJacobians, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
     """Of the truncated series."""
     flat = jacobians.flatten(0, 1)
     error = believed_log_det(Truncated(bench.n_terms), flat) - residual_log_det(flat)
     return error.view(jacobians.shape[:2]).sum(0)
 
 
-def _radius(of: Identity, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
+def _radius(of: HashedJacobians, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
     return radius
 
 
@@ -98,14 +98,14 @@ MAPS: dict[str, Map] = {
 
 
 @lru_cache(maxsize=8)
-def _grid(of: Identity, block: int) -> Tensor:
+def _grid(of: HashedJacobians, block: int) -> Tensor:
     """(blocks, n * n, 2, 2), float64; of one block, or of all."""
     grid = of.jacobians.grid
     return torch.as_tensor(grid[block - 1 : block] if block else grid).double()
 
 
 @lru_cache(maxsize=8)
-def _quadratic(of: Identity, block: int) -> Quadratic:
+def _quadratic(of: HashedJacobians, block: int) -> Quadratic:
     """Of the remainders at every node, the sum over the blocks: (1 + TERMS, n * n)."""
     chunks = []
     for part in _grid(of, block).split(CHUNK, 1):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.draws.maps import MAPS
+from app.estimates.maps import MAPS
 from app.numbers import matrix_texts
 from app.setup import View
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, FaultyEstimator

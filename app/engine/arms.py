@@ -1,0 +1,122 @@
+"""The jobs of one experiment, which take the same steps, one after the other."""
+
+import pickle
+from collections.abc import Callable
+
+from app.engine.arm_job import ArmJob
+from app.engine.clocks import Clocks
+from app.engine.experiment import Experiment
+from app.engine.job import checked
+from app.engine.schedule import Schedule
+from app.engine.step_time import StepTime
+from resflow_core.training.trainer import Diverged, TrainConfig
+
+
+class Arms:
+    """`jobs` is empty until all are built. Errors name the arm where there are several."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        schedules: tuple[Schedule, ...] | None,
+        step: int,
+        clocks: Clocks,
+        new_job: Callable[..., ArmJob],
+    ):
+        """`schedules` are those of a run that goes on at `step`; None: what is planned."""
+        self._experiment, self._clocks, self._new_job = experiment, clocks, new_job
+        self.schedules = schedules or tuple(map(Schedule.of, experiment.arms))
+        self.jobs: tuple[ArmJob, ...] = ()
+        self._built: list[ArmJob] = []  # while not all are
+        self.step_time = StepTime()
+        self._expect_steps(step)
+
+    @property
+    def step(self) -> int:
+        """Steps taken by the first arm: the others may still have to take the last one."""
+        return self.jobs[0].step_count
+
+    @property
+    def _behind(self) -> int:
+        """The first arm that has not taken the newest step yet; 0 if all have."""
+        return next((k for k, job in enumerate(self.jobs) if job.step_count < self.step), 0)
+
+    @property
+    def differ(self) -> bool:
+        """Whether some arms have still to take the newest step."""
+        return self._behind > 0
+
+    def build(self) -> bool:
+        """Build the next job, and say whether all are built. Raises ValueError for an arm that cannot be trained."""
+        index, experiment = len(self._built), self._experiment
+        arm = experiment.arms[index]
+        seed = experiment.seed if arm.seed is None else arm.seed
+        try:
+            planned = self.schedules[index].planned(arm)
+            self._built.append(self._new_job(planned, seed, experiment.device, self._clocks.wall))
+        except ValueError as error:
+            raise ValueError(self._about(index, error)) from error
+        if len(self._built) < len(experiment.arms):
+            return False
+        self.jobs, self._built = tuple(self._built), []
+        return True
+
+    def drop(self) -> None:
+        """Nothing is built any more."""
+        self.jobs, self._built = (), []
+
+    def advance(self) -> bool:
+        """A step of the arm that is behind, or a part of one, and whether all have taken the newest step then. Raises
+        `Diverged`."""
+        index, began = self._behind, self._clocks.cpu()
+        try:
+            has_more_parts = self.jobs[index].step()
+        except Diverged as error:
+            raise Diverged(self._about(index, error)) from error
+        self.step_time.add(index, self._clocks.cpu() - began)
+        if has_more_parts or self.differ:
+            return False
+        self.configure()
+        return True
+
+    def configure(self) -> None:
+        """Let each train with the settings of its step."""
+        for job, schedule in zip(self.jobs, self.schedules, strict=True):
+            job.configure(schedule.at(job.step_count))
+
+    def change(self, index: int, train_config: TrainConfig, step: int) -> tuple[TrainConfig, TrainConfig]:
+        """Train an arm otherwise now that `step` steps are done: its settings before and now. Raises ValueError."""
+        try:
+            now = checked(self._experiment.arms[index].flow, train_config)
+        except ValueError as error:
+            raise ValueError(self._about(index, error)) from error
+        before = self.schedules[index].at(step)
+        if now != before:
+            changed = self.schedules[index].changed(step, now)
+            self.schedules = (*self.schedules[:index], changed, *self.schedules[index + 1 :])
+            self._expect_steps(step)
+            if self.jobs:
+                self.configure()
+        return before, now
+
+    def start_over(self, step: int) -> None:
+        """Nothing is built, and the settings in force at `step` hold from the beginning."""
+        self.schedules = tuple(schedule.restarted(step) for schedule in self.schedules)
+        self._expect_steps(step)
+        self.drop()
+
+    def save(self) -> bytes:
+        return pickle.dumps([job.save() for job in self.jobs])
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from what `save` returned, with the settings as they are now."""
+        for job, state in zip(self.jobs, pickle.loads(saved), strict=True):
+            job.restore(state)
+        self.configure()
+
+    def _expect_steps(self, step: int) -> None:
+        trains = (schedule.at(step) for schedule in self.schedules)
+        self.step_time.expect(zip(self._experiment.arms, trains, strict=True))
+
+    def _about(self, index: int, error: Exception) -> str:
+        return str(error) if len(self._experiment.arms) == 1 else f"Arm {index + 1}: {error}"

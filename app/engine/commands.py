@@ -1,0 +1,130 @@
+"""What a page tells the training process: frozen values, pickled on a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.engine.experiment import Experiment
+    from app.engine.reports import Checkpoint
+    from resflow_core.training.trainer import TrainConfig
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The branch of one residual block, from 0, multiplied by `scale` in all that is looked at; training is not."""
+
+    block: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
+
+    grid: int = 40  # nodes a side of the moving picture
+    still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
+    points: int = 500  # data points sent through the flow, and samples drawn from it
+    frames: bool = True
+    pictured: tuple[int, ...] | None = None  # arms of which frames and derivatives are wanted; None: of all
+    ways: bool = True  # with frames comes the way of points and grid through the flow
+    samples: bool = True  # and samples
+    frame_seconds: float = 1 / 8  # between two of them while the flow moves
+    scaled: Scaled | None = None
+    depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
+    # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Create:
+    """Train `experiment` under the name `id`; the rest continues a run that was lost with its process."""
+
+    id: str
+    experiment: Experiment
+    checkpoint: Checkpoint | None = None
+    playing: bool = False
+    steps: int = 0  # still to be taken before it pauses, when it does not play
+    present: bool = True  # whether a page looks; if not, it holds still until one does
+
+
+@dataclass(frozen=True)
+class Play:
+    id: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    id: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """Take exactly `n` more steps, then pause."""
+
+    id: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """Train the arm at `arm_index` with `train_config` from its next step on; what was planned for it is given up."""
+
+    id: str
+    arm_index: int
+    train_config: TrainConfig
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Back to step 0, paused, with the settings as they are now and no changes planned."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The page is gone: hold still until the next poll."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Poll:
+    """The page is there and wants what `request` says."""
+
+    id: str
+    request: ViewRequest
+
+
+@dataclass(frozen=True)
+class Attend:
+    """The page is there, and will want something as soon as the server gets to it."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """Send the flow of the arm at `arm_index` as an `Exported` with the same ticket."""
+
+    id: str
+    arm_index: int
+    ticket: int
+
+
+@dataclass(frozen=True)
+class Close:
+    id: str
+
+
+@dataclass(frozen=True)
+class Beat:
+    """So many seconds have passed at the server, without its delays."""
+
+    seconds: float
+
+
+Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Attend | Export | Close

@@ -1,0 +1,20 @@
+"""What is measured of a run while it trains. A file with a record and its pieces, and one entry, add a measurement.
+
+How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`). Frames,
+held-out losses and the sharp picture are part of every run, and scheduled by `app.engine.views`.
+"""
+
+from app.engine.measurements import activity, bounds, derivatives, far, inversion, jacobians, masses, results
+from app.engine.measurements.measurement import Measurement
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "masses": masses.MASSES,
+    "bounds": bounds.BOUNDS,
+    "jacobians": jacobians.JACOBIANS,
+    "inversion": inversion.INVERSION,
+    "activity": activity.ACTIVITY,
+    "derivatives": derivatives.DERIVATIVES,
+    "far": far.FAR,
+    "results": results.RESULTS,
+}
+"""In the order of precedence: of two that are due at once the first comes first."""

@@ -1,0 +1,36 @@
+"""What is guaranteed of a flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.engine.measurements.measurement import Measurement
+from resflow_core import measure
+
+if TYPE_CHECKING:
+    from app.engine.commands import ViewRequest
+    from app.engine.job import Job
+
+SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is guaranteed of the flow at `step`, and how the norm of its loosest layer is estimated."""
+
+    step: int
+    guarantees: measure.Guarantees
+    estimates: measure.NormEstimates
+
+
+def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Bounds]:
+    """In one piece."""
+    flow = job.looked_at(request)
+    evaluation = measure.evaluate(flow, job.dataset.held_out())
+    yield Bounds(job.step_count, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))
+
+
+BOUNDS = Measurement(pieces, SECONDS)
+"""Wanted: true."""

@@ -1,0 +1,42 @@
+"""What the Jacobians of a flow are like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
+from resflow_core import measure
+from resflow_core.flow import Flow
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from app.engine.commands import ViewRequest
+    from app.engine.job import Job
+
+SECONDS = 2.0
+POINTS, SPECTRUM_POINTS = 500, 60
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """What the Jacobians of the flow at `step` are like, at held-out points."""
+
+    step: int
+    structure: np.ndarray  # (2, 2): mean |d out_i / d in_j| of one layer
+    spectrum: measure.Spectrum | None  # of all residual blocks; None where there are none
+
+
+def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Derivatives]:
+    """In one piece."""
+    flow, points = job.looked_at(request), job.dataset.held_out()[:POINTS]
+    spectrum = None
+    if isinstance(flow, Flow):
+        spectrum = measure.spectrum(measure.evaluate(flow, points).jacobians, SPECTRUM_POINTS)
+    yield Derivatives(job.step_count, measure.jacobian_structure(flow, points), spectrum)
+
+
+DERIVATIVES = Measurement(pieces, SECONDS, PIECE_SECONDS, needs=("pictured", "scaled"), shared=True, pictured=True)
+"""Wanted: true."""

@@ -1,0 +1,58 @@
+"""The inverse of one block."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.engine.measurements.measurement import Measurement
+from resflow_core import measure
+
+if TYPE_CHECKING:
+    from app.engine.commands import Scaled, ViewRequest
+    from app.engine.job import Job
+
+SECONDS = 2.0
+# Of many short pieces one of about this length is made.
+PIECE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class InversionRequest:
+    """Which block's inverse is drawn, of which z (None: one where its map folds first), and whose steps are counted."""
+
+    block: int | None = None  # from 0; None: the one that folds at the smallest scale
+    z: tuple[float, float] | None = None
+    method: str = "banach"  # a key of `resflow_core.measure.inverse_iterations.ITERATIONS`
+
+
+@dataclass(frozen=True)
+class Inversions:
+    """One block's inverse at `step`, as it was asked for."""
+
+    step: int
+    request: InversionRequest
+    scaled: Scaled | None
+    found: measure.Inversion
+
+
+def pieces(job: Job, request: ViewRequest, wanted: InversionRequest) -> Iterator[Inversions | None]:
+    flow, step, scaled = copy.deepcopy(job.flow), job.step_count, request.scaled
+    # A page that has just chosen a flow with fewer blocks may still ask for one that it has not.
+    block = None if wanted.block is None else min(wanted.block, flow.config.blocks - 1)
+    scale = scaled.scale if scaled and scaled.block == block else 1.0
+    begun = job.clock()
+    for found in measure.inversion(
+        flow, job.dataset.held_out()[: request.points], block, scale, wanted.z, wanted.method
+    ):
+        if found is not None:
+            yield Inversions(step, wanted, scaled, found)
+        elif job.clock() - begun > PIECE_SECONDS:
+            yield None
+            begun = job.clock()
+
+
+INVERSION = Measurement(pieces, SECONDS)
+"""Wanted: an `InversionRequest`."""

@@ -1,0 +1,149 @@
+"""What the training process tells the pages: frozen values, pickled on a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from app.engine.results import ImageFrame
+    from app.engine.schedule import Schedule
+    from resflow_core.measure import BlockTable, Classification
+    from resflow_core.training.trainer import TrainConfig
+
+Record = TypeVar("Record")
+
+FRAME_WINDOW = (-16.0, 16.0)
+"""What `Frame.latent` and `Frame.grid` cover of each axis: more than a normal needs, as blocks may spread points."""
+
+
+class State(StrEnum):
+    """What an experiment is doing."""
+
+    QUEUED = "queued"  # waits for a place (see Report.queue_place), or until nobody is held up by its long steps
+    LOADING = "loading"  # its flows are being built, or its process is starting
+    PAUSED = "paused"
+    PLAYING = "playing"
+    STEPPING = "stepping"  # advances by the number of steps asked for, then pauses
+    DIVERGED = "diverged"  # stopped at its last good state; Play tries on
+    FAILED = "failed"  # could not be built or run; Reset builds it anew
+    SET_ASIDE = "set aside"  # the training process died twice at it; Play tries on
+    EXPIRED = "expired"  # dropped, or never known; see Report.resumes_at
+
+
+UNKNOWN = "The server does not know this run any more. Play starts it anew."
+MOVING = frozenset({State.PLAYING, State.STEPPING})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of one flow, small enough to send eight times a second."""
+
+    step: int
+    density: np.ndarray  # (n, n) uint16, row = y ascending; value / 65535 = p / density_largest
+    density_largest: float  # on the grid, per unit area in the flow's units
+    density_top: float  # where colours end: the `TOP_QUANTILE` of what is finite on the grid
+    latent: np.ndarray  # (m, 2) uint16, 0..65535 over FRAME_WINDOW, clipped: where the first m held-out points went
+    grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
+    samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
+    depth: int | None = None  # residual blocks that `latent` and `grid` have passed, 0: none; None: they are at z
+    stages: Stages | None = None  # in the sharp picture only
+    refusal: str = ""  # why there are no samples, where the flow cannot give any
+    class_shares: np.ndarray | None = None  # (m, m, classes) uint8 over the window, of a hybrid: 255 p(y|x)
+    sample_classes: np.ndarray | None = None  # (k,) uint8, of a hybrid: the likeliest class of each sample
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The way of points and grid through the flow: at x, after each residual block, and at z. Windows as in `Frame`."""
+
+    latent: np.ndarray  # (blocks + 2, m, 2) uint16
+    grid: np.ndarray  # (blocks + 2, 2*lines, points, 2) uint16
+
+
+def _nothing() -> np.ndarray:
+    return np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class LossCurves:
+    """Negative log-likelihood in nats by the exact log det, at most 400 points a curve."""
+
+    step: np.ndarray  # (a,) int64
+    batch_nll: np.ndarray  # (a,) float32, batch mean at each of those steps
+    held_step: np.ndarray  # (b,) int64
+    held_nll: np.ndarray  # (b,) float32, mean over the held-out points
+    held_se: np.ndarray  # (b,) float32, its standard error
+    held_kl: np.ndarray  # (b,) float32, KL(data || model); (0,) where the density of the data is not known
+    held_kl_se: np.ndarray  # (b,) or (0,) float32, its standard error
+    held_bias: np.ndarray  # (b,) float32: of log p, as training estimates it: 0 where it does without bias
+    held_bias_se: np.ndarray  # (b,) float32, its standard error
+    held_seconds: np.ndarray  # (b,) float32: what training had taken by then
+    orders: np.ndarray  # (b, blocks, layers) float32: learned orders p; (0, 0, 0) where none are learned
+    held_accuracy: np.ndarray = field(default_factory=_nothing)  # (b,) float32 of a hybrid, else (0,); so the next two
+    held_class_nll: np.ndarray = field(default_factory=_nothing)  # mean of -log p(y|x), nats
+    held_ece: np.ndarray = field(default_factory=_nothing)
+    classified: Classification | None = None  # the newest of these, in full
+
+
+@dataclass(frozen=True)
+class ArmReport:
+    """Of one arm. Pictures are handed over once; losses, blocks and what was measured stay until newer ones come."""
+
+    step: int
+    steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
+    seconds: float  # spent in training steps, in total
+    frames: tuple[Frame | ImageFrame, ...] = ()  # new since the last poll, ascending
+    still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
+    loss: LossCurves | None = None
+    blocks: BlockTable | None = None
+    measured: Mapping[type, Any] = field(default_factory=dict)  # the newest record of each type
+    train: TrainConfig | None = None  # in force now
+    changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
+
+    def found(self, record: type[Record]) -> Record | None:
+        """The newest such record (`app.engine.measurements`); None until there is one."""
+        return self.measured.get(record)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The newest that is known of an experiment."""
+
+    id: str
+    state: State
+    arms: tuple[ArmReport, ...] = ()
+    message: str = ""  # for the reader of the page; empty when all is well
+    queue_place: int = 0  # 1: the next to be admitted; 0: not queued
+    device: str = ""
+    device_reason: str = ""  # why that device, as words that follow its name
+    frame_share: float = 0.0  # of the process's time that training waited for pictures lately
+    steps_left: int = 0
+    step_seconds: float = 0.0  # CPU time of one step of the dearest arm, measured or estimated
+    resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left
+    handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
+    restarts: int = 0  # of the process since the experiment was created
+    rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything needed to continue at `step`; `data` is opaque outside the worker."""
+
+    id: str
+    step: int
+    data: bytes
+    schedules: tuple[Schedule, ...]  # of all arms, with the changes made while it ran
+    handled: int  # as in the `Report`
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The answer to an `Export`: a flow file, or None if there is no such flow (any more, or yet)."""
+
+    ticket: int
+    data: bytes | None
