@@ -1,8 +1,72 @@
 """What a page under AppTest has found and drawn, as values."""
 
 import base64
+import json
+import re
+from pathlib import Path
 
 import numpy as np
+
+MAIN = Path(__file__).parents[2] / "app" / "page.py"
+SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
+MINUS = "\N{MINUS SIGN}"
+
+
+def go(page, screen):
+    page.switch_page(screen)
+    return run(page)
+
+
+def run(page_or_widget):
+    page = page_or_widget.run()
+    assert not page.exception, page.exception
+    assert len(page.header) == 1
+    assert not re.search(r"\b(nan|inf|None|undecided)\b", " ".join(said(page)).partition("The link could not be")[0])
+    for pane in panes(page):
+        assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])
+    return page
+
+
+def press(page, key):
+    return run(page.button(key=key).click())
+
+
+def said(page):
+    """Everything that is written on the page, without the style sheet."""
+    kinds = (page.main.markdown, page.main.info, page.main.caption, page.main.error, page.main.warning)
+    return [element.value for kind in kinds for element in kind if "<style" not in element.value]
+
+
+def sentence(page, begins):
+    (found,) = [text[text.index(begins) :] for text in said(page) if begins in text]
+    return found
+
+
+def panes(page):
+    found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
+    return [pane for data in found if isinstance(data, dict) for pane in data.get("panes") or ()]
+
+
+def metrics(page):
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def link(page):
+    return {key: value if isinstance(value, str) else value[0] for key, value in page.query_params.items()}
+
+
+def own(page):
+    return page.session_state["page"]
+
+
+def number(text):
+    return float(text.replace(MINUS, "-").replace(",", ""))
+
+
+def table(page, begins):
+    """The cells of a table by the first one of each row, Markdown's rulers left out."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sentence(page, begins).splitlines()]
+    return {row[0]: row[1:] for row in (rows[0], *rows[2:])}
 
 
 def finding(page, kind):

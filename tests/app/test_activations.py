@@ -25,8 +25,8 @@ from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import decode
-from tests.app.test_lipschitz import MAIN, MINUS, SMALL, link, number, own, panes, said, sentence, table, tensors
+from tests.app.pages import MAIN, MINUS, SMALL, decode, link, number, own, panes, said, sentence, table
+from tests.app.test_lipschitz import tensors
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]

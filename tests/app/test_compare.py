@@ -30,9 +30,8 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
-from tests.app.pages import decode
+from tests.app.pages import MAIN, MINUS, decode, link, own, panes, run, said, table
 from tests.app.test_compare_parts import numbers, structure_words
-from tests.app.test_lipschitz import MAIN, MINUS, link, own, panes, run, said, table
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 SCREEN, NAME = "features/compare/compare.py", results.NAME

@@ -19,8 +19,7 @@ from resflow_core import measure
 from resflow_core.data.digits import DIGITS, LEVELS, Digits
 from resflow_core.measure import AtDim, Crossing, Estimate
 from resflow_core.measure.scaling import Subject, by_dim
-from tests.app.pages import decode
-from tests.app.test_lipschitz import link, own, panes, said, sentence, table
+from tests.app.pages import decode, link, own, panes, said, sentence, table
 from tests.app.test_lipschitz import opened as opened_screen
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]

@@ -13,7 +13,7 @@ from app.link import BENCHES, Link, names, query_of, read_link
 from app.setup import Setup, entries
 from resflow_core.log_det import LOG_DETS
 from resflow_core.settings import settings_of
-from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, said
+from tests.app.pages import MAIN, SMALL, link, own, panes, said
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 WIDGETS = (

@@ -28,10 +28,9 @@ from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
-from tests.app.pages import decode
+from tests.app.pages import MAIN, SMALL, decode, link, own, panes, run, said, sentence
+from tests.app.pages import table as cells
 from tests.app.requests import reported
-from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, run, said, sentence
-from tests.app.test_lipschitz import table as cells
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["noisymoons"]

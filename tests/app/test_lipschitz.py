@@ -2,10 +2,8 @@
 of this process."""
 
 import dataclasses
-import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,13 +24,26 @@ from resflow_core.log_det import Exact
 from resflow_core.measure.invertibility import Regime
 from resflow_core.norms.constraints import Off, Power
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import curves, finding
+from tests.app.pages import (
+    MAIN,
+    SMALL,
+    curves,
+    finding,
+    go,
+    link,
+    metrics,
+    number,
+    own,
+    panes,
+    press,
+    run,
+    said,
+    sentence,
+    table,
+)
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
-MAIN = Path(__file__).parents[2] / "app" / "page.py"
-SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
-MINUS = "\N{MINUS SIGN}"
 ADDRESS = "features/lipschitz/lipschitz.py"
 
 
@@ -45,65 +56,8 @@ def opened(view="inverse", settings=(), screen=ADDRESS, **bench):
     return go(page, screen)
 
 
-def go(page, screen=ADDRESS):
-    page.switch_page(screen)
-    return run(page)
-
-
-def run(page_or_widget):
-    page = page_or_widget.run()
-    assert not page.exception, page.exception
-    assert len(page.header) == 1
-    assert not re.search(r"\b(nan|inf|None|undecided)\b", " ".join(said(page)).partition("The link could not be")[0])
-    for pane in panes(page):
-        assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])
-    return page
-
-
-def press(page, key):
-    return run(page.button(key=key).click())
-
-
-def said(page):
-    """Everything that is written on the page, without the style sheet."""
-    kinds = (page.main.markdown, page.main.info, page.main.caption, page.main.error, page.main.warning)
-    return [element.value for kind in kinds for element in kind if "<style" not in element.value]
-
-
-def sentence(page, begins):
-    (found,) = [text[text.index(begins) :] for text in said(page) if begins in text]
-    return found
-
-
-def panes(page):
-    found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
-    return [pane for data in found if isinstance(data, dict) for pane in data.get("panes") or ()]
-
-
-def metrics(page):
-    return {metric.label: metric.value for metric in page.metric}
-
-
-def link(page):
-    return {key: value if isinstance(value, str) else value[0] for key, value in page.query_params.items()}
-
-
-def own(page):
-    return page.session_state["page"]
-
-
 def bench(page):
     return own(page).benches[Lipschitz]
-
-
-def number(text):
-    return float(text.replace(MINUS, "-").replace(",", ""))
-
-
-def table(page, begins):
-    """The cells of a table by the first one of each row, Markdown's rulers left out."""
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in sentence(page, begins).splitlines()]
-    return {row[0]: row[1:] for row in (rows[0], *rows[2:])}
 
 
 def trainer(flow=FLOW, train=TRAIN, steps=0):
@@ -225,7 +179,7 @@ class TestInverse:
         page = press(page, "bring_back")
         assert not [text for text in said(page) if "is scaled" in text]
         assert bench(page).scale == 1
-        page = run(go(page).segmented_control(key="lipschitz.view").set_value("inverse"))
+        page = run(go(page, ADDRESS).segmented_control(key="lipschitz.view").set_value("inverse"))
         assert page.select_slider(key="lipschitz.scale").value == 1
         assert metrics(page)["Samples"] == "given"
 
@@ -259,7 +213,7 @@ class TestInverse:
         for place in (ADDRESS, "features/explore/explore.py"):
             page = opened(block="7", scale="2.0", screen=place)
             assert own(page).report.state is State.PAUSED
-        page = go(page)
+        page = go(page, ADDRESS)
         assert page.selectbox(key="lipschitz.block").value == 2
         page = run(page.select_slider(key="blocks").set_value(1))
         assert page.selectbox(key="lipschitz.block").value in (0, 1)

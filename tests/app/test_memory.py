@@ -25,9 +25,9 @@ from resflow_core.measure import NoLogDet, Place, Survey, cost, footprint, subje
 from resflow_core.measure import memory as core
 from resflow_core.measure import survey as surveys
 from resflow_core.settings import settings_of
+from tests.app.pages import MAIN, SMALL, link, own, panes, press, run, said, sentence, table
 from tests.app.test_activations import labels, path
 from tests.app.test_dimensions import places
-from tests.app.test_lipschitz import MAIN, SMALL, link, own, panes, press, run, said, sentence, table
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 SIZES = {"blocks": "3", "terms": "3", "width": "8", "batch": "8", "draws": "4"}

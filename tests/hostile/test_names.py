@@ -22,7 +22,7 @@ from app.ui.data_choice import NO_COLUMN
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from tests.app.conftest import local_engine  # noqa: F401
-from tests.app.test_lipschitz import MAIN
+from tests.app.pages import MAIN
 from tests.core.oracles import seeded
 from tests.hostile.names import BLANK, MARK, NAMES, drawn, lines, marked_up, problems
 
