@@ -1,4 +1,4 @@
-"""The numbers that every screen shows, as it opens and after a few presses, and the address that it then has."""
+"""What every screen shows, as it opens and after a few presses: its numbers and words, and the address that it has."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from streamlit.components.v2 import manifest_scanner
 
-from tests.golden import subject_pages
+from tests.golden import subject_pages, wording
 from tests.golden.elsewhere import elsewhere
 from tests.golden.printed import TIME, UNKNOWN, agree, numbers
 from tests.golden.stored import save
@@ -27,7 +27,7 @@ WIDGETS = (
     *("button_group", "radio", "file_uploader", "popover", "expander"),
 )
 MOST_RUNS = 20
-MEASURED = "memory"
+MEASURED, WITH_SIDEBAR = "memory", "explore"
 LEFT_OUT = {
     "times and speeds": "They are measured: numbers with their unit, columns and charts about time.",
     "memory": "All of it is measured. That the screen opens, and its address, are stored.",
@@ -104,7 +104,16 @@ CASES: dict[str, tuple[str, dict[str, str], list[str]]] = {
 
 def make() -> None:
     here, others = seen_all(), elsewhere("tests.golden.screens")
-    save(NAME, {"left out": LEFT_OUT, "screens": _steady(here, others)}, open_levels=4)
+    for screen in {screen: None for screen, *_ in CASES.values()}:
+        said, *elsewhere_said = ({label: pages[label]["words"] for label in of(screen)} for pages in (here, *others))
+        wording.save(screen, said, elsewhere_said)
+    numbers = {label: {name: part for name, part in page.items() if name != "words"} for label, page in here.items()}
+    save(NAME, {"left out": LEFT_OUT, "screens": _steady(numbers, others)}, open_levels=4)
+
+
+def of(screen: str) -> list[str]:
+    """The cases of one screen."""
+    return [label for label, (of, *_) in CASES.items() if of == screen]
 
 
 def seen_all() -> dict[str, Any]:
@@ -121,14 +130,14 @@ def quick() -> Iterator[None]:
 
 
 def seen(label: str) -> dict[str, Any]:
-    """What a page shows as it opens and after each press, and its address at the end."""
+    """What a page shows as it opens and after each press, its address at the end, and all its words."""
     with subject_pages.steady():
         return _seen(*CASES[label])
 
 
 def _seen(screen: str, link: dict[str, str], presses: list[str]) -> dict[str, Any]:
     page = subject_pages.opened(screen, link)
-    found = {"opened": _shown(page, screen)}
+    found, said = {"opened": _shown(page, screen)}, _words(page, screen)
     for button in presses:
         page = subject_pages.press(page, button)
         for _ in range(MOST_RUNS):
@@ -136,11 +145,13 @@ def _seen(screen: str, link: dict[str, str], presses: list[str]) -> dict[str, An
             if _shown(page := page.run(), screen) == before:
                 break
         found[button] = before
+        said += _words(page, screen)
     query = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
     return {
         "shown": found,
         "address": urlencode(sorted(query.items())),
         "widgets": {} if screen == MEASURED else _widgets(page),
+        "words": list(dict.fromkeys(said)),
     }
 
 
@@ -159,6 +170,11 @@ def differences(stored: dict[str, Any], found: dict[str, Any]) -> list[str]:
                     wrong.append(f"{moment}, {kind}, number {k}: stored {before}, found {now}")
                     break
     return wrong
+
+
+def _words(page: Any, screen: str) -> list[str]:
+    """The sidebar is the same on all screens: its words are those of one."""
+    return wording.words([*page.main, *(page.sidebar if screen == WITH_SIDEBAR else ())])
 
 
 def _tokens(elements: list[str]) -> list[str]:
