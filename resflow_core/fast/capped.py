@@ -1,6 +1,6 @@
 """W = cap / ||W||_2 W with its gradient by hand, because every layer computes it in every step."""
 
-from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,41 +18,53 @@ def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.where(finite, s, torch.nan), u, v
 
 
+class Kept(NamedTuple):
+    """W, (layers, out, in), and its r, s, u and v, for the backward pass."""
+
+    weights: Tensor
+    scale: Tensor
+    s: Tensor
+    u: Tensor
+    v: Tensor
+
+
+def forward(weights: Tensor, cap: float, exactly: bool) -> tuple[Tensor, Kept]:
+    """Y = r W with r = c / ||W||_2 if ||W||_2 > c, or in any case with `exactly`; else Y = W."""
+    s, u, v = (part.to(weights) for part in _triples_if_finite(weights))
+    scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
+    scale = scale.clamp(max=MOST_GROWTH if exactly else 1)
+    return weights * scale, Kept(weights, scale, s, u, v)
+
+
+def backward(kept: Kept, d_capped: Tensor, exactly: bool) -> Tensor:
+    """With ||W||_2 = s = u'Wv, the gradient is dW = r (dY - <dY, W> / s uv'), without the last part where Y = W."""
+    weights, scale, s, u, v = kept
+    radial = (d_capped * weights).sum((1, 2), keepdim=True) / torch.where(s == 0, 1.0, s)
+    if not exactly:
+        radial = torch.where(scale < 1, radial, 0.0)
+    return scale * torch.baddbmm(d_capped, radial * u, v.mT, alpha=-1)
+
+
 class _CappedIn2Norm(torch.autograd.Function):
-    """Y = c / ||W||_2 W if ||W||_2 > c, or in any case with `exactly`; W is (layers, out, in).
-
-    With r = c / ||W||_2 and ||W||_2 = u'Wv, the gradient is dW = r (dY - <dY, W> / ||W||_2 uv').
-    """
-
     @staticmethod
     def forward(ctx, weights, cap, exactly):
-        s, u, v = (part.to(weights) for part in _triples_if_finite(weights))
-        scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
-        scale = scale.clamp(max=MOST_GROWTH if exactly else 1)
-        ctx.save_for_backward(weights, scale, s, u, v)
+        capped, kept = forward(weights, cap, exactly)
+        ctx.save_for_backward(*kept)
         ctx.exactly = exactly
-        return weights * scale
+        return capped
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_capped):
-        weights, scale, s, u, v = ctx.saved_tensors
-        radial = (d_capped * weights).sum((1, 2), keepdim=True) / torch.where(s == 0, 1.0, s)
-        if not ctx.exactly:
-            radial = torch.where(scale < 1, radial, 0.0)
-        return scale * torch.baddbmm(d_capped, radial * u, v.mT, alpha=-1), None, None
+        return backward(Kept(*ctx.saved_tensors), d_capped, ctx.exactly), None, None
 
 
-def _capped(raw: Tensor, cap: float, v: Tensor, exactly: bool) -> tuple[Tensor, Tensor]:
-    return _CappedIn2Norm.apply(raw, cap, exactly), v
-
-
-# For the 2-norm: how a constraint makes W, (raw, cap, v) -> (W, v).
-BY_HAND = {Soft: partial(_capped, exactly=False), Hard: partial(_capped, exactly=True)}
+# Constraints of the 2-norm whose gradient is by hand, and whether they keep W exactly at its cap.
+BY_HAND = {Soft: False, Hard: True}
 
 
 def weights(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> tuple[Tensor, Tensor]:
     """`constraint.weights` for raw, (layers, out, in). The gradient is by hand for the 2-norm and keys of `BY_HAND`."""
     if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
-        return BY_HAND[type(constraint)](raw, cap, v)
+        return _CappedIn2Norm.apply(raw, cap, BY_HAND[type(constraint)]), v
     return constraint.weights(raw, cap, norm, v)

@@ -10,6 +10,7 @@ computation. Here a whole flow is one function, and the common work of the block
 
 from collections.abc import Sequence
 from itertools import chain, islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -106,12 +107,19 @@ def forward_and_jacobians(
         z, jacobians = _FusedFlow.apply(activation, x.T.contiguous(), weights.entry_scale, *tensors)
     else:
         size = max(1, CHUNK_NUMBERS // max(bias.numel() // len(bias) for bias in weights.biases) // x.shape[1])
-        chunks = [_forward(activation, part.T.contiguous(), scales, shifts, weights) for part in x.split(size)]
+        chunks = [forward(activation, part.T.contiguous(), scales, shifts, weights) for part in x.split(size)]
         z, jacobians = (torch.cat(parts, -1) for parts in zip(*chunks, strict=True))
     return z.T, (jacobians * weights.entry_scale[:, None]).permute(3, 2, 0, 1)
 
 
-def _forward(activation, x, scales, shifts, weights, kept: list[list] | None = None):
+def forward(
+    activation: ClosedForm,
+    x: Tensor,
+    scales: Tensor,
+    shifts: Tensor,
+    weights: FoldedWeights,
+    kept: list[list] | None = None,
+) -> tuple[Tensor, Tensor]:
     """z, (d, batch), and dg_i/dt at t = beta_i y_i, (d, d, n, batch).
 
     `kept` gets the tensors for `backward`: a list for each block that begins with x and y, and then the last x.
@@ -130,12 +138,56 @@ def _forward(activation, x, scales, shifts, weights, kept: list[list] | None = N
     return torch.addcmul(shifts[-1], scales[-1], x), torch.stack(jacobians, 2)
 
 
+class Gradients(NamedTuple):
+    """Of a loss, with respect to what `forward` takes, in its shapes. `layers`: all W, then all b."""
+
+    x: Tensor
+    entry_scales: Tensor
+    scales: Tensor
+    shifts: Tensor
+    layers: list[Tensor]
+
+
+def backward(
+    activation: ClosedForm,
+    kept: Sequence[list[Tensor]],
+    entry_scales: Tensor,
+    scales: Tensor,
+    weights: Sequence[Tensor],
+    d_z: Tensor,
+    d_jacobians: Tensor,
+) -> Gradients:
+    """From the gradients with respect to the outputs of `forward`; `kept` is its list, `weights` are stacked."""
+    *kept, (last,) = kept
+    of_blocks = list(zip(*(weight.unbind() for weight in weights), strict=True))
+    # For every block, last block first: the inputs of its parts, and the gradients of their outputs.
+    arrivals, d_normed, entries, d_entries, d_layers = [last], [d_z], [], [], []
+    d_y = scales[-1] * d_z
+    for i in reversed(range(len(kept))):
+        x, y, *of_branch = kept[i]
+        d_t, d_weights, d_biases = forward_mode.backward(activation, of_branch, of_blocks[i], d_y, d_jacobians[:, :, i])
+        d_y = torch.addcmul(d_y, entry_scales[i], d_t)
+        for part, of_block in zip(
+            (arrivals, d_normed, entries, d_entries, d_layers), (x, d_y, y, d_t, d_weights + d_biases), strict=True
+        ):
+            part.append(of_block)
+        d_y = scales[i] * d_y
+    d_normed, d_entries = _stacked(d_normed), _stacked(d_entries)
+    return Gradients(
+        d_y,
+        (d_entries * _stacked(entries)).sum((1, 2)),
+        (d_normed * _stacked(arrivals)).sum(2, keepdim=True),
+        d_normed.sum(2, keepdim=True),
+        [_stacked(layer) for layer in zip(*d_layers, strict=True)],
+    )
+
+
 class _FusedFlow(torch.autograd.Function):
     @staticmethod
     def forward(ctx, activation, x, entry_scales, scales, shifts, *weights_and_biases):
         n_layers, kept = len(weights_and_biases) // 2, []
         weights = FoldedWeights(entry_scales, weights_and_biases[:n_layers], weights_and_biases[n_layers:])
-        outputs = _forward(activation, x, scales, shifts, weights, kept)
+        outputs = forward(activation, x, scales, shifts, weights, kept)
         ctx.activation, ctx.n_layers, ctx.sizes = activation, n_layers, [len(part) for part in kept]
         ctx.save_for_backward(entry_scales, scales, *weights.weights, *chain.from_iterable(kept))
         return outputs
@@ -144,27 +196,10 @@ class _FusedFlow(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_z, d_jacobians):
         entry_scales, scales, *saved = ctx.saved_tensors
-        weights = list(zip(*(weight.unbind() for weight in saved[: ctx.n_layers]), strict=True))
-        saved = iter(saved[ctx.n_layers :])
-        *kept, (last,) = ([*islice(saved, size)] for size in ctx.sizes)
-        # For every block, last block first: the inputs of its parts, and the gradients of their outputs.
-        arrivals, d_normed, entries, d_entries, d_layers = [last], [d_z], [], [], []
-        d_y = scales[-1] * d_z
-        for i in reversed(range(len(kept))):
-            x, y, *of_branch = kept[i]
-            d_t, d_weights, d_biases = forward_mode.backward(
-                ctx.activation, of_branch, weights[i], d_y, d_jacobians[:, :, i]
-            )
-            d_y = torch.addcmul(d_y, entry_scales[i], d_t)
-            for part, of_block in zip(
-                (arrivals, d_normed, entries, d_entries, d_layers), (x, d_y, y, d_t, d_weights + d_biases), strict=True
-            ):
-                part.append(of_block)
-            d_y = scales[i] * d_y
-        d_normed, d_entries = _stacked(d_normed), _stacked(d_entries)
-        d_scales, d_shifts = (d_normed * _stacked(arrivals)).sum(2, keepdim=True), d_normed.sum(2, keepdim=True)
-        d_entry_scales = (d_entries * _stacked(entries)).sum((1, 2))
-        return None, d_y, d_entry_scales, d_scales, d_shifts, *map(_stacked, zip(*d_layers, strict=True))
+        weights, saved = saved[: ctx.n_layers], iter(saved[ctx.n_layers :])
+        kept = [[*islice(saved, size)] for size in ctx.sizes]
+        found = backward(ctx.activation, kept, entry_scales, scales, weights, d_z, d_jacobians)
+        return None, *found[:4], *found.layers
 
 
 def _stacked(last_first: Sequence[Tensor]) -> Tensor:

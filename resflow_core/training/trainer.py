@@ -12,12 +12,14 @@ from torch import Tensor
 from resflow_core.activations import activation_named
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
+from resflow_core.fast.by_hand import ExactNLL, supports
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import LOG_DETS, Exact, LogDet
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
+from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.parameter_count import parameter_count
 
 # A run draws from three generators. Their seeds differ and are all below the fixed seeds of held-out data.
@@ -228,8 +230,9 @@ class Trainer:
         self.model = flow_config.build(weights)
         self.model.initialize(dataset.sample(INITIAL_POINTS, self._data))
         self.model.to(device)
-        self._weights = _Flat(self.model)
-        self._averaged: _Flat | None = None
+        self._weights = FlatParameters(self.model)
+        self._exact_nll_by_hand = ExactNLL(self.model, *self._weights.stacked()) if supports(self.model) else None
+        self._averaged: FlatParameters | None = None
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
         self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]
         matrices, others = self._weights.parts
@@ -270,9 +273,9 @@ class Trainer:
         Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
         """
         config = self.train_config
-        x, loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
-        norm = self._weights.take_gradients(loss + order_loss(self._branches), config.clip)
-        if not math.isfinite(loss.item() + norm):
+        x, loss, nll = self._differentiated()
+        norm = self._weights.clip(config.clip)
+        if not math.isfinite(loss + norm):
             if not bool(x.isfinite().all()):
                 raise Diverged(
                     f"The batch of step {self.step_count + 1} has points that are not finite, and so has its loss. "
@@ -292,10 +295,24 @@ class Trainer:
         self._average(config.average)
         return nll
 
+    def _differentiated(self) -> tuple[Tensor, float, float]:
+        """A batch, (batch, dim), its training loss, whose gradient the weights have now, and its mean NLL in nats as
+        `step` returns it."""
+        if self._exact_nll_by_hand and self.train_config.log_det == Exact():
+            x = self._batch()
+            loss = self._exact_nll_by_hand(x).item()
+            return x, loss, loss
+        x, loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
+        self._weights.differentiate(loss + order_loss(self._branches))
+        return x, loss.item(), nll
+
+    def _batch(self) -> Tensor:
+        return self.dataset.sample(self.train_config.batch, self._data).to(self.device)
+
     def _losses(self) -> tuple[Tensor, Tensor, float]:
         """A batch, (batch, dim), its training loss, and its mean NLL in nats as `step` returns it."""
         config = self.train_config
-        x = self.dataset.sample(config.batch, self._data).to(self.device)
+        x = self._batch()
         loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
         is_exact = config.log_det == Exact() or not self.exact_losses
         return x, loss, loss.item() if is_exact else self._exact_nll(x)
@@ -314,7 +331,7 @@ class Trainer:
             self._averaged = None
             return
         if self._averaged is None:
-            self._averaged = _Flat(copy.deepcopy(self.model))
+            self._averaged = FlatParameters(copy.deepcopy(self.model))
         decay = min(decay, self.step_count / (self.step_count + 10))
         torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
         # Power iteration continues from the vectors of the trained model.
@@ -348,7 +365,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self._averaged = None
         if state["averaged"]:
-            self._averaged = _Flat(copy.deepcopy(self.model))
+            self._averaged = FlatParameters(copy.deepcopy(self.model))
             self._averaged.model.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._data.set_state(state["data"])
@@ -358,30 +375,3 @@ class Trainer:
 
 def _flow_of(model: NormalizingFlow | Hybrid) -> NormalizingFlow:
     return model.flow if isinstance(model, Hybrid) else model
-
-
-class _Flat:
-    """A model with its parameters in two long vectors: its matrices, and all others. The parameters become views.
-
-    Then optimiser, clipping and average handle two tensors instead of hundreds of small ones.
-    """
-
-    def __init__(self, model: NormalizingFlow | Hybrid):
-        self.model = model
-        self._parameters = sorted(model.parameters(), key=lambda p: p.ndim <= 1)
-        n_matrices = sum(p.numel() for p in self._parameters if p.ndim > 1)
-        flat = torch.cat([p.detach().flatten() for p in self._parameters])
-        places = flat.split([p.numel() for p in self._parameters])
-        for parameter, place in zip(self._parameters, places, strict=True):
-            parameter.data = place.view_as(parameter)
-        self.parts = [flat[:n_matrices], flat[n_matrices:]]
-
-    def take_gradients(self, loss: Tensor, clip: float) -> float:
-        """Give `parts` the gradient of the loss, shortened to the norm `clip`, and return its norm before that."""
-        gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
-        gradient = torch.cat([g.flatten() for g in gradients])
-        norm = float(torch.linalg.vector_norm(gradient))
-        gradient.mul_(min(1.0, clip / (norm + 1e-6)))
-        for part in self.parts:
-            part.grad, gradient = gradient[: len(part)], gradient[len(part) :]
-        return norm

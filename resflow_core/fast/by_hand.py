@@ -1,0 +1,156 @@
+"""The exact NLL of a flow and its gradient without autograd, on parameters that are stacked layer by layer.
+
+The loss is, over the points of a batch,
+
+    mean of |z|^2 / 2 + d/2 log 2 pi - sum_i log|det(I + A_i)| - sum of all log scales.
+
+In small flows a step is mostly fixed cost: thousands of operations on small tensors. Here what belongs to one layer of
+all blocks is one tensor, (blocks, ...), and each operation on weights is one for all blocks. `folding` says how the
+weights are made of the parameters. With F_i = beta_{i+1}, f_i = F_i / (C beta_i) and the constrained weight Y_i,
+
+    W~_i = f_i Y_i,   b~_i = F_i b_i,
+
+so that, with d(.) the gradient of the loss with respect to (.),
+
+    dY_i = f_i dW~_i,   db_i = F_i db~_i,   df_i = <dW~_i, Y_i>,   dF_i = <db~_i, b_i> + df_i / (C beta_i),
+    d beta_i = dF_{i-1} - df_i f_i / beta_i,
+
+where t = beta_1 y and A = beta_1 dg/dt add to d beta_1. A scale is beta = beta_0 exp(r tanh(s raw / r)), with r and s
+as in `residual.scale_factor`: d raw = s (1 - tanh^2) beta d beta.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from resflow_core.fast import capped, fused_flow
+from resflow_core.fast.forward_mode import FoldedWeights
+from resflow_core.flow import NormalizingFlow
+from resflow_core.lipschitz import SpectralNorm
+from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
+
+REACH = math.log(SCALE_RANGE)
+
+
+class _Folded(NamedTuple):
+    """Folded weights, and what the way back needs: an entry for each layer, or (layers, blocks)."""
+
+    weights: FoldedWeights
+    kept: list[capped.Kept]
+    constrained: list[Tensor]  # Y
+    factors: Tensor  # f
+    following: Tensor  # F
+    scales: Tensor  # beta
+    tanh: Tensor | None  # None: the activation has no scale
+
+
+def supports(flow: NormalizingFlow) -> bool:
+    """Whether this module has the gradient of a flow: of the 2-norm, with a constraint whose gradient is by hand."""
+    if not isinstance(flow, fused_flow.FusedFlow):
+        return False
+    first = flow.branches[0]
+    is_by_hand = type(first.linears[0].constraint) in capped.BY_HAND
+    return is_by_hand and first.raw_orders is None and all(isinstance(norm, SpectralNorm) for norm in first.norms)
+
+
+class ExactNLL:
+    """The mean NLL in nats of a flow that is `supports`ed, by the exact log det, and its gradient.
+
+    `parameters` and `gradients` have the same names and shapes: what one name within a block, or an ActNorm, stands for
+    in all of them, stacked.
+    """
+
+    def __init__(self, flow: fused_flow.FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
+        self._parameters, self._gradients = parameters, gradients
+        first, constraint = flow.branches[0], flow.branches[0].linears[0].constraint
+        self._layers = range(len(first.linears))
+        self._cap, self._exactly = first.linears[0].cap, capped.BY_HAND[type(constraint)]
+        self._activation, self._constant = first.closed_form, first.closed_form.lipschitz(2)
+        self._initial_scale = first.activation.initial_scale
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """The loss of points (batch, d), a scalar. Its gradient takes the place of what `gradients` hold."""
+        folded = self._fold()
+        weights, log_scale = folded.weights, self._parameters.get("log_scale")
+        entry = weights.entry_scale
+        if log_scale is None:
+            scales = x.new_ones(len(entry) + 1, x.shape[1], 1)
+            shifts = torch.zeros_like(scales)
+        else:
+            scales, shifts = log_scale.exp()[:, :, None], self._parameters["shift"][:, :, None]
+        kept: list[list[Tensor]] = []
+        z, jacobians = fused_flow.forward(self._activation, x.T.contiguous(), scales, shifts, weights, kept)
+        nll, d_z, d_a = _loss(z, jacobians * entry[:, None])
+        d_entry = (d_a * jacobians).sum((0, 1, 3))
+        found = fused_flow.backward(
+            self._activation, kept, entry, scales, weights.weights, d_z, d_a.mul_(entry[:, None])
+        )
+        self._unfold(folded, d_entry + found.entry_scales, found.layers)
+        if log_scale is None:
+            return nll
+        torch.mul(found.scales, scales, out=self._gradients["log_scale"][:, :, None]).sub_(1.0)
+        self._gradients["shift"].copy_(found.shifts[:, :, 0])
+        return nll - log_scale.sum()
+
+    def _fold(self) -> _Folded:
+        raws = [self._parameters[f"branch.linears.{i}.raw"] for i in self._layers]
+        constrained, kept = zip(*(capped.forward(raw, self._cap, self._exactly) for raw in raws), strict=True)
+        if self._initial_scale is None:
+            tanh, scales = None, raws[0].new_ones(len(self._layers), len(raws[0]))
+        else:
+            tanh = torch.tanh(SCALE_SPEED / REACH * self._parameters["branch.raw_scales"].T)
+            scales = self._initial_scale * torch.exp(REACH * tanh)
+        following = torch.cat([scales[1:], torch.ones_like(scales[:1])])
+        factors = following / (self._constant * scales)
+        biases = (self._parameters[f"branch.linears.{i}.bias"] * following[i, :, None] for i in self._layers)
+        weights = FoldedWeights(
+            scales[0],
+            [weight * f[:, None, None] for weight, f in zip(constrained, factors, strict=True)],
+            [bias[:, :, None] for bias in biases],
+        )
+        return _Folded(weights, list(kept), list(constrained), factors, following, scales, tanh)
+
+    def _unfold(self, folded: _Folded, d_entry: Tensor, d_layers: list[Tensor]) -> None:
+        """From the gradients with respect to the folded weights, all W and then all b, to those of the parameters."""
+        d_factors, d_following = torch.empty_like(folded.factors), torch.empty_like(folded.factors)
+        for i in self._layers:
+            d_weight, d_bias = d_layers[i], d_layers[len(self._layers) + i][:, :, 0]
+            bias = self._parameters[f"branch.linears.{i}.bias"]
+            torch.mul(d_bias, folded.following[i, :, None], out=self._gradients[f"branch.linears.{i}.bias"])
+            torch.sum(d_bias * bias, 1, out=d_following[i])
+            torch.sum(d_weight * folded.constrained[i], (1, 2), out=d_factors[i])
+            d_raw = capped.backward(folded.kept[i], d_weight * folded.factors[i, :, None, None], self._exactly)
+            self._gradients[f"branch.linears.{i}.raw"].copy_(d_raw)
+        if folded.tanh is None:
+            return
+        d_following += d_factors / (self._constant * folded.scales)
+        d_scales = d_factors.mul_(folded.factors).div_(folded.scales).neg_()
+        d_scales[1:] += d_following[:-1]
+        d_scales[0] += d_entry
+        d_raw = d_scales.mul_(folded.scales).mul_(1 - folded.tanh**2).mul_(SCALE_SPEED)
+        self._gradients["branch.raw_scales"].copy_(d_raw.T)
+
+
+def _loss(z: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss without the log scales, of z, (d, batch), and all A, (d, d, blocks, batch), and its gradients in both.
+
+    d log|det M| = <M^-T, dM>.
+    """
+    dim, batch = z.shape
+    m = a + torch.eye(dim, dtype=a.dtype, device=a.device)[:, :, None, None]
+    if dim == 2:
+        det = torch.addcmul(m[0, 0] * m[1, 1], m[0, 1], m[1, 0], value=-1)
+        log_det = det.abs().log()
+        d_a = m.flip(0, 1) / (det * -batch)  # [[d, c], [b, a]], the signs follow
+        d_a[0, 1].neg_()
+        d_a[1, 0].neg_()
+    else:
+        matrices = m.permute(2, 3, 0, 1)
+        log_det = torch.linalg.slogdet(matrices).logabsdet
+        d_a = torch.linalg.inv_ex(matrices).inverse.permute(3, 2, 0, 1) / -batch  # not finite where M is singular
+    nll = z.square().sum() / (2 * batch) + dim / 2 * math.log(2 * math.pi) - log_det.sum() / batch
+    return nll, z / batch, d_a

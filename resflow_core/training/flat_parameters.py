@@ -1,0 +1,65 @@
+"""The parameters of a model as two long vectors, stacked layer by layer."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from resflow_core.flow import NormalizingFlow
+from resflow_core.hybrid import Hybrid
+
+
+class FlatParameters:
+    """A model with its parameters in two long vectors: its matrices, and all others. The parameters become views.
+
+    Then optimiser, clipping and average handle two tensors instead of hundreds of small ones. What has one name within
+    a block stands side by side for all blocks, so that it is one tensor (`stacked`).
+    """
+
+    def __init__(self, model: NormalizingFlow | Hybrid):
+        self.model = model
+        named = sorted(model.named_parameters(), key=lambda item: (item[1].ndim <= 1, _within(item[0])))
+        self._parameters = [parameter for _, parameter in named]
+        self._groups = [
+            (name, [parameter.shape for _, parameter in group])
+            for name, group in groupby(named, key=lambda item: _within(item[0]))
+        ]
+        n_matrices = sum(p.numel() for p in self._parameters if p.ndim > 1)
+        self._flat = torch.cat([p.detach().flatten() for p in self._parameters])
+        places = self._flat.split([p.numel() for p in self._parameters])
+        for parameter, place in zip(self._parameters, places, strict=True):
+            parameter.data = place.view_as(parameter)
+        self._gradient = torch.zeros_like(self._flat)
+        self.parts = [self._flat[:n_matrices], self._flat[n_matrices:]]
+        for part, gradient in zip(self.parts, (self._gradient[:n_matrices], self._gradient[n_matrices:]), strict=True):
+            part.grad = gradient
+
+    def stacked(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Views of the parameters, and of their gradients: (blocks, ...) for each name within a block."""
+        return dict(self._views(self._flat)), dict(self._views(self._gradient))
+
+    def _views(self, vector: Tensor) -> Iterator[tuple[str, Tensor]]:
+        start = 0
+        for name, shapes in self._groups:
+            size = len(shapes) * shapes[0].numel()
+            if len(set(shapes)) == 1:
+                yield name, vector[start : start + size].view(len(shapes), *shapes[0])
+            start += sum(shape.numel() for shape in shapes)
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Let the gradients be those of a loss, by autograd."""
+        gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+        torch.cat([g.flatten() for g in gradients], out=self._gradient)
+
+    def clip(self, most: float) -> float:
+        """Shorten the gradient to the norm `most`, and return its norm before that."""
+        norm = float(torch.linalg.vector_norm(self._gradient))
+        self._gradient.mul_(min(1.0, most / (norm + 1e-6)))
+        return norm
+
+
+def _within(name: str) -> str:
+    """The name of a parameter within its block."""
+    return re.sub(r"\bbijections\.\d+\.", "", name)
