@@ -53,6 +53,12 @@ def gap_to_truth(arm: ArmReport) -> tuple[float, float] | None:
     return float(arm.loss.held_kl[-1]), float(arm.loss.held_kl_se[-1])
 
 
+def overfits(arm: ArmReport) -> bool:
+    """Whether the newest held-out NLL is above its best by more than two standard errors."""
+    nll = held_out_nll(arm)
+    return nll is not None and bool(nll[0] - np.nanmin(arm.loss.held_nll) > 2 * nll[1])
+
+
 def is_standardised(dataset: Dataset) -> bool:
     """Whether the flow's units are not those of the axes, so that a log density belongs to the former."""
     return any(axis.scale != 1 for axis in dataset.axes)
@@ -87,6 +93,11 @@ def is_one(mass: Mass) -> bool:
     return math.isfinite(mass.value) and least - SLACK <= 1 <= mass.value + 3 * mass.error + SLACK
 
 
+def share_in_window(mass: Mass) -> float:
+    """The part of a mass that is in the window, 0 to 1; not a number where the mass is 0 or not finite."""
+    return mass.window / mass.value if mass.value and math.isfinite(mass.value) else math.nan
+
+
 def _gap(arm: ArmReport) -> Readout:
     gap = gap_to_truth(arm)
     value, error = with_error(*gap) if gap else ("", "")
@@ -113,7 +124,7 @@ def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
         error,
         unit="nats",
         note=NOT_YET if not nll else "in standardised units" if is_standardised(dataset) else "",
-        word="overfitting" if nll and nll[0] - np.nanmin(arm.loss.held_nll) > 2 * nll[1] else "",
+        word="overfitting" if overfits(arm) else "",
     )
 
 
@@ -146,7 +157,7 @@ def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str, of
     if mass is None:
         return Readout(name, label, about, note=why_not)
     value, error = with_error(mass.value, mass.error)
-    share = mass.window / mass.value if mass.value and math.isfinite(mass.value) else math.nan
+    share = share_in_window(mass)
     within = f"{100 * share:.1f} %" if math.isfinite(share) else with_error(mass.window, math.inf)[0]
     return Readout(
         name, label, about, value, error, note=f"{of_step}{within} in the window", word="" if is_one(mass) else "not 1"

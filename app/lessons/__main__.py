@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found += len(said)
         print(f"{path.name}: {lesson.title}: {'wrong' if said else 'well'}")
         for problem in said:
-            print(problem, file=sys.stderr)
+            print(f"{path.name}:{problem}", file=sys.stderr)
     if not chosen.files:
         for problem in shelf().problems:
             print(problem, file=sys.stderr)

@@ -137,6 +137,11 @@ class Check(Block):
         tail = math.erfc(self.tolerance / math.sqrt(2))
         return tail if self.compare == "is" else tail / 2
 
+    @property
+    def by_chance(self) -> float | None:
+        """`chance` where the tolerance is in standard errors; else as the lesson states it, or None."""
+        return self.chance if self.errors else self.false_alarm
+
     def outcome(self, at: Situation) -> Outcome:
         found = self.observable.of(at)
         wanted = self.value.of(at) if isinstance(self.value, Expression) else self.value

@@ -1,7 +1,8 @@
 """A lesson without a page: its steps opened and solutions acted out on the real core, and whether all comes true."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from app.engine.commands import ViewRequest
@@ -10,7 +11,7 @@ from app.engine.reports import Report, State
 from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import Bench
 from app.lessons.expression import Expression
-from app.lessons.lesson import Action, Block, Check, Do, Lesson, Predict, Solution, Step
+from app.lessons.lesson import Action, Block, Check, Do, Lesson, Outcome, Predict, Solution, Step
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.prose import expressions, is_known
 from app.lessons.settings import changed
@@ -105,20 +106,44 @@ def wanted_by(step: Step) -> dict[str, Any] | None:
     return {name: wanted for wants in of_flow for name, wanted in wants.items()} if of_flow else None
 
 
-def problems(lesson: Lesson) -> Iterator[str]:
-    """What does not come true when a lesson is played, each with file and line: every step is opened, its `wrong`
-    actions make each check fail, and its solution does all that is to be done."""
+class Untrue(Enum):
+    """In which way something does not come true, and how that is said."""
+
+    NOT_FAILED = "the check `{block}` does not fail after what is stated to be wrong: {outcome}."
+    NOT_PASSED = "the check `{block}` does not pass after the solution: {outcome}."
+    DONE_BEFORE = "`{block}` is done before anybody does anything."
+    NOT_DONE = "`{block}` is not done by the solution."
+    TRUTH_UNKNOWN = "the truth of `{block}` is not known after the solution."
+    NUMBER_UNKNOWN = "a number of `{block}` is not known after the solution."
+    IMPOSSIBLE = "{error}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What of a lesson does not come true, and the line of its file that says it."""
+
+    line: int
+    what: Untrue
+    block: str = ""  # its id
+    outcome: Outcome | None = None  # of a check
+    error: str = ""  # of what is impossible
+
+    def __str__(self) -> str:
+        return f"{self.line}: " + self.what.value.format(block=self.block, outcome=self.outcome, error=self.error)
+
+
+def problems(lesson: Lesson) -> Iterator[Problem]:
+    """What does not come true when a lesson is played: every step is opened, its `wrong` actions make each check fail,
+    and its solution does all that is to be done."""
     player = Player()
     for step in lesson.steps:
         wants = wanted_by(step)
         for check in (block for block in step.blocks if isinstance(block, Check)):
-            for what in _fails(player, step, check, wants):
-                yield f"{lesson.path.name}:{check.line}: {what}"
-        for line, what in _plays(player, step, wants):
-            yield f"{lesson.path.name}:{line}: {what}"
+            yield from _fails(player, step, check, wants)
+        yield from _plays(player, step, wants)
 
 
-def _fails(player: Player, step: Step, check: Check, wants: Mapping[str, Any] | None) -> Iterator[str]:
+def _fails(player: Player, step: Step, check: Check, wants: Mapping[str, Any] | None) -> Iterator[Problem]:
     if any(action.kind == "train" for action in check.wrong):
         player = player.untrained()  # the flow of the one who does right is not trained by what is wrong
     player.reset()
@@ -128,19 +153,19 @@ def _fails(player: Player, step: Step, check: Check, wants: Mapping[str, Any] | 
             player.act(action)
         outcome = check.outcome(player.situation(wants))
         if outcome.passed is not False:
-            yield f"the check `{check.id}` does not fail after what is stated to be wrong: {outcome}."
+            yield Problem(check.line, Untrue.NOT_FAILED, check.id, outcome)
     except ValueError as error:
-        yield str(error)
+        yield Problem(check.line, Untrue.IMPOSSIBLE, check.id, error=str(error))
 
 
-def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Iterator[tuple[int, str]]:
+def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Iterator[Problem]:
     player.reset()
     try:
         player.open(step)
         open_truths: list[Predict] = []
         for block in step.blocks:
             if isinstance(block, Do) and block.until.of(player.situation(wants)):
-                yield block.line, f"`{block.id}` is done before anybody does anything."
+                yield Problem(block.line, Untrue.DONE_BEFORE, block.id)
             if isinstance(block, Predict) and block.found(player.situation(wants)) is None:
                 open_truths.append(block)
             for action in block.actions if isinstance(block, Solution) else ():
@@ -149,27 +174,26 @@ def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Itera
                     open_truths = [one for one in open_truths if one.found(player.situation(wants)) is None]
         at = player.situation(wants)
     except ValueError as error:
-        yield step.line, str(error)
+        yield Problem(step.line, Untrue.IMPOSSIBLE, error=str(error))
         return
     for block in step.blocks:
         try:
-            for what in _untrue(block, at, block in open_truths):
-                yield block.line, what
+            yield from _untrue(block, at, block in open_truths)
         except ValueError as error:
-            yield block.line, str(error)
+            yield Problem(block.line, Untrue.IMPOSSIBLE, block.id, error=str(error))
 
 
-def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[str]:
+def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[Problem]:
     """What of a block is not so once the solution is acted out."""
     if isinstance(block, Do) and not block.until.of(at):
-        yield f"`{block.id}` is not done by the solution."
+        yield Problem(block.line, Untrue.NOT_DONE, block.id)
     if isinstance(block, Check) and not (outcome := block.outcome(at)).passed:
-        yield f"the check `{block.id}` does not pass after the solution: {outcome}."
+        yield Problem(block.line, Untrue.NOT_PASSED, block.id, outcome)
     if is_open and isinstance(block, Predict) and block.found(at) is None:
-        yield f"the truth of `{block.id}` is not known after the solution."
+        yield Problem(block.line, Untrue.TRUTH_UNKNOWN, block.id)
     for text in texts(block):
         if not is_known(text, at):
-            yield f"a number of `{block.id}` is not known after the solution."
+            yield Problem(block.line, Untrue.NUMBER_UNKNOWN, block.id)
 
 
 def texts(block: Block) -> tuple[str, ...]:

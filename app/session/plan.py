@@ -1,10 +1,17 @@
 """What is still planned by the link for the run, and the link to hand on."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.link import Link
-from app.session.page import current
+from app.session.page import current, note
 from app.setup import Changes, Setup
+
+
+@dataclass(frozen=True)
+class PlanEnded:
+    """Somebody's own change took the place of what the link had planned."""
+
+    step: int  # of the first planned change that will not come
 
 
 def shareable() -> Setup:
@@ -16,15 +23,17 @@ def shareable() -> Setup:
 def note_change(old: Setup, new: Setup) -> None:
     """Of the link nothing is left but what the change does not touch."""
     page, to_come = current(), ahead()
-    page.notice = (
-        f"Your change ends the link's plan: the change at step {to_come[0][0]:,} will not come." if to_come else ""
-    )
+    page.notice = _takeaway(note(PlanEnded(to_come[0][0]))) if to_come else ""
     page.link = Link(
         replace(page.link.setup, changes=()),
         csv=page.link.csv if (new.data, new.own) == (old.data, old.own) else None,
         flow=page.link.flow if (new.flow, new.start) == (old.flow, old.start) else None,
         controls=page.link.controls,
     )
+
+
+def _takeaway(found: PlanEnded) -> str:
+    return f"Your change ends the link's plan: the change at step {found.step:,} will not come."
 
 
 def ahead() -> Changes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 import numpy as np
 
@@ -141,44 +142,90 @@ def curves(dataset: Dataset, groups: Groups, *, by_time: bool) -> Chart:
     )
 
 
-def verdict(dataset: Dataset, groups: Groups) -> str:
-    """Which is best after as many steps, with the bands' numbers; or that the seeds do not say."""
-    found = all_fits(dataset, groups)
-    if too_early := _too_early(found):
-        return too_early
-    step = min(int(fits.steps[-1]) for fits in found.values())
-    at = {label: fits.at_step(step) for label, fits in found.items()}
-    return _verdict(dataset, at, _seeds(groups), f"after {step:,} steps")
+class Outcome(Enum):
+    """What several seeds of each flow say about which one fits best."""
+
+    NOT_MEASURED = auto()
+    NOT_TRAINED = auto()
+    NOT_A_NUMBER = auto()  # the fit of a flow, in some seed
+    FEW_SEEDS = auto()
+    AHEAD = auto()  # the best, in all seeds
+    OVERLAP = auto()  # the best band and another one
 
 
-def verdict_by_time(dataset: Dataset, groups: Groups) -> str:
-    """The same after as long a training, which is that of the quickest."""
+@dataclass(frozen=True)
+class Ranking:
+    """How well flows fit after equally many steps or, with `seconds`, after equally long training."""
+
+    measure: str  # by which they are compared: KL or NLL
+    seeds: int  # of each flow
+    fits: Mapping[str, Band]  # in nats, by the flow's label; empty unless there are two flows and all are measured
+    steps: int = 0  # that all flows have been trained for
+    seconds: float | None = None  # of training; as many as the quickest took
+
+    @property
+    def outcome(self) -> Outcome:
+        if not self.fits:
+            return Outcome.NOT_MEASURED
+        if not self.steps:
+            return Outcome.NOT_TRAINED
+        if self.lost:
+            return Outcome.NOT_A_NUMBER
+        if self.seeds < LEAST_SEEDS:
+            return Outcome.FEW_SEEDS
+        return Outcome.AHEAD if self.fits[self.best].high < self.fits[self.nearest].low else Outcome.OVERLAP
+
+    @property
+    def lost(self) -> list[str]:
+        """The flows whose fit is not a number in every seed."""
+        return [label for label, of in self.fits.items() if np.isnan(of.mean)]
+
+    @property
+    def best(self) -> str:
+        """The flow with the smallest mean."""
+        return min(self.fits, key=lambda label: self.fits[label].mean)
+
+    @property
+    def nearest(self) -> str:
+        """The other flow whose band begins lowest. Its mean need not be the second best."""
+        others = (label for label in self.fits if label != self.best)
+        return min(others, key=lambda label: (self.fits[label].low, self.fits[label].mean))
+
+
+def by_steps(dataset: Dataset, groups: Groups) -> Ranking:
+    measure, _ = measure_of(dataset)
+    found, seeds = all_fits(dataset, groups), _seeds(groups)
+    if len(found) < 2 or None in found.values():
+        return Ranking(measure, seeds, {})
+    steps = min(int(fits.steps[-1]) for fits in found.values())
+    return Ranking(measure, seeds, {label: fits.at_step(steps) for label, fits in found.items()}, steps)
+
+
+def by_time(dataset: Dataset, groups: Groups) -> Ranking:
+    ranking = by_steps(dataset, groups)
+    if not ranking.fits:
+        return ranking
     found = all_fits(dataset, groups)
-    if too_early := _too_early(found):
-        return too_early
     seconds = min(float(fits.seconds[:, -1].min()) for fits in found.values())
-    at = {label: fits.at_seconds(seconds) for label, fits in found.items()}
-    return _verdict(dataset, at, _seeds(groups), f"after {seconds:.1f} s of training each")
+    return replace(ranking, fits={label: fits.at_seconds(seconds) for label, fits in found.items()}, seconds=seconds)
 
 
-def _too_early(found: Mapping[str, Fits | None]) -> str:
-    """Why there is no verdict yet, or ""."""
-    if any(fits is None for fits in found.values()) or len(found) < 2:
+def in_words(found: Ranking) -> str:
+    """Which flow is best, with the numbers of the bands; or why that cannot be said."""
+    if found.outcome is Outcome.NOT_MEASURED:
         return "Not measured yet."
-    return "" if all(fits.steps[-1] for fits in found.values()) else "Not trained yet: press Play."
-
-
-def _verdict(dataset: Dataset, at: Mapping[str, Band], seeds: int, when: str) -> str:
-    what, _ = measure_of(dataset)
-    if lost := [label for label, of in at.items() if np.isnan(of.mean)]:
-        return f"**Not to be compared** {when}: {what} of {', '.join(lost)} is not a number in every seed."
-    (best, least), *others = sorted(at.items(), key=lambda item: item[1].mean)
-    nearest, near = min(others, key=lambda item: item[1].low)
-    compared = f"{best} has {what} {least}, {nearest} {near} {when}"
-    if seeds < LEAST_SEEDS:
+    if found.outcome is Outcome.NOT_TRAINED:
+        return "Not trained yet: press Play."
+    when = f"after {found.steps:,} steps" if found.seconds is None else f"after {found.seconds:.1f} s of training each"
+    if found.outcome is Outcome.NOT_A_NUMBER:
+        lost = ", ".join(found.lost)
+        return f"**Not to be compared** {when}: {found.measure} of {lost} is not a number in every seed."
+    best, nearest, seeds = found.best, found.nearest, found.seeds
+    compared = f"{best} has {found.measure} {found.fits[best]}, {nearest} {found.fits[nearest]} {when}"
+    if found.outcome is Outcome.FEW_SEEDS:
         few = f"over {seeds} seed{'s' * (seeds > 1)}. Take {LEAST_SEEDS} or more."
         return f"**Not enough seeds to say**: {compared}, {few}"
-    if least.high < near.low:
+    if found.outcome is Outcome.AHEAD:
         return f"**{best} is ahead in all {seeds} seeds**: {compared}; no other band touches its own."
     return f"**The seeds do not say**: {compared}, over {seeds} seeds; the bands overlap."
 

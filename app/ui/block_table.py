@@ -1,5 +1,7 @@
 """The blocks of a flow in numbers, as a table in Markdown with the sentence that says what is seen in it."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from app.text import markdown_table, signed
@@ -28,21 +30,54 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def takeaway(blocks: BlockTable) -> str:
-    """What is seen: where volume changes most, how near a block comes to its bound, where the variance is infinite."""
-    most, steepest = int(np.argmax(np.abs(blocks.mean_log_det))), int(np.argmax(blocks.largest_norm))
-    mean, norm, bound = blocks.mean_log_det[most], blocks.largest_norm[steepest], blocks.lipschitz[steepest]
-    seen = (
-        f"Block {most + 1} {'spreads' if mean > 0 else 'squeezes'} the plane most, by {abs(mean):.2f} nats a point; "
-        f"block {steepest + 1} is the steepest, with ‖A‖ = {norm:.2f} where {bound:.2f} is allowed."
+@dataclass(frozen=True)
+class Standouts:
+    """The blocks of a flow that stand out. Blocks count from 0."""
+
+    strongest: int  # the block with the largest |mean log det|,
+    log_det: float  # that mean over points, nats; the block spreads the plane above 0, and squeezes it below
+    steepest: int  # the block with the largest ‖A‖ seen,
+    norm: float  # that norm,
+    bound: float  # and its certified L
+    limit: float | None = None  # √q; None without a roulette
+    worst: int = 0  # the block with the largest share of points with ρ > √q,
+    beyond: float = 0.0  # that share, 0 to 1
+
+    @property
+    def finite_variance(self) -> bool:
+        """Whether the variance of the roulette is finite at all points."""
+        return self.beyond == 0
+
+
+def standouts(blocks: BlockTable) -> Standouts:
+    """Where volume changes most, how near a block comes to its bound, where the variance is infinite."""
+    strongest, steepest = int(np.argmax(np.abs(blocks.mean_log_det))), int(np.argmax(blocks.largest_norm))
+    seen = Standouts(
+        strongest,
+        float(blocks.mean_log_det[strongest]),
+        steepest,
+        float(blocks.largest_norm[steepest]),
+        float(blocks.lipschitz[steepest]),
     )
     if blocks.beyond is None:
         return seen
-    limit = f"{RHO} > √q = {blocks.tail_ratio**0.5:.3f}"
-    if not blocks.beyond.any():
-        return f"{seen} No point has {limit}, so the roulette's variance is finite at all of them."
     worst = int(np.argmax(blocks.beyond))
+    return replace(seen, limit=blocks.tail_ratio**0.5, worst=worst, beyond=float(blocks.beyond[worst]))
+
+
+def takeaway(found: Standouts) -> str:
+    """What stands out, in sentences."""
+    seen = (
+        f"Block {found.strongest + 1} {'spreads' if found.log_det > 0 else 'squeezes'} the plane most, by "
+        f"{abs(found.log_det):.2f} nats a point; block {found.steepest + 1} is the steepest, with ‖A‖ = "
+        f"{found.norm:.2f} where {found.bound:.2f} is allowed."
+    )
+    if found.limit is None:
+        return seen
+    limit = f"{RHO} > √q = {found.limit:.3f}"
+    if found.finite_variance:
+        return f"{seen} No point has {limit}, so the roulette's variance is finite at all of them."
     return (
-        f"{seen} In block {worst + 1}, {_percent(blocks.beyond[worst])} of the points have {limit}: "
+        f"{seen} In block {found.worst + 1}, {_percent(found.beyond)} of the points have {limit}: "
         "there the roulette's variance is infinite."
     )

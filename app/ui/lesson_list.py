@@ -23,12 +23,17 @@ class Row:
         if not 0 <= self.done <= 1:
             raise ValueError(f"Lesson {self.number} is done to {self.done}: give a share from 0 to 1.")
 
+    @property
+    def percent(self) -> int:
+        """How much of it is done: 100 only if all is, and at least 1 if anything is."""
+        return int(100 * self.done) if self.done in (0, 1) else min(99, max(1, round(100 * self.done)))
+
 
 def said(row: Row) -> str:
-    """A lesson's level, its minutes and how much of it is done: done only where all is, and begun if anything is."""
+    """A lesson's level, its minutes and how much of it is done."""
     words = [row.level, f"{row.minutes} min"]
-    if row.done:
-        words.append("done" if row.done == 1 else f"{min(99, max(1, round(100 * row.done)))} % done")
+    if row.percent:
+        words.append("done" if row.percent == 100 else f"{row.percent} % done")
     return ", ".join(words)
 
 

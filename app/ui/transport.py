@@ -1,5 +1,7 @@
 """The row of buttons that every screen with a run has, and the line of numbers in it."""
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from app import session
@@ -38,16 +40,34 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
         _progress(report, steps)
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far flows that train in step are on their way."""
+
+    done: int  # steps, at most those of the way
+    steps: int  # the length of the way
+    seconds_left: float | None  # at the speed of now; None while they stand still, and at the end
+
+    @property
+    def is_over(self) -> bool:
+        return self.done == self.steps
+
+
+def progress(arm: ArmReport, steps: int) -> Progress:
+    """Of any of the arms, and how long the rest will take."""
+    moves = arm.step < steps and arm.steps_per_second
+    left = (steps - arm.step) / arm.steps_per_second if moves else None
+    return Progress(min(arm.step, steps), steps, left)
+
+
 def _progress(report: Report, steps: int) -> None:
-    """How far it is, and how long the rest will take."""
-    arm = report.arms[0]
-    left = (steps - arm.step) / arm.steps_per_second if arm.steps_per_second else 0
-    said = f"{min(arm.step, steps):,} of {steps:,} steps of every flow"
-    if arm.step >= steps:
+    found = progress(report.arms[0], steps)
+    said = f"{found.done:,} of {found.steps:,} steps of every flow"
+    if found.is_over:
         said += ": done. Play goes on without end."
-    elif left:
-        said += f", about {max(1, round(left))} s left"
-    st.progress(min(1.0, arm.step / steps), said)
+    elif found.seconds_left is not None:
+        said += f", about {max(1, round(found.seconds_left))} s left"
+    st.progress(found.done / found.steps, said)
 
 
 def message(report: Report) -> None:

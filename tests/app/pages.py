@@ -83,3 +83,15 @@ def decode(packed):
 def curves(chart):
     """The points of each path of a chart, (n, 2), in the order in which they are drawn."""
     return [decode(path["points"]) for path in chart["paths"]]
+
+
+def keys(page):
+    """The keys of all that has one on the page: widgets, containers and components, in their order."""
+    ids = (getattr(getattr(part, "proto", None), "id", "") for part in (*page.main, *page.sidebar))
+    found = (re.fullmatch(r"\$\$ID-[0-9a-f]+-(.+)", id) for id in ids)
+    return [match[1] for match in found if match and match[1] != "None"]
+
+
+def named(message):
+    """The words and numbers that a message names, without the marks around them."""
+    return {word.strip(".,:;()`*'\"") for word in message.split()}

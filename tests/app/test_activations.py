@@ -1,4 +1,4 @@
-"""The activation screen without a browser: what it says and draws against the core's own measurements, over the engine
+"""The activation screen without a browser: what it finds and draws against the core's own measurements, over the engine
 of this process."""
 
 import dataclasses
@@ -11,12 +11,17 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS
+from app.components.planes import Path
+from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
 from app.engine.reports import State
 from app.features.activations import inside
+from app.features.activations.curves import SMOOTH, extent
+from app.features.activations.inside import Inside, Layer, Pull
+from app.features.activations.numbers import Slopes, Starvation, starvation
 from app.features.activations.settings import Activations
 from app.link import query_of, read_link
 from app.setup import Setup
+from app.ui.bands import Outcome, Ranking
 from resflow_core import measure
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.data import DATASETS
@@ -25,13 +30,15 @@ from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import MAIN, MINUS, SMALL, decode, link, number, own, panes, said, sentence, table
+from tests.app.pages import MAIN, SMALL, curves, decode, finding, link, named, number, own, panes, said, table
 from tests.app.test_lipschitz import tensors
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
 OWN = "tanh(2*z)"
 CURVES = slice(0, 3)
+FOUND = {"curves": Starvation, "inside": Inside, "consequences": Ranking}
+"""What each view finds."""
 
 
 def opened(view="curves", settings=(), **bench):
@@ -47,7 +54,8 @@ def run(page_or_widget):
     page = page_or_widget.run()
     assert not page.exception, page.exception
     assert len(page.header) == 1
-    assert not re.search(r"\b(nan|inf|undecided)\b", " ".join(said(page)).partition("The link could not be")[0])
+    written = {*said(page)} - {warning.value for warning in page.main.warning}  # which name what was refused
+    assert not re.search(r"\b(nan|inf|undecided)\b", " ".join(written))
     for pane in panes(page):
         assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])
     return page
@@ -91,22 +99,20 @@ def derivatives(name, t):
     return [part.numpy() for part in closed_form(activation_named(name)).derivatives(torch.as_tensor(t))]
 
 
-@pytest.mark.parametrize(
-    ("view", "text"),
-    [("curves", "starves the log det"), ("inside", "units are saturated"), ("consequences", "in step. Press Play.")],
-)
-def test_each_view_opens_by_link(view, text):
+@pytest.mark.parametrize("view", FOUND)
+def test_each_view_opens_by_link(view):
     page = opened(view)
-    assert any(text in t for t in said(page))
+    assert finding(page, FOUND[view]) and panes(page)
     assert page.segmented_control(key="activations.view").value == view
     assert own(page).report is None or own(page).report.state is not State.FAILED
 
 
 def test_the_view_can_be_changed_and_is_in_the_link():
     page = opened("inside")
-    for view, text in (("consequences", "Press Play"), ("curves", "The paper asks"), ("inside", "are saturated")):
+    for view in ("consequences", "curves", "inside"):
+        own(page).findings.clear()
         page = run(page.segmented_control(key="activations.view").set_value(view))
-        assert any(text in t for t in said(page))
+        assert [of for of, kind in FOUND.items() if kind in own(page).findings] == [view]
         assert link(page).get("activations.view", "curves") == view
 
 
@@ -123,14 +129,18 @@ class TestCurves:
         page = opened(shown="lipswish,elu,selu,gelu,clipswish,cpila")
         names = {name: ACTIVATIONS[name].title for name in bench(page).shown.split(",")}
         self.agree(page, names)
-        values = np.concatenate([path(panes(page)[0], label)[:, 1] for label in names.values()])
-        assert f", from {values.min():.3g} to {values.max():.3g}." in panes(page)[0]["alt"].replace(MINUS, "-")
         assert [labels(pane) for pane in panes(page)] == [[*names.values()], [*names.values(), "bound 1"],
                                                           [*names.values()]]  # fmt: skip
         for label in names.values():
             z, slope = path(panes(page)[1], label).T
             assert (z[0], z[-1]) == (-6, 6) and np.abs(slope).max() <= 1 + 1e-6
-        assert panes(page)[1]["note"] == "None is steeper than 1."
+        found = finding(page, Slopes)
+        assert list(found.steepest) == list(names) and not found.breaking
+        assert found.largest == pytest.approx(1, abs=1e-5)
+
+    def test_their_extent_is_that_of_all_of_them(self):
+        paths = [Path(np.array([[0, low], [1, high]]), "") for low, high in ((-1.5, 2.0), (-0.0, 3.0))]
+        assert extent(paths) == (-1.5, 3.0)
 
     def test_beta_makes_them_narrower_and_as_steep(self):
         page = opened(shown="lipswish,sine")
@@ -148,19 +158,18 @@ class TestCurves:
         assert path(panes(page)[1], "SELU")[:, 1].max() <= 1
         page = run(page.toggle(key="activations.raw").set_value(True))
         self.agree(page, {"lipswish": "LipSwish", "elu": "ELU", "selu": "SELU"}, raw=True)
-        note = panes(page)[1]["note"]
-        assert note == "Steeper than 1, which breaks the bound: LipSwish 1.1, SELU 1.758."
-        assert note in panes(page)[1]["alt"] and "at most 1.758" in panes(page)[1]["alt"]
+        assert finding(page, Slopes).breaking == pytest.approx({"lipswish": 1.09984, "selu": 1.7581}, abs=1e-5)
+        assert finding(page, Slopes).largest == pytest.approx(1.7581, abs=1e-5)
         page = run(page.multiselect(key="activations.chosen").set_value(["elu", "sine"]))
-        assert panes(page)[1]["note"] == "None is steeper than 1."
+        assert finding(page, Slopes) == Slopes({"elu": 1.0, "sine": 1.0}) and not finding(page, Slopes).breaking
         assert link(page)["activations.shown"] == "elu,sine"
 
     def test_maxmin_is_a_map_of_pairs_and_has_no_curve(self):
         page = opened(shown="maxmin,elu")
-        *curves, pairs = panes(page)
-        assert [labels(pane) for pane in curves] == [["ELU"], ["ELU", "bound 1"], ["ELU"]]
-        assert pairs["title"] == "MaxMin: a map of pairs" and pairs["x"] == "max(t₁, t₂)"
-        image = path(pairs, "image of a straight grid")
+        *drawn, pairs = panes(page)
+        assert [labels(pane) for pane in drawn] == [["ELU"], ["ELU", "bound 1"], ["ELU"]]
+        assert [pane["kind"] for pane in panes(page)] == ["chart"] * 3 + ["pane"]
+        image, _ = curves(pairs)
         image = image[np.isfinite(image).all(1)]
         assert (image[:, 0] >= image[:, 1]).all() and len(image) == 2 * 9 * 61
         assert {-2.0, 2.0} <= set(image[:, 0].tolist())
@@ -168,32 +177,33 @@ class TestCurves:
 
     def test_no_curve_but_maxmin_is_no_reason_to_fail(self):
         page = opened(shown="maxmin")
-        assert [pane["title"] for pane in panes(page)] == ["MaxMin: a map of pairs"]
-        assert "**MaxMin** starves the log det" in sentence(page, "**MaxMin**")
+        assert [pane["kind"] for pane in panes(page)] == ["pane"]
+        assert finding(page, Starvation) == Starvation(("maxmin",), ())
 
     def test_the_table_says_what_is_measured(self):
         shown = ["maxmin", "clipswish", "softplus", "sine", "selu", "relu"]
-        rows = table(opened(shown=",".join(shown)), "| activation | verdict")
+        page = opened(shown=",".join(shown))
+        rows, starving = table(page, "| activation |"), finding(page, Starvation).starving
         assert len(rows) == 1 + len(shown)
+        assert len({(rows[ACTIVATIONS[name].title][0], name in starving) for name in shown}) == 2
         for name in shown:
             about, cells = measure.criteria(ACTIVATIONS[name]), rows[ACTIVATIONS[name].title]
-            starves = about.verdict is measure.Verdict.STARVES
-            assert cells[0] == ("starves" if starves else "does not starve")
+            assert (name in starving) == (about.verdict is measure.Verdict.STARVES)
             assert number(cells[1]) == pytest.approx(about.function.found, abs=6e-6)
             assert number(cells[3]) == pytest.approx(closed_form(ACTIVATIONS[name]).lipschitz(math.inf), abs=6e-6)
             for cell, parts in ((cells[4], [about.left.slope, about.right.slope]),
                                 (cells[5], [about.left.curvature, about.right.curvature])):  # fmt: skip
                 for text, value in zip(cell.split(", "), parts, strict=True):
                     assert (value is None and text == "none") or number(text) == pytest.approx(value, abs=6e-4)
-            assert cells[6] == {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}[about.smoothness.value]
+            assert cells[6] == SMOOTH[about.smoothness.value]
             assert cells[7] == ACTIVATIONS[name].source
         assert rows["Softplus"][2] == "∞" and rows["Sine"][4] == "none, none"
 
-    def test_the_takeaway_names_those_that_starve(self):
-        assert "**ELU, ReLU** starve the log det" in sentence(opened(shown="elu,sine,relu"), "**ELU")
-        assert "Not so Sine." in sentence(opened(shown="elu,sine,relu"), "**ELU")
-        assert "**None of these starves the log det**: Sine, Tanh." in sentence(opened(shown="sine,tanh"), "**None")
-        assert "**Sine** does not starve the log det." in sentence(opened(shown="sine"), "**Sine**")
+    def test_those_that_starve_are_found(self):
+        found = finding(opened(shown="elu,sine,relu"), Starvation)
+        assert found == starvation(["elu", "sine", "relu"]) == Starvation(("elu", "relu"), ("sine",))
+        assert starvation(["sine", "tanh"]) == Starvation((), ("sine", "tanh"))
+        assert starvation(["sine"]) == Starvation((), ("sine",))
 
     def test_at_least_one_stays(self):
         page = run(opened(shown="elu,sine").multiselect(key="activations.chosen").set_value([]))
@@ -203,10 +213,11 @@ class TestCurves:
 class TestFormula:
     def test_it_is_typeset_with_its_constant_and_drawn(self):
         page = typed(opened(shown="elu"), OWN)
-        assert f"\\cdot 2 = {read(OWN).latex}$" in sentence(page, "Your own:")
+        assert any(f"\\cdot 2 = {read(OWN).latex}$" in text for text in said(page))
         TestCurves().agree(page, {f"={OWN}": "your own"})
-        row = table(page, "| activation | verdict")["your own"]
-        assert (row[1], row[3], row[0], row[7]) == ("2.00000", "2.00000", "does not starve", "your own formula")
+        row = table(page, "| activation |")["your own"]
+        assert (row[1], row[3]) == ("2.00000", "2.00000")
+        assert finding(page, Starvation) == Starvation(("elu",), (f"={OWN}",))
         assert link(page)["activations.formula"] == bench(page).formula == OWN
         page = typed(page, "")
         assert bench(page).formula == "" and labels(panes(page)[0]) == ["ELU"]
@@ -214,46 +225,41 @@ class TestFormula:
     @pytest.mark.parametrize(
         ("text", "says"),
         [
-            ("foo(z)", "`foo` at character 1 is unknown"),
-            ("tanh(z", "The formula ends where `)` is missing."),
-            ("tanh(z) + z^2", "no bound of its slope holds"),
-            ("3 + 4", "is constant: an activation depends on z."),
+            ("foo(z)", ("`foo`", "character 1")),
+            ("tanh(z", ("`)`", "missing")),
+            ("tanh(z) + z^2", ("bound", "slope")),
+            ("3 + 4", ("constant", "z")),
         ],
     )
     def test_a_bad_one_is_refused_with_the_part_and_the_last_good_one_stays(self, text, says):
         page = typed(typed(opened(shown="elu"), OWN), text)
-        assert says in page.main.error[0].value
+        assert all(token in page.main.error[0].value for token in says)
         assert bench(page).formula == OWN and labels(panes(page)[0]) == ["ELU", "your own"]
-        assert read(OWN).latex in sentence(page, "Your own:")
+        assert any(read(OWN).latex in text for text in said(page))
         page = typed(page, "sin(z)")
         assert not page.main.error and bench(page).formula == "sin(z)"
 
     def test_a_link_gives_it_back(self):
         page = opened(shown="sine", formula="tanh(z) + sin(3*z)/6")
         assert page.text_input(key="activations.formula").value == bench(page).formula == "tanh(z) + sin(3*z)/6"
-        assert "\\cdot 1.5 = " in sentence(page, "Your own:")
+        assert any("\\cdot 1.5 = " in text for text in said(page))
         assert labels(panes(page)[0]) == ["Sine", "your own"] and not page.warning
 
     @pytest.mark.parametrize(
         ("setting", "value", "says", "kept"),
         [
-            (
-                "activations.shown",
-                "elu,magic",
-                "`magic` is none of them: use some of lipswish, sine",
-                "lipswish,elu,sine",
-            ),
-            ("activations.formula", "z^2", "no bound of its slope holds", ""),
-            ("activations.beta", "9", "use a value from 0.25 to 4.", "1.0"),
-            ("activations.seeds", "6", "use a value from 1 to 5.", "2"),
-            ("activations.view", "all", "use one of curves, inside, consequences.", "curves"),
+            ("activations.shown", "elu,magic", {"magic", "lipswish", "sine"}, "lipswish,elu,sine"),
+            ("activations.formula", "z^2", {"bound", "slope"}, ""),
+            ("activations.beta", "9", {"0.25", "4"}, "1.0"),
+            ("activations.seeds", "6", {"1", "5"}, "2"),
+            ("activations.view", "all", {"curves", "inside", "consequences"}, "curves"),
         ],
     )
     def test_a_link_beyond_the_limits_is_refused_with_the_remedy(self, setting, value, says, kept):
         page = opened(settings={}, **{setting.removeprefix("activations."): value})
         text = page.warning[0].value
-        assert f"`{setting} = {value}`: " in text and says in text
-        assert not kept or text.endswith(f"It stays at {kept}.")
+        assert f"`{setting} = {value}`: " in text and says <= named(text)
+        assert not kept or text.split()[-1] == f"{kept}."
         assert str(getattr(bench(page), setting.removeprefix("activations."))) == kept
 
 
@@ -270,7 +276,7 @@ class TestUseIt:
         page = run(page.segmented_control(key="activations.view").set_value("inside"))
         page = press(page, "steps")
         assert own(page).report.arms[0].step == 100
-        assert "with ELU. In the blocks" in sentence(page, "% of all units")
+        assert finding(page, Inside).activation == "elu"
 
     def test_a_formula_is_one_too(self):
         name = f"={OWN}"
@@ -284,7 +290,7 @@ class TestUseIt:
         flow = trained(dataclasses.replace(FLOW, activation=name), 100)
         nll = -float(measure.log_prob(flow, DATA.held_out()).mean())
         assert arm.loss.held_nll[-1] == pytest.approx(nll, abs=1e-4)
-        assert "with your own formula. In the blocks" in sentence(page, "% of all units")
+        assert finding(page, Inside).activation == name
         again = opened("inside", {"activation": name})
         assert own(again).setup.flow.activation == name and not again.warning
 
@@ -293,34 +299,40 @@ class TestInside:
     def agree(self, page, flow, block=0, layer=0):
         x = DATA.held_out()[:POINTS]
         s, split = last(measure.saturation(flow, x)), last(measure.gradient_split(flow, x))
-        text = sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
-        assert f"most in block {s.by_block.argmax() + 1} ({100 * s.by_block.max():.1f}\N{NO-BREAK SPACE}%)" in text
+        found, looked_at = finding(page, Inside), finding(page, Layer)
+        assert found.saturated == pytest.approx(s.overall, abs=1e-4)
+        assert (found.fullest, found.most) == (s.by_block.argmax(), pytest.approx(s.by_block.max(), abs=1e-4))
+        assert found.log_det == pytest.approx(split.residual.log_det, rel=1e-3)
+        assert found.base == pytest.approx(split.residual.base, rel=1e-3)
+        assert found.cosine == pytest.approx(split.residual.cosine, abs=1e-3)
+        assert (looked_at.block, looked_at.layer) == (block, layer)
+        assert looked_at.saturated == pytest.approx(s.share[block, layer], abs=1e-4)
         units, shares, plane, now, _ = panes(page)
-        assert units["title"].startswith(f"Block {block + 1}, layer {layer + 1}:")
-        t, count = path(units, "units").T
+        (t, count), (_, steepness), (_, bend) = (curve.T for curve in curves(units))
         edges, counts = s.edges[block, layer], s.counts[block, layer]
         np.testing.assert_allclose(t, (edges[1:] + edges[:-1]) / 2, atol=1e-5)
         np.testing.assert_allclose(count, counts / counts.max(), atol=1e-5)
         _, slope, curvature = derivatives(flow.config.activation, t.astype(float))
         constant = closed_form(activation_named(flow.config.activation)).lipschitz(2)
         beta = s.scales[block, layer]
-        np.testing.assert_allclose(path(units, "|φ′|")[:, 1], np.abs(slope) / constant, atol=1e-5)
-        np.testing.assert_allclose(path(units, f"β|φ″|, β = {beta:.2f}")[:, 1], beta * np.abs(curvature) / constant,
-                                   atol=1e-4)  # fmt: skip
-        assert units["note"] == f"{100 * s.share[block, layer]:.1f} % of these are saturated."
-        for i in range(s.share.shape[1]):
-            np.testing.assert_allclose(path(shares, f"layer {i + 1}")[:, 1], 100 * s.share[:, i], atol=1e-3)
+        np.testing.assert_allclose(steepness, np.abs(slope) / constant, atol=1e-5)
+        np.testing.assert_allclose(bend, beta * np.abs(curvature) / constant, atol=1e-4)
+        for drawn, share in zip(curves(shares), s.share.T, strict=True):
+            np.testing.assert_allclose(drawn[:, 1], 100 * share, atol=1e-3)
         map_ = 100 * last(measure.saturation_map(flow, measure.grid_points(DATA.window, GRID)))
-        assert plane["note"] == f"From {map_.min():.0f} to {map_.max():.0f} %."
         level, (low, high) = decode(plane["heat"]["level"]), plane["heat"]["range"]
         assert (low, high) == pytest.approx((map_.min(), max(map_.max(), map_.min() + 1)))
         np.testing.assert_allclose(low + level.ravel() / 254 * (high - low), map_, atol=(high - low) / 254)
-        np.testing.assert_allclose(path(now, "of the mean log det")[:, 1], split.blocks.log_det, rtol=1e-3)
-        np.testing.assert_allclose(path(now, "of the mean log p(z)")[:, 1], split.blocks.base, rtol=1e-3)
-        assert number(re.search(r"log det has norm \*\*(\S+)\*\*", text)[1]) == pytest.approx(
-            split.residual.log_det, rel=5e-3
-        )
-        assert number(re.search(r"cosine (\S+)\)", text)[1]) == pytest.approx(split.residual.cosine, abs=5e-3)
+        log_det, base = (curve[:, 1] for curve in curves(now))
+        np.testing.assert_allclose(log_det, split.blocks.log_det, rtol=1e-3)
+        np.testing.assert_allclose(base, split.blocks.base, rtol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("cosine", "pull"),
+        [(-0.11, Pull.AGAINST), (-0.1, Pull.UNRELATED), (0.1, Pull.UNRELATED), (0.11, Pull.TOGETHER)],
+    )
+    def test_how_gradients_pull(self, cosine, pull):
+        assert Inside("elu", 0.5, 0, 0.5, 1.0, 1.0, cosine).pull is pull
 
     def test_numbers_agree_with_the_measurements(self):
         page = opened("inside")
@@ -334,9 +346,7 @@ class TestInside:
         page = opened("inside", {"activation": "elu"})
         flow = dataclasses.replace(FLOW, activation="elu")
         for k in range(3):
-            over = panes(page)[-1]
-            assert f"over {k + 1} measurements, the last at step {100 * k}." in over["alt"]
-            lines = path(over, "of the mean log det")
+            lines, _ = curves(panes(page)[-1])
             split = last(measure.gradient_split(trained(flow, 100 * k), DATA.held_out()[:POINTS]))
             first_block = lines[: k + 1]
             assert len(lines) == 2 * (k + 2) and first_block[:, 0].tolist() == [100 * i for i in range(k + 1)]
@@ -354,13 +364,12 @@ class TestInside:
             base=np.stack([of.base, of.base]),
         )
         now, over = inside._gradients(found), inside._over_training(found)
-        assert now.note == "Exactly 0, and so without a mark: of the mean log det in block 2."
+        assert (inside.vanished(of.log_det), inside.vanished(of.base)) == ([2], []) and now.note
         assert np.isnan(now.paths[0].points).tolist() == [[False] * 2, [True] * 2, [False] * 2]
         assert np.isfinite(now.paths[1].points).all()
         lines = over.paths[0].points
         np.testing.assert_array_equal(lines[3:5], [[0, 0.3], [np.nan, np.nan]])
-        assert over.note == "A line has a gap where its norm is exactly 0."
-        assert all(path.markers for path in over.paths) and "(log scale)" in over.y
+        assert all(path.markers for path in over.paths) and over.log_y and over.note
         many = SimpleNamespace(split=found.split, steps=np.arange(50), log_det=np.ones((50, 3)), base=np.ones((50, 3)))
         assert not any(path.markers for path in inside._over_training(many).paths)
         assert inside._over_training(many).note == ""
@@ -368,28 +377,28 @@ class TestInside:
     def test_a_block_beyond_the_flow_is_its_last(self):
         page = opened("inside", block="9", layer="5")
         assert [page.select_slider(key=f"activations.{name}").value for name in ("block", "layer")] == [2, 2]
-        assert panes(page)[0]["title"].startswith("Block 2, layer 2:")
+        assert (finding(page, Layer).block, finding(page, Layer).layer) == (1, 1)
         page = opened("inside", {"blocks": "1"}, block="2")
-        assert panes(page)[0]["title"].startswith("Block 1, layer 1:")
+        assert (finding(page, Layer).block, finding(page, Layer).layer) == (0, 0)
 
     @pytest.mark.parametrize("activation", ["clipswish", "maxmin", "cpila"])
     def test_units_of_which_several_numbers_are_made(self, activation):
         page = opened("inside", {"activation": activation})
         s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
                                     DATA.held_out()[:POINTS]))  # fmt: skip
-        sentence(page, f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**")
+        assert finding(page, Inside).saturated == pytest.approx(s.overall, abs=1e-4)
 
     @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])
     def test_curves_are_divided_by_the_constant_of_the_layers_norm(self, norms, order):
         page = opened("inside", {"activation": "cpila", "norms": norms})
-        t, steepness = path(panes(page)[0], "|φ′|").T.astype(float)
+        t, steepness = curves(panes(page)[0])[1].T.astype(float)
         _, slope, _ = unit_derivatives(closed_form(ACTIVATIONS["cpila"]), torch.as_tensor(t)[None])
         np.testing.assert_allclose(steepness, slope[0] / closed_form(ACTIVATIONS["cpila"]).lipschitz(order), atol=1e-5)
 
     def test_a_scaled_block_is_looked_at_and_not_in_the_history(self):
         page = opened("inside", {"lipschitz.block": "2", "lipschitz.scale": "0.5"})
         self.agree(page, trained().scaled(1, 0.5))
-        assert "over 0 measurements." in panes(page)[-1]["alt"]
+        assert all(np.isnan(line).all() for line in curves(panes(page)[-1]))
 
 
 class TestConsequences:
@@ -402,12 +411,11 @@ class TestConsequences:
         ]
         assert {(arm.train, arm.data) for arm in comparison.experiment.arms} == {(TRAIN, "moons")}
         page = press(page, "steps.activations")
-        assert [pane["title"] for pane in panes(page)] == [
-            "Truth", "ELU", "Sine", "Fit against steps", "Fit against seconds of training",
-        ]  # fmt: skip
+        _, *densities, by_steps, by_seconds = panes(page)
+        assert [pane["title"] for pane in densities] == labels(by_steps) == labels(by_seconds) == ["ELU", "Sine"]
         x = DATA.held_out()
         truth = DATA.truth.log_prob(x)
-        rows, groups = table(page, "| activation | KL(data ‖ flow), nats"), {}
+        rows, groups = table(page, "| activation |"), {}
         for flow in flows:
             label, alone = ACTIVATIONS[flow.activation].title, [trained(flow, 100, seed) for seed in (3, 4)]
             groups[label] = kl = [measure.kl(truth, measure.log_prob(f, x)).value for f in alone]
@@ -416,13 +424,16 @@ class TestConsequences:
             assert numbers == pytest.approx([np.mean(kl), min(kl), max(kl)], rel=6e-3)
             log_dets = [last(measure.gradient_split(f, x[:GRADIENT_POINTS])).residual.log_det for f in alone]
             assert number(rows[label][4].split(" (")[0]) == pytest.approx(np.mean(log_dets), rel=6e-3)
-            mean = path(panes(page)[3], label)
+            mean = path(by_steps, label)
             assert mean[-1].tolist() == pytest.approx([100, np.mean(kl)], rel=1e-4)
             seconds = [arm.seconds for arm in own(page).comparisons["activations"].report.arms]
-            assert path(panes(page)[4], label)[-1, 0] <= max(seconds) * (1 + 1e-5)
-        best = min(groups, key=lambda label: np.mean(groups[label]))
-        assert f"{best} has KL" in sentence(page, "**Not enough seeds to say**")
-        assert "after 100 steps, over 2 seeds. Take 3 or more." in sentence(page, "**Not enough seeds to say**")
+            assert path(by_seconds, label)[-1, 0] <= max(seconds) * (1 + 1e-5)
+        ranking = finding(page, Ranking)
+        assert (ranking.outcome, ranking.measure, ranking.steps, ranking.seeds) == (Outcome.FEW_SEEDS, "KL", 100, 2)
+        assert ranking.best == min(groups, key=lambda label: np.mean(groups[label]))
+        for label, kl in groups.items():
+            band = ranking.fits[label]
+            assert (band.mean, band.low, band.high) == pytest.approx((np.mean(kl), min(kl), max(kl)), rel=1e-4)
 
     def test_one_is_adopted_by_its_first_seed(self):
         page = press(opened("consequences", shown="elu,sine,tanh", seeds="2"), "step.activations")
@@ -433,17 +444,18 @@ class TestConsequences:
         assert page.sidebar.selectbox(key="activation").value == "sine"
         page = run(page.segmented_control(key="activations.view").set_value("inside"))
         assert tensors(page) == weights != others
-        assert "as it was opened" in sentence(page, "A unit is saturated")
+        assert own(page).setup.start is not None and own(page).report.arms[0].found(Activity).step == 0
 
     def test_one_seed_is_a_line_and_a_formula_an_arm_of_its_own(self):
         page = opened("consequences", shown="sine", seeds="1", formula=OWN)
         assert [(arm.flow.activation, arm.seed) for arm in own(page).comparisons["activations"].experiment.arms] == [
             ("sine", 3), (f"={OWN}", 3),
         ]  # fmt: skip
-        assert labels(panes(page)[3]) == ["Sine", "your own"] and panes(page)[3]["note"] == "One seed."
+        fits = panes(page)[3]
+        assert labels(fits) == ["Sine", "your own"] and len(fits["paths"]) == 2
         page = run(page.select_slider(key="activations.seeds").set_value(2))
         assert [arm.seed for arm in own(page).comparisons["activations"].experiment.arms] == [3, 4, 3, 4]
-        assert panes(page)[3]["note"].startswith("Thick: mean over seeds")
+        assert len(panes(page)[3]["paths"]) == 4  # each with the edges of its band
 
     def test_a_formula_is_adopted_like_any_other(self):
         page = opened("consequences", shown="sine", seeds="2", formula=OWN)
@@ -454,11 +466,11 @@ class TestConsequences:
 
     def test_without_a_truth_likelihoods_are_compared(self):
         page = opened("consequences", {"data": "wine"}, shown="elu,sine", seeds="1")
-        assert [pane["title"] for pane in panes(page)][:3] == ["ELU", "Sine", "Fit against steps"]
-        fits = panes(page)[2]
-        assert fits["y"] == "held-out NLL, nats" and not fits["log_y"]
+        *densities, fits, _ = panes(page)
+        assert [pane["title"] for pane in densities] == labels(fits) == ["ELU", "Sine"]
+        assert finding(page, Ranking).measure == "NLL" and not fits["log_y"]
         losses = [arm.loss.held_nll[-1] for arm in own(page).comparisons["activations"].report.arms]
-        rows = table(page, "| activation | held-out NLL, nats")
+        rows = table(page, "| activation |")
         for label, loss in zip(("ELU", "Sine"), losses, strict=True):
             assert path(fits, label)[-1].tolist() == pytest.approx([0, loss])
             assert number(rows[label][0].split(" (")[0]) == pytest.approx(loss, rel=6e-3)

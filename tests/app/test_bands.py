@@ -5,7 +5,7 @@ import pytest
 
 from app.engine.reports import ArmReport, LossCurves
 from app.ui import bands
-from app.ui.bands import Band, band, verdict, verdict_by_time
+from app.ui.bands import Band, Outcome, band, by_steps, by_time, in_words
 from resflow_core.data import DATASETS
 from tests.app.requests import reported
 
@@ -44,18 +44,21 @@ class TestFits:
         blank = ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
         for arms in ([report([0.5]), blank], [report([]), report([0.5])], [report([0.5]), report([0.4], [7])]):
             assert bands.fits(arms, lambda curves: curves.held_kl) is None
-            for said in (verdict, verdict_by_time):
-                assert said(DATA, {"A": arms, "B": [report([0.3])] * 2}) == "Not measured yet."
-        for said in (verdict, verdict_by_time):
-            assert said(DATA, {"A": [report([0.5])] * 3}) == "Not measured yet."
+            for ranking in (by_steps, by_time):
+                found = ranking(DATA, {"A": arms, "B": [report([0.3])] * 2})
+                assert (found.outcome, found.fits) == (Outcome.NOT_MEASURED, {})
+        for ranking in (by_steps, by_time):
+            assert ranking(DATA, {"A": [report([0.5])] * 3}).outcome is Outcome.NOT_MEASURED
             untrained = {"A": [report([0.5])] * 3, "B": [report([0.4])] * 3}
-            assert said(DATA, untrained) == "Not trained yet: press Play."
+            assert ranking(DATA, untrained).outcome is Outcome.NOT_TRAINED
 
     def test_without_a_truth_it_is_the_nll(self):
         found = bands.all_fits(WINE, {"A": [report([0.5, 0.25], with_kl=False)]})["A"]
         np.testing.assert_allclose(found.values, [[2.5, 2.25]])
         arms = {"A": [report([0.9, 0.1], with_kl=False)] * 3, "B": [report([0.9, 0.5], with_kl=False)] * 3}
-        assert "A has NLL 2.10, B 2.50" in verdict(WINE, arms)
+        ranking = by_steps(WINE, arms)
+        assert (ranking.measure, ranking.best, ranking.nearest) == ("NLL", "A", "B")
+        assert [of.mean for of in ranking.fits.values()] == pytest.approx([2.1, 2.5])
 
     def test_at_a_time_they_are_on_the_line_between_two_measurements(self):
         arms = [report([1.0, 0.5, 0.1], seconds=[0, 2, 4]), report([1.0, 0.6, 0.4], seconds=[0, 1, 2])]
@@ -96,53 +99,75 @@ class TestCurves:
         nan = [np.nan] * 2
         np.testing.assert_allclose(edges, [[0, 0.8], [100, 0.1], nan, [0, 1.0], [100, 0.5], nan], rtol=1e-6)
         assert [path.label for path in chart.paths] == ["A", ""] and chart.log_y
-        assert chart.alt.endswith("now A 0.300 (0.100 to 0.500).")
         by_time = bands.curves(DATA, arms, by_time=True)
         np.testing.assert_allclose(by_time.paths[0].points, [[0, 0.9], [3, 0.3]], rtol=1e-6)
 
     def test_one_seed_is_a_line_and_a_likelihood_no_logarithm(self):
         chart = bands.curves(WINE, {"A": [report([0.5], with_kl=False)]}, by_time=False)
         assert [path.points.tolist() for path in chart.paths] == [[[0, 2.5]]]
-        assert (chart.note, chart.log_y, chart.y) == ("One seed.", False, "held-out NLL, nats")
+        assert not chart.log_y
 
 
-class TestVerdict:
+def near(mean, low, high):
+    return Band(*(pytest.approx(value) for value in (mean, low, high)))
+
+
+class TestRanking:
     def test_bands_apart(self):
-        said = verdict(DATA, groups(A=[0.5, 0.6, 0.7], B=[0.1, 0.2, 0.3], C=[0.8, 0.9, 0.9]))
-        assert said == (
-            "**B is ahead in all 3 seeds**: B has KL 0.200 (0.100 to 0.300), A 0.600 (0.500 to 0.700) after 100 steps; "
-            "no other band touches its own."
-        )
+        found = by_steps(DATA, groups(A=[0.5, 0.6, 0.7], B=[0.1, 0.2, 0.3], C=[0.8, 0.9, 0.9]))
+        assert (found.outcome, found.best, found.nearest) == (Outcome.AHEAD, "B", "A")
+        assert (found.measure, found.seeds, found.steps, found.seconds) == ("KL", 3, 100, None)
+        assert (found.fits["B"], found.fits["A"]) == (near(0.2, 0.1, 0.3), near(0.6, 0.5, 0.7))
 
     def test_the_band_that_comes_nearest_counts_and_not_the_second_best(self):
-        said = verdict(DATA, groups(A=[1.0, 1.1, 1.2], B=[1.3, 1.31, 1.32], C=[1.15, 1.6, 1.6]))
-        assert said.startswith("**The seeds do not say**: A has KL 1.10 (1.00 to 1.20), C 1.45")
+        found = by_steps(DATA, groups(A=[1.0, 1.1, 1.2], B=[1.3, 1.31, 1.32], C=[1.15, 1.6, 1.6]))
+        assert (found.outcome, found.best, found.nearest) == (Outcome.OVERLAP, "A", "C")
+        assert (found.fits["A"], found.fits["C"]) == (near(1.1, 1.0, 1.2), near(1.45, 1.15, 1.6))
 
     def test_bands_that_overlap(self):
-        said = verdict(DATA, groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
-        assert said.startswith("**The seeds do not say**: B has KL") and said.endswith("the bands overlap.")
+        found = by_steps(DATA, groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
+        assert (found.outcome, found.best, found.measure) == (Outcome.OVERLAP, "B", "KL")
 
     def test_of_what_is_no_number_nothing_is_said_but_that(self):
         arms = groups(A=[0.1, 0.2, 0.3], B=[0.5, np.nan, 0.6], C=[0.8, 0.8, 0.9])
-        assert verdict(DATA, arms) == "**Not to be compared** after 100 steps: KL of B is not a number in every seed."
-        assert verdict_by_time(DATA, arms).startswith("**Not to be compared** after 2.0 s of training each: KL of B")
+        for found, seconds in ((by_steps(DATA, arms), None), (by_time(DATA, arms), 2.0)):
+            assert (found.outcome, found.lost) == (Outcome.NOT_A_NUMBER, ["B"])
+            assert (found.measure, found.steps, found.seconds) == ("KL", 100, seconds)
 
-    @pytest.mark.parametrize(("seeds", "words"), [(1, "over 1 seed."), (2, "over 2 seeds.")])
-    def test_few_seeds_say_nothing_however_far_apart(self, seeds, words):
-        said = verdict(DATA, groups(A=[0.6] * seeds, B=[0.1] * seeds))
-        assert said.startswith("**Not enough seeds to say**: B has KL 0.100, A 0.600")
-        assert said.endswith(f"{words} Take 3 or more.")
+    @pytest.mark.parametrize("seeds", [1, 2])
+    def test_few_seeds_say_nothing_however_far_apart(self, seeds):
+        found = by_steps(DATA, groups(A=[0.6] * seeds, B=[0.1] * seeds))
+        assert (found.outcome, found.seeds, bands.LEAST_SEEDS) == (Outcome.FEW_SEEDS, seeds, 3)
+        assert (found.best, found.nearest) == ("B", "A")
+        assert found.fits == {"A": near(0.6, 0.6, 0.6), "B": near(0.1, 0.1, 0.1)}
+        said = in_words(found)
+        assert f"over {seeds} seed{'s' * (seeds > 1)}." in said and "3 or more" in said
 
     def test_after_as_many_steps(self):
-        arms = {"A": [report([1.0, 0.5, 0.1])] * 3, "B": [report([1.0, 0.4])] * 3}
-        assert verdict(DATA, arms).startswith("**B is ahead in all 3 seeds**: B has KL 0.400, A 0.500 after 100 steps")
+        found = by_steps(DATA, {"A": [report([1.0, 0.5, 0.1])] * 3, "B": [report([1.0, 0.4])] * 3})
+        assert (found.outcome, found.best, found.steps) == (Outcome.AHEAD, "B", 100)
+        assert [found.fits[label].mean for label in "BA"] == pytest.approx([0.4, 0.5])
 
     def test_after_as_long_a_training(self):
         slow = [report([1.0, 0.5, 0.1], seconds=[0, 5, 10])] * 3
         quick = [*[report([1.0, 0.8, 0.7], seconds=[0, 1, 2])] * 2, report([1.0, 0.8, 0.7], seconds=[0, 1, 3])]
         arms = {"A": slow, "B": quick}
-        assert verdict(DATA, arms).startswith("**A is ahead in all 3 seeds**")
-        assert verdict_by_time(DATA, arms) == (
-            "**B is ahead in all 3 seeds**: B has KL 0.717 (0.700 to 0.750), A 0.800 after 2.0 s of training each; no "
-            "other band touches its own."
-        )
+        steps, time = by_steps(DATA, arms), by_time(DATA, arms)
+        assert (steps.outcome, steps.best, steps.seconds) == (Outcome.AHEAD, "A", None)
+        assert (time.outcome, time.best, time.seconds) == (Outcome.AHEAD, "B", 2.0)
+        assert time.fits == {"A": near(0.8, 0.8, 0.8), "B": near(2.15 / 3, 0.7, 0.75)}
+
+    @pytest.mark.parametrize(
+        ("a", "outcome"),
+        [
+            ([0.9], Outcome.FEW_SEEDS),
+            ([0.9, 0.8, 0.7], Outcome.AHEAD),
+            ([0.9, 0.8, 0.2], Outcome.OVERLAP),
+            ([0.9, 0.8, np.nan], Outcome.NOT_A_NUMBER),
+        ],
+    )
+    def test_its_words_name_flows_and_numbers(self, a, outcome):
+        found = by_time(DATA, groups(A=a, B=[0.2] * len(a)))
+        said = in_words(found)
+        assert found.outcome is outcome and "2.0 s" in said
+        assert ("KL of A" if outcome is Outcome.NOT_A_NUMBER else f"B has KL 0.200, A {found.fits['A']}") in said

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.ui.block_table import markdown, takeaway
+from app.ui.block_table import Standouts, markdown, standouts, takeaway
 from resflow_core.measure import BlockTable
 
 BLOCKS = BlockTable(
@@ -20,8 +20,7 @@ BLOCKS = BlockTable(
 
 
 def test_a_row_a_block_with_numbers_to_the_right():
-    head, rule, *rows = markdown(BLOCKS).splitlines()
-    assert head.startswith("| block | mean log det (nats) | certified L | largest ‖A‖ | largest ")
+    _, rule, *rows = markdown(BLOCKS).splitlines()
     assert rule == "| --: | --: | --: | --: | --: |"
     assert rows == [
         "| 1 | +0.120 | 0.970 | 0.500 | 0.400 |",
@@ -30,24 +29,24 @@ def test_a_row_a_block_with_numbers_to_the_right():
     ]
 
 
-def test_what_is_seen():
-    assert takeaway(BLOCKS) == (
-        "Block 2 squeezes the plane most, by 0.35 nats a point; block 3 is the steepest, with ‖A‖ = 0.93 where 0.97 is "
-        "allowed."
-    )
-    spread = dataclasses.replace(BLOCKS, mean_log_det=np.array([0.12, 0.0, 0.0]))
-    assert takeaway(spread).startswith("Block 1 spreads the plane most, by 0.12 nats a point")
+def test_what_stands_out():
+    assert standouts(BLOCKS) == Standouts(strongest=1, log_det=-0.3456, steepest=2, norm=0.93, bound=0.97)
+    spread = standouts(dataclasses.replace(BLOCKS, mean_log_det=np.array([0.12, 0.0, 0.0])))
+    assert (spread.strongest, spread.log_det) == (0, 0.12)
 
 
 @pytest.mark.parametrize(
-    ("beyond", "column", "says"),
+    ("beyond", "column", "worst", "finite"),
     [
-        ([0.0, 0.0, 0.0], "0 %", "so the roulette's variance is finite at all of them."),
-        ([0.0, 0.001, 0.25], "25 %", "In block 3, 25 % of the points have \N{GREEK SMALL LETTER RHO} > √q = 0.707: "),
-        ([0.0, 0.001, 0.0], "0.1 %", "In block 2, 0.1 % of the points have"),
+        ([0.0, 0.0, 0.0], "0 %", 0, True),
+        ([0.0, 0.001, 0.25], "25 %", 2, False),
+        ([0.0, 0.001, 0.0], "0.1 %", 1, False),
     ],
 )
-def test_where_the_roulette_has_infinite_variance(beyond, column, says):
+def test_where_the_roulette_has_infinite_variance(beyond, column, worst, finite):
     blocks = dataclasses.replace(BLOCKS, tail_ratio=0.5, beyond=np.array(beyond))
     assert f"| {column} |" in markdown(blocks)
-    assert says in takeaway(blocks)
+    found = standouts(blocks)
+    assert (found.worst, found.beyond, found.finite_variance) == (worst, max(beyond), finite)
+    assert found.limit == pytest.approx(0.7071, abs=1e-4)
+    assert "0.707" in takeaway(standouts(blocks)) and (column in takeaway(standouts(blocks))) is not finite

@@ -16,13 +16,18 @@ from hypothesis import strategies as st
 from app.engine.measurements.derivatives import Derivatives
 from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, Frame, Report, State
-from app.features.compare import charts, pictures, results, table
+from app.features.compare import charts, pictures, table, words
 from app.features.compare.arms import built, contenders, names
+from app.features.compare.numbers import Sign, bias_at, compared, score
+from app.features.compare.pictures import Structure
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Baseline, Compare, Nobody, Residual
 from app.link import Link, query_of, read_link
 from app.setup import Setup
+from app.text import signed
 from app.ui import bands, transport
+from app.ui.bands import Band, Outcome
+from app.ui.side_by_side import fit
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -57,23 +62,17 @@ benches = st.builds(
 )
 
 
-def as_typed(text):
-    """-3.8e-5 from −3.8·10⁻⁵."""
-    return text.replace(MINUS, "-").translate(PLAIN).replace("·10", "e")
+def near(mean, low, high):
+    return Band(*(pytest.approx(value) for value in (mean, low, high)))
 
 
-def numbers(text):
-    """Of a band: one number, or mean, least and largest."""
-    return [float(as_typed(part)) for part in re.split(r" \(| to |\)", text) if part]
-
-
-def structure_words(kind):
-    """What is said of a layer of this kind."""
+def structure_named(kind):
+    """That of a layer of this kind."""
     if kind == "residual":
-        return "Free form: each output depends on each input."
+        return Structure.FREE
     if not BASELINES[kind].coupling:
-        return "Autoregressive: triangular."
-    return "Coupling: one coordinate is kept" + (", the other shifted. Volume is kept." if kind == "nice" else ".")
+        return Structure.AUTOREGRESSIVE
+    return Structure.SHIFT if kind == "nice" else Structure.COUPLING
 
 
 class TestArms:
@@ -138,11 +137,7 @@ class TestArms:
         assert [arm.train.log_det for arm in (rough, peer, roulette)] == [Truncated(3), Exact(), Roulette()]
         assert {(arm.train.batch, arm.data) for arm in (rough, peer, roulette)} == {(77, "moons")}
         arms = bands.seeded({one.label: one.arm for one in contenders(setup, bench)}, setup.seed, 2)
-        assert list(arms) == [
-            f"{label}, seed {seed}"
-            for label in ("i-ResNet, 3 terms, L = 0.6", "MAF", "Residual, roulette + Neumann, L = 0.9")
-            for seed in (7, 8)
-        ]
+        assert list(arms) == [f"{label}, seed {seed}" for label in names(bench) for seed in (7, 8)]
         assert [arm.seed for arm in arms.values()] == [7, 8] * 3
 
     def test_what_is_nothing_cannot_be_built(self):
@@ -181,23 +176,25 @@ class TestLinks:
         assert query_of(Setup(), benches=[Compare()]).keys() & query.keys() == set()
 
     @pytest.mark.parametrize(
-        ("name", "value", "says"),
+        ("name", "value", "allowed", "kept"),
         [
-            ("a", "magic", "use one of residual, peer, none. It stays at residual."),
-            ("c.kind", "glow", "use one of nice, realnvp, maf, nsf. It stays at realnvp."),
-            ("b.log_det", "guess", "use one of exact, truncated, roulette. It stays at truncated."),
-            ("b.log_det.n_terms", "51", "use a value from 1 to 50. It stays at 5."),
-            ("a.budget", "1.0", "use a value from 0.05 to 0.999. It stays at 0.97."),
-            ("seeds", "6", "use a value from 1 to 5. It stays at 2."),
-            ("steps", "99", "use a value from 100 to 20000. It stays at 1500."),
-            ("view", "movie", "use one of densities, samples, spectra, layers. It stays at densities."),
-            ("d.budget", "0.5", "there is no such setting."),
+            ("a", "magic", "residual, peer, none", "residual"),
+            ("c.kind", "glow", "nice, realnvp, maf, nsf", "realnvp"),
+            ("b.log_det", "guess", "exact, truncated, roulette", "truncated"),
+            ("b.log_det.n_terms", "51", "1 to 50", "5"),
+            ("a.budget", "1.0", "0.05 to 0.999", "0.97"),
+            ("seeds", "6", "1 to 5", "2"),
+            ("steps", "99", "100 to 20000", "1500"),
+            ("view", "movie", "densities, samples, spectra, layers", "densities"),
+            ("d.budget", "0.5", "no such", ""),
         ],
     )
-    def test_bad_values_are_refused_with_the_remedy(self, name, value, says):
+    def test_bad_values_are_refused_with_the_remedy(self, name, value, allowed, kept):
         found = read_link({f"compare.{name}": value})
         (said,) = found.refused
-        assert f"compare.{name}" in said and said.endswith(says)
+        assert f"compare.{name}" in said and (value in said or not kept)
+        _, there, after = said.partition(f" {allowed}")
+        assert there and f" {kept}" in after
         assert found == Link(refused=(said,))
 
 
@@ -240,29 +237,25 @@ class TestPictures:
         np.testing.assert_allclose(found, found[::-1], rtol=1e-9, atol=1e-12)
 
     @pytest.mark.parametrize(
-        ("config", "latex", "words"),
+        ("config", "latex", "kind"),
         [
-            (
-                BaselineConfig("nice", 2, 8),
-                r"1 & 0 \\ {c} & 1",
-                "Coupling: one coordinate is kept, the other shifted. Volume is kept.",
-            ),
-            (BaselineConfig("realnvp", 2, 8), r"1 & 0 \\ {c} & {d}", "Coupling: one coordinate is kept."),
-            (BaselineConfig("maf", 2, 8), r"{a} & 0 \\ {c} & {d}", "Autoregressive: triangular."),
-            (BaselineConfig("nsf", 2, 8), r"{a} & 0 \\ {c} & {d}", "Autoregressive: triangular."),
-            (FlowConfig(2, 8), r"{a} & {b} \\ {c} & {d}", "Free form: each output depends on each input."),
+            (BaselineConfig("nice", 2, 8), r"1 & 0 \\ {c} & 1", Structure.SHIFT),
+            (BaselineConfig("realnvp", 2, 8), r"1 & 0 \\ {c} & {d}", Structure.COUPLING),
+            (BaselineConfig("maf", 2, 8), r"{a} & 0 \\ {c} & {d}", Structure.AUTOREGRESSIVE),
+            (BaselineConfig("nsf", 2, 8), r"{a} & 0 \\ {c} & {d}", Structure.AUTOREGRESSIVE),
+            (FlowConfig(2, 8), r"{a} & {b} \\ {c} & {d}", Structure.FREE),
         ],
-    )  # fmt: skip
-    def test_the_zeros_and_ones_of_a_layer(self, config, latex, words):
+    )
+    def test_the_zeros_and_ones_of_a_layer(self, config, latex, kind):
         found = structure(config)
         (a, b), (c, d) = ((f"{value:.2f}" for value in row) for row in found)
         inside = latex.format(a=a, b=b, c=c, d=d)
         assert pictures.matrix(found) == rf"\begin{{pmatrix}} {inside} \end{{pmatrix}}"
-        assert pictures.in_words(found) == words
+        assert pictures.structure_of(found) is kind and kind in words.STRUCTURES
 
     def test_which_coordinate_is_kept_does_not_matter(self):
-        assert pictures.in_words(np.array([[0.7, 0.2], [0, 1]])) == "Coupling: one coordinate is kept."
-        assert pictures.in_words(np.array([[0.7, 0.2], [0, 0.9]])) == "Autoregressive: triangular."
+        assert pictures.structure_of(np.array([[0.7, 0.2], [0, 1]])) is Structure.COUPLING
+        assert pictures.structure_of(np.array([[0.7, 0.2], [0, 0.9]])) is Structure.AUTOREGRESSIVE
 
     def derivatives(self, scale=0.5):
         a = scale * torch.tensor([[[[-1.0, 0.2], [0.0, 0.6]]], [[[0.0, 0.5], [-0.5, 0.0]]]])
@@ -282,14 +275,15 @@ class TestPictures:
         np.testing.assert_allclose(sorted(points.tolist()), sorted(expected), atol=1e-6)
         radii = [float(np.hypot(*path.points.T).mean()) for path in pane.paths]
         assert radii == pytest.approx([budget, 1.0] if budget < 0.98 else [budget])
-        assert "Largest |λ| = 0.50." in pane.note
-        assert (pane.heat is not None) == ("Bias of log p" in pane.note) == bool(terms)
+        assert "= 0.50." in pane.note  # of the largest |λ|
+        assert (pane.heat is not None) == ("nats" in pane.note) == bool(terms)
         if terms:
             np.testing.assert_array_equal(pane.heat.values, pictures.series_error(terms))
-            bias = float(as_typed(re.search(r"p: (\S+) nats", pane.note)[1]))
+            bias = bias_at(self.derivatives().spectrum, terms)
             eigenvalues = np.array([-0.5, 0.3, 0.25j, -0.25j])
             expected = sum(-((-1) ** k) * eigenvalues**k / k for k in range(1, terms + 1)) - np.log(1 + eigenvalues)
-            assert bias == pytest.approx(expected.real.sum() / 2, rel=0.06, abs=2e-7)
+            assert bias == pytest.approx(expected.real.sum() / 2, rel=1e-5, abs=2e-7)
+            assert signed(f" {bias:+.2g} ") in pane.note
 
     def test_without_residual_flows_or_measurements_there_are_no_discs(self):
         assert pictures.spectra(["P"], [report([1.0])], {"P": None}, {"P": None}) == []
@@ -306,7 +300,7 @@ class TestPictures:
         np.testing.assert_allclose(data.dots[0].points, DATA.held_out()[: pictures.POINTS], atol=1e-6)
         (x0, x1), (y0, y1) = DATA.window
         np.testing.assert_allclose(drawn.dots[0].points, [[x0, y0], [x1, y1], [(x0 + x1) / 2, y0]], atol=1e-3)
-        assert drawn.note.startswith("KL 0.5") and (refused.dots, refused.note) == ((), "No inverse.")
+        assert drawn.note == fit(DATA, report([0.5])) and (refused.dots, refused.note) == ((), frames[1].refusal)
 
     def test_of_few_data_there_are_as_many_draws(self):
         empty, drawn = np.empty((0, 2), np.uint16), np.full((500, 2), 30_000, np.uint16)
@@ -314,7 +308,7 @@ class TestPictures:
         data, flow = pictures.samples(WINE, ["A"], arms, [Frame(0, empty, 1.0, 1.0, empty, empty, drawn)])
         n = len(WINE.held_out())
         assert n < 100 and (len(data.dots[0].points), len(flow.dots[0].points)) == (n, n)
-        assert data.note == f"{n} held-out points." and data.alt.startswith(f"{n} points")
+        assert str(n) in data.note and str(n) in data.alt
 
 
 def flow(log_det=None, budget=0.9):
@@ -342,17 +336,18 @@ class TestCharts:
         chart = charts.belief(DATA, groups, {"R": None, "T": 5})
         sent([chart])
         lines = {path.label: path for path in chart.paths if path.label}
-        assert list(lines) == ["R", "T: truth", "T: belief", "entropy: no flow is below"]
+        *flows, floor = lines
+        assert flows == ["R", "T: truth", "T: belief"]
         np.testing.assert_allclose(lines["T: truth"].points, [[0, 3.0], [100, 2.7]], rtol=1e-6)
         np.testing.assert_allclose(lines["T: belief"].points, [[0, 2.9], [100, 1.8]], rtol=1e-6)
         np.testing.assert_allclose(lines["R"].points, [[0, 3.0], [100, 2.5]], rtol=1e-6)
         entropy = DATA.truth.entropy
-        np.testing.assert_allclose(lines["entropy: no flow is below"].points, [[0, entropy], [100, entropy]])
+        np.testing.assert_allclose(lines[floor].points, [[0, entropy], [100, entropy]])
         others = [path.points for path in chart.paths if not path.label]
+        np.testing.assert_allclose(others[1], [[0, 3.0], [100, 2.6], [np.nan, np.nan]], rtol=1e-6)
         np.testing.assert_allclose(others[2], [[0, 2.8], [100, 1.4], [np.nan, np.nan]], rtol=1e-6)
         assert len(others) == 3
         assert lines["T: truth"].colour == lines["T: belief"].colour != lines["R"].colour
-        assert "T believes 1.60 (1.40 to 1.80) nats and has 2.65 (2.60 to 2.70) nats" in chart.alt
 
     def test_belief_without_a_truth_and_before_a_measurement(self):
         blank = ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
@@ -374,65 +369,70 @@ class TestCharts:
         count, bias = line.points.T
         assert count[0] == 1 and (np.diff(count) == 1).all() and terms <= count[-1] <= MOST
         np.testing.assert_allclose(bias, found.spectrum.biases[: len(bias)])
-        assert f"T: {bias[terms - 1]:.2g} nats with the terms that it is trained with" in chart.alt
+        assert bias[terms - 1] == bias_at(found.spectrum, terms)
 
 
-class TestVerdicts:
-    def said(self, bias, kl=0.5, believed=None, dataset=DATA, log_det=None, **arm):
-        found = named(R=flow(Exact()), T=flow(log_det or Truncated(5)))
+class TestBelief:
+    def found(self, bias, kl=0.5, believed=None, dataset=DATA, log_det=None):
+        contenders = named(R=flow(Exact()), T=flow(log_det or Truncated(5)))
         truth = [report([1.0, 0.4])] * len(bias)
         measured = [masses(1.0, believed)] if believed else []
         arms = [report([1.0, kl], bias=[0.0, one], measured=measured) for one in bias]
-        return results.verdicts(dataset, found, {"R": truth, "T": arms})
+        found = compared(dataset, contenders, {"R": truth, "T": arms})
+        assert len(words.sentences(found)) == 2 + len(found.beliefs)  # by steps, by time, and each belief
+        return found
+
+    def belief(self, *given, **more):
+        (found,) = self.found(*given, **more).beliefs
+        assert found.label in words.about(found) and str(found.true) in words.about(found)
+        return found
 
     def test_who_flatters_himself(self):
-        first, by_time, last = self.said([0.05, 0.1, 0.06], believed=1.4)
-        assert first.startswith("**R is ahead in all 3 seeds**") and "of training each" in by_time
-        assert last == (
-            "**T flatters itself by 0.0700 (0.0500 to 0.100) nats**: it believes NLL 2.43 (2.40 to 2.45) and has 2.50; "
-            "the density that it believes in has mass 1.40."
-        )
-        *_, last = self.said([0.05, 0.1, 0.06], believed=1.002)
-        assert "mass" not in last
+        found = self.found([0.05, 0.1, 0.06], believed=1.4)
+        for ranking in (found.by_steps, found.by_time):
+            assert (ranking.outcome, ranking.best, ranking.seeds) == (Outcome.AHEAD, "R", 3)
+        assert (found.by_steps.seconds, found.by_time.seconds) == (None, 2.0)
+        (found,) = found.beliefs
+        assert (found.label, found.sign, found.is_impossible) == ("T", Sign.ABOVE, False)
+        assert found.bias == near(0.07, 0.05, 0.1)
+        assert (found.believed, found.true) == (near(2.43, 2.4, 2.45), near(2.5, 2.5, 2.5))
+        assert found.mass == near(1.4, 1.4, 1.4)
+        assert self.belief([0.05, 0.1, 0.06], believed=1.002).mass is None
+        assert self.belief([0.05, 0.1, 0.06]).mass is None
 
     def test_who_believes_in_what_none_can_have(self):
         below = 2.5 - DATA.truth.entropy + 0.05
-        *_, last = self.said([below, below + 0.1])
-        assert last.endswith(f", and its NLL would lie below the entropy, {DATA.truth.entropy:.3f}, which none can.")
-        *_, last = self.said([below - 0.1, below + 0.1])
-        assert "entropy" not in last
-        *_, last = self.said([below, below + 0.1], dataset=WINE)
-        assert "entropy" not in last
+        found = self.belief([below, below + 0.1])
+        assert found.is_impossible and found.entropy == DATA.truth.entropy
+        assert not self.belief([below - 0.1, below + 0.1]).is_impossible
+        found = self.belief([below, below + 0.1], dataset=WINE)
+        assert found.entropy is None and not found.is_impossible
 
     def test_who_believes_what_is_so(self):
-        *_, last = self.said([1e-5, -1e-5, 2e-4])
-        assert last == "T believes what is so: NLL 2.50 (2.50 to 2.50) and has 2.50 nats." or last == (
-            "T believes what is so: NLL 2.50 and has 2.50 nats."
-        )
+        found = self.belief([1e-5, -1e-5, 2e-4])
+        assert found.sign is Sign.NONE
+        assert [found.believed.mean, found.true.mean] == pytest.approx([2.5, 2.5], abs=5e-3)
 
     def test_who_takes_himself_for_less_does_not_flatter_himself(self):
-        *_, last = self.said([-0.2, -0.3])
-        assert "flatters" not in last and "what is so" not in last
-        assert last.startswith(
-            "**T thinks too little of itself, by 0.250 (0.200 to 0.300) nats**: it believes NLL 2.75"
-        )
+        found = self.belief([-0.2, -0.3])
+        assert (found.sign, found.bias) == (Sign.BELOW, near(-0.25, -0.3, -0.2))
+        assert found.believed.mean == pytest.approx(2.75)
+        assert "0.250 (0.200 to 0.300)" in words.about(found)  # the amount, without a sign
 
     def test_seeds_that_differ_in_sign_are_biased_all_the_same(self):
-        *_, last = self.said([-0.4, 0.1])
-        assert last.startswith(
-            "**T is wrong about itself, this way or that by the seed: "
-            f"by {MINUS}0.150 ({MINUS}0.400 to 0.100) nats**: it believes NLL 2.65 (2.40 to 2.90)"
-        )
-        for words in ("what is so", "flatters", "too little"):
-            assert words not in last
+        found = self.belief([-0.4, 0.1])
+        assert (found.sign, found.bias) == (Sign.MIXED, near(-0.15, -0.4, 0.1))
+        assert found.believed == near(2.65, 2.4, 2.9)
 
     def test_an_unbiased_estimate_is_not_spoken_of(self):
-        assert len(self.said([0.0] * 3, log_det=Roulette())) == 2
+        assert self.found([0.0] * 3, log_det=Roulette()).beliefs == ()
 
     def test_before_a_measurement_it_says_so_once(self):
-        found = named(R=flow(Exact()), T=flow(Truncated(5)))
+        contenders = named(R=flow(Exact()), T=flow(Truncated(5)))
         blank = ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
-        assert results.verdicts(DATA, found, {"R": [blank], "T": [blank]}) == ["Not measured yet."]
+        found = compared(DATA, contenders, {"R": [blank], "T": [blank]})
+        assert found.by_steps.outcome is found.by_time.outcome is Outcome.NOT_MEASURED
+        assert found.beliefs == () and len(words.sentences(found)) == 1
 
 
 FOUND = {"exact": flow(Exact()), "cut": flow(Truncated(5)), "roulette": flow(Roulette()), "peer": flow()}
@@ -450,60 +450,79 @@ GROUPS = {
 }
 
 
-class TestTable:
-    def rows(self, dataset=DATA, groups=GROUPS, **found):
-        head, _, *rows = table.table(dataset, named(**(found or FOUND)), groups).splitlines()
-        cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in (head, *rows)]
-        assert len({len(row) for row in cells}) == 1
-        return {row[0]: dict(zip(cells[0], row, strict=True)) for row in cells[1:]}
+class TestScores:
+    def scores(self, dataset=DATA, groups=GROUPS, **found):
+        return {one.label: score(dataset, one, groups[one.label]) for one in named(**(found or FOUND))}
+
+    def cells(self, dataset, scores):
+        """Of the table on the page, by the flow; with the width of its head."""
+        head, _, *rows = ([cell.strip() for cell in row.split("|")[1:-1]]
+                          for row in table.table(dataset, list(scores.values())).splitlines())  # fmt: skip
+        assert {len(row) for row in rows} == {len(head)}
+        return {row[0]: row[1:] for row in rows}
 
     def test_bands_of_every_flow(self):
-        rows = self.rows()
-        assert list(rows) == list(FOUND)
-        cut = rows["cut"]
-        assert numbers(cut["KL, nats"]) == pytest.approx([0.7, 0.6, 0.8])
-        assert numbers(cut["true NLL, nats"]) == pytest.approx([2.7, 2.6, 2.8])
-        assert numbers(cut["believed NLL, nats"]) == pytest.approx(
-            [2.1, 2.1, 2.1][: len(numbers(cut["believed NLL, nats"]))]
-        )
-        assert numbers(cut["bias of log p, nats"]) == pytest.approx([0.6, 0.5, 0.7])
-        assert numbers(cut["mass believed in"]) == pytest.approx([1.6, 1.5, 1.7])
-        assert (cut["mass"], cut["ms a step"]) == ("1.00", "20")
-        exact = rows["exact"]
-        assert exact["believed NLL, nats"] == exact["true NLL, nats"]
-        assert (exact["bias of log p, nats"], exact["mass believed in"], exact["mass"]) == ("0", "1.00", "1.00")
-        assert exact["parameters"] == FOUND["exact"].size and rows["peer"]["parameters"] == FOUND["peer"].size
+        scores = self.scores()
+        cut, exact = scores["cut"], scores["exact"]
+        assert (cut.kl, cut.true) == (near(0.7, 0.6, 0.8), near(2.7, 2.6, 2.8))
+        assert (cut.believed, cut.bias) == (near(2.1, 2.1, 2.1), near(0.6, 0.5, 0.7))
+        assert (cut.mass, cut.believed_mass) == (near(1, 1, 1), near(1.6, 1.5, 1.7))
+        assert cut.pace == pytest.approx(20)
+        assert exact.believed == exact.true == near(2.45, 2.4, 2.5)
+        assert (exact.bias, exact.mass, exact.believed_mass) == (Band(0, 0, 0), near(1, 1, 1), exact.mass)
+
+    def test_the_table_shows_them(self):
+        scores = self.scores()
+        cells = self.cells(DATA, scores)
+        assert list(cells) == list(FOUND)
+        for label, (size, *shown, pace) in cells.items():
+            of = scores[label]
+            values = (of.kl, of.true, of.believed, of.bias, of.believed_mass, of.mass)
+            assert size == FOUND[label].size and pace == f"{of.pace:.3g}"
+            for text, value in zip(shown, values, strict=True):
+                assert value is None or text == str(value)
 
     def test_what_is_not_known_or_not_measured_is_said(self):
-        rows = self.rows()
-        assert (rows["roulette"]["mass believed in"], rows["roulette"]["mass"]) == ("not known", "1.00")
-        assert (rows["peer"]["mass believed in"], rows["peer"]["mass"]) == ("…", "…")
-        assert rows["peer"]["KL, nats"].startswith("1.00")  # the measurement that both seeds have
+        scores = self.scores()
+        roulette, peer = scores["roulette"], scores["peer"]
+        assert (roulette.mass, roulette.believed_mass) == (near(1, 1, 1), None)
+        assert (peer.mass, peer.believed_mass) == (None, None)
+        assert peer.kl.mean == pytest.approx(1)  # the measurement that both seeds have
+        cells = self.cells(DATA, scores)
+        assert cells["roulette"][5:7] == [table.NONE, "1.00"] and cells["peer"][5:7] == [table.NOT_YET] * 2
         blank = ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
-        row = self.rows(groups={"cut": [blank]}, cut=FOUND["cut"])["cut"]
-        assert [row[name] for name in row if name not in ("flow", "parameters")] == ["…"] * 7
+        scores = self.scores(groups={"cut": [blank]}, cut=FOUND["cut"])
+        assert {value for name, value in vars(scores["cut"]).items() if name != "flow"} == {None}
+        assert self.cells(DATA, scores)["cut"][1:] == [table.NOT_YET] * 7
 
     def test_without_beliefs_or_a_truth_there_are_no_columns_for_them(self):
         unknown = {label: [report([1.0, 0.5], with_kl=False, measured=[masses()])] for label in ("exact", "peer")}
-        rows = self.rows(WINE, unknown, exact=FOUND["exact"], peer=FOUND["peer"])
-        assert list(rows["exact"]) == ["flow", "parameters", "true NLL, nats", "mass", "ms a step"]
+        scores = self.scores(WINE, unknown, exact=FOUND["exact"], peer=FOUND["peer"])
+        assert scores["exact"].kl is None
+        assert self.cells(WINE, scores)["exact"] == [FOUND["exact"].size, "2.50", "1.00", "20"]
 
 
 @pytest.mark.parametrize(
-    ("step", "rate", "share", "text"),
+    ("step", "rate", "done", "left"),
     [
-        (0, 0.0, 0.0, "0 of 1,500 steps of every flow"),
-        (300, 40.0, 0.2, "300 of 1,500 steps of every flow, about 30 s left"),
-        (1499, 900.0, 1499 / 1500, "1,499 of 1,500 steps of every flow, about 1 s left"),
-        (1500, 0.0, 1.0, "1,500 of 1,500 steps of every flow: done. Play goes on without end."),
-        (1700, 40.0, 1.0, "1,500 of 1,500 steps of every flow: done. Play goes on without end."),
+        (0, 0.0, 0, None),
+        (300, 40.0, 300, 30.0),
+        (1499, 900.0, 1499, 1 / 900),
+        (1500, 0.0, 1500, None),
+        (1700, 40.0, 1500, None),
     ],
 )
-def test_how_far_it_is(monkeypatch, step, rate, share, text):
+def test_how_far_it_is(monkeypatch, step, rate, done, left):
+    report = Report("", State.PLAYING, (ArmReport(step, rate, 9.0),))
+    found = transport.progress(report.arms[0], 1500)
+    assert (found.done, found.steps, found.seconds_left) == (done, 1500, left and pytest.approx(left))
+    assert found.is_over == (step >= 1500)
     told = []
     monkeypatch.setattr(transport.st, "progress", lambda *said: told.append(said))
-    transport._progress(Report("", State.PLAYING, (ArmReport(step, rate, 9.0),)), 1500)
-    assert told == [(pytest.approx(share), text)]
+    transport._progress(report, 1500)
+    ((share, text),) = told
+    assert share == pytest.approx(done / 1500) and f"{done:,} of 1,500" in text
+    assert ("30 s" in text) == (left == 30) and ("1 s" in text) == (step == 1499)  # never 0 s
 
 
 def parsed(file):

@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import re
 
 import numpy as np
 import pytest
@@ -11,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.csv_file import MOST_BYTES, CsvError, digest_of, read_csv, table
+from tests.app.pages import named
 
 GOOD = [f"{i}.5,{i * i}" for i in range(30)]
+ONE_COLUMN = "one column two comma semicolon tab"
 
 
 def of(lines, encoding="utf-8"):
@@ -108,91 +109,76 @@ def test_missing_labels_are_a_class_with_a_name():
 
 
 def test_a_file_without_names_says_which_line_it_takes_for_data():
-    assert of(["x,y", *GOOD]).note == ""
-    assert of(["2019,2020", *GOOD]).note == "No line of names: line 1 is read as data."
-    assert of(["sep=,", "", *GOOD]).note == "No line of names: line 3 is read as data."
+    file = of(["x,y", *GOOD])
+    assert file.named and not file.note
+    for first, line in ((["2019,2020"], 1), (["sep=,", ""], 3)):
+        file = of([*first, *GOOD])
+        assert (file.named, file.lines[0]) == (False, line)
+        assert str(line) in named(file.note)
 
 
 @pytest.mark.parametrize(("name", "shown"), [("price ($)", "price ($)"), ("*a*", "*a*"), ("a`b'", "ab'")])
 def test_no_name_of_a_column_becomes_formatting(name, shown):
-    for rows, says in [
-        ((f"{i},7" for i in range(20)), "Column `cost ($)` does not vary"),
-        ((f"{i},{2 * i}" for i in range(20)), f"Columns `{shown}` and `cost ($)` lie on one straight line"),
+    for rows, what in [
+        ((f"{i},7" for i in range(20)), ("`cost ($)`", "vary")),
+        ((f"{i},{2 * i}" for i in range(20)), (f"`{shown}`", "`cost ($)`", "straight")),
     ]:
-        with pytest.raises(CsvError, match=re.escape(says)):
+        with pytest.raises(CsvError) as error:
             table(of([f"{name},cost ($)", *rows]), name, "cost ($)")
+        assert all(part in str(error.value) for part in what)
 
 
 NAMED = ["x,y", *GOOD]
-BAD = {
-    "missing": ([*NAMED, "1,"], "Line 32, column `y`: the value is missing. Fill it in, or delete the line."),
-    "marked as missing": ([*NAMED, "NA,1"], "Line 32, column `x`: the value is missing."),
-    "text": (
-        [*NAMED[:9], "1,two", *NAMED[9:]],
-        "Line 10, column `y`: `two` is not a number. Correct it, or delete the line.",
-    ),
-    "infinite": ([*NAMED, "-inf,1"], "Line 32, column `x`: `-inf` is not finite. Correct it, or delete the line."),
-    "not a number": ([*NAMED, "NaN,1"], "Line 32, column `x`: the value is missing."),
-    "overflow": ([*NAMED, "1e999,1"], "Line 32, column `x`: `1e999` is too large; use numbers up to 1e+100."),
-    "thousands": ([*NAMED, "1_000,1"], "Line 32, column `x`: `1_000` is not a number."),
-    "quoted decimal comma": ([*NAMED, '"1,5",1'], "use decimal commas."),
-    "two decimal marks": (
-        ["x;y", *(f"{i};{i}.5" for i in range(20)), "1;2,5"],
-        "There is a decimal point in line 2, column `y` (`0.5`), and a decimal comma in line 22, column `y` (`2,5`). "
-        "Use one of them in both columns, and nothing between thousands.",
-    ),
+BAD = {  # lines, and what is named: the place, what stands there, the remedy
+    "missing": ([*NAMED, "1,"], "32 y missing delete"),
+    "marked as missing": ([*NAMED, "NA,1"], "32 x missing delete"),
+    "text": ([*NAMED[:9], "1,two", *NAMED[9:]], "10 y two number delete"),
+    "infinite": ([*NAMED, "-inf,1"], "32 x -inf finite delete"),
+    "not a number": ([*NAMED, "NaN,1"], "32 x missing delete"),
+    "overflow": ([*NAMED, "1e999,1"], "32 x 1e999 large 1e+100"),
+    "thousands": ([*NAMED, "1_000,1"], "32 x 1_000 number delete"),
+    "quoted decimal comma": ([*NAMED, '"1,5",1'], "32 x 1,5 number semicolons commas"),
+    "two decimal marks": (["x;y", *(f"{i};{i}.5" for i in range(20)), "1;2,5"], "point 2 y 0.5 comma 22 2,5 thousands"),
     "a decimal mark each": (
         ["x;y", "1;2", *(f"{i}.234;{i * i},5" for i in range(20))],
-        "There is a decimal point in line 3, column `x` (`0.234`), and a decimal comma in line 3, column `y` (`0,5`).",
+        "point 3 x 0.234 comma y 0,5 thousands",
     ),
-    "one column": (["x", *(str(i) for i in range(20))], "The file has one column only. Give it two, separated by"),
-    "spaces": ([f"{i} {i}" for i in range(20)], "one column only"),
-    "one column and separators": ([f"{i}," for i in range(20)], "one column only"),
-    "an empty column": (["x,y", *(f"{i}," for i in range(20))], "only `x` holds them. Column `y` is empty."),
-    "an empty column beside text": (
-        ["x,name,y", *(f"{i},n{i},NA" for i in range(20))],
-        "only `x` holds them. Column `y` is empty. Fill it in, or give another one.",
-    ),
-    "a title": (["Measured in May", *NAMED], "Line 1 has one cell, line 2 has 2: delete the lines above the names."),
-    "titles": (
-        ["# Measured", "# in May", "", *NAMED],
-        "Line 1 has one cell, line 4 has 2: delete the lines above the names.",
-    ),
-    "one column with a remark": (["x", *(str(i) for i in range(20)), "20,estimated"], "one column only"),
-    "another separator": (["sep=|", "x|y", *(f"{i}|{i * i}" for i in range(20))], "Line 1 asks for `|` as separator."),
-    "ragged below the separator": (["sep=,", *NAMED[:5], "1,2,3"], "Line 7 has 3 cells, but line 2 has 2"),
+    "one column": (["x", *(str(i) for i in range(20))], ONE_COLUMN),
+    "spaces": ([f"{i} {i}" for i in range(20)], ONE_COLUMN),
+    "one column and separators": ([f"{i}," for i in range(20)], ONE_COLUMN),
+    "an empty column": (["x,y", *(f"{i}," for i in range(20))], "only x y empty Fill"),
+    "an empty column beside text": (["x,name,y", *(f"{i},n{i},NA" for i in range(20))], "only x y empty Fill"),
+    "a title": (["Measured in May", *NAMED], "1 one 2 delete above"),
+    "titles": (["# Measured", "# in May", "", *NAMED], "1 one 4 2 delete above"),
+    "one column with a remark": (["x", *(str(i) for i in range(20)), "20,estimated"], ONE_COLUMN),
+    "another separator": (["sep=|", "x|y", *(f"{i}|{i * i}" for i in range(20))], "1 | separator comma semicolon tab"),
+    "ragged below the separator": (["sep=,", *NAMED[:5], "1,2,3"], "7 3 2 comma"),
     "text below the separator": (
         ["sep=;", "x;y", *(f"{i},5;{i * i}" for i in range(20)), "1;two"],
-        "Line 23, column `y`: `two` is not a number.",
+        "23 y two number delete",
     ),
-    "one column of numbers": (
-        ["x,name", *(f"{i},n{i}" for i in range(20))],
-        "only `x` holds them. Line 2, column `name`: `n0` is not a number.",
-    ),
-    "no numbers": (["a,b"] * 21, "no column holds them. Line 2, column `a`: `a` is not a number."),
-    "constant": (["x,y", *(f"{i},7" for i in range(20))], "Column `y` does not vary"),
-    "duplicates": (
-        ["x,y", *(["1,2", "3,4"] * 20)],
-        "The rows hold 2 different points. A density needs at least 3: choose columns that vary.",
-    ),
-    "empty": ([""], "The file is empty. Give it two columns of numbers."),
-    "blank": (["  ", ",", "\t"], "The file is empty."),
-    "a space that does not break": (["\N{NO-BREAK SPACE}"], "The file is empty."),
-    "only names": (["x,y"], "The file has 0 rows of data; at least 20 are needed."),
-    "few rows": (NAMED[:20], "The file has 19 rows of data; at least 20 are needed. Add more."),
-    "many rows": (["1,2"] * 20_001, "The file has 20,001 rows; 20,000 are allowed. Keep a random part of them."),
-    "ragged": ([*NAMED[:5], "1,2,3", *NAMED[5:]], "Line 6 has 3 cells, but line 1 has 2 (the separator is the comma)."),
-    "open quote": ([*NAMED, '"1,2'], "Line 32: the quotes cannot be read"),
-    "a quote too many": ([*NAMED, '"1"2,2', "3,4"], "Line 32: the quotes cannot be read"),
+    "one column of numbers": (["x,name", *(f"{i},n{i}" for i in range(20))], "only x 2 name n0 number"),
+    "no numbers": (["a,b"] * 21, "no holds 2 a number"),
+    "constant": (["x,y", *(f"{i},7" for i in range(20))], "y vary"),
+    "duplicates": (["x,y", *(["1,2", "3,4"] * 20)], "2 different 3"),
+    "empty": ([""], "empty two columns"),
+    "blank": (["  ", ",", "\t"], "empty two columns"),
+    "a space that does not break": (["\N{NO-BREAK SPACE}"], "empty two columns"),
+    "only names": (["x,y"], "0 rows 20 more"),
+    "few rows": (NAMED[:20], "19 rows 20 more"),
+    "many rows": (["1,2"] * 20_001, "20,001 rows 20,000 random"),
+    "ragged": ([*NAMED[:5], "1,2,3", *NAMED[5:]], "6 3 1 2 comma quotes"),
+    "open quote": ([*NAMED, '"1,2'], "32 quotes"),
+    "a quote too many": ([*NAMED, '"1"2,2', "3,4"], "32 quotes"),
 }
 
 
-@pytest.mark.parametrize(("lines", "says"), BAD.values(), ids=BAD)
-def test_what_is_wrong_is_named_with_place_and_remedy(lines, says):
+@pytest.mark.parametrize(("lines", "what"), BAD.values(), ids=BAD)
+def test_what_is_wrong_is_named_with_place_and_remedy(lines, what):
     with pytest.raises(CsvError) as error:
         file = of(lines)
         table(file, *file.numeric[:2])
-    assert says in str(error.value)
+    assert set(what.split()) <= named(str(error.value))
 
 
 def test_what_the_data_set_refuses_is_named_by_its_line():
@@ -205,55 +191,44 @@ def test_what_the_data_set_refuses_is_named_by_its_line():
             refused[row] = str(error)
     assert len(refused) == 9  # the held-out rows: the others move the mean
     for row, message in refused.items():
-        assert message.startswith(f"Line {row + 3}, column `x`: 1e+12 lies more than 1,000,000 deviations")
+        assert {str(row + 3), "x", "1e+12", "1,000,000"} <= named(message)
 
 
+NO_TEXT = "text UTF-8 UTF-16 Windows-1252 CSV"
 FOREIGN = {
-    "too large": (bytes(2_400_000), "The file has 2.29 MB; 2 are allowed. Keep two columns and at most 20,000 rows."),
-    "a byte too large": (b"1" * (MOST_BYTES + 1), "The file has 2.01 MB; 2 are allowed."),
-    "just small enough": (b"1\n" * (MOST_BYTES // 2), "one column only"),
-    "nothing": (b"", "The file is empty."),
-    "excel": (b"PK\x03\x04" + bytes(100), "a spreadsheet or a ZIP archive, not text. Save or export it as CSV first."),
-    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "The file is not text in UTF-8"),
-    "utf-16 without its mark": (
-        "\n".join(GOOD).encode("utf-16-le"),
-        "not text in UTF-8, in UTF-16 with its byte order",
-    ),
-    "utf-32": (codecs.BOM_UTF32_LE + "\n".join(GOOD).encode("utf-32-le"), "in UTF-32. Save it as UTF-8."),
-    "neither": (b"x,y\x81\n1,2", "not text in UTF-8"),
-    "half a character of utf-16": (codecs.BOM_UTF16_LE + b"a", "not text in UTF-8"),
+    "too large": (bytes(2_400_000), "2.29 2 20,000"),
+    "a byte too large": (b"1" * (MOST_BYTES + 1), "2.01 2 20,000"),
+    "just small enough": (b"1\n" * (MOST_BYTES // 2), ONE_COLUMN),
+    "nothing": (b"", "empty two columns"),
+    "excel": (b"PK\x03\x04" + bytes(100), "spreadsheet ZIP CSV"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), NO_TEXT),
+    "utf-16 without its mark": ("\n".join(GOOD).encode("utf-16-le"), NO_TEXT),
+    "utf-32": (codecs.BOM_UTF32_LE + "\n".join(GOOD).encode("utf-32-le"), "UTF-32 UTF-8"),
+    "neither": (b"x,y\x81\n1,2", NO_TEXT),
+    "half a character of utf-16": (codecs.BOM_UTF16_LE + b"a", NO_TEXT),
 }
 
 
-@pytest.mark.parametrize(("data", "says"), FOREIGN.values(), ids=FOREIGN)
-def test_what_is_no_text_is_named(data, says):
+@pytest.mark.parametrize(("data", "what"), FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_text_is_named(data, what):
     with pytest.raises(CsvError) as error:
         read_csv("points.csv", data)
-    assert says in str(error.value)
+    assert set(what.split()) <= named(str(error.value))
 
 
 def test_columns_that_do_not_fit_are_named():
     file = of(["x,y,id,one,half", *(f"{i},{i},n{i},a,{i % 2 / 2:g}" for i in range(40))])
-    for columns, says in [
-        (("x", "x"), "`x` is chosen for both axes."),
-        (("x", "z"), "`points.csv` has no column `z`; it has `x`, `y`, `id`"),
-        (("x", "y", "zz"), "`points.csv` has no column `zz`; it has `x`, `y`, `id`"),
-        (
-            ("x", "y", "id"),
-            "Column `id` cannot be a label: it has 40 different values, and 20 are allowed. Choose one with fewer.",
-        ),
-        (
-            ("x", "y", "one"),
-            "Column `one` cannot be a label: it has one value only. Choose one that tells rows apart.",
-        ),
-        (
-            ("x", "y", "half"),
-            "Column `half` cannot be a label: `0.5` in line 3 is no whole number. Choose text or whole numbers.",
-        ),
+    for columns, what in [
+        (("x", "x"), "x both two"),
+        (("x", "z"), "points.csv z x y id one half"),
+        (("x", "y", "zz"), "points.csv zz x y id one half"),
+        (("x", "y", "id"), "id label 40 20 fewer"),
+        (("x", "y", "one"), "one label value rows"),
+        (("x", "y", "half"), "half label 0.5 3 whole"),
     ]:
         with pytest.raises(CsvError) as error:
             table(file, *columns)
-        assert says in str(error.value)
+        assert set(what.split()) <= named(str(error.value))
 
 
 finite = st.floats(-1e99, 1e99)

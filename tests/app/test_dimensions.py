@@ -1,4 +1,4 @@
-"""The dimensions screen without a browser: what it says and draws against brute force and the core's measurements."""
+"""The dimensions screen without a browser: what it finds and draws against brute force and the core's measurements."""
 
 import dataclasses
 import json
@@ -13,17 +13,20 @@ from app.engine.reports import ArmReport, State
 from app.engine.results import BitsCurve, ImageFrame, Scaling
 from app.examples import digits as example
 from app.features.dimensions import digits as view
-from app.features.dimensions.scaling import verdicts, where
+from app.features.dimensions import scaling
+from app.features.dimensions.digits import UNIFORM, Needed, needed
+from app.features.dimensions.scaling import Worth, verdicts, where, worth
 from app.features.dimensions.settings import Dimensions
 from resflow_core import measure
 from resflow_core.data.digits import DIGITS, LEVELS, Digits
 from resflow_core.measure import AtDim, Crossing, Estimate
 from resflow_core.measure.scaling import Subject, by_dim
-from tests.app.pages import decode, link, own, panes, said, sentence, table
+from tests.app.pages import curves, decode, finding, link, named, own, panes, table
 from tests.app.test_lipschitz import opened as opened_screen
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FEW = 16  # as many as the interpolations need
+SAID = "Something is said."  # by the engine
 TINY = {"view": "scaling", "largest": "4", "blocks": "1", "width": "8", "batch": "8"}
 
 
@@ -89,18 +92,16 @@ def numbers(text):
 class TestDigits:
     def test_it_opens_with_the_stored_flow_and_its_true_bits(self, few):
         page = opened()
-        text = sentence(page, "The flow needs")
+        found = finding(page, Needed)
         value, error = brute_force_bits(example.read(example.weights()).flow)
-        shown = numbers(text)
-        assert shown[0] == pytest.approx(value, abs=0.006) and shown[1] == pytest.approx(error, abs=0.006)
-        normal = measure.gaussian_bits(DIGITS)
-        assert shown[2] == pytest.approx(normal.value, abs=0.006)
-        assert shown[4] == 4.09
+        assert found.flow.value == found.best == pytest.approx(value, abs=1e-5)
+        assert found.flow.standard_error == pytest.approx(error, abs=1e-5)
+        assert found.gaussian == measure.gaussian_bits(DIGITS)
+        assert pytest.approx(4.09, abs=0.005) == UNIFORM
+        assert not found.behind and not found.by_heart
         assert own(page).comparisons["digits"].report.arms[0].found(BitsCurve).bits[0] == pytest.approx(value, abs=1e-5)
-        assert any("**upper bound**" in t for t in said(page))
 
         data, samples, between = grids(page)
-        assert [grid["title"] for grid in (data, samples, between)] == ["Data", "Samples", "Interpolations"]
         real = DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
         assert (decode(data["images"]).reshape(-1, 8, 8) == real[:64]).all()
         rows = decode(between["images"])
@@ -110,45 +111,47 @@ class TestDigits:
         assert all(len(grid["alt"]) > 20 for grid in (data, samples, between))
 
         # The curve of its training, which the file notes, and one point of its own.
-        steps, seconds = panes(page)
-        paths = {path["label"]: decode(path["points"]) for path in steps["paths"] if path["label"]}
-        np.testing.assert_allclose(paths["as it was trained"], np.array(example.stored().curve)[:, [0, 2]], rtol=1e-5)
-        np.testing.assert_allclose(paths["here"], [[example.STEPS, value]], rtol=1e-4)
-        assert seconds["x"] == "training time, s" and steps["y"] == seconds["y"] == "bits per dimension, held out"
+        noted = np.array(example.stored().curve)
+        for chart, x in zip(panes(page), noted.T, strict=False):  # against steps, and against seconds
+            trained, _, here, _, normal = curves(chart)
+            np.testing.assert_allclose(trained, np.stack([x, noted[:, 2]], 1), rtol=1e-5)
+            np.testing.assert_allclose(here, [[x[-1], value]], rtol=1e-4)
+            np.testing.assert_allclose(normal[:, 1], found.gaussian.value, rtol=1e-5)
+        assert noted[-1, 0] == example.STEPS and len(panes(page)) == 2
 
     def test_training_goes_on_from_it_and_resets_to_it(self, few):
         page = opened()
-        before, pictures = sentence(page, "The flow needs"), grids(page)[1]["images"]
+        before, pictures = finding(page, Needed), grids(page)[1]["images"]
         page = press(page, "step.digits")
         arm = own(page).comparisons["digits"].report.arms[0]
         assert arm.step == 1 and len(arm.found(BitsCurve).bits) == 2
         assert abs(arm.found(BitsCurve).bits[1] - arm.found(BitsCurve).bits[0]) < 0.05  # at a tenth of the rate
         page = press(page, "reset.digits")
-        assert sentence(page, "The flow needs") == before and grids(page)[1]["images"] == pictures
+        assert finding(page, Needed) == before and grids(page)[1]["images"] == pictures
 
     def test_from_scratch_it_begins_with_nothing(self, few):
         page = opened(start="scratch")
-        assert numbers(sentence(page, "The flow needs"))[0] > 2.5
-        assert [p["label"] for p in panes(page)[0]["paths"] if p["label"]] == ["here", "Gaussian"]
+        assert finding(page, Needed).flow.value > 2.5 and finding(page, Needed).stored is None
+        assert len(curves(panes(page)[0])) == 3  # its own, with errors, and a Gaussian's
         page = run(page.selectbox(key="dimensions.start").set_value("stored"))
-        assert numbers(sentence(page, "The flow needs"))[0] < 2.2 and link(page).get("dimensions.start") is None
+        assert finding(page, Needed).flow.value < 2.2 and link(page).get("dimensions.start") is None
 
     def test_what_comes_and_goes_does_not_move_images_and_charts(self, few, local_engine):
         page = opened()
         before, comparison = places(page), own(page).comparisons["digits"]
-        local_engine._scheduler._runs[comparison.run]._message = "Something is said."
+        local_engine._scheduler._runs[comparison.run]._message = SAID
         local_engine._scheduler._runs[comparison.run]._changed = True
         page = run(page)
-        assert "Something is said." in [info.value for info in page.info] and places(page) == before
+        assert SAID in [info.value for info in page.info] and places(page) == before
         comparison.pictures = (dataclasses.replace(comparison.pictures[0], refusal="No inverse."),)
         page = run(page)
-        assert "No images are drawn. No inverse." in [info.value for info in page.info] and places(page) == before
+        assert any("No inverse." in info.value for info in page.info) and places(page) == before
 
     def test_a_damaged_file_is_named_and_scratch_remains(self, few, monkeypatch):
         monkeypatch.setattr(example, "stored", lambda: example.read(b"nothing"))
         page = opened()
-        assert "cannot be read as safetensors" in page.error[0].value
-        assert numbers(sentence(page, "The flow needs"))[0] > 2.5
+        assert {"safetensors", "scratch"} <= named(page.error[0].value)
+        assert finding(page, Needed).flow.value > 2.5
 
 
 def curve(*bits):
@@ -156,29 +159,33 @@ def curve(*bits):
     return BitsCurve(n - 1, np.arange(n), np.arange(n) / 2, np.array(bits), np.full(n, 0.01))
 
 
-def test_learning_by_heart_is_said():
+def test_learning_by_heart_is_found():
     arm, normal = ArmReport(2, 0.0, 1.0), Estimate(2.3, 0.01)
-    assert "by heart" in view.verdict(curve(2.1, 2.0, 2.03), normal, arm)
-    assert "by heart" not in view.verdict(curve(2.1, 2.0, 2.01), normal, arm)
-    assert "(at step 2)" in view.verdict(curve(2.1, 2.0, 2.0), normal, ArmReport(9, 0.0, 1.0))
-    assert view.verdict(None, normal, arm).startswith("Bits per dimension are being measured. A Gaussian")
-    assert "Those of the stored flow were 1.952 ± 0.014." in view.verdict(None, normal, arm, ((5, 1.0, 1.952, 0.0137),))
+    assert needed(curve(2.1, 2.0, 2.03), normal, arm).by_heart
+    assert not needed(curve(2.1, 2.0, 2.01), normal, arm).by_heart
+    found = needed(curve(2.1, 2.0, 2.0), normal, ArmReport(9, 0.0, 1.0))
+    assert found.behind and (found.measured_at, found.step, found.flow) == (2, 9, Estimate(2.0, 0.01))
+    before = ((5, 1.0, 1.952, 0.0137),)
+    for known, stored in (((), None), (before, Estimate(1.952, 0.0137))):
+        found = needed(None, normal, arm, known)
+        assert (found.flow, found.stored, found.gaussian) == (None, stored, normal) and not found.by_heart
 
 
 def test_without_images_the_data_are_drawn_alone():
     none = np.empty((0, 0, 8, 8), np.uint8)
-    assert [grid.title for grid in view.grids(ImageFrame(0, none, none, "why"), 0, False)] == ["Data"]
+    (data,) = view.grids(ImageFrame(0, none, none, "why"), 0, False)
+    assert (data.images.reshape(-1, 8, 8) == DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)[:64]).all()
 
 
 class TestScaling:
     def test_nothing_is_shown_before_it_is_measured_and_then_what_the_core_measures(self):
         page = opened(**TINY)
-        assert any("nothing is shown that was not measured here" in t.value for t in page.info) and not panes(page)
+        assert len(page.info) == 1 and not panes(page) and Worth not in own(page).findings
         page = press(page, "scaling.measure")
         plan = own(page).benches[Dimensions].plan
         report = own(page).comparisons["scaling"].report
         assert report.state is State.PAUSED and report.arms[0].found(Scaling).step == len(plan.pieces)
-        rows = table(page, "| d | exact")
+        rows = table(page, "| d |")
         for dim in (2, 4):
             subject = Subject(plan, dim, 3)  # the page's seed
             (expected,) = by_dim([subject.piece(k) for k in range(plan.exact_steps + plan.estimates)])
@@ -187,10 +194,17 @@ class TestScaling:
             assert numbers(cells[3])[0] == pytest.approx(expected.sampling.value, rel=0.1)
             assert float(cells[0]) > 0 and float(cells[1]) > 0
         times, variances, works = panes(page)
-        assert times["log_x"] and times["log_y"] and "crossing" not in variances["title"]
-        added = next(path for path in variances["paths"] if path["label"].startswith("of the estimate"))
-        assert decode(added["points"])[:, 0].tolist() == [2, 4]
-        assert len(works["alt"]) > 30 and "logarithmic" in times["alt"]
+        assert all(chart["log_x"] and chart["log_y"] for chart in (times, variances, works))
+        assert [line[:, 0].tolist() for line in curves(variances)] == [[2, 4]] * 2
+        measured, found = report.arms[0].found(Scaling), finding(page, Worth)
+        assert found == worth(measured) and found.dims == (2, 4) and found.decided and found.over
+        for chart, crossing, costs in (
+            (times, found.by_time, [(at.exact_seconds, at.estimate_seconds) for at in measured.found]),
+            (works, found.by_work, [(at.exact_work, at.estimate_work) for at in measured.found]),
+        ):
+            exact, estimate, *mark = curves(chart)
+            np.testing.assert_allclose(np.stack([exact, estimate], 1)[..., 1], 1e3 * np.array(costs), rtol=1e-5)
+            assert len(mark) == (crossing.dim is not None and not crossing.at_once)
         page = press(page, "scaling.anew")
         assert own(page).comparisons["scaling"].report.arms[0].found(Scaling).step == len(plan.pieces)
 
@@ -203,10 +217,10 @@ class TestScaling:
         assert own(page).comparisons["scaling"].report.arms[0].found(Scaling).step == 20
         assert places(page) == whole
         id = own(page).comparisons["scaling"].run
-        local_engine._scheduler._runs[id]._message = "Something is said."
+        local_engine._scheduler._runs[id]._message = SAID
         local_engine._scheduler._runs[id]._changed = True
         page = run(page)
-        assert [error.value for error in (*page.error, *page.info)] == ["Something is said."]
+        assert [error.value for error in (*page.error, *page.info)] == [SAID]
         assert places(page) == whole
 
     def test_a_measurement_that_was_dropped_or_failed_is_begun_anew(self, local_engine):
@@ -230,32 +244,49 @@ class TestScaling:
 
     @pytest.mark.parametrize(
         ("name", "value", "says"),
-        [("largest", "100", "use one of 4, 8, 16"), ("blocks", "9", "from 1 to 8"), ("view", "x", "use one of digits")],
+        [("largest", "100", {"4", "8", "16"}), ("blocks", "9", {"1", "8"}), ("view", "x", {"digits", "scaling"})],
     )
     def test_a_link_beyond_the_limits_is_refused_with_the_remedy(self, name, value, says):
         page = opened(**{"view": "scaling", name: value})
-        assert says in page.warning[0].value
+        assert {value} | says <= named(page.warning[0].value)
 
 
 def at(d, exact, estimate, added=0.5, batch=0.5):
     return AtDim(d, exact, estimate, Estimate(added, 0.1), Estimate(batch, 0.1))
 
 
+MEASURED = Scaling(2, 2, (at(2, 1.0, 4.0), at(32, 4.0, 4.0 / 1.001), at(128, 16.0, 4.0)))
+CHEAPER_AT_ONCE = Scaling(2, 2, (at(2, 4.0, 1.0), at(4, 9.0, 1.0)))
+
+
 def test_the_verdict_is_computed_from_times_and_from_times_with_noise():
-    found = Scaling(2, 2, (at(2, 1.0, 4.0), at(32, 4.0, 4.0 / 1.001), at(128, 16.0, 4.0)))
-    by_time, by_work, low = verdicts(found)
-    assert "cheaper one from d ≈ 32 on**, on this machine" in by_time
+    pays = worth(MEASURED)
+    assert pays.by_time == Crossing(pytest.approx(32, abs=0.5), 1)
     # Twice the work: t_exact = 8 is at d = 64.
-    assert "from d ≈ 64 on." in by_work
-    assert "exact step is 4.0 times as fast" in low
-    assert "(so far)" in verdicts(dataclasses.replace(found, step=1))[0]
-    assert verdicts(dataclasses.replace(found, found=found.found[:1])) == [
-        "Two dimensions at least are needed for a verdict."
-    ]
-    assert len(verdicts(Scaling(2, 2, (at(2, 4.0, 1.0), at(4, 9.0, 1.0))))) == 2
+    assert pays.by_work == Crossing(pytest.approx(64, abs=0.5), 1)
+    assert (pays.dims, pays.ratio) == ((2, 32, 128), 4.0)
+    assert pays.decided and pays.over and not worth(dataclasses.replace(MEASURED, step=1)).over
+    one, none = (worth(dataclasses.replace(MEASURED, found=MEASURED.found[:n])) for n in (1, 0))
+    assert one.dims == (2,) and not one.decided and not none.dims and not none.decided
+    assert worth(CHEAPER_AT_ONCE).ratio == 0.25 and worth(CHEAPER_AT_ONCE).by_time.at_once
+
+
+def test_the_charts_mark_where_lines_cross():
+    pays = worth(MEASURED)
+    times, works = scaling.times(MEASURED.found, pays.by_time), scaling.works(MEASURED.found, pays.by_work)
+    for chart, dim in ((times, 32), (works, 64)):
+        *_, mark = chart.paths
+        assert mark.points[:, 0] == pytest.approx([dim, dim], abs=0.5)
+
+
+def test_there_are_as_many_sentences_as_verdicts():
+    assert len(verdicts(worth(MEASURED))) == 3
+    assert len(verdicts(worth(dataclasses.replace(MEASURED, found=MEASURED.found[:1])))) == 1
+    assert len(verdicts(worth(CHEAPER_AT_ONCE))) == 2
 
 
 def test_all_ways_to_cross_have_words():
-    assert where(Crossing(None, 0), [2, 64]) == "not the cheaper one up to d = 64"
-    assert "in all dimensions measured, from d = 2 on" in where(Crossing(2.0, 0, at_once=True), [2, 64])
-    assert "take turns 3 times" in where(Crossing(21.3, 3), [2, 64])
+    assert {"64"} <= named(where(Crossing(None, 0), (2, 64)))
+    assert {"2"} <= named(where(Crossing(2.0, 0, at_once=True), (2, 64)))
+    assert {"21", "3"} <= named(where(Crossing(21.3, 3), (2, 64)))
+    assert "1" not in named(where(Crossing(21.3, 1), (2, 64)))

@@ -27,7 +27,9 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.norms.constraints import Off
+from resflow_core.training.device import choose
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.pages import named
 from tests.app.requests import pieces, wanting
 from tests.core.oracles import autograd_jacobian
 
@@ -145,25 +147,25 @@ def test_a_live_change_counts_from_the_next_step():
 
 
 @pytest.mark.parametrize(
-    ("arm", "words"),
+    ("arm", "what"),
     [
-        (dataclasses.replace(ARM, flow=unchecked(SMALL, blocks=400)), "blocks = 400"),
-        (dataclasses.replace(ARM, train=unchecked(TRAIN, batch=0)), "batch = 0"),
-        (dataclasses.replace(ARM, data="nothing"), "data = 'nothing'"),
-        (dataclasses.replace(ARM, changes=((9, unchecked(TRAIN, batch=0)),)), "batch = 0"),
-        (dataclasses.replace(ARM, weights=b"nothing"), "The file cannot be read"),
+        (dataclasses.replace(ARM, flow=unchecked(SMALL, blocks=400)), "blocks 400"),
+        (dataclasses.replace(ARM, train=unchecked(TRAIN, batch=0)), "batch 0"),
+        (dataclasses.replace(ARM, data="nothing"), "data nothing"),
+        (dataclasses.replace(ARM, changes=((9, unchecked(TRAIN, batch=0)),)), "batch 0"),
+        (dataclasses.replace(ARM, weights=b"nothing"), "file safetensors"),
         (
             dataclasses.replace(ARM, weights=flow_file.to_bytes(FlowConfig(2, 9).build(torch.Generator()))),
-            "The saved flow has width = 9, this run 8",
+            "width 9 8 file",
         ),
-        (Arm(FlowConfig(blocks=32, width=256), TrainConfig(Truncated(50), batch=4096), "moons"), "One step would need"),
+        (Arm(FlowConfig(blocks=32, width=256), TrainConfig(Truncated(50), batch=4096), "moons"), "GiB 2 batch"),
     ],
 )
-def test_a_bad_experiment_comes_back_as_a_message(arm, words):
+def test_a_bad_experiment_comes_back_as_a_message(arm, what):
     engine = LocalEngine()
     report = engine.poll(engine.create(Experiment((arm,), 0)), VIEW_REQUEST)
     assert report.state is State.FAILED
-    assert report.message.startswith(words)
+    assert set(what.split()) <= named(report.message)
 
 
 def test_an_exact_step_of_the_largest_flow_with_one_hidden_layer_is_within_the_memory():
@@ -183,7 +185,7 @@ def test_a_bad_live_change_is_refused_and_the_run_goes_on():
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), 0))
     engine.change(id, 0, unchecked(TRAIN, learning_rate=5.0))
-    assert engine.poll(id, VIEW_REQUEST).message.startswith("learning_rate = 5.0")
+    assert {"learning_rate", "5.0"} <= named(engine.poll(id, VIEW_REQUEST).message)
     engine.step(id, 2)
     report = engine.poll(id, VIEW_REQUEST)
     assert (report.arms[0].step, report.message) == (2, "")
@@ -200,8 +202,7 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     engine.play(id)
     report = engine.poll(id, VIEW_REQUEST)
     assert (report.state, report.arms[0].step) == (State.DIVERGED, 5)
-    assert "learning rate" in report.message
-    assert report.message.endswith("Back at step 5.")
+    assert {"rate", f"{TRAIN.learning_rate:g}", "5"} <= named(report.message)
     engine.step(id, 2)
     report = engine.poll(id, VIEW_REQUEST)
     assert (report.state, report.arms[0].step, report.message) == (State.PAUSED, 7, "")
@@ -380,9 +381,7 @@ def test_an_unknown_belief_is_said_to_be_unknown():
     unknown = dataclasses.replace(TRAIN, log_det=Roulette(n_draws=2))
     arm = engine.poll(engine.create(Experiment((dataclasses.replace(ARM, train=unknown),), 0)), VIEW_REQUEST).arms[0]
     assert arm.found(Masses).believed is None
-    assert arm.found(Masses).belief.startswith(
-        "log E exp(estimate) has no closed form for several draws of N (n_draws = 2)"
-    )
+    assert {"n_draws", "2"} <= named(arm.found(Masses).belief)
     assert arm.found(Masses).exact.value == pytest.approx(1, abs=0.01)
     assert arm.loss.held_bias.tolist() == [0]
 
@@ -414,10 +413,11 @@ def test_the_block_table_follows_flow_and_estimator():
 def test_the_device_and_why_it_was_chosen_are_said():
     engine = LocalEngine()
     report = engine.poll(engine.create(Experiment((ARM,), 0, device="cpu")), VIEW_REQUEST)
-    assert (report.device, report.device_reason) == ("cpu", "it was asked for")
+    assert report.device == "cpu"
+    assert report.device_reason == choose("cpu", SMALL, TRAIN, DATASETS["moons"]).reason
     report = engine.poll(engine.create(Experiment((ARM,), 0, device="abacus")), VIEW_REQUEST)
     assert report.state is State.FAILED
-    assert report.message.startswith("device = 'abacus'")
+    assert {"device", "abacus", "auto", "cpu", "cuda"} <= named(report.message)
 
 
 def test_a_closed_experiment_is_expired():
@@ -542,7 +542,7 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     job = job_after(3)
     for frame in (job.frame(SCALED, with_samples=True), [*job.still(SCALED)][-1]):
         assert frame.samples.shape == (0, 2)
-        assert frame.refusal.startswith("Block 2 has the certified bound 1.881. ")
+        assert {"2", "1.881"} <= named(frame.refusal)
         assert frame.density.any() and len(frame.latent) == 40
     without = job.frame(SCALED, with_samples=False)
     assert (without.samples, without.refusal) == (None, "")
@@ -553,7 +553,7 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
     frame = job.frame(VIEW_REQUEST, with_samples=True)
-    assert frame.refusal.startswith("Block 1 has the certified bound ") and frame.samples.shape == (0, 2)
+    assert f"{job.flow.lipschitz_bounds()[0]:.4g}" in named(frame.refusal) and frame.samples.shape == (0, 2)
 
 
 def test_a_branch_that_is_not_there_scales_none():

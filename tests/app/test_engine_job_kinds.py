@@ -110,15 +110,15 @@ class TestDigits:
             assert (frame.interpolations[:, k] == ends).mean() > 0.995
 
     def test_no_image_rather_than_a_wrong_one(self, monkeypatch):
-        job = made()
+        job, why = made(), "No certified inverse for 3 of 4 points"
 
         def fails(z):
-            raise NotConverged("No certified inverse for 3 of 4 points; the first is z = [...]")
+            raise NotConverged(f"{why}; the first is z = [...]")
 
         monkeypatch.setattr(job._trainer.evaluated, "inverse", fails)
         frame = job.frame(VIEW_REQUEST)
         assert frame.samples.size == frame.interpolations.size == 0
-        assert frame.refusal == "No certified inverse for 3 of 4 points."
+        assert frame.refusal == f"{why}."
 
     def test_it_goes_on_from_what_was_saved(self):
         job, again = made(), made(seed=4)

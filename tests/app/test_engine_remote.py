@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject
 from resflow_core.training.trainer import TrainConfig
+from tests.app.pages import named
 
 pytestmark = pytest.mark.thorough
 
@@ -106,8 +106,7 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
     (pid,) = engine.pids()
     os.kill(pid, signal.SIGKILL)
     lost = poll_until(engine, playing, lambda r: r.restarts)
-    assert lost.message.startswith("The training process was restarted; this run continues from step ")
-    saved = int(lost.message.rstrip(".").rsplit(" ", 1)[1])
+    (saved,) = (int(word) for word in named(lost.message) if word.isdigit())
     assert saved >= 40
     back = poll_until(engine, playing, lambda r: r.state is State.PLAYING and r.arms[0].step > before.arms[0].step)
     assert back.message == lost.message
@@ -140,7 +139,8 @@ def test_a_measurement_goes_on_from_its_checkpoint_when_its_worker_dies(engine):
     assert until(lambda r: r.arms[0].step > done).state is State.STEPPING
     os.kill(engine.pids()[0], signal.SIGKILL)
     lost = until(lambda r: r.restarts)
-    assert int(re.search(r"continues from step (\d+)", lost.message)[1]) >= done
+    (saved,) = (int(word) for word in named(lost.message) if word.isdigit())
+    assert saved >= done
     # The first reports of the new process have none yet.
     found = until(lambda r: (f := figures_of(r)) and f.complete).arms[0].found(Survey)
     assert found.results[:done] == known.results  # no second measurement gives the same times

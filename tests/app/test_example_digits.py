@@ -14,6 +14,7 @@ from resflow_core.data.digits import DIGITS, DIM
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.training.trainer import TrainConfig
+from tests.app.pages import named
 
 FLOW = FlowConfig(blocks=1, width=8, dim=DIM)
 TRAIN = TrainConfig(batch=16, log_det=Roulette(shared=True))
@@ -61,21 +62,21 @@ def test_a_good_one_is_read():
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"nothing", "cannot be read as safetensors"),
-        (bytes(example.MOST_BYTES + 1), "at most 2,097,152 are allowed"),
-        (file(None), "notes on its training cannot be read"),
-        (file(GOOD | {"curve": [["x"]]}), "notes on its training cannot be read"),
-        (file(GOOD | {"curve": []}), "do not end with its last step"),
-        (file(GOOD | {"steps": 3}), "do not end with its last step"),
-        (file(GOOD, **{"bijections.0.shift": torch.full((DIM,), torch.nan)}), "not finite"),
-        (file(GOOD, **{"bijections.0.shift": torch.zeros(2)}), "where float32 (64,) is needed"),
-        (flow_file.to_bytes(FlowConfig(blocks=1, width=8).build(torch.Generator())), "not one of 64 dimensions"),
+        (b"nothing", {"safetensors"}),
+        (bytes(example.MOST_BYTES + 1), {"2,097,153", "2,097,152"}),
+        (file(None), {"notes", "read"}),
+        (file(GOOD | {"curve": [["x"]]}), {"notes", "read"}),
+        (file(GOOD | {"curve": []}), {"notes", "end", "step"}),
+        (file(GOOD | {"steps": 3}), {"notes", "end", "step"}),
+        (file(GOOD, **{"bijections.0.shift": torch.full((DIM,), torch.nan)}), {"not", "finite"}),
+        (file(GOOD, **{"bijections.0.shift": torch.zeros(2)}), {"float32", "64"}),
+        (flow_file.to_bytes(FlowConfig(blocks=1, width=8).build(torch.Generator())), {"64", "dimensions"}),
     ],
 )
 def test_others_are_refused_with_the_reason(data, says):
     with pytest.raises(ValueError) as error:
         example.read(data)
-    assert says in str(error.value)
+    assert says <= named(str(error.value))
 
 
 def test_training_goes_on_at_a_rate_that_keeps_what_there_is():

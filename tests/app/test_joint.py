@@ -1,7 +1,6 @@
 """The Joint screen without a browser: what it says and draws against hybrids that the core trains alone."""
 
 import csv
-import dataclasses
 import re
 
 import numpy as np
@@ -9,16 +8,18 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from app.csv_file import MISSING_LABEL
 from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
-from app.features.joint import charts, pictures, table, truth
+from app.features.joint import charts, pictures, table, truth, words
 from app.features.joint.arms import PLAIN, grid, pair
-from app.features.joint.one import takeaway
+from app.features.joint.numbers import Claim, Unseen, Verdict, accuracies, claim, unseen
 from app.features.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
 from app.quantise import from_u16
 from app.setup import Setup
 from app.ui import bands
+from app.ui.bands import Band
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
@@ -28,7 +29,7 @@ from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
-from tests.app.pages import MAIN, SMALL, decode, link, own, panes, run, said, sentence
+from tests.app.pages import MAIN, SMALL, decode, finding, link, own, panes, run, sentence
 from tests.app.pages import table as cells
 from tests.app.requests import reported
 
@@ -107,17 +108,22 @@ class TestOneFlow:
         assert first_number(rows[RESIDUAL][5]) == pytest.approx(nll, abs=2e-3)
         best = measure.optimal(DATA.joint, DATA.held_out(), DATA.held_out_classes())
         assert first_number(rows["Truth"][1]) == pytest.approx(percent(best), abs=0.06)
-        assert rows[PLAIN][5] == "has none"
+        assert not re.search(r"\d", rows[PLAIN][5])  # it has no density
 
         # The curve of calibration, and what lies far away.
+        *_, calibration, confidence, density, _, _, _ = panes(page)
         curve = found.reliability
-        drawn = path(pane_of(page, "Calibration"), RESIDUAL)
+        drawn = path(calibration, RESIDUAL)
         there = curve.counts > 0
         np.testing.assert_allclose(drawn, np.stack([curve.confidence, curve.accuracy], 1)[there], atol=1e-3)
         *_, far = measure.far(hybrid, DATA.window, DATA.held_out())
-        np.testing.assert_allclose(path(pane_of(page, "Far away: density"), RESIDUAL)[:, 1], far.log_prob, rtol=1e-2)
-        np.testing.assert_allclose(
-            path(pane_of(page, "Far away: confidence"), RESIDUAL)[:, 1], far.confidence, atol=5e-3
+        np.testing.assert_allclose(path(density, RESIDUAL)[:, 1], far.log_prob, rtol=1e-2)
+        np.testing.assert_allclose(path(confidence, RESIDUAL)[:, 1], far.confidence, atol=5e-3)
+        away = finding(page, Unseen)
+        assert away.weight == 1 and away.own == pytest.approx(far.confidence[-1], abs=5e-3)
+        assert away.plain == pytest.approx(path(confidence, PLAIN)[-1, 1], rel=1e-4)
+        assert (away.log_prob, away.largest, away.usual) == pytest.approx(
+            (far.log_prob[-1], far.largest_log_prob[-1], far.usual_log_prob), rel=1e-2
         )
 
         # On the boundary both classes are as likely.
@@ -193,12 +199,21 @@ class TestThePapersTable:
             (weight, seed) for _ in range(2) for weight in WEIGHTS for seed in (3, 4)
         ]
         rows = [line for line in sentence(page, "|  | λ").splitlines() if "Residual" in line]
-        for row, weight in zip(rows, WEIGHTS, strict=True):
-            values = [percent(scores(trained(weight=weight, steps=100, seed=seed))) for seed in (3, 4)]
+        accuracy = [[percent(scores(trained(weight=w, steps=100, seed=seed))) for seed in (3, 4)] for w in WEIGHTS]
+        for row, values in zip(rows, accuracy, strict=True):
             assert first_number(row.split("|")[4]) == pytest.approx(np.mean(values), abs=0.15)
-        assert "not learned" in rows[0] and "not learned" not in rows[1]
-        assert sum("Not enough seeds to say" in text for text in said(page)) == 1
-        assert len([pane for pane in panes(page) if "Density and decision boundaries" in pane["alt"]]) == 6
+        densities = [row.split("|")[7] for row in rows]
+        assert [bool(re.search(r"\d", cell)) for cell in densities] == [False, True, True]  # not learned at 0
+        costs = finding(page, Claim).costs
+        assert [(cost.weight, cost.seeds, cost.steps) for cost in costs] == [(w, 2, 100) for w in WEIGHTS[1:]]
+        assert {cost.verdict for cost in costs} == {Verdict.FEW_SEEDS}
+        at_zero, *others = accuracy
+        for cost, at in zip(costs, others, strict=True):
+            assert cost.residual.mean == pytest.approx(np.mean(at_zero) - np.mean(at), abs=0.2)
+        density = [pane for pane in panes(page) if pane.get("heat")]
+        assert [pane["title"] for pane in density] == [
+            one.label for one in grid(own(page).setup, own(page).benches[Joint])
+        ]
 
     def test_what_is_downloaded_is_what_is_shown(self):
         page = opened("paper", seeds=1)
@@ -222,7 +237,7 @@ class TestThePapersTable:
     def test_seeds_are_named(self):
         setup = Setup(data="moons", seed=5)
         found = bands.seeded({one.label: one.arm for one in grid(setup, Joint())}, 5, 2)
-        assert list(found)[:2] == ["Residual flow, λ = 0, seed 5", "Residual flow, λ = 0, seed 6"]
+        assert list(found)[:2] == [f"{RESIDUAL}, λ = 0, seed {seed}" for seed in (5, 6)]
         assert [arm.seed for arm in found.values()] == [5, 6] * 6
 
 
@@ -237,58 +252,82 @@ def report(accuracy, measured=()):
     return ArmReport(step=100, steps_per_second=0, seconds=1, loss=curves, measured=reported(*measured))
 
 
-class TestVerdicts:
+class TestClaim:
     found = grid(Setup(data="noisymoons"), Joint())
 
     def groups(self, *accuracies):
         """Of each arm the accuracies of its seeds."""
         return {one.label: [report(a) for a in seeds] for one, seeds in zip(self.found, accuracies, strict=True)}
 
+    def costs(self, *accuracies):
+        found = claim(self.found, self.groups(*accuracies), "realnvp")
+        assert len(words.sentences(found)) == len(found.costs) == 2
+        return found.costs
+
     @pytest.mark.parametrize(
-        ("other", "begins"),
+        ("other", "lost", "verdict"),
         [
-            ((0.8, 0.81, 0.82), "**The paper's claim shows**"),
-            ((0.88, 0.89, 0.9), "**The paper's claim does not show**"),
-            ((0.92, 0.93, 0.94), "**The opposite shows**"),
+            ((0.8, 0.81, 0.82), (9, 8, 10), Verdict.SHOWS),
+            ((0.88, 0.89, 0.9), (1, 0, 2), Verdict.OVERLAP),
+            ((0.92, 0.93, 0.94), (-3, -4, -2), Verdict.OPPOSITE),
         ],
     )
-    def test_it_quotes_what_is_lost_on_the_same_points(self, other, begins):
+    def test_it_is_what_is_lost_on_the_same_points(self, other, lost, verdict):
         same, ours = (0.9, 0.9, 0.9), (0.88, 0.89, 0.9)
-        said = table.verdicts(self.found, self.groups(same, ours, same, same, other, same), "realnvp")
-        assert said[0].startswith(f"{begins} at λ = 0.5: the residual flow loses 1.00 (0.00 to 2.00) points")
-        assert "after 100 steps over 3 seeds" in said[0]
+        first, second = self.costs(same, ours, same, same, other, same)
+        assert (first.verdict, first.weight, first.peer) == (verdict, 0.5, "RealNVP")
+        assert (first.steps, first.seeds) == (100, 3)
+        assert first.residual == Band(*(pytest.approx(value, abs=1e-4) for value in (1, 0, 2)))
+        assert first.other == Band(*(pytest.approx(value, abs=1e-4) for value in lost))
+        assert (second.verdict, second.weight) == (Verdict.OVERLAP, 1.0)
+        assert "1.00 (0.00 to 2.00)" in words.about(first)
 
     def test_two_seeds_are_too_few(self):
         same = (0.9, 0.9)
-        said = table.verdicts(self.found, self.groups(same, same, same, same, (0.1, 0.1), same), "realnvp")
-        assert all(text.startswith("**Not enough seeds to say**") for text in said)
+        costs = self.costs(same, same, same, same, (0.1, 0.1), same)
+        assert [(cost.verdict, cost.seeds) for cost in costs] == [(Verdict.FEW_SEEDS, 2)] * 2
+        assert costs[0].other.low == pytest.approx(80, abs=1e-4)
 
     def test_without_a_measurement_there_is_none(self):
         groups = self.groups(*[(0.9,)] * 6)
         groups[self.found[0].label] = [ArmReport(step=0, steps_per_second=0, seconds=0)]
-        assert table.verdicts(self.found, groups, "realnvp") == ["Not measured yet."]
+        found = claim(self.found, groups, "realnvp")
+        assert found.costs == () and len(words.sentences(found)) == 1
 
-    @pytest.mark.parametrize(
-        ("largest", "says"), [(-50.0, "its density doubts: log p(x) = −60 nats"), (-1.0, "does not doubt everywhere")]
-    )
-    def test_doubt_is_a_density_below_what_the_data_have_everywhere(self, largest, says):
+
+class TestUnseen:
+    def arm(self, largest, sure=0.97):
         one = np.ones(2)
-        far = FarAway(100, Far(one, 0.97 * one, one, -60 * one, largest * one, -7.0))
-        arms = {"flow": report(0.9, measured=[far]), PLAIN: report(0.9, measured=[dataclasses.replace(far)])}
-        assert "not learned" in takeaway(arms, "flow", PLAIN, 0.0)
-        text = takeaway(arms, "flow", PLAIN, 0.5)
-        assert says in text and "97 % sure" in text
+        return report(0.9, measured=[FarAway(100, Far(one, sure * one, one, -60 * one, largest * one, -7.0))])
+
+    @pytest.mark.parametrize(("largest", "doubts"), [(-50.0, True), (-1.0, False)])
+    def test_doubt_is_a_density_below_what_the_data_have_everywhere(self, largest, doubts):
+        found = unseen(self.arm(largest), self.arm(0.0, 0.5), 0.5)
+        assert found == Unseen(weight=0.5, plain=0.5, own=0.97, log_prob=-60, largest=largest, usual=-7)
+        assert found.is_learned and found.doubts is doubts
+        said = words.far_away(found)
+        assert "50 %" in said and "97 %" in said and ("= −60 nats" in said) is doubts
+
+    def test_a_density_that_is_not_learned_cannot_doubt(self):
+        found = unseen(self.arm(-50.0), self.arm(-50.0), 0.0)
+        assert not found.is_learned and not found.doubts and "λ = 0" in words.far_away(found)
+
+    def test_before_both_are_measured_there_is_none(self):
+        assert unseen(self.arm(-50.0), report(0.9), 0.5) is unseen(report(0.9), self.arm(-50.0), 0.5) is None
+        assert words.far_away(None)
 
 
 @pytest.mark.parametrize(("name", "sure"), [("noisymoons", 100), ("8gaussians", 92), ("pinwheel", 20)])
-def test_how_sure_bayes_rule_is_far_away_is_said_of_these_data(name, sure):
+def test_how_sure_bayes_rule_is_far_away_is_drawn_of_these_data(name, sure):
     chart = charts.far_confidence({}, truth.far(DATASETS[name]))
-    assert f"Bayes' rule is {sure} % sure four windows away." in chart.note
+    (drawn,) = chart.paths
+    assert drawn.label == charts.TRUTH and drawn.points[-1, 1] == pytest.approx(sure / 100, abs=5e-3)
+    assert f"{sure} %" in chart.note
 
 
 def test_scores_against_the_weight_are_the_last_of_every_seed():
     families = {RESIDUAL: [[report(0.8), report(0.9)], [report(0.7), report(0.7)]]}
-    chart = charts.against_weight("Accuracy", "%", families, charts.accuracies, 95.0, (0.5, 1.0))
+    chart = charts.against_weight("Accuracy", "%", families, accuracies, 95.0, (0.5, 1.0))
     mean, edges, floor = chart.paths
     np.testing.assert_allclose(mean.points, [[0.5, 85], [1.0, 70]], rtol=1e-5)
     np.testing.assert_allclose(edges.points[[0, 1, 3, 4], 1], [80, 70, 90, 70], rtol=1e-5)
@@ -318,7 +357,7 @@ class TestBadData:
 
     def test_data_without_classes_lead_to_some_that_have(self):
         page = opened(settings={"data": "gaussian"})
-        assert "Gaussian have no classes" in page.info[0].value
+        assert "Gaussian" in page.info[0].value
         page = run(run(page.button(key="joint.take").click()))
         assert own(page).setup.data == "noisymoons"
         assert cells(page, "|  | parameters")[RESIDUAL]
@@ -326,26 +365,26 @@ class TestBadData:
     @pytest.mark.parametrize(
         ("of", "says"),
         [
-            (lambda i: 0.5 + i / 7, "is no whole number"),
-            (lambda i: f"k{i}", "60 different values, and 20 are allowed"),
-            (lambda i: "same", "one value only"),
+            (lambda i: 0.5 + i / 7, ["0.5", "whole number"]),
+            (lambda i: f"k{i}", ["60 ", "20 "]),
+            (lambda i: "same", ["one value"]),
         ],
     )
     def test_columns_that_cannot_be_labels_say_why(self, of, says):
         page = self.upload(self.rows(of))
-        assert "`kind` cannot be a label" in page.info[0].value and says in page.info[0].value
+        assert all(token in page.info[0].value for token in ["`kind`", *says])
 
     def test_a_label_column_is_asked_for_and_learned(self):
         text = self.rows(lambda i: "abc"[i % 3])
         page = self.upload(text)
-        assert "Choose one of its columns under *Label*" in page.info[0].value
+        assert "*Label*" in page.info[0].value
         page = self.upload(text, "kind")
         assert not page.info
         assert own(page).comparisons["joint"].experiment.arms[0].flow.classes == 3
 
     def test_rows_without_a_label_are_a_class_and_that_is_said(self):
         page = self.upload(self.rows(lambda i: "ab"[i % 2] if i % 6 else ""), "kind")
-        assert "10 rows of your file have no label" in page.warning[0].value
+        assert "10 rows" in page.warning[0].value and MISSING_LABEL in page.warning[0].value
         assert own(page).comparisons["joint"].experiment.arms[0].flow.classes == 3
 
 
@@ -358,4 +397,5 @@ def test_the_settings_come_and_go_by_link():
 
 def test_a_weight_beyond_the_limits_is_refused_with_the_remedy():
     page = opened(weight=50)
-    assert "`joint.weight = 50`: use a value from 0 to 10. It stays at 1.0." in page.warning[0].value
+    assert all(token in page.warning[0].value for token in ("`joint.weight = 50`", "0 to 10", "1.0"))
+    assert own(page).benches[Joint].weight == 1.0

@@ -14,13 +14,13 @@ from scipy import stats
 from app.engine.measurements.activity import Activity
 from app.engine.measurements.masses import Masses
 from app.estimates.settings import SUSPECTS, Bench
-from app.features.learn.blocks import by_chance
+from app.features.learn.verdicts import Checked, Met, Standing, Verdict, met, outcome, standing
 from app.features.lipschitz.observables import INVERSION
 from app.lessons import __main__ as command
 from app.lessons.expression import Expression, Unknown
-from app.lessons.lesson import Action, Check, Do, Predict, Solution
+from app.lessons.lesson import Action, Check, Do, Outcome, Predict, Solution
 from app.lessons.observables import OBSERVABLES, Situation
-from app.lessons.player import Player, problems
+from app.lessons.player import Player, Untrue, problems
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.prose import loose_numbers, rendered
 from app.lessons.raw import Wrong
@@ -84,6 +84,12 @@ def written(tmp_path):
     return write
 
 
+def assert_names(error, tokens):
+    """That a refusal has each of these words and values in it."""
+    _, _, said = str(error.value).partition(" ")
+    assert not [token for token in tokens.split() if token not in said], said
+
+
 def with_small_flow(settings):
     """A player whose flow is small, and new."""
     player = Player()
@@ -130,90 +136,92 @@ class TestReading:
     @pytest.mark.parametrize(
         ("blocks", "line", "says"),
         [
-            ("Words\n", 16, "text stands outside of a block"),
-            ("::: text\nWords\n:::\n", 16, "a block begins with `::: kind id`"),
-            ("::: text one\nWords\n", 16, "has no end"),
-            ("::: text one\nA\n:::\n::: text one\nB\n:::\n", 19, "is taken by line 16"),
-            ("::: poem one\nA\n:::\n", 16, "no kind of block"),
-            ("::: text one after=two\nA\n:::\n", 16, "no block before it in this step"),
-            ("::: text one\n:::\n", 16, "has no text"),
-            ("::: do one\nuntil: throws >=\n---\nA\n:::\n", 17, "cannot be read"),
-            ("::: do one\nuntil: thrown > 1\n---\nA\n:::\n", 17, "neither an observable nor a setting"),
-            ("::: do one\nuntil: bias > 1\n---\nA\n:::\n", 17, "takes 1 argument, not 0"),
-            ("::: do one\nuntil: given(bias(1), 'bench.n=3') > 1\n---\nA\n:::\n", 17, "`bench.n` is no setting"),
-            ("::: do one\nuntill: throws > 1\n---\nA\n:::\n", 17, "no field of a do"),
-            ("::: do one\nuntil: throws > 1\nuntil: throws > 2\n---\nA\n:::\n", 18, "given twice"),
-            ("::: do one\nuntil: throws: 1\n---\nA\n:::\n", 17, "this is no YAML"),
-            ("::: do one\nuntil: throws > 1\n---\nA\n:::\n", 16, "has no solution"),
-            ("::: text one\nIt is 0.25 nats.\n:::\n", 16, "the number 0.25 is tied to nothing"),
-            ("::: text one\n$$a\n= b$$\n:::\n", 16, "has its `$$` on lines of their own"),
-            ("::: text one\nIt is {{biass(3)}}.\n:::\n", 16, "neither an observable nor a setting"),
-            ("::: text one\nIt is {{bias(3)\n:.3f}}.\n:::\n", 16, "`{{` has no `}}` in its line"),
-            ("::: do one\nuntil: throws \x07 1\n---\nA\n:::\n", 17, "cannot be printed"),
-            ("::: predict one\ntruth: bias(1)\nlow: 2\nhigh: 1\n---\nA\n:::\n", 18, "must be below"),
-            ("::: predict one\noptions: {a: A}\nwhen: {b: throws > 1}\n---\nA\n:::\n", 16, "`when` each of them"),
-            ("::: predict one\ntruth: bias(1)\nstep: 1\n---\nA\n:::\n", 18, "a slider needs"),
-            (CHECK.replace("tolerance: 0.001", "tolerance: some"), 20, "write a number, or `3 se`"),
-            (CHECK.replace("tolerance: 0.001", "tolerance: 3 se"), 20, "has no standard error"),
-            (CHECK.replace("bias(bench.n_terms)", "2 * mean").replace("0.001", "3 se"), 18, "another standard error"),
-            (CHECK.replace("bias(bench.n_terms)", "bench.n_terms"), 18, "name one of"),
-            (CHECK.replace("value: 0", "compare: near\nvalue: 0"), 19, "use one of is, below, above"),
-            (CHECK.replace("bench.n_terms: 2", "bench.terms: 2"), 23, "`bench.terms` is no setting"),
-            (CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: much}"), 23, "a whole number is expected"),
-            (CHECK.replace("{set: {bench.n_terms: 2}}", "{jump: 2}"), 23, "write one of set, throw"),
+            ("Words\n", 16, "`Words` text"),
+            ("::: text\nWords\n:::\n", 16, "`::: text` `::: kind id`"),
+            ("::: text one\nWords\n", 16, "`one` end `:::`"),
+            ("::: text one\nA\n:::\n::: text one\nB\n:::\n", 19, "`one` line 16"),
+            ("::: poem one\nA\n:::\n", 16, "`poem` kind predict, check"),
+            ("::: text one after=two\nA\n:::\n", 16, "`after=two` before"),
+            ("::: text one\n:::\n", 16, "`one` text"),
+            ("::: do one\nuntil: throws >=\n---\nA\n:::\n", 17, "`throws >=` `bias(3) > 0`"),
+            ("::: do one\nuntil: thrown > 1\n---\nA\n:::\n", 17, "`thrown` observable setting"),
+            ("::: do one\nuntil: bias > 1\n---\nA\n:::\n", 17, "`bias` 1 0"),
+            ("::: do one\nuntil: given(bias(1), 'bench.n=3') > 1\n---\nA\n:::\n", 17, "`bench.n` setting"),
+            ("::: do one\nuntill: throws > 1\n---\nA\n:::\n", 17, "`untill` field until"),
+            ("::: do one\nuntil: throws > 1\nuntil: throws > 2\n---\nA\n:::\n", 18, "`until` twice"),
+            ("::: do one\nuntil: throws: 1\n---\nA\n:::\n", 17, "YAML colon quotes"),
+            ("::: do one\nuntil: throws > 1\n---\nA\n:::\n", 16, "`one` solution"),
+            ("::: text one\nIt is 0.25 nats.\n:::\n", 16, "0.25 {{bias(3):.3f}}"),
+            ("::: text one\n$$a\n= b$$\n:::\n", 16, "formula `$$` lines"),
+            ("::: text one\nIt is {{biass(3)}}.\n:::\n", 16, "`biass` observable setting"),
+            ("::: text one\nIt is {{bias(3)\n:.3f}}.\n:::\n", 16, "`{{` `}}` line"),
+            ("::: do one\nuntil: throws \x07 1\n---\nA\n:::\n", 17, "printed"),
+            ("::: predict one\ntruth: bias(1)\nlow: 2\nhigh: 1\n---\nA\n:::\n", 18, "`low: 2` `high: 1` below"),
+            ("::: predict one\noptions: {a: A}\nwhen: {b: throws > 1}\n---\nA\n:::\n", 16, "`truth` `options` `when`"),
+            ("::: predict one\ntruth: bias(1)\nstep: 1\n---\nA\n:::\n", 18, "slider `low` `high` `step`"),
+            (CHECK.replace("tolerance: 0.001", "tolerance: some"), 20, "`some` number `3 se`"),
+            (CHECK.replace("tolerance: 0.001", "tolerance: 3 se"), 20, "`bias` standard error"),
+            (CHECK.replace("bias(bench.n_terms)", "2 * mean").replace("0.001", "3 se"), 18, "`2 * mean` error `value`"),
+            (CHECK.replace("bias(bench.n_terms)", "bench.n_terms"), 18, "`bench.n_terms` bias"),
+            (CHECK.replace("value: 0", "compare: near\nvalue: 0"), 19, "`near` is, below, above"),
+            (CHECK.replace("bench.n_terms: 2", "bench.terms: 2"), 23, "`bench.terms` setting"),
+            (CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: much}"), 23, "`throw: much` whole number"),
+            (CHECK.replace("{set: {bench.n_terms: 2}}", "{jump: 2}"), 23, "jump set, throw"),
         ],
     )  # fmt: skip
     def test_what_is_wrong_is_named_with_its_line(self, written, blocks, line, says):
-        with pytest.raises(Wrong, match=rf"^04-one\.md:{line}: .*{re.escape(says)}"):
+        with pytest.raises(Wrong, match=rf"^04-one\.md:{line}: ") as wrong:
             written(blocks)
+        assert_names(wrong, says)
 
     @pytest.mark.parametrize(
         ("front", "step", "line", "says"),
         [
-            ("", STEP, 1, "begin with YAML"),
-            (FRONT.replace("minutes: 5", "minutes: five"), STEP, 4, "a whole number is expected"),
-            (FRONT.replace("level: any\n", ""), STEP, 2, "`level` is missing"),
-            (FRONT.replace("level: any", "level: any\nmood: good"), STEP, 4, "`mood` is not known"),
-            (FRONT, "::: text one\nA\n:::\n", 9, "the first block must be a `::: step id`"),
-            (FRONT, STEP.replace("bench.view", "bench.vew"), 13, "`bench.vew` is no setting"),
-            (FRONT, STEP.replace("[bench.n_terms]", "[bench.n]"), 14, "`bench.n` is no setting"),
-            (FRONT, STEP.replace("estimator", "estimate"), 12, "`estimate` is no screen"),
+            ("", STEP, 1, "YAML `---`"),
+            (FRONT.replace("minutes: 5", "minutes: five"), STEP, 4, "`minutes: five` whole number"),
+            (FRONT.replace("level: any\n", ""), STEP, 2, "`level` missing"),
+            (FRONT.replace("level: any", "level: any\nmood: good"), STEP, 4, "`mood` title, level"),
+            (FRONT, "::: text one\nA\n:::\n", 9, "first `::: step id`"),
+            (FRONT, STEP.replace("bench.view", "bench.vew"), 13, "`bench.vew` setting"),
+            (FRONT, STEP.replace("[bench.n_terms]", "[bench.n]"), 14, "`bench.n` setting"),
+            (FRONT, STEP.replace("estimator", "estimate"), 12, "`estimate` estimator"),
         ],
     )
     def test_so_in_the_front_and_in_steps(self, written, front, step, line, says):
-        with pytest.raises(Wrong, match=rf"^04-one\.md:{line}: .*{re.escape(says)}"):
+        with pytest.raises(Wrong, match=rf"^04-one\.md:{line}: ") as wrong:
             written("", front=front, step=step)
+        assert_names(wrong, says)
 
     def test_a_file_with_another_name_is_refused(self, written):
-        with pytest.raises(Wrong, match="name it with a number and an id"):
+        with pytest.raises(Wrong, match=r"^one\.md:1: .*04-series\.md"):
             written("", name="one.md")
 
     def test_a_file_in_another_encoding_is_refused(self, tmp_path):
         path = tmp_path / "04-one.md"
         path.write_bytes(FRONT.replace("level: any", "level: für alle").encode("latin-1"))
-        with pytest.raises(Wrong, match=r"04-one\.md:3: save the file as UTF-8"):
+        with pytest.raises(Wrong, match=r"04-one\.md:3: .*UTF-8"):
             read(path)
 
     def test_two_files_do_not_share_a_name(self, written, tmp_path):
         for name in ("04-one.md", "05-one.md"):
             written("", name)
         assert [lesson.number for lesson in shelf(tmp_path).originals.values()] == [4]
-        assert shelf(tmp_path).problems == ("05-one.md:1: `one` is the name of 04-one.md too.",)
+        (problem,) = shelf(tmp_path).problems
+        assert problem.startswith("05-one.md:1: ") and "`one`" in problem and "04-one.md" in problem
 
     def test_a_stated_false_alarm_must_be_the_computed_one(self, written):
         statistical = CHECK.replace("bias(bench.n_terms)", "mean").replace("tolerance: 0.001", "tolerance: 3 se")
         right = statistical.replace("pass: Yes", "false_alarm: 0.0027\npass: Yes")
-        check = next(block for block in written(right).blocks.values() if isinstance(block, Check))
-        assert check.chance == pytest.approx(2 * stats.norm.sf(3))
+        check = written(right).blocks["small"]
+        assert check.by_chance == check.chance == pytest.approx(2 * stats.norm.sf(3))
         above = written(right.replace("value: 0", "compare: above\nvalue: 0").replace("0.0027", "0.00135"))
         assert above.blocks["small"].chance == pytest.approx(stats.norm.sf(3))
         for wrong in (statistical, right.replace("0.0027", "0.05")):
-            with pytest.raises(Wrong, match=r"state `false_alarm: 0\.0027`"):
+            with pytest.raises(Wrong, match=r"`false_alarm: 0\.0027`"):
                 written(wrong)
 
-    def test_a_rate_that_no_standard_error_gives_is_said_as_it_is_stated(self, written):
-        check = written(CHECK.replace("pass: Yes", "false_alarm: 0.01\npass: Yes")).blocks["small"]
-        assert by_chance(check) == "By chance alone it goes wrong in 1 % of all tries."
+    def test_a_rate_that_no_standard_error_gives_is_as_it_is_stated(self, written):
+        assert written(CHECK.replace("pass: Yes", "false_alarm: 0.01\npass: Yes")).blocks["small"].by_chance == 0.01
 
     def test_a_translation_gives_texts_and_nothing_else(self, written, tmp_path):
         written(CHECK + "::: predict guess\ntruth: bias(1)\n---\nA\n:::\n")
@@ -226,14 +234,14 @@ class TestReading:
         assert german.steps[0].settings == {"bench.view": "by_hand"}
         assert list(problems(german)) == []
         for blocks, says in (
-            ("::: check small\nvalue: 1\n---\nA\n:::\n", r"de\.md:8: `value` is not translated"),
-            ("::: check large\n---\nA\n:::\n", r"de\.md:7: `large` does not exist in the original"),
-            ("::: text small\nA\n:::\n", r"de\.md:7: `small` is a check in the original"),
-            ("::: predict guess\noptions: {a: A}\n---\nA\n:::\n", r"de\.md:8: `options` must have the original's"),
+            ("::: check small\nvalue: 1\n---\nA\n:::\n", r"de\.md:8: `value`"),
+            ("::: check large\n---\nA\n:::\n", r"de\.md:7: `large`"),
+            ("::: text small\nA\n:::\n", r"de\.md:7: `small` .*check"),
+            ("::: predict guess\noptions: {a: A}\n---\nA\n:::\n", r"de\.md:8: `options` .*keys"),
         ):
             with pytest.raises(Wrong, match=says):
                 written(blocks, "04-one.de.md", front, step)
-        with pytest.raises(Wrong, match=r"there is no 05-two\.md"):
+        with pytest.raises(Wrong, match=r"^05-two\.de\.md:1: .* 05-two\.md"):
             written("", "05-two.de.md", front, step)
         known = shelf(tmp_path)
         assert known.lesson("one", "fr").title == "A lesson"
@@ -479,7 +487,7 @@ class TestProse:
 
     def test_what_a_step_holds_to_ties_a_number(self, written):
         words = "::: text one\nMore than 0.001 nats, or 1,000 throws.\n:::\n"
-        with pytest.raises(Wrong, match="the number 1000"):
+        with pytest.raises(Wrong, match=" 1000 "):
             written(CHECK + words)
         written(CHECK + words.replace("1,000", "eight"))
 
@@ -489,44 +497,47 @@ class TestPlaying:
         assert list(problems(written(CHECK))) == []
 
     @pytest.mark.parametrize(
-        ("old", "new", "says"),
+        ("old", "new", "what", "line"),
         [
-            ("bench.n_terms: 2", "bench.n_terms: 9", "does not fail after what is stated to be wrong"),
-            ("bench.n_terms: 8", "bench.n_terms: 3", "does not pass after the solution"),
-            ("Is it small?", "Is it {{mean}}?", "is not known after the solution"),
-            ("bench.n_terms: 8", "bench.n_terms: 800", "bench.n_terms = 800"),
+            ("bench.n_terms: 2", "bench.n_terms: 9", Untrue.NOT_FAILED, 17),
+            ("bench.n_terms: 8", "bench.n_terms: 3", Untrue.NOT_PASSED, 17),
+            ("Is it small?", "Is it {{mean}}?", Untrue.NUMBER_UNKNOWN, 17),
+            ("bench.n_terms: 8", "bench.n_terms: 800", Untrue.IMPOSSIBLE, 10),
         ],
     )
-    def test_a_check_that_is_wrong_is_found_out(self, written, old, new, says):
-        found = list(problems(written(CHECK.replace(old, new))))
-        assert found
-        assert says in found[0]
-        assert re.match(r"04-one\.md:\d+: ", found[0])
+    def test_a_check_that_is_wrong_is_found_out(self, written, old, new, what, line):
+        found, *_ = problems(written(CHECK.replace(old, new)))
+        assert (found.what, found.line) == (what, line)
+        assert str(found).startswith(f"{line}: ")
+        assert ("bench.n_terms = 800" in str(found)) == (what is Untrue.IMPOSSIBLE)
 
     @pytest.mark.parametrize(
-        ("block", "says"),
+        ("block", "what", "error"),
         [
-            ("::: do one\nuntil: throws >= 0\n---\nA\n:::\n", "is done before anybody does anything"),
-            ("::: do one\nuntil: throws >= 9\n---\nA\n:::\n", "is not done by the solution"),
+            ("::: do one\nuntil: throws >= 0\n---\nA\n:::\n", Untrue.DONE_BEFORE, ""),
+            ("::: do one\nuntil: throws >= 9\n---\nA\n:::\n", Untrue.NOT_DONE, ""),
             (
                 "::: predict one\noptions: {a: A, b: B}\nwhen: {a: radius > 0, b: radius < 1}\n---\nA\n:::\n",
-                "2 options are true",
+                Untrue.IMPOSSIBLE, "2 a, b",
             ),
-            ("::: predict one\noptions: {a: A}\nwhen: {a: radius > 1}\n---\nA\n:::\n", "0 options are true"),
-            ("::: predict one\ntruth: mean\n---\nA\n:::\n", "the truth of `one` is not known"),
-            ("::: predict one\ntruth: bias(1)\nonce: throws > 1\n---\nA\n:::\n", "the truth of `one` is not known"),
+            ("::: predict one\noptions: {a: A}\nwhen: {a: radius > 1}\n---\nA\n:::\n", Untrue.IMPOSSIBLE, "0 none"),
+            ("::: predict one\ntruth: mean\n---\nA\n:::\n", Untrue.TRUTH_UNKNOWN, ""),
+            ("::: predict one\ntruth: bias(1)\nonce: throws > 1\n---\nA\n:::\n", Untrue.TRUTH_UNKNOWN, ""),
         ],
     )  # fmt: skip
-    def test_so_is_what_never_or_always_holds(self, written, block, says):
+    def test_so_is_what_never_or_always_holds(self, written, block, what, error):
         (found,) = problems(written(block + CHECK))
-        assert says in found
+        assert found.what is what and bool(found.error) == bool(error)
+        assert all(part in found.error for part in error.split())
+        assert what is Untrue.IMPOSSIBLE or found.block == "one"
 
     def test_nothing_is_thrown_yet_where_a_check_is_to_fail(self, written):
         mean = CHECK.replace("small", "mean").replace("bias(bench.n_terms)", "mean")
         mean = mean.replace("[{set: {bench.n_terms: 2}}]", "[]").replace("bench.n_terms: 8", "bench.n_terms: 9")
         thrown = CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: 9}, {set: {bench.n_terms: 2}}")
-        (found,) = [problem for problem in problems(written(thrown + mean)) if "`mean` does not fail" in problem]
-        assert "it is not known yet" in found
+        found = problems(written(thrown + mean))
+        (never,) = [one for one in found if (one.block, one.what) == ("mean", Untrue.NOT_FAILED)]
+        assert never.outcome.passed is None
 
     def test_a_prediction_is_met_while_its_condition_holds(self, written):
         on_the_way = "::: predict one\ntruth: bias(3)\nonce: bench.n_terms == 3\n---\nA\n:::\n"
@@ -539,7 +550,7 @@ class TestPlaying:
         trained = trained.replace("[{set: {bench.n_terms: 8}}]", "[{train: 2}]")
         small = "{blocks: 2, width: 8, batch: 32}"
         (found,) = problems(written(trained, step=STEP.replace("{bench.view: by_hand}", small)))
-        assert "does not pass after the solution: found 2" in found
+        assert (found.what, found.outcome.value) == (Untrue.NOT_PASSED, 2)
 
     def test_it_trains_throws_and_answers(self, written):
         player = Player()
@@ -557,6 +568,49 @@ class TestPlaying:
         assert player.setup.flow.blocks == 2
 
 
+class TestVerdicts:
+    def test_what_is_said_of_a_check(self, written):
+        check = written(CHECK).blocks["small"]
+        many, few = (outcome(check, situation(n_terms=n)) for n in ("8", "2"))
+        assert (many[0].passed, few[0].passed, many[1], few[1]) == (True, False, "", "")
+        for found, once, verdict in (
+            (many[0], False, Verdict.PASSED),
+            (many[0], True, Verdict.PASSED),
+            (few[0], True, Verdict.PASSED_BEFORE),
+            (few[0], False, Verdict.FAILED),
+            (Outcome(None), True, Verdict.PASSED_BEFORE),
+            (Outcome(None), False, Verdict.UNKNOWN),
+        ):
+            assert Checked("small", found, once).verdict is verdict
+
+    def test_a_check_of_what_the_settings_do_not_have(self, written):
+        check = written(CHECK.replace("value: 0", "value: bench.law.p")).blocks["small"]
+        assert outcome(check, situation())[1] == ""
+        found, problem = outcome(check, situation(law="poisson"))
+        assert found == Outcome(None) and "`bench.law.p`" in problem
+
+    def test_a_prediction_and_its_truth(self, written):
+        when = "{small: bias(bench.n_terms) < 0.01, unknown: mean > 1 and bench.n_terms == 9}"
+        lesson = written(f"::: predict one\noptions: {{small: A, unknown: B}}\nwhen: {when}\n---\nA\n:::\n")
+        block = lesson.blocks["one"]
+        answered = LessonProgress(answers={"one": "small"})
+        assert met(block, answered, situation()) == Met("one", "small", None, possible=True), "the mean is not known"
+        few = replace(situation(n_terms="1"), thrown=np.array([0.5, 0.7]))
+        assert met(block, answered, few) == Met("one", "small", None, possible=False)
+        answered.truths["one"] = "small"
+        assert met(block, answered, few) == Met("one", "small", "small", possible=True)
+        assert met(block, answered, few).right and not Met("one", "small", None).right
+
+    def test_the_difference_is_that_of_the_numbers_that_are_shown(self):
+        assert Met("one", 0.1, 0.0539145).off == pytest.approx(0.1 - 0.05391, abs=1e-12)
+        assert Met("one", 123456, 123449).off == 100
+
+    def test_how_far_it_is(self):
+        lesson = shelf().lesson("series")
+        found = [standing(lesson, step) for step in lesson.steps]
+        assert found == [Standing(4, n, 4) for n in (1, 2, 3, 4)]
+
+
 class TestProgress:
     def test_goes_into_a_file_and_back(self):
         kept = Progress({"one": LessonProgress(["a"], {"p": 0.3, "w": "Wörter"}, {"p": 0.5}, ["d"])})
@@ -572,14 +626,14 @@ class TestProgress:
     @pytest.mark.parametrize(
         ("data", "says"),
         [
-            (b"{", "no file of progress"),
-            (b"[1]", "no file of progress"),
-            (b"\xff", "no file of progress"),
-            (b'{"version": 9, "lessons": {}}', "of version 9"),
+            (b"{", "no file"),
+            (b"[1]", "no file"),
+            (b"\xff", "no file"),
+            (b'{"version": 9, "lessons": {}}', "version 9.* 1 "),
             (b'{"version": 1, "lessons": {"a": {"seen": 1, "answers": {}, "truths": {}, "done": []}}}', "no file"),
             (b'{"version": 1, "lessons": {"a": {"seen": [[]], "answers": {}, "truths": {}, "done": []}}}', "no file"),
-            (b"[" * 10**5, "no file of progress"),
-            (b" " * 2**21, "at most 1,048,576"),
+            (b"[" * 10**5, "no file"),
+            (b" " * 2**21, "2,097,152 .* 1,048,576"),
         ],
     )  # fmt: skip
     def test_other_files_are_refused(self, data, says):
@@ -594,6 +648,6 @@ class TestCommand:
         bad.write_text(FRONT + STEP + CHECK.replace("bench.n_terms: 8", "bench.n_terms: 3"))
         assert command.main(["check", str(good)]) == 0
         assert command.main(["check", str(good), str(bad)]) == 1
-        assert re.search(r"02-bad\.md:17: the check `small` does not pass", capsys.readouterr().err)
+        assert re.search(r"02-bad\.md:17: .*`small`", capsys.readouterr().err)
         assert command.main(["check", "--quick", str(bad)]) == 0
         assert command.main(["check", str(Path("nowhere.md"))]) == 1

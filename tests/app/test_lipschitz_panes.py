@@ -1,4 +1,4 @@
-"""What the Lipschitz screen draws and says, from arrays alone: words, arms of comparisons, panes, and unit balls."""
+"""What the Lipschitz screen finds and draws, from arrays alone: arms of comparisons, panes, and unit balls."""
 
 import dataclasses
 import json
@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from app.components.planes.panes import Chart, encode
+from app.components.planes.panes import NO_NUMBER, Chart, encode
 from app.engine.commands import Scaled
 from app.engine.reports import ArmReport, LossCurves, Report, State
-from app.features.lipschitz import arms, enforced, inverse, norms
+from app.features.lipschitz import arms, enforced, inverse, norms, pictures
 from app.features.lipschitz.induced import induced
+from app.features.lipschitz.numbers import inverted
+from app.metrics import gap_to_truth
 from app.setup import Setup
 from app.ui import side_by_side
 from app.words import order_name, wide
@@ -25,6 +27,7 @@ from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.measure.invertibility import Regime
 from resflow_core.norms.constraints import Off, Power
 from resflow_core.training.parameter_count import parameter_count
+from tests.app.pages import curves, decode, named
 
 MINUS, INFINITY = "\N{MINUS SIGN}", "∞"
 FLOW = FlowConfig(blocks=2, width=8)
@@ -59,6 +62,14 @@ def sent(panes):
     shown = [json.loads(json.dumps(encode(pane), allow_nan=False)) for pane in panes]
     assert all(len(pane["alt"]) > 40 and "nan" not in pane["alt"] and "inf" not in pane["alt"] for pane in shown)
     return shown
+
+
+def drawn(found):
+    return pictures.panes(found, inverted(found))
+
+
+def errors(found):
+    return pictures.errors(found, inverted(found))
 
 
 class TestWords:
@@ -101,7 +112,6 @@ class TestArms:
     def test_norms_are_all_chains(self):
         found = arms.norms(Setup(flow=FLOW))
         assert [arm.flow for arm in found.values()] == [changed(FLOW, norms=name) for name in NORM_CHAINS]
-        assert list(found) == ["2-norm", "∞-norm", "1-norm", "Norms ∞ → 2 → ∞", "Learned norms, from 4"]
 
     @pytest.mark.parametrize(
         ("config", "within"),
@@ -134,44 +144,49 @@ class TestArms:
 
 class TestInverse:
     def test_panes_of_a_certified_block(self, found):
-        steps, x, errors = sent(inverse._panes(found))
-        most = int(found.steps.max())
-        assert f"up to {most}" in steps["alt"] and "0 percent do not arrive" in steps["alt"]
-        assert steps["note"] == f"At most {most} steps."
+        steps, x, errors = sent(drawn(found))
+        known = inverted(found)
+        assert (known.most_steps, known.late) == (found.steps.max(), 0)
         assert steps["clickable"] and steps["point"] == pytest.approx(list(found.z))
         assert not steps["paths"] and not x["levels"]
-        assert f"smallest {found.det.min():.3g}. It is positive everywhere." in x["alt"]
-        assert [path["label"] for path in x["paths"]] == ["Banach's walk", "Newton's walk"]
-        assert "Banach arrives; Newton arrives; chord arrives" in errors["alt"]
-        assert "Newton's method with its first I + sA kept" in errors["note"]
-        assert errors["y"] == "error ‖xₙ − x‖, 2-norm" and len(errors["paths"]) == 5
+        assert known.smallest_det == found.det.min() > 0 and not known.turns_over
+        for path, name in zip(curves(x), ("banach", "newton"), strict=True):
+            np.testing.assert_allclose(path, pictures._near(found.walks[name].x, found.window), rtol=1e-5)
+        assert known.fates == dict.fromkeys(("banach", "newton", "chord"), "arrives")
+        assert known.order == 2
+        *walks, _, _ = curves(errors)
+        for walk, name in zip(walks, known.fates, strict=True):
+            shown = np.maximum(found.walks[name].error[: len(walk)], pictures.ROUNDING)
+            np.testing.assert_allclose(walk[:, 1], shown, rtol=1e-5)
 
     def test_panes_of_a_folded_block(self, folded):
-        steps, x, errors = sent(inverse._panes(folded))
-        assert [path["label"] for path in steps["paths"]] == ["image of the fold"]
+        steps, x, errors = sent(drawn(folded))
+        np.testing.assert_allclose(*curves(steps), folded.fold_image, rtol=1e-5)
         assert [level["at"] for level in x["levels"]] == [0.0]
-        assert x["alt"].endswith("It changes sign along the fold line.")
+        assert inverted(folded).turns_over
         assert x["heat"]["range"] == [-np.abs(folded.det).max(), np.abs(folded.det).max()]
         assert len(errors["paths"]) == 3  # no bounds
 
     def test_x_beyond_the_picture_are_counted(self, folded):
         (low, high), _ = folded.window
         beyond = np.array([[(low + high) / 2, sum(folded.window[1]) / 2], [high + 0.1, 0.0], [low - 0.1, 0.0]])
-        for x, said in ((beyond, " Of the 3 x found, 2 are outside of the picture."), (beyond[:1], "")):
-            note = sent(inverse._panes(changed(folded, preimages=x)))[1]["note"]
-            assert note == f"Blue is where the map turns the plane over.{said}"
-        note = sent(inverse._panes(changed(folded, preimages=beyond[:2])))[1]["note"]
-        assert note.endswith(" Of the 2 x found, 1 is outside of the picture.")
+        for count, outside, said in ((3, 2, {"3", "2", "are"}), (2, 1, {"2", "1", "is"}), (1, 0, set())):
+            now = changed(folded, preimages=beyond[:count])
+            assert (inverted(now).preimages, inverted(now).outside) == (count, outside)
+            about = named(drawn(now)[1].note.partition(".")[2])  # after the sentence about the colours
+            assert said <= about and bool(about) is bool(outside)
 
     def test_z_whose_x_is_not_found_are_grey_and_counted(self, found):
         some, none = found.steps.copy(), np.full_like(found.steps, np.nan)
         some[:12] = np.nan
-        steps = sent(inverse._panes(changed(found, steps=some)))[0]
-        assert f"25 percent do not arrive in {MOST_STEPS}" in steps["alt"]
-        assert steps["note"] == f"Grey: not there after {MOST_STEPS} steps (25 %)."
-        assert f"**Certified.** s L = {found.lipschitz:.3g}" in (said := inverse._takeaway(changed(found, steps=some)))
-        assert f"takes more than {MOST_STEPS} steps" in said
-        assert "100 percent" in sent(inverse._panes(changed(found, steps=none)))[0]["alt"]
+        for values, late, most in ((some, 0.25, np.nanmax(some)), (none, 1.0, 1)):
+            now = changed(found, steps=values)
+            assert (inverted(now).late, inverted(now).most_steps) == (late, most)
+            heat = sent(drawn(now))[0]["heat"]
+            assert (decode(heat["level"]) == NO_NUMBER).mean() == late and heat["range"] == [0, most]
+            known = inverted(now)
+            assert known.regime is Regime.CERTIFIED and known.bound == found.lipschitz
+            assert {f"{known.bound:.3g}", str(MOST_STEPS)} <= named(inverse._takeaway(known))
 
     def test_without_any_x_residuals_stand_for_errors(self, found):
         walks = {
@@ -179,15 +194,17 @@ class TestInverse:
             for key, walk in found.walks.items()
         }
         lost = changed(found, preimages=np.empty((0, 2)), walks=walks)
-        _, x, errors = sent(inverse._panes(lost))
-        assert errors["y"] == "residual ‖rₙ‖, 2-norm" and errors["title"] == "Residual ‖rₙ‖ against n"
-        assert errors["alt"].startswith("The residual ‖rₙ‖ of three iterations") and "Newton wanders" in errors["alt"]
+        _, x, errors = sent(drawn(lost))
+        for curve, walk in zip(curves(errors), walks.values(), strict=False):
+            shown = np.maximum(walk.residual[: len(curve)], pictures.ROUNDING)
+            np.testing.assert_allclose(curve[:, 1], shown, rtol=1e-5)
+        assert set(inverted(lost).fates.values()) == {"wanders"}
         assert [dots["points"]["shape"] for dots in x["dots"]] == [[0, 2], [1, 2]]
 
     def test_infinite_bounds_are_not_drawn(self, found):
         infinite = np.full_like(found.a_priori, np.inf)
-        chart = inverse._errors(changed(found, a_priori=infinite, a_posteriori=infinite))
-        assert [path.label for path in chart.paths] == ["Banach", "Newton", "chord"]
+        chart = errors(changed(found, a_priori=infinite, a_posteriori=infinite))
+        assert len(chart.paths) == 3
 
     def test_curves_end_where_the_last_has_arrived_and_never_reach_0(self, found):
         error = np.array([1.0, 0.1, 1e-15, 0.0, 0.0])
@@ -197,35 +214,43 @@ class TestInverse:
             for key in found.walks
         }
         bounds = 2.0 ** -np.arange(5)
-        chart = inverse._errors(changed(found, walks=walks, a_priori=bounds, a_posteriori=bounds))
+        chart = errors(changed(found, walks=walks, a_priori=bounds, a_posteriori=bounds))
         assert [len(path.points) for path in chart.paths] == [4] * 5
-        assert chart.paths[0].points[:, 1].tolist() == [1.0, 0.1, 1e-15, inverse.ROUNDING]
+        assert chart.paths[0].points[:, 1].tolist() == [1.0, 0.1, 1e-15, pictures.ROUNDING]
         assert chart.log_y
 
     def test_a_walk_that_leaves_is_cut(self, found):
         (x0, x1), (y0, y1) = found.window
         middle, side = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), x1 - x0
         steps = np.array([0.0, 1.0, 2.9, 3.1, 0.0])[:, None] * [side, 0.0]
-        assert inverse._near(middle + steps, found).tolist() == (middle + steps[:3]).tolist()
-        assert inverse._near(middle - steps[:3], found).tolist() == (middle - steps[:3]).tolist()
+        assert pictures._near(middle + steps, found.window).tolist() == (middle + steps[:3]).tolist()
+        assert pictures._near(middle - steps[:3], found.window).tolist() == (middle - steps[:3]).tolist()
         for bad in (np.nan, np.inf):
             gone = (middle + steps).copy()
             gone[1, 1] = bad
-            assert len(inverse._near(gone, found)) == 1
+            assert len(pictures._near(gone, found.window)) == 1
         walks = found.walks | {"banach": changed(found.walks["banach"], x=np.full((5, 2), np.inf))}
-        shown = sent(inverse._panes(changed(found, walks=walks)))[1]
+        shown = sent(drawn(changed(found, walks=walks)))[1]
         assert shown["paths"][0]["points"]["shape"] == [0, 2]
 
-    def test_the_takeaway_names_the_regime(self, found, folded):
-        assert found.regime is Regime.CERTIFIED and folded.regime is Regime.FOLDED
-        loose = changed(found, regime=Regime.UNCERTIFIED, lipschitz=1.5, refusal="Because.")
-        least = f"{found.breaking[found.block]:.3g}"
+    def test_the_regime_and_whether_a_fold_is_ahead(self, found, folded):
+        assert inverted(found).regime is Regime.CERTIFIED and inverted(folded).regime is Regime.FOLDED
+        least = float(found.breaking[found.block])
+        for folds_at, ahead in ((least, True), (0.5, False), (math.inf, False)):
+            breaking = np.full_like(found.breaking, folds_at)
+            loose = inverted(changed(found, regime=Regime.UNCERTIFIED, breaking=breaking))
+            assert (loose.folds_at, loose.fold_ahead, loose.scale) == (folds_at, ahead, 1)
+
+    def test_the_takeaway_says_the_numbers(self, found, folded):
+        loose = changed(inverted(found), regime=Regime.UNCERTIFIED, bound=1.5, refusal="Because.")
         said = inverse._takeaway(loose)
-        assert said.startswith("**Uncertified.** s L = 1.5 is not below 1")
-        assert f"A fold comes at s* = {least}." in said and said.endswith("Samples are refused: Because.")
-        said = inverse._takeaway(changed(folded, preimages=np.zeros((3, 2)), refusal=""))
-        assert said.startswith("**Not invertible.**") and "has 3 different x" in said and "refused" not in said
-        assert "different x" not in inverse._takeaway(changed(folded, preimages=np.zeros((1, 2))))
+        assert {"1.5", f"{loose.folds_at:.3g}", f"{found.det.size:,}"} <= named(said) and said.endswith("Because.")
+        passed = changed(loose, folds_at=0.5)
+        assert "0.5" not in named(inverse._takeaway(passed))
+        assert inverse._takeaway(passed) != inverse._takeaway(changed(loose, folds_at=math.inf))
+        three, one = (changed(inverted(folded), preimages=count, refusal="") for count in (3, 1))
+        assert "3" in named(inverse._takeaway(three)) and "1" not in named(inverse._takeaway(one))
+        assert not {"Samples", "refused"} & named(inverse._takeaway(three))
 
 
 class TestEnforced:
@@ -266,7 +291,8 @@ class TestEnforced:
     def test_charts(self, blocks):
         flow = built()
         estimates = measure.norm_estimates(flow)
-        layers, whole, norm = (enforced._layers(FLOW, blocks), enforced._blocks(FLOW, blocks),
+        found = enforced.enforced(FLOW, blocks, None)
+        layers, whole, norm = (enforced._layers(found, blocks), enforced._blocks(found, blocks),
                                enforced._estimates(estimates))  # fmt: skip
         for pane in sent([layers, whole, norm]):
             assert pane["kind"] == "chart"
@@ -274,7 +300,7 @@ class TestEnforced:
         assert [path.points[:, 1].tolist() for path in layers.paths[:2]] == blocks.layer_norms.T.tolist()
         assert layers.paths[2].points[:, 1].tolist() == [cap, cap]
         certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
-        assert whole.y == "Lipschitz constant, 2-norm"
+        assert found.order == 2
         assert [path.points[:, 1].tolist() for path in whole.paths] == [[0.99, 0.99], certified.tolist(), seen.tolist()]
         gram, exact, power = (path.points for path in norm.paths)
         assert (gram[0, 0], power[0, 0]) == (0, 1)  # before any step there is a Gram bound, and no estimate by power
@@ -283,15 +309,17 @@ class TestEnforced:
 
     def test_blocks_of_different_orders_share_no_norm(self, blocks):
         learned = changed(blocks, orders=np.array([[4.0, 3.0], [3.5, 3.0]]))
-        assert enforced._blocks(FLOW, learned).y == "Lipschitz constant, each block's norm"
         infinite = changed(blocks, orders=np.full((2, 2), np.inf))
-        assert enforced._blocks(FLOW, infinite).y == f"Lipschitz constant, {INFINITY}-norm"
+        for of, order in ((learned, None), (infinite, math.inf)):
+            found = enforced.enforced(FLOW, of, None)
+            assert found.order == order
+            assert (INFINITY in enforced._blocks(found, of).y) is (order == math.inf)
 
 
 NO_ORDERS = np.zeros((0, 0, 0))
 
 
-def curves(orders=NO_ORDERS, held=(0, 100, 200), kl=(0.5, 0.25, 0.125)):
+def losses(orders=NO_ORDERS, held=(0, 100, 200), kl=(0.5, 0.25, 0.125)):
     held, kl, none = np.array(held), np.array(kl, np.float32), np.empty(0, np.float32)
     zero = 0 * kl
     return LossCurves(
@@ -306,7 +334,7 @@ class TestSideBySide:
         setup = Setup(data="moons", flow=FLOW)
         compared = dict(list(arms.budgets(setup).items())[:2])
         never = changed(blocks, breaking=np.full(2, np.inf))
-        reports = [ArmReport(200, 0.0, 1.0, loss=curves(), blocks=never), ArmReport(200, 0.0, 1.0)]
+        reports = [ArmReport(200, 0.0, 1.0, loss=losses(), blocks=never), ArmReport(200, 0.0, 1.0)]
         first, second = side_by_side._table(self.DATA, list(compared), compared, reports).splitlines()[2:]
         cells = [cell.strip() for cell in first.split("|")[1:-1]]
         seen = blocks.largest_norm.max()
@@ -317,15 +345,15 @@ class TestSideBySide:
         assert [cell.strip() for cell in second.split("|")[1:-1]] == ["L = 0.6", *["…"] * 7]
 
     def test_curves_before_and_after_the_first_measurement(self):
-        reports = [ArmReport(200, 0.0, 1.0, loss=curves()), ArmReport(0, 0.0, 0.0)]
+        reports = [ArmReport(200, 0.0, 1.0, loss=losses()), ArmReport(0, 0.0, 0.0)]
         chart = side_by_side._losses(self.DATA, ["a", "b"], reports)
         assert [path.label for path in chart.paths] == ["a"]
         assert chart.paths[0].points.tolist() == [[0, 0.5], [100, 0.25], [200, 0.125]]
-        assert "a: KL 0.125 ± 0.010 nats.; b: Not measured yet." in chart.alt
+        assert gap_to_truth(reports[0]) == pytest.approx((0.125, 0.01)) and gap_to_truth(reports[1]) is None
         assert chart.note == ""
-        begun = ArmReport(0, 0.0, 0.0, loss=curves(held=(0,), kl=(0.5,)))
+        begun = ArmReport(0, 0.0, 0.0, loss=losses(held=(0,), kl=(0.5,)))
         assert side_by_side._losses(self.DATA, ["a"], [begun]).note == "Press Play."
-        empty = ArmReport(0, 0.0, 0.0, loss=curves(held=(), kl=()))
+        empty = ArmReport(0, 0.0, 0.0, loss=losses(held=(), kl=()))
         assert sent([side_by_side._losses(self.DATA, ["a"], [empty])])[0]["paths"][0]["points"]["shape"] == [0, 2]
 
 
@@ -348,7 +376,8 @@ class TestNorms:
     @pytest.mark.parametrize("p", ORDERS)
     def test_the_norm_or_two_bounds_of_it(self, p, q):
         for w in (self.W, (0.3, -2.0, 5.0, 0.1), (1.0, 2.0, 2.0, 4.0)):
-            upper, lower, best = induced(w, p, q)
+            found = induced(w, p, q)
+            upper, lower, best = found.upper, found.lower, found.best
             matrix = np.reshape(w, (2, 2))
             known = self.brute(matrix, p, q)
             assert lower == pytest.approx(known, rel=3e-3)
@@ -357,42 +386,42 @@ class TestNorms:
             assert self.length(best, p) == pytest.approx(1)
             assert self.length(matrix @ best, q) == pytest.approx(lower)
             if p == 1 or q == math.inf or p == q == 2:
-                assert upper == pytest.approx(lower, rel=1e-4)
+                assert found.exact and upper == pytest.approx(lower, rel=1e-4)
 
-    def test_what_is_exact_is_said_to_be(self):
-        (before, after), said = norms._balls(self.W, 2.0, 2.0)
+    def test_what_is_exact_fills_the_ball(self):
+        found = induced(self.W, 2.0, 2.0)
+        before, after = norms._balls(found)
         size = np.linalg.norm(np.reshape(self.W, (2, 2)), 2)
-        assert said.startswith(f"**‖W‖ from 2 to 2 = {size:.3g}**, known exactly.")
-        assert f"within the ball of the 2-norm of radius {size:.3g}" in after.alt
+        assert found.exact and found.lower == pytest.approx(size)
+        assert f"{size:.3g}" in norms._takeaway(found)
         star, ball = after.dots[0].points[0], before.paths[0].points
         assert np.linalg.norm(star) == pytest.approx(size, rel=1e-4)
         np.testing.assert_allclose(after.paths[0].points, ball @ np.reshape(self.W, (2, 2)).T)
         assert np.linalg.norm(after.paths[1].points, axis=1) == pytest.approx(np.full(len(ball), size), rel=1e-4)
         sent([before, after])
 
-    def test_what_is_between_bounds_is_said_to_be(self):
-        upper, lower, _ = induced(self.W, 4.0, 1.5)
-        assert upper > lower * 1.001
-        _, said = norms._balls(self.W, 4.0, 1.5)
-        assert f"at least {lower:.3g}**, which a vector attains" in said
-        assert f"at most {upper:.3g}**" in said
+    def test_of_most_orders_two_bounds_are_known(self):
+        found = induced(self.W, 4.0, 1.5)
+        assert found.upper > found.lower * 1.001 and not found.exact
+        assert {f"{found.lower:.3g}", f"{found.upper:.3g}"} <= named(norms._takeaway(found))
 
     def test_nothing_at_all_has_norm_0(self):
-        panes, said = norms._balls((0.0, 0.0, 0.0, 0.0), 3.0, 1.5)
-        assert "= 0**, known exactly" in said
-        sent(panes)
+        found = induced((0.0, 0.0, 0.0, 0.0), 3.0, 1.5)
+        assert found.exact and found.lower == found.upper == 0
+        sent(norms._balls(found))
 
     def test_learned_orders_are_a_line_a_block_and_layer(self):
         orders = np.arange(3 * 2 * 2).reshape(3, 2, 2) / 4 + 1.5
-        report = Report("", State.PAUSED, (ArmReport(200, 0.0, 1.0), ArmReport(200, 0.0, 1.0, loss=curves(orders))))
+        report = Report("", State.PAUSED, (ArmReport(200, 0.0, 1.0), ArmReport(200, 0.0, 1.0, loss=losses(orders))))
         (chart,) = norms._orders(report)
         assert isinstance(chart, Chart)
         ends, within, two = (path.points for path in chart.paths)
         np.testing.assert_allclose(ends, [[0, 1.5], [100, 2.5], [200, 3.5], [np.nan] * 2,
                                           [0, 2.0], [100, 3.0], [200, 4.0], [np.nan] * 2])  # fmt: skip
         assert within[0].tolist() == [0, 1.75] and two.tolist() == [[0, 2], [200, 2]]
-        assert "at the ends now 3.50 to 4.00, within 3.75 to 4.25" in chart.alt
-        assert chart.note == "Ends 3.50 to 4.00, within 3.75 to 4.25."
-        assert norms._now(np.full((2, 2), 4.0)) == "All orders are 4.00 so far."
-        assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0, loss=curves()),))) == []
+        found = norms.learned(orders[-1])
+        assert (found.ends, found.within, found.alike) == ((3.5, 4.0), (3.75, 4.25), False)
+        assert {"3.50", "4.00", "3.75", "4.25"} <= named(chart.note) & named(chart.alt)
+        assert norms.learned(np.full((2, 2), 4.0)).alike and "4.00" in norms._now(norms.learned(np.full((2, 2), 4.0)))
+        assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0, loss=losses()),))) == []
         assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0),))) == []

@@ -12,7 +12,16 @@ import torch
 from app.engine.commands import ViewRequest
 from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, LossCurves, Report, State
-from app.metrics import with_error, with_two_digits
+from app.metrics import (
+    NOT_YET,
+    held_out_nll,
+    is_one,
+    is_standardised,
+    overfits,
+    share_in_window,
+    with_error,
+    with_two_digits,
+)
 from app.setup import CsvChoice, OwnData, Setup
 from app.ui.scene import scene_of, truth_of
 from resflow_core.data import DATASETS, Table
@@ -20,10 +29,12 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.measure import Mass, mass
 from resflow_core.training.trainer import TrainConfig
+from tests.app.pages import named
 from tests.app.requests import reported
 
 BIASED = Setup(train=TrainConfig(log_det=Truncated()))
 WINE = Setup(data="wine")
+WHY_NOT = "No closed form for shared draws."
 
 
 def curves(**changes):
@@ -60,78 +71,85 @@ def readout(told, name):
 def test_the_gap_to_the_truth_is_the_newest_kl_with_its_standard_error():
     gap = readout(shown(loss=curves()), "gap")
     assert (gap["value"], gap["error"], gap["unit"]) == ("0.367", "0.010", "nats")
-    assert gap["note"] == "KL(data || model)"
+    assert gap["note"] != NOT_YET
 
 
 def test_a_flow_that_nobody_has_measured_has_places_for_its_numbers():
     told = shown(BIASED)
     assert [r["name"] for r in told["readouts"]] == ["gap", "mass", "believed"]
-    assert {(r["value"], r["note"], r["word"]) for r in told["readouts"]} == {("", "not measured yet", "")}
-    assert scene_of(Setup(), Report("run", State.QUEUED), 500)["alt"]["data"].endswith("not measured yet.")
+    assert {(r["value"], r["note"], r["word"]) for r in told["readouts"]} == {("", NOT_YET, "")}
+    assert NOT_YET in scene_of(Setup(), Report("run", State.QUEUED), 500)["alt"]["data"]
 
 
 def test_an_exact_flow_has_one_mass_and_a_biased_one_also_the_mass_it_believes_in():
+    found = masses(Mass(1.3817, 0.004, 1.33))
     exact = shown(loss=curves(), measured=[masses()])
     assert [r["name"] for r in exact["readouts"]] == ["gap", "mass"]
     mass = readout(exact, "mass")
     assert (mass["value"], mass["error"], mass["word"]) == ("0.9998", "0.0002", "")
-    assert mass["note"] == "97.9 % in the window"
-    believed = readout(shown(BIASED, measured=[masses(Mass(1.3817, 0.004, 1.33))]), "believed")
-    assert (believed["value"], believed["error"], believed["word"]) == ("1.382", "0.004", "not 1")
-    assert believed["note"] == "96.3 % in the window"
+    assert "97.9" in named(mass["note"]) and share_in_window(found.exact) == pytest.approx(0.9788 / 0.9998)
+    believed = readout(shown(BIASED, measured=[found]), "believed")
+    assert (believed["value"], believed["error"]) == ("1.382", "0.004")
+    assert believed["word"] and is_one(found.exact) and not is_one(found.believed)
+    assert "96.3" in named(believed["note"]) and share_in_window(found.believed) == pytest.approx(1.33 / 1.3817)
 
 
 def test_a_mass_of_another_step_than_the_current_one_says_of_which():
     told = shown(BIASED, step=1234, measured=[masses(Mass(1.3817, 0.004, 1.33))])
-    assert readout(told, "mass")["note"] == "step 1,200; 97.9 % in the window"
-    assert readout(told, "believed")["note"] == "step 1,200; 96.3 % in the window"
-    unknown = readout(shown(BIASED, step=1234, measured=[masses(None, "No closed form for shared draws.")]), "believed")
-    assert unknown["note"] == "No closed form for shared draws."
+    assert {"1,200", "97.9"} <= named(readout(told, "mass")["note"])
+    assert {"1,200", "96.3"} <= named(readout(told, "believed")["note"])
+    assert "1,200" not in named(readout(shown(measured=[masses()]), "mass")["note"])
+    unknown = readout(shown(BIASED, step=1234, measured=[masses(None, WHY_NOT)]), "believed")
+    assert unknown["note"] == WHY_NOT
 
 
 def test_a_mass_is_not_clamped_and_where_there_is_none_the_reason_is_said():
-    infinite = readout(shown(BIASED, measured=[masses(Mass(math.inf, math.inf, 0.98))]), "believed")
-    assert (infinite["value"], infinite["error"], infinite["word"]) == ("∞", "", "not 1")
-    assert infinite["note"] == "0.98 in the window"
+    found = Mass(math.inf, math.inf, 0.98)
+    infinite = readout(shown(BIASED, measured=[masses(found)]), "believed")
+    assert (infinite["value"], infinite["error"]) == ("∞", "")
+    assert infinite["word"] and not is_one(found)
+    assert "0.98" in named(infinite["note"]) and math.isnan(share_in_window(found))
     everywhere = readout(shown(BIASED, measured=[masses(Mass(math.inf, math.inf, math.inf))]), "believed")
-    assert everywhere["note"] == "∞ in the window"
+    assert "∞" in named(everywhere["note"])
     huge = readout(shown(BIASED, measured=[masses(Mass(3.7e12, 2e10, 1.5))]), "believed")
     assert huge["value"] == "3.70e+12"
-    unknown = readout(shown(BIASED, measured=[masses(None, "No closed form for shared draws.")]), "believed")
-    assert (unknown["value"], unknown["note"]) == ("", "No closed form for shared draws.")
+    unknown = readout(shown(BIASED, measured=[masses(None, WHY_NOT)]), "believed")
+    assert (unknown["value"], unknown["note"]) == ("", WHY_NOT)
 
 
 def test_what_another_estimator_believed_in_is_not_shown_as_this_ones():
-    for belief in ("", "No closed form for shared draws."):
+    for belief in ("", WHY_NOT):
         told = shown(BIASED, measured=[masses(Mass(1.3817, 0.004, 1.33), belief, log_det=Truncated(9))])
         believed, mass = readout(told, "believed"), readout(told, "mass")
-        assert (believed["value"], believed["note"], believed["word"]) == ("", "not measured yet", "")
+        assert (believed["value"], believed["note"], believed["word"]) == ("", NOT_YET, "")
         assert mass["value"] == "0.9998"
 
 
 @pytest.mark.parametrize(
-    ("value", "error", "word"),
+    ("value", "error", "one"),
     [
-        (1.0129, 0.001, ""),
-        (1.0131, 0.001, "not 1"),
-        (0.9871, 0.001, ""),
-        (0.9869, 0.001, "not 1"),
-        (1.3, 0.1, ""),
-        (40.0, 120.0, ""),
-        (4e6, 1.2e7, "not 1"),
-        (4e6, 0.0, "not 1"),
-        (1.7e3, math.inf, "not 1"),
-        (math.nan, math.nan, "not 1"),
+        (1.0129, 0.001, True),
+        (1.0131, 0.001, False),
+        (0.9871, 0.001, True),
+        (0.9869, 0.001, False),
+        (1.3, 0.1, True),
+        (40.0, 120.0, True),
+        (4e6, 1.2e7, False),
+        (4e6, 0.0, False),
+        (1.7e3, math.inf, False),
+        (math.nan, math.nan, False),
     ],
 )
-def test_the_verdict_on_a_mass_weighs_its_error(value, error, word):
-    assert readout(shown(BIASED, measured=[masses(Mass(value, error, 0.9))]), "believed")["word"] == word
+def test_the_verdict_on_a_mass_weighs_its_error(value, error, one):
+    found = Mass(value, error, 0.9)
+    assert is_one(found) is one
+    assert bool(readout(shown(BIASED, measured=[masses(found)]), "believed")["word"]) is not one
 
 
 def test_a_mass_that_one_node_makes_is_not_one_though_its_error_is_larger_still():
     found = mass(lambda x: torch.where(x.norm(dim=1) < 1e-9, 25.0, -torch.inf), ((-3.0, 3.0), (-3.0, 3.0)), 64)
     assert found.value > 1e6 and found.error > 2 * found.value
-    assert readout(shown(BIASED, measured=[masses(found)]), "believed")["word"] == "not 1"
+    assert not is_one(found) and readout(shown(BIASED, measured=[masses(found)]), "believed")["word"]
 
 
 @pytest.mark.parametrize(
@@ -166,21 +184,22 @@ def test_real_data_have_an_nll_in_standardised_units_and_no_floor():
     told = shown(WINE, loss=curves(held_kl=np.empty(0), held_kl_se=np.empty(0)))
     nll = readout(told, "nll")
     assert (nll["value"], nll["error"], nll["unit"]) == ("3.833", "0.012", "nats")
-    assert nll["note"] == "in standardised units"
+    assert nll["note"] != NOT_YET and is_standardised(WINE.dataset) and not is_standardised(Setup().dataset)
     assert told["loss_unit"] == "nats, standardised"
     assert told["floor"] is told["truth"] is told["labels"] is None
-    assert truth_of(WINE, ViewRequest()) == ("Wine (178 real wines)", {})
+    assert truth_of(WINE, ViewRequest()) == (DATASETS["wine"].title, {})
 
 
-@pytest.mark.parametrize(("newest", "word"), [(2.5, ""), (2.69, ""), (2.71, "overfitting"), (9.0, "overfitting")])
-def test_a_held_out_loss_that_rose_by_two_standard_errors_is_called_overfitting(newest, word):
+@pytest.mark.parametrize(("newest", "over"), [(2.5, False), (2.69, False), (2.71, True), (9.0, True)])
+def test_a_held_out_loss_that_rose_by_two_standard_errors_is_called_overfitting(newest, over):
     held = {
         "held_step": np.array([1, 2, 3]),
         "held_nll": np.array([3.0, 2.5, newest], np.float32),
         "held_se": np.array([0.2, 0.2, 0.1], np.float32),
     }
-    told = shown(WINE, loss=curves(**held, held_kl=np.empty(0), held_kl_se=np.empty(0)))
-    assert readout(told, "nll")["word"] == word
+    loss = curves(**held, held_kl=np.empty(0), held_kl_se=np.empty(0))
+    assert overfits(ArmReport(3, 0.0, 1.0, loss=loss)) is over
+    assert bool(readout(shown(WINE, loss=loss), "nll")["word"]) is over
 
 
 def test_the_floor_is_the_entropy_of_the_data():
@@ -202,16 +221,19 @@ def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
 
 
 def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():
-    alt = shown(BIASED, loss=curves(), measured=[masses(Mass(1.3817, 0.004, 1.33))])["alt"]
+    told = shown(BIASED, loss=curves(), measured=[masses(Mass(1.3817, 0.004, 1.33))])
+    alt, (gap, mass, believed) = told["alt"], told["readouts"]
+    assert held_out_nll(ArmReport(2, 0.0, 1.0, loss=curves())) == pytest.approx((3.8331, 0.0123))
+    numbers = {"3.83", "0.01", gap["value"], gap["error"], mass["value"], believed["value"]}
+    assert numbers == {"3.83", "0.01", "0.367", "0.010", "0.9998", "1.382"}
     for pane in ("data", "latent", "difference", "loss"):
-        assert "after 1,200 steps" in alt[pane]
-        assert "held-out NLL 3.83 nats, standard error 0.01" in alt[pane]
-        assert "KL(data || model) 0.367 nats, standard error 0.010" in alt[pane]
-        assert "mass of the density 0.9998; mass that training believes in 1.382" in alt[pane]
-    assert f"through its {Setup().flow.blocks} blocks" in alt["stage"]
+        assert {"1,200", *numbers} <= named(alt[pane])
+    assert str(Setup().flow.blocks) in named(alt["stage"])
+    assert told["floor"] == pytest.approx(3.466, abs=5e-4)
     for pane in ("truth", "loss"):
-        assert "The entropy of the data is 3.466 nats." in alt[pane]
-    assert "3.83 nats, standardised" in shown(Setup(data="wine"), loss=curves())["alt"]["data"]
+        assert "3.466" in named(alt[pane])
+    wine = shown(WINE, loss=curves())
+    assert f"3.83 {wine['loss_unit']}" in wine["alt"]["data"]
 
 
 def test_the_slider_learns_how_many_blocks_there_are():

@@ -1,7 +1,9 @@
 """The page's part in links, plans and files, over an engine that reports what a test says."""
 
 import dataclasses
+import json
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -11,15 +13,17 @@ from streamlit.testing.v1 import AppTest
 from app import engine
 from app.csv_file import digest_of
 from app.engine.reports import ArmReport, Report, State
-from app.link import MOST_CHANGES, query_of
+from app.link import MOST_CHANGES, query_of, read_link, told
+from app.session.plan import PlanEnded
 from app.setup import Setup
 from app.ui import controls
 from app.ui.presets import PRESETS
 from resflow_core.api import flow_file
-from resflow_core.data import Table
+from resflow_core.data import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.training.trainer import TrainConfig
+from tests.app.pages import finding
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 FLOW = FlowConfig(blocks=3, width=16)
@@ -75,7 +79,7 @@ def run(page_or_widget):
     """The page after another run of its script; a widget brings its new value."""
     page = page_or_widget.run()
     assert not page.exception, page.exception
-    assert [h.value for h in page.header] == ["How does a residual flow learn a density?"]
+    assert len(page.header) == 1
     return page
 
 
@@ -89,6 +93,13 @@ def own(page):
 
 def said(kind, page):
     return " ".join(element.value for element in getattr(page, kind))
+
+
+def copied(page):
+    """What the link to copy brings to whoever opens it."""
+    shares = (e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share")
+    (link,) = (json.loads(share.json)["query"] for share in shares)
+    return read_link(dict(parse_qsl(link, keep_blank_values=True)))
 
 
 # --- plans ----------------------------------------------------------------------------------------------------------
@@ -119,7 +130,7 @@ def test_somebodys_own_change_ends_the_plan_and_the_page_says_so(scripted):
     page = run(page.select_slider(key="batch").set_value(32))
     mine = dataclasses.replace(SLOWER, batch=32)
     assert scripted.said[-1] == ("change", "run 1", 0, mine)
-    assert "Your change ends the link's plan: the change at step 300 will not come." in said("info", page)
+    assert finding(page, PlanEnded) == PlanEnded(step=300) and own(page).notice == said("info", page)
     scripted.at(150, mine, (PLAN.changes[0], (140, mine)))
     page = run(page)
     assert page.select_slider(key="batch").value == 32
@@ -144,7 +155,7 @@ def test_another_data_set_ends_the_plan_too(scripted):
     own(page).picked = "8gaussians"
     page = run(page)
     assert scripted.experiments[-1] == Setup("8gaussians", 5, flow=FLOW, train=BEGAN).experiment()
-    assert "the change at step 120 will not come" in said("info", page)
+    assert finding(page, PlanEnded) == PlanEnded(step=120) and own(page).notice == said("info", page)
 
 
 def test_reset_follows_the_plan_again_from_the_beginning(scripted):
@@ -163,16 +174,16 @@ def test_the_link_to_copy_says_how_the_run_began_what_changed_and_what_is_still_
     page.session_state["link"] = True  # the popover stands open
     scripted.at(120, SLOWER, PLAN.changes[:1])
     page = run(run(page))
-    assert "- at step 120: learning rate 0.001\n- at step 300: log det Truncated (biased), terms 7" in said(
-        "markdown", page
-    )
+    assert copied(page).setup == PLAN
+    first, second = told(BEGAN, PLAN.changes)
+    assert f"- {first}\n- {second}" in said("markdown", page)
+    assert "120" in first and first.endswith(" 0.001") and "," not in first
+    assert "300" in second and " 7," in second and "0.001" not in second
     page = run(page.select_slider(key="batch").set_value(32))
     mine = dataclasses.replace(SLOWER, batch=32)
     scripted.at(150, mine, (PLAN.changes[0], (140, mine)))
     page = run(page)
-    (link,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
-    assert "changes=120%3Alearning_rate%3D0.001%3B140%3Abatch%3D32" in link.json
-    assert "batch=64" in link.json
+    assert copied(page).setup == dataclasses.replace(PLAN, changes=((120, SLOWER), (140, mine)))
 
 
 def test_a_run_with_more_changes_than_a_link_can_hold_says_so(scripted):
@@ -182,8 +193,8 @@ def test_a_run_with_more_changes_than_a_link_can_hold_says_so(scripted):
         changes = tuple((step, (SLOWER, BEGAN)[step % 2]) for step in range(1, n + 1))
         scripted.at(n, changes[-1][1], changes)
         page = run(page)
-        assert ("Whoever opens it gets only the first 200 changes." in said("warning", page)) == more
-    assert "files of your own are asked for" in said("markdown", page)
+        assert (f"first {MOST_CHANGES} " in said("warning", page)) == more == len(page.warning)
+        assert len(copied(page).setup.changes) == MOST_CHANGES and bool(copied(page).refused) == more
 
 
 def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
@@ -212,8 +223,8 @@ def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next
     assert not [command for command in scripted.said if command[0] == "change"]
     scripted.at(50, near)
     page = run(run(page))
-    assert "One step would need about 3 GiB of memory; 2 are allowed." in said("info", page)
-    assert said("info", page).endswith("The settings stay as they were.")
+    assert "3 GiB" in own(page).notice and " 2 " in own(page).notice
+    assert own(page).notice == said("info", page)
     page = run(page.select_slider(key="batch").set_value(512))
     assert scripted.said[-1] == ("change", "run 1", 0, dataclasses.replace(near, batch=512))
     assert not page.info
@@ -224,8 +235,8 @@ def test_a_change_that_memory_does_not_allow_leaves_the_plan_alone(scripted):
     plan = dataclasses.replace(PLAN, train=near, flow=FlowConfig(), changes=((120, SLOWER),))
     page = opened(query_of(plan))
     page = run(run(page.select_slider(key="batch").set_value(4096)))
-    assert "One step would need" in said("info", page)
-    assert "ends the link's plan" not in said("info", page)
+    assert "3 GiB" in said("info", page)
+    assert PlanEnded not in own(page).findings
     assert address(page) == query_of(plan)
     page = run(run(page.button(key="reset").click()))
     assert scripted.experiments == [plan.experiment()] * 2
@@ -252,7 +263,7 @@ def test_own_data_need_a_file_and_until_then_the_others_go_on(scripted):
     assert len(scripted.experiments) == 1
     assert address(page)["data"] == "moons"
     page = upload(page, "csv", "points.csv", CSV.replace(b"\n", b"\nbad,", 1))
-    assert "`points.csv`: Line 2 has 5 cells" in said("error", page)
+    assert all(part in said("error", page) for part in ("`points.csv`", "Line 2", "5 cells"))
     assert len(scripted.experiments) == 1
     page = upload(page, "csv", "points.csv", CSV)
     assert not page.error
@@ -278,7 +289,7 @@ def test_columns_and_labels_are_chosen_by_name_and_what_cannot_be_leaves_the_run
     assert scripted.experiments[-1].arms[0].data.labels == KINDS
     runs = len(scripted.experiments)
     page = run(page.selectbox(key="csv.y").set_value("c"))
-    assert "`c` is chosen for both axes. Choose two different columns." in said("error", page)
+    assert "`c`" in said("error", page) and "two" in said("error", page)
     assert len(scripted.experiments) == runs
     page = run(page.selectbox(key="csv.y").set_value("b"))
     assert not page.error
@@ -288,7 +299,7 @@ def test_columns_and_labels_are_chosen_by_name_and_what_cannot_be_leaves_the_run
 def test_a_bad_file_after_a_good_one_changes_nothing_and_the_good_one_stays(scripted):
     page = upload(choose_own(opened({})), "csv", "points.csv", CSV)
     page = upload(page, "csv", "empty.csv", b"")
-    assert "`empty.csv`: The file is empty." in said("error", page)
+    assert "`empty.csv`" in said("error", page) and "empty." in said("error", page)
     assert len(scripted.experiments) == 2
     own(page).picked = "moons"
     page = choose_own(run(page))
@@ -308,16 +319,13 @@ def linked(**more):
 def test_a_link_asks_for_its_csv_file_and_goes_on_as_planned_once_it_is_there(scripted):
     query = linked()
     page = opened(query)
-    assert f"This link needs `points.csv` ({digest_of(CSV)}). Upload it here. Until then you see Checkerboard." in said(
-        "warning", page
-    )
+    shown = DATASETS["checkerboard"].title
+    assert all(part in said("warning", page) for part in ("`points.csv`", f"({digest_of(CSV)})", shown))
     assert scripted.experiments[-1].arms[0].data == "checkerboard"
     assert address(page) == query
     page = upload(page, "needed_csv", "points.csv", CSV + b"\n1,2,3,x")
     found = digest_of(CSV + b"\n1,2,3,x")
-    assert f"`points.csv`: this is another file ({found}). The link needs `points.csv` ({digest_of(CSV)})." in said(
-        "error", page
-    )
+    assert all(part in said("error", page) for part in ("`points.csv`", f"({found})", f"({digest_of(CSV)})"))
     page = upload(page, "needed_csv", "copy.csv", CSV)
     assert not page.warning
     (arm,) = scripted.experiments[-1].arms
@@ -353,14 +361,14 @@ def test_a_csv_file_that_comes_after_a_planned_change_does_not_end_the_plan(scri
 
 def test_a_link_to_columns_that_are_not_there_says_so(scripted):
     page = upload(opened(linked(**{"csv.x": "z"})), "needed_csv", "points.csv", CSV)
-    assert "has no column `z`; it has `a`, `b`, `c`, `kind`." in said("error", page)
+    assert all(part in said("error", page) for part in ("`z`", "`a`, `b`, `c`, `kind`"))
     assert len(scripted.experiments) == 1
 
 
 def test_the_file_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
     page = choose_own(changed_by_plan(opened(linked()), scripted))
     page = upload(page, "csv", "other.csv", CSV + b"\n1,2,3,x")
-    assert "the change at step 300 will not come" in said("info", page)
+    assert finding(page, PlanEnded) == PlanEnded(step=300) and own(page).notice == said("info", page)
     page = choose_own(changed_by_plan(opened(linked()), scripted))
     page = upload(page, "csv", "copy.csv", CSV)
     assert not page.warning
@@ -384,14 +392,15 @@ FILE = flow_file.to_bytes(SAVED.build(torch.Generator().manual_seed(1)))
 def test_a_saved_flow_brings_its_settings_and_another_setting_leaves_it_behind(scripted):
     page = opened(query_of(dataclasses.replace(PLAN, changes=())))
     page = upload(page, "open_flow", "noise.safetensors", b"noise")
-    assert "`noise.safetensors`: The file cannot be read as safetensors" in said("error", page)
+    assert "`noise.safetensors`" in said("error", page) and " safetensors" in said("error", page)
     assert len(scripted.experiments) == 1
     page = upload(page, "open_flow", "mine.safetensors", FILE)
     (arm,) = scripted.experiments[-1].arms
     assert (arm.flow, arm.weights, arm.train, arm.data) == (SAVED, FILE, BEGAN, "moons")
     assert page.select_slider(key="blocks").value == 2
     assert page.selectbox(key="activation").value == "elu"
-    assert "Began with `mine.safetensors`" in said("caption", page)
+    assert own(page).setup.start.file.name == "mine.safetensors"
+    assert "`mine.safetensors`" in said("caption", page)
     assert address(page)["flow.name"] == "mine.safetensors"
     assert address(page)["flow.digest"] == digest_of(FILE)
     page = run(page.number_input(key="seed").set_value(9))
@@ -421,16 +430,16 @@ def test_the_flow_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
 
 def test_another_flow_ends_the_plan_and_the_page_says_so(scripted):
     page = upload(changed_by_plan(opened(linked()), scripted), "open_flow", "mine.safetensors", FILE)
-    assert "Your change ends the link's plan: the change at step 300 will not come." in said("info", page)
+    assert finding(page, PlanEnded) == PlanEnded(step=300) and own(page).notice == said("info", page)
     (arm,) = scripted.experiments[-1].arms
     assert (arm.flow, arm.weights, arm.train, arm.changes) == (SAVED, FILE, SLOWER, ())
-    assert "This link needs `points.csv`" in said("warning", page)
+    assert "`points.csv`" in said("warning", page)
 
 
 def test_a_link_asks_for_its_flow(scripted):
     query = linked_to_flow()
     page = opened(query)
-    assert f"This link needs `mine.safetensors` ({digest_of(FILE)})." in said("warning", page)
+    assert all(part in said("warning", page) for part in ("`mine.safetensors`", f"({digest_of(FILE)})"))
     assert scripted.experiments[-1].arms[0].weights is None
     assert address(page) == query
     page = upload(page, "needed_flow", "mine.safetensors", FILE)

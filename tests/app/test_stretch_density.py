@@ -14,6 +14,7 @@ from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import NODES, grid, panes
 from app.features.stretch.settings import Stretch, matrix_problem
 from resflow_core.settings import check
+from tests.app.pages import named
 
 POINTS = np.random.default_rng(0).normal(size=(200, 2)) * 1.5
 SKEW = Stretch(matrix=(1.3, -0.8, 0.4, 0.9))
@@ -145,15 +146,15 @@ def test_pictures_show_the_density_and_one_grid_under_f():
 @pytest.mark.parametrize(
     ("entries", "why"),
     [
-        ((1.0, 2.0, 2.0, 4.0), "its determinant is 0"),
-        ((0.0, 0.0, 0.0, 0.0), "its determinant is 0"),
-        ((1.0, 1.0, 1.0, 1.01), "it squeezes a direction to 0.004988 of its length"),
-        ((4.0, 4.0, -4.0, 4.0), "it stretches a direction by 5.657"),
-        ((1.0, 2.0, 3.0), "use four numbers, row by row, not 3."),
+        ((1.0, 2.0, 2.0, 4.0), ["determinant", "0"]),
+        ((0.0, 0.0, 0.0, 0.0), ["determinant", "0"]),
+        ((1.0, 1.0, 1.0, 1.01), ["0.004988", "0.2"]),
+        ((4.0, 4.0, -4.0, 4.0), ["5.657", "5"]),
+        ((1.0, 2.0, 3.0), ["four", "3"]),
     ],
 )
 def test_a_matrix_without_an_inverse_or_a_picture_is_refused(entries, why):
-    assert why in matrix_problem(entries)
+    assert set(why) <= named(matrix_problem(entries))
     with pytest.raises(ValueError, match="matrix"):
         Stretch(matrix=entries)
 

@@ -9,12 +9,13 @@ import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
 from app import examples
+from app.engine.reports import State
 from app.session import kept
 from resflow_core.flow import FlowConfig
+from tests.app.pages import MAIN, named, own
 
 pytestmark = pytest.mark.thorough
 
-MAIN = Path(__file__).parents[2] / "app" / "page.py"
 COMPARED = Path(__file__).parent / "compared_app.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3"}
 FLOW = FlowConfig(blocks=2, width=16)
@@ -44,10 +45,6 @@ def press(page, key):
     return run(page.button(key=key).click())
 
 
-def own(page):
-    return page.session_state["page"]
-
-
 def pick(page, data):
     own(page).picked = data
     return run(page)
@@ -58,11 +55,14 @@ def upload(page, key, name, data):
 
 
 def offered(page):
-    """The sentence beside the button, or "" where there is no button."""
-    has_button = any(button.key == "undo" for button in page.button)
-    sentences = [caption.value for caption in page.caption if caption.value.startswith("Before, you had")]
-    assert len(sentences) == has_button
-    return "".join(sentences)
+    """What the button brings back, and the sentence beside it names; None where there is no button."""
+    past = own(page).past[-1] if own(page).past else None
+    assert any(button.key == "undo" for button in page.button) == bool(past)
+    if past:
+        what = f"{past.steps:,}" if past.steps else past.setup.start.file.name
+        (said,) = [caption.value for caption in page.main.caption if what in named(caption.value)]
+        assert not past.steps or ("step" in named(said)) == (past.steps == 1)
+    return past
 
 
 def made(page, local_engine):
@@ -90,7 +90,7 @@ def test_undo_brings_back_what_a_person_made(page, local_engine, change):
     assert not offered(page)
     page = run(CHANGES[change](page))
     assert own(page).run != run_before
-    assert offered(page) == "Before, you had a flow of 100 steps."
+    assert (offered(page).steps, offered(page).whole) == (100, True)
     page = run(press(page, "undo"))
     setup, nll, weights = made(page, local_engine)
     assert (setup, weights) == (before[0], before[2])
@@ -118,7 +118,7 @@ def test_a_flow_from_a_file_is_kept_by_its_own_name(page, local_engine):
     page = upload(page, "open_flow", "mine.safetensors", examples.flow())
     before = made(page, local_engine)
     page = run(page.select_slider(key="blocks").set_value(3))
-    assert offered(page) == "Before, you had the flow `mine.safetensors`."
+    assert (offered(page).steps, offered(page).setup.start.file.name) == (0, "mine.safetensors")
     page = run(press(page, "undo"))
     assert made(page, local_engine) == before
     assert own(page).setup.start.file.name == "mine.safetensors"
@@ -129,8 +129,8 @@ def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
         page = run(page.select_slider(key="blocks").set_value(blocks))
         page = press(page, key) if key else page
     page = run(page.select_slider(key="blocks").set_value(7))
-    for blocks, steps in ((6, "1 step."), (4, "1 step."), (3, "100 steps.")):
-        assert offered(page).endswith(f"a flow of {steps}")
+    for blocks, steps in ((6, 1), (4, 1), (3, 100)):
+        assert offered(page).steps == steps
         page = press(page, "undo")
         assert own(page).setup.flow.blocks == blocks
         assert page.select_slider(key="blocks").value == blocks
@@ -152,7 +152,7 @@ def test_settings_alone_are_kept_where_the_weights_cannot_be_had(page, local_eng
     page = press(page, "steps")
     monkeypatch.setattr(local_engine, "export", lambda id, arm_index: None)
     page = run(page.select_slider(key="blocks").set_value(3))
-    assert offered(page) == "Before, you had a flow of 100 steps; only its settings are kept."
+    assert (offered(page).steps, offered(page).whole) == (100, False)
     page = press(page, "undo")
     assert (own(page).setup.flow, own(page).setup.start) == (FLOW, None)
 
@@ -160,7 +160,7 @@ def test_settings_alone_are_kept_where_the_weights_cannot_be_had(page, local_eng
 def test_the_flow_goes_on_playing_after_undo(page):
     page = run(press(page, "steps").select_slider(key="blocks").set_value(3))
     page = run(press(run(press(page, "play")), "undo"))
-    assert page.button(key="play").label == "Pause"
+    assert own(page).report.state is State.PLAYING
 
 
 def test_columns_of_somebodys_own_file_come_back_also_after_another_file(page):
@@ -183,6 +183,6 @@ def test_an_arm_that_was_taken_is_undone(local_engine):
     page = press(run(page.toggle(key="compared").set_value(False)), "steps")
     before = made(page, local_engine)
     page = press(run(page.toggle(key="compared").set_value(True)), "adopt.0")
-    assert offered(page) == "Before, you had a flow of 100 steps."
+    assert (offered(page).steps, offered(page).whole) == (100, True)
     page = press(run(page.toggle(key="compared").set_value(False)), "undo")
     assert made(page, local_engine) == before

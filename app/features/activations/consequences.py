@@ -43,7 +43,7 @@ def show() -> None:
         return
     groups = bands.grouped(labels, report.arms, bench.seeds)
     dataset = session.setup().dataset
-    st.markdown(bands.verdict(dataset, groups))
+    st.markdown(bands.in_words(session.note(bands.by_steps(dataset, groups))))
     panes = [
         *side_by_side.densities(dataset, labels, [report.arms[k] for k in firsts], pictures),
         bands.curves(dataset, groups, by_time=False),

@@ -10,6 +10,16 @@ import torch
 
 from app import session
 from app.components.planes import Chart, Pane, Path, planes
+from app.features.activations.numbers import (
+    PAIRS,
+    Slopes,
+    Starvation,
+    divisor,
+    measured,
+    slopes,
+    starvation,
+    steepest_of,
+)
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, formula_problem, label_of
 from app.text import markdown_table, signed
 from app.ui import controls, side_by_side, transport
@@ -18,7 +28,7 @@ from app.words import number
 from resflow_core.activations import ACTIVATIONS, Activation, activation_named
 from resflow_core.expressions import SIGN, read
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.measure import Criteria, Supremum, Verdict, criteria
+from resflow_core.measure import Verdict
 
 # Kinks are searched for up to the second derivative.
 SMOOTH = {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}
@@ -32,8 +42,9 @@ def show() -> None:
     bench = _controls(session.bench(Activations))
     session.apply_bench(bench)
     found = {name: activation_named(name) for name in bench.names}
-    planes([*_curves(bench, found), *_pairs(found)], key="curves", columns=4 if "maxmin" in found else 3)
-    st.markdown(_takeaway(found))
+    drawn = _curves(bench, session.note(slopes(bench.names, bench.raw)))
+    planes([*drawn, *_pairs(found)], key="curves", columns=4 if PAIRS in found else 3)
+    st.markdown(_takeaway(session.note(starvation(bench.names))))
     st.markdown(_table(found))
     st.caption(
         "The paper asks for two things: |φ′| ≤ 1 everywhere, which division by the constant brings, and a curvature φ″ "
@@ -132,41 +143,33 @@ def _train(bench: Activations) -> None:
         session.settle()
 
 
-def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
+def _curves(bench: Activations, found: Slopes) -> list[Chart]:
     z = np.linspace(-REACH, REACH, POINTS)
     parts: tuple[list[Path], ...] = ([], [], [])
-    steepest, breaking = 0.0, []
-    for k, (name, activation) in enumerate(found.items()):
-        if name == "maxmin":  # no function of one number
+    for k, name in enumerate(bench.names):
+        if name == PAIRS:
             continue
-        label, constant = label_of(name), 1.0 if bench.raw else closed_form(activation).lipschitz(math.inf)
+        label, constant = label_of(name), divisor(name, bench.raw)
         curves = _derivatives(name, bench.beta)
         for part, curve, factor in zip(parts, curves, (1 / bench.beta, 1.0, bench.beta), strict=True):
             part.append(Path(np.stack([z, factor * curve / constant], 1), label, **side_by_side.style(k)))
-        about = steepest_of(name)
-        if abs(about.at) <= REACH * bench.beta:
-            top = np.array(
-                [[about.at / bench.beta, _sign_at(curves[1], z, about.at / bench.beta) * about.found / constant]]
-            )
+        at = steepest_of(name).at
+        if abs(at) <= REACH * bench.beta:
+            top = np.array([[at / bench.beta, _sign_at(curves[1], z, at / bench.beta) * found.steepest[name]]])
             parts[1].append(Path(top, "", CATEGORIES[k % len(CATEGORIES)], markers=True, width=5.0))
-        steepest = max(steepest, about.found / constant)
-        if bench.raw and about.found > 1 + 1e-6:
-            breaking.append(f"{label} {about.found:.4g}")
     if not parts[0]:
         return []
-    value, curvature = (_range(part) for part in (parts[0], parts[2]))
+    value, curvature = ("from {:.3g} to {:.3g}".format(*extent(part)) for part in (parts[0], parts[2]))
     bound = [Path(np.array([[-REACH, s], [REACH, s]]), "" if s < 0 else "bound 1", GREY, "dot") for s in (1.0, -1.0)]
-    too_steep = (
-        f"Steeper than 1, which breaks the bound: {', '.join(breaking)}." if breaking else "None is steeper than 1."
-    )
+    listed, too_steep = ", ".join(map(label_of, found.steepest)), _too_steep(found)
     return [
-        Chart("Value φ", "z", "φ(z)", tuple(parts[0]), f"Values of {_listed(found)} against z, {value}."),
+        Chart("Value φ", "z", "φ(z)", tuple(parts[0]), f"Values of {listed} against z, {signed(value)}."),
         Chart(
             "Slope φ′",
             "z",
             "φ′(z)",
             (*parts[1], *bound),
-            f"Slopes of {_listed(found)} against z, at most {steepest:.4g}. {too_steep}",
+            f"Slopes of {listed} against z, at most {found.largest:.4g}. {too_steep}",
             note=too_steep,
         ),
         Chart(
@@ -174,16 +177,23 @@ def _curves(bench: Activations, found: dict[str, Activation]) -> list[Chart]:
             "z",
             "φ″(z)",
             tuple(parts[2]),
-            f"Curvatures of {_listed(found)} against z, {curvature}.",
+            f"Curvatures of {listed} against z, {signed(curvature)}.",
             note="All that the gradient of the log det has to go by.",
         ),
     ]
 
 
-def _range(paths: list[Path]) -> str:
-    """Of what is drawn, in words."""
-    low, high = (end([end(path.points[:, 1]) for path in paths]) for end in (np.min, np.max))
-    return signed(f"from {low + 0.0:.3g} to {high + 0.0:.3g}")
+def extent(paths: list[Path]) -> tuple[float, float]:
+    """The smallest and the largest y that is drawn."""
+    y = np.concatenate([path.points[:, 1] for path in paths])
+    return float(y.min()) + 0.0, float(y.max()) + 0.0
+
+
+def _too_steep(found: Slopes) -> str:
+    if not found.breaking:
+        return "None is steeper than 1."
+    named = ", ".join(f"{label_of(name)} {slope:.4g}" for name, slope in found.breaking.items())
+    return f"Steeper than 1, which breaks the bound: {named}."
 
 
 def _sign_at(slopes: np.ndarray, z: np.ndarray, at: float) -> float:
@@ -198,33 +208,15 @@ def _derivatives(name: str, beta: float) -> tuple[np.ndarray, ...]:
         return tuple(part.numpy() for part in closed_form(activation_named(name)).derivatives(t))
 
 
-@lru_cache(maxsize=256)
-def measured(name: str) -> Criteria:
-    """The criteria of an activation by its name."""
-    return criteria(activation_named(name))
-
-
-def steepest_of(name: str) -> Supremum:
-    """The largest slope of one number that was found, before it is divided by anything, and what is claimed."""
-    if not name.startswith(SIGN):
-        return measured(name).function
-    own = read(name.removeprefix(SIGN))
-    return Supremum(own.steepest, own.steepest_at, own.lipschitz)
-
-
 def _smoothness(name: str) -> str:
     own = name.startswith(SIGN)
     found = f"C{read(name.removeprefix(SIGN)).smoothness}" if own else measured(name).smoothness.value
     return SMOOTH[found]
 
 
-def _listed(found: dict[str, Activation]) -> str:
-    return ", ".join(label_of(name) for name in found if name != "maxmin")
-
-
 def _pairs(found: dict[str, Activation]) -> list[Pane]:
     """MaxMin as what it is: a map of two units, which folds the plane over its diagonal."""
-    if "maxmin" not in found:
+    if PAIRS not in found:
         return []
     ends, lines = np.linspace(-GRID_REACH, GRID_REACH, GRID_LINES), []
     fine = np.linspace(-GRID_REACH, GRID_REACH, 61)
@@ -248,9 +240,8 @@ def _pairs(found: dict[str, Activation]) -> list[Pane]:
     ]
 
 
-def _takeaway(found: dict[str, Activation]) -> str:
-    starving = [label_of(name) for name in found if measured(name).verdict is Verdict.STARVES]
-    others = [label_of(name) for name in found if measured(name).verdict is not Verdict.STARVES]
+def _takeaway(found: Starvation) -> str:
+    starving, others = ([label_of(name) for name in names] for names in (found.starving, found.others))
     if not starving and len(others) == 1:
         return f"**{others[0]}** does not starve the log det."
     if not starving:

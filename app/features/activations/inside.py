@@ -1,7 +1,8 @@
 """What the activations of the flow in training do: where their units are, which are saturated, and what is left of the
 gradient of the log det."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 import streamlit as st
@@ -26,6 +27,8 @@ from resflow_core.measure.activation import unit_derivatives
 LOG_DET, BASE = "of the mean log det", "of the mean log p(z)"
 PER_UNIT = "nats per unit of a parameter"
 GRADIENT_AXIS = f"norm, {PER_UNIT} (log scale)"
+# Gradients with a cosine this near to 0 count as unrelated.
+UNRELATED = 0.1
 # With more measurements the marks would hide the lines.
 MOST_MARKED = 20
 
@@ -46,9 +49,10 @@ def show() -> None:
         return
     blocks, layers = found.saturation.share.shape
     block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
-    st.markdown(_takeaway(found))
+    st.markdown(_takeaway(session.note(inside(found, session.setup().flow.activation))))
+    looked_at = session.note(Layer(block, layer, float(found.saturation.share[block, layer])))
     panes = [
-        _units(found.saturation, block, layer),
+        _units(found.saturation, looked_at),
         _shares(found.saturation),
         _plane(found),
         _gradients(found),
@@ -94,29 +98,70 @@ def _controls(bench: Activations) -> Activations:
     return bench
 
 
-def _takeaway(found: Activity) -> str:
-    s, split = found.saturation, found.split
-    most = int(s.by_block.argmax())
-    name = session.setup().flow.activation
-    title = "your own formula" if name.startswith(SIGN) else activation_named(name).title
-    return (
-        f"**{100 * s.overall:.1f}\N{NO-BREAK SPACE}% of all units are saturated**, most in block {most + 1} "
-        f"({100 * s.by_block[most]:.1f}\N{NO-BREAK SPACE}%), with {title}. "
-        f"In the blocks the gradient of the mean log det has norm **{number(split.residual.log_det)}**, "
-        f"that of the mean log p(z) {number(split.residual.base)} {PER_UNIT}; "
-        + (
-            "they pull against each other"
-            if split.residual.cosine < -0.1
-            else "they pull together"
-            if split.residual.cosine > 0.1
-            else "they pull in unrelated directions"
-        )
-        + f" (cosine {number(float(split.residual.cosine))})."
+class Pull(Enum):
+    """How the gradients of the log det and of the base density pull."""
+
+    TOGETHER = "together"
+    AGAINST = "against each other"
+    UNRELATED = "in unrelated directions"
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What the units of the whole flow do, and the two parts of the gradient in its blocks."""
+
+    activation: str  # by its name
+    saturated: float  # share of all units
+    fullest: int  # the block, from 0, where most units are saturated,
+    most: float  # and their share there
+    log_det: float  # norm of the gradient of the mean log det, nats per unit of a parameter
+    base: float  # norm of the gradient of the mean log p(z), likewise
+    cosine: float  # between both
+
+    @property
+    def pull(self) -> Pull:
+        if self.cosine < -UNRELATED:
+            return Pull.AGAINST
+        return Pull.TOGETHER if self.cosine > UNRELATED else Pull.UNRELATED
+
+
+def inside(found: Activity, activation: str) -> Inside:
+    by_block, gradient = found.saturation.by_block, found.split.residual
+    fullest = int(by_block.argmax())
+    return Inside(
+        activation,
+        float(found.saturation.overall),
+        fullest,
+        float(by_block[fullest]),
+        float(gradient.log_det),
+        float(gradient.base),
+        float(gradient.cosine),
     )
 
 
-def _units(s: Saturation, block: int, layer: int) -> Chart:
+def _takeaway(found: Inside) -> str:
+    title = "your own formula" if found.activation.startswith(SIGN) else activation_named(found.activation).title
+    return (
+        f"**{100 * found.saturated:.1f}\N{NO-BREAK SPACE}% of all units are saturated**, most in block "
+        f"{found.fullest + 1} ({100 * found.most:.1f}\N{NO-BREAK SPACE}%), with {title}. "
+        f"In the blocks the gradient of the mean log det has norm **{number(found.log_det)}**, "
+        f"that of the mean log p(z) {number(found.base)} {PER_UNIT}; "
+        f"they pull {found.pull.value} (cosine {number(found.cosine)})."
+    )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Whose units are looked at. Blocks and layers count from 0."""
+
+    block: int
+    layer: int
+    saturated: float  # share of its units
+
+
+def _units(s: Saturation, looked_at: Layer) -> Chart:
     """The distribution of pre-activations under the curves of |phi'| and |phi''|."""
+    block, layer = looked_at.block, looked_at.layer
     edges = s.edges[block, layer]
     centres = (edges[1:] + edges[:-1]) / 2
     counts = s.counts[block, layer]
@@ -126,7 +171,6 @@ def _units(s: Saturation, block: int, layer: int) -> Chart:
             closed_form(activation), torch.as_tensor(centres, dtype=torch.float64)[None]
         )
     constant, beta = float(s.constants[block, layer]), float(s.scales[block, layer])
-    share = s.share[block, layer]
     return Chart(
         f"Block {block + 1}, layer {layer + 1}: where its units are",
         "pre-activation t",
@@ -140,8 +184,8 @@ def _units(s: Saturation, block: int, layer: int) -> Chart:
         ),
         f"Distribution of the pre-activations of block {block + 1}, layer {layer + 1}, under the slope and the "
         f"curvature "
-        f"of its activation; {100 * share:.1f} percent of its units are saturated.",
-        note=f"{100 * share:.1f} % of these are saturated.",
+        f"of its activation; {100 * looked_at.saturated:.1f} percent of its units are saturated.",
+        note=f"{100 * looked_at.saturated:.1f} % of these are saturated.",
     )
 
 
@@ -189,7 +233,7 @@ def _gradients(found: Activity) -> Chart:
         f"Norms of both parts of the gradient in every block: of the log det {of.log_det.min():.3g} to "
         f"{of.log_det.max():.3g}, of the base density {of.base.min():.3g} to {of.base.max():.3g}.",
         log_y=True,
-        note=_zeros({LOG_DET: of.log_det, BASE: of.base}),
+        note=_zeros({LOG_DET: vanished(of.log_det), BASE: vanished(of.base)}),
     )
 
 
@@ -220,8 +264,12 @@ def _without_zeros(x: np.ndarray, norms: np.ndarray) -> np.ndarray:
     return np.where(norms[:, None] > 0, np.stack([x, norms], 1), np.nan)
 
 
-def _zeros(parts: dict[str, np.ndarray]) -> str:
+def vanished(norms: np.ndarray) -> list[int]:
+    """The blocks, from 1, whose gradient is exactly 0, so that they have no mark."""
+    return (np.flatnonzero(norms == 0) + 1).tolist()
+
+
+def _zeros(blocks: dict[str, list[int]]) -> str:
     """Which blocks have no mark, and why."""
-    blocks = {label: (np.flatnonzero(norms == 0) + 1).tolist() for label, norms in parts.items()}
     said = [f"{label} in block{'s' * (len(of) > 1)} {', '.join(map(str, of))}" for label, of in blocks.items() if of]
     return f"Exactly 0, and so without a mark: {'; '.join(said)}." if said else ""

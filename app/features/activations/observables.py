@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from app.engine.measurements.activity import Activity
+from app.features.activations.numbers import measured
 from app.features.activations.settings import Activations
 from app.lessons.expression import Unknown
 from app.lessons.observables import Observable, known
 from resflow_core.activations import activation_named
 from resflow_core.expressions import SIGN
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.measure import Verdict, criteria
+from resflow_core.measure import Verdict
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation
@@ -33,10 +34,6 @@ def _log_det_share(at: "Situation") -> float:
 
 
 @lru_cache(maxsize=32)
-def _criteria(name: str) -> Any:
-    return criteria(activation_named(name))
-
-
 def _phi(name: str, z: float) -> tuple[float, float, float]:
     """Value, slope and curvature, divided by the constant."""
     return tuple(
@@ -45,7 +42,7 @@ def _phi(name: str, z: float) -> tuple[float, float, float]:
 
 
 def _tail(name: str, side: str) -> Any:
-    return {"left": _criteria(name).left, "right": _criteria(name).right}[side]
+    return {"left": measured(name).left, "right": measured(name).right}[side]
 
 
 def _own(at: "Situation") -> str:
@@ -58,11 +55,11 @@ MEASURED = {"activity": "all"}
 
 ACTIVATIONS: dict[str, Observable] = {
     "constant": Observable(
-        "the largest slope as it is written", lambda at, name: _criteria(name).constant.found, arguments=1
+        "the largest slope as it is written", lambda at, name: measured(name).constant.found, arguments=1
     ),
     "starves": Observable(
         "whether its tails starve the log det's gradient",
-        lambda at, name: _criteria(name).verdict is Verdict.STARVES,
+        lambda at, name: measured(name).verdict is Verdict.STARVES,
         arguments=1,
     ),
     "shows": Observable(

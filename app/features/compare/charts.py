@@ -6,30 +6,15 @@ import numpy as np
 
 from app.components.planes import Chart, Path
 from app.engine.measurements.derivatives import Derivatives
-from app.engine.reports import ArmReport, LossCurves
+from app.engine.reports import ArmReport
+from app.features.compare.numbers import believed_nll, bias_at, true_nll
 from app.ui import bands
-from app.ui.bands import Band, Groups, band
+from app.ui.bands import Groups, band
 from app.ui.side_by_side import style
 from resflow_core.data import Dataset
 
-# A bias below is rounding, or the noise of the mean over points.
-LEAST_BIAS = 1e-3
 # So many terms are drawn, more where a flow is trained with more.
 TERMS = 20
-
-
-def true_nll(curves: LossCurves) -> np.ndarray:
-    return curves.held_nll
-
-
-def believed_nll(curves: LossCurves) -> np.ndarray:
-    """The NLL that the training loss has on average, on held-out points."""
-    return curves.held_nll - curves.held_bias
-
-
-def bias_of(arms: Sequence[ArmReport]) -> Band | None:
-    """By how much each seed takes its log density for larger than it is, at the newest measurement of all, in nats."""
-    return bands.newest(arms, lambda curves: curves.held_bias)
 
 
 def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) -> Chart:
@@ -80,7 +65,8 @@ def bias_by_terms(labels: Sequence[str], firsts: Sequence[ArmReport], terms: Map
         biases = found.spectrum.biases
         drawn.append(Path(np.stack([count, biases[: len(count)]], 1), label, markers=True, **style(k)))
         if terms[label]:
-            said.append(f"{label}: {biases[terms[label] - 1]:.2g} nats with the terms that it is trained with")
+            bias = bias_at(found.spectrum, terms[label])
+            said.append(f"{label}: {bias:.2g} nats with the terms that it is trained with")
     return Chart(
         "Bias against the number of terms",
         "terms of the series",

@@ -1,6 +1,7 @@
 """Samples, spectral discs and the Jacobian of a layer of each arm. Pure: reports in, panes and LaTeX out."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum, auto
 from functools import lru_cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from app.components.planes import Dots, Heat, Pane, Path
 from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport, Frame
+from app.features.compare.numbers import bias_at
 from app.quantise import from_u16
 from app.text import signed
 from app.ui.side_by_side import fit, style
@@ -66,8 +68,7 @@ def _disc(label: str, spectrum: Spectrum, terms: int | None, budget: float, colo
         circles.append(Path(_circle(1.0), "1", None, "solid", 1.0))
     note = f"Largest |λ| = {np.abs(found).max():.2f}."
     if terms:
-        bias = float(spectrum.biases[terms - 1])
-        note += signed(f" Bias of log p: {bias:+.2g} nats.")
+        note += signed(f" Bias of log p: {bias_at(spectrum, terms):+.2g} nats.")
     heat = None
     if terms:
         error = series_error(terms)
@@ -115,12 +116,20 @@ def _entry(value: float) -> str:
     return f"{value:.2f}"
 
 
-def in_words(structure: np.ndarray) -> str:
+class Structure(Enum):
     """What the zeros and ones of a layer's Jacobian say."""
-    zero, one = np.abs(structure) < ROUNDING, np.abs(structure - 1) < ROUNDING
+
+    FREE = auto()  # each output depends on each input
+    SHIFT = auto()  # a coupling that keeps volume
+    COUPLING = auto()  # one coordinate is kept
+    AUTOREGRESSIVE = auto()  # triangular
+
+
+def structure_of(jacobian: np.ndarray) -> Structure:
+    zero, one = np.abs(jacobian) < ROUNDING, np.abs(jacobian - 1) < ROUNDING
     if not zero.any():
-        return "Free form: each output depends on each input."
-    kept = [i for i in range(len(structure)) if zero[i].sum() == len(structure) - 1 and one[i, i]]
+        return Structure.FREE
+    kept = [i for i in range(len(jacobian)) if zero[i].sum() == len(jacobian) - 1 and one[i, i]]
     if kept and one.diagonal().all():
-        return "Coupling: one coordinate is kept, the other shifted. Volume is kept."
-    return "Coupling: one coordinate is kept." if kept else "Autoregressive: triangular."
+        return Structure.SHIFT
+    return Structure.COUPLING if kept else Structure.AUTOREGRESSIVE

@@ -5,12 +5,11 @@ import streamlit as st
 from app import session
 from app.components.planes import Pane, planes
 from app.engine.measurements.derivatives import Derivatives
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, Frame
-from app.features.compare import charts, pictures, table
+from app.features.compare import charts, pictures, table, words
 from app.features.compare.arms import Contender, contenders
+from app.features.compare.numbers import compared
 from app.features.compare.settings import Compare
-from app.metrics import is_one
 from app.ui import bands, side_by_side
 from app.ui.bands import Groups
 from app.ui.fragments import polled
@@ -45,7 +44,8 @@ def show() -> None:
         return
     groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
     dataset = setup.dataset
-    st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(dataset, found, groups)))
+    results = session.note(compared(dataset, found, groups))
+    st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(results)))
     shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
     drawn = _charts(dataset, found, groups)
     discs = sum(one.budget is not None for one in found)
@@ -58,43 +58,13 @@ def show() -> None:
         _layers(found, [report.arms[k] for k in firsts])
     if not beside:
         planes(drawn, key=f"{NAME}.charts", columns=2)
-    st.markdown(table.table(dataset, found, groups))
+    st.markdown(table.table(dataset, results.scores))
     side_by_side.downloads(NAME, "compare", table.saved(found, groups, setup.seed))
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},
         "Go on with the first seed of one of them, on all screens:",
     )
-
-
-def verdicts(dataset: Dataset, found: list[Contender], groups: Groups) -> list[str]:
-    """Who is ahead at equal steps and at equal time, and who believes what is not so."""
-    said = [bands.verdict(dataset, groups), bands.verdict_by_time(dataset, groups)]
-    said = list(dict.fromkeys(said))
-    for one in found:
-        arms = groups[one.label]
-        if one.terms is None or (bias := charts.bias_of(arms)) is None:
-            continue
-        true, believed = (bands.fits(arms, of) for of in (charts.true_nll, charts.believed_nll))
-        values = f"NLL {bands.band(believed.values[:, -1])} and has {bands.band(true.values[:, -1])}"
-        if max(-bias.low, bias.high) < charts.LEAST_BIAS:
-            said.append(f"{one.label} believes what is so: {values} nats.")
-            continue
-        if bias.high < 0:
-            modest = bands.Band(-bias.mean, -bias.high, -bias.low)
-            sentence = f"**{one.label} thinks too little of itself, by {modest} nats**: it believes {values}"
-        elif bias.low > 0:
-            sentence = f"**{one.label} flatters itself by {bias} nats**: it believes {values}"
-        else:
-            wrong = f"{one.label} is wrong about itself, this way or that by the seed: by {bias} nats"
-            sentence = f"**{wrong}**: it believes {values}"
-        masses = [measured.believed for arm in arms if (measured := arm.found(Masses)) and measured.believed]
-        if masses and not all(is_one(mass) for mass in masses):
-            sentence += f"; the density that it believes in has mass {bands.band([mass.value for mass in masses])}"
-        if dataset.truth and believed.values[:, -1].max() < dataset.truth.entropy:
-            sentence += f", and its NLL would lie below the entropy, {dataset.truth.entropy:.3f}, which none can"
-        said.append(f"{sentence}.")
-    return said
 
 
 def panes(
@@ -120,7 +90,7 @@ def _layers(found: list[Contender], firsts: list[ArmReport]) -> None:
             with column:
                 st.markdown(f"**{one.label}**")
                 st.latex(pictures.matrix(derivatives.structure))
-                st.caption(pictures.in_words(derivatives.structure))
+                st.caption(words.STRUCTURES[pictures.structure_of(derivatives.structure)])
 
 
 def _charts(dataset: Dataset, found: list[Contender], groups: Groups) -> list:

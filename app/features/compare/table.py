@@ -3,61 +3,44 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport
 from app.features.compare.arms import Contender
-from app.features.compare.charts import believed_nll, bias_of, true_nll
+from app.features.compare.numbers import Score
 from app.text import csv_of, markdown_table
-from app.ui import bands
-from app.ui.bands import Groups, band
+from app.ui.bands import Band, Groups
 from resflow_core.data import Dataset
 
 NOT_YET = "…"
 NONE = "not known"
 
 
-def table(dataset: Dataset, found: Sequence[Contender], groups: Groups) -> str:
+def table(dataset: Dataset, scores: Sequence[Score]) -> str:
     """Bands over the seeds, as Markdown."""
+    believes = not all(score.flow.is_exact for score in scores)
     head = ["flow", "parameters"]
     head += ["KL, nats"] * bool(dataset.truth)
-    believes = not all(one.is_exact for one in found)
     head += ["true NLL, nats"]
     head += ["believed NLL, nats", "bias of log p, nats", "mass believed in"] * believes
     head += ["mass", "ms a step"]
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]
-    for one in found:
-        arms = groups[one.label]
-        row = [one.label, one.size]
-        if dataset.truth:
-            row.append(str(bands.newest(arms, lambda curves: curves.held_kl) or NOT_YET))
-        row += [str(bands.newest(arms, true_nll) or NOT_YET)]
-        believed, mass = _masses(one, arms)
-        row += [str(bands.newest(arms, believed_nll) or NOT_YET), _bias(one, arms), believed] * believes
-        rows.append([*row, mass, _pace(arms)])
+    for score in scores:
+        row = [score.flow.label, score.flow.size]
+        row += [_cell(score.kl)] * bool(dataset.truth)
+        row += [_cell(score.true)]
+        row += [_cell(score.believed), _cell(score.bias), _believed_mass(score)] * believes
+        row += [_cell(score.mass), NOT_YET if score.pace is None else f"{score.pace:.3g}"]
+        rows.append(row)
     return markdown_table(rows)
 
 
-def _bias(one: Contender, arms: Sequence[ArmReport]) -> str:
-    if one.terms is None:
-        return "0"
-    return str(bias_of(arms) or NOT_YET)
+def _cell(found: Band | None) -> str:
+    return str(found or NOT_YET)
 
 
-def _masses(one: Contender, arms: Sequence[ArmReport]) -> list[str]:
-    """What it believes in and what it has. An exact belief is the truth."""
-    found = [arm.found(Masses) for arm in arms]
-    if None in found:
-        return [NOT_YET, NOT_YET]
-    believed, exact = [masses.believed for masses in found], [masses.exact for masses in found]
-    shown = [NONE if None in masses else str(band([mass.value for mass in masses])) for masses in (believed, exact)]
-    return [shown[1] if one.is_exact else shown[0], shown[1]]
-
-
-def _pace(arms: Sequence[ArmReport]) -> str:
-    done = [1e3 * arm.seconds / arm.step for arm in arms if arm.step]
-    return f"{np.mean(done):.3g}" if done else NOT_YET
+def _believed_mass(score: Score) -> str:
+    is_unknown = score.mass is not None and score.believed_mass is None
+    return NONE if is_unknown else _cell(score.believed_mass)
 
 
 def saved(found: Sequence[Contender], groups: Groups, seed: int) -> dict[str, Callable[[], bytes]]:

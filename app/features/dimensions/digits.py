@@ -1,7 +1,7 @@
 """A residual flow on digits: images from the latent space, and bits per dimension beside a Gaussian's."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -26,6 +26,8 @@ from resflow_core.data.digits import DIGITS, LEVELS, SIDE
 from resflow_core.measure import Estimate
 
 NAME, SHOWN = "digits", (8, 8)
+UNIFORM = math.log2(LEVELS)
+"""Bits per dimension by the uniform density."""
 # What was trained is trained on by a tenth of the rate, which does not fall any more: else the first steps undo much.
 CONTINUED = replace(example.TRAIN, learning_rate=example.TRAIN.learning_rate / 10, schedule="constant")
 
@@ -58,7 +60,7 @@ def show() -> None:
         transport.waits(report, "The flow is being built")
         return
     curve, before = report.arms[0].found(BitsCurve), stored.curve if flow.weights else ()
-    st.markdown(verdict(curve, gaussian(), report.arms[0], before))
+    st.markdown(verdict(session.note(needed(curve, gaussian(), report.arms[0], before))))
     images.show(grids(pictures[0], report.arms[0].step, bool(flow.weights)), key=f"{NAME}.images")
     with st.container():
         if pictures[0].refusal:
@@ -91,19 +93,54 @@ Before = tuple[tuple[int, float, float, float], ...]
 """How the stored flow was trained, as `Stored.curve` has it; nothing where it is not begun with."""
 
 
-def verdict(curve: BitsCurve | None, normal: Estimate, arm: ArmReport, before: Before = ()) -> str:
-    """Where the flow is, beside what knows less, in a sentence or two."""
-    best = "A Gaussian with all correlations, fitted in closed form, needs **{} ± {}**, the uniform density {:.2f}."
-    baseline = best.format(*with_error(normal.value, normal.standard_error), math.log2(LEVELS))
+@dataclass(frozen=True)
+class Needed:
+    """Bits per dimension on held-out digits: what the flow needs, and what knows less."""
+
+    gaussian: Estimate  # of the best normal distribution
+    flow: Estimate | None  # of this flow; None before the first measurement
+    best: float  # the smallest so far; NaN before
+    measured_at: int  # the step of the newest measurement; 0 before
+    step: int  # where the flow is
+    stored: Estimate | None  # of the stored flow, as its file notes it; None unless it is begun with
+
+    @property
+    def behind(self) -> bool:
+        """Whether the flow has gone on since it was measured."""
+        return self.measured_at != self.step
+
+    @property
+    def by_heart(self) -> bool:
+        """Whether the flow was better before, by more than noise."""
+        return self.flow is not None and self.flow.value - self.best > 2 * self.flow.standard_error
+
+
+def needed(curve: BitsCurve | None, normal: Estimate, arm: ArmReport, before: Before = ()) -> Needed:
+    stored = Estimate(*before[-1][2:]) if before else None
     if curve is None:
-        noted = "Those of the stored flow were {} ± {}. ".format(*with_error(*before[-1][2:])) if before else ""
+        return Needed(normal, None, math.nan, 0, arm.step, stored)
+    newest = Estimate(float(curve.bits[-1]), float(curve.error[-1]))
+    return Needed(normal, newest, float(curve.bits.min()), curve.step, arm.step, stored)
+
+
+def verdict(found: Needed) -> str:
+    """Where the flow is, beside what knows less, in a sentence or two."""
+
+    def shown(text: str, of: Estimate) -> str:
+        return text.format(*with_error(of.value, of.standard_error))
+
+    baseline = (
+        f"{shown('A Gaussian with all correlations, fitted in closed form, needs **{} ± {}**', found.gaussian)}, "
+        f"the uniform density {UNIFORM:.2f}."
+    )
+    if found.flow is None:
+        noted = shown("Those of the stored flow were {} ± {}. ", found.stored) if found.stored else ""
         return f"Bits per dimension are being measured. {noted}{baseline}"
-    value, error = float(curve.bits[-1]), float(curve.error[-1])
-    said = "The flow needs **{} ± {} bits per dimension**".format(*with_error(value, error))
-    if curve.step != arm.step:
-        said += f" (at step {curve.step:,})"
+    said = shown("The flow needs **{} ± {} bits per dimension**", found.flow)
+    if found.behind:
+        said += f" (at step {found.measured_at:,})"
     said += " on held-out digits, at most. " + baseline
-    if value - float(curve.bits.min()) > 2 * error:
+    if found.by_heart:
         said += " It was better before: **it learns the training images by heart**. Reset goes back."
     return said
 
@@ -170,7 +207,7 @@ def curves(curve: BitsCurve | None, before: Before, normal: Estimate, *, by_time
 def banded(points: np.ndarray, label: str, colour: str, dash: str) -> list[Path]:
     """A line through (x, value, standard error) with thin lines around; the first value of a new flow is left out
     where it would flatten all others."""
-    x, value, error = points[points[:, 1] < math.log2(LEVELS)].T
+    x, value, error = points[points[:, 1] < UNIFORM].T
     gap = [[np.nan, np.nan]]
     around = np.concatenate([np.stack([x, value - error], 1), gap, np.stack([x, value + error], 1)])
     line = np.stack([x, value], 1)

@@ -1,5 +1,8 @@
 """Time and gradient variance of the exact log det and of an estimate, measured here against the dimension."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
@@ -47,8 +50,10 @@ def show() -> None:
             st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
         st.caption(ABOUT)
         return
-    st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(found)))
-    planes([times(found.found), variances(found.found), works(found.found)], key=f"{NAME}.charts", columns=3)
+    pays = session.note(worth(found))
+    st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(pays)))
+    charts = [times(found.found, pays.by_time), variances(found.found), works(found.found, pays.by_work)]
+    planes(charts, key=f"{NAME}.charts", columns=3)
     st.markdown(table(found.found))
     st.caption(ABOUT)
 
@@ -94,30 +99,49 @@ def complete(found: tuple[AtDim, ...]) -> list[AtDim]:
     return [at for at in found if at.estimate_work is not None]
 
 
-def verdicts(found: Scaling) -> list[str]:
-    """From which dimension on the estimate is worth it, by time alone and with its noise."""
-    known = complete(found.found)
-    if len(known) < 2:
-        return ["Two dimensions at least are needed for a verdict."]
-    dims = [at.dim for at in known]
+@dataclass(frozen=True)
+class Worth:
+    """From which dimension on the estimate is worth it: by time alone, and for gradients of equal error."""
+
+    dims: tuple[int, ...]  # of which all is known, ascending
+    by_time: Crossing | None  # None before one is known
+    by_work: Crossing | None  # with the noise that the estimate adds
+    ratio: float  # in the smallest of them, the time of a step by the estimate over that of an exact one
+    over: bool  # whether all is measured
+
+    @property
+    def decided(self) -> bool:
+        """Whether there are enough dimensions for a verdict."""
+        return len(self.dims) > 1
+
+
+def worth(found: Scaling) -> Worth:
+    known, over = complete(found.found), found.step >= found.pieces
+    if not known:
+        return Worth((), None, None, math.nan, over)
+    dims = tuple(at.dim for at in known)
     by_time = crossing(dims, [at.exact_seconds for at in known], [at.estimate_seconds for at in known])
     by_work = crossing(dims, [at.exact_work for at in known], [at.estimate_work for at in known])
-    so_far = "" if found.step >= found.pieces else " (so far)"
+    return Worth(dims, by_time, by_work, known[0].estimate_seconds / known[0].exact_seconds, over)
+
+
+def verdicts(found: Worth) -> list[str]:
+    if not found.decided:
+        return ["Two dimensions at least are needed for a verdict."]
+    so_far = "" if found.over else " (so far)"
     said = [
-        f"**A step by the estimate is {where(by_time, dims)}**{so_far}, on this machine and for this flow.",
-        f"With the noise that it adds, for gradients of equal error, it is {where(by_work, dims)}{so_far}.",
+        f"**A step by the estimate is {where(found.by_time, found.dims)}**{so_far}, on this machine and for this flow.",
+        f"With the noise that it adds, for gradients of equal error, it is {where(found.by_work, found.dims)}{so_far}.",
     ]
-    low = known[0]
-    ratio = low.estimate_seconds / low.exact_seconds
-    if ratio > 1:
+    if found.ratio > 1:
         said.append(
-            f"At d = {low.dim}, as on most other screens, the exact step is {ratio:.1f} times as fast and has no "
-            "noise: there is nothing to be gained by estimating."
+            f"At d = {found.dims[0]}, as on most other screens, the exact step is {found.ratio:.1f} times as fast and "
+            "has no noise: there is nothing to be gained by estimating."
         )
     return said
 
 
-def where(found: Crossing, dims: list[int]) -> str:
+def where(found: Crossing, dims: tuple[int, ...]) -> str:
     """The crossing in words."""
     if found.dim is None:
         return f"not the cheaper one up to d = {dims[-1]}"
@@ -127,40 +151,29 @@ def where(found: Crossing, dims: list[int]) -> str:
     return said if found.turns == 1 else f"{said} (the two take turns {found.turns} times below: they are close there)"
 
 
-def times(found: tuple[AtDim, ...]) -> Chart:
+def times(found: tuple[AtDim, ...], meet: Crossing | None) -> Chart:
     """Milliseconds of a step."""
     exact = [(at.dim, 1e3 * at.exact_seconds) for at in found if at.exact_seconds]
     estimate = [(at.dim, 1e3 * at.estimate_seconds) for at in found if at.estimate_seconds]
+    return crossed("Time of a step", "median CPU time, ms", exact, estimate, meet)
+
+
+def works(found: tuple[AtDim, ...], meet: Crossing | None) -> Chart:
+    """Time times variance, over the square of the gradient's norm."""
     known = complete(found)
-    return crossed(
-        "Time of a step",
-        "median CPU time, ms",
-        exact,
-        estimate,
-        known and crossing(*zip(*[(at.dim, at.exact_seconds, at.estimate_seconds) for at in known], strict=True)),
-    )
+    exact = [(at.dim, 1e3 * at.exact_work) for at in known]
+    estimate = [(at.dim, 1e3 * at.estimate_work) for at in known]
+    return crossed("Time to a gradient of equal error", "t · V / |g|², ms", exact, estimate, meet)
 
 
-def works(found: tuple[AtDim, ...]) -> Chart:
-    """Time times variance, over that of the exact gradient in the smallest dimension."""
-    known = complete(found)
-    return crossed(
-        "Time to a gradient of equal error",
-        "t · V / |g|², ms",
-        [(at.dim, 1e3 * at.exact_work) for at in known],
-        [(at.dim, 1e3 * at.estimate_work) for at in known],
-        known and crossing(*zip(*[(at.dim, at.exact_work, at.estimate_work) for at in known], strict=True)),
-    )
-
-
-def crossed(title: str, unit: str, exact: list, estimate: list, at: Crossing | list) -> Chart:
+def crossed(title: str, unit: str, exact: list, estimate: list, meet: Crossing | None) -> Chart:
     """Two lines over d, and where they cross for good."""
     paths = [
         Path(np.array(exact, float).reshape(-1, 2), "exact", BLUE, "solid", markers=True),
         Path(np.array(estimate, float).reshape(-1, 2), "estimate", ORANGE, "dash", markers=True),
     ]
-    mark = at.dim if at else None
-    if mark is not None and not at.at_once:
+    mark = meet.dim if meet else None
+    if mark is not None and not meet.at_once:
         values = [value for _, value in (*exact, *estimate)]
         paths.append(
             Path(np.array([[mark, min(values)], [mark, max(values)]]), f"crossing, d ≈ {mark:.0f}", GREY, "dot")

@@ -40,7 +40,7 @@ def blocks(table: BlockTable | None) -> None:
     if table is None:
         expander.caption("Not measured yet.")
     else:
-        expander.caption(block_table.takeaway(table))
+        expander.caption(block_table.takeaway(session.note(block_table.standouts(table))))
         expander.markdown(block_table.markdown(table))
 
 

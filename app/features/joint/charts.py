@@ -7,8 +7,8 @@ import numpy as np
 from app.components.planes import Chart, Path
 from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
+from app.features.joint.numbers import classified
 from app.features.joint.settings import WEIGHTS
-from app.features.joint.words import classified
 from app.text import signed
 from app.ui import bands
 from app.ui.bands import Groups, band
@@ -16,19 +16,6 @@ from app.ui.side_by_side import style
 from resflow_core.measure import Classification, Far
 
 TRUTH = "truth"
-
-
-def accuracies(curves: LossCurves) -> np.ndarray:
-    """In per cent."""
-    return 100 * curves.held_accuracy
-
-
-def class_nlls(curves: LossCurves) -> np.ndarray:
-    return curves.held_class_nll
-
-
-def nlls(curves: LossCurves) -> np.ndarray:
-    return curves.held_nll
 
 
 def reliability(arms: Mapping[str, ArmReport]) -> Chart:

@@ -6,11 +6,10 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.engine.measurements.far import FarAway
-from app.features.joint import charts, pictures, table, truth
+from app.features.joint import charts, pictures, table, truth, words
 from app.features.joint.arms import is_residual, pair
+from app.features.joint.numbers import accuracies, class_nlls, nlls, unseen
 from app.features.joint.settings import JOINT, LADDER, Joint
-from app.text import signed
 from app.ui import controls, side_by_side
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -57,7 +56,8 @@ def show() -> None:
     if not frames:
         return
     arms = dict(zip((hybrid, plain), report.arms, strict=True))
-    st.markdown(takeaway(arms, hybrid, plain, bench.weight))
+    far = unseen(*report.arms, bench.weight)
+    st.markdown(words.far_away(far and session.note(far)))
     shown = pictures.panes(dataset, hybrid, arms[hybrid], frames[0])
     planes(shown, key=f"{NAME}.planes", columns=len(shown))
     st.markdown(table.one_seed(dataset, found, report.arms))
@@ -68,29 +68,11 @@ def show() -> None:
         charts.reliability(arms),
         charts.far_confidence(arms, true),
         charts.far_density(hybrid, arms[hybrid], true),
-        charts.against_steps("Accuracy", "held-out accuracy, %", groups, charts.accuracies, right),
-        charts.against_steps("Classes", "held-out −log p(y|x), nats", groups, charts.class_nlls, sure),
-        charts.against_steps("Density", "held-out −log p(x), nats", {hybrid: groups[hybrid]}, charts.nlls, floor),
+        charts.against_steps("Accuracy", "held-out accuracy, %", groups, accuracies, right),
+        charts.against_steps("Classes", "held-out −log p(y|x), nats", groups, class_nlls, sure),
+        charts.against_steps("Density", "held-out −log p(x), nats", {hybrid: groups[hybrid]}, nlls, floor),
     ]
     planes(drawn, key=f"{NAME}.charts", columns=3)
     side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
     if is_residual(found[0]):
         side_by_side.offer(NAME, {"Its flow": 0}, "Go on with the flow alone, on all screens:")
-
-
-def takeaway(arms, hybrid: str, plain: str, weight: float) -> str:
-    """What the two say of a point that they have never seen the like of."""
-    if any(arm.found(FarAway) is None for arm in arms.values()):
-        return "Far from the data: not measured yet."
-    far, other = arms[hybrid].found(FarAway).found, arms[plain].found(FarAway).found
-    there, usual = (signed(f"{value:,.0f}") for value in (far.log_prob[-1], far.usual_log_prob))
-    if not weight:
-        doubts = "at λ = 0 its density is not learned, and knows nothing of the data"
-    elif far.largest_log_prob[-1] < far.usual_log_prob:
-        doubts = f"its density doubts: log p(x) = {there} nats, and 99 % of held-out points have more than {usual}"
-    else:
-        doubts = "its density does not doubt everywhere yet"
-    return (
-        f"Four windows away from the data the plain classifier is {100 * other.confidence[-1]:.0f} % sure, and the "
-        f"flow's own {100 * far.confidence[-1]:.0f} %; but {doubts}."
-    )

@@ -4,8 +4,9 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.features.joint import charts, pictures, table, truth
+from app.features.joint import charts, pictures, table, truth, words
 from app.features.joint.arms import grid, is_residual, title_of
+from app.features.joint.numbers import accuracies, claim, class_nlls, nlls
 from app.features.joint.settings import JOINT, WEIGHTS, Joint
 from app.ui import bands, controls, side_by_side
 from app.ui.fragments import polled
@@ -39,7 +40,7 @@ def show() -> None:
     if not frames:
         return
     groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
-    said = table.verdicts(found, groups, bench.peer)
+    said = words.sentences(session.note(claim(found, groups, bench.peer)))
     st.markdown("\n".join(f"- {sentence}" for sentence in said))
     st.markdown(table.all_seeds(dataset, found, groups))
     drawn = [
@@ -55,10 +56,10 @@ def show() -> None:
     }
     learned = [weight for weight in WEIGHTS if weight]
     shown = [
-        charts.against_weight("Accuracy", "held-out accuracy, %", families, charts.accuracies, right),
-        charts.against_weight("Classes", "held-out −log p(y|x), nats", families, charts.class_nlls, sure),
-        charts.against_weight("Density", "held-out −log p(x), nats", families, charts.nlls, floor, learned),
-        charts.against_steps("Accuracy against steps", "held-out accuracy, %", groups, charts.accuracies, right),
+        charts.against_weight("Accuracy", "held-out accuracy, %", families, accuracies, right),
+        charts.against_weight("Classes", "held-out −log p(y|x), nats", families, class_nlls, sure),
+        charts.against_weight("Density", "held-out −log p(x), nats", families, nlls, floor, learned),
+        charts.against_steps("Accuracy against steps", "held-out accuracy, %", groups, accuracies, right),
     ]
     planes(shown, key=f"{NAME}.charts", columns=2)
     side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))

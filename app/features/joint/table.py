@@ -3,17 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from app.engine.reports import ArmReport
 from app.features.joint import truth
-from app.features.joint.arms import Contestant, title_of
-from app.features.joint.charts import accuracies, class_nlls, nlls
-from app.features.joint.words import NOT_YET, classified, nats, share
+from app.features.joint.arms import Contestant
+from app.features.joint.numbers import accuracies, class_nlls, classified, nlls
+from app.features.joint.words import NOT_YET, nats, share
 from app.metrics import held_out_nll, with_error
 from app.text import csv_of, markdown_table, signed
 from app.ui import bands
-from app.ui.bands import Band, Groups, band
+from app.ui.bands import Groups, band
 from resflow_core.data import Dataset
 from resflow_core.measure import Classification
 
@@ -56,44 +54,6 @@ def all_seeds(dataset: Dataset, found: Sequence[Contestant], groups: Groups) -> 
 
 def _newest(arms: Sequence[ArmReport], values) -> str:
     return str(bands.newest(arms, values) or NOT_YET)
-
-
-def verdicts(found: Sequence[Contestant], groups: Groups, peer: str) -> list[str]:
-    """What each weight costs each family in accuracy, seed by seed and on the same held-out points, and whether the
-    residual flow keeps more, as the paper claims."""
-    said = []
-    for weight in sorted({one.weight for one in found} - {0.0}):
-        lost = [_lost(found, groups, family, weight) for family in ("residual", peer)]
-        if any(values is None for values in lost):
-            return ["Not measured yet."]
-        step = min(arm.step for arms in groups.values() for arm in arms)
-        said.append(_verdict(weight, *lost, title_of(peer), step))
-    return said
-
-
-def _verdict(weight: float, residual: np.ndarray, other: np.ndarray, peer: str, step: int) -> str:
-    ours, theirs = band(residual), band(other)
-    seeds = f"after {step:,} steps over {len(residual)} seed{'s' * (len(residual) > 1)}"
-    numbers = f"the residual flow loses {_points(ours)} points of accuracy, {peer} {_points(theirs)}, {seeds}"
-    if len(residual) < bands.LEAST_SEEDS:
-        return f"**Not enough seeds to say** at λ = {weight:g}: {numbers}. Take {bands.LEAST_SEEDS} or more."
-    if ours.high < theirs.low:
-        return f"**The paper's claim shows** at λ = {weight:g}: {numbers}; the bands do not touch."
-    if ours.low > theirs.high:
-        return f"**The opposite shows** at λ = {weight:g}: {numbers}; the bands do not touch."
-    return f"**The paper's claim does not show** at λ = {weight:g}: {numbers}; the bands overlap."
-
-
-def _points(of: Band) -> str:
-    mean, low, high = (f"{value + 0.0:.2f}" for value in (of.mean, of.low, of.high))
-    return signed(mean if low == high else f"{mean} ({low} to {high})")
-
-
-def _lost(found: Sequence[Contestant], groups: Groups, family: str, weight: float) -> np.ndarray | None:
-    """Accuracy at weight 0 less that at `weight`, of each seed, in points of per cent."""
-    labels = {one.weight: one.label for one in found if one.family == family}
-    now = [bands.fits(groups[labels[w]], accuracies) for w in (0.0, weight)]
-    return None if any(fits is None for fits in now) else now[0].values[:, -1] - now[1].values[:, -1]
 
 
 def saved(found: Sequence[Contestant], groups: Groups, seed: int) -> dict[str, Callable[[], bytes]]:

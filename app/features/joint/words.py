@@ -1,8 +1,12 @@
-"""Scores with their errors, as people read them."""
+"""Scores with their errors, and what they come to, as people read them."""
 
 from app.engine.reports import ArmReport
+from app.features.joint.numbers import Claim, Cost, Unseen, Verdict, classified
 from app.metrics import with_error
-from resflow_core.measure import Classification, Estimate
+from app.text import signed
+from app.ui import bands
+from app.ui.bands import Band
+from resflow_core.measure import Estimate
 
 NOT_YET = "…"
 
@@ -20,12 +24,48 @@ def _with_error(value: float, error: float) -> str:
     return "{} ± {}".format(*with_error(value, error)) if error else f"{value + 0.0:g}"
 
 
-def classified(arm: ArmReport) -> Classification | None:
-    """The newest scores of a hybrid's classifier."""
-    return arm.loss and arm.loss.classified
-
-
 def accuracy_of(arm: ArmReport) -> str:
     """The accuracy on held-out points, as a sentence."""
     found = classified(arm)
     return f"Accuracy {share(found.accuracy)}." if found else ""
+
+
+def far_away(found: Unseen | None) -> str:
+    """What the two say of a point that they have never seen the like of."""
+    if found is None:
+        return "Far from the data: not measured yet."
+    there, usual = (signed(f"{value:,.0f}") for value in (found.log_prob, found.usual))
+    if not found.is_learned:
+        doubts = "at λ = 0 its density is not learned, and knows nothing of the data"
+    elif found.doubts:
+        doubts = f"its density doubts: log p(x) = {there} nats, and 99 % of held-out points have more than {usual}"
+    else:
+        doubts = "its density does not doubt everywhere yet"
+    return (
+        f"Four windows away from the data the plain classifier is {100 * found.plain:.0f} % sure, and the "
+        f"flow's own {100 * found.own:.0f} %; but {doubts}."
+    )
+
+
+def sentences(found: Claim) -> list[str]:
+    """Whether the residual flow keeps more of its accuracy, as the paper claims, at each weight."""
+    return [about(cost) for cost in found.costs] or ["Not measured yet."]
+
+
+def about(found: Cost) -> str:
+    ours, theirs = _points(found.residual), _points(found.other)
+    seeds = f"after {found.steps:,} steps over {found.seeds} seed{'s' * (found.seeds > 1)}"
+    numbers = f"the residual flow loses {ours} points of accuracy, {found.peer} {theirs}, {seeds}"
+    at = f"at λ = {found.weight:g}: {numbers}"
+    if found.verdict is Verdict.FEW_SEEDS:
+        return f"**Not enough seeds to say** {at}. Take {bands.LEAST_SEEDS} or more."
+    if found.verdict is Verdict.SHOWS:
+        return f"**The paper's claim shows** {at}; the bands do not touch."
+    if found.verdict is Verdict.OPPOSITE:
+        return f"**The opposite shows** {at}; the bands do not touch."
+    return f"**The paper's claim does not show** {at}; the bands overlap."
+
+
+def _points(of: Band) -> str:
+    mean, low, high = (f"{value + 0.0:.2f}" for value in (of.mean, of.low, of.high))
+    return signed(mean if low == high else f"{mean} ({low} to {high})")

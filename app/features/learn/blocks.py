@@ -10,7 +10,8 @@ import streamlit as st
 
 from app import session
 from app.features.learn.prediction import prediction
-from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Teacher, Text
+from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
+from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict, Solution, Teacher, Text
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import rendered
@@ -54,12 +55,7 @@ def key(block: Block) -> str:
 
 
 def number(value: float) -> str:
-    return signed(f"{value:.4g}")
-
-
-def _rounded(value: float) -> float:
-    """As `number` shows it, so that a difference on the screen is that of the numbers beside it."""
-    return float(f"{value:.4g}")
+    return signed(f"{value:.{DIGITS}g}")
 
 
 def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -113,7 +109,7 @@ def solution(block: Solution, words: Words, done: LessonProgress, at: Situation)
 def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/psychology: **Predict.** {words(block.text)}")
     if block.id in done.answers:
-        _met(block, words, done.answers[block.id], done.truths.get(block.id), at)
+        _met(block, words, session.note(met(block, done, at)))
         return
     guess, widget = _guess(block, words), key(block)
 
@@ -159,8 +155,9 @@ def _slid(block: Predict, label: str) -> float | None:
     return value if session.typed(moved) else None
 
 
-def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) -> None:
+def _met(block: Predict, words: Words, found: Met) -> None:
     """The prediction, and beside it the truth once it is known."""
+    guess, truth = found.guess, found.truth
     if block.is_choice:
         lines = []
         for name, option in block.options.items():
@@ -170,66 +167,63 @@ def _met(block: Predict, words: Words, guess: Any, truth: Any, at: Situation) ->
             lines.append(f"- {words(option)} {marks.get(name, '')}")
         st.markdown("\n".join(lines))
         if truth is not None:
-            st.markdown("**As you said.**" if guess == truth else "**Not so.** Read on, and see why.")
+            st.markdown("**As you said.**" if found.right else "**Not so.** Read on, and see why.")
     elif truth is None:
         st.markdown(f"You said **{number(guess)}** {block.unit}.")
     else:
-        found = f"{number(truth)} {block.unit}".strip()
-        off = f"You said {number(guess)}, the truth is {found}: off by {number(_rounded(guess) - _rounded(truth))}."
+        with_unit = f"{number(truth)} {block.unit}".strip()
+        off = f"You said {number(guess)}, the truth is {with_unit}: off by {number(found.off)}."
         shown = {"prediction": number(guess), "truth": number(truth)}
         st.altair_chart(prediction(guess, truth, block.unit, shown, off))
         st.markdown(off)
-    if truth is None:
-        try:
-            block.found(at)
-        except ValueError:
-            st.caption("With the settings as they are, none of this is so. Set the step up again, in the menu above.")
-        else:
-            st.caption("The truth comes with what you do next.")
+    if not found.possible:
+        st.caption("With the settings as they are, none of this is so. Set the step up again, in the menu above.")
+    elif truth is None:
+        st.caption("The truth comes with what you do next.")
 
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/rule: **Check.** {words(block.text)}")
     pressed, known = st.button("Check", key=f"{key(block)}.check"), session.found()
     if pressed or block.id in done.done or key(block) in known:
-        try:
-            outcome, why = block.outcome(at), "yet: do first what is asked for above."
-        except ValueError as error:
-            outcome, why = Outcome(None), f"with the settings as they are: {error}"
+        now, problem = outcome(block, at)
         if pressed:
-            known[key(block)] = outcome
-        if pressed and outcome.passed and block.id not in done.done:
+            known[key(block)] = now
+        if pressed and now.passed and block.id not in done.done:
             done.done.append(block.id)
         # What it says stays until something else is found: the panel is drawn each second. It passes when it is pressed
         # only, since a test by standard errors that is taken each second would pass by chance more often than it says.
-        if block.id in done.done or outcome == known[key(block)]:
-            _say(block, words, outcome, block.id in done.done, why)
+        if block.id in done.done or now == known[key(block)]:
+            _say(block, words, session.note(Checked(block.id, now, block.id in done.done, problem)))
     if block.false_alarm:
         st.caption(by_chance(block))
 
 
-def _say(block: Check, words: Words, outcome: Outcome, passed_once: bool, why: str) -> None:
-    if outcome.passed:
-        st.success(words(block.passes), icon=":material/check:")
-    elif passed_once:  # the numbers of its message would be those of now
-        st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")
-    elif outcome.passed is None:
-        st.info(f"Nothing can be checked {why}", icon=":material/hourglass:")
-    else:
-        st.warning(f"{words(block.fails)} {_measured(block, outcome)}", icon=":material/close:")
+def _say(block: Check, words: Words, found: Checked) -> None:
+    match found.verdict:
+        case Verdict.PASSED:
+            st.success(words(block.passes), icon=":material/check:")
+        case Verdict.PASSED_BEFORE:  # the numbers of its message would be those of now
+            st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")
+        case Verdict.UNKNOWN:
+            problem = found.problem and f"with the settings as they are: {found.problem}"
+            why = problem or "yet: do first what is asked for above."
+            st.info(f"Nothing can be checked {why}", icon=":material/hourglass:")
+        case Verdict.FAILED:
+            st.warning(f"{words(block.fails)} {_measured(block, found.outcome.value)}", icon=":material/close:")
 
 
-def _measured(block: Check, outcome: Outcome) -> str:
+def _measured(block: Check, value: Any) -> str:
     name, _ = block.observable.names[0]
     observable = OBSERVABLES[name]
-    if name == "answer" or not block.observable.is_plain or isinstance(outcome.value, str | bool):
+    if name == "answer" or not block.observable.is_plain or isinstance(value, str | bool):
         return ""
-    return f"({observable.title}: {number(outcome.value)} {observable.unit})".replace(" )", ")")
+    return f"({observable.title}: {number(value)} {observable.unit})".replace(" )", ")")
 
 
 def by_chance(block: Check) -> str:
     """How often it goes wrong by chance alone."""
-    chance = block.chance if block.errors else block.false_alarm
+    chance = block.by_chance
     share = f"one of {float(f'{1 / chance:.2g}'):,.0f}" if chance < 1e-4 else f"{100 * chance:.2g} % of all"
     if not block.errors:
         return f"By chance alone it goes wrong in {share} tries."

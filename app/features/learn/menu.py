@@ -5,6 +5,7 @@ import streamlit as st
 from app import session
 from app.components.share import copy_link
 from app.features.learn import files
+from app.features.learn.verdicts import standing
 from app.lessons.lesson import Lesson, Step
 from app.lessons.shelf import shelf
 from app.ui.fragments import button
@@ -14,12 +15,12 @@ LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Españo
 
 def head(lesson: Lesson, step: Step) -> bool:
     """Draw it, and return whether somebody teaches."""
-    number = lesson.steps.index(step) + 1
+    at = session.note(standing(lesson, step))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_head"):
-        st.markdown(f":gray[Lesson {lesson.number}] &nbsp;**{lesson.title}**")
+        st.markdown(f":gray[Lesson {at.lesson}] &nbsp;**{lesson.title}**")
         with st.popover("", icon=":material/more_horiz:", key="lesson_menu"):
             teaches = _menu(lesson, step)
-    st.progress(number / len(lesson.steps), f":gray[Step {number} of {len(lesson.steps)}]")
+    st.progress(at.step / at.steps, f":gray[Step {at.step} of {at.steps}]")
     return teaches
 
 

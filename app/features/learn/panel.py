@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import session
 from app.features.learn import blocks, menu
+from app.features.learn.verdicts import standing
 from app.lessons import looking
 from app.lessons.lesson import Lesson, Predict, Step, Teacher
 from app.ui.fragments import button, polled
@@ -42,8 +43,8 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
 def way_back(lesson: Lesson, step: Step) -> None:
     """On another screen, while a lesson is open: where it stands, and the way back to it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_away"):
-        number = lesson.steps.index(step) + 1
-        st.caption(f"Lesson {lesson.number}, {lesson.title}: step {number} of {len(lesson.steps)}", width="content")
+        at = session.note(standing(lesson, step))
+        st.caption(f"Lesson {at.lesson}, {lesson.title}: step {at.step} of {at.steps}", width="content")
         button("Back to the lesson", on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
 
 

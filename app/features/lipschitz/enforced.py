@@ -39,9 +39,10 @@ def show() -> None:
         transport.waits(report, "The layers are being measured")
         return
     flow = session.setup().flow
-    st.markdown(_takeaway(session.note(enforced(flow, arm.blocks, session.scaled()))))
+    found = session.note(enforced(flow, arm.blocks, session.scaled()))
+    st.markdown(_takeaway(found))
     planes(
-        [_layers(flow, arm.blocks), _blocks(flow, arm.blocks), _estimates(bounds.estimates)],
+        [_layers(found, arm.blocks), _blocks(found, arm.blocks), _estimates(bounds.estimates)],
         key="enforced",
         columns=3,
     )
@@ -73,6 +74,7 @@ class Enforced:
 
     budget: float  # L, which its constraint claims
     claim: str  # in words
+    order: float | None  # of the norm in which the blocks are bounded; None if they are in different norms
     loosest: int  # the block whose layers allow most,
     certified: float  # and the product of their norms; not finite where some weights are not
     steepest: int  # the block with the largest ‖A‖ seen on data,
@@ -101,11 +103,14 @@ def enforced(flow: FlowConfig, blocks: BlockTable, scaled: Scaled | None) -> Enf
     """Of a flow with one block `scaled`, if any is."""
     certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
     # The largest, or one that is no number.
-    loosest, steepest, cap = int(certified.argmax()), int(seen.argmax()), _cap(flow, blocks)
+    loosest, steepest = int(certified.argmax()), int(seen.argmax())
+    cap = flow.budget ** (1 / blocks.layer_norms.shape[1])
+    orders = {float(p) for p in blocks.orders[:, 0]}
     alone = scaled and scaled.block == loosest and certified[loosest] <= scaled.scale * flow.budget * (1 + SLACK)
     return Enforced(
         flow.budget,
         flow.constraint.claim.format(budget=flow.budget),
+        orders.pop() if len(orders) == 1 else None,
         loosest,
         float(certified[loosest]),
         steepest,
@@ -143,14 +148,9 @@ def _above_cap(found: Enforced) -> str:
     return f", though {above} of {found.layers} layers exceed{'s' * (above == 1)} the cap of {found.cap:.3f}"
 
 
-def _cap(flow: FlowConfig, blocks: BlockTable) -> float:
-    return flow.budget ** (1 / blocks.layer_norms.shape[1])
-
-
-def _layers(flow: FlowConfig, blocks: BlockTable) -> Chart:
+def _layers(found: Enforced, blocks: BlockTable) -> Chart:
     n, layers = blocks.layer_norms.shape
-    cap = _cap(flow, blocks)
-    x = np.arange(1, n + 1)
+    x, cap = np.arange(1, n + 1), found.cap
     paths = [
         Path(
             np.stack([x, blocks.layer_norms[:, i]], 1), f"layer {i + 1}", CATEGORIES[i % len(CATEGORIES)], markers=True
@@ -169,12 +169,11 @@ def _layers(flow: FlowConfig, blocks: BlockTable) -> Chart:
     )
 
 
-def _blocks(flow: FlowConfig, blocks: BlockTable) -> Chart:
+def _blocks(found: Enforced, blocks: BlockTable) -> Chart:
     x = np.arange(1, len(blocks.lipschitz) + 1)
-    orders = {float(p) for p in blocks.orders[:, 0]}
-    norm = f"{order_name(orders.pop())}-norm" if len(orders) == 1 else "each block's norm"
+    norm = "each block's norm" if found.order is None else f"{order_name(found.order)}-norm"
     paths = (
-        Path(np.stack([x, np.full(len(x), flow.budget)], 1), f"budget L = {flow.budget:g}", GREY, "dash"),
+        Path(np.stack([x, np.full(len(x), found.budget)], 1), f"budget L = {found.budget:g}", GREY, "dash"),
         Path(np.stack([x, blocks.layer_norms.prod(1)], 1), "certified: product of layers", BLUE, markers=True),
         Path(np.stack([x, blocks.largest_norm], 1), "observed: largest ‖A‖", ORANGE, "dot", markers=True),
     )
@@ -183,9 +182,8 @@ def _blocks(flow: FlowConfig, blocks: BlockTable) -> Chart:
         "block",
         f"Lipschitz constant, {norm}",
         paths,
-        f"Of every block the budget {flow.budget:g}, the certified bound, at most "
-        f"{blocks.layer_norms.prod(1).max():.3f}, "
-        f"and the largest norm of A on held-out data, at most {blocks.largest_norm.max():.3f}.",
+        f"Of every block the budget {found.budget:g}, the certified bound, at most "
+        f"{found.certified:.3f}, and the largest norm of A on held-out data, at most {found.seen:.3f}.",
         note="Between observed and certified lies the slack.",
     )
 

@@ -6,18 +6,18 @@ import numpy as np
 import streamlit as st
 
 from app import session
-from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
+from app.components.planes import clicked, planes
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Report
+from app.features.lipschitz.numbers import Inverted, inverted
+from app.features.lipschitz.pictures import WALKS, panes
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.metrics import is_one, with_error
 from app.ui import controls, transport
-from app.ui.chart_style import BLUE, GREEN, GREY, PURPLE, VERMILION
 from app.ui.fragments import again, button, polled
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
-from resflow_core.measure import Inversion
 from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.measure.invertibility import Regime
 from resflow_core.settings import settings_of
@@ -25,8 +25,6 @@ from resflow_core.settings import settings_of
 PICTURES = "inverse"
 # Scales that the slider has: 40 a decade.
 SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
-WALKS = {"banach": ("Banach", None, "solid"), "newton": ("Newton", BLUE, "dash"), "chord": ("chord", GREEN, "dot")}
-ROUNDING, FAR = 1e-16, 1e4
 
 
 @polled(POLL_SECONDS)
@@ -46,7 +44,7 @@ def show() -> None:
     if shown is None:
         transport.waits(report, "The inverse is being measured")
         return
-    found = shown.found
+    found = session.note(inverted(shown.found))
     if bench.scale != 1 and not bench.block:  # which block is scaled must not change while the flow trains
         session.show_bench(replace(bench, block=found.block + 1))
         session.settle()
@@ -54,7 +52,7 @@ def show() -> None:
     _numbers(report, found)
     st.markdown(_takeaway(found))
     chooses = session.offered(f"{LIPSCHITZ}z")
-    planes(_panes(found, clickable=chooses), key=PICTURES, columns=3)
+    planes(panes(shown.found, found, clickable=chooses), key=PICTURES, columns=3)
     how = "Click into the z plane, or move the ring with the arrow keys: the walks start there. " if chooses else ""
     st.caption(
         f"{how}Both planes are those of block {found.block + 1}, {session.age(shown.step)}, around the data that come "
@@ -103,10 +101,9 @@ def _controls(bench: Lipschitz) -> Lipschitz:
     return bench
 
 
-def _presets(bench: Lipschitz, found: Inversion) -> None:
+def _presets(bench: Lipschitz, found: Inverted) -> None:
     """Scales worth a look, and the way back. They are of the block that is drawn."""
-    alone = found.lipschitz / found.scale
-    least = float(found.breaking[found.block])
+    alone, least = found.bound / found.scale, found.folds_at
     choices = [("Bring it back: s = 1", 1.0, ":material/undo:", "back")]
     if np.isfinite(alone) and 0.1 <= 1 / alone <= 19:
         choices.append(("Just uncertified", round(1.01 / alone, 3), None, "uncertified"))
@@ -133,32 +130,32 @@ def _presets(bench: Lipschitz, found: Inversion) -> None:
             )
 
 
-def _numbers(report: Report, found: Inversion) -> None:
+def _numbers(report: Report, found: Inverted) -> None:
     mass = report.arms[0].found(Masses)
     with st.container(horizontal=True, gap="small", key="numbers"):
         st.metric(
             "Bound s L",
-            f"{found.lipschitz:.3g}",
+            f"{found.bound:.3g}",
             help=f"Certified Lipschitz bound of s g in the {order_name(found.order)}-norm. Below 1 it guarantees an "
             f"inverse.",
             width=110,
         )
         st.metric(
             "Smallest det(I + sA)",
-            number(found.det.min()),
+            number(found.smallest_det),
             help="Over the x plane as it is drawn. It must not reach 0.",
             width=165,
         )
         st.metric(
             "Folds at s*",
-            number(found.breaking[found.block]) if np.isfinite(found.breaking[found.block]) else "never",
+            number(found.folds_at) if np.isfinite(found.folds_at) else "never",
             help="The smallest scale at which a real eigenvalue of sA reaches −1 somewhere in the x plane as it is "
             "drawn.",
             width=110,
         )
         st.metric(
             "x found for this z",
-            str(len(found.preimages)),
+            str(found.preimages),
             help="By Newton's method from 258 starts; each is checked. There may be more.",
             width=140,
         )
@@ -182,139 +179,34 @@ def _numbers(report: Report, found: Inversion) -> None:
         )
 
 
-def _takeaway(found: Inversion) -> str:
-    bound, least = found.lipschitz, found.breaking[found.block]
-    banach = found.walks["banach"].fate
+def _takeaway(found: Inverted) -> str:
+    banach = f"Banach's walk {found.fates['banach']}."
     refused = f" Samples are refused: {found.refusal}" if found.refusal else ""
     if found.regime is Regime.CERTIFIED:
-        name = WALKS[found.method][0]
-        slow = np.isnan(found.steps).any()
-        steps = f"more than {MOST_STEPS}" if slow else f"at most {np.max(found.steps):.0f}"
+        steps = f"more than {MOST_STEPS}" if found.late else f"at most {found.most_steps}"
         return (
-            f"**Certified.** s L = {bound:.3g} is below 1: every z has exactly one x, which Banach's iteration finds. "
-            f"{name}'s iteration takes {steps} steps here.{refused}"
+            f"**Certified.** s L = {found.bound:.3g} is below 1: every z has exactly one x, which Banach's iteration "
+            f"finds. {WALKS[found.method][0]}'s iteration takes {steps} steps here.{refused}"
         )
     if found.regime is Regime.UNCERTIFIED:
-        nodes = f"at all {found.det.size:,} points of the x plane that were looked at"
         ahead = (
-            f"A fold comes at s* = {number(least)}."
-            if found.scale < least < np.inf
+            f"A fold comes at s* = {number(found.folds_at)}."
+            if found.fold_ahead
             else "No negative real eigenvalue of A was seen, so none comes as s grows."
-            if least == np.inf
+            if found.folds_at == np.inf
             else "Some eigenvalues have passed −1, in pairs."
         )
         return (
-            f"**Uncertified.** s L = {bound:.3g} is not below 1, so nothing is guaranteed; but det(I + sA) is positive "
-            f"{nodes}, so no fold is seen. {ahead} Banach's walk {banach}.{refused}"
+            f"**Uncertified.** s L = {found.bound:.3g} is not below 1, so nothing is guaranteed; but det(I + sA) is "
+            f"positive at all {found.points:,} points of the x plane that were looked at, so no fold is seen. {ahead} "
+            f"{banach}{refused}"
         )
     several = (
-        f" The z that is chosen has {len(found.preimages)} different x, each with its residual below $10^{{-9}}$."
-        if len(found.preimages) > 1
+        f" The z that is chosen has {found.preimages} different x, each with its residual below $10^{{-9}}$."
+        if found.preimages > 1
         else ""
     )
     return (
         f"**Not invertible.** det(I + sA) changes sign in the x plane: beyond the fold line the map turns the plane "
-        f"over.{several} Banach's walk {banach}.{refused}"
+        f"over.{several} {banach}{refused}"
     )
-
-
-def _panes(found: Inversion, *, clickable: bool = True) -> list[Pane | Chart]:
-    name = WALKS[found.method][0]
-    slow = float(np.nanmax(found.steps)) if np.isfinite(found.steps).any() else 1.0
-    never = float(np.isnan(found.steps).mean())
-    ring = (float(found.z[0]), float(found.z[1]))
-    fold = (Path(found.fold_image, "image of the fold", VERMILION, width=2.5),) if len(found.fold) else ()
-    steps = Pane(
-        f"z: steps that {name}'s iteration takes",
-        "z₁",
-        "z₂",
-        found.window,
-        f"Steps of {name}'s iteration to a residual of 1e-6 for every z: up to {slow:.0f}; "
-        f"{100 * never:.3g} percent do not arrive in {MOST_STEPS}.",
-        heat=Heat(found.steps, "steps", "", 0.0, max(slow, 1.0)),
-        paths=fold,
-        note=f"Grey: not there after {MOST_STEPS} steps ({100 * never:.3g} %)."
-        if never
-        else f"At most {slow:.0f} steps.",
-        clickable=clickable,
-        point=ring,
-    )
-    far = float(np.abs(found.det).max())
-    least = float(found.det.min())
-    walks = tuple(
-        Path(_near(found.walks[key].x, found), f"{label}'s walk", colour, dash, 1.6, markers=key == "banach")
-        for key, (label, colour, dash) in WALKS.items()
-        if key != "chord"
-    )
-    x_plane = Pane(
-        "x: det(I + sA), and the walk from z to x",
-        "x₁",
-        "x₂",
-        found.window,
-        f"det(I + s A) over the plane of x, smallest {least:.3g}. "
-        + ("It changes sign along the fold line." if least < 0 else "It is positive everywhere."),
-        heat=Heat(found.det, "det(I + sA)", "", -far, far, palette="signed"),
-        levels=(Level(found.det, 0.0, "fold: det = 0", VERMILION, width=2.5),) if least < 0 else (),
-        paths=walks,
-        dots=(
-            Dots(found.preimages, "x with f(x) = z", PURPLE, "star", 13),
-            Dots(found.z[None], "z", None, "circle-open", 11),
-        ),
-        note=("Blue is where the map turns the plane over." if least < 0 else "Orange: the map keeps its orientation.")
-        + _unseen(found),
-    )
-    return [steps, x_plane, _errors(found)]
-
-
-def _unseen(found: Inversion) -> str:
-    """That some x are not in the picture, where it is so."""
-    low, high = np.array(found.window).T
-    outside = int((~((found.preimages >= low) & (found.preimages <= high)).all(1)).sum())
-    are = "is" if outside == 1 else "are"
-    return f" Of the {len(found.preimages)} x found, {outside} {are} outside of the picture." if outside else ""
-
-
-def _near(walk: np.ndarray, found: Inversion) -> np.ndarray:
-    """A walk as far as it stays near the plane that is drawn: what leaves would draw lines across it."""
-    (x0, x1), (y0, y1) = found.window
-    middle, reach = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), 3 * max(x1 - x0, y1 - y0)
-    with np.errstate(invalid="ignore"):
-        gone = ~(np.abs(walk - middle).max(1) < reach)
-    return walk[: int(gone.argmax())] if gone.any() else walk
-
-
-def _errors(found: Inversion) -> Chart:
-    known = any(np.isfinite(walk.error).any() for walk in found.walks.values())
-    what = "error ‖xₙ − x‖" if known else "residual ‖rₙ‖"
-    last = 1 + max(_arrival(walk.error if known else walk.residual) for walk in found.walks.values())
-    n = np.arange(len(found.a_priori))
-
-    def line(values: np.ndarray) -> np.ndarray:
-        shown = np.where(values < FAR, np.maximum(values, ROUNDING), np.nan)  # what leaves would flatten all else
-        return np.stack([n, shown], 1)[:last]
-
-    paths = [
-        Path(line(walk.error if known else walk.residual), WALKS[key][0], WALKS[key][1], WALKS[key][2], 2.2)
-        for key, walk in found.walks.items()
-    ]
-    if np.isfinite(found.a_priori).all():
-        paths += [
-            Path(line(found.a_posteriori), "bound ‖rₙ‖ / (1 − L), Banach", GREY, "dashdot"),
-            Path(line(found.a_priori), "bound Lⁿ / (1 − L) ‖x₁ − x₀‖", GREY, "dash"),
-        ]
-    fates = "; ".join(f"{WALKS[key][0]} {walk.fate}" for key, walk in found.walks.items())
-    return Chart(
-        f"{what[0].upper()}{what[1:]} against n",
-        "iteration n",
-        f"{what}, {order_name(found.order)}-norm",
-        tuple(paths),
-        f"The {what} of three iterations against n, on a logarithmic axis: {fates}.",
-        log_y=True,
-        note=f"{fates}. The chord is Newton's method with its first I + sA kept.",
-    )
-
-
-def _arrival(values: np.ndarray) -> int:
-    """Where a curve gets to rounding, or its end."""
-    there = np.flatnonzero(values < 1e-14)
-    return int(there[0]) if len(there) else len(values)

@@ -1,7 +1,7 @@
 """Norms: what a linear map does to unit balls, and flows whose layers are constrained in different norms."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -10,7 +10,7 @@ from app import session
 from app.components.planes import Chart, Dots, Pane, Path, planes
 from app.engine.reports import Report
 from app.features.lipschitz import arms
-from app.features.lipschitz.induced import ball, induced
+from app.features.lipschitz.induced import Induced, ball, induced
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.ui import controls, side_by_side
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
@@ -18,7 +18,6 @@ from app.ui.fragments import button, polled
 from app.ui.matrices import formula, typed_matrix
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
-from resflow_core.norms.induced import is_exact
 from resflow_core.settings import settings_of
 
 ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
@@ -63,9 +62,9 @@ def unit_balls() -> None:
             _take_from_flow(bench)
     session.apply_bench(replace(bench, matrix=matrix, p=p, q=q))
     with right:
-        panes, said = _balls(matrix, p, q)
-        planes(panes, key="balls", columns=2)
-    st.markdown(said)
+        found = session.note(induced(matrix, p, q))
+        planes(_balls(found), key="balls", columns=2)
+    st.markdown(_takeaway(found))
 
 
 def _take_from_flow(bench: Lipschitz) -> None:
@@ -85,19 +84,17 @@ def _take_from_flow(bench: Lipschitz) -> None:
     )
 
 
-def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], str]:
-    w = np.reshape(matrix, (2, 2))
-    upper, lower, best = induced(matrix, p, q)
-    unit, outer = ball(p), ball(q) * lower
+def _balls(found: Induced) -> list[Pane]:
+    w, p, q, best = np.reshape(found.matrix, (2, 2)), order_name(found.p), order_name(found.q), found.best
+    unit, outer = ball(found.p), ball(found.q) * found.lower
     image, top = unit @ w.T, w @ best
-    name = f"‖W‖ from {order_name(p)} to {order_name(q)}"
     before = Pane(
-        f"x: the unit ball of the {order_name(p)}-norm",
+        f"x: the unit ball of the {p}-norm",
         "x₁",
         "x₂",
         _square(unit),
-        f"The unit ball of the {order_name(p)}-norm, and the x on it that W stretches most.",
-        paths=(Path(unit, f"‖x‖ = 1, order {order_name(p)}", BLUE),),
+        f"The unit ball of the {p}-norm, and the x on it that W stretches most.",
+        paths=(Path(unit, f"‖x‖ = 1, order {p}", BLUE),),
         dots=(Dots(best[None], "x that is stretched most", VERMILION, "star", 12),),
     )
     after = Pane(
@@ -105,25 +102,32 @@ def _balls(matrix: tuple[float, ...], p: float, q: float) -> tuple[list[Pane], s
         "(Wx)₁",
         "(Wx)₂",
         _square(np.concatenate([outer, image])),
-        f"The image of the ball under W, within the ball of the {order_name(q)}-norm of radius {number(lower)}: "
-        f"{name}.",
+        f"The image of the ball under W, within the ball of the {q}-norm of radius {number(found.lower)}: "
+        f"{_name(found)}.",
         paths=(
             Path(image, "W times the ball", BLUE),
-            Path(outer, f"‖y‖ = {number(lower)}, order {order_name(q)}", ORANGE, "dash"),
+            Path(outer, f"‖y‖ = {number(found.lower)}, order {q}", ORANGE, "dash"),
         ),
         dots=(Dots(top[None], "its image", VERMILION, "star", 12),),
     )
-    if is_exact(p, q, *w.shape) or upper == lower:
-        said = (
-            f"**{name} = {number(lower)}**, known exactly. Where the image touches the dashed ball, nothing is wasted."
+    return [before, after]
+
+
+def _takeaway(found: Induced) -> str:
+    if found.exact:
+        return (
+            f"**{_name(found)} = {number(found.lower)}**, known exactly. Where the image touches the dashed ball, "
+            "nothing is wasted."
         )
-    else:
-        said = (
-            f"**{name} is at least {number(lower)}**, which a vector attains, **and at most {number(upper)}**, which "
-            f"is proven. "
-            "Most orders have no formula; a constraint counts with the larger one."
-        )
-    return [before, after], said
+    return (
+        f"**{_name(found)} is at least {number(found.lower)}**, which a vector attains, **and at most "
+        f"{number(found.upper)}**, which is proven. Most orders have no formula; a constraint counts with the larger "
+        "one."
+    )
+
+
+def _name(found: Induced) -> str:
+    return f"‖W‖ from {order_name(found.p)} to {order_name(found.q)}"
 
 
 def _square(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -159,23 +163,45 @@ def _orders(report: Report) -> list[Chart]:
         ]
         name = "p₀, both ends" if layer == 0 else f"p{'₀₁₂₃₄'[layer]}, within"
         paths.append(Path(np.concatenate(lines), name, colour, dash, 1.2))
-    last = orders[-1]
+    found = learned(orders[-1])
     return [
         Chart(
             "Learned orders against steps",
             "step",
             "order p of each block",
             (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2", GREY, "dot")),
-            f"Orders of the norms of every block against steps; at the ends now {last[:, 0].min():.2f} to "
-            f"{last[:, 0].max():.2f}, within {last[:, 1:].min():.2f} to {last[:, 1:].max():.2f}.",
-            note=_now(last),
+            f"Orders of the norms of every block against steps; at the ends now {_range(found.ends)}, within "
+            f"{_range(found.within)}.",
+            note=_now(found),
         )
     ]
 
 
-def _now(orders: np.ndarray) -> str:
-    """Those of all blocks, (blocks, layers)."""
-    (low, high), (least, most) = ((of.min(), of.max()) for of in (orders[:, 0], orders[:, 1:]))
-    if f"{min(low, least):.2f}" == f"{max(high, most):.2f}":
-        return f"All orders are {low:.2f} so far."
-    return f"Ends {low:.2f} to {high:.2f}, within {least:.2f} to {most:.2f}."
+@dataclass(frozen=True)
+class Learned:
+    """The smallest and the largest learned order p over all blocks."""
+
+    ends: tuple[float, float]  # of the norms at both ends of a block
+    within: tuple[float, float]  # of the norms between its layers
+
+    @property
+    def alike(self) -> bool:
+        """Whether all orders are the same, to the two decimals that are shown."""
+        orders = (*self.ends, *self.within)
+        return f"{min(orders):.2f}" == f"{max(orders):.2f}"
+
+
+def learned(orders: np.ndarray) -> Learned:
+    """Of orders (blocks, layers)."""
+    ends, within = orders[:, 0], orders[:, 1:]
+    return Learned((float(ends.min()), float(ends.max())), (float(within.min()), float(within.max())))
+
+
+def _now(found: Learned) -> str:
+    if found.alike:
+        return f"All orders are {found.ends[0]:.2f} so far."
+    return f"Ends {_range(found.ends)}, within {_range(found.within)}."
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.2f} to {ends[1]:.2f}"

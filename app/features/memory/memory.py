@@ -6,6 +6,7 @@ from app import session
 from app.components.planes import planes
 from app.engine.reports import MOVING, Report, State
 from app.features.memory import charts, explained, words
+from app.features.memory.numbers import saving
 from app.features.memory.settings import MEMORY, Memory
 from app.ui import controls, notices, transport
 from app.ui.fragments import button, polled
@@ -45,7 +46,7 @@ def measured(bench: Memory, of: SurveyPlan, by_the_clock: bool) -> None:
         buttons(survey, report)
         if report:
             transport.message(report)
-    st.markdown(words.verdict(bench, survey))
+    st.markdown(words.verdict(bench, session.note(saving(bench, survey))) if survey.step else words.NOT_YET)
     if survey.step:
         planes(charts.charts(bench, survey), key="memory.panes", columns=2)
         st.markdown(words.table(bench, survey))

@@ -2,15 +2,15 @@
 
 import math
 
-import numpy as np
-
+from app.features.memory.numbers import Saving, growth
 from app.features.memory.settings import Memory
 from app.metrics import with_error
 from app.text import markdown_table, signed
 from resflow_core.gradients import GRADIENTS
-from resflow_core.measure.survey import BOTH, NAIVE, Place, Survey
+from resflow_core.measure.survey import NAIVE, Place, Survey
 
 WAITS = "…"
+NOT_YET = "Not measured yet. *Measure* takes some seconds on an idle machine."
 
 
 def unit_of(most: float) -> tuple[str, float]:
@@ -32,40 +32,19 @@ def listed(values: dict[str, str]) -> str:
     return ", ".join(f"{label} {value}" for label, value in values.items()) or "not measured yet"
 
 
-def verdict(bench: Memory, survey: Survey) -> str:
-    """What both tricks together are worth where most is measured, in a sentence."""
-    n, m = survey.of.terms, survey.of.flow.blocks
-    naive, both = (Place(name, n, m) for name in (NAIVE, BOTH))
-    alone = bench.part == "log_det"
-    more, less = (survey.bytes_at(place, bench.drawn, alone) for place in (naive, both))
-    if not survey.step:
-        return "Not measured yet. *Measure* takes some seconds on an idle machine."
-    if not (math.isfinite(more) and math.isfinite(less)):
-        return f"Not all ways are measured yet at n = {n} and {m} blocks."
-    of = "for the log det alone" if alone else "for all of the loss"
+def verdict(bench: Memory, found: Saving) -> str:
+    """What both tricks together are worth, in a sentence or two."""
+    if not found.measured:
+        return f"Not all ways are measured yet at n = {found.terms} and {found.blocks} blocks."
+    of = "for the log det alone" if bench.part == "log_det" else "for all of the loss"
     verb = "need at most" if bench.drawn == "peak" else "keep"
     said = (
-        f"**At n = {n} and {m} blocks both together {verb} {size(less)} {of}, {GRADIENTS[NAIVE].paper} {size(more)}: "
-        f"{_factor(more / less)} as much**"
+        f"**At n = {found.terms} and {found.blocks} blocks both together {verb} {size(found.both)} {of}, "
+        f"{GRADIENTS[NAIVE].paper} {size(found.naive)}: {_factor(found.naive / found.both)} as much**"
     )
-    if not (naive in survey.costs and both in survey.costs):
+    if not found.timed:
         return f"{said}."
-    return f"{said}. They take {_factor(survey.costs[both].seconds / survey.costs[naive].seconds)} the CPU time."
-
-
-def per_step(x: list[int], y: list[float]) -> float:
-    """The slope of the straight line that fits best (least squares); NaN while a point is missing."""
-    return float(np.polyfit(x, y, 1)[0]) if len(x) > 1 and np.isfinite(y).all() else np.nan
-
-
-def growth(bench: Memory, survey: Survey, name: str) -> tuple[float, float]:
-    """Bytes that are drawn for each further term and each further block, of one of `GRADIENTS`; NaN before."""
-    n, m, alone = survey.of.terms, survey.of.flow.blocks, bench.part == "log_det"
-    by_terms, by_blocks = survey.of.term_ladder, survey.of.block_ladder
-    return (
-        per_step(by_terms, [survey.bytes_at(Place(name, k, m), bench.drawn, alone) for k in by_terms]),
-        per_step(by_blocks, [survey.bytes_at(Place(name, n, k), bench.drawn, alone) for k in by_blocks]),
-    )
+    return f"{said}. They take {_factor(found.both_seconds / found.naive_seconds)} the CPU time."
 
 
 def table(bench: Memory, survey: Survey) -> str:

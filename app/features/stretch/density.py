@@ -3,6 +3,7 @@
 log p(x) = log p_base(f(x)) + log|det J_f(x)|        (Chen et al. 2019, equation 1)
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -52,6 +53,36 @@ class Followed:
         return float(determinants(self.jacobian[None])[0])
 
     @property
+    def factor(self) -> float:
+        """|det J|, by which f multiplies a tiny area around x, and the base density at z."""
+        return abs(self.det)
+
+    @property
+    def keeps_areas(self) -> bool:
+        """Whether |det J| is 1, to the three digits that are shown."""
+        return f"{self.factor:.3g}" == "1"
+
+    @property
+    def turns_over(self) -> bool:
+        """Whether f turns the plane over."""
+        return self.det < 0
+
+    @property
+    def has_density(self) -> bool:
+        """Whether the base has a density at z."""
+        return self.log_base > -math.inf
+
+    @property
+    def base_density(self) -> float:
+        """p_base(z), per unit of area."""
+        return math.exp(self.log_base)
+
+    @property
+    def density(self) -> float:
+        """p(x), per unit of area."""
+        return self.base_density * self.factor
+
+    @property
     def move(self) -> float:
         """||z - x||."""
         return float(np.linalg.norm(self.z - self.x))
@@ -64,7 +95,7 @@ class Followed:
     @property
     def log_det(self) -> float:
         """log|det J|, nats."""
-        return float(np.log(abs(self.det)))
+        return float(np.log(self.factor))
 
 
 def follow(bench: Stretch) -> Followed:

@@ -1,6 +1,5 @@
 """The map of the Stretch screen."""
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +27,7 @@ STRETCH: dict[str, Observable] = {
     "map_det": Observable("det J at the point", lambda at: follow(at.bench(Stretch)).det),
     "map_log_det": Observable("log|det J| at the point", lambda at: follow(at.bench(Stretch)).log_det, "nats"),
     "map_density": Observable("the density at the point", _map_density),
-    "map_base_density": Observable("the base density at z", lambda at: math.exp(follow(at.bench(Stretch)).log_base)),
+    "map_base_density": Observable("the base density at z", lambda at: follow(at.bench(Stretch)).base_density),
     "map_mass": Observable("the mass over x", _map_mass),
     "map_area": Observable("the area of the square around the point", lambda at: follow(at.bench(Stretch)).area),
     "map_image_area": Observable("the area of its image", lambda at: follow(at.bench(Stretch)).image_area),

@@ -30,7 +30,7 @@ def shown() -> None:
     session.settle()
     bench = settings(session.bench(Stretch))
     session.apply_bench(bench)
-    found, mass = follow(bench), total(bench.f, bench.base, bench.forget)
+    found, mass = session.note(follow(bench)), session.note(total(bench.f, bench.base, bench.forget))
     st.markdown(words.takeaway(bench, found, mass))
     with st.container(horizontal=True, gap="xsmall", key="numbers"):
         for metric in words.metrics(bench, found, mass):

@@ -1,6 +1,5 @@
 """What the Stretch screen says: numbers of the state, in words."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +37,6 @@ def point(place: np.ndarray) -> str:
 
 def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
     """The point's way from x to its density, and the mass of what is drawn."""
-    base = math.exp(found.log_base)
     value, error = _mass(mass)
     density = "$p(x)$, with $|\\det J|$" if bench.forget else "p(x)"
     drawn = r"$p_\text{base}(f(x))$" if bench.forget else "what is drawn over x"
@@ -47,7 +45,7 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
         Metric("z = f(x)", point(found.z), "Where f sends the chosen point x.", 148),
         Metric(
             r"$p_\text{base}(z)$",
-            short(base),
+            short(found.base_density),
             "Density of z there. Per unit of area.",
         ),
         Metric("‖z − x‖", short(found.move), "How far f moves x.", 90),
@@ -57,10 +55,10 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
             "How steep the branch f(x) − x is at x, in the 2-norm. Of a linear map J = W.",
             90,
         ),
-        Metric("|det J|", short(abs(found.det)), "How many times as large f makes a tiny area around x.", 90),
+        Metric("|det J|", short(found.factor), "How many times as large f makes a tiny area around x.", 90),
         Metric(
             density,
-            short(base * abs(found.det)),
+            short(found.density),
             rf"$p_\text{{base}}(z)$ times $|\det J|${should}. Per unit of area.",
             150 if bench.forget else 112,
         ),
@@ -86,7 +84,7 @@ def equation(bench: Stretch, found: Followed) -> str:
     entries = r" \\ ".join(" & ".join(_tex(a) for a in row) for row in found.jacobian)
     jacobian = rf"$J_f(x) = \begin{{pmatrix}} {entries} \end{{pmatrix}}$"
     left = ("As it should be: " if bench.forget else "") + r"$\log p(x) = \log p_\text{base}(f(x)) + \log|\det J_f(x)|$"
-    if found.log_base == -math.inf:
+    if not found.has_density:
         return f"{f}, {jacobian}\n\n{left} $= -\\infty$"
     return f"{f}, {jacobian}\n\n{left} $= {_sum(found.log_base, found.log_det)}$ nats"
 
@@ -98,33 +96,33 @@ def areas(bench: Stretch, found: Followed) -> str:
         return f"The square of area {before} becomes a parallelogram of area {after}: {_as_large(found)}."
     return (
         f"The square of area {before} becomes an area of {after}; dashed: what J alone makes of it, a parallelogram of "
-        f"area {short(found.area * abs(found.det))}."
+        f"area {short(found.area * found.factor)}."
     )
 
 
 def _followed(bench: Stretch, found: Followed) -> str:
     becomes = f"An area of {short(found.area)} around x becomes {short(found.image_area)} around z"
-    if found.log_base == -math.inf:
+    if not found.has_density:
         return f"**{becomes}, but z lies outside of the unit square.** {NO_DENSITY}"
-    density = "the same as" if short(abs(found.det)) == "1" else f"{_times(found)}"
+    density = "the same as" if found.keeps_areas else _times(found)
     if bench.map == "linear":
         said = f"**{becomes}: the density at x is {density} the base's at z.**"
     else:
         said = f"**{becomes}. A tiny one becomes {_as_large(found)}: the density at x is {density} the base's at z.**"
-    if found.det < 0:
+    if found.turns_over:
         said += f" det J = {short(found.det)} is negative, as f turns the plane over; only its size counts."
     return said
 
 
 def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
     value, _ = _mass(mass)
-    size = short(abs(found.det))
+    size = short(found.factor)
     if bench.map == "linear":
-        if size == "1":
+        if found.keeps_areas:
             return "**Here nothing is lost without the determinant:** |det W| = 1, every area stays as it is."
         return (
             f"**Without the determinant the mass is {value}, not 1: this is no density.** f makes every area "
-            f"{size} times as large: what holds the mass 1 in z takes 1/|det W| = {short(1 / abs(found.det))} times "
+            f"{size} times as large: what holds the mass 1 in z takes 1/|det W| = {short(1 / found.factor)} times "
             "the area in x, at the same height."
         )
     if is_one(mass):
@@ -139,11 +137,11 @@ def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
 
 
 def _as_large(found: Followed) -> str:
-    return "as large as before" if short(abs(found.det)) == "1" else f"{_times(found)} as large"
+    return "as large as before" if found.keeps_areas else f"{_times(found)} as large"
 
 
 def _times(found: Followed) -> str:
-    return f"{short(abs(found.det))} times"
+    return f"{short(found.factor)} times"
 
 
 def _tex(value: float) -> str:

@@ -1,0 +1,124 @@
+"""Scores of hybrids, what the density costs the classifier, and what both say far from the data. Pure: reports in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+
+from app.engine.measurements.far import FarAway
+from app.engine.reports import ArmReport, LossCurves
+from app.features.joint.arms import Contestant, title_of
+from app.ui import bands
+from app.ui.bands import Band, Groups, band
+from resflow_core.measure import Classification
+
+
+def classified(arm: ArmReport) -> Classification | None:
+    """The newest scores of a hybrid's classifier."""
+    return arm.loss and arm.loss.classified
+
+
+def accuracies(curves: LossCurves) -> np.ndarray:
+    """In per cent."""
+    return 100 * curves.held_accuracy
+
+
+def class_nlls(curves: LossCurves) -> np.ndarray:
+    return curves.held_class_nll
+
+
+def nlls(curves: LossCurves) -> np.ndarray:
+    return curves.held_nll
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """On a circle four windows away from the data: how sure two classifiers are, and how likely its points are to the
+    flow; means unless they say otherwise."""
+
+    weight: float  # of the density in training
+    plain: float  # the plain classifier's confidence, a share
+    own: float  # that of the flow's classifier
+    log_prob: float  # nats
+    largest: float  # log p(x) anywhere on the circle, nats
+    usual: float  # the log p(x) that 99 % of held-out points exceed, nats
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the density is."""
+        return self.weight > 0
+
+    @property
+    def doubts(self) -> bool:
+        """Whether the density tells the whole circle from the data."""
+        return self.is_learned and self.largest < self.usual
+
+
+def unseen(hybrid: ArmReport, plain: ArmReport, weight: float) -> Unseen | None:
+    """None before both are measured."""
+    ours, theirs = hybrid.found(FarAway), plain.found(FarAway)
+    if ours is None or theirs is None:
+        return None
+    far = ours.found
+    return Unseen(
+        weight,
+        float(theirs.found.confidence[-1]),
+        float(far.confidence[-1]),
+        float(far.log_prob[-1]),
+        float(far.largest_log_prob[-1]),
+        float(far.usual_log_prob),
+    )
+
+
+class Verdict(Enum):
+    """On the paper's claim: that the density costs the residual flow less accuracy than the other one."""
+
+    FEW_SEEDS = auto()
+    SHOWS = auto()
+    OPPOSITE = auto()
+    OVERLAP = auto()  # the bands
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Accuracy at weight 0 less that at `weight`, seed by seed on the same held-out points, in points of per cent."""
+
+    weight: float
+    residual: Band
+    other: Band
+    peer: str  # the other family, as people read it
+    seeds: int
+    steps: int  # that all have been trained for
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.seeds < bands.LEAST_SEEDS:
+            return Verdict.FEW_SEEDS
+        if self.residual.high < self.other.low:
+            return Verdict.SHOWS
+        return Verdict.OPPOSITE if self.residual.low > self.other.high else Verdict.OVERLAP
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The paper's claim: what the density costs at each weight that it has."""
+
+    costs: tuple[Cost, ...]  # empty before all is measured
+
+
+def claim(found: Sequence[Contestant], groups: Groups, peer: str) -> Claim:
+    steps, costs = min(arm.step for arms in groups.values() for arm in arms), []
+    for weight in sorted({one.weight for one in found} - {0.0}):
+        lost = [_lost(found, groups, family, weight) for family in ("residual", peer)]
+        if any(values is None for values in lost):
+            return Claim(())
+        costs.append(Cost(weight, *map(band, lost), title_of(peer), len(lost[0]), steps))
+    return Claim(tuple(costs))
+
+
+def _lost(found: Sequence[Contestant], groups: Groups, family: str, weight: float) -> np.ndarray | None:
+    """Accuracy at weight 0 less that at `weight`, of each seed, in points of per cent."""
+    labels = {one.weight: one.label for one in found if one.family == family}
+    now = [bands.fits(groups[labels[w]], accuracies) for w in (0.0, weight)]
+    return None if any(fits is None for fits in now) else now[0].values[:, -1] - now[1].values[:, -1]
