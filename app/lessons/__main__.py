@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in said:
             print(f"{path.name}:{problem}", file=sys.stderr)
     if not chosen.files:
-        for problem in shelf().problems:
-            print(problem, file=sys.stderr)
+        for about in shelf().problems:
+            print(about, file=sys.stderr)
             found += 1
     return min(found, 1)
 

@@ -21,14 +21,13 @@ as in `residual.scale_factor`: d raw = s (1 - tanh^2) beta d beta.
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
 
 from resflow_core.fast import capped, fused_flow
 from resflow_core.fast.forward_mode import FoldedWeights
-from resflow_core.flow import NormalizingFlow
 from resflow_core.lipschitz import SpectralNorm
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
 
@@ -47,7 +46,7 @@ class _Folded(NamedTuple):
     tanh: Tensor | None  # None: the activation has no scale
 
 
-def supports(flow: NormalizingFlow) -> bool:
+def supports(flow: Any) -> TypeGuard[fused_flow.FusedFlow]:
     """Whether this module has the gradient of a flow: of the 2-norm, with a constraint whose gradient is by hand."""
     if not isinstance(flow, fused_flow.FusedFlow):
         return False
@@ -65,9 +64,9 @@ class ExactNLL:
 
     def __init__(self, flow: fused_flow.FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
         self._parameters, self._gradients = parameters, gradients
-        first, constraint = flow.branches[0], flow.branches[0].linears[0].constraint
+        first: Any = flow.branches[0]
         self._layers = range(len(first.linears))
-        self._cap, self._exactly = first.linears[0].cap, capped.BY_HAND[type(constraint)]
+        self._cap, self._exactly = first.linears[0].cap, capped.BY_HAND[type(first.linears[0].constraint)]
         self._activation, self._constant = first.closed_form, first.closed_form.lipschitz(2)
         self._initial_scale = first.activation.initial_scale
 

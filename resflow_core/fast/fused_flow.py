@@ -161,7 +161,10 @@ def backward(
     *kept, (last,) = kept
     of_blocks = list(zip(*(weight.unbind() for weight in weights), strict=True))
     # For every block, last block first: the inputs of its parts, and the gradients of their outputs.
-    arrivals, d_normed, entries, d_entries, d_layers = [last], [d_z], [], [], []
+    arrivals, d_normed = [last], [d_z]
+    entries: list[Tensor] = []
+    d_entries: list[Tensor] = []
+    d_layers: list[list[Tensor]] = []
     d_y = scales[-1] * d_z
     for i in reversed(range(len(kept))):
         x, y, *of_branch = kept[i]
@@ -172,12 +175,12 @@ def backward(
         ):
             part.append(of_block)
         d_y = scales[i] * d_y
-    d_normed, d_entries = _stacked(d_normed), _stacked(d_entries)
+    normed = _stacked(d_normed)
     return Gradients(
         d_y,
-        (d_entries * _stacked(entries)).sum((1, 2)),
-        (d_normed * _stacked(arrivals)).sum(2, keepdim=True),
-        d_normed.sum(2, keepdim=True),
+        (_stacked(d_entries) * _stacked(entries)).sum((1, 2)),
+        (normed * _stacked(arrivals)).sum(2, keepdim=True),
+        normed.sum(2, keepdim=True),
         [_stacked(layer) for layer in zip(*d_layers, strict=True)],
     )
 

@@ -300,8 +300,8 @@ class Trainer:
         `step` returns it."""
         if self._exact_nll_by_hand and self.train_config.log_det == Exact():
             x = self._batch()
-            loss = self._exact_nll_by_hand(x).item()
-            return x, loss, loss
+            nll = float(self._exact_nll_by_hand(x))
+            return x, nll, nll
         x, loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
         self._weights.differentiate(loss + order_loss(self._branches))
         return x, loss.item(), nll

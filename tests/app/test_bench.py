@@ -52,7 +52,7 @@ def test_no_number_is_lost_between_text_and_value(number):
     "text", ["", "x", "1/0", "0,45", "nan", "inf", "1e400", "--1", "1/2/3", "1e999999999", "9" * 500, "²"]
 )
 def test_what_is_no_number_is_refused_with_an_example(text):
-    with pytest.raises(ValueError, match=r"^type a number such as 0\.45 or -1/4\.$"):
+    with pytest.raises(ValueError, match=r"0\.45 or -1/4\.$"):
         parsed_number(text)
 
 
@@ -71,10 +71,10 @@ def test_fractions_of_powers_are_exact_and_those_of_long_numbers_are_what_is_sho
 def test_the_series_of_a_matrix_must_converge():
     assert matrix_problem((0.45, 0.3, -0.25, 0.2)) is None
     assert matrix_problem((LARGEST_RADIUS, 0.5, 0.0, -LARGEST_RADIUS)) is None
-    assert matrix_problem((0.1, 0.2, 0.3)) == "use four numbers, row by row, not 3."
+    assert all(token in matrix_problem((0.1, 0.2, 0.3)) for token in ("four", "3"))
     # [[0, 2], [1, 0]] has the eigenvalues +- sqrt(2).
-    assert "spectral radius is 1.414." in matrix_problem((0.0, 2.0, 1.0, 0.0))
-    with pytest.raises(ValueError, match="make the entries smaller"):
+    assert all(token in matrix_problem((0.0, 2.0, 1.0, 0.0)) for token in ("1.414", f"{LARGEST_RADIUS}", "smaller"))
+    with pytest.raises(ValueError, match="smaller"):
         Bench(matrix=(1.0, 0.0, 0.0, 0.0))
 
 
@@ -153,29 +153,31 @@ def test_a_link_without_a_bench_has_the_default_one():
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("name", "text", "named"),
     [
-        ("matrix", "0.9 0.9 0.9 0.9", "`bench.matrix = 0.9 0.9 0.9 0.9`: its spectral radius is 1.8. "),
-        ("matrix", "0.1 0.2", "`bench.matrix = 0.1 0.2`: use four numbers, row by row, not 2."),
-        ("matrix", "0 100 0 0", "`bench.matrix = 0 100 0 0`: use numbers from -99 to 99, separated by commas."),
-        ("matrix", "a", "`bench.matrix = a`: use numbers from -99 to 99, separated by commas."),
-        ("matrix", "nan 0 0 0", "`bench.matrix = nan 0 0 0`: use numbers from -99 to 99,"),
-        ("view", "inside", "`bench.view = inside`: use one of by_hand, settings, plane. It stays at by_hand."),
-        ("law", "binomial", "`bench.law = binomial`: use one of geometric, poisson, custom. It stays at geometric."),
-        ("law.p", "1", "`bench.law.p = 1`: use a value from 0.05 to 0.95. It stays at 0.5."),
-        ("probe", "coin", "`bench.probe = coin`: use one of gaussian, rademacher, sphere, orthogonal."),
-        ("n_terms", "31", "`bench.n_terms = 31`: use a value from 1 to 30. It stays at 5."),
-        ("batch", "0", "`bench.batch = 0`: use a value from 1 to 65536. It stays at 512."),
-        ("seed", "-1", "`bench.seed = -1`: use a value from 0 to "),
-        ("colour", "red", "`bench.colour`: there is no such setting."),
+        ("matrix", "0.9 0.9 0.9 0.9", ("1.8", "0.99", "smaller")),
+        ("matrix", "0.1 0.2", ("four", "not 2")),
+        ("matrix", "0 100 0 0", ("-99 to 99",)),
+        ("matrix", "a", ("-99 to 99",)),
+        ("matrix", "nan 0 0 0", ("-99 to 99",)),
+        ("view", "inside", ("by_hand, settings, plane", "at by_hand")),
+        ("law", "binomial", ("geometric, poisson, custom", "at geometric")),
+        ("law.p", "1", ("0.05 to 0.95", "at 0.5")),
+        ("probe", "coin", ("gaussian, rademacher, sphere, orthogonal", "at gaussian")),
+        ("n_terms", "31", ("1 to 30", "at 5")),
+        ("batch", "0", ("1 to 65536", "at 512")),
+        ("seed", "-1", ("0 to ", "at 0")),
+        ("colour", "red", ()),
     ],
 )
-def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, says):
+def test_what_a_link_does_not_get_is_named_and_stays_at_its_default(name, text, named):
     link = read_link({f"bench.{name}": text, "bench.block": "2", "seed": "7"})
     assert bench_of(link) == replace(Bench(), block=2)
     assert link.setup == Setup(seed=7)
-    (sentence,) = link.refused
-    assert sentence.startswith(says)
+    (refused,) = link.refused
+    given, _, about = refused.partition("`: ")
+    assert given == (f"`bench.{name} = {text}" if named else f"`bench.{name}")
+    assert all(token in about for token in named)
 
 
 def test_a_law_is_typed_in_fractions_too():

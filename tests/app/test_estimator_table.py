@@ -8,13 +8,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from app.estimates import sample as samples
 from app.estimates.coins import parsed
 from app.estimates.sample import REPETITIONS, THROWS_EACH, Sample, coverage, thrown_settings
 from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator import coins, table
-from app.features.estimator.words import finiteness, mean_and_truth, nats
+from app.features.estimator.numbers import Reason, SampleMean, Tail
+from app.features.estimator.words import cut, finiteness, nats
 from app.text import unbroken
 from app.words import number
 from resflow_core.estimators.draws import draw_estimates, values
@@ -117,7 +119,7 @@ class TestText:
         lines = table.markdown(terms, 3, table.decimal).splitlines()
         assert all(line.count("|") == 7 for line in lines)
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        assert cells[0] == ["$k$", "$a_k$", r"$\operatorname{tr} A^k$", "sum so far", "bias if cut", "its bound"]
+        assert cells[0] == [table.HEADINGS[name] for name in ("k", "a_k", "trace", "total", "bias", "bound")]
         assert cells[2] == ["1", "1", "0.65", "0.65", "0.054", "0.5"]
         assert [row[0] for row in cells if row[3].startswith("**")] == ["3"]
         assert "gray" not in " ".join(lines)
@@ -177,19 +179,45 @@ class TestWords:
         assert nats(0.59612, 0.0031) == "0.596 ± 0.003 nats"
         assert nats(0.5960812, 0.000038) == "0.59608 ± 0.00004 nats"
         assert nats(-0.5, 0.1) == "\N{MINUS SIGN}0.50 ± 0.10 nats"
-        assert mean_and_truth(0.7, 0.05, 0.6) == "0.70 ± 0.05 nats: 2.0 standard errors from the truth"
+
+    def test_the_two_numbers_have_as_many_digits_as_tell_them_apart(self):
+        assert finiteness(Tail(0.5, 0.5)) == unbroken("ρ² = 0.25 < q = 0.5")
+        assert finiteness(Tail(0.9, 0.5)) == unbroken("ρ² = 0.81 > q = 0.5")
+        assert finiteness(Tail(0.5**0.5 + 1e-6, 0.5)) == unbroken("ρ² = 0.500001 > q = 0.5")
+        assert unbroken("ρ² = q = 0.5") in finiteness(Tail(0.5**0.5, 0.5))
+        assert unbroken("ρ = 0.3") in finiteness(Tail(0.3, 0.0))
+
+    def test_one_term_is_no_terms(self):
+        assert (cut(1), cut(2)) == ("Cut after 1 term", "Cut after 2 terms")
+
+
+class TestNumbers:
+    def test_a_mean_of_a_sample_is_numpys(self):
+        found = SampleMean.of(np.array([0.5, 0.6, 1.3]), 0.6)
+        assert (found.size, found.mean, found.truth) == (3, pytest.approx(0.8), 0.6)
+        assert found.deviation == pytest.approx(np.std([0.5, 0.6, 1.3], ddof=1))
+        assert found.error == pytest.approx(stats.sem([0.5, 0.6, 1.3]))
+        assert found.off == pytest.approx(0.2 / found.error) and not found.is_exact
+        assert SampleMean(100, 0.7, 0.5, 0.6).off == pytest.approx(2)
 
     def test_without_noise_there_are_no_standard_errors_to_count(self):
-        assert mean_and_truth(0.25, 0.0, 0.6) == "0.25 nats, as is every throw"
-        assert mean_and_truth(0.25, 1e-18, 0.25 + 1e-16) == "0.25 nats, as is every throw"
+        assert SampleMean(4, 0.25, 0.0, 0.6).is_exact
+        assert SampleMean(4, 0.25, 2e-18, 0.25 + 1e-16).is_exact
 
-    def test_why_a_variance_is_finite_or_not(self):
-        assert finiteness(0.5, 0.5) == unbroken("ρ² = 0.25 < q = 0.5")
-        assert finiteness(0.9, 0.5) == unbroken("ρ² = 0.81 > q = 0.5")
-        assert finiteness(0.5**0.5 + 1e-6, 0.5) == unbroken("ρ² = 0.500001 > q = 0.5")
-        assert finiteness(0.5**0.5, 0.5) == f"{unbroken('ρ² = q = 0.5')}, where it depends on A"
-        assert f"faster than any power of {unbroken('ρ = 0.3')}" in finiteness(0.3, 0.0)
-        assert "nilpotent" in finiteness(0.0, 0.0)
+    @pytest.mark.parametrize(
+        ("radius", "ratio", "reason"),
+        [
+            (0.5, 0.5, Reason.BELOW),
+            (0.9, 0.5, Reason.ABOVE),
+            (0.5**0.5 + 1e-6, 0.5, Reason.ABOVE),
+            (0.5**0.5, 0.5, Reason.LIMIT),
+            (0.3, 0.0, Reason.SHORT_TAIL),
+            (0.0, 0.0, Reason.NILPOTENT),
+            (0.0, 0.5, Reason.NILPOTENT),
+        ],
+    )
+    def test_why_a_variance_is_finite_or_not(self, radius, ratio, reason):
+        assert Tail(radius, ratio).reason is reason
 
 
 class TestCoins:
@@ -200,20 +228,20 @@ class TestCoins:
         assert all(len(found) == 0 for found in parsed(" \n", 3))
 
     @pytest.mark.parametrize(
-        ("text", "says"),
+        ("text", "named"),
         [
-            ("3+ 4", "Throw 2, `4`: write N and the sign, such as `4+`."),
-            ("+3", "Throw 1, `+3`: write N"),
-            ("3+ 4- 2+", "Throw 3, `2+`: N is at least 3, the exact terms."),
-            ("100+", "Throw 1, `100+`: write N"),
-            ("3+ " * 2001, "2,001 throws: use at most 2,000."),
-            ("`" * 10 + "x" * 50, "Throw 1, `" + "x" * 19 + "…`: write N"),
+            ("3+ 4", ("Throw 2", "`4`", "`4+`")),
+            ("+3", ("Throw 1", "`+3`", "`4+`")),
+            ("3+ 4- 2+", ("Throw 3", "`2+`", "3,")),
+            ("100+", ("Throw 1", "`100+`", "`4+`")),
+            ("3+ " * 2001, ("2,001", "2,000")),
+            ("`" * 10 + "x" * 50, ("Throw 1", "`" + "x" * 19 + "…`", "`4+`")),
         ],
     )
-    def test_an_entry_that_cannot_be_read_is_named(self, text, says):
+    def test_an_entry_that_cannot_be_read_is_named(self, text, named):
         with pytest.raises(ValueError) as error:
             parsed(text, 3)
-        assert str(error.value).startswith(says)
+        assert all(token in str(error.value) for token in named)
 
     @pytest.mark.parametrize("n_exact", [0, 2, 3])
     def test_the_sheet_has_the_estimates(self, n_exact):
@@ -222,7 +250,7 @@ class TestCoins:
         assert [n for n, _, _ in rows] == list(range(n_exact, n_exact + coins.LONGEST))
         text = coins.sheet(bench, rows)
         assert "A = [[1/3, 1/6], [-0.25, 1/3]]" in text
-        assert f"Begin with N = {n_exact}." in text
+        assert f"N = {n_exact}." in text
         survival = bench.law.survival(torch.arange(30)).numpy()
         for n, *both in rows:
             for sign, found in zip((1, -1), both, strict=True):

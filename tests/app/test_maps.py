@@ -11,6 +11,7 @@ from app.engine.measurements.jacobians import Jacobians
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import MAPS, field, series_error
 from app.estimates.settings import Bench
+from app.features.estimator.plane import in_disc, mapped, picked
 from resflow_core.roulette import Geometric, Poisson
 
 SIDE, BLOCKS = 6, 3
@@ -122,6 +123,36 @@ def test_what_is_sent_is_what_was_computed(name):
     np.testing.assert_allclose(errors, np.clip(drawn.series_error, least, most), atol=most / 250)
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_what_is_found_of_a_map_is_of_its_finite_nodes(name):
+    found, bench = jacobians(0.95), Bench(map=name, block=1, n_terms=3)
+    drawn = field(HashedJacobians(found), bench)
+    finite = drawn.value[~drawn.infinite]
+    about = mapped(bench, drawn)
+    assert (about.low, about.median, about.high) == (finite.min(), np.median(finite), finite.max())
+    assert about.beyond == (drawn.radius**2 > 0.5).mean() > 0 and not about.is_infinite
+    assert (about.map, about.block, about.n_terms, about.tail_ratio) == (name, 1, 3, 0.5)
+    disc = in_disc(bench, drawn)
+    assert disc.n_terms == 3
+    errors = series_error(drawn.eigenvalues[:, 0], 3)
+    assert disc.too_high == (errors > 0).mean()
+    assert abs(series_error(np.array([disc.farthest]), 3)[0]) == np.abs(errors).max()
+
+
+def test_a_node_that_is_chosen_is_the_one_that_can_be_taken():
+    found = jacobians(0.95)
+    drawn = field(HashedJacobians(found), Bench())
+    for chosen, node in ((7, 7), (None, drawn.radius.argmax()), (SIDE**2, drawn.radius.argmax())):
+        about = picked(found.grid, drawn, chosen)
+        assert about.block == drawn.leading[node]
+        assert about.entries == tuple(np.round(found.grid[about.block, node].flatten().astype(float), 4))
+        assert about.radius == drawn.radius[node] and about.problem is None
+    assert picked(found.grid, drawn, 7).is_chosen and not picked(found.grid, drawn, None).is_chosen
+    steep = np.broadcast_to(np.diag([0.995, 0.2]), (1, SIDE**2, 2, 2)).astype(np.float32)
+    few = Jacobians(7, steep, steep[:, :5], np.ones((SIDE, SIDE)), WINDOW)
+    assert "0.995" in picked(few.grid, field(HashedJacobians(few), Bench()), None).problem
+
+
 def test_real_eigenvalues_beyond_minus_one_have_an_error():
     grid = np.broadcast_to(np.diag([-1.5, 0.2]), (1, SIDE**2, 2, 2)).astype(np.float32)
     found = Jacobians(7, grid, grid[:, :5], np.ones((SIDE, SIDE)), WINDOW)
@@ -133,6 +164,8 @@ def test_real_eigenvalues_beyond_minus_one_have_an_error():
 def test_nothing_finite_is_no_crash():
     found = jacobians(0.95)
     drawn = field(HashedJacobians(found), Bench(law=Poisson()))
+    about = mapped(Bench(law=Poisson()), drawn)
+    assert about.is_infinite and (about.beyond, about.tail_ratio) == (1, 0)
     sent = scene(
         WINDOW, drawn.value, drawn.infinite, drawn.radius, drawn.eigenvalues, drawn.series_error, title="", name="",
         unit="", signed=False, limit=None, circles=[], axes=["x", "y"], alt={},

@@ -1,4 +1,4 @@
-"""The view "On the plane" without a browser: its sentences and the scene that it sends, against the core."""
+"""The view "On the plane" without a browser: what it finds and the scene that it sends, against the core."""
 
 import base64
 import json
@@ -10,6 +10,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import examples
+from app.features.estimator.numbers import Series
+from app.features.estimator.plane import Mapped, Picked
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
@@ -17,6 +19,7 @@ from resflow_core.estimators.moments import log_det_remainders, roulette_varianc
 from resflow_core.flow import FlowConfig
 from resflow_core.roulette import Geometric
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.pages import finding
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -32,7 +35,7 @@ def opened(**query):
 
 def checked(page):
     assert not page.exception, page.exception
-    assert [h.value for h in page.header] == ["What does an unbiased log-density cost?"]
+    assert len(page.header) == 1
     return page
 
 
@@ -45,10 +48,6 @@ def scene(page):
 
 def part(sent, key):
     return np.frombuffer(base64.b64decode(sent[key]["base64"]), sent[key]["dtype"])
-
-
-def words(page):
-    return " ".join(m.value for m in page.main if m.type in ("markdown", "caption"))
 
 
 def of_trainer(steps=0, n=100):
@@ -72,7 +71,12 @@ def test_the_map_is_the_closed_form_at_every_node():
     assert (low, high) == pytest.approx(np.quantile(deviation, [0.01, 0.99]), rel=1e-3)
     found = low + part(sent, "level") / 254 * (high - low)
     np.testing.assert_allclose(found, np.clip(deviation, low, high), atol=(high - low) / 200)
-    assert f"{np.median(deviation):.2g}" in words(page)
+    found = finding(page, Mapped)
+    assert (found.map, found.block, found.tail_ratio) == ("deviation", 0, pytest.approx(0.6))
+    assert (found.low, found.median, found.high) == pytest.approx(
+        (deviation.min(), np.median(deviation), deviation.max()), rel=1e-3
+    )
+    assert (found.beyond, found.is_infinite) == (0, False)
 
 
 def test_after_steps_the_map_is_that_of_the_flow_as_it_is_then():
@@ -82,14 +86,14 @@ def test_after_steps_the_map_is_that_of_the_flow_as_it_is_then():
     radius = spectral_radius(of_trainer(100)).amax(0).numpy()
     np.testing.assert_allclose(part(sent, "radius") / 65535, radius, atol=2e-4)
     assert "step 100" in sent["title"]
-    assert f"{radius.max():.3f}" in words(page)
-    beyond = 100 * (radius**2 > 0.5).mean()
-    assert f"{beyond:.3g} %" in words(page)
+    found = finding(page, Mapped)
+    assert (found.map, found.high) == ("radius", pytest.approx(radius.max(), abs=2e-4))
+    assert found.beyond == pytest.approx((radius**2 > 0.5).mean(), abs=1e-4)
 
 
 def test_a_law_that_is_infinite_everywhere_says_so():
     page = opened(**{"bench.law": "poisson"})
-    assert "infinite variance everywhere" in words(page)
+    assert finding(page, Mapped).is_infinite and finding(page, Mapped).beyond == 1
     assert (part(scene(page), "level") == 255).all()
     assert [name for name, _ in scene(page)["circles"]] == ["1", "L"]
 
@@ -100,10 +104,15 @@ def test_the_steepest_point_can_be_taken_to_the_bench():
     radius, block = spectral_radius(jacobians).max(0)
     node = int(radius.argmax())
     a = jacobians[int(block[node]), node]
+    found = finding(page, Picked)
+    assert (found.is_chosen, found.block, found.problem) == (False, block[node], None)
+    assert (found.radius, found.entries) == (
+        pytest.approx(float(radius[node]), abs=1e-5), pytest.approx(a.flatten().tolist(), abs=1e-4)
+    )  # fmt: skip
     page = checked(page.button(key="take").click().run())
     assert page.text_input(key="bench.matrix.0").value == f"{a[0, 0]:.4f}".rstrip("0")
     truth = torch.linalg.slogdet(torch.eye(2) + torch.round(a, decimals=4)).logabsdet.item()
-    assert f"log det(I + A) = **{truth:.6g}**" in words(page)
+    assert finding(page, Series).truth == pytest.approx(truth, abs=1e-6)
 
 
 def test_an_example_by_hand_is_the_steepest_point_of_the_flow():

@@ -1,5 +1,7 @@
 """An estimator under test on the Estimator screen: all that is thrown is by it, and the page does not give it away."""
 
+import contextlib
+import io
 import json
 import re
 
@@ -11,20 +13,13 @@ from app.estimates import sample as samples
 from app.estimates.sample import REPETITIONS, THROWS_EACH, Sample, coverage, thrown_settings
 from app.estimates.settings import SUSPECTS, Bench
 from app.features.estimator import draw_figures as figures
+from app.features.estimator.blind_test import LAST, Answer, answer
+from app.features.estimator.numbers import ErrorBars, OneDraw
 from resflow_core.estimators.faulty_estimators import BATCH, FAULTY_ESTIMATORS, draw_estimates
+from resflow_core.estimators.moments import log_det_remainders
 from resflow_core.roulette import Geometric
-from tests.app.test_estimator import (
-    as_number,
-    bench_of,
-    chart,
-    checked,
-    opened,
-    press,
-    rows,
-    said,
-    sentence,
-    terms_table,
-)
+from tests.app.pages import finding, number, said
+from tests.app.test_estimator import bench_of, charts, checked, opened, press, rows, sample, terms_table
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = pytest.mark.usefixtures("local_engine")
@@ -91,49 +86,64 @@ def test_shares_of_n_are_drawn_beside_the_law():
     json.dumps(spec, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("suspect", "named", "mean"),
+    [
+        ("shared_n", "shared_n", KNOWN_LOG_DET),
+        ("shared_n", "no_weights", FAULTY_ESTIMATORS["no_weights"].mean(A, LAW)),
+        ("no_weights", "shared_n", KNOWN_LOG_DET),
+        ("no_weights", "no_weights", FAULTY_ESTIMATORS["no_weights"].mean(A, LAW)),
+    ],
+)
+def test_an_answer_says_what_the_named_bug_does(suspect, named, mean):
+    remainders = log_det_remainders(KNOWN_A[None], 200).pooled()
+    truth = float(remainders.trace[0])
+    found = answer(bench(suspect), named, remainders, truth)
+    assert found.bug is FAULTY_ESTIMATORS[named] and found.is_right == (suspect == named)
+    assert (found.mean, found.truth) == (pytest.approx(mean), truth)
+    assert found.is_unbiased == (named == "shared_n")
+    assert found.stretched == (pytest.approx(2.217, abs=5e-4) if suspect == named == "shared_n" else None)
+
+
 def test_a_suspect_is_exposed_and_named():
     page = opened(suspect=LABEL["shared_n"], probe="rademacher")
-    title = SUSPECTS[LABEL["shared_n"]].title
     page = press(page, "throw.10000")
-    words = " ".join(said(page))
-    assert f"**{title} is under test**: it claims to be unbiased." in words
-    assert "share one N" not in words and not page.success
+    assert FAULTY_ESTIMATORS["shared_n"].wrong not in " ".join(said(page)) and not page.success
     thrown = draw_estimates("shared_n", A, LAW, "rademacher", 10_000, 0)
-    np.testing.assert_array_equal(page.session_state["page"].sample.values, thrown.value)
-    of_n = chart(page, "Share of the throws with each N")
+    np.testing.assert_array_equal(sample(page).values, thrown.value)
+    *_, of_n = charts(page)
     assert [row["share"] for row in rows(of_n, "bar")[:3]] == [pytest.approx((thrown.n == n).mean()) for n in (3, 4, 5)]
     assert [row["chance"] for row in rows(of_n, "tick")[:3]] == [0.5, 0.25, 0.125]
-    latest = sentence(page, "The latest N first: ").removeprefix("The latest N first: ").rstrip(".")
-    assert list(map(int, latest.split(", "))) == thrown.n[:-21:-1].tolist()
+    assert [n for _, n, _, _ in sample(page).last(LAST)] == thrown.n[:-21:-1].tolist()
     shares, _ = coverage(thrown_settings(bench_of(page)), KNOWN_LOG_DET)
     assert shares[-1] < 0.75
-    assert as_number(re.search(r"\*\*(\S+) ± \S+ %\*\* have", words)[1]) == pytest.approx(100 * shares[-1], abs=0.6)
+    assert finding(page, ErrorBars).shares == pytest.approx(shares)
 
     radio = page.radio(key=f"named.{LABEL['shared_n']}")
     page = checked(radio.set_value("surrogate").run())
-    (no,) = [w.value for w in page.warning]
-    assert no.startswith(f"No. With this bug the mean is **{FAULTY_ESTIMATORS['surrogate'].mean(A, LAW):.6g}**")
+    no = finding(page, Answer)
+    assert len(page.warning) == 1 and not page.success and not no.is_right
+    assert (no.bug, no.mean) == (FAULTY_ESTIMATORS["surrogate"], FAULTY_ESTIMATORS["surrogate"].mean(A, LAW))
     page = checked(page.radio(key=f"named.{LABEL['shared_n']}").set_value("shared_n").run())
-    (yes,) = [s.value for s in page.success]
-    assert yes.startswith("Yes. 64 draws in a row share one N.") and "**2.22 times**" in yes
-    assert not page.warning
+    yes = finding(page, Answer)
+    assert len(page.success) == 1 and not page.warning and yes.is_right
+    assert (yes.bug.batch, yes.is_unbiased, yes.stretched) == (64, True, pytest.approx(2.22, abs=5e-3))
 
 
 def test_the_table_is_of_the_sound_estimator_and_the_throw_of_the_suspect():
     page = opened(probe="rademacher")
-    assert page.selectbox(key="bench.suspect").value == "none"
-    assert not any("under test" in text for text in said(page)) and not page.radio
+    assert page.selectbox(key="bench.suspect").value == "none" and not page.radio
     page = press(page, "throw.100")
     page = checked(page.selectbox(key="bench.suspect").set_value(LABEL["surrogate"]).run())
     assert page.query_params["bench.suspect"] in (LABEL["surrogate"], [LABEL["surrogate"]])
-    assert "No throws yet." in said(page)  # those of the sound estimator are not the suspect's
+    assert len(sample(page).values) == 0  # those of the sound estimator are not the suspect's
     one, sound = (draw_estimates(bug, A, LAW, "rademacher", 1, 0) for bug in ("surrogate", "none"))
-    text = sentence(page, "throw 1 drew")
-    assert (
-        f"**N\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{one.n[0]}**" in text
-        and f"its estimate is **{one.value[0]:.4f}**" in text
-    )
-    assert f"makes **{sound.value[0]:.4f}** of the same N and v" in text
-    assert as_number(terms_table(page)[one.n[0] - 1][6]) == pytest.approx(sound.value[0], rel=1e-4)
-    assert "The sound estimator's throws, with NumPy alone" in " ".join(said(page))
-    assert "**0 %** have the truth" in " ".join(said(page))
+    found = finding(page, OneDraw)
+    assert (found.number, found.n, found.estimate, found.sound) == (1, one.n[0], one.value[0], sound.value[0])
+    assert number(terms_table(page)[one.n[0] - 1][6]) == pytest.approx(sound.value[0], rel=1e-4)
+    assert finding(page, ErrorBars).shares[-1] == 0
+    (program,) = [c.value for c in page.code if c.language == "python"]
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(program, names)
+    np.testing.assert_allclose(names["estimates"][0], sound.value[0], atol=1e-12)  # the sound estimator's throws

@@ -8,7 +8,7 @@ import torch
 
 from app.engine.measurements.jacobians import Jacobians
 from app.estimates.settings import ENTRIES, Bench
-from app.features.estimator import presets
+from app.features.estimator import presets, verdicts
 from app.features.estimator.sweeps import (
     BATCHES,
     LAMBDAS,
@@ -27,6 +27,7 @@ from app.features.estimator.sweeps import (
     optimum,
     subject_of,
 )
+from app.words import number
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
@@ -260,24 +261,70 @@ class TestFlow:
         assert subject_of(bench, jacobians) is not subject_of(bench, flow(self.points))
 
 
-class TestPresets:
-    def row(self, bench, title):
-        text = presets.table(bench, subject_of(bench, None))
-        (line,) = [line for line in text.splitlines() if line.startswith(f"| {title} |")]
-        return [cell.strip() for cell in line.strip("|").split("|")][1:]
+class TestVerdicts:
+    def test_the_cheapest_geometric_law_is_that_of_all_that_are_drawn(self):
+        subject = subject_of(KNOWN, None)
+        found = verdicts.products(KNOWN, subject)
+        drawn = {(float(p), n): c.product for n, costs in across_p(subject, KNOWN).items()
+                 for p, c in zip(P, costs, strict=True) if np.isfinite(c.total)}  # fmt: skip
+        law, least = found.geometric
+        assert (law.p, law.n_exact) == min(drawn, key=drawn.get)
+        assert least.product == min(drawn.values()) and least == cost(subject, law, "gaussian")
+        best = optimum(subject, KNOWN)
+        assert found.best == cost(subject, best, "gaussian") and found.survival == best.table[:4]
+        assert found.paper == cost(subject, PAPER, "gaussian")
+        assert found.best.product <= least.product <= found.paper.product
 
-    def test_the_table_has_numpys_numbers(self):
+    def test_where_no_p_makes_it_finite_each_probe_has_its_best_law(self):
+        for kind, can_be_finite in (("largest", False), ("turn", True)):
+            bench = replace(KNOWN, matrix=KINDS[kind])
+            subject = subject_of(bench, None)
+            found = verdicts.probes(bench, subject)
+            assert found.can_be_finite == can_be_finite
+            assert (verdicts.products(bench, subject).geometric is None) == (not can_be_finite)
+            assert found.variances == {probe: cost(subject, bench.law, probe).total for probe in PROBES}
+            assert set(found.products) == (set() if can_be_finite else set(PROBES))
+            for probe, product in found.products.items():
+                assert product == cost(subject, optimum(subject, replace(bench, probe=probe)), probe).product
+
+    def test_points_with_an_infinite_variance_are_counted(self):
+        radius = np.linspace(0, 0.99, 100)
+        found = verdicts.infinite_points(radius, 0.5)
+        assert found.share == np.mean(radius**2 > 0.5) == pytest.approx(0.29)
+        assert np.mean(radius**2 > 1 - found.safe) == pytest.approx(0.01)
+
+
+class TestPresets:
+    def found(self, bench, name):
+        return presets.performance(presets.PRESETS[name], bench, subject_of(bench, None))
+
+    def test_they_have_numpys_numbers(self):
         gaussian = sum(numpys(A, None, "log_det", Geometric(0.5, 3), "gaussian"))
         signs = sum(numpys(A, None, "log_det", Geometric(0.5, 3), "rademacher"))
         assert (gaussian, signs) == pytest.approx((0.3917271732, 0.0014856049), abs=5e-9)
-        assert self.row(KNOWN, presets.PRESETS["paper"].title) == ["0", f"{gaussian**0.5:.3g}", "4", "1.57"]
-        assert self.row(KNOWN, presets.PRESETS["rademacher"].title) == ["0", f"{signs**0.5:.3g}", "4", "0.00594"]
-        assert self.row(KNOWN, presets.PRESETS["image"].title) == ["0", "infinite", "4", "infinite"]
+        for name, variance in (("paper", gaussian), ("rademacher", signs)):
+            found = self.found(KNOWN, name)
+            assert (found.bias, found.cost.total, found.cost.terms) == (0, pytest.approx(variance), pytest.approx(4))
+            assert found.cost.product == pytest.approx(4 * variance)
+        infinite = self.found(KNOWN, "image")
+        assert (infinite.bias, infinite.cost.total, infinite.cost.product) == (0, np.inf, np.inf)
+        assert infinite.cost.terms == pytest.approx(4)
         cut = sum(list(summands(A, None, "log_det"))[:6])
         variance, bias = one_probes_variance(cut, "gaussian"), np.trace(cut) - KNOWN_LOG_DET
-        assert self.row(KNOWN, presets.PRESETS["i-resnet-5"].title) == [
-            f"{bias:.3g}".replace("-", "\N{MINUS SIGN}"), f"{variance**0.5:.3g}", "5", f"{5 * variance:.3g}",
-        ]  # fmt: skip
+        found = self.found(KNOWN, "i-resnet-5")
+        assert (found.bias, found.cost.total) == (pytest.approx(bias, abs=1e-9), pytest.approx(variance))
+        assert (found.cost.terms, found.cost.product) == (5, pytest.approx(5 * variance))
+        assert (found.bias, found.cost.total**0.5) == pytest.approx((-0.000981, 0.625), rel=1e-3)
+
+    def test_the_table_has_a_row_for_each(self):
+        for probe in ("gaussian", "rademacher"):
+            bench = replace(KNOWN, probe=probe)
+            rows = presets.table(bench, subject_of(bench, None)).splitlines()[2:]
+            cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+            for (title, *numbers), (name, preset) in zip(cells, presets.PRESETS.items(), strict=True):
+                found = self.found(bench, name)
+                shown = found.bias, found.cost.total**0.5, found.cost.terms, found.cost.product
+                assert (title, numbers) == (preset.title, list(map(number, shown)))
 
     def test_no_ready_made_one_is_better_than_the_best_law(self):
         for probe in ("gaussian", "rademacher"):
@@ -287,17 +334,13 @@ class TestPresets:
             value = cost(subject, best.law, probe).product
             assert value <= 1.01 * cost(subject, optimum(subject, bench), probe).product
             assert all(value <= 1.01 * c.product for costs in across_p(subject, bench).values() for c in costs)
-            assert self.row(bench, presets.PRESETS["optimal"].title)[-1] == f"{value:.3g}"
+            assert self.found(bench, "optimal").cost.product == pytest.approx(value)
 
-    def test_each_says_what_it_does(self):
-        subject = subject_of(KNOWN, None)
-        said = {
-            name: presets.does(preset, preset.change(KNOWN, subject), subject)
-            for name, preset in presets.PRESETS.items()
-        }
-        assert said["paper"] == "Unbiased, deviation 0.626, 4 terms expected; variance × terms 1.57."
-        assert said["image"].startswith("Unbiased, but its variance is infinite: the tail of this law falls faster")
-        assert said["i-resnet-5"] == "Off by \N{MINUS SIGN}0.000981 on average, deviation 0.625."
+    def test_without_a_best_law_there_is_nothing_to_type(self):
+        for kind, probe in (("zero", "gaussian"), ("nilpotent", "gaussian"), ("diagonal", "rademacher")):
+            bench = Bench(matrix=KINDS[kind], probe=probe)
+            assert presets.PRESETS["optimal"].change(bench, subject_of(bench, None)) is None
+            assert self.found(bench, "optimal") is None
 
     def test_presets_leave_the_rest_of_the_bench_alone(self):
         bench = replace(KNOWN, seed=5, batch=64, n_probes=3, n_draws=2)
@@ -318,9 +361,7 @@ class TestPresets:
                     matrix=KINDS[kind], law=law, probe=probe, n_probes=n_probes, quantity=quantity, n_terms=30
                 )
                 subject = subject_of(bench, None)
-                sentences = [
-                    presets.does(preset, preset.change(bench, subject), subject) for preset in presets.PRESETS.values()
-                ]
+                sentences = [presets.does(preset, bench, subject) for preset in presets.PRESETS.values()]
                 for text in (presets.table(bench, subject), *sentences):
                     assert "nan" not in text and " inf " not in text
                     assert ("undecided" in text) <= (kind == "at the limit")

@@ -8,6 +8,7 @@ import pytest
 from app.engine.measurements.jacobians import Jacobians
 from app.estimates.settings import Bench
 from app.features.estimator.sweeps import across_batches, crossing, subject_of
+from app.features.estimator.verdicts import batch_errors, shared_n
 from resflow_core.roulette import Geometric
 
 BLOCKS, POINTS = 2, 40
@@ -56,3 +57,31 @@ def test_the_errors_cross_at_the_crossing():
         index = np.flatnonzero(batches.sizes == size)[0]
         own.append(batches.own[index]), truncated.append(batches.truncated[index])
     assert own[0] >= truncated[0] and own[1] <= truncated[1]
+
+
+def test_who_wins_at_a_batch():
+    found = jacobians()
+    bench = Bench(subject="flow", law=Geometric(0.5, 1), n_terms=3)
+    subject = subject_of(bench, found)
+    where = int(crossing(subject, bench))
+    for batch, winner in ((where, "truncated"), (where + 1, "roulette")):
+        errors = batch_errors(replace(bench, batch=batch), subject)
+        assert (errors.batch, errors.winner, errors.crossing) == (batch, winner, crossing(subject, bench))
+        assert (errors.n_terms, errors.bias) == (3, subject.bias(3))
+    for matrix, winner in (
+        ((0.0, 0.0, 0.0, 0.0), "neither"),
+        ((0.5, -0.5, 0.5, 0.5), "undecided"),
+        ((0.9, 0.3, 0.1, -0.2), "truncated"),
+    ):
+        bench = Bench(matrix=matrix)
+        assert batch_errors(bench, subject_of(bench, None)).winner == winner
+
+
+def test_what_one_n_for_all_adds_stays():
+    bench = Bench(law=Geometric(0.5, 1), batch=64)
+    found = shared_n(bench, subject_of(bench, None))
+    assert found.batch == 64 and found.shared > found.own and found.stays
+    zero = Bench(matrix=(0.0, 0.0, 0.0, 0.0), batch=64)
+    assert not shared_n(zero, subject_of(zero, None)).stays
+    one = replace(bench, batch=1)  # whose N is its own
+    assert not shared_n(one, subject_of(one, None)).stays

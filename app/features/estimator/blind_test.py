@@ -1,18 +1,19 @@
 """An estimator under test: which one, what its N say, and what is wrong with it, once somebody has a suspicion."""
 
 import math
+from dataclasses import dataclass
 
 import streamlit as st
 
 from app import session
-from app.estimates.sample import Sample, chances, furthest
+from app.estimates.sample import Sample, Share, chances, furthest
 from app.estimates.settings import BENCH, SUSPECTS, Bench
 from app.features.estimator import draw_figures as figures
+from app.features.estimator.numbers import SampleMean
 from app.features.estimator.words import nats
 from app.text import signed
 from app.ui import controls
 from app.words import ROUNDING, number
-from resflow_core.estimators.draws import Draws, values
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, FaultyEstimator
 from resflow_core.estimators.moments import Remainders, batch_variance, roulette_variance
 
@@ -33,14 +34,7 @@ def name(bench: Bench) -> str:
     return SUSPECTS[bench.suspect].title
 
 
-def beside(bench: Bench, one: Draws) -> str:
-    """What the sound estimator makes of the same throw."""
-    sound, mine = (signed(f"{x:.4f}") for x in (values(bench.array, bench.law, one.n, one.probe)[0], one.value[0]))
-    makes = f"makes **{sound}**" if sound != mine else f"for once makes the same, **{sound}**,"
-    return f"The table has the terms of the sound estimator, which {makes} of the same N and v. "
-
-
-def show(bench: Bench, sample: Sample, remainders: Remainders, truth: float) -> None:
+def show(bench: Bench, sample: Sample, mean: SampleMean | None, remainders: Remainders, truth: float) -> None:
     """Which N were drawn, and a place to say what is wrong. A lesson about suspects asks that itself, and looks at the
     sound estimator's N as well."""
     step = session.step_over("estimator")
@@ -56,7 +50,7 @@ def show(bench: Bench, sample: Sample, remainders: Remainders, truth: float) -> 
         bug = _named(bench)
     if bug:
         with answered:
-            _answered(bench, bug, sample, remainders, truth)
+            _answered(session.note(answer(bench, bug, remainders, truth)), mean)
 
 
 def _drawn(bench: Bench, sample: Sample) -> None:
@@ -65,7 +59,7 @@ def _drawn(bench: Bench, sample: Sample) -> None:
     if not total:
         st.info("Throw a few, and see which N are drawn.", icon=":material/casino:")
         return
-    said = _furthest(bench, sample)
+    said = _furthest(furthest(bench.law, sample.counts))
     latest = ", ".join(str(n) for _, n, _, _ in sample.last(LAST))
     by_law = chances(bench.law, len(sample.counts))
     st.altair_chart(
@@ -75,9 +69,8 @@ def _drawn(bench: Bench, sample: Sample) -> None:
     st.caption(f"Bars: share of the throws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
 
 
-def _furthest(bench: Bench, sample: Sample) -> str:
+def _furthest(found: Share | None) -> str:
     """The share that is furthest from the law, in standard errors of independent throws."""
-    found = furthest(bench.law, sample.counts)
     if found is None:
         return "Too few throws to compare with the law."
     return (
@@ -98,40 +91,62 @@ def _named(bench: Bench) -> str | None:
     )
 
 
-def _answered(bench: Bench, named: str, sample: Sample, remainders: Remainders, truth: float) -> None:
-    """Whether it is that bug, and what the bug does to the mean."""
+@dataclass(frozen=True)
+class Answer:
+    """Whether the bug of the estimator under test was named, and what the named bug does. In nats."""
+
+    bug: FaultyEstimator  # as it was named
+    is_right: bool
+    mean: float  # of an estimator with this bug; NaN if it is not known
+    truth: float
+    stretched: float | None  # the true standard error of a mean over the one that is told; None if that cannot be said
+
+    @property
+    def is_unbiased(self) -> bool:
+        return abs(self.mean - self.truth) <= ROUNDING
+
+
+def answer(bench: Bench, named: str, remainders: Remainders, truth: float) -> Answer:
     bug = FAULTY_ESTIMATORS[named]
-    mean = bug.mean(bench.array, bench.law)
-    if bug is bench.estimator:
-        said = f"Yes. {bug.wrong} In closed form {_mean(mean, truth)}{_too_short(bench, bug, remainders)}"
-        st.success(said, icon=":material/check:")
+    is_right = bug is bench.estimator
+    stretched = _stretched(bench, bug, remainders) if is_right else None
+    return Answer(bug, is_right, bug.mean(bench.array, bench.law), truth, stretched)
+
+
+def _stretched(bench: Bench, bug: FaultyEstimator, remainders: Remainders) -> float | None:
+    """By how much an error bar is too short if throws share their N."""
+    if bug.batch == 1:
+        return None
+    alone = float(roulette_variance(remainders, bench.law, bench.probe).total)
+    of_mean = float(batch_variance(remainders, bench.law, bug.batch, True, bench.probe))
+    return math.sqrt(of_mean * bug.batch / alone) if math.isfinite(alone) and alone > 0 else None
+
+
+def _answered(found: Answer, thrown: SampleMean | None) -> None:
+    """Whether it is that bug, and what the bug does to the mean."""
+    if found.is_right:
+        short = (
+            f" Here the true standard error of a mean is **{number(found.stretched)} times** the one that is told."
+            if found.stretched is not None
+            else ""
+        )
+        st.success(f"Yes. {found.bug.wrong} In closed form {_mean(found)}{short}", icon=":material/check:")
         return
-    said = f"No. With this bug {_mean(mean, truth)}"
-    if len(thrown := sample.values) > 1:
-        said += f" These throws have {nats(float(thrown.mean()), float(thrown.std(ddof=1)) / len(thrown) ** 0.5)}."
+    said = f"No. With this bug {_mean(found)}"
+    if thrown is not None:
+        said += f" These throws have {nats(thrown.mean, thrown.error)}."
     st.warning(said, icon=":material/close:")
 
 
-def _mean(mean: float, truth: float) -> str:
-    if math.isnan(mean):
-        return f"the mean is not known here; the truth is {_value(truth)} nats."
-    if abs(mean - truth) <= ROUNDING:
-        return f"the mean is the truth, **{_value(truth)}** nats."
-    if _value(mean) == _value(truth):
-        return f"the mean is off by **{number(mean - truth)}** nats only."
-    return f"the mean is **{_value(mean)}**, and the truth is {_value(truth)} nats."
-
-
-def _too_short(bench: Bench, bug: FaultyEstimator, remainders: Remainders) -> str:
-    """By how much an error bar is, where throws share their N."""
-    if bug.batch == 1:
-        return ""
-    alone = float(roulette_variance(remainders, bench.law, bench.probe).total)
-    of_mean = float(batch_variance(remainders, bench.law, bug.batch, True, bench.probe))
-    if not (math.isfinite(alone) and alone > 0):
-        return ""
-    factor = number(math.sqrt(of_mean * bug.batch / alone))
-    return f" Here the true standard error of a mean is **{factor} times** the one that is told."
+def _mean(found: Answer) -> str:
+    mean, truth = _value(found.mean), _value(found.truth)
+    if math.isnan(found.mean):
+        return f"the mean is not known here; the truth is {truth} nats."
+    if found.is_unbiased:
+        return f"the mean is the truth, **{truth}** nats."
+    if mean == truth:
+        return f"the mean is off by **{number(found.mean - found.truth)}** nats only."
+    return f"the mean is **{mean}**, and the truth is {truth} nats."
 
 
 def _value(value: float) -> str:

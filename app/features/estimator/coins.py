@@ -1,7 +1,7 @@
 """The roulette with real coins: a sheet to print, and a box for what a class has thrown."""
 
 import html
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -9,6 +9,7 @@ import streamlit as st
 from app import session
 from app.estimates.coins import COINS, MOST_CHARACTERS, parsed
 from app.estimates.settings import BENCH, Bench
+from app.features.estimator.numbers import SampleMean
 from app.features.estimator.words import mean_and_truth
 from app.lessons.lesson import Do
 from app.numbers import number_text
@@ -21,6 +22,11 @@ COIN = 0.5
 MINUS = "\N{MINUS SIGN}"
 PROBE = "rademacher"
 LONGEST = 8  # heads in a row that the sheet has a line for
+
+
+@dataclass(frozen=True)
+class CoinMean(SampleMean):
+    """Of what a class has thrown with real coins."""
 
 
 def asked_for() -> bool:
@@ -60,9 +66,9 @@ def show(bench: Bench, truth: float) -> None:
         st.caption("Two throws and more have a mean with a standard error.")
         return
     thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
-    mean, error = thrown.mean(), thrown.std(ddof=1) / len(n) ** 0.5
-    told = mean_and_truth(mean, error, truth)
-    st.markdown(f"The mean of your {len(n)} throws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
+    mean = session.note(CoinMean.of(thrown, truth))
+    told = mean_and_truth(mean)
+    st.markdown(f"The mean of your {mean.size} throws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
 
 
 def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:

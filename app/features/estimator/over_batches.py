@@ -3,31 +3,27 @@
 import numpy as np
 import streamlit as st
 
+from app import session
 from app.estimates.settings import Bench
 from app.features.estimator import across_figures as figures
-from app.features.estimator.sweeps import Subject, across_batches, crossing
-from app.features.estimator.words import finiteness
+from app.features.estimator.sweeps import Subject, across_batches
+from app.features.estimator.verdicts import BatchErrors, SharedN, batch_errors, shared_n
+from app.features.estimator.words import cut, finiteness
 from app.words import ROUNDING, apart, number
+
+WINNERS = {"roulette": "the roulette", "truncated": "the truncated series", "neither": "neither"}
 
 
 def shared(bench: Bench, subject: Subject) -> None:
     st.markdown("##### One N for the whole batch?")
-    found = across_batches(subject, bench)
-    at = int(np.searchsorted(found.sizes, bench.batch))
-    own, shared = found.own[at], found.shared[at]
-    if not np.isfinite(shared):
-        why = finiteness(subject.radius, bench.law.tail_ratio)
-        st.info(f"Both variances are {number(shared)} with this law: {why}.")
+    found, batches = session.note(shared_n(bench, subject)), across_batches(subject, bench)
+    if not np.isfinite(found.shared):
+        st.info(f"Both variances are {number(found.shared)} with this law: {finiteness(found.tail)}.")
         return
-    of_all, of_each = apart(shared, own)
-    said = (
-        f"In a batch of {bench.batch:,}, one N for all strays by **{of_all}**, N of its own for each point by "
-        f"**{of_each}**"
-    )
-    said += ": what the shared draw adds never averages out." if shared > own + ROUNDING else "."
+    said = _one_for_all(found)
     chart = figures.batches(
-        found.sizes,
-        {"N of its own": found.own, "one N for all": found.shared},
+        batches.sizes,
+        {"N of its own": batches.own, "one N for all": batches.shared},
         bench.batch,
         "deviation of the batch mean (nats)",
         f"Standard deviation of a batch mean against the batch. {said}",
@@ -36,39 +32,49 @@ def shared(bench: Bench, subject: Subject) -> None:
     st.markdown(said)
 
 
+def _one_for_all(found: SharedN) -> str:
+    of_all, of_each = apart(found.shared, found.own)
+    stays = ": what the shared draw adds never averages out." if found.stays else "."
+    return (
+        f"In a batch of {found.batch:,}, one N for all strays by **{of_all}**, N of its own for each point by "
+        f"**{of_each}**{stays}"
+    )
+
+
 def batch_error(bench: Bench, subject: Subject) -> None:
     st.markdown("##### When is a biased estimator the better one?")
-    found = across_batches(subject, bench)
-    at = int(np.searchsorted(found.sizes, bench.batch))
-    roulette, truncated = found.own[at], found.truncated[at]
-    where = crossing(subject, bench)
-    bias = subject.bias(bench.n_terms)
-    same = abs(roulette - truncated) <= 1e-12 * truncated
-    winner = "neither" if same else "the roulette" if roulette < truncated else "the truncated series"
-    errors = apart(truncated, roulette)
-    said = (
-        f"Cut after {bench.n_terms} term{'s' * (bench.n_terms != 1)}, the series is off by {number(bias)} nats in "
-        f"every batch. At B = {bench.batch:,} its error is {errors[0]}, the roulette's {errors[1]}: "
-        f"**{winner} wins**. "
-    )
-    if np.isnan(roulette):
-        said = said.partition(": **")[0] + "."
-    elif np.isinf(where):
-        said += "The roulette's never becomes the smaller one." if not np.isfinite(roulette) else "They never cross."
-    elif same and abs(bias) <= ROUNDING:
-        said += "Without bias and with the same noise, they are alike."
-    elif where >= 1e9:
-        said += f"Only from a batch of {number(where)} on would being unbiased pay."
-    elif where <= 1:
-        said += "The roulette wins for every batch."
-    else:
-        said += f"From a batch of about **{where:,.0f}** on, being unbiased pays."
+    batches = across_batches(subject, bench)
+    said = _contest(session.note(batch_errors(bench, subject)))
     chart = figures.batches(
-        found.sizes,
-        {"roulette": found.own, f"{bench.n_terms} terms": found.truncated},
+        batches.sizes,
+        {"roulette": batches.own, f"{bench.n_terms} terms": batches.truncated},
         bench.batch,
         "RMSE of the batch mean (nats)",
         f"Root mean squared error of a batch mean against the batch. {said}",
     )
     st.altair_chart(chart)
     st.markdown(said)
+
+
+def _contest(found: BatchErrors) -> str:
+    truncated, roulette = apart(found.truncated, found.roulette)
+    said = (
+        f"{cut(found.n_terms)}, the series is off by {number(found.bias)} nats in every batch. At B = {found.batch:,} "
+        f"its error is {truncated}, the roulette's {roulette}"
+    )
+    if found.winner == "undecided":
+        return f"{said}."
+    return f"{said}: **{WINNERS[found.winner]} wins**. {_crossing(found)}"
+
+
+def _crossing(found: BatchErrors) -> str:
+    where = found.crossing
+    if np.isinf(where):
+        return "They never cross." if np.isfinite(found.roulette) else "The roulette's never becomes the smaller one."
+    if found.are_equal and abs(found.bias) <= ROUNDING:
+        return "Without bias and with the same noise, they are alike."
+    if where >= 1e9:
+        return f"Only from a batch of {number(where)} on would being unbiased pay."
+    if where <= 1:
+        return "The roulette wins for every batch."
+    return f"From a batch of about **{where:,.0f}** on, being unbiased pays."

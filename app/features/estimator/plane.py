@@ -1,6 +1,7 @@
 """Over the plane: how noisy or how biased the estimate is at each point, and where its eigenvalues lie."""
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -10,6 +11,7 @@ from app.components import map_and_disc
 from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.maps import MAPS, Field, field
 from app.estimates.settings import BENCH, Bench, matrix_problem
+from app.features.estimator.words import cut
 from app.ui import controls
 from app.ui.fragments import button
 from app.words import number
@@ -34,7 +36,8 @@ def show(bench: Bench) -> None:
             return
         bench = replace(bench, block=min(bench.block, len(found.grid)))
         drawn = field(HashedJacobians(found), bench)
-        said, in_disc = _takeaway(bench, drawn), _disc(bench, drawn)
+        said = _takeaway(session.note(mapped(bench, drawn)))
+        eigenvalues = _disc(session.note(in_disc(bench, drawn)))
         q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
         circles = [("1", 1.0), ("L", session.setup().flow.budget), *([("√q", q**0.5), ("q^¾", q**0.75)] if q else [])]
         map_and_disc.show(
@@ -52,12 +55,12 @@ def show(bench: Bench) -> None:
                 limit=q**0.5 if q and bench.map != "bias" else None,  # which has nothing to do with the roulette
                 circles=circles,
                 axes=[axis.name for axis in session.setup().dataset.axes],
-                alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {in_disc}"},
+                alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {eigenvalues}"},
             ),
             key=PICTURES,
         )
-        st.markdown(f"{said} {in_disc}")
-        _picked(bench, found.grid, drawn, of_node)
+        st.markdown(f"{said} {eigenvalues}")
+        _picked(bench, session.note(picked(found.grid, drawn, of_node)))
         st.caption(
             "Drag in the map or in the disc: what you mark lights up in both. A click in the map, or its arrow keys, "
             "choose a point. In the disc, no eigenvalue passes the budget L that layers are constrained to; inside √q "
@@ -104,63 +107,116 @@ def _example() -> None:
     )
 
 
-def _takeaway(bench: Bench, drawn: Field) -> str:
-    whose = f"Block {bench.block}" if bench.block else "The flow"
-    q = bench.law.tail_ratio
+@dataclass(frozen=True)
+class Mapped:
+    """What the map shows, over the nodes of the plane; the values are in the map's unit."""
+
+    map: str  # of `MAPS`
+    block: int  # 1, 2, ...; 0 is the whole flow
+    n_terms: int  # of the truncated series
+    tail_ratio: float  # q
+    beyond: float  # the share of the nodes where ρ² > q
+    low: float  # of the values that are finite; the three are NaN if none is
+    median: float
+    high: float
+
+    @property
+    def is_infinite(self) -> bool:
+        """Whether it is infinite everywhere."""
+        return math.isnan(self.median)
+
+
+def mapped(bench: Bench, drawn: Field) -> Mapped:
+    q, values = bench.law.tail_ratio, drawn.value[~drawn.infinite]
     beyond = float((drawn.radius**2 > q).mean())
-    values = drawn.value[~drawn.infinite]
-    if bench.map == "deviation":
-        if not len(values):
+    found = (values.min(), np.median(values), values.max()) if len(values) else (math.nan,) * 3
+    return Mapped(bench.map, bench.block, bench.n_terms, q, beyond, *map(float, found))
+
+
+def _takeaway(found: Mapped) -> str:
+    whose = f"Block {found.block}" if found.block else "The flow"
+    q, beyond = found.tail_ratio, f"{100 * found.beyond:.3g} %"
+    if found.map == "deviation":
+        if found.is_infinite:
             return f"{whose} has **an infinite variance everywhere**: ρ² is above q = {q:.3g} at every point."
         line = (
-            f"The line is ρ = √q = {q**0.5:.3g}; beyond it, on **{100 * beyond:.3g} %** of the plane, the variance "
+            f"The line is ρ = √q = {q**0.5:.3g}; beyond it, on **{beyond}** of the plane, the variance "
             "is infinite (grey). "
-            if beyond
+            if found.beyond
             else f"No point has ρ above √q = {q**0.5:.3g}, so the variance is finite everywhere. "
         )
-        one = "Elsewhere one" if beyond else "One"
-        return f"{line}{one} estimate strays by {number(np.median(values))} nats in the median."
-    if bench.map == "bias":
+        one = "Elsewhere one" if found.beyond else "One"
+        return f"{line}{one} estimate strays by {number(found.median)} nats in the median."
+    if found.map == "bias":
         return (
-            f"{whose}, cut after {bench.n_terms} terms, is off by between {number(values.min())} and "
-            f"**{number(values.max())} nats**, by {number(np.median(values))} in the median. Where it is orange, a "
+            f"{whose}, {cut(found.n_terms).lower()}, is off by between {number(found.low)} and "
+            f"**{number(found.high)} nats**, by {number(found.median)} in the median. Where it is orange, a "
             "truncated loss flatters itself."
         )
     return (
-        f"{whose} has ρ up to **{values.max():.3f}**; the line is √q = {q**0.5:.3g}, and {100 * beyond:.3g} % of "
+        f"{whose} has ρ up to **{found.high:.3f}**; the line is √q = {q**0.5:.3g}, and {beyond} of "
         "the plane lies beyond it."
     )
 
 
-def _disc(bench: Bench, drawn: Field) -> str:
+@dataclass(frozen=True)
+class InDisc:
+    """The error of the truncated series at the larger eigenvalue of each node."""
+
+    n_terms: int
+    too_high: float  # the share of the nodes where it is positive
+    farthest: complex  # the eigenvalue where it is largest in absolute value
+
+
+def in_disc(bench: Bench, drawn: Field) -> InDisc:
     error = drawn.series_error[:, 0]
-    worst = drawn.eigenvalues[np.abs(error).argmax(), 0]
+    worst = complex(drawn.eigenvalues[np.abs(error).argmax(), 0])
+    return InDisc(bench.n_terms, float((error > 0).mean()), worst)
+
+
+def _disc(found: InDisc) -> str:
+    worst = found.farthest
     imaginary = f" {'−' if worst.imag < 0 else '+'} {number(abs(worst.imag))}i" if worst.imag else ""
     return (
-        f"In the disc, the series cut after {bench.n_terms} terms is too high (orange) at "
-        f"{100 * (error > 0).mean():.3g} % of the points, and farthest off where λ = {number(worst.real)}{imaginary}."
+        f"In the disc, the series {cut(found.n_terms).lower()} is too high (orange) at "
+        f"{100 * found.too_high:.3g} % of the points, and farthest off where λ = {number(worst.real)}{imaginary}."
     )
 
 
-def _picked(bench: Bench, grid: np.ndarray, drawn: Field, chosen: int | None) -> None:
-    """Offer the A of the chosen node; without one, of that with the largest ρ."""
+@dataclass(frozen=True)
+class Picked:
+    """The A of one node and one block."""
+
+    is_chosen: bool  # or the node with the largest ρ
+    block: int  # from 0; the one with the largest ρ there
+    entries: tuple[float, ...]  # row by row, as they can be typed
+    radius: float  # ρ
+    problem: str | None  # why the bench cannot have it, with the remedy
+
+
+def picked(grid: np.ndarray, drawn: Field, chosen: int | None) -> Picked:
+    """Of the node `chosen`, of which there may be fewer by now; without one, of that with the largest ρ."""
     node = int(drawn.radius.argmax()) if chosen is None or chosen >= len(drawn.radius) else chosen
     block = int(drawn.leading[node])
     entries = tuple(round(float(a), 4) for a in grid[block, node].flatten())
-    where = "the point with the largest ρ" if chosen is None else "the point that you chose"
-    problem = matrix_problem(entries)
+    return Picked(chosen is not None, block, entries, float(drawn.radius[node]), matrix_problem(entries))
+
+
+def _picked(bench: Bench, found: Picked) -> None:
+    """Offer it to the bench."""
+    where = "the point that you chose" if found.is_chosen else "the point with the largest ρ"
     with st.container(horizontal=True, vertical_alignment="center"):
         takes = session.offered(f"{BENCH}view", f"{BENCH}matrix")
         if takes:
             button(
                 "Take A to the bench",
                 on_click=session.show_bench,
-                args=(replace(bench, view="by_hand", matrix=bench.matrix if problem else entries),),
-                disabled=bool(problem),
+                args=(replace(bench, view="by_hand", matrix=bench.matrix if found.problem else found.entries),),
+                disabled=bool(found.problem),
                 icon=":material/content_paste_go:",
                 key="take",
             )
         st.markdown(
-            f"Of {where}, in block {block + 1}: A = ({', '.join(map(number, entries))}), ρ = {drawn.radius[node]:.3f}."
-            + (f" It cannot be taken: {problem}" if takes and problem else "")
+            f"Of {where}, in block {found.block + 1}: A = ({', '.join(map(number, found.entries))}), "
+            f"ρ = {found.radius:.3f}." + (f" It cannot be taken: {found.problem}" if takes and found.problem else "")
         )

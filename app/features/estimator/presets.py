@@ -9,6 +9,7 @@ import streamlit as st
 from app import session
 from app.estimates.settings import BENCH, Bench
 from app.features.estimator.sweeps import Cost, Subject, cost, optimum
+from app.features.estimator.verdicts import tail
 from app.features.estimator.words import finiteness
 from app.ui.fragments import button
 from app.words import number
@@ -80,44 +81,53 @@ def choose(bench: Bench, subject: Subject) -> None:
             disabled=changed in (bench, None),
             width="stretch",
         )
-        st.caption(does(preset, changed, subject))
+        st.caption(does(preset, bench, subject))
 
 
-def does(preset: Preset, bench: Bench | None, subject: Subject) -> str:
+@dataclass(frozen=True)
+class Performance:
+    """What an estimator does for a subject: its bias in nats, and its cost."""
+
+    bias: float
+    cost: Cost
+
+
+def performance(preset: Preset, bench: Bench, subject: Subject) -> Performance | None:
+    """Of a preset at this bench. None where there is none: no law is the best."""
+    changed = preset.change(bench, subject)
+    if changed is None:  # the best law may be one that cannot be typed
+        best = optimum(subject, bench)
+        return Performance(0.0, cost(subject, best, bench.probe, bench.n_probes)) if best else None
+    if not preset.truncated:
+        return Performance(0.0, cost(subject, changed.law, changed.probe, changed.n_probes, changed.n_draws))
+    variance = subject.truncated_variance(changed.n_terms, changed.probe, changed.n_probes)
+    return Performance(subject.bias(changed.n_terms), Cost(variance, 0.0, changed.n_terms))
+
+
+def does(preset: Preset, bench: Bench, subject: Subject) -> str:
     """One sentence with the numbers of the subject."""
-    if bench is None:
+    changed, found = preset.change(bench, subject), performance(preset, bench, subject)
+    if changed is None or found is None:
         return (
             "It cannot be typed here: the probes make no noise, A is nilpotent, or the law would have to fall more "
             "slowly than a table may."
         )
+    deviation = number(found.cost.total**0.5)
     if preset.truncated:
-        deviation = subject.truncated_variance(bench.n_terms, bench.probe, bench.n_probes) ** 0.5
-        return f"Off by {number(subject.bias(bench.n_terms))} on average, deviation {number(deviation)}."
-    paid = _paid(bench, subject)
-    terms = f"{paid.terms:.3g} terms expected"
-    if paid.total == float("inf"):
-        return f"Unbiased, but its variance is infinite: {finiteness(subject.radius, bench.law.tail_ratio)}; {terms}."
-    return f"Unbiased, deviation {number(paid.total**0.5)}, {terms}; variance × terms {number(paid.product)}."
+        return f"Off by {number(found.bias)} on average, deviation {deviation}."
+    terms = f"{found.cost.terms:.3g} terms expected"
+    if found.cost.total == float("inf"):
+        return f"Unbiased, but its variance is infinite: {finiteness(tail(changed, subject))}; {terms}."
+    return f"Unbiased, deviation {deviation}, {terms}; variance × terms {number(found.cost.product)}."
 
 
 def table(bench: Bench, subject: Subject) -> str:
     """What each of them does here, in Markdown."""
     lines = ["| | bias | deviation | terms | variance × terms |", "| :-- | --: | --: | --: | --: |"]
     for preset in PRESETS.values():
-        changed = preset.change(bench, subject)
-        best = optimum(subject, bench) if changed is None else None
-        if changed and preset.truncated:
-            n = changed.n_terms
-            variance = subject.truncated_variance(n, changed.probe, changed.n_probes)
-            cells = [number(subject.bias(n)), number(variance**0.5), str(n), number(variance * n)]
-        elif changed or best:
-            paid = cost(subject, best, bench.probe, bench.n_probes) if best else _paid(changed, subject)
-            cells = ["0", number(paid.total**0.5), f"{paid.terms:.3g}", number(paid.product)]
-        else:
-            cells = ["", "none here", "", ""]
+        cells = ["", "none here", "", ""]
+        if found := performance(preset, bench, subject):
+            bias, terms = number(found.bias), f"{found.cost.terms:.3g}"
+            cells = [bias, number(found.cost.total**0.5), terms, number(found.cost.product)]
         lines.append(f"| {' | '.join([preset.title, *cells])} |")
     return "\n".join(lines)
-
-
-def _paid(bench: Bench, subject: Subject) -> Cost:
-    return cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)

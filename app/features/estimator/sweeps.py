@@ -126,6 +126,11 @@ class Cost:
     def product(self) -> float:
         return self.total * self.terms
 
+    @property
+    def is_least(self) -> bool:
+        """Whether the terms that were not summed may add more than a hundredth of the total."""
+        return self.rest > 0.01 * self.total
+
 
 def cost(subject: Subject, law: Law, probe: str, n_probes: int = 1, n_draws: int = 1) -> Cost:
     variance = roulette_variance(subject.remainders, law, probe, n_probes, n_draws)

@@ -1,9 +1,12 @@
 """Numbers of the bench in words."""
 
+import math
+
+from app.estimates.sample import REPETITIONS, THROWS_EACH
+from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series, Tail
 from app.metrics import with_error
 from app.text import signed, unbroken
-from app.words import ROUNDING, apart, number
-from resflow_core.estimators.moments import UNDECIDED
+from app.words import apart, number
 
 MOST_DECIMALS = 7
 
@@ -14,21 +17,95 @@ def nats(value: float, error: float) -> str:
     return signed(f"{shown} \N{PLUS-MINUS SIGN} {off} nats")
 
 
-def mean_and_truth(mean: float, error: float, truth: float) -> str:
+def mean_and_truth(found: SampleMean) -> str:
     """A mean of throws with its standard error, and how many of these it is from the truth."""
-    if error <= ROUNDING:
-        return signed(f"{mean + 0.0:.7g} nats, as is every throw")
-    return f"{nats(mean, error)}: {abs(mean - truth) / error:.1f} standard errors from the truth"
+    if found.is_exact:
+        return signed(f"{found.mean + 0.0:.7g} nats, as is every throw")
+    return f"{nats(found.mean, found.error)}: {found.off:.1f} standard errors from the truth"
 
 
-def finiteness(radius: float, tail_ratio: float) -> str:
+def finiteness(tail: Tail) -> str:
     """Why the variance is finite, or is not."""
-    if radius == 0:
+    reason = tail.reason
+    if reason is Reason.NILPOTENT:
         return "A is nilpotent, so every law has a finite variance"
-    if tail_ratio == 0:
-        return f"the tail of this law falls faster than any power of {unbroken(f'ρ = {number(radius)}')}"
-    square = radius**2
-    if abs(square - tail_ratio) <= UNDECIDED * tail_ratio:
-        return f"{unbroken(f'ρ² = q = {number(tail_ratio)}')}, where it depends on A"
-    one, other = apart(square, tail_ratio)
-    return unbroken(f"ρ² = {one} {'<' if square < tail_ratio else '>'} q = {other}")
+    if reason is Reason.SHORT_TAIL:
+        return f"the tail of this law falls faster than any power of {unbroken(f'ρ = {number(tail.radius)}')}"
+    if reason is Reason.LIMIT:
+        return f"{unbroken(f'ρ² = q = {number(tail.ratio)}')}, where it depends on A"
+    one, other = apart(tail.radius**2, tail.ratio)
+    return unbroken(f"ρ² = {one} {'<' if reason is Reason.BELOW else '>'} q = {other}")
+
+
+def cut(n_terms: int) -> str:
+    return f"Cut after {n_terms} term{'s' * (n_terms != 1)}"
+
+
+def truth(found: Series) -> str:
+    return f"The truth is log det(I + A) = **{signed(f'{found.truth + 0.0:.6g}')}** nats."
+
+
+def bound(found: Series) -> str:
+    none = "" if found.is_bounded else ", where there is none: it takes a norm below 1"
+    return (
+        rf"*Its bound*: ${{|\text{{bias}}| \le 2 \textstyle\sum_{{j>k}} \lVert A \rVert_2^j / j}}$, here with "
+        rf"${{\lVert A \rVert_2 = {number(found.norm)}}}${none}."
+    )
+
+
+def example(found: OneDraw, is_sound: bool) -> str:
+    sound, mine = (signed(f"{x:.4f}") for x in (found.sound, found.estimate))
+    said = (
+        f"Example: throw {found.number:,} drew **{unbroken(f'N = {found.n}')}** and "
+        f"{unbroken(f'v = ({number(found.v[0])}, {number(found.v[1])})')}: its estimate is **{mine}**."
+    )
+    if is_sound:
+        return said
+    makes = f"makes **{sound}**" if sound != mine else f"for once makes the same, **{sound}**,"
+    return f"{said} The table has the terms of the sound estimator, which {makes} of the same N and v."
+
+
+def closed_form(found: Noise, is_sound: bool) -> str:
+    """How far one estimate strays. The sentence has no end."""
+    whose, deviation = "the deviation" if is_sound else "a sound estimator's deviation", found.deviation
+    if not math.isfinite(deviation):
+        return f"In closed form {whose} is **{number(deviation)}**: {finiteness(found.tail)}"
+    least = "at least " if found.cost.is_least else ""
+    return (
+        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**; of the variance, "
+        f"{number(found.cost.probe)} is the probe's and {number(found.cost.roulette)} the roulette's"
+    )
+
+
+def expected(found: Noise) -> str:
+    mean = f"{found.cost.terms:.3g}"
+    return f"On average {'1 term is' if mean == '1' else f'{mean} terms are'} computed."
+
+
+def error_bar(found: ErrorBars, is_sound: bool) -> str:
+    percent, error = 100 * found.shares[-1], 100 * found.errors[-1]
+    share = " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"  # none or all
+    said = (
+        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{share} %** have "
+        "the truth within 1.96 standard errors; 95 % are promised."
+    )
+    if found.settles:
+        return said
+    what = "variance" if found.is_infinite else "fourth moment"
+    if not is_sound:
+        return f"{said} The sound estimator's {what} is infinite here: its error bars are not to be trusted either."
+    # Where the tail is one-sided, as with an eigenvalue near -1, most samples know nothing of it.
+    short = ", and too many are too short" if found.are_too_short else ""
+    return f"{said} The {what} is infinite here, so that the length of an error bar never settles{short}."
+
+
+def factor(found: Density, is_sound: bool) -> str:
+    above = found.log_factor
+    if math.isinf(above):
+        times = "**infinite** here"
+    elif above > 20:
+        times = f"**e^{above:.4g}** times det(I + A)"
+    else:
+        times = f"**{math.exp(above):.4g}** times det(I + A)"
+    whose = "" if is_sound else "of the sound estimator "
+    return f"An unbiased log-density is not an unbiased density: E exp(estimate) {whose}is {times}."
