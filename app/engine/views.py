@@ -140,7 +140,7 @@ class Views:
             waits = _rests(view) and not moving and new & {FRAME, STILL}
             if view in new and not waits:
                 begun = view in self._begun
-                yield view, (measurement.between(self._arms) if begun else measurement.seconds) * moving
+                yield view, (measurement.between(self._arms) if begun else measurement.every_seconds) * moving
 
     def _is_new(self, view: View, step: int, moving: bool) -> bool:
         shown = self._shown[view]

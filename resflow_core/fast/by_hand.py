@@ -20,18 +20,35 @@ as in `residual.scale_factor`: d raw = s (1 - tanh^2) beta d beta.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
 
 from resflow_core.fast import capped, fused_flow
+from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.lipschitz import SpectralNorm
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
 
 REACH = math.log(SCALE_RANGE)
+
+
+class Passed(NamedTuple):
+    """A pass of a batch through the blocks: the loss without the log scales, and its gradients with respect to the
+    folded weights and ActNorm's, in their shapes. `layers`: all W, then all b."""
+
+    nll: Tensor
+    entry_scales: Tensor
+    scales: Tensor
+    shifts: Tensor
+    layers: list[Tensor]
+
+
+Pass = Callable[[Tensor, Tensor, Tensor, FoldedWeights], Passed]
+"""(x, scales, shifts, weights) -> `Passed`; x is (batch, d), scales and shifts are (blocks + 1, d, 1)."""
 
 
 class _Folded(NamedTuple):
@@ -62,12 +79,20 @@ class ExactNLL:
     in all of them, stacked.
     """
 
-    def __init__(self, flow: fused_flow.FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
+    def __init__(
+        self,
+        flow: fused_flow.FusedFlow,
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        through: Pass | None = None,
+    ):
+        """`through` takes a batch through the blocks; None: by torch."""
         self._parameters, self._gradients = parameters, gradients
         first: Any = flow.branches[0]
         self._layers = range(len(first.linears))
         self._cap, self._exactly = first.linears[0].cap, capped.BY_HAND[type(first.linears[0].constraint)]
-        self._activation, self._constant = first.closed_form, first.closed_form.lipschitz(2)
+        self._constant = first.closed_form.lipschitz(2)
+        self._through = through or partial(by_torch, first.closed_form)
         self._initial_scale = first.activation.initial_scale
 
     @torch.no_grad()
@@ -75,25 +100,18 @@ class ExactNLL:
         """The loss of points (batch, d), a scalar. Its gradient takes the place of what `gradients` hold."""
         folded = self._fold()
         weights, log_scale = folded.weights, self._parameters.get("log_scale")
-        entry = weights.entry_scale
         if log_scale is None:
-            scales = x.new_ones(len(entry) + 1, x.shape[1], 1)
+            scales = x.new_ones(len(weights.entry_scale) + 1, x.shape[1], 1)
             shifts = torch.zeros_like(scales)
         else:
             scales, shifts = log_scale.exp()[:, :, None], self._parameters["shift"][:, :, None]
-        kept: list[list[Tensor]] = []
-        z, jacobians = fused_flow.forward(self._activation, x.T.contiguous(), scales, shifts, weights, kept)
-        nll, d_z, d_a = _loss(z, jacobians * entry[:, None])
-        d_entry = (d_a * jacobians).sum((0, 1, 3))
-        found = fused_flow.backward(
-            self._activation, kept, entry, scales, weights.weights, d_z, d_a.mul_(entry[:, None])
-        )
-        self._unfold(folded, d_entry + found.entry_scales, found.layers)
+        found = self._through(x, scales, shifts, weights)
+        self._unfold(folded, found.entry_scales, found.layers)
         if log_scale is None:
-            return nll
+            return found.nll
         torch.mul(found.scales, scales, out=self._gradients["log_scale"][:, :, None]).sub_(1.0)
         self._gradients["shift"].copy_(found.shifts[:, :, 0])
-        return nll - log_scale.sum()
+        return found.nll - log_scale.sum()
 
     def _fold(self) -> _Folded:
         raws = [self._parameters[f"branch.linears.{i}.raw"] for i in self._layers]
@@ -132,6 +150,16 @@ class ExactNLL:
         d_scales[0] += d_entry
         d_raw = d_scales.mul_(folded.scales).mul_(1 - folded.tanh**2).mul_(SCALE_SPEED)
         self._gradients["branch.raw_scales"].copy_(d_raw.T)
+
+
+def by_torch(activation: ClosedForm, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> Passed:
+    """A `Pass` for any dimension and any activation with a closed form."""
+    entry, kept = weights.entry_scale, []
+    z, jacobians = fused_flow.forward(activation, x.T.contiguous(), scales, shifts, weights, kept)
+    nll, d_z, d_a = _loss(z, jacobians * entry[:, None])
+    d_entry = (d_a * jacobians).sum((0, 1, 3))
+    found = fused_flow.backward(activation, kept, entry, scales, weights.weights, d_z, d_a.mul_(entry[:, None]))
+    return Passed(nll, d_entry + found.entry_scales, found.scales, found.shifts, found.layers)
 
 
 def _loss(z: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,8 @@ from torch import Tensor
 from resflow_core.activations import activation_named
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
-from resflow_core.fast.by_hand import ExactNLL, supports
+from resflow_core.fast import compiled
+from resflow_core.fast.by_hand import ExactNLL, Pass, supports
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
@@ -199,6 +201,10 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)
 
 
+BACKENDS: dict[str, Callable[[Any], Pass] | None] = {"torch": None, "numba": compiled.CompiledPass}
+"""How a batch passes through a flow that is trained by the exact log det."""
+
+
 class Diverged(RuntimeError):
     """The loss or its gradient is not finite. The weights are still those before the step."""
 
@@ -214,13 +220,21 @@ class Trainer:
         seed: int,
         device: str = "cpu",
         exact_losses: bool = True,
+        backend: str = "torch",
     ):
         """With `exact_losses` False, `step` does not compute the exact log det of a flow that trains by an estimate. In
         high dimensions it takes longer than the step.
 
-        Raises ValueError if the settings do not fit together, or if the data set draws points that are not finite, not
-        float32, or not of the flow's dimension. It checks the first `INITIAL_POINTS` points.
+        `backend` is one of `BACKENDS`. "numba" trains flows in the plane by the exact log det several times as fast,
+        and all others as "torch" does; the two round differently, so their runs part after some hundred steps. The
+        attribute `backend` says which one it is.
+
+        Raises ModuleNotFoundError for "numba" where it is not installed, and ValueError for any other backend, if the
+        settings do not fit together, or if the data set draws points that are not finite, not float32, or not of the
+        flow's dimension. It checks the first `INITIAL_POINTS` points.
         """
+        if backend not in BACKENDS:
+            raise ValueError(f"backend = {backend!r}: use one of {', '.join(BACKENDS)}.")
         check_source(dataset)
         check_pair(flow_config, train_config)
         check_classes(flow_config, dataset)
@@ -231,10 +245,15 @@ class Trainer:
         self.model.initialize(dataset.sample(INITIAL_POINTS, self._data))
         self.model.to(device)
         self._weights = FlatParameters(self.model)
-        self._exact_nll_by_hand = ExactNLL(self.model, *self._weights.stacked()) if supports(self.model) else None
+        self.backend = backend if backend == "torch" or compiled.supports(self.model) else "torch"
+        self._exact_nll_by_hand = None
+        if supports(self.model):
+            through = BACKENDS[self.backend]
+            self._exact_nll_by_hand = ExactNLL(self.model, *self._weights.stacked(), through and through(self.model))
         self._averaged: FlatParameters | None = None
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
         self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]
+        self._carries = any(layer.constraint.carries for layer in self._layers)
         matrices, others = self._weights.parts
         self._optimiser = torch.optim.AdamW([{"params": [matrices]}, {"params": [others]}], fused=True)
         self.step_count = 0
@@ -334,9 +353,10 @@ class Trainer:
             self._averaged = FlatParameters(copy.deepcopy(self.model))
         decay = min(decay, self.step_count / (self.step_count + 10))
         torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
-        # Power iteration continues from the vectors of the trained model.
-        for averaged, trained in zip(self._averaged.model.buffers(), self.model.buffers(), strict=True):
-            averaged.copy_(trained)
+        if self._carries:
+            # Power iteration continues from the vectors of the trained model.
+            for averaged, trained in zip(self._averaged.model.buffers(), self.model.buffers(), strict=True):
+                averaged.copy_(trained)
 
     @torch.no_grad()
     def _exact_nll(self, x: Tensor) -> float:

@@ -436,7 +436,7 @@ def test_activity_comes_every_few_seconds_while_the_flow_moves_and_frames_keep_c
     bench.do(Create("a", EXPERIMENT), Play("a"))
     bench.run(20, {"a": ACTIVE})
     steps = [found.step for found in activities(bench)]
-    assert 4 <= len(steps) <= 20 / MEASUREMENTS["activity"].seconds + 1 and steps == sorted(set(steps))
+    assert 4 <= len(steps) <= 20 / MEASUREMENTS["activity"].every_seconds + 1 and steps == sorted(set(steps))
     assert len(bench.frames("a")) >= 5 * 20
     bench.do(Pause("a"))
     bench.run(3, {"a": ACTIVE})
@@ -506,9 +506,9 @@ def test_pictured_arms_that_move_share_a_fifth_of_the_time_and_derivatives_come_
         assert not still and len(masses) >= 3
         if k in (0, 2):
             assert (
-                40 / MEASUREMENTS["derivatives"].seconds / 2
+                40 / MEASUREMENTS["derivatives"].every_seconds / 2
                 <= len(derivatives)
-                <= 40 / MEASUREMENTS["derivatives"].seconds + 1
+                <= 40 / MEASUREMENTS["derivatives"].every_seconds + 1
             )
             assert 10 <= len(frames) <= 21
             assert derivatives == sorted(set(derivatives))

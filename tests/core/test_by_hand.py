@@ -29,9 +29,9 @@ ROWS = covering(
 )
 
 
-def built(**settings):
+def built(width=6, **settings):
     """A flow in float64 whose parameters are far from where they begin, with some layers at their cap and some not."""
-    flow = FlowConfig(width=6, **settings).build(seeded(0)).double()
+    flow = FlowConfig(width=width, **settings).build(seeded(0)).double()
     generator = seeded(1)
     with torch.no_grad():
         for parameter in flow.parameters():

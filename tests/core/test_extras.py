@@ -12,7 +12,7 @@ WITHOUT_EXTRAS = '''
 import sys
 from importlib.machinery import PathFinder
 
-BLOCKED = {"sklearn", "scipy", "zuko", "contourpy", "streamlit", "plotly", "altair", "pandas", "yaml", "matplotlib"}
+BLOCKED = {"sklearn", "scipy", "zuko", "numba", "contourpy", "streamlit", "plotly", "altair", "pandas", "yaml", "matplotlib"}
 
 class Finder(PathFinder):
     """Finds what Python finds, except these."""
@@ -27,6 +27,7 @@ import importlib, pkgutil
 import resflow_core
 
 modules = [found.name for found in pkgutil.walk_packages(resflow_core.__path__, "resflow_core.")]
+modules = [name for name in modules if not name.startswith("resflow_core.fast.kernel.")]  # they are numba's
 assert len(modules) > 80, modules
 for name in modules:
     importlib.import_module(name)

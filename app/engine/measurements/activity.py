@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.engine.job import Job
     from resflow_core.data import Window
 
-SECONDS = 3.0
+EVERY_SECONDS = 3.0
 # What saturates is measured at so many points, and mapped on so many nodes a side.
 POINTS, GRID = 1_000, 60
 GRADIENT_POINTS = 256
@@ -56,5 +56,5 @@ def pieces(job: Job, request: ViewRequest, wanted: str) -> Iterator[Activity | N
     yield Activity(step, len(points), saturation, share, dataset.window, split, steps, *norms)
 
 
-ACTIVITY = Measurement(pieces, SECONDS)
+ACTIVITY = Measurement(pieces, EVERY_SECONDS)
 """Wanted: "all", or "gradients" alone."""

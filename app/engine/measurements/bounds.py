@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
 
-SECONDS = 1.0
+EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,5 +32,5 @@ def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Bounds]:
     yield Bounds(job.step_count, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))
 
 
-BOUNDS = Measurement(pieces, SECONDS)
+BOUNDS = Measurement(pieces, EVERY_SECONDS)
 """Wanted: true."""

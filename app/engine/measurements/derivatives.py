@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
 
-SECONDS = 2.0
+EVERY_SECONDS = 2.0
 POINTS, SPECTRUM_POINTS = 500, 60
 
 
@@ -38,5 +38,7 @@ def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Derivatives]
     yield Derivatives(job.step_count, measure.jacobian_structure(flow, points), spectrum)
 
 
-DERIVATIVES = Measurement(pieces, SECONDS, PIECE_SECONDS, needs=("pictured", "scaled"), shared=True, pictured=True)
+DERIVATIVES = Measurement(
+    pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("pictured", "scaled"), divided=True, pictured=True
+)
 """Wanted: true."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
 
-SECONDS = 3.0
+EVERY_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -31,5 +31,5 @@ def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[FarAway | No
         yield found and FarAway(step, found)
 
 
-FAR = Measurement(pieces, SECONDS, PIECE_SECONDS, needs=(), shared=True)
+FAR = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=(), divided=True)
 """Wanted: true."""

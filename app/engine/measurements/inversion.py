@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.engine.commands import Scaled, ViewRequest
     from app.engine.job import Job
 
-SECONDS = 2.0
+EVERY_SECONDS = 2.0
 # Of many short pieces one of about this length is made.
 PIECE_SECONDS = 0.02
 
@@ -54,5 +54,5 @@ def pieces(job: Job, request: ViewRequest, wanted: InversionRequest) -> Iterator
             begun = job.clock()
 
 
-INVERSION = Measurement(pieces, SECONDS)
+INVERSION = Measurement(pieces, EVERY_SECONDS)
 """Wanted: an `InversionRequest`."""

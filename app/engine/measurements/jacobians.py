@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.engine.job import Job
     from resflow_core.data import Window
 
-SECONDS = 5.0
+EVERY_SECONDS = 5.0
 # Points of a piece.
 PIECE = 2500
 
@@ -47,5 +47,5 @@ def pieces(job: Job, request: ViewRequest, wanted: int) -> Iterator[Jacobians | 
     yield Jacobians(step, by_block[:, : n * n], by_block[:, n * n :], density, dataset.window)
 
 
-JACOBIANS = Measurement(pieces, SECONDS, PIECE_SECONDS, needs=("points", "scaled"))
+JACOBIANS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("points", "scaled"))
 """Wanted: nodes a side of the grid."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.engine.job import Job
     from resflow_core.log_det import LogDet
 
-SECONDS = 5.0
+EVERY_SECONDS = 5.0
 CELLS = {"rough": 40, "fine": 128}
 """On a side of the window in the quadrature: of a flow that moves, and of one that stands still."""
 
@@ -52,10 +52,10 @@ def pieces(job: Job, request: ViewRequest, wanted: Any, *, cells: str) -> Iterat
 
 MASSES = Measurement(
     partial(pieces, cells="rough"),
-    SECONDS,
+    EVERY_SECONDS,
     PIECE_SECONDS,
     of_training=True,
-    shared=True,
+    divided=True,
     at_rest=partial(pieces, cells="fine"),
 )
 """Wanted: true."""

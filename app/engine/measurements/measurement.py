@@ -22,23 +22,23 @@ class Measurement:
     newest record is `ArmReport.found` by its type. It is begun anew when what is wanted changes, or a field of the
     request that it `needs`, or, if it is `of_training`, how training gets the log det.
 
-    While the flow moves, one begins `seconds` after the one before, and a piece follows the last one after
-    `piece_seconds`: of one arm, or divided among all if `shared`. `pictured`: only arms whose pictures are wanted are
+    While the flow moves, one begins `every_seconds` after the one before, and a piece follows the last one after
+    `piece_seconds`: of one arm, or divided among all if it is `divided`. `pictured`: only arms whose pictures are wanted are
     measured. `at_rest` is made in place of `pieces` of a flow that stands still, once its sharp picture is done.
     """
 
     pieces: Pieces
-    seconds: float
+    every_seconds: float
     piece_seconds: float = SHORT_PIECE_SECONDS
     needs: tuple[str, ...] = ("scaled",)
     of_training: bool = False
-    shared: bool = False
+    divided: bool = False
     pictured: bool = False
     at_rest: Pieces | None = None
 
     def between(self, arms: int) -> float:
         """Seconds between two pieces, for a run with so many arms."""
-        return self.piece_seconds / arms if self.shared else self.piece_seconds
+        return self.piece_seconds / arms if self.divided else self.piece_seconds
 
     def asked(self, name: str, request: ViewRequest) -> Any:
         """The part of a request that it depends on, which is false if the page does not ask for it."""

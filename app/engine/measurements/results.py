@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from app.engine.digits_job import DigitsJob
     from app.engine.measurement_job import MeasurementJob
 
-SECONDS = 2.0
+EVERY_SECONDS = 2.0
 
 
 def pieces(job: DigitsJob | MeasurementJob, request: ViewRequest, wanted: Any) -> Iterator[Any]:
@@ -20,5 +20,5 @@ def pieces(job: DigitsJob | MeasurementJob, request: ViewRequest, wanted: Any) -
     return job.results()
 
 
-RESULTS = Measurement(pieces, SECONDS, needs=())
+RESULTS = Measurement(pieces, EVERY_SECONDS, needs=())
 """Wanted: true."""
