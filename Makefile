@@ -26,13 +26,14 @@ quick-app: $(VENV)/tests-installed
 	$(QUICK) tests/app tests/golden
 
 test: $(VENV)/tests-installed chromium lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/hostile tests/golden tests/test_*.py
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/browser
 
 # What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
 ALONE := tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
-slow: $(VENV)/tests-installed
+slow: $(VENV)/tests-installed chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/browser
 	$(BIN)/python -m pytest -m slow $(ALONE)
 
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that

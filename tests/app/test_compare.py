@@ -258,6 +258,7 @@ def test_it_opens_by_link():
 
 
 @pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.slow
 def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_presets):
     page = opened(flow=dataclasses.replace(FLOW, blocks=1))
     page = press(page, f"compare.preset.{name}")

@@ -92,6 +92,7 @@ def test_steps_are_exact_and_experiments_share_no_randomness(engine):
         engine.close(id)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engine):
     playing, paused = (engine.create(Experiment((ARM,), seed)) for seed in (0, 1))
     engine.step(playing, 40)
@@ -220,6 +221,7 @@ def test_an_export_from_a_worker_that_dies_is_none_at_once(engine, monkeypatch):
         assert answer.result(DEADLINE / 2) is None
 
 
+@pytest.mark.slow
 def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engine):
     id, other = (engine.create(Experiment((ARM,), seed)) for seed in (0, 1))
     engine.play(id)
@@ -235,6 +237,7 @@ def test_a_run_without_a_page_stays_where_it_is_when_its_worker_is_replaced(engi
     poll_until(engine, id, lambda r: r.state is State.PLAYING)
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch):
     start, failures = subprocess.Popen, iter([MemoryError("no room")])
 

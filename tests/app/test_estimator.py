@@ -552,6 +552,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
+@pytest.mark.slow
 def test_odd_settings_are_shown_in_both_views(name):
     settings, is_found = ODD[name]
     settings = {key.replace(".", "__"): value for key, value in settings.items()}

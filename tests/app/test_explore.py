@@ -185,6 +185,7 @@ def saved_flow(page, local_engine):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine):
     page = opened(data="pinwheel", seed="4")
     page = checked(page.select_slider(key="batch").set_value(32).run())  # before the first step

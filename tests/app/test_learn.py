@@ -266,6 +266,7 @@ def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
     [pytest.param(one, marks=pytest.mark.slow if id in TRAIN_LONG else ()) for id, one in shelf().originals.items()],
     ids=lambda lesson: lesson.id,
 )
+@pytest.mark.slow
 def test_every_step_opens_on_its_screen_with_its_controls(lesson):
     page = opened(lesson=lesson.id)
     for step in lesson.steps:

@@ -145,6 +145,7 @@ class TestInverse:
         self.numbers_agree(page, found)
         assert found.method == "newton" and found.regime is Regime.CERTIFIED and not np.isnan(found.steps).any()
 
+    @pytest.mark.slow
     def test_it_breaks_by_degrees_and_is_brought_back(self, flow):
         page = press(opened(), "lipschitz.uncertified")
         found = inverse_of(flow, scale=bench(page).scale)
@@ -301,6 +302,7 @@ class TestEnforced:
 
     FAST = ("learning_rate", "0.05")
 
+    @pytest.mark.slow
     def test_power_iteration_goes_beyond_the_budget_that_it_claims(self):
         cold = {"constraint": "power", "constraint.iterations": "1", "constraint.warm": "False"}
         page = press(opened("enforced", dict([self.FAST]) | cold, block="0"), "steps")
@@ -393,6 +395,7 @@ class TestSideBySide:
         assert [flow.budget for flow in flows] == list(self.BUDGETS) and len(panes(page)) == 6
         assert link(page).get("lipschitz.shapes") == "False"
 
+    @pytest.mark.slow
     def test_five_norms_of_which_one_is_learned(self):
         page = press(opened("norms"), "steps.norms")
         assert [arm.flow.norms for arm in own(page).comparisons["norms"].experiment.arms] == list(NORM_CHAINS)

@@ -93,6 +93,7 @@ def drawn(pane, label):
     return x.astype(int).tolist(), y * {"KiB": 2**10, "MiB": 2**20}[pane["y"]]
 
 
+@pytest.mark.slow
 def test_bytes_are_drawn_as_the_core_measures_them():
     page = measured_page()
     assert len(panes(page)) == 4
@@ -106,6 +107,7 @@ def test_bytes_are_drawn_as_the_core_measures_them():
     assert labels(panes(page)[BY_TERMS]) == [way.paper for way in GRADIENTS.values()]
 
 
+@pytest.mark.slow
 def test_what_is_drawn_can_be_changed_and_is_in_the_link_and_measures_nothing_anew():
     page = measured_page()
     before = own(page).surveys.copy()
@@ -147,6 +149,7 @@ def test_the_table_has_growth_bytes_time_and_noise():
     assert rows[GRADIENTS["neumann"].paper][7] == rows[GRADIENTS["in_forward"].paper][7]
 
 
+@pytest.mark.slow
 def test_noise_and_time_are_those_of_the_same_draws():
     page = measured_page()
     flow, x = subject(FLOW, 8, seeded(0))
@@ -182,6 +185,7 @@ def test_before_all_is_measured_there_is_no_verdict():
     assert (found.terms, found.blocks) == (3, 3) and not found.measured and not found.timed
 
 
+@pytest.mark.slow
 def test_in_64_dimensions_another_flow_is_measured_and_the_first_stays():
     page = measured_page()
     first = survey_of(page)
@@ -196,6 +200,7 @@ def test_in_64_dimensions_another_flow_is_measured_and_the_first_stays():
     assert drawn(panes(page)[BY_TERMS], "both")[1][-1] == pytest.approx(measured("in_forward", 3, 3), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_flows_settings_are_the_pages_but_for_the_sizes():
     page = measured_page({"activation": "tanh", "budget": "0.5", "hidden_layers": "2"})
     (of,) = own(page).surveys
@@ -216,6 +221,7 @@ def test_nothing_is_measured_before_it_is_asked_for(local_engine, monkeypatch):
     assert [experiment.arms[0].data for experiment in asked] == ["moons"]  # the page's own run
 
 
+@pytest.mark.slow
 def test_it_stops_goes_on_and_begins_anew(local_engine):
     page = opened()
     local_engine._finish_seconds = SOME_SECONDS
@@ -267,6 +273,7 @@ def test_a_part_that_is_known_is_drawn_and_the_rest_waits(local_engine, monkeypa
 
 
 @pytest.mark.parametrize("leave", ["by another subject", "by other comparisons", "for so long that it is dropped"])
+@pytest.mark.slow
 def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_engine, monkeypatch, leave):
     page = stopped_after(local_engine, monkeypatch, 9)
     known, (id, *_) = survey_of(page), [own(page).comparisons["memory"].run]
@@ -305,6 +312,7 @@ def test_what_was_reported_stays_where_the_run_goes_back_to_its_checkpoint(local
     assert survey_of(page).complete and buttons(page) == ["again"]
 
 
+@pytest.mark.slow
 def test_the_last_results_are_kept_and_those_not_looked_at_for_longest_go():
     page = measured_page()
     first = survey_of(page)
@@ -353,6 +361,7 @@ def test_a_measurement_that_failed_keeps_what_is_known_and_is_gone_on_with(local
     assert survey_of(page).complete and not page.main.error and len(panes(page)) == 4
 
 
+@pytest.mark.slow
 def test_what_comes_and_goes_above_the_charts_does_not_move_them(local_engine, monkeypatch):
     page = stopped_after(local_engine, monkeypatch, 9)
     partly = places(page)
@@ -429,6 +438,7 @@ def remote_engine(monkeypatch):
     remote.close_all()
 
 
+@pytest.mark.slow
 def test_the_page_measures_nothing_itself(remote_engine, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("The page's process measured.")

@@ -124,6 +124,7 @@ def test_an_example_by_hand_is_the_steepest_point_of_the_flow():
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_the_trained_flow_is_opened_with_its_data():
     page = checked(opened().button(key="example").click().run())
     page = checked(page.run())

@@ -354,6 +354,7 @@ class TestPresets:
     @pytest.mark.thorough
     @pytest.mark.parametrize("quantity", ["log_det", "neumann", "plain"])
     @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.slow
     def test_no_matrix_breaks_them_and_nothing_is_nan(self, kind, quantity):
         for law in LAWS:
             for probe, n_probes in (("gaussian", 1), ("rademacher", 1), ("orthogonal", 2)):

@@ -84,6 +84,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.slow
 def test_undo_brings_back_what_a_person_made(page, local_engine, change):
     page = press(run(page.select_slider(key="learning_rate").set_value(0.001)), "steps")
     before, run_before = made(page, local_engine), own(page).run
@@ -114,6 +115,7 @@ def test_a_live_change_builds_nothing_and_offers_nothing(page):
     assert not offered(run(page.select_slider(key="learning_rate").set_value(0.001)))
 
 
+@pytest.mark.slow
 def test_a_flow_from_a_file_is_kept_by_its_own_name(page, local_engine):
     page = upload(page, "open_flow", "mine.safetensors", examples.flow())
     before = made(page, local_engine)
@@ -124,6 +126,7 @@ def test_a_flow_from_a_file_is_kept_by_its_own_name(page, local_engine):
     assert own(page).setup.start.file.name == "mine.safetensors"
 
 
+@pytest.mark.slow
 def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
     for blocks, key in ((3, "steps"), (4, "step"), (5, None), (6, "step")):
         page = run(page.select_slider(key="blocks").set_value(blocks))
@@ -137,6 +140,7 @@ def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
     assert not offered(page)
 
 
+@pytest.mark.slow
 def test_a_level_beyond_the_tenth_and_weights_beyond_the_limit_are_forgotten_the_oldest_first(page, monkeypatch):
     monkeypatch.setattr(kept, "MOST_LEVELS", 3)
     for blocks in (3, 4, 5, 6, 7):

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL
@@ -35,6 +36,7 @@ def fits(visitor, width):
     return visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
 
 
+@pytest.mark.slow
 def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
     visitor = visit(SMALL, path="/dimensions", picture=False, viewport={"width": 390, "height": 844})
     page = visitor.page

@@ -82,6 +82,7 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     assert quiet(visitor)
 
 
+@pytest.mark.slow
 def test_throws_add_up_and_a_million_can_be_stopped(bench):
     visitor = bench("by_hand")
     visitor.page.get_by_role("button", name="Throw 100", exact=True).wait_for(timeout=60 * SECOND)

@@ -44,6 +44,7 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
 
 
+@pytest.mark.slow
 def test_a_click_in_the_moment_in_which_the_page_looks_at_the_run_counts_once(visit):
     visitor = visit()
     visitor.press_late("1 step")
@@ -64,6 +65,7 @@ def _settled(visitor):
     return before if before == visitor.step and f"step {before:,}" in visitor.page.inner_text(".stMain") else None
 
 
+@pytest.mark.slow
 def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit):
     visitor = visit()
     whole = visitor.range_of("data")
@@ -91,6 +93,7 @@ def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit
     assert visitor.page.evaluate(kinds) == shown - 2
 
 
+@pytest.mark.slow
 def test_two_browsers_run_independently_and_what_a_link_does_not_get_is_named(visit):
     playing, resting = visit(), visit(query=SMALL + "&data=moons&seed=1&budget=2")
     assert "budget = 2: use a value from 0.05 to 0.999. It stays at 0.99." in resting.page.inner_text(".stMain")
@@ -103,6 +106,7 @@ def test_two_browsers_run_independently_and_what_a_link_does_not_get_is_named(vi
     playing.wait_for_step(playing.step + 10)
 
 
+@pytest.mark.slow
 def test_100_steps_survive_a_killed_worker_the_page_says_so_and_reset_goes_back(visit, server):
     visitor = visit()
     visitor.press("100 steps")
@@ -119,6 +123,7 @@ def test_100_steps_survive_a_killed_worker_the_page_says_so_and_reset_goes_back(
     visitor.wait("root.dataset.step === '0'", "step 0")
 
 
+@pytest.mark.slow
 def test_a_broken_connection_comes_back_to_the_same_run(visit):
     connections = []
 
@@ -152,6 +157,7 @@ def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_
 
 
 @pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.slow
 def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     visitor = visit(query=SMALL + "&data=moons", viewport={"width": 1440, "height": 900})
     visitor.press("100 steps")

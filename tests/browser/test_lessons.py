@@ -84,6 +84,7 @@ def ended(visitor, title):
     assert not [problem for problem in visitor.problems if "404" not in problem]
 
 
+@pytest.mark.slow
 def test_the_series_is_walked_from_end_to_end(student):
     visitor = student("The log det as a series")
     page = visitor.page
@@ -139,6 +140,7 @@ def test_the_series_is_walked_from_end_to_end(student):
     ended(visitor, "The log det as a series")
 
 
+@pytest.mark.slow
 def test_the_roulette_is_walked_from_end_to_end(student):
     visitor = student("Russian roulette")
     page = visitor.page

@@ -114,6 +114,7 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     assert quiet(visitor)
 
 
+@pytest.mark.slow
 def test_bring_it_back_and_a_slider_that_is_dragged_while_it_trains(bench):
     visitor = bench("inverse")
     drawn(visitor)
@@ -142,6 +143,7 @@ def test_bring_it_back_and_a_slider_that_is_dragged_while_it_trains(bench):
     assert quiet(visitor)
 
 
+@pytest.mark.slow
 def test_the_planes_stand_still_while_it_trains(bench):
     visitor = bench("inverse")
     before = drawn(visitor)

@@ -3,6 +3,7 @@
 from urllib.parse import urlencode, urlparse
 
 import numpy as np
+import pytest
 
 from tests.browser.conftest import SMALL
 from tests.browser.test_page import offer, tile
@@ -36,6 +37,7 @@ def outside(visitor, server):
     return asked + visitor.page.evaluate(FOUND)
 
 
+@pytest.mark.slow
 def test_links_with_hostile_names_fetch_nothing_and_lead_nowhere(visit, server):
     for screen, kind in (("explore", "image"), ("learn", "html"), ("stretch", "anchor"), ("memory", "formula")):
         name = NAMES[kind]

@@ -4,6 +4,7 @@ import re
 from urllib.parse import parse_qs, parse_qsl, urlparse
 
 import numpy as np
+import pytest
 
 from app.csv_file import digest_of
 from tests.browser.conftest import SMALL
@@ -42,6 +43,7 @@ def title_of_x(visitor):
     return visitor.page.evaluate("document.querySelector('[data-pane=data] .live-plot')._fullLayout.xaxis.title.text")
 
 
+@pytest.mark.slow
 def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choose_too(visit):
     visitor = visit()
     visitor.press("Play")
@@ -72,6 +74,7 @@ def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choo
     assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
 
+@pytest.mark.slow
 def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):
     visitor = visit()
     tile(visitor, "Your CSV").click()
@@ -96,6 +99,7 @@ def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):
     assert query(other) == query(visitor)
 
 
+@pytest.mark.slow
 def test_the_copied_link_holds_what_changed_while_it_ran(visit):
     visitor = visit()
     visitor.press("100 steps")

@@ -36,6 +36,7 @@ def jacobian_of_two(name, t):
 class TestEveryActivation:
     @pytest.mark.thorough
     @pytest.mark.parametrize("p", [1, 2, math.inf])
+    @pytest.mark.slow
     def test_its_constant_is_the_largest_slope_found_by_search(self, name, activation, p):
         """The Jacobian at a point that has two units: equal ones, so that one number is searched."""
 

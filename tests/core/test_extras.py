@@ -12,7 +12,9 @@ WITHOUT_EXTRAS = '''
 import sys
 from importlib.machinery import PathFinder
 
-BLOCKED = {"sklearn", "scipy", "zuko", "numba", "contourpy", "streamlit", "plotly", "altair", "pandas", "yaml", "matplotlib"}
+BLOCKED = {
+    "sklearn", "scipy", "zuko", "numba", "contourpy", "streamlit", "plotly", "altair", "pandas", "yaml", "matplotlib"
+}
 
 class Finder(PathFinder):
     """Finds what Python finds, except these."""

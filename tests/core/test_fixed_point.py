@@ -179,6 +179,7 @@ ALL_OF_IT = [
 @pytest.mark.thorough
 @pytest.mark.parametrize(("solve", "dtype", "size"), ALL_OF_IT)
 @pytest.mark.parametrize("order", [1.0, 2.0, math.inf])
+@pytest.mark.slow
 def test_a_branch_that_uses_all_of_its_bound_is_solved(solve, size, order, dtype):
     """A turn by a right angle and a mirror shrink every residual by exactly L, which rounding takes for too little."""
     for a in ([[0.0, -size], [size, 0.0]], [[0.0, size], [size, 0.0]], [[size, 0.0], [0.0, size]]):

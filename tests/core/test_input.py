@@ -122,6 +122,7 @@ class TestNotFinite:
 
     @pytest.mark.parametrize("bad", [NAN, INF])
     @pytest.mark.parametrize("implementation", ["paper", "fused"])
+    @pytest.mark.slow
     def test_it_has_no_inverse(self, implementation, bad):
         z = torch.tensor([[0.3, 0.2], [bad, 0.0]])
         with pytest.raises(NotConverged, match=r"1 of 2 points; .* \(row 1\), .* This z is not finite; leave such"):

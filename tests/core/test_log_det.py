@@ -316,6 +316,7 @@ class TestDraws:
     @pytest.mark.thorough
     @pytest.mark.parametrize("shared", [False, True])
     @pytest.mark.parametrize("gradient", GRADIENTS)
+    @pytest.mark.slow
     def test_the_gradient_is_unbiased(self, gradient, shared):
         log_det = Roulette(Geometric(0.5, 1), "rademacher", shared=shared, gradient=gradient)
         draws = gradient_draws(log_det, chunks=1_000 if shared else 50)

@@ -197,6 +197,7 @@ class TestMonteCarlo:
     @pytest.mark.parametrize(
         ("probe", "n_probes"), [("gaussian", 1), ("gaussian", 4), ("rademacher", 2), ("sphere", 1), ("orthogonal", 3)]
     )
+    @pytest.mark.slow
     def test_the_estimators_variance(self, probe, n_probes, n_draws):
         law = Geometric(0.6, 1)
         estimator = Roulette(law, probe, n_probes, n_draws=n_draws)
@@ -207,6 +208,7 @@ class TestMonteCarlo:
 
     @pytest.mark.thorough
     @pytest.mark.parametrize("n_probes", [2, 3, 4])
+    @pytest.mark.slow
     def test_orthogonal_probes_in_three_dimensions(self, n_probes):
         law, a = Geometric(0.5, 2), contraction(3, 0.6)
         with torch.no_grad():
@@ -499,6 +501,7 @@ class TestOptimal:
             ("near the limit", "gaussian"),
         ],
     )
+    @pytest.mark.slow
     def test_no_other_law_is_better(self, kind, probe):
         a = KINDS[kind]
         remainders = log_det_remainders(one(a), 600).pooled()

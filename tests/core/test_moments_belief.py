@@ -78,6 +78,7 @@ def test_known_factors_of_the_papers_setting(probe, factor):
 @pytest.mark.parametrize("n_probes", [1, 2, 3])
 @pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize("law", LAWS, ids=str)
+@pytest.mark.slow
 def test_roulette_is_believed_to_be_the_log_of_its_mean_exponential(law, probe, n_probes):
     found = believed_log_det(Roulette(law, probe, n_probes), matrices(8, 0.4))
     for a, value in zip(matrices(8, 0.4).numpy(), found.tolist(), strict=True):
@@ -130,6 +131,7 @@ def test_beyond_the_tail_ratio_the_expectation_is_finite_only_where_the_terms_fa
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("probe", ["rademacher", "sphere", "pair"])
+@pytest.mark.slow
 def test_it_is_infinite_exactly_where_the_terms_of_the_sum_over_n_grow(probe):
     # Far along, n = 150 ... 300, P(N = n) E exp(v'S_n v) has died away or passed e^40, unless an eigenvalue is near
     # the tail ratio, or two beyond it are of nearly the same size.

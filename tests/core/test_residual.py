@@ -22,6 +22,7 @@ def test_tangents_carry_the_jacobian_of_autograd(activation, dim):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.slow
 def test_the_jacobian_is_differentiable_in_every_parameter(activation):
     g, x = branch(activation, hidden=(3, 2)), points(2, 2)
     names, values = zip(*g.named_parameters(), strict=True)

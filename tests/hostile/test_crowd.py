@@ -39,7 +39,6 @@ async def burst(url: str, size: int) -> Burst:
         return Burst(resident, (before, served, resident.step), visitors, states)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", ARRIVAL_SECONDS)
 def test_a_crowd_loses_no_run(server, size):
     found = asyncio.run(burst(server.url, size))

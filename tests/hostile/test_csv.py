@@ -108,7 +108,6 @@ def test_a_file_twice_as_long_takes_about_twice_as_long(attack):
     assert steepest(answered, attack, 1_024, 2**13) <= MOST_GROWTH
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_so_it_is_up_to_the_largest_file(attack):
     assert steepest(answered, attack, 2**13, MOST_BYTES // 2) <= MOST_GROWTH

@@ -72,7 +72,6 @@ def test_the_work_is_counted_and_ends(monkeypatch):
     assert max(works) > MOST_WORK / 2  # some need all of it
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("piece", range(ALL // PIECE))
 def test_thousands_of_hostile_formulas_are_certified_or_refused(piece):
     outcomes = Counter()

@@ -181,7 +181,6 @@ def test_scripts_in_streamlits_page_are_known_by_their_contents(monkeypatch):
     assert policy().count("'sha256-") == 2
 
 
-@pytest.mark.slow
 def test_it_stops_when_it_is_told_to_though_a_page_is_open(tmp_path):
     async def stopped():
         async with open_page(found.url, "explore", LIGHT):

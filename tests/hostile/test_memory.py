@@ -4,8 +4,6 @@ import asyncio
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.hostile.crowds import crowd, until
 from tests.served import Server, app_served, wait_for
 
@@ -31,7 +29,6 @@ async def come_and_go(url: str, visitors: int) -> None:
         await until(lambda: all(visitor.is_served for visitor in found), "everybody's page", ARRIVAL_SECONDS)
 
 
-@pytest.mark.slow
 def test_three_hundred_visitors_leave_little_behind(tmp_path):
     with app_served(tmp_path / "log") as server:
         asyncio.run(come_and_go(server.url, 1))

@@ -4,8 +4,6 @@ import asyncio
 import statistics
 from itertools import pairwise
 
-import pytest
-
 from tests.hostile.crowds import playing
 from tests.hostile.test_memory import resident_mib
 from tests.served import Server, app_served
@@ -27,7 +25,6 @@ async def watched(server: Server) -> tuple[list[tuple[float, float]], list[int]]
     return memory, steps
 
 
-@pytest.mark.slow
 def test_ten_minutes_of_training_keep_their_memory(tmp_path):
     with app_served(tmp_path / "log") as server:
         memory, steps = asyncio.run(watched(server))

@@ -59,7 +59,6 @@ def test_a_text_twice_as_long_takes_about_twice_as_long(taken, longest):
     assert steepest(lambda given: said(taken, given), taken.attack, 1_024, min(taken.most, longest)) <= MOST_GROWTH
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
 def test_so_it_is_up_to_a_megabyte(taken):
     assert steepest(lambda given: said(taken, given), taken.attack, 2**17, taken.most) <= MOST_GROWTH

@@ -105,7 +105,6 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
     wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PLAYING, "it to be tried again")
 
 
-@pytest.mark.slow
 def test_twenty_kills_lose_nothing_and_leave_short_gaps(engine):
     """With a comparison and digits in training, a process is killed whenever all move again."""
     ids = started(engine, ONE, COMPARISON, Experiment((DIGIT_FLOW,), 0))

@@ -23,8 +23,9 @@ class Measurement:
     request that it `needs`, or, if it is `of_training`, how training gets the log det.
 
     While the flow moves, one begins `every_seconds` after the one before, and a piece follows the last one after
-    `piece_seconds`: of one arm, or divided among all if it is `divided`. `pictured`: only arms whose pictures are wanted are
-    measured. `at_rest` is made in place of `pieces` of a flow that stands still, once its sharp picture is done.
+    `piece_seconds`, which are divided by the number of arms if it is `divided`. `pictured`: only arms whose pictures
+    are wanted are measured. `at_rest` is made in place of `pieces` of a flow that stands still, once its sharp picture
+    is done.
     """
 
     pieces: Pieces
