@@ -25,15 +25,17 @@ quick-core: $(VENV)/tests-installed
 quick-app: $(VENV)/tests-installed
 	$(QUICK) tests/app tests/golden
 
+# Browsers wait more than they work, so that three share two processors.
+BROWSER := $(BIN)/python -m pytest --numprocesses 3 --dist load tests/browser
 test: $(VENV)/tests-installed chromium lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/browser
+	$(BROWSER) -m "not slow"
 
 # What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
 ALONE := tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
 slow: $(VENV)/tests-installed chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/browser
+	$(BROWSER) -m slow
 	$(BIN)/python -m pytest -m slow $(ALONE)
 
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that

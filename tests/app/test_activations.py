@@ -402,6 +402,7 @@ class TestInside:
 
 
 class TestConsequences:
+    @pytest.mark.slow
     def test_arms_are_activations_by_seeds_and_the_numbers_theirs(self):
         page = opened("consequences", shown="elu,sine", seeds="2")
         comparison = own(page).comparisons["activations"]

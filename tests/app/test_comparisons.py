@@ -209,6 +209,7 @@ def test_an_arm_becomes_the_pages_flow_with_its_weights_and_its_settings(page, l
     assert any("`compared.safetensors`" in caption.value for caption in page.caption)
 
 
+@pytest.mark.slow
 def test_a_plan_is_followed_again_after_a_reset_and_an_arm_brings_what_is_in_force(page):
     page = run(page.toggle(key="planned").set_value(True))
     for _ in range(2):

@@ -246,6 +246,7 @@ word = st.text(st.characters(codec="cp1252", exclude_categories=["C", "Z"]), min
     newline=st.sampled_from(["\n", "\r\n", "\r"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
+@pytest.mark.slow
 def test_a_table_written_in_any_dialect_is_read_back(
     rows, header, separator, decimal_comma, encoding, newline, quoting
 ):

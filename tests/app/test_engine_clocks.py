@@ -4,11 +4,14 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from app.engine.clocks import BEAT_SECONDS, Pulse
 from app.engine.flight_recorder import Entry, FlightRecorder
 from tests.served import ROOT, wait_for
 
 
+@pytest.mark.slow
 def test_the_pulse_stands_still_while_its_process_is_late():
     """Held up for ten times as long as all its beats take, it counts one beat."""
     held, go_on, beaten = threading.Event(), threading.Event(), []

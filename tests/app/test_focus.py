@@ -72,6 +72,7 @@ def popovers(block):
 
 
 @pytest.mark.parametrize(("screen", "view"), [(screen, view) for screen in SCREENS for view in views(screen)])
+@pytest.mark.slow
 def test_where_nothing_is_offered_nothing_can_be_set_and_all_is_shown(screen, view):
     page = opened(screen, view, controls="")
     assert not page.warning

@@ -149,6 +149,7 @@ class TestOneFlow:
         alone = scores(trained(config, 0.0, 100))
         assert first_number(cells(page, "|  | parameters")[PLAIN][1]) == pytest.approx(percent(alone), abs=0.11)
 
+    @pytest.mark.slow
     def test_the_weight_changes_while_it_trains(self):
         page = stepped(opened())
         page = run(page.select_slider(key="joint.weight").set_value(0.0))

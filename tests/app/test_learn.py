@@ -302,6 +302,7 @@ def test_what_was_just_chosen_is_what_is_committed(series):
     assert own(series).progress.lessons["series"].answers == {"one": 0.1}
 
 
+@pytest.mark.slow
 def test_what_can_be_neither_true_nor_done_with_a_learners_own_settings_stops_nothing():
     page = opened(lesson="change", step="forget")
     for index, entry in ((0, "-0.99"), (3, "-0.99")):

@@ -409,6 +409,7 @@ class TestSideBySide:
         page = press(page, "norms.adopt.4")
         assert own(page).setup.flow.norms == page.selectbox(key="norms").value == "learned"
 
+    @pytest.mark.slow
     def test_a_comparison_goes_on_where_it_was_left(self):
         page = press(opened("budgets"), "steps.budgets")
         page = run(page.segmented_control(key="lipschitz.view").set_value("inverse"))
@@ -479,6 +480,7 @@ class TestUnitBalls:
         ("budget", "1.2", "0.99", ["0.05", "0.999"]),
     ],
 )
+@pytest.mark.slow
 def test_a_link_beyond_the_limits_is_refused_with_value_limit_and_remedy(setting, value, kept, remedy):
     asked = {
         "lipschitz.view": "norms" if kept in ("2.0", "1.0 0.6 -0.4 0.8") else "inverse",

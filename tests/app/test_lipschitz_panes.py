@@ -374,6 +374,7 @@ class TestNorms:
     @pytest.mark.thorough
     @pytest.mark.parametrize("q", ORDERS)
     @pytest.mark.parametrize("p", ORDERS)
+    @pytest.mark.slow
     def test_the_norm_or_two_bounds_of_it(self, p, q):
         for w in (self.W, (0.3, -2.0, 5.0, 0.1), (1.0, 2.0, 2.0, 4.0)):
             found = induced(w, p, q)

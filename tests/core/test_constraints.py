@@ -83,6 +83,7 @@ COVERED = pytest.mark.parametrize([*DESIGN[0]], [[*row.values()] for row in DESI
 @pytest.mark.thorough
 class TestCaps:
     @COVERED
+    @pytest.mark.slow
     def test_they_hold_after_every_step_while_raw_weights_explode(self, activation, constraint, chain, dtype):
         branch = branch_of(chain, constraint, dtype, activation=activation)
         caps, reached = np.array([linear.cap for linear in branch.linears]), 0.0

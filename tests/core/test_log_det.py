@@ -421,6 +421,7 @@ class TestReach:
         assert bool((slope != 0).any())
 
     @pytest.mark.thorough
+    @pytest.mark.slow
     def test_what_the_backward_pass_keeps_is_within_the_work(self, log_det):
         branch, x = Branch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
         rows, products, *_ = log_det.work(100)
@@ -453,6 +454,7 @@ def numbers_kept(forward):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_memory_grows_with_the_terms_only_where_each_is_differentiated():
     branch, x = FoldedBranch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
     kept = {

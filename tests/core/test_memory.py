@@ -124,6 +124,7 @@ def way(name, n=6):
 @pytest.mark.parametrize("dim", [2, 64])
 @pytest.mark.parametrize("name", ["", *GRADIENTS])
 class TestFootprint:
+    @pytest.mark.slow
     def test_what_is_kept_is_what_hooks_see_and_python_holds(self, name, dim):
         flow, x = flow_and_points(dim)
         assert footprint(flow, x, way(name), seeded(1)).kept == kept_by_hooks(flow, x, way(name))

@@ -26,6 +26,7 @@ def run(trainer, steps):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("log_det", [Exact(), Truncated(5, "rademacher"), Roulette(Geometric(0.5, 3), "rademacher")])
+@pytest.mark.slow
 def test_training_lowers_the_exact_nll_whatever_estimator_trains(log_det):
     t = trainer(TrainConfig(log_det=log_det, batch=100, learning_rate=0.01))
     before = mean_nll(log_prob(t.flow, t.dataset.held_out()))
