@@ -34,7 +34,7 @@ test: $(VENV)/tests-installed chromium lint
 # What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
 ALONE := tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
 slow: $(VENV)/tests-installed chromium
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
 	$(BROWSER) -m slow
 	$(BIN)/python -m pytest -m slow $(ALONE)
 

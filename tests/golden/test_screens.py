@@ -17,7 +17,11 @@ def quick():
         yield
 
 
-LABELS = [label if label in FAST else pytest.param(label, marks=pytest.mark.slow) for label in STORED]
+# Both tests of a page are one process's, which opens it once.
+LABELS = [
+    pytest.param(label, marks=[pytest.mark.xdist_group(label), *([] if label in FAST else [pytest.mark.slow])])
+    for label in STORED
+]
 seen = functools.cache(screens.seen)
 
 
