@@ -25,8 +25,7 @@ quick-core: $(VENV)/tests-installed
 quick-app: $(VENV)/tests-installed
 	$(QUICK) tests/app tests/golden
 
-# Browsers wait more than they work, so that three share two processors.
-BROWSER := $(BIN)/python -m pytest --numprocesses 3 --dist load tests/browser
+BROWSER := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 test: $(VENV)/tests-installed chromium lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
 	$(BROWSER) -m "not slow"
