@@ -2,6 +2,8 @@
 
 import builtins
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from resflow_core.data import DATASETS
 from resflow_core.fast import compiled
 from resflow_core.fast.by_hand import ExactNLL
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.kernel import activations, numbers
+from resflow_core.fast.kernel import activations, numbers, whole_flow
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact, Truncated
@@ -166,3 +168,18 @@ def test_activations_are_those_of_the_closed_forms(name):
         activations.activate(activations.KINDS[form.derivatives], t[k : k + activations.TILE].numpy(), *rows)
     for ours, exact in zip(found, form.derivatives(t.double()), strict=True):
         np.testing.assert_allclose(ours, exact, atol=1e-5, rtol=1e-6)
+
+
+def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
+    """Numba keys its cache by a function's own file and free variables alone; it once served an old `block.py`."""
+    folder = Path(whole_flow.__file__).parent
+    here = whole_flow.digest(folder)
+    key = whole_flow.nll_gradient._cache._index_key
+    signature, codegen = whole_flow.nll_gradient.signatures or [()], whole_flow.nll_gradient.targetctx.codegen()
+    for path in folder.glob("*.py"):
+        copy = shutil.copytree(folder, tmp_path / path.stem, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / path.name).write_bytes(path.read_bytes().replace(b"ZERO", b"ONE") + b"\n")
+        changed = whole_flow.cached(whole_flow.digest(copy))
+        assert changed._cache._index_key(signature, codegen) != key(signature, codegen), path.name
+    same = whole_flow.cached(here)
+    assert same._cache._index_key(signature, codegen) == key(signature, codegen)
