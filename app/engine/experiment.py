@@ -24,7 +24,7 @@ class Arm:
 
     flow: FlowConfig | BaselineConfig | HybridConfig
     train: TrainConfig  # at step 0
-    # A key of `DATASETS` or "digits", somebody's own rows, or what is measured (`kinds`).
+    # A key of `DATASETS` or "digits", somebody's own rows, or what is measured (`job_kinds`).
     data: str | Table | Plan | Survey
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
     weights: bytes | None = None  # a saved flow (`resflow_core.api.flow_file`) to start from; None: a new one

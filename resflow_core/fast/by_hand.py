@@ -29,11 +29,11 @@ from torch import Tensor
 
 from resflow_core.fast import capped, fused_flow
 from resflow_core.fast.closed_forms import ClosedForm
+from resflow_core.fast.folding import Folded, folded
 from resflow_core.fast.forward_mode import FoldedWeights
+from resflow_core.fast.plane import log_abs_det, log_abs_det_backward
 from resflow_core.lipschitz import SpectralNorm
-from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
-
-REACH = math.log(SCALE_RANGE)
+from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, scale_factor
 
 
 class Passed(NamedTuple):
@@ -51,16 +51,13 @@ Pass = Callable[[Tensor, Tensor, Tensor, FoldedWeights], Passed]
 """(x, scales, shifts, weights) -> `Passed`; x is (batch, d), scales and shifts are (blocks + 1, d, 1)."""
 
 
-class _Folded(NamedTuple):
-    """Folded weights, and what the way back needs: an entry for each layer, or (layers, blocks)."""
+class _Made(NamedTuple):
+    """How the folded weights were made, for the way back."""
 
-    weights: FoldedWeights
+    folded: Folded
     kept: list[capped.Kept]
     constrained: list[Tensor]  # Y
-    factors: Tensor  # f
-    following: Tensor  # F
-    scales: Tensor  # beta
-    tanh: Tensor | None  # None: the activation has no scale
+    scales: Tensor  # beta, (layers, blocks)
 
 
 def supports(flow: Any) -> TypeGuard[fused_flow.FusedFlow]:
@@ -98,63 +95,62 @@ class ExactNLL:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """The loss of points (batch, d), a scalar. Its gradient takes the place of what `gradients` hold."""
-        folded = self._fold()
-        weights, log_scale = folded.weights, self._parameters.get("log_scale")
+        made = self._fold()
+        weights, log_scale = made.folded.weights, self._parameters.get("log_scale")
         if log_scale is None:
             scales = x.new_ones(len(weights.entry_scale) + 1, x.shape[1], 1)
             shifts = torch.zeros_like(scales)
         else:
             scales, shifts = log_scale.exp()[:, :, None], self._parameters["shift"][:, :, None]
         found = self._through(x, scales, shifts, weights)
-        self._unfold(folded, found.entry_scales, found.layers)
+        self._unfold(made, found.entry_scales, found.layers)
         if log_scale is None:
             return found.nll
         torch.mul(found.scales, scales, out=self._gradients["log_scale"][:, :, None]).sub_(1.0)
         self._gradients["shift"].copy_(found.shifts[:, :, 0])
         return found.nll - log_scale.sum()
 
-    def _fold(self) -> _Folded:
+    def _fold(self) -> _Made:
         raws = [self._parameters[f"branch.linears.{i}.raw"] for i in self._layers]
+        biases = [self._parameters[f"branch.linears.{i}.bias"] for i in self._layers]
         constrained, kept = zip(*(capped.forward(raw, self._cap, self._exactly) for raw in raws), strict=True)
-        if self._initial_scale is None:
-            tanh, scales = None, raws[0].new_ones(len(self._layers), len(raws[0]))
-        else:
-            tanh = torch.tanh(SCALE_SPEED / REACH * self._parameters["branch.raw_scales"].T)
-            scales = self._initial_scale * torch.exp(REACH * tanh)
-        following = torch.cat([scales[1:], torch.ones_like(scales[:1])])
-        factors = following / (self._constant * scales)
-        biases = (self._parameters[f"branch.linears.{i}.bias"] * following[i, :, None] for i in self._layers)
-        weights = FoldedWeights(
-            scales[0],
-            [weight * f[:, None, None] for weight, f in zip(constrained, factors, strict=True)],
-            [bias[:, :, None] for bias in biases],
-        )
-        return _Folded(weights, list(kept), list(constrained), factors, following, scales, tanh)
+        scales = raws[0].new_ones(len(raws), len(raws[0]))
+        if self._initial_scale is not None:
+            scales = self._initial_scale * scale_factor(self._parameters["branch.raw_scales"].T)
+        # A flow that is trained has no branch that is scaled.
+        made = folded(constrained, biases, scales, torch.ones_like(scales[0]), self._constant)
+        return _Made(made, list(kept), list(constrained), scales)
 
-    def _unfold(self, folded: _Folded, d_entry: Tensor, d_layers: list[Tensor]) -> None:
+    def _unfold(self, made: _Made, d_entry: Tensor, d_layers: list[Tensor]) -> None:
         """From the gradients with respect to the folded weights, all W and then all b, to those of the parameters."""
-        d_factors, d_following = torch.empty_like(folded.factors), torch.empty_like(folded.factors)
+        _, factors, following = made.folded
+        d_factors, d_following = torch.empty_like(factors), torch.empty_like(factors)
         for i in self._layers:
             d_weight, d_bias = d_layers[i], d_layers[len(self._layers) + i][:, :, 0]
             bias = self._parameters[f"branch.linears.{i}.bias"]
-            torch.mul(d_bias, folded.following[i, :, None], out=self._gradients[f"branch.linears.{i}.bias"])
+            torch.mul(d_bias, following[i, :, None], out=self._gradients[f"branch.linears.{i}.bias"])
             torch.sum(d_bias * bias, 1, out=d_following[i])
-            torch.sum(d_weight * folded.constrained[i], (1, 2), out=d_factors[i])
-            d_raw = capped.backward(folded.kept[i], d_weight * folded.factors[i, :, None, None], self._exactly)
+            torch.sum(d_weight * made.constrained[i], (1, 2), out=d_factors[i])
+            d_raw = capped.backward(made.kept[i], d_weight * factors[i, :, None, None], self._exactly)
             self._gradients[f"branch.linears.{i}.raw"].copy_(d_raw)
-        if folded.tanh is None:
+        if self._initial_scale is None:
             return
-        d_following += d_factors / (self._constant * folded.scales)
-        d_scales = d_factors.mul_(folded.factors).div_(folded.scales).neg_()
+        d_following += d_factors / (self._constant * made.scales)
+        d_scales = d_factors.mul_(factors).div_(made.scales).neg_()
         d_scales[1:] += d_following[:-1]
         d_scales[0] += d_entry
-        d_raw = d_scales.mul_(folded.scales).mul_(1 - folded.tanh**2).mul_(SCALE_SPEED)
-        self._gradients["branch.raw_scales"].copy_(d_raw.T)
+        slopes = scale_factor_slope(self._parameters["branch.raw_scales"].T)
+        self._gradients["branch.raw_scales"].copy_(d_scales.mul_(made.scales).mul_(slopes).T)
+
+
+def scale_factor_slope(raw: Tensor) -> Tensor:
+    """The derivative of log `scale_factor`: s (1 - tanh^2(s raw / r))."""
+    return SCALE_SPEED * (1 - torch.tanh(SCALE_SPEED / math.log(SCALE_RANGE) * raw) ** 2)
 
 
 def by_torch(activation: ClosedForm, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> Passed:
     """A `Pass` for any dimension and any activation with a closed form."""
-    entry, kept = weights.entry_scale, []
+    entry, kept = weights.entry_scale, list[list[Tensor]]()
     z, jacobians = fused_flow.forward(activation, x.T.contiguous(), scales, shifts, weights, kept)
     nll, d_z, d_a = _loss(z, jacobians * entry[:, None])
     d_entry = (d_a * jacobians).sum((0, 1, 3))
@@ -163,18 +159,12 @@ def by_torch(activation: ClosedForm, x: Tensor, scales: Tensor, shifts: Tensor, 
 
 
 def _loss(z: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss without the log scales, of z, (d, batch), and all A, (d, d, blocks, batch), and its gradients in both.
-
-    d log|det M| = <M^-T, dM>.
-    """
+    """The loss without the log scales of z, (d, batch), and all A, (d, d, blocks, batch), and its gradient in each."""
     dim, batch = z.shape
     m = a + torch.eye(dim, dtype=a.dtype, device=a.device)[:, :, None, None]
     if dim == 2:
-        det = torch.addcmul(m[0, 0] * m[1, 1], m[0, 1], m[1, 0], value=-1)
-        log_det = det.abs().log()
-        d_a = m.flip(0, 1) / (det * -batch)  # [[d, c], [b, a]], the signs follow
-        d_a[0, 1].neg_()
-        d_a[1, 0].neg_()
+        log_det, det = log_abs_det(m)
+        d_a = log_abs_det_backward(m, det, -1 / batch)
     else:
         matrices = m.permute(2, 3, 0, 1)
         log_det = torch.linalg.slogdet(matrices).logabsdet

@@ -32,54 +32,34 @@ def _kind(flow: Any) -> int | None:
 
 
 class CompiledPass:
-    """A `by_hand.Pass`. Not for several threads: the gradients that it returns are overwritten by its next call."""
+    """A `by_hand.Pass`."""
 
     def __init__(self, flow: Any):
         """Of a flow that is `supports`ed."""
         with extra("fast"):
             from resflow_core.fast.kernel.whole_flow import Arrays, nll_gradient
         self._kind, self._run, self._arrays = _kind(flow), nll_gradient, Arrays
-        n, width, layers = flow.config.blocks, flow.config.width, flow.config.hidden_layers
-        self._gradients = Arrays(
-            *(
-                np.zeros(shape, np.float32)
-                for shape in (
-                    (n,), (n + 1, 2), (n + 1, 2), (n, width, 2), (n, width),
-                    (n, layers - 1, width, width), (n, layers - 1, width), (n, 2, width), (n, 2),
-                )
-            )
-        )  # fmt: skip
 
     def __call__(self, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> by_hand.Passed:
         first, *middle, last = weights.weights
-        first_b, *middle_b, last_b = weights.biases
-        of = self._arrays(
-            *(
-                part.detach().contiguous().numpy()
-                for part in (
-                    weights.entry_scale, scales[:, :, 0], shifts[:, :, 0], first, first_b[:, :, 0],
-                    _together(middle, self._gradients.middle), _together(middle_b, self._gradients.middle_b),
-                    last, last_b[:, :, 0],
-                )
-            )
+        first_b, *middle_b, last_b = (bias[:, :, 0] for bias in weights.biases)
+        blocks, width = first_b.shape
+        parts = (
+            weights.entry_scale, scales[:, :, 0], shifts[:, :, 0], first, first_b,
+            torch.stack(middle, 1) if middle else x.new_empty(blocks, 0, width, width),
+            torch.stack(middle_b, 1) if middle_b else x.new_empty(blocks, 0, width),
+            last, last_b,
         )  # fmt: skip
-        for part in self._gradients:
-            part.fill(0)
-        nll = self._run(self._kind, x.contiguous().numpy(), of, self._gradients)
-        found = self._arrays(*map(torch.from_numpy, self._gradients))
-        d_weights = [found.first, *found.middle.unbind(1), found.last]
-        d_biases = [found.first_b, *found.middle_b.unbind(1), found.last_b]
+        of = self._arrays(*(part.contiguous().numpy() for part in parts))
+        gradients = self._arrays(*map(np.zeros_like, of))
+        nll = self._run(self._kind, x.contiguous().numpy(), of, gradients)
+        d_beta, d_scales, d_shifts, *d_layers = map(torch.from_numpy, gradients)
+        d_first, d_first_b, d_middle, d_middle_b, d_last, d_last_b = d_layers
+        d_biases = [d_first_b, *d_middle_b.unbind(1), d_last_b]
         return by_hand.Passed(
             torch.tensor(nll + np.log(2 * np.pi)),
-            found.beta,
-            found.scales[:, :, None],
-            found.shifts[:, :, None],
-            [*d_weights, *(bias[:, :, None] for bias in d_biases)],
+            d_beta,
+            d_scales[:, :, None],
+            d_shifts[:, :, None],
+            [d_first, *d_middle.unbind(1), d_last, *(bias[:, :, None] for bias in d_biases)],
         )
-
-
-def _together(layers: list[Tensor], like: np.ndarray) -> Tensor:
-    """The layers between the first and the last, (blocks, layers, ...)."""
-    if not layers:
-        return torch.from_numpy(like)
-    return torch.stack(layers, 1).reshape(like.shape)

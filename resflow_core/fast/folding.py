@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -57,17 +58,36 @@ def fold(branches: Sequence[Branch]) -> FoldedWeights:
     """The folded weights of branches of the same shape, stacked."""
     layers = list(zip(*(branch.linears for branch in branches), strict=True))
     scales = _scales(branches)
-    following = torch.cat([scales[1:], scales.new_tensor([[branch.scale for branch in branches]])])
-    norms = _norms(branches)
+    last, norms = scales.new_tensor([branch.scale for branch in branches]), _norms(branches)
     constants = _constants(branches[0], [norm.p for norm in norms], like=scales)
-    factors = following / (constants * scales)
-    weights = [
-        constrained_weights(layer, norm) * f[:, None, None]
-        for layer, norm, f in zip(layers, norms, factors, strict=True)
-    ]
+    weights = [constrained_weights(layer, norm) for layer, norm in zip(layers, norms, strict=True)]
     biases = [torch.stack([linear.bias for linear in layer]) for layer in layers]
-    return FoldedWeights(
-        scales[0], weights, [bias[:, :, None] * f[:, None, None] for bias, f in zip(biases, following, strict=True)]
+    return folded(weights, biases, scales, last, constants).weights
+
+
+class Folded(NamedTuple):
+    """Folded weights, and by what the layers' were multiplied, (layers, branches)."""
+
+    weights: FoldedWeights
+    factors: Tensor  # beta_{i+1} / (C beta_i), of W_i
+    following: Tensor  # beta_{i+1}, of b_i
+
+
+def folded(
+    weights: Sequence[Tensor], biases: Sequence[Tensor], scales: Tensor, last: Tensor, constants: Tensor | float
+) -> Folded:
+    """Stacked W_i, (branches, out, in), and b_i, (branches, out), folded with beta, (layers, branches), and beta_{n+1},
+    (branches,). `constants` are C in the norms of the layers, (layers, 1 or branches), or one for all."""
+    following = torch.cat([scales[1:], last[None]])
+    factors = following / (constants * scales)
+    return Folded(
+        FoldedWeights(
+            scales[0],
+            [weight * f[:, None, None] for weight, f in zip(weights, factors, strict=True)],
+            [bias[:, :, None] * f[:, None, None] for bias, f in zip(biases, following, strict=True)],
+        ),
+        factors,
+        following,
     )
 
 

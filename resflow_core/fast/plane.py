@@ -14,25 +14,31 @@ def residual_log_det(jacobian: Tensor) -> Tensor:
     return log_det.residual_log_det(jacobian)
 
 
+def log_abs_det(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """log|det M| and det M of M = [[a, b], [c, d]], (2, 2, ...). The points come last here, so that the memory of every
+    entry is contiguous."""
+    (a, b), (c, d) = matrix
+    det = torch.addcmul(a * d, b, c, value=-1)
+    return det.abs().log(), det
+
+
+def log_abs_det_backward(matrix: Tensor, det: Tensor, d_log_det: Tensor | float) -> Tensor:
+    """From d log|det M| = <M^-T, dM>, with M^-T = [[d, -c], [-b, a]] / det M, the gradient in M."""
+    d_matrix = matrix.flip(0, 1) * (d_log_det / det)  # [[d, c], [b, a]], the signs follow
+    d_matrix[0, 1].neg_()
+    d_matrix[1, 0].neg_()
+    return d_matrix
+
+
 class _LogAbsDet2(torch.autograd.Function):
-    """d log|det M| = tr(M^-1 dM), with M^-1 = [[d, -b], [-c, a]] / det M for M = [[a, b], [c, d]].
-
-    The points come last here, so that the memory of every entry is contiguous.
-    """
-
     @staticmethod
     def forward(ctx, jacobian):
         matrix = jacobian.permute(1, 2, 0) + torch.eye(2, dtype=jacobian.dtype, device=jacobian.device)[:, :, None]
-        (a, b), (c, d) = matrix
-        det = torch.addcmul(a * d, b, c, value=-1)
+        log_det, det = log_abs_det(matrix)
         ctx.save_for_backward(matrix, det)
-        return det.abs().log()
+        return log_det
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_log_det):
-        matrix, det = ctx.saved_tensors
-        d_matrix = matrix.flip(0, 1) * (d_log_det / det)  # [[d, c], [b, a]], the signs follow
-        d_matrix[0, 1].neg_()
-        d_matrix[1, 0].neg_()
-        return d_matrix.permute(2, 0, 1)
+        return log_abs_det_backward(*ctx.saved_tensors, d_log_det).permute(2, 0, 1)

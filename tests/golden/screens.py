@@ -21,7 +21,6 @@ from tests.golden.stored import save
 NAME = "screens.json"
 SMALL = {"blocks": "2", "width": "8", "batch": "64", "seed": "3", "device": "cpu", "data": "noisymoons"}
 ONE_SEED = {"activations.seeds": "1", "compare.seeds": "1", "joint.seeds": "1"}
-TEXTS = ("header", "subheader", "markdown", "caption", "info", "warning", "error", "success", "latex", "code")
 WIDGETS = (
     *("selectbox", "select_slider", "slider", "number_input", "text_input", "toggle", "checkbox", "multiselect"),
     *("button_group", "radio", "file_uploader", "popover", "expander"),
@@ -195,7 +194,7 @@ def _shown(page: Any, screen: str) -> dict[str, list[str]]:
 
 
 def _texts(element: Any) -> Iterator[tuple[str, str]]:
-    if element.type in TEXTS:
+    if element.type in wording.TEXTS:
         if "<style" not in element.value:
             yield element.type, element.value
     elif element.type == "metric":

@@ -101,19 +101,6 @@ def attacks() -> dict[str, Attack]:
     return found
 
 
-def few(all: dict[str, Attack], each: int) -> set[str]:
-    """The names of at least so many of each kind and at each screen."""
-    random, chosen = Random(SEED), set()
-    shuffled = list(all)
-    random.shuffle(shuffled)
-    of_kinds = [[name for name in shuffled if all[name].kind == kind] for kind in KINDS]
-    at_screens = [[name for name in shuffled if all[name].path == screen] for screen in SCREENS]
-    for group in (*of_kinds, *at_screens):
-        missing = max(0, each - len(chosen.intersection(group)))
-        chosen.update([name for name in group if name not in chosen][:missing])
-    return chosen
-
-
 def _values(random: Random) -> Iterator[tuple[str, Query]]:
     """Every setting of a screen has the same hostile value; with the settings of flow and training, or without."""
     for k, (screen, prefix) in enumerate(_screens()):

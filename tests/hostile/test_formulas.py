@@ -48,12 +48,11 @@ def outcome(text: str, number: int) -> str:
     return "accepted"
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
-def test_hostile_formulas_are_certified_or_refused(every):
+def test_hostile_formulas_are_certified_or_refused():
     tried = list(few())
     assert len(tried) >= 200 and {kind for kind, _ in tried} == {"by hand", *KINDS}
-    outcomes = Counter(outcome(text, number) for number, (_, text) in enumerate(tried) if number % every == 0)
-    assert outcomes["accepted"] >= 40 // every and outcomes["refused"] >= 80 // every
+    outcomes = Counter(outcome(text, number) for number, (_, text) in enumerate(tried))
+    assert outcomes["accepted"] >= 40 and outcomes["refused"] >= 80
 
 
 def test_the_work_is_counted_and_ends(monkeypatch):

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from app.ui.scene import POLL_SECONDS
-from tests.hostile.links import SCREENS, SETTINGS, Attack, attacks, few
+from tests.hostile.links import SCREENS, SETTINGS, Attack, attacks
 from tests.page_client import open_page
 from tests.served import answers
 
 ATTACKS = attacks()
-FAST = few(ATTACKS, each=3)
 FAILURES = ("Traceback (most recent call last)", "An unexpected error")
 
 
@@ -46,15 +45,10 @@ def arrival(attack: Attack, seen: Seen) -> str:
 
 def test_there_are_enough_of_them():
     assert len(ATTACKS) >= 150
-    assert len(FAST) >= 40
     assert {attack.path for attack in ATTACKS.values()} >= set(SCREENS)
-    assert {ATTACKS[name].kind for name in FAST} == {attack.kind for attack in ATTACKS.values()}
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [pytest.param(a, id=name, marks=() if name in FAST else pytest.mark.slow) for name, a in ATTACKS.items()],
-)
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_a_hostile_link_gives_a_page(server, attack):
     said_before = len(server.log.read_text(errors="replace"))
     seen = asyncio.run(opened(server.url, attack))

@@ -53,7 +53,7 @@ def test_a_row_of_numbers_ends_at_its_limit():
     assert isinstance(numbers("0.5 " * 2_000), str)  # it is told then what a row has
 
 
-@pytest.mark.parametrize("longest", [2**13, pytest.param(2**17, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("longest", [2**13, 2**17])
 @pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
 def test_a_text_twice_as_long_takes_about_twice_as_long(taken, longest):
     assert steepest(lambda given: said(taken, given), taken.attack, 1_024, min(taken.most, longest)) <= MOST_GROWTH
