@@ -7,8 +7,10 @@ from typing import Any
 
 LEAST_SECONDS = 0.002
 """Shorter times say nothing of growth."""
-MOST_GROWTH = 2.5
-"""Of the time when the length doubles; what is linear doubles it, what is quadratic makes it fourfold."""
+LONGER = 4
+MOST_GROWTH = 8.0
+"""Of the time when the length becomes fourfold: what is linear makes it fourfold too, what is quadratic sixteenfold. A
+busy machine must double a time, the least of several, to be taken for either."""
 REPEATS, MOST_TRIES = 2, 8
 
 
@@ -23,8 +25,8 @@ def seconds(answer: Callable[[Any], object], given: Any, repeats: int = REPEATS)
 
 
 def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
-    """The largest factor by which the time grows when an attack's length doubles, from `least` on up to `most`: as far
-    as it takes long enough to be measured, else 1. It ends where it exceeds `MOST_GROWTH`."""
+    """The largest factor by which the time grows when an attack becomes `LONGER` times as long, from `least` on up to
+    `most`: as far as it takes long enough to be measured, else 1. It ends where it exceeds `MOST_GROWTH`."""
     gc.collect()
     gc.freeze()  # what there was before is looked through at no answer's expense
     try:
@@ -34,15 +36,15 @@ def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], leas
 
 
 def _steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
-    largest, length, before = 1.0, least, seconds(answer, attack(least))
-    while 2 * length <= most and largest <= MOST_GROWTH:
-        shorter, longer = attack(length), attack(2 * length)
-        now = seconds(answer, longer)
+    largest, length = 1.0, least
+    while LONGER * length <= most and largest <= MOST_GROWTH:
+        shorter, longer = attack(length), attack(LONGER * length)
+        before, now = seconds(answer, shorter), seconds(answer, longer)
         for _ in range(MOST_TRIES):  # what else the machine does makes one of them longer, and never shorter
             if before < LEAST_SECONDS or now <= MOST_GROWTH * before:
                 break
             before, now = min(before, seconds(answer, shorter, 1)), min(now, seconds(answer, longer, 1))
         if before >= LEAST_SECONDS:
             largest = max(largest, now / before)
-        length, before = 2 * length, now
+        length *= 2
     return largest

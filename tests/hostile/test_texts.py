@@ -55,7 +55,7 @@ def test_a_row_of_numbers_ends_at_its_limit():
 
 @pytest.mark.parametrize("longest", [2**13, 2**17])
 @pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
-def test_a_text_twice_as_long_takes_about_twice_as_long(taken, longest):
+def test_the_time_grows_as_the_length_of_a_text(taken, longest):
     assert steepest(lambda given: said(taken, given), taken.attack, 1_024, min(taken.most, longest)) <= MOST_GROWTH
 
 

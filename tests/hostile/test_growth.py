@@ -1,0 +1,22 @@
+"""What says how an answer's time grows tells linear from quadratic, on a busy machine too."""
+
+import numpy as np
+import pytest
+
+from tests.hostile.growth import MOST_GROWTH, steepest
+
+ANSWERS = {
+    "linear": (lambda n: sum(range(20 * n)), False),
+    "n log n": (lambda n: sorted(str(i) for i in range(10 * n)), False),
+    "quadratic": (lambda n: [sum(range(n // 8)) for _ in range(n // 8)], True),
+    "quadratic, in C": (lambda n: np.correlate(np.ones(n), np.ones(n), "same"), True),
+}
+
+
+@pytest.mark.parametrize(("answer", "too_steep"), ANSWERS.values(), ids=ANSWERS)
+def test_quadratic_is_told_from_linear(answer, too_steep):
+    assert (steepest(answer, lambda n: n, 1_024, 2**14) > MOST_GROWTH) == too_steep
+
+
+def test_what_is_too_short_to_be_measured_says_nothing():
+    assert steepest(lambda n: None, lambda n: n, 1_024, 2**14) == 1.0
