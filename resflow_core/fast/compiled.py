@@ -1,10 +1,12 @@
-"""The pass of a batch through a flow in the plane by kernels that numba compiles (the extra "fast").
+"""Flows in the plane by kernels that numba compiles (the extra "fast"): the training step, values and the inverse.
 
-They compute the same as `by_hand.by_torch`, in float32, to the rounding of its sums. They are compiled when they are
-first used on a machine, which takes some ten seconds, and kept in a folder of numba's (`NUMBA_CACHE_DIR`).
+They compute the same as `by_hand.by_torch` and `FusedFlow`, in float32, to the rounding of their sums. They are
+compiled when they are first used on a machine, which takes some five seconds each, and kept in a folder of numba's
+(`NUMBA_CACHE_DIR`).
 """
 
-from typing import Any
+import functools
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -13,46 +15,84 @@ from torch import Tensor
 from resflow_core.extras import extra
 from resflow_core.fast import by_hand
 from resflow_core.fast.forward_mode import FoldedWeights
+from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.lipschitz import SpectralNorm
+
+FARTHEST = 1_000.0
+"""Points with a coordinate beyond are left to torch."""
+TOLERANCE = 1e-6
+"""Of the inverse of a block, as `fixed_point` has it."""
+
+
+@functools.cache
+def _kernel() -> Any:
+    """The package `kernel`, which is imported when it is needed. Raises ModuleNotFoundError, with the remedy, without
+    numba."""
+    with extra("fast"):
+        from resflow_core.fast import kernel
+        from resflow_core.fast.kernel import activations, entries, whole_flow, workspace  # noqa: F401
+    return kernel
 
 
 def supports(flow: Any) -> bool:
-    """Whether there are kernels for a flow. Raises ModuleNotFoundError, with the remedy, without numba."""
-    if not by_hand.supports(flow) or flow.dim != 2:
+    """Whether a flow can be trained by kernels. Raises ModuleNotFoundError as `evaluates`."""
+    return evaluates(flow) and by_hand.supports(flow)
+
+
+def evaluates(flow: Any) -> TypeGuard[FusedFlow]:
+    """Whether kernels can compute a flow's values. Raises ModuleNotFoundError, with the remedy, without numba."""
+    if not isinstance(flow, FusedFlow) or flow.dim != 2:
         return False
+    return _is_single(flow) and _kind(flow) is not None
+
+
+def _is_single(flow: FusedFlow) -> bool:
     parameter = next(flow.parameters())
-    return parameter.dtype is torch.float32 and parameter.device.type == "cpu" and _kind(flow) is not None
+    return parameter.dtype is torch.float32 and parameter.device.type == "cpu"
 
 
-def _kind(flow: Any) -> int | None:
+def _kind(flow: FusedFlow) -> int | None:
     """The number that kernels have for an activation; None if they have not got it."""
-    with extra("fast"):
-        from resflow_core.fast.kernel.activations import KINDS
     form = flow.branches[0].closed_form
-    return KINDS.get(form.derivatives) if form.is_elementwise else None
+    return _kernel().activations.KINDS.get(form.derivatives) if form.is_elementwise else None
 
 
-class CompiledPass:
-    """A `by_hand.Pass`."""
+class _Compiled:
+    def __init__(self, flow: FusedFlow):
+        """Of a flow that it `evaluates`."""
+        self._kind, self._shape = _kind(flow), (flow.config.hidden_layers, flow.config.width)
 
-    def __init__(self, flow: Any):
-        """Of a flow that is `supports`ed."""
-        with extra("fast"):
-            from resflow_core.fast.kernel.whole_flow import Arrays, nll_gradient
-        self._kind, self._run, self._arrays = _kind(flow), nll_gradient, Arrays
+    @property
+    def _entries(self) -> Any:
+        return _kernel().entries.ENTRIES
 
-    def __call__(self, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> by_hand.Passed:
+    def _room(self, points: int, blocks: int = 1) -> Any:
+        workspace = _kernel().workspace
+        return workspace.workspace(workspace.tile_size(points), blocks, *self._shape)
+
+    def _folded(self, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> Any:
+        """`Arrays` of stacked weights; scales and shifts are (blocks + 1, 2)."""
         first, *middle, last = weights.weights
         first_b, *middle_b, last_b = (bias[:, :, 0] for bias in weights.biases)
         blocks, width = first_b.shape
         parts = (
-            weights.entry_scale, scales[:, :, 0], shifts[:, :, 0], first, first_b,
-            torch.stack(middle, 1) if middle else x.new_empty(blocks, 0, width, width),
-            torch.stack(middle_b, 1) if middle_b else x.new_empty(blocks, 0, width),
+            weights.entry_scale, scales, shifts, first, first_b,
+            torch.stack(middle, 1) if middle else first.new_empty(blocks, 0, width, width),
+            torch.stack(middle_b, 1) if middle_b else first.new_empty(blocks, 0, width),
             last, last_b,
         )  # fmt: skip
-        of = self._arrays(*(part.contiguous().numpy() for part in parts))
-        gradients = self._arrays(*map(np.zeros_like, of))
-        nll = self._run(self._kind, x.contiguous().numpy(), of, gradients)
+        return _kernel().whole_flow.Arrays(*(part.detach().contiguous().numpy() for part in parts))
+
+
+class CompiledPass(_Compiled):
+    """A `by_hand.Pass`."""
+
+    def __call__(self, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> by_hand.Passed:
+        of = self._folded(scales[:, :, 0], shifts[:, :, 0], weights)
+        gradients = type(of)(*map(np.zeros_like, of))
+        nll = self._entries.nll_gradient(
+            self._kind, x.contiguous().numpy(), of, gradients, self._room(len(x), len(of.beta))
+        )
         d_beta, d_scales, d_shifts, *d_layers = map(torch.from_numpy, gradients)
         d_first, d_first_b, d_middle, d_middle_b, d_last, d_last_b = d_layers
         d_biases = [d_first_b, *d_middle_b.unbind(1), d_last_b]
@@ -63,3 +103,43 @@ class CompiledPass:
             d_shifts[:, :, None],
             [d_first, *d_middle.unbind(1), d_last, *(bias[:, :, None] for bias in d_biases)],
         )
+
+
+class CompiledValues(_Compiled):
+    """The `fused_flow.Values` of a flow. Points are (batch, 2)."""
+
+    def takes(self, flow: FusedFlow, x: Tensor) -> bool:
+        return not torch.is_grad_enabled() and _is_single(flow) and bool((x.abs() < FARTHEST).all())
+
+    def forward_and_log_det(self, flow: FusedFlow, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z, and log|det dz/dx| without ActNorm's part, (batch,)."""
+        z, log_det, _, _ = self._forward(flow, x)
+        return z, log_det
+
+    def forward_and_jacobians(self, flow: FusedFlow, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, _, jacobians, _ = self._forward(flow, x, jacobians=len(x))
+        return z, jacobians
+
+    def stages(self, flow: FusedFlow, x: Tensor) -> list[Tensor]:
+        z, _, _, stages = self._forward(flow, x, stages=flow.config.blocks)
+        return [x, *stages.unbind(), z]
+
+    def _forward(self, flow: FusedFlow, x: Tensor, jacobians: int = 0, stages: int = 0) -> tuple[Tensor, ...]:
+        """z, log dets, the Jacobians of so many points, and the points after so many blocks: all of them, or none."""
+        blocks = flow.config.blocks
+        shapes = (len(x), 2), (len(x),), (jacobians, blocks, 2, 2), (stages, len(x), 2)
+        found = [np.empty(shape, np.float32) for shape in shapes]
+        self._entries.forward(
+            self._kind, x.contiguous().numpy(), self._folded(*flow.folded()), *found, self._room(len(x))
+        )
+        return tuple(map(torch.from_numpy, found))
+
+    def inverse(self, flow: FusedFlow, z: Tensor, bounds: list[float]) -> Tensor | None:
+        """x, or None unless every point is certified, in the 2-norm."""
+        if not all(isinstance(norm, SpectralNorm) for norm in flow.branches[0].norms):
+            return None
+        x, limits = np.empty((len(z), 2), np.float32), np.array(bounds, np.float32)
+        of = self._folded(*flow.folded())
+        points, room = z.contiguous().numpy(), self._room(len(z))
+        failed = self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room)
+        return None if failed else torch.from_numpy(x)

@@ -10,7 +10,7 @@ computation. Here a whole flow is one function, and the common work of the block
 
 from collections.abc import Sequence
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -43,8 +43,31 @@ class FastBlock(ResidualBlock):
         return solver(self.branch, z, lipschitz, size=self.branch.size)
 
 
+class Values(Protocol):
+    """Another way to what a flow computes without gradients (`compiled`). All take the flow and points, (batch, d)."""
+
+    def takes(self, flow: "FusedFlow", x: Tensor) -> bool:
+        """Whether it can do that with these points just now."""
+        ...
+
+    def forward_and_log_det(self, flow: "FusedFlow", x: Tensor) -> tuple[Tensor, Tensor]:
+        """z and log|det dz/dx| without ActNorm's part."""
+        ...
+
+    def forward_and_jacobians(self, flow: "FusedFlow", x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def stages(self, flow: "FusedFlow", x: Tensor) -> list[Tensor]: ...
+
+    def inverse(self, flow: "FusedFlow", z: Tensor, bounds: list[float]) -> Tensor | None:
+        """None where it is not certified at every point."""
+        ...
+
+
 class FusedFlow(Flow):
-    """A `Flow` that computes all its blocks in one function and folds their weights together."""
+    """A `Flow` that computes all its blocks in one function and folds their weights together. With `values`, what needs
+    no gradient is theirs."""
+
+    values: Values | None = None
 
     def __init__(self, config: FlowConfig, generator: torch.Generator):
         super().__init__(config, generator, FoldedBranch, FastBlock)
@@ -52,33 +75,51 @@ class FusedFlow(Flow):
     def lipschitz_bounds(self) -> list[float]:
         return lipschitz_bounds(self.branches)
 
-    def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Flow.forward_and_jacobians`; once differentiable."""
-        x, branches = self._checked(x), self.branches
+    def folded(self) -> tuple[Tensor, Tensor, FoldedWeights]:
+        """ActNorm's scales and shifts, (blocks + 1, dim), and the folded weights of all branches."""
+        branches = self.branches
         if norms := self.actnorms:
-            scales, shifts = (
+            log_scales, shifts = (
                 torch.stack(parts) for parts in zip(*((n.log_scale, n.shift) for n in norms), strict=True)
             )
-            scales = scales.exp()
+            scales = log_scales.exp()
         else:
-            scales = x.new_ones(len(branches) + 1, self.dim)
+            scales = branches[0].linears[0].bias.new_ones(len(branches) + 1, self.dim)
             shifts = torch.zeros_like(scales)
-        return forward_and_jacobians(x, branches[0].closed_form, scales, shifts, fold(branches))
+        return scales, shifts, fold(branches)
+
+    def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Flow.forward_and_jacobians`; once differentiable."""
+        x = self._checked(x)
+        if self.values and self.values.takes(self, x):
+            return self.values.forward_and_jacobians(self, x)
+        return forward_and_jacobians(x, self.branches[0].closed_form, *self.folded())
 
     @torch.no_grad()
     def stages(self, x: Tensor) -> list[Tensor]:
+        x = self._checked(x)
+        if self.values and self.values.takes(self, x):
+            return self.values.stages(self, x)
         with folded_together(self.branches):
             return super().stages(x)
 
     def _inverse(self, z):
+        if self.values and self.values.takes(self, z) and max(bounds := self.lipschitz_bounds()) < 1:
+            x = self.values.inverse(self, z, bounds)
+            if x is not None:
+                return x
         with folded_together(self.branches):
-            return super()._inverse(z)
+            return super()._inverse(z)  # or it says why there is none
 
     def _forward_and_log_det(self, x, log_det, generator):
-        if isinstance(log_det, Exact):
+        if not isinstance(log_det, Exact):
+            return super()._forward_and_log_det(x, log_det, generator)
+        if self.values and self.values.takes(self, x):
+            z, log_dets = self.values.forward_and_log_det(self, x)
+        else:
             z, jacobians = self.forward_and_jacobians(x)
-            return z, residual_log_det(jacobians).sum(1) + self.actnorm_log_det
-        return super()._forward_and_log_det(x, log_det, generator)
+            log_dets = residual_log_det(jacobians).sum(1)
+        return z, log_dets + self.actnorm_log_det
 
 
 def fastest(config: FlowConfig, generator: torch.Generator) -> Flow:

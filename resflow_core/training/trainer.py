@@ -227,7 +227,8 @@ class Trainer:
 
         `backend` is one of `BACKENDS`. "numba" trains flows in the plane by the exact log det several times as fast,
         and all others as "torch" does; the two round differently, so their runs part after some hundred steps. The
-        attribute `backend` says which one it is.
+        attribute `backend` says which one it is. With "numba", values, pictures and samples are also several times as
+        fast, however the flow is trained.
 
         Raises ModuleNotFoundError for "numba" where it is not installed, and ValueError for any other backend, if the
         settings do not fit together, or if the data set draws points that are not finite, not float32, or not of the
@@ -250,6 +251,8 @@ class Trainer:
         if supports(self.model):
             through = BACKENDS[self.backend]
             self._exact_nll_by_hand = ExactNLL(self.model, *self._weights.stacked(), through and through(self.model))
+        if backend == "numba" and compiled.evaluates(self.flow):
+            self.flow.values = compiled.CompiledValues(self.flow)
         self._averaged: FlatParameters | None = None
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
         self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]

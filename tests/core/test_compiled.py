@@ -3,6 +3,7 @@
 import builtins
 import math
 import shutil
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,18 @@ from numba import njit
 
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.data import DATASETS
-from resflow_core.fast import compiled
+from resflow_core.fast import compiled, folding, fused_flow
 from resflow_core.fast.by_hand import ExactNLL
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.kernel import activations, numbers, whole_flow
-from resflow_core.flow import FlowConfig
+from resflow_core.fast.kernel import activations, entries, numbers
+from resflow_core.fixed_point import NotConverged
+from resflow_core.flow import FlowConfig, Uncertified
 from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.norms.constraints import Hard, Off
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.core.oracles import points
+from tests.core.oracles import points, seeded
 from tests.core.test_by_hand import built, by_autograd
 from tests.covering import covering
 
@@ -115,9 +117,140 @@ def test_without_numba_torch_trains_and_who_asks_for_it_is_told_what_to_install(
         return imported(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    compiled._kernel.cache_clear()
     Trainer(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), DATASETS["moons"], seed=0).step()
     with pytest.raises(ModuleNotFoundError, match=r'pip install "resflow\[fast\]"'):
         Trainer(FlowConfig(blocks=2, width=8), TrainConfig(), DATASETS["moons"], seed=0, backend="numba")
+
+
+def valued(**settings):
+    """A flow that is far from where it begins, in double precision by the paper's files, and the same by kernels."""
+    flow = built(**settings)
+    exact = flow.config.build(seeded(0), "paper").double()
+    exact.load_state_dict(flow.state_dict())
+    flow = flow.float()
+    flow.values = compiled.CompiledValues(flow)
+    return exact, flow
+
+
+VALUE_ROWS = covering(
+    {
+        "activation": NAMES,
+        "blocks": [1, 5],
+        "hidden_layers": [1, 2, 3],
+        "width": [5, 32],
+        "actnorm": [True, False],
+        "budget": [0.5, 0.99],
+        "norms": ["2", "learned"],
+        "batch": [1, 32, 301],
+    }
+)
+
+
+@pytest.mark.parametrize("row", VALUE_ROWS, ids=lambda row: " ".join(str(level) for level in row.values()))
+class TestValues:
+    """What needs no gradient, by kernels, against the same flow in double precision."""
+
+    def made(self, row, monkeypatch):
+        settings = dict(row)
+        exact, flow = valued(**{name: settings[name] for name in settings if name != "batch"})
+        monkeypatch.setattr(fused_flow, "fold", refused_outside(compiled))
+        return exact, flow, 2 * points(settings["batch"], 2)
+
+    def test_density_jacobians_and_stages(self, row, monkeypatch):
+        exact, flow, x = self.made(row, monkeypatch)
+        with torch.no_grad():
+            log_prob, (z, jacobians), stages = (
+                flow.log_prob(x.float()),
+                flow.forward_and_jacobians(x.float()),
+                flow.stages(x.float()),
+            )
+            monkeypatch.undo()
+            torch.testing.assert_close(log_prob.double(), exact.log_prob(x), atol=5e-5, rtol=1e-5)
+            for ours, its in zip((z, jacobians), exact.forward_and_jacobians(x), strict=True):
+                torch.testing.assert_close(ours.double(), its, atol=2e-5, rtol=1e-5)
+            for ours, its in zip(stages, exact.stages(x), strict=True):
+                torch.testing.assert_close(ours.double(), its, atol=2e-5, rtol=1e-5)
+
+    def test_the_inverse_is_within_its_certificate(self, row, monkeypatch):
+        settings = dict(row)
+        exact, flow, z = self.made(row, monkeypatch)
+        if settings["norms"] != "2":
+            monkeypatch.undo()  # it is certified in other norms, by torch
+        x = flow.inverse(z.float())
+        monkeypatch.undo()
+        budget, eps = settings["budget"], torch.finfo(torch.float32).eps
+        # Each block is certified for itself; what it adds is stretched by those before it, which is far less than 30-fold
+        # in such flows.
+        allowed = 30 * 8 * eps * (1 + float(x.norm(dim=1).max())) / (1 - budget)
+        assert float((exact.inverse(z) - x.double()).norm(dim=1).max()) < allowed
+        torch.testing.assert_close(exact(x.double()).float(), z.float(), atol=1e-4, rtol=1e-4)
+
+
+def refused_outside(module):
+    """`fused_flow.fold`, which fails when anything but `module` asks for folded weights."""
+
+    def fold(branches):
+        callers = {frame.filename for frame in traceback.extract_stack()}
+        assert module.__file__ in callers, "computed by torch"
+        return folding.fold(branches)
+
+    return fold
+
+
+class TestPointsThatAreNone:
+    def test_a_point_that_is_not_finite_has_no_density_and_others_keep_theirs(self):
+        exact, flow = valued(blocks=4, width=8)
+        x = points(40, 2)
+        x[3, 0], x[7, 1], x[39] = torch.nan, torch.inf, 1e30
+        with torch.no_grad():
+            found = flow.log_prob(x.float())
+        assert found.isnan()[[3, 7]].all() and not found[39].isfinite()
+        sound = torch.ones(40, dtype=torch.bool)
+        sound[[3, 7, 39]] = False
+        torch.testing.assert_close(found[sound].double(), exact.log_prob(x)[sound].detach(), atol=5e-5, rtol=1e-5)
+
+    def test_weights_that_are_not_finite_have_no_inverse(self):
+        _, flow = valued(blocks=3, width=8)
+        with torch.no_grad():
+            flow.blocks[1].branch.linears[0].bias[2] = torch.nan
+        with pytest.raises(NotConverged):
+            flow.inverse(points(10, 2).float())
+
+    def test_no_points_at_all(self):
+        _, flow = valued(blocks=2, width=8)
+        with torch.no_grad():
+            assert flow.log_prob(torch.empty(0, 2)).shape == (0,)
+        assert flow.inverse(torch.empty(0, 2)).shape == (0, 2)
+
+    def test_far_points_are_those_of_torch(self):
+        exact, flow = valued(blocks=4, width=8)
+        x = 900 * points(50, 2) / points(50, 2).abs().max()
+        with torch.no_grad():
+            assert flow.values.takes(flow, x.float())
+            z = flow.forward_and_log_det(x.float())[0].double()
+            torch.testing.assert_close(z, exact.forward_and_log_det(x)[0], rtol=1e-4, atol=1e-2)
+
+
+class TestScaledBranches:
+    def test_a_branch_that_is_scaled_has_its_density(self):
+        exact, flow = valued(blocks=3, width=8)
+        x = points(30, 2)
+        with torch.no_grad():
+            torch.testing.assert_close(
+                flow.scaled(1, 3.0).log_prob(x.float()).double(), exact.scaled(1, 3.0).log_prob(x), atol=5e-5, rtol=1e-5
+            )
+
+    def test_and_without_a_bound_below_1_no_inverse(self):
+        _, flow = valued(blocks=3, width=8)
+        with pytest.raises(Uncertified):
+            flow.scaled(1, 3.0).inverse(points(30, 2).float())
+
+
+def test_gradients_are_those_by_torch():
+    _, flow = valued(blocks=2, width=8)
+    loss = -flow.log_prob(points(20, 2).float()).mean()
+    assert all(g.isfinite().all() for g in torch.autograd.grad(loss, list(flow.parameters())))
 
 
 class TestNumbers:
@@ -161,25 +294,23 @@ def pairs(x, out):
 @pytest.mark.parametrize("name", NAMES)
 def test_activations_are_those_of_the_closed_forms(name):
     form = FORMS[name]
-    t = torch.linspace(-60, 60, 40 * activations.TILE).float()
+    t = torch.linspace(-60, 60, 2_561).float()
     found = np.empty((3, len(t)), np.float32)
-    for k in range(0, len(t), activations.TILE):
-        rows = [row[k : k + activations.TILE] for row in found]
-        activations.activate(activations.KINDS[form.derivatives], t[k : k + activations.TILE].numpy(), *rows)
+    activations.activate(activations.KINDS[form.derivatives], t.numpy(), *found)
     for ours, exact in zip(found, form.derivatives(t.double()), strict=True):
         np.testing.assert_allclose(ours, exact, atol=1e-5, rtol=1e-6)
 
 
 def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
     """Numba keys its cache by a function's own file and free variables alone; it once served an old `block.py`."""
-    folder = Path(whole_flow.__file__).parent
-    here = whole_flow.digest(folder)
-    key = whole_flow.nll_gradient._cache._index_key
-    signature, codegen = whole_flow.nll_gradient.signatures or [()], whole_flow.nll_gradient.targetctx.codegen()
+    folder = Path(entries.__file__).parent
+    here = entries.digest(folder)
+    key = entries.ENTRIES.nll_gradient._cache._index_key
+    signature, codegen = (), entries.ENTRIES.nll_gradient.targetctx.codegen()
     for path in folder.glob("*.py"):
         copy = shutil.copytree(folder, tmp_path / path.stem, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / path.name).write_bytes(path.read_bytes().replace(b"ZERO", b"ONE") + b"\n")
-        changed = whole_flow.cached(whole_flow.digest(copy))
+        changed = entries.cached(entries.digest(copy)).nll_gradient
         assert changed._cache._index_key(signature, codegen) != key(signature, codegen), path.name
-    same = whole_flow.cached(here)
+    same = entries.cached(here).nll_gradient
     assert same._cache._index_key(signature, codegen) == key(signature, codegen)

@@ -1,4 +1,4 @@
-"""The element-wise activations of `closed_forms`, for the points of one tile: raw, raw' and raw''."""
+"""The element-wise activations of `closed_forms`: raw, raw' and raw''."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,6 @@ from resflow_core.fast import closed_forms
 from resflow_core.fast.kernel.numbers import OPTIONS, exp, log, sin_cos
 
 float32 = np.float32
-TILE = 32
-"""Points that are worked on together. The compiler must know their number, or it does not vectorise."""
-
 ZERO, HALF, ONE, TWO = float32(0), float32(0.5), float32(1), float32(2)
 SELU_SCALE, SELU_BELOW = (
     float32(closed_forms.SELU_SCALE),
@@ -37,44 +34,44 @@ SINE, SILU, ELU, SELU, TANH, SOFTPLUS, GELU, MISH, RELU, LEAKY_RELU = range(len(
 
 @njit(inline="never", **OPTIONS)
 def activate(kind, t, value, slope, curvature):
-    """Fill the rows `value`, `slope` and `curvature` of TILE numbers each with raw(t), raw'(t) and raw''(t), by the
-    formulas of `closed_forms`."""
+    """Fill the rows `value`, `slope` and `curvature` with raw(t), raw'(t) and raw''(t) of the row t, by the formulas of
+    `closed_forms`."""
     if kind == SINE:
-        for k in range(TILE):
+        for k in range(len(t)):
             sine, cosine = sin_cos(t[k])
             value[k], slope[k], curvature[k] = sine, cosine, -sine
     elif kind == SILU:
-        for k in range(TILE):
+        for k in range(len(t)):
             s = ONE / (ONE + exp(-t[k]))
             y = t[k] * s
             up = y + s * (ONE - y)
             value[k], slope[k], curvature[k] = y, up, (ONE - s) * (TWO * up - y)
     elif kind == ELU:
-        for k in range(TILE):
+        for k in range(len(t)):
             e = exp(min(t[k], ZERO))
             value[k] = t[k] if t[k] > ZERO else e - ONE
             slope[k] = e
             curvature[k] = ZERO if t[k] > ZERO else e
     elif kind == SELU:
-        for k in range(TILE):
+        for k in range(len(t)):
             e = SELU_BELOW * exp(min(t[k], ZERO))
             value[k] = SELU_SCALE * t[k] if t[k] > ZERO else e - SELU_BELOW
             slope[k] = SELU_SCALE if t[k] > ZERO else e
             curvature[k] = ZERO if t[k] > ZERO else e
     elif kind == TANH:
-        for k in range(TILE):
+        for k in range(len(t)):
             y = ONE - TWO / (exp(TWO * t[k]) + ONE)
             up = ONE - y * y
             value[k], slope[k], curvature[k] = y, up, -TWO * y * up
     elif kind == SOFTPLUS:
-        for k in range(TILE):
+        for k in range(len(t)):
             e = exp(-abs(t[k]))
             s = ONE / (ONE + e)
             s = s if t[k] >= ZERO else ONE - s
             value[k] = max(t[k], ZERO) + log(ONE + e)
             slope[k], curvature[k] = s, s * (ONE - s)
     elif kind == GELU:
-        for k in range(TILE):
+        for k in range(len(t)):
             density = DENSITY_AT_0 * exp(-HALF * t[k] * t[k])
             u = ONE / (ONE + ERF_RATE * abs(t[k]))
             tail = ((((ERF[4] * u + ERF[3]) * u + ERF[2]) * u + ERF[1]) * u + ERF[0]) * u * density / DENSITY_AT_0
@@ -82,7 +79,7 @@ def activate(kind, t, value, slope, curvature):
             value[k], slope[k] = t[k] * below, below + t[k] * density
             curvature[k] = (TWO - t[k] * t[k]) * density
     elif kind == MISH:
-        for k in range(TILE):
+        for k in range(len(t)):
             # tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); beyond exp(20) it is 1 in single precision.
             e = exp(min(t[k], float32(20)))
             both = e * (e + TWO)
@@ -91,12 +88,12 @@ def activate(kind, t, value, slope, curvature):
             value[k], slope[k] = t[k] * w, w + t[k] * up
             curvature[k] = up * (TWO + t[k] * (ONE - s - TWO * w * s))
     elif kind == RELU:
-        for k in range(TILE):
+        for k in range(len(t)):
             value[k] = max(t[k], ZERO)
             slope[k] = ONE if t[k] > ZERO else ZERO
             curvature[k] = ZERO
     else:
-        for k in range(TILE):
+        for k in range(len(t)):
             value[k] = t[k] if t[k] > ZERO else float32(0.01) * t[k]
             slope[k] = ONE if t[k] > ZERO else float32(0.01)
             curvature[k] = ZERO

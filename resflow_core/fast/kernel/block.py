@@ -16,7 +16,7 @@ Backward, with d(.) the gradient of the loss with respect to (.), and sums over 
     dW^1_id = dp_i a_d + dT_id,   dt_d = q_d sum_i W^1_id dp_i + r_d dq_d,   dy_d = dg_d + beta dt_d,
     ds_d = dy_d x_d,   dm_d = dy_d,   dx_d = s_d dy_d.
 
-Arrays are float32; the points of a tile come last, (..., TILE).
+Arrays are float32; the points of a tile come last, (..., size).
 """
 
 from typing import Any
@@ -24,214 +24,320 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from resflow_core.fast.kernel.activations import ONE, TILE, ZERO, activate
-from resflow_core.fast.kernel.numbers import OPTIONS
+from resflow_core.fast.kernel.activations import ONE, ZERO, activate
+from resflow_core.fast.kernel.numbers import EXACT, OPTIONS, float32
+from resflow_core.fast.kernel.workspace import A, Q, R, X, Y
 
 # Sums over points may be taken in any order: no rounding trick is in the backward pass.
-SUMS: dict[str, Any] = {**OPTIONS, "fastmath": True}
-
-# Rows of what is kept of the entry of a block: x, y, a, q and r, each of both coordinates.
-X, Y, A, Q, R = 0, 2, 4, 6, 8
-ENTRY_ROWS = 10
+SUMS: dict[str, Any] = {**OPTIONS, "fastmath": {*EXACT, "reassoc", "afn"}}
+FARTHEST = float32(1e6)
+"""Beyond, a sine in single precision means nothing, and its argument must not overflow."""
 
 
 @njit(inline="never", **OPTIONS)
-def forward(kind, beta, scale, shift, w, b, middle, middle_b, v, v_b, x, entry, p, k, c, arrive, leave, jacobian):
-    """Take x, (2, TILE), to y + g(y) in place; fill `entry`, (10, TILE), k and c, (layers, width, TILE), and J as
-    `jacobian`, (4, TILE). Of each unit `leave`, (layers, width, 3, TILE), gets h and both k T, and `arrive` gets p and
-    both T: of one layer alone only h. `p` is (1, TILE) of room."""
-    width, layers = len(b), len(middle) + 1
+def forward(kind, beta, scale, shift, w, b, middle, middle_b, v, v_b, x, entry, p, h, k, c, arrive, leave, jacobian):
+    """Take x, (2, size), to y + g(y) in place; fill `entry`, (10, size), h, k and c, (layers, width, size), and J as
+    `jacobian`, (4, size). Where there are several layers, `arrive`, (layers, width, 3, size), gets p and both T of
+    each, and `leave` gets h and both k T. `p`, (width, size), is room."""
+    width, layers, size = len(b), len(middle) + 1, x.shape[1]
     for d in range(2):
         s, m = scale[d], shift[d]
         source, y, t = entry[X + d], entry[Y + d], p[0]
-        for i in range(TILE):
+        for i in range(size):
             source[i] = x[d, i]
             y[i] = s * x[d, i] + m
-            t[i] = beta * y[i]
+            t[i] = min(max(beta * y[i], -FARTHEST), FARTHEST)
         activate(kind, t, entry[A + d], entry[Q + d], entry[R + d])
-    a0, a1, y0, y1 = entry[A], entry[A + 1], entry[Y], entry[Y + 1]
-    for j in range(width):
-        w0, w1, bias, t = w[j, 0], w[j, 1], b[j], p[0]
-        for i in range(TILE):
-            t[i] = w0 * a0[i] + w1 * a1[i] + bias
-        activate(kind, t, leave[0, j, 0], k[0, j], c[0, j])
-    if layers > 1:
+    _first_layer(w, b, entry[A], entry[A + 1], p)
+    activate(kind, _flat(p), _flat(h[0]), _flat(k[0]), _flat(c[0]))
+    if layers == 1:
+        _last_of_one(v, w, h[0], k[0], x, jacobian)
+    else:
         for j in range(width):
-            _fill(arrive[0, j, 1], w[j, 0])
-            _fill(arrive[0, j, 2], w[j, 1])
-    for layer in range(1, layers):
-        below, above = leave[layer - 1], arrive[layer]
-        for j in range(width):
-            _times(k[layer - 1, j], arrive[layer - 1, j, 1], below[j, 1])
-            _times(k[layer - 1, j], arrive[layer - 1, j, 2], below[j, 2])
-        np.dot(middle[layer - 1], below.reshape(width, 3 * TILE), above.reshape(width, 3 * TILE))
-        for j in range(width):
-            t, bias = above[j, 0], middle_b[layer - 1, j]
-            for i in range(TILE):
-                t[i] += bias
-            activate(kind, t, leave[layer, j, 0], k[layer, j], c[layer, j])
-    g0, g1, j00, j01, j10, j11 = x[0], x[1], jacobian[0], jacobian[1], jacobian[2], jacobian[3]
-    for i in range(TILE):
-        g0[i], g1[i] = y0[i] + v_b[0], y1[i] + v_b[1]
-        j00[i] = j01[i] = j10[i] = j11[i] = ZERO
-    top = layers - 1
-    for j in range(width):
-        v0, v1, value, slope = v[0, j], v[1, j], leave[top, j, 0], k[top, j]
-        if layers == 1:
-            r00, r01, r10, r11 = v0 * w[j, 0], v0 * w[j, 1], v1 * w[j, 0], v1 * w[j, 1]
-            for i in range(TILE):
-                g0[i] += v0 * value[i]
-                g1[i] += v1 * value[i]
-                j00[i] += r00 * slope[i]
-                j01[i] += r01 * slope[i]
-                j10[i] += r10 * slope[i]
-                j11[i] += r11 * slope[i]
-        else:
-            u0, u1 = leave[top, j, 1], leave[top, j, 2]
-            _times(slope, arrive[top, j, 1], u0)
-            _times(slope, arrive[top, j, 2], u1)
-            for i in range(TILE):
-                g0[i] += v0 * value[i]
-                g1[i] += v1 * value[i]
-            for i in range(TILE):
-                j00[i] += v0 * u0[i]
-                j01[i] += v0 * u1[i]
-            for i in range(TILE):
-                j10[i] += v1 * u0[i]
-                j11[i] += v1 * u1[i]
+            arrive[0, j, 1, :] = w[j, 0]
+            arrive[0, j, 2, :] = w[j, 1]
+        _leave(h[0], k[0], arrive[0], leave[0])
+        for layer in range(1, layers):
+            np.dot(middle[layer - 1], _rows(leave[layer - 1]), _rows(arrive[layer]))
+            _biased(arrive[layer], middle_b[layer - 1], p)
+            activate(kind, _flat(p), _flat(h[layer]), _flat(k[layer]), _flat(c[layer]))
+            _leave(h[layer], k[layer], arrive[layer], leave[layer])
+        top = leave[layers - 1]
+        _last_layer(v, top, 0, x[0], x[1])
+        _last_layer(v, top, 1, jacobian[0], jacobian[2])
+        _last_layer(v, top, 2, jacobian[1], jacobian[3])
+    for d in range(2):  # last: the sums of g are of smaller numbers, and rounded less
+        here, y, bias = x[d], entry[Y + d], v_b[d]
+        for i in range(size):
+            here[i] = y[i] + (here[i] + bias)
+
+
+@njit(inline="never", **OPTIONS)
+def value(kind, beta, w, b, middle, middle_b, v, v_b, y, entry, p, h, k, c):
+    """Take y, (2, size), to y + g(y) in place, without J. Of one layer, `entry`, (10, size), and the others, (width,
+    size), are room."""
+    size = y.shape[1]
+    for d in range(2):
+        here, t = y[d], p[0]
+        for i in range(size):
+            t[i] = min(max(beta * here[i], -FARTHEST), FARTHEST)
+        activate(kind, t, entry[A + d], entry[Q + d], entry[R + d])
+    _first_layer(w, b, entry[A], entry[A + 1], p)
+    activate(kind, _flat(p), _flat(h), _flat(k), _flat(c))
+    for layer in range(len(middle)):
+        np.dot(middle[layer], h, p)
+        _biased(_parts(p), middle_b[layer], k)
+        activate(kind, _flat(k), _flat(h), _flat(p), _flat(c))
+    _last_layer(v, _parts(h), 0, entry[X], entry[X + 1])
+    for d in range(2):
+        here, g, bias = y[d], entry[X + d], v_b[d]
+        for i in range(size):
+            here[i] += g[i] + bias
 
 
 @njit(inline="always", **OPTIONS)
-def _fill(row, number):
-    for i in range(TILE):
-        row[i] = number
+def _flat(rows):
+    return rows.reshape(rows.size)
 
 
 @njit(inline="always", **OPTIONS)
-def _times(a, b, out):
-    for i in range(TILE):
-        out[i] = a[i] * b[i]
+def _rows(units):
+    """(width, 3, size) as a matrix."""
+    return units.reshape(len(units), 3 * units.shape[2])
+
+
+@njit(inline="always", **OPTIONS)
+def _parts(units):
+    """(width, size) as (width, 1, size)."""
+    return units.reshape(len(units), 1, units.shape[1])
+
+
+@njit(inline="never", **OPTIONS)
+def _first_layer(w, b, a0, a1, p):
+    """p = W a + b."""
+    size = len(a0)
+    for j in range(len(b)):
+        w0, w1, bias = w[j, 0], w[j, 1], b[j]
+        for i in range(size):
+            p[j, i] = w0 * a0[i] + w1 * a1[i] + bias
+
+
+@njit(inline="never", **OPTIONS)
+def _biased(parts, b, out):
+    """The first of the parts + b, (width, size)."""
+    size = out.shape[1]
+    for j in range(len(b)):
+        bias = b[j]
+        for i in range(size):
+            out[j, i] = parts[j, 0, i] + bias
+
+
+@njit(inline="never", **OPTIONS)
+def _leave(h, k, arrive, leave):
+    """h and both k T of a layer."""
+    size = h.shape[1]
+    for j in range(len(h)):
+        for i in range(size):
+            leave[j, 0, i] = h[j, i]
+        for i in range(size):
+            leave[j, 1, i] = k[j, i] * arrive[j, 1, i]
+        for i in range(size):
+            leave[j, 2, i] = k[j, i] * arrive[j, 2, i]
+
+
+@njit(inline="never", **OPTIONS)
+def _last_layer(v, parts, part, out0, out1):
+    """V times a part of (width, parts, size)."""
+    size = len(out0)
+    for i in range(size):
+        out0[i] = out1[i] = ZERO
+    for j in range(len(parts)):
+        v0, v1 = v[0, j], v[1, j]
+        for i in range(size):
+            out0[i] += v0 * parts[j, part, i]
+            out1[i] += v1 * parts[j, part, i]
+
+
+@njit(inline="never", **OPTIONS)
+def _last_of_one(v, w, h, k, g, jacobian):
+    """V h, and J = V diag(k) W, of one hidden layer."""
+    size = h.shape[1]
+    g0, g1, j00, j01, j10, j11 = g[0], g[1], jacobian[0], jacobian[1], jacobian[2], jacobian[3]
+    for i in range(size):
+        g0[i] = g1[i] = j00[i] = j01[i] = j10[i] = j11[i] = ZERO
+    for j in range(len(h)):
+        v0, v1, w0, w1 = v[0, j], v[1, j], w[j, 0], w[j, 1]
+        r00, r01, r10, r11 = v0 * w0, v0 * w1, v1 * w0, v1 * w1
+        for i in range(size):
+            g0[i] += v0 * h[j, i]
+            g1[i] += v1 * h[j, i]
+            j00[i] += r00 * k[j, i]
+            j01[i] += r01 * k[j, i]
+            j10[i] += r10 * k[j, i]
+            j11[i] += r11 * k[j, i]
 
 
 @njit(inline="never", **SUMS)
 def backward(
-    beta, scale, w, middle, v, entry, k, c, arrive, leave, jacobian, d_out, d_a, d_units, room,
+    beta, scale, w, middle, v, entry, h, k, c, arrive, leave, jacobian, d_out, d_a, d_units, room,
     d_beta, d_scale, d_shift, d_w, d_b, d_middle, d_middle_b, d_v, d_v_b,
 ):  # fmt: skip
-    """Take `d_out`, (2, TILE), from the gradient of the block's output to that of its x, and add to the gradients of
-    its parameters. `d_a` is dA, (4, TILE); `d_units`, (2, width, 3, TILE), and `room`, (8, TILE), are overwritten."""
-    width, layers = len(d_b), len(middle) + 1
-    j00, j01, j10, j11, dq0, dq1, da0, da1 = room[0], room[1], room[2], room[3], room[4], room[5], room[6], room[7]
-    x0, x1, y0, y1 = entry[X], entry[X + 1], entry[Y], entry[Y + 1]
-    a0, a1, q0, q1, r0, r1 = entry[A], entry[A + 1], entry[Q], entry[Q + 1], entry[R], entry[R + 1]
-    g0, g1 = d_out[0], d_out[1]
-    of_beta = of_bias0 = of_bias1 = ZERO
-    for i in range(TILE):
-        column0 = d_a[0, i] * jacobian[0, i] + d_a[2, i] * jacobian[2, i]
-        column1 = d_a[1, i] * jacobian[1, i] + d_a[3, i] * jacobian[3, i]
-        of_beta += column0 * q0[i] + column1 * q1[i]
-        dq0[i], dq1[i] = beta * column0, beta * column1
-        j00[i], j01[i] = beta * q0[i] * d_a[0, i], beta * q1[i] * d_a[1, i]
-        j10[i], j11[i] = beta * q0[i] * d_a[2, i], beta * q1[i] * d_a[3, i]
-        da0[i] = da1[i] = ZERO
-        of_bias0 += g0[i]
-        of_bias1 += g1[i]
-    d_v_b[0] += of_bias0
-    d_v_b[1] += of_bias1
-    top, place = layers - 1, 0
-    for j in range(width):
-        v0, v1, value, slope, bend = v[0, j], v[1, j], leave[top, j, 0], k[top, j], c[top, j]
-        of_v0 = of_v1 = of_w0 = of_w1 = of_b = ZERO
-        if layers == 1:  # all in one pass
-            w0, w1 = w[j, 0], w[j, 1]
-            for i in range(TILE):
-                u0, u1 = v0 * j00[i] + v1 * j10[i], v0 * j01[i] + v1 * j11[i]
-                dp = slope[i] * (v0 * g0[i] + v1 * g1[i]) + bend[i] * (w0 * u0 + w1 * u1)
-                of_w0 += dp * a0[i] + slope[i] * u0
-                of_w1 += dp * a1[i] + slope[i] * u1
-                of_b += dp
-                t0, t1 = slope[i] * w0, slope[i] * w1
-                of_v0 += g0[i] * value[i] + j00[i] * t0 + j01[i] * t1
-                of_v1 += g1[i] * value[i] + j10[i] * t0 + j11[i] * t1
-                da0[i] += w0 * dp
-                da1[i] += w1 * dp
-            d_w[j, 0] += of_w0
-            d_w[j, 1] += of_w1
-            d_b[j] += of_b
-        else:
-            u0, u1 = leave[top, j, 1], leave[top, j, 2]
-            dh, du0, du1 = d_units[0, j, 0], d_units[0, j, 1], d_units[0, j, 2]
-            for i in range(TILE):
-                of_v0 += g0[i] * value[i] + j00[i] * u0[i] + j01[i] * u1[i]
-                of_v1 += g1[i] * value[i] + j10[i] * u0[i] + j11[i] * u1[i]
-            for i in range(TILE):
-                dh[i] = v0 * g0[i] + v1 * g1[i]
-            for i in range(TILE):
-                du0[i] = v0 * j00[i] + v1 * j10[i]
-            for i in range(TILE):
-                du1[i] = v0 * j01[i] + v1 * j11[i]
-        d_v[0, j] += of_v0
-        d_v[1, j] += of_v1
-    if layers > 1:
-        columns = 3 * TILE
+    """Take `d_out`, (2, size), from the gradient of the block's output to that of its x, and add to the gradients of
+    its parameters. `d_a` is dA, (4, size); `d_units`, (2, width, 3, size), and `room`, (8, size), are overwritten."""
+    layers, size = len(middle) + 1, d_out.shape[1]
+    d_j, d_q, d_into = room[0:4], room[4:6], room[6:8]  # dJ, dq, da
+    d_beta[0] += _into_jacobian(beta, entry, jacobian, d_a, d_j, d_q)
+    if layers == 1:
+        _one_layer(w, v, entry, h[0], k[0], c[0], d_out, d_j, d_into, d_w, d_b, d_v)
+    else:
+        top, place = layers - 1, 0
+        _into_top(v, leave[top], d_out, d_j, d_units[0], d_v)
         _through_slopes(k[top], c[top], arrive[top], d_units[0])
         for layer in range(top, 0, -1):
             above, below = d_units[place], d_units[1 - place]
-            for j in range(width):
-                dp, of_b = above[j, 0], ZERO
-                for i in range(TILE):
-                    of_b += dp[i]
-                d_middle_b[layer - 1, j] += of_b
-            flat = above.reshape(width, columns)
-            d_middle[layer - 1] += np.dot(flat, leave[layer - 1].reshape(width, columns).T)
-            np.dot(middle[layer - 1].T, flat, below.reshape(width, columns))
+            _sum_first(above, d_middle_b[layer - 1])
+            d_middle[layer - 1] += np.dot(_rows(above), _rows(leave[layer - 1]).T)
+            np.dot(middle[layer - 1].T, _rows(above), _rows(below))
             _through_slopes(k[layer - 1], c[layer - 1], arrive[layer - 1], below)
             place = 1 - place
-        for j in range(width):
-            w0, w1, dp, dt0, dt1 = w[j, 0], w[j, 1], d_units[place, j, 0], d_units[place, j, 1], d_units[place, j, 2]
-            of_w0 = of_w1 = of_b = ZERO
-            for i in range(TILE):
-                of_w0 += dp[i] * a0[i] + dt0[i]
-                of_w1 += dp[i] * a1[i] + dt1[i]
-                of_b += dp[i]
-            for i in range(TILE):
-                da0[i] += w0 * dp[i]
-                da1[i] += w1 * dp[i]
-            d_w[j, 0] += of_w0
-            d_w[j, 1] += of_w1
-            d_b[j] += of_b
-    of_scale0 = of_scale1 = of_shift0 = of_shift1 = ZERO
-    for i in range(TILE):
-        t0, t1 = q0[i] * da0[i] + r0[i] * dq0[i], q1[i] * da1[i] + r1[i] * dq1[i]
-        of_beta += t0 * y0[i] + t1 * y1[i]
-        dy0, dy1 = g0[i] + beta * t0, g1[i] + beta * t1
-        of_scale0 += dy0 * x0[i]
-        of_scale1 += dy1 * x1[i]
-        of_shift0 += dy0
-        of_shift1 += dy1
-        g0[i], g1[i] = scale[0] * dy0, scale[1] * dy1
-    d_scale[0] += of_scale0
-    d_scale[1] += of_scale1
-    d_shift[0] += of_shift0
-    d_shift[1] += of_shift1
-    d_beta[0] += of_beta
+        _into_entry(w, entry, d_units[place], d_into, d_w, d_b)
+    for d in range(2):
+        q, r, x, y = entry[Q + d], entry[R + d], entry[X + d], entry[Y + d]
+        da, dq, out, s = d_into[d], d_q[d], d_out[d], scale[d]
+        of_beta = of_bias = of_scale = of_shift = ZERO
+        for i in range(size):
+            of_bias += out[i]
+            dt = q[i] * da[i] + r[i] * dq[i]
+            of_beta += dt * y[i]
+            dy = out[i] + beta * dt
+            of_scale += dy * x[i]
+            of_shift += dy
+            out[i] = s * dy
+        d_v_b[d] += of_bias
+        d_beta[0] += of_beta
+        d_scale[d] += of_scale
+        d_shift[d] += of_shift
+
+
+@njit(inline="never", **SUMS)
+def _into_jacobian(beta, entry, jacobian, d_a, d_j, d_q):
+    """dJ, (4, size), and dq, (2, size), from dA; returns what A adds to d beta by its factor."""
+    q0, q1, of_beta, size = entry[Q], entry[Q + 1], ZERO, d_j.shape[1]
+    for i in range(size):
+        column0 = d_a[0, i] * jacobian[0, i] + d_a[2, i] * jacobian[2, i]
+        column1 = d_a[1, i] * jacobian[1, i] + d_a[3, i] * jacobian[3, i]
+        of_beta += column0 * q0[i] + column1 * q1[i]
+        d_q[0, i], d_q[1, i] = beta * column0, beta * column1
+        d_j[0, i], d_j[1, i] = beta * q0[i] * d_a[0, i], beta * q1[i] * d_a[1, i]
+        d_j[2, i], d_j[3, i] = beta * q0[i] * d_a[2, i], beta * q1[i] * d_a[3, i]
+    return of_beta
+
+
+@njit(inline="never", **SUMS)
+def _one_layer(w, v, entry, h, k, c, d_out, d_j, d_into, d_w, d_b, d_v):
+    """All of one hidden layer, in one pass over its units: its gradients, and da."""
+    a0, a1, g0, g1, da0, da1 = entry[A], entry[A + 1], d_out[0], d_out[1], d_into[0], d_into[1]
+    j00, j01, j10, j11, size = d_j[0], d_j[1], d_j[2], d_j[3], h.shape[1]
+    for i in range(size):
+        da0[i] = da1[i] = ZERO
+    for j in range(len(h)):
+        v0, v1, w0, w1 = v[0, j], v[1, j], w[j, 0], w[j, 1]
+        of_v0 = of_v1 = of_w0 = of_w1 = of_b = ZERO
+        for i in range(size):
+            slope, bend, unit = k[j, i], c[j, i], h[j, i]
+            u0, u1 = v0 * j00[i] + v1 * j10[i], v0 * j01[i] + v1 * j11[i]
+            dp = slope * (v0 * g0[i] + v1 * g1[i]) + bend * (w0 * u0 + w1 * u1)
+            of_w0 += dp * a0[i] + slope * u0
+            of_w1 += dp * a1[i] + slope * u1
+            of_b += dp
+            t0, t1 = slope * w0, slope * w1
+            of_v0 += g0[i] * unit + j00[i] * t0 + j01[i] * t1
+            of_v1 += g1[i] * unit + j10[i] * t0 + j11[i] * t1
+            da0[i] += w0 * dp
+            da1[i] += w1 * dp
+        d_w[j, 0] += of_w0
+        d_w[j, 1] += of_w1
+        d_b[j] += of_b
+        d_v[0, j] += of_v0
+        d_v[1, j] += of_v1
+
+
+@njit(inline="never", **SUMS)
+def _into_top(v, leave, d_out, d_j, d, d_v):
+    """Through V: of the top hidden layer, dh and both dU, (width, 3, size), and dV."""
+    g0, g1, j00, j01, j10, j11 = d_out[0], d_out[1], d_j[0], d_j[1], d_j[2], d_j[3]
+    size = d_j.shape[1]
+    for j in range(len(d)):
+        v0, v1, of_v0, of_v1 = v[0, j], v[1, j], ZERO, ZERO
+        h, u0, u1, dh, du0, du1 = leave[j, 0], leave[j, 1], leave[j, 2], d[j, 0], d[j, 1], d[j, 2]
+        for i in range(size):
+            of_v0 += g0[i] * h[i] + j00[i] * u0[i] + j01[i] * u1[i]
+            of_v1 += g1[i] * h[i] + j10[i] * u0[i] + j11[i] * u1[i]
+        for i in range(size):
+            dh[i] = v0 * g0[i] + v1 * g1[i]
+        for i in range(size):
+            du0[i] = v0 * j00[i] + v1 * j10[i]
+        for i in range(size):
+            du1[i] = v0 * j01[i] + v1 * j11[i]
+        d_v[0, j] += of_v0
+        d_v[1, j] += of_v1
 
 
 @njit(inline="never", **SUMS)
 def _through_slopes(k, c, arrive, d):
     """Of one layer, d from the gradients of h and both U to those of p and both T, in place."""
+    size = k.shape[1]
     for j in range(len(k)):
         slope, bend, t0, t1, dh, d0, d1 = k[j], c[j], arrive[j, 1], arrive[j, 2], d[j, 0], d[j, 1], d[j, 2]
-        for i in range(TILE):
+        for i in range(size):
             dh[i] = slope[i] * dh[i] + bend[i] * (t0[i] * d0[i] + t1[i] * d1[i])
-        _times(slope, d0, d0)
-        _times(slope, d1, d1)
+        for i in range(size):
+            d0[i] *= slope[i]
+        for i in range(size):
+            d1[i] *= slope[i]
+
+
+@njit(inline="never", **SUMS)
+def _sum_first(parts, out):
+    size = parts.shape[2]
+    for j in range(len(parts)):
+        total = ZERO
+        for i in range(size):
+            total += parts[j, 0, i]
+        out[j] += total
+
+
+@njit(inline="never", **SUMS)
+def _into_entry(w, entry, d, d_into, d_w, d_b):
+    """Through W^1, from dp and both dT of the first of several layers: its gradients, and da."""
+    a0, a1, da0, da1, size = entry[A], entry[A + 1], d_into[0], d_into[1], d.shape[2]
+    for i in range(size):
+        da0[i] = da1[i] = ZERO
+    for j in range(len(d_b)):
+        w0, w1, dp, dt0, dt1 = w[j, 0], w[j, 1], d[j, 0], d[j, 1], d[j, 2]
+        of_w0 = of_w1 = of_b = ZERO
+        for i in range(size):
+            of_w0 += dp[i] * a0[i] + dt0[i]
+            of_w1 += dp[i] * a1[i] + dt1[i]
+            of_b += dp[i]
+        for i in range(size):
+            da0[i] += w0 * dp[i]
+            da1[i] += w1 * dp[i]
+        d_w[j, 0] += of_w0
+        d_w[j, 1] += of_w1
+        d_b[j] += of_b
+
+
+@njit(inline="always", **OPTIONS)
+def residual_jacobian(beta, entry, jacobian, i):
+    """A at the i-th point, row by row."""
+    q0, q1 = beta * entry[Q, i], beta * entry[Q + 1, i]
+    return q0 * jacobian[0, i], q1 * jacobian[1, i], q0 * jacobian[2, i], q1 * jacobian[3, i]
 
 
 @njit(inline="always", **OPTIONS)
 def determinant(beta, entry, jacobian, i):
     """I + A at the i-th point, row by row, and its determinant."""
-    q0, q1 = beta * entry[Q, i], beta * entry[Q + 1, i]
-    m00, m01 = ONE + q0 * jacobian[0, i], q1 * jacobian[1, i]
-    m10, m11 = q0 * jacobian[2, i], ONE + q1 * jacobian[3, i]
-    return m00, m01, m10, m11, m00 * m11 - m01 * m10
+    a00, a01, a10, a11 = residual_jacobian(beta, entry, jacobian, i)
+    m00, m11 = ONE + a00, ONE + a11
+    return m00, a01, a10, m11, m00 * m11 - a01 * a10

@@ -13,8 +13,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 float32, int32 = np.float32, np.int32
-EXACT = frozenset({"nnan", "ninf", "nsz", "arcp", "contract"})
-"""What the compiler may assume where rounding matters: all of `fastmath` but `reassoc` and `afn`."""
+EXACT = frozenset({"nsz", "arcp", "contract"})
+"""What the compiler may assume where rounding matters. It may never assume that there is no NaN: one that comes in must
+come out."""
 OPTIONS: dict[str, Any] = {"fastmath": set(EXACT), "error_model": "numpy", "boundscheck": False}
 
 ROUND = float32(12582912.0)

@@ -1,20 +1,17 @@
-"""A whole residual flow in the plane, tile by tile: its loss with the gradient.
+"""A whole residual flow in the plane, tile by tile: its loss with the gradient, and its values alone.
 
-What a tile needs of all blocks stays in the processor's cache, where a pass over all points would not. Log dets are
-summed as the logarithm of the product of a few determinants, which saves most of the logarithms.
+Log dets are summed as the logarithm of the product of a few determinants, which saves most of the logarithms. `room` is
+a `Workspace` of all blocks where there is a gradient, else of one.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from resflow_core.fast.kernel import block
-from resflow_core.fast.kernel.activations import HALF, ONE, TILE, ZERO
-from resflow_core.fast.kernel.block import ENTRY_ROWS, determinant
+from resflow_core.fast.kernel.activations import HALF, ONE, ZERO
+from resflow_core.fast.kernel.block import determinant, residual_jacobian
 from resflow_core.fast.kernel.numbers import OPTIONS, log
 
 float32 = np.float32
@@ -37,27 +34,29 @@ class Arrays(NamedTuple):
 
 
 @njit(**OPTIONS)
-def _nll_gradient(kind, x, of, gradient):
+def nll_gradient(kind, x, of, gradient, room):
     """The mean over x, (batch, 2), of |z|^2 / 2 - sum_i log|det(I + A_i)|, and add its gradient to `gradient`."""
-    blocks, (width, layers), batch = len(of.beta), (of.first.shape[1], of.middle.shape[1] + 1), len(x)
-    entry = np.empty((blocks, ENTRY_ROWS, TILE), np.float32)
-    k, c = np.empty((blocks, layers, width, TILE), np.float32), np.empty((blocks, layers, width, TILE), np.float32)
-    arrive = np.empty((blocks, layers, width, 3, TILE), np.float32)
-    leave = np.empty_like(arrive)
-    jacobian, room = np.empty((blocks, 4, TILE), np.float32), np.empty((8, TILE), np.float32)
-    p, at = np.empty((1, TILE), np.float32), np.empty((2, TILE), np.float32)
-    d_a, d_units = np.empty((4, TILE), np.float32), np.empty((2, width, 3, TILE), np.float32)
-    log_det, weight = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
+    blocks, batch, size = len(of.beta), len(x), room.p.shape[1]
+    at, d_a, d_room = np.empty((2, size), np.float32), np.empty((4, size), np.float32), np.empty((8, size), np.float32)
+    log_det, product, weight = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
     share, nll = ONE / float32(batch), 0.0
-    for start in range(0, batch, TILE):
-        _load(x, start, at)
-        for i in range(TILE):
+    for start in range(0, batch, size):
+        load(x, start, at)
+        for i in range(size):
             weight[i] = share if start + i < batch else ZERO
-        _through(kind, of, at, entry, k, c, arrive, leave, jacobian, p, log_det)
+        for i in range(size):
+            log_det[i], product[i] = ZERO, ONE
+        for n in range(blocks):
+            block.forward(
+                kind, of.beta[n], of.scales[n], of.shifts[n], of.first[n], of.first_b[n], of.middle[n], of.middle_b[n],
+                of.last[n], of.last_b[n], at, room.entry[n], room.p, room.h[n], room.k[n], room.c[n],
+                room.arrive[n], room.leave[n], room.jacobian[n],
+            )  # fmt: skip
+            gather(n, blocks, of.beta[n], room.entry[n], room.jacobian[n], product, log_det)
         tile = ZERO
         for d in range(2):
             scale, shift, of_scale, of_shift = of.scales[blocks, d], of.shifts[blocks, d], ZERO, ZERO
-            for i in range(TILE):
+            for i in range(size):
                 z = scale * at[d, i] + shift
                 tile += HALF * weight[i] * z * z
                 dz = weight[i] * z
@@ -66,12 +65,12 @@ def _nll_gradient(kind, x, of, gradient):
                 at[d, i] = scale * dz
             gradient.scales[blocks, d] += of_scale
             gradient.shifts[blocks, d] += of_shift
-        for i in range(TILE):
+        for i in range(size):
             tile -= weight[i] * log_det[i]
         nll += tile
         for n in range(blocks - 1, -1, -1):
-            for i in range(TILE):
-                m00, m01, m10, m11, det = determinant(of.beta[n], entry[n], jacobian[n], i)
+            for i in range(size):
+                m00, m01, m10, m11, det = determinant(of.beta[n], room.entry[n], room.jacobian[n], i)
                 inverse = -weight[i] / det  # of the loss - log|det|: the gradient in A is the inverse, transposed
                 d_a[0, i], d_a[1, i], d_a[2, i], d_a[3, i] = (
                     m11 * inverse,
@@ -81,55 +80,64 @@ def _nll_gradient(kind, x, of, gradient):
                 )
             block.backward(
                 of.beta[n], of.scales[n], of.first[n], of.middle[n], of.last[n],
-                entry[n], k[n], c[n], arrive[n], leave[n], jacobian[n], at, d_a, d_units, room,
+                room.entry[n], room.h[n], room.k[n], room.c[n], room.arrive[n], room.leave[n], room.jacobian[n],
+                at, d_a, room.d_units, d_room,
                 gradient.beta[n : n + 1], gradient.scales[n], gradient.shifts[n], gradient.first[n],
                 gradient.first_b[n], gradient.middle[n], gradient.middle_b[n], gradient.last[n], gradient.last_b[n],
             )  # fmt: skip
     return nll
 
 
+@njit(**OPTIONS)
+def forward(kind, x, of, z, log_det, jacobians, stages, room):
+    """Of points x, (batch, 2), fill z, (batch, 2), and log|det dz/dx| without the log scales, (batch,); and, unless
+    they are empty, all A, (batch, blocks, 2, 2), and the points after each block, (blocks, batch, 2)."""
+    blocks, batch, size = len(of.beta), len(x), room.p.shape[1]
+    at, product, total = np.empty((2, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    entry, jacobian = room.entry[0], room.jacobian[0]
+    for start in range(0, batch, size):
+        count = min(size, batch - start)
+        load(x, start, at)
+        for i in range(size):
+            total[i], product[i] = ZERO, ONE
+        for n in range(blocks):
+            block.forward(
+                kind, of.beta[n], of.scales[n], of.shifts[n], of.first[n], of.first_b[n], of.middle[n], of.middle_b[n],
+                of.last[n], of.last_b[n], at, entry, room.p, room.h[0], room.k[0], room.c[0], room.arrive[0],
+                room.leave[0], jacobian,
+            )  # fmt: skip
+            gather(n, blocks, of.beta[n], entry, jacobian, product, total)
+            if len(jacobians):
+                for i in range(count):
+                    a00, a01, a10, a11 = residual_jacobian(of.beta[n], entry, jacobian, i)
+                    a = jacobians[start + i, n]
+                    a[0, 0], a[0, 1], a[1, 0], a[1, 1] = a00, a01, a10, a11
+            if len(stages):
+                for i in range(count):
+                    stages[n, start + i, 0], stages[n, start + i, 1] = at[0, i], at[1, i]
+        for i in range(count):
+            log_det[start + i] = total[i]
+            for d in range(2):
+                z[start + i, d] = of.scales[blocks, d] * at[d, i] + of.shifts[blocks, d]
+
+
 @njit(inline="always", **OPTIONS)
-def _load(x, start, at):
+def load(x, start, at):
     """The points from `start` on as a tile, which the last point fills up."""
-    for i in range(TILE):
+    size = at.shape[1]
+    for i in range(size):
         n = min(start + i, len(x) - 1)
         at[0, i], at[1, i] = x[n, 0], x[n, 1]
 
 
-@njit(inline="never", **OPTIONS)
-def _through(kind, of, at, entry, k, c, arrive, leave, jacobian, p, log_det):
-    """Take the points of a tile through all blocks, up to the last ActNorm."""
-    product = np.empty(TILE, np.float32)
-    for i in range(TILE):
-        log_det[i], product[i] = ZERO, ONE
-    for n in range(len(of.beta)):
-        block.forward(
-            kind, of.beta[n], of.scales[n], of.shifts[n], of.first[n], of.first_b[n], of.middle[n], of.middle_b[n],
-            of.last[n], of.last_b[n], at, entry[n], p, k[n], c[n], arrive[n], leave[n], jacobian[n],
-        )  # fmt: skip
-        for i in range(TILE):
-            _, _, _, _, det = determinant(of.beta[n], entry[n], jacobian[n], i)
-            product[i] *= det
-        if n % FACTORS == FACTORS - 1 or n == len(of.beta) - 1:
-            for i in range(TILE):
-                log_det[i] += log(abs(product[i]))
-                product[i] = ONE
-
-
-def digest(folder: Path) -> int:
-    """Of all Python files of a folder."""
-    return crc32(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
-
-
-def cached(sources: int) -> Callable[..., Any]:
-    """`_nll_gradient`, kept on disk for these sources. Numba compiles anew if the file of a function or its free
-    variables change, and does not look at the files of what the function calls."""
-
-    @njit(cache=True, **OPTIONS)
-    def nll_gradient(kind, x, of, gradient):
-        return _nll_gradient(kind, x, of, gradient) if sources >= 0 else 0.0
-
-    return nll_gradient
-
-
-nll_gradient = cached(digest(Path(__file__).parent))
+@njit(inline="always", **OPTIONS)
+def gather(n, blocks, beta, entry, jacobian, product, total):
+    """Add the log dets of the n-th of so many blocks: to `product`, and with each few blocks to `total`, (size,)."""
+    size = len(product)
+    for i in range(size):
+        _, _, _, _, det = determinant(beta, entry, jacobian, i)
+        product[i] *= det
+    if n % FACTORS == FACTORS - 1 or n == blocks - 1:
+        for i in range(size):
+            total[i] += log(abs(product[i]))
+            product[i] = ONE

@@ -1,0 +1,48 @@
+"""The kernels that are called from outside, compiled once on a machine and kept on disk (`NUMBA_CACHE_DIR`)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from numba import njit
+
+from resflow_core.fast.kernel import inverse as inversion
+from resflow_core.fast.kernel import whole_flow
+from resflow_core.fast.kernel.numbers import OPTIONS
+
+
+class Entries(NamedTuple):
+    """See `whole_flow` and `inverse`."""
+
+    nll_gradient: Callable[..., Any]
+    forward: Callable[..., Any]
+    inverse: Callable[..., Any]
+
+
+def digest(folder: Path) -> int:
+    """Of all Python files of a folder."""
+    return crc32(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
+
+
+def cached(sources: int) -> Entries:
+    """The kernels, kept on disk for these sources. Numba compiles anew if the file of a function or its free variables
+    change, and does not look at the files of what the function calls."""
+
+    @njit(cache=True, **OPTIONS)
+    def nll_gradient(kind, x, of, gradient, room):
+        return whole_flow.nll_gradient(kind, x, of, gradient, room) if sources >= 0 else 0.0
+
+    @njit(cache=True, **OPTIONS)
+    def forward(kind, x, of, z, log_det, jacobians, stages, room):
+        if sources >= 0:
+            whole_flow.forward(kind, x, of, z, log_det, jacobians, stages, room)
+
+    @njit(cache=True, **OPTIONS)
+    def inverse(kind, z, of, bounds, tolerance, x, room):
+        return inversion.inverse(kind, z, of, bounds, tolerance, x, room) if sources >= 0 else 0
+
+    return Entries(nll_gradient, forward, inverse)
+
+
+ENTRIES = cached(digest(Path(__file__).parent))
