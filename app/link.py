@@ -22,6 +22,7 @@ ALIASES: dict[str, str] = {}
 """Old names of settings in links, and their names now. If you rename a setting, add its old name here."""
 
 MOST_CHANGES = 200
+MOST_IN_FINGERPRINT = 100
 MOST_IN_ROW = 5_000
 """Characters of numbers in a row; the longest row that a setting takes has 50 of at most 24."""
 
@@ -37,6 +38,8 @@ class Link:
     flow: FlowFile | None = None
     benches: tuple[Any, ...] = field(default_factory=lambda: tuple(kind() for kind in BENCHES.values()))
     controls: tuple[str, ...] | None = None
+    made_by: str = ""
+    """What the digits of its run depend on, beside the settings (`ArmReport.fingerprint`); "" where it does not say."""
 
 
 def prefix_of(bench: Any) -> str:
@@ -72,10 +75,11 @@ def query_of(
     flow: FlowFile | None = None,
     benches: Iterable[Any] = (),
     controls: Iterable[str] | None = None,
+    made_by: str = "",
 ) -> dict[str, str]:
     """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
     digest; `csv` and `flow` are asked for in their place. `controls`: the names of the settings whose controls are
-    offered, where not all are."""
+    offered, where not all are. `made_by`: as in a `Link`."""
     query = {key: _text(value) for key, _, value in entries(setup)}
     for bench in benches:
         if bench != type(bench)():
@@ -90,6 +94,8 @@ def query_of(
         query["changes"] = _changes_text(setup.train, setup.changes)
     if controls is not None:
         query["controls"] = " ".join(controls)
+    if made_by:
+        query["by"] = made_by
     return query
 
 
@@ -103,6 +109,8 @@ def read_link(query: Mapping[str, str]) -> Link:
         csv = _read_file(CsvChoice, "csv.", unread, refused)
     flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
     planned, offered = unread.pop("changes", ""), unread.pop("controls", None)
+    by = unread.pop("by", "")
+    made_by = plain(by, MOST_IN_FINGERPRINT) if by else ""
     setup = _read(Setup(), unread, refused)
     benches = tuple(_read(kind(), unread, refused, prefix) for prefix, kind in BENCHES.items())
     if planned:
@@ -110,7 +118,7 @@ def read_link(query: Mapping[str, str]) -> Link:
         setup = replace(setup, train=train, changes=changes)
     controls = None if offered is None else _read_controls(offered, refused)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow, benches, controls)
+    return Link(setup, tuple(refused), csv, flow, benches, controls, made_by)
 
 
 def _read_controls(text: str, refused: list[str]) -> tuple[str, ...]:

@@ -29,6 +29,11 @@ class ArmJob(Protocol):
         """Why that device, as words that follow its name."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """What its digits depend on, beside its settings: the same gives the same."""
+        ...
+
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings from the next step on."""
         ...

@@ -1,7 +1,7 @@
 """An arm on the digits at work: trained as any other, pictured as images, measured in bits per dimension."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from app.engine.commands import ViewRequest
-from app.engine.experiment import Arm
 from app.engine.frames import SAMPLE_SEED
 from app.engine.job import Job
 from app.engine.results import BitsCurve, ImageFrame
@@ -25,9 +24,6 @@ PIXELS = (SIDE, SIDE)
 
 class DigitsJob(Job):
     """As `Job`, for `resflow_core.data.digits`: frames are `ImageFrame`s, and nothing is known of a plane."""
-
-    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
-        super().__init__(arm, seed, device, clock)
 
     def measure_held_out(self, request: ViewRequest) -> None:
         """Nothing at once: all held-out images take too long (`results`)."""

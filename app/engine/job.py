@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.frames import classed, density_pieces, render
@@ -22,6 +23,7 @@ from resflow_core.data.digits import DIGITS
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import LogDet
+from resflow_core.training import compilation
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, affords_exact_losses, step_bytes
 
@@ -32,14 +34,22 @@ MOST_STEP_BYTES = 2 * 2**30
 class Job:
     """Raises ValueError, naming value, limit and remedy, when `arm` does not describe a flow that can be trained."""
 
-    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):
+    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE):
         dataset, flow = _dataset(arm.data), replace(arm.flow)  # replace() makes the checks that unpickling skipped
         train, *_ = [checked(flow, train) for train in (arm.train, *(train for _, train in arm.changes))]
         choice = choose(device, flow, train, dataset)
         self.device_reason = choice.reason
-        self._trainer = Trainer(flow, train, dataset, seed, choice.device, affords_exact_losses(flow))
-        if arm.weights is not None:
-            self._trainer.flow.load_state_dict(_weights(arm.weights, flow))
+        weights = None if arm.weights is None else _weights(arm.weights, flow)
+
+        def trainer(backend: str) -> Trainer:
+            """At step 0."""
+            new = Trainer(flow, train, dataset, seed, choice.device, affords_exact_losses(flow), backend)
+            if weights is not None:
+                new.flow.load_state_dict(weights)
+            return new
+
+        self._backends, self._begun_by, self._new_trainer = backends, backends.of_new_run(), trainer
+        self._trainer = trainer(self._begun_by)
         self.clock = clock
         self.history = History()
         self.seconds = 0.0
@@ -51,6 +61,11 @@ class Job:
     @property
     def device(self) -> str:
         return str(self._trainer.device)
+
+    @property
+    def fingerprint(self) -> str:
+        """What its digits depend on, beside its settings."""
+        return compilation.fingerprint(self._trainer.backend)
 
     @property
     def flow(self) -> Flow:
@@ -88,6 +103,8 @@ class Job:
         """One optimiser step. Raises `Diverged`. A job whose step has several parts takes one of them, and returns True
         while there are more (`MeasurementJob`)."""
         start = self.clock()
+        if self.step_count == 0:
+            self._begin(self._backends.of_new_run())
         nll = self._trainer.step()
         self.seconds += self.clock() - start
         self.history.add_batch(self.step_count, nll)
@@ -129,12 +146,20 @@ class Job:
         return flow_file.to_bytes(self.flow)
 
     def save(self) -> bytes:
-        return pickle.dumps((self._trainer.state_bytes(), self.seconds, self.history))
+        return pickle.dumps((self._begun_by, self._trainer.state_bytes(), self.seconds, self.history))
 
     def restore(self, saved: bytes) -> None:
         """Go on from what `save` returned, with the settings as they are now."""
-        state, self.seconds, self.history = pickle.loads(saved)
+        begun_by, state, self.seconds, self.history = pickle.loads(saved)
+        self._begin(self._backends.of_saved_run(begun_by))
         self._trainer.load_state(state)
+
+    def _begin(self, backend: str) -> None:
+        """Let this backend compute the run, from step 0 on or from where its state is loaded."""
+        if backend != self._begun_by:
+            train = self._trainer.train_config
+            self._begun_by, self._trainer = backend, self._new_trainer(backend)
+            self._trainer.configure(train)
 
     def _note_held_out(self, log_prob: Tensor, **further: Any) -> None:
         truth = self._true_log_prob

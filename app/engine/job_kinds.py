@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from app.engine.arm_job import ArmJob
+from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.digits_job import DigitsJob
 from app.engine.experiment import Arm
 from app.engine.job import Job
@@ -17,7 +18,9 @@ from resflow_core.measure.survey import Survey
 MEASUREMENTS: dict[type, type[MeasurementJob]] = {Plan: ScalingJob, Survey: SurveyJob}
 
 
-def job_of(arm: Arm, seed: int, device: str, clock: Callable[[], float]) -> ArmJob:
-    """The job of an arm. Raises ValueError, naming value, limit and remedy, where it cannot be done."""
-    kind = MEASUREMENTS.get(type(arm.data)) or (DigitsJob if arm.data == DIGITS else Job)
-    return kind(arm, seed, device, clock)
+def job_of(arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE) -> ArmJob:
+    """The job of an arm; measurements are torch's. Raises ValueError, naming value, limit and remedy, where it cannot
+    be done."""
+    if measurement := MEASUREMENTS.get(type(arm.data)):
+        return measurement(arm, seed, device, clock)
+    return (DigitsJob if arm.data == DIGITS else Job)(arm, seed, device, clock, backends)

@@ -2,10 +2,13 @@
 
 import time
 import uuid
+from functools import partial
 
+from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.buttons import Buttons
 from app.engine.commands import Attend, Close, Command, Create, Export, Poll, ViewRequest
 from app.engine.experiment import Experiment
+from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
 from app.engine.reports import UNKNOWN, Report, State
 from app.engine.scheduler import Scheduler
@@ -19,9 +22,9 @@ class LocalEngine(Buttons):
     play, which has no end, goes on for a quarter of a second a poll. What takes longer than `finish_seconds` is
     finished in the next one. Not for several threads."""
 
-    def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
+    def __init__(self, finish_seconds: float = FINISH_SECONDS, backends: Backends = TORCH_ALONE) -> None:
         self._finish_seconds = finish_seconds
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(new_job=partial(job_of, backends=backends))
         self._mailboxes: dict[str, LatestReport] = {}
 
     def create(self, experiment: Experiment) -> str:

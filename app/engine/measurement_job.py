@@ -8,6 +8,7 @@ import numpy as np
 
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
+from resflow_core.training import compilation
 from resflow_core.training.trainer import TrainConfig
 
 NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0, 0, 0), np.float32))
@@ -25,6 +26,11 @@ class MeasurementJob:
         self._done = list(done)
         self._begun: Iterator[Any] | None = None  # the rest of the piece that comes next
         self.seconds = 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Of torch, which measures."""
+        return compilation.fingerprint("torch")
 
     @property
     def step_count(self) -> int:

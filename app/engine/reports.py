@@ -103,6 +103,7 @@ class ArmReport:
     blocks: BlockTable | None = None
     measured: Mapping[type, Any] = field(default_factory=dict)  # the newest record of each type
     train: TrainConfig | None = None  # in force now
+    fingerprint: str = ""  # what its digits depend on, beside its settings: the same gives the same
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 
     def found(self, record: type[Record]) -> Record | None:

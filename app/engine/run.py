@@ -216,6 +216,7 @@ class Run:
                 seconds=job.seconds,
                 loss=job.curves() if with_curves else None,
                 train=schedule.at(job.step_count),
+                fingerprint=job.fingerprint,
                 changes=schedule.changes(job.step_count),
                 **news.of(index),
             )

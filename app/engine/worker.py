@@ -12,15 +12,18 @@ import queue
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 
 from app.engine import housekeeping
+from app.engine.backends import CompiledWhenReady
 from app.engine.clocks import ServerTime
 from app.engine.commands import Beat, Command
 from app.engine.flight_recorder import FlightRecorder
+from app.engine.job_kinds import job_of
 from app.engine.scheduler import Scheduler
 
 # While there is nothing to do, a sign of life so often.
@@ -83,7 +86,8 @@ def main() -> None:
     recorder.remove()
     commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()
     threading.Thread(target=receive, args=(sys.stdin.buffer, commands), daemon=True).start()
-    scheduler = Scheduler(attendance=server_time, note=recorder.begin)
+    new_job = partial(job_of, backends=CompiledWhenReady())
+    scheduler = Scheduler(attendance=server_time, note=recorder.begin, new_job=new_job)
     try:
         serve(scheduler, commands, reports, server_time, recorder)
     except BrokenPipeError:

@@ -1,6 +1,6 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
-from app.session.address import query
+from app.session.address import made_by, query
 from app.session.benches import apply_bench, bench, benches, show_bench
 from app.session.comparisons import adopt, compare, pictures, poll_comparison
 from app.session.estimator import jacobians, jacobians_are_new, sample

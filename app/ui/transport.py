@@ -8,8 +8,9 @@ from app import session
 from app.components.share import copy_link
 from app.engine.reports import MOVING, ArmReport, Report, State
 from app.engine.step_time import LONGEST_STEP_SECONDS
-from app.link import BENCHES, MOST_CHANGES, names, query_of, told
+from app.link import BENCHES, MOST_CHANGES, MOST_IN_FINGERPRINT, names, query_of, told
 from app.metrics import with_two_digits
+from app.text import escaped
 from app.ui.fragments import button
 
 
@@ -36,8 +37,31 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
             settings_link(of)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         st.markdown(_status(report), help=reason)
+    if of is None and (found := session.note(digits(session.made_by(), report))).differ:
+        st.caption(
+            ":material/difference: Close, not equal: the numbers of this link were made by "
+            f"{escaped(found.there, MOST_IN_FINGERPRINT)}; here they are made by "
+            f"{escaped(found.here, MOST_IN_FINGERPRINT)}."
+        )
     if steps is not None and report.arms:
         _progress(report, steps)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """What the numbers of a link were made by ("": it does not say), and what makes those of the page ("": not yet)."""
+
+    there: str
+    here: str
+
+    @property
+    def differ(self) -> bool:
+        return bool(self.there and self.here) and self.there != self.here
+
+
+def digits(there: str, report: Report) -> Digits:
+    """Of the page's run, which is nobody's before its first step."""
+    return Digits(there, report.arms[0].fingerprint if report.arms and report.arms[0].step else "")
 
 
 @dataclass(frozen=True)
@@ -94,7 +118,8 @@ def _link(report: Report) -> None:
             "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
             "files of your own are asked for."
         )
-        copy_link(query_of(setup, benches=session.benches(), controls=session.fixed()), key="copy")
+        by = report.arms[0].fingerprint if report.arms else ""
+        copy_link(query_of(setup, benches=session.benches(), controls=session.fixed(), made_by=by), key="copy")
         if len(setup.changes) > MOST_CHANGES:
             st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
         done = report.arms[0].step if report.arms else 0

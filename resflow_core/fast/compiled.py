@@ -14,6 +14,7 @@ from torch import Tensor
 
 from resflow_core.extras import extra
 from resflow_core.fast import by_hand
+from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.lipschitz import SpectralNorm
@@ -53,7 +54,7 @@ def _is_single(flow: FusedFlow) -> bool:
 
 def _kind(flow: FusedFlow) -> int | None:
     """The number that kernels have for an activation; None if they have not got it."""
-    form = flow.branches[0].closed_form
+    form: ClosedForm = flow.branches[0].closed_form  # type: ignore[assignment]
     return _kernel().activations.KINDS.get(form.derivatives) if form.is_elementwise else None
 
 

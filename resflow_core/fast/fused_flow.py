@@ -84,7 +84,8 @@ class FusedFlow(Flow):
             )
             scales = log_scales.exp()
         else:
-            scales = branches[0].linears[0].bias.new_ones(len(branches) + 1, self.dim)
+            like: Tensor = branches[0].linears[0].bias  # type: ignore[assignment]
+            scales = like.new_ones(len(branches) + 1, self.dim)
             shifts = torch.zeros_like(scales)
         return scales, shifts, fold(branches)
 

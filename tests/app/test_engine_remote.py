@@ -14,6 +14,7 @@ import torch
 
 from app import engine as engine_package
 from app.engine import remote
+from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
@@ -23,6 +24,7 @@ from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject
 from resflow_core.training.trainer import TrainConfig
+from tests.app.backends import Always
 from tests.app.pages import named
 
 pytestmark = pytest.mark.thorough
@@ -175,8 +177,8 @@ def test_a_live_change_outlives_the_worker(engine):
 def test_a_flow_is_exported_as_it_is_trained(engine):
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 25)
-    poll_until(engine, id, lambda r: r.arms and r.arms[0].step == 25)
-    local = LocalEngine()
+    arm = poll_until(engine, id, lambda r: r.arms and r.arms[0].step == 25).arms[0]
+    local = LocalEngine(backends=Always(NUMBA if NUMBA in arm.fingerprint else TORCH))
     same = local.create(Experiment((ARM,), 0))
     local.step(same, 25)
     local.poll(same, VIEW_REQUEST)

@@ -55,6 +55,7 @@ class FakeJob:
     device = "cpu"
 
     device_reason = ""
+    fingerprint = ""
 
     def __init__(self, arm, seed, device, clock):
         self.arm, self.train, self._clock = arm, arm.train, clock

@@ -13,6 +13,7 @@ from app.engine.job import MOST_STEP_BYTES
 from app.link import query_of
 from app.setup import Setup
 from app.ui import block_table
+from app.ui.transport import Digits
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -176,6 +177,20 @@ def copied_link(page):
     page = checked(page.run())
     (share,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
     return dict(parse_qsl(json.loads(share.json)["query"], keep_blank_values=True))
+
+
+def test_a_link_from_another_machine_says_that_digits_are_close_and_not_equal():
+    here = copied_link(press(opened(), "step"))["by"]
+    same, other = (opened(by=by) for by in (here, "torch 2.0.0 VSX, 7 threads"))
+    for page in (same, other):
+        assert not finding(page, Digits).differ
+        press(page, "step")
+    assert not finding(same, Digits).differ
+    assert finding(other, Digits) == Digits("torch 2.0.0 VSX, 7 threads", here)
+    assert finding(other, Digits).differ
+    assert other.query_params["by"] == "torch 2.0.0 VSX, 7 threads"  # so it is said after a reload too
+    other = checked(other.select_slider(key="width").set_value(8).run())
+    assert "by" not in other.query_params  # another flow is nobody's
 
 
 def saved_flow(page, local_engine):

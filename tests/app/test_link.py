@@ -78,7 +78,14 @@ def test_a_link_asks_for_the_files_it_was_made_with(choice, file):
     assert query_of(setup) | {"data": "csv"} == query_of(setup)
 
 
-PARTS = [*query_of(Setup()), "log_det.law.p", "x", "csv.name", "csv.digest", "flow.digest", "changes"]
+@given(st.text(max_size=300))
+def test_a_link_says_what_made_its_numbers_in_one_short_line(text):
+    made_by = read_link({"by": text}).made_by
+    assert bool(made_by) == bool(text) and len(made_by) <= 100 and "\n" not in made_by
+    assert read_link(query_of(Setup(), made_by=made_by)).made_by == made_by
+
+
+PARTS = ["by", *query_of(Setup()), "log_det.law.p", "x", "csv.name", "csv.digest", "flow.digest", "changes"]
 
 
 @pytest.mark.thorough

@@ -180,7 +180,7 @@ class TestValues:
         x = flow.inverse(z.float())
         monkeypatch.undo()
         budget, eps = settings["budget"], torch.finfo(torch.float32).eps
-        # Each block is certified for itself; what it adds is stretched by those before it, which is far less than 30-fold
+        # Each block is certified for itself; what it adds is stretched by those before it, far less than 30-fold
         # in such flows.
         allowed = 30 * 8 * eps * (1 + float(x.norm(dim=1).max())) / (1 - budget)
         assert float((exact.inverse(z) - x.double()).norm(dim=1).max()) < allowed
@@ -310,7 +310,7 @@ def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
     for path in folder.glob("*.py"):
         copy = shutil.copytree(folder, tmp_path / path.stem, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / path.name).write_bytes(path.read_bytes().replace(b"ZERO", b"ONE") + b"\n")
-        changed = entries.cached(entries.digest(copy)).nll_gradient
+        changed = entries.made(entries.digest(copy)).nll_gradient
         assert changed._cache._index_key(signature, codegen) != key(signature, codegen), path.name
-    same = entries.cached(here).nll_gradient
+    same = entries.made(here).nll_gradient
     assert same._cache._index_key(signature, codegen) == key(signature, codegen)

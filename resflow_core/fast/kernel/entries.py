@@ -25,24 +25,37 @@ def digest(folder: Path) -> int:
     return crc32(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
 
 
-def cached(sources: int) -> Entries:
+def made(sources: int, cache: bool = True) -> Entries:
     """The kernels, kept on disk for these sources. Numba compiles anew if the file of a function or its free variables
-    change, and does not look at the files of what the function calls."""
+    change, and does not look at the files of what the function calls. Raises RuntimeError where no folder can be
+    written to, unless `cache` is False: then they are compiled by each process."""
 
-    @njit(cache=True, **OPTIONS)
+    @njit(cache=cache, **OPTIONS)
     def nll_gradient(kind, x, of, gradient, room):
         return whole_flow.nll_gradient(kind, x, of, gradient, room) if sources >= 0 else 0.0
 
-    @njit(cache=True, **OPTIONS)
+    @njit(cache=cache, **OPTIONS)
     def forward(kind, x, of, z, log_det, jacobians, stages, room):
         if sources >= 0:
             whole_flow.forward(kind, x, of, z, log_det, jacobians, stages, room)
 
-    @njit(cache=True, **OPTIONS)
+    @njit(cache=cache, **OPTIONS)
     def inverse(kind, z, of, bounds, tolerance, x, room):
         return inversion.inverse(kind, z, of, bounds, tolerance, x, room) if sources >= 0 else 0
 
     return Entries(nll_gradient, forward, inverse)
 
 
-ENTRIES = cached(digest(Path(__file__).parent))
+SOURCES = digest(Path(__file__).parent)
+
+
+def _kept() -> tuple[Entries, str | None]:
+    """The kernels, and the folder in which they are kept."""
+    try:
+        entries = made(SOURCES)
+    except RuntimeError:  # numba finds no folder
+        return made(SOURCES, cache=False), None
+    return entries, entries.nll_gradient._cache.cache_path  # type: ignore[attr-defined]
+
+
+ENTRIES, KEPT = _kept()

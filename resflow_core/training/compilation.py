@@ -1,0 +1,156 @@
+"""Kernels before their first use on a machine: compiled by one process while others wait, and checked against torch.
+
+    python -m resflow_core.training.compilation
+
+They are kept where numba finds a writable folder: beside their files, else in the user's cache, or where
+`NUMBA_CACHE_DIR` says. Where there is none, each process compiles for itself.
+"""
+
+import os
+import platform
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from resflow_core.extras import extra
+from resflow_core.fast import compiled
+from resflow_core.fast.by_hand import ExactNLL
+from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.flow import FlowConfig
+from resflow_core.training.flat_parameters import FlatParameters
+
+TOLERANCE = 1e-4
+"""Of the check: what single precision explains, several times over."""
+POINTS = 300
+
+
+class Disagrees(RuntimeError):
+    """Kernels and torch do not find the same on this machine."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far kernels are from torch, both in single precision."""
+
+    loss: float  # in nats
+    gradient: float  # relative, of the whole gradient
+    log_prob: float  # the largest of some points, in nats
+    round_trip: float  # the largest ||f(f^-1(z)) - z|| of some points
+
+    def __str__(self) -> str:
+        return (
+            f"loss {self.loss:.1e} nats, gradient {self.gradient:.1e}, log p {self.log_prob:.1e} nats, "
+            f"round trip {self.round_trip:.1e}"
+        )
+
+
+def check() -> Agreement:
+    """Compile all kernels, or load them, and compare them with torch on flows of one and of two hidden layers.
+
+    Raises `Disagrees` beyond `TOLERANCE`, and ModuleNotFoundError, with the remedy, without numba.
+    """
+    found = [_agreement(FlowConfig(blocks=3, width=7, hidden_layers=layers)) for layers in (1, 2)]
+    worst = Agreement(*map(_worst, zip(*map(astuple, found), strict=True)))
+    if not all(off < TOLERANCE for off in astuple(worst)):
+        raise Disagrees(f"Kernels and torch disagree here: {worst}; {TOLERANCE:g} is allowed. Torch computes alone.")
+    return worst
+
+
+def _worst(offs: tuple[float, ...]) -> float:
+    return float(torch.tensor(offs).max())  # NaN where one is
+
+
+def _agreement(config: FlowConfig) -> Agreement:
+    generator = torch.Generator().manual_seed(0)
+    flow = FusedFlow(config, generator)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+    x = torch.randn(POINTS, 2, generator=generator)
+    parameters, gradients = FlatParameters(flow).stacked()
+    losses, vectors = [], []
+    for through in (None, compiled.CompiledPass(flow)):
+        losses.append(float(ExactNLL(flow, parameters, gradients, through)(x)))
+        vectors.append(torch.cat([gradient.flatten() for gradient in gradients.values()]))
+    values = compiled.CompiledValues(flow)
+    with torch.no_grad():
+        log_prob = flow.log_prob(x)
+        flow.values = values
+        off = flow.log_prob(x) - log_prob
+        flow.values = None
+        there = values.inverse(flow, x, flow.lipschitz_bounds())
+        back = torch.full_like(x, torch.inf) if there is None else flow(there) - x
+    return Agreement(
+        abs(losses[1] - losses[0]),
+        float((vectors[1] - vectors[0]).norm() / vectors[0].norm()),
+        _largest(off),
+        _largest(back.norm(dim=1)),
+    )
+
+
+def _largest(numbers: Tensor) -> float:
+    return float(numbers.abs().max())
+
+
+def folder() -> Path | None:
+    """Where compiled kernels are kept; None where no folder can be written to."""
+    kept = _entries().KEPT
+    return Path(kept) if kept else None
+
+
+def are_kept() -> bool:
+    """Whether they are kept already for this machine, and need not be compiled."""
+    place = folder()
+    return place is not None and _mark(place).exists()
+
+
+def keep() -> None:
+    """Compile and check them, unless another process does; then wait for it. Raises as `check`."""
+    place = folder()
+    if place is None:
+        check()
+        return
+    with extra("fast"):
+        from filelock import FileLock
+    with FileLock(place / "resflow-kernels.lock"):
+        if not _mark(place).exists():
+            check()
+            _mark(place).touch()
+
+
+def _mark(place: Path) -> Path:
+    """A file that says that they are kept, for these sources, this numba and this processor."""
+    return place / f"resflow-kernels-{_entries().SOURCES:08x}-{_numba()}-{_processor()}"
+
+
+def fingerprint(backend: str) -> str:
+    """What a run's digits depend on, beside its settings: "torch 2.9.0 AVX2, numba 0.62.1 znver3, 1 thread"."""
+    threads = torch.get_num_threads()
+    parts = [f"torch {torch.__version__.partition('+')[0]} {torch.backends.cpu.get_cpu_capability()}"]
+    parts += [f"numba {_numba()} {_processor()}"] if backend == "numba" else [platform.machine()]
+    return ", ".join([*parts, f"{threads} thread{'s' * (threads > 1)}"])
+
+
+def _entries() -> Any:
+    return compiled._kernel().entries
+
+
+def _numba() -> str:
+    with extra("fast"):
+        import numba
+    return numba.__version__
+
+
+def _processor() -> str:
+    with extra("fast"):
+        from llvmlite import binding
+    return binding.get_host_cpu_name()
+
+
+if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(10)  # compiling takes half a minute of a processor, in which others shall train
+    keep()

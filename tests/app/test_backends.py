@@ -1,0 +1,128 @@
+"""Which backend computes a run: fixed at its first step, and the same in every process after."""
+
+import logging
+import time
+
+import pytest
+
+from app.engine import backends
+from app.engine.backends import NUMBA, TORCH, CompiledWhenReady
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm
+from app.engine.job import Job
+from resflow_core.flow import FlowConfig
+from resflow_core.training import compilation
+from resflow_core.training.trainer import TrainConfig
+from tests.app.backends import Always
+
+ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
+
+
+def job_with(given):
+    return Job(ARM, 0, "cpu", time.perf_counter, given)
+
+
+def losses(job, steps):
+    for _ in range(steps):
+        job.step()
+    return job.curves().batch_nll.tolist()
+
+
+def digits_of(backend, steps):
+    return losses(job_with(Always(backend)), steps)
+
+
+def test_the_two_differ_in_their_last_digits_alone():
+    ours, torchs = digits_of(NUMBA, 20), digits_of(TORCH, 20)
+    assert ours == pytest.approx(torchs, rel=1e-3) and ours != torchs
+
+
+def test_what_is_there_at_the_first_step_computes_the_run():
+    given = Always(TORCH)
+    job = job_with(given)
+    given.now = NUMBA
+    assert losses(job, 10) == digits_of(NUMBA, 10)
+    assert job.fingerprint == compilation.fingerprint(NUMBA)
+
+
+def test_a_run_that_has_begun_stays_as_it_is():
+    given = Always(TORCH)
+    job = job_with(given)
+    job.step()
+    given.now = NUMBA
+    assert losses(job, 9) == digits_of(TORCH, 10)
+    assert job.fingerprint == compilation.fingerprint(TORCH)
+
+
+@pytest.mark.parametrize("begun_by", [TORCH, NUMBA])
+@pytest.mark.parametrize("now", [TORCH, NUMBA])
+def test_a_run_goes_on_in_another_process_with_the_same_digits(begun_by, now):
+    before = job_with(Always(begun_by))
+    losses(before, 6)
+    after = job_with(Always(now))
+    after.restore(before.save())
+    assert after.fingerprint == before.fingerprint
+    assert losses(after, 4) == digits_of(begun_by, 10)
+
+
+def test_where_the_kernels_are_gone_it_goes_on_by_torch_and_says_so():
+    before = job_with(Always(NUMBA))
+    losses(before, 6)
+    after = job_with(Always(TORCH, has_all=False))
+    after.restore(before.save())
+    assert after.fingerprint == compilation.fingerprint(TORCH)
+    assert losses(after, 4) == pytest.approx(digits_of(NUMBA, 10), rel=1e-3)
+
+
+def test_pictures_are_the_same_to_the_eye():
+    ours, torchs = (job_with(Always(backend)) for backend in (NUMBA, TORCH))
+    for job in (ours, torchs):
+        losses(job, 5)
+    a, b = (job.frame(ViewRequest(grid=30, points=60), with_samples=True) for job in (ours, torchs))
+    assert a.density_largest == pytest.approx(b.density_largest, rel=1e-3)
+    for part in ("density", "latent", "grid", "samples"):
+        off = getattr(a, part).astype(float) - getattr(b, part).astype(float)
+        assert abs(off).max() <= 0.01 * getattr(b, part).max()
+
+
+class TestWhenKernelsAreReady:
+    @pytest.fixture(autouse=True)
+    def quickly(self, monkeypatch):
+        monkeypatch.setattr(backends, "LOAD_SECONDS", 60.0)
+
+    def test_they_are_checked_and_the_log_says_what_was_found(self, caplog):
+        caplog.set_level(logging.INFO)
+        found = CompiledWhenReady()
+        assert found.of_saved_run(NUMBA) == found.of_new_run() == NUMBA
+        (said,) = [record for record in caplog.records if record.name == backends.__name__]
+        assert compilation.fingerprint(NUMBA) in said.getMessage() and "gradient" in said.getMessage()
+
+    def test_a_run_of_torch_stays_one(self):
+        assert CompiledWhenReady().of_saved_run(TORCH) == TORCH
+
+    @pytest.mark.parametrize(
+        ("error", "level"),
+        [
+            (ModuleNotFoundError("No module named 'numba'"), logging.INFO),
+            (compilation.Disagrees("loss 1"), logging.WARNING),
+            (OSError("no compiler"), logging.ERROR),
+        ],
+        ids=lambda one: type(one).__name__,
+    )
+    def test_where_they_cannot_be_had_torch_computes_and_the_log_says_why(self, error, level, monkeypatch, caplog):
+        def fail():
+            raise error
+
+        caplog.set_level(logging.INFO)
+        monkeypatch.setattr(compilation, "check", fail)
+        found = CompiledWhenReady()
+        assert found.of_saved_run(NUMBA) == found.of_new_run() == TORCH
+        (said,) = [record for record in caplog.records if record.name == backends.__name__]
+        assert said.levelno == level
+
+    def test_where_none_are_kept_another_process_compiles_them_first(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(compilation, "are_kept", lambda: False)
+        monkeypatch.setattr(backends, "_compile_elsewhere", lambda: asked.append(True))
+        assert CompiledWhenReady().of_saved_run(NUMBA) == NUMBA
+        assert asked == [True]

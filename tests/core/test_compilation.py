@@ -1,0 +1,114 @@
+"""Kernels before their first use: kept once, by one process, wherever there is a place; checked against torch."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+import torch
+
+from resflow_core.fast import compiled
+from resflow_core.fast.kernel import entries
+from resflow_core.training import compilation
+from resflow_core.training.compilation import Disagrees, check
+
+ROOT = Path(__file__).resolve().parents[2]
+SAYS = """
+from resflow_core.training import compilation
+print(compilation.folder(), compilation.are_kept(), compilation.check())
+"""
+
+
+def test_kernels_agree_with_torch_here():
+    found = check()
+    assert 0 <= max(found.loss, found.gradient, found.log_prob, found.round_trip) < 1e-5
+
+
+@pytest.mark.parametrize("part", ["nll", "entry_scales", "scales", "layers"])
+def test_kernels_that_compute_something_else_are_refused(part, monkeypatch):
+    computed = compiled.CompiledPass.__call__
+
+    def wrong(self, *given):
+        found = computed(self, *given)
+        value = getattr(found, part)
+        return found._replace(**{part: [1.01 * v for v in value] if part == "layers" else 1.01 * value})
+
+    monkeypatch.setattr(compiled.CompiledPass, "__call__", wrong)
+    with pytest.raises(Disagrees, match="Torch computes alone"):
+        check()
+
+
+def test_so_are_those_whose_inverse_is_none(monkeypatch):
+    inverse = compiled.CompiledValues.inverse
+    monkeypatch.setattr(compiled.CompiledValues, "inverse", lambda *given: inverse(*given) + 1e-3)
+    with pytest.raises(Disagrees):
+        check()
+
+
+def test_and_those_that_find_what_is_no_number(monkeypatch):
+    monkeypatch.setattr(compiled.CompiledValues, "inverse", lambda *given: torch.full((300, 2), torch.nan))
+    with pytest.raises(Disagrees):
+        check()
+
+
+def test_where_no_folder_can_be_written_to_they_are_compiled_in_memory(monkeypatch):
+    made = entries.made
+
+    def nowhere(sources, cache=True):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available for file")
+        return made(sources, cache)
+
+    monkeypatch.setattr(entries, "made", nowhere)
+    found, kept = entries._kept()
+    assert kept is None and found.nll_gradient._cache.cache_path is None
+
+
+def test_the_fingerprint_names_all_that_digits_depend_on(monkeypatch):
+    found = compilation.fingerprint("numba")
+    assert torch.__version__.partition("+")[0] in found and numba.__version__ in found
+    assert numba.__version__ not in compilation.fingerprint("torch")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    assert compilation.fingerprint("numba") != found
+
+
+def copied(tmp_path):
+    return shutil.copytree(
+        ROOT / "resflow_core", tmp_path / "resflow_core", ignore=shutil.ignore_patterns("__pycache__")
+    )
+
+
+def run(command, folder, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(folder), **environment}
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+
+
+@pytest.mark.slow
+def test_a_read_only_installation_keeps_them_in_the_users_cache(tmp_path):
+    """Root may write everywhere, so the folder beside the kernels is a file."""
+    copied(tmp_path)
+    (tmp_path / "resflow_core" / "fast" / "kernel" / "__pycache__").write_text("in the way")
+    home = tmp_path / "home"
+    home.mkdir()
+    run(["-m", "resflow_core.training.compilation"], tmp_path, HOME=str(home), XDG_CACHE_HOME=str(home / "cache"))
+    folder, kept, *_ = run(["-c", SAYS], tmp_path, HOME=str(home), XDG_CACHE_HOME=str(home / "cache")).stdout.split()
+    assert Path(folder).is_relative_to(home) and kept == "True"
+
+
+@pytest.mark.slow
+def test_of_several_processes_one_compiles(tmp_path):
+    copied(tmp_path)
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "resflow_core.training.compilation"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"}
+    several = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    said = [process.communicate()[0] for process in several]
+    assert [process.returncode for process in several] == [0, 0, 0]
+    assert sum("data saved to" in text for text in said) == 1
