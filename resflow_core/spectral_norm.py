@@ -47,6 +47,11 @@ def _triples(weights: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _top_eigenvectors(gram: Tensor) -> Tensor:
+    """Unit vectors, (n, in, 1)."""
+    if gram.shape[-1] == 2:
+        # [[a, b], [b, c]] stretches most at half the angle of (a - c, 2b).
+        angle = torch.atan2(2 * gram[:, 0, 1], gram[:, 0, 0] - gram[:, 1, 1]) / 2
+        return torch.stack([angle.cos(), angle.sin()], 1)[:, :, None]
     return torch.linalg.eigh(gram).eigenvectors[:, :, -1:]
 
 

@@ -33,8 +33,12 @@ STARTS_SECONDS = 120.0
 GRACE_SECONDS = 2.0
 EXPORT_SECONDS = 5.0
 # glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
-# a third less time where the worker keeps it.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+# a third less time where the worker keeps it. Kernels multiply matrices by SciPy's OpenBLAS, which would start threads.
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**28),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +218,7 @@ class WorkerClient:
         recorder = FlightRecorder()
         command = [sys.executable, "-m", "app.engine.worker", str(recorder.path)]
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, **KEEP_MEMORY, "PYTHONPATH": paths}
+        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": paths}
         try:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except BaseException:

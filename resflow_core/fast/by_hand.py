@@ -20,8 +20,7 @@ as in `residual.scale_factor`: d raw = s (1 - tanh^2) beta d beta.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -45,10 +44,6 @@ class Passed(NamedTuple):
     scales: Tensor
     shifts: Tensor
     layers: list[Tensor]
-
-
-Pass = Callable[[Tensor, Tensor, Tensor, FoldedWeights], Passed]
-"""(x, scales, shifts, weights) -> `Passed`; x is (batch, d), scales and shifts are (blocks + 1, d, 1)."""
 
 
 class _Made(NamedTuple):
@@ -81,15 +76,13 @@ class ExactNLL:
         flow: fused_flow.FusedFlow,
         parameters: Mapping[str, Tensor],
         gradients: Mapping[str, Tensor],
-        through: Pass | None = None,
     ):
-        """`through` takes a batch through the blocks; None: by torch."""
         self._parameters, self._gradients = parameters, gradients
         first: Any = flow.branches[0]
         self._layers = range(len(first.linears))
         self._cap, self._exactly = first.linears[0].cap, capped.BY_HAND[type(first.linears[0].constraint)]
         self._constant = first.closed_form.lipschitz(2)
-        self._through = through or partial(by_torch, first.closed_form)
+        self._activation = first.closed_form
         self._initial_scale = first.activation.initial_scale
 
     @torch.no_grad()
@@ -102,7 +95,7 @@ class ExactNLL:
             shifts = torch.zeros_like(scales)
         else:
             scales, shifts = log_scale.exp()[:, :, None], self._parameters["shift"][:, :, None]
-        found = self._through(x, scales, shifts, weights)
+        found = _through(self._activation, x, scales, shifts, weights)
         self._unfold(made, found.entry_scales, found.layers)
         if log_scale is None:
             return found.nll
@@ -148,8 +141,8 @@ def scale_factor_slope(raw: Tensor) -> Tensor:
     return SCALE_SPEED * (1 - torch.tanh(SCALE_SPEED / math.log(SCALE_RANGE) * raw) ** 2)
 
 
-def by_torch(activation: ClosedForm, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> Passed:
-    """A `Pass` for any dimension and any activation with a closed form."""
+def _through(activation: ClosedForm, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> Passed:
+    """Take x, (batch, d), through the blocks; scales and shifts are (blocks + 1, d, 1)."""
     entry, kept = weights.entry_scale, list[list[Tensor]]()
     z, jacobians = fused_flow.forward(activation, x.T.contiguous(), scales, shifts, weights, kept)
     nll, d_z, d_a = _loss(z, jacobians * entry[:, None])

@@ -11,7 +11,7 @@ from resflow_core.norms.constraints import Hard
 from resflow_core.spectral_norm import SLACK, top_singular_triples
 
 
-def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """`top_singular_triples`, with s = NaN for matrices that are not finite. They have no eigenvectors."""
     finite = weights.detach().isfinite().flatten(1).all(1)[:, None, None]
     s, u, v = top_singular_triples(torch.where(finite, weights, 0.0))
@@ -30,7 +30,7 @@ class Kept(NamedTuple):
 
 def forward(weights: Tensor, cap: float, exactly: bool) -> tuple[Tensor, Kept]:
     """Y = r W with r = c / ||W||_2 if ||W||_2 > c, or in any case with `exactly`; else Y = W."""
-    s, u, v = (part.to(weights) for part in _triples_if_finite(weights))
+    s, u, v = (part.to(weights) for part in triples_if_finite(weights))
     scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
     scale = scale.clamp(max=MOST_GROWTH if exactly else 1)
     return weights * scale, Kept(weights, scale, s, u, v)

@@ -1,11 +1,13 @@
 """Flows in the plane by kernels that numba compiles (the extra "fast"): the training step, values and the inverse.
 
-They compute the same as `by_hand.by_torch` and `FusedFlow`, in float32, to the rounding of their sums. They are
+They compute the same as `by_hand` and `FusedFlow`, in float32, to the rounding of their sums. They are
 compiled when they are first used on a machine, which takes some five seconds each, and kept in a folder of numba's
 (`NUMBA_CACHE_DIR`).
 """
 
 import functools
+import math
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,11 +15,13 @@ import torch
 from torch import Tensor
 
 from resflow_core.extras import extra
-from resflow_core.fast import by_hand
+from resflow_core.fast import by_hand, capped
+from resflow_core.fast.capped import triples_if_finite
 from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.fused_flow import FusedFlow
-from resflow_core.lipschitz import SpectralNorm
+from resflow_core.lipschitz import MOST_GROWTH, SpectralNorm
+from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
 
 FARTHEST = 1_000.0
 """Points with a coordinate beyond are left to torch."""
@@ -31,7 +35,7 @@ def _kernel() -> Any:
     numba."""
     with extra("fast"):
         from resflow_core.fast import kernel
-        from resflow_core.fast.kernel import activations, entries, whole_flow, workspace  # noqa: F401
+        from resflow_core.fast.kernel import activations, entries, parameters, whole_flow, workspace  # noqa: F401
     return kernel
 
 
@@ -85,25 +89,74 @@ class _Compiled:
         return _kernel().whole_flow.Arrays(*(part.detach().contiguous().numpy() for part in parts))
 
 
-class CompiledPass(_Compiled):
-    """A `by_hand.Pass`."""
+class CompiledNLL(_Compiled):
+    """As `by_hand.ExactNLL`, for a flow that is `supports`ed."""
 
-    def __call__(self, x: Tensor, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> by_hand.Passed:
-        of = self._folded(scales[:, :, 0], shifts[:, :, 0], weights)
-        gradients = type(of)(*map(np.zeros_like, of))
-        nll = self._entries.nll_gradient(
-            self._kind, x.contiguous().numpy(), of, gradients, self._room(len(x), len(of.beta))
+    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
+        super().__init__(flow)
+        layers, kernel = flow.config.hidden_layers + 1, _kernel()
+        first: Any = flow.branches[0]
+        self._layers = layers
+        self._parameters, self._gradients = parameters, gradients
+        self._limits = kernel.parameters.Limits(
+            cap=float(first.linears[0].cap),
+            exactly=(exactly := capped.BY_HAND[type(first.linears[0].constraint)]),
+            most=MOST_GROWTH if exactly else 1.0,
+            constant=float(first.closed_form.lipschitz(2)),
+            initial_scale=float(first.activation.initial_scale or 1.0),
+            speed=SCALE_SPEED,
+            log_range=math.log(SCALE_RANGE),
         )
-        d_beta, d_scales, d_shifts, *d_layers = map(torch.from_numpy, gradients)
-        d_first, d_first_b, d_middle, d_middle_b, d_last, d_last_b = d_layers
-        d_biases = [d_first_b, *d_middle_b.unbind(1), d_last_b]
-        return by_hand.Passed(
-            torch.tensor(nll + np.log(2 * np.pi)),
-            d_beta,
-            d_scales[:, :, None],
-            d_shifts[:, :, None],
-            [d_first, *d_middle.unbind(1), d_last, *(bias[:, :, None] for bias in d_biases)],
+        blocks, width = flow.config.blocks, flow.config.width
+        self._triples = kernel.parameters.Triples(
+            np.empty((blocks, layers)), np.empty((blocks, layers)),
+            np.empty((blocks, layers, width)), np.empty((blocks, layers, width)),
+        )  # fmt: skip
+        raw = self._raw(parameters)
+        of = kernel.whole_flow.Arrays(
+            np.empty(blocks, np.float32), *(np.empty((blocks + 1, 2), np.float32) for _ in range(2)),
+            *map(np.empty_like, raw[3:]),
+        )  # fmt: skip
+        self._of, self._d_of = of, type(of)(*map(np.empty_like, of))
+
+    def _raw(self, parameters: Mapping[str, Tensor]) -> Any:
+        """`Raw` of these, or of what has their shapes: views, but for several layers between the first and the last."""
+        weights, biases = (
+            [parameters[f"branch.linears.{i}.{name}"].numpy() for i in range(self._layers)] for name in ("raw", "bias")
         )
+        blocks, width, _ = weights[0].shape
+        none = np.empty((0, 2), np.float32), np.empty((blocks, 0), np.float32)
+        stacked = (
+            (weights[1][:, None], biases[1][:, None])
+            if self._layers == 3
+            else (
+                np.stack([np.empty((blocks, width, width), np.float32), *weights[1:-1]], 1)[:, 1:].copy(),
+                np.stack([np.empty((blocks, width), np.float32), *biases[1:-1]], 1)[:, 1:].copy(),
+            )
+        )
+        return _kernel().parameters.Raw(
+            parameters["branch.raw_scales"].numpy() if "branch.raw_scales" in parameters else none[1],
+            *(parameters[name].numpy() if name in parameters else none[0] for name in ("log_scale", "shift")),
+            weights[0], biases[0], *stacked, weights[-1], biases[-1],
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        raw, gradient, middle = self._raw(self._parameters), self._raw(self._gradients), self._layers - 2
+        for i in range(1, self._layers - 1):
+            s, u, v = triples_if_finite(self._parameters[f"branch.linears.{i}.raw"])
+            self._triples.s[:, i] = s[:, 0, 0].numpy()
+            self._triples.u[:, i], self._triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
+        for part in self._d_of:
+            part.fill(0.0)
+        room = self._room(len(x), len(self._of.beta))
+        given = self._triples, self._limits, self._of, self._d_of, gradient, room
+        nll = self._entries.nll(self._kind, x.contiguous().numpy(), raw, *given)
+        if middle > 1:
+            for i in range(middle):
+                self._gradients[f"branch.linears.{i + 1}.raw"].copy_(torch.from_numpy(gradient.middle[:, i]))
+                self._gradients[f"branch.linears.{i + 1}.bias"].copy_(torch.from_numpy(gradient.middle_b[:, i]))
+        return torch.tensor(nll + math.log(2 * math.pi))
 
 
 class CompiledValues(_Compiled):

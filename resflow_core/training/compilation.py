@@ -72,8 +72,8 @@ def _agreement(config: FlowConfig) -> Agreement:
     x = torch.randn(POINTS, 2, generator=generator)
     parameters, gradients = FlatParameters(flow).stacked()
     losses, vectors = [], []
-    for through in (None, compiled.CompiledPass(flow)):
-        losses.append(float(ExactNLL(flow, parameters, gradients, through)(x)))
+    for exact_nll in (ExactNLL, compiled.CompiledNLL):
+        losses.append(float(exact_nll(flow, parameters, gradients)(x)))
         vectors.append(torch.cat([gradient.flatten() for gradient in gradients.values()]))
     values = compiled.CompiledValues(flow)
     with torch.no_grad():

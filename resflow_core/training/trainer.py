@@ -5,7 +5,6 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from resflow_core.activations import activation_named
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
 from resflow_core.fast import compiled
-from resflow_core.fast.by_hand import ExactNLL, Pass, supports
+from resflow_core.fast.by_hand import ExactNLL, supports
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
@@ -201,8 +200,8 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)
 
 
-BACKENDS: dict[str, Callable[[Any], Pass] | None] = {"torch": None, "numba": compiled.CompiledPass}
-"""How a batch passes through a flow that is trained by the exact log det."""
+BACKENDS: dict[str, type[ExactNLL] | type[compiled.CompiledNLL]] = {"torch": ExactNLL, "numba": compiled.CompiledNLL}
+"""What computes the exact NLL of a batch, and its gradient."""
 
 
 class Diverged(RuntimeError):
@@ -247,10 +246,8 @@ class Trainer:
         self.model.to(device)
         self._weights = FlatParameters(self.model)
         self.backend = backend if backend == "torch" or compiled.supports(self.model) else "torch"
-        self._exact_nll_by_hand = None
-        if supports(self.model):
-            through = BACKENDS[self.backend]
-            self._exact_nll_by_hand = ExactNLL(self.model, *self._weights.stacked(), through and through(self.model))
+        by_hand = supports(self.model)
+        self._exact_nll_by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked()) if by_hand else None
         if backend == "numba" and compiled.evaluates(self.flow):
             self.flow.values = compiled.CompiledValues(self.flow)
         self._averaged: FlatParameters | None = None

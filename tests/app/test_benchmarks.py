@@ -29,7 +29,7 @@ def _no_time(monkeypatch, module: ModuleType) -> list[str]:
 
 
 def _speed(monkeypatch, module: ModuleType) -> list[str]:
-    _instead(monkeypatch, module, STEPS={"nothing": lambda: lambda: None}, KEEP_MEMORY={})
+    _instead(monkeypatch, module, STEPS={"nothing": lambda: lambda: None}, ENVIRONMENT={})
     return ["--warm", "0", *_no_time(monkeypatch, module)]
 
 

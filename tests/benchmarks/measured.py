@@ -1,7 +1,15 @@
-"""A benchmark that measured nothing fails, so that no table is made of nothing."""
+"""What every benchmark says of its machine, and that it fails if it measured nothing: no table is made of nothing."""
 
+import datetime
 import math
+import platform
+import re
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from llvmlite import binding
 
 
 def measured(rows: Iterable[Mapping[str, float | None]], what: str) -> None:
@@ -22,3 +30,17 @@ def measured(rows: Iterable[Mapping[str, float | None]], what: str) -> None:
                     f"{what}: nothing was measured. {name} = {value} in result {place} of {len(rows)}; "
                     "a finite number other than 0 was expected."
                 )
+
+
+def machine() -> str:
+    """The day, the processor and what computes, for the head of a table."""
+    libraries = " ".join(f"{name} {version(name)}" for name in ("torch", "numba"))
+    return f"{datetime.date.today()}, {processor()}, Python {platform.python_version()}, {libraries}"
+
+
+def processor() -> str:
+    """Its name as the system has it, its microarchitecture and the vector instructions that torch uses."""
+    described = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = re.findall(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name} ({binding.get_host_cpu_name()}, {torch.backends.cpu.get_cpu_capability()})"

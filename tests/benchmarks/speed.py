@@ -1,36 +1,43 @@
-"""Ours against `normflows` at the same shape, interleaved in one run: a training step, a density grid, sampling.
+"""Ours against `normflows` at the same shape, interleaved in one run: a training step, a density grid, sampling. Then
+the app's default flow: its step, and one picture of it.
 
-Shape: 10 residual blocks of 2-64-64-2 with LipSwish and ActNorm, checkerboard, one thread, CPU. A step has batch 500
-and Adam. Grid and samples are those of one trained flow, whose weights both libraries use. Whoever is measured runs
-with the memory settings of the training process (`app.engine.remote`).
+Shape: 10 residual blocks of 2-64-64-2 with LipSwish and ActNorm, checkerboard, one thread, CPU time. A step has batch
+500 and Adam. Grid and samples are those of one trained flow, whose weights both libraries use. Beside each step stands
+its floor, the bare matrix products. Whoever is measured runs with the environment of the training process
+(`app.engine.remote`).
 
     python -m tests.benchmarks.speed [--warm 150] [--rounds 40] [--train 1000]
 """
 
 import argparse
 import copy
-import datetime
+import itertools
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 
 import normflows as nf
 import torch
 from torch import Tensor
 
-from app.engine.remote import KEEP_MEMORY
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm
+from app.engine.job import Job
+from app.engine.remote import ENVIRONMENT
+from app.engine.views import SAMPLES_EVERY
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.log_det import LogDet, Roulette
+from resflow_core.log_det import Exact, LogDet, Roulette
 from resflow_core.residual import ResidualBlock
 from resflow_core.spectral_norm import certified
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.benchmarks.measured import measured
+from tests.benchmarks.measured import machine, measured
 
 BLOCKS, WIDTH, BATCH, RATE = 10, 64, 500, 1e-3
 # normflows caps every layer at 0.97; this is the same cap for our three layers, L = 0.913.
@@ -44,10 +51,15 @@ DATA = DATASETS["checkerboard"]
 Work = Callable[[], object]
 
 
-def our_step(log_det: LogDet | None = None) -> Work:
+def our_step(backend: str, log_det: LogDet) -> Work:
     """A step of this project: exact certified norms are part of it."""
-    train = TrainConfig(learning_rate=RATE, batch=BATCH, average=0.0, **({"log_det": log_det} if log_det else {}))
-    return Trainer(FLOW, train, DATA, seed=0).step
+    train = TrainConfig(learning_rate=RATE, batch=BATCH, average=0.0, log_det=log_det)
+    return Trainer(FLOW, train, DATA, seed=0, backend=backend).step
+
+
+def default_step(backend: str) -> Work:
+    """As the app trains when it is opened."""
+    return Trainer(FlowConfig(), TrainConfig(), DATA, seed=0, backend=backend).step
 
 
 def peer(**residual) -> nf.NormalizingFlow:
@@ -77,13 +89,14 @@ def peer_step(**residual) -> Work:
     return step
 
 
-def products() -> Work:
+def products(flow: FlowConfig, batch: int) -> Work:
     """The matrix products of a step with exact log dets and nothing else: 3 columns a point, there and twice back."""
-    shapes = [(WIDTH, 2), (WIDTH, WIDTH), (2, WIDTH)]
-    layers = [(torch.randn(m, n), torch.randn(n, 3 * BATCH), torch.randn(m, 3 * BATCH)) for m, n in shapes]
+    widths = [2, *[flow.width] * flow.hidden_layers, 2]
+    shapes = [(m, n) for n, m in pairwise(widths)]
+    layers = [(torch.randn(m, n), torch.randn(n, 3 * batch), torch.randn(m, 3 * batch)) for m, n in shapes]
 
     def step():
-        for _ in range(BLOCKS):
+        for _ in range(flow.blocks):
             for weight, points, gradient in layers:
                 weight @ points
                 gradient @ points.T
@@ -100,21 +113,66 @@ def certificates() -> Work:
 
 
 STEPS: dict[str, Callable[[], Work]] = {
-    "ours, exact": our_step,
-    "ours, roulette (2 + geometric, one N a batch, Neumann)": lambda: our_step(Roulette(shared=True)),
+    "ours, exact, by kernels": lambda: our_step("numba", Exact()),
+    "ours, exact, by torch": lambda: our_step("torch", Exact()),
+    "ours, roulette (2 + geometric, one N a batch, Neumann)": lambda: our_step("numba", Roulette(shared=True)),
     "normflows, brute_force=True (exact)": lambda: peer_step(brute_force=True, reduce_memory=False),
     "normflows, default roulette": lambda: peer_step(),
     "normflows, roulette, reduce_memory=False": lambda: peer_step(reduce_memory=False),
-    "the bare matrix products of our exact step": products,
+    "the floor: the bare matrix products of our exact step": lambda: products(FLOW, BATCH),
     "the certified norms of our step": certificates,
+}
+
+DEFAULT_STEPS: dict[str, Callable[[], Work]] = {
+    "by kernels": lambda: default_step("numba"),
+    "by torch": lambda: default_step("torch"),
+    "the floor: the bare matrix products": lambda: products(FlowConfig(), TrainConfig().batch),
+}
+
+
+def picture(backend: str) -> Work:
+    """A frame of the app's default flow, with samples every eighth time, as the page asks for while it trains."""
+    arm = Arm(FlowConfig(), TrainConfig(), "checkerboard")
+    job = Job(arm, 0, "cpu", time.perf_counter, Only(backend))
+    for _ in range(PICTURED_AFTER):
+        job.step()
+    drawn = itertools.count()
+    return lambda: job.frame(ViewRequest(), with_samples=next(drawn) % SAMPLES_EVERY == 0)
+
+
+@dataclass(frozen=True)
+class Only:
+    """The `Backends` of runs that have this one."""
+
+    backend: str
+
+    def of_new_run(self) -> str:
+        return self.backend
+
+    def of_saved_run(self, backend: str) -> str:
+        return self.backend
+
+
+PICTURED_AFTER = 300
+PICTURES: dict[str, Callable[[], Work]] = {
+    "a picture by kernels": lambda: picture("numba"),
+    "a picture by torch": lambda: picture("torch"),
+    "a step by kernels": lambda: default_step("numba"),
+    "a step by torch": lambda: default_step("torch"),
 }
 
 
 def trained(steps: int) -> Flow:
-    trainer = Trainer(FLOW, TrainConfig(learning_rate=5e-3), DATA, seed=0)
+    trainer = Trainer(FLOW, TrainConfig(learning_rate=5e-3), DATA, seed=0, backend="numba")
     for _ in range(steps):
         trainer.step()
     return trainer.flow
+
+
+def by_torch(flow: Flow) -> Flow:
+    same = copy.deepcopy(flow)
+    same.values = None
+    return same
 
 
 @torch.no_grad()
@@ -156,9 +214,9 @@ def peer_inverse(model: nf.NormalizingFlow, z: Tensor, with_log_det: bool = True
 
 
 def seconds(work: Work) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     work()
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def interleaved(works: dict[str, Work], rounds: int) -> dict[str, list[float]]:
@@ -181,21 +239,26 @@ def table(title: str, times: dict[str, list[float]], extra: dict[str, str] | Non
         print(row + (f" {extra[name]} |" if extra else ""), flush=True)
 
 
-def steps(warm: int, rounds: int) -> None:
-    works = {name: build() for name, build in STEPS.items()}
+def together(title: str, contenders: dict[str, Callable[[], Work]], warm: int, rounds: int) -> None:
+    works = {name: build() for name, build in contenders.items()}
     for work in works.values():
         for _ in range(warm):  # an untrained model can fill its products with denormals
             work()
-    table("training step", interleaved(works, rounds))
+    table(title, interleaved(works, rounds))
 
 
 @torch.no_grad()
 def grid(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
     x = measure.grid_points(WINDOW, GRID)
-    precise = copy.deepcopy(flow).double().log_prob(x.double())
-    ours, theirs = lambda: measure.log_prob(flow, x), lambda: model.log_prob(x).detach()
-    times = interleaved({"ours": ours, "normflows, evaluation mode (exact)": theirs}, rounds)
-    errors = [float((found() - precise).abs().max()) for found in (ours, theirs)]
+    precise = by_torch(flow).double().log_prob(x.double())
+    torchs = by_torch(flow)
+    works = {
+        "ours, by kernels": lambda: measure.log_prob(flow, x),
+        "ours, by torch": lambda: measure.log_prob(torchs, x),
+        "normflows, evaluation mode (exact)": lambda: model.log_prob(x).detach(),
+    }
+    times = interleaved(works, rounds)
+    errors = [float((found() - precise).abs().max()) for found in works.values()]
     measured(({"the error": error} for error in errors), "log density")
     extra = {name: f"{error:.1e}" for name, error in zip(times, errors, strict=True)}
     table(f"log density, {GRID} x {GRID}", times, extra, "largest error, nats")
@@ -204,13 +267,15 @@ def grid(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
 @torch.no_grad()
 def sampling(flow: Flow, model: nf.NormalizingFlow, rounds: int) -> None:
     z = torch.randn(SAMPLES, 2, generator=torch.Generator().manual_seed(0))
+    torchs = by_torch(flow)
     works = {
-        "ours": lambda: flow.inverse(z),
+        "ours, by kernels": lambda: flow.inverse(z),
+        "ours, by torch": lambda: torchs.inverse(z),
         "normflows, as `sample` (with log det)": lambda: peer_inverse(model, z),
         "normflows, points only": lambda: peer_inverse(model, z, with_log_det=False),
     }
     times = interleaved(works, rounds)
-    precise = copy.deepcopy(flow).double()
+    precise = by_torch(flow).double()
     errors = [float((precise(work().double()) - z).norm(dim=1).max()) for work in works.values()]
     measured(({"the error": error} for error in errors), "samples")
     extra = {name: f"{error:.1e}" for name, error in zip(works, errors, strict=True)}
@@ -223,15 +288,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="timed rounds of one step of each")
     parser.add_argument("--train", type=int, default=1000, help="steps of the flow whose grid and samples are timed")
     args = parser.parse_args()
-    if not KEEP_MEMORY.items() <= os.environ.items():
+    if not ENVIRONMENT.items() <= os.environ.items():
         # malloc reads its settings when a process starts.
-        os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], {**os.environ, **KEEP_MEMORY})
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], {**os.environ, **ENVIRONMENT})
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "normflows"))
-    print(f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, {libraries}")
-    steps(args.warm, args.rounds)
+    print(f"{machine()}, normflows {version('normflows')}, thread CPU time")
+    together("training step", STEPS, args.warm, args.rounds)
+    together("step of the default flow", DEFAULT_STEPS, args.warm, args.rounds)
+    together("picture of the default flow", PICTURES, 3, max(args.rounds // 2, 3))
     flow = trained(args.train)
     model = as_peer(flow)
     grid(flow, model, max(args.rounds // 4, 3))

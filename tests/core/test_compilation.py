@@ -27,16 +27,17 @@ def test_kernels_agree_with_torch_here():
     assert 0 <= max(found.loss, found.gradient, found.log_prob, found.round_trip) < 1e-5
 
 
-@pytest.mark.parametrize("part", ["nll", "entry_scales", "scales", "layers"])
-def test_kernels_that_compute_something_else_are_refused(part, monkeypatch):
-    computed = compiled.CompiledPass.__call__
+@pytest.mark.parametrize("wrong", ["loss", "gradient"])
+def test_kernels_that_compute_something_else_are_refused(wrong, monkeypatch):
+    computed = compiled.CompiledNLL.__call__
 
-    def wrong(self, *given):
-        found = computed(self, *given)
-        value = getattr(found, part)
-        return found._replace(**{part: [1.01 * v for v in value] if part == "layers" else 1.01 * value})
+    def off(self, x):
+        nll = computed(self, x)
+        if wrong == "gradient":
+            self._gradients["branch.linears.1.bias"].mul_(1.01)
+        return nll * 1.01 if wrong == "loss" else nll
 
-    monkeypatch.setattr(compiled.CompiledPass, "__call__", wrong)
+    monkeypatch.setattr(compiled.CompiledNLL, "__call__", off)
     with pytest.raises(Disagrees, match="Torch computes alone"):
         check()
 
@@ -64,7 +65,7 @@ def test_where_no_folder_can_be_written_to_they_are_compiled_in_memory(monkeypat
 
     monkeypatch.setattr(entries, "made", nowhere)
     found, kept = entries._kept()
-    assert kept is None and found.nll_gradient._cache.cache_path is None
+    assert kept is None and found.nll._cache.cache_path is None
 
 
 def test_the_fingerprint_names_all_that_digits_depend_on(monkeypatch):

@@ -14,7 +14,6 @@ from numba import njit
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.data import DATASETS
 from resflow_core.fast import compiled, folding, fused_flow
-from resflow_core.fast.by_hand import ExactNLL
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.kernel import activations, entries, numbers
 from resflow_core.fixed_point import NotConverged
@@ -58,9 +57,9 @@ def test_loss_and_gradient_are_those_of_autograd_in_double_precision(row):
     parameters, gradients = FlatParameters(flow).stacked()
     for gradient in gradients.values():
         gradient.fill_(torch.nan)
-    through = ExactNLL(flow, parameters, gradients, compiled.CompiledPass(flow))
+    exact_nll = compiled.CompiledNLL(flow, parameters, gradients)
     for _ in range(2):  # what the first call left in its arrays must not be in the second
-        nll = through(x.float())
+        nll = exact_nll(x.float())
     places = {view.data_ptr(): gradients[name][k] for name, views in parameters.items() for k, view in enumerate(views)}
     assert float(nll) == pytest.approx(float(loss), rel=TOLERANCE, abs=TOLERANCE)
     whole = math.sqrt(sum(float(g.square().sum()) for g in expected.values() if g is not None))
@@ -305,12 +304,12 @@ def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
     """Numba keys its cache by a function's own file and free variables alone; it once served an old `block.py`."""
     folder = Path(entries.__file__).parent
     here = entries.digest(folder)
-    key = entries.ENTRIES.nll_gradient._cache._index_key
-    signature, codegen = (), entries.ENTRIES.nll_gradient.targetctx.codegen()
+    key = entries.ENTRIES.nll._cache._index_key
+    signature, codegen = (), entries.ENTRIES.nll.targetctx.codegen()
     for path in folder.glob("*.py"):
         copy = shutil.copytree(folder, tmp_path / path.stem, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / path.name).write_bytes(path.read_bytes().replace(b"ZERO", b"ONE") + b"\n")
-        changed = entries.made(entries.digest(copy)).nll_gradient
+        changed = entries.made(entries.digest(copy)).nll
         assert changed._cache._index_key(signature, codegen) != key(signature, codegen), path.name
-    same = entries.made(here).nll_gradient
+    same = entries.made(here).nll
     assert same._cache._index_key(signature, codegen) == key(signature, codegen)

@@ -8,14 +8,15 @@ from zlib import crc32
 from numba import njit
 
 from resflow_core.fast.kernel import inverse as inversion
-from resflow_core.fast.kernel import whole_flow
+from resflow_core.fast.kernel import parameters, whole_flow
 from resflow_core.fast.kernel.numbers import OPTIONS
 
 
 class Entries(NamedTuple):
-    """See `whole_flow` and `inverse`."""
+    """See `whole_flow` and `inverse`. `nll` is the mean NLL in nats without its constant, with its gradient in all
+    parameters."""
 
-    nll_gradient: Callable[..., Any]
+    nll: Callable[..., Any]
     forward: Callable[..., Any]
     inverse: Callable[..., Any]
 
@@ -31,8 +32,13 @@ def made(sources: int, cache: bool = True) -> Entries:
     written to, unless `cache` is False: then they are compiled by each process."""
 
     @njit(cache=cache, **OPTIONS)
-    def nll_gradient(kind, x, of, gradient, room):
-        return whole_flow.nll_gradient(kind, x, of, gradient, room) if sources >= 0 else 0.0
+    def nll(kind, x, raw, triples, limits, of, d_of, gradient, room):
+        if sources < 0:
+            return 0.0
+        parameters.fold(raw, triples, limits, of)
+        found = whole_flow.nll_gradient(kind, x, of, d_of, room)
+        parameters.unfold(raw, triples, limits, d_of, gradient)
+        return found - raw.log_scales.sum()
 
     @njit(cache=cache, **OPTIONS)
     def forward(kind, x, of, z, log_det, jacobians, stages, room):
@@ -43,7 +49,7 @@ def made(sources: int, cache: bool = True) -> Entries:
     def inverse(kind, z, of, bounds, tolerance, x, room):
         return inversion.inverse(kind, z, of, bounds, tolerance, x, room) if sources >= 0 else 0
 
-    return Entries(nll_gradient, forward, inverse)
+    return Entries(nll, forward, inverse)
 
 
 SOURCES = digest(Path(__file__).parent)
@@ -55,7 +61,7 @@ def _kept() -> tuple[Entries, str | None]:
         entries = made(SOURCES)
     except RuntimeError:  # numba finds no folder
         return made(SOURCES, cache=False), None
-    return entries, entries.nll_gradient._cache.cache_path  # type: ignore[attr-defined]
+    return entries, entries.nll._cache.cache_path  # type: ignore[attr-defined]
 
 
 ENTRIES, KEPT = _kept()
