@@ -142,7 +142,7 @@ class _Rows:
     """g at one row for each probe of each point, and vectors that are pulled back through it."""
 
     def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor):
-        self.n_probes, self.probes = len(probes), probes.flatten(0, 1)
+        self.branch, self.n_probes, self.probes = branch, len(probes), probes.flatten(0, 1)
         attached = torch.is_grad_enabled() and x.requires_grad
         with torch.enable_grad():
             x = x if attached else x.detach().requires_grad_()
@@ -166,12 +166,23 @@ class _Rows:
             yield w
             (w,) = torch.autograd.grad(self.g, self.x, w, create_graph=create_graph, retain_graph=True)
 
+    def constant_powers(self) -> Iterator[Tensor]:
+        """The same without a graph: by the branch's own vector-Jacobian product, where it has one."""
+        own = getattr(self.branch, "pullback", None)
+        if own is None:
+            yield from self.powers(create_graph=False)
+            return
+        w, pull = self.probes, own(self.x)
+        while True:
+            yield w
+            w = pull(w)
+
     @torch.no_grad()
     def sums(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """sum_k a_k v'A^k v as a mean over the probes, (batch,), and sum_k b_k v'A^k, (rows, d), without a graph."""
         total, pulled = torch.zeros(()).to(self.x), torch.zeros(()).to(self.x)
         a, b = self.own(coefficients.value), self.own(coefficients.gradient)
-        for a_k, b_k, w in zip(a, b, self.powers(create_graph=False), strict=False):
+        for a_k, b_k, w in zip(a, b, self.constant_powers(), strict=False):
             total = total + a_k * (w * self.probes).sum(1)
             pulled = pulled + b_k[:, None] * w
         return self.mean(total), pulled

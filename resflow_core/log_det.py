@@ -9,6 +9,7 @@ Truncation and roulette are one sum with different coefficients (`resflow_core.g
 in two dimensions is cheaper than any estimate.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -97,9 +98,12 @@ class Truncated:
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        return _estimated(
-            self, branch, x, truncated_coefficients(self.n_terms), checked_generator(generator, type(self).__name__)
-        )
+        return _estimated(self, branch, x, self.draw(x, generator))
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> "Draws":
+        """What is random in the estimate of one block at as many points as x has, (batch, d)."""
+        generator = checked_generator(generator, type(self).__name__)
+        return Draws(truncated_coefficients(self.n_terms), _probes(self, x, generator))
 
     def work(self, batch: int) -> Work:
         return _work(self, batch, self.n_terms)
@@ -135,10 +139,14 @@ class Roulette:
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
+        return _estimated(self, branch, x, self.draw(x, generator))
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> "Draws":
+        """What is random in the estimate of one block at as many points as x has, (batch, d)."""
         generator = checked_generator(generator, type(self).__name__)
         rows = 1 if self.shared else len(x)
         n = self.law.sample(rows * self.n_draws, generator).view(rows, self.n_draws).cpu()
-        return _estimated(self, branch, x, roulette_coefficients(self.law, n), generator)
+        return Draws(roulette_coefficients(self.law, n), _probes(self, x, generator))
 
     def work(self, batch: int) -> Work:
         draws = self.n_draws * (1 if self.shared else batch)
@@ -174,18 +182,61 @@ def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
     return Coefficients(log_series(len(k) - 1) * weights, neumann_series(len(k) - 1) * weights)
 
 
+def keeps_graphs(log_det: LogDet) -> bool:
+    """Whether the log det is differentiated when all blocks are done, as far as is known of it."""
+    estimator = log_det.log_det if isinstance(log_det, Drawn) else log_det
+    return isinstance(estimator, Truncated | Roulette) and GRADIENTS[estimator.gradient].kept(1) > 0
+
+
 def _work(log_det: Truncated | Roulette, batch: int, terms: int) -> Work:
     gradient = GRADIENTS[log_det.gradient]
     return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms), terms)
 
 
-def _estimated(
-    log_det: "Truncated | Roulette",
-    branch: BranchLike,
-    x: Tensor,
-    coefficients: Coefficients,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    probes = PROBES[log_det.probe].draw((log_det.n_probes, *x.shape), generator, x.dtype).to(x.device)
+def _probes(log_det: "Truncated | Roulette", x: Tensor, generator: torch.Generator) -> Tensor:
+    return PROBES[log_det.probe].draw((log_det.n_probes, *x.shape), generator, x.dtype)
+
+
+def _estimated(log_det: "Truncated | Roulette", branch: BranchLike, x: Tensor, draws: "Draws") -> tuple[Tensor, Tensor]:
     estimate = GRADIENTS[log_det.gradient].estimate if torch.is_grad_enabled() else without_gradient
-    return estimate(branch, x, probes, coefficients)
+    return estimate(branch, x, draws.probes.to(x.device), draws.coefficients)
+
+
+class Draws(NamedTuple):
+    """What is random in the estimate of one block: N, in the coefficients, and the probes, (n_probes, batch, d)."""
+
+    coefficients: Coefficients
+    probes: Tensor
+
+    def of(self, rows: slice) -> "Draws":
+        """Those of some points of the batch."""
+        value, gradient = self.coefficients.value, self.coefficients.gradient
+        own = Coefficients(value[rows], gradient[rows]) if len(value) > 1 else self.coefficients
+        return Draws(own, self.probes[:, rows])
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An estimator with what was drawn for each block beforehand, which is used once, in the order of the blocks."""
+
+    log_det: "Truncated | Roulette"
+    draws: Iterator[Draws]
+
+    def value_and_log_det(
+        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return _estimated(self.log_det, branch, x, next(self.draws))
+
+    def work(self, batch: int) -> Work:
+        return self.log_det.work(batch)
+
+
+def split(
+    log_det: LogDet, blocks: int, x: Tensor, parts: Sequence[slice], generator: torch.Generator | None
+) -> list[LogDet]:
+    """The same for each of several parts of a batch x: what is random is drawn for all of it first, block by block, so
+    that the parts together are the estimate of the whole."""
+    if not isinstance(log_det, Truncated | Roulette):
+        return [log_det] * len(parts)
+    draws = [log_det.draw(x, generator) for _ in range(blocks)]
+    return [Drawn(log_det, iter([of_block.of(part) for of_block in draws])) for part in parts]

@@ -20,12 +20,14 @@ from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS, Dataset, Source
 from resflow_core.data.digits import DIGITS
+from resflow_core.fast.pieces import Pieces
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import LogDet
 from resflow_core.training import compilation
 from resflow_core.training.device import choose
-from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, affords_exact_losses, step_bytes
+from resflow_core.training.step_work import affords_exact_losses
+from resflow_core.training.trainer import AnyConfig, Diverged, TrainConfig, Trainer, step_bytes
 
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
@@ -50,6 +52,7 @@ class Job:
 
         self._backends, self._begun_by, self._new_trainer = backends, backends.of_new_run(), trainer
         self._trainer = trainer(self._begun_by)
+        self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
         self.clock = clock
         self.history = History()
         self.seconds = 0.0
@@ -99,15 +102,27 @@ class Job:
         if train_config != self._trainer.train_config:
             self._trainer.configure(train_config)
 
-    def step(self) -> bool | None:
-        """One optimiser step. Raises `Diverged`. A job whose step has several parts takes one of them, and returns True
-        while there are more (`MeasurementJob`)."""
+    def step(self) -> bool:
+        """One optimiser step, or a piece of a long one, and whether there are more. Raises `Diverged`."""
         start = self.clock()
-        if self.step_count == 0:
-            self._begin(self._backends.of_new_run())
-        nll = self._trainer.step()
+        if self._under_way is None:
+            if self.step_count == 0:
+                self._begin(self._backends.of_new_run())
+            self._under_way = self._trainer.pieces()
+        nll = None
+        try:
+            next(self._under_way)
+        except StopIteration as end:
+            nll = end.value
+        except Diverged:
+            self._under_way = None
+            raise
         self.seconds += self.clock() - start
+        if nll is None:
+            return True
+        self._under_way = None
         self.history.add_batch(self.step_count, nll)
+        return False
 
     def measure_held_out(self, request: ViewRequest) -> measure.BlockTable | None:
         """Note the losses on held-out points, and return what each residual block does to these, where the flow has
@@ -151,6 +166,7 @@ class Job:
     def restore(self, saved: bytes) -> None:
         """Go on from what `save` returned, with the settings as they are now."""
         begun_by, state, self.seconds, self.history = pickle.loads(saved)
+        self._under_way = None
         self._begin(self._backends.of_saved_run(begun_by))
         self._trainer.load_state(state)
 

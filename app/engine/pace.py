@@ -17,6 +17,9 @@ class Pace:
             self._recent.append((now, step))
 
     def note(self, now: float, step: int) -> None:
+        """Note where it is; pieces of a step are no step."""
+        if step == self._recent[-1][1]:
+            return
         self._recent.append((now, step))
         while len(self._recent) > 2 and self._recent[0][0] < now - SECONDS:
             self._recent.popleft()

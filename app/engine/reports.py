@@ -124,7 +124,7 @@ class Report:
     device_reason: str = ""  # why that device, as words that follow its name
     frame_share: float = 0.0  # of the process's time that training waited for pictures lately
     steps_left: int = 0
-    step_seconds: float = 0.0  # CPU time of one step of the dearest arm, measured or estimated
+    step_seconds: float = 0.0  # CPU time of a piece of a step of the dearest arm, measured or estimated
     resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
     restarts: int = 0  # of the process since the experiment was created

@@ -1,4 +1,5 @@
-"""How long a run holds up all others: the time of one step, estimated before the first and measured afterwards."""
+"""How long a run holds up all others: the time of a step, or of a piece of a long one, estimated before the first and
+measured afterwards."""
 
 import statistics
 from collections import deque
@@ -8,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from app.engine.experiment import Arm
 from resflow_core.data import Table
-from resflow_core.training.step_cost import step_seconds
+from resflow_core.training.step_cost import piece_seconds
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
 
 LONGEST_STEP_SECONDS = 0.5
-"""Nothing interrupts a step, so while other pages are there a longer one is not begun."""
+"""Nothing interrupts a piece of a step, so while other pages are there a longer one is not begun."""
 LEAST_MEASURED, MOST_MEASURED = 3, 7
 
 
 class StepTime:
-    """CPU seconds of one step of the dearest arm of a run."""
+    """CPU seconds of one piece of a step of the dearest arm of a run."""
 
     def __init__(self) -> None:
         self._estimate = 0.0
@@ -31,12 +32,12 @@ class StepTime:
         self._measured.clear()
 
     def add(self, arm_index: int, seconds: float) -> None:
-        """Note what a step of an arm took."""
+        """Note what a piece of a step of an arm took."""
         self._measured.setdefault(arm_index, deque(maxlen=MOST_MEASURED)).append(seconds)
 
     @property
     def seconds(self) -> float:
-        """The median of the last steps; the estimate until there are `LEAST_MEASURED`."""
+        """The median of the last pieces; the estimate until there are `LEAST_MEASURED`."""
         if any(len(steps) >= LEAST_MEASURED for steps in self._measured.values()):
             return max(map(statistics.median, self._measured.values()))
         return self._estimate
@@ -49,9 +50,9 @@ class StepTime:
     def message(self) -> str:
         """Why the run waits, and what to do about it."""
         return (
-            f"One step of these settings takes about {self.seconds:.2g} s here. While other pages are open, at most "
-            f"{LONGEST_STEP_SECONDS:g} s are allowed, because all others stand still meanwhile. Lower the batch, the "
-            "width, the hidden layers or the blocks. Or wait: it goes on when the other pages are closed."
+            f"Nothing can interrupt {self.seconds:.2g} s of a step of these settings. While other pages are open, at "
+            f"most {LONGEST_STEP_SECONDS:g} s are allowed, because all others stand still meanwhile. Lower the width, "
+            "the hidden layers or the blocks. Or wait: it goes on when the other pages are closed."
         )
 
 
@@ -64,4 +65,4 @@ def _estimated(arm: Arm, train: "TrainConfig") -> float:
         return 0.0
 
 
-_seconds = lru_cache(maxsize=256)(step_seconds)
+_seconds = lru_cache(maxsize=256)(piece_seconds)

@@ -169,7 +169,7 @@ def _whole(seconds: float) -> str:
 
 def _status(report: Report) -> str:
     """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
-    long_step = f"about **{report.step_seconds:.2g} s** a step" if report.step_seconds > LONGEST_STEP_SECONDS else ""
+    long_step = f"about **{report.step_seconds:.2g} s** at a time" if report.step_seconds > LONGEST_STEP_SECONDS else ""
     if not report.arms:
         return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
     arm: ArmReport = report.arms[0]

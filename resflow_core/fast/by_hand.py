@@ -20,7 +20,7 @@ as in `residual.scale_factor`: d raw = s (1 - tanh^2) beta d beta.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -30,6 +30,7 @@ from resflow_core.fast import capped, fused_flow
 from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.folding import Folded, folded
 from resflow_core.fast.forward_mode import FoldedWeights
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.fast.plane import log_abs_det, log_abs_det_backward
 from resflow_core.lipschitz import SpectralNorm
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, scale_factor
@@ -44,6 +45,20 @@ class Passed(NamedTuple):
     scales: Tensor
     shifts: Tensor
     layers: list[Tensor]
+
+    def plus(self, share: float, other: "Passed") -> "Passed":
+        """self + share * other"""
+
+        def sum_of(one: Tensor, more: Tensor) -> Tensor:
+            return torch.add(one, more, alpha=share)
+
+        return Passed(
+            sum_of(self.nll, other.nll),
+            sum_of(self.entry_scales, other.entry_scales),
+            sum_of(self.scales, other.scales),
+            sum_of(self.shifts, other.shifts),
+            list(map(sum_of, self.layers, other.layers)),
+        )
 
 
 class _Made(NamedTuple):
@@ -85,17 +100,30 @@ class ExactNLL:
         self._activation = first.closed_form
         self._initial_scale = first.activation.initial_scale
 
-    @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """The loss of points (batch, d), a scalar. Its gradient takes the place of what `gradients` hold."""
-        made = self._fold()
+        return finished(self.pieces([x]))
+
+    @torch.no_grad()
+    def pieces(self, parts: Sequence[Tensor]) -> Pieces[Tensor]:
+        """The same for a batch in several parts. The weights are folded once."""
+        triples = []
+        for raw in self._raws():
+            triples.append((yield from capped.triples_in_pieces(raw)))
+        made, batch = self._fold(triples), sum(map(len, parts))
         weights, log_scale = made.folded.weights, self._parameters.get("log_scale")
         if log_scale is None:
-            scales = x.new_ones(len(weights.entry_scale) + 1, x.shape[1], 1)
+            scales = weights.entry_scale.new_ones(len(weights.entry_scale) + 1, parts[0].shape[1], 1)
             shifts = torch.zeros_like(scales)
         else:
             scales, shifts = log_scale.exp()[:, :, None], self._parameters["shift"][:, :, None]
-        found = _through(self._activation, x, scales, shifts, weights)
+        shares = [(len(x) / batch, x) for x in parts]
+        found = _through(self._activation, parts[0], scales, shifts, weights)
+        if len(parts) > 1:
+            found = found.plus(shares[0][0] - 1, found)
+        for share, x in shares[1:]:
+            yield
+            found = found.plus(share, _through(self._activation, x, scales, shifts, weights))
         self._unfold(made, found.entry_scales, found.layers)
         if log_scale is None:
             return found.nll
@@ -103,10 +131,16 @@ class ExactNLL:
         self._gradients["shift"].copy_(found.shifts[:, :, 0])
         return found.nll - log_scale.sum()
 
-    def _fold(self) -> _Made:
-        raws = [self._parameters[f"branch.linears.{i}.raw"] for i in self._layers]
+    def _raws(self) -> list[Tensor]:
+        return [self._parameters[f"branch.linears.{i}.raw"] for i in self._layers]
+
+    def _fold(self, triples: list[capped.Triples]) -> _Made:
+        raws = self._raws()
         biases = [self._parameters[f"branch.linears.{i}.bias"] for i in self._layers]
-        constrained, kept = zip(*(capped.forward(raw, self._cap, self._exactly) for raw in raws), strict=True)
+        constrained, kept = zip(
+            *(capped.forward(raw, self._cap, self._exactly, of) for raw, of in zip(raws, triples, strict=True)),
+            strict=True,
+        )
         scales = raws[0].new_ones(len(raws), len(raws[0]))
         if self._initial_scale is not None:
             scales = self._initial_scale * scale_factor(self._parameters["branch.raw_scales"].T)

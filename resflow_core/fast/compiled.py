@@ -7,7 +7,7 @@ compiled when they are first used on a machine, which takes some five seconds ea
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -16,10 +16,11 @@ from torch import Tensor
 
 from resflow_core.extras import extra
 from resflow_core.fast import by_hand, capped
-from resflow_core.fast.capped import triples_if_finite
+from resflow_core.fast.capped import triples_in_pieces
 from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import MOST_GROWTH, SpectralNorm
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
 
@@ -140,23 +141,32 @@ class CompiledNLL(_Compiled):
             weights[0], biases[0], *stacked, weights[-1], biases[-1],
         )  # fmt: skip
 
-    @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        raw, gradient, middle = self._raw(self._parameters), self._raw(self._gradients), self._layers - 2
+        return finished(self.pieces([x]))
+
+    @torch.no_grad()
+    def pieces(self, parts: Sequence[Tensor]) -> Pieces[Tensor]:
+        raw, gradient, batch = self._raw(self._parameters), self._raw(self._gradients), sum(map(len, parts))
         for i in range(1, self._layers - 1):
-            s, u, v = triples_if_finite(self._parameters[f"branch.linears.{i}.raw"])
+            s, u, v = yield from triples_in_pieces(self._parameters[f"branch.linears.{i}.raw"])
             self._triples.s[:, i] = s[:, 0, 0].numpy()
             self._triples.u[:, i], self._triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
-        for part in self._d_of:
+        of, d_of, triples = self._of, self._d_of, self._triples
+        self._entries.fold(raw, triples, self._limits, of)
+        for part in d_of:
             part.fill(0.0)
-        room = self._room(len(x), len(self._of.beta))
-        given = self._triples, self._limits, self._of, self._d_of, gradient, room
-        nll = self._entries.nll(self._kind, x.contiguous().numpy(), raw, *given)
-        if middle > 1:
-            for i in range(middle):
+        nll = math.log(2 * math.pi) - float(raw.log_scales.sum())
+        for k, x in enumerate(parts):
+            if k:
+                yield
+            room = self._room(len(x), len(of.beta))
+            nll += self._entries.nll_gradient(self._kind, x.contiguous().numpy(), 1 / batch, of, d_of, room)
+        self._entries.unfold(raw, triples, self._limits, d_of, gradient)
+        if self._layers > 3:
+            for i in range(self._layers - 2):
                 self._gradients[f"branch.linears.{i + 1}.raw"].copy_(torch.from_numpy(gradient.middle[:, i]))
                 self._gradients[f"branch.linears.{i + 1}.bias"].copy_(torch.from_numpy(gradient.middle_b[:, i]))
-        return torch.tensor(nll + math.log(2 * math.pi))
+        return torch.tensor(nll)
 
 
 class CompiledValues(_Compiled):

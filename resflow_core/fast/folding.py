@@ -9,7 +9,7 @@ with beta_{n+1} = the branch's scale. Work on the weights, which are small, is n
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from resflow_core.fast import capped
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.forward_mode import FoldedWeights, value, value_and_jacobian
+from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
 from resflow_core.residual import Branch, scale_factor
 
@@ -43,11 +43,17 @@ class FoldedBranch(Branch):
         return self._at_hand or fold([self]).unstacked()[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        """g(x), (batch, d) -> (batch, d); differentiable any number of times. Each call has its own graph."""
-        if torch.is_grad_enabled():
-            return value(x, self.closed_form, fold([self]).unstacked()[0])
+        """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
         weights = self.weights()
+        if torch.is_grad_enabled():
+            return value(x, self.closed_form, weights)
         return torch.cat([value(part, self.closed_form, weights) for part in x.split(CHUNK)])
+
+    @torch.no_grad()
+    def pullback(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """w -> w'A at points x, for w of their shape, (batch, d), by the slopes of all layers. Nothing is
+        differentiable."""
+        return pullback(x, self.closed_form, self.weights())
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable."""
@@ -93,7 +99,8 @@ def folded(
 
 @contextmanager
 def folded_together(branches: Sequence[FoldedBranch]) -> Iterator[None]:
-    """In this context, branches of the same shape take their weights from one `fold`, instead of one `fold` each."""
+    """In this context, branches of the same shape take their weights from one `fold`, instead of one `fold` each. With
+    gradients enabled, all that they compute has the graph of this fold."""
     try:
         for branch, weights in zip(branches, fold(branches).unstacked(), strict=True):
             branch._at_hand = weights

@@ -17,7 +17,7 @@ multiplies the k-th column of the Jacobian. So the tangents start as the w_k, wh
 `resflow_core.residual.Branch.value_and_jacobian` does all of this by automatic differentiation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,6 +50,31 @@ def value(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Tensor:
     for weight, bias in zip(weights.weights, weights.biases, strict=True):
         t = torch.addmm(bias, weight, activation.raw(t))
     return t.T
+
+
+def pullback(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Callable[[Tensor], Tensor]:
+    """w -> w'A, for w of the shape of x, (batch, d): through the layers from the last to the first,
+
+    w <- raw'(t) W' w,   beside the activation's arrangement of its units.
+    """
+    t, slopes, patterns = weights.entry_scale * x.T, [], []
+    for weight, bias in zip(weights.weights, weights.biases, strict=True):
+        pattern = activation.arrangement.pattern(t)
+        derivatives = activation.derivatives(activation.arrangement.apply(t, pattern))
+        y, slope = next(derivatives), next(derivatives)
+        slopes.append(slope)
+        patterns.append(pattern)
+        t = torch.addmm(bias, weight, y)
+    slopes[0] = weights.entry_scale * slopes[0]
+    layers = list(zip(weights.weights, slopes, patterns, strict=True))[::-1]
+
+    def pull(w: Tensor) -> Tensor:
+        w = w.T
+        for weight, slope, pattern in layers:
+            w = activation.arrangement.transpose(torch.mm(weight.T, w).mul_(slope), pattern)
+        return w.T
+
+    return pull
 
 
 def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor]:

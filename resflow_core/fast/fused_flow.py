@@ -9,6 +9,7 @@ computation. Here a whole flow is one function, and the common work of the block
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
@@ -25,7 +26,7 @@ from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.plane import residual_log_det
 from resflow_core.fixed_point import solve_banach
 from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
-from resflow_core.log_det import Exact
+from resflow_core.log_det import Exact, LogDet, keeps_graphs
 from resflow_core.residual import ResidualBlock
 
 # Without gradients nothing is kept, and the tangents of this many numbers fit into the processor's cache.
@@ -103,6 +104,13 @@ class FusedFlow(Flow):
             return self.values.stages(self, x)
         with folded_together(self.branches):
             return super().stages(x)
+
+    def folding(self, log_det: LogDet) -> AbstractContextManager[None]:
+        """In this context the weights of all branches are folded once, where the log det is differentiated when all
+        blocks are done. What is differentiated block by block would go through the fold of all of them each time."""
+        if keeps_graphs(log_det):
+            return folded_together(self.branches)  # type: ignore[arg-type]
+        return nullcontext()
 
     def _inverse(self, z):
         if self.values and self.values.takes(self, z) and max(bounds := self.lipschitz_bounds()) < 1:

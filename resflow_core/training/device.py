@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from resflow_core.data import Source
-from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, affords_exact_losses
+from resflow_core.training.step_work import affords_exact_losses
+from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer
 
 WARM_STEPS, TIMED_STEPS = 3, 7
 

@@ -48,10 +48,15 @@ class FlatParameters:
                 yield name, vector[start : start + size].view(len(shapes), *shapes[0])
             start += sum(shape.numel() for shape in shapes)
 
-    def differentiate(self, loss: Tensor) -> None:
-        """Let the gradients be those of a loss, by autograd."""
+    def differentiate(self, loss: Tensor, share: float = 1.0, add: bool = False) -> None:
+        """Let the gradients be those of a share of a loss, by autograd, or add these to them."""
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+        if add:
+            self._gradient.add_(torch.cat([g.flatten() for g in gradients]), alpha=share)
+            return
         torch.cat([g.flatten() for g in gradients], out=self._gradient)
+        if share != 1.0:
+            self._gradient.mul_(share)
 
     def clip(self, most: float) -> float:
         """Shorten the gradient to the norm `most`, and return its norm before that."""

@@ -4,7 +4,9 @@ import copy
 import io
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,14 +16,17 @@ from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig, refuse_
 from resflow_core.data import Dataset, Source
 from resflow_core.fast import compiled
 from resflow_core.fast.by_hand import ExactNLL, supports
+from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
-from resflow_core.log_det import LOG_DETS, Exact, LogDet
+from resflow_core.log_det import LOG_DETS, Exact, LogDet, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.parameter_count import parameter_count
+from resflow_core.training.step_work import piece_count
 
 # A run draws from three generators. Their seeds differ and are all below the fixed seeds of held-out data.
 MOST_SEED = 10**9
@@ -167,14 +172,6 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
         )
 
 
-def affords_exact_losses(flow: AnyConfig) -> bool:
-    """Whether the exact NLL of every batch is worth its time, for any training loss.
-
-    It is in the plane. In higher dimensions it takes longer than the step.
-    """
-    return flow.dim == 2
-
-
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, more often too high than too low.
 
@@ -246,8 +243,9 @@ class Trainer:
         self.model.to(device)
         self._weights = FlatParameters(self.model)
         self.backend = backend if backend == "torch" or compiled.supports(self.model) else "torch"
-        by_hand = supports(self.model)
-        self._exact_nll_by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked()) if by_hand else None
+        self._exact_nll_by_hand = None
+        if supports(self.model):
+            self._exact_nll_by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked())
         if backend == "numba" and compiled.evaluates(self.flow):
             self.flow.values = compiled.CompiledValues(self.flow)
         self._averaged: FlatParameters | None = None
@@ -257,6 +255,7 @@ class Trainer:
         matrices, others = self._weights.parts
         self._optimiser = torch.optim.AdamW([{"params": [matrices]}, {"params": [others]}], fused=True)
         self.step_count = 0
+        self._before: tuple[Tensor, Tensor] | None = None  # the generators' states before a step that is under way
 
     @property
     def device(self) -> torch.device:
@@ -291,10 +290,22 @@ class Trainer:
 
         Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
         """
+        return finished(self.pieces())
+
+    def pieces(self) -> Pieces[float]:
+        """One step, in pieces; returns and raises as `step`.
+
+        A step that takes long (`step_work.PIECE_SECONDS`) goes through the batch part by part, and adds up the same
+        gradient. Settings that change meanwhile act from the next step on. A state that is saved meanwhile is that
+        before the step.
+        """
         config = self.train_config
-        x, loss, nll = self._differentiated()
+        self._before = self._data.get_state(), self._probes.get_state()
+        x, y = self._batch(config)
+        loss, nll = yield from self._differentiated(x, y, config)
         norm = self._weights.clip(config.clip)
         if not math.isfinite(loss + norm):
+            self._before = None
             if not bool(x.isfinite().all()):
                 raise Diverged(
                     f"The batch of step {self.step_count + 1} has points that are not finite, and so has its loss. "
@@ -312,36 +323,48 @@ class Trainer:
             layer.advance()
         self.step_count += 1
         self._average(config.average)
+        self._before = None
         return nll
 
-    def _differentiated(self) -> tuple[Tensor, float, float]:
-        """A batch, (batch, dim), its training loss, whose gradient the weights have now, and its mean NLL in nats as
-        `step` returns it."""
-        if self._exact_nll_by_hand and self.train_config.log_det == Exact():
-            x = self._batch()
-            nll = float(self._exact_nll_by_hand(x))
-            return x, nll, nll
-        x, loss, nll = self._hybrid_losses() if isinstance(self.model, Hybrid) else self._losses()
-        self._weights.differentiate(loss + order_loss(self._branches))
-        return x, loss.item(), nll
+    def _batch(self, config: TrainConfig) -> tuple[Tensor, Tensor | None]:
+        """Points, (batch, dim), and the classes of a hybrid's."""
+        if not isinstance(self.model, Hybrid):
+            return self.dataset.sample(config.batch, self._data).to(self.device), None
+        x, y = self.dataset.sample_labelled(config.batch, self._data)
+        return x.to(self.device), y.to(self.device)
 
-    def _batch(self) -> Tensor:
-        return self.dataset.sample(self.train_config.batch, self._data).to(self.device)
+    def _differentiated(self, x: Tensor, y: Tensor | None, config: TrainConfig) -> Pieces[tuple[float, float]]:
+        """The training loss, whose gradient the weights have then, and the mean NLL in nats as `step` returns it."""
+        parts = _parts(len(x), piece_count(self.model.config, config))
+        if self._exact_nll_by_hand and config.log_det == Exact():
+            exact = float((yield from self._exact_nll_by_hand.pieces([x[part] for part in parts])))
+            return exact, exact
+        blocks = len(self.flow.blocks) if isinstance(self.flow, Flow) else 0
+        log_dets = [config.log_det] if len(parts) == 1 else split(config.log_det, blocks, x, parts, self._probes)
+        loss = nll = 0.0
+        for k, (part, log_det) in enumerate(zip(parts, log_dets, strict=True)):
+            if k:
+                yield
+            share = (part.stop - part.start) / len(x)
+            of_part, nll_of_part = self._losses(x[part], None if y is None else y[part], config, log_det)
+            if k == 0:
+                of_part = of_part + order_loss(self._branches) / share
+            self._weights.differentiate(of_part, share, k > 0)
+            loss, nll = loss + share * of_part.item(), nll + share * nll_of_part
+        return loss, nll
 
-    def _losses(self) -> tuple[Tensor, Tensor, float]:
-        """A batch, (batch, dim), its training loss, and its mean NLL in nats as `step` returns it."""
-        config = self.train_config
-        x = self._batch()
-        loss = -self.flow.log_prob(x, config.log_det, self._probes).mean()
+    def _losses(self, x: Tensor, y: Tensor | None, config: TrainConfig, log_det: LogDet) -> tuple[Tensor, float]:
+        """The training loss of points, and their mean NLL in nats as `step` returns it."""
+        folding = self.flow.folding(log_det) if isinstance(self.flow, FusedFlow) else nullcontext()
+        if isinstance(self.model, Hybrid) and y is not None:
+            with folding:
+                loss, nll = self.model.losses(x, y, config.weight, log_det, self._probes)
+            is_exact = config.log_det == Exact() or not config.weight
+            return loss, nll.item() if is_exact else self._exact_nll(x)
+        with folding:
+            loss = -self.flow.log_prob(x, log_det, self._probes).mean()
         is_exact = config.log_det == Exact() or not self.exact_losses
-        return x, loss, loss.item() if is_exact else self._exact_nll(x)
-
-    def _hybrid_losses(self) -> tuple[Tensor, Tensor, float]:
-        config = self.train_config
-        x, y = (part.to(self.device) for part in self.dataset.sample_labelled(config.batch, self._data))
-        loss, nll = self.model.losses(x, y, config.weight, config.log_det, self._probes)
-        is_exact = config.log_det == Exact() or not config.weight
-        return x, loss, nll.item() if is_exact else self._exact_nll(x)
+        return loss, loss.item() if is_exact else self._exact_nll(x)
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:
@@ -369,8 +392,8 @@ class Trainer:
             "model": self.model.state_dict(),
             "averaged": self._averaged.model.state_dict() if self._averaged else None,
             "optimiser": self._optimiser.state_dict(),
-            "data": self._data.get_state(),
-            "probes": self._probes.get_state(),
+            "data": self._before[0] if self._before else self._data.get_state(),
+            "probes": self._before[1] if self._before else self._probes.get_state(),
             "step": self.step_count,
         }
         torch.save(state, buffer)
@@ -388,9 +411,16 @@ class Trainer:
             self._averaged = FlatParameters(copy.deepcopy(self.model))
             self._averaged.model.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
+        self._before = None
         self._data.set_state(state["data"])
         self._probes.set_state(state["probes"])
         self.step_count = state["step"]
+
+
+def _parts(batch: int, pieces: int) -> list[slice]:
+    """About equally many points each, one after the other."""
+    ends = [batch * k // pieces for k in range(pieces + 1)]
+    return [slice(start, end) for start, end in pairwise(ends)]
 
 
 def _flow_of(model: NormalizingFlow | Hybrid) -> NormalizingFlow:

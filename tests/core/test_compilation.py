@@ -65,7 +65,7 @@ def test_where_no_folder_can_be_written_to_they_are_compiled_in_memory(monkeypat
 
     monkeypatch.setattr(entries, "made", nowhere)
     found, kept = entries._kept()
-    assert kept is None and found.nll._cache.cache_path is None
+    assert kept is None and found.nll_gradient._cache.cache_path is None
 
 
 def test_the_fingerprint_names_all_that_digits_depend_on(monkeypatch):

@@ -304,12 +304,12 @@ def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
     """Numba keys its cache by a function's own file and free variables alone; it once served an old `block.py`."""
     folder = Path(entries.__file__).parent
     here = entries.digest(folder)
-    key = entries.ENTRIES.nll._cache._index_key
-    signature, codegen = (), entries.ENTRIES.nll.targetctx.codegen()
+    key = entries.ENTRIES.nll_gradient._cache._index_key
+    signature, codegen = (), entries.ENTRIES.nll_gradient.targetctx.codegen()
     for path in folder.glob("*.py"):
         copy = shutil.copytree(folder, tmp_path / path.stem, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / path.name).write_bytes(path.read_bytes().replace(b"ZERO", b"ONE") + b"\n")
-        changed = entries.made(entries.digest(copy)).nll
+        changed = entries.made(entries.digest(copy)).nll_gradient
         assert changed._cache._index_key(signature, codegen) != key(signature, codegen), path.name
-    same = entries.made(here).nll
+    same = entries.made(here).nll_gradient
     assert same._cache._index_key(signature, codegen) == key(signature, codegen)

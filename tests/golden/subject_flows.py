@@ -20,7 +20,8 @@ from resflow_core.flow import Flow, Uncertified
 from resflow_core.hybrid import HybridConfig
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import to_json
-from resflow_core.training.trainer import Trainer, affords_exact_losses
+from resflow_core.training.step_work import affords_exact_losses
+from resflow_core.training.trainer import Trainer
 from tests.golden.subject import settings
 
 

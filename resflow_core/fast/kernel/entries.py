@@ -13,10 +13,11 @@ from resflow_core.fast.kernel.numbers import OPTIONS
 
 
 class Entries(NamedTuple):
-    """See `whole_flow` and `inverse`. `nll` is the mean NLL in nats without its constant, with its gradient in all
-    parameters."""
+    """See `parameters`, `whole_flow` and `inverse`."""
 
-    nll: Callable[..., Any]
+    fold: Callable[..., Any]
+    nll_gradient: Callable[..., Any]
+    unfold: Callable[..., Any]
     forward: Callable[..., Any]
     inverse: Callable[..., Any]
 
@@ -32,13 +33,18 @@ def made(sources: int, cache: bool = True) -> Entries:
     written to, unless `cache` is False: then they are compiled by each process."""
 
     @njit(cache=cache, **OPTIONS)
-    def nll(kind, x, raw, triples, limits, of, d_of, gradient, room):
-        if sources < 0:
-            return 0.0
-        parameters.fold(raw, triples, limits, of)
-        found = whole_flow.nll_gradient(kind, x, of, d_of, room)
-        parameters.unfold(raw, triples, limits, d_of, gradient)
-        return found - raw.log_scales.sum()
+    def fold(raw, triples, limits, of):
+        if sources >= 0:
+            parameters.fold(raw, triples, limits, of)
+
+    @njit(cache=cache, **OPTIONS)
+    def nll_gradient(kind, x, share, of, gradient, room):
+        return whole_flow.nll_gradient(kind, x, share, of, gradient, room) if sources >= 0 else 0.0
+
+    @njit(cache=cache, **OPTIONS)
+    def unfold(raw, triples, limits, d_of, gradient):
+        if sources >= 0:
+            parameters.unfold(raw, triples, limits, d_of, gradient)
 
     @njit(cache=cache, **OPTIONS)
     def forward(kind, x, of, z, log_det, jacobians, stages, room):
@@ -49,7 +55,7 @@ def made(sources: int, cache: bool = True) -> Entries:
     def inverse(kind, z, of, bounds, tolerance, x, room):
         return inversion.inverse(kind, z, of, bounds, tolerance, x, room) if sources >= 0 else 0
 
-    return Entries(nll, forward, inverse)
+    return Entries(fold, nll_gradient, unfold, forward, inverse)
 
 
 SOURCES = digest(Path(__file__).parent)
@@ -61,7 +67,7 @@ def _kept() -> tuple[Entries, str | None]:
         entries = made(SOURCES)
     except RuntimeError:  # numba finds no folder
         return made(SOURCES, cache=False), None
-    return entries, entries.nll._cache.cache_path  # type: ignore[attr-defined]
+    return entries, entries.nll_gradient._cache.cache_path  # type: ignore[attr-defined]
 
 
 ENTRIES, KEPT = _kept()

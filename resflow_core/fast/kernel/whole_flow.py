@@ -34,12 +34,13 @@ class Arrays(NamedTuple):
 
 
 @njit(**OPTIONS)
-def nll_gradient(kind, x, of, gradient, room):
-    """The mean over x, (batch, 2), of |z|^2 / 2 - sum_i log|det(I + A_i)|, and add its gradient to `gradient`."""
+def nll_gradient(kind, x, share, of, gradient, room):
+    """`share` times the sum over x, (batch, 2), of |z|^2 / 2 - sum_i log|det(I + A_i)|; add its gradient to
+    `gradient`."""
     blocks, batch, size = len(of.beta), len(x), room.p.shape[1]
     at, d_a, d_room = np.empty((2, size), np.float32), np.empty((4, size), np.float32), np.empty((8, size), np.float32)
     log_det, product, weight = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
-    share, nll = ONE / float32(batch), 0.0
+    share, nll = float32(share), 0.0
     for start in range(0, batch, size):
         load(x, start, at)
         for i in range(size):

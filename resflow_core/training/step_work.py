@@ -1,0 +1,103 @@
+"""The work of a training step by formula, good to a factor of about two, and the pieces of a long one."""
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from resflow_core.activations import activation_named
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Exact, LogDet
+from resflow_core.training.parameter_count import parameter_count
+
+if TYPE_CHECKING:
+    from resflow_core.training.trainer import AnyConfig, TrainConfig
+
+# Costs in multiply-adds of a matrix product: of a hidden unit in a pass, and of a parameter in a step (the norm of its
+# layer, the optimiser). Fitted to steps of 2 to 32 blocks, widths 8 to 256, batches 64 to 4,096.
+UNIT, PARAMETER = 100, 3750
+# A series takes this many passes besides its terms: values, and the gradients of one product and of the path to z.
+BESIDE_TERMS = 7
+USUAL_SECONDS = 2e-11
+"""Per multiply-add, on a usual machine with one thread."""
+PIECE_SECONDS = 0.05
+"""A step that takes longer on a usual machine is taken in pieces of this length, so that nothing waits for it. Not the
+machine at hand: a run has the same pieces, and so the same rounding, on all."""
+
+
+class Work(NamedTuple):
+    """In multiply-adds; all other work is converted to them."""
+
+    rows: float  # for the points of the batch
+    once: float  # however many they are
+
+    @property
+    def total(self) -> float:
+        return self.rows + self.once
+
+
+def affords_exact_losses(flow: "AnyConfig") -> bool:
+    """Whether the exact NLL of every batch is worth its time, for any training loss.
+
+    It is in the plane. In higher dimensions it takes longer than the step.
+    """
+    return flow.dim == 2
+
+
+def piece_count(flow: "AnyConfig", train: "TrainConfig") -> int:
+    """In how many pieces a step is taken: parts of the batch, at least a point each. What is done once is done in each
+    of them, but for the exact log det of a residual flow, so pieces are not much shorter than that."""
+    work, least = step_work(flow, train), PIECE_SECONDS / USUAL_SECONDS
+    if _is_exact(flow, train):
+        pieces = max(math.ceil(work.rows / least), 1 + (work.once > least))  # of several, norms come apart too
+    else:
+        pieces = math.ceil(work.rows / max(least, work.once))
+    return min(train.batch, max(1, pieces))
+
+
+def piece_share(flow: "AnyConfig", train: "TrainConfig") -> float:
+    """The share of a step's work that its longest piece has."""
+    work, pieces = step_work(flow, train), piece_count(flow, train)
+    once = 0.0 if _is_exact(flow, train) and pieces > 1 else work.once  # which comes in pieces of its own
+    return min(1.0, (work.rows / pieces + once) / work.total)
+
+
+def _is_exact(flow: "AnyConfig", train: "TrainConfig") -> bool:
+    """Whether the norms of a step are computed once, and not for each of its parts."""
+    return isinstance(flow, FlowConfig) and train.log_det == Exact()
+
+
+def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
+    """Of one step, forward and backward.
+
+    With P weights and u units in a block, and r rows that pass c times:  blocks (r c (P + `UNIT` u) + `PARAMETER` P).
+    For the exact log det, values and d tangents pass, and the backward pass is twice as much: c = 3 (1 + d).
+    """
+    if isinstance(flow, HybridConfig):
+        head = _work(train.batch * 3, sum(flow.head_widths), parameter_count(flow) - _parameters_within(flow))
+        inner = step_work(flow.flow, train) if flow.flow else Work(0.0, 0.0)
+        return Work(head.rows + inner.rows, head.once + inner.once)
+    if isinstance(flow, BaselineConfig):
+        moving = flow.dim * (7 * BASELINES[flow.kind].outputs + 8)
+        units = flow.transforms * (flow.width * flow.hidden_layers + moving)
+        return _work(train.batch * 3, units, parameter_count(flow))
+    copies = activation_named(flow.activation).copies
+    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * copies
+    return _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameter_count(flow))
+
+
+def _work(rows_times_passes: float, units: int, weights: int) -> Work:
+    return Work(rows_times_passes * (weights + UNIT * units), PARAMETER * weights)
+
+
+def _rows_times_passes(log_det: LogDet, batch: int, flow: FlowConfig) -> float:
+    work, exact = log_det.work(batch), 1 + flow.dim
+    if not work.terms:
+        return batch * 3 * exact
+    # Powers that are differentiated also go backward, and so do their derivatives.
+    terms = work.terms + 3 * max(work.kept, work.at_once)
+    return work.rows * (BESIDE_TERMS + terms) + (batch * exact if affords_exact_losses(flow) else 0)
+
+
+def _parameters_within(flow: HybridConfig) -> int:
+    return parameter_count(flow.flow) if flow.flow else 0
