@@ -52,7 +52,7 @@ def piece_count(flow: "AnyConfig", train: "TrainConfig") -> int:
         pieces = max(math.ceil(work.rows / least), 1 + (work.once > least))  # of several, norms come apart too
     else:
         pieces = math.ceil(work.rows / max(least, work.once))
-    return min(train.batch, max(1, pieces))
+    return max(1, min(train.batch, pieces))
 
 
 def piece_share(flow: "AnyConfig", train: "TrainConfig") -> float:
