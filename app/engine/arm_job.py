@@ -4,6 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
+from resflow_core.fast.pieces import Pieces
 from resflow_core.measure import BlockTable
 from resflow_core.training.trainer import TrainConfig
 
@@ -48,8 +49,8 @@ class ArmJob(Protocol):
 
     def curves(self) -> LossCurves: ...
 
-    def frame(self, request: ViewRequest, *, with_samples: bool) -> Any:
-        """A picture, or None."""
+    def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[Any]:
+        """A picture of the flow as it is at first, or None."""
         ...
 
     def export(self) -> bytes | None:

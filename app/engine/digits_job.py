@@ -14,6 +14,7 @@ from app.engine.job import Job
 from app.engine.results import BitsCurve, ImageFrame
 from resflow_core import measure
 from resflow_core.data.digits import SIDE, to_levels
+from resflow_core.fast.pieces import Pieces
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Uncertified
 
@@ -28,8 +29,9 @@ class DigitsJob(Job):
     def measure_held_out(self, request: ViewRequest) -> None:
         """Nothing at once: all held-out images take too long (`results`)."""
 
-    def frame(self, request: ViewRequest, *, with_samples: bool = True) -> ImageFrame:
+    def frame(self, request: ViewRequest, *, with_samples: bool = True) -> Pieces[ImageFrame]:  # type: ignore[override]
         """Samples and interpolations in one inversion: no image at all rather than a wrong one."""
+        yield from ()  # it is one piece
         flow = self.flow
         try:
             y = flow.inverse(torch.cat([self._noise, self._between(flow)]).to(self._trainer.device)).cpu()

@@ -1,20 +1,25 @@
 """From a flow to a `Frame`: measured by the core, quantised to a few kilobytes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from app.engine.commands import ViewRequest
 from app.engine.reports import FRAME_WINDOW, Frame, Stages
 from app.quantise import TOP_QUANTILE, from_u16, levels, to_shares, to_u16
 from resflow_core import measure
 from resflow_core.data import Dataset, Window
+from resflow_core.fast.pieces import Pieces
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Flow, Uncertified
 from resflow_core.hybrid import Hybrid
+from resflow_core.training.step_cost import points_a_piece
 
 GRID_LINES = 13
 # Nodes a side of what a classifier says of the plane.
@@ -53,6 +58,12 @@ def density_pieces(flow: Flow, window: Window, n: int) -> Iterator[np.ndarray | 
     yield density[:n, :n]
 
 
+def density_in_pieces(flow: Flow, window: Window, n: int) -> Pieces[np.ndarray]:
+    """`measure.density_grid` of a flow whose density takes long."""
+    log_prob = yield from _in_parts(partial(measure.log_prob, flow), measure.grid_points(window, n), flow)
+    return torch.cat(log_prob).exp().view(n, n).numpy()
+
+
 def render(
     flow: Flow,
     dataset: Dataset,
@@ -62,8 +73,8 @@ def render(
     step: int,
     with_samples: bool,
     still: bool = False,
-) -> Frame:
-    """The picture of the flow as it is now, around a `density` already measured; a `still` one is sharp."""
+) -> Pieces[Frame]:
+    """The picture of the flow, around a `density` already measured; a `still` one is sharp."""
     finite = density[np.isfinite(density)]
     largest = float(finite.max(initial=0.0))
     frame = Frame(
@@ -76,13 +87,14 @@ def render(
         samples=None,
     )
     if request.samples and with_samples:
-        samples, refusal = draw(flow, request.points)
+        samples, refusal = yield from draw(flow, request.points)
         frame = replace(frame, samples=to_u16(samples, dataset.window), refusal=refusal)
     if not request.ways:
         return frame
     points = dataset.held_out()[: request.points]
     lines = measure.grid_lines(dataset.window, GRID_LINES, STILL_GRID_POINTS if still else GRID_POINTS)
-    way = measure.stages(flow, torch.cat([points, lines.flatten(0, 1)]))
+    ways = yield from _in_parts(partial(measure.stages, flow), torch.cat([points, lines.flatten(0, 1)]), flow)
+    way = np.concatenate(ways, 1)
     latent, grid = way[:, : len(points)], way[:, len(points) :].reshape(-1, *lines.shape)
     # A page that has just chosen a flow with fewer blocks may still ask for the depth it had.
     depth = None if request.depth is None else min(request.depth, flow.config.blocks)
@@ -96,6 +108,16 @@ def render(
     )
 
 
+def _in_parts(function: Callable[[Tensor], Any], points: Tensor, flow: Flow) -> Pieces[list[Any]]:
+    """What a function finds at some of the points at a time."""
+    found: list[Any] = []
+    for part in points.split(points_a_piece(flow.config)):
+        if found:
+            yield
+        found.append(function(part))
+    return found
+
+
 def classed(hybrid: Hybrid, frame: Frame, window: Window) -> Frame:
     """The picture with the classes that a hybrid gives to the plane and to the samples in it."""
     shares = levels(measure.class_grid(hybrid, window, CLASS_GRID), 255).astype(np.uint8)
@@ -106,11 +128,13 @@ def classed(hybrid: Hybrid, frame: Frame, window: Window) -> Frame:
     return replace(frame, class_shares=shares, sample_classes=named)
 
 
-def draw(flow: Flow, n: int) -> tuple[np.ndarray, str]:
+@torch.no_grad()
+def draw(flow: Flow, n: int) -> Pieces[tuple[np.ndarray, str]]:
     """n samples, (n, 2), and ""; none at all, (0, 2), and the reason where the inverse is not certified or does not
     converge: better no point than a wrong one."""
-    generator = torch.Generator().manual_seed(SAMPLE_SEED)
+    z = torch.randn(n, flow.dim, generator=torch.Generator().manual_seed(SAMPLE_SEED)).to(next(flow.parameters()))
     try:
-        return measure.samples(flow, n, generator), ""
+        samples = yield from _in_parts(flow.inverse, z, flow)
     except (NotConverged, Uncertified) as error:
         return np.empty((0, 2), np.float32), str(error)
+    return torch.cat(samples).cpu().numpy(), ""

@@ -1,5 +1,6 @@
 """One arm at work: a trainer, its losses and its pictures. Whoever owns it decides when each is worth its time."""
 
+import copy
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -12,7 +13,7 @@ from torch import Tensor
 from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.frames import classed, density_pieces, render
+from app.engine.frames import classed, density_in_pieces, density_pieces, render
 from app.engine.history import HeldOut, History
 from app.engine.reports import Frame, LossCurves
 from app.engine.results import DIGITS as DIGITS_NAME
@@ -20,12 +21,14 @@ from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS, Dataset, Source
 from resflow_core.data.digits import DIGITS
+from resflow_core.fast.folding import constrained_in_pieces
 from resflow_core.fast.pieces import Pieces
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import LogDet
 from resflow_core.training import compilation
 from resflow_core.training.device import choose
+from resflow_core.training.step_cost import points_a_piece
 from resflow_core.training.step_work import affords_exact_losses
 from resflow_core.training.trainer import AnyConfig, Diverged, TrainConfig, Trainer, step_bytes
 
@@ -145,16 +148,24 @@ class Job:
     def curves(self) -> LossCurves:
         return self.history.curves()
 
-    def frame(self, request: ViewRequest, *, with_samples: bool) -> Frame:
-        flow = self.looked_at(request)
-        density = measure.density_grid(flow, self.dataset.window, request.grid)
-        return self._render(flow, request, density, with_samples=with_samples)
+    def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[Frame]:
+        """Of the flow as it is at first, whatever steps are taken between two pieces."""
+        flow, step = self.looked_at(request), self.step_count
+        if request.grid**2 > points_a_piece(flow.config):
+            flow = copy.deepcopy(flow)
+            if isinstance(flow, Flow):
+                yield from constrained_in_pieces(flow.branches)
+        density = yield from density_in_pieces(flow, self.dataset.window, request.grid)
+        return (yield from self._render(flow, request, density, step=step, with_samples=with_samples))
 
     def still(self, request: ViewRequest) -> Iterator[Frame | None]:
         """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
         flow = self.looked_at(request)
         for density in density_pieces(flow, self.dataset.window, request.still_grid):
-            yield None if density is None else self._render(flow, request, density, with_samples=True, still=True)
+            if density is None:
+                yield None
+                continue
+            yield (yield from self._render(flow, request, density, step=self.step_count, with_samples=True, still=True))
 
     def export(self) -> bytes:
         """The flow as a file."""
@@ -200,8 +211,8 @@ class Job:
         """Of the held-out points."""
         return self.dataset.truth and self.dataset.truth.log_prob(self.dataset.held_out())
 
-    def _render(self, flow: Flow, request: ViewRequest, density: np.ndarray, **how: bool) -> Frame:
-        frame = render(flow, self.dataset, request, density, step=self.step_count, **how)
+    def _render(self, flow: Flow, request: ViewRequest, density: np.ndarray, **how: Any) -> Pieces[Frame]:
+        frame = yield from render(flow, self.dataset, request, density, **how)
         return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
+from resflow_core.fast.pieces import Pieces
 from resflow_core.training import compilation
 from resflow_core.training.trainer import TrainConfig
 
@@ -65,8 +66,9 @@ class MeasurementJob:
         """There are none."""
         return NOTHING
 
-    def frame(self, request: ViewRequest, *, with_samples: bool) -> None:
+    def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[None]:
         """There is none."""
+        yield from ()
 
     def results(self) -> Iterator[Any]:
         """What is known so far."""

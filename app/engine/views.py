@@ -11,6 +11,7 @@ from app.engine.commands import ViewRequest
 from app.engine.measurements import MEASUREMENTS
 from app.engine.measurements.measurement import Measurement
 from app.engine.reports import Frame
+from resflow_core.fast.pieces import Pieces
 from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
@@ -50,6 +51,7 @@ class Begun(NamedTuple):
 
     time: float
     at_rest: bool
+    step: int
     pieces: Iterator[tuple | None]
 
 
@@ -149,25 +151,21 @@ class Views:
     def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool) -> None:
         """Draw or measure `view` (of what takes long one piece) for all arms."""
         step, shown, request = jobs[0].step_count, self._shown[view], self.request
-        if view is FRAME:
-            with_samples = not moving or not request.ways or self._count % SAMPLES_EVERY == 0
-            self.news.frames.append(
-                tuple(job and job.frame(request, with_samples=with_samples) for job in self._pictured(jobs))
-            )
-            self._count += 1
-            # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
-            due = shown.time + request.frame_seconds
-            self._shown[view] = Shown(step, due if now - due < request.frame_seconds else now)
-            return
         if view not in self._begun:
-            wanted = self._pictured(jobs) if view is STILL or (view in MEASURED and MEASURED[view].pictured) else jobs
-            self._begun[view] = Begun(now, not moving, _in_turn(wanted, self._pieces_of(view, moving)))
+            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving))
         begun = self._begun[view]
-        if view is not HELD_OUT:  # whose time is that at which it was begun
+        if view not in (FRAME, HELD_OUT):  # whose times are those at which they were begun
             shown.time = now
         if (whole := next(begun.pieces)) is None:
             return
         del self._begun[view]
+        if view is FRAME:
+            self.news.frames.append(whole)
+            self._count += 1
+            # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
+            due = shown.time + request.frame_seconds
+            self._shown[view] = Shown(begun.step, due if begun.time - due < request.frame_seconds else begun.time)
+            return
         step = next((record.step for record in whole if record), step) if view in MEASURED else step
         self._shown[view] = Shown(step, begun.time, begun.at_rest)
         if view in MEASURED:
@@ -177,15 +175,20 @@ class Views:
         else:
             self.news.blocks = tuple(blocks for (blocks,) in whole)
 
-    def _pieces_of(self, view: View, moving: bool) -> Callable[[Any], Iterator[Any]]:
-        """How a job makes it in pieces."""
+    def _pieces_of(self, view: View, jobs: Sequence[ArmJob], moving: bool) -> Iterator[tuple | None]:
+        """How it is made of all jobs."""
         request = self.request
+        if view is FRAME:
+            with_samples = not moving or not request.ways or self._count % SAMPLES_EVERY == 0
+            return _of_one_moment(self._pictured(jobs), lambda job: job.frame(request, with_samples=with_samples))
         if view is HELD_OUT:
-            return lambda job: iter([(job.measure_held_out(request),)])
+            return _in_turn(jobs, lambda job: iter([(job.measure_held_out(request),)]))
         if view is STILL:
-            return lambda job: job.still(request)
+            return _in_turn(self._pictured(jobs), lambda job: job.still(request))
         pieces, wanted = MEASURED[view].made(moving), request.measured[view.name]
-        return lambda job: pieces(job, request, wanted)
+        return _in_turn(
+            self._pictured(jobs) if MEASURED[view].pictured else jobs, lambda job: pieces(job, request, wanted)
+        )
 
     def _pictured(self, jobs: Sequence[ArmJob]) -> list[ArmJob | None]:
         """The jobs of which pictures are wanted, and None in the place of the others."""
@@ -196,6 +199,25 @@ class Views:
 def _rests(view: View) -> bool:
     """Whether it is made otherwise, or at all, only of a flow that stands still."""
     return view is STILL or (view in MEASURED and MEASURED[view].at_rest is not None)
+
+
+def _of_one_moment(jobs: Sequence[ArmJob | None], begin: Callable[[Any], Pieces[Any]]) -> Iterator[tuple | None]:
+    """The pieces of all jobs, whose first ones are taken at once: yields None until all are done, and then their
+    results; None where there is no job."""
+    under_way = {k: begin(job) for k, job in enumerate(jobs) if job is not None}
+    whole: list[Any] = [None] * len(jobs)
+    turns = list(under_way)
+    while under_way:
+        for k in turns:
+            try:
+                next(under_way[k])
+            except StopIteration as end:
+                whole[k] = end.value
+                del under_way[k]
+        turns = list(under_way)[:1]
+        if under_way:
+            yield None
+    yield tuple(whole)
 
 
 def _in_turn(jobs: Sequence[ArmJob | None], pieces: Callable[[Any], Iterator]) -> Iterator[tuple | None]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from resflow_core.fast.pieces import Pieces
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import MOST_GROWTH, Constraint, Norm, Soft, SpectralNorm
 from resflow_core.norms.constraints import Hard
 from resflow_core.spectral_norm import SLACK, top_singular_triples
@@ -15,7 +15,7 @@ GROUP_NUMBERS = 2**18
 """Norms of so many numbers are computed without interruption, which takes less than a tenth of a second."""
 
 
-def triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """`top_singular_triples`, with s = NaN for matrices that are not finite. They have no eigenvectors."""
     finite = weights.detach().isfinite().flatten(1).all(1)[:, None, None]
     s, u, v = top_singular_triples(torch.where(finite, weights, 0.0))
@@ -36,12 +36,12 @@ Triples = tuple[Tensor, Tensor, Tensor]
 
 
 def triples_in_pieces(weights: Tensor) -> Pieces[Triples]:
-    """`triples_if_finite`, of a few matrices at a time."""
+    """`top_singular_triples` of a few matrices at a time, with s = NaN for those that are not finite."""
     found: list[Triples] = []
     for some in weights.split(max(1, GROUP_NUMBERS // weights[0].numel())):
         if found:
             yield
-        found.append(triples_if_finite(some))
+        found.append(_triples_if_finite(some))
     if len(found) == 1:
         return found[0]
     s, u, v = map(torch.cat, zip(*found, strict=True))
@@ -51,7 +51,7 @@ def triples_in_pieces(weights: Tensor) -> Pieces[Triples]:
 def forward(weights: Tensor, cap: float, exactly: bool, triples: Triples | None = None) -> tuple[Tensor, Kept]:
     """Y = r W with r = c / ||W||_2 if ||W||_2 > c, or in any case with `exactly`; else Y = W. `triples` are those of
     W, where they are known."""
-    s, u, v = (part.to(weights) for part in triples or triples_if_finite(weights))
+    s, u, v = (part.to(weights) for part in triples or finished(triples_in_pieces(weights)))
     scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
     scale = scale.clamp(max=MOST_GROWTH if exactly else 1)
     return weights * scale, Kept(weights, scale, s, u, v)

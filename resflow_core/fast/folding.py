@@ -21,6 +21,7 @@ from torch import Tensor
 from resflow_core.fast import capped
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian
+from resflow_core.fast.pieces import Pieces
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
 from resflow_core.residual import Branch, scale_factor
 
@@ -69,6 +70,15 @@ def fold(branches: Sequence[Branch]) -> FoldedWeights:
     weights = [constrained_weights(layer, norm) for layer, norm in zip(layers, norms, strict=True)]
     biases = [torch.stack([linear.bias for linear in layer]) for layer in layers]
     return folded(weights, biases, scales, last, constants).weights
+
+
+@torch.no_grad()
+def constrained_in_pieces(branches: Sequence[Branch]) -> Pieces[None]:
+    """The constrained weights of all layers, one after the other: the next `fold` has them at hand."""
+    layers = zip(*(branch.linears for branch in branches), strict=True)
+    for layer, norm in zip(layers, _norms(branches), strict=True):
+        constrained_weights(layer, norm)
+        yield
 
 
 class Folded(NamedTuple):

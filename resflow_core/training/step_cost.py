@@ -5,11 +5,12 @@ from functools import cache
 
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.training.step_work import USUAL_SECONDS, piece_share, step_work
+from resflow_core.training.step_work import PIECE_SECONDS, USUAL_SECONDS, piece_share, step_work
 from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer
 
 REFERENCE = FlowConfig(blocks=4, width=128, hidden_layers=2), TrainConfig(batch=512)
 REFERENCE_STEPS = 4
+MOST_POINTS = 2**16
 SMALL_SECONDS = 0.05
 """Steps that take less than this on a usual machine need no measurement of the one at hand."""
 
@@ -27,6 +28,13 @@ def step_seconds(flow: AnyConfig, train: TrainConfig) -> float:
 def piece_seconds(flow: AnyConfig, train: TrainConfig) -> float:
     """Of the longest piece of a step, which nothing interrupts: as `step_seconds`."""
     return step_seconds(flow, train) * piece_share(flow, train)
+
+
+def points_a_piece(flow: AnyConfig) -> int:
+    """At how many points the density of a flow is computed in `PIECE_SECONDS` on a usual machine: from 1 to
+    `MOST_POINTS`."""
+    forward = step_work(flow, TrainConfig(batch=2)).rows / (2 * 3)  # the backward pass is twice as much
+    return max(1, min(MOST_POINTS, int(PIECE_SECONDS / USUAL_SECONDS / forward)))
 
 
 @cache

@@ -24,9 +24,11 @@ from app.quantise import to_shares, to_u16
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
+from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.norms.constraints import Off
+from resflow_core.training import step_cost
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.pages import named
@@ -68,12 +70,12 @@ def test_a_grid_in_pieces_is_the_grid(n):
 def test_frame_shows_the_flow_in_its_shapes():
     job = Job(ARM, 0, "cpu", time.perf_counter)
     job.step()
-    frame = job.frame(VIEW_REQUEST, with_samples=True)
+    frame = finished(job.frame(VIEW_REQUEST, with_samples=True))
     assert (frame.step, frame.density.shape, frame.density.dtype) == (1, (16, 16), np.uint16)
     assert (frame.latent.shape, frame.grid.shape, frame.samples.shape) == ((40, 2), (26, 41, 2), (40, 2))
     assert 0 < frame.density_top < frame.density_largest
     assert frame.density.max() == 65535
-    assert job.frame(VIEW_REQUEST, with_samples=False).samples is None
+    assert finished(job.frame(VIEW_REQUEST, with_samples=False)).samples is None
 
 
 @pytest.mark.parametrize("broken", [np.inf, np.nan])
@@ -81,18 +83,41 @@ def test_a_density_that_is_no_number_somewhere_leaves_colours_to_the_rest(broken
     """A peer's can overflow far from its data; a picture without an end of its colours could not be drawn at all."""
     flow, density = Trainer(SMALL, TRAIN, DATASETS["moons"], seed=0).flow, np.full((16, 16), 0.5, np.float32)
     density[:4] = broken
-    frame = render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False)
+    frame = finished(render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False))
     assert (frame.density_largest, frame.density_top) == (0.5, 0.5)
     density[:] = broken
-    frame = render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False)
+    frame = finished(render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False))
     assert (frame.density_largest, frame.density_top) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("samples", [True, False])
+def test_a_picture_that_takes_long_is_of_one_moment_whatever_is_trained_meanwhile(samples, monkeypatch):
+    whole, cut = job_after(3), job_after(3)
+    expected = finished(whole.frame(VIEW_REQUEST, with_samples=samples))
+    monkeypatch.setattr(step_cost, "MOST_POINTS", 37)
+    under_way, pieces = cut.frame(VIEW_REQUEST, with_samples=samples), 0
+    while True:
+        try:
+            next(under_way)
+        except StopIteration as end:
+            found = end.value
+            break
+        pieces += 1
+        cut.step()
+    assert pieces >= (16**2 + 40 + 26 * 41) // 37
+    assert (found.step, found.refusal) == (expected.step, expected.refusal)
+    for part in ("density", "latent", "grid") + ("samples",) * samples:
+        off = getattr(found, part).astype(float) - getattr(expected, part)
+        assert abs(off).max() <= 2, part  # of 65,535
+    losses = [job.curves().batch_nll[:3].tolist() for job in (whole, cut)]
+    assert losses[0] == losses[1]
 
 
 def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     seen, unseen = (Job(ARM, 7, "cpu", time.perf_counter) for _ in range(2))
     for _ in range(4):
         seen.step()
-        seen.frame(VIEW_REQUEST, with_samples=True)
+        finished(seen.frame(VIEW_REQUEST, with_samples=True))
         seen.measure_held_out(VIEW_REQUEST)
         unseen.step()
     again = Job(ARM, 7, "cpu", time.perf_counter)
@@ -485,11 +510,11 @@ def job_after(steps, arm=ARM, seed=0):
 def test_a_scaled_branch_changes_all_that_is_looked_at():
     job = job_after(5)
     flow, data = job._trainer.evaluated.scaled(1, 1.9), DATASETS["moons"]
-    frame = job.frame(SCALED, with_samples=False)
+    frame = finished(job.frame(SCALED, with_samples=False))
     density = measure.density_grid(flow, data.window, 16)
     assert frame.density_largest == pytest.approx(density.max(), rel=1e-5)
     np.testing.assert_array_equal(frame.density, to_shares(density, density.max()))
-    plain = job.frame(VIEW_REQUEST, with_samples=False)
+    plain = finished(job.frame(VIEW_REQUEST, with_samples=False))
     for name in ("density", "latent", "grid"):
         assert (getattr(frame, name) != getattr(plain, name)).any()
     *_, still = job.still(SCALED)
@@ -540,19 +565,20 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
 
 def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     job = job_after(3)
-    for frame in (job.frame(SCALED, with_samples=True), [*job.still(SCALED)][-1]):
+    for frame in (finished(job.frame(SCALED, with_samples=True)), [*job.still(SCALED)][-1]):
         assert frame.samples.shape == (0, 2)
         assert {"2", "1.881"} <= named(frame.refusal)
         assert frame.density.any() and len(frame.latent) == 40
-    without = job.frame(SCALED, with_samples=False)
+    without = finished(job.frame(SCALED, with_samples=False))
     assert (without.samples, without.refusal) == (None, "")
-    certified = job.frame(dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.005)), with_samples=True)
+    almost = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.005))
+    certified = finished(job.frame(almost, with_samples=True))
     assert (certified.samples.shape, certified.refusal) == ((40, 2), "")
     arm = dataclasses.replace(ARM, flow=FlowConfig(blocks=2, width=8, constraint=Off()))
     job = Job(arm, 0, "cpu", time.perf_counter)
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
-    frame = job.frame(VIEW_REQUEST, with_samples=True)
+    frame = finished(job.frame(VIEW_REQUEST, with_samples=True))
     assert f"{job.flow.lipschitz_bounds()[0]:.4g}" in named(frame.refusal) and frame.samples.shape == (0, 2)
 
 
@@ -560,7 +586,8 @@ def test_a_branch_that_is_not_there_scales_none():
     job = job_after(2)
     beyond = wanting(VIEW_REQUEST, {"inversion": InversionRequest(5)}, scaled=Scaled(5, 3.0))
     np.testing.assert_array_equal(
-        job.frame(beyond, with_samples=True).density, job.frame(VIEW_REQUEST, with_samples=True).density
+        finished(job.frame(beyond, with_samples=True)).density,
+        finished(job.frame(VIEW_REQUEST, with_samples=True)).density,
     )
     np.testing.assert_array_equal(job.measure_held_out(beyond).lipschitz, job.measure_held_out(VIEW_REQUEST).lipschitz)
     *_, found = pieces(job, "inversion", beyond)

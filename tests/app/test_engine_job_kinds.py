@@ -22,6 +22,7 @@ from app.engine.scaling_job import ScalingJob
 from app.engine.survey_job import SurveyJob
 from resflow_core.api import flow_file
 from resflow_core.data.digits import DIGITS, DIM, bits_per_dim, to_levels
+from resflow_core.fast.pieces import finished
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
@@ -90,13 +91,13 @@ class TestDigits:
 
     def test_frames_are_the_flows_images_of_the_same_noise(self):
         job = made()
-        first, again = job.frame(VIEW_REQUEST), job.frame(VIEW_REQUEST)
+        first, again = finished(job.frame(VIEW_REQUEST)), finished(job.frame(VIEW_REQUEST))
         assert first.samples.shape == (ROWS, COLUMNS, 8, 8) and first.samples.dtype == np.uint8
         assert first.interpolations.shape == (PAIRS, STEPS, 8, 8) and first.samples.max() <= 16
         np.testing.assert_array_equal(first.samples, again.samples)
         for _ in range(3):
             job.step()
-        moved = job.frame(VIEW_REQUEST)
+        moved = finished(job.frame(VIEW_REQUEST))
         changed = (moved.samples != first.samples).mean()
         assert 0 < changed < 0.7 and moved.step == 3
         # An image is where its noise comes from.
@@ -105,7 +106,7 @@ class TestDigits:
         assert (to_levels(y).numpy().reshape(5, 8, 8) == moved.samples[0, :5]).mean() > 0.99
 
     def test_interpolations_begin_and_end_at_held_out_digits(self):
-        frame, real = made().frame(VIEW_REQUEST), DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
+        frame, real = finished(made().frame(VIEW_REQUEST)), DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
         for k, ends in ((0, real[:PAIRS]), (-1, real[PAIRS : 2 * PAIRS])):
             assert (frame.interpolations[:, k] == ends).mean() > 0.995
 
@@ -116,7 +117,7 @@ class TestDigits:
             raise NotConverged(f"{why}; the first is z = [...]")
 
         monkeypatch.setattr(job._trainer.evaluated, "inverse", fails)
-        frame = job.frame(VIEW_REQUEST)
+        frame = finished(job.frame(VIEW_REQUEST))
         assert frame.samples.size == frame.interpolations.size == 0
         assert frame.refusal == f"{why}."
 

@@ -33,6 +33,7 @@ from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Checkpoint, Exported, Frame, Report, State
 from app.engine.scheduler import Scheduler
+from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Estimate
@@ -83,13 +84,14 @@ class FakeJob:
         return History().curves()
 
     def frame(self, demand, *, with_samples):
+        yield from ()  # one piece
         self._clock.now += FRAME_COST
         empty = np.empty((0, 2), np.uint16)
         return Frame(self.step_count, empty, 1.0, 1.0, empty, empty, empty if with_samples else None)
 
     def still(self, demand):
         yield None
-        yield self.frame(demand, with_samples=True)
+        yield finished(self.frame(demand, with_samples=True))
 
     def save(self):
         return pickle.dumps(self.step_count)
@@ -865,3 +867,28 @@ def test_history_keeps_true_points_and_the_newest():
     np.testing.assert_array_equal(curves.held_nll, 4 * curves.held_bias)
     np.testing.assert_array_equal(curves.held_bias_se, np.float32(0.02))
     np.testing.assert_array_equal(curves.held_nll, 8 * curves.held_seconds)
+
+
+class Painter(FakeJob):
+    """Its pictures take four pieces."""
+
+    def frame(self, demand, *, with_samples):
+        step = self.step_count
+        for _ in range(3):
+            self._clock.now += FRAME_COST
+            yield
+        picture = yield from super().frame(demand, with_samples=with_samples)
+        return dataclasses.replace(picture, step=step)
+
+
+def test_a_picture_in_pieces_lets_others_train_between_them_and_is_of_one_step_of_all_arms():
+    clock = Clock()
+    bench = Bench(Scheduler(clock, cpu=clock, new_job=Painter, memory=lambda: 0), clock)
+    bench.do(Create("pair", PAIR), Create("other", EXPERIMENT), Play("pair"), Play("other"))
+    bench.run(10, {"pair": PAGE, "other": BLIND})
+    told = [report for report in bench.said if isinstance(report, Report) and any(arm.frames for arm in report.arms)]
+    for report in told:
+        one, other = ([frame.step for frame in arm.frames] for arm in report.arms)
+        assert one == other
+    assert len(told) > 5
+    assert bench.steps("other") > 100 and bench.steps("pair") > 100

@@ -12,6 +12,7 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.frames import GRID_LINES, GRID_POINTS, STAGE_STRIDE, STILL_GRID_POINTS
 from app.engine.job import Job
+from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.app.pages import decode
@@ -61,7 +62,9 @@ def test_byte_order_and_memory_layout_do_not_matter():
 
 def test_a_playing_frame_stays_below_sixteen_kilobytes():
     job = Job(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"), 0, "cpu", time.perf_counter)
-    sizes = [len(json.dumps(encode_frame(job.frame(VIEW_REQUEST, with_samples=some)))) for some in (False, True)]
+    sizes = [
+        len(json.dumps(encode_frame(finished(job.frame(VIEW_REQUEST, with_samples=some))))) for some in (False, True)
+    ]
     assert sizes == [pytest.approx(13_000, abs=100), pytest.approx(15_700, abs=100)]  # as `encode_frame` says
     assert max(sizes) < 16_000
 

@@ -32,6 +32,7 @@ from app.engine.remote import ENVIRONMENT
 from app.engine.views import SAMPLES_EVERY
 from resflow_core import measure
 from resflow_core.data import DATASETS
+from resflow_core.fast.pieces import finished
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Exact, LogDet, Roulette
 from resflow_core.residual import ResidualBlock
@@ -137,7 +138,7 @@ def picture(backend: str) -> Work:
     for _ in range(PICTURED_AFTER):
         job.step()
     drawn = itertools.count()
-    return lambda: job.frame(ViewRequest(), with_samples=next(drawn) % SAMPLES_EVERY == 0)
+    return lambda: finished(job.frame(ViewRequest(), with_samples=next(drawn) % SAMPLES_EVERY == 0))
 
 
 @dataclass(frozen=True)
