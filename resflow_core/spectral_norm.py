@@ -12,6 +12,8 @@ from torch import Tensor
 SLACK = 1e-5
 # Matrices up to this size are diagonalised. For larger ones, a subspace of this dimension approaches the top vector.
 BLOCK = 8
+# Matrices with so many numbers at a time stay in the processor's cache: 32 of 256 x 256 take a third of the time so.
+CACHED_NUMBERS = 2**18
 # (G^16)^2 shrinks a direction 20 % below the top singular value by 0.8^64 = 6e-7. Nearer ones hardly change the norm.
 SQUARINGS, ROUNDS = 4, 2
 
@@ -26,6 +28,9 @@ def top_singular_triples(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     if weights.shape[1] < weights.shape[2]:
         s, v, u = top_singular_triples(weights.mT)
+        return s, u, v
+    if len(weights) > (most := max(1, CACHED_NUMBERS // weights[0].numel())):
+        s, u, v = map(torch.cat, zip(*map(top_singular_triples, weights.split(most)), strict=True))
         return s, u, v
     weights = weights.double()
     gram = weights.mT @ weights

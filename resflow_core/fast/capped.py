@@ -9,10 +9,7 @@ from torch.autograd.function import once_differentiable
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import MOST_GROWTH, Constraint, Norm, Soft, SpectralNorm
 from resflow_core.norms.constraints import Hard
-from resflow_core.spectral_norm import SLACK, top_singular_triples
-
-GROUP_NUMBERS = 2**18
-"""Norms of so many numbers are computed without interruption, which takes less than a tenth of a second."""
+from resflow_core.spectral_norm import CACHED_NUMBERS, SLACK, top_singular_triples
 
 
 def _triples_if_finite(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -38,7 +35,7 @@ Triples = tuple[Tensor, Tensor, Tensor]
 def triples_in_pieces(weights: Tensor) -> Pieces[Triples]:
     """`top_singular_triples` of a few matrices at a time, with s = NaN for those that are not finite."""
     found: list[Triples] = []
-    for some in weights.split(max(1, GROUP_NUMBERS // weights[0].numel())):
+    for some in weights.split(max(1, CACHED_NUMBERS // weights[0].numel())):
         if found:
             yield
         found.append(_triples_if_finite(some))
