@@ -2,8 +2,10 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 from app.engine.arm_job import ArmJob
+from app.engine.backends import differ
 from app.engine.clocks import Clocks
 from app.engine.experiment import Experiment
 from app.engine.job import checked
@@ -29,6 +31,7 @@ class Arms:
         self.jobs: tuple[ArmJob, ...] = ()
         self._built: list[ArmJob] = []  # while not all are
         self.step_time = StepTime()
+        self._by_torch = differ(experiment.arms)
         self._expect_steps(step)
 
     @property
@@ -52,7 +55,7 @@ class Arms:
         arm = experiment.arms[index]
         seed = experiment.seed if arm.seed is None else arm.seed
         try:
-            planned = self.schedules[index].planned(arm)
+            planned = replace(self.schedules[index].planned(arm), by_torch=self._by_torch)
             self._built.append(self._new_job(planned, seed, experiment.device, self._clocks.wall))
         except ValueError as error:
             raise ValueError(self._about(index, error)) from error

@@ -7,8 +7,12 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Protocol
 
+from app.engine.experiment import Arm
+from resflow_core.data import Table
+from resflow_core.flow import FlowConfig
 from resflow_core.training import compilation
 
 TORCH, NUMBA = "torch", "numba"
@@ -37,6 +41,13 @@ class TorchAlone:
 
 
 TORCH_ALONE = TorchAlone()
+
+
+def differ(arms: Iterable[Arm]) -> bool:
+    """Whether some residual flows of a comparison would be computed by kernels, and others by torch, so that their
+    seconds could not be compared: then torch computes all."""
+    residual = [arm for arm in arms if isinstance(arm.flow, FlowConfig) and isinstance(arm.data, str | Table)]
+    return len({compilation.trains(arm.flow, arm.train) for arm in residual}) > 1
 
 
 class CompiledWhenReady:

@@ -29,6 +29,7 @@ class Arm:
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # each takes over when that many steps are done
     weights: bytes | None = None  # a saved flow (`resflow_core.api.flow_file`) to start from; None: a new one
     seed: int | None = None  # of its own; None: that of the experiment
+    by_torch: bool = False  # whatever else could compute it (`backends`)
 
     def __post_init__(self):
         for step, _ in self.changes:

@@ -53,7 +53,8 @@ class Job:
                 new.flow.load_state_dict(weights)
             return new
 
-        self._backends, self._begun_by, self._new_trainer = backends, backends.of_new_run(), trainer
+        self._backends = TORCH_ALONE if arm.by_torch else backends
+        self._begun_by, self._new_trainer = self._backends.of_new_run(), trainer
         self._trainer = trainer(self._begun_by)
         self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
         self.clock = clock

@@ -36,8 +36,10 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
         else:
             settings_link(of)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
+        if reason and report.arms:
+            reason += f" Computed by {'; and by '.join(dict.fromkeys(arm.fingerprint for arm in report.arms))}."
         st.markdown(_status(report), help=reason)
-    if of is None and (found := session.note(digits(session.made_by(), report))).differ:
+    if of is None and session.made_by() and (found := session.note(digits(session.made_by(), report))).differ:
         st.caption(
             ":material/difference: Close, not equal: the numbers of this link were made by "
             f"{escaped(found.there, MOST_IN_FINGERPRINT)}; here they are made by "
@@ -49,14 +51,14 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
 
 @dataclass(frozen=True)
 class Digits:
-    """What the numbers of a link were made by ("": it does not say), and what makes those of the page ("": not yet)."""
+    """What the numbers of a link were made by, and what makes those of the page ("": nothing yet)."""
 
     there: str
     here: str
 
     @property
     def differ(self) -> bool:
-        return bool(self.there and self.here) and self.there != self.here
+        return self.here not in ("", self.there)
 
 
 def digits(there: str, report: Report) -> Digits:

@@ -6,9 +6,10 @@ They are kept where numba finds a writable folder: beside their files, else in t
 `NUMBA_CACHE_DIR` says. Where there is none, each process compiles for itself.
 """
 
+import functools
 import os
 import platform
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from resflow_core.fast import compiled
 from resflow_core.fast.by_hand import ExactNLL
 from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Exact
 from resflow_core.training.flat_parameters import FlatParameters
+from resflow_core.training.trainer import TrainConfig
 
 TOLERANCE = 1e-4
 """Of the check: what single precision explains, several times over."""
@@ -124,6 +127,18 @@ def keep() -> None:
 def _mark(place: Path) -> Path:
     """A file that says that they are kept, for these sources, this numba and this processor."""
     return place / f"resflow-kernels-{_entries().SOURCES:08x}-{_numba()}-{_processor()}"
+
+
+@functools.lru_cache(maxsize=256)
+def trains(flow: Any, train: TrainConfig) -> bool:
+    """Whether kernels take the steps of a flow with these settings; not without numba."""
+    if not isinstance(flow, FlowConfig) or train.log_det != Exact():
+        return False
+    small = replace(flow, blocks=1, width=2).build(torch.Generator().manual_seed(0))
+    try:
+        return compiled.supports(small)
+    except ModuleNotFoundError:
+        return False
 
 
 def fingerprint(backend: str) -> str:

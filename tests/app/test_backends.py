@@ -8,10 +8,13 @@ import pytest
 from app.engine import backends
 from app.engine.backends import NUMBA, TORCH, CompiledWhenReady
 from app.engine.commands import ViewRequest
-from app.engine.experiment import Arm
+from app.engine.experiment import Arm, Experiment
 from app.engine.job import Job
+from app.engine.local import LocalEngine
+from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Roulette
 from resflow_core.training import compilation
 from resflow_core.training.trainer import TrainConfig
 from tests.app.backends import Always
@@ -84,6 +87,28 @@ def test_pictures_are_the_same_to_the_eye():
     for part in ("density", "latent", "grid", "samples"):
         off = getattr(a, part).astype(float) - getattr(b, part).astype(float)
         assert abs(off).max() <= 0.01 * getattr(b, part).max()
+
+
+SINE, LIPSWISH, MAXMIN = (FlowConfig(blocks=2, width=8, activation=name) for name in ("sine", "lipswish", "maxmin"))
+EXACT, ROULETTE = TrainConfig(batch=50), TrainConfig(batch=50, log_det=Roulette())
+PEER = BaselineConfig("realnvp", 2, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("arms", "backends"),
+    [
+        ([(SINE, EXACT), (LIPSWISH, EXACT)], [NUMBA, NUMBA]),
+        ([(SINE, EXACT), (MAXMIN, EXACT)], [TORCH, TORCH]),
+        ([(SINE, EXACT), (SINE, ROULETTE)], [TORCH, TORCH]),
+        ([(SINE, EXACT), (PEER, EXACT)], [NUMBA, TORCH]),  # which is all that a peer has
+    ],
+)
+def test_residual_flows_that_are_compared_are_all_computed_alike(arms, backends):
+    engine = LocalEngine(backends=Always(NUMBA))
+    id = engine.create(Experiment(tuple(Arm(flow, train, "moons") for flow, train in arms), 0))
+    engine.step(id, 1)
+    found = engine.poll(id, ViewRequest(frames=False)).arms
+    assert [arm.fingerprint for arm in found] == [compilation.fingerprint(backend) for backend in backends]
 
 
 class TestWhenKernelsAreReady:

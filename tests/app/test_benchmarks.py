@@ -30,7 +30,8 @@ def _no_time(monkeypatch, module: ModuleType) -> list[str]:
 
 def _speed(monkeypatch, module: ModuleType) -> list[str]:
     _instead(monkeypatch, module, STEPS={"nothing": lambda: lambda: None}, ENVIRONMENT={})
-    return ["--warm", "0", *_no_time(monkeypatch, module)]
+    monkeypatch.setattr(module.time, "thread_time", lambda: 1.0)
+    return ["--warm", "0", "--rounds", "1"]
 
 
 def _estimator(monkeypatch, module: ModuleType) -> list[str]:
