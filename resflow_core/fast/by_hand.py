@@ -117,13 +117,12 @@ class ExactNLL:
             shifts = torch.zeros_like(scales)
         else:
             scales, shifts = log_scale.exp()[:, :, None], self._parameters["shift"][:, :, None]
-        shares = [(len(x) / batch, x) for x in parts]
         found = _through(self._activation, parts[0], scales, shifts, weights)
         if len(parts) > 1:
-            found = found.plus(shares[0][0] - 1, found)
-        for share, x in shares[1:]:
+            found = found.plus(len(parts[0]) / batch - 1, found)  # its share of the mean
+        for x in parts[1:]:
             yield
-            found = found.plus(share, _through(self._activation, x, scales, shifts, weights))
+            found = found.plus(len(x) / batch, _through(self._activation, x, scales, shifts, weights))
         self._unfold(made, found.entry_scales, found.layers)
         if log_scale is None:
             return found.nll

@@ -125,20 +125,15 @@ class CompiledNLL(_Compiled):
         weights, biases = (
             [parameters[f"branch.linears.{i}.{name}"].numpy() for i in range(self._layers)] for name in ("raw", "bias")
         )
-        blocks, width, _ = weights[0].shape
-        none = np.empty((0, 2), np.float32), np.empty((blocks, 0), np.float32)
-        stacked = (
-            (weights[1][:, None], biases[1][:, None])
-            if self._layers == 3
-            else (
-                np.stack([np.empty((blocks, width, width), np.float32), *weights[1:-1]], 1)[:, 1:].copy(),
-                np.stack([np.empty((blocks, width), np.float32), *biases[1:-1]], 1)[:, 1:].copy(),
-            )
-        )
+        first, *middle, last = weights
+        first_b, *middle_b, last_b = biases
+        blocks, width, _ = first.shape
+        none = np.empty((blocks, 0), np.float32), np.empty((0, 2), np.float32)
         return _kernel().parameters.Raw(
-            parameters["branch.raw_scales"].numpy() if "branch.raw_scales" in parameters else none[1],
-            *(parameters[name].numpy() if name in parameters else none[0] for name in ("log_scale", "shift")),
-            weights[0], biases[0], *stacked, weights[-1], biases[-1],
+            parameters["branch.raw_scales"].numpy() if "branch.raw_scales" in parameters else none[0],
+            *(parameters[name].numpy() if name in parameters else none[1] for name in ("log_scale", "shift")),
+            first, first_b, _side_by_side(middle, (blocks, 0, width, width)),
+            _side_by_side(middle_b, (blocks, 0, width)), last, last_b,
         )  # fmt: skip
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -167,6 +162,13 @@ class CompiledNLL(_Compiled):
                 self._gradients[f"branch.linears.{i + 1}.raw"].copy_(torch.from_numpy(gradient.middle[:, i]))
                 self._gradients[f"branch.linears.{i + 1}.bias"].copy_(torch.from_numpy(gradient.middle_b[:, i]))
         return torch.tensor(nll)
+
+
+def _side_by_side(parts: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
+    """(blocks, parts, ...): a view of one part, a copy of several, `empty` of none."""
+    if len(parts) == 1:
+        return parts[0][:, None]
+    return np.stack(parts, 1) if parts else np.empty(empty, np.float32)
 
 
 class CompiledValues(_Compiled):

@@ -48,7 +48,7 @@ class Contender:
 
 
 def ours(dataset: Dataset, seed: int, preset: str = "default") -> Contender:
-    trainer = Trainer(PRESETS[preset].flow, PRESETS[preset].train, dataset, seed)
+    trainer = Trainer(PRESETS[preset].flow, PRESETS[preset].train, dataset, seed, backend="numba")
     return Contender(lambda _: trainer.step(), lambda x: log_prob(trainer.evaluated, x), _count(trainer.flow))
 
 
