@@ -6,10 +6,10 @@ import pytest
 from tests.hostile.growth import MOST_GROWTH, steepest
 
 ANSWERS = {
-    "linear": (lambda n: sum(range(20 * n)), False),
-    "n log n": (lambda n: sorted(str(i) for i in range(10 * n)), False),
-    "quadratic": (lambda n: [sum(range(n // 8)) for _ in range(n // 8)], True),
-    "quadratic, in C": (lambda n: np.correlate(np.ones(n), np.ones(n), "same"), True),
+    "linear": (lambda n: sum(range(300 * n)), False),
+    "n log n": (lambda n: sorted(str(i) for i in range(20 * n)), False),
+    "quadratic": (lambda n: [sum(range(n // 4)) for _ in range(n // 4)], True),
+    "quadratic, in C": (lambda n: np.correlate(np.ones(2 * n), np.ones(2 * n), "same"), True),
 }
 
 
