@@ -47,7 +47,8 @@ def differ(arms: Iterable[Arm]) -> bool:
     """Whether some residual flows of a comparison would be computed by kernels, and others by torch, so that their
     seconds could not be compared: then torch computes all."""
     residual = [arm for arm in arms if isinstance(arm.flow, FlowConfig) and isinstance(arm.data, str | Table)]
-    return len({compilation.trains(arm.flow, arm.train) for arm in residual}) > 1
+    # Of one alone nothing is asked: that would load the kernels while the first page waits.
+    return len(residual) > 1 and len({compilation.trains(arm.flow, arm.train) for arm in residual}) > 1
 
 
 class CompiledWhenReady:

@@ -159,6 +159,7 @@ def _numba() -> str:
     return numba.__version__
 
 
+@functools.cache  # every report has it in its fingerprint
 def _processor() -> str:
     with extra("fast"):
         from llvmlite import binding

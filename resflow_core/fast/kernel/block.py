@@ -177,34 +177,6 @@ def _last_of_one(v, w, h, k, g, jacobian):
             j11[i] += r11 * k[j, i]
 
 
-@njit(inline="never", **OPTIONS)
-def _values_of_one(kind, w, b, v, a0, a1, rows, g, jacobian):
-    """V h, and J = V diag(k) W, of one hidden layer, two units at a time, which nothing is kept of. `rows`, (4, 2
-    size), is room."""
-    t, h, k, c, size = rows[0], rows[1], rows[2], rows[3], len(a0)
-    g0, g1, j00, j01, j10, j11 = g[0], g[1], jacobian[0], jacobian[1], jacobian[2], jacobian[3]
-    for i in range(size):
-        g0[i] = g1[i] = j00[i] = j01[i] = j10[i] = j11[i] = ZERO
-    for j in range(0, len(b), 2):
-        w0, w1, bias, v0, v1 = w[j, 0], w[j, 1], b[j], v[0, j], v[1, j]
-        y0, y1, other, u0, u1 = ZERO, ZERO, ZERO, ZERO, ZERO
-        if j + 1 < len(b):
-            y0, y1, other, u0, u1 = w[j + 1, 0], w[j + 1, 1], b[j + 1], v[0, j + 1], v[1, j + 1]
-        for i in range(size):
-            t[i] = w0 * a0[i] + w1 * a1[i] + bias
-            t[size + i] = y0 * a0[i] + y1 * a1[i] + other
-        activate(kind, t, h, k, c)
-        r00, r01, r10, r11 = v0 * w0, v0 * w1, v1 * w0, v1 * w1
-        s00, s01, s10, s11 = u0 * y0, u0 * y1, u1 * y0, u1 * y1
-        for i in range(size):
-            g0[i] += v0 * h[i] + u0 * h[size + i]
-            g1[i] += v1 * h[i] + u1 * h[size + i]
-            j00[i] += r00 * k[i] + s00 * k[size + i]
-            j01[i] += r01 * k[i] + s01 * k[size + i]
-            j10[i] += r10 * k[i] + s10 * k[size + i]
-            j11[i] += r11 * k[i] + s11 * k[size + i]
-
-
 @njit(inline="never", **SUMS)
 def backward(
     beta, scale, w, middle, v, entry, h, k, c, arrive, leave, jacobian, d_out, d_a, d_units, room,
