@@ -5,9 +5,10 @@ import shutil
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import ElementHandle, Page, sync_playwright
+from playwright.sync_api import ElementHandle, Locator, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from tests.served import DEADLINE_SECONDS, app_served
+from tests.served import DEADLINE_SECONDS, app_served, wait_for
 
 BUSY_SECONDS = 1.2  # more than from one look at a run to the next
 _LATE = """ms => {
@@ -85,6 +86,19 @@ class Visitor:
         """A click between two runs of the script: one of them may build the button anew."""
         self.wait_for_script()
         self.page.get_by_role("button", name=name, exact=True).click()
+
+    def press_until(self, name: str, seen: Locator, seconds: float) -> None:
+        """Press until something is there: a press can be lost to what the page is just hearing of its run."""
+
+        def there() -> bool:
+            self.press(name)
+            try:
+                seen.wait_for(timeout=1000 * seconds)
+            except PlaywrightTimeoutError:
+                return False
+            return True
+
+        wait_for(there, f"what {name} shows")
 
     def press_late(self, name: str) -> None:
         """A click in a browser so busy that the page's clock calls the server before the click is sent."""

@@ -4,7 +4,6 @@ import re
 from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
 from app.features.lipschitz.settings import VIEWS
@@ -71,17 +70,7 @@ def quiet(visitor):
 
 
 def fold(visitor):
-    """Press until it has its effect: a press can be lost to what the page is just hearing of its run."""
-
-    def folded():
-        visitor.press("Just folded")
-        try:
-            visitor.page.get_by_text("Not invertible.").first.wait_for(timeout=10_000)
-        except PlaywrightTimeoutError:
-            return False
-        return True
-
-    wait_for(folded, "the fold")
+    visitor.press_until("Just folded", visitor.page.get_by_text("Not invertible.").first, 10)
 
 
 def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):

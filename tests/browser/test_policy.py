@@ -6,11 +6,9 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import SMALL
 from tests.browser.test_page import CSV, offer, tile
-from tests.served import wait_for
 
 QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymoons"
 # Each screen, or a view of it, with what is there when it is drawn.
@@ -60,17 +58,7 @@ def test_files_come_and_go_and_links_are_copied(visit):
     visitor.page.locator(f"{sidebar} [data-testid=stFileUploader]").wait_for()
     offer(visitor, sidebar, "people.csv", CSV)
     visitor.page.get_by_role("combobox", name="Horizontal").or_(visitor.page.get_by_text("people.csv")).first.wait_for()
-    save = visitor.page.get_by_role("button", name="Save flow", exact=True)
-
-    def opened():  # a press can be lost to a rerun of the page
-        visitor.press("File")
-        try:
-            save.wait_for(timeout=5_000)
-        except PlaywrightTimeoutError:
-            return False
-        return True
-
-    wait_for(opened, "what is in File")
+    visitor.press_until("File", visitor.page.get_by_role("button", name="Save flow", exact=True), 5)
     with visitor.page.expect_download() as download:
         visitor.press("Save flow")
     assert download.value.suggested_filename.endswith(".safetensors")
