@@ -27,9 +27,10 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def plain(text: str, most: int = 40) -> str:
     """`text` in one short line, to be drawn as it is or between backticks: at most so many characters, all of them
-    printable, without Markdown's quotes, and at least one. Where it goes on, it ends with three dots."""
-    seen = " ".join(text[:MOST_READ].split())
-    seen = "".join(c for c in seen if c.isprintable() and c != "`").strip()
+    printable, without Markdown's quotes, and at least one. Where it goes on, it ends with three dots. What is plain
+    stays as it is."""
+    readable = (c for c in text[:MOST_READ] if (c.isprintable() or c.isspace()) and c != "`")
+    seen = " ".join("".join(readable).split())
     goes_on = len(seen) > most or len(text) > MOST_READ
     return f"{seen[: most - 1]}…" if goes_on else seen or NOTHING
 

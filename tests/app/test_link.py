@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import link
@@ -78,6 +78,7 @@ def test_a_link_asks_for_the_files_it_was_made_with(choice, file):
     assert query_of(setup) | {"data": "csv"} == query_of(setup)
 
 
+@example("0 \x1b\r0")
 @given(st.text(max_size=300))
 def test_a_link_says_what_made_its_numbers_in_one_short_line(text):
     made_by = read_link({"by": text}).made_by
