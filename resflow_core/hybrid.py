@@ -6,6 +6,7 @@
 dimensions than x, so lambda < 1 gives more weight to the classes. lambda = 0 leaves only the classifier.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -105,6 +106,10 @@ class Hybrid(nn.Module):
     def initialize(self, x: Tensor) -> None:
         """As `NormalizingFlow.initialize`."""
         self.flow.initialize(x)
+
+    def initializing(self, x: Tensor) -> Iterator[None]:
+        """As `NormalizingFlow.initializing`."""
+        return self.flow.initializing(x)
 
 
 @torch.no_grad()

@@ -43,8 +43,8 @@ class ArmJob(Protocol):
         """One step, or a part of it: true while there are more parts. Raises `Diverged`."""
         ...
 
-    def measure_held_out(self, request: ViewRequest) -> BlockTable | None:
-        """Note the losses on held-out points."""
+    def measure_held_out(self, request: ViewRequest) -> Pieces[BlockTable | None]:
+        """Note the losses on held-out points. No step is taken between two pieces."""
         ...
 
     def curves(self) -> LossCurves: ...

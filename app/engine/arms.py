@@ -11,6 +11,7 @@ from app.engine.experiment import Experiment
 from app.engine.job import checked
 from app.engine.schedule import Schedule
 from app.engine.step_time import StepTime
+from resflow_core.fast.pieces import Pieces
 from resflow_core.training.trainer import Diverged, TrainConfig
 
 
@@ -23,13 +24,14 @@ class Arms:
         schedules: tuple[Schedule, ...] | None,
         step: int,
         clocks: Clocks,
-        new_job: Callable[..., ArmJob],
+        new_job: Callable[..., Pieces[ArmJob]],
     ):
         """`schedules` are those of a run that goes on at `step`; None: what is planned."""
         self._experiment, self._clocks, self._new_job = experiment, clocks, new_job
         self.schedules = schedules or tuple(map(Schedule.of, experiment.arms))
         self.jobs: tuple[ArmJob, ...] = ()
         self._built: list[ArmJob] = []  # while not all are
+        self._under_way: Pieces[ArmJob] | None = None  # the next of them
         self.step_time = StepTime()
         self._by_torch = differ(experiment.arms)
         self._expect_steps(step)
@@ -50,23 +52,32 @@ class Arms:
         return self._behind > 0
 
     def build(self) -> bool:
-        """Build the next job, and say whether all are built. Raises ValueError for an arm that cannot be trained."""
-        index, experiment = len(self._built), self._experiment
-        arm = experiment.arms[index]
-        seed = experiment.seed if arm.seed is None else arm.seed
+        """Build a piece of the next job, and say whether there was none left. Raises ValueError for an arm that cannot
+        be trained."""
+        if len(self._built) == len(self._experiment.arms):
+            self.jobs, self._built = tuple(self._built), []
+            return True
+        index = len(self._built)
         try:
-            planned = replace(self.schedules[index].planned(arm), by_torch=self._by_torch)
-            self._built.append(self._new_job(planned, seed, experiment.device, self._clocks.wall))
+            if self._under_way is None:
+                self._under_way = self._new(index)
+            next(self._under_way)
+        except StopIteration as end:
+            self._built.append(end.value)
+            self._under_way = None
         except ValueError as error:
             raise ValueError(self._about(index, error)) from error
-        if len(self._built) < len(experiment.arms):
-            return False
-        self.jobs, self._built = tuple(self._built), []
-        return True
+        return False
+
+    def _new(self, index: int) -> Pieces[ArmJob]:
+        arm = self._experiment.arms[index]
+        seed = self._experiment.seed if arm.seed is None else arm.seed
+        planned = replace(self.schedules[index].planned(arm), by_torch=self._by_torch)
+        return self._new_job(planned, seed, self._experiment.device, self._clocks.wall)
 
     def drop(self) -> None:
         """Nothing is built any more."""
-        self.jobs, self._built = (), []
+        self.jobs, self._built, self._under_way = (), [], None
 
     def advance(self) -> bool:
         """A step of the arm that is behind, or a part of one, and whether all have taken the newest step then. Raises

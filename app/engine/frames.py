@@ -34,6 +34,8 @@ PIECE = 50
 # Every frame maps the same base noise, so that samples glide with the flow instead of flickering.
 SAMPLE_SEED = 2**32 - 2
 FRAME_PLANE = (FRAME_WINDOW, FRAME_WINDOW)
+# Of a usual inverse, in passes with the density.
+INVERSE_PASSES = 4
 NO_POINTS = np.empty((0, 2), np.uint16)
 
 
@@ -108,10 +110,10 @@ def render(
     )
 
 
-def _in_parts(function: Callable[[Tensor], Any], points: Tensor, flow: Flow) -> Pieces[list[Any]]:
-    """What a function finds at some of the points at a time."""
+def _in_parts(function: Callable[[Tensor], Any], points: Tensor, flow: Flow, passes: int = 1) -> Pieces[list[Any]]:
+    """What a function, which takes so many passes, finds at some of the points at a time."""
     found: list[Any] = []
-    for part in points.split(points_a_piece(flow.config)):
+    for part in points.split(max(1, points_a_piece(flow.config) // passes)):
         if found:
             yield
         found.append(function(part))
@@ -134,7 +136,7 @@ def draw(flow: Flow, n: int) -> Pieces[tuple[np.ndarray, str]]:
     converge: better no point than a wrong one."""
     z = torch.randn(n, flow.dim, generator=torch.Generator().manual_seed(SAMPLE_SEED)).to(next(flow.parameters()))
     try:
-        samples = yield from _in_parts(flow.inverse, z, flow)
+        samples = yield from _in_parts(flow.inverse, z, flow, INVERSE_PASSES)
     except (NotConverged, Uncertified) as error:
         return np.empty((0, 2), np.float32), str(error)
     return torch.cat(samples).cpu().numpy(), ""

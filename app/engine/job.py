@@ -4,7 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ from resflow_core.api import flow_file
 from resflow_core.data import DATASETS, Dataset, Source
 from resflow_core.data.digits import DIGITS
 from resflow_core.fast.folding import constrained_in_pieces
-from resflow_core.fast.pieces import Pieces
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import LogDet
+from resflow_core.measure import Estimate
 from resflow_core.training import compilation
 from resflow_core.training.device import choose
 from resflow_core.training.step_cost import points_a_piece
@@ -40,22 +41,36 @@ class Job:
     """Raises ValueError, naming value, limit and remedy, when `arm` does not describe a flow that can be trained."""
 
     def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE):
+        finished(self._build(arm, seed, device, clock, backends))
+
+    @classmethod
+    def building(cls, *args: Any) -> "Pieces[Job]":
+        """A job of these arguments, in pieces."""
+        job = cls.__new__(cls)
+        yield from job._build(*args)
+        return job
+
+    def _build(
+        self, arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE
+    ) -> Pieces[None]:
         dataset, flow = _dataset(arm.data), replace(arm.flow)  # replace() makes the checks that unpickling skipped
         train, *_ = [checked(flow, train) for train in (arm.train, *(train for _, train in arm.changes))]
         choice = choose(device, flow, train, dataset)
         self.device_reason = choice.reason
         weights = None if arm.weights is None else _weights(arm.weights, flow)
 
-        def trainer(backend: str) -> Trainer:
+        def trainer(backend: str) -> Pieces[Trainer]:
             """At step 0."""
-            new = Trainer(flow, train, dataset, seed, choice.device, affords_exact_losses(flow), backend)
+            new = yield from Trainer.building(
+                flow, train, dataset, seed, choice.device, affords_exact_losses(flow), backend
+            )
             if weights is not None:
                 new.flow.load_state_dict(weights)
             return new
 
         self._backends = TORCH_ALONE if arm.by_torch else backends
         self._begun_by, self._new_trainer = self._backends.of_new_run(), trainer
-        self._trainer = trainer(self._begun_by)
+        self._trainer = yield from trainer(self._begun_by)
         self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
         self.clock = clock
         self.history = History()
@@ -128,23 +143,24 @@ class Job:
         self.history.add_batch(self.step_count, nll)
         return False
 
-    def measure_held_out(self, request: ViewRequest) -> measure.BlockTable | None:
+    def measure_held_out(self, request: ViewRequest) -> Pieces[measure.BlockTable | None]:
         """Note the losses on held-out points, and return what each residual block does to these, where the flow has
-        such."""
-        flow, log_det = self.flow, self.log_det
-        if not isinstance(flow, Flow):
-            self._note_held_out(measure.log_prob(flow, self.dataset.held_out()))
+        such. No step is taken between two pieces."""
+        points, log_det, classified = self.dataset.held_out(), self.log_det, self._classified()
+        new = partial(HeldOut, self.step_count, seconds=self.seconds)
+        if not isinstance(self.flow, Flow):
+            self.history.add_held_out(new(*self._losses(measure.log_prob(self.flow, points))), classified)
             return None
-        evaluation = measure.evaluate(flow, self.dataset.held_out())
-        learned = [block.branch.orders[:-1] for block in flow.blocks if block.branch.chain.learned]
-        self._note_held_out(
-            evaluation.log_prob,
-            bias=measure.log_prob_bias(evaluation, log_det),
-            orders=np.array(learned) if learned else None,
-        )
+        flow = self.flow
+        yield from constrained_in_pieces(flow.branches)
+        evaluation = yield from measure.evaluate_in_pieces(flow, points)
+        bias = measure.log_prob_bias(evaluation, log_det)
+        learned = [branch.orders[:-1] for branch in flow.branches if branch.chain.learned]
+        orders = np.array(learned) if learned else None
+        self.history.add_held_out(new(*self._losses(evaluation.log_prob), bias, orders), classified)
         if (looked_at := self.looked_at(request)) is not flow:
-            evaluation = measure.evaluate(looked_at, self.dataset.held_out())
-        return measure.block_table(looked_at, evaluation, log_det)
+            evaluation = yield from measure.evaluate_in_pieces(looked_at, points)
+        return (yield from measure.block_table_in_pieces(looked_at, evaluation, log_det))
 
     def curves(self) -> LossCurves:
         return self.history.curves()
@@ -186,15 +202,13 @@ class Job:
         """Let this backend compute the run, from step 0 on or from where its state is loaded."""
         if backend != self._begun_by:
             train = self._trainer.train_config
-            self._begun_by, self._trainer = backend, self._new_trainer(backend)
+            self._begun_by, self._trainer = backend, finished(self._new_trainer(backend))
             self._trainer.configure(train)
 
-    def _note_held_out(self, log_prob: Tensor, **further: Any) -> None:
+    def _losses(self, log_prob: Tensor) -> tuple[Estimate, Estimate | None]:
+        """The mean NLL of the held-out points, and the KL where their density is known."""
         truth = self._true_log_prob
-        kl = None if truth is None else measure.kl(truth, log_prob)
-        nll = measure.mean_nll(log_prob)
-        new = HeldOut(self.step_count, nll, kl, seconds=self.seconds, **further)
-        self.history.add_held_out(new, self._classified())
+        return measure.mean_nll(log_prob), None if truth is None else measure.kl(truth, log_prob)
 
     def _classified(self) -> measure.Classification | None:
         """How well a hybrid tells held-out points apart."""

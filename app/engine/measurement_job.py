@@ -59,8 +59,9 @@ class MeasurementJob:
         """The piece of this number, from 0: None after each part, the result at the end."""
         raise NotImplementedError
 
-    def measure_held_out(self, request: ViewRequest) -> None:
+    def measure_held_out(self, request: ViewRequest) -> Pieces[None]:
         """There is nothing."""
+        yield from ()
 
     def curves(self) -> LossCurves:
         """There are none."""

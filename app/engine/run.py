@@ -9,7 +9,8 @@ from app.engine.clocks import Clocks
 from app.engine.commands import Attend, Change, Command, Create, Leave, Pause, Play, Poll, Reset, Step
 from app.engine.pace import Pace
 from app.engine.reports import ArmReport, Checkpoint, Report, State
-from app.engine.views import News, View, Views
+from app.engine.views import HELD_OUT, News, View, Views
+from resflow_core.fast.pieces import Pieces
 from resflow_core.training.trainer import Diverged
 
 SLICE_SECONDS = 0.025
@@ -24,7 +25,7 @@ class Run:
     """`used` is the time that training and pictures took, which is what the scheduler shares out. `phase` is PAUSED for
     flows that can move; whether they do is said by `state`."""
 
-    def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., ArmJob]):
+    def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., Pieces[ArmJob]]):
         self.id, self._saved = create.id, create.checkpoint
         schedules = self._saved.schedules if self._saved else None
         self.arms = Arms(create.experiment, schedules, self._saved.step if self._saved else 0, clocks, new_job)
@@ -70,20 +71,24 @@ class Run:
         return self.phase is State.PAUSED and (asked or self.arms.differ)
 
     @property
-    def ready(self) -> bool:
-        """Whether it may be trained at once: all arms are measured at the same step."""
-        return self.moving and not self._views.hold_still
+    def holds_still(self) -> bool:
+        """Whether it is being measured: it trains on when that is done."""
+        return self._views.hold_still
+
+    @property
+    def works(self) -> bool:
+        """Whether it is to have its turns."""
+        return self.phase is State.LOADING or self.moving
+
+    @property
+    def turn_seconds(self) -> float:
+        """About how long `work` takes."""
+        return SLICE_SECONDS if self.phase is State.LOADING else max(SLICE_SECONDS, self.arms.step_time.seconds)
 
     @property
     def pending(self) -> bool:
         """Whether there is anything to do for it at once."""
-        return (
-            self._changed
-            or self.phase is State.LOADING
-            or self.moving
-            or self.next_view() is not None
-            or self._save_is_due(self._clock())
-        )
+        return self._changed or self.works or self.next_view() is not None or self._save_is_due(self._clock())
 
     def obey(self, command: Command) -> None:
         """Take note of a command; it has its effect from the next piece of work on."""
@@ -110,12 +115,23 @@ class Run:
             case Leave():
                 self.present = False
 
+    def work(self) -> None:
+        """What it has its turns for: it is built, measured where it holds still for that, or trained."""
+        if self.phase is State.LOADING:
+            self.build()
+        elif self.holds_still:
+            self.look(HELD_OUT)
+        else:
+            self.train()
+
     def build(self) -> None:
-        """Build the next flow; after the last begin, or continue from the checkpoint. A bad experiment ends in the
-        phase FAILED."""
+        """Build the flows for about a time slice; when all are there begin, or continue from the checkpoint. A bad
+        experiment ends in the phase FAILED."""
+        start = self._clock()
         try:
-            if not self.arms.build():
-                return
+            while not self.arms.build():
+                if self._clock() - start >= SLICE_SECONDS:
+                    return
         except ValueError as error:
             self.fail(str(error))
             return

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from app.engine.memory import resident_bytes
 from app.engine.reports import Checkpoint, Exported, Report, State
 from app.engine.run import Run
 from app.engine.step_time import LONGEST_STEP_SECONDS
+from resflow_core.fast.pieces import Pieces
 
 DROP_SECONDS = 600.0
 # Who runs the server is told this often, while pages wait, what would make room.
@@ -25,11 +27,21 @@ MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 log = logging.getLogger(__name__)
 
 
-class Scheduler:
-    """Gives every experiment that moves the same time, for steps and pictures, and all pictures at most a fifth of it.
+def _earliest(runs: list[Run]) -> Run:
+    """Of the runs that used no more than the average, the one whose next piece of work would end first: so one with
+    short steps has a turn after each long step of another, and does not take several turns at once and then wait
+    (Stoica & Abdel-Wahab 1995, earliest eligible virtual deadline first)."""
+    used = [run.used for run in runs]
+    average = max(statistics.fmean(used), min(used))  # which rounding may put below all
+    return min((run for run in runs if run.used <= average), key=lambda run: run.used + run.turn_seconds)
 
-    `tick` does one piece of work: it builds a flow, trains for a slice, or draws a picture (or a piece of it). Each of
-    several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
+
+class Scheduler:
+    """Gives every experiment that is built or moves the same time, for steps and pictures, and all pictures at most a
+    fifth of it.
+
+    `tick` does one piece of work: for a slice it builds flows or trains, or it draws a picture or a piece of it. Each
+    of several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
     At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue, and those
     whose pages are gone make way for them, the longest absent first. Nothing interrupts a step, so experiments whose
     steps are too long (`step_time`) wait while others are there.
@@ -47,7 +59,7 @@ class Scheduler:
         most: int = 24,
         memory_limit: int = 4 * 2**30,
         memory: Callable[[], int] = resident_bytes,
-        new_job: Callable[..., ArmJob] = job_of,
+        new_job: Callable[..., Pieces[ArmJob]] = job_of,
         note: Callable[[str, int], None] = lambda id, step: None,
     ):
         self._clocks = Clocks(clock, attendance or clock, cpu)
@@ -57,7 +69,6 @@ class Scheduler:
         self._exported: list[Exported] = []
         self._budget = PictureBudget(clock())
         self._advised = -math.inf  # when the log last said what would make room
-        self._builds = False  # whether the last piece of work was to build a flow
         self._level = 0.0  # the least time used among those that moved; who wakes starts from it, without arrears
 
     def handle(self, command: Command) -> None:
@@ -104,29 +115,25 @@ class Scheduler:
 
     def _work(self, now: float) -> None:
         runs = list(self._runs.values())
-        # Every second piece of work, so that the others go on while a comparison is built.
-        loading = next((run for run in runs if run.phase is State.LOADING), None)
-        self._builds = loading is not None and not self._builds
-        if self._builds:
-            self._note(loading.id, loading.step)
-            self._guard(loading, loading.build)
-            return
-        moving, ready = [run for run in runs if run.moving], [run for run in runs if run.ready]
+        working = [run for run in runs if run.works]
         views = [(view, run) for run in runs if (view := run.next_view()) is not None]
         (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
-        if viewed and (not ready or (due <= now and self._budget.is_open)):
+        if viewed and (not working or (due <= now and self._budget.is_open)):
             self._spend(viewed, lambda: viewed.look(view))
-            if moving:
+            if working:
                 self._budget.spend(self._clock() - now)
-        elif ready:
-            for run in ready:
+        elif working:
+            for run in working:
                 run.used = min(max(run.used, self._level), self._level + MOST_ARREARS_SECONDS)
-            neediest = min(ready, key=lambda run: run.used)
-            self._level = neediest.used
-            self._spend(neediest, neediest.train)
+            self._level = min(run.used for run in working)
+            next_one = _earliest(working)
+            measures = next_one.holds_still
+            self._spend(next_one, next_one.work)
+            if measures:
+                self._budget.spend(self._clock() - now)
 
     def _spend(self, run: Run, work: Callable[[], Any]) -> None:
-        """Train or draw a run, at its expense."""
+        """Work for a run, at its expense."""
         self._note(run.id, run.step)
         start = self._clock()
         self._guard(run, work)

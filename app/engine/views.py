@@ -97,7 +97,8 @@ class Views:
 
     @property
     def hold_still(self) -> bool:
-        """Whether some arms are measured and others not yet, which must stay at the same step until they are."""
+        """Whether a flow is being measured, or some arms are and others not yet: all stay at this step until it is
+        done."""
         return HELD_OUT in self._begun
 
     def want(self, request: ViewRequest) -> None:
@@ -166,7 +167,7 @@ class Views:
             due = shown.time + request.frame_seconds
             self._shown[view] = Shown(begun.step, due if begun.time - due < request.frame_seconds else begun.time)
             return
-        step = next((record.step for record in whole if record), step) if view in MEASURED else step
+        step = next((record.step for record in whole if record), begun.step) if view in MEASURED else begun.step
         self._shown[view] = Shown(step, begun.time, begun.at_rest)
         if view in MEASURED:
             self.news.measured[view.name] = whole
@@ -182,7 +183,7 @@ class Views:
             with_samples = not moving or not request.ways or self._count % SAMPLES_EVERY == 0
             return _of_one_moment(self._pictured(jobs), lambda job: job.frame(request, with_samples=with_samples))
         if view is HELD_OUT:
-            return _in_turn(jobs, lambda job: iter([(job.measure_held_out(request),)]))
+            return _in_turn(jobs, lambda job: _wrapped(job.measure_held_out(request)))
         if view is STILL:
             return _in_turn(self._pictured(jobs), lambda job: job.still(request))
         pieces, wanted = MEASURED[view].made(moving), request.measured[view.name]
@@ -218,6 +219,11 @@ def _of_one_moment(jobs: Sequence[ArmJob | None], begin: Callable[[Any], Pieces[
         if under_way:
             yield None
     yield tuple(whole)
+
+
+def _wrapped(pieces: Pieces[Any]) -> Iterator[tuple[Any] | None]:
+    """None after each piece, and at the end the result, which may be None itself, in a tuple."""
+    yield ((yield from pieces),)
 
 
 def _in_turn(jobs: Sequence[ArmJob | None], pieces: Callable[[Any], Iterator]) -> Iterator[tuple | None]:

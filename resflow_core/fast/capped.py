@@ -32,10 +32,15 @@ class Kept(NamedTuple):
 Triples = tuple[Tensor, Tensor, Tensor]
 
 
+def in_cache(weights: Tensor) -> tuple[Tensor, ...]:
+    """As many matrices at a time as stay in the processor's cache while their norms are computed."""
+    return weights.split(max(1, CACHED_NUMBERS // weights[0].numel()))
+
+
 def triples_in_pieces(weights: Tensor) -> Pieces[Triples]:
     """`top_singular_triples` of a few matrices at a time, with s = NaN for those that are not finite."""
     found: list[Triples] = []
-    for some in weights.split(max(1, CACHED_NUMBERS // weights[0].numel())):
+    for some in in_cache(weights):
         if found:
             yield
         found.append(_triples_if_finite(some))
@@ -86,3 +91,12 @@ def weights(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tens
     if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
         return _CappedIn2Norm.apply(raw, cap, BY_HAND[type(constraint)]), v
     return constraint.weights(raw, cap, norm, v)
+
+
+@torch.no_grad()
+def weights_in_pieces(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> Pieces[Tensor]:
+    """W as by `weights`, without gradients."""
+    if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
+        triples = yield from triples_in_pieces(raw)
+        return forward(raw, cap, BY_HAND[type(constraint)], triples)[0]
+    return constraint.weights(raw, cap, norm, v)[0]

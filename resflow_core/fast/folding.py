@@ -21,7 +21,7 @@ from torch import Tensor
 from resflow_core.fast import capped
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian
-from resflow_core.fast.pieces import Pieces
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
 from resflow_core.residual import Branch, scale_factor
 
@@ -74,11 +74,13 @@ def fold(branches: Sequence[Branch]) -> FoldedWeights:
 
 @torch.no_grad()
 def constrained_in_pieces(branches: Sequence[Branch]) -> Pieces[None]:
-    """The constrained weights of all layers, one after the other: the next `fold` has them at hand."""
+    """The constrained weights of all layers, some at a time: the next `fold` has them at hand. Small ones are one
+    piece."""
     layers = zip(*(branch.linears for branch in branches), strict=True)
     for layer, norm in zip(layers, _norms(branches), strict=True):
-        constrained_weights(layer, norm)
-        yield
+        weights = yield from _remembered(layer, norm)
+        if len(capped.in_cache(weights)) > 1:
+            yield
 
 
 class Folded(NamedTuple):
@@ -120,23 +122,38 @@ def folded_together(branches: Sequence[FoldedBranch]) -> Iterator[None]:
             branch._at_hand = None
 
 
-@torch.no_grad()
 def layer_norms(branches: Sequence[Branch]) -> Tensor:
     """Certified upper bounds of every layer's present norm, (branches, layers), float64; NaN for W with NaN.
 
     The bound of the last layer includes the branch's scale, so that the product over the layers bounds Lip(g).
     """
-    layers = zip(*(branch.linears for branch in branches), strict=True)
-    norms = [norm(constrained_weights(layer, norm)) for layer, norm in zip(layers, _norms(branches), strict=True)]
+    return finished(layer_norms_in_pieces(branches))
+
+
+@torch.no_grad()
+def layer_norms_in_pieces(branches: Sequence[Branch]) -> Pieces[Tensor]:
+    """`layer_norms`, for branches that are large."""
+    norms = []
+    for layer, norm in zip(zip(*(branch.linears for branch in branches), strict=True), _norms(branches), strict=True):
+        weights = yield from _remembered(layer, norm)
+        # Other norms may have an order for every matrix of the stack.
+        parts = capped.in_cache(weights) if isinstance(norm, SpectralNorm) else [weights]
+        found = []
+        for part in parts:
+            found.append(norm(part))
+            if len(parts) > 1:
+                yield
+        norms.append(torch.cat(found))
     norms[-1] = norms[-1] * norms[-1].new_tensor([branch.scale for branch in branches])
     return torch.stack(norms, 1)
 
 
-def lipschitz_bounds(branches: Sequence[Branch]) -> list[float]:
-    """`Branch.lipschitz` of branches of the same shape, one number each."""
+def lipschitz_bounds(branches: Sequence[Branch], norms: Tensor | None = None) -> list[float]:
+    """`Branch.lipschitz` of branches of the same shape, one number each. `norms`: their `layer_norms`, where these are
+    known."""
     if branches[0].linears[0].constraint.certifies:
         return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
-    return layer_norms(branches).prod(1).tolist()
+    return list(map(math.prod, (layer_norms(branches) if norms is None else norms).tolist()))
 
 
 def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = SpectralNorm()) -> Tensor:
@@ -144,20 +161,32 @@ def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = Spectral
 
     All norms are computed together. If gradients are enabled, each layer stores its next v, which `advance` then uses.
     """
-    first, raw, v = layers[0], torch.stack([layer.raw for layer in layers]), torch.stack([layer.v for layer in layers])
+    first, raw, v = layers[0], *_stacked(layers)
     if torch.is_grad_enabled():
         weights, ahead = capped.weights(first.constraint, raw, first.cap, norm, v)
         if first.constraint.carries:
             for layer, row in zip(layers, ahead, strict=True):
                 layer.next_v = row
         return weights
-    # Plots evaluate the same W on many chunks of points. The comparison is by value, because fused optimisers and
-    # writes to `.data` do not change the version counter of a tensor.
+    return finished(_remembered(layers, norm))
+
+
+def _remembered(layers: Sequence[LipschitzLinear], norm: Norm) -> Pieces[Tensor]:
+    """The same without gradients. Plots evaluate one W on many chunks of points."""
+    first, raw, v = layers[0], *_stacked(layers)
+    # The comparison is by value, because fused optimisers and writes to `.data` do not change the version counter of a
+    # tensor.
     key = (raw, v, *(torch.as_tensor(order) for order in (norm.p, norm.q)))
     known = _KNOWN.get(first)
     if known is None or not all(map(_same, known[0], key)):
-        known = _KNOWN[first] = (key, capped.weights(first.constraint, raw, first.cap, norm, v)[0])
+        weights = yield from capped.weights_in_pieces(first.constraint, raw, first.cap, norm, v)
+        known = _KNOWN[first] = (key, weights)
     return known[1]
+
+
+def _stacked(layers: Sequence[LipschitzLinear]) -> tuple[Tensor, Tensor]:
+    """Their parameters and the vectors v that they carry."""
+    return torch.stack([layer.raw for layer in layers]), torch.stack([layer.v for layer in layers])
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

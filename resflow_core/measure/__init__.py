@@ -3,7 +3,7 @@
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
 from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias
 from resflow_core.measure.bits import gaussian_bits, held_out_bits
-from resflow_core.measure.blocks import BlockTable, block_table
+from resflow_core.measure.blocks import BlockTable, block_table, block_table_in_pieces
 from resflow_core.measure.classification import (
     Classification,
     Far,
@@ -16,7 +16,7 @@ from resflow_core.measure.classification import (
     summary,
 )
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
-from resflow_core.measure.evaluation import Evaluation, evaluate, log_prob
+from resflow_core.measure.evaluation import Evaluation, evaluate, evaluate_in_pieces, log_prob
 from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_split
 from resflow_core.measure.guarantees import Guarantee, Guarantees, guarantees
 from resflow_core.measure.inversion import Inversion, Walk, inversion

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.estimators.moments import spectral_radius
-from resflow_core.fast.folding import layer_norms
+from resflow_core.fast.folding import layer_norms_in_pieces, lipschitz_bounds
+from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
@@ -37,14 +38,20 @@ class BlockTable:
 
 def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTable:
     """The `BlockTable` of a flow in the plane, evaluated at some points, that trains by `log_det`."""
-    radius, branches = spectral_radius(evaluation.jacobians), [block.branch for block in flow.blocks]
+    return finished(block_table_in_pieces(flow, evaluation, log_det))
+
+
+def block_table_in_pieces(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> Pieces[BlockTable]:
+    """`block_table`, of a flow whose norms take long."""
+    radius, branches = spectral_radius(evaluation.jacobians), flow.branches
+    norms = yield from layer_norms_in_pieces(branches)
     orders = [branch.orders[:-1] for branch in branches]
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
         mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
         mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.detach().cpu()).abs().mean()),
-        lipschitz=np.array([branch.lipschitz for branch in branches]),
-        layer_norms=layer_norms(branches).numpy(),
+        lipschitz=np.array(lipschitz_bounds(branches, norms)),
+        layer_norms=norms.numpy(),
         largest_norm=_largest_norms(evaluation.jacobians.swapaxes(0, 1), [first for first, *_ in orders]),
         steepest=_steepest(evaluation.jacobians).numpy(),
         orders=np.array(orders),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -230,6 +231,25 @@ class Trainer:
         settings do not fit together, or if the data set draws points that are not finite, not float32, or not of the
         flow's dimension. It checks the first `INITIAL_POINTS` points.
         """
+        finished(self._begin(flow_config, train_config, dataset, seed, device, exact_losses, backend))
+
+    @classmethod
+    def building(cls, *args: Any, **kwargs: Any) -> "Pieces[Trainer]":
+        """A trainer of these arguments, in pieces: a large flow takes seconds."""
+        trainer = cls.__new__(cls)
+        yield from trainer._begin(*args, **kwargs)
+        return trainer
+
+    def _begin(
+        self,
+        flow_config: AnyConfig,
+        train_config: TrainConfig,
+        dataset: Source,
+        seed: int,
+        device: str = "cpu",
+        exact_losses: bool = True,
+        backend: str = "torch",
+    ) -> Pieces[None]:
         if backend not in BACKENDS:
             raise ValueError(f"backend = {backend!r}: use one of {', '.join(BACKENDS)}.")
         check_source(dataset)
@@ -239,7 +259,8 @@ class Trainer:
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
         # Built and initialised on the CPU, so that every device starts from the same weights.
         self.model = flow_config.build(weights)
-        self.model.initialize(dataset.sample(INITIAL_POINTS, self._data))
+        yield
+        yield from self.model.initializing(dataset.sample(INITIAL_POINTS, self._data))
         self.model.to(device)
         self._weights = FlatParameters(self.model)
         self.backend = backend if backend == "torch" or compiled.supports(self.model) else "torch"

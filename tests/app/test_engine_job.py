@@ -118,7 +118,7 @@ def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     for _ in range(4):
         seen.step()
         finished(seen.frame(VIEW_REQUEST, with_samples=True))
-        seen.measure_held_out(VIEW_REQUEST)
+        finished(seen.measure_held_out(VIEW_REQUEST))
         unseen.step()
     again = Job(ARM, 7, "cpu", time.perf_counter)
     again.restore(unseen.save())
@@ -527,11 +527,11 @@ def test_a_scaled_branch_changes_all_that_is_looked_at():
     *_, masses = pieces(job, "masses", SCALED)
     *_, expected = measure.masses(measure.Beliefs(flow, Exact()), data.window, 40)
     assert masses.exact == expected[0]
-    table = job.measure_held_out(SCALED)
+    table = finished(job.measure_held_out(SCALED))
     expected = measure.block_table(flow, measure.evaluate(flow, data.held_out()), Exact())
     for name in ("mean_log_det", "lipschitz", "layer_norms", "largest_norm", "breaking", "spectral_radius"):
         np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
-    unscaled = job.measure_held_out(VIEW_REQUEST)
+    unscaled = finished(job.measure_held_out(VIEW_REQUEST))
     assert table.lipschitz == pytest.approx(unscaled.lipschitz * [1, 1.9])
     assert table.breaking == pytest.approx(unscaled.breaking / [1, 1.9], rel=1e-4)
     demand = wanting(SCALED, {"jacobians": 6})
@@ -589,7 +589,9 @@ def test_a_branch_that_is_not_there_scales_none():
         finished(job.frame(beyond, with_samples=True)).density,
         finished(job.frame(VIEW_REQUEST, with_samples=True)).density,
     )
-    np.testing.assert_array_equal(job.measure_held_out(beyond).lipschitz, job.measure_held_out(VIEW_REQUEST).lipschitz)
+    np.testing.assert_array_equal(
+        finished(job.measure_held_out(beyond)).lipschitz, finished(job.measure_held_out(VIEW_REQUEST)).lipschitz
+    )
     *_, found = pieces(job, "inversion", beyond)
     assert (found.found.block, found.found.scale, found.found.lipschitz) == (1, 1.0, 0.99)
     assert (found.request, found.scaled) == (beyond.measured["inversion"], beyond.scaled)
@@ -830,14 +832,14 @@ def test_the_curve_of_held_out_losses_knows_how_long_training_had_taken():
     for steps in (0, 2, 3):
         for _ in range(steps):
             job.step()
-        job.measure_held_out(VIEW_REQUEST)
+        finished(job.measure_held_out(VIEW_REQUEST))
     curves = job.curves()
     assert curves.held_step.tolist() == [0, 2, 5]
     assert curves.held_seconds.tolist() == [0, 1, 2.5]  # half a second a step: its clock is read before and after
     again = Job(ARM, 0, "cpu", clock)
     again.restore(job.save())
     again.step()
-    again.measure_held_out(VIEW_REQUEST)
+    finished(again.measure_held_out(VIEW_REQUEST))
     assert again.curves().held_seconds.tolist() == [0, 1, 2.5, 3]
 
 

@@ -42,7 +42,7 @@ VIEW_REQUEST = ViewRequest(still_grid=0, measured={"results": True})
 
 
 def made(arm=ARM, seed=3):
-    return job_of(arm, seed, "cpu", lambda: 0.0)
+    return finished(job_of(arm, seed, "cpu", lambda: 0.0))
 
 
 def last(pieces):
@@ -129,7 +129,7 @@ class TestDigits:
         for one in (job, again):
             one.step()
         np.testing.assert_array_equal(last(job.results()).bits, last(again.results()).bits)
-        assert again.step_count == 2 and job.measure_held_out(VIEW_REQUEST) is None
+        assert again.step_count == 2 and finished(job.measure_held_out(VIEW_REQUEST)) is None
 
     def test_it_begins_with_saved_weights_of_its_dimension(self):
         flow = trained(2)

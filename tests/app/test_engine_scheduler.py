@@ -74,6 +74,7 @@ class FakeJob:
         self.step_count += 1
 
     def measure_held_out(self, demand):
+        yield from ()  # one piece
         self._clock.now += FRAME_COST
         return "blocks"
 
@@ -98,6 +99,16 @@ class FakeJob:
 
     def restore(self, saved):
         self.step_count = pickle.loads(saved)
+
+
+def at_once(job):
+    """What builds such a job, in one piece."""
+
+    def building(*args):
+        yield from ()
+        return job(*args)
+
+    return building
 
 
 def in_pieces(count, cost, record):
@@ -198,7 +209,7 @@ class Bench:
 @pytest.fixture
 def bench():
     clock = Clock()
-    return Bench(Scheduler(clock, new_job=FakeJob, memory=lambda: 0), clock)
+    return Bench(Scheduler(clock, new_job=at_once(FakeJob), memory=lambda: 0), clock)
 
 
 def job_of(bench, id):
@@ -219,6 +230,77 @@ def test_training_time_is_fair_whatever_a_step_costs(bench):
     )
     bench.run(20, {"cheap": PAGE, "dear": PAGE})
     assert bench.steps("cheap") / bench.steps("dear") == pytest.approx(4, rel=0.1)
+
+
+LONG = 0.1  # seconds, of a piece of work
+
+
+class Slow(FakeJob):
+    """What takes 10 s to build, to step and to be measured if its batch is large, in pieces of `LONG`."""
+
+    @classmethod
+    def building(cls, arm, *rest):
+        job = cls(arm, *rest)
+        yield from job.waited()
+        return job
+
+    def waited(self):
+        for _ in range(round(10 / LONG) * (self.train.batch == 4_000)):
+            self._clock.now += LONG
+            yield
+
+    def step(self):
+        self._step = getattr(self, "_step", None) or self.waited()
+        if next(self._step, "done") != "done":
+            return True
+        self._step = None
+        super().step()
+        return False
+
+    def measure_held_out(self, demand):
+        yield from self.waited()
+        return (yield from super().measure_held_out(demand))
+
+
+class TestBesideThreeThatAreSlow:
+    @pytest.fixture
+    def slow(self):
+        clock = Clock()
+
+        def new_job(arm, seed, device, wall):
+            return Slow.building(arm, seed, device, clock)
+
+        return Bench(Scheduler(clock, cpu=clock, new_job=new_job, memory=lambda: 0), clock)
+
+    def test_nobody_waits_for_more_than_a_piece_of_work_or_two(self, slow):
+        """Neither while they are built, nor in training, nor while they are measured. When all three have just come,
+        each may have a turn."""
+        slow.do(Create("small", EXPERIMENT), Play("small"))
+        slow.run(1, {"small": PAGE})
+        ids = "abc"
+        slow.do(*(Create(id, with_train(batch=4_000)) for id in ids), *(Play(id) for id in ids))
+        waits, since, step = [], slow.clock.now, slow.steps("small")
+        end = slow.clock.now + 300
+        while slow.clock.now < end:
+            slow.do(*(Poll(id, BLIND) for id in ("small", *ids)))
+            slow.said += slow.scheduler.tick()
+            if job_of(slow, "small").step_count > step:
+                waits.append(slow.clock.now - since)
+                since, step = slow.clock.now, job_of(slow, "small").step_count
+        assert all(slow.steps(id) >= 2 for id in ids)
+        assert max(waits) < 4 * LONG
+        assert np.quantile(waits, 0.95) < 1.5 * LONG
+        # And they all had their share: a quarter of 300 s.
+        assert step * 0.005 == pytest.approx(300 / 4, rel=0.15)
+
+    def test_a_measurement_that_takes_longer_than_pictures_may_is_done_in_the_turns_of_its_run(self, slow):
+        """10 s of it after each step of 10 s, of which half go to another run."""
+        slow.do(Create("small", EXPERIMENT), Play("small"), Create("a", with_train(batch=4_000)), Play("a"))
+        slow.run(200, {"small": BLIND, "a": BLIND})
+        measured = [
+            arm.step for m in slow.said if isinstance(m, Report) and m.id == "a" for arm in m.arms if arm.blocks
+        ]
+        assert len(measured) >= 2 and slow.steps("a") >= 3
 
 
 def test_pictures_are_at_the_expense_of_who_looks_at_them(bench):
@@ -608,7 +690,7 @@ def test_a_run_without_a_page_is_dropped_after_ten_minutes(bench):
 def test_nobody_is_missed_while_the_clock_of_attendance_stands_still():
     """As while the server is late: it is not heard of pages for 20 minutes, and 30 others wait for a place."""
     clock, attendance = Clock(), Clock()
-    bench = Bench(Scheduler(clock, attendance=attendance, most=2, new_job=FakeJob, memory=lambda: 0), clock)
+    bench = Bench(Scheduler(clock, attendance=attendance, most=2, new_job=at_once(FakeJob), memory=lambda: 0), clock)
     bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT), Play("a"), Poll("a", BLIND), Poll("b", BLIND))
     bench.run(1)
     bench.do(*(Create(f"late{i}", EXPERIMENT) for i in range(30)))
@@ -626,7 +708,7 @@ def test_nobody_is_missed_while_the_clock_of_attendance_stands_still():
 
 def test_a_dropped_run_says_why(bench):
     clock = Clock()
-    bench = Bench(Scheduler(clock, most=1, new_job=FakeJob, memory=lambda: 0), clock)
+    bench = Bench(Scheduler(clock, most=1, new_job=at_once(FakeJob), memory=lambda: 0), clock)
     bench.do(Create("a", EXPERIMENT))
     bench.run(30)  # nobody looks at it
     bench.do(Create("b", EXPERIMENT))
@@ -637,7 +719,7 @@ def test_a_dropped_run_says_why(bench):
 
 def test_queue_tells_the_place_and_moves_up():
     clock = Clock()
-    bench = Bench(Scheduler(clock, most=1, new_job=FakeJob, memory=lambda: 0), clock)
+    bench = Bench(Scheduler(clock, most=1, new_job=at_once(FakeJob), memory=lambda: 0), clock)
     bench.do(*(Create(id, EXPERIMENT) for id in "abc"), Step("c", 3))
     bench.run(0.1)
     assert [bench.last(id).queue_place for id in "abc"] == [0, 1, 2]
@@ -653,7 +735,7 @@ def test_queue_tells_the_place_and_moves_up():
 def test_what_would_make_room_is_said_to_who_runs_the_server_and_seldom(caplog, monkeypatch):
     monkeypatch.setattr(scheduler, "ADVICE_SECONDS", 4.0)
     clock = Clock()
-    bench = Bench(Scheduler(clock, most=1, new_job=FakeJob, memory=lambda: 0), clock)
+    bench = Bench(Scheduler(clock, most=1, new_job=at_once(FakeJob), memory=lambda: 0), clock)
     bench.do(*(Create(id, EXPERIMENT) for id in "abc"))
     bench.run(2, {id: BLIND for id in "abc"})
     assert "WORKERS" not in bench.last("c").message
@@ -665,7 +747,7 @@ def test_what_would_make_room_is_said_to_who_runs_the_server_and_seldom(caplog, 
 
 def test_who_is_gone_longest_makes_way_for_who_waits():
     clock = Clock()
-    bench = Bench(Scheduler(clock, most=2, new_job=FakeJob, memory=lambda: 0), clock)
+    bench = Bench(Scheduler(clock, most=2, new_job=at_once(FakeJob), memory=lambda: 0), clock)
     bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT))
     bench.run(0.1)
     bench.do(Leave("a"))
@@ -678,7 +760,7 @@ def test_who_is_gone_longest_makes_way_for_who_waits():
 
 def test_full_memory_queues_all_but_the_first():
     clock = Clock()
-    bench = Bench(Scheduler(clock, new_job=FakeJob, memory=lambda: 5 * 2**30), clock)
+    bench = Bench(Scheduler(clock, new_job=at_once(FakeJob), memory=lambda: 5 * 2**30), clock)
     bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT))
     bench.run(0.1)
     assert [bench.last(id).state for id in "ab"] == [State.PAUSED, State.QUEUED]
@@ -883,7 +965,7 @@ class Painter(FakeJob):
 
 def test_a_picture_in_pieces_lets_others_train_between_them_and_is_of_one_step_of_all_arms():
     clock = Clock()
-    bench = Bench(Scheduler(clock, cpu=clock, new_job=Painter, memory=lambda: 0), clock)
+    bench = Bench(Scheduler(clock, cpu=clock, new_job=at_once(Painter), memory=lambda: 0), clock)
     bench.do(Create("pair", PAIR), Create("other", EXPERIMENT), Play("pair"), Play("other"))
     bench.run(10, {"pair": PAGE, "other": BLIND})
     told = [report for report in bench.said if isinstance(report, Report) and any(arm.frames for arm in report.arms)]

@@ -19,7 +19,7 @@ from resflow_core.measure.scaling import DIMS, Plan
 from resflow_core.training.step_cost import piece_seconds, step_seconds
 from resflow_core.training.step_work import step_work
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
-from tests.app.test_engine_scheduler import BLIND, Bench, Clock, FakeJob
+from tests.app.test_engine_scheduler import BLIND, Bench, Clock, FakeJob, at_once
 
 LIGHT = Experiment((Arm(FlowConfig(blocks=2), TrainConfig(batch=100), "moons"),), seed=0)
 LIMITS = FlowConfig(blocks=32, width=256, hidden_layers=4)
@@ -38,7 +38,7 @@ class SlowAtTheLimits(FakeJob):
 @pytest.fixture
 def bench():
     clock = Clock()
-    return Bench(Scheduler(clock, cpu=clock, new_job=SlowAtTheLimits, memory=lambda: 0), clock)
+    return Bench(Scheduler(clock, cpu=clock, new_job=at_once(SlowAtTheLimits), memory=lambda: 0), clock)
 
 
 def test_at_the_limits_of_the_settings_a_step_waits_while_others_are_there_and_says_what_to_lower(bench):
@@ -96,7 +96,7 @@ def test_what_steps_really_take_counts_more_than_what_was_expected(bench):
             super().step()
             self._clock.now += 0.6
 
-    bench.scheduler._new_job = Slower
+    bench.scheduler._new_job = at_once(Slower)
     bench.do(Create("slow", LIGHT), Play("slow"))
     bench.run(5, {"slow": BLIND})
     assert bench.last("slow").state is State.PLAYING  # it is alone

@@ -1,5 +1,6 @@
 """A long step in pieces: the same gradient as at once, with the same draws, and nothing lost in between."""
 
+import dataclasses
 import math
 from itertools import islice
 
@@ -7,14 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
-from resflow_core.fast.folding import FoldedBranch
+from resflow_core.fast import capped
+from resflow_core.fast.folding import FoldedBranch, constrained_in_pieces, fold
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.hybrid import HybridConfig
-from resflow_core.log_det import Roulette, Truncated
+from resflow_core.lipschitz import Soft
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.measure import evaluation
+from resflow_core.norms.constraints import Hard, Off
 from resflow_core.residual import Branch
 from resflow_core.training import step_work
 from resflow_core.training.step_work import PIECE_SECONDS, USUAL_SECONDS, piece_count, piece_share
@@ -147,3 +153,41 @@ def test_a_vector_is_pulled_back_as_by_autograd(name):
     x, w = 2 * points(9, 2), points(9, 2)
     _, jacobian = Branch.value_and_jacobian(branch, x)
     torch.testing.assert_close(branch.pullback(x)(w), torch.einsum("bi,bij->bj", w, jacobian))
+
+
+class TestLargeFlows:
+    """What is done once at a time for a large flow is the same as at once for any."""
+
+    FLOW = FlowConfig(blocks=2, width=256, hidden_layers=2)
+
+    @pytest.fixture
+    def some_at_a_time(self, monkeypatch):
+        monkeypatch.setattr(evaluation, "points_a_piece", lambda config: 7)
+        monkeypatch.setattr(capped, "CACHED_NUMBERS", 256**2)
+
+    def test_a_trainer_is_built_in_pieces(self):
+        count, built = counted(Trainer.building(self.FLOW, TrainConfig(batch=50), DATASETS["moons"], 3))
+        assert count > self.FLOW.blocks
+        whole = Trainer(self.FLOW, TrainConfig(batch=50), DATASETS["moons"], 3)
+        assert built.state_bytes() == whole.state_bytes() and built.step() == whole.step()
+
+    @pytest.mark.parametrize("constraint", [Soft(), Hard(), Off()])
+    def test_blocks_are_measured_in_pieces(self, constraint, some_at_a_time):
+        flow = dataclasses.replace(self.FLOW, constraint=constraint).build(seeded(0))
+        x = points(20, 2).float()
+        count, found = counted(measure.evaluate_in_pieces(flow, x))
+        assert count == 2
+        torch.testing.assert_close(found.jacobians, flow.forward_and_jacobians(x)[1])
+        torch.testing.assert_close(found.log_prob, flow.log_prob(x))
+        count, table = counted(measure.block_table_in_pieces(flow, found, Exact()))
+        assert count >= 2
+        weights = [linear.weight().double() for branch in flow.branches for linear in branch.linears]
+        norms = np.array([np.linalg.norm(w.detach().numpy(), 2) for w in weights]).reshape(2, 3)
+        np.testing.assert_allclose(table.layer_norms, norms, rtol=2e-5)
+        np.testing.assert_allclose(table.lipschitz, [branch.lipschitz for branch in flow.branches], rtol=1e-12)
+
+    def test_norms_that_are_at_hand_are_those_of_the_weights(self, some_at_a_time):
+        one, other = (self.FLOW.build(seeded(0)) for _ in range(2))
+        assert counted(constrained_in_pieces(one.branches))[0] >= 2
+        with torch.no_grad():
+            assert all(map(torch.equal, fold(one.branches).weights, fold(other.branches).weights))
