@@ -116,9 +116,11 @@ class Scheduler:
     def _work(self, now: float) -> None:
         runs = list(self._runs.values())
         working = [run for run in runs if run.works]
-        views = [(view, run) for run in runs if (view := run.next_view()) is not None]
+        views = []
+        if not working or self._budget.is_open:
+            views = [(view, run) for run in runs if (view := run.next_view()) is not None]
         (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
-        if viewed and (not working or (due <= now and self._budget.is_open)):
+        if viewed and (not working or due <= now):
             self._spend(viewed, lambda: viewed.look(view))
             if working:
                 self._budget.spend(self._clock() - now)

@@ -86,6 +86,7 @@ class Views:
     def __init__(self, arms: int) -> None:
         self._arms = arms
         self.request: ViewRequest | None = None
+        self._asked: list[View] = []  # for
         self.news = News()
         self.start_over()
 
@@ -106,6 +107,9 @@ class Views:
         if unknown := request.measured.keys() - MEASUREMENTS.keys():
             raise ValueError(f"measured = {sorted(unknown)}: use {', '.join(MEASUREMENTS)}.")
         before, self.request = self.request, request
+        if request == before:
+            return
+        self._asked = [view for view, asked in ASKED.items() if asked(request)]
         for view, asked in ASKED.items():
             if before is None or asked(before) != asked(request):
                 self._forget(view)
@@ -132,16 +136,16 @@ class Views:
 
     def _wanted(self, step: int, moving: bool) -> Iterator[tuple[View, float]]:
         """What the page has not seen of `step`, and how long after the last of its kind it is due."""
-        new = {view for view in ASKED if ASKED[view](self.request) and self._is_new(view, step, moving)}
+        new = {view for view in self._asked if self._is_new(view, step, moving)}
         if HELD_OUT in new:
             yield HELD_OUT, HELD_OUT_SECONDS * moving
         if FRAME in new:
             yield FRAME, self.request.frame_seconds * moving
         if STILL in new and FRAME not in new and not moving:
             yield STILL, 0.0
-        for view, measurement in MEASURED.items():
-            waits = _rests(view) and not moving and new & {FRAME, STILL}
-            if view in new and not waits:
+        for view in new & MEASURED.keys():
+            measurement = MEASURED[view]
+            if not (_rests(view) and not moving and new & {FRAME, STILL}):
                 begun = view in self._begun
                 yield view, (measurement.between(self._arms) if begun else measurement.every_seconds) * moving
 

@@ -39,6 +39,8 @@ def evaluate_in_pieces(flow: Flow, x: Tensor) -> Pieces[Evaluation]:
         if found:
             yield
         found.append(evaluate(flow, part))
+    if len(found) == 1:
+        return found[0]
     return Evaluation(*(torch.cat([getattr(part, field.name) for part in found]) for field in fields(Evaluation)))
 
 

@@ -1,8 +1,9 @@
 """The parameters of a model as two long vectors, stacked layer by layer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,6 +58,35 @@ class FlatParameters:
         torch.cat([g.flatten() for g in gradients], out=self._gradient)
         if share != 1.0:
             self._gradient.mul_(share)
+
+    def state(self) -> dict[str, Any]:
+        """The parameters and the buffers that are numbers, to be saved: three entries instead of hundreds."""
+        buffers = [buffer.flatten() for buffer in self._buffers]
+        return {
+            "layout": self._layout,
+            "parameters": self._flat,
+            "buffers": torch.cat(buffers) if buffers else None,
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave. Raises RuntimeError if it is of a model with other parameters."""
+        if state["layout"] != self._layout:
+            raise RuntimeError("The saved weights are those of another flow: use the settings that it had.")
+        self._flat.copy_(state["parameters"])
+        if self._buffers:
+            places = state["buffers"].split([buffer.numel() for buffer in self._buffers])
+            for buffer, place in zip(self._buffers, places, strict=True):
+                buffer.copy_(place.view_as(buffer))
+
+    @property
+    def _buffers(self) -> list[Tensor]:
+        return [buffer for buffer in self.model.buffers() if buffer.is_floating_point()]
+
+    @property
+    def _layout(self) -> str:
+        """The names of what is stacked, and the shapes: one text, which is saved sooner than many numbers."""
+        return repr([(name, [*map(tuple, shapes)]) for name, shapes in self._groups])
 
     def clip(self, most: float) -> float:
         """Shorten the gradient to the norm `most`, and return its norm before that."""

@@ -410,8 +410,8 @@ class Trainer:
         """The state of training as bytes: weights, average, optimiser, generators, step. Settings are not in it."""
         buffer = io.BytesIO()
         state = {
-            "model": self.model.state_dict(),
-            "averaged": self._averaged.model.state_dict() if self._averaged else None,
+            "model": self._weights.state(),
+            "averaged": self._averaged.state() if self._averaged else None,
             "optimiser": self._optimiser.state_dict(),
             "data": self._before[0] if self._before else self._data.get_state(),
             "probes": self._before[1] if self._before else self._probes.get_state(),
@@ -426,11 +426,11 @@ class Trainer:
         Raises RuntimeError if the weights do not fit the flow.
         """
         state = torch.load(io.BytesIO(state_bytes), map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
+        self._weights.load_state(state["model"])
         self._averaged = None
         if state["averaged"]:
             self._averaged = FlatParameters(copy.deepcopy(self.model))
-            self._averaged.model.load_state_dict(state["averaged"])
+            self._averaged.load_state(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._before = None
         self._data.set_state(state["data"])
