@@ -24,6 +24,8 @@ class Preset:
 
 # The shape of the flows that LipSwish and the series came with: fewer blocks, two hidden layers in each.
 _DEEP_BRANCHES = FlowConfig(blocks=10, width=64, hidden_layers=2, activation="lipswish", budget=0.9)
+# A step by a series takes several times as long, so there are fewer of them, and of fewer points.
+_SERIES_TRAINING = TrainConfig(learning_rate=5e-3, batch=512, horizon=4096)
 
 PRESETS: dict[str, Preset] = {
     "default": Preset("Default", "Fits every data set of known density well within a minute."),
@@ -36,25 +38,25 @@ PRESETS: dict[str, Preset] = {
         "Fine and slow",
         "More and wider blocks closer to the limit L = 1: the sharpest picture, after some minutes.",
         FlowConfig(blocks=32, width=64, budget=0.995),
-        TrainConfig(batch=1024, horizon=16384),
+        TrainConfig(horizon=16384),
     ),
     "few": Preset(
         "For few points",
         "Four small smooth blocks: real data of some hundred points, which larger flows learn by heart.",
         FlowConfig(blocks=4, width=8, activation="tanh", budget=0.9),
-        TrainConfig(learning_rate=5e-3, horizon=1024),
+        TrainConfig(learning_rate=5e-3, batch=512, horizon=1024),
     ),
     "paper": Preset(
         "Residual flow, as in the paper",
         "LipSwish and Russian roulette: 2 exact terms and a geometric number of more from 1 on (n_exact = 3 here).",
         _DEEP_BRANCHES,
-        TrainConfig(log_det=Roulette(), learning_rate=5e-3),
+        replace(_SERIES_TRAINING, log_det=Roulette()),
     ),
     "i-resnet": Preset(
         "i-ResNet, biased",
         "ELU and five terms of the series: watch the mass that it believes in leave 1.",
         replace(_DEEP_BRANCHES, activation="elu", budget=0.97),
-        TrainConfig(log_det=Truncated(), learning_rate=5e-3),
+        replace(_SERIES_TRAINING, log_det=Truncated()),
     ),
 }
 

@@ -90,16 +90,14 @@ class _Compiled:
         return _kernel().whole_flow.Arrays(*(part.detach().contiguous().numpy() for part in parts))
 
 
-class CompiledNLL(_Compiled):
-    """As `by_hand.ExactNLL`, for a flow that is `supports`ed."""
+class _Fold:
+    """From the parameters of a flow that is `supports`ed, stacked as in `by_hand.ExactNLL`, to folded weights."""
 
-    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
-        super().__init__(flow)
-        layers, kernel = flow.config.hidden_layers + 1, _kernel()
+    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor]):
+        kernel, blocks, width = _kernel(), flow.config.blocks, flow.config.width
         first: Any = flow.branches[0]
-        self._layers = layers
-        self._parameters, self._gradients = parameters, gradients
-        self._limits = kernel.parameters.Limits(
+        self._parameters, self.layers = parameters, flow.config.hidden_layers + 1
+        self.limits = kernel.parameters.Limits(
             cap=float(first.linears[0].cap),
             exactly=(exactly := capped.BY_HAND[type(first.linears[0].constraint)]),
             most=MOST_GROWTH if exactly else 1.0,
@@ -108,46 +106,65 @@ class CompiledNLL(_Compiled):
             speed=SCALE_SPEED,
             log_range=math.log(SCALE_RANGE),
         )
-        blocks, width = flow.config.blocks, flow.config.width
-        self._triples = kernel.parameters.Triples(
-            np.empty((blocks, layers)), np.empty((blocks, layers)),
-            np.empty((blocks, layers, width)), np.empty((blocks, layers, width)),
+        self.triples = kernel.parameters.Triples(
+            np.empty((blocks, self.layers)), np.empty((blocks, self.layers)),
+            np.empty((blocks, self.layers, width)), np.empty((blocks, self.layers, width)),
         )  # fmt: skip
-        raw = self._raw(parameters)
-        of = kernel.whole_flow.Arrays(
+        self.folded = kernel.whole_flow.Arrays(
             np.empty(blocks, np.float32), *(np.empty((blocks + 1, 2), np.float32) for _ in range(2)),
-            *map(np.empty_like, raw[3:]),
+            *map(np.empty_like, self.raw()[3:]),
         )  # fmt: skip
-        self._of, self._d_of = of, type(of)(*map(np.empty_like, of))
 
-    def _raw(self, parameters: Mapping[str, Tensor]) -> Any:
-        """`Raw` of these, or of what has their shapes: views, but for several layers between the first and the last."""
+    def is_of(self, flow: FusedFlow) -> bool:
+        """Whether the parameters are those of this flow, and no branch is scaled. A copy of a flow has its own."""
+        here = self._parameters["branch.linears.0.raw"].data_ptr()
+        branches: list[Any] = flow.branches
+        return branches[0].linears[0].raw.data_ptr() == here and all(branch.scale == 1.0 for branch in branches)
+
+    def raw(self, parameters: Mapping[str, Tensor] | None = None) -> Any:
+        """`Raw` of the parameters, or of what has their shapes: views, but for several layers between the first and the
+        last."""
+        of = self._parameters if parameters is None else parameters
         weights, biases = (
-            [parameters[f"branch.linears.{i}.{name}"].numpy() for i in range(self._layers)] for name in ("raw", "bias")
+            [of[f"branch.linears.{i}.{name}"].numpy() for i in range(self.layers)] for name in ("raw", "bias")
         )
         first, *middle, last = weights
         first_b, *middle_b, last_b = biases
         blocks, width, _ = first.shape
         none = np.empty((blocks, 0), np.float32), np.empty((0, 2), np.float32)
         return _kernel().parameters.Raw(
-            parameters["branch.raw_scales"].numpy() if "branch.raw_scales" in parameters else none[0],
-            *(parameters[name].numpy() if name in parameters else none[1] for name in ("log_scale", "shift")),
+            of["branch.raw_scales"].numpy() if "branch.raw_scales" in of else none[0],
+            *(of[name].numpy() if name in of else none[1] for name in ("log_scale", "shift")),
             first, first_b, _side_by_side(middle, (blocks, 0, width, width)),
             _side_by_side(middle_b, (blocks, 0, width)), last, last_b,
         )  # fmt: skip
+
+    def pieces(self) -> Pieces[Any]:
+        """`Arrays`, which the next call overwrites. The norms of square layers take long."""
+        for i in range(1, self.layers - 1):
+            s, u, v = yield from triples_in_pieces(self._parameters[f"branch.linears.{i}.raw"])
+            self.triples.s[:, i] = s[:, 0, 0].numpy()
+            self.triples.u[:, i], self.triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
+        _kernel().entries.ENTRIES.fold(self.raw(), self.triples, self.limits, self.folded)
+        return self.folded
+
+
+class CompiledNLL(_Compiled):
+    """As `by_hand.ExactNLL`, for a flow that is `supports`ed."""
+
+    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
+        super().__init__(flow)
+        self._fold, self._gradients = _Fold(flow, parameters), gradients
+        self._d_of = type(self._fold.folded)(*map(np.empty_like, self._fold.folded))
 
     def __call__(self, x: Tensor) -> Tensor:
         return finished(self.pieces([x]))
 
     @torch.no_grad()
     def pieces(self, parts: Sequence[Tensor]) -> Pieces[Tensor]:
-        raw, gradient, batch = self._raw(self._parameters), self._raw(self._gradients), sum(map(len, parts))
-        for i in range(1, self._layers - 1):
-            s, u, v = yield from triples_in_pieces(self._parameters[f"branch.linears.{i}.raw"])
-            self._triples.s[:, i] = s[:, 0, 0].numpy()
-            self._triples.u[:, i], self._triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
-        of, d_of, triples = self._of, self._d_of, self._triples
-        self._entries.fold(raw, triples, self._limits, of)
+        fold, d_of, batch = self._fold, self._d_of, sum(map(len, parts))
+        of = yield from fold.pieces()
+        raw, gradient = fold.raw(), fold.raw(self._gradients)
         for part in d_of:
             part.fill(0.0)
         nll = math.log(2 * math.pi) - float(raw.log_scales.sum())
@@ -156,9 +173,9 @@ class CompiledNLL(_Compiled):
                 yield
             room = self._room(len(x), len(of.beta))
             nll += self._entries.nll_gradient(self._kind, x.contiguous().numpy(), 1 / batch, of, d_of, room)
-        self._entries.unfold(raw, triples, self._limits, d_of, gradient)
-        if self._layers > 3:
-            for i in range(self._layers - 2):
+        self._entries.unfold(raw, fold.triples, fold.limits, d_of, gradient)
+        if fold.layers > 3:
+            for i in range(fold.layers - 2):
                 self._gradients[f"branch.linears.{i + 1}.raw"].copy_(torch.from_numpy(gradient.middle[:, i]))
                 self._gradients[f"branch.linears.{i + 1}.bias"].copy_(torch.from_numpy(gradient.middle_b[:, i]))
         return torch.tensor(nll)
@@ -173,6 +190,14 @@ def _side_by_side(parts: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray
 
 class CompiledValues(_Compiled):
     """The `fused_flow.Values` of a flow. Points are (batch, 2)."""
+
+    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor] | None = None):
+        """Of a flow that it `evaluates`. `parameters` are its own, stacked, where they are at hand: in small flows it
+        takes as long to stack them as to compute a picture."""
+        super().__init__(flow)
+        # The norms of square layers take long, and what is made of them is remembered (`folding`).
+        has_none = flow.config.hidden_layers == 1
+        self._fold = _Fold(flow, parameters) if parameters and has_none and supports(flow) else None
 
     def takes(self, flow: FusedFlow, x: Tensor) -> bool:
         return not torch.is_grad_enabled() and _is_single(flow) and bool((x.abs() < FARTHEST).all())
@@ -195,17 +220,20 @@ class CompiledValues(_Compiled):
         blocks = flow.config.blocks
         shapes = (len(x), 2), (len(x),), (jacobians, blocks, 2, 2), (stages, len(x), 2)
         found = [np.empty(shape, np.float32) for shape in shapes]
-        self._entries.forward(
-            self._kind, x.contiguous().numpy(), self._folded(*flow.folded()), *found, self._room(len(x))
-        )
+        self._entries.forward(self._kind, x.contiguous().numpy(), self._arrays(flow), *found, self._room(len(x)))
         return tuple(map(torch.from_numpy, found))
+
+    def _arrays(self, flow: FusedFlow) -> Any:
+        if self._fold and self._fold.is_of(flow):
+            return finished(self._fold.pieces())
+        return self._folded(*flow.folded())
 
     def inverse(self, flow: FusedFlow, z: Tensor, bounds: list[float]) -> Tensor | None:
         """x, or None unless every point is certified, in the 2-norm."""
         if not all(isinstance(norm, SpectralNorm) for norm in flow.branches[0].norms):
             return None
         x, limits = np.empty((len(z), 2), np.float32), np.array(bounds, np.float32)
-        of = self._folded(*flow.folded())
+        of = self._arrays(flow)
         points, room = z.contiguous().numpy(), self._room(len(z))
         failed = self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room)
         return None if failed else torch.from_numpy(x)

@@ -46,14 +46,19 @@ def block_table_in_pieces(flow: Flow, evaluation: Evaluation, log_det: LogDet) -
     radius, branches = spectral_radius(evaluation.jacobians), flow.branches
     norms = yield from layer_norms_in_pieces(branches)
     orders = [branch.orders[:-1] for branch in branches]
+    norms_2, outer = norm_of_2x2(evaluation.jacobians, 2.0), [first for first, *_ in orders]
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
         mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
         mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.detach().cpu()).abs().mean()),
         lipschitz=np.array(lipschitz_bounds(branches, norms)),
         layer_norms=norms.numpy(),
-        largest_norm=_largest_norms(evaluation.jacobians.swapaxes(0, 1), [first for first, *_ in orders]),
-        steepest=_steepest(evaluation.jacobians).numpy(),
+        largest_norm=(
+            norms_2.amax(0).numpy()
+            if set(outer) == {2.0}
+            else _largest_norms(evaluation.jacobians.swapaxes(0, 1), outer)
+        ),
+        steepest=_steepest(evaluation.jacobians, norms_2).numpy(),
         orders=np.array(orders),
         spectral_radius=radius.amax(0).numpy(),
         breaking=breaking_scales(evaluation.jacobians).amin(0).numpy(),
@@ -62,9 +67,9 @@ def block_table_in_pieces(flow: Flow, evaluation: Evaluation, log_det: LogDet) -
     )
 
 
-def _steepest(jacobians: Tensor) -> Tensor:
-    """The A with the largest 2-norm in each block, (blocks, 2, 2), from A, (n, blocks, 2, 2)."""
-    return jacobians[norm_of_2x2(jacobians, 2.0).argmax(0), torch.arange(jacobians.shape[1])]
+def _steepest(jacobians: Tensor, norms: Tensor) -> Tensor:
+    """The A with the largest 2-norm in each block, (blocks, 2, 2), from A, (n, blocks, 2, 2), and all 2-norms."""
+    return jacobians[norms.argmax(0), torch.arange(jacobians.shape[1])]
 
 
 def _largest_norms(jacobians: Tensor, orders: list[float]) -> np.ndarray:

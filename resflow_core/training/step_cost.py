@@ -33,8 +33,13 @@ def piece_seconds(flow: AnyConfig, train: TrainConfig) -> float:
 def points_a_piece(flow: AnyConfig) -> int:
     """At how many points the density of a flow is computed in `PIECE_SECONDS` on a usual machine: from 1 to
     `MOST_POINTS`."""
-    forward = step_work(flow, TrainConfig(batch=2)).rows / (2 * 3)  # the backward pass is twice as much
-    return max(1, min(MOST_POINTS, int(PIECE_SECONDS / USUAL_SECONDS / forward)))
+    return max(1, min(MOST_POINTS, int(PIECE_SECONDS / USUAL_SECONDS / _forward_work(flow))))
+
+
+@cache
+def _forward_work(flow: AnyConfig) -> float:
+    """Of a point. The backward pass is twice as much."""
+    return step_work(flow, TrainConfig(batch=2)).rows / (2 * 3)
 
 
 @cache

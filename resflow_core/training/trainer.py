@@ -76,10 +76,10 @@ class TrainConfig:
     learning_rate: float = setting(
         1e-2, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
     )
-    batch: int = setting(512, "Batch", "Points per step.", low=2, high=4096)
+    batch: int = setting(1024, "Batch", "Points per step.", low=2, high=4096)
     schedule: str = setting("cosine", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
     horizon: int = setting(
-        4096, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536, rare=True
+        12288, "Horizon", "Steps over which the schedule lowers the learning rate.", low=64, high=65536, rare=True
     )
     warmup: int = setting(
         50, "Warm-up", "Steps over which the learning rate rises from 0.", low=0, high=1000, rare=True
@@ -267,8 +267,8 @@ class Trainer:
         self._exact_nll_by_hand = None
         if supports(self.model):
             self._exact_nll_by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked())
-        if backend == "numba" and compiled.evaluates(self.flow):
-            self.flow.values = compiled.CompiledValues(self.flow)
+        self._evaluates = backend == "numba" and compiled.evaluates(self.flow)
+        self._evaluate(self._weights)
         self._averaged: FlatParameters | None = None
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
         self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]
@@ -347,6 +347,14 @@ class Trainer:
         self._before = None
         return nll
 
+    def _evaluate(self, weights: FlatParameters) -> FlatParameters:
+        """These weights, whose flow computes its values by kernels where they can."""
+        flow = _flow_of(weights.model)
+        if self._evaluates and isinstance(flow, FusedFlow):
+            # A classifier has parameters of its own, and the names of a flow's are others in it.
+            flow.values = compiled.CompiledValues(flow, weights.stacked()[0] if flow is weights.model else None)
+        return weights
+
     def _batch(self, config: TrainConfig) -> tuple[Tensor, Tensor | None]:
         """Points, (batch, dim), and the classes of a hybrid's."""
         if not isinstance(self.model, Hybrid):
@@ -394,7 +402,7 @@ class Trainer:
             self._averaged = None
             return
         if self._averaged is None:
-            self._averaged = FlatParameters(copy.deepcopy(self.model))
+            self._averaged = self._evaluate(FlatParameters(copy.deepcopy(self.model)))
         decay = min(decay, self.step_count / (self.step_count + 10))
         torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
         if self._carries:
@@ -429,7 +437,7 @@ class Trainer:
         self._weights.load_state(state["model"])
         self._averaged = None
         if state["averaged"]:
-            self._averaged = FlatParameters(copy.deepcopy(self.model))
+            self._averaged = self._evaluate(FlatParameters(copy.deepcopy(self.model)))
             self._averaged.load_state(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._before = None

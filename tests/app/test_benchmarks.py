@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from tests import benchmarks
@@ -17,7 +18,7 @@ NOT_BENCHMARKS = {"measured"}
 NAN = float("nan")
 
 
-def _instead(monkeypatch, module: ModuleType, **parts) -> None:
+def _instead(monkeypatch, module: ModuleType | type, **parts) -> None:
     for name, part in parts.items():
         monkeypatch.setattr(module, name, part)
 
@@ -49,10 +50,16 @@ def _sessions(monkeypatch, module: ModuleType) -> list[str]:
 
 def _quality(monkeypatch, module: ModuleType) -> list[str]:
     def nothing(job):
-        return module.Result(*job[:3], kl=NAN, standard_error=NAN, steps=0, parameters=0)
+        return module.Result(*job[:3], kl=NAN, standard_error=NAN, steps=0, parameters=0, log_prob=np.full(3, NAN))
 
     _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
     return ["--sets", "moons", "--contenders", "ours"]
+
+
+def _engine(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, ENVIRONMENT={})
+    _instead(monkeypatch, module.Engine, steps_per_second=lambda self, seconds: (0.0, 0.0))
+    return ["--runs", "2", "--rounds", "1"]
 
 
 def _activations(monkeypatch, module: ModuleType) -> list[str]:
@@ -104,6 +111,7 @@ EMPTIED = {
     "estimator": [_estimator],
     "hostile": [_hostile, _hostile_formulas],
     "joint": [_joint],
+    "engine": [_engine],
     "quality": [_quality],
     "sessions": [_sessions],
     "speed": [_speed],

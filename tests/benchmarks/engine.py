@@ -69,8 +69,8 @@ def main() -> None:
     for engine in (one, many):
         engine.steps_per_second(2 * args.seconds)  # until all are built
     rounds = [[engine.steps_per_second(args.seconds) for engine in (one, many)] for _ in range(args.rounds)]
-    ratios = [shared / alone for (alone, _), (shared, _) in rounds]
     measured(({"alone": alone, "shared": shared} for (alone, _), (shared, _) in rounds), "engine")
+    ratios = [shared / alone for (alone, _), (shared, _) in rounds]
     print(machine())
     print("| runs | steps/s in all | pictures' share |\n|---|---|---|")
     for runs, found in zip((1, args.runs), zip(*rounds, strict=True), strict=True):

@@ -1,6 +1,7 @@
 """The kernels that numba compiles against float64 and autograd through the paper's files, tensor by tensor."""
 
 import builtins
+import copy
 import math
 import shutil
 import traceback
@@ -18,11 +19,12 @@ from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.kernel import activations, entries, numbers
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig, Uncertified
+from resflow_core.hybrid import HybridConfig
 from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.norms.constraints import Hard, Off
 from resflow_core.training.flat_parameters import FlatParameters
-from resflow_core.training.trainer import TrainConfig, Trainer
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.core.oracles import points, seeded
 from tests.core.test_by_hand import built, by_autograd
 from tests.covering import covering
@@ -229,6 +231,56 @@ class TestPointsThatAreNone:
             assert flow.values.takes(flow, x.float())
             z = flow.forward_and_log_det(x.float())[0].double()
             torch.testing.assert_close(z, exact.forward_and_log_det(x)[0], rtol=1e-4, atol=1e-2)
+
+
+class TestWeightsAtHand:
+    """Values whose parameters are at hand, stacked, follow them, and those of no other flow."""
+
+    @pytest.fixture
+    def flow(self):
+        trainer = Trainer(FlowConfig(blocks=3, width=8), TrainConfig(batch=64), DATASETS["moons"], 0, backend="numba")
+        for _ in range(5):
+            trainer.step()
+        return trainer.evaluated
+
+    @staticmethod
+    def check(flow):
+        x = 2 * points(50, 2).float()
+        with torch.no_grad():
+            by_kernel = flow.log_prob(x)
+            values, flow.values = flow.values, None
+            by_torch = flow.log_prob(x)
+            flow.values = values
+        torch.testing.assert_close(by_kernel, by_torch, rtol=TOLERANCE, atol=TOLERANCE)
+
+    def test_they_are_used(self, flow, monkeypatch):
+        monkeypatch.setattr(type(flow), "folded", lambda self: pytest.fail("the weights were stacked anew"))
+        with torch.no_grad():
+            flow.log_prob(points(9, 2).float())
+
+    @pytest.mark.parametrize("name", ["linears.0.raw", "linears.1.bias", "raw_scales"])
+    def test_weights_that_change(self, flow, name):
+        self.check(flow)
+        dict(flow.branches[1].named_parameters())[name].data.mul_(1.5)
+        self.check(flow)
+
+    def test_a_copy_has_its_own(self, flow):
+        copied = copy.deepcopy(flow)
+        copied.branches[0].linears[0].raw.data.mul_(0.5)
+        copied.actnorms[0].shift.data.add_(0.1)
+        self.check(copied)
+        self.check(flow)
+
+    def test_a_scaled_branch(self, flow):
+        self.check(flow.scaled(1, 0.5))
+        flow.branches[2].scale = 0.3
+        self.check(flow)
+
+    def test_a_classifier_s_flow(self):
+        config = HybridConfig(FlowConfig(blocks=2, width=8), 2)
+        trainer = Trainer(config, HybridTrainConfig(batch=64), DATASETS["moons"], 0, backend="numba")
+        trainer.step()
+        self.check(trainer.evaluated)
 
 
 class TestScaledBranches:

@@ -31,7 +31,7 @@ class Preset:
 
 # Series and roulette cost five to ten times as much as the exact log det: fewer blocks, and smaller batches.
 _QUICK = FlowConfig(blocks=10, budget=0.97)
-_SMALL = TrainConfig(batch=256)
+_SMALL = TrainConfig(batch=256, horizon=4096)
 
 
 def _series(terms: int, budget: float) -> Residual:
