@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import session
-from app.components import live
+from app.components import planes
 from app.features.learn.panel import cover, covered, panel, way_back
 from app.screens import SCREENS
 from app.turns import TURNS
@@ -40,7 +40,8 @@ def draw() -> None:
             st.switch_page(SCREENS[to].script)
         step = session.step_over(page.url_path)
         session.focus(step.controls if step else session.fixed())
-        live.mount_library()
+        if screen.has_planes:
+            planes.mount_plotly()
     if session.begun():
         clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
     if step:

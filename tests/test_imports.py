@@ -17,7 +17,7 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "numbers", "words", "csv_cells", "csv_text", "csv_file", "quantise",
-    "engine", "metrics", "setup", "link", "components", "estimates", "examples", "lessons", "session", "ui",
+    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "lessons", "session", "ui",
     "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.

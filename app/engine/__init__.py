@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from app.engine.commands import ViewRequest
@@ -56,6 +57,11 @@ class Engine(Protocol):
 
     def poll(self, id: str, request: ViewRequest) -> Report:
         """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
+        ...
+
+    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+        """Call `heard`, in a thread of the engine's, with each report of an experiment as it comes: frames are those
+        that are new in it. What is returned ends it. Nobody is ever heard of an experiment that is not known."""
         ...
 
     def export(self, id: str, arm_index: int) -> bytes | None:

@@ -2,6 +2,8 @@
 
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from app.engine.backends import TORCH_ALONE, Backends
@@ -12,6 +14,7 @@ from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
 from app.engine.reports import UNKNOWN, Report, State
 from app.engine.scheduler import Scheduler
+from app.engine.watchers import Watchers
 
 PLAY_SECONDS = 0.25
 FINISH_SECONDS = 20.0
@@ -26,6 +29,7 @@ class LocalEngine(Buttons):
         self._finish_seconds = finish_seconds
         self._scheduler = Scheduler(new_job=partial(job_of, backends=backends))
         self._mailboxes: dict[str, LatestReport] = {}
+        self._watchers = Watchers()
 
     def create(self, experiment: Experiment) -> str:
         id = uuid.uuid4().hex
@@ -49,6 +53,9 @@ class LocalEngine(Buttons):
     def attend(self, id: str) -> None:
         self._send(Attend(id))
 
+    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+        return self._watchers.add(id, heard)
+
     def export(self, id: str, arm_index: int) -> bytes | None:
         self._send(Export(id, arm_index, ticket=0))
         (exported,) = self._scheduler.exported()
@@ -66,4 +73,6 @@ class LocalEngine(Buttons):
             if message.state is State.EXPIRED:
                 self._mailboxes.pop(message.id, None)
             elif message.id in self._mailboxes:
-                self._mailboxes[message.id].put(message)
+                mailbox = self._mailboxes[message.id]
+                mailbox.put(message)
+                self._watchers.tell(replace(message, rewinds=mailbox.report.rewinds))

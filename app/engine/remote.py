@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,7 @@ from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
 from app.engine.flight_recorder import FlightRecorder
 from app.engine.latest_report import LatestReport
 from app.engine.reports import UNKNOWN, Checkpoint, Exported, Report, State
+from app.engine.watchers import Watchers
 
 ROOT = Path(__file__).resolve().parents[2]
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
@@ -66,6 +69,10 @@ class RemoteEngine(Buttons):
         if link := self._link(id):
             link.attend(id)
 
+    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+        link = self._link(id)
+        return link.watchers.add(id, heard) if link else lambda: None
+
     def export(self, id: str, arm_index: int) -> bytes | None:
         link = self._link(id)
         return link.export(id, arm_index) if link else None
@@ -101,6 +108,7 @@ class WorkerClient:
         self._pulse = pulse
         self._memos: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
+        self.watchers = Watchers()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
@@ -267,6 +275,10 @@ class WorkerClient:
                     self._dropped.put(message.id, memo)
             elif memo := self._memos.get(message.id):
                 memo.receive(message)
+                if isinstance(message, Report):
+                    message = replace(message, rewinds=memo.mailbox.report.rewinds)
+        if isinstance(message, Report):
+            self.watchers.tell(message)
 
 
 def _write(outbox: "queue.SimpleQueue[Command | Beat | None]", stream: BinaryIO) -> None:

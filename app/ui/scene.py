@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from app import channel
 from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
 from app.engine.commands import ViewRequest
 from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Report
@@ -31,7 +32,8 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "axes": [dataclasses.asdict(axis) for axis in dataset.axes],
         "blocks": setup.flow.blocks,
         "truth": dataset.title if dataset.truth else None,
-        "frames": [encode_frame(frame) for frame in arm.frames],
+        "channel": channel.path(),
+        "frames": [] if channel.CHANNEL.is_read(report.id) else [encode_frame(frame) for frame in arm.frames],
         "still": encode_frame(arm.still) if arm.still else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
         "loss_unit": _unit(dataset),

@@ -114,7 +114,7 @@ class Visitor:
     def range_of(self, pane: str) -> list[float]:
         """What the x axis of a pane shows."""
         plot = f"document.querySelector('[data-pane={pane}] .live-plot')"
-        return self.page.evaluate(f"[...{plot}._fullLayout.xaxis.range]")
+        return self.page.evaluate(f"[...{plot}.surface.picture.x.range]")
 
 
 @pytest.fixture

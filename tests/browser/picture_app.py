@@ -27,8 +27,14 @@ def stage(k: int) -> tuple[np.ndarray, np.ndarray]:
     return tuple(to_u16(a * (1 - k / 10), FRAME) for a in (POINTS, LINES))
 
 
+SWING = 0.4  # how far the first point of z goes to and fro, where it is asked to
+
+
 def frame(step: int, nodes: int, depth: int | None, stages: Stages | None) -> Frame:
     latent, grid = stage(BLOCKS + 1 if depth is None else depth)
+    if st.query_params.get("swings") == "yes":
+        at = POINTS * (1 - (BLOCKS + 1) / 10)
+        latent = to_u16(at + np.array([[SWING * (step % 2), 0], [0, 0], [0, 0]]), FRAME)
     density = to_shares(np.full((nodes, nodes), 0.01), 0.01)
     return Frame(step, density, 0.01, 0.01, latent, grid, None, depth, stages)
 
@@ -49,6 +55,7 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
         "frame_window": FRAME[0],
         "axes": [{"name": name, "unit": "", "centre": 0.0, "scale": 1.0} for name in ("x₁", "x₂")],
         "blocks": BLOCKS,
+        "channel": None,
         "truth": None if labels else "made",
         "points": encode_points(POINTS, WINDOW),
         "labels": encode_labels(["red", "white", "red"], 3) if labels else None,

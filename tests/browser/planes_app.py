@@ -7,8 +7,7 @@
 import numpy as np
 import streamlit as st
 
-from app.components import live
-from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
+from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, mount_plotly, planes
 
 WINDOW = ((-2.0, 2.0), (-1.0, 3.0))
 NODES = 21
@@ -64,7 +63,7 @@ def density(step: int) -> Pane:
 
 
 st.set_page_config(layout="wide")
-live.mount_library()
+mount_plotly()
 
 
 @st.fragment

@@ -82,7 +82,8 @@ def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit
     wait_for(lambda: visitor.range_of("data") == pytest.approx(whole), "the whole window again")
 
     # Layers are switched in the browser, and stay as they are while frames come.
-    kinds = "document.querySelector('[data-pane=data] .live-plot').data.filter(t => t.visible !== false).length"
+    layers = "document.querySelector('[data-pane=data] .live-plot').surface.picture.layers"
+    kinds = f"{layers}.filter(layer => layer.visible !== false).length"
     shown = visitor.page.evaluate(kinds)
     chip = visitor.page.locator("[data-pane=data] button[data-layer=density]")
     chip.click()

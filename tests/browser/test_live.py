@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.browser.conftest import Visitor
-from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL
+from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL, SWING
 from tests.served import served, wait_for
 
 HALF_A_STEP = 0.5001 * (FRAME[0][1] - FRAME[0][0]) / 65535
@@ -48,20 +49,23 @@ def opened(url, chromium, width=1100, **context):
 
 
 def plot(visitor, pane, expression):
-    """A JavaScript expression of a pane's Plotly element `box`."""
-    return visitor.page.evaluate(
-        f"(() => {{ const box = document.querySelector('[data-pane={pane}] .live-plot'); return {expression}; }})()"
-    )
+    """A JavaScript expression of a pane's `picture`, as it was last drawn."""
+    box = f"document.querySelector('[data-pane={pane}] .live-plot')"
+    return visitor.page.evaluate(f"(picture => {expression})({box}.surface.picture)")
+
+
+def layer(kind):
+    return f"picture.layers.find(layer => layer.kind === '{kind}')"
 
 
 def points(visitor, pane="latent"):
-    trace = "box.data.find(t => t.mode === 'markers')"
-    return list(zip(*plot(visitor, pane, f"[[...{trace}.x], [...{trace}.y]]"), strict=True))
+    return list(zip(*plot(visitor, pane, f"(({{x, y}}) => [[...x], [...y]])({layer('points')})"), strict=True))
 
 
 def heatmap(visitor, pane):
-    trace = "box.data.find(t => t.type === 'heatmap')"
-    return plot(visitor, pane, f"(t => ({{z: t.z.map(row => [...row]), top: t.zmax, low: t.zmin}}))({trace})")
+    of = """(({nodes: {values, rows, columns}, range: [low, top]}) => ({ low, top,
+        z: Array.from({length: rows}, (_, r) => [...values.slice(r * columns, (r + 1) * columns)]) }))"""
+    return plot(visitor, pane, f"{of}({layer('field')})")
 
 
 def title(visitor):
@@ -85,7 +89,7 @@ def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_serve
     visitor = see()
     assert title(visitor) == "Latent space, z"
     wait_for_stage(visitor, BLOCKS + 1)
-    circles = "box._fullLayout.shapes.every(s => s.visible)"
+    circles = f"{layer('circles')}.visible"
     assert plot(visitor, "latent", circles)
     visitor.page.context.set_offline(True)
     slide(visitor, "ArrowLeft", "ArrowLeft", "ArrowLeft")
@@ -122,11 +126,12 @@ def test_who_wants_no_motion_sees_stage_after_stage(see):
     visitor = see(reduced_motion="reduce")
     visitor.page.evaluate("""() => {
         window.drawn = new Set();
-        const react = Plotly.react;
-        Plotly.react = (box, traces, ...rest) => {
-            if (box.closest('[data-pane=latent]')) window.drawn.add(traces.find(t => t.mode === 'markers').x[2]);
-            return react(box, traces, ...rest);
-        };
+        const surface = document.querySelector('[data-pane=latent] .live-plot').surface;
+        let picture = surface.picture;
+        Object.defineProperty(surface, 'picture', { get: () => picture, set: (drawn) => {
+            picture = drawn;
+            window.drawn.add(drawn.layers.find(layer => layer.kind === 'points').x[2]);
+        } });
     }""")
     visitor.page.get_by_role("button", name="Play through the blocks").click()
     visitor.wait("root.dataset.depth === 'x'", "x")
@@ -134,6 +139,28 @@ def test_who_wants_no_motion_sees_stage_after_stage(see):
     stages = [POINTS[2, 0] * (1 - k / 10) for k in range(BLOCKS + 2)]
     drawn = sorted(visitor.page.evaluate("[...window.drawn]"), reverse=True)
     assert drawn == pytest.approx(stages, abs=HALF_A_STEP)
+
+
+@pytest.mark.parametrize("calm", [False, True])
+def test_one_picture_turns_into_the_next_but_for_who_wants_no_motion(see, calm):
+    visitor = see("playing=yes&swings=yes", reduced_motion="reduce" if calm else "no-preference")
+    visitor.wait_for_step(2)
+    visitor.page.evaluate("""() => {
+        window.seen = [];
+        const surface = document.querySelector('[data-pane=latent] .live-plot').surface;
+        let picture = surface.picture;
+        Object.defineProperty(surface, 'picture', { get: () => picture, set: (drawn) => {
+            picture = drawn;
+            window.seen.push(drawn.layers.find(layer => layer.kind === 'points').x[0]);
+        } });
+    }""")
+    visitor.wait_for_step(visitor.step + 4)
+    here = POINTS[0, 0] * (1 - (BLOCKS + 1) / 10)
+    seen = np.array(visitor.page.evaluate("window.seen")) - here
+    ends = 2 * HALF_A_STEP if calm else 0.2 * SWING  # the next picture may come a little early
+    assert seen.min() == pytest.approx(0, abs=ends) and seen.max() == pytest.approx(SWING, abs=ends)
+    between = (seen > 0.3 * SWING) & (seen < 0.7 * SWING)
+    assert between.any() != calm
 
 
 def test_a_moving_flow_is_asked_for_the_depth_and_its_frames_say_theirs(see):
@@ -214,9 +241,10 @@ def test_the_numbers_are_read_and_explained_by_keyboard(left_as_found):
 def test_classes_have_colours_and_symbols_in_both_planes(see):
     visitor = see("labels=yes")
     for pane in ("data", "latent"):
-        marker = plot(visitor, pane, "box.data.find(t => t.mode === 'markers').marker")
-        assert marker["symbol"] == ["circle", "square", "circle"]
-        assert marker["color"][0] == marker["color"][2] != marker["color"][1]
+        of = "(({markers, index}) => Array.from(index, i => [markers[i].symbol, markers[i].colour]))"
+        first, second, third = plot(visitor, pane, f"{of}({layer('points')})")
+        assert (first[0], second[0]) == ("circle", "square")
+        assert first == third and first[1] != second[1]
     assert visitor.page.locator(".live-classes li").all_inner_texts() == ["●red", "■white"]
     assert not visitor.page.locator("[data-view=truth]").is_visible()  # nobody knows it
 

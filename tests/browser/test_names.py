@@ -66,7 +66,7 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     sidebar = "[data-testid=stSidebar]"
     visitor.page.locator(f"{sidebar} [data-testid=stFileUploader]").wait_for()
     offer(visitor, sidebar, "points.csv", table)
-    title = "[...document.querySelectorAll('[data-pane=data] .xtitle')].map(t => t.textContent).join()"
+    title = "document.querySelector('[data-pane=data] .live-plot')?.surface?.picture?.x.title ?? ''"
     wait_for(lambda: visitor.page.evaluate(title).startswith(f"<b>{MARK}</b><a href="), "the file's first column")
     visitor.page.get_by_role("combobox", name="Label").click()
     visitor.page.get_by_role("option", name="kind").click()

@@ -40,7 +40,7 @@ def offer(visitor, inside, name, text):
 
 
 def title_of_x(visitor):
-    return visitor.page.evaluate("document.querySelector('[data-pane=data] .live-plot')._fullLayout.xaxis.title.text")
+    return visitor.page.evaluate("document.querySelector('[data-pane=data] .live-plot').surface.picture.x.title")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ SCREENS = {
     "/": ("", ".journey canvas"),
     "/learn": ("", "[class*=st-key-lessons]"),
     "/learn ": ("lesson=series&step=start", "[class*=st-key-lesson_head]"),
-    "/explore": (QUICK, ".live-panes .main-svg"),
+    "/explore": (QUICK, ".live-panes canvas"),
     "/stretch": ("", PLOT),
     "/estimator": ("", "[class*=st-key-terms] table"),
     "/estimator settings": ("bench.view=settings", ".stVegaLiteChart canvas, .stVegaLiteChart svg"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.channel import wanted
 from app.csv_file import digest_of
 from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
@@ -142,6 +143,8 @@ TAKEN: dict[str, Taken] = {
     "the bench's formula": Taken(formula_problem, lambda n: "9" * n),
     "names of activations": Taken(names_problem, lambda n: "elu," * (n // 4) + "elu"),
     "names of no activations": Taken(names_problem, lambda n: "," * n),
+    "a page's first words": Taken(wanted, lambda n: '{"run": "' + "a" * n + '"}'),
+    "a page's first words: brackets": Taken(wanted, lambda n: "[" * n),
     "a name": Taken(plain, lambda n: "`\u202e" * (n // 2)),
     "contents": Taken(digest_of, lambda n: bytes(n)),
     "progress: lessons": Taken(

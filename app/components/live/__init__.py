@@ -1,7 +1,7 @@
 """The live picture: one Streamlit component that draws data space, latent space and loss, and owns their clock.
 
-`mount_library()` brings Plotly and the scripts in `js/` to the page once; `live_panes(scene, key=...)` mounts the
-picture; `mount_truth(...)` brings a known density to compare with. `scene` is JSON:
+`mount_library()` brings the scripts to the page once; `live_panes(scene, key=...)` mounts the picture;
+`mount_truth(...)` brings a known density to compare with. `scene` is JSON:
 
     run            str; a new value is a new run: the queue, the picture and the zoom start afresh
     playing        bool; when it turns false the newest picture is shown at once
@@ -13,7 +13,9 @@ picture; `mount_truth(...)` brings a known density to compare with. `scene` is J
     truth          name of the true density as `mount_truth` was told it, or null where nobody knows it
     points         `encode_points(data, window)`, constant for a run
     labels         `encode_labels(...)` of these points, or null
-    frames         `encode_frame(...)` each, in ascending step; those already seen are skipped
+    channel        where `app.channel` is, or null
+    frames         `encode_frame(...)` each, in ascending step; those already seen are skipped; [] while they come by
+                   the channel
     still          the sharp frame of a paused flow, or null
     loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
     floor          entropy of the data in nats where it is known, or null
@@ -26,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly
 import streamlit as st
 
 from app.components.canvas import shared
@@ -35,24 +36,22 @@ from app.components.live.encode import encode_truth
 __all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
 
 _HERE = Path(__file__).parent
-_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # One script in the end: each may use what stands before it, and in its functions all of it.
-_SCRIPTS = [f"js/{name}.js" for name in ("decode", "theme", "planes", "loss", "words", "depth", "clock", "element")]
-_SHARED = shared("colours", "unpack", "axes")
+_NAMES = ("decode", "theme", "planes", "loss", "words", "depth", "channel", "clock", "element")
+_SCRIPTS = [f"js/{name}.js" for name in _NAMES]
+_SHARED = shared("colours", "unpack", "numbers", "ticks", "field", "layers", "plane")
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-# A component's script is sent again with each of its messages, so the 4.8 MB library and the picture's own script ride
-# in a component whose message never changes.
+# A component's script is sent again with each of its messages, so the picture's rides in a component whose message
+# never changes.
 _library = st.components.v2.component(
-    "resflow_library",
-    js="\n".join([_PLOTLY.read_text(encoding="utf-8"), _SHARED, *map(_read, _SCRIPTS), "export default () => {};"]),
+    "resflow_live_library", js="\n".join([_SHARED, *map(_read, _SCRIPTS), "export default () => {};"])
 )
 
-# Without a shadow root: Plotly finds the plot under the wheel through the document.
 _panes = st.components.v2.component(
     "resflow_live_panes",
     html=_read("panes.html"),
@@ -65,8 +64,8 @@ _truth = st.components.v2.component("resflow_truth", js=_read("js/truth_componen
 
 
 def mount_library() -> None:
-    """Load plotly.min.js from the installed wheel, and the picture's script. Call once per script run, on all pages."""
-    _library(key="resflow_library")
+    """Load the picture's script. Call once per script run, outside fragments."""
+    _library(key="resflow_live_library")
 
 
 def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:

@@ -10,14 +10,17 @@ from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
 from resflow_core.measure import BlockTable
 
+FRAME_SECONDS = 1 / 16  # from one picture to the next, where one process has no other work
+
 st.header("How does a residual flow learn a density?", anchor=False)
+live.mount_library()
 with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
     notices.show()
 
 
 @polled(POLL_SECONDS)
 def run() -> None:
-    report = session.poll(depth=live.chosen_depth("panes"))
+    report = session.poll(depth=live.chosen_depth("panes"), frame_seconds=FRAME_SECONDS)
     transport.show(report)
     with st.container():
         transport.message(report)

@@ -4,23 +4,11 @@ const QUEUE_LIMIT = 14;
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
 const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
 
-/** Drawing under a drag or a turn of the wheel would tear it. */
-const held = (pane) => pane.box._dragging || performance.now() < pane.wheelUntil;
-
 function paint(view, names) {
   if (!view.scene || !view.width || !view.root.isConnected) return;
   const theme = readTheme(view.root);
-  view.root.style.setProperty("--grid", theme.grid);
-  for (const name of names) {
-    const pane = view.panes[name];
-    if (held(pane)) {
-      pane.late ??= setTimeout(() => { pane.late = null; paint(view, [name]); }, 100);
-      continue;
-    }
-    const [traces, layout] = painters[name](view, theme);
-    window.Plotly.react(pane.box, traces, layout, CONFIG);
-    if (!pane.listening) listen(view, name);
-  }
+  if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
+  for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);
 }
 
 /** All that may follow from a new scene, another view or a truth that has come; the panes apart. */
@@ -31,32 +19,74 @@ function showWords(view) {
   showDepth(view);
 }
 
+/** Positions of the newest picture by name, on their way from where they were when it came. */
+function shownRaw(view, name) {
+  const to = decode(name === "samples" ? view.samples : view.picture[name]);
+  return mixed(view.before?.[name], to, view.share);
+}
+
+/** The density of the picture on its way, in units of `area`. */
+function shownDensity(view, area = 1) {
+  const { density, density_largest: largest } = view.picture;
+  const to = view.arrived.field ??= fieldOf(density, largest);
+  const values = mixed(view.before?.density, to.values, view.share);
+  if (area === 1) return values === to.values ? to : { ...to, values };
+  return { ...to, values: values.map((v) => v / area) };
+}
+
+const shownTop = ({ before, colourTop, share }) =>
+  (before ? before.top * (colourTop / before.top) ** share : colourTop);
+
+/** What is drawn now, for the next picture to begin from; positions at another depth are no beginning. */
+function drawnNow(view, next) {
+  const { picture } = view;
+  if (!picture || !view.scene.playing || isCalm()) return null;
+  const isSame = picture.depth === next.depth;
+  return {
+    density: shownDensity(view).values, top: shownTop(view), samples: view.samples && shownRaw(view, "samples"),
+    latent: isSame ? shownRaw(view, "latent") : null, grid: isSame ? shownRaw(view, "grid") : null,
+  };
+}
+
 function show(view, frame) {
   const target = Math.max(frame.density_top, Number.MIN_VALUE);
+  const before = drawnNow(view, frame);
   const eased = view.picture && view.scene.playing;
   view.colourTop = eased ? view.colourTop * (target / view.colourTop) ** EASE : target;
   if (view.depth.wanted === null) adoptDepth(view, frame);
-  view.picture = frame;
+  Object.assign(view, { before, picture: frame, arrived: {}, began: performance.now(), share: before ? 0 : 1 });
   view.stages = stagesOf(frame) ?? view.stages;
   view.samples = frame.samples ?? view.samples;
   view.panes.data.caption.textContent = stepName(frame.step);
-  paint(view, view.depth.stops.length ? ["data"] : ["data", "latent"]); // a journey draws by itself
+  paintPlanes(view);
   showDepth(view);
   view.root.dataset.step = frame.step;
   view.root.dataset.frames = Number(view.root.dataset.frames) + 1;
 }
 
-/** One animation frame of the clock: runs while frames wait, rests otherwise. */
+/** What moves with the flow. */
+function paintPlanes(view) {
+  const stands = view.shows === "truth" || view.depth.stops.length; // a journey draws by itself
+  paint(view, stands ? ["data"] : ["data", "latent"]);
+}
+
+/** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */
 function tick(view) {
-  if (!view.queue.length || !view.root.isConnected) {
+  if ((!view.queue.length && view.share >= 1) || !view.root.isConnected) {
     view.ticking = false;
     return;
   }
   requestAnimationFrame(() => tick(view));
   const now = performance.now();
-  if (now < view.due || Object.values(view.panes).some(held)) return; // linked panes wait for each other
-  view.due = Math.max(view.due + view.spacing, now);
-  show(view, view.queue.shift());
+  if (now < view.rest) return;
+  if (view.queue.length && now >= view.due) {
+    view.due = Math.max(view.due + view.spacing, now);
+    show(view, view.queue.shift());
+  } else if (view.share < 1) {
+    view.share = Math.min(1, (now - view.began) / view.spacing);
+    paintPlanes(view);
+  }
+  view.rest = 2 * performance.now() - now; // drawing gets at most half of the time
 }
 
 function play(view) {
@@ -66,6 +96,7 @@ function play(view) {
 }
 
 function enqueue(view, frames) {
+  if (!frames.length) return; // they come by the channel
   const newest = frames.at(-1)?.step ?? view.last;
   const fresh = frames.filter((f) => f.step > view.last);
   view.last = Math.max(view.last, newest);
@@ -95,6 +126,7 @@ function receive(view, scene) {
   else if (!view.queue.length) paint(view, ["data", "latent"]); // the theme or the data may be new
   paint(view, ["loss"]);
   if (scene.playing) askForDepth(view);
+  listenToChannel(view);
   showWords(view);
   play(view);
 }
@@ -102,7 +134,8 @@ function receive(view, scene) {
 function startRun(view, before) {
   view.queue.length = 0;
   view.last = -1;
-  view.picture = view.samples = view.stages = null;
+  view.picture = view.samples = view.stages = view.before = null;
+  view.share = 1;
   for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;
   view.root.dataset.step = "";

@@ -48,11 +48,17 @@ function linesOf(raw, points, plane, every = 1) {
   return lines;
 }
 
-/** A packed grid of shares of its largest value as rows of numbers. */
-function gridOf(packed, largest) {
-  const raw = decode(packed);
+/** A packed grid of shares of its largest value as a field. */
+function fieldOf(packed, largest) {
   const [rows, columns] = packed.shape;
   const unit = largest / 65535;
-  return Array.from({ length: rows }, (_, r) =>
-    Float64Array.from(raw.subarray(r * columns, (r + 1) * columns), (v) => v * unit));
+  return { values: Float32Array.from(decode(packed), (v) => v * unit), rows, columns };
+}
+
+/** `share` of the way from some numbers to others, where there are as many. */
+function mixed(from, to, share) {
+  if (share >= 1 || from?.length !== to.length) return to;
+  const found = new Float32Array(to.length);
+  for (let i = 0; i < to.length; i++) found[i] = from[i] + share * (to[i] - from[i]);
+  return found;
 }

@@ -22,7 +22,7 @@ function placeOf(view) {
   const stages = travelling ? view.stages : stagesOf(picture);
   const at = isCalm() ? Math.round(depth.at) : depth.at;
   if (!stages || (at === own && !travelling)) {
-    const [latent, grid] = [decode(picture.latent), decode(picture.grid)];
+    const [latent, grid] = [shownRaw(view, "latent"), shownRaw(view, "grid")];
     return { latent, grid, linePoints: picture.grid.shape[1], at: own, step: picture.step };
   }
   const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));

@@ -1,7 +1,6 @@
 // The element: its buttons, its size, its zooms; and the inbox through which Python's components reach this script.
 
 const COLUMNS = [[1300, 3], [720, 2], [0, 1]]; // content width in px from which that many columns fit
-const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: false, showTips: false };
 const views = new Set();
 
 /** Panes that show one space zoom together. */
@@ -13,25 +12,6 @@ function zoom(view, name, ranges) {
   return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
 }
 
-function listen(view, name) {
-  const pane = view.panes[name];
-  pane.listening = true;
-  const turn = () => { pane.wheelUntil = performance.now() + 200; };
-  pane.box.addEventListener("wheel", turn, { capture: true, passive: true });
-  const moved = (change) => {
-    if (!Object.keys(change).some((key) => key.includes(".range"))) return;
-    const { xaxis, yaxis } = pane.box._fullLayout;
-    const linked = zoom(view, name, [[...xaxis.range], [...yaxis.range]]);
-    paint(view, linked.filter((other) => other !== name));
-  };
-  pane.box.on("plotly_relayouting", moved);
-  pane.box.on("plotly_relayout", moved);
-  pane.box.on("plotly_doubleclick", () => {
-    const linked = zoom(view, name, null);
-    setTimeout(() => paint(view, linked));
-  });
-}
-
 /** Fixed sizes from the width alone, so that no picture ever moves another. */
 function fit(view) {
   const { root, panes } = view;
@@ -40,7 +20,8 @@ function fit(view) {
   view.width = width;
   root.dataset.columns = COLUMNS.find(([from]) => width >= from)[1];
   const box = panes.data.box.clientWidth;
-  root.style.setProperty("--plot-height", `${box - MARGIN.l - MARGIN.r - BAR + MARGIN.t + MARGIN.b}px`);
+  const plot = box - MARGIN.left - MARGIN.right - BAR;
+  root.style.setProperty("--plot-height", `${plot + MARGIN.top + MARGIN.bottom}px`);
   paint(view, Object.keys(painters));
 }
 
@@ -61,7 +42,8 @@ function look(view, shows) {
 
 function mount(root) {
   const view = {
-    root, scene: null, queue: [], due: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
+    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
+    channel: null, before: null, arrived: {}, began: 0, share: 1, // how far the newest picture has come from what was drawn before it
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
     list: root.querySelector(".live-readouts"),
     slider: root.querySelector(".live-depth input"),
@@ -69,7 +51,11 @@ function mount(root) {
   for (const section of root.querySelectorAll("[data-pane]")) {
     const name = section.dataset.pane;
     const [box, caption] = [".live-plot", ".live-step"].map((part) => section.querySelector(part));
-    view.panes[name] = { box, caption, wheelUntil: 0, late: null };
+    const surface = surfaceIn(box, {
+      moved: (ranges) => paint(view, zoom(view, name, ranges)),
+      told: (place) => (name === "loss" ? toldLosses(surface.picture, place, view.scene.loss_unit) : told(surface.picture, place)),
+    });
+    view.panes[name] = { box, caption, surface };
     view.layers[name] = {};
     for (const button of section.querySelectorAll("[data-layer]")) {
       view.layers[name][button.dataset.layer] = button.getAttribute("aria-pressed") === "true";
@@ -93,9 +79,9 @@ function mount(root) {
 
 function unmount(view) {
   halt(view);
+  closeChannel(view);
   view.observer.disconnect();
   views.delete(view);
-  for (const { box } of Object.values(view.panes)) window.Plotly?.purge(box);
 }
 
 // What becomes of a message from Python's components. Those that came before this script wait in a plain array.

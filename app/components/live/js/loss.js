@@ -24,36 +24,34 @@ function lossRanges(loss, floor) {
 }
 
 function paneLoss(view, theme) {
-  const { scene: { loss, floor, loss_unit: unit }, layers: { loss: on }, panes: { loss: pane } } = view;
+  const { scene: { loss, floor, loss_unit: unit }, layers: { loss: on } } = view;
   const [xRange, yRange] = view.zoom.loss ?? lossRanges(loss, floor);
-  const traces = [];
-  const line = (x, y, style, name, visible) => traces.push({
-    type: "scatter", mode: "lines", x, y, line: style, name, visible,
-    hovertemplate: `%{y:.3f} ${unit} at step %{x:,}<extra>${name}</extra>`,
-  });
+  const layers = [];
   if (loss) {
-    line(loss.step, loss.batch_nll, { width: 1, color: theme.ink(0.25) }, "batch", on.batch);
-    const edge = (sign) => loss.held_nll.map((v, i) => (v === null ? null : v + sign * 2 * loss.held_se[i]));
-    traces.push({
-      type: "scatter", mode: "lines", x: [...loss.held_step, ...loss.held_step.toReversed()],
-      y: [...edge(1), ...edge(-1).reverse()], fill: "toself", fillcolor: "rgba(213,94,0,0.22)", line: { width: 0 },
-      visible: on.held, hoverinfo: "skip",
-    });
-    line(loss.held_step, loss.held_nll, { width: 2.4, color: COLOURS.held }, "held-out", on.held);
+    const numbers = (values) => Float64Array.from(values, (v) => v ?? NaN);
+    const held = numbers(loss.held_nll);
+    layers.push(
+      { kind: "line", name: "batch", x: loss.step, y: numbers(loss.batch_nll), width: 1, colour: theme.ink(0.25),
+        visible: on.batch },
+      { kind: "band", x: loss.held_step, low: held.map((v, i) => v - 2 * loss.held_se[i]),
+        high: held.map((v, i) => v + 2 * loss.held_se[i]), colour: "rgba(213,94,0,0.22)", visible: on.held },
+      { kind: "line", name: "held-out", x: loss.held_step, y: held, width: 2.4, colour: COLOURS.held, visible: on.held },
+    );
   }
-  const layout = layoutOf(pane, theme, [axisOf(theme, "step", xRange), axisOf(theme, `NLL (${unit})`, yRange)]);
-  Object.assign(layout.xaxis, { nticks: 5, tickformat: ",d" });
-  layout.margin = { ...MARGIN, r: 18 }; // half of the last step's label
   if (floor !== null) {
-    const low = floor - yRange[0] < 0.18 * (yRange[1] - yRange[0]); // below it the words would cross the frame
-    layout.shapes = [{
-      type: "line", xref: "paper", x0: 0, x1: 1, y0: floor, y1: floor,
-      line: { width: 1.2, color: theme.ink(0.7), dash: "4px,3px" },
-    }];
-    layout.annotations = [{
-      xref: "paper", x: 0.985, xanchor: "right", y: floor, yanchor: low ? "bottom" : "top", showarrow: false,
-      text: "entropy of the data", font: { size: 11, color: theme.ink(0.75) },
-    }];
+    const above = floor - yRange[0] < 0.18 * (yRange[1] - yRange[0]); // below it the words would cross the frame
+    layers.push({ kind: "level", y: floor, text: "entropy of the data", above, colour: theme.ink(0.7) });
   }
-  return [traces, layout];
+  return {
+    x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers, ticks: 5,
+  };
+}
+
+/** The losses at the step nearest to the pointer, in words. */
+function toldLosses({ layers }, [step], unit) {
+  const lines = layers.filter(({ kind, visible, x }) => kind === "line" && visible !== false && x.length);
+  return lines.map(({ name, x, y }) => {
+    const nearest = x.reduce((best, at, i) => (Math.abs(at - step) < Math.abs(x[best] - step) ? i : best), 0);
+    return `${name}: ${y[nearest].toFixed(3)} ${unit} at step ${x[nearest].toLocaleString("en")}`;
+  }).join("\n");
 }

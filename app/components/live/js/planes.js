@@ -1,8 +1,9 @@
 // The planes: data space with the flow's density, the truth, or their difference; and latent space, or the place on the
-// way there. State -> traces and layout.
+// way there. State -> picture.
 
 const CIRCLES = [[1, "39 %"], [2, "86 %"], [3, "98.9 %"]]; // radius, mass of the normal inside: 1 - exp(-r²/2)
 const LATENT_SIDE = 4; // latent space is shown from -4 to 4, and a place on the way as far as its points go
+const MASSES = [0.25, 0.5, 0.75, 0.95]; // of a density, that its contours enclose: of what lies in the window
 const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
 const SHARED = "density per unit area, the same colours in both";
 const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
@@ -20,87 +21,95 @@ function dataSpace({ scene: { axes, window } }) {
   };
 }
 
-/** A grid over the data space as the part of a trace that places it. */
-function placed(z, [[x0, x1], [y0, y1]], visible = true) {
-  return { z, x0, dx: (x1 - x0) / (z[0].length - 1), y0, dy: (y1 - y0) / (z.length - 1), visible };
+const levels = new WeakMap();
+
+/** Where the contours of a density run; worked out once for each. */
+function massLevels(field) {
+  if (!levels.has(field)) {
+    const values = levelsOfMass(field, MASSES);
+    levels.set(field, values.map((value, k) => ({ value, text: `${100 * MASSES[k]} %` })));
+  }
+  return levels.get(field);
 }
 
-function densityTraces(grid, top, colorbar) {
+function densityLayers(view, field, plane, top, visible) {
+  const fine = finer(field);
   return [
+    { kind: "field", name: "density", nodes: field, field: fine, window: plane, range: [0, top], palette: DENSITY, visible },
     {
-      type: "heatmap", ...grid, zmin: 0, zmax: top, zsmooth: "fast", colorscale: "Viridis",
-      hovertemplate: "density %{z:.2~g}<extra></extra>", colorbar,
-    },
-    {
-      type: "contour", ...grid, showscale: false, hoverinfo: "skip", autocontour: false,
-      contours: { coloring: "none", start: 0.1 * top, end: 0.9 * top, size: 0.2 * top },
-      line: { width: 0.8, color: "rgba(255,255,255,0.5)", smoothing: 0.8 },
+      kind: "contours", field: fine, window: plane, levels: massLevels(field), visible,
+      colour: "rgba(255,255,255,0.55)", width: 0.9, named: !view.scene.playing,
     },
   ];
 }
 
-function dataTrace(view, theme, space, visible, over) {
-  const points = pointsOf(decode(view.scene.points), space.plane);
-  return markersOf(points, dataMarker(view, theme, { size: 4.5, over }), visible);
+const barOf = (title, range, palette) => ({ title, range, palette });
+
+function spacePicture(view, space, layers, bar) {
+  const [x, y] = view.zoom.data ?? space.plane;
+  const axes = { x: { title: space.titles[0], range: x }, y: { title: space.titles[1], range: y } };
+  return { ...axes, ratio: space.ratio, layers, bar, right: true };
 }
 
-function spaceLayout(view, theme, space, pane) {
-  const ranges = view.zoom.data ?? space.plane;
-  return layoutOf(pane, theme, squareAxes(theme, space.titles, ranges, space.ratio));
+function dataLayer(view, theme, space, visible, over) {
+  const points = pointsOf(decode(view.scene.points), space.plane);
+  return dataPoints(view, theme, points, visible, { size: 4.5, over });
 }
 
 function paneData(view, theme) {
-  const { picture, panes: { data: pane }, layers: { data: on } } = view;
+  const { picture, layers: { data: on } } = view;
   const space = dataSpace(view);
   const shared = view.shows === "truth" && truthOf(view);
-  const traces = [];
+  const layers = [];
+  let bar = null;
   if (picture) {
-    const z = gridOf(picture.density, picture.density_largest / space.area);
-    const top = (shared ? shared.shown : view.colourTop) / space.area;
-    const bar = colourBar(theme, shared ? SHARED : "density per unit area");
-    traces.push(...densityTraces(placed(z, space.plane, on.density), top, bar));
+    const top = (shared ? shared.shown : shownTop(view)) / space.area;
+    layers.push(...densityLayers(view, shownDensity(view, space.area), space.plane, top, on.density));
+    bar = barOf(shared ? SHARED : "density per unit area", [0, top], DENSITY);
   }
-  traces.push(dataTrace(view, theme, space, on.data, picture && on.density));
+  layers.push(dataLayer(view, theme, space, on.data, picture && on.density));
   if (view.samples) {
-    traces.push(markersOf(pointsOf(decode(view.samples), space.plane), {
-      size: 5.5, symbol: "diamond", color: COLOURS.samples, opacity: 0.9,
-      line: { width: 0.6, color: "rgba(12,12,24,0.7)" },
-    }, on.samples));
+    const edge = { width: 0.6, colour: "rgba(12,12,24,0.7)" };
+    const marker = { size: 5.5, symbol: "diamond", colour: COLOURS.samples, edge };
+    const points = pointsOf(shownRaw(view, "samples"), space.plane);
+    layers.push({ kind: "points", name: "samples", ...points, marker, visible: on.samples });
   }
-  return [traces, spaceLayout(view, theme, space, pane)];
+  return spacePicture(view, space, layers, bar);
 }
 
 function paneTruth(view, theme) {
-  const { panes: { latent: pane }, layers: { latent: on } } = view;
+  const { layers: { latent: on } } = view;
   const [space, truth] = [dataSpace(view), truthOf(view)];
-  const traces = [];
+  const layers = [];
+  let bar = null;
   if (truth) {
     const finest = truth.grids[Math.max(...Object.keys(truth.grids))];
-    const grid = placed(gridOf(finest, truth.largest / space.area), space.plane);
-    traces.push(...densityTraces(grid, truth.shown / space.area, colourBar(theme, SHARED)));
+    const top = truth.shown / space.area;
+    layers.push(...densityLayers(view, fieldOf(finest, truth.largest / space.area), space.plane, top, true));
+    bar = barOf(SHARED, [0, top], DENSITY);
   }
-  traces.push(dataTrace(view, theme, space, on.data, true));
-  return [traces, spaceLayout(view, theme, space, pane)];
+  layers.push(dataLayer(view, theme, space, on.data, true));
+  return spacePicture(view, space, layers, bar);
 }
 
 function paneDifference(view, theme) {
-  const { picture, panes: { latent: pane }, layers: { latent: on } } = view;
+  const { picture, layers: { latent: on } } = view;
   const space = dataSpace(view);
   const truth = truthOf(view)?.grids[picture?.density.shape[0]];
-  const traces = [];
+  const layers = [];
+  let bar = null;
   if (truth) {
-    const z = gridOf(picture.density, picture.density_largest / space.area);
-    gridOf(truth, truthOf(view).largest / space.area).forEach((row, r) => row.forEach((p, c) => { z[r][c] -= p; }));
+    const [model, true_] = [shownDensity(view, space.area), fieldOf(truth, truthOf(view).largest / space.area)];
+    const field = { ...model, values: model.values.map((p, i) => p - true_.values[i]) };
     const top = truthOf(view).shown / space.area;
-    traces.push({
-      type: "heatmap", ...placed(z, space.plane), zmin: -top, zmax: top, zsmooth: "fast",
-      colorscale: DIFFERENCE.map((colour, i) => [i / (DIFFERENCE.length - 1), colour]),
-      colorbar: colourBar(theme, "model − truth, per unit area"),
-      hovertemplate: "model − truth %{z:+.2~g}<extra></extra>",
+    layers.push({
+      kind: "field", name: "difference", nodes: field, field: finer(field), window: space.plane, range: [-top, top],
+      palette: DIFFERENCE,
     });
+    bar = barOf("model − truth, per unit area", [-top, top], DIFFERENCE);
   }
-  traces.push(dataTrace(view, theme, space, on.data, true));
-  return [traces, spaceLayout(view, theme, space, pane)];
+  layers.push(dataLayer(view, theme, space, on.data, true));
+  return spacePicture(view, space, layers, bar);
 }
 
 /** Half the side of a square around 0 that shows nearly all points, and at least latent space. */
@@ -111,34 +120,34 @@ function reach({ x, y }) {
 }
 
 function paneLatent(view, theme) {
-  const { scene, layers: { latent: on }, panes: { latent: pane } } = view;
+  const { scene, layers: { latent: on } } = view;
   const plane = [scene.frame_window, scene.frame_window];
   const place = placeOf(view);
   const points = place && pointsOf(place.latent, plane);
   const side = place ? reach(points) : LATENT_SIDE;
-  const traces = [];
+  const layers = [];
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;
-    traces.push({
-      type: "scatter", mode: "lines", ...linesOf(place.grid, place.linePoints, plane, every), connectgaps: false,
-      line: { width: 0.9, color: theme.grid }, opacity: 0.6, visible: on.grid, hoverinfo: "skip",
-    });
-    traces.push(markersOf(points, dataMarker(view, theme, { size: 4, over: false }), on.data));
+    const lines = linesOf(place.grid, place.linePoints, plane, every);
+    layers.push({ kind: "line", name: "grid", ...lines, colour: theme.grid, width: 0.9, opacity: 0.6, visible: on.grid });
+    layers.push(dataPoints(view, theme, points, on.data, { size: 4, over: false }));
   }
   const letter = letterOf(view, place?.at ?? lastStage(view));
-  const titles = [`${letter}₁`, `${letter}₂`];
-  const layout = layoutOf(pane, theme, squareAxes(theme, titles, view.zoom.latent ?? [[-side, side], [-side, side]]));
-  const visible = on.circles && letter === "z"; // what they say is true of z alone
-  layout.shapes = CIRCLES.map(([r]) => ({
-    type: "circle", x0: -r, x1: r, y0: -r, y1: r, layer: "above", visible,
-    line: { width: 1.2, color: theme.ink(0.6), dash: "4px,3px" },
-  }));
-  layout.annotations = CIRCLES.map(([r, text]) => ({
-    x: 0, y: r, text, showarrow: false, visible, bgcolor: theme.paper, borderpad: 1, opacity: 0.85,
-    font: { size: 11, color: theme.ink(0.9) },
-  }));
-  return [traces, layout];
+  layers.push({
+    kind: "circles", radii: CIRCLES, colour: theme.ink(0.6),
+    visible: on.circles && letter === "z", // what they say is true of z alone
+  });
+  const [x, y] = view.zoom.latent ?? [[-side, side], [-side, side]];
+  const axes = { x: { title: `${letter}₁`, range: x }, y: { title: `${letter}₂`, range: y } };
+  return { ...axes, ratio: 1, layers, right: true };
 }
 
 const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference };
 const paneSecond = (view, theme) => secondPanes[view.shows](view, theme);
+
+/** What stands at a place of a plane, in words. */
+function told(picture, place) {
+  const layer = picture.layers.find(({ kind, visible }) => kind === "field" && visible !== false);
+  const value = layer && valueAt(layer.field, layer.window, place);
+  return Number.isFinite(value) ? `${layer.name === "density" ? "density" : "model − truth"} ${shown(value)}` : "";
+}

@@ -1,0 +1,107 @@
+// A field: numbers at the nodes of a grid, {values, rows, columns}, row = y ascending. What can be made of them.
+
+const FINE = 100; // nodes a side from which a field is fine enough to be drawn as it is
+const CORNERS = [[], [[0, 3]], [[0, 1]], [[1, 3]], [[1, 2]], [[0, 1], [2, 3]], [[0, 2]], [[2, 3]],
+  [[2, 3]], [[0, 2]], [[0, 3], [1, 2]], [[1, 2]], [[1, 3]], [[0, 1]], [[0, 3]], []];
+
+/** Weights of the four nodes around each of `times` places between two, by Catmull and Rom's cubic. */
+function cubicWeights(times) {
+  return Array.from({ length: times }, (_, k) => {
+    const t = k / times;
+    return [
+      ((2 - t) * t - 1) * t / 2, ((3 * t - 5) * t * t + 2) / 2, (((4 - 3 * t) * t + 1) * t) / 2, ((t - 1) * t * t) / 2,
+    ];
+  });
+}
+
+/** One direction of `finer`: `lines` lines of `length` numbers, `along` and `across` apart in `from`. */
+function stretched(from, length, lines, along, across, weights) {
+  const times = weights.length;
+  const size = (length - 1) * times + 1;
+  const to = new Float32Array(size * lines);
+  for (let line = 0; line < lines; line++) {
+    const [start, last] = [line * across, (length - 1) * along];
+    let out = line * size;
+    for (let node = 0; node <= last; node += along) {
+      const before = from[start + Math.max(0, node - along)];
+      const here = from[start + node];
+      const next = from[start + Math.min(last, node + along)];
+      const after = from[start + Math.min(last, node + 2 * along)];
+      for (let k = 0; k < (node < last ? times : 1); k++) {
+        const weight = weights[k];
+        to[out++] = weight[0] * before + weight[1] * here + weight[2] * next + weight[3] * after;
+      }
+    }
+  }
+  return [to, size];
+}
+
+/** The same field on a finer grid, smooth between the nodes, with which it agrees; never beyond what the field has. */
+function finer(field) {
+  const { values, rows, columns } = field;
+  const times = Math.ceil(FINE / Math.min(rows, columns));
+  if (times < 2) return field;
+  const weights = cubicWeights(times);
+  const [wide, width] = stretched(values, columns, rows, 1, columns, weights);
+  const [fine, height] = stretched(wide, rows, width, width, 1, weights); // column after column
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const found = new Float32Array(width * height);
+  for (let c = 0; c < width; c++) {
+    for (let r = 0; r < height; r++) {
+      const value = fine[c * height + r];
+      found[r * width + c] = value < low ? low : value > high ? high : value;
+    }
+  }
+  return { values: found, rows: height, columns: width };
+}
+
+/** The value of a field at a place of its window, between the nodes; NaN outside. */
+function valueAt({ values, rows, columns }, [[x0, x1], [y0, y1]], [x, y]) {
+  const [u, v] = [((x - x0) / (x1 - x0)) * (columns - 1), ((y - y0) / (y1 - y0)) * (rows - 1)];
+  if (!(u >= 0 && v >= 0 && u <= columns - 1 && v <= rows - 1)) return NaN;
+  const [c, r] = [Math.min(columns - 2, Math.floor(u)), Math.min(rows - 2, Math.floor(v))];
+  const row = (k) => values[k * columns + c] + (u - c) * (values[k * columns + c + 1] - values[k * columns + c]);
+  return row(r) + (v - r) * (row(r + 1) - row(r));
+}
+
+/** The values above which a density has these shares of its mass in the window. */
+function levelsOfMass({ values }, shares) {
+  const sorted = Float32Array.from(values, (value) => (value > 0 ? value : 0)).sort();
+  const total = sorted.reduce((sum, value) => sum + value, 0);
+  let [k, mass] = [sorted.length, 0];
+  return shares.map((share) => {
+    while (k > 0 && mass < share * total) mass += sorted[--k];
+    return sorted[k] ?? Infinity;
+  });
+}
+
+/** The pieces of the curve on which a field is `level`: calls `piece(x, y, x', y')` with places in nodes. */
+function contour({ values, rows, columns }, level, piece) {
+  const xs = [0, 0, 0, 0];
+  const ys = [0, 0, 0, 0];
+  for (let r = 0; r < rows - 1; r++) {
+    for (let c = 0; c < columns - 1; c++) {
+      const i = r * columns + c;
+      const a = values[i];
+      const b = values[i + 1];
+      const d = values[i + columns + 1];
+      const e = values[i + columns];
+      const code = (a >= level) + 2 * (b >= level) + 4 * (d >= level) + 8 * (e >= level);
+      if (code === 0 || code === 15) continue;
+      // Where the curve crosses the sides of the cell: below, right, above, left.
+      xs[0] = c + (level - a) / (b - a);
+      ys[0] = r;
+      xs[1] = c + 1;
+      ys[1] = r + (level - b) / (d - b);
+      xs[2] = c + (level - e) / (d - e);
+      ys[2] = r + 1;
+      xs[3] = c;
+      ys[3] = r + (level - a) / (e - a);
+      for (const [p, q] of CORNERS[code]) piece(xs[p], ys[p], xs[q], ys[q]);
+    }
+  }
+}

@@ -1,0 +1,210 @@
+// What a picture is made of. Each kind draws one layer: `at.x` and `at.y` turn numbers into pixels, `at` has the plot's
+// `left`, `top`, `width` and `height`, and `surface` keeps what the next drawing can use again.
+
+const SYMBOLS = {
+  circle: (path, r) => path.arc(0, 0, r, 0, 7),
+  square: (path, r) => path.rect(-0.9 * r, -0.9 * r, 1.8 * r, 1.8 * r),
+  diamond: (path, r) => polygon(path, [[0, -1.25 * r], [1.25 * r, 0], [0, 1.25 * r], [-1.25 * r, 0]]),
+  "triangle-up": (path, r) => polygon(path, [[0, -1.2 * r], [1.1 * r, 0.8 * r], [-1.1 * r, 0.8 * r]]),
+  "triangle-down": (path, r) => polygon(path, [[0, 1.2 * r], [1.1 * r, -0.8 * r], [-1.1 * r, -0.8 * r]]),
+  cross: (path, r) => polygon(path, crossOf(0.4 * r, r)),
+  x: (path, r) => polygon(path, crossOf(0.4 * r, r).map(([x, y]) => [(x - y) * 0.75, (x + y) * 0.75])),
+  star: (path, r) => polygon(path, Array.from({ length: 10 }, (_, k) => {
+    const [angle, reach] = [(Math.PI * k) / 5, (k % 2 ? 0.5 : 1.3) * r];
+    return [reach * Math.sin(angle), -reach * Math.cos(angle)];
+  })),
+};
+
+function polygon(path, corners) {
+  corners.forEach(([x, y], k) => (k ? path.lineTo(x, y) : path.moveTo(x, y)));
+  path.closePath();
+}
+
+const crossOf = (a, b) => [
+  [-a, -b], [a, -b], [a, -a], [b, -a], [b, a], [a, a], [a, b], [-a, b], [-a, a], [-b, a], [-b, -a], [-a, -a],
+];
+
+const sprites = new Map();
+
+/** A marker as a small picture, drawn once: `colour`, or its outline where the symbol is open. */
+function spriteOf({ size, symbol, colour, edge }, dense) {
+  const key = [size, symbol, colour, edge?.width, edge?.colour, dense].join();
+  if (!sprites.has(key)) {
+    if (sprites.size > 200) sprites.clear(); // themes and sizes that are gone
+    const [shape, open] = [symbol.replace("-open", ""), symbol.endsWith("-open")];
+    const side = Math.ceil(1.4 * size + (edge?.width ?? 0)) + 4;
+    const sprite = Object.assign(document.createElement("canvas"), { width: side * dense, height: side * dense });
+    const context = sprite.getContext("2d");
+    context.setTransform(dense, 0, 0, dense, (side * dense) / 2, (side * dense) / 2);
+    const path = new Path2D();
+    SYMBOLS[shape](path, size / 2);
+    context.fillStyle = context.strokeStyle = colour;
+    context.lineWidth = 2;
+    if (open) context.stroke(path);
+    else context.fill(path);
+    if (edge?.width && !open) {
+      Object.assign(context, { strokeStyle: edge.colour, lineWidth: edge.width });
+      context.stroke(path);
+    }
+    sprites.set(key, { sprite, side });
+  }
+  return sprites.get(key);
+}
+
+/** 256 colours between those of a palette, as canvas pixels. */
+function paletteOf(colours) {
+  const ends = colours.map(rgb);
+  const bytes = new Uint8ClampedArray(4 * 256);
+  for (let k = 0; k < 256; k++) {
+    const place = (k / 255) * (ends.length - 1);
+    const i = Math.min(ends.length - 2, Math.floor(place));
+    for (let j = 0; j < 3; j++) bytes[4 * k + j] = ends[i][j] + (place - i) * (ends[i + 1][j] - ends[i][j]);
+    bytes[4 * k + 3] = 255;
+  }
+  return new Uint32Array(bytes.buffer);
+}
+
+/** A field as pixels, a node each, with y upwards. */
+function bitmapOf(surface, { values, rows, columns }, [low, high], palette) {
+  const bitmap = (surface.bitmap ??= document.createElement("canvas"));
+  if (bitmap.width !== columns || bitmap.height !== rows) {
+    Object.assign(bitmap, { width: columns, height: rows });
+    surface.pixels = new ImageData(columns, rows);
+  }
+  const colours = new Uint32Array(surface.pixels.data.buffer);
+  const scale = 255 / (high - low);
+  for (let r = 0; r < rows; r++) {
+    const to = (rows - 1 - r) * columns;
+    for (let c = 0; c < columns; c++) {
+      const level = (values[r * columns + c] - low) * scale;
+      colours[to + c] = palette[level < 0 ? 0 : level > 255 ? 255 : level | 0];
+    }
+  }
+  bitmap.getContext("2d").putImageData(surface.pixels, 0, 0);
+  return bitmap;
+}
+
+/** A line through points, in pieces where there are gaps. */
+function traced(context, x, y, at, from = 0, to = x.length) {
+  let drawing = false;
+  for (let i = from; i < to; i++) {
+    const [p, q] = [at.x(x[i]), at.y(y[i])];
+    if (Number.isNaN(p) || Number.isNaN(q)) drawing = false;
+    else if (drawing) context.lineTo(p, q);
+    else {
+      context.moveTo(p, q);
+      drawing = true;
+    }
+  }
+}
+
+function haloed(context, text, x, y, { paper, ink, size, family }) {
+  Object.assign(context, { font: `${size}px ${family}`, textAlign: "center", textBaseline: "middle", lineWidth: 3,
+    lineJoin: "round", strokeStyle: paper, fillStyle: ink });
+  context.strokeText(text, x, y);
+  context.fillText(text, x, y);
+}
+
+/** Whether a name at this place is within the plot and meets no other. */
+function hasRoom(p, q, { left, top, width, height }, names) {
+  const isInside = p > left + 18 && p < left + width - 18 && q > top + 10 && q < top + height - 10;
+  return isInside && names.every(([, x, y]) => Math.abs(p - x) > 44 || Math.abs(q - y) > 20);
+}
+
+const LAYERS = {
+  /** {field, window, range, palette: of `paletteOf`} */
+  field(context, { field, window: [[x0, x1], [y0, y1]], range, palette }, at, theme, surface) {
+    const bitmap = bitmapOf(surface, field, range, palette);
+    const [dx, dy] = [(x1 - x0) / (field.columns - 1) / 2, (y1 - y0) / (field.rows - 1) / 2];
+    const [left, top] = [at.x(x0 - dx), at.y(y1 + dy)];
+    context.save();
+    context.beginPath(); // not the half cell beyond the outermost nodes
+    context.rect(at.x(x0), at.y(y1), at.x(x1) - at.x(x0), at.y(y0) - at.y(y1));
+    context.clip();
+    Object.assign(context, { imageSmoothingEnabled: true, imageSmoothingQuality: "high" });
+    context.drawImage(bitmap, left, top, at.x(x1 + dx) - left, at.y(y0 - dy) - top);
+    context.restore();
+  },
+
+  /** {field, window, levels: [{value, text}], colour, width, named}: texts stand on their curves where `named`. */
+  contours(context, { field, window: [[x0, x1], [y0, y1]], levels, colour, width, named }, at, theme) {
+    const x = (c) => at.x(x0 + ((x1 - x0) * c) / (field.columns - 1));
+    const y = (r) => at.y(y0 + ((y1 - y0) * r) / (field.rows - 1));
+    const names = [];
+    context.beginPath();
+    levels.forEach(({ value, text }, k) => {
+      // Each name stands where its curve goes farthest in a direction of its own, away from the others.
+      const [ux, uy] = [Math.cos(2.4 * k - 1), Math.sin(2.4 * k - 1)];
+      let [best, place] = [-Infinity, null];
+      contour(field, value, (c, r, d, s) => {
+        const [px, py, qx, qy] = [x(c), y(r), x(d), y(s)];
+        context.moveTo(px, py);
+        context.lineTo(qx, qy);
+        const far = ux * px + uy * py;
+        if (far > best && hasRoom(px, py, at, names)) [best, place] = [far, [px, py]];
+      });
+      if (place) names.push([text, ...place]);
+    });
+    Object.assign(context, { strokeStyle: colour, lineWidth: width });
+    context.stroke();
+    const style = { paper: "rgba(20,20,40,0.75)", ink: "#fff", size: 12, family: theme.font };
+    if (named) for (const name of names) haloed(context, ...name, style);
+  },
+
+  /** {x, y, marker: {size, symbol, colour, edge}} or, for a marker each, {x, y, markers, index} */
+  points(context, { x, y, marker, markers, index }, at, theme, surface) {
+    const drawn = (markers ?? [marker]).map((one) => spriteOf(one, surface.dense));
+    for (let i = 0; i < x.length; i++) {
+      const [p, q] = [at.x(x[i]), at.y(y[i])];
+      if (!(p > at.left - 9 && q > at.top - 9 && p < at.left + at.width + 9 && q < at.top + at.height + 9)) continue;
+      const { sprite, side } = drawn[index ? index[i] : 0];
+      context.drawImage(sprite, p - side / 2, q - side / 2, side, side);
+    }
+  },
+
+  /** {x, y, colour, width, opacity}: NaN is a gap */
+  line(context, { x, y, colour, width, opacity = 1 }, at) {
+    Object.assign(context, { strokeStyle: colour, lineWidth: width, lineJoin: "round", globalAlpha: opacity });
+    context.beginPath();
+    traced(context, x, y, at);
+    context.stroke();
+    context.globalAlpha = 1;
+  },
+
+  /** {x, low, high, colour}: the area between two lines */
+  band(context, { x, low, high, colour }, at) {
+    context.beginPath();
+    x.forEach((value, i) => context.lineTo(at.x(value), at.y(high[i])));
+    for (let i = x.length - 1; i >= 0; i--) context.lineTo(at.x(x[i]), at.y(low[i]));
+    context.fillStyle = colour;
+    context.fill();
+  },
+
+  /** {radii: [[r, text]], colour}: circles around 0, dashed, with their names above */
+  circles(context, { radii, colour }, at, theme) {
+    Object.assign(context, { strokeStyle: colour, lineWidth: 1.2 });
+    context.setLineDash([4, 3]);
+    for (const [r] of radii) {
+      context.beginPath();
+      context.ellipse(at.x(0), at.y(0), at.x(r) - at.x(0), at.y(0) - at.y(r), 0, 0, 7);
+      context.stroke();
+    }
+    context.setLineDash([]);
+    const style = { paper: theme.paper, ink: theme.ink(0.9), size: 11, family: theme.font };
+    for (const [r, text] of radii) haloed(context, text, at.x(0), at.y(r), style);
+  },
+
+  /** {y, text, above, colour}: a dashed line across the plot, with its name at the right */
+  level(context, { y, text, above, colour }, at, theme) {
+    Object.assign(context, { strokeStyle: colour, lineWidth: 1.2 });
+    context.setLineDash([4, 3]);
+    context.beginPath();
+    context.moveTo(at.left, at.y(y));
+    context.lineTo(at.left + at.width, at.y(y));
+    context.stroke();
+    context.setLineDash([]);
+    Object.assign(context, { font: `11px ${theme.font}`, textAlign: "right", fillStyle: theme.ink(0.75),
+      textBaseline: above ? "bottom" : "top" });
+    context.fillText(text, at.left + at.width - 6, at.y(y) + (above ? -3 : 3));
+  },
+};

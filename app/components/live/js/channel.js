@@ -1,0 +1,62 @@
+// The channel: while it is open, moving pictures come by a WebSocket as soon as they are drawn. Scenes bring the rest,
+// and pictures too where it is closed.
+
+const AGAIN_SECONDS = [1, 2, 5, 15]; // until it is tried again
+const SPACING = [16, 300]; // milliseconds between two pictures, at least and at most
+const WAITING = 2; // pictures: one that waits longer is of the past
+
+/** Watch the run of the scene, if it is another than before. */
+function listenToChannel(view) {
+  const [run] = view.scene.run.split(":");
+  if (!view.scene.channel || view.channel?.run === run) return;
+  closeChannel(view);
+  view.channel = { run, socket: null, tries: 0, timer: null, cameAt: -Infinity, between: 60 };
+  openChannel(view, view.channel);
+}
+
+function openChannel(view, channel) {
+  const address = new URL(view.scene.channel, location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const socket = (channel.socket = new WebSocket(address));
+  socket.addEventListener("open", () => {
+    socket.send(JSON.stringify({ run: channel.run }));
+    showChannel(view, "open");
+  });
+  socket.addEventListener("message", ({ data }) => arrive(view, channel, JSON.parse(data)));
+  socket.addEventListener("close", () => {
+    if (view.channel !== channel || !view.root.isConnected) return;
+    showChannel(view, "closed");
+    const wait = AGAIN_SECONDS[Math.min(channel.tries++, AGAIN_SECONDS.length - 1)];
+    channel.timer = setTimeout(() => openChannel(view, channel), 1000 * wait);
+  });
+}
+
+function closeChannel(view) {
+  const { channel } = view;
+  view.channel = null;
+  if (!channel) return;
+  clearTimeout(channel.timer);
+  channel.socket.close();
+}
+
+/** Say that the channel is closed, if it stays so. */
+function showChannel(view, state) {
+  view.root.dataset.channel = state;
+  view.root.querySelector(".live-slow").hidden = state === "open" || view.channel.tries < 1;
+}
+
+/** A picture has come: it waits for its turn, at the pace at which they come. */
+function arrive(view, channel, { run, frames }) {
+  const now = performance.now();
+  if (run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
+  const fresh = frames.filter((frame) => frame.step > view.last);
+  if (!fresh.length) return;
+  channel.tries = 0;
+  channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
+  channel.cameAt = now;
+  view.last = fresh.at(-1).step;
+  view.queue.push(...fresh);
+  view.queue.splice(0, view.queue.length - WAITING);
+  view.spacing = channel.between;
+  play(view);
+}

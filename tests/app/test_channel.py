@@ -1,0 +1,180 @@
+"""The channel, by Starlette's own client, over an engine that says what the tests tell it to."""
+
+import asyncio
+import json
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from app import channel, engine
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm, Experiment
+from app.engine.local import LocalEngine
+from app.engine.reports import ArmReport, Frame, Report, State
+from app.engine.watchers import Watchers
+from resflow_core.flow import FlowConfig
+from resflow_core.training.trainer import TrainConfig
+from tests.served import wait_for
+
+HERE = {"origin": "http://testserver"}
+
+
+class Told:
+    """An engine of which a test says the reports."""
+
+    def __init__(self):
+        self.watchers, self.attended = Watchers(), []
+
+    def watch(self, id, heard):
+        return self.watchers.add(id, heard)
+
+    def attend(self, id):
+        self.attended.append(id)
+
+    def say(self, run, *steps, rewinds=0):
+        arm = ArmReport(max(steps, default=0), 0.0, 0.0, tuple(map(frame, steps)))
+        self.watchers.tell(Report(run, State.PLAYING, (arm,), rewinds=rewinds))
+
+
+def frame(step):
+    none = np.empty((0, 2), np.uint16)
+    return Frame(step, np.zeros((3, 3), np.uint16), 1.0, 1.0, none, none, None)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    told = Told()
+    monkeypatch.setattr(engine, "get_engine", lambda: told)
+    monkeypatch.setattr(channel, "CHANNEL", channel.Channel())
+    return told
+
+
+@pytest.fixture
+def client(told):
+    with TestClient(Starlette(routes=channel.routes())) as client:
+        yield client
+
+
+@contextmanager
+def reading(client, run, readers=1):
+    """A page that has said which run it watches, the last of so many, and is listened to until it goes."""
+    with client.websocket_connect("/live", headers=HERE) as socket:
+        socket.send_text(json.dumps({"run": run}))
+        wait_for(lambda: count(run) == readers, "the channel to read")
+        yield socket
+        socket.close()
+        wait_for(lambda: count(run) == readers - 1, "the channel to hear that it has gone")
+
+
+def count(run):
+    return len(channel.CHANNEL._readers.get(run, ()))
+
+
+def steps_of(said):
+    return [frame["step"] for frame in said["frames"]]
+
+
+def test_a_picture_comes_as_soon_as_it_is_there(told, client):
+    with reading(client, "a") as socket:
+        told.say("a", 7, rewinds=2)
+        said = socket.receive_json()
+        assert (said["run"], steps_of(said)) == ("a:2", [7])
+        told.say("b", 8)
+        told.say("a")  # a report without a picture
+        told.say("a", 9, 10)
+        assert steps_of(socket.receive_json()) == [10]
+
+
+def test_several_read_one_run_and_each_has_every_picture(told, client):
+    with reading(client, "a") as first:
+        with reading(client, "a", readers=2) as second:
+            told.say("a", 1)
+            assert first.receive_json() == second.receive_json()
+        told.say("a", 2)
+        assert steps_of(first.receive_json()) == [2]
+    assert not channel.CHANNEL.is_read("a") and not told.watchers._of
+
+
+def test_who_reads_too_slowly_has_the_newest(told):
+    async def slow():
+        reader = channel.Reader(asyncio.get_running_loop())
+        for number in range(50):
+            reader.put(str(number))
+        first = await reader.next()
+        reader.put("later")
+        return first, await reader.next()
+
+    assert asyncio.run(slow()) == ("49", "later")
+
+
+def test_the_engine_hears_that_a_page_is_there(told, client):
+    with reading(client, "a"):
+        wait_for(lambda: told.attended == ["a"], "attendance")
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "http://elsewhere.example"}, {"origin": "null"}, {"origin": ""}])
+def test_another_site_is_refused_before_anything_is_said(told, client, headers):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/live", headers=headers):
+        pass
+    assert not channel.CHANNEL._readers
+
+
+@pytest.mark.parametrize(
+    "hello", ["", "no JSON", "[]", "{}", '{"run": 3}', '{"run": null}', '{"run": "' + 300 * "a" + '"}', "1" * 10**5]
+)
+def test_what_is_no_hello_ends_the_connection(told, client, hello):
+    with client.websocket_connect("/live", headers=HERE) as socket:
+        socket.send_text(hello)
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_text()
+    assert closed.value.code == channel.WRONG
+    assert not channel.CHANNEL._readers
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("http://localhost:8501", "localhost:8501", True),
+        ("https://flows.example.org", "flows.example.org", True),
+        ("https://Flows.example.org", "flows.EXAMPLE.org", True),
+        ("http://localhost:8502", "localhost:8501", False),
+        ("http://localhost:8501.example.org", "localhost:8501", False),
+        ("http://elsewhere.example/localhost:8501", "localhost:8501", False),
+        (None, "localhost:8501", False),
+        ("http://localhost", None, False),
+        ("", "", False),
+    ],
+)
+def test_what_is_of_this_site(origin, host, same):
+    assert channel.is_of_this_site(origin, host) is same
+
+
+def test_it_lies_below_the_address_of_the_app(monkeypatch):
+    for base, path in (("", "/live"), ("flows", "/flows/live"), ("/a/b/", "/a/b/live")):
+        monkeypatch.setattr(channel.st, "get_option", {"server.baseUrlPath": base}.get)
+        assert channel.path() == path
+        assert [route.path for route in channel.routes()] == [path]
+
+
+def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_more():
+    local, seen = LocalEngine(), []
+    run = local.create(Experiment((Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"),), 0))
+    end = local.watch(run, seen.append)
+    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    local.step(run, 3)
+    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    steps = [frame.step for report in seen for arm in report.arms for frame in arm.frames]
+    assert steps == sorted(set(steps)) and steps[-1] == 3
+    assert {report.rewinds for report in seen} == {0}
+    local.reset(run)
+    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    assert seen[-1].rewinds == 1
+    end()
+    before = len(seen)
+    local.step(run, 2)
+    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    assert len(seen) == before

@@ -1,0 +1,145 @@
+"""What pictures are made of, as numbers: each function of `app/components/canvas` beside NumPy, SciPy or a formula."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.interpolate import RegularGridInterpolator
+
+from app.components.canvas import shared
+
+WINDOW = ((-2.0, 3.0), (-1.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def page(chromium):
+    page = chromium.new_context().new_page()
+    page.set_content("<!doctype html><title>canvas</title><body></body>")
+    page.add_script_tag(content=shared("colours", "numbers", "ticks", "field", "layers", "plane"))
+    yield page
+    page.context.close()
+
+
+def told(values):
+    """A field as a JavaScript expression."""
+    rows, columns = values.shape
+    return f"({{values: Float32Array.from({values.ravel().tolist()}), rows: {rows}, columns: {columns}}})"
+
+
+def nodes(rows, columns, window=WINDOW):
+    """x and y of all nodes, (rows, columns) each."""
+    (x0, x1), (y0, y1) = window
+    return np.meshgrid(np.linspace(x0, x1, columns), np.linspace(y0, y1, rows))
+
+
+class TestTicks:
+    @pytest.mark.parametrize(
+        "side",
+        [(0, 1), (-4.4, 4.4), (0.0, 0.0437), (3.37, 3.52), (0, 12_288), (-1e-9, 2e-9), (-3e8, 5e8), (99.98, 100.01)],
+    )
+    @pytest.mark.parametrize("wanted", [4, 6])
+    def test_they_read_well_and_lie_within(self, page, side, wanted):
+        ticks = page.evaluate(f"ticksOf({list(side)}, {wanted})")
+        values = np.array([tick["value"] for tick in ticks])
+        assert wanted / 2.6 <= len(values) <= wanted + 1
+        assert (values >= side[0] - 1e-9 * (side[1] - side[0])).all() and (values <= side[1] * (1 + 1e-9)).all()
+        steps = np.diff(values)
+        assert steps == pytest.approx(steps[0])
+        first = steps[0] / 10 ** math.floor(math.log10(steps[0]) + 1e-9)
+        assert min(abs(first - m) for m in (1, 2, 5, 10)) < 1e-6
+        texts = [float(tick["text"].replace("−", "-").replace(",", "")) for tick in ticks]
+        assert texts == pytest.approx(values, rel=1e-2, abs=steps[0] / 100)
+        assert len({tick["text"] for tick in ticks}) == len(ticks)
+
+    def test_no_side_has_none(self, page):
+        assert page.evaluate("[ticksOf([1, 1], 5), ticksOf([2, 1], 5), ticksOf([NaN, 1], 5)]") == [[], [], []]
+
+
+class TestFiner:
+    def test_it_agrees_at_the_nodes_and_stays_within_the_field(self, page):
+        values = np.random.default_rng(0).random((40, 35)).astype(np.float32)
+        fine = page.evaluate(f"(f => ({{...f, values: [...f.values]}}))(finer({told(values)}))")
+        assert (fine["rows"], fine["columns"]) == (39 * 3 + 1, 34 * 3 + 1)
+        found = np.array(fine["values"]).reshape(fine["rows"], fine["columns"])
+        assert found[::3, ::3] == pytest.approx(values, abs=1e-6)
+        assert values.min() <= found.min() and found.max() <= values.max()
+
+    def test_a_smooth_function_is_met_between_the_nodes(self, page):
+        x, y = nodes(40, 40)
+        values = np.sin(x) * np.cos(2 * y)
+        fine = page.evaluate(f"[...finer({told(values)}).values]")
+        x, y = nodes(118, 118)
+        truth = np.clip(np.sin(x) * np.cos(2 * y), values.min(), values.max())
+        off = np.abs(np.array(fine).reshape(118, 118) - truth)
+        assert off[3:-3, 3:-3].max() < 2e-4  # by lines between the nodes it would be 2e-3
+        assert off.max() < 1e-2  # at the border, where a neighbour is missing
+
+    def test_what_is_fine_enough_stays_as_it_is(self, page):
+        assert page.evaluate(f"(f => finer(f) === f)({told(np.zeros((200, 120)))})")
+
+
+class TestContour:
+    def pieces(self, page, values, level):
+        code = f"(found => {{ contour({told(values)}, {level}, (...piece) => found.push(piece)); return found; }})([])"
+        return np.array(page.evaluate(code)).reshape(-1, 2, 2)
+
+    def test_a_circle(self, page):
+        side = ((-1.0, 1.0), (-1.0, 1.0))
+        x, y = nodes(101, 101, side)
+        found = self.pieces(page, x**2 + y**2, 0.49) / 50 - 1
+        assert np.hypot(*np.moveaxis(found, 2, 0)) == pytest.approx(np.full((len(found), 2), 0.7), abs=2e-4)
+        assert np.hypot(*(found[:, 1] - found[:, 0]).T).sum() == pytest.approx(2 * math.pi * 0.7, rel=1e-3)
+        ends = [tuple(end) for end in found.round(9).reshape(-1, 2)]
+        assert all(ends.count(end) == 2 for end in set(ends))  # it is closed
+
+    @pytest.mark.parametrize("code", range(16))
+    def test_every_kind_of_cell_parts_its_corners(self, page, code):
+        corners = [bool(code & bit) for bit in (1, 2, 4, 8)]  # from below at the left, against the clock
+        values = np.array([[corners[0], corners[1]], [corners[3], corners[2]]], float)
+        found = self.pieces(page, values, 0.5)
+        changes = sum(a != b for a, b in zip(corners, corners[1:] + corners[:1], strict=True))
+        assert len(found) == changes / 2
+        middles = {(0.5, 0.0): (0, 1), (1.0, 0.5): (1, 2), (0.5, 1.0): (3, 2), (0.0, 0.5): (0, 3)}
+        for end in found.reshape(-1, 2):
+            a, b = middles[tuple(end)]
+            assert corners[a] != corners[b]
+
+
+def test_levels_enclose_their_shares_of_the_mass(page):
+    values = np.random.default_rng(1).exponential(size=(30, 30)) ** 3
+    shares = [0.25, 0.5, 0.75, 0.95]
+    found = page.evaluate(f"levelsOfMass({told(values)}, {shares})")
+    for level, share in zip(found, shares, strict=True):
+        enclosed = values[values >= level * (1 - 1e-6)].sum() / values.sum()
+        assert share <= enclosed + 1e-6 and enclosed - level / values.sum() <= share + 1e-6
+    assert page.evaluate(f"levelsOfMass({told(np.zeros((3, 3)))}, [0.5])") in ([math.inf], [None])
+
+
+def test_a_value_between_the_nodes_is_that_of_scipy_and_none_outside(page):
+    values = np.random.default_rng(2).normal(size=(7, 9)).astype(np.float32)
+    (x0, x1), (y0, y1) = WINDOW
+    of = RegularGridInterpolator((np.linspace(y0, y1, 7), np.linspace(x0, x1, 9)), values.astype(float))
+    places = [(-2.0, -1.0), (3.0, 1.0), (0.3, 0.2), (2.99, -0.7)]
+    found = page.evaluate(
+        f"{[list(p) for p in places]}.map(place => valueAt({told(values)}, {[*map(list, WINDOW)]}, place))"
+    )
+    assert found == pytest.approx([float(of((y, x))) for x, y in places], abs=1e-5)
+    outside = page.evaluate(f"Number.isNaN(valueAt({told(values)}, {[*map(list, WINDOW)]}, [3.01, 0]))")
+    assert outside
+
+
+class TestPlot:
+    PICTURE = "{x: {title: 'x', range: [-2, 3]}, y: {title: 'y', range: [-1, 1]}, layers: [], bar: true, ratio: RATIO}"
+
+    @pytest.mark.parametrize("ratio", [1, 2.5])
+    def test_units_keep_their_ratio_and_pixels_become_numbers_again(self, page, ratio):
+        at = f"placeOfPlot({self.PICTURE.replace('RATIO', str(ratio))}, 500, 400)"
+        x, y = page.evaluate(f"(at => [at.x(1) - at.x(0), at.y(0) - at.y(1)])({at})")
+        assert y / x == pytest.approx(ratio)
+        assert page.evaluate(f"(at => at.atPixel(at.x(0.7), at.y(-0.2)))({at})") == pytest.approx([0.7, -0.2])
+        left, top, width, height = page.evaluate(f"(at => [at.left, at.top, at.width, at.height])({at})")
+        assert left >= 46 and top >= 10 and left + width <= 500 - 12 - 58 and top + height <= 400 - 42
+
+    def test_a_zoom_keeps_the_place_under_the_pointer(self, page):
+        picture = self.PICTURE.replace("RATIO", "1")
+        assert page.evaluate(f"zoomed({picture}, [1, 0.5], 0.5)") == [[-0.5, 2.0], [-0.25, 0.75]]
