@@ -52,8 +52,7 @@ class Visitor:
     page: Page
     problems: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
-    bytes_received: int = 0
-    calls: int = 0  # of the server
+    received: list[int] = field(default_factory=list)  # bytes of each message
 
     def open(self, url: str) -> "Visitor":
         self.page.goto(url)
@@ -131,14 +130,11 @@ def visit(server, chromium):
         page.on("request", lambda request: visitor.requested.append(request.url))
 
         def received(frame):
-            visitor.bytes_received += len(frame)
-
-        def sent(frame):
-            visitor.calls += 1
+            visitor.received.append(len(frame))
 
         if routed:
             page.route_web_socket("**/*", routed)
-        page.on("websocket", lambda socket: (socket.on("framereceived", received), socket.on("framesent", sent)))
+        page.on("websocket", lambda socket: socket.on("framereceived", received))
         url = f"{server.url}{path}?{query}"
         if picture:
             return visitor.open(url)

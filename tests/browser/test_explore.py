@@ -27,14 +27,14 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     before = visitor.page.locator("[data-pane=data]").screenshot()
     visitor.press("Play")
     visitor.wait_for_step(20)
-    picture, frames = visitor.picture(), int(visitor.data("frames"))
-    received, calls = visitor.bytes_received, visitor.calls
+    visitor.wait("root.dataset.channel === 'open'", "the channel")
+    visitor.wait_for_step(visitor.step + 20)
+    picture, frames, heard = visitor.picture(), int(visitor.data("frames")), len(visitor.received)
     visitor.wait(f"Number(root.dataset.frames) >= {frames + 30}", "thirty more frames")
     assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
-    # A frame has about 16 kB. Losses and numbers come with each call, however many frames there are by then.
-    drawn, asked = int(visitor.data("frames")) - frames, visitor.calls - calls + 1
-    print(f"{drawn} frames, {asked} calls, {visitor.bytes_received - received} bytes")
-    assert visitor.bytes_received - received < 25_000 * drawn + 40_000 * asked
+    # A frame has about 16 kB, and comes by itself. Losses and numbers come with the script's messages, without frames.
+    sizes = visitor.received[heard:]
+    assert len(sizes) > 30 and max(sizes) < 80_000
     visitor.press("Pause")
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
     stopped = wait_for(lambda: _settled(visitor), "the picture to stop")
