@@ -13,7 +13,6 @@ from resflow_core.measure import BlockTable
 FRAME_SECONDS = 1 / 16  # from one picture to the next, where one process has no other work
 
 st.header("How does a residual flow learn a density?", anchor=False)
-live.mount_library()
 with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
     notices.show()
 
