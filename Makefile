@@ -51,6 +51,7 @@ lint-baseline: $(VENV)/tests-installed
 # About three hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
 benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.speed
+	$(BIN)/python -m tests.benchmarks.engine
 	$(BIN)/python -m tests.benchmarks.sessions
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.estimator

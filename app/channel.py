@@ -141,9 +141,8 @@ async def _attend(run: str) -> None:
 
 async def _until_gone(socket: WebSocket) -> None:
     """What a page says later is nothing to us."""
-    with suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_text()
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
 
 
 def path() -> str:

@@ -61,7 +61,7 @@ class Engine(Protocol):
 
     def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
         """Call `heard`, in a thread of the engine's, with each report of an experiment as it comes: frames are those
-        that are new in it. What is returned ends it. Nobody is ever heard of an experiment that is not known."""
+        that are new in it. What is returned ends it. Of an experiment that is not known, nothing is."""
         ...
 
     def export(self, id: str, arm_index: int) -> bytes | None:

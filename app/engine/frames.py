@@ -34,7 +34,7 @@ PIECE = 50
 # Every frame maps the same base noise, so that samples glide with the flow instead of flickering.
 SAMPLE_SEED = 2**32 - 2
 FRAME_PLANE = (FRAME_WINDOW, FRAME_WINDOW)
-# Of a usual inverse, in passes with the density.
+# A usual inverse takes as long as so many passes with the density.
 INVERSE_PASSES = 4
 NO_POINTS = np.empty((0, 2), np.uint16)
 

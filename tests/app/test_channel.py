@@ -116,6 +116,14 @@ def test_the_engine_hears_that_a_page_is_there(told, client):
         wait_for(lambda: told.attended == ["a"], "attendance")
 
 
+def test_what_a_page_says_later_is_nothing_to_us(told, client):
+    with reading(client, "a") as socket:
+        socket.send_bytes(b"\x00")
+        socket.send_text("anything")
+        told.say("a", 3)
+        assert steps_of(socket.receive_json()) == [3]
+
+
 @pytest.mark.parametrize("headers", [{}, {"origin": "http://elsewhere.example"}, {"origin": "null"}, {"origin": ""}])
 def test_another_site_is_refused_before_anything_is_said(told, client, headers):
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/live", headers=headers):

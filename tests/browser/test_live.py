@@ -79,6 +79,22 @@ def wait_for_stage(visitor, k):
     wait_for(lambda: [c for p in points(visitor) for c in p] == near, f"the points of stage {k}")
 
 
+def note_drawn(visitor, k):
+    """Let the page note x of this point of the second plane, in `window.drawn`, each time that it is drawn."""
+    visitor.page.evaluate(
+        """k => {
+            window.drawn = [];
+            const surface = document.querySelector('[data-pane=latent] .live-plot').surface;
+            let picture = surface.picture;
+            Object.defineProperty(surface, 'picture', { get: () => picture, set: (drawn) => {
+                picture = drawn;
+                window.drawn.push(drawn.layers.find(layer => layer.kind === 'points').x[k]);
+            } });
+        }""",
+        k,
+    )
+
+
 def slide(visitor, *keys):
     visitor.page.locator(".live-depth input").focus()
     for key in keys:
@@ -124,20 +140,12 @@ def test_the_journey_goes_to_x_and_back_and_ends_where_it_began(left_as_found):
 
 def test_who_wants_no_motion_sees_stage_after_stage(see):
     visitor = see(reduced_motion="reduce")
-    visitor.page.evaluate("""() => {
-        window.drawn = new Set();
-        const surface = document.querySelector('[data-pane=latent] .live-plot').surface;
-        let picture = surface.picture;
-        Object.defineProperty(surface, 'picture', { get: () => picture, set: (drawn) => {
-            picture = drawn;
-            window.drawn.add(drawn.layers.find(layer => layer.kind === 'points').x[2]);
-        } });
-    }""")
+    note_drawn(visitor, 2)
     visitor.page.get_by_role("button", name="Play through the blocks").click()
     visitor.wait("root.dataset.depth === 'x'", "x")
     visitor.wait("root.dataset.depth === 'z'", "z again")
     stages = [POINTS[2, 0] * (1 - k / 10) for k in range(BLOCKS + 2)]
-    drawn = sorted(visitor.page.evaluate("[...window.drawn]"), reverse=True)
+    drawn = sorted(set(visitor.page.evaluate("window.drawn")), reverse=True)
     assert drawn == pytest.approx(stages, abs=HALF_A_STEP)
 
 
@@ -145,18 +153,10 @@ def test_who_wants_no_motion_sees_stage_after_stage(see):
 def test_one_picture_turns_into_the_next_but_for_who_wants_no_motion(see, calm):
     visitor = see("playing=yes&swings=yes", reduced_motion="reduce" if calm else "no-preference")
     visitor.wait_for_step(2)
-    visitor.page.evaluate("""() => {
-        window.seen = [];
-        const surface = document.querySelector('[data-pane=latent] .live-plot').surface;
-        let picture = surface.picture;
-        Object.defineProperty(surface, 'picture', { get: () => picture, set: (drawn) => {
-            picture = drawn;
-            window.seen.push(drawn.layers.find(layer => layer.kind === 'points').x[0]);
-        } });
-    }""")
+    note_drawn(visitor, 0)
     visitor.wait_for_step(visitor.step + 4)
     here = POINTS[0, 0] * (1 - (BLOCKS + 1) / 10)
-    seen = np.array(visitor.page.evaluate("window.seen")) - here
+    seen = np.array(visitor.page.evaluate("window.drawn")) - here
     ends = 2 * HALF_A_STEP if calm else 0.2 * SWING  # the next picture may come a little early
     assert seen.min() == pytest.approx(0, abs=ends) and seen.max() == pytest.approx(SWING, abs=ends)
     between = (seen > 0.3 * SWING) & (seen < 0.7 * SWING)

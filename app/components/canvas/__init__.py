@@ -8,5 +8,5 @@ _HERE = Path(__file__).parent
 
 
 def shared(*names: str) -> str:
-    """The text of these scripts, of colours, unpack, numbers and axes; axes are Plotly's, in the page's colours."""
+    """The text of these scripts of this folder, each after those that it uses."""
     return "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in names)

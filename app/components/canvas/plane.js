@@ -1,8 +1,8 @@
 // A surface: a canvas that fills its box, sharp on dense displays, with two axes that the wheel zooms and a drag moves.
 //
 // A picture is {x: {title, range}, y: {title, range}, layers, ratio, bar, ticks}: layers are drawn in their order
-// (`LAYERS`), but those with `visible: false`; `ratio` keeps so many pixels of x's unit for one of y's; `bar`, where
-// there is one, is a colour bar, {title, range, palette}.
+// (`LAYERS`), but those with `visible: false`. With a `ratio`, a unit of y is as many of x's in pixels, and there is room
+// for a colour bar, `bar`: {title, range, palette}.
 
 const MARGIN = { left: 46, right: 12, top: 10, bottom: 42 };
 const BAR = 58; // room for a colour bar; the same as --bar in panes.css
@@ -23,11 +23,11 @@ function surfaceIn(box, { moved, told }) {
 }
 
 /** Where the plot is in a box of this size, and how numbers become pixels. */
-function placeOfPlot({ x, y, ratio, bar, right }, width, height) {
+function placeOfPlot({ x, y, ratio }, width, height) {
   const [[x0, x1], [y0, y1]] = [x.range, y.range];
   const room = {
     left: MARGIN.left, top: MARGIN.top, height: height - MARGIN.top - MARGIN.bottom,
-    width: width - MARGIN.left - MARGIN.right - (bar || right ? BAR : 0),
+    width: width - MARGIN.left - MARGIN.right - (ratio ? BAR : 0),
   };
   const scale = ratio && Math.min(room.width / (x1 - x0), room.height / (ratio * (y1 - y0)));
   const size = ratio ? { width: scale * (x1 - x0), height: scale * ratio * (y1 - y0) } : room;

@@ -17,7 +17,7 @@ from app.components.planes.panes import Chart, Dots, Heat, Level, Pane, Path, en
 __all__ = ["Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "mount_plotly", "planes"]
 
 _HERE = File(__file__).parent
-_SCRIPTS = ("traces", "chosen", "planes")
+_SCRIPTS = ("axes", "traces", "chosen", "planes")
 
 
 def _read(name: str) -> str:
@@ -36,7 +36,7 @@ _planes = st.components.v2.component(
     "resflow_planes",
     html='<div class="planes"></div>',
     css=_read("planes.css"),
-    js="\n".join([shared("colours", "unpack", "numbers", "axes"), *(_read(f"{name}.js") for name in _SCRIPTS)]),
+    js="\n".join([shared("colours", "unpack", "numbers"), *(_read(f"{name}.js") for name in _SCRIPTS)]),
     isolate_styles=False,
 )
 

@@ -49,14 +49,10 @@ function showChannel(view, state) {
 function arrive(view, channel, { run, frames }) {
   const now = performance.now();
   if (run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
-  const fresh = frames.filter((frame) => frame.step > view.last);
-  if (!fresh.length) return;
+  if (!enqueue(view, frames, WAITING)) return;
   channel.tries = 0;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
   channel.cameAt = now;
-  view.last = fresh.at(-1).step;
-  view.queue.push(...fresh);
-  view.queue.splice(0, view.queue.length - WAITING);
   view.spacing = channel.between;
   play(view);
 }

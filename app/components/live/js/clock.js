@@ -95,14 +95,14 @@ function play(view) {
   tick(view);
 }
 
-function enqueue(view, frames) {
-  if (!frames.length) return; // they come by the channel
-  const newest = frames.at(-1)?.step ?? view.last;
-  const fresh = frames.filter((f) => f.step > view.last);
-  view.last = Math.max(view.last, newest);
+/** Let frames that were not seen yet wait for their turn, at most so many, and say whether there are such. */
+function enqueue(view, frames, most) {
+  const fresh = frames.filter((frame) => frame.step > view.last);
+  if (!fresh.length) return false;
+  view.last = fresh.at(-1).step;
   view.queue.push(...(isCalm() ? fresh.slice(-1) : fresh));
-  view.queue.splice(0, view.queue.length - QUEUE_LIMIT);
-  view.spacing = view.scene.poll_ms / Math.max(1, view.queue.length);
+  view.queue.splice(0, view.queue.length - most);
+  return true;
 }
 
 /** What must be shown without waiting its turn: a paused flow's sharp picture or last frame, or a first picture. */
@@ -120,7 +120,7 @@ function receive(view, scene) {
   view.scene = scene;
   if (before?.run !== scene.run) startRun(view, before);
   for (const name of ["data", "loss"]) view.panes[name].box.setAttribute("aria-label", scene.alt[name]);
-  enqueue(view, scene.frames);
+  if (enqueue(view, scene.frames, QUEUE_LIMIT)) view.spacing = scene.poll_ms / view.queue.length;
   const urgent = takeUrgent(view);
   if (urgent) show(view, urgent);
   else if (!view.queue.length) paint(view, ["data", "latent"]); // the theme or the data may be new

@@ -43,7 +43,8 @@ function look(view, shows) {
 function mount(root) {
   const view = {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
-    channel: null, before: null, arrived: {}, began: 0, share: 1, // how far the newest picture has come from what was drawn before it
+    // How far the newest picture has come from what was drawn before it.
+    before: null, arrived: {}, began: 0, share: 1, channel: null,
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
     list: root.querySelector(".live-readouts"),
     slider: root.querySelector(".live-depth input"),
@@ -53,7 +54,7 @@ function mount(root) {
     const [box, caption] = [".live-plot", ".live-step"].map((part) => section.querySelector(part));
     const surface = surfaceIn(box, {
       moved: (ranges) => paint(view, zoom(view, name, ranges)),
-      told: (place) => (name === "loss" ? toldLosses(surface.picture, place, view.scene.loss_unit) : told(surface.picture, place)),
+      told: (place) => (name === "loss" ? toldLosses : told)(surface.picture, place, view.scene.loss_unit),
     });
     view.panes[name] = { box, caption, surface };
     view.layers[name] = {};

@@ -1,4 +1,4 @@
-// The loss pane: state -> traces and layout.
+// The loss pane: state -> picture.
 
 const quantile = (sorted, q) => sorted[Math.round(q * (sorted.length - 1))];
 

@@ -43,12 +43,10 @@ function densityLayers(view, field, plane, top, visible) {
   ];
 }
 
-const barOf = (title, range, palette) => ({ title, range, palette });
-
 function spacePicture(view, space, layers, bar) {
   const [x, y] = view.zoom.data ?? space.plane;
   const axes = { x: { title: space.titles[0], range: x }, y: { title: space.titles[1], range: y } };
-  return { ...axes, ratio: space.ratio, layers, bar, right: true };
+  return { ...axes, ratio: space.ratio, layers, bar };
 }
 
 function dataLayer(view, theme, space, visible, over) {
@@ -65,7 +63,7 @@ function paneData(view, theme) {
   if (picture) {
     const top = (shared ? shared.shown : shownTop(view)) / space.area;
     layers.push(...densityLayers(view, shownDensity(view, space.area), space.plane, top, on.density));
-    bar = barOf(shared ? SHARED : "density per unit area", [0, top], DENSITY);
+    bar = { title: shared ? SHARED : "density per unit area", range: [0, top], palette: DENSITY };
   }
   layers.push(dataLayer(view, theme, space, on.data, picture && on.density));
   if (view.samples) {
@@ -86,7 +84,7 @@ function paneTruth(view, theme) {
     const finest = truth.grids[Math.max(...Object.keys(truth.grids))];
     const top = truth.shown / space.area;
     layers.push(...densityLayers(view, fieldOf(finest, truth.largest / space.area), space.plane, top, true));
-    bar = barOf(SHARED, [0, top], DENSITY);
+    bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
   layers.push(dataLayer(view, theme, space, on.data, true));
   return spacePicture(view, space, layers, bar);
@@ -106,7 +104,7 @@ function paneDifference(view, theme) {
       kind: "field", name: "difference", nodes: field, field: finer(field), window: space.plane, range: [-top, top],
       palette: DIFFERENCE,
     });
-    bar = barOf("model − truth, per unit area", [-top, top], DIFFERENCE);
+    bar = { title: "model − truth, per unit area", range: [-top, top], palette: DIFFERENCE };
   }
   layers.push(dataLayer(view, theme, space, on.data, true));
   return spacePicture(view, space, layers, bar);
@@ -139,7 +137,7 @@ function paneLatent(view, theme) {
   });
   const [x, y] = view.zoom.latent ?? [[-side, side], [-side, side]];
   const axes = { x: { title: `${letter}₁`, range: x }, y: { title: `${letter}₂`, range: y } };
-  return { ...axes, ratio: 1, layers, right: true };
+  return { ...axes, ratio: 1, layers };
 }
 
 const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference };
