@@ -2,8 +2,9 @@
 
 A page opens a WebSocket at `path()` and says which run it watches, {"run": its id}. From then on it is sent
 {"run": "id:rewinds", "frames": [`encode_frame` each]}, the newest where it reads too slowly, and the engine hears that
-somebody is there. Several readers may watch one run. A run's id is its secret, and in no link; whoever comes from
-another site is refused.
+somebody is there, until the last that watched the run has gone. Several readers may watch one run. {"depth": k} asks for
+moving pictures after k blocks, null for those at z. A run's id is its secret, and in no link; whoever comes from another
+site is refused.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from app.engine.reports import Frame, Report
 HELLO_SECONDS = 10.0
 ATTEND_SECONDS = 1.0
 MOST_LETTERS = 200  # of what a page says
+MOST_DEPTH = 10_000
 REFUSED, WRONG = 4403, 4400  # codes with which a socket is closed
 
 
@@ -54,10 +56,19 @@ class Channel:
     def __init__(self) -> None:
         self._readers: dict[str, list[Reader]] = {}
         self._ends: dict[str, Callable[[], None]] = {}
+        self._depths: dict[str, int | None] = {}
 
     def is_read(self, run: str) -> bool:
         """Whether some page has pictures of this run by the channel."""
         return run in self._readers
+
+    def depth(self, run: str, otherwise: int | None) -> int | None:
+        """At which depth a page has asked for pictures of this run; `otherwise` where none has."""
+        return self._depths.get(run, otherwise)
+
+    def look(self, run: str, depth: int | None) -> None:
+        self._depths[run] = depth
+        engine.get_engine().look(run, depth)
 
     def join(self, run: str, reader: Reader) -> None:
         self._readers.setdefault(run, []).append(reader)
@@ -69,7 +80,9 @@ class Channel:
         readers.remove(reader)
         if not readers:
             del self._readers[run]
+            self._depths.pop(run, None)
             self._ends.pop(run)()
+            engine.get_engine().leave(run)
 
     def _tell(self, report: Report) -> None:
         """In a thread of the engine's."""
@@ -98,7 +111,7 @@ async def live(socket: WebSocket) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             meanwhile = [group.create_task(work) for work in (_send(socket, reader), _attend(run))]
-            await _until_gone(socket)
+            await _hear(socket, run)
             for task in meanwhile:
                 task.cancel()
     finally:
@@ -139,10 +152,22 @@ async def _attend(run: str) -> None:
         await asyncio.sleep(ATTEND_SECONDS)
 
 
-async def _until_gone(socket: WebSocket) -> None:
-    """What a page says later is nothing to us."""
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
+async def _hear(socket: WebSocket, run: str) -> None:
+    """What a page asks for, until it has gone; what makes no sense is nothing to us."""
+    while (said := await socket.receive())["type"] != "websocket.disconnect":
+        with suppress(ValueError):
+            CHANNEL.look(run, asked_depth(said.get("text") or ""))
+
+
+def asked_depth(said: str) -> int | None:
+    """The depth that a page asks for. Raises ValueError where it says something else."""
+    wish: Any = json.loads(said[:MOST_LETTERS])
+    if not isinstance(wish, dict) or "depth" not in wish:
+        raise ValueError(f"{said[:40]!r}: a page may say the depth at which it wants its pictures.")
+    depth = wish["depth"]
+    if depth is not None and not (type(depth) is int and 0 <= depth <= MOST_DEPTH):
+        raise ValueError(f"depth = {str(depth)[:40]}: use null or a whole number from 0 to {MOST_DEPTH:,}.")
+    return depth
 
 
 def path() -> str:

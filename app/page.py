@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import session
-from app.components import live, planes
+from app.components import library
 from app.features.learn.panel import cover, covered, panel, way_back
 from app.screens import SCREENS
 from app.turns import TURNS
@@ -40,8 +40,7 @@ def draw() -> None:
             st.switch_page(SCREENS[to].script)
         step = session.step_over(page.url_path)
         session.focus(step.controls if step else session.fixed())
-        # Each is an element of the page, which moves all below it alike.
-        (planes.mount_plotly if screen.has_planes else live.mount_library)()
+        library.mount()
     if session.begun():
         clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
     if step:

@@ -33,8 +33,7 @@ class Screen:
 
     `prefix` begins the names of its `settings` in links. `observables` are what lessons may ask of it. `doors` lead to
     it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
-    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them. Only those that
-    have `planes` (`app.components.planes`) load what draws them.
+    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them.
     """
 
     title: str
@@ -45,7 +44,6 @@ class Screen:
     doors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     has_flow: bool = True
     sidebar: bool = True
-    has_planes: bool = True
 
     @property
     def script(self) -> str:
@@ -60,14 +58,12 @@ SCREENS: dict[str, Screen] = {
         "learn",
         doors={"learn": ("Learn", "Lessons in small steps: predict, try it, and see why.")},
         sidebar=False,
-        has_planes=False,
     ),
     "explore": Screen(
         "Explore",
         "explore",
         observables=FLOW,
         doors={"explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does.")},
-        has_planes=False,
     ),
     "stretch": Screen("Stretch", "stretch", STRETCH, Stretch, STRETCH_OBSERVABLES),
     "estimator": Screen(
@@ -82,7 +78,6 @@ SCREENS: dict[str, Screen] = {
                 "Type a 2 × 2 matrix and see every term of the unbiased estimate, beside the truth.",
             )
         },
-        has_planes=False,
     ),
     "lipschitz": Screen("Lipschitz", "lipschitz", LIPSCHITZ, Lipschitz, LIPSCHITZ_OBSERVABLES),
     "activations": Screen("Activations", "activations", ACTIVATIONS_BENCH, Activations, ACTIVATIONS),

@@ -30,7 +30,7 @@ def policy(embed: str = "") -> str:
         # Streamlit makes a blob of each component's script, has WebAssembly for long numbers, and in its page a line of
         # script, known by its hash.
         "script-src": ["'self'", "blob:", "'wasm-unsafe-eval'", *(f"'sha256-{digest}'" for digest in hashes)],
-        # Streamlit, Plotly and KaTeX write styles as they draw.
+        # Streamlit and KaTeX write styles as they draw.
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'", "data:"],  # KaTeX has small ones within its style sheet

@@ -6,6 +6,7 @@ What is not there raises `Unexpected`, which says what was expected, so that a c
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode, urlsplit
@@ -26,8 +27,8 @@ NO_TOKEN = "PLACEHOLDER_AUTH_TOKEN"  # what browsers send in the place of a toke
 class PageClient:
     """`answers` counts the runs of the page's script, or of a part of it, that the server has finished."""
 
-    def __init__(self, socket: ClientConnection, patience: float):
-        self._socket, self._patience = socket, patience
+    def __init__(self, socket: ClientConnection, host: str, patience: float):
+        self._socket, self._host, self._patience = socket, host, patience
         self.shown = ShownPage()
         self.answers = 0
 
@@ -85,6 +86,25 @@ class PageClient:
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await listening
+
+    @asynccontextmanager
+    async def pictures(self) -> AsyncIterator[AsyncIterator[int]]:
+        """The steps of the moving pictures that the page's channel brings, as they come."""
+        if len(self.shown.scenes) != 1:
+            raise Unexpected(f"One live picture was expected, and there are {len(self.shown.scenes)}.")
+        scene = self.shown.scenes[0]
+        run = scene["run"].partition(":")[0]
+        async with connect(f"ws://{self._host}{scene['channel']}", origin=f"http://{self._host}") as socket:
+            await socket.send(json.dumps({"run": run}))
+
+            async def steps() -> AsyncIterator[int]:
+                async for text in socket:
+                    message = json.loads(text)
+                    if message["run"].partition(":")[0] != run or len(message["frames"]) != 1:
+                        raise Unexpected(f"A picture of {run!r} was expected, and {text[:200]!r} came.")
+                    yield message["frames"][0]["step"]
+
+            yield steps()
 
     async def close(self) -> None:
         """Close the page, as when its tab is closed."""
@@ -162,6 +182,6 @@ async def open_page(
         ping_interval=None,
         open_timeout=patience,
     ) as socket:
-        client = PageClient(socket, patience)
+        client = PageClient(socket, address.netloc, patience)
         await client.load(path, query if isinstance(query, str) else urlencode(query))
         yield client

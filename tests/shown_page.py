@@ -184,14 +184,18 @@ class ShownPage:
         return [node.element.body for node in self.of_kind("alert") if node.element.format == Alert.ERROR]
 
     @property
+    def scenes(self) -> list[dict[str, Any]]:
+        """What its live pictures were told last."""
+        parts = (node.element for node in self.of_kind("bidi_component") if node.element.component_name == PANES)
+        return [json.loads(part.json) for part in parts]
+
+    @property
     def step(self) -> int:
         """The newest step of the flow that is shown, by the line of numbers and the live picture. Raises `Unexpected`
         where neither says one."""
         steps = [int(found[1].replace(",", "")) for text in self.texts() if (found := STEP.search(text))]
-        for node in self.of_kind("bidi_component"):
-            if node.element.component_name == PANES:
-                scene = json.loads(node.element.json)
-                steps += [frame["step"] for frame in (*scene["frames"], scene["still"]) if frame]
+        for scene in self.scenes:
+            steps += [frame["step"] for frame in (*scene["frames"], scene["still"]) if frame]
         if not steps:
             raise Unexpected(f"A line with a step, or a live picture, was expected; the page says: {self.texts()}")
         return max(steps)

@@ -51,6 +51,10 @@ class Engine(Protocol):
         """The page is there, and will poll as soon as the server gets to it."""
         ...
 
+    def look(self, id: str, depth: int | None) -> None:
+        """Moving pictures are wanted at this depth (`ViewRequest.depth`), before a poll says so."""
+        ...
+
     def close(self, id: str) -> None:
         """Forget the experiment."""
         ...

@@ -107,6 +107,14 @@ class Attend:
 
 
 @dataclass(frozen=True)
+class Look:
+    """The page wants moving pictures at this depth (`ViewRequest.depth`), until a poll says otherwise."""
+
+    id: str
+    depth: int | None
+
+
+@dataclass(frozen=True)
 class Export:
     """Send the flow of the arm at `arm_index` as an `Exported` with the same ticket."""
 
@@ -127,4 +135,4 @@ class Beat:
     seconds: float
 
 
-Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Attend | Export | Close
+Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Attend | Look | Export | Close

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
-from app.engine.commands import Attend, Beat, Close, Command, Export, Play, Poll, Reset, Step, ViewRequest
+from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest
 from app.engine.dropped import Dropped
 from app.engine.experiment import Experiment
 from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
@@ -68,6 +68,10 @@ class RemoteEngine(Buttons):
     def attend(self, id: str) -> None:
         if link := self._link(id):
             link.attend(id)
+
+    def look(self, id: str, depth: int | None) -> None:
+        if link := self._link(id):
+            link.look(Look(id, depth))
 
     def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
         link = self._link(id)
@@ -153,6 +157,10 @@ class WorkerClient:
             if memo := self._memos.get(id):
                 memo.seen = self._pulse()
                 self._put(Attend(id))
+
+    def look(self, look: Look) -> None:
+        with self._lock:
+            self._put(look)
 
     def each_second(self) -> None:
         """Tell the worker that a second has passed, and end it if it hangs."""

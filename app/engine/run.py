@@ -6,7 +6,7 @@ from collections.abc import Callable
 from app.engine.arm_job import ArmJob
 from app.engine.arms import Arms
 from app.engine.clocks import Clocks
-from app.engine.commands import Attend, Change, Command, Create, Leave, Pause, Play, Poll, Reset, Step
+from app.engine.commands import Attend, Change, Command, Create, Leave, Look, Pause, Play, Poll, Reset, Step
 from app.engine.pace import Pace
 from app.engine.reports import ArmReport, Checkpoint, Report, State
 from app.engine.views import HELD_OUT, News, View, Views
@@ -98,6 +98,9 @@ class Run:
         if isinstance(command, Attend):
             if self.present:
                 self.seen = self._clocks.attendance()
+            return
+        if isinstance(command, Look):
+            self._views.look(command.depth)
             return
         self._handled += 1
         self._changed = True

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -113,6 +113,11 @@ class Views:
         for view, asked in ASKED.items():
             if before is None or asked(before) != asked(request):
                 self._forget(view)
+
+    def look(self, depth: int | None) -> None:
+        """The same as ever, but at this depth."""
+        if self.request:
+            self.want(replace(self.request, depth=depth))
 
     def _forget(self, view: View) -> None:
         """Show it anew, and at once."""

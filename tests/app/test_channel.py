@@ -18,7 +18,8 @@ from app.engine.reports import ArmReport, Frame, Report, State
 from app.engine.watchers import Watchers
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
-from tests.served import wait_for
+from tests.page_client import open_page
+from tests.served import ROOT, process_served, wait_for
 
 HERE = {"origin": "http://testserver"}
 
@@ -27,13 +28,19 @@ class Told:
     """An engine of which a test says the reports."""
 
     def __init__(self):
-        self.watchers, self.attended = Watchers(), []
+        self.watchers, self.attended, self.left, self.depths = Watchers(), [], [], []
 
     def watch(self, id, heard):
         return self.watchers.add(id, heard)
 
     def attend(self, id):
         self.attended.append(id)
+
+    def leave(self, id):
+        self.left.append(id)
+
+    def look(self, id, depth):
+        self.depths.append((id, depth))
 
     def say(self, run, *steps, rewinds=0):
         arm = ArmReport(max(steps, default=0), 0.0, 0.0, tuple(map(frame, steps)))
@@ -116,12 +123,34 @@ def test_the_engine_hears_that_a_page_is_there(told, client):
         wait_for(lambda: told.attended == ["a"], "attendance")
 
 
-def test_what_a_page_says_later_is_nothing_to_us(told, client):
+def test_when_the_last_page_has_gone_the_engine_hears_it_and_no_earlier(told, client):
+    with reading(client, "a"):
+        with reading(client, "a", readers=2):
+            pass
+        assert told.left == []
+    assert told.left == ["a"]
+
+
+def test_a_page_asks_for_a_depth_which_the_next_poll_keeps(told, client):
+    with reading(client, "a") as socket:
+        assert channel.CHANNEL.depth("a", otherwise=4) == 4
+        for depth in (3, None, 0):
+            socket.send_text(json.dumps({"depth": depth}))
+        wait_for(lambda: told.depths == [("a", 3), ("a", None), ("a", 0)], "all three")
+        assert channel.CHANNEL.depth("a", otherwise=4) == 0
+    assert channel.CHANNEL.depth("a", otherwise=4) == 4
+
+
+def test_what_else_a_page_says_is_nothing_to_us(told, client):
     with reading(client, "a") as socket:
         socket.send_bytes(b"\x00")
-        socket.send_text("anything")
+        for text in ("", "anything", "[]", "3", "{}", "[" * 199, '{"depth": ' + 300 * "1" + "}", '{"run": "b"}'):
+            socket.send_text(text)
+        for depth in ("true", "-1", "1.5", "1e999", "NaN", '"2"', "[2]", "10001"):
+            socket.send_text(f'{{"depth": {depth}}}')
         told.say("a", 3)
         assert steps_of(socket.receive_json()) == [3]
+    assert told.depths == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "http://elsewhere.example"}, {"origin": "null"}, {"origin": ""}])
@@ -168,6 +197,22 @@ def test_it_lies_below_the_address_of_the_app(monkeypatch):
         assert [route.path for route in channel.routes()] == [path]
 
 
+def test_an_engine_draws_at_the_depth_that_is_asked_for_at_once():
+    local, seen = LocalEngine(), []
+    run = local.create(Experiment((Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), "moons"),), 0))
+    local.watch(run, lambda report: seen.extend(report.arms[0].frames if report.arms else ()))
+    request = ViewRequest(grid=8, still_grid=0, points=5)
+    local.look(run, 1)  # before anybody has said what else is wanted
+    local.poll(run, request)
+    assert {frame.depth for frame in seen} == {None}
+    local.play(run)
+    seen.clear()
+    local.look(run, 1)
+    for _ in range(50):
+        local._tick()
+    assert {frame.depth for frame in seen} == {1}
+
+
 def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_more():
     local, seen = LocalEngine(), []
     run = local.create(Experiment((Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"),), 0))
@@ -186,3 +231,35 @@ def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_mor
     local.step(run, 2)
     local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
     assert len(seen) == before
+
+
+STREAMLIT = ("-m", "streamlit", "run", str(ROOT / "app" / "main.py"), "--server.port")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "more", "base"),
+    [
+        (("-m", "app", "--port"), (), ""),
+        (STREAMLIT, (), ""),
+        (STREAMLIT, ("--server.baseUrlPath", "flows/here"), "/flows/here"),
+    ],
+    ids=["python -m app", "streamlit run", "below a path"],
+)
+def test_pictures_come_from_a_server_however_it_is_started(tmp_path, command, more, base):
+    folder = ROOT if command[1] == "app" else tmp_path  # `streamlit run` from any folder
+
+    async def played(url):
+        async with open_page(url, "explore", "blocks=2&width=16&batch=64") as page, page.pictures() as pictures:
+            await page.play()
+            until = asyncio.Event()
+            polling = asyncio.create_task(page.watch(until))
+            async with asyncio.timeout(60):
+                steps = [await anext(pictures) for _ in range(4)]
+            until.set()
+            await polling
+            return steps
+
+    with process_served(lambda port: [*command, str(port), *more], tmp_path / "log", folder=folder, base=base) as server:
+        steps = asyncio.run(played(server.url))
+    assert steps == sorted(set(steps)) and steps[-1] > 0

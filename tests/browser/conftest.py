@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from playwright.sync_api import ElementHandle, Locator, Page, sync_playwright
@@ -26,6 +27,15 @@ CHROMIUM = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def chromium_options() -> dict[str, Any]:
+    """How Playwright launches the machine's Chromium."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert path, "This needs Chromium: sudo apt-get install chromium"
+    return {"executable_path": path, "args": CHROMIUM}
+
+
 SMALL = "blocks=4&width=32&batch=100"  # steps are cheap, and everything else is as ever
 
 
@@ -37,10 +47,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert path, "The browser tests need Chromium: sudo apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        browser = playwright.chromium.launch(**chromium_options())
         yield browser
         browser.close()
 

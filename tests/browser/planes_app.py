@@ -7,7 +7,8 @@
 import numpy as np
 import streamlit as st
 
-from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, mount_plotly, planes
+from app.components import library
+from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
 
 WINDOW = ((-2.0, 2.0), (-1.0, 3.0))
 NODES = 21
@@ -63,7 +64,7 @@ def density(step: int) -> Pane:
 
 
 st.set_page_config(layout="wide")
-mount_plotly()
+library.mount()
 
 
 @st.fragment

@@ -1,10 +1,13 @@
 """What pictures are made of, as numbers: each function of `app/components/canvas` beside NumPy, SciPy or a formula."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+from contourpy import contour_generator
 from scipy.interpolate import RegularGridInterpolator
+from scipy.ndimage import gaussian_filter
 
 from app.components.canvas import shared
 
@@ -55,6 +58,21 @@ class TestTicks:
         assert page.evaluate("[ticksOf([1, 1], 5), ticksOf([2, 1], 5), ticksOf([NaN, 1], 5)]") == [[], [], []]
 
 
+class TestLogTicks:
+    @pytest.mark.parametrize("side", [(-20.95, -0.05), (-2, 2), (0.1, 0.9), (-3.2, -2.1), (2.3, 2.5), (5, 9)])
+    def test_they_are_powers_of_ten_or_numbers_that_read_well(self, page, side):
+        ticks = page.evaluate(f"logTicksOf({list(side)}, 5)")
+        values = np.array([tick["value"] for tick in ticks])
+        assert 1 <= len(values) <= 11
+        assert (values >= side[0] - 1e-9).all() and (values <= side[1] + 1e-9).all()
+        for tick in ticks:
+            text = tick["text"].replace("10⁻", "1e-").replace("−", "-")
+            digits = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+            power = re.fullmatch(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", text)
+            number = 10.0 ** int(power[1].translate(digits)) if power else float(text.translate(digits))
+            assert number == pytest.approx(10 ** tick["value"], rel=0.01)
+
+
 class TestFiner:
     def test_it_agrees_at_the_nodes_and_stays_within_the_field(self, page):
         values = np.random.default_rng(0).random((40, 35)).astype(np.float32)
@@ -79,30 +97,47 @@ class TestFiner:
 
 
 class TestContour:
-    def pieces(self, page, values, level):
-        code = f"(found => {{ contour({told(values)}, {level}, (...piece) => found.push(piece)); return found; }})([])"
-        return np.array(page.evaluate(code)).reshape(-1, 2, 2)
+    def lines(self, page, values, level):
+        found = page.evaluate(f"contour({told(values)}, {level}).map(({{x, y}}) => [[...x], [...y]])")
+        return [np.array(line).T for line in found]
 
-    def test_a_circle(self, page):
+    def test_a_circle_is_one_closed_line(self, page):
         side = ((-1.0, 1.0), (-1.0, 1.0))
         x, y = nodes(101, 101, side)
-        found = self.pieces(page, x**2 + y**2, 0.49) / 50 - 1
-        assert np.hypot(*np.moveaxis(found, 2, 0)) == pytest.approx(np.full((len(found), 2), 0.7), abs=2e-4)
-        assert np.hypot(*(found[:, 1] - found[:, 0]).T).sum() == pytest.approx(2 * math.pi * 0.7, rel=1e-3)
-        ends = [tuple(end) for end in found.round(9).reshape(-1, 2)]
-        assert all(ends.count(end) == 2 for end in set(ends))  # it is closed
+        (found,) = self.lines(page, x**2 + y**2, 0.49)
+        found = found / 50 - 1
+        assert np.hypot(*found.T) == pytest.approx(np.full(len(found), 0.7), abs=2e-4)
+        assert np.hypot(*np.diff(found, axis=0).T).sum() == pytest.approx(2 * math.pi * 0.7, rel=1e-3)
+        assert (found[0] == found[-1]).all()
 
     @pytest.mark.parametrize("code", range(16))
     def test_every_kind_of_cell_parts_its_corners(self, page, code):
         corners = [bool(code & bit) for bit in (1, 2, 4, 8)]  # from below at the left, against the clock
         values = np.array([[corners[0], corners[1]], [corners[3], corners[2]]], float)
-        found = self.pieces(page, values, 0.5)
+        found = self.lines(page, values, 0.5)
         changes = sum(a != b for a, b in zip(corners, corners[1:] + corners[:1], strict=True))
-        assert len(found) == changes / 2
+        assert [len(line) for line in found] == [2] * (changes // 2)
         middles = {(0.5, 0.0): (0, 1), (1.0, 0.5): (1, 2), (0.5, 1.0): (3, 2), (0.0, 0.5): (0, 3)}
-        for end in found.reshape(-1, 2):
+        for end in np.reshape(found, (-1, 2)):
             a, b = middles[tuple(end)]
             assert corners[a] != corners[b]
+
+    @pytest.mark.parametrize("level", [-0.2, 0.0, 0.1])
+    def test_the_lines_of_a_field_are_those_of_contourpy(self, page, level):
+        rough = np.random.default_rng(3).normal(size=(33, 41))
+        values = gaussian_filter(rough, 1.5).astype(np.float32)  # without saddles, whose corners may be joined two ways
+        found, told = (
+            sorted((np.array(line) for line in lines), key=lambda line: (len(line), line.sum()))
+            for lines in (self.lines(page, values, level), contour_generator(z=values).lines(level))
+        )
+        assert [len(line) for line in found] == [len(line) for line in told]
+        for line, other in zip(found, told, strict=True):
+            is_closed = int((line[0] == line[-1]).all())
+            assert is_closed or all((end <= 0).any() or (end >= (40, 32)).any() for end in (line[0], line[-1]))
+            places = [sorted(map(tuple, np.round(one[is_closed:], 3).tolist())) for one in (line, other)]
+            assert np.array(places[0]) == pytest.approx(np.array(places[1]), abs=2e-3)
+            steps = [np.hypot(*np.diff(one, axis=0).T).sum() for one in (line, other)]
+            assert steps[0] == pytest.approx(steps[1], rel=1e-5)  # and they are walked in the same order
 
 
 def test_levels_enclose_their_shares_of_the_mass(page):
@@ -129,7 +164,10 @@ def test_a_value_between_the_nodes_is_that_of_scipy_and_none_outside(page):
 
 
 class TestPlot:
-    PICTURE = "{x: {title: 'x', range: [-2, 3]}, y: {title: 'y', range: [-1, 1]}, layers: [], bar: true, ratio: RATIO}"
+    PICTURE = (
+        "{x: {title: 'x', range: [-2, 3]}, y: {title: 'y', range: [-1, 1]}, layers: [], ratio: RATIO,"
+        " margin: {left: 46, right: 70, top: 10, bottom: 42}}"
+    )
 
     @pytest.mark.parametrize("ratio", [1, 2.5])
     def test_units_keep_their_ratio_and_pixels_become_numbers_again(self, page, ratio):

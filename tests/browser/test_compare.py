@@ -31,7 +31,7 @@ def titles(visitor, row):
     if not root.count():
         return []
     found = root.locator("figcaption").all_inner_texts()
-    plots = root.locator(".planes-plot").evaluate_all("boxes => boxes.filter(box => box.data).length")
+    plots = root.locator(".planes-plot").evaluate_all("boxes => boxes.filter(box => box.surface?.picture).length")
     return found if plots == len(found) else []
 
 
@@ -43,7 +43,7 @@ def trace(visitor, row, pane, name):
     """The points of a curve by its name, (2, n); None where there is none."""
     plots = visitor.page.locator(".planes").nth(row).locator(".planes-plot")
     return plots.nth(pane).evaluate(
-        "(box, name) => (t => t && [[...t.x], [...t.y]])((box.data || []).find(t => t.name === name))", name
+        "(box, name) => (t => t && [[...t.x], [...t.y]])(box.surface?.picture?.layers.find(t => t.name === name))", name
     )
 
 
@@ -67,7 +67,7 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     expect(page.get_by_text("0 of 100 steps of every flow", exact=True)).to_be_visible(timeout=60 * SECOND)
     page.evaluate("""() => {
         const roots = [...document.querySelectorAll('.planes')];
-        window.known = roots.flatMap((root) => [root, ...root.querySelectorAll('figure, .planes-plot, .main-svg')]);
+        window.known = roots.flatMap((root) => [root, ...root.querySelectorAll('figure, .planes-plot, .planes-plot canvas')]);
         window.torn = 0;
         new MutationObserver((all) => { window.torn += all.flatMap((m) => [...m.removedNodes])
             .filter((node) => window.known.some((one) => node === one || node.contains(one))).length; })

@@ -44,6 +44,23 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
 
 
+def test_where_the_channel_is_refused_the_page_says_so_and_draws_once_a_second(visit):
+    def refused(socket):
+        if urlparse(socket.url).path.endswith("/live"):
+            socket.close(code=4403)
+        else:
+            socket.connect_to_server()
+
+    visitor = visit(routed=refused)
+    visitor.press("Play")
+    visitor.page.locator(".live-slow").wait_for(state="visible")
+    frames = int(visitor.data("frames"))
+    visitor.wait(f"Number(root.dataset.frames) >= {frames + 5}", "five more frames")
+    assert visitor.data("channel") == "closed"
+    visitor.press("Pause")
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
+
+
 @pytest.mark.slow
 def test_a_click_in_the_moment_in_which_the_page_looks_at_the_run_counts_once(visit):
     visitor = visit()

@@ -14,7 +14,7 @@ SECOND = 1000
 Z, X = range(2)
 # How many figures each group of panes has, and how many of them are drawn.
 FIGURES = """[...document.querySelectorAll('.planes')].map(root => [root.querySelectorAll('figure').length,
-    [...root.querySelectorAll('.planes-plot')].filter(box => box.data).length])"""
+    [...root.querySelectorAll('.planes-plot')].filter(box => box.surface?.picture).length])"""
 CERTIFIED = re.compile(r"^Certified\.")  # and not "Uncertified."
 
 
@@ -38,13 +38,14 @@ def drawn(visitor, panes=3):
 
 
 def plot(visitor, pane, expression):
-    """A JavaScript expression of a pane's Plotly element `box`."""
-    return visitor.page.locator(".planes-plot").nth(pane).evaluate(f"box => {expression}")
+    """A JavaScript expression of the `picture` that a pane has drawn, and `at`, where its plot is."""
+    plots = visitor.page.locator(".planes-plot")
+    return plots.nth(pane).evaluate(f"({{surface: {{picture, at}}}}) => {expression}")
 
 
 def trace(visitor, pane, name):
     """The points of a curve or of dots by their name; None where there is none."""
-    return plot(visitor, pane, f"(t => t && [[...t.x], [...t.y]])(box.data.find(t => t.name === {name!r}))")
+    return plot(visitor, pane, f"(t => t && [[...t.x], [...t.y]])(picture.layers.find(t => t.name === {name!r}))")
 
 
 def metric(visitor, label):
@@ -88,10 +89,10 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
 
     # A click into the z plane moves the ring, the walk and the link; arrow keys move them on.
     visitor.page.locator(".planes-plot").nth(Z).scroll_into_view_if_needed()
-    left, top = plot(visitor, Z, """(({xaxis: a, yaxis: b}, at) => [at.left + a._offset + a._length / 4,
-        at.top + b._offset + b._length / 4])(box._fullLayout, box.getBoundingClientRect())""")  # fmt: skip
-    (x0, x1), (y0, y1) = plot(visitor, Z, "[[...box._fullLayout.xaxis.range], [...box._fullLayout.yaxis.range]]")
-    visitor.page.mouse.click(left, top)
+    corner = visitor.page.locator(".planes-plot").nth(Z).bounding_box()
+    left, top = plot(visitor, Z, "[at.left + at.width / 4, at.top + at.height / 4]")
+    (x0, x1), (y0, y1) = plot(visitor, Z, "[picture.x.range, picture.y.range]")
+    visitor.page.mouse.click(corner["x"] + left, corner["y"] + top)
     z = wait_for(lambda: link(visitor)["lipschitz.chosen"] == "True" and link(visitor)["lipschitz.z"], "the click")
     place = [float(c) for c in z.split()]
     assert place == pytest.approx([x0 + (x1 - x0) / 4, y1 - (y1 - y0) / 4], abs=(x1 - x0) / 60)
@@ -152,7 +153,7 @@ def test_the_planes_stand_still_while_it_trains(bench):
     before = drawn(visitor)
     visitor.page.evaluate("""() => {
         const root = document.querySelector('.planes');
-        window.known = [root, ...root.querySelectorAll('figure, .planes-plot, .main-svg')];
+        window.known = [root, ...root.querySelectorAll('figure, .planes-plot, .planes-plot canvas')];
         window.torn = 0;
         new MutationObserver((all) => { window.torn += all.flatMap((m) => [...m.removedNodes])
             .filter((node) => window.known.some((one) => node === one || node.contains(one))).length; })

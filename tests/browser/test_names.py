@@ -55,7 +55,7 @@ def test_links_with_hostile_names_fetch_nothing_and_lead_nowhere(visit, server):
 
 
 def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
-    kinds = ("plotly", "image", "anchor", "formula", "html")
+    kinds = ("markup", "image", "anchor", "formula", "html")
     points = np.random.default_rng(0).normal(size=(60, 2))
     quoted = ['"{}"'.format(NAMES[kind].replace('"', '""')) for kind in kinds]
     rows = [f"{x:.3f},{y:.3f},{quoted[i % 5]}" for i, (x, y) in enumerate(points.tolist())]
@@ -74,13 +74,13 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     assert not outside(visitor, server)
 
     visitor.page.get_by_role("link", name="Joint").click()
-    legend = ".planes .legendtext"
+    legend = ".planes-legend"
     wait_for(lambda: visitor.page.locator(legend, has_text=f"<b>{MARK}</b>").count() > 0, "the classes in a legend")
     assert not outside(visitor, server)
-    box = visitor.page.locator(".planes-plot .nsewdrag").nth(1)
+    box = visitor.page.locator(".planes-plot").nth(1)
     box.scroll_into_view_if_needed()
     size = box.bounding_box()
-    label = visitor.page.locator(".planes-plot .hovertext", has_text=MARK)
+    label = visitor.page.locator(".canvas-tip:not([hidden])", has_text=MARK)
     places = ((x, y) for x in range(3, 10) for y in range(3, 10))
 
     def pointed_at():

@@ -12,7 +12,7 @@ from tests.browser.test_page import CSV, offer, tile
 
 QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymoons"
 # Each screen, or a view of it, with what is there when it is drawn.
-PLOT = ".planes-plot .main-svg"
+PLOT = ".planes-plot canvas"
 MAIN_BUTTON = "[data-testid=stMain] button"
 SCREENS = {
     "/": ("", ".journey canvas"),

@@ -13,7 +13,7 @@ import sys
 from importlib.machinery import PathFinder
 
 BLOCKED = {
-    "sklearn", "scipy", "zuko", "numba", "contourpy", "streamlit", "plotly", "altair", "pandas", "yaml", "matplotlib"
+    "sklearn", "scipy", "zuko", "numba", "contourpy", "streamlit", "altair", "pandas", "yaml", "matplotlib"
 }
 
 class Finder(PathFinder):

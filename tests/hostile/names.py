@@ -51,7 +51,7 @@ NAMES = {
     "lines": f"{MARK}\r\n\u2028\u2029x",
     "long": MARK * 5000,
     "long marks": f"{MARK}" + "\u0301" * 5000,
-    "plotly": f'<b>{MARK}</b><a href="http://{HOST}">x</a>%{{x}}',
+    "markup": f'<b>{MARK}</b><a href="http://{HOST}">x</a>%{{x}}',
     "spreadsheet": f'=HYPERLINK("http://{HOST}")',
     "path": f"../../{MARK}/../x",
 }

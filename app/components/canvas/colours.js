@@ -1,5 +1,4 @@
-// Colours that all pictures share: viridis for sizes, blue to orange for a sign, grey for what is no number, and the
-// page's own.
+// Colours that all pictures share: viridis for sizes, blue to orange for a sign, grey for what is no number.
 
 const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 const SIGNED = ["#08478a", "#3f87c6", "#a9cfea", "#c9c9c9", "#fbc78d", "#e8811a", "#9c4400"];
@@ -10,16 +9,4 @@ const swatch = document.createElement("canvas").getContext("2d");
 function rgb(colour) {
   swatch.fillStyle = colour;
   return [1, 3, 5].map((i) => parseInt(swatch.fillStyle.slice(i, i + 2), 16));
-}
-
-/** The page's colours and font, light or dark: `ink` is its text colour at an opacity. */
-function pageTheme(root) {
-  const style = getComputedStyle(root);
-  const [text, paper] = ["text", "background"].map((name) => rgb(style.getPropertyValue(`--st-${name}-color`).trim()));
-  return {
-    ink: (alpha) => `rgba(${text.join()},${alpha})`,
-    paper: `rgb(${paper.join()})`,
-    dark: paper[0] + paper[1] + paper[2] < 384,
-    font: style.fontFamily,
-  };
 }

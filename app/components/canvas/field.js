@@ -79,29 +79,74 @@ function levelsOfMass({ values }, shares) {
   });
 }
 
-/** The pieces of the curve on which a field is `level`: calls `piece(x, y, x', y')` with places in nodes. */
-function contour({ values, rows, columns }, level, piece) {
-  const xs = [0, 0, 0, 0];
-  const ys = [0, 0, 0, 0];
+const GONE = -2; // the neighbour of a side that a line has passed
+let neighbours = new Int32Array(0); // of each side, two; -1 where there is none, as everywhere between two calls
+
+/** The curve on which a field is `level`, as lines {x, y} with places in nodes; a closed one ends where it begins.
+ *
+ * It crosses the sides of cells. Side i is the one from node i to the next in its row, side n + i the one to the next
+ * in its column, n being the number of nodes; each has at most two neighbours on the curve, one in each of its cells.
+ */
+function contour(field, level) {
+  const { values, rows, columns } = field;
+  const n = values.length;
+  if (neighbours.length < 4 * n) neighbours = new Int32Array(4 * n).fill(-1);
+  const crossed = [];
   for (let r = 0; r < rows - 1; r++) {
-    for (let c = 0; c < columns - 1; c++) {
-      const i = r * columns + c;
-      const a = values[i];
-      const b = values[i + 1];
-      const d = values[i + columns + 1];
-      const e = values[i + columns];
-      const code = (a >= level) + 2 * (b >= level) + 4 * (d >= level) + 8 * (e >= level);
+    const first = r * columns;
+    let left = (values[first] >= level) + 8 * (values[first + columns] >= level);
+    for (let i = first; i < first + columns - 1; i++) {
+      const right = (values[i + 1] >= level) + 2 * (values[i + columns + 1] >= level);
+      const code = left + 2 * right; // 1, 2, 4 and 8 for the corners from below at the left, against the clock
+      left = (right & 1) + 4 * (right & 2);
       if (code === 0 || code === 15) continue;
-      // Where the curve crosses the sides of the cell: below, right, above, left.
-      xs[0] = c + (level - a) / (b - a);
-      ys[0] = r;
-      xs[1] = c + 1;
-      ys[1] = r + (level - b) / (d - b);
-      xs[2] = c + (level - e) / (d - e);
-      ys[2] = r + 1;
-      xs[3] = c;
-      ys[3] = r + (level - a) / (e - a);
-      for (const [p, q] of CORNERS[code]) piece(xs[p], ys[p], xs[q], ys[q]);
+      const sides = [i, n + i + 1, i + columns, n + i]; // below, right, above, left
+      for (const [p, q] of CORNERS[code]) {
+        join(sides[p], sides[q], crossed);
+        join(sides[q], sides[p], crossed);
+      }
     }
   }
+  // First the lines with two ends, each from one of them; then the closed ones.
+  const lines = [];
+  for (const side of [...crossed.filter((one) => neighbours[2 * one + 1] < 0), ...crossed]) {
+    if (neighbours[2 * side] !== GONE) lines.push(placesOf(walked(side), field, level));
+  }
+  for (const side of crossed) neighbours[2 * side] = neighbours[2 * side + 1] = -1;
+  return lines;
+}
+
+function join(side, other, crossed) {
+  if (neighbours[2 * side] >= 0) neighbours[2 * side + 1] = other;
+  else {
+    neighbours[2 * side] = other;
+    crossed.push(side);
+  }
+}
+
+/** The sides along a curve, from one of them on, until it ends or is back. */
+function walked(first) {
+  const line = [];
+  let [before, side] = [-1, first];
+  while (side >= 0 && neighbours[2 * side] !== GONE) {
+    line.push(side);
+    const next = neighbours[2 * side] === before ? neighbours[2 * side + 1] : neighbours[2 * side];
+    neighbours[2 * side] = GONE;
+    [before, side] = [side, next];
+  }
+  if (side === first && line.length > 2) line.push(first);
+  return line;
+}
+
+/** Where a curve crosses these sides. */
+function placesOf(line, { values, columns }, level) {
+  const [x, y] = [new Float32Array(line.length), new Float32Array(line.length)];
+  line.forEach((side, k) => {
+    const isUpright = side >= values.length;
+    const i = isUpright ? side - values.length : side;
+    const share = (level - values[i]) / (values[i + (isUpright ? columns : 1)] - values[i]);
+    x[k] = (i % columns) + (isUpright ? 0 : share);
+    y[k] = Math.floor(i / columns) + (isUpright ? share : 0);
+  });
+  return { x, y };
 }

@@ -1,33 +1,41 @@
-// A surface: a canvas that fills its box, sharp on dense displays, with two axes that the wheel zooms and a drag moves.
+// A surface: two canvases that fill their box, sharp on dense displays, with two axes that the wheel zooms and a drag
+// moves. The one behind is drawn with each picture; the one in front, with the axes and what stands still, where it
+// changes.
 //
-// A picture is {x: {title, range}, y: {title, range}, layers, ratio, bar, ticks}: layers are drawn in their order
-// (`LAYERS`), but those with `visible: false`. With a `ratio`, a unit of y is as many of x's in pixels, and there is room
-// for a colour bar, `bar`: {title, range, palette}.
+// A picture is {x: {title, range, ticks}, y: {title, range, ticks}, layers, ratio, bar, margin, grid}: layers are drawn
+// in their order (`LAYERS`), but those with `visible: false`; those in front that are `still`, a list of what they
+// depend on beside the axes and the theme. `ticks` are found by a function (`ticksOf` where there is none). With a
+// `ratio`, a unit of y is as many of x's in pixels. A colour bar is {title, range, palette, ticks, below}: below the
+// plot or beside it, where `margin` has room for it. `grid` draws lines at the ticks.
 
 const MARGIN = { left: 46, right: 12, top: 10, bottom: 42 };
-const BAR = 58; // room for a colour bar; the same as --bar in panes.css
+const BAR = 58; // room for a colour bar beside a plot; the same as --bar in panes.css
+const BAR_BELOW = 50;
 const TICK = 4;
+const APART = [60, 36]; // pixels between ticks of x, and of y, at least
 const WHEEL = 0.0015; // of a zoom by e for each pixel that a wheel turns
 const CLICK = 4; // pixels that a press may move and not be a drag
+const TWICE = 300; // milliseconds within which a second press is one half of a double click
 
-/** A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole;
- * `told` the place of the pointer, null beside the plot, and returns what stands there as text. */
-function surfaceIn(box, { moved, told }) {
-  const canvas = document.createElement("canvas");
+/** A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole; `told`
+ * the place of the pointer, null beside the plot, and returns what stands there as text; `pressed` that of a click. */
+function surfaceIn(box, { moved, told, pressed = () => {} }) {
+  const [canvas, front] = [1, 2].map(() => document.createElement("canvas"));
   const tip = Object.assign(document.createElement("span"), { className: "canvas-tip", hidden: true });
-  box.replaceChildren(canvas, tip);
-  const surface = { box, canvas, tip, context: canvas.getContext("2d"), picture: null, at: null, dense: 1, told };
+  box.classList.add("canvas-box");
+  box.replaceChildren(canvas, front, tip);
+  const surface = { box, canvas, front, tip, size: [], picture: null, at: null, dense: 1, inFront: [], told };
   box.surface = surface;
-  listenToHands(surface, moved);
+  listenToHands(surface, moved, pressed);
   return surface;
 }
 
 /** Where the plot is in a box of this size, and how numbers become pixels. */
-function placeOfPlot({ x, y, ratio }, width, height) {
+function placeOfPlot({ x, y, ratio, margin = MARGIN }, width, height) {
   const [[x0, x1], [y0, y1]] = [x.range, y.range];
   const room = {
-    left: MARGIN.left, top: MARGIN.top, height: height - MARGIN.top - MARGIN.bottom,
-    width: width - MARGIN.left - MARGIN.right - (ratio ? BAR : 0),
+    left: margin.left, top: margin.top, height: height - margin.top - margin.bottom,
+    width: width - margin.left - margin.right,
   };
   const scale = ratio && Math.min(room.width / (x1 - x0), room.height / (ratio * (y1 - y0)));
   const size = ratio ? { width: scale * (x1 - x0), height: scale * ratio * (y1 - y0) } : room;
@@ -43,44 +51,70 @@ function placeOfPlot({ x, y, ratio }, width, height) {
 
 /** Draw a picture, whatever was there before. */
 function drawPicture(surface, picture, theme) {
-  const { box, canvas, context } = surface;
+  const { box, canvas, front } = surface;
   const [width, height, dense] = [box.clientWidth, box.clientHeight, window.devicePixelRatio || 1];
   if (!width || !height) return;
-  const size = [Math.round(width * dense), Math.round(height * dense)];
-  if (canvas.width !== size[0] || canvas.height !== size[1]) {
-    [canvas.width, canvas.height] = size;
-    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  if (surface.size.join() !== [width, height].join()) {
+    surface.size = [width, height];
+    for (const one of [canvas, front]) Object.assign(one.style, { width: `${width}px`, height: `${height}px` });
   }
   const at = placeOfPlot(picture, width, height);
   Object.assign(surface, { picture, at, dense });
-  context.setTransform(dense, 0, 0, dense, 0, 0);
-  context.clearRect(0, 0, width, height);
-  context.save();
-  context.beginPath();
-  context.rect(at.left, at.top, at.width, at.height);
-  context.clip();
-  for (const layer of picture.layers) {
-    if (layer.visible !== false) LAYERS[layer.kind](context, layer, at, theme, surface);
-  }
-  context.restore();
-  drawAxes(context, picture, at, theme);
-  if (picture.bar) drawBar(context, picture.bar, at, theme);
+  const ticks = ticksIn(picture, at);
+  const [moving, still] = [false, true].map((is) =>
+    picture.layers.filter((layer) => layer.visible !== false && Boolean(layer.still) === is));
+  const pen = penOf(canvas, width, height, dense);
+  drawLayers(pen, surface, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
+  if (picture.bar) drawBar(pen, picture.bar, at, theme);
+  const { x, y } = picture;
+  const inFront = [theme.ink(1), theme.paper, theme.font, width, height, dense, at.left, at.top, at.width, ...x.range,
+    ...y.range, x.title, y.title, ...still.flatMap((layer) => [layer.name, ...layer.still])];
+  if (inFront.length === surface.inFront.length && inFront.every((one, i) => one === surface.inFront[i])) return;
+  surface.inFront = inFront;
+  const above = penOf(front, width, height, dense);
+  drawLayers(above, surface, still, theme);
+  drawAxes(above, picture, ticks, at, theme);
 }
 
-function drawAxes(context, { x, y, ticks = 6 }, at, theme) {
-  const [right, bottom] = [at.left + at.width, at.top + at.height];
+/** Layers within the frame of the plot, over what is drawn first. */
+function drawLayers(pen, surface, layers, theme, drawFirst = () => {}) {
+  const { at } = surface;
+  pen.save();
+  pen.beginPath();
+  pen.rect(at.left, at.top, at.width, at.height);
+  pen.clip();
+  drawFirst();
+  for (const layer of layers) LAYERS[layer.kind](pen, layer, at, theme, surface);
+  pen.restore();
+}
+
+/** The ticks of x and of y, as many as there is room for. */
+function ticksIn({ x, y }, { width, height }) {
+  return [[x, width, APART[0]], [y, height, APART[1]]].map(([{ range, ticks = ticksOf }, size, apart]) =>
+    ticks(range, Math.max(2, Math.min(6, Math.floor(size / apart)))));
+}
+
+function drawGrid(context, { x, y }, [across, up], at, theme) {
+  context.beginPath();
+  for (const { value } of across) traced(context, [value, value], y.range, at);
+  for (const { value } of up) traced(context, x.range, [value, value], at);
+  drawPath(context, { colour: theme.ink(0.09), width: 1 });
+}
+
+function drawAxes(context, { x, y, margin = MARGIN }, [across, up], at, theme) {
+  const bottom = at.top + at.height;
   Object.assign(context, { lineWidth: 1, strokeStyle: theme.ink(0.2) });
   context.strokeRect(at.left, at.top, at.width, at.height);
   Object.assign(context, { strokeStyle: theme.ink(0.3), fillStyle: theme.ink(0.65), font: `11px ${theme.font}` });
   context.beginPath();
   Object.assign(context, { textAlign: "center", textBaseline: "top" });
-  for (const { value, text } of ticksOf(x.range, ticks)) {
+  for (const { value, text } of across) {
     context.moveTo(at.x(value), bottom);
     context.lineTo(at.x(value), bottom + TICK);
     context.fillText(text, at.x(value), bottom + TICK + 3);
   }
   Object.assign(context, { textAlign: "right", textBaseline: "middle" });
-  for (const { value, text } of ticksOf(y.range, ticks)) {
+  for (const { value, text } of up) {
     context.moveTo(at.left, at.y(value));
     context.lineTo(at.left - TICK, at.y(value));
     context.fillText(text, at.left - TICK - 3, at.y(value));
@@ -89,7 +123,7 @@ function drawAxes(context, { x, y, ticks = 6 }, at, theme) {
   Object.assign(context, { fillStyle: theme.ink(0.8), font: `12px ${theme.font}`, textAlign: "center" });
   context.textBaseline = "bottom";
   context.fillText(x.title, at.left + at.width / 2, bottom + MARGIN.bottom - 3);
-  turned(context, y.title, at.left - MARGIN.left + 3, at.top + at.height / 2, "top");
+  turned(context, y.title, at.left - margin.left + 3, at.top + at.height / 2, "top");
 }
 
 /** Text that reads upwards. */
@@ -102,20 +136,42 @@ function turned(context, text, x, y, baseline) {
   context.restore();
 }
 
-function drawBar(context, { title, range: [low, high], palette }, at, theme) {
-  const [left, width, steps] = [at.left + at.width + 12, 9, 64];
-  for (let k = 0; k < steps; k++) {
-    const colour = palette[Math.round((255 * (k + 0.5)) / steps - 0.5)];
-    context.fillStyle = `rgb(${colour & 255},${(colour >> 8) & 255},${(colour >> 16) & 255})`;
-    const top = at.top + at.height * (1 - (k + 1) / steps);
-    context.fillRect(left, top, width, at.height / steps + 0.5);
+const bars = new WeakMap();
+
+/** A palette as a picture one pixel wide, its first colour at the left. */
+function barOf(palette) {
+  if (!bars.has(palette)) {
+    const bar = Object.assign(document.createElement("canvas"), { width: palette.length, height: 1 });
+    const bytes = new Uint8ClampedArray(palette.buffer);
+    bar.getContext("2d").putImageData(new ImageData(bytes, palette.length, 1), 0, 0);
+    bars.set(palette, bar);
   }
-  Object.assign(context, { fillStyle: theme.ink(0.65), font: `11px ${theme.font}`, textAlign: "left",
-    textBaseline: "middle" });
-  for (const { value, text } of ticksOf([low, high], 5)) {
-    context.fillText(text, left + width + 4, at.top + at.height * (1 - (value - low) / (high - low)));
+  return bars.get(palette);
+}
+
+/** Its colours at (0, 0), `length` pixels to the right and nine down. */
+function drawColours(context, palette, length) {
+  context.imageSmoothingEnabled = true;
+  context.drawImage(barOf(palette), 0, 0, length, 9);
+}
+
+function drawBar(context, { title, range, palette, ticks = ticksOf, below }, at, theme) {
+  const share = (value) => (value - range[0]) / (range[1] - range[0]);
+  const [left, top] = below ? [at.left, at.top + at.height + MARGIN.bottom + 6] : [at.left + at.width + 12, at.top];
+  const length = below ? at.width : at.height;
+  context.save();
+  context.translate(left, below ? top : top + length);
+  if (!below) context.rotate(-Math.PI / 2);
+  drawColours(context, palette, length);
+  context.restore();
+  Object.assign(context, { fillStyle: theme.ink(0.65), font: `11px ${theme.font}`, textAlign: below ? "center" : "left",
+    textBaseline: below ? "top" : "middle" });
+  for (const { value, text } of ticks(range, Math.max(2, Math.min(5, Math.floor(length / APART[0]))))) {
+    if (below) context.fillText(text, left + share(value) * length, top + 12);
+    else context.fillText(text, left + 13, top + (1 - share(value)) * length);
   }
-  turned(context, title, at.left + at.width + BAR + MARGIN.right - 2, at.top + at.height / 2, "bottom");
+  if (below) context.fillText(title, left + length / 2, top + 28);
+  else turned(context, title, at.left + at.width + BAR + MARGIN.right - 2, top + length / 2, "bottom");
 }
 
 /** Both ranges, zoomed by a factor around a place. */
@@ -124,9 +180,10 @@ function zoomed({ x, y }, [u, v], factor) {
   return [around(x.range, u), around(y.range, v)];
 }
 
-function listenToHands(surface, moved) {
+function listenToHands(surface, moved, pressed) {
   const { box, canvas } = surface;
-  let from = null; // where a drag began: pixels and ranges
+  let from = null; // where a press began: pixels and ranges
+  let pressedAt = -Infinity;
   const pixels = (event) => {
     const { left, top } = canvas.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
@@ -143,24 +200,29 @@ function listenToHands(surface, moved) {
   }, { passive: false });
   box.addEventListener("dblclick", (event) => isInside(pixels(event)) && moved(null));
   box.addEventListener("pointerdown", (event) => {
-    // A finger must be able to scroll the page.
-    if (event.pointerType === "touch" || event.button || !isInside(pixels(event))) return;
+    if (event.button || !isInside(pixels(event))) return;
     const { x, y } = surface.picture;
     from = { place: pixels(event), at: surface.at, ranges: [x.range, y.range], moving: false };
-    canvas.setPointerCapture(event.pointerId);
+    if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId); // a finger scrolls the page
   });
   box.addEventListener("pointermove", (event) => {
     const place = pixels(event);
     if (from) {
       const way = place.map((p, i) => p - from.place[i]);
       from.moving ||= Math.hypot(...way) > CLICK;
-      if (!from.moving) return;
+      if (!from.moving || event.pointerType === "touch") return;
       const [start, end] = [from.at.atPixel(...from.place), from.at.atPixel(...place)];
       moved(from.ranges.map((range, i) => range.map((value) => value - (end[i] - start[i]))));
     }
     tell(surface, isInside(place) ? place : null);
   });
-  box.addEventListener("pointerup", () => { from = null; });
+  box.addEventListener("pointerup", (event) => {
+    const isClick = from && !from.moving;
+    from = null;
+    if (!isClick) return;
+    if (event.timeStamp - pressedAt > TWICE) pressed(surface.at.atPixel(...pixels(event)));
+    pressedAt = event.timeStamp;
+  });
   box.addEventListener("pointercancel", () => { from = null; });
   box.addEventListener("pointerleave", () => tell(surface, null));
 }

@@ -25,3 +25,24 @@ function ticksOf([low, high], wanted) {
     return { value, text: isPlain ? decimal(value, Math.max(0, -exponent)) : shown(value) };
   });
 }
+
+const [COARSE, FINE_STEPS] = [[1, 2, 5], [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]]; // numbers that read well in a decade
+
+/** 10 to a whole power, as in print. */
+function powerOfTen(k) {
+  const raised = (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign]);
+  return `10${String(k).replace(/./g, raised)}`;
+}
+
+/** Places from 10^low to 10^high for an axis of logarithms to base 10: {value: of the logarithm, text} each. */
+function logTicksOf([low, high], wanted) {
+  const isWithin = (k) => k >= low - 1e-9 && k <= high + 1e-9;
+  const decades = Array.from({ length: Math.max(0, Math.ceil(high - low) + 2) }, (_, i) => Math.floor(low) + i);
+  const whole = decades.filter(isWithin);
+  const every = Math.ceil(whole.length / wanted);
+  const values = whole.length > 2
+    ? whole.filter((k) => k % every === 0)
+    : decades.flatMap((k) => (high - low < 1.2 ? FINE_STEPS : COARSE).map((m) => k + Math.log10(m))).filter(isWithin);
+  const named = (k) => (Math.abs(k) > 3 && Number.isInteger(k) ? powerOfTen(k) : shown(10 ** k));
+  return values.map((value) => ({ value, text: named(value) }));
+}

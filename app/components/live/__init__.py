@@ -1,7 +1,7 @@
 """The live picture: one Streamlit component that draws data space, latent space and loss, and owns their clock.
 
-`mount_library()` brings the scripts to the page once; `live_panes(scene, key=...)` mounts the picture;
-`mount_truth(...)` brings a known density to compare with. `scene` is JSON:
+`app.components.library` must be mounted; `live_panes(scene, key=...)` mounts the picture; `mount_truth(...)` brings a
+known density to compare with. `scene` is JSON:
 
     run            str; a new value is a new run: the queue, the picture and the zoom start afresh
     playing        bool; when it turns false the newest picture is shown at once
@@ -30,27 +30,20 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.canvas import shared
+from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
 
-__all__ = ["chosen_depth", "live_panes", "mount_library", "mount_truth"]
+__all__ = ["SCRIPT", "chosen_depth", "live_panes", "mount_truth"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
 _NAMES = ("decode", "theme", "planes", "loss", "words", "depth", "channel", "clock", "element")
-_SCRIPTS = [f"js/{name}.js" for name in _NAMES]
-_SHARED = shared("colours", "unpack", "numbers", "ticks", "field", "layers", "plane")
+SCRIPT = scripts(_HERE / "js", *_NAMES)
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
-
-# A component's script is sent again with each of its messages, so the picture's rides in a component whose message
-# never changes.
-_library = st.components.v2.component(
-    "resflow_live_library", js="\n".join([_SHARED, *map(_read, _SCRIPTS), "export default () => {};"])
-)
 
 _panes = st.components.v2.component(
     "resflow_live_panes",
@@ -61,11 +54,6 @@ _panes = st.components.v2.component(
 )
 
 _truth = st.components.v2.component("resflow_truth", js=_read("js/truth_component.js"))
-
-
-def mount_library() -> None:
-    """Load the picture's script. Call once per script run, outside fragments."""
-    _library(key="resflow_live_library")
 
 
 def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:

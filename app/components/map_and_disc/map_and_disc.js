@@ -89,13 +89,8 @@ function ticks(low, high, count = 5) {
 }
 
 function prepared(canvas, height) {
-  const ratio = window.devicePixelRatio || 1;
   canvas.style.height = `${height}px`;
-  canvas.width = Math.round(canvas.clientWidth * ratio);
-  canvas.height = Math.round(height * ratio);
-  const pen = canvas.getContext("2d");
-  pen.scale(ratio, ratio);
-  return pen;
+  return penOf(canvas, canvas.clientWidth, height, window.devicePixelRatio || 1);
 }
 
 function drawAxes(pen, frame, theme, [xTitle, yTitle]) {

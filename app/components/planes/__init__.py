@@ -1,49 +1,35 @@
-"""A row of panes that stand still while what they show changes: parts of the plane, and charts, drawn by Plotly.
+"""A row of panes that stand still while what they show changes: parts of the plane, and charts.
 
-`mount_plotly()` must have been called in the run of the script; until Plotly has come the panes wait. `planes(...)` may
-be called again at any pace, in a fragment too: only panes that have changed are drawn anew, and zooms stay. Another
-window starts with a new zoom; a double click resets it.
+`app.components.library` must be mounted. `planes(...)` may be called again at any pace, in a fragment too: only panes
+that have changed are drawn anew, and zooms stay. Panes of one part of the plane zoom together; another window starts
+with a new zoom; a double click resets it.
 """
 
 from collections.abc import Sequence
 from pathlib import Path as File
 
-import plotly
 import streamlit as st
 
-from app.components.canvas import shared
+from app.components.canvas import scripts
 from app.components.planes.panes import Chart, Dots, Heat, Level, Pane, Path, encode
 
-__all__ = ["Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "mount_plotly", "planes"]
+__all__ = ["SCRIPT", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
 
 _HERE = File(__file__).parent
-_SCRIPTS = ("axes", "traces", "chosen", "planes")
+SCRIPT = scripts(_HERE, "picture", "legend", "chosen", "planes")
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-# A component's script is sent again with each of its messages, so the 4.8 MB library rides in one whose message never
-# changes.
-_PLOTLY = File(plotly.__file__).parent / "package_data" / "plotly.min.js"
-_plotly = st.components.v2.component(
-    "resflow_plotly", js=_PLOTLY.read_text(encoding="utf-8") + "\nexport default () => {};"
-)
-
-# Without a shadow root: Plotly finds the plot under the wheel through the document.
 _planes = st.components.v2.component(
     "resflow_planes",
     html='<div class="planes"></div>',
     css=_read("planes.css"),
-    js="\n".join([shared("colours", "unpack", "numbers"), *(_read(f"{name}.js") for name in _SCRIPTS)]),
+    js=_read("planes_component.js"),
     isolate_styles=False,
 )
-
-
-def mount_plotly() -> None:
-    """Load plotly.min.js from the installed wheel. Call once per script run, on the pages that have panes."""
-    _plotly(key="resflow_plotly")
 
 
 def planes(panes: Sequence[Pane | Chart], *, key: str, columns: int) -> None:

@@ -58,7 +58,7 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class Dots:
-    """Points (m, 2), each with one of Plotly's symbols, `size` pixels wide."""
+    """Points (m, 2), with one of the symbols of `canvas/layers.js`, `size` pixels wide."""
 
     points: np.ndarray
     label: str

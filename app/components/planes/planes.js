@@ -1,9 +1,7 @@
 // The element: its panes, their size, and which of them must be drawn anew.
 
-const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: "reset", showTips: false };
 const GAP = 20; // the same as in planes.css
 const LARGEST = 540; // side of a plot in pixels, however wide the page
-const KEYS = "Arrow keys move the chosen point by a fortieth of the window.";
 
 /** How many panes stand side by side on a page of this width, so many being wanted. */
 function columnsOf(width, wanted) {
@@ -18,38 +16,32 @@ function part(tag, name) {
 function addPane(view) {
   const pane = {
     figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
-    box: part("div", "planes-plot"), spec: null, text: "", drawn: "", legend: 0, chosen: null, wheelUntil: 0, late: null,
+    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec: null, text: "", read: null, size: null,
+    theme: null, drawn: "", chosen: null, hidden: new Set(),
   };
-  pane.figure.append(pane.title, pane.note, pane.box);
+  pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
   view.root.insertBefore(pane.figure, view.told);
   view.panes.push(pane);
-  listenToBox(view, pane);
-}
-
-function removePane(view) {
-  const { figure, box, late } = view.panes.pop();
-  clearTimeout(late);
-  window.Plotly?.purge(box);
-  figure.remove();
+  pane.surface = surfaceIn(pane.box, {
+    moved: (ranges) => zoom(view, pane, ranges),
+    told: (place) => toldOf(pane.read, pane.surface, place),
+    pressed: (place) => clicked(view, pane, place),
+  });
+  pane.box.addEventListener("keydown", (event) => press(view, pane, event));
 }
 
 function mount(root) {
-  const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, waiting: null, start: null,
-    clickedAt: -Infinity, gone: new AbortController() };
+  const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, zooms: new Map() };
   view.told.setAttribute("aria-live", "polite");
   root.append(view.told);
   root.dataset.drawn = 0;
-  listenToWindow(view);
   view.observer = new ResizeObserver(() => refresh(view));
   view.observer.observe(root);
   return view;
 }
 
 function unmount(view) {
-  view.gone.abort();
   view.observer.disconnect();
-  clearTimeout(view.waiting);
-  while (view.panes.length) removePane(view);
   view.root.replaceChildren();
   view.root.planes = null; // should it ever come back
 }
@@ -73,14 +65,14 @@ function describe(pane) {
 
 function receive(view, { columns, panes: specs }) {
   view.columns = columns;
-  while (view.panes.length > specs.length) removePane(view);
+  while (view.panes.length > specs.length) view.panes.pop().figure.remove();
   while (view.panes.length < specs.length) addPane(view);
   specs.forEach((spec, k) => {
     const pane = view.panes[k];
     const text = JSON.stringify(spec);
     if (text === pane.text) return;
     const before = pane.spec;
-    Object.assign(pane, { spec, text });
+    Object.assign(pane, { spec, text, read: readSpec(spec) });
     const moved = JSON.stringify(spec.point) !== JSON.stringify(before?.point) || !before?.clickable;
     if (!spec.clickable) pane.chosen = spec.point;
     else if (spec.point && moved && !view.timer) pane.chosen = spec.point; // not under a hand on the keys
@@ -89,59 +81,83 @@ function receive(view, { columns, panes: specs }) {
   refresh(view);
 }
 
+/** Panes of one part of the plane zoom together; another window, or a chart of something else, is seen as a whole. */
+function spaceOf(view, { spec, read }) {
+  return spec.kind === "pane"
+    ? JSON.stringify([spec.x, spec.y, spec.window])
+    : JSON.stringify([view.panes.findIndex((pane) => pane.spec === spec), spec.x, spec.y, read.logs]);
+}
+
+function zoom(view, pane, ranges) {
+  const space = spaceOf(view, pane);
+  view.zooms.set(space, ranges);
+  for (const other of view.panes) if (spaceOf(view, other) === space) draw(view, other);
+}
+
+function toggle(view, pane, label) {
+  if (!pane.hidden.delete(label)) pane.hidden.add(label);
+  draw(view, pane);
+}
+
+/** Room beside the plot, and below it: its axis and the colour bar. */
+const marginOf = ({ kind }) => (kind === "chart" ? CHART : PLANE);
+const sidesOf = (spec) => marginOf(spec).left + marginOf(spec).right;
+const bottomOf = (spec) => marginOf(spec).bottom + (spec.heat?.bar ? BAR_BELOW : 0);
+
+/** Height of the plot itself for its width; a chart is as high as the squares beside it. */
+function plotHeight(spec, width, squares) {
+  if (spec.kind === "pane" && spec.square) {
+    const [[x0, x1], [y0, y1]] = spec.window;
+    return Math.round((width * (y1 - y0)) / (x1 - x0));
+  }
+  return squares ?? Math.round(Math.max(180, Math.min(300, 0.62 * width)));
+}
+
 /** Draw what has changed: in itself, the page's colours or its width. */
 function refresh(view) {
   const width = view.root.clientWidth;
   if (!width || !view.panes.length) return;
-  if (!window.Plotly) {
-    view.waiting ??= setTimeout(() => { view.waiting = null; refresh(view); }, 50);
-    return;
-  }
   const columns = columnsOf(width, view.columns);
   view.root.style.setProperty("--columns", columns);
   view.root.dataset.columns = columns;
   const room = Math.floor((width - GAP * (columns - 1)) / columns);
   const theme = pageTheme(view.root);
-  const square = columns > 1 && view.panes.map(({ spec }) => spec).find(({ kind, square }) => kind === "pane" && square);
+  const square = columns > 1 && view.panes.map(({ spec }) => spec).find((spec) => spec.kind === "pane" && spec.square);
   const widthOf = (spec) => Math.min(room - sidesOf(spec), columns === 1 && spec.kind === "chart" ? Infinity : LARGEST);
   const squares = square ? plotHeight(square, widthOf(square)) : undefined;
   for (const pane of view.panes) {
     const plot = widthOf(pane.spec);
-    const size = { width: plot, height: plotHeight(pane.spec, plot, squares) };
-    const wanted = [theme.ink(1), theme.paper, theme.font, size.width, size.height, pane.chosen, pane.text].join();
-    if (wanted !== pane.drawn) draw(view, pane, theme, size, wanted);
+    const size = [plot, plotHeight(pane.spec, plot, squares)];
+    const wanted = [theme.ink(1), theme.paper, theme.font, ...size, pane.chosen, pane.text].join();
+    if (wanted === pane.drawn) continue;
+    Object.assign(pane, { drawn: wanted, size, theme });
+    const { spec, box } = pane;
+    Object.assign(box.style, {
+      width: `${size[0] + sidesOf(spec)}px`, height: `${size[1] + marginOf(spec).top + bottomOf(spec)}px`,
+    });
+    draw(view, pane);
+    view.root.dataset.drawn = Number(view.root.dataset.drawn) + 1;
   }
 }
 
-/** Drawing under a drag or a turn of the wheel would tear it. */
-const held = (pane) => pane.box._dragging || performance.now() < pane.wheelUntil;
-
-function draw(view, pane, theme, size, wanted) {
-  if (held(pane)) {
-    pane.late ??= setTimeout(() => { pane.late = null; refresh(view); }, 100);
-    return;
-  }
-  const react = () => {
-    const drawing = drawingOf(pane.spec, theme, { ...size, legend: pane.legend, chosen: pane.chosen });
-    window.Plotly.react(pane.box, ...drawing, CONFIG);
-  };
-  react();
-  const legend = pane.box._fullLayout.showlegend ? Math.ceil(pane.box._fullLayout.legend._height) : 0;
-  if (legend !== pane.legend) { // only drawing tells how many rows it takes
-    pane.legend = legend;
-    react();
-  }
-  pane.drawn = wanted;
-  view.root.dataset.drawn = Number(view.root.dataset.drawn) + 1;
+function draw(view, pane) {
+  const { read, theme, chosen, hidden, surface, legend, spec } = pane;
+  const ranges = view.zooms.get(spaceOf(view, pane));
+  const picture = pictureOf(read, theme, { ranges, chosen, hidden });
+  picture.margin = { ...picture.margin, bottom: bottomOf(spec) };
+  drawPicture(surface, picture, theme);
+  legend.hidden = !spec.legend;
+  if (spec.legend) showLegend(legend, marksOf(read, theme), hidden, theme, (label) => toggle(view, pane, label));
 }
 
-// Synchronous: Streamlit runs the clean-up of a call that a newer one has overtaken, even while the panes stand.
-export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".planes");
-  root.planes ??= mount(root);
-  root.planes.setState = setStateValue;
-  receive(root.planes, data);
-  return () => {
-    if (!root.isConnected) unmount(root.planes);
-  };
-}
+inbox("resflowPlanes", {
+  panes({ root, data, setState }) {
+    root.planes ??= mount(root);
+    root.planes.setState = setState;
+    receive(root.planes, data);
+  },
+  cleanUp({ root }) {
+    // Streamlit also cleans up a call that a newer one has overtaken, while the panes stand.
+    if (root.planes && !root.isConnected) unmount(root.planes);
+  },
+});

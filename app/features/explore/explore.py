@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import session
+from app import channel, session
 from app.components import live
 from app.engine.reports import ArmReport, Frame
 from app.ui import block_table, notices, transport
@@ -19,7 +19,8 @@ with st.container():  # whatever comes and goes here must not move the picture, 
 
 @polled(POLL_SECONDS)
 def run() -> None:
-    report = session.poll(depth=live.chosen_depth("panes"), frame_seconds=FRAME_SECONDS)
+    depth = channel.CHANNEL.depth(session.last_report().id, live.chosen_depth("panes"))
+    report = session.poll(depth=depth, frame_seconds=FRAME_SECONDS)
     transport.show(report)
     with st.container():
         transport.message(report)

@@ -11,7 +11,6 @@ const TRACK = { side: 10, bottom: 8 };
 const ICONS = { pause: "M4 2h3v12H4zM9 2h3v12H9z", play: "M4 2l10 6-10 6z" };
 const journeys = new WeakMap();
 
-const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const smooth = (t) => t * t * (3 - 2 * t);
 const mix = (a, b, t) => a + (b - a) * t;
 
@@ -32,13 +31,21 @@ function placeOf({ last }, time) {
   return { at: back ? done : last - done, toward: back ? "z" : "x" };
 }
 
-/** The positions at a place between two stages, on straight ways from the one to the other: x + t g(x) never folds. */
-function positionsAt(all, last, at) {
+/** The positions at a place between two stages, on straight ways from the one to the other: x + t g(x) never folds. Lines
+ * of so many points have a gap after each. */
+function positionsAt(all, last, at, linePoints = Infinity) {
   const size = all.length / (last + 1);
   const stage = Math.min(last - 1, Math.floor(at));
   const [from, t] = [stage * size, at - stage];
-  const found = new Float32Array(size);
-  for (let i = 0; i < size; i++) found[i] = mix(all[from + i], all[from + size + i], t);
+  const found = { x: [], y: [] };
+  for (let i = 0; i < size; i += 2) {
+    found.x.push(mix(all[from + i], all[from + size + i], t));
+    found.y.push(mix(all[from + i + 1], all[from + size + i + 1], t));
+    if ((i / 2 + 1) % linePoints === 0) {
+      found.x.push(NaN);
+      found.y.push(NaN);
+    }
+  }
   return found;
 }
 
@@ -48,49 +55,15 @@ function viewOf({ centre, half, last }, at, [width, height]) {
   const t = at - stage;
   const [cx, cy] = [0, 1].map((i) => mix(centre[stage][i], centre[stage + 1][i], t));
   const scale = Math.min(width, height) / 2 / mix(half[stage], half[stage + 1], t);
-  return { x: (v) => width / 2 + (v - cx) * scale, y: (v) => height / 2 - (v - cy) * scale };
+  return {
+    left: 0, top: 0, width, height, x: (v) => width / 2 + (v - cx) * scale, y: (v) => height / 2 - (v - cy) * scale,
+  };
 }
 
-function prepared(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  const size = [canvas.clientWidth, canvas.clientHeight];
-  const [width, height] = size.map((side) => Math.round(side * ratio));
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, ...size);
-  pen.lineJoin = pen.lineCap = "round";
-  return [pen, [size[0], size[1] - 2 * TRACK.bottom], size];
-}
-
-function drawLines(pen, view, lines, linePoints) {
-  pen.beginPath();
-  for (let i = 0; i < lines.length; i += 2) {
-    const [x, y] = [view.x(lines[i]), view.y(lines[i + 1])];
-    if ((i / 2) % linePoints) pen.lineTo(x, y);
-    else pen.moveTo(x, y);
-  }
-  pen.stroke();
-}
-
-function drawPoints(pen, view, points) {
-  pen.beginPath();
-  for (let i = 0; i < points.length; i += 2) {
-    const [x, y] = [view.x(points[i]), view.y(points[i + 1])];
-    pen.moveTo(x + DOT, y);
-    pen.arc(x, y, DOT, 0, 2 * Math.PI);
-  }
-  pen.fill();
-}
-
-/** From where the points were on the screen, so that a change of the view leaves no streaks. */
-function drawStreaks(pen, view, points, before, viewBefore) {
-  pen.beginPath();
-  for (let i = 0; i < points.length; i += 2) {
-    pen.moveTo(viewBefore.x(before[i]), viewBefore.y(before[i + 1]));
-    pen.lineTo(view.x(points[i]), view.y(points[i + 1]));
-  }
-  pen.stroke();
+/** From where the points were on the screen to where they are, so that a change of the view leaves no streaks. */
+function streaks(points, view, before, viewBefore) {
+  const way = (places, name) => places.flatMap((_, i) => [viewBefore[name](before[name][i]), view[name](points[name][i]), NaN]);
+  return { x: way(points.x, "x"), y: way(points.y, "y") };
 }
 
 /** Let what leaves the picture fade at its borders; nothing is left beyond `room`. */
@@ -132,23 +105,20 @@ function draw(journey) {
   const page = pageTheme(root);
   const theme = { ...page, points: "#E69F00", grid: page.dark ? "#56B4E9" : "#0072B2" };
   const { at, toward } = placeOf(scene, time);
-  const [pen, room, size] = prepared(canvas);
+  const size = [canvas.clientWidth, canvas.clientHeight];
+  const [room, dense] = [[size[0], size[1] - 2 * TRACK.bottom], window.devicePixelRatio || 1];
+  const pen = penOf(canvas, ...size, dense);
   const view = viewOf(scene, at, room);
-  pen.strokeStyle = theme.grid;
-  pen.globalAlpha = theme.dark ? 0.42 : 0.36;
-  pen.lineWidth = 0.9;
-  drawLines(pen, view, positionsAt(scene.lines, scene.last, at), scene.linePoints);
+  const lines = positionsAt(scene.lines, scene.last, at, scene.linePoints);
+  LAYERS.line(pen, { ...lines, colour: theme.grid, width: 0.9, opacity: theme.dark ? 0.42 : 0.36 }, view);
   const points = positionsAt(scene.points, scene.last, at);
-  const before = Math.min(scene.last, Math.max(0, at + (toward === "x" ? STREAK : -STREAK)));
-  pen.strokeStyle = pen.fillStyle = theme.points;
-  pen.globalAlpha = 0.3;
-  pen.lineWidth = 1.4;
-  if (journey.moving && before !== at) {
-    drawStreaks(pen, view, points, positionsAt(scene.points, scene.last, before), viewOf(scene, before, room));
+  const back = Math.min(scene.last, Math.max(0, at + (toward === "x" ? STREAK : -STREAK)));
+  if (journey.moving && back !== at) {
+    const way = streaks(points, view, positionsAt(scene.points, scene.last, back), viewOf(scene, back, room));
+    LAYERS.line(pen, { ...way, colour: theme.points, width: 1.4, opacity: 0.3 }, { x: (v) => v, y: (v) => v });
   }
-  pen.globalAlpha = 0.9;
-  drawPoints(pen, view, points);
-  pen.globalAlpha = 1;
+  const marker = { size: 2 * DOT, symbol: "circle", colour: theme.points };
+  LAYERS.points(pen, { ...points, marker, opacity: 0.9 }, view, theme, { dense });
   fade(pen, room, size);
   drawTrack(pen, theme, size, scene, at);
   say(journey, at, toward);

@@ -31,7 +31,7 @@ _journey = st.components.v2.component(
     "resflow_journey",
     html=(_HERE / "journey.html").read_text(encoding="utf-8"),
     css=(_HERE / "journey.css").read_text(encoding="utf-8"),
-    js=shared("colours", "unpack") + (_HERE / "journey.js").read_text(encoding="utf-8"),
+    js=shared("colours", "page", "unpack", "layers") + "\n" + (_HERE / "journey.js").read_text(encoding="utf-8"),
 )
 
 

@@ -20,6 +20,7 @@ function openChannel(view, channel) {
   const socket = (channel.socket = new WebSocket(address));
   socket.addEventListener("open", () => {
     socket.send(JSON.stringify({ run: channel.run }));
+    if (view.depth.asked !== null) askByChannel(view, view.depth.asked);
     showChannel(view, "open");
   });
   socket.addEventListener("message", ({ data }) => arrive(view, channel, JSON.parse(data)));
@@ -29,6 +30,14 @@ function openChannel(view, channel) {
     const wait = AGAIN_SECONDS[Math.min(channel.tries++, AGAIN_SECONDS.length - 1)];
     channel.timer = setTimeout(() => openChannel(view, channel), 1000 * wait);
   });
+}
+
+/** Ask for moving pictures at a depth, and say whether the channel is there to do so. */
+function askByChannel(view, depth) {
+  const socket = view.channel?.socket;
+  if (socket?.readyState !== WebSocket.OPEN) return false;
+  socket.send(JSON.stringify({ depth }));
+  return true;
 }
 
 function closeChannel(view) {

@@ -4,11 +4,13 @@ const QUEUE_LIMIT = 14;
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
 const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
 
-function paint(view, names) {
+/** Draw these panes in the colours of the page, or in a `theme` that was read before: each scene reads it anew. */
+function paint(view, names, theme = (view.theme = readTheme(view.root))) {
   if (!view.scene || !view.width || !view.root.isConnected) return;
-  const theme = readTheme(view.root);
+  const began = performance.now();
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
   for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);
+  view.drawing += performance.now() - began;
 }
 
 /** All that may follow from a new scene, another view or a truth that has come; the panes apart. */
@@ -67,7 +69,7 @@ function show(view, frame) {
 /** What moves with the flow. */
 function paintPlanes(view) {
   const stands = view.shows === "truth" || view.depth.stops.length; // a journey draws by itself
-  paint(view, stands ? ["data"] : ["data", "latent"]);
+  paint(view, stands ? ["data"] : ["data", "latent"], view.theme ?? undefined);
 }
 
 /** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */

@@ -6,7 +6,6 @@ const JOURNEY_SECONDS = 4; // from x to z
 const GLIDE_SECONDS = 0.25; // to the stage that a hand has chosen
 
 const lastStage = (view) => view.scene.blocks + 1;
-const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** What a stage is called in a formula: the ends x and z, hidden ones h. */
 const letterOf = (view, at) => (at === 0 ? "x" : at === lastStage(view) ? "z" : "h");
@@ -126,11 +125,14 @@ function choose(view) {
   showDepth(view);
 }
 
-/** Ask Python for moving pictures at the chosen depth. It costs a poll, so it is said only while they are drawn. */
+/** Ask for moving pictures at the chosen depth. Where the channel is closed that costs a poll, so it is said only while
+ * they are drawn. */
 function askForDepth(view) {
   const { depth } = view;
   const wish = depth.wanted === lastStage(view) ? null : depth.wanted;
-  if (wish !== depth.asked) view.setState("depth", (depth.asked = wish));
+  if (wish === depth.asked) return;
+  depth.asked = wish;
+  if (!askByChannel(view, wish)) view.setState("depth", wish);
 }
 
 /** The first picture says what Python was asked for before this element was there. */

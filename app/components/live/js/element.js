@@ -20,7 +20,7 @@ function fit(view) {
   view.width = width;
   root.dataset.columns = COLUMNS.find(([from]) => width >= from)[1];
   const box = panes.data.box.clientWidth;
-  const plot = box - MARGIN.left - MARGIN.right - BAR;
+  const plot = box - PLANE_MARGIN.left - PLANE_MARGIN.right;
   root.style.setProperty("--plot-height", `${plot + MARGIN.top + MARGIN.bottom}px`);
   paint(view, Object.keys(painters));
 }
@@ -44,7 +44,8 @@ function mount(root) {
   const view = {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
-    before: null, arrived: {}, began: 0, share: 1, channel: null,
+    before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
+    theme: null,
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
     list: root.querySelector(".live-readouts"),
     slider: root.querySelector(".live-depth input"),
@@ -85,8 +86,7 @@ function unmount(view) {
   views.delete(view);
 }
 
-// What becomes of a message from Python's components. Those that came before this script wait in a plain array.
-const mail = {
+inbox("resflowLive", {
   scene({ root, data, setState }) {
     root.live ??= mount(root);
     root.live.setState = setState;
@@ -100,8 +100,4 @@ const mail = {
     if (Object.keys(truth.grids).length) truths.set(id, truth);
     for (const view of views) if (view.scene?.truth === id && view.shows !== "latent") look(view, view.shows);
   },
-};
-const deliver = ([name, message]) => mail[name](message);
-const waiting = window.resflowLive ?? [];
-window.resflowLive = { push: deliver };
-waiting.forEach(deliver);
+});

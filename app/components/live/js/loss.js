@@ -35,16 +35,15 @@ function paneLoss(view, theme) {
         visible: on.batch },
       { kind: "band", x: loss.held_step, low: held.map((v, i) => v - 2 * loss.held_se[i]),
         high: held.map((v, i) => v + 2 * loss.held_se[i]), colour: "rgba(213,94,0,0.22)", visible: on.held },
-      { kind: "line", name: "held-out", x: loss.held_step, y: held, width: 2.4, colour: COLOURS.held, visible: on.held },
+      { kind: "line", name: "held-out", x: loss.held_step, y: held, width: 2.4, colour: COLOURS.held,
+        visible: on.held },
     );
   }
   if (floor !== null) {
     const above = floor - yRange[0] < 0.18 * (yRange[1] - yRange[0]); // below it the words would cross the frame
     layers.push({ kind: "level", y: floor, text: "entropy of the data", above, colour: theme.ink(0.7) });
   }
-  return {
-    x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers, ticks: 5,
-  };
+  return { x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers };
 }
 
 /** The losses at the step nearest to the pointer, in words. */

@@ -4,6 +4,7 @@
 const CIRCLES = [[1, "39 %"], [2, "86 %"], [3, "98.9 %"]]; // radius, mass of the normal inside: 1 - exp(-r²/2)
 const LATENT_SIDE = 4; // latent space is shown from -4 to 4, and a place on the way as far as its points go
 const MASSES = [0.25, 0.5, 0.75, 0.95]; // of a density, that its contours enclose: of what lies in the window
+const PLANE_MARGIN = { ...MARGIN, right: MARGIN.right + BAR }; // for the colour bar, also where there is none
 const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
 const SHARED = "density per unit area, the same colours in both";
 const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
@@ -46,12 +47,14 @@ function densityLayers(view, field, plane, top, visible) {
 function spacePicture(view, space, layers, bar) {
   const [x, y] = view.zoom.data ?? space.plane;
   const axes = { x: { title: space.titles[0], range: x }, y: { title: space.titles[1], range: y } };
-  return { ...axes, ratio: space.ratio, layers, bar };
+  return { ...axes, ratio: space.ratio, layers, bar, margin: PLANE_MARGIN };
 }
 
+/** The data's points stand still, and so in front of all that does not: also of samples. */
 function dataLayer(view, theme, space, visible, over) {
-  const points = pointsOf(decode(view.scene.points), space.plane);
-  return dataPoints(view, theme, points, visible, { size: 4.5, over });
+  const { scene } = view;
+  const points = pointsOf(decode(scene.points), space.plane);
+  return { ...dataPoints(view, theme, points, visible, { size: 4.5, over }), still: [scene.points, over] };
 }
 
 function paneData(view, theme) {
@@ -65,13 +68,13 @@ function paneData(view, theme) {
     layers.push(...densityLayers(view, shownDensity(view, space.area), space.plane, top, on.density));
     bar = { title: shared ? SHARED : "density per unit area", range: [0, top], palette: DENSITY };
   }
-  layers.push(dataLayer(view, theme, space, on.data, picture && on.density));
   if (view.samples) {
     const edge = { width: 0.6, colour: "rgba(12,12,24,0.7)" };
     const marker = { size: 5.5, symbol: "diamond", colour: COLOURS.samples, edge };
     const points = pointsOf(shownRaw(view, "samples"), space.plane);
     layers.push({ kind: "points", name: "samples", ...points, marker, visible: on.samples });
   }
+  layers.push(dataLayer(view, theme, space, on.data, picture && on.density));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -132,12 +135,12 @@ function paneLatent(view, theme) {
   }
   const letter = letterOf(view, place?.at ?? lastStage(view));
   layers.push({
-    kind: "circles", radii: CIRCLES, colour: theme.ink(0.6),
+    kind: "circles", name: "circles", radii: CIRCLES, colour: theme.ink(0.6), still: [],
     visible: on.circles && letter === "z", // what they say is true of z alone
   });
   const [x, y] = view.zoom.latent ?? [[-side, side], [-side, side]];
   const axes = { x: { title: `${letter}₁`, range: x }, y: { title: `${letter}₂`, range: y } };
-  return { ...axes, ratio: 1, layers };
+  return { ...axes, ratio: 1, layers, margin: PLANE_MARGIN };
 }
 
 const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference };

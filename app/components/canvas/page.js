@@ -1,0 +1,26 @@
+// The page that pictures stand on: its colours, its pixels, and whether its reader wants motion.
+
+/** The page's colours and font, light or dark: `ink` is its text colour at an opacity. */
+function pageTheme(root) {
+  const style = getComputedStyle(root);
+  const [text, paper] = ["text", "background"].map((name) => rgb(style.getPropertyValue(`--st-${name}-color`).trim()));
+  return {
+    ink: (alpha) => `rgba(${text.join()},${alpha})`,
+    paper: `rgb(${paper.join()})`,
+    dark: paper[0] + paper[1] + paper[2] < 384,
+    font: style.fontFamily,
+  };
+}
+
+/** The pen of a canvas that has nothing on it, in the pixels of a page: `dense` of the screen's are one. */
+function penOf(canvas, width, height, dense) {
+  const size = [Math.round(width * dense), Math.round(height * dense)];
+  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+  const pen = canvas.getContext("2d");
+  pen.setTransform(dense, 0, 0, dense, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  return pen;
+}
+
+/** Whether nothing should move by itself. */
+const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,0 +1,24 @@
+"""The script that draws all pictures of the canvas library: brought to a page once, used by all components on it.
+
+A component's own script is sent again with each of its messages. So the drawing rides in a component whose message
+never changes, and the others hand over to it what they are told (`canvas/inbox.js`).
+"""
+
+import streamlit as st
+
+from app.components import live, planes
+from app.components.canvas import ALL, scoped, shared, style
+
+__all__ = ["mount"]
+
+_library = st.components.v2.component(
+    "resflow_library",
+    css=style(),
+    js="\n".join([shared(*ALL), scoped(live.SCRIPT), scoped(planes.SCRIPT), "export default () => {};"]),
+    isolate_styles=False,
+)
+
+
+def mount() -> None:
+    """Bring it to the page. Call once per script run, outside fragments."""
+    _library(key="resflow_library")
