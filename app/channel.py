@@ -2,9 +2,9 @@
 
 A page opens a WebSocket at `path()` and says which run it watches, {"run": its id}. From then on it is sent
 {"run": "id:rewinds", "frames": [`encode_frame` each]}, the newest where it reads too slowly, and the engine hears that
-somebody is there, until the last that watched the run has gone. Several readers may watch one run. {"depth": k} asks for
-moving pictures after k blocks, null for those at z. A run's id is its secret, and in no link; whoever comes from another
-site is refused.
+somebody is there, until the last that watched the run has gone. Several readers may watch one run. {"depth": k} asks
+for moving pictures after k blocks, null for those at z. A run's id is its secret, and in no link; whoever comes from
+another site is refused.
 """
 
 import asyncio

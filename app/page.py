@@ -13,23 +13,22 @@ from app.ui import controls
 from app.ui.fragments import clocked
 
 HERE = Path(__file__).parent
+RAIL = 236  # pixels of width of the settings
 BESIDE = (1, 2.3)  # the widths of a lesson and of the screen
 
 
 def draw() -> None:
     """Draw the page whose address is open."""
     # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
-    st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide")
+    st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide", initial_sidebar_state=RAIL)
     st.html(HERE / "style.css")
-
-    page = st.navigation(
-        [
-            st.Page(screen.script, title=screen.title, default=not path, url_path=path or None)
-            for path, screen in SCREENS.items()
-        ],
-        position="top",
-    )
+    groups: dict[str, list] = {}
+    for path, one in SCREENS.items():
+        page = st.Page(one.script, title=one.title, default=not path, url_path=path or None)
+        groups.setdefault(one.group, []).append(page)
+    page = st.navigation(groups, position="top")
     screen = SCREENS[page.url_path]
+    st.set_page_config(" · ".join(filter(None, ("Residual flows", screen.term or screen.title))))
     step = None
     if not screen.has_flow:
         session.carry()

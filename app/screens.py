@@ -31,13 +31,17 @@ from app.ui.doors import Door
 class Screen:
     """A page of the app. Its script is `app/features/<folder>/<folder>.py`.
 
-    `prefix` begins the names of its `settings` in links. `observables` are what lessons may ask of it. `doors` lead to
-    it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
-    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them.
+    `title` is what the navigation calls it, in words that a newcomer knows, below the heading `group`, or at once where
+    that is empty; `term` is the field's word for it, where it is another. `prefix` begins the names of its `settings`
+    in links. `observables` are what lessons may ask of it. `doors` lead to it from the home page. A page without a flow
+    (`has_flow` False) starts no run, and its address may end in the name of a place. Only pages with a `sidebar` show
+    the settings of data, flow and training beside them.
     """
 
     title: str
     folder: str
+    group: str = ""
+    term: str = ""
     prefix: str = ""
     settings: type | None = None
     observables: Mapping[str, Observable] = field(default_factory=dict)
@@ -51,10 +55,12 @@ class Screen:
         return f"features/{self.folder}/{self.folder}.py"
 
 
+WORKS, COSTS, GOOD, REFERENCE = "How it works", "What it costs", "How good is it?", "Reference"
+
 SCREENS: dict[str, Screen] = {
-    "": Screen("Residual flows", "home", has_flow=False, sidebar=False),
+    "": Screen("Home", "home", has_flow=False, sidebar=False),
     "learn": Screen(
-        "Learn",
+        "Lessons",
         "learn",
         doors={"learn": ("Learn", "Lessons in small steps: predict, try it, and see why.")},
         sidebar=False,
@@ -65,10 +71,17 @@ SCREENS: dict[str, Screen] = {
         observables=FLOW,
         doors={"explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does.")},
     ),
-    "stretch": Screen("Stretch", "stretch", STRETCH, Stretch, STRETCH_OBSERVABLES),
+    "lipschitz": Screen(
+        "Can it be undone?", "lipschitz", WORKS, "Lipschitz constraints", LIPSCHITZ, Lipschitz, LIPSCHITZ_OBSERVABLES
+    ),
+    "activations": Screen(
+        "Activation functions", "activations", WORKS, "", ACTIVATIONS_BENCH, Activations, ACTIVATIONS
+    ),
     "estimator": Screen(
-        "Estimator",
+        "Check by hand",
         "estimator",
+        COSTS,
+        "The estimator of the log det",
         BENCH,
         Bench,
         {**MATRIX, **THROWS},
@@ -79,15 +92,16 @@ SCREENS: dict[str, Screen] = {
             )
         },
     ),
-    "lipschitz": Screen("Lipschitz", "lipschitz", LIPSCHITZ, Lipschitz, LIPSCHITZ_OBSERVABLES),
-    "activations": Screen("Activations", "activations", ACTIVATIONS_BENCH, Activations, ACTIVATIONS),
-    "compare": Screen("Compare", "compare", COMPARE, Compare),
-    "memory": Screen("Memory", "memory", MEMORY, Memory),
-    "joint": Screen("Joint", "joint", JOINT, Joint),
-    "dimensions": Screen("Dimensions", "dimensions", DIMENSIONS, Dimensions),
-    "glossary": Screen("Glossary", "glossary", has_flow=False, sidebar=False),
+    "dimensions": Screen("Beyond two dimensions", "dimensions", COSTS, "", DIMENSIONS, Dimensions),
+    "memory": Screen("What a gradient costs", "memory", COSTS, "Memory of the gradient", MEMORY, Memory),
+    "compare": Screen("Compare flows", "compare", GOOD, "Density estimation", COMPARE, Compare),
+    "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", JOINT, Joint),
+    "stretch": Screen(
+        "Area and density", "stretch", REFERENCE, "Change of variables", STRETCH, Stretch, STRETCH_OBSERVABLES
+    ),
+    "glossary": Screen("Glossary", "glossary", REFERENCE, has_flow=False, sidebar=False),
 }
-"""By their addresses; "" is the home page."""
+"""By their addresses, in the order of the navigation; "" is the home page."""
 
 DOORS_IN_ORDER = ("explore", "learn", "check")
 

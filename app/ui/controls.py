@@ -15,35 +15,52 @@ from app.text import file_name, quoted
 from app.ui import data_choice, presets, uploads
 from resflow_core.settings import Setting, name_of, refusal, settings_of
 
+IN_SIGHT = {"flow": ("blocks", "budget"), "train": ("log_det",)}
+"""The settings that one sees first; all others are a click away."""
+
 
 def settings(setup: Setup, place: DeltaGenerator) -> Setup:
     """Draw all settings, and return them as they now stand. Where nothing is offered, nothing at all is drawn, and
-    Streamlit shows no sidebar."""
-    everything = not session.focused()
+    Streamlit shows no sidebar. Where only some are, all of them are in sight."""
     with place:
         if session.offered("data"):
             st.markdown("##### Data")
             setup = data_choice.choose(setup)
-        ready_made = None
-        if [*drawn(setup.flow), *drawn(setup, rare=True)]:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
-                ready_made = st.popover("Presets", type="tertiary") if everything else None
-        flow = edit(setup.flow, rare=False)
-        if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
-            with st.container(horizontal=True, gap="small"):
-                flow = more("More", flow)
-                setup = more("Seed", setup)
-                if everything:
-                    with st.popover("File", width="stretch"):
-                        _flow_file(setup)
-        if drawn(setup.train):
-            st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
-        train = more("More", edit(setup.train, rare=False))
-        setup = dataclasses.replace(setup, flow=flow, train=train)
-        if ready_made:
-            with ready_made:  # last, because it marks what is chosen
-                presets.choose(setup)
+        if session.focused():
+            return _rest(setup, {})
+        flow = edit(setup.flow, rare=False, only=IN_SIGHT["flow"])
+        train = edit(setup.train, rare=False, only=IN_SIGHT["train"])
+        with st.expander("All settings", icon=":material/tune:", key="all_settings"):
+            return _rest(dataclasses.replace(setup, flow=flow, train=train), IN_SIGHT)
+
+
+def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
+    """All settings but the data and those that are drawn already."""
+    everything = not session.focused()
+    usual = {
+        name: settings_of(config).keys() - set(drawn_above.get(name, ()))
+        for name, config in {"flow": setup.flow, "train": setup.train}.items()
+    }
+    ready_made = None
+    if [*drawn(setup.flow), *drawn(setup, rare=True)]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
+            ready_made = st.popover("Presets", type="tertiary") if everything else None
+    flow = edit(setup.flow, rare=False, only=usual["flow"])
+    if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
+        with st.container(horizontal=True, gap="small"):
+            flow = more("More", flow)
+            setup = more("Seed", setup)
+            if everything:
+                with st.popover("File", width="stretch"):
+                    _flow_file(setup)
+    if drawn(setup.train):
+        st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
+    train = more("More", edit(setup.train, rare=False, only=usual["train"]))
+    setup = dataclasses.replace(setup, flow=flow, train=train)
+    if ready_made:
+        with ready_made:  # last, because it marks what is chosen
+            presets.choose(setup)
     return setup
 
 

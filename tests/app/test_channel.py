@@ -260,6 +260,8 @@ def test_pictures_come_from_a_server_however_it_is_started(tmp_path, command, mo
             await polling
             return steps
 
-    with process_served(lambda port: [*command, str(port), *more], tmp_path / "log", folder=folder, base=base) as server:
+    with process_served(
+        lambda port: [*command, str(port), *more], tmp_path / "log", folder=folder, base=base
+    ) as server:
         steps = asyncio.run(played(server.url))
     assert steps == sorted(set(steps)) and steps[-1] > 0

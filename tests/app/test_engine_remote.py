@@ -108,7 +108,9 @@ def test_a_killed_worker_is_replaced_and_runs_go_on_from_their_checkpoints(engin
     poll_until(engine, asked, lambda r: r.arms and r.arms[0].step > 5)
     (pid,) = engine.pids()
     os.kill(pid, signal.SIGKILL)
-    lost = poll_until(engine, playing, lambda r: r.restarts and r.state is State.PLAYING)  # a slow start has its own note
+    lost = poll_until(
+        engine, playing, lambda r: r.restarts and r.state is State.PLAYING
+    )  # a slow start has its own note
     (saved,) = (int(word) for word in named(lost.message) if word.isdigit())
     assert saved >= 40
     back = poll_until(engine, playing, lambda r: r.state is State.PLAYING and r.arms[0].step > before.arms[0].step)

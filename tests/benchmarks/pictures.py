@@ -192,7 +192,10 @@ def main() -> None:
             print(asyncio.run(watched(server, pages, args.seconds)), flush=True)
     with serving() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(**chromium_options())
-        print("\n| browser frames/s | longest gap, ms | pictures/s | drawing ms a frame | steps/s |\n|---|---|---|---|---|")
+        print(
+            "\n| browser frames/s | longest gap, ms | pictures/s | drawing ms a frame | steps/s |"
+            "\n|---|---|---|---|---|"
+        )
         print(played(browser, server, args.seconds), flush=True)
         if args.loads:
             size, explore, home = loaded(browser, server, args.loads)

@@ -114,6 +114,18 @@ class Visitor:
         self.page.get_by_role("button", name=name, exact=True).click()
         self.page.wait_for_timeout(2000 * BUSY_SECONDS)
 
+    def go(self, title: str, group: str = "") -> None:
+        """To another screen, by the navigation."""
+        if group:
+            self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()
+        self.page.get_by_role("link", name=title, exact=True).click()
+
+    def all_settings(self) -> None:
+        """Unfold those that are not in sight."""
+        fold = self.page.locator(".st-key-all_settings, .stExpander", has_text="All settings").locator("details").first
+        if not fold.evaluate("details => details.open"):
+            fold.locator("summary").click()
+
     def wait_for_script(self) -> None:
         state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
         self.page.wait_for_function(f"() => {state} === 'notRunning'", timeout=1000 * DEADLINE_SECONDS)

@@ -71,6 +71,7 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
 
 st.set_page_config(layout="wide")
 library.mount()
+live.readouts(key="numbers")
 halves = {n: np.where(np.arange(n) < n / 2, 0.02, 0.0) * np.ones((n, 1)) for n in (MOVING, STILL)}
 live.mount_truth("made", halves)
 

@@ -40,7 +40,9 @@ def trace(visitor, pane, name):
     return (
         visitor.page.locator(".planes-plot")
         .nth(pane)
-        .evaluate(f"box => (t => t && [[...t.x], [...t.y]])(box.surface?.picture?.layers.find(t => t.name === {name!r}))")
+        .evaluate(
+            f"box => (t => t && [[...t.x], [...t.y]])(box.surface?.picture?.layers.find(t => t.name === {name!r}))"
+        )
     )
 
 
@@ -98,12 +100,13 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     expect(use).to_be_enabled(timeout=60 * SECOND)
     use.click()
     wait_for(lambda: link(visitor).get("activation") == f"={OWN}", "the formula in the link")
+    visitor.all_settings()
     expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=60 * SECOND)
     expect(use).to_be_disabled(timeout=60 * SECOND)
 
     # It trains: the gap to the truth falls.
-    visitor.page.get_by_role("link", name="Explore").click()
-    visitor.wait("root.querySelector('[data-readout=gap]')", "the numbers")
+    visitor.go("Explore")
+    visitor.wait("root.dataset.step !== '' && root.querySelector('[data-readout=gap]')", "a picture and the numbers")
 
     def gap():
         found = re.search(r"\d+\.\d+", visitor.page.locator("[data-readout=gap]").inner_text())
@@ -113,7 +116,7 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     visitor.press("Play")
     wait_for(lambda: visitor.step > 50 and (now := gap()) and now < 0.7 * before, "a better fit")
     visitor.press("Pause")
-    visitor.page.get_by_role("link", name="Activations").click()
+    visitor.go("Activation functions", "How it works")
     visitor.page.get_by_text("Inside the flow").click()
     sees(visitor, re.compile("units are saturated"))
     drawn(visitor, 5)

@@ -67,7 +67,8 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     expect(page.get_by_text("0 of 100 steps of every flow", exact=True)).to_be_visible(timeout=60 * SECOND)
     page.evaluate("""() => {
         const roots = [...document.querySelectorAll('.planes')];
-        window.known = roots.flatMap((root) => [root, ...root.querySelectorAll('figure, .planes-plot, .planes-plot canvas')]);
+        const parts = 'figure, .planes-plot, .planes-plot canvas';
+        window.known = roots.flatMap((root) => [root, ...root.querySelectorAll(parts)]);
         window.torn = 0;
         new MutationObserver((all) => { window.torn += all.flatMap((m) => [...m.removedNodes])
             .filter((node) => window.known.some((one) => node === one || node.contains(one))).length; })

@@ -109,11 +109,11 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     begins(there, "the walk to begin a fortieth further")
 
     # The other screens say what is broken, and bring it back.
-    visitor.page.get_by_role("link", name="Explore").click()
+    visitor.go("Explore")
     sees(visitor, re.compile(r"is scaled by .* on the Lipschitz bench"))
     visitor.press("Bring it back")
     expect(visitor.page.get_by_text("on the Lipschitz bench")).to_have_count(0, timeout=60 * SECOND)
-    visitor.page.get_by_role("link", name="Lipschitz").click()
+    visitor.go("Can it be undone?", "How it works")
     sees(visitor, CERTIFIED)
     assert quiet(visitor)
 

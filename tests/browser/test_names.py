@@ -73,7 +73,7 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     visitor.wait("[...root.querySelectorAll('.live-classes li')].length === 5", "the classes")
     assert not outside(visitor, server)
 
-    visitor.page.get_by_role("link", name="Joint").click()
+    visitor.go("Generate and classify", "How good is it?")
     legend = ".planes-legend"
     wait_for(lambda: visitor.page.locator(legend, has_text=f"<b>{MARK}</b>").count() > 0, "the classes in a legend")
     assert not outside(visitor, server)

@@ -132,6 +132,7 @@ def test_a_flow_is_saved_and_opened_by_somebody_else(visit, tmp_path):
     visitor = visit(query=SMALL + "&data=moons")
     visitor.press("100 steps")
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    visitor.all_settings()
     visitor.page.get_by_role("button", name="File").click()
     with visitor.page.expect_download() as download:
         visitor.press("Save flow")
@@ -141,6 +142,7 @@ def test_a_flow_is_saved_and_opened_by_somebody_else(visit, tmp_path):
 
     other = visit(query="blocks=2&width=16&data=moons")
     run = other.data("run")
+    other.all_settings()
     other.page.get_by_role("button", name="File").click()
     popover = "[data-testid=stPopoverBody]"
     offer(other, popover, "moons.safetensors", file.read_bytes())

@@ -11,7 +11,7 @@ from tests.served import served, wait_for
 
 PLANE, CHART, DENSITY = range(3)
 SIDE = 4.0  # of the window
-VIRIDIS = "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725".split()
+VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"]
 
 
 @pytest.fixture(scope="module")

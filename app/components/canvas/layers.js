@@ -131,9 +131,10 @@ function drawPath(context, { colour, width, dash = [], halo = null, opacity = 1 
   context.setLineDash([]);
 }
 
-function haloed(context, text, x, y, { paper, ink, size, family }) {
-  Object.assign(context, { font: `${size}px ${family}`, textAlign: "center", textBaseline: "middle", lineWidth: 3,
-    lineJoin: "round", strokeStyle: paper, fillStyle: ink });
+function haloed(context, text, x, y, look) {
+  const { paper, ink, size, family, textAlign = "center", textBaseline = "middle" } = look;
+  Object.assign(context, { font: `${size}px ${family}`, textAlign, textBaseline, lineWidth: 3, lineJoin: "round",
+    strokeStyle: paper, fillStyle: ink });
   context.strokeText(text, x, y);
   context.fillText(text, x, y);
 }
@@ -182,7 +183,7 @@ const LAYERS = {
       if (place) names.push([text, ...place]);
     });
     drawPath(context, look);
-    const style = { paper: "rgba(20,20,40,0.75)", ink: "#fff", size: 12, family: theme.font };
+    const style = { paper: "rgba(20,20,40,0.75)", ink: "#fff", size: 13, family: theme.font };
     for (const name of names) haloed(context, ...name, style);
   },
 
@@ -229,7 +230,7 @@ const LAYERS = {
       context.ellipse(at.x(0), at.y(0), at.x(r) - at.x(0), at.y(0) - at.y(r), 0, 0, 7);
       drawPath(context, { colour, width: 1.2, dash: [4, 3] });
     }
-    const style = { paper: theme.paper, ink: theme.ink(0.9), size: 11, family: theme.font };
+    const style = { paper: theme.paper, ink: theme.ink(0.9), size: 13, family: theme.font };
     for (const [r, text] of radii) haloed(context, text, at.x(0), at.y(r), style);
   },
 
@@ -239,7 +240,7 @@ const LAYERS = {
     context.moveTo(at.left, at.y(y));
     context.lineTo(at.left + at.width, at.y(y));
     drawPath(context, { colour, width: 1.2, dash: [4, 3] });
-    Object.assign(context, { font: `11px ${theme.font}`, textAlign: "right", fillStyle: theme.ink(0.75),
+    Object.assign(context, { font: `13px ${theme.font}`, textAlign: "right", fillStyle: theme.ink(0.75),
       textBaseline: above ? "bottom" : "top" });
     context.fillText(text, at.left + at.width - 6, at.y(y) + (above ? -3 : 3));
   },

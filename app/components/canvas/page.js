@@ -7,6 +7,7 @@ function pageTheme(root) {
   return {
     ink: (alpha) => `rgba(${text.join()},${alpha})`,
     paper: `rgb(${paper.join()})`,
+    halo: `rgba(${paper.join()},0.78)`, // behind what stands within a picture
     dark: paper[0] + paper[1] + paper[2] < 384,
     font: style.fontFamily,
   };

@@ -1,17 +1,20 @@
 // A surface: two canvases that fill their box, sharp on dense displays, with two axes that the wheel zooms and a drag
 // moves. The one behind is drawn with each picture; the one in front, with the axes and what stands still, where it
-// changes.
+// changes. A third one over the corner is for a colour bar within the plot.
 //
 // A picture is {x: {title, range, ticks}, y: {title, range, ticks}, layers, ratio, bar, margin, grid}: layers are drawn
 // in their order (`LAYERS`), but those with `visible: false`; those in front that are `still`, a list of what they
 // depend on beside the axes and the theme. `ticks` are found by a function (`ticksOf` where there is none). With a
-// `ratio`, a unit of y is as many of x's in pixels. A colour bar is {title, range, palette, ticks, below}: below the
-// plot or beside it, where `margin` has room for it. `grid` draws lines at the ticks.
+// `ratio`, a unit of y is as many of x's in pixels. Where there is no `margin`, numbers and titles stand within the
+// plot, in the page's colours or those of `over`, which is "dark" or "light" by what they stand on. A colour bar is {title, range, palette, ticks}; it stands below the plot or, without a margin, in its corner.
+// `grid` draws lines at the ticks.
 
-const MARGIN = { left: 46, right: 12, top: 10, bottom: 42 };
-const BAR = 58; // room for a colour bar beside a plot; the same as --bar in panes.css
-const BAR_BELOW = 50;
+const MARGIN = { left: 52, right: 12, top: 10, bottom: 44 };
+const FRAME = { left: 1, right: 1, top: 1, bottom: 1 };
+const BAR_BELOW = 54;
+const BAR_LENGTH = 150; // of one within the plot
 const TICK = 4;
+const TEXT = 13;
 const APART = [60, 36]; // pixels between ticks of x, and of y, at least
 const WHEEL = 0.0015; // of a zoom by e for each pixel that a wheel turns
 const CLICK = 4; // pixels that a press may move and not be a drag
@@ -20,18 +23,18 @@ const TWICE = 300; // milliseconds within which a second press is one half of a 
 /** A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole; `told`
  * the place of the pointer, null beside the plot, and returns what stands there as text; `pressed` that of a click. */
 function surfaceIn(box, { moved, told, pressed = () => {} }) {
-  const [canvas, front] = [1, 2].map(() => document.createElement("canvas"));
+  const [canvas, front, corner] = [1, 2, 3].map(() => document.createElement("canvas"));
   const tip = Object.assign(document.createElement("span"), { className: "canvas-tip", hidden: true });
   box.classList.add("canvas-box");
-  box.replaceChildren(canvas, front, tip);
-  const surface = { box, canvas, front, tip, size: [], picture: null, at: null, dense: 1, inFront: [], told };
+  box.replaceChildren(canvas, front, corner, tip);
+  const surface = { box, canvas, front, corner, tip, size: [], picture: null, at: null, dense: 1, inFront: [], told };
   box.surface = surface;
   listenToHands(surface, moved, pressed);
   return surface;
 }
 
 /** Where the plot is in a box of this size, and how numbers become pixels. */
-function placeOfPlot({ x, y, ratio, margin = MARGIN }, width, height) {
+function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
   const [[x0, x1], [y0, y1]] = [x.range, y.range];
   const room = {
     left: margin.left, top: margin.top, height: height - margin.top - margin.bottom,
@@ -65,15 +68,15 @@ function drawPicture(surface, picture, theme) {
     picture.layers.filter((layer) => layer.visible !== false && Boolean(layer.still) === is));
   const pen = penOf(canvas, width, height, dense);
   drawLayers(pen, surface, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
-  if (picture.bar) drawBar(pen, picture.bar, at, theme);
-  const { x, y } = picture;
-  const inFront = [theme.ink(1), theme.paper, theme.font, width, height, dense, at.left, at.top, at.width, ...x.range,
+  drawBarOf(picture, surface, pen, theme);
+  const { x, y, over } = picture;
+  const inFront = [over, theme.ink(1), theme.paper, theme.font, width, height, dense, at.left, at.top, at.width, ...x.range,
     ...y.range, x.title, y.title, ...still.flatMap((layer) => [layer.name, ...layer.still])];
   if (inFront.length === surface.inFront.length && inFront.every((one, i) => one === surface.inFront[i])) return;
   surface.inFront = inFront;
   const above = penOf(front, width, height, dense);
   drawLayers(above, surface, still, theme);
-  drawAxes(above, picture, ticks, at, theme);
+  (picture.margin ? drawAxes : drawAxesWithin)(above, picture, ticks, at, theme);
 }
 
 /** Layers within the frame of the plot, over what is drawn first. */
@@ -101,11 +104,11 @@ function drawGrid(context, { x, y }, [across, up], at, theme) {
   drawPath(context, { colour: theme.ink(0.09), width: 1 });
 }
 
-function drawAxes(context, { x, y, margin = MARGIN }, [across, up], at, theme) {
+function drawAxes(context, { x, y, margin }, [across, up], at, theme) {
   const bottom = at.top + at.height;
   Object.assign(context, { lineWidth: 1, strokeStyle: theme.ink(0.2) });
   context.strokeRect(at.left, at.top, at.width, at.height);
-  Object.assign(context, { strokeStyle: theme.ink(0.3), fillStyle: theme.ink(0.65), font: `11px ${theme.font}` });
+  Object.assign(context, { strokeStyle: theme.ink(0.3), fillStyle: theme.ink(0.65), font: `${TEXT}px ${theme.font}` });
   context.beginPath();
   Object.assign(context, { textAlign: "center", textBaseline: "top" });
   for (const { value, text } of across) {
@@ -120,10 +123,47 @@ function drawAxes(context, { x, y, margin = MARGIN }, [across, up], at, theme) {
     context.fillText(text, at.left - TICK - 3, at.y(value));
   }
   context.stroke();
-  Object.assign(context, { fillStyle: theme.ink(0.8), font: `12px ${theme.font}`, textAlign: "center" });
-  context.textBaseline = "bottom";
-  context.fillText(x.title, at.left + at.width / 2, bottom + MARGIN.bottom - 3);
-  turned(context, y.title, at.left - margin.left + 3, at.top + at.height / 2, "top");
+  Object.assign(context, { fillStyle: theme.ink(0.8), textAlign: "center", textBaseline: "bottom" });
+  context.fillText(x.title, at.left + at.width / 2, bottom + MARGIN.bottom - 2);
+  turned(context, y.title, at.left - margin.left + 1, at.top + at.height / 2, "top");
+}
+
+/** What is written over a picture: `ink`, and a `halo` behind it. */
+const WRITTEN = {
+  dark: { ink: "#fff", halo: "rgba(20,16,40,0.62)" },
+  light: { ink: "rgb(35,35,45)", halo: "rgba(255,255,255,0.78)" },
+};
+const writtenOver = ({ over }, theme) => WRITTEN[over] ?? { ink: theme.ink(0.9), halo: theme.halo };
+
+const CORNER = 30; // pixels of an end of an axis where its title stands, and no number
+
+function drawAxesWithin(context, picture, [across, up], at, theme) {
+  const { x, y } = picture;
+  const { ink, halo } = writtenOver(picture, theme);
+  const [right, bottom] = [at.left + at.width, at.top + at.height];
+  Object.assign(context, { lineWidth: 1, strokeStyle: theme.ink(0.35) });
+  context.strokeRect(at.left, at.top, at.width, at.height);
+  const style = { paper: halo, ink, size: TEXT, family: theme.font };
+  const write = (text, p, q, textAlign, textBaseline) =>
+    haloed(context, text, p, q, { ...style, textAlign, textBaseline });
+  context.font = `${TEXT}px ${theme.font}`;
+  const last = right - Math.max(CORNER, 22 + context.measureText(x.title).width);
+  context.beginPath();
+  for (const { value, text } of across) {
+    const p = at.x(value);
+    context.moveTo(p, bottom);
+    context.lineTo(p, bottom - TICK);
+    if (p > at.left + CORNER && p < last) write(text, p, bottom - TICK - 2, "center", "bottom");
+  }
+  for (const { value, text } of up) {
+    const q = at.y(value);
+    context.moveTo(at.left, q);
+    context.lineTo(at.left + TICK, q);
+    if (q > at.top + CORNER && q < bottom - CORNER) write(text, at.left + TICK + 3, q, "left", "middle");
+  }
+  drawPath(context, { colour: ink, width: 1, halo });
+  write(x.title, right - 6, bottom - TICK - 2, "right", "bottom");
+  write(y.title, at.left + 6, at.top + 6, "left", "top");
 }
 
 /** Text that reads upwards. */
@@ -149,29 +189,39 @@ function barOf(palette) {
   return bars.get(palette);
 }
 
-/** Its colours at (0, 0), `length` pixels to the right and nine down. */
-function drawColours(context, palette, length) {
-  context.imageSmoothingEnabled = true;
-  context.drawImage(barOf(palette), 0, 0, length, 9);
+/** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. */
+function drawBarOf(picture, surface, pen, theme) {
+  const { bar, margin } = picture;
+  const { at, corner, dense } = surface;
+  corner.hidden = !bar || Boolean(margin);
+  if (!bar) return;
+  if (margin) {
+    const look = { ink: theme.ink(0.75), font: theme.font };
+    drawBar(pen, bar, at.left, at.top + at.height + MARGIN.bottom + 6, at.width, look);
+    return;
+  }
+  pen.font = `${TEXT}px ${theme.font}`;
+  const length = Math.max(BAR_LENGTH, Math.ceil(pen.measureText(bar.title).width));
+  const [width, height] = [length + 34, 56];
+  Object.assign(corner.style, {
+    left: `${at.left + at.width - width - 1}px`, top: `${at.top + 1}px`, width: `${width}px`, height: `${height}px`,
+  });
+  const above = penOf(corner, width, height, dense);
+  const { ink, halo } = writtenOver(picture, theme);
+  above.fillStyle = halo;
+  above.fillRect(0, 0, width, height);
+  drawBar(above, bar, 17, 24, length, { ink, font: theme.font }, true);
 }
 
-function drawBar(context, { title, range, palette, ticks = ticksOf, below }, at, theme) {
+function drawBar(pen, { title, range, palette, ticks = ticksOf }, left, top, length, { ink, font }, isTitleAbove = false) {
+  pen.imageSmoothingEnabled = true;
+  pen.drawImage(barOf(palette), left, top, length, 9);
+  Object.assign(pen, { font: `${TEXT}px ${font}`, fillStyle: ink, textAlign: "center", textBaseline: "top" });
   const share = (value) => (value - range[0]) / (range[1] - range[0]);
-  const [left, top] = below ? [at.left, at.top + at.height + MARGIN.bottom + 6] : [at.left + at.width + 12, at.top];
-  const length = below ? at.width : at.height;
-  context.save();
-  context.translate(left, below ? top : top + length);
-  if (!below) context.rotate(-Math.PI / 2);
-  drawColours(context, palette, length);
-  context.restore();
-  Object.assign(context, { fillStyle: theme.ink(0.65), font: `11px ${theme.font}`, textAlign: below ? "center" : "left",
-    textBaseline: below ? "top" : "middle" });
   for (const { value, text } of ticks(range, Math.max(2, Math.min(5, Math.floor(length / APART[0]))))) {
-    if (below) context.fillText(text, left + share(value) * length, top + 12);
-    else context.fillText(text, left + 13, top + (1 - share(value)) * length);
+    pen.fillText(text, left + share(value) * length, top + 12);
   }
-  if (below) context.fillText(title, left + length / 2, top + 28);
-  else turned(context, title, at.left + at.width + BAR + MARGIN.right - 2, top + length / 2, "bottom");
+  pen.fillText(title, left + length / 2, isTitleAbove ? top - 19 : top + 29);
 }
 
 /** Both ranges, zoomed by a factor around a place. */

@@ -33,7 +33,7 @@ import streamlit as st
 from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
 
-__all__ = ["SCRIPT", "chosen_depth", "live_panes", "mount_truth"]
+__all__ = ["SCRIPT", "chosen_depth", "live_panes", "mount_truth", "readouts"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
@@ -53,6 +53,14 @@ _panes = st.components.v2.component(
     isolate_styles=False,
 )
 
+_readouts = st.components.v2.component(
+    "resflow_readouts",
+    html='<div class="live-readouts"></div>',
+    css=_read("readouts.css"),
+    js=_read("js/readouts_component.js"),
+    isolate_styles=False,
+)
+
 _truth = st.components.v2.component("resflow_truth", js=_read("js/truth_component.js"))
 
 
@@ -68,6 +76,11 @@ def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
 def live_panes(scene: dict[str, Any], *, key: str) -> None:
     """Mount the picture, or hand an already mounted one its next scene (see the module's docstring)."""
     _panes(data=scene, key=key, on_depth_change=lambda: None)
+
+
+def readouts(*, key: str) -> None:
+    """Mount a place for the large numbers of the picture that is on the page."""
+    _readouts(key=key)
 
 
 def chosen_depth(key: str) -> int | None:

@@ -1,7 +1,7 @@
 // A pane or a chart, as Python has sent it, as a picture of the canvas library.
 
-const PLANE = { left: 50, right: 14, top: 8, bottom: 42 };
-const CHART = { ...PLANE, left: 62 }; // powers of ten are wide
+const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
+const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
 const PALETTES = { viridis: paletteOf(VIRIDIS), signed: paletteOf(SIGNED) };
 const MOST_LEVEL = 254; // what is more is no number
 const DASHES = { solid: [], dash: [9, 9], dot: [3, 3], dashdot: [9, 3, 3, 3] };
@@ -121,7 +121,7 @@ function colourBarOf({ name, unit, range, palette, log }) {
   const [low, high] = range;
   return {
     title: unit ? `${name} (${unit})` : name, range: [low, high > low ? high : low + 1], palette: PALETTES[palette],
-    ticks: log ? logTicksOf : ticksOf, below: true,
+    ticks: log ? logTicksOf : ticksOf,
   };
 }
 

@@ -12,9 +12,11 @@ from resflow_core.measure import BlockTable
 
 FRAME_SECONDS = 1 / 16  # from one picture to the next, where one process has no other work
 
-st.header("How does a residual flow learn a density?", anchor=False)
 with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
     notices.show()
+with st.container(horizontal=True, vertical_alignment="center", key="head"):
+    st.header("How does a residual flow learn a density?", anchor=False, width="content")
+    live.readouts(key="readouts")
 
 
 @polled(POLL_SECONDS)

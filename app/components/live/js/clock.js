@@ -6,7 +6,7 @@ const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
 
 /** Draw these panes in the colours of the page, or in a `theme` that was read before: each scene reads it anew. */
 function paint(view, names, theme = (view.theme = readTheme(view.root))) {
-  if (!view.scene || !view.width || !view.root.isConnected) return;
+  if (!view.scene || !view.size || !view.root.isConnected) return;
   const began = performance.now();
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
   for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);

@@ -1,6 +1,9 @@
 // The element: its buttons, its size, its zooms; and the inbox through which Python's components reach this script.
 
-const COLUMNS = [[1300, 3], [720, 2], [0, 1]]; // content width in px from which that many columns fit
+const TWO = 700; // pixels of width from which two planes stand side by side
+const GAP = 20; // between them; the same as in panes.css
+const AROUND = 360; // pixels of a window's height that planes leave to all else
+const [LEAST, MOST] = [280, 1000]; // sides of planes
 const views = new Set();
 
 /** Panes that show one space zoom together. */
@@ -12,16 +15,16 @@ function zoom(view, name, ranges) {
   return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
 }
 
-/** Fixed sizes from the width alone, so that no picture ever moves another. */
+/** Sizes from the window alone, so that no picture ever moves another. */
 function fit(view) {
-  const { root, panes } = view;
-  const width = root.clientWidth;
-  if (!width || width === view.width) return;
-  view.width = width;
-  root.dataset.columns = COLUMNS.find(([from]) => width >= from)[1];
-  const box = panes.data.box.clientWidth;
-  const plot = box - PLANE_MARGIN.left - PLANE_MARGIN.right;
-  root.style.setProperty("--plot-height", `${plot + MARGIN.top + MARGIN.bottom}px`);
+  const { root } = view;
+  const [width, height] = [root.clientWidth, window.innerHeight];
+  if (!width || view.size === `${width} ${height}`) return;
+  view.size = `${width} ${height}`;
+  const columns = width >= TWO ? 2 : 1;
+  const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, height - AROUND))) : width;
+  root.dataset.columns = columns;
+  root.style.setProperty("--side", `${Math.floor(side)}px`);
   paint(view, Object.keys(painters));
 }
 
@@ -45,9 +48,8 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
-    theme: null,
+    theme: null, size: "", gone: new AbortController(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
-    list: root.querySelector(".live-readouts"),
     slider: root.querySelector(".live-depth input"),
   };
   for (const section of root.querySelectorAll("[data-pane]")) {
@@ -74,6 +76,7 @@ function mount(root) {
   root.style.setProperty("--held", COLOURS.held);
   view.observer = new ResizeObserver(() => fit(view));
   view.observer.observe(root);
+  window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
   views.add(view);
   fit(view);
   return view;
@@ -83,6 +86,7 @@ function unmount(view) {
   halt(view);
   closeChannel(view);
   view.observer.disconnect();
+  view.gone.abort();
   views.delete(view);
 }
 
@@ -95,6 +99,10 @@ inbox("resflowLive", {
   cleanUp({ root }) {
     // Streamlit also cleans up a call that a newer one has overtaken, while the picture stands.
     if (root.live && !root.isConnected) unmount(root.live);
+  },
+  numbers({ root }) {
+    numbers = root;
+    for (const view of views) if (view.scene) showReadouts(view);
   },
   truth({ id, ...truth }) {
     if (Object.keys(truth.grids).length) truths.set(id, truth);

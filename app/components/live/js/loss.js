@@ -43,7 +43,7 @@ function paneLoss(view, theme) {
     const above = floor - yRange[0] < 0.18 * (yRange[1] - yRange[0]); // below it the words would cross the frame
     layers.push({ kind: "level", y: floor, text: "entropy of the data", above, colour: theme.ink(0.7) });
   }
-  return { x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers };
+  return { x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers, margin: MARGIN };
 }
 
 /** The losses at the step nearest to the pointer, in words. */

@@ -4,9 +4,8 @@
 const CIRCLES = [[1, "39 %"], [2, "86 %"], [3, "98.9 %"]]; // radius, mass of the normal inside: 1 - exp(-r²/2)
 const LATENT_SIDE = 4; // latent space is shown from -4 to 4, and a place on the way as far as its points go
 const MASSES = [0.25, 0.5, 0.75, 0.95]; // of a density, that its contours enclose: of what lies in the window
-const PLANE_MARGIN = { ...MARGIN, right: MARGIN.right + BAR }; // for the colour bar, also where there is none
 const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
-const SHARED = "density per unit area, the same colours in both";
+const SHARED = "density, the same colours in both";
 const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
 
 const truthOf = (view) => truths.get(view.scene.truth);
@@ -47,7 +46,9 @@ function densityLayers(view, field, plane, top, visible) {
 function spacePicture(view, space, layers, bar) {
   const [x, y] = view.zoom.data ?? space.plane;
   const axes = { x: { title: space.titles[0], range: x }, y: { title: space.titles[1], range: y } };
-  return { ...axes, ratio: space.ratio, layers, bar, margin: PLANE_MARGIN };
+  const [ground] = layers;
+  const over = ground?.kind === "field" && ground.visible !== false ? (ground.palette === DENSITY ? "dark" : "light") : "";
+  return { ...axes, ratio: space.ratio, layers, bar: over && bar, over };
 }
 
 /** The data's points stand still, and so in front of all that does not: also of samples. */
@@ -140,7 +141,7 @@ function paneLatent(view, theme) {
   });
   const [x, y] = view.zoom.latent ?? [[-side, side], [-side, side]];
   const axes = { x: { title: `${letter}₁`, range: x }, y: { title: `${letter}₂`, range: y } };
-  return { ...axes, ratio: 1, layers, margin: PLANE_MARGIN };
+  return { ...axes, ratio: 1, layers };
 }
 
 const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference };

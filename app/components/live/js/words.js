@@ -6,25 +6,31 @@ function element(tag, name, text = "", attributes = {}) {
   return made;
 }
 
-/** One readout: empty places, filled by `write`. Its help is a tooltip for pointer and keyboard alike. */
+/** One readout: empty places, filled by `write`. Its note and its help are a tooltip for pointer and keyboard alike. */
 function readout({ name, help }) {
   const id = `live-help-${name}`;
   const attributes = { "data-readout": name, "aria-describedby": id, tabindex: 0, role: "group" };
   const box = element("div", "live-readout", "", attributes);
-  for (const part of ["label", "value", "error", "word", "note"]) box.append(element("span", `live-${part}`));
-  box.append(element("span", "live-help", help, { role: "tooltip", id }));
+  for (const part of ["label", "value", "error", "word"]) box.append(element("span", `live-${part}`));
+  const tip = element("span", "live-help", "", { role: "tooltip", id });
+  tip.append(element("span", "live-note"), ` ${help}`);
+  box.append(tip);
   return box;
 }
 
 function write(box, { label, value, error, unit, word, note }) {
   const margin = [error && `± ${error}`, unit].filter(Boolean).join(" ");
-  const texts = { label, value: value || "–", error: value && margin, word, note };
+  const said = note && `${note[0].toUpperCase()}${note.slice(1)}.`;
+  const texts = { label, value: value || "–", error: value && margin, word, note: said };
   for (const [part, text] of Object.entries(texts)) box.querySelector(`.live-${part}`).textContent = text;
   box.setAttribute("aria-label", [label, value, margin, word, note].filter(Boolean).join(", "));
 }
 
-function showReadouts(view) {
-  const { scene: { readouts }, list } = view;
+let numbers = null; // where large numbers stand: an element of the page's head (`live.readouts`)
+
+function showReadouts({ scene: { readouts } }) {
+  const list = numbers;
+  if (!list) return;
   const shown = readouts.map((r) => r.name).join();
   if (list.dataset.readouts !== shown) { // rebuilt only then: the one that has the focus keeps it
     list.dataset.readouts = shown;
