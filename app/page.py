@@ -55,8 +55,8 @@ def draw() -> None:
     else:
         if screen.sidebar:
             session.apply(controls.settings(setup, st.sidebar))
-            if session.lesson():
-                way_back(session.lesson(), session.step_open())
+        if (screen.sidebar or screen.settings) and session.lesson():
+            way_back(session.lesson(), session.step_open())
         page.run()
     if session.begun():
         session.end()

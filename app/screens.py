@@ -92,12 +92,19 @@ SCREENS: dict[str, Screen] = {
             )
         },
     ),
-    "dimensions": Screen("Beyond two dimensions", "dimensions", COSTS, "", DIMENSIONS, Dimensions),
+    "dimensions": Screen("Beyond two dimensions", "dimensions", COSTS, "", DIMENSIONS, Dimensions, sidebar=False),
     "memory": Screen("What a gradient costs", "memory", COSTS, "Memory of the gradient", MEMORY, Memory),
     "compare": Screen("Compare flows", "compare", GOOD, "Density estimation", COMPARE, Compare),
     "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", JOINT, Joint),
     "stretch": Screen(
-        "Area and density", "stretch", REFERENCE, "Change of variables", STRETCH, Stretch, STRETCH_OBSERVABLES
+        "Area and density",
+        "stretch",
+        REFERENCE,
+        "Change of variables",
+        STRETCH,
+        Stretch,
+        STRETCH_OBSERVABLES,
+        sidebar=False,
     ),
     "glossary": Screen("Glossary", "glossary", REFERENCE, has_flow=False, sidebar=False),
 }

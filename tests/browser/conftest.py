@@ -11,6 +11,14 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.served import DEADLINE_SECONDS, app_served, wait_for
 
+
+def zoom_wheel(page: Page, turned: float) -> None:
+    """A turn of the wheel that zooms what is under the pointer; without Control it scrolls the page."""
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, turned)
+    page.keyboard.up("Control")
+
+
 BUSY_SECONDS = 1.2  # more than from one look at a run to the next
 _LATE = """ms => {
   const setTimeout = window.setTimeout;
@@ -116,9 +124,19 @@ class Visitor:
 
     def go(self, title: str, group: str = "") -> None:
         """To another screen, by the navigation."""
-        if group:
+        link = self.page.get_by_role("link", name=title, exact=True)
+
+        def opened() -> bool:
             self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()
-        self.page.get_by_role("link", name=title, exact=True).click()
+            try:
+                link.wait_for(timeout=3000)
+            except PlaywrightTimeoutError:  # it was drawn anew, and closed, by what the page was just hearing
+                return False
+            return True
+
+        if group:
+            wait_for(opened, f"the screens of {group!r}")
+        link.click()
 
     def all_settings(self) -> None:
         """Unfold those that are not in sight."""

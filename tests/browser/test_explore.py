@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, zoom_wheel
 from tests.served import wait_for
 
 
@@ -89,7 +89,7 @@ def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit
     box = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
     centre = box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"]
     visitor.page.mouse.move(*centre)
-    visitor.page.mouse.wheel(0, -400)
+    zoom_wheel(visitor.page, -400)
     zoomed = wait_for(lambda: (r := visitor.range_of("data")) != whole and r, "the wheel to zoom")
     visitor.press("Play")
     frames = int(visitor.data("frames"))

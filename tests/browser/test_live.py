@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, zoom_wheel
 from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL, SWING
 from tests.served import served, wait_for
 
@@ -222,7 +222,7 @@ def test_two_pictures_of_the_data_space_zoom_together_and_the_latent_space_alone
 def wheel(visitor, pane):
     box = visitor.page.locator(f"[data-pane={pane}] .live-plot").bounding_box()
     visitor.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
-    visitor.page.mouse.wheel(0, -400)
+    zoom_wheel(visitor.page, -400)
 
 
 def test_the_numbers_are_read_and_explained_by_keyboard(left_as_found):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.browser.conftest import zoom_wheel
 from tests.browser.planes_app import NODES, WHERE_NONE, WINDOW, heat
 from tests.served import served, wait_for
 
@@ -151,6 +152,62 @@ def test_without_a_point_arrow_keys_start_in_the_middle_and_panes_may_go_and_com
     assert page.problems == []
 
 
+def test_a_double_click_chooses_nothing(see):
+    page = see("point=given")
+    at = place(page, PLANE, -1.0, 2.0)
+    before = ranges(page, PLANE)
+    page.mouse.move(*at)
+    zoom_wheel(page, -300)
+    wait_for(lambda: ranges(page, PLANE) != before, "the wheel to zoom")
+    page.mouse.dblclick(*at)
+    assert ring(page, PLANE) == [[0.5, 0.5]]
+    assert ranges(page, PLANE) == before
+    press(page, "again")
+    assert told(page) is None
+
+
+def test_the_wheel_scrolls_the_page_until_a_click_into_a_plane(see):
+    page = see(width=390)
+    before, scrolled = ranges(page, DENSITY), "document.querySelector('.stMain').scrollTop"
+    page.mouse.move(*place(page, PLANE, 0.0, 1.0))
+    page.mouse.wheel(0, 120)
+    wait_for(lambda: page.evaluate(scrolled) > 0, "the page to scroll")
+    assert ranges(page, PLANE) == before
+    box(page, DENSITY).scroll_into_view_if_needed()
+    page.mouse.click(*place(page, DENSITY, 0.0, 1.0))
+    page.mouse.wheel(0, -120)
+    wait_for(lambda: ranges(page, DENSITY) != before, "the wheel to zoom")
+    zoomed = ranges(page, DENSITY)
+    page.mouse.move(2, 2)  # beside the plane
+    page.mouse.move(*place(page, DENSITY, 0.0, 1.0))
+    page.mouse.wheel(0, -120)
+    page.wait_for_timeout(300)
+    assert ranges(page, DENSITY) == zoomed
+
+
+def test_two_fingers_zoom_and_one_does_not(see):
+    page = see(width=390, has_touch=True, is_mobile=True)
+    before = ranges(page, PLANE)
+    (x, y), tools = place(page, PLANE, 0.0, 1.0), page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        tools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+
+    touch("touchStart", (x - 20, y), (x + 20, y))
+    for apart in (25, 30, 40):
+        touch("touchMove", (x - apart, y), (x + apart, y))
+    touch("touchEnd")
+    (x0, x1), _ = ranges(page, PLANE)
+    assert x1 - x0 == pytest.approx((before[0][1] - before[0][0]) / 2, rel=0.02)
+    assert (x0 + x1) / 2 == pytest.approx(0.0, abs=0.02)
+    zoomed = ranges(page, PLANE)
+    touch("touchStart", (x, y))
+    for way in (5, 15, 30):
+        touch("touchMove", (x, y - way))
+    touch("touchEnd")
+    assert ranges(page, PLANE) == zoomed and told(page) is None
+
+
 def test_arrow_keys_move_the_point_by_a_fortieth_and_tell_it_once_they_rest(see):
     page = see("point=given")
     plane = box(page, PLANE)
@@ -218,7 +275,7 @@ def test_an_update_draws_what_has_changed_remounts_nothing_and_leaves_the_zoom(s
         whole = ranges(page, pane)
         at = box(page, pane).bounding_box()
         page.mouse.move(at["x"] + at["width"] / 2, at["y"] + 80)
-        page.mouse.wheel(0, -300)
+        zoom_wheel(page, -300)
         wait_for(lambda pane=pane, whole=whole: ranges(page, pane) != whole, "the wheel to zoom")
         zoomed = ranges(page, pane)
         assert all(b - a < d - c for (a, b), (c, d) in zip(map(sorted, zoomed), map(sorted, whole), strict=True))

@@ -21,15 +21,16 @@ const CLICK = 4; // pixels that a press may move and not be a drag
 const TWICE = 300; // milliseconds within which a second press is one half of a double click
 
 /** A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole; `told`
- * the place of the pointer, null beside the plot, and returns what stands there as text; `pressed` that of a click. */
-function surfaceIn(box, { moved, told, pressed = () => {} }) {
+ * the place of the pointer, null beside the plot, and returns what stands there as text; `pressed` that of a click, and
+ * `doubled` that the click was the first half of a double one. */
+function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () => {} }) {
   const [canvas, front, corner] = [1, 2, 3].map(() => document.createElement("canvas"));
   const tip = Object.assign(document.createElement("span"), { className: "canvas-tip", hidden: true });
   box.classList.add("canvas-box");
   box.replaceChildren(canvas, front, corner, tip);
   const surface = { box, canvas, front, corner, tip, size: [], picture: null, at: null, dense: 1, inFront: [], told };
   box.surface = surface;
-  listenToHands(surface, moved, pressed);
+  listenToHands(surface, { moved, pressed, doubled });
   return surface;
 }
 
@@ -230,13 +231,16 @@ function zoomed({ x, y }, [u, v], factor) {
   return [around(x.range, u), around(y.range, v)];
 }
 
-function listenToHands(surface, moved, pressed) {
+/** A plane does not trap the page: the wheel zooms with Ctrl or ⌘, or after a click into the plane until the pointer
+ * leaves it. One finger scrolls the page and two zoom. */
+function listenToHands(surface, { moved, pressed, doubled }) {
   const { box, canvas } = surface;
   let from = null; // where a press began: pixels and ranges
   let pressedAt = -Infinity;
-  const pixels = (event) => {
+  let isEntered = false; // by a click
+  const pixels = ({ clientX, clientY }) => {
     const { left, top } = canvas.getBoundingClientRect();
-    return [event.clientX - left, event.clientY - top];
+    return [clientX - left, clientY - top];
   };
   const isInside = ([p, q]) => {
     const { at } = surface;
@@ -244,22 +248,26 @@ function listenToHands(surface, moved, pressed) {
   };
   box.addEventListener("wheel", (event) => {
     const place = pixels(event);
-    if (!isInside(place)) return;
+    if (!isInside(place) || !(event.ctrlKey || event.metaKey || isEntered)) return;
     event.preventDefault();
     moved(zoomed(surface.picture, surface.at.atPixel(...place), Math.exp(WHEEL * event.deltaY)));
   }, { passive: false });
-  box.addEventListener("dblclick", (event) => isInside(pixels(event)) && moved(null));
+  box.addEventListener("dblclick", (event) => {
+    if (!isInside(pixels(event))) return;
+    moved(null);
+    doubled();
+  });
   box.addEventListener("pointerdown", (event) => {
     if (event.button || !isInside(pixels(event))) return;
     const { x, y } = surface.picture;
     from = { place: pixels(event), at: surface.at, ranges: [x.range, y.range], moving: false };
-    if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId); // a finger scrolls the page
+    if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
   });
   box.addEventListener("pointermove", (event) => {
     const place = pixels(event);
     if (from) {
       const way = place.map((p, i) => p - from.place[i]);
-      from.moving ||= Math.hypot(...way) > CLICK;
+      from.moving ||= Math.hypot(...way) >= CLICK;
       if (!from.moving || event.pointerType === "touch") return;
       const [start, end] = [from.at.atPixel(...from.place), from.at.atPixel(...place)];
       moved(from.ranges.map((range, i) => range.map((value) => value - (end[i] - start[i]))));
@@ -270,11 +278,39 @@ function listenToHands(surface, moved, pressed) {
     const isClick = from && !from.moving;
     from = null;
     if (!isClick) return;
+    isEntered = event.pointerType !== "touch";
     if (event.timeStamp - pressedAt > TWICE) pressed(surface.at.atPixel(...pixels(event)));
     pressedAt = event.timeStamp;
   });
   box.addEventListener("pointercancel", () => { from = null; });
-  box.addEventListener("pointerleave", () => tell(surface, null));
+  box.addEventListener("pointerleave", () => {
+    isEntered = false;
+    tell(surface, null);
+  });
+  listenToFingers(surface, moved, pixels, isInside, () => { from = null; });
+}
+
+/** Two fingers hold the places that they have touched. */
+function listenToFingers(surface, moved, pixels, isInside, begun) {
+  const { box } = surface;
+  let held = null; // the distance of the fingers and the picture that they hold
+  const fingers = ({ touches }) => {
+    const [a, b] = [...touches].map(pixels);
+    return { middle: [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], apart: Math.hypot(a[0] - b[0], a[1] - b[1]) };
+  };
+  box.addEventListener("touchstart", (event) => {
+    if (event.touches.length !== 2 || !isInside(fingers(event).middle)) return;
+    event.preventDefault();
+    begun();
+    const { picture, at } = surface;
+    held = { ...fingers(event), picture, place: at.atPixel(...fingers(event).middle) };
+  }, { passive: false });
+  box.addEventListener("touchmove", (event) => {
+    if (!held || event.touches.length !== 2) return;
+    event.preventDefault();
+    moved(zoomed(held.picture, held.place, held.apart / Math.max(fingers(event).apart, 1)));
+  }, { passive: false });
+  for (const end of ["touchend", "touchcancel"]) box.addEventListener(end, () => { held = null; });
 }
 
 /** What stands where the pointer is, beside it. */

@@ -17,10 +17,20 @@ function choose(view, pane, point, wait = 0) {
   }, wait);
 }
 
+/** Python is told once it is no double click, which resets the zoom and chooses nothing. */
 function clicked(view, pane, point) {
   if (!pane.spec.clickable) return;
   pane.box.focus({ preventScroll: true });
-  choose(view, pane, point);
+  pane.before = pane.chosen;
+  choose(view, pane, point, TWICE);
+}
+
+function takeBack(view, pane) {
+  if (!pane.spec.clickable || !view.timer) return;
+  clearTimeout(view.timer);
+  view.timer = null;
+  pane.chosen = pane.before;
+  draw(view, pane);
 }
 
 function press(view, pane, event) {

@@ -17,7 +17,7 @@ function addPane(view) {
   const pane = {
     figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
     box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec: null, text: "", read: null, size: null,
-    theme: null, drawn: "", chosen: null, hidden: new Set(),
+    theme: null, drawn: "", chosen: null, before: null, hidden: new Set(),
   };
   pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
   view.root.insertBefore(pane.figure, view.told);
@@ -26,6 +26,7 @@ function addPane(view) {
     moved: (ranges) => zoom(view, pane, ranges),
     told: (place) => toldOf(pane.read, pane.surface, place),
     pressed: (place) => clicked(view, pane, place),
+    doubled: () => takeBack(view, pane),
   });
   pane.box.addEventListener("keydown", (event) => press(view, pane, event));
 }
