@@ -94,7 +94,8 @@ class PageClient:
             raise Unexpected(f"One live picture was expected, and there are {len(self.shown.scenes)}.")
         scene = self.shown.scenes[0]
         run = scene["run"].partition(":")[0]
-        async with connect(f"ws://{self._host}{scene['channel']}", origin=f"http://{self._host}") as socket:
+        address = f"ws://{self._host}{scene['channel']}"
+        async with connect(address, origin=f"http://{self._host}", ping_interval=None) as socket:
             await socket.send(json.dumps({"run": run}))
 
             async def steps() -> AsyncIterator[int]:

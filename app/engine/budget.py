@@ -3,13 +3,14 @@
 import math
 
 SHARE = 0.2
+SHARE_ALONE = 0.3  # of one run, whose pictures hold up nobody else's training
 # Unused time is kept for a short burst only: a page that opens late must not stop the training of the others.
 BURST_SECONDS = 0.1
 MEMORY_SECONDS = 5.0
 
 
 class PictureBudget:
-    """A token bucket that fills by `SHARE` seconds a second. One picture may overdraw it; it is then paid off."""
+    """A token bucket that fills by so many seconds a second. One picture may overdraw it; it is then paid off."""
 
     def __init__(self, now: float):
         self._now = now
@@ -26,10 +27,10 @@ class PictureBudget:
         """The share of wall clock that training waited for pictures over the last seconds."""
         return self._spent / self._elapsed if self._elapsed else 0.0
 
-    def advance(self, now: float) -> None:
+    def advance(self, now: float, share: float) -> None:
         passed = now - self._now
         self._now = now
-        self._credit = min(BURST_SECONDS, self._credit + SHARE * passed)
+        self._credit = min(BURST_SECONDS, self._credit + share * passed)
         decay = math.exp(-passed / MEMORY_SECONDS)
         self._spent *= decay
         self._elapsed = self._elapsed * decay + passed

@@ -166,10 +166,10 @@ class Run:
                 break
         self._pace.note(self._clock(), self.step)
 
-    def next_view(self) -> tuple[float, View] | None:
+    def next_view(self, crowd: float = 1.0) -> tuple[float, View] | None:
         """When its next picture is due, and which; none for a page that is gone."""
         is_wanted = self.present and self.arms.jobs and not self.arms.differ
-        return self._views.next_due(self.step, self.moving) if is_wanted else None
+        return self._views.next_due(self.step, self.moving, crowd) if is_wanted else None
 
     def look(self, view: View) -> None:
         self._views.make(view, self.arms.jobs, self._clock(), self.moving)

@@ -129,21 +129,24 @@ class Views:
         for view in (HELD_OUT, *(view for view, measurement in MEASURED.items() if measurement.of_training)):
             self._forget(view)
 
-    def next_due(self, step: int, moving: bool) -> tuple[float, View] | None:
-        """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants."""
+    def next_due(self, step: int, moving: bool, crowd: float = 1.0) -> tuple[float, View] | None:
+        """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants. In a
+        crowd measurements are so many times as rare, and pictures are not."""
         for view in [view for view, begun in self._begun.items() if begun.at_rest == moving and _rests(view)]:
             self._forget(view)
         if self.request is None:
             return None
         if self.hold_still:
             return self._shown[HELD_OUT].time, HELD_OUT
-        return min(((self._shown[view].time + wait, view) for view, wait in self._wanted(step, moving)), default=None)
+        return min(
+            ((self._shown[view].time + wait, view) for view, wait in self._wanted(step, moving, crowd)), default=None
+        )
 
-    def _wanted(self, step: int, moving: bool) -> Iterator[tuple[View, float]]:
+    def _wanted(self, step: int, moving: bool, crowd: float) -> Iterator[tuple[View, float]]:
         """What the page has not seen of `step`, and how long after the last of its kind it is due."""
         new = {view for view in self._asked if self._is_new(view, step, moving)}
         if HELD_OUT in new:
-            yield HELD_OUT, HELD_OUT_SECONDS * moving
+            yield HELD_OUT, HELD_OUT_SECONDS * crowd * moving
         if FRAME in new:
             yield FRAME, self.request.frame_seconds * moving
         if STILL in new and FRAME not in new and not moving:
@@ -152,7 +155,7 @@ class Views:
             measurement = MEASURED[view]
             if not (_rests(view) and not moving and new & {FRAME, STILL}):
                 begun = view in self._begun
-                yield view, (measurement.between(self._arms) if begun else measurement.every_seconds) * moving
+                yield view, (measurement.between(self._arms) if begun else measurement.every_seconds) * crowd * moving
 
     def _is_new(self, view: View, step: int, moving: bool) -> bool:
         shown = self._shown[view]

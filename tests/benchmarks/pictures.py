@@ -25,12 +25,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.benchmarks.measured import measured
 from tests.browser.conftest import chromium_options
 from tests.page_client import open_page
-from tests.served import Server, app_served
+from tests.served import Server, app_served, wait_for
 
 DEADLINE_SECONDS = 120.0
 WARM_SECONDS = 4.0
 TICKS = os.sysconf("SC_CLK_TCK")
 LIVE = "document.querySelector('.live-panes')"
+DRAWN = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0)"
 WINDOW = {"width": 1440, "height": 900}
 
 
@@ -127,7 +128,7 @@ def played(browser: Browser, server: Server, seconds: float) -> str:
     page.goto(f"{server.url}/explore", timeout=1e3 * DEADLINE_SECONDS)
     picture_on(page)
     page.get_by_role("button", name="Play", exact=True).first.click()
-    page.wait_for_function(f"Number({LIVE}.dataset.step) > 0", timeout=1e3 * DEADLINE_SECONDS)
+    page.wait_for_function(f"() => Number({LIVE}.dataset.step) > 0", timeout=1e3 * DEADLINE_SECONDS)
     page.wait_for_timeout(1e3 * WARM_SECONDS)
     found = page.evaluate(FRAMES, seconds)
     page.context.close()
@@ -139,7 +140,7 @@ def played(browser: Browser, server: Server, seconds: float) -> str:
 
 
 def picture_on(page: Page) -> None:
-    page.wait_for_function(f"{LIVE}?.dataset.frames > 0", timeout=1e3 * DEADLINE_SECONDS)
+    page.wait_for_function(f"() => {LIVE}?.dataset.frames > 0", timeout=1e3 * DEADLINE_SECONDS)
 
 
 def loaded(browser: Browser, server: Server, loads: int) -> tuple[float, float, float]:
@@ -156,7 +157,8 @@ def loaded(browser: Browser, server: Server, loads: int) -> tuple[float, float, 
             if path:
                 picture_on(page)
             else:
-                page.wait_for_function("document.querySelector('.journey canvas')?.width > 0")
+                journey = page.locator(".journey canvas")
+                wait_for(lambda canvas=journey: canvas.count() and canvas.evaluate(DRAWN), "the home page's picture")
             times.append(time.monotonic() - start)
             page.wait_for_timeout(500)
             if path:
