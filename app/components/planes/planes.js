@@ -1,7 +1,8 @@
 // The element: its panes, their size, and which of them must be drawn anew.
 
 const GAP = 20; // the same as in planes.css
-const LARGEST = 540; // side of a plot in pixels, however wide the page
+const [LEAST, LARGEST] = [300, 540]; // side of a plot in pixels that is not kept small by the page's width
+const AROUND = 480; // pixels of a window's height that plots leave to all else
 
 /** How many panes stand side by side on a page of this width, so many being wanted. */
 function columnsOf(width, wanted) {
@@ -124,8 +125,11 @@ function refresh(view) {
   const room = Math.floor((width - GAP * (columns - 1)) / columns);
   const theme = pageTheme(view.root);
   const square = columns > 1 && view.panes.map(({ spec }) => spec).find((spec) => spec.kind === "pane" && spec.square);
-  const widthOf = (spec) => Math.min(room - sidesOf(spec), columns === 1 && spec.kind === "chart" ? Infinity : LARGEST);
+  const largest = Math.max(LEAST, Math.min(LARGEST, window.innerHeight - AROUND));
+  const widthOf = (spec) => Math.min(room - sidesOf(spec), columns === 1 && spec.kind === "chart" ? Infinity : largest);
   const squares = square ? plotHeight(square, widthOf(square)) : undefined;
+  const widest = Math.max(...view.panes.map(({ spec }) => widthOf(spec) + sidesOf(spec)));
+  view.root.style.setProperty("--room", columns > 1 ? `${widest}px` : "1fr");
   for (const pane of view.panes) {
     const plot = widthOf(pane.spec);
     const size = [plot, plotHeight(pane.spec, plot, squares)];
