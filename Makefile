@@ -53,6 +53,7 @@ benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.speed
 	$(BIN)/python -m tests.benchmarks.engine
 	$(BIN)/python -m tests.benchmarks.sessions
+	$(BIN)/python -m tests.benchmarks.pictures
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.estimator
 	$(BIN)/python -m tests.benchmarks.activations

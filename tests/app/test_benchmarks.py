@@ -1,12 +1,13 @@
 """A benchmark that measured nothing fails, and says what was not measured. Here, parts that do nothing do its work."""
 
 import importlib
+import os
 import pkgutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,6 +47,17 @@ def _sessions(monkeypatch, module: ModuleType) -> list[str]:
 
     _instead(monkeypatch, module, counting=nullcontext, measure=nothing)
     return ["--pages", "1"]
+
+
+def _pictures(monkeypatch, module: ModuleType) -> list[str]:
+    async def nothing(url, playing, until):
+        await playing.wait()
+        await until.wait()
+        return module.Watched((), NAN)
+
+    server = SimpleNamespace(url="", process=SimpleNamespace(pid=os.getpid()))
+    _instead(monkeypatch, module, serving=lambda: nullcontext(server), watch=nothing, WARM_SECONDS=0.0)
+    return ["--pages", "1", "--seconds", "0.01"]
 
 
 def _quality(monkeypatch, module: ModuleType) -> list[str]:
@@ -112,6 +124,7 @@ EMPTIED = {
     "hostile": [_hostile, _hostile_formulas],
     "joint": [_joint],
     "engine": [_engine],
+    "pictures": [_pictures],
     "quality": [_quality],
     "sessions": [_sessions],
     "speed": [_speed],

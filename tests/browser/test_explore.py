@@ -3,6 +3,7 @@ import signal
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL, zoom_wheel
 from tests.served import wait_for
@@ -42,6 +43,35 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     assert visitor.page.locator("[data-pane=data]").screenshot() != before
     visitor.press("1 step")
     visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
+
+
+def test_the_picture_as_it_is_heard(visit):
+    picture = visit().page.locator(".live-panes")
+    expect(picture).to_match_aria_snapshot("""
+      - heading "Data space"
+      - group "Layers of the data space":
+        - button "density" [pressed]
+        - button "data" [pressed]
+        - button "samples"
+      - img /after 0 steps/
+      - group "What the second pane shows":
+        - heading "Latent space, z":
+          - button "Latent space, z" [pressed]
+        - button "True density"
+        - button "Difference"
+      - group "Layers of the second pane":
+        - button "circles" [pressed]
+        - button "grid" [pressed]
+        - button "data" [pressed]
+      - img /after 0 steps/
+      - heading "Loss"
+      - group "Curves of the loss":
+        - button "batch" [pressed]
+        - button "held-out" [pressed]
+      - img /after 0 steps/
+      - button "Play through the blocks"
+      - slider "Depth in the flow"
+    """)
 
 
 def test_where_the_channel_is_refused_the_page_says_so_and_draws_once_a_second(visit):
