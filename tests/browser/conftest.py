@@ -124,7 +124,7 @@ class Visitor:
 
     def go(self, title: str, group: str = "") -> None:
         """To another screen, by the navigation."""
-        link = self.page.get_by_role("link", name=title, exact=True)
+        link = self.page.get_by_role("menuitem" if group else "link", name=title, exact=True)
 
         def opened() -> bool:
             self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()

@@ -217,7 +217,7 @@ def test_arrow_keys_move_the_point_by_a_fortieth_and_tell_it_once_they_rest(see)
     for key in ("ArrowRight", "ArrowDown"):
         page.keyboard.press(key)
     assert page.locator(".planes-told").text_content() == "z₁ (m) = 0.7, z₂ (m) = 0.4"
-    assert wait_for(lambda: told(page), "the point to arrive") == (PLANE, 0.7, 0.4)
+    wait_for(lambda: told(page) == (PLANE, 0.7, 0.4), "the point to arrive")
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     assert wait_for(lambda: told(page)[1] == 2.0 and told(page), "the border of the window") == (PLANE, 2.0, 0.4)

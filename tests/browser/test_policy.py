@@ -58,6 +58,7 @@ def test_files_come_and_go_and_links_are_copied(visit):
     visitor.page.locator(f"{sidebar} [data-testid=stFileUploader]").wait_for()
     offer(visitor, sidebar, "people.csv", CSV)
     visitor.page.get_by_role("combobox", name="Horizontal").or_(visitor.page.get_by_text("people.csv")).first.wait_for()
+    visitor.all_settings()
     visitor.press_until("File", visitor.page.get_by_role("button", name="Save flow", exact=True), 5)
     with visitor.page.expect_download() as download:
         visitor.press("Save flow")
