@@ -9,7 +9,7 @@
 // plot, in the page's colours or those of `over`, which is "dark" or "light" by what they stand on. A colour bar is {title, range, palette, ticks}; it stands below the plot or, without a margin, in its corner.
 // `grid` draws lines at the ticks.
 
-const MARGIN = { left: 52, right: 12, top: 10, bottom: 44 };
+const MARGIN = { left: 52, right: 22, top: 10, bottom: 44 };
 const FRAME = { left: 1, right: 1, top: 1, bottom: 1 };
 const BAR_BELOW = 54;
 const BAR_LENGTH = 150; // of one within the plot
