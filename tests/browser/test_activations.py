@@ -106,7 +106,8 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
 
     # It trains: the gap to the truth falls.
     visitor.go("Explore")
-    visitor.wait("root.dataset.step !== '' && document.querySelector('[data-readout=gap]')", "a picture and the numbers")
+    numbers = "document.querySelector('[data-readout=gap]')"
+    visitor.wait(f"root.dataset.step !== '' && {numbers}", "a picture and the numbers")
 
     def gap():
         found = re.search(r"\d+\.\d+", visitor.page.locator("[data-readout=gap]").inner_text())
