@@ -82,6 +82,8 @@ function paletteOf(colours) {
   return new Uint32Array(bytes.buffer);
 }
 
+const PALETTES = { viridis: paletteOf(VIRIDIS), signed: paletteOf(SIGNED) };
+
 /** A field as pixels, a node each, with y upwards; grey where it has no number. */
 function bitmapOf(surface, { values, rows, columns }, [low, high], palette) {
   const bitmap = (surface.bitmap ??= document.createElement("canvas"));

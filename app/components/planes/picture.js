@@ -2,7 +2,6 @@
 
 const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
 const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
-const PALETTES = { viridis: paletteOf(VIRIDIS), signed: paletteOf(SIGNED) };
 const MOST_LEVEL = 254; // what is more is no number
 const DASHES = { solid: [], dash: [9, 9], dot: [3, 3], dashdot: [9, 3, 3, 3] };
 const SYMBOLS_OF_PATHS = ["circle", "square", "diamond", "cross", "triangle-up", "x"]; // of those with markers

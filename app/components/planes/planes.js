@@ -17,7 +17,7 @@ function part(tag, name) {
 function addPane(view) {
   const pane = {
     figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
-    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec: null, text: "", read: null, size: null,
+    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec: null, text: "", read: null,
     theme: null, drawn: "", chosen: null, before: null, hidden: new Set(),
   };
   pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
@@ -99,6 +99,7 @@ function zoom(view, pane, ranges) {
 function toggle(view, pane, label) {
   if (!pane.hidden.delete(label)) pane.hidden.add(label);
   draw(view, pane);
+  showNames(view, pane);
 }
 
 /** Room beside the plot, and below it: its axis and the colour bar. */
@@ -132,25 +133,31 @@ function refresh(view) {
   view.root.style.setProperty("--room", columns > 1 ? `${widest}px` : "1fr");
   for (const pane of view.panes) {
     const plot = widthOf(pane.spec);
-    const size = [plot, plotHeight(pane.spec, plot, squares)];
-    const wanted = [theme.ink(1), theme.paper, theme.font, ...size, pane.chosen, pane.text].join();
-    if (wanted === pane.drawn) continue;
-    Object.assign(pane, { drawn: wanted, size, theme });
     const { spec, box } = pane;
+    const height = plotHeight(spec, plot, squares);
+    const wanted = [theme.ink(1), theme.paper, theme.font, plot, height, pane.chosen, pane.text].join();
+    if (wanted === pane.drawn) continue;
+    Object.assign(pane, { drawn: wanted, theme });
     Object.assign(box.style, {
-      width: `${size[0] + sidesOf(spec)}px`, height: `${size[1] + marginOf(spec).top + bottomOf(spec)}px`,
+      width: `${plot + sidesOf(spec)}px`, height: `${height + marginOf(spec).top + bottomOf(spec)}px`,
     });
     draw(view, pane);
+    showNames(view, pane);
     view.root.dataset.drawn = Number(view.root.dataset.drawn) + 1;
   }
 }
 
 function draw(view, pane) {
-  const { read, theme, chosen, hidden, surface, legend, spec } = pane;
+  const { read, theme, chosen, hidden, surface, spec } = pane;
   const ranges = view.zooms.get(spaceOf(view, pane));
   const picture = pictureOf(read, theme, { ranges, chosen, hidden });
   picture.margin = { ...picture.margin, bottom: bottomOf(spec) };
   drawPicture(surface, picture, theme);
+}
+
+/** Bring the legend up to date. */
+function showNames(view, pane) {
+  const { read, theme, hidden, legend, spec } = pane;
   legend.hidden = !spec.legend;
   if (spec.legend) showLegend(legend, marksOf(read, theme), hidden, theme, (label) => toggle(view, pane, label));
 }

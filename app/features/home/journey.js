@@ -31,8 +31,8 @@ function placeOf({ last }, time) {
   return { at: back ? done : last - done, toward: back ? "z" : "x" };
 }
 
-/** The positions at a place between two stages, on straight ways from the one to the other: x + t g(x) never folds. Lines
- * of so many points have a gap after each. */
+/** The positions at a place between two stages, on straight ways from the one to the other: x + t g(x) never folds.
+ * Lines of so many points have a gap after each. */
 function positionsAt(all, last, at, linePoints = Infinity) {
   const size = all.length / (last + 1);
   const stage = Math.min(last - 1, Math.floor(at));
@@ -62,8 +62,9 @@ function viewOf({ centre, half, last }, at, [width, height]) {
 
 /** From where the points were on the screen to where they are, so that a change of the view leaves no streaks. */
 function streaks(points, view, before, viewBefore) {
-  const way = (places, name) => places.flatMap((_, i) => [viewBefore[name](before[name][i]), view[name](points[name][i]), NaN]);
-  return { x: way(points.x, "x"), y: way(points.y, "y") };
+  const way = (axis) =>
+    points[axis].flatMap((value, i) => [viewBefore[axis](before[axis][i]), view[axis](value), NaN]);
+  return { x: way("x"), y: way("y") };
 }
 
 /** Let what leaves the picture fade at its borders; nothing is left beyond `room`. */

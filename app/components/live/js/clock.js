@@ -69,7 +69,7 @@ function show(view, frame) {
 /** What moves with the flow. */
 function paintPlanes(view) {
   const stands = view.shows === "truth" || view.depth.stops.length; // a journey draws by itself
-  paint(view, stands ? ["data"] : ["data", "latent"], view.theme ?? undefined);
+  paint(view, stands ? ["data"] : ["data", "latent"], view.theme);
 }
 
 /** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */

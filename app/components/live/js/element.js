@@ -48,7 +48,7 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
-    theme: null, size: "", gone: new AbortController(),
+    theme: undefined, size: "", gone: new AbortController(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };

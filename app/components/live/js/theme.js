@@ -2,7 +2,7 @@
 
 const COLOURS = { samples: "#E69F00", held: "#D55E00", gridLight: "#0072B2", gridDark: "#56B4E9" };
 const DIFFERENCE = paletteOf(SIGNED.with(3, "#f7f6f2")); // nearly white where model and truth agree
-const DENSITY = paletteOf(VIRIDIS);
+const DENSITY = PALETTES.viridis;
 // Classes: colour, marker and the character that shows it in the legend. The first colour is the theme's ink.
 const CLASSES = [
   [null, "circle", "●"], ["#D55E00", "square", "■"], ["#56B4E9", "triangle-up", "▲"], ["#CC79A7", "cross", "✚"],
