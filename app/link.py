@@ -15,6 +15,10 @@ from resflow_core.training.trainer import TrainConfig
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
 
+VIEW = "view"
+"""What the names of parts of a link begin with that say what is looked at (`components/canvas/address.js`): they are
+read by the browser alone."""
+
 BENCHES: dict[str, type] = {}
 """The settings of each bench, by what their names begin with in links and widgets. `app.screens` fills it."""
 
@@ -102,7 +106,11 @@ def query_of(
 def read_link(query: Mapping[str, str]) -> Link:
     """What a query asks for. Parts that cannot be had stay at their defaults, and a sentence says so for each."""
     refused: list[str] = []
-    unread = {ALIASES.get(name, name): value for name, value in query.items() if ALIASES.get(name) not in query}
+    unread = {
+        ALIASES.get(name, name): value
+        for name, value in query.items()
+        if ALIASES.get(name) not in query and not name.startswith(VIEW)
+    }
     csv = None
     if unread.get("data") == OWN_DATA:
         del unread["data"]
