@@ -25,6 +25,9 @@ BENCHES: dict[str, type] = {}
 ALIASES: dict[str, str] = {}
 """Old names of settings in links, and their names now. If you rename a setting, add its old name here."""
 
+STEP = "at"
+"""What a link calls the step that its run has reached."""
+
 MOST_CHANGES = 200
 MOST_IN_FINGERPRINT = 100
 MOST_IN_ROW = 5_000
@@ -42,6 +45,8 @@ class Link:
     flow: FlowFile | None = None
     benches: tuple[Any, ...] = field(default_factory=lambda: tuple(kind() for kind in BENCHES.values()))
     controls: tuple[str, ...] | None = None
+    step: int = 0
+    """How far its run has gone; 0: it is yet to begin."""
     made_by: str = ""
     """What the digits of its run depend on, beside the settings (`ArmReport.fingerprint`); "" where it does not say."""
 
@@ -80,10 +85,11 @@ def query_of(
     benches: Iterable[Any] = (),
     controls: Iterable[str] | None = None,
     made_by: str = "",
+    step: int = 0,
 ) -> dict[str, str]:
     """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
     digest; `csv` and `flow` are asked for in their place. `controls`: the names of the settings whose controls are
-    offered, where not all are. `made_by`: as in a `Link`."""
+    offered, where not all are. `made_by` and `step`: as in a `Link`."""
     query = {key: _text(value) for key, _, value in entries(setup)}
     for bench in benches:
         if bench != type(bench)():
@@ -100,6 +106,8 @@ def query_of(
         query["controls"] = " ".join(controls)
     if made_by:
         query["by"] = made_by
+    if step:
+        query[STEP] = str(step)
     return query
 
 
@@ -117,6 +125,7 @@ def read_link(query: Mapping[str, str]) -> Link:
         csv = _read_file(CsvChoice, "csv.", unread, refused)
     flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
     planned, offered = unread.pop("changes", ""), unread.pop("controls", None)
+    step = _read_step(unread.pop(STEP, "0"), refused)
     by = unread.pop("by", "")
     made_by = plain(by, MOST_IN_FINGERPRINT) if by else ""
     setup = _read(Setup(), unread, refused)
@@ -126,7 +135,14 @@ def read_link(query: Mapping[str, str]) -> Link:
         setup = replace(setup, train=train, changes=changes)
     controls = None if offered is None else _read_controls(offered, refused)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow, benches, controls, made_by)
+    return Link(setup, tuple(refused), csv, flow, benches, controls, step, made_by)
+
+
+def _read_step(text: str, refused: list[str]) -> int:
+    if re.fullmatch("[0-9]{1,9}", text):
+        return int(text)
+    refused.append(f"`{STEP} = {plain(text)}`: use a whole number of steps below a billion. It begins at step 0.")
+    return 0
 
 
 def _read_controls(text: str, refused: list[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import session
-from app.components import library
+from app.components import browser, library
 from app.features.learn.panel import cover, covered, panel, way_back
 from app.screens import SCREENS
 from app.turns import TURNS
@@ -40,6 +40,7 @@ def draw() -> None:
         step = session.step_over(page.url_path)
         session.focus(step.controls if step else session.fixed())
         library.mount()
+        with_browser()
     if session.begun():
         clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
     if step:
@@ -60,6 +61,13 @@ def draw() -> None:
         page.run()
     if session.begun():
         session.end()
+
+
+@st.fragment
+def with_browser() -> None:
+    """What the browser tells of itself runs nothing else, unless there is something else to see."""
+    browser.mount(session.token(), on_arrive=session.arrive_in_browser, on_return=session.come_back)
+    session.settle()
 
 
 with TURNS.turn(session.attend):

@@ -117,6 +117,11 @@ class Setup:
         return built(self) == built(other)
 
 
+def in_force(setup: Setup, step: int) -> TrainConfig:
+    """How its run trains when so many steps are done."""
+    return next((train for since, train in reversed(setup.changes) if since <= step), setup.train)
+
+
 def parts(config: Any) -> Iterator[tuple[Field, Setting | None, Any]]:
     """(field, setting, value) of each field; the setting is None for a configuration inside this one."""
     own = settings_of(config)

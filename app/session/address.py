@@ -1,25 +1,46 @@
-"""The page's settings in the browser's address."""
+"""The page's run, its settings and its place in a lesson, in the browser's address."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import streamlit as st
 
+from app.components.browser import ENTRY
 from app.link import query_of
-from app.session.page import current
+from app.session.page import Entry, current
+from app.session.plan import shareable
+from app.setup import Setup, in_force
 
 PLACE = ("lesson", "step", "lang")
 """What a link calls a place in a lesson."""
 
 
 def query(controls: Iterable[str] | None) -> dict[str, str]:
-    """What opens the page with its settings as they stand, and these controls (None: all)."""
+    """What opens the page's run at its step, with the settings of all benches, and these controls (None: all)."""
     page = current()
-    setup = page.link.setup if page.link.setup.changes else page.setup
-    address = query_of(setup, page.link.csv, page.link.flow, page.benches.values(), controls, made_by())
+    address = query_of(
+        run_setup(), page.link.csv, page.link.flow, page.benches.values(), controls, made_by(), page.wanted or step()
+    )
     if page.lesson:
         place = zip(PLACE, (page.lesson.lesson, page.lesson.step, page.lesson.language), strict=True)
         address |= {name: value for name, value in place if value}
     return address
+
+
+def step() -> int:
+    """Of the page's run, as far as is known."""
+    report = current().report
+    return report.arms[0].step if report.arms else report.resumes_at or 0
+
+
+def run_setup() -> Setup:
+    """What repeats the page's run, also where the run has not said yet that it trains as was set just now."""
+    page, found = current(), shareable()
+    if in_force(found, step()) == page.setup.train:
+        return found
+    if not step():
+        return replace(found, train=page.setup.train)
+    return replace(found, changes=(*found.changes, (step(), page.setup.train)))
 
 
 def made_by() -> str:
@@ -29,6 +50,15 @@ def made_by() -> str:
 
 
 def write_address() -> None:
-    address = query(current().link.controls)
-    if st.query_params.to_dict() != address:
+    """Let the address say what is shown. Before the browser has our script it would make a history of it."""
+    page = current()
+    page.address = query(page.link.controls)
+    if page.attached and st.query_params.to_dict() != (address := page.address | {ENTRY: str(page.entry)}):
         st.query_params.from_dict(address)
+
+
+def new_entry() -> None:
+    """What is shown from now on is an entry of its own in the browser's history, and Back goes to what was before."""
+    page = current()
+    page.entries += 1
+    page.entry = Entry(page.entry.page, page.entries)

@@ -8,6 +8,7 @@ import streamlit as st
 from app import examples
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.link import OWN_DATA
+from app.session.address import new_entry
 from app.session.kept import remember
 from app.session.page import current
 from app.session.plan import note_change
@@ -67,8 +68,9 @@ def give_csv(name: str, data: bytes) -> None:
     page.csv, page.picked = replace(file, name=need.name), OWN_DATA
     page.show_columns(need)
     remember()
+    new_entry()
     page.link = replace(page.link, csv=None)
-    start(replace(page.link.setup, own=own))
+    start(replace(page.link.setup, own=own), page.wanted)
 
 
 def open_flow(name: str, data: bytes) -> None:
@@ -79,6 +81,7 @@ def open_flow(name: str, data: bytes) -> None:
     old = current().setup
     new = with_flow(old, name, data)
     remember()
+    new_entry()
     note_change(old, new)
     start(new)
 
@@ -88,6 +91,7 @@ def open_example() -> None:
     page, old = current(), current().setup
     new = replace(with_flow(old, examples.NAME, examples.flow()), data=examples.DATA, own=None)
     remember()
+    new_entry()
     note_change(old, new)
     page.picked, page.stale = examples.DATA, True
     start(new)
@@ -99,8 +103,9 @@ def give_flow(name: str, data: bytes) -> None:
     _check_digest(data, page.link.flow)
     began = with_flow(page.link.setup, name, data)
     remember()
+    new_entry()
     page.link = replace(page.link, flow=None)
-    start(began)
+    start(began, page.wanted)
 
 
 def with_flow(setup: Setup, name: str, data: bytes) -> Setup:

@@ -11,7 +11,7 @@ from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
-from app.session.address import PLACE
+from app.session.address import PLACE, new_entry
 from app.session.benches import show_bench
 from app.session.estimator import sample
 from app.session.kept import remember
@@ -62,7 +62,9 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
         return
     ids = [step.id for step in found.steps]
     chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
-    page.lesson, page.turned, page.stale = Place(found.id, chosen.id, language), chosen.screen, True
+    if page.lesson != (there := Place(found.id, chosen.id, language)):
+        new_entry()
+    page.lesson, page.turned, page.stale = there, chosen.screen, True
     page.notice = ""
     done = progress()
     done.seen = [*(one for one in done.seen if one != chosen.id), chosen.id]

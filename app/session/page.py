@@ -1,5 +1,6 @@
 """What a page has set, the files it was given, and the runs that it has: one record in `st.session_state`."""
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -57,6 +58,21 @@ class Place:
     opened: bool = True
 
 
+def new_token() -> str:
+    return secrets.token_urlsafe(18)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One of the history of the page's browser."""
+
+    page: str  # not a secret
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.page}.{self.number}"
+
+
 @dataclass
 class Page(Training):
     """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
@@ -81,6 +97,8 @@ class Page(Training):
     progress: Progress = field(default_factory=Progress)  # in all lessons
     lesson: Place | None = None
     teaches: bool = False  # whether teachers' notes are shown
+    wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none
+    brings: bool = False  # whether it is on its way there
     turned: str = ""  # the screen to go to
     clocks: set[str] = field(default_factory=set)  # the fragments that the clock calls
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
@@ -89,6 +107,13 @@ class Page(Training):
     asked_before: dict[str, None] = field(default_factory=dict)  # in the run before, until this one is at its end
     widgets: dict[str, Any] = field(default_factory=dict)  # what they must show from the next run of the script on
     stale: bool = False  # whether what is drawn outside of the script's parts says what was
+    token: str = field(default_factory=new_token)  # what its browser calls it, in secret
+    address: dict[str, str] = field(default_factory=dict)  # what its browser's address says of it
+    entry: Entry = field(default_factory=lambda: Entry(secrets.token_hex(4), 0))  # of the browser's history
+    entries: int = 0  # so far
+    attached: bool = False  # whether its browser has our script
+    keeps: bool = True  # whether its browser keeps what is done in lessons
+    typed: dict[str, Any] = field(default_factory=dict)  # what widgets hold that no setting holds
 
     @property
     def trainings(self) -> tuple[Training, ...]:
@@ -107,6 +132,16 @@ def current() -> Page:
 
 def clocks() -> set[str]:
     return current().clocks
+
+
+def token() -> str:
+    """What the page's browser calls it, in secret."""
+    return current().token
+
+
+def keeps() -> bool:
+    """Whether the browser keeps what is done in lessons, as far as is known."""
+    return current().keeps
 
 
 def training_of(of: str | None) -> Training:

@@ -13,10 +13,13 @@ from app.engine.experiment import Experiment
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import MOVING, Report, State
 from app.link import prefix_of
+from app.session.address import step as step_of_page
+from app.session.address import write_address
 from app.session.benches import benches, show_bench
 from app.session.focus import offered
+from app.session.left import LEFT
 from app.session.page import Page, Training, current, settle, show, training_of
-from app.setup import Scales, Setup, scaled_by
+from app.setup import Scales, Setup, in_force, scaled_by
 from app.turns import TURNS
 
 VIEW_REQUEST = ViewRequest(measured={"masses": True})
@@ -34,6 +37,7 @@ class Presence:
     page: Page
 
     def leave(self) -> None:
+        LEFT.leave(self.page)
         for training in self.page.trainings:
             engine.get_engine().leave(training.run)
 
@@ -41,6 +45,7 @@ class Presence:
 @st.cache_resource(scope="session", on_release=Presence.leave, show_spinner=False)
 def presence() -> Presence:
     # After a broken connection the session comes back with its state, but with an empty cache: the same runs go on.
+    LEFT.come(current())
     return Presence(current())
 
 
@@ -54,6 +59,8 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     page, report = current(), newest(current(), until, scaled=scaled(), **wanted)
     page.jacobians = report.arms[0].found(Jacobians) if report.arms else None
     _follow(report)
+    _bring(report)
+    write_address()
     settle()
     return report
 
@@ -132,6 +139,56 @@ def _follow(report: Report) -> None:
         show(arm.train)
 
 
+STEPS_BY_ITSELF, SECONDS_BY_ITSELF = 2_000, 20.0
+"""A link's run is brought to its step at once where it is no further off; else somebody is asked."""
+
+
+@dataclass(frozen=True)
+class Bringing:
+    """The page's run is to be brought to the step that a link names."""
+
+    step: int
+    goes: bool  # or somebody must say so
+    seconds: float  # about, from where it is
+
+
+def bringing() -> Bringing | None:
+    page = current()
+    return Bringing(page.wanted, page.brings, _seconds_to(page.wanted)) if page.wanted else None
+
+
+def bring() -> None:
+    """Train to the step that the link names."""
+    page = current()
+    left = page.wanted - step_of_page()
+    if left > 0:
+        page.brings = True
+        engine.get_engine().step(page.run, left)
+
+
+def _bring(report: Report) -> None:
+    page = current()
+    if not page.wanted or not report.arms:
+        return
+    if report.arms[0].step >= page.wanted or report.state in (State.DIVERGED, State.FAILED):
+        page.wanted, page.brings = 0, False
+    elif report.state is State.PAUSED and not page.brings:
+        near = page.wanted - report.arms[0].step <= STEPS_BY_ITSELF or _seconds_to(page.wanted) <= SECONDS_BY_ITSELF
+        if near:
+            bring()
+
+
+def _seconds_to(step: int) -> float:
+    page = current()
+    return max(0, step - step_of_page()) * page.report.step_seconds
+
+
+def _let_go(of: str | None) -> None:
+    """Somebody trains as they wish: the page's own run is brought nowhere any more."""
+    if of is None:
+        current().wanted = 0
+
+
 def last_report(of: str | None = None) -> Report:
     return training_of(of).report
 
@@ -140,6 +197,7 @@ def play(of: str | None = None) -> None:
     """Train the page's flow, or the comparison `of` this name; so with all buttons. One that is lost begins anew."""
     training = training_of(of)
     _have(of)
+    _let_go(of)
     training.plays = True
     engine.get_engine().play(training.run)
 
@@ -167,6 +225,7 @@ def play_or_pause(of: str | None = None, until: int | None = None) -> None:
 def step(n: int, of: str | None = None) -> None:
     training = training_of(of)
     _have(of)
+    _let_go(of)
     training.plays = False
     engine.get_engine().step(training.run, n)
 
@@ -220,14 +279,15 @@ def flow_saver() -> Callable[[], bytes]:
     return contents
 
 
-def start(began: Setup) -> None:
-    """A run that begins with `began`, and plays if the one before it does."""
+def start(began: Setup, step: int = 0) -> None:
+    """A run that begins with `began`, and plays if the one before it does. It is brought to `step`."""
     page = current()
     # Else the widgets would send what they showed before, as somebody's own change.
-    for new, shown in ((began.flow, page.setup.flow), (began.train, page.setup.train)):
+    for new, shown in ((began.flow, page.setup.flow), (in_force(began, step), page.setup.train)):
         if new != shown:
             show(new)
     launch(page, began.experiment())
-    page.link, page.setup = replace(page.link, setup=began), replace(began, changes=())
-    if page.plays:
+    page.link, page.wanted, page.brings = replace(page.link, setup=began), step, False
+    page.setup = replace(began, train=in_force(began, step), changes=())
+    if page.plays and not step:
         play()

@@ -1,17 +1,21 @@
 """The settings of data, flow and training as they stand, how a link sets them and how somebody changes them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import streamlit as st
 
 from app import engine, examples
+from app.components.browser import COOKIE
 from app.engine.job import checked
 from app.engine.reports import State
 from app.estimates.coins import COINS
 from app.link import names, read_link
-from app.session.address import PLACE, write_address
+from app.session.address import PLACE, new_entry, write_address
+from app.session.benches import show_bench
 from app.session.files import give_flow, is_file
 from app.session.kept import remember
+from app.session.left import LEFT
 from app.session.page import Page, Place, current, show
 from app.session.plan import note_change
 from app.session.run import start
@@ -29,21 +33,42 @@ def begin() -> Setup:
     state = st.session_state
     if "page" not in state:
         query = st.query_params.to_dict()
-        lesson, step, language = (query.pop(name, "") for name in PLACE)
-        link = read_link(query)
-        state.page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data)
-        state.page.lesson = (
-            Place(lesson, step, language, opened=not names().keys().isdisjoint(query)) if lesson else None
-        )
-        start(link.setup)
-        if is_file(examples.flow(), link.flow):
-            give_flow(examples.NAME, examples.flow())
+        if left := LEFT.take(st.context.cookies.get(COOKIE, ""), query):
+            state.page = left
+            show_all_widgets()
+        else:
+            _open(query)
     page = current()
     carry()
     state.update(page.widgets)
     page.widgets, page.stale = {}, False
     page.asked, page.asked_before = {}, page.asked_before | page.asked
     return page.setup
+
+
+def _open(query: Mapping[str, str]) -> None:
+    """What a link asks for, or how a page begins."""
+    lesson, step, language = (query.get(name, "") for name in PLACE)
+    asked = {name: text for name, text in query.items() if name not in PLACE}
+    link = read_link(asked)
+    page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data, address=dict(query))
+    st.session_state.page = page
+    page.attached = not st.context.headers  # without a browser there is no history to wait for
+    page.lesson = Place(lesson, step, language, opened=not names().keys().isdisjoint(asked)) if lesson else None
+    start(link.setup, link.step)
+    if is_file(examples.flow(), link.flow):
+        give_flow(examples.NAME, examples.flow())
+
+
+def show_all_widgets() -> None:
+    """Let all widgets show what the page has set, in a browser that knows nothing of it."""
+    page = current()
+    show(page.setup.flow, page.setup.train)
+    page.widgets |= {"seed": page.setup.seed, "device": page.setup.device} | page.typed
+    for bench in page.benches.values():
+        show_bench(bench)
+    if page.setup.own:
+        page.show_columns(page.setup.own.choice)
 
 
 def end() -> None:
@@ -61,6 +86,8 @@ def carry() -> None:
     state = st.session_state
     for key in KEPT & state.keys():
         state[key] = state[key]  # else Streamlit forgets it while another view is shown
+    if begun():
+        current().typed = {key: state[key] for key in KEPT & state.keys()}
 
 
 def setup() -> Setup:
@@ -94,6 +121,7 @@ def apply(new: Setup) -> None:
 
 def use(data: str, flow: FlowConfig, train: TrainConfig) -> None:
     """Let the widgets show other settings, which then hold as if somebody had chosen them."""
+    new_entry()
     current().picked = data
     show(flow, train)
 

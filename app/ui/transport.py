@@ -45,7 +45,9 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
             f"{escaped(found.there, MOST_IN_FINGERPRINT)}; here they are made by "
             f"{escaped(found.here, MOST_IN_FINGERPRINT)}."
         )
-    if steps is not None and report.arms:
+    if of is None and (bringing := session.bringing()):
+        _bringing(report, bringing)
+    elif steps is not None and report.arms:
         _progress(report, steps)
 
 
@@ -94,6 +96,18 @@ def _progress(report: Report, steps: int) -> None:
     elif found.seconds_left is not None:
         said += f", about {max(1, round(found.seconds_left))} s left"
     st.progress(found.done / found.steps, said)
+
+
+def _bringing(report: Report, found: session.Bringing) -> None:
+    """How far the run is on its way to the step of its link; where that is far, the way is somebody's choice."""
+    if report.state in MOVING:
+        done = min(report.arms[0].step, found.step) if report.arms else 0
+        st.progress(done / found.step, f"This link is of step {found.step:,}: trained to step {done:,}")
+        return
+    takes = f"about {max(1, round(found.seconds)):,} s" if found.seconds else "some time"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bringing"):
+        st.markdown(f"This link is of step {found.step:,}. To train to it takes {takes}.", width="content")
+        button(f"Train to step {found.step:,}", on_click=session.bring, icon=":material/fast_forward:", key="bring")
 
 
 def message(report: Report) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from app.link import VIEW
+
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
 MINUS = "\N{MINUS SIGN}"
@@ -52,7 +54,9 @@ def metrics(page):
 
 
 def link(page):
-    return {key: value if isinstance(value, str) else value[0] for key, value in page.query_params.items()}
+    """What the address says of the run; not what the browser alone makes of it."""
+    texts = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
+    return {name: text for name, text in texts.items() if not name.startswith(VIEW)}
 
 
 def own(page):

@@ -16,7 +16,7 @@ from app.ui import transport
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import keys
+from tests.app.pages import keys, link
 
 pytestmark = pytest.mark.thorough
 
@@ -203,9 +203,8 @@ def test_an_arm_becomes_the_pages_flow_with_its_weights_and_its_settings(page, l
     assert arm.step == 0
     assert tensors(local_engine.export(own(page).run, 0)) == weights
     assert arm.loss.held_nll[0] == pytest.approx(ours.report.arms[1].loss.held_nll[-1], abs=1e-6)
-    link = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
-    assert link["flow.name"] == "compared.safetensors"
-    assert re.fullmatch("[0-9a-f]{12}", link["flow.digest"])
+    assert link(page)["flow.name"] == "compared.safetensors"
+    assert re.fullmatch("[0-9a-f]{12}", link(page)["flow.digest"])
     assert any("`compared.safetensors`" in caption.value for caption in page.caption)
 
 

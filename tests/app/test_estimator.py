@@ -27,7 +27,7 @@ from app.numbers import number_text
 from app.setup import Setup
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Custom, Geometric, Poisson
-from tests.app.pages import MINUS, finding, number, said, table
+from tests.app.pages import MINUS, finding, link, number, said, table
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -284,8 +284,7 @@ class TestByHand:
         page = opened()
         assert not any(name.startswith("bench.") for name in page.query_params)
         page = checked(page.selectbox(key="bench.probe").set_value("sphere").run())
-        query = {name: v if isinstance(v, str) else v[0] for name, v in page.query_params.items()}
-        assert Bench(probe="sphere") in read_link(query).benches
+        assert Bench(probe="sphere") in read_link(link(page)).benches
 
     def test_the_link_to_copy_has_the_bench(self):
         page = opened(probe="sphere", n_terms="9")

@@ -12,7 +12,7 @@ from app import engine, examples
 from app.features.home import journey
 from app.ui.lesson_list import Row
 from resflow_core.api import flow_file
-from tests.app.pages import keys
+from tests.app.pages import keys, link
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 HOME, EXPLORE = "features/home/home.py", "features/explore/explore.py"
@@ -45,7 +45,7 @@ def test_settings_in_the_bare_address_open_explore_and_wait_while_somebody_is_at
     before = page.session_state["page"]
     setup, run = before.setup, before.run
     assert (setup.data, setup.flow.blocks, setup.train.batch) == ("moons", 2, 64)
-    address = {**page.query_params}
+    address = link(page)
 
     page.session_state["coins.results"] = "HTT"  # a widget of the bench, which no setting holds
     before.heard = 0.0
@@ -56,7 +56,7 @@ def test_settings_in_the_bare_address_open_explore_and_wait_while_somebody_is_at
     checked(page.switch_page(EXPLORE).run(), PANES)
     assert page.session_state["page"].run == run
     assert page.session_state["page"].setup == setup
-    assert {**page.query_params} == address
+    assert link(page) == address
     assert page.session_state["coins.results"] == "HTT"
 
 

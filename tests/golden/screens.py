@@ -145,7 +145,7 @@ def _seen(screen: str, link: dict[str, str], presses: list[str]) -> dict[str, An
                 break
         found[button] = before
         said += _words(page, screen)
-    query = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
+    query = link(page)
     return {
         "shown": found,
         "address": urlencode(sorted(query.items())),

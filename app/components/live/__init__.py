@@ -37,7 +37,7 @@ __all__ = ["SCRIPT", "chosen_depth", "live_panes", "mount_truth", "readouts"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
-_NAMES = ("decode", "theme", "planes", "loss", "words", "depth", "channel", "clock", "element")
+_NAMES = ("decode", "theme", "planes", "loss", "words", "depth", "view", "channel", "clock", "element")
 SCRIPT = scripts(_HERE / "js", *_NAMES)
 
 

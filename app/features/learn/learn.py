@@ -23,7 +23,6 @@ with st.container(key="learn"):
     for problem in shelf().problems:
         st.error(problem)
     st.markdown("##### What you did")
-    st.markdown(
-        "Predictions, answers and explanations stay while this page is open. Keep them as a file for another day."
-    )
+    st.markdown("Predictions, answers and explanations stay in this browser. Take them to another one as a file.")
     files.both("learn")
+    files.keep("learn")

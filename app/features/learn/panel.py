@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import session
-from app.features.learn import blocks, menu
+from app.features.learn import blocks, files, menu
 from app.features.learn.verdicts import standing
 from app.lessons import looking
 from app.lessons.lesson import Lesson, Predict, Step, Teacher
@@ -35,6 +35,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     if ended:
         _end(lesson)
     _turn(lesson, step, ended)
+    files.keep("panel")
     waits = any(looking.is_open(block, done, at) for block in shown if not isinstance(block, Teacher))
     if waits != waited or looking.shown(step, done, teaches) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check

@@ -141,7 +141,8 @@ function startRun(view, before) {
   for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;
   view.root.dataset.step = "";
-  view.zoom = {};
+  view.zoom = before ? {} : view.recalled;
   if (before) keepDepth(view, before.blocks);
   if (!view.scene.truth) view.shows = "latent";
+  if (before) rememberView(view);
 }

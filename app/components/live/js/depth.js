@@ -116,6 +116,7 @@ function choose(view) {
   const { depth } = view;
   depth.journey = false;
   depth.wanted = Math.round(view.slider.value);
+  rememberView(view);
   if (view.picture?.stages && !isCalm()) {
     travel(view, [depth.wanted], Math.abs(depth.wanted - depth.at) / GLIDE_SECONDS);
   } else {
@@ -135,10 +136,11 @@ function askForDepth(view) {
   if (!askByChannel(view, wish)) view.setState("depth", wish);
 }
 
-/** The first picture says what Python was asked for before this element was there. */
+/** The first picture says what Python was asked for before this element was there; the address may name another depth. */
 function adoptDepth(view, frame) {
   view.depth.asked = frame.depth;
-  view.depth.wanted = view.depth.at = frame.depth ?? lastStage(view);
+  view.depth.wanted = view.depth.at = depthInAddress(view) ?? frame.depth ?? lastStage(view);
+  if (view.scene.playing) askForDepth(view);
 }
 
 /** Another flow may have another number of blocks; z stays z. */

@@ -12,6 +12,7 @@ const spaceOf = (view, name) => (name === "latent" && view.shows !== "latent" ? 
 function zoom(view, name, ranges) {
   const space = spaceOf(view, name);
   view.zoom[space] = ranges;
+  rememberView(view);
   return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
 }
 
@@ -28,10 +29,17 @@ function fit(view) {
   paint(view, Object.keys(painters));
 }
 
-function toggle(view, pane, button) {
+function setLayer(view, pane, button) {
   const on = button.getAttribute("aria-pressed") !== "true";
+  const name = `${pane}.${button.dataset.layer}`;
   button.setAttribute("aria-pressed", on);
   view.layers[pane][button.dataset.layer] = on;
+  if (!view.toggled.delete(name)) view.toggled.add(name);
+}
+
+function toggle(view, pane, button) {
+  setLayer(view, pane, button);
+  rememberView(view);
   paint(view, [pane]);
 }
 
@@ -39,6 +47,7 @@ function toggle(view, pane, button) {
 function look(view, shows) {
   if (shows !== "latent") halt(view);
   view.shows = shows;
+  rememberView(view);
   paint(view, ["data", "latent"]);
   showWords(view);
 }
@@ -59,7 +68,7 @@ function mount(root) {
       moved: (ranges) => paint(view, zoom(view, name, ranges)),
       told: (place) => (name === "loss" ? toldLosses : told)(surface.picture, place, view.scene.loss_unit),
     });
-    view.panes[name] = { box, caption, surface };
+    view.panes[name] = { section, box, caption, surface };
     view.layers[name] = {};
     for (const button of section.querySelectorAll("[data-layer]")) {
       view.layers[name][button.dataset.layer] = button.getAttribute("aria-pressed") === "true";
@@ -78,6 +87,7 @@ function mount(root) {
   view.observer.observe(root);
   window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
   views.add(view);
+  recallView(view);
   fit(view);
   return view;
 }

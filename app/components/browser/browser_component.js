@@ -1,0 +1,19 @@
+// The script may be read anew with each message: what it does to the window it does once.
+
+function settle() {
+  const browser = { tell: () => {}, token: "", known: undefined, returned: null };
+  tidyHistory();
+  hearReturns(browser);
+  leaveWord(browser);
+  addEventListener("visibilitychange", () => document.visibilityState === "visible" && tellStored(browser));
+  browser.keep = (text) => keepProgress(browser, text);
+  return browser;
+}
+
+export default function ({ data, setTriggerValue }) {
+  const browser = (window.resflowBrowser ??= settle());
+  browser.tell = setTriggerValue;
+  browser.token = data.token;
+  tellStored(browser);
+  tellReturn(browser, location.pathname);
+}

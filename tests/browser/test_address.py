@@ -1,0 +1,119 @@
+"""The address bar as the link of what is shown, and what a reload, Back and another browser make of it."""
+
+import re
+from urllib.parse import parse_qsl, urlparse
+
+import pytest
+
+from tests.browser.conftest import SMALL, zoom_wheel
+from tests.served import wait_for
+
+
+def query(visitor):
+    return dict(parse_qsl(urlparse(visitor.page.url).query, keep_blank_values=True))
+
+
+def wait_for_query(visitor, **expected):
+    wait_for(lambda: query(visitor).items() >= expected.items(), f"the address to say {expected}")
+
+
+def entries(visitor):
+    return visitor.page.evaluate("history.length")
+
+
+def held_out(visitor):
+    """The newest held-out loss with all its digits."""
+    return visitor.page.evaluate("document.querySelector('.live-panes').live.scene.loss.held_nll.at(-1)")
+
+
+def run_id(visitor):
+    return visitor.data("run").split(":")[0]
+
+
+def test_a_reload_goes_on_with_the_run_and_shows_the_same_of_it(visit):
+    visitor = visit()
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    visitor.page.locator("[data-view=truth]").click()
+    visitor.page.locator("[data-pane=data] [data-layer=samples]").click()
+    wait_for_query(visitor, at="100", **{"view.second": "truth", "view.layers": "data.samples"})
+    assert "view.entry" not in query(visitor)
+    run, long = run_id(visitor), entries(visitor)
+
+    visitor.page.reload()
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    assert run_id(visitor) == run
+    assert visitor.data("shows") == "truth"
+    assert visitor.page.locator("[data-pane=data] [data-layer=samples]").get_attribute("aria-pressed") == "true"
+
+    visitor.press("Play")
+    visitor.wait_for_step(150)
+    visitor.page.reload()
+    visitor.wait_for_step(150)  # it was not begun anew
+    visitor.wait_for_step(200)  # and it plays on
+    assert run_id(visitor) == run
+    visitor.press("Pause")
+    assert entries(visitor) == long  # neither steps nor settings of the view make entries of the history
+
+
+def test_back_goes_through_runs_and_screens_and_not_through_settings(visit):
+    visitor = visit()
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    long = entries(visitor)
+    visitor.go("Compare flows", "How good is it?")
+    visitor.page.get_by_role("heading", name=re.compile("flow")).first.wait_for()
+    visitor.page.go_back()
+    visitor.wait("Number(root.dataset.step) === 100", "the run that was left")
+    assert urlparse(visitor.page.url).path.endswith("/explore")
+    assert entries(visitor) == long + 1
+    wait_for_query(visitor, at="100", blocks="4")
+
+
+def test_another_browser_shows_the_same_digits_at_the_same_step(visit):
+    visitor = visit(query=SMALL + "&data=moons")
+    visitor.press("100 steps")
+    visitor.wait("Number(root.dataset.step) === 100", "step 100")
+    wait_for_query(visitor, at="100", by=query(visitor).get("by", ""))
+    wait_for(lambda: held_out(visitor) is not None, "a held-out loss")
+    other = visit(query=urlparse(visitor.page.url).query)
+    other.wait("Number(root.dataset.step) === 100", "step 100")
+    wait_for(lambda: held_out(other) == held_out(visitor), "the same held-out loss")
+
+
+def test_a_zoom_and_a_depth_are_in_the_address_and_come_back_with_it(visit):
+    visitor = visit()
+    visitor.press("1 step")
+    visitor.wait("Number(root.dataset.step) === 1", "step 1")
+    visitor.page.locator("[data-pane=data] .live-plot").hover()
+    zoom_wheel(visitor.page, -300)
+    slider = visitor.page.locator(".live-depth input")
+    slider.fill("2")
+    wait_for(lambda: {"view.zoom", "view.depth"} <= query(visitor).keys(), "the view in the address")
+    seen = visitor.range_of("data")
+    other = visit(query=urlparse(visitor.page.url).query)
+    other.wait("root.dataset.depth === '2'", "the depth of the link")
+    assert other.range_of("data") == pytest.approx(seen, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["data:1,0,0,1", "data:a,b,c,d", "data:0,1,0", "loss:", "nowhere:0,1,0,1", ";;;", "x" * 900]
+)
+def test_a_view_that_makes_no_sense_is_not_followed(visit, wrong):
+    visitor = visit(query=f"{SMALL}&view.zoom={wrong}&view.second=nothing&view.layers=data.nothing+x&view.depth=99")
+    assert visitor.data("shows") == "latent" and visitor.data("depth") == "z"
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
+
+
+def test_lessons_are_kept_by_the_browser(visit):
+    visitor = visit(path="/learn", query="lesson=change", picture=False)
+    page = visitor.page
+    page.locator(".st-key-lesson").wait_for()
+    stored = "localStorage.getItem('resflow.progress')"
+    wait_for(lambda: page.evaluate(stored), "progress in the browser's storage")
+    assert '"change"' in page.evaluate(stored)
+    page.goto(
+        page.url.split("/explore")[0].split("/stretch")[0].split("/learn")[0] + "/learn"
+    )  # a page that knows nothing
+    page.get_by_role("link", name=re.compile("change", re.I)).first.wait_for()
+    wait_for(lambda: '"change"' in page.evaluate(stored), "progress that is still there")
