@@ -7,6 +7,7 @@ import streamlit as st
 from app import session
 from app.components import browser, library
 from app.features.learn.panel import cover, covered, panel, way_back
+from app.lessons.observables import MOVED
 from app.screens import SCREENS
 from app.turns import TURNS
 from app.ui import controls
@@ -26,8 +27,10 @@ def draw() -> None:
     for path, one in SCREENS.items():
         page = st.Page(one.script, title=one.title, default=not path, url_path=path or None)
         groups.setdefault(one.group, []).append(page)
+        groups[one.group] += [st.Page(one.script, url_path=old, visibility="hidden") for old in one.former]
     page = st.navigation(groups, position="top")
-    screen = SCREENS[page.url_path]
+    moved = MOVED.get(page.url_path)
+    screen = SCREENS[moved.screen if moved else page.url_path]
     st.set_page_config(" · ".join(filter(None, ("Residual flows", screen.term or screen.title))))
     step = None
     if not screen.has_flow:
@@ -35,6 +38,8 @@ def draw() -> None:
     else:
         setup = session.begin()
         session.arrive(page.url_path)
+        if moved:
+            session.move(moved)
         if to := session.turn(page.url_path):
             st.switch_page(SCREENS[to].script)
         step = session.step_over(page.url_path)
@@ -42,6 +47,7 @@ def draw() -> None:
         library.mount()
         with_browser()
     if session.begun():
+        session.lie_under_lesson(step is not None)
         clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
     if step:
         beside, over = st.columns(BESIDE, gap="medium")
@@ -54,9 +60,9 @@ def draw() -> None:
             else:
                 page.run()
     else:
-        if screen.sidebar:
+        if screen.has_settings_beside:
             session.apply(controls.settings(setup, st.sidebar))
-        if (screen.sidebar or screen.settings) and session.lesson():
+        if (screen.sidebar or screen.benches) and session.lesson():
             way_back(session.lesson(), session.step_open())
         page.run()
     if session.begun():

@@ -6,11 +6,12 @@ What lies below names no screen. Links, lessons and the home page have registrie
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app import link
+from app import link, session
 from app.estimates.settings import BENCH, Bench
 from app.features.activations.observables import ACTIVATIONS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.features.compare.settings import COMPARE, Compare
+from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.features.estimator.draw_observables import THROWS
 from app.features.estimator.matrix_observables import MATRIX
@@ -18,11 +19,10 @@ from app.features.explore.observables import FLOW
 from app.features.joint.settings import JOINT, Joint
 from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
-from app.features.memory.settings import MEMORY, Memory
 from app.features.stretch.observables import STRETCH as STRETCH_OBSERVABLES
 from app.features.stretch.settings import STRETCH, Stretch
 from app.lessons import observables
-from app.lessons.observables import Observable
+from app.lessons.observables import Moved, Observable
 from app.ui import doors
 from app.ui.doors import Door
 
@@ -32,27 +32,36 @@ class Screen:
     """A page of the app. Its script is `app/features/<folder>/<folder>.py`.
 
     `title` is what the navigation calls it, in words that a newcomer knows, below the heading `group`, or at once where
-    that is empty; `term` is the field's word for it, where it is another. `prefix` begins the names of its `settings`
-    in links. `observables` are what lessons may ask of it. `doors` lead to it from the home page. A page without a flow
-    (`has_flow` False) starts no run, and its address may end in the name of a place. Only pages with a `sidebar` show
-    the settings of data, flow and training beside them.
+    that is empty; `term` is the field's word for it, where it is another. `benches` are its settings, by what their
+    names begin with in links; the first holds its view. `observables` are what lessons may ask of it. `doors` lead to
+    it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
+    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them; where `acts_on`
+    names views, only these. `former` are addresses that it once had, with the settings that each stands for.
     """
 
     title: str
     folder: str
     group: str = ""
     term: str = ""
-    prefix: str = ""
-    settings: type | None = None
+    benches: Mapping[str, type] = field(default_factory=dict)
     observables: Mapping[str, Observable] = field(default_factory=dict)
     doors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     has_flow: bool = True
     sidebar: bool = True
+    acts_on: tuple[str, ...] = ()
+    former: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def script(self) -> str:
         """Its file, as `st.Page` takes it."""
         return f"features/{self.folder}/{self.folder}.py"
+
+    @property
+    def has_settings_beside(self) -> bool:
+        """Whether those of data, flow and training stand beside it as it is now."""
+        if not self.sidebar or not self.acts_on:
+            return self.sidebar
+        return session.view(next(iter(self.benches.values()))) in self.acts_on
 
 
 WORKS, COSTS, GOOD, REFERENCE = "How it works", "What it costs", "How good is it?", "Reference"
@@ -72,18 +81,22 @@ SCREENS: dict[str, Screen] = {
         doors={"explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does.")},
     ),
     "lipschitz": Screen(
-        "Can it be undone?", "lipschitz", WORKS, "Lipschitz constraints", LIPSCHITZ, Lipschitz, LIPSCHITZ_OBSERVABLES
+        "Can it be undone?",
+        "lipschitz",
+        WORKS,
+        "Lipschitz constraints",
+        {LIPSCHITZ: Lipschitz},
+        LIPSCHITZ_OBSERVABLES,
     ),
     "activations": Screen(
-        "Activation functions", "activations", WORKS, "", ACTIVATIONS_BENCH, Activations, ACTIVATIONS
+        "Activation functions", "activations", WORKS, "", {ACTIVATIONS_BENCH: Activations}, ACTIVATIONS
     ),
     "estimator": Screen(
         "Check by hand",
         "estimator",
         COSTS,
         "The estimator of the log det",
-        BENCH,
-        Bench,
+        {BENCH: Bench},
         {**MATRIX, **THROWS},
         {
             "check": (
@@ -92,17 +105,22 @@ SCREENS: dict[str, Screen] = {
             )
         },
     ),
-    "dimensions": Screen("Beyond two dimensions", "dimensions", COSTS, "", DIMENSIONS, Dimensions, sidebar=False),
-    "memory": Screen("What a gradient costs", "memory", COSTS, "Memory of the gradient", MEMORY, Memory),
-    "compare": Screen("Compare flows", "compare", GOOD, "Density estimation", COMPARE, Compare),
-    "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", JOINT, Joint),
+    "dimensions": Screen(
+        "Beyond two dimensions",
+        "dimensions",
+        COSTS,
+        benches={DIMENSIONS: Dimensions, MEMORY: Memory},
+        acts_on=("memory",),
+        former={"memory": {f"{DIMENSIONS}view": "memory"}},
+    ),
+    "compare": Screen("Compare flows", "compare", GOOD, "Density estimation", {COMPARE: Compare}),
+    "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", {JOINT: Joint}),
     "stretch": Screen(
         "Area and density",
         "stretch",
         REFERENCE,
         "Change of variables",
-        STRETCH,
-        Stretch,
+        {STRETCH: Stretch},
         STRETCH_OBSERVABLES,
         sidebar=False,
     ),
@@ -113,9 +131,9 @@ SCREENS: dict[str, Screen] = {
 DOORS_IN_ORDER = ("explore", "learn", "check")
 
 observables.SCREENS |= set(SCREENS) - {""}
-for screen in SCREENS.values():
+for address, screen in SCREENS.items():
     observables.OBSERVABLES |= screen.observables
-    if screen.settings:
-        link.BENCHES[screen.prefix] = screen.settings
+    observables.MOVED |= {former: Moved(address, settings) for former, settings in screen.former.items()}
+    link.BENCHES |= screen.benches
 _doors = {name: Door(*words, screen.script) for screen in SCREENS.values() for name, words in screen.doors.items()}
 doors.DOORS |= {name: _doors[name] for name in DOORS_IN_ORDER}

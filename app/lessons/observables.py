@@ -90,3 +90,15 @@ OBSERVABLES: dict[str, Observable] = {
 
 SCREENS: set[str] = set()
 """The screens that a step may lie over, by their addresses. `app.screens` fills it."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where a screen is found that had an address of its own, and the settings that show it there."""
+
+    screen: str
+    settings: Mapping[str, str]
+
+
+MOVED: dict[str, Moved] = {}
+"""By their former addresses. `app.screens` fills it."""

@@ -22,7 +22,7 @@ from app.lessons.lesson import (
     Teacher,
     Text,
 )
-from app.lessons.observables import OBSERVABLES, SCREENS
+from app.lessons.observables import MOVED, OBSERVABLES, SCREENS, Moved
 from app.lessons.prose import expressions, loose_numbers, numbers
 from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
@@ -143,15 +143,16 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
     settings, controls = raw.fields.get("settings", dict, default={}), raw.fields.get("controls", list, default=[])
     _known(raw.fields, "settings", settings)
     _known(raw.fields, "controls", controls)
-    screen = raw.fields.get("screen", str)
-    if screen not in SCREENS:
+    named = raw.fields.get("screen", str)
+    to = MOVED.get(named, Moved(named, {}))
+    if to.screen not in SCREENS:
         there = ", ".join(sorted(SCREENS))
-        raise raw.fields.wrong("screen", f"`{screen}` is no screen; there are {there}.")
+        raise raw.fields.wrong("screen", f"`{named}` is no screen; there are {there}.")
     return Step(
         **common,
         title=raw.fields.get("title", str),
-        screen=screen,
-        settings={name: as_text(value) for name, value in settings.items()},
+        screen=to.screen,
+        settings={**to.settings, **{name: as_text(value) for name, value in settings.items()}},
         trained=raw.fields.get("trained", int, default=0),
         controls=tuple(controls),
     )

@@ -1,7 +1,7 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
 from app.session.address import made_by, query
-from app.session.benches import apply_bench, bench, benches, show_bench
+from app.session.benches import apply_bench, bench, benches, show_bench, view
 from app.session.comparisons import adopt, compare, pictures, poll_comparison
 from app.session.estimator import jacobians, jacobians_are_new, sample
 from app.session.files import (
@@ -29,6 +29,9 @@ from app.session.lesson import (
     go_back,
     leave_lesson,
     lesson,
+    lie_under_lesson,
+    lies_under_lesson,
+    move,
     open_step,
     place,
     progress,

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import streamlit as st
+
 from app.estimates.settings import Bench
 from app.link import prefix_of
 from app.session.address import write_address
@@ -25,6 +27,12 @@ Kind = TypeVar("Kind")
 def bench(kind: type[Kind] = Bench) -> Kind:
     """The settings of a bench as they stand."""
     return current().benches[kind]
+
+
+def view(kind: type) -> str:
+    """The view of a bench that is looked at: its widget knows of a change before the bench does."""
+    found = bench(kind)
+    return st.session_state.get(f"{prefix_of(found)}view") or found.view
 
 
 def benches() -> Collection[Any]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.estimates.coins import COINS
 from app.lessons.lesson import Action, Lesson, Step
-from app.lessons.observables import Situation
+from app.lessons.observables import Moved, Situation
 from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
@@ -46,6 +46,16 @@ def step_over(screen: str) -> Step | None:
     """The step that is open, if it lies over this screen."""
     found = step_open()
     return found if found and found.screen == screen else None
+
+
+def lie_under_lesson(lies: bool) -> None:
+    """Let the screen that is shown know whether a lesson lies over it."""
+    current().lies_under_lesson = lies
+
+
+def lies_under_lesson() -> bool:
+    """Whether a lesson lies over the screen that is shown."""
+    return "page" in st.session_state and current().lies_under_lesson
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:
@@ -147,6 +157,13 @@ def leave_lesson() -> None:
     """All controls are back, and what was done in it stays."""
     page = current()
     page.lesson, page.turned, page.stale = None, "learn", True
+
+
+def move(to: Moved) -> None:
+    """From a former address to where its screen is found, with all other settings of the link."""
+    page = current()
+    _become(*changed(page.setup, page.benches, to.settings))
+    page.turned = page.turned or to.screen
 
 
 def turn(screen: str) -> str:

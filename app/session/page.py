@@ -96,6 +96,7 @@ class Page(Training):
     offered: frozenset[str] | None = None  # the settings whose controls are drawn; None: all
     progress: Progress = field(default_factory=Progress)  # in all lessons
     lesson: Place | None = None
+    lies_under_lesson: bool = False  # the screen that is shown
     teaches: bool = False  # whether teachers' notes are shown
     wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none
     brings: bool = False  # whether it is on its way there

@@ -12,7 +12,7 @@ from app import session
 from app.link import parse
 from app.setup import Setup, as_text
 from app.text import file_name, quoted
-from app.ui import data_choice, presets, uploads
+from app.ui import data_choice, heading, presets, uploads
 from resflow_core.settings import Setting, name_of, refusal, settings_of
 
 IN_SIGHT = {"flow": ("blocks", "budget"), "train": ("log_det",)}
@@ -24,7 +24,7 @@ def settings(setup: Setup, place: DeltaGenerator) -> Setup:
     Streamlit shows no sidebar. Where only some are, all of them are in sight."""
     with place:
         if session.offered("data"):
-            st.markdown("##### Data")
+            heading.section("Data")
             setup = data_choice.choose(setup)
         if session.focused():
             return _rest(setup, {})
@@ -44,7 +44,7 @@ def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
     ready_made = None
     if [*drawn(setup.flow), *drawn(setup, rare=True)]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown("##### Flow &nbsp;:gray[:small[builds anew]]", width="content")
+            heading.section("Flow &nbsp;:gray[:small[builds anew]]", width="content")
             ready_made = st.popover("Presets", type="tertiary") if everything else None
     flow = edit(setup.flow, rare=False, only=usual["flow"])
     if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
@@ -55,7 +55,7 @@ def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
                 with st.popover("File", width="stretch"):
                     _flow_file(setup)
     if drawn(setup.train):
-        st.markdown("##### Training &nbsp;:gray[:small[changes live]]")
+        heading.section("Training &nbsp;:gray[:small[changes live]]")
     train = more("More", edit(setup.train, rare=False, only=usual["train"]))
     setup = dataclasses.replace(setup, flow=flow, train=train)
     if ready_made:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.ui import heading
+
 
 @dataclass(frozen=True)
 class Row:
@@ -42,7 +44,7 @@ def lessons(rows: Sequence[Row]) -> None:
     if not rows:
         return
     minutes = sum(row.minutes for row in rows)
-    st.markdown(f"##### Lessons &nbsp;:gray[:small[{minutes} minutes in all]]")
+    heading.section(f"Lessons &nbsp;:gray[:small[{minutes} minutes in all]]")
     with st.container(key="lessons", gap=None):
         for row in rows:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -22,7 +22,7 @@ def go(page, screen):
 def run(page_or_widget):
     page = page_or_widget.run()
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     assert not re.search(r"\b(nan|inf|None|undecided)\b", " ".join(said(page)).partition("The link could not be")[0])
     for pane in panes(page):
         assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])

@@ -53,7 +53,7 @@ def opened(view="curves", settings=(), **bench):
 def run(page_or_widget):
     page = page_or_widget.run()
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     written = {*said(page)} - {warning.value for warning in page.main.warning}  # which name what was refused
     assert not re.search(r"\b(nan|inf|undecided)\b", " ".join(written))
     for pane in panes(page):

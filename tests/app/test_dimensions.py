@@ -52,7 +52,7 @@ def press(page, key):
 
 def run(page):
     page = page.run()
-    assert not page.exception and len(page.header) == 1
+    assert not page.exception and len(page.title) == 1
     return page
 
 

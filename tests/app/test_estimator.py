@@ -50,7 +50,7 @@ def opened(controls=None, **bench):
 
 def checked(page):
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     assert not re.search(r"\bnan\b|\binf\b", " ".join(said(page)))
     for spec in charts(page):
         json.dumps(spec, allow_nan=False)

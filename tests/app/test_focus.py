@@ -49,7 +49,7 @@ def opened(screen, view="", **query):
 def run(page):
     page = page.run()
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     return page
 
 
@@ -85,7 +85,7 @@ def test_where_nothing_is_offered_nothing_can_be_set_and_all_is_shown(screen, vi
     assert own(page).offered == frozenset() and "fixed" in keys(page)
     assert not any(pane.get("clickable") for pane in panes(page))
     # Of these two show what is measured once they are told to, and one the series alone, as a table.
-    if (screen, view) not in (("dimensions", "scaling"), ("memory", ""), ("estimator", "by_hand")):
+    if (screen, view) not in (("dimensions", "scaling"), ("dimensions", "memory"), ("estimator", "by_hand")):
         pictures = {"resflow_live_panes", "resflow_map_and_disc"} & set(components(page))
         assert panes(page) or pictures or page.get("vega_lite_chart")
 
@@ -101,7 +101,7 @@ def test_where_nothing_is_offered_nothing_can_be_set_and_all_is_shown(screen, vi
         ("lipschitz", "inverse", "lipschitz.scale", {"lipschitz.scale"}),
         ("activations", "curves", "activations.shown", {"activations.chosen"}),
         ("compare", "", "compare.b.budget", {"compare.b.budget"}),
-        ("memory", "", "memory.log", {"memory.log"}),
+        ("dimensions", "memory", "memory.log", {"memory.log"}),
         ("joint", "one", "joint.weight", {"joint.weight"}),
     ],
 )
@@ -157,7 +157,7 @@ def test_what_is_offered_can_be_changed_and_the_rest_stays_through_screens_and_u
 
 
 def test_nobody_is_locked_in():
-    page = opened("memory", controls="")
+    page = opened("dimensions", "memory", controls="")
     page = run(page.button(key="show_all").click())
     assert {"memory.dim", "memory.log", "blocks", "learning_rate"} <= set(drawn(page))
     assert "controls" not in link(page)
@@ -165,7 +165,7 @@ def test_nobody_is_locked_in():
 
 
 def test_a_teacher_chooses_what_stays_and_gets_the_link():
-    page = opened("estimator", "by_hand", batch="32", **{"bench.probe": "sphere"})
+    page = opened("estimator", "by_hand", batch="32", **{"bench.probe": "sphere", "dimensions.view": "memory"})
     page.session_state["link"] = page.session_state["class"] = True
     page = run(page)
     choice = page.multiselect(key="class.controls")
@@ -184,7 +184,7 @@ def test_a_teacher_chooses_what_stays_and_gets_the_link():
     assert given.controls == ("bench.law", "batch") and not given.refused
     (bench,) = (one for one in given.benches if isinstance(one, Bench))
     assert (given.setup.train.batch, bench.probe) == (32, "sphere")
-    page.switch_page("features/memory/memory.py")
+    page.switch_page("features/dimensions/dimensions.py")
     page.session_state["link.memory"] = page.session_state["class"] = True
     page = run(page)
     choice = page.multiselect(key="class.controls")

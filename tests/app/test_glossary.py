@@ -92,15 +92,15 @@ def test_the_screen_lists_all_words_and_finds_some(monkeypatch):
     monkeypatch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
     page = AppTest.from_file(MAIN, default_timeout=60).switch_page("features/glossary/glossary.py").run()
     assert not page.exception, page.exception
-    assert len(page.header) == 1
-    words = [h.value for h in page.subheader]
+    assert len(page.title) == 1
+    words = [h.value for h in page.header]
     assert len(words) > 45 and words == sorted(words, key=str.lower)
-    assert [h.proto.anchor for h in page.subheader] == [entry.slug for entry in entries()]
+    assert [h.proto.anchor for h in page.header] == [entry.slug for entry in entries()]
     assert not page.query_params
     page.text_input(key="glossary.filter").input(" roulettes ").run()
-    assert [h.proto.anchor for h in page.subheader] == ["russian-roulette"]
+    assert [h.proto.anchor for h in page.header] == ["russian-roulette"]
     page.text_input(key="glossary.filter").input("zzz").run()
-    assert not page.subheader and len(page.info) == 1
+    assert not page.header and len(page.info) == 1
 
 
 def test_several_texts_share_their_links():

@@ -23,7 +23,7 @@ JOURNEY, PANES = "journey", "panes"  # the pictures of home and of Explore
 
 def checked(page, picture):
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     assert {JOURNEY, PANES} & set(keys(page)) == {picture}
     return page
 

@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 from app import engine
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
-from app.features.memory.numbers import Saving, per_step, saving
-from app.features.memory.settings import Memory
-from app.features.memory.words import size
+from app.features.dimensions.memory.numbers import Saving, per_step, saving
+from app.features.dimensions.memory.settings import Memory
+from app.features.dimensions.memory.words import size
 from app.session.comparisons import MOST_COMPARISONS
 from app.session.memory import MOST_KEPT
 from app.session.run import HEARD_SECONDS
@@ -31,6 +31,7 @@ from tests.app.test_activations import labels, path
 from tests.app.test_dimensions import places
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
+SCREEN = "features/dimensions/dimensions.py"
 SIZES = {"blocks": "3", "terms": "3", "width": "8", "batch": "8", "draws": "4"}
 FLOW = FlowConfig(dim=2, blocks=3, width=8, activation="lipswish")
 PIECES = 1 + 12 + 1 + 12 + 10  # places by n and by m, with and without a log det: of bytes, and of time
@@ -44,10 +45,10 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 def opened(settings=(), **bench):
     page = AppTest.from_file(MAIN, default_timeout=60)
-    asked = {f"memory.{name}": value for name, value in (SIZES | bench).items()}
+    asked = {f"memory.{name}": value for name, value in (SIZES | bench).items()} | {"dimensions.view": "memory"}
     for name, value in (SMALL | {"activation": "lipswish"} | dict(settings) | asked).items():
         page.query_params[name] = value
-    page.switch_page("features/memory/memory.py")
+    page.switch_page(SCREEN)
     return run(page)
 
 
@@ -287,7 +288,7 @@ def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_en
         others |= {f"other {k}": others[next(reversed(others))] for k in range(MOST_COMPARISONS)}
         page = run(page)  # the one of this screen is the newest now
         assert "memory" not in own(page).comparisons
-        page.switch_page("features/memory/memory.py")
+        page.switch_page(SCREEN)
         page = run(page)
     else:
         local_engine.close(id)
@@ -327,7 +328,7 @@ def test_it_is_there_when_another_screen_was_shown():
     page = measured_page()
     (survey,) = own(page).surveys.values()
     page = run(page.switch_page("features/lipschitz/lipschitz.py"))
-    page.switch_page("features/memory/memory.py")
+    page.switch_page(SCREEN)
     page = run(page)
     assert list(own(page).surveys.values()) == [survey] and len(panes(page)) == 4 and buttons(page) == ["again"]
     assert link(page)["memory.terms"] == "3"
@@ -341,7 +342,7 @@ def test_it_rests_while_another_screen_is_shown_and_goes_on_afterwards(local_eng
     page = run(page.switch_page("features/lipschitz/lipschitz.py"))
     resting = own(page).comparisons["memory"]
     assert resting.report.state is State.STEPPING and not survey_of_is_complete(page)
-    page.switch_page("features/memory/memory.py")
+    page.switch_page(SCREEN)
     page = run(page)
     assert survey_of(page).complete and buttons(page) == ["again"]
 

@@ -35,7 +35,7 @@ def opened(**query):
 
 def checked(page):
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     return page
 
 

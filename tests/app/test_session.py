@@ -80,7 +80,7 @@ def run(page_or_widget):
     """The page after another run of its script; a widget brings its new value."""
     page = page_or_widget.run()
     assert not page.exception, page.exception
-    assert len(page.header) == 1
+    assert len(page.title) == 1
     return page
 
 

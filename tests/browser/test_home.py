@@ -61,7 +61,7 @@ def test_who_wants_no_motion_sees_the_samples_stand_still(visit):
 def test_a_link_to_the_glossary_goes_to_its_word(visit, server):
     visitor = visit(query="", path="/glossary", picture=False)
     visitor.page.locator("#variance").wait_for()
-    assert visitor.page.evaluate("[...document.querySelectorAll('h3')].map(h => h.id)") == [e.slug for e in entries()]
+    assert visitor.page.evaluate("[...document.querySelectorAll('h2')].map(h => h.id)") == [e.slug for e in entries()]
     visitor.page.locator(".katex").last.wait_for()  # formulas come later than their text
     assert visitor.page.locator(".katex").count() > 50
     assert visitor.page.locator(".katex-error").count() == 0

@@ -29,7 +29,7 @@ MOST_RUNS = 20
 MEASURED, WITH_SIDEBAR = "memory", "explore"
 LEFT_OUT = {
     "times and speeds": "They are measured: numbers with their unit, columns and charts about time.",
-    "memory": "All of it is measured. That the screen opens, and its address, are stored.",
+    "memory": "All of it is measured. That the view opens, and its address, are stored.",
     "dimensions, exact or estimate": "It shows what is measured; here nothing is.",
 }
 
@@ -93,7 +93,7 @@ CASES: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "joint, no classes": ("joint", {**SMALL, "data": "diabetes"}, []),
     "digits": ("dimensions", SMALL, ["1 step"]),
     "exact or estimate": ("dimensions", {**SMALL, "dimensions.view": "scaling"}, []),
-    "memory": ("memory", SMALL, []),
+    "memory": ("dimensions", {**SMALL, "dimensions.view": "memory"}, []),
     "a lesson": ("learn", {"lesson": "series"}, []),
     "a step of a lesson": ("estimator", {"lesson": "series", "step": "which-way", "lang": "de"}, []),
     "a lesson that is not there": ("learn", {"lesson": "nothing"}, []),
@@ -131,17 +131,17 @@ def quick() -> Iterator[None]:
 def seen(label: str) -> dict[str, Any]:
     """What a page shows as it opens and after each press, its address at the end, and all its words."""
     with subject_pages.steady():
-        return _seen(*CASES[label])
+        return _seen(label, *CASES[label])
 
 
-def _seen(screen: str, link: dict[str, str], presses: list[str]) -> dict[str, Any]:
+def _seen(label: str, screen: str, link: dict[str, str], presses: list[str]) -> dict[str, Any]:
     page = subject_pages.opened(screen, link)
-    found, said = {"opened": _shown(page, screen)}, _words(page, screen)
+    found, said = {"opened": _shown(page, label)}, _words(page, screen)
     for button in presses:
         page = subject_pages.press(page, button)
         for _ in range(MOST_RUNS):
-            before = _shown(page, screen)
-            if _shown(page := page.run(), screen) == before:
+            before = _shown(page, label)
+            if _shown(page := page.run(), label) == before:
                 break
         found[button] = before
         said += _words(page, screen)
@@ -149,7 +149,7 @@ def _seen(screen: str, link: dict[str, str], presses: list[str]) -> dict[str, An
     return {
         "shown": found,
         "address": urlencode(sorted(query.items())),
-        "widgets": {} if screen == MEASURED else _widgets(page),
+        "widgets": {} if label == MEASURED else _widgets(page),
         "words": list(dict.fromkeys(said)),
     }
 
@@ -180,11 +180,11 @@ def _tokens(elements: list[str]) -> list[str]:
     return [token for element in elements for token in element.split()]
 
 
-def _shown(page: Any, screen: str) -> dict[str, list[str]]:
+def _shown(page: Any, label: str) -> dict[str, list[str]]:
     """The numbers of each kind of element, a line for each element that has some."""
     assert not page.exception, page.exception
     found: dict[str, list[str]] = {}
-    if screen == MEASURED:
+    if label == MEASURED:
         return found
     for element in [*page.main, *page.sidebar]:
         for kind, text in _texts(element):

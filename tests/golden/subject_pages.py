@@ -123,7 +123,7 @@ def plain(value: Any) -> Any:
 
 SCREENS = (
     *("home", "learn", "explore", "stretch", "estimator", "lipschitz"),
-    *("activations", "compare", "memory", "joint", "dimensions", "glossary"),
+    *("activations", "compare", "joint", "dimensions", "glossary"),
 )
 BUTTONS = {"100 steps": "steps", "1 step": "step", "100 throws": "throw.100", "10,000 throws": "throw.10000"}
 """What the names of some buttons are, or begin with where a screen has several such."""

@@ -9,7 +9,7 @@ from tests.golden.printed import NUMBER, TIMED
 from tests.golden.stored import FOLDER
 
 WORDING = FOLDER / "wording"
-TEXTS = ("header", "subheader", "markdown", "caption", "info", "warning", "error", "success", "latex", "code")
+TEXTS = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success", "latex", "code")
 # Of a picture's data, the parts that are read.
 READ = {"alt", "title", "note", "label", "x", "y", "name", "word", "help", "unit"}
 ABOUT = re.compile(r"(?:<|&lt;)\s*#")  # a short time

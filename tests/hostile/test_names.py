@@ -29,6 +29,7 @@ from tests.hostile.names import BLANK, MARK, NAMES, drawn, lines, marked_up, pro
 pytestmark = pytest.mark.usefixtures("local_engine")
 ALL = NAMES | BLANK
 QUICK = {"blocks": "1", "width": "8", "batch": "16", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
+QUICK |= {"dimensions.view": "memory"}  # which has the settings beside it
 SCREENS = sorted(screen.folder for screen in screens.SCREENS.values() if screen.has_flow and screen.sidebar)
 # For what is slow to open. Each text above and below is made by the same functions for all names.
 SOME = {key: NAMES[key] for key in ("image", "address", "formula", "code", "bidi")}
@@ -219,7 +220,7 @@ def test_a_page_shows_the_columns_and_classes_of_a_file(at, screen):
 
 
 def test_each_column_of_a_file_can_be_chosen_by_its_name(local_engine):  # noqa: F811
-    page = opened("memory")
+    page = opened("dimensions")
     page.session_state["page"].picked = "csv"
     page = run(run(page).file_uploader(key="csv").set_value(("own.csv", own_file(0), "")))
     for part, at in (("x", 3), ("y", 5), ("x", 7)):
@@ -233,7 +234,7 @@ def test_each_column_of_a_file_can_be_chosen_by_its_name(local_engine):  # noqa:
 
 @pytest.mark.parametrize("name", SOME.values(), ids=SOME)
 def test_a_page_shows_the_names_of_the_files_that_it_was_given(name):
-    page = opened("memory")
+    page = opened("dimensions")
     flow = flow_file.to_bytes(FlowConfig(blocks=1, width=8).build(seeded(0)))
     page = run(page.file_uploader(key="open_flow").set_value((f"{name}.safetensors", flow, "")))
     assert any("Began with" in text for text in shown(page))

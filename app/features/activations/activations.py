@@ -7,11 +7,11 @@ import streamlit as st
 from app import session
 from app.features.activations import consequences, curves, inside
 from app.features.activations.settings import ACTIVATIONS_BENCH, VIEWS, Activations
-from app.ui import controls, notices
+from app.ui import controls, heading, notices
 
 SHOW = {"curves": curves.show, "inside": inside.show, "consequences": consequences.show}
 
-st.header("Why must an activation keep its curvature?", anchor=False)
+heading.title("Why must an activation keep its curvature?")
 with st.container():
     notices.show()
 view = controls.view(Activations, VIEWS, ACTIVATIONS_BENCH)

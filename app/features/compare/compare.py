@@ -7,9 +7,9 @@ import streamlit as st
 from app import session
 from app.features.compare import editor, results
 from app.features.compare.settings import COMPARE, PICTURES, Compare
-from app.ui import controls, notices
+from app.ui import controls, heading, notices
 
-st.header("Which flow fits better, and which one only believes so?", anchor=False)
+heading.title("Which flow fits better, and which one only believes so?")
 with st.container():
     notices.show()
 session.apply_bench(editor.edit(session.setup()))

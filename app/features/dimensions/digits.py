@@ -78,8 +78,8 @@ ABOUT = (
     r"$\mathrm{bits} = \frac1d \big(-\log_2 p(x)\big) + \log_2 17$ by the exact log det (64 tangents a point) on "
     "359 images that are never trained on, ± its standard error. By Jensen's inequality this is an **upper bound** of "
     "what the flow needs for the discrete images. Training itself never computes an exact log det: roulette, one N a "
-    "batch, and the Neumann gradient. Size and steps were chosen on the same held-out images. Of the settings "
-    "beside this page only seed and device hold here."
+    "batch, and the Neumann gradient. Size and steps were chosen on the same held-out images. Seed and "
+    "device are those of *Explore*."
 )
 
 

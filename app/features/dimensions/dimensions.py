@@ -1,4 +1,4 @@
-"""Dimensions: where the exact log det is too dear, and what the estimate is worth there."""
+"""Dimensions: where the exact log det is too dear, what the estimate is worth there, and what its gradient costs."""
 
 from dataclasses import replace
 
@@ -6,12 +6,13 @@ import streamlit as st
 
 from app import session
 from app.features.dimensions import digits, scaling
+from app.features.dimensions.memory import memory
 from app.features.dimensions.settings import DIMENSIONS, VIEWS, Dimensions
-from app.ui import controls, notices
+from app.ui import controls, heading, notices
 
-SHOW = {"digits": digits.show, "scaling": scaling.show}
+SHOW = {"digits": digits.show, "scaling": scaling.show, "memory": memory.show}
 
-st.header("Why estimate at all?", anchor=False)
+heading.title("What does the log det cost beyond two dimensions?")
 with st.container():
     notices.show()
 view = controls.view(Dimensions, VIEWS, DIMENSIONS)

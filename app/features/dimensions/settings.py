@@ -1,4 +1,4 @@
-"""What can be set on the Dimensions screen, as one frozen value."""
+"""What can be set on the Dimensions screen but for its measurement of memory, as one frozen value."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,11 @@ from resflow_core.training.trainer import TrainConfig
 DIMENSIONS = "dimensions."
 """What the names of its settings begin with in links."""
 
-VIEWS: dict[str, View] = {"digits": View("Digits, d = 64"), "scaling": View("Exact or estimate")}
+VIEWS: dict[str, View] = {
+    "digits": View("Digits, d = 64"),
+    "scaling": View("Exact or estimate"),
+    "memory": View("What a gradient costs"),
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.settings import BENCH, Bench
 from app.features.estimator import over_batches, over_p, presets
 from app.features.estimator.sweeps import points_of, subject_of
-from app.ui import controls, matrices
+from app.ui import controls, heading, matrices
 
 SUBJECT = ("subject", "quantity")
 ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
@@ -36,7 +36,7 @@ def show(bench: Bench) -> None:
             for column, draw in zip(st.columns(2, gap="medium"), pictures[first : first + 2], strict=False):
                 with column:
                     draw(bench, subject)
-        st.markdown("##### Estimators with a name, here")
+        heading.section("Estimators with a name, here")
         with st.container(key="named"):
             st.markdown(presets.table(bench, subject))
     if ready_made:
@@ -53,7 +53,7 @@ def _has_controls(bench: Bench) -> bool:
 def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator | None]:
     """The bench as it now stands, and the popover that presets go into, if any is offered."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("##### Whose estimate", width="content")
+        heading.section("Whose estimate", width="content")
         is_matrix = bench.subject == "matrix"
         ready_made = st.popover("Examples", type="tertiary", disabled=not is_matrix) if matrices.offered() else None
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=SUBJECT)
@@ -72,6 +72,6 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator | None]:
     named = None
     if controls.drawn(bench, prefix=BENCH, only=ESTIMATOR):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown("##### How it is estimated", width="content")
+            heading.section("How it is estimated", width="content")
             named = st.popover("Presets", type="tertiary") if presets.offered() else None
     return controls.edit(bench, rare=False, prefix=BENCH, only=ESTIMATOR), named

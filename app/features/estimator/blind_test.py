@@ -12,7 +12,7 @@ from app.features.estimator import draw_figures as figures
 from app.features.estimator.numbers import SampleMean
 from app.features.estimator.words import nats
 from app.text import signed
-from app.ui import controls
+from app.ui import controls, heading
 from app.words import ROUNDING, number
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, FaultyEstimator
 from resflow_core.estimators.moments import Remainders, batch_variance, roulette_variance
@@ -54,7 +54,7 @@ def show(bench: Bench, sample: Sample, mean: SampleMean | None, remainders: Rema
 
 
 def _drawn(bench: Bench, sample: Sample) -> None:
-    st.markdown("##### Does N follow its law?")
+    heading.section("Does N follow its law?")
     total = len(sample.values)
     if not total:
         st.info("Throw a few, and see which N are drawn.", icon=":material/casino:")
@@ -81,7 +81,7 @@ def _furthest(found: Share | None) -> str:
 
 def _named(bench: Bench) -> str | None:
     """The bug that somebody takes it for."""
-    st.markdown("##### What is wrong with it?")
+    heading.section("What is wrong with it?")
     return st.radio(
         f"The bug of {name(bench)}",
         [bug for bug in FAULTY_ESTIMATORS if bug != "none"],

@@ -17,7 +17,7 @@ from app.features.estimator import blind_test, coins, numbers, table, words
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.numbers import Noise, SampleMean, Series
 from app.text import signed, unbroken
-from app.ui import controls, matrices
+from app.ui import controls, heading, matrices
 from app.ui.fragments import again, button
 from app.words import number
 from resflow_core.estimators.draws import snippet
@@ -36,7 +36,7 @@ def show(bench: Bench) -> None:
     left, right = controls.beside((1, 2.6), bool(typed or controls.drawn(bench, prefix=BENCH, only=only)))
     with left:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown("##### The matrix A", width="content")
+            heading.section("The matrix A", width="content")
             ready_made = st.popover("Examples", type="tertiary") if typed else None
         bench = matrices.fields(bench)
         if ready_made:
@@ -72,7 +72,7 @@ def _throws_are_offered(bench: Bench) -> bool:
 def _series(bench: Bench) -> None:
     """The series without any throws."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("##### The series, term by term", width="stretch")
+        heading.section("The series, term by term", width="stretch")
         bench = replace(bench, fractions=_in_fractions(bench))
     session.apply_bench(bench)
     remainders = _remainders(bench)
@@ -93,7 +93,7 @@ def _in_fractions(bench: Bench) -> bool:
 def _which_throw(bench: Bench) -> Bench:
     limits = settings_of(Bench)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("##### One throw, term by term", width="stretch")
+        heading.section("One throw, term by term", width="stretch")
         fractions, index = _in_fractions(bench), bench.throw
         if session.offered(f"{BENCH}throw"):
             index = st.number_input(
@@ -190,7 +190,7 @@ def _told(throw: tuple[int, int, np.ndarray, float]) -> str:
 
 
 def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
-    st.markdown("##### Is it unbiased?")
+    heading.section("Is it unbiased?")
     exactly = (
         f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the throws that end before term k."
         if bench.is_sound
@@ -206,7 +206,7 @@ def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
 
 
 def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench: Bench) -> None:
-    st.markdown("##### How far does one estimate stray?")
+    heading.section("How far does one estimate stray?")
     closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise)
     if mean is None:
         st.info(f"{closed}. {terms}", icon=":material/functions:")
@@ -221,7 +221,7 @@ def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench:
 
 
 def _coverage(bench: Bench, truth: float, noise: Noise) -> None:
-    st.markdown("##### Can its error bar be trusted?")
+    heading.section("Can its error bar be trusted?")
     found = session.note(numbers.error_bars(bench, noise, truth))
     said = words.error_bar(found, bench.is_sound)
     shares, errors = list(found.shares), list(found.errors)

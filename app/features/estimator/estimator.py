@@ -8,14 +8,14 @@ from app import session
 from app.engine.reports import MOVING
 from app.estimates.settings import BENCH, VIEWS, Bench
 from app.features.estimator import across, by_hand, plane
-from app.ui import controls, notices, transport
+from app.ui import controls, heading, notices, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 
 GRID = 100
 SHOW = {"by_hand": by_hand.show, "settings": across.show, "plane": plane.show}
 
-st.header("What does an unbiased log-density cost?", anchor=False)
+heading.title("What does an unbiased log-density cost?")
 with st.container():
     notices.show()
 

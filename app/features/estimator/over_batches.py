@@ -9,13 +9,14 @@ from app.features.estimator import across_figures as figures
 from app.features.estimator.sweeps import Subject, across_batches
 from app.features.estimator.verdicts import BatchErrors, SharedN, batch_errors, shared_n
 from app.features.estimator.words import cut, finiteness
+from app.ui import heading
 from app.words import ROUNDING, apart, number
 
 WINNERS = {"roulette": "the roulette", "truncated": "the truncated series", "neither": "neither"}
 
 
 def shared(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### One N for the whole batch?")
+    heading.section("One N for the whole batch?")
     found, batches = session.note(shared_n(bench, subject)), across_batches(subject, bench)
     if not np.isfinite(found.shared):
         st.info(f"Both variances are {number(found.shared)} with this law: {finiteness(found.tail)}.")
@@ -42,7 +43,7 @@ def _one_for_all(found: SharedN) -> str:
 
 
 def batch_error(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### When is a biased estimator the better one?")
+    heading.section("When is a biased estimator the better one?")
     batches = across_batches(subject, bench)
     said = _contest(session.note(batch_errors(bench, subject)))
     chart = figures.batches(

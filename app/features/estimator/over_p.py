@@ -25,6 +25,7 @@ from app.features.estimator.sweeps import (
 from app.features.estimator.verdicts import InfinitePoints, Probes, Products
 from app.features.estimator.words import finiteness
 from app.text import unbroken
+from app.ui import heading
 from app.words import number
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.roulette import Geometric, Poisson
@@ -33,7 +34,7 @@ NOT_THE_PROBES = "that is the roulette's, which no probe helps against"
 
 
 def infinite_share(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### Where is it infinite on my flow?")
+    heading.section("Where is it infinite on my flow?")
     largest = spectral_radius(subject.jacobians).amax(0).numpy()
     shares = np.array([(largest**2 > 1 - p).mean() for p in P])
     said = _infinite(session.note(verdicts.infinite_points(largest, bench.law.tail_ratio)))
@@ -50,7 +51,7 @@ def _infinite(found: InfinitePoints) -> str:
 
 
 def variance(bench: Bench, subject: Subject) -> None:
-    st.markdown(f"##### Which {'λ' if isinstance(bench.law, Poisson) else 'p'} are safe?")
+    heading.section(f"Which {'λ' if isinstance(bench.law, Poisson) else 'p'} are safe?")
     found = session.note(verdicts.noise(bench, subject))
     here, limit = found.cost, found.tail.infinite_from
     now, where = _now(found), _where(found.tail, bench.subject == "flow")
@@ -115,7 +116,7 @@ def _dots(bench: Bench, tail: Tail) -> tuple[list[tuple[float, float, float]], s
 
 
 def product(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### What does a variance cost?")
+    heading.section("What does a variance cost?")
     found = session.note(verdicts.products(bench, subject))
     said = _cheapest(found, bench.quantity)
     if found.geometric is None:
@@ -163,7 +164,7 @@ def _cheapest(found: Products, quantity: str) -> str:
 
 
 def probes(bench: Bench, subject: Subject) -> None:
-    st.markdown("##### What does the probe save?")
+    heading.section("What does the probe save?")
     found = session.note(verdicts.probes(bench, subject))
     said = _saved(found)
     if not found.can_be_finite:

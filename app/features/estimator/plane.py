@@ -12,7 +12,7 @@ from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.maps import MAPS, Field, field
 from app.estimates.settings import BENCH, Bench, matrix_problem
 from app.features.estimator.words import cut
-from app.ui import controls
+from app.ui import controls, heading
 from app.ui.fragments import button
 from app.words import number
 
@@ -70,7 +70,7 @@ def show(bench: Bench) -> None:
 
 def _controls(bench: Bench, blocks: int) -> Bench:
     if session.offered(f"{BENCH}map") or session.offered(f"{BENCH}block"):
-        st.markdown("##### What is drawn")
+        heading.section("What is drawn")
     if not session.focused():
         _example()
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=("map",))
@@ -85,7 +85,7 @@ def _controls(bench: Bench, blocks: int) -> Bench:
         )
         bench = replace(bench, block=block)
     if controls.drawn(bench, prefix=BENCH, only=_estimator(bench)):
-        st.markdown("##### How it is estimated")
+        heading.section("How it is estimated")
     return controls.edit(bench, rare=False, prefix=BENCH, only=_estimator(bench))
 
 

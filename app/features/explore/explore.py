@@ -5,7 +5,7 @@ import streamlit as st
 from app import channel, session
 from app.components import live
 from app.engine.reports import ArmReport, Frame
-from app.ui import block_table, notices, transport
+from app.ui import block_table, heading, notices, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
 from resflow_core.measure import BlockTable
@@ -15,7 +15,7 @@ FRAME_SECONDS = 1 / 16  # from one picture to the next, where one process has no
 with st.container():  # whatever comes and goes here must not move the picture, which would be built anew
     notices.show()
 with st.container(horizontal=True, vertical_alignment="center", key="head"):
-    st.header("How does a residual flow learn a density?", anchor=False, width="content")
+    heading.title("How does a residual flow learn a density?", width="content")
     live.readouts(key="readouts")
 
 

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from app.ui import heading
 from app.ui.glossary import entries
 from app.ui.glossary.place import keep_place
 
-st.header("What do the words mean?", anchor=False)
+heading.title("What do the words mean?")
 with st.container(key="glossary", gap="small"):
     typed = st.text_input(
         "Filter", placeholder="Filter the words", label_visibility="collapsed", key="glossary.filter", max_chars=100
@@ -13,7 +14,7 @@ with st.container(key="glossary", gap="small"):
     wanted = typed.strip().lower()
     shown = [entry for entry in entries() if any(wanted in form.lower() for form in entry.forms)]
     for entry in shown:
-        st.subheader(entry.word, anchor=entry.slug)
+        st.header(entry.word, anchor=entry.slug)
         st.markdown(entry.text)
     keep_place()
     if not shown:

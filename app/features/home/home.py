@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.features.home import journey
-from app.ui import doors
+from app.ui import doors, heading
 from app.ui.lesson_list import lessons
 from app.ui.lesson_rows import rows
 
@@ -12,7 +12,7 @@ if query := st.query_params.to_dict():
 
 words, picture = st.columns([4, 6], gap="large", vertical_alignment="center")
 with words, st.container(key="words"):
-    st.header("See residual flows learn", anchor=False)
+    heading.title("See residual flows learn")
     st.markdown(
         "A residual flow is a neural network that can be run backwards: one way it draws samples, the other way it "
         "says how likely each point is. Here you watch one learn in your browser, take it apart, and check every "

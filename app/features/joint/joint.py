@@ -7,11 +7,11 @@ import streamlit as st
 from app import session
 from app.features.joint import labels, one, paper
 from app.features.joint.settings import JOINT, VIEWS, Joint
-from app.ui import controls, notices
+from app.ui import controls, heading, notices
 
 SHOWN = {"one": one, "paper": paper}
 
-st.header("Can one flow generate and classify?", anchor=False)
+heading.title("Can one flow generate and classify?")
 with st.container():
     notices.show()
 view = controls.view(Joint, VIEWS, JOINT)

@@ -4,12 +4,12 @@ import streamlit as st
 
 from app.features.learn import files
 from app.lessons.shelf import shelf
-from app.ui import notices
+from app.ui import heading, notices
 from app.ui.lesson_list import lessons
 from app.ui.lesson_rows import rows
 
 with st.container(key="learn"):
-    st.header("What can be learned here?", anchor=False)
+    heading.title("What can be learned here?")
     notices.show()
     st.markdown(
         "Each lesson lies over a screen of the explorer: you predict, you try it there, and you are told the truth. "
@@ -22,7 +22,7 @@ with st.container(key="learn"):
             st.markdown(f"**{lesson.number} {lesson.title}**\n\n{aims}")
     for problem in shelf().problems:
         st.error(problem)
-    st.markdown("##### What you did")
+    heading.section("What you did")
     st.markdown("Predictions, answers and explanations stay in this browser. Take them to another one as a file.")
     files.both("learn")
     files.keep("learn")

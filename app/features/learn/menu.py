@@ -17,7 +17,7 @@ def head(lesson: Lesson, step: Step) -> bool:
     """Draw it, and return whether somebody teaches."""
     at = session.note(standing(lesson, step))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_head"):
-        st.markdown(f":gray[Lesson {at.lesson}] &nbsp;**{lesson.title}**")
+        st.title(f":gray[Lesson {at.lesson}] &nbsp;{lesson.title}", anchor=False)
         with st.popover("", icon=":material/more_horiz:", key="lesson_menu"):
             teaches = _menu(lesson, step)
     st.progress(at.step / at.steps, f":gray[Step {at.step} of {at.steps}]")

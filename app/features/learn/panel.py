@@ -7,6 +7,7 @@ from app.features.learn import blocks, files, menu
 from app.features.learn.verdicts import standing
 from app.lessons import looking
 from app.lessons.lesson import Lesson, Predict, Step, Teacher
+from app.ui import heading
 from app.ui.fragments import button, polled
 
 TICK_SECONDS = 1.0
@@ -27,7 +28,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     teaches = menu.head(lesson, step)
     shown = looking.shown(step, done, teaches)
     words = blocks.Words(at)
-    st.markdown(f"##### {words(step.title)}")
+    st.header(words(step.title), anchor=False)
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
             blocks.draw(block, words, done, at)
@@ -66,7 +67,8 @@ def cover() -> None:
 
 
 def _end(lesson: Lesson) -> None:
-    st.markdown("##### What to keep\n\n" + "\n".join(f"- {point}" for point in lesson.key_points))
+    heading.section("What to keep")
+    st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
 
 
 def _turn(lesson: Lesson, step: Step, ended: bool) -> None:

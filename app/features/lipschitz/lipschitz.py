@@ -7,11 +7,11 @@ import streamlit as st
 from app import session
 from app.features.lipschitz import budgets, enforced, inverse, norms
 from app.features.lipschitz.settings import LIPSCHITZ, VIEWS, Lipschitz
-from app.ui import controls, notices
+from app.ui import controls, heading, notices
 
 SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.show, "norms": norms.show}
 
-st.header("What makes a residual flow invertible, and what does it cost?", anchor=False)
+heading.title("What makes a residual flow invertible, and what does it cost?")
 above = st.container()
 view = controls.view(Lipschitz, VIEWS, LIPSCHITZ)
 session.apply_bench(replace(session.bench(Lipschitz), view=view))

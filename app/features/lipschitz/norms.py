@@ -12,7 +12,7 @@ from app.engine.reports import Report
 from app.features.lipschitz import arms
 from app.features.lipschitz.induced import Induced, ball, induced
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
-from app.ui import controls, side_by_side
+from app.ui import controls, heading, side_by_side
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
 from app.ui.fragments import button, polled
 from app.ui.matrices import formula, typed_matrix
@@ -35,7 +35,7 @@ def show() -> None:
 def unit_balls() -> None:
     """A matrix, two orders, and the ball of the one in that of the other."""
     session.settle()
-    st.markdown("##### A unit ball and its image")
+    heading.section("A unit ball and its image")
     bench = session.bench(Lipschitz)
     limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
     left, right = controls.beside((1, 3), bool(controls.drawn(bench, prefix=LIPSCHITZ, only=("matrix", "p", "q"))))
@@ -139,7 +139,7 @@ def _square(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float
 def compared() -> None:
     """The page's flow, constrained in other norms."""
     session.settle()
-    st.markdown("##### The same flow under other norms")
+    heading.section("The same flow under other norms")
     st.markdown(
         "A block's input and output are measured in one norm, what lies between its layers perhaps in another: "
         "∞ → 2 → ∞. Each layer is bounded from its norm to the next, and so the block in the norm at both ends. Some "

@@ -12,14 +12,14 @@ from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
 from app.features.stretch.settings import STRETCH, Stretch
-from app.ui import controls, notices, transport
+from app.ui import controls, heading, notices, transport
 from app.ui.matrices import formula, typed_matrix
 from resflow_core.settings import settings_of
 
 PICTURES = "stretch.panes"
 WIDTHS = {"map": 180, "forget": 230, "base": 200, "point": 120, "side": 140, "strength": 140, "frequency": 130}
 
-st.header("What does a map do to a density?", anchor=False)
+heading.title("What does a map do to a density?")
 with st.container():
     notices.show()
 

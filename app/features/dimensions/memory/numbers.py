@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.features.memory.settings import Memory
+from app.features.dimensions.memory.settings import Memory
 from resflow_core.measure.survey import BOTH, NAIVE, Place, Survey
 
 

@@ -1,14 +1,14 @@
-"""Memory: what the gradient of the log det costs in bytes, time and noise, by each way to differentiate it."""
+"""What the gradient of the log det costs in bytes, time and noise, by each way to differentiate it."""
 
 import streamlit as st
 
 from app import session
 from app.components.planes import planes
 from app.engine.reports import MOVING, Report, State
-from app.features.memory import charts, explained, words
-from app.features.memory.numbers import saving
-from app.features.memory.settings import MEMORY, Memory
-from app.ui import controls, notices, transport
+from app.features.dimensions.memory import charts, explained, words
+from app.features.dimensions.memory.numbers import saving
+from app.features.dimensions.memory.settings import MEMORY, Memory
+from app.ui import controls, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.measure import Survey, SurveyPlan
@@ -17,9 +17,16 @@ from resflow_core.settings import settings_of
 IN_SIGHT = ("dim", "blocks", "terms", "drawn", "part")
 BUSY = {*MOVING, State.QUEUED, State.LOADING}
 
-st.header("What does a gradient cost?", anchor=False)
-with st.container():
-    notices.show()
+
+def show() -> None:
+    bench = settings(session.bench(Memory))
+    session.apply_bench(bench)
+    of = bench.plan(session.setup().flow)
+    if of.problem:
+        st.warning(of.problem, icon=":material/warning:")
+    else:
+        by_the_clock = session.measures(of)
+        polled(POLL_SECONDS if by_the_clock else None)(measured)(bench, of, by_the_clock)
 
 
 def settings(bench: Memory) -> Memory:
@@ -85,13 +92,3 @@ def buttons(survey: Survey, report: Report | None) -> None:
         transport.settings_link("memory")
         if busy or 0 < done < pieces:
             st.progress(min(1.0, done / pieces), f"Measured {done} of {pieces}", width=260)
-
-
-bench = settings(session.bench(Memory))
-session.apply_bench(bench)
-of = bench.plan(session.setup().flow)
-if of.problem:
-    st.warning(of.problem, icon=":material/warning:")
-else:
-    by_the_clock = session.measures(of)
-    polled(POLL_SECONDS if by_the_clock else None)(measured)(bench, of, by_the_clock)

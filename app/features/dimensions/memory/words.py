@@ -2,8 +2,8 @@
 
 import math
 
-from app.features.memory.numbers import Saving, growth
-from app.features.memory.settings import Memory
+from app.features.dimensions.memory.numbers import Saving, growth
+from app.features.dimensions.memory.settings import Memory
 from app.metrics import with_error
 from app.text import markdown_table, signed
 from resflow_core.gradients import GRADIENTS

@@ -2,9 +2,9 @@
 
 import math
 
-from app.features.memory.charts import what_is_drawn
-from app.features.memory.settings import Memory
-from app.features.memory.words import size
+from app.features.dimensions.memory.charts import what_is_drawn
+from app.features.dimensions.memory.settings import Memory
+from app.features.dimensions.memory.words import size
 from resflow_core.gradients import GRADIENTS
 from resflow_core.measure.survey import BOTH, Place, Survey, SurveyPlan
 

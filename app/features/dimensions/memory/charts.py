@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from app.components.planes import Chart, Path
-from app.features.memory.settings import DRAWN, PARTS, Memory
-from app.features.memory.words import listed, size, unit_of
+from app.features.dimensions.memory.settings import DRAWN, PARTS, Memory
+from app.features.dimensions.memory.words import listed, size, unit_of
 from app.text import signed
 from app.ui import side_by_side
 from app.ui.chart_style import GREY
