@@ -21,8 +21,18 @@ class Engine(Protocol):
     A command about an experiment that is not known (any more) does nothing; its poll says `State.EXPIRED`.
     """
 
-    def create(self, experiment: Experiment) -> str:
-        """Start an experiment, paused at step 0, and return its id."""
+    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
+        """Start an experiment, paused at the step that `stored` says, and return its id."""
+        ...
+
+    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
+        """The largest step up to `step` from which it could go on, 0 if it must begin; only with what was computed by
+        `made_by` (`ArmReport.fingerprint`, of each arm), if that is given."""
+        ...
+
+    def preserve(self, id: str) -> int:
+        """Store the newest checkpoint of a run once more, as the newest of all, and return its step; 0 if there is
+        none, or if it is too large to be stored."""
         ...
 
     def play(self, id: str) -> None:
@@ -40,7 +50,8 @@ class Engine(Protocol):
         ...
 
     def reset(self, id: str) -> None:
-        """Back to step 0, paused, with the settings as they are now and no changes planned."""
+        """Back to step 0, paused, with the settings as they are now and no changes planned. What was there is stored,
+        unless it is too large."""
         ...
 
     def leave(self, id: str) -> None:
@@ -56,7 +67,7 @@ class Engine(Protocol):
         ...
 
     def close(self, id: str) -> None:
-        """Forget the experiment."""
+        """Forget the experiment, and store how far it was, unless that is too large."""
         ...
 
     def poll(self, id: str, request: ViewRequest) -> Report:

@@ -1,16 +1,41 @@
-"""The part of the `Engine` interface that says something to one experiment, for engines that can send a command."""
+"""The part of the `Engine` interface that begins an experiment or says something to it, for engines that can send a
+command."""
 
+import uuid
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.engine.commands import Change, Close, Command, Leave, Pause, Play, Reset, Step
+from app.engine.experiment import Experiment
+from app.engine.reports import Checkpoint
+from app.engine.schedule import Schedule
+from app.engine.stored import Stored
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
 
 
 class Buttons(ABC):
-    """Each method sends its command by `_send`, which an engine defines."""
+    """Each method sends its command by `_send`, which an engine defines. It puts all checkpoints into `_stored`."""
+
+    def __init__(self) -> None:
+        self._stored = Stored()
+
+    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
+        found = self._stored.find(experiment, step, made_by)
+        return found.step if found else 0
+
+    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
+        id = uuid.uuid4().hex
+        if found := self._stored.find(experiment, step, made_by):
+            found = replace(found, id=id, schedules=tuple(map(Schedule.of, experiment.arms)), handled=0)
+        self._begin(id, experiment, found)
+        return id
+
+    def preserve(self, id: str) -> int:
+        newest = self._newest(id)
+        return newest.step if newest and self._stored.put(newest) else 0
 
     def play(self, id: str) -> None:
         self._send(Play(id))
@@ -32,6 +57,14 @@ class Buttons(ABC):
 
     def close(self, id: str) -> None:
         self._send(Close(id))
+
+    @abstractmethod
+    def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
+        """Have an experiment by this name, paused, from its beginning or from a checkpoint."""
+
+    @abstractmethod
+    def _newest(self, id: str) -> Checkpoint | None:
+        """The newest checkpoint of a run that is known."""
 
     @abstractmethod
     def _send(self, command: Command) -> None: ...

@@ -50,7 +50,7 @@ class ExperimentRecord:
                 self.playing, self.goal = False, 0
                 self.mailbox.expect(State.PAUSED)
             case Step(n=n):
-                self.playing, self.goal = False, max(self.goal, self.mailbox.step) + n
+                self.playing, self.goal = False, max(self.goal, self.mailbox.step, self.saved_step) + n
                 self.mailbox.expect(State.STEPPING)
             case Change():
                 self.unsaved.append((self.sent + 1, command))
@@ -146,7 +146,11 @@ class ExperimentRecord:
                 "restarted, and this run goes on from its last checkpoint."
             )
             report = replace(report, arms=arms)
-        return replace(report, message=" ".join(filter(None, (self.notice, message))))
+        return replace(
+            report,
+            message=" ".join(filter(None, (self.notice, message))),
+            confirmed=report.handled >= self.sent,
+        )
 
     @property
     def saved_step(self) -> int:
@@ -165,4 +169,4 @@ class ExperimentRecord:
             return changed[-1].train_config
         if arms := self.mailbox.report.arms:
             return arms[arm_index].train
-        return Schedule.of(self.experiment.arms[arm_index]).at(0)
+        return Schedule.of(self.experiment.arms[arm_index]).at(self.saved_step)

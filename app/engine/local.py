@@ -1,18 +1,17 @@
 """The engine inside this process, for tests and scripts: it trains while it is polled, and only then."""
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.buttons import Buttons
-from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, ViewRequest
+from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, Reset, ViewRequest
 from app.engine.experiment import Experiment
 from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
-from app.engine.reports import UNKNOWN, Report, State
+from app.engine.reports import UNKNOWN, Checkpoint, Report, State
 from app.engine.scheduler import Scheduler
 from app.engine.watchers import Watchers
 
@@ -26,16 +25,12 @@ class LocalEngine(Buttons):
     finished in the next one. Not for several threads."""
 
     def __init__(self, finish_seconds: float = FINISH_SECONDS, backends: Backends = TORCH_ALONE) -> None:
+        super().__init__()
         self._finish_seconds = finish_seconds
         self._scheduler = Scheduler(new_job=partial(job_of, backends=backends))
         self._mailboxes: dict[str, LatestReport] = {}
+        self._checkpoints: dict[str, Checkpoint] = {}  # the newest of each
         self._watchers = Watchers()
-
-    def create(self, experiment: Experiment) -> str:
-        id = uuid.uuid4().hex
-        self._mailboxes[id] = LatestReport(id)
-        self._scheduler.handle(Create(id, experiment))
-        return id
 
     def poll(self, id: str, request: ViewRequest) -> Report:
         poll = Poll(id, request)
@@ -64,16 +59,30 @@ class LocalEngine(Buttons):
         (exported,) = self._scheduler.exported()
         return exported.data
 
+    def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
+        self._mailboxes[id] = LatestReport(id)
+        if checkpoint:
+            self._checkpoints[id] = checkpoint
+        self._scheduler.handle(Create(id, experiment, checkpoint))
+
+    def _newest(self, id: str) -> Checkpoint | None:
+        return self._checkpoints.get(id)
+
     def _send(self, command: Command) -> None:
         self._scheduler.handle(command)
+        for checkpoint in self._scheduler.left_behind():
+            self._stored.put(checkpoint)
+        if isinstance(command, Close | Reset):
+            self._checkpoints.pop(command.id, None)
         if isinstance(command, Close):
             self._mailboxes.pop(command.id, None)
 
     def _tick(self) -> None:
         for message in self._scheduler.tick():
-            if not isinstance(message, Report):
-                continue
-            if message.state is State.EXPIRED:
+            if isinstance(message, Checkpoint):
+                self._checkpoints[message.id] = message
+                self._stored.put(message)
+            elif message.state is State.EXPIRED:
                 self._mailboxes.pop(message.id, None)
             elif message.id in self._mailboxes:
                 mailbox = self._mailboxes[message.id]

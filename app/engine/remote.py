@@ -9,7 +9,6 @@ import queue
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -25,6 +24,7 @@ from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
 from app.engine.flight_recorder import FlightRecorder
 from app.engine.latest_report import LatestReport
 from app.engine.reports import UNKNOWN, Checkpoint, Exported, Report, State
+from app.engine.stored import Stored
 from app.engine.watchers import Watchers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,15 +50,11 @@ class RemoteEngine(Buttons):
     """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
 
     def __init__(self, workers: int = 1):
+        super().__init__()
         self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._links += [WorkerClient(self._pulse) for _ in range(workers)]
+        self._links += [WorkerClient(self._pulse, self._stored) for _ in range(workers)]
         atexit.register(self.close_all)
-
-    def create(self, experiment: Experiment) -> str:
-        id = uuid.uuid4().hex
-        min(self._links, key=lambda link: link.held).create(id, experiment)
-        return id
 
     def poll(self, id: str, request: ViewRequest) -> Report:
         link = self._link(id)
@@ -91,6 +87,13 @@ class RemoteEngine(Buttons):
         for link in self._links:
             link.close()
 
+    def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
+        min(self._links, key=lambda link: link.held).create(id, experiment, checkpoint)
+
+    def _newest(self, id: str) -> Checkpoint | None:
+        link = self._link(id)
+        return link.newest(id) if link else None
+
     def _link(self, id: str) -> "WorkerClient | None":
         return next((link for link in self._links if id in link), None)
 
@@ -107,9 +110,9 @@ class WorkerClient:
     called so by the pulse, passes on the time and ends a worker that hangs.
     """
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, pulse: Pulse, stored: Stored) -> None:
         self.process: subprocess.Popen | None = None
-        self._pulse = pulse
+        self._pulse, self._stored = pulse, stored
         self._memos: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
         self.watchers = Watchers()
@@ -131,10 +134,16 @@ class WorkerClient:
     def __contains__(self, id: str) -> bool:
         return id in self._memos or id in self._dropped
 
-    def create(self, id: str, experiment: Experiment) -> None:
+    def create(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
         with self._lock:
-            memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), clock=self._pulse)
+            memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
             self._put(*memo.start())
+
+    def newest(self, id: str) -> Checkpoint | None:
+        """The newest checkpoint of a run."""
+        with self._lock:
+            memo = self._memos.get(id) or self._dropped.get(id)
+            return memo.checkpoint if memo else None
 
     def send(self, command: Command) -> None:
         with self._lock:
@@ -273,6 +282,8 @@ class WorkerClient:
             outbox.put(None)
 
     def _receive(self, message: Report | Checkpoint | Exported) -> None:
+        if isinstance(message, Checkpoint):
+            self._stored.put(message)  # also of a run that was closed meanwhile
         with self._lock:
             if isinstance(message, Exported):
                 if answer := self._exports.pop(message.ticket, None):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
+    from app.engine.origin import Origin
     from app.engine.results import ImageFrame
     from app.engine.schedule import Schedule
     from resflow_core.measure import BlockTable, Classification
@@ -127,6 +128,7 @@ class Report:
     step_seconds: float = 0.0  # CPU time of a piece of a step of the dearest arm, measured or estimated
     resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
+    confirmed: bool = True  # whether all that were given had been
     restarts: int = 0  # of the process since the experiment was created
     rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures
 
@@ -140,6 +142,8 @@ class Checkpoint:
     data: bytes
     schedules: tuple[Schedule, ...]  # of all arms, with the changes made while it ran
     handled: int  # as in the `Report`
+    origin: Origin | None = None  # where it began, if that can be compared
+    made_by: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)
 
 
 @dataclass(frozen=True)

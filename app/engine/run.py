@@ -7,8 +7,10 @@ from app.engine.arm_job import ArmJob
 from app.engine.arms import Arms
 from app.engine.clocks import Clocks
 from app.engine.commands import Attend, Change, Command, Create, Leave, Look, Pause, Play, Poll, Reset, Step
+from app.engine.origin import origin_of
 from app.engine.pace import Pace
 from app.engine.reports import ArmReport, Checkpoint, Report, State
+from app.engine.stored import MOST_ENTRY_BYTES
 from app.engine.views import HELD_OUT, News, View, Views
 from resflow_core.fast.pieces import Pieces
 from resflow_core.training.trainer import Diverged
@@ -26,7 +28,7 @@ class Run:
     flows that can move; whether they do is said by `state`."""
 
     def __init__(self, create: Create, clocks: Clocks, new_job: Callable[..., Pieces[ArmJob]]):
-        self.id, self._saved = create.id, create.checkpoint
+        self.id, self._saved, self._origin = create.id, create.checkpoint, origin_of(create.experiment)
         schedules = self._saved.schedules if self._saved else None
         self.arms = Arms(create.experiment, schedules, self._saved.step if self._saved else 0, clocks, new_job)
         self._playing, self._steps_left = create.playing, create.steps
@@ -179,6 +181,12 @@ class Run:
         jobs = self.arms.jobs
         return jobs[arm_index].export() if 0 <= arm_index < len(jobs) else None
 
+    def unsaid(self) -> Checkpoint | None:
+        """How far it is, if that was not told yet. What would be too large to be stored is not saved for it."""
+        if self._is_further and self._origin and self._saved and len(self._saved.data) <= MOST_ENTRY_BYTES:
+            self._save()
+        return self._saved if self._save_is_news else None
+
     def miss(self) -> None:
         """Its page was not heard of for too long."""
         self.present = False
@@ -196,7 +204,7 @@ class Run:
 
     def step_aside(self, why: str) -> None:
         """Wait, saved, until it is admitted again. Steps since its newest checkpoint are then taken once more."""
-        if self.arms.jobs and not self.arms.differ and self.step != self._saved.step:
+        if self._is_further:
             self._save()
         self.arms.drop()
         self.phase = State.QUEUED
@@ -305,12 +313,18 @@ class Run:
         self.phase, self._message = State.DIVERGED, f"{reason} Back at step {self.step}."
         self._changed = True
 
+    @property
+    def _is_further(self) -> bool:
+        """Whether it has taken steps since it was saved, and can be saved."""
+        return bool(self.arms.jobs) and self.step != self._saved.step and not self.arms.differ
+
     def _save_is_due(self, now: float) -> bool:
-        is_new = bool(self.arms.jobs) and self.step != self._saved.step and not self.arms.differ
-        return is_new and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
+        return self._is_further and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
 
     def _save(self) -> None:
-        self._saved = Checkpoint(self.id, self.step, self.arms.save(), self.arms.schedules, self._handled)
+        made_by = tuple(job.fingerprint for job in self.arms.jobs)
+        data = self.arms.save()
+        self._saved = Checkpoint(self.id, self.step, data, self.arms.schedules, self._handled, self._origin, made_by)
         self._saved_at, self._save_is_news = self._clock(), True
 
     def _restore(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from app.engine.arm_job import ArmJob
 from app.engine.budget import SHARE, SHARE_ALONE, PictureBudget
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
-from app.engine.commands import Close, Command, Create, Export
+from app.engine.commands import Close, Command, Create, Export, Reset
 from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.reports import Checkpoint, Exported, Report, State
@@ -69,6 +69,7 @@ class Scheduler:
         self._new_job, self._note = new_job, note
         self._runs: dict[str, Run] = {}  # in the order of arrival
         self._exported: list[Exported] = []
+        self._left_behind: list[Checkpoint] = []
         self._budget = PictureBudget(clock())
         self._advised = -math.inf  # when the log last said what would make room
         self._level = 0.0  # the least time used among those that moved; who wakes starts from it, without arrears
@@ -78,18 +79,21 @@ class Scheduler:
         if isinstance(command, Create):
             self._runs[command.id] = Run(command, self._clocks, self._new_job)
         elif isinstance(command, Close):
-            self._runs.pop(command.id, None)
+            if run := self._runs.pop(command.id, None):
+                self._leave_behind(run)
         elif isinstance(command, Export):
             run = self._runs.get(command.id)
             self._note(command.id, run.step if run else 0)
             data = self._guard(run, lambda: run.export(command.arm_index)) if run else None
             self._exported.append(Exported(command.ticket, data))
         elif run := self._runs.get(command.id):
+            if isinstance(command, Reset):
+                self._leave_behind(run)
             self._guard(run, lambda: run.obey(command))
 
     def is_busy(self) -> bool:
         """Whether `tick` has work. If not, nothing but a command or the passing of seconds changes that."""
-        return bool(self._exported) or any(run.pending for run in self._runs.values())
+        return bool(self._exported or self._left_behind) or any(run.pending for run in self._runs.values())
 
     def is_pending(self, id: str) -> bool:
         """Whether there is work to do for this experiment at once."""
@@ -103,6 +107,11 @@ class Scheduler:
         exported, self._exported = self._exported, []
         return exported
 
+    def left_behind(self) -> list[Checkpoint]:
+        """What runs were that have ended or begun anew, and was not handed over yet."""
+        left_behind, self._left_behind = self._left_behind, []
+        return left_behind
+
     def tick(self) -> list[Report | Checkpoint]:
         """Do one piece of work and return what there is to say about all experiments."""
         now = self._clock()
@@ -115,6 +124,11 @@ class Scheduler:
         for run in self._runs.values():
             self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
         return messages
+
+    def _leave_behind(self, run: Run) -> None:
+        """Before it ends or begins anew: what it tells then must not be taken for the new one's."""
+        if checkpoint := self._guard(run, run.unsaid):
+            self._left_behind.append(checkpoint)
 
     def _work(self, now: float) -> None:
         runs = list(self._runs.values())

@@ -17,7 +17,7 @@ from app.session.files import (
     take_csv,
 )
 from app.session.focus import choosable, fixed, focus, focused, offered, show_all
-from app.session.kept import past, undo
+from app.session.kept import past, reset, undo
 from app.session.lesson import (
     act,
     add_progress,
@@ -63,7 +63,6 @@ from app.session.run import (
     play,
     play_or_pause,
     poll,
-    reset,
     scaled,
     scaling_is_offered,
     step,

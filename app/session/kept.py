@@ -4,9 +4,12 @@ from dataclasses import replace
 
 from app import engine
 from app.csv_file import digest_of
+from app.engine.reports import State
 from app.link import OWN_DATA, Link
+from app.session.address import new_entry
 from app.session.page import Past, current
-from app.session.run import start
+from app.session.plan import shareable
+from app.session.run import come_to_rest, start, start_over
 from app.setup import FlowFile, SavedFlow
 
 MOST_LEVELS = 10
@@ -21,30 +24,74 @@ def past() -> Past | None:
 
 def remember() -> None:
     """Keep the page's flow as it is, before another one takes its place; unless nobody has made anything of it."""
-    page = current()
-    setup, arms = page.setup, page.report.arms
-    steps = arms[0].step if arms else 0
-    if not steps and not setup.start:
-        return
-    weights = engine.get_engine().export(page.run, 0) if steps else None
-    if weights is not None:
-        setup = replace(setup, start=SavedFlow(FlowFile(FILE_NAME, digest_of(weights)), weights))
-    page.past.append(Past(setup, steps, whole=not steps or weights is not None, needed=page.link.csv))
-    while len(page.past) > MOST_LEVELS or _bytes(page.past) > MOST_BYTES:
-        del page.past[0]
+    steps = _steps()
+    if steps or current().setup.start:
+        _keep(steps)
+
+
+def reset(of: str | None = None) -> None:
+    """Back to step 0 (`start_over`). The page's flow is kept, unless it was there."""
+    if of is None and (steps := _steps()):
+        _keep(steps)
+        current().stale = True
+    start_over(of)
 
 
 def undo() -> None:
-    """Back to the newest flow that is kept, with its data and all settings. The one in its place is not kept."""
+    """Back to the newest flow that is kept, at its step, with its data and all settings. The one in its place is not
+    kept."""
     page = current()
     then = page.past.pop()
+    new_entry()
     setup = then.setup
     page.notice, page.link = "", Link(setup, csv=then.needed, controls=page.link.controls)
     page.picked = OWN_DATA if setup.own else setup.data
     page.widgets |= {"seed": setup.seed, "device": setup.device}
     if setup.own:
         page.show_columns(setup.own.choice)
-    start(setup)
+    if not then.goes_on:
+        start(setup)
+    elif (at := start(setup, then.steps, then.made_by)) == then.steps:
+        page.link = replace(page.link, setup=replace(setup, changes=then.planned))
+    else:
+        page.notice = (
+            f"The server has this flow at step {at:,} only, because others needed the memory. It is trained to step "
+            f"{then.steps:,} again."
+        )
+
+
+def _steps() -> int:
+    """The step at which the page's flow came to rest."""
+    report = come_to_rest()
+    # One that is built anew begins at 0, whatever the last picture shows.
+    return report.arms[0].step if report.arms and report.state is not State.LOADING else 0
+
+
+def _keep(steps: int) -> None:
+    page = current()
+    page.past.append(_stored(steps) or _exported(steps))
+    while len(page.past) > MOST_LEVELS or _bytes(page.past) > MOST_BYTES:
+        del page.past[0]
+
+
+def _stored(steps: int) -> Past | None:
+    """The page's run as it is, where a checkpoint of this very step can be stored."""
+    page = current()
+    if not steps or engine.get_engine().preserve(page.run) != steps:
+        return None
+    made_by = tuple(arm.fingerprint for arm in page.report.arms)
+    planned = page.link.setup.changes
+    return Past(shareable(), steps, True, page.link.csv, goes_on=True, planned=planned, made_by=made_by)
+
+
+def _exported(steps: int) -> Past:
+    """The settings of the page's flow, and its weights if they can be had, which may take a few seconds."""
+    page = current()
+    weights = engine.get_engine().export(page.run, 0) if steps else None
+    setup = page.setup
+    if weights is not None:
+        setup = replace(setup, start=SavedFlow(FlowFile(FILE_NAME, digest_of(weights)), weights))
+    return Past(setup, steps, whole=not steps or weights is not None, needed=page.link.csv)
 
 
 def _bytes(kept: list[Past]) -> int:

@@ -13,7 +13,7 @@ from app.engine.reports import Frame, Report, State
 from app.estimates.sample import Sample
 from app.lessons.progress import Progress
 from app.link import Link
-from app.setup import CsvChoice, OwnData, Setup, widget_values
+from app.setup import Changes, CsvChoice, OwnData, Setup, widget_values
 from resflow_core.measure.survey import Survey, SurveyPlan
 
 Finding = TypeVar("Finding")
@@ -40,12 +40,16 @@ class Comparison(Training):
 
 @dataclass(frozen=True)
 class Past:
-    """A flow that was left behind, and its settings. `setup.start` is what is left of its weights."""
+    """A flow that was left behind, and its settings. Either it goes on as it was, from a stored checkpoint, or
+    `setup.start` is what is left of its weights."""
 
     setup: Setup
     steps: int
     whole: bool  # or its weights could not be had
     needed: CsvChoice | None  # the file that the link still asked for
+    goes_on: bool = False
+    planned: Changes = ()  # by the link; those of `setup` are all that changed or shall change
+    made_by: tuple[str, ...] = ()  # what computed it
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from app.setup import Scales, Setup, in_force, scaled_by
 from app.turns import TURNS
 
 VIEW_REQUEST = ViewRequest(measured={"masses": True})
+NO_PICTURES = replace(VIEW_REQUEST, frames=False, measured={})
 FIRST_PICTURE_SECONDS = 2.0
 ANSWER_SECONDS = 0.8
 HEARD_SECONDS = 120.0
@@ -123,7 +124,7 @@ def keep() -> None:
     for training in current().trainings:
         if now - training.heard > HEARD_SECONDS:
             training.heard = now
-            engine.get_engine().poll(training.run, replace(VIEW_REQUEST, frames=False, measured={}))
+            engine.get_engine().poll(training.run, NO_PICTURES)
             engine.get_engine().leave(training.run)
 
 
@@ -230,10 +231,25 @@ def step(n: int, of: str | None = None) -> None:
     engine.get_engine().step(training.run, n)
 
 
-def reset(of: str | None = None) -> None:
+def come_to_rest() -> Report:
+    """The report of the page's run once it stands still and has done all that was asked of it; the newest where that
+    takes too long."""
+    page, training = current(), engine.get_engine()
+    if page.plays or page.report.state in MOVING:
+        training.pause(page.run)
+    deadline = time.monotonic() + ANSWER_SECONDS
+    page.report = training.poll(page.run, NO_PICTURES)
+    while not page.report.confirmed and time.monotonic() < deadline:
+        TURNS.rest(0.02)
+        page.report = training.poll(page.run, NO_PICTURES)
+    return page.report
+
+
+def start_over(of: str | None = None) -> None:
     """Back to step 0: with the settings as they are, or to follow the plan again. A run that was dropped is created
     anew."""
     page, training = current(), training_of(of)
+    _let_go(of)
     training.plays = False
     arms = (page.link.setup,) if of is None else training.experiment.arms
     planned = any(arm.changes for arm in arms)
@@ -249,16 +265,17 @@ def _have(of: str | None) -> None:
     """A run in the place of one of which nothing is left."""
     report = last_report(of)
     if report.state is State.EXPIRED and report.resumes_at is None:
-        reset(of)
+        start_over(of)
 
 
-def launch(training: Training, experiment: Experiment) -> None:
-    """A run of `experiment`, paused, in the place of the one before. It rests until it is looked at."""
+def launch(training: Training, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> None:
+    """A run of `experiment`, paused, in the place of the one before; from the largest step up to `step` that the engine
+    has stored (`Engine.stored`). It rests until it is looked at."""
     page, before = current(), training.run
     if before:
         engine.get_engine().close(before)
-    training.run, training.heard = engine.get_engine().create(experiment), time.monotonic()
-    training.report = Report(training.run, State.LOADING)
+    training.run, training.heard = engine.get_engine().create(experiment, step, made_by), time.monotonic()
+    training.report = Report(training.run, State.LOADING, resumes_at=step or None)
     presence()
     if page.watched == before:
         page.watched = training.run
@@ -279,15 +296,22 @@ def flow_saver() -> Callable[[], bytes]:
     return contents
 
 
-def start(began: Setup, step: int = 0) -> None:
-    """A run that begins with `began`, and plays if the one before it does. It is brought to `step`."""
-    page = current()
+def start(began: Setup, step: int = 0, made_by: tuple[str, ...] = ()) -> int:
+    """A run that begins with `began`, and plays if the one before it does. It goes on from the largest step up to
+    `step` that is stored, which is returned, and is brought to `step`, where it rests. `made_by` is as in
+    `Engine.stored`."""
+    page, experiment = current(), began.experiment()
+    at = engine.get_engine().stored(experiment, step, made_by) if step else 0
+    now = replace(began, train=in_force(began, at), changes=())
     # Else the widgets would send what they showed before, as somebody's own change.
-    for new, shown in ((began.flow, page.setup.flow), (in_force(began, step), page.setup.train)):
+    for new, shown in ((now.flow, page.setup.flow), (now.train, page.setup.train)):
         if new != shown:
             show(new)
-    launch(page, began.experiment())
-    page.link, page.wanted, page.brings = replace(page.link, setup=began), step, False
-    page.setup = replace(began, train=in_force(began, step), changes=())
-    if page.plays and not step:
+    launch(page, experiment, at, made_by)
+    page.link, page.setup = replace(page.link, setup=began), now
+    page.wanted, page.brings = step if at < step else 0, False
+    if step:
+        page.plays = False
+    elif page.plays:
         play()
+    return at

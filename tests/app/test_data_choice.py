@@ -66,7 +66,9 @@ def test_columns_stay_chosen_while_another_data_set_is_looked_at(local_engine, m
         page = run(page.selectbox(key=f"csv.{part}").set_value(value))
     page = run(pick(page, "moons"))
     began, create = [], local_engine.create
-    monkeypatch.setattr(local_engine, "create", lambda experiment: began.append(experiment) or create(experiment))
+    monkeypatch.setattr(
+        local_engine, "create", lambda experiment, *at: began.append(experiment) or create(experiment, *at)
+    )
     page = run(pick(page, "csv"))
     assert chosen(page) == ("points.csv", "c", "a", "kind")
     assert [experiment.arms[0].data.names for experiment in began] == [("c", "a")]

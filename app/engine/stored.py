@@ -1,0 +1,97 @@
+"""Checkpoints of all runs of this server, within a limit of memory. Equal experiments go on from them, on any page."""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from app.engine.experiment import Experiment
+from app.engine.origin import Origin, origin_of
+from app.engine.reports import Checkpoint
+from app.engine.schedule import Schedule
+
+if TYPE_CHECKING:
+    from resflow_core.training.trainer import TrainConfig
+
+MOST_BYTES = 128 * 2**20
+MOST_ENTRY_BYTES = 8 * 2**20
+MOST_STEPS = 12
+
+Course = tuple[Origin, tuple[tuple["TrainConfig", tuple[tuple[int, "TrainConfig"], ...]], ...]]
+"""Where a run began, and of each arm how it was trained at step 0 and all that changed, whether planned or live."""
+
+# The steps of a course by what computed them. Digits depend on that, and compiled kernels come in while a server runs,
+# so both kinds may be there. A run goes on by what began it (`Backends.of_saved_run`), so whichever is found, all its
+# digits have one origin, and its reports name it. Who must have the very digits that were there asks for them.
+Place = tuple[int, tuple[str, ...]]
+
+
+class Stored:
+    """Of one course at most `MOST_STEPS` steps are kept: the first, the last, the newest, and others that lie apart.
+    Of all, the courses that were used least recently go first. For several threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, most_entry_bytes: int = MOST_ENTRY_BYTES) -> None:
+        self._most_bytes, self._most_entry_bytes = most_bytes, most_entry_bytes
+        self._lock = threading.Lock()
+        self._courses: dict[Course, dict[Place, Checkpoint]] = {}  # the one used last, and the newest, at the end
+        self._bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """The size of all that is kept."""
+        return self._bytes
+
+    def put(self, checkpoint: Checkpoint) -> bool:
+        """Keep it, and say whether it is kept: not if it is too large, nor at step 0, where anybody can begin."""
+        if checkpoint.origin is None or not checkpoint.step or len(checkpoint.data) > self._most_entry_bytes:
+            return False
+        course = _course(checkpoint.origin, checkpoint.schedules, checkpoint.step)
+        with self._lock:
+            kept = self._courses[course] = self._courses.pop(course, {})
+            self._drop(kept, (checkpoint.step, checkpoint.made_by))
+            kept[checkpoint.step, checkpoint.made_by] = checkpoint
+            self._bytes += len(checkpoint.data)
+            if len(kept) > MOST_STEPS:
+                self._drop(kept, _dispensable(kept))
+            while self._bytes > self._most_bytes:
+                least_used = next(iter(self._courses))
+                self._bytes -= sum(len(one.data) for one in self._courses.pop(least_used).values())
+            return course in self._courses
+
+    def find(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> Checkpoint | None:
+        """The one at the largest step up to `step` of which `experiment` is the continuation; of those that were
+        computed by `made_by`, if that is given."""
+        if step <= 0 or (origin := origin_of(experiment)) is None:
+            return None
+        schedules = tuple(map(Schedule.of, experiment.arms))
+        changed = {since for schedule in schedules for since, _ in schedule.changes(step - 1)}
+        with self._lock:
+            # Before each change the course is another one, that of all who have not made it.
+            for end in (step, *sorted(changed, reverse=True)):
+                course = _course(origin, schedules, end)
+                fits = [
+                    place for place in self._courses.get(course, ()) if place[0] <= end and made_by in ((), place[1])
+                ]
+                if fits:
+                    kept = self._courses[course] = self._courses.pop(course)
+                    return kept[max(reversed(fits), key=lambda place: place[0])]
+        return None
+
+    def _drop(self, kept: dict[Place, Checkpoint], place: Place) -> None:
+        if dropped := kept.pop(place, None):
+            self._bytes -= len(dropped.data)
+
+
+def _course(origin: Origin, schedules: Iterable[Schedule], step: int) -> Course:
+    """The course of the first `step` steps: a change that takes over at this step acts on those behind it only."""
+    return origin, tuple((schedule.at(0), schedule.changes(step - 1)) for schedule in schedules)
+
+
+def _dispensable(kept: dict[Place, Checkpoint]) -> Place:
+    """Neither the first, nor the last, nor the newest, but the one that leaves the smallest gap."""
+    places, newest = sorted(kept), next(reversed(kept))
+    gaps = {
+        place: after[0] - before[0]
+        for before, place, after in zip(places, places[1:], places[2:], strict=False)
+        if place != newest
+    }
+    return min(gaps, key=gaps.__getitem__)
