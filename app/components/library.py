@@ -13,7 +13,7 @@ __all__ = ["mount"]
 
 _library = st.components.v2.component(
     "resflow_library",
-    css=style(),
+    css="\n".join([style(), live.STYLE]),
     js="\n".join([shared(*ALL), scoped(live.SCRIPT), scoped(planes.SCRIPT), "export default () => {};"]),
     isolate_styles=False,
 )

@@ -1,6 +1,7 @@
 // What is of the view alone in the address: names that begin with "view" (`app.link.VIEW`). They are written in place, so
 // that Back goes to another run or screen and not to another zoom; the server never changes them.
 
+const VIEW = "view";
 const ADDRESS_MS = 400; // browsers refuse to be told more than some hundred addresses a minute
 const unwritten = new Map();
 

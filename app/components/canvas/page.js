@@ -1,6 +1,6 @@
 // The page that pictures stand on: its colours, its pixels, and whether its reader wants motion.
 
-/** The page's colours and font, light or dark: `ink` is its text colour at an opacity. */
+/** The page's colours, font and size of text, light or dark: `ink` is its text colour at an opacity. */
 function pageTheme(root) {
   const style = getComputedStyle(root);
   const [text, paper] = ["text", "background"].map((name) => rgb(style.getPropertyValue(`--st-${name}-color`).trim()));
@@ -10,6 +10,7 @@ function pageTheme(root) {
     halo: `rgba(${paper.join()},0.78)`, // behind what stands within a picture
     dark: paper[0] + paper[1] + paper[2] < 384,
     font: style.fontFamily,
+    scale: Number(style.getPropertyValue("--canvas-scale")) || 1, // of all that is drawn: larger, for who sits far away
   };
 }
 

@@ -28,7 +28,7 @@ function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () => {} })
   const tip = Object.assign(document.createElement("span"), { className: "canvas-tip", hidden: true });
   box.classList.add("canvas-box");
   box.replaceChildren(canvas, front, corner, tip);
-  const surface = { box, canvas, front, corner, tip, size: [], picture: null, at: null, dense: 1, inFront: [], told };
+  const surface = { box, canvas, front, corner, tip, size: [], picture: null, at: null, dense: 1, scale: 1, inFront: [], told };
   box.surface = surface;
   listenToHands(surface, { moved, pressed, doubled });
   return surface;
@@ -56,14 +56,16 @@ function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
 /** Draw a picture, whatever was there before. */
 function drawPicture(surface, picture, theme) {
   const { box, canvas, front } = surface;
-  const [width, height, dense] = [box.clientWidth, box.clientHeight, window.devicePixelRatio || 1];
-  if (!width || !height) return;
-  if (surface.size.join() !== [width, height].join()) {
-    surface.size = [width, height];
-    for (const one of [canvas, front]) Object.assign(one.style, { width: `${width}px`, height: `${height}px` });
+  const size = [box.clientWidth, box.clientHeight];
+  if (!size[0] || !size[1]) return;
+  if (surface.size.join() !== size.join()) {
+    surface.size = size;
+    for (const one of [canvas, front]) Object.assign(one.style, { width: `${size[0]}px`, height: `${size[1]}px` });
   }
+  const { scale = 1 } = theme;
+  const [width, height, dense] = [size[0] / scale, size[1] / scale, scale * (window.devicePixelRatio || 1)];
   const at = placeOfPlot(picture, width, height);
-  Object.assign(surface, { picture, at, dense });
+  Object.assign(surface, { picture, at, dense, scale });
   const ticks = ticksIn(picture, at);
   const [moving, still] = [false, true].map((is) =>
     picture.layers.filter((layer) => layer.visible !== false && Boolean(layer.still) === is));
@@ -193,7 +195,7 @@ function barOf(palette) {
 /** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. */
 function drawBarOf(picture, surface, pen, theme) {
   const { bar, margin } = picture;
-  const { at, corner, dense } = surface;
+  const { at, corner, dense, scale } = surface;
   corner.hidden = !bar || Boolean(margin);
   if (!bar) return;
   if (margin) {
@@ -202,11 +204,10 @@ function drawBarOf(picture, surface, pen, theme) {
     return;
   }
   pen.font = `${TEXT}px ${theme.font}`;
-  const length = Math.max(BAR_LENGTH, Math.ceil(pen.measureText(bar.title).width));
+  const length = Math.max(BAR_LENGTH / scale, Math.ceil(pen.measureText(bar.title).width));
   const [width, height] = [length + 34, 56];
-  Object.assign(corner.style, {
-    left: `${at.left + at.width - width - 1}px`, top: `${at.top + 1}px`, width: `${width}px`, height: `${height}px`,
-  });
+  const place = { left: at.left + at.width - width - 1, top: at.top + 1, width, height };
+  for (const [side, length] of Object.entries(place)) corner.style[side] = `${scale * length}px`;
   const above = penOf(corner, width, height, dense);
   const { ink, halo } = writtenOver(picture, theme);
   above.fillStyle = halo;
@@ -240,7 +241,7 @@ function listenToHands(surface, { moved, pressed, doubled }) {
   let isEntered = false; // by a click
   const pixels = ({ clientX, clientY }) => {
     const { left, top } = canvas.getBoundingClientRect();
-    return [clientX - left, clientY - top];
+    return [(clientX - left) / surface.scale, (clientY - top) / surface.scale];
   };
   const isInside = ([p, q]) => {
     const { at } = surface;
@@ -267,7 +268,7 @@ function listenToHands(surface, { moved, pressed, doubled }) {
     const place = pixels(event);
     if (from) {
       const way = place.map((p, i) => p - from.place[i]);
-      from.moving ||= Math.hypot(...way) >= CLICK;
+      from.moving ||= surface.scale * Math.hypot(...way) >= CLICK;
       if (!from.moving || event.pointerType === "touch") return;
       const [start, end] = [from.at.atPixel(...from.place), from.at.atPixel(...place)];
       moved(from.ranges.map((range, i) => range.map((value) => value - (end[i] - start[i]))));
@@ -315,14 +316,15 @@ function listenToFingers(surface, moved, pixels, isInside, begun) {
 
 /** What stands where the pointer is, beside it. */
 function tell(surface, place) {
-  const { tip, at, told } = surface;
+  const { tip, at, told, scale } = surface;
   const text = place && told(at.atPixel(...place));
   tip.hidden = !text;
   if (!text) return;
   tip.textContent = text;
   const isRight = place[0] > at.left + at.width / 2;
+  const [left, top] = place.map((pixels) => scale * pixels);
   Object.assign(tip.style, {
-    left: isRight ? "" : `${place[0] + 12}px`, right: isRight ? `${surface.box.clientWidth - place[0] + 12}px` : "",
-    top: `${place[1] + 12}px`,
+    left: isRight ? "" : `${left + 12}px`, right: isRight ? `${surface.box.clientWidth - left + 12}px` : "",
+    top: `${top + 12}px`,
   });
 }

@@ -33,17 +33,34 @@ import streamlit as st
 from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
 
-__all__ = ["SCRIPT", "chosen_depth", "live_panes", "mount_truth", "readouts"]
+__all__ = ["SCRIPT", "STYLE", "chosen_depth", "live_panes", "mount_truth", "readouts"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
-_NAMES = ("decode", "theme", "planes", "loss", "words", "depth", "view", "channel", "clock", "element")
+_NAMES = (
+    "decode",
+    "theme",
+    "planes",
+    "loss",
+    "words",
+    "depth",
+    "view",
+    "channel",
+    "clock",
+    "steer",
+    "present",
+    "keys",
+    "element",
+)
 SCRIPT = scripts(_HERE / "js", *_NAMES)
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
+
+STYLE = _read("present.css") + _read("keys.css")
+"""What the script needs beside the picture: the presenter's view and the list of keys."""
 
 _panes = st.components.v2.component(
     "resflow_live_panes",
@@ -55,7 +72,7 @@ _panes = st.components.v2.component(
 
 _readouts = st.components.v2.component(
     "resflow_readouts",
-    html='<div class="live-readouts"></div>',
+    html=_read("readouts.html"),
     css=_read("readouts.css"),
     js=_read("js/readouts_component.js"),
     isolate_styles=False,

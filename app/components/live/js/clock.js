@@ -60,6 +60,7 @@ function show(view, frame) {
   view.stages = stagesOf(frame) ?? view.stages;
   view.samples = frame.samples ?? view.samples;
   view.panes.data.caption.textContent = stepName(frame.step);
+  showStep(view);
   paintPlanes(view);
   showDepth(view);
   view.root.dataset.step = frame.step;

@@ -64,10 +64,12 @@ function mount(root) {
   for (const section of root.querySelectorAll("[data-pane]")) {
     const name = section.dataset.pane;
     const [box, caption] = [".live-plot", ".live-step"].map((part) => section.querySelector(part));
+    const moved = (ranges) => paint(view, zoom(view, name, ranges));
     const surface = surfaceIn(box, {
-      moved: (ranges) => paint(view, zoom(view, name, ranges)),
+      moved,
       told: (place) => (name === "loss" ? toldLosses : told)(surface.picture, place, view.scene.loss_unit),
     });
+    if (name !== "loss") steer(surface, moved);
     view.panes[name] = { section, box, caption, surface };
     view.layers[name] = {};
     for (const button of section.querySelectorAll("[data-layer]")) {
@@ -112,6 +114,7 @@ inbox("resflowLive", {
   },
   numbers({ root }) {
     numbers = root;
+    showPresenter();
     for (const view of views) if (view.scene) showReadouts(view);
   },
   truth({ id, ...truth }) {

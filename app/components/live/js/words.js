@@ -28,15 +28,28 @@ function write(box, { label, value, error, unit, word, note }) {
 
 let numbers = null; // where large numbers stand: an element of the page's head (`live.readouts`)
 
-function showReadouts({ scene: { readouts } }) {
+/** The step of the picture that is shown: the numbers beside it come later. */
+const stepReadout = ({ picture }) => ({
+  name: "step", label: "Step", help: "Training steps of the flow that is drawn.",
+  value: picture ? picture.step.toLocaleString("en") : "",
+});
+
+function showReadouts(view) {
   const list = numbers;
   if (!list) return;
+  const readouts = [stepReadout(view), ...view.scene.readouts];
   const shown = readouts.map((r) => r.name).join();
   if (list.dataset.readouts !== shown) { // rebuilt only then: the one that has the focus keeps it
     list.dataset.readouts = shown;
     list.replaceChildren(...readouts.map(readout));
   }
   readouts.forEach((r, i) => write(list.children[i], r));
+}
+
+/** Of each picture, sooner than the other numbers. */
+function showStep(view) {
+  const box = numbers?.querySelector("[data-readout=step]");
+  if (box) write(box, stepReadout(view));
 }
 
 /** Where nobody knows the truth the second pane has nothing but the latent space to show. */
