@@ -1,34 +1,40 @@
-// Keys of the whole page. They are ignored while somebody types, with Ctrl, Alt or Meta, and while a dialog is open; what
-// has the focus comes first. Places of keys (`event.code`), so that they are the same on all keyboards.
+// Keys of the whole page. They are ignored while somebody types, with Ctrl, Alt or Meta, and while a dialog is open;
+// what has the focus comes first. Places of keys (`event.code`), so that they are the same on all keyboards.
 
 const LETTERS = "resflow.letters"; // "off" in localStorage: keys that are characters do nothing
 const VIEWS = { 1: "latent", 2: "truth", 3: "difference" };
 
 /** Each key of the page, as the list shows it: `codes`, or a `key` where its place differs between keyboards.
- * `isCharacter`: it can be switched off; `repeats`: it may be held down. What `act` returns is whether it did something. */
+ * `isCharacter`: it can be switched off; `repeats`: it may be held down. `act` returns whether it did something. */
 const KEYS = [
   { names: ["Space"], does: "play or pause", codes: ["Space"], act: () => press("play") },
   { names: ["S"], does: "one step", codes: ["KeyS"], isCharacter: true, repeats: true, act: () => press("step") },
   { names: ["Backspace"], does: "reset", codes: ["Backspace"], act: () => press("reset") },
-  { names: ["Shift Backspace"], does: "undo the reset", codes: ["Backspace"], shift: true, act: () => press("undo") },
-  { names: ["Page Down"], does: "one block further, and from z to x", codes: ["PageDown"], repeats: true, act: () => goDeeper(1) },
+  { names: ["Shift Backspace"], does: "undo the reset", codes: ["Backspace"], shift: true,
+    act: () => press("undo") },
+  { names: ["Page Down"], does: "one block further, and from z to x", codes: ["PageDown"], repeats: true,
+    act: () => goDeeper(1) },
   { names: ["Page Up"], does: "one block back", codes: ["PageUp"], repeats: true, act: () => goDeeper(-1) },
-  { names: [".", ","], does: "the same two, as characters", codes: ["Period", "Comma"], isCharacter: true, repeats: true,
-    act: (code) => goDeeper(code === "Period" ? 1 : -1) },
+  { names: [".", ","], does: "the same two, as characters", codes: ["Period", "Comma"], isCharacter: true,
+    repeats: true, act: (code) => goDeeper(code === "Period" ? 1 : -1) },
   { names: ["1", "2", "3"], does: "latent space, true density, difference", isCharacter: true,
-    codes: Object.keys(VIEWS).flatMap((digit) => [`Digit${digit}`, `Numpad${digit}`]), act: (code) => chooseView(VIEWS[code.at(-1)]) },
-  { names: ["F"], does: "the presenter's view, and back", codes: ["KeyF"], isCharacter: true, act: () => togglePresenter() },
+    codes: Object.keys(VIEWS).flatMap((digit) => [`Digit${digit}`, `Numpad${digit}`]),
+    act: (code) => chooseView(VIEWS[code.at(-1)]) },
+  { names: ["F"], does: "the presenter's view, and back", codes: ["KeyF"], isCharacter: true,
+    act: () => togglePresenter() },
   { names: ["Esc"], does: "leave it", codes: ["Escape"], act: () => leavePresenter() },
   { names: ["?"], does: "this list", key: "?", isCharacter: true, act: () => showKeys() },
 ];
 /** What a plane does itself while it has the focus (`steer.js`). */
 const PLANE_KEYS = { names: ["Arrows", "+", "−", "0"], does: "move, zoom, whole: the plane with the focus" };
 
-const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select, [contenteditable]:not([contenteditable=false]),
-  [role=combobox], [role=textbox], [role=searchbox], [role=listbox], [role=menu]`;
-const OPEN = "dialog[open], [role=dialog], [role=alertdialog], [role=menu], [role=listbox], [data-testid=stPopoverBody]";
-const PRESSED_BY_SPACE = `button, summary, input:not([type=range]), [role=button], [role=tab], [role=checkbox], [role=radio],
-  [role=switch], [role=option], [role=menuitem]`;
+const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select,
+  [contenteditable]:not([contenteditable=false]), [role=combobox], [role=textbox], [role=searchbox], [role=listbox],
+  [role=menu]`;
+const OPEN =
+  "dialog[open], [role=dialog], [role=alertdialog], [role=menu], [role=listbox], [data-testid=stPopoverBody]";
+const PRESSED_BY_SPACE = `button, summary, input:not([type=range]), [role=button], [role=tab], [role=checkbox],
+  [role=radio], [role=switch], [role=option], [role=menuitem]`;
 const OTHER_SLIDER = ".stSlider, [role=slider], input[type=range]:not(.live-depth input)";
 
 const isChord = ({ ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey;
@@ -42,7 +48,7 @@ function press(name) {
   return Boolean(button);
 }
 
-/** The depth of the picture, by its own slider; a still click of a clicker begins at x again behind z. */
+/** The depth of the picture, by its own slider: from stage to stage, and from z to x again. */
 function goDeeper(by) {
   const view = [...views].find(({ root, scene }) => root.isConnected && scene);
   if (!view) return false;
@@ -90,7 +96,8 @@ function allowLetters(are) {
 function keyOf(event) {
   return KEYS.find(({ key, codes, shift = false, isCharacter }) => {
     if (isCharacter && !hasLetters) return false;
-    return key ? event.key === key : codes.includes(event.code) && (event.shiftKey === shift || /^Digit/.test(event.code));
+    if (key) return event.key === key;
+    return codes.includes(event.code) && (event.shiftKey === shift || event.code.startsWith("Digit")); // French digits
   });
 }
 
@@ -110,10 +117,11 @@ function onKey(event) {
   if (key.act(event.code)) event.preventDefault();
 }
 
-/** Behind a click of a mouse on a button of the run the focus goes to the picture, so that Space does not press it again. */
+/** After a click of a mouse on a button of the run the focus goes to the picture: Space must not press it again. */
 function onMouseClick(event) {
-  const pressed = event.detail > 0 && event.target.closest?.(["play", "step", "steps", "reset"].flatMap(buttonsOf).join());
-  if (pressed && !focusPlane()) seen(buttonsOf("play"))?.focus({ preventScroll: true });
+  const buttons = ["play", "step", "steps", "reset"].flatMap(buttonsOf).join();
+  const isMouse = event.detail > 0 && event.target.closest?.(buttons);
+  if (isMouse && !focusPlane()) seen(buttonsOf("play"))?.focus({ preventScroll: true });
 }
 
 /** The list of all keys, over the page. */

@@ -1,5 +1,5 @@
-// The presenter's view: planes as large as the window allows, and text for the back of a room. The address says that it is
-// open and what it shows; attributes of the page's root element say it to `present.css`, which does the rest.
+// The presenter's view: planes as large as the window allows, and text for the back of a room. The address says that it
+// is open and what it shows; attributes of the page's root element say it to `present.css`, which does the rest.
 
 const PRESENTED = "present"; // what the address calls it
 const PARTS = { planes: ["both", "data", "second"], beside: ["both", "question", "picture"] }; // the first by itself

@@ -19,7 +19,10 @@ function steer(surface, moved) {
 /** The ranges of both axes after a key, null for the whole; undefined for a key that does nothing here. */
 function steered(picture, key) {
   const ranges = [picture.x.range, picture.y.range];
-  if (key in ARROWS) return ranges.map(([low, high], i) => [low, high].map((end) => end + ARROWS[key][i] * PAN * (high - low)));
+  if (key in ARROWS) {
+    const way = ranges.map(([low, high], i) => ARROWS[key][i] * PAN * (high - low));
+    return ranges.map((range, i) => range.map((end) => end + way[i]));
+  }
   const middle = ranges.map(([low, high]) => (low + high) / 2);
   if (key === "+") return zoomed(picture, middle, 1 / NEARER);
   if (key === "-") return zoomed(picture, middle, NEARER);

@@ -1,0 +1,349 @@
+"""The presenter's view, keys of the whole page, and the page within a frame of another site."""
+
+import http.server
+import threading
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL
+from tests.served import app_served, wait_for
+
+PRESENTED = "document.documentElement.hasAttribute('data-present')"
+KEYS = ["Space", "s", "Backspace", "Shift+Backspace", "PageDown", "PageUp", ".", ",", "1", "2", "3", "f", "?"]
+FOCUSED = "document.activeElement.closest('[data-pane], [class*=st-key], .live-tools')"
+
+
+def button(visitor, name):
+    return visitor.page.get_by_role("button", name=name, exact=True)
+
+
+def key(visitor, name):
+    """A key between two runs of the script, as `Visitor.press` is a click."""
+    visitor.wait_for_script()
+    visitor.page.keyboard.press(name)
+
+
+def untouched(visitor):
+    """Nothing that a key does has been done."""
+    state = visitor.page.evaluate("""() => {
+        const { step, shows, depth } = document.querySelector('.live-panes').dataset;
+        return [step, shows, depth, document.documentElement.hasAttribute('data-present'),
+                document.querySelectorAll('dialog').length, document.querySelector('.st-key-play').innerText];
+    }""")
+    return state[:5] == ["0", "latent", "z", False, 0] and "Play" in state[5]
+
+
+def test_a_demonstration_by_keyboard_alone(visit):
+    visitor = visit()
+    page = visitor.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.testid") == "stSkipToContent"
+    key(visitor, "Space")
+    visitor.wait_for_step(3)
+    key(visitor, "Space")
+    expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
+    for depth in ("x", "1", "2"):
+        key(visitor, "PageDown")
+        visitor.wait(f"root.dataset.depth === '{depth}'", f"depth {depth}")
+    key(visitor, "PageUp")
+    visitor.wait("root.dataset.depth === '1'", "one block back")
+    key(visitor, "2")
+    visitor.wait("root.dataset.shows === 'truth'", "the truth")
+    key(visitor, "f")
+    visitor.wait(PRESENTED, "the presenter's view")
+    expect(page.locator(".stAppHeader")).to_be_hidden()
+    expect(page.locator(".stSidebar")).to_be_hidden()
+    key(visitor, "Escape")
+    visitor.wait(f"!{PRESENTED}", "the page as before")
+    expect(page.locator(".stAppHeader")).to_be_visible()
+    key(visitor, "s")
+    visitor.wait("Number(root.dataset.step) > 0", "a step")
+    key(visitor, "Backspace")
+    visitor.wait("root.dataset.step === '0'", "the beginning")
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
+
+
+FIELDS = [
+    "<input>",
+    "<input type=number>",
+    "<textarea></textarea>",
+    "<select><option>1</select>",
+    "<p contenteditable></p>",
+]
+
+
+def test_keys_are_ignored_while_somebody_types_or_with_ctrl_alt_and_meta(visit):
+    visitor = visit()
+    page = visitor.page
+    visitor.wait_for_script()
+    for field in FIELDS:
+        page.evaluate(
+            """field => {
+                document.querySelector('#field')?.remove();
+                document.body.insertAdjacentHTML('afterbegin', `<div id="field">${field}</div>`);
+                document.querySelector('#field > *').focus();
+            }""",
+            field,
+        )
+        for name in KEYS:
+            page.keyboard.press(name)
+        assert untouched(visitor), field
+    page.evaluate("document.querySelector('#field').remove()")
+    page.locator(".st-key-log_det input").focus()
+    for name in ("s", "f", "2"):
+        page.keyboard.press(name)
+    page.keyboard.press("Escape")
+    assert untouched(visitor)
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate("""for (const chord of ['ctrlKey', 'altKey', 'metaKey'])
+        for (const code of ['Space', 'KeyS', 'KeyF', 'Digit2', 'PageDown', 'Backspace'])
+            document.body.dispatchEvent(new KeyboardEvent('keydown', { code, [chord]: true, bubbles: true }));""")
+    assert untouched(visitor)
+    key(visitor, "3")  # and without all that it is heard
+    visitor.wait("root.dataset.shows === 'difference'", "the difference")
+
+
+def test_an_open_popover_keeps_the_keys(visit):
+    visitor = visit()
+    button(visitor, "Your CSV").or_(visitor.page.locator("[data-testid=stPopoverButton]:visible")).last.click()
+    visitor.page.locator("[data-testid=stPopoverBody]").wait_for()
+    visitor.page.evaluate("document.activeElement.blur()")
+    for name in ("2", "f", "PageDown"):
+        visitor.page.keyboard.press(name)
+    assert untouched(visitor)
+
+
+def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(visit):
+    visitor = visit()
+    page = visitor.page
+    visitor.press("Reset")
+    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
+    visitor.press("1 step")
+    visitor.wait("root.dataset.step === '1'", "one step")
+    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    key(visitor, "Space")
+    expect(button(visitor, "Pause")).to_be_visible(timeout=60_000)
+    key(visitor, "Space")
+    expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
+    visitor.wait_for_script()
+    before = visitor.step
+    button(visitor, "1 step").focus()
+    key(visitor, "Space")
+    visitor.wait(f"root.dataset.step === '{before + 1}'", "one step more, and no second one")
+    assert button(visitor, "Play").is_visible()
+    assert "st-key-step" in page.evaluate(f"{FOCUSED}.className")
+
+
+def test_the_plane_with_the_focus_goes_by_arrows(visit):
+    visitor = visit()
+    whole = visitor.range_of("data")
+    latent = visitor.range_of("latent")
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    visitor.page.keyboard.press("ArrowRight")
+    width = whole[1] - whole[0]
+    assert visitor.range_of("data") == pytest.approx([end + 0.1 * width for end in whole])
+    visitor.page.keyboard.press("+")
+    low, high = visitor.range_of("data")
+    assert high - low == pytest.approx(width / 1.25)
+    assert visitor.range_of("latent") == latent
+    visitor.page.keyboard.press("0")
+    assert visitor.range_of("data") == whole
+
+
+WINDOWS = [(1280, 720), (1920, 1080)]
+SHARES = {"both": 0.65, "data": 0.85, "second": 0.85}
+# All text in sight: its size and the places that it takes, and those of what can be pressed or looked at.
+SIZES = """() => {
+  const inSight = element => element.checkVisibility({ visibilityProperty: true }) && !element.closest('.live-help');
+  const texts = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const size = parseFloat(getComputedStyle(element).fontSize);
+    if (walker.currentNode.data.trim() && size && element.getBoundingClientRect().width > 1 && inSight(element)) {
+      texts.push([walker.currentNode.data.trim(), size]);
+    }
+  }
+  const parts = '.live-panes header button, .live-plot, .live-depth, .live-readout, .live-tools button, '
+    + '.stButton button';
+  const boxes = [...document.querySelectorAll(parts)].filter(inSight).map(element => {
+    const { left, top, right, bottom } = element.getBoundingClientRect();
+    return [left, top, right, bottom].map(Math.round);
+  });
+  return { texts, boxes };
+}"""
+# The sizes of what canvases write in the presenter's view, in pixels of the page.
+LISTEN_TO_CANVASES = """() => {
+  window.written = [];
+  const { fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.fillText = function (...text) {
+    if (this.canvas.isConnected && document.documentElement.hasAttribute('data-present')) {
+      window.written.push(parseFloat(this.font) * Math.hypot(this.getTransform().a, this.getTransform().b)
+        / devicePixelRatio);
+    }
+    return fillText.apply(this, text);
+  };
+}"""
+
+
+@pytest.mark.parametrize("planes", SHARES)
+@pytest.mark.parametrize(("width", "height"), WINDOWS)
+def test_the_presenters_view_fills_a_projector_with_large_text_and_fits(visit, planes, width, height):
+    visitor = visit(query=f"{SMALL}&view.planes={planes}", viewport={"width": width, "height": height})
+    page = visitor.page
+    visitor.wait("document.querySelector('[data-readout=mass]')", "the numbers")
+    page.evaluate(LISTEN_TO_CANVASES)
+    key(visitor, "f")
+    visitor.wait(PRESENTED, "the presenter's view")
+    shown = {"both": ("data", "latent"), "data": ("data",), "second": ("latent",)}[planes]
+    for name in ("data", "latent"):
+        plot = page.locator(f"[data-pane={name}] .live-plot")
+        assert plot.is_visible() == (name in shown)
+        if name in shown:
+            box = plot.bounding_box()
+            assert box["height"] == box["width"] == pytest.approx(SHARES[planes] * height, abs=1)
+    found = page.evaluate(SIZES)
+    assert [text for text in found["texts"] if text[1] < 24] == []
+    written = page.evaluate("window.written")
+    assert written and min(written) >= 24
+    boxes = found["boxes"]
+    assert all(a[0] >= 0 and a[1] >= 0 and a[2] <= width and a[3] <= height for a in boxes)
+    assert not [
+        (a, b)
+        for i, a in enumerate(boxes)
+        for b in boxes[:i]
+        if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    ]
+    for name in ("Play", "1 step", "Reset"):
+        assert button(visitor, name).is_visible()
+    assert page.locator(".live-depth input").is_visible()
+
+
+def test_the_address_keeps_the_presenters_view_over_a_reload(visit):
+    visitor = visit()
+    page = visitor.page
+    button(visitor, "Presenter's view").click()
+    page.get_by_role("button", name="Data space alone").click()
+    page.wait_for_url(lambda url: "view=present" in url and "view.planes=data" in url)
+    page.reload()
+    visitor.wait(f"root.dataset.step !== '' && {PRESENTED}", "the presenter's view again")
+    visitor.wait_for_script()
+    assert page.locator("[data-pane=data] .live-plot").is_visible()
+    assert page.locator("[data-pane=latent] .live-plot").is_hidden()
+    assert page.get_by_role("button", name="Data space alone").get_attribute("aria-pressed") == "true"
+    key(visitor, "2")  # what a key shows comes into sight
+    expect(page.locator("[data-pane=latent] .live-plot")).to_be_visible()
+    key(visitor, "Escape")
+    page.wait_for_url(lambda url: "view" not in url.replace("bench.view", ""))
+
+
+def test_leaving_the_presenters_view_brings_back_the_place_and_the_focus(visit):
+    visitor = visit(viewport={"width": 1280, "height": 500})
+    page = visitor.page
+    page.locator("[data-pane=loss] [data-layer=batch]").focus()
+    page.locator(".stMain").evaluate("main => { main.scrollTop = 150; }")
+    key(visitor, "f")
+    visitor.wait(PRESENTED, "the presenter's view")
+    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"  # the loss is out of sight
+    key(visitor, "f")
+    visitor.wait(f"!{PRESENTED}", "the page as before")
+    assert page.evaluate("document.activeElement.dataset.layer") == "batch"
+    assert page.locator(".stMain").evaluate("main => main.scrollTop") == pytest.approx(150, abs=1)
+
+
+def test_the_list_of_keys_is_a_dialog_and_switches_characters_off(visit):
+    visitor = visit()
+    page = visitor.page
+    dialog = page.get_by_role("dialog", name="Keys")
+    key(visitor, "?")
+    dialog.wait_for()
+    assert dialog.locator("dt").count() <= 14
+    for name in ("s", "2", "f"):
+        page.keyboard.press(name)
+    letters = dialog.get_by_role("checkbox")
+    letters.uncheck()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert untouched(visitor)
+    page.reload()
+    visitor.wait("root.dataset.step !== ''", "the picture")
+    for name in [*KEYS[6:], "s"]:
+        key(visitor, name)
+    assert untouched(visitor)
+    key(visitor, "PageDown")
+    visitor.wait("root.dataset.depth === 'x'", "a key that is no character")
+    button(visitor, "Keys").click()
+    letters.check()
+    dialog.get_by_role("button").click()
+    assert page.evaluate("'keys' in document.activeElement.dataset")
+    key(visitor, "2")
+    visitor.wait("root.dataset.shows === 'truth'", "a character again")
+
+
+def test_space_plays_on_a_bench(visit):
+    visitor = visit(path="/lipschitz", query=f"{SMALL}&lipschitz.view=enforced", picture=False)
+    expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
+    visitor.wait_for_script()
+    key(visitor, "Space")
+    expect(button(visitor, "Pause")).to_be_visible(timeout=60_000)
+
+
+def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):
+    query = "lesson=believes&step=first&view=present"
+    visitor = visit(query=query, viewport={"width": 1280, "height": 720})
+    page = visitor.page
+    lesson, plot = page.locator(".st-key-lesson"), page.locator("[data-pane=data] .live-plot")
+    for name, is_lesson, is_picture in (
+        ("Question and picture", True, True),
+        ("The question alone", True, False),
+        ("The picture alone", False, True),
+    ):
+        visitor.wait_for_script()
+        chosen = page.get_by_role("button", name=name)
+        chosen.click()
+        expect(chosen).to_have_attribute("aria-pressed", "true")
+        assert (lesson.is_visible(), plot.is_visible()) == (is_lesson, is_picture)
+        assert [text for text in page.evaluate(SIZES)["texts"] if text[1] < 24] == []
+    assert plot.bounding_box()["height"] == pytest.approx(0.65 * 720, abs=1)
+
+
+@contextmanager
+def lecture(inside):
+    """A page of another site with a frame of 800 x 640; `inside` tells the address in it."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            frame = f'<iframe src="{inside()}" width="800" height="640" style="border: 0"></iframe>'
+            self.wfile.write(f'<body style="margin: 0">{frame}'.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{site.server_port}"
+        site.shutdown()
+
+
+def test_a_frame_of_another_site_has_large_planes_and_play_in_sight(chromium, tmp_path):
+    address = []
+    with lecture(lambda: address[0]) as site, app_served(tmp_path / "log", ("--embed", site)) as server:
+        address.append(f"{server.url}/explore?{SMALL}&embed=true")
+        page = chromium.new_context(viewport={"width": 900, "height": 700}).new_page()
+        page.goto(site)
+        frame = page.frame_locator("iframe")
+        planes = [frame.locator(f"[data-pane={name}] .live-plot") for name in ("data", "latent")]
+        wait_for(lambda: frame.locator(".live-panes[data-step='0']").count(), "the picture")
+        wait_for(lambda: planes[0].bounding_box()["height"] == pytest.approx(0.6 * 640, abs=1), "large planes")
+        for part in (*planes, frame.get_by_role("button", name="Play", exact=True)):
+            box = part.bounding_box()
+            assert box["x"] >= 0 and box["y"] >= 0
+            assert box["x"] + box["width"] <= 800 and box["y"] + box["height"] <= 640
+        assert frame.locator(".stAppHeader").is_hidden() and frame.locator(".stSidebar").is_hidden()
+        page.context.close()
