@@ -1,4 +1,4 @@
-"""The memory screen without a browser: what it finds and draws against the core's own measurements."""
+"""The view of what a gradient costs, without a browser: what it finds and draws against the core's own measurements."""
 
 import re
 import time
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from app import engine
 from app.engine.remote import RemoteEngine
@@ -16,6 +17,7 @@ from app.engine.reports import State
 from app.features.dimensions.memory.numbers import Saving, per_step, saving
 from app.features.dimensions.memory.settings import Memory
 from app.features.dimensions.memory.words import size
+from app.features.dimensions.settings import Dimensions
 from app.session.comparisons import MOST_COMPARISONS
 from app.session.memory import MOST_KEPT
 from app.session.run import HEARD_SECONDS
@@ -26,7 +28,7 @@ from resflow_core.measure import NoLogDet, Place, Survey, SurveyPlan, cost, foot
 from resflow_core.measure import memory as core
 from resflow_core.measure import survey as surveys
 from resflow_core.settings import settings_of
-from tests.app.pages import MAIN, SMALL, finding, link, named, own, panes, press, run, said, table
+from tests.app.pages import MAIN, SMALL, finding, go, keys, link, named, own, panes, press, run, said, table
 from tests.app.test_activations import labels, path
 from tests.app.test_dimensions import places
 
@@ -92,6 +94,29 @@ def drawn(pane, label):
     """Positions and bytes of a line."""
     x, y = path(pane, label).T
     return x.astype(int).tolist(), y * {"KiB": 2**10, "MiB": 2**20}[pane["y"]]
+
+
+def test_the_former_address_opens_the_view_with_the_settings_of_its_link():
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    for name, value in (SMALL | {"memory.terms": "3", "memory.dim": "64"}).items():
+        page.query_params[name] = value
+    page._page_hash = calc_hash("memory")
+    page = run(page)
+    assert own(page).benches[Dimensions].view == "memory"
+    assert (bench(page).terms, bench(page).dim, own(page).setup.seed) == (3, "64", int(SMALL["seed"]))
+    page = go(page, SCREEN)  # AppTest knows nothing of where the script went
+    asked = link(page)
+    assert (asked["dimensions.view"], asked["memory.terms"], asked["memory.dim"]) == ("memory", "3", "64")
+    assert buttons(page) == ["measure"] and not page.warning
+
+
+def test_settings_stand_beside_this_view_alone():
+    page = opened()
+    assert page.sidebar.children
+    page = run(page.button_group(key="dimensions.view").set_value(["scaling"]))
+    assert not page.sidebar.children and "scaling.measure" in keys(page)
+    page = run(page.button_group(key="dimensions.view").set_value(["memory"]))
+    assert page.sidebar.children and buttons(page) == ["measure"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The memory screen in a real browser: it measures when it is told to, and numbers appear."""
+"""What a gradient costs, in a real browser and by its former address: measured when it is told to, and numbers appear."""
 
 import re
 
@@ -32,6 +32,7 @@ def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     phone = {"width": 390, "height": 844}
     visitor = visit(f"{SMALL}{SIZES}", path="/memory", picture=False, viewport=phone)
     sees(visitor, re.compile("Not measured yet"))
+    assert visitor.page.url.partition("?")[0].endswith("/dimensions") and link(visitor)["dimensions.view"] == "memory"
     assert not visitor.page.locator(".planes figure").count()
     naive, both = measured(visitor)
     assert naive[1] > 1.5 * naive[0] and both[1] < 1.1 * both[0] < naive[1]

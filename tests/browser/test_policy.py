@@ -1,5 +1,5 @@
 """Every screen under the content security policy, in a real browser: what is drawn needs nothing that is refused, and
-what comes from elsewhere is."""
+what comes from elsewhere is. And every screen as it is heard: its headings, and the names of its pictures."""
 
 import http.server
 import threading
@@ -41,12 +41,32 @@ def refused(visitor):
     return [problem for problem in visitor.problems if "Content Security Policy" in problem or "Refused to" in problem]
 
 
+HEADINGS = "() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map((heading) => Number(heading.tagName[1]))"
+# Pictures without a name, and those that take clicks and keys and are not reached by Tab. Hidden ones stand in for the
+# name of the button around them.
+UNHEARD = """() => [...document.querySelectorAll("canvas")].filter((canvas) => {
+  const named = canvas.closest("[aria-label], [aria-hidden=true]");
+  const used = canvas.closest("[role=application]");
+  return !named || (used && used.tabIndex < 0) ||
+    (named.ariaHidden && !canvas.closest("button, label, [role=radio], [aria-label]"));
+}).map((canvas) => canvas.parentElement.className)"""
+
+
+def heard(visitor):
+    """One first heading, and no level skipped below it."""
+    levels = visitor.page.evaluate(HEADINGS)
+    assert levels.count(1) == 1, levels
+    assert all(level <= before + 1 for before, level in zip([1, *levels], levels, strict=False)), levels
+    assert visitor.page.evaluate(UNHEARD) == []
+
+
 @pytest.mark.parametrize("screen", SCREENS)
-def test_nothing_that_a_screen_needs_is_refused(visit, screen):
+def test_nothing_that_a_screen_needs_is_refused_and_all_of_it_is_heard(visit, screen):
     query, drawn = SCREENS[screen]
     visitor = visit(query=query, path=screen.split()[0], picture=False)
     visitor.page.locator(drawn).first.wait_for(timeout=60_000)
     visitor.wait_for_script()
+    heard(visitor)
     assert refused(visitor) == []
     assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
