@@ -1,4 +1,4 @@
-"""What was measured on the memory screen, and the run that measures. Results stay on the page: when the run is closed,
+"""What was measured of a gradient's costs, and the run that measures. Results stay on the page: when the run is closed,
 when other settings are looked at, and while other screens are shown."""
 
 from app.engine.experiment import Arm, Experiment

@@ -92,7 +92,7 @@ class Page(Training):
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
     notice: str = ""
     sample: Sample = field(default_factory=Sample)
-    # What the memory screen knows of each plan, the one used last at the end.
+    # What was measured of the gradients of each plan, the one used last at the end.
     surveys: dict[SurveyPlan, Survey] = field(default_factory=dict)
     jacobians: Jacobians | None = None
     drawn: Jacobians | None = None  # those that were drawn last

@@ -113,9 +113,9 @@ def test_the_former_address_opens_the_view_with_the_settings_of_its_link():
 def test_settings_stand_beside_this_view_alone():
     page = opened()
     assert page.sidebar.children
-    page = run(page.button_group(key="dimensions.view").set_value(["scaling"]))
+    page = run(page.button_group(key="dimensions.view").set_value("scaling"))
     assert not page.sidebar.children and "scaling.measure" in keys(page)
-    page = run(page.button_group(key="dimensions.view").set_value(["memory"]))
+    page = run(page.button_group(key="dimensions.view").set_value("memory"))
     assert page.sidebar.children and buttons(page) == ["measure"]
 
 

@@ -1,4 +1,4 @@
-"""What a gradient costs, in a real browser and by its former address: measured when it is told to, and numbers appear."""
+"""What a gradient costs, by its former address and in a real browser: it measures when told to, and numbers appear."""
 
 import re
 

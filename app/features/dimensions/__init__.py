@@ -1,1 +1,1 @@
-"""The Dimensions screen: its settings, and its views: digits, scaling."""
+"""The Dimensions screen: its settings, and its views: digits, scaling, memory."""
