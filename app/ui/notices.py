@@ -53,10 +53,15 @@ def _scaled(scaled: Scaled) -> None:
             button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
 
 
+def fixed_told(some_left: bool) -> str:
+    """What a page says that was opened by a link for a class."""
+    return f"Your teacher has fixed the {'other ' * some_left}settings."
+
+
 def _fixed(some_left: bool) -> None:
     """That a teacher's link hides controls, and the way to them, so that nobody is locked in."""
     with st.container(horizontal=True, vertical_alignment="center", key="fixed"):
-        st.caption(f"Your teacher has fixed the {'other ' * some_left}settings.", width="content")
+        st.caption(fixed_told(some_left), width="content")
         button("Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all")
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import session
-from app.components.share import copy_link
 from app.engine.reports import MOVING, ArmReport, Report, State
 from app.engine.step_time import LONGEST_STEP_SECONDS
-from app.link import BENCHES, MOST_CHANGES, MOST_IN_FINGERPRINT, names, query_of, told
+from app.link import MOST_IN_FINGERPRINT
 from app.metrics import with_two_digits
 from app.text import escaped
+from app.ui import share
 from app.ui.fragments import button
 
 
@@ -32,9 +32,9 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
             button(label, on_click=session.step, args=(n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
         button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
-            _link(report)
+            share.of_run(report)
         else:
-            settings_link(of)
+            share.of_settings(of)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         if reason and report.arms:
             reason += f" Computed by {'; and by '.join(dict.fromkeys(arm.fingerprint for arm in report.arms))}."
@@ -121,62 +121,6 @@ def waits(report: Report, what: str) -> None:
     """That `what` takes a moment, unless the engine has said why there is nothing to see."""
     if not report.message:
         st.info(f"{what}; this takes a moment.", icon=":material/hourglass:")
-
-
-def _link(report: Report) -> None:
-    """All settings and all changes so far, as a link to copy; only while somebody looks at it."""
-    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key="link")
-    if not popover.open:
-        return
-    setup = session.shareable()
-    with popover:
-        st.markdown(
-            "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
-            "files of your own are asked for."
-        )
-        by = report.arms[0].fingerprint if report.arms else ""
-        copy_link(query_of(setup, benches=session.benches(), controls=session.fixed(), made_by=by), key="copy")
-        if len(setup.changes) > MOST_CHANGES:
-            st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
-        done = report.arms[0].step if report.arms else 0
-        lines = [
-            f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
-            for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
-        ]
-        st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
-        _for_a_class()
-
-
-def settings_link(of: str) -> None:
-    """As beside the page's own run, for what has a run of its own, or none: the settings as they stand."""
-    popover = st.popover("Link", icon=":material/link:", on_change="rerun", key=f"link.{of}")
-    if popover.open:
-        with popover:
-            st.markdown("Whoever opens this link has every setting as it is now; files of your own are asked for.")
-            copy_link(session.query(session.fixed()), key=f"copy.{of}")
-            _for_a_class()
-
-
-def _for_a_class() -> None:
-    """A link that fixes the settings, and leaves some controls. Who came by such a link shows all of them first."""
-    if session.focused():
-        return
-    fold = st.expander("For a class", icon=":material/school:", on_change="rerun", key="class")
-    if not fold.open:
-        return
-    with fold:
-        st.markdown("Fix all settings as they are now, and leave only the controls that you choose.")
-        left = st.multiselect(
-            "Controls that stay",
-            # What belongs to the screen itself comes before the sidebar's.
-            sorted(session.choosable("class.controls"), key=lambda name: f"{name.partition('.')[0]}." not in BENCHES),
-            key="class.controls",
-            format_func=lambda name: names()[name],
-            placeholder="None: the class only watches",
-            help="Those of this page. With a choice, such as a law of N, stays all that belongs to it. What you choose "
-            "on other pages and views stays chosen.",
-        )
-        copy_link(session.query(left), key="copy.class")
 
 
 def _whole(seconds: float) -> str:

@@ -22,7 +22,7 @@ from app.features.activations.numbers import (
 )
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, formula_problem, label_of
 from app.text import markdown_table, signed
-from app.ui import controls, side_by_side, transport
+from app.ui import controls, share, side_by_side
 from app.ui.chart_style import CATEGORIES, GREY
 from app.words import number
 from resflow_core.activations import ACTIVATIONS, Activation, activation_named
@@ -79,7 +79,7 @@ def _controls(bench: Activations) -> Activations:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             if session.offered("activation"):
                 _train(bench)
-            transport.settings_link("curves")
+            share.of_settings("curves")
     if bench.formula:
         own = read(bench.formula)
         if own.lipschitz > 1.01 * own.steepest:

@@ -14,7 +14,7 @@ from app.engine.results import Scaling
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
 from app.text import markdown_table
-from app.ui import controls, transport
+from app.ui import controls, share, transport
 from app.ui.chart_style import BLUE, GREY, ORANGE
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
@@ -83,7 +83,7 @@ def buttons(report: Report, pieces: int) -> None:
             )
         if over or (done and not moving):
             button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
-        transport.settings_link(NAME)
+        share.of_settings(NAME)
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")
 

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from app import session
-from app.components.share import copy_link
 from app.features.learn import files
 from app.features.learn.verdicts import standing
 from app.lessons.lesson import Lesson, Step
 from app.lessons.shelf import shelf
+from app.ui import share
 from app.ui.fragments import button
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "it": "Italiano"}
@@ -40,7 +40,7 @@ def _menu(lesson: Lesson, step: Step) -> bool:
         )
     st.caption("A link to this step:")
     language = {"lang": there.language} if there.language else {}
-    copy_link({"lesson": lesson.id, "step": step.id} | language, key="lesson_link")
+    share.link_alone({"lesson": lesson.id, "step": step.id} | language, key="lesson_link")
     files.both("menu")
     button(
         "Set the step up again",

@@ -12,7 +12,7 @@ from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
 from app.features.stretch.settings import STRETCH, Stretch
-from app.ui import controls, heading, notices, transport
+from app.ui import controls, heading, notices, share
 from app.ui.matrices import formula, typed_matrix
 from resflow_core.settings import settings_of
 
@@ -49,7 +49,7 @@ def settings(bench: Stretch) -> Stretch:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         examples = st.container(horizontal=True, gap="small", width="content")
         bench = widget(bench, "forget")
-        transport.settings_link("stretch")
+        share.of_settings("stretch")
     row, told = st.container(horizontal=True, gap="medium"), st.container()
     with row:
         bench = widget(bench, "map")

@@ -8,7 +8,7 @@ from app.engine.reports import MOVING, Report, State
 from app.features.dimensions.memory import charts, explained, words
 from app.features.dimensions.memory.numbers import saving
 from app.features.dimensions.memory.settings import MEMORY, Memory
-from app.ui import controls, transport
+from app.ui import controls, share, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.measure import Survey, SurveyPlan
@@ -89,6 +89,6 @@ def buttons(survey: Survey, report: Report | None) -> None:
                 icon=":material/refresh:",
                 key=f"{MEMORY}again",
             )
-        transport.settings_link("memory")
+        share.of_settings("memory")
         if busy or 0 < done < pieces:
             st.progress(min(1.0, done / pieces), f"Measured {done} of {pieces}", width=260)

@@ -1,0 +1,23 @@
+// A QR code, and the same in a dialog over the whole window. Its modules are whole pixels there, so that none is blurred.
+
+const BESIDE = 44; // pixels of height of the button below it
+
+function side(modules) {
+  const fits = Math.min(innerWidth, innerHeight - BESIDE) * devicePixelRatio;
+  return Math.max(1, Math.floor(fits / modules)) * modules / devicePixelRatio;
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".qr");
+  const dialog = root.querySelector("dialog");
+  for (const image of root.querySelectorAll("img")) if (image.src !== data.image) image.src = data.image;
+  const fit = () => dialog.style.setProperty("--side", `${side(data.modules)}px`);
+  root.querySelector("button").onclick = () => {
+    fit();
+    dialog.showModal();
+  };
+  dialog.querySelector("button").onclick = () => dialog.close();
+  dialog.onkeydown = (event) => event.stopPropagation(); // Escape closes the dialog, and not what it was opened from
+  addEventListener("resize", fit);
+  return () => removeEventListener("resize", fit);
+}

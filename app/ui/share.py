@@ -1,0 +1,211 @@
+"""The button Share of every page with settings: a link, its QR code, a frame for another page, a link for a class."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from app import security, session
+from app.components.qr import MOST_BYTES, code_of, qr_code
+from app.components.share import copy_field, view
+from app.engine.reports import Report
+from app.link import BENCHES, MOST_CHANGES, names, query_of, told
+from app.network import Reach, Shared, shared
+from app.text import escaped
+from app.ui.notices import fixed_told
+
+Query = Mapping[str, str]
+
+CONTROLS = "class.controls"
+HOLDS_RUN = (
+    "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
+    "files of your own are asked for."
+)
+HOLDS_SETTINGS = "Whoever opens this link has every setting as it is now; files of your own are asked for."
+FRAME = {"title": "Residual flows", "width": "100%", "height": "640", "loading": "lazy", "allow": "fullscreen"}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a page shares: its address for others, what its link asks for, and what that holds in words."""
+
+    address: Shared
+    query: Query
+    holds: str
+    suffix: str
+    """What the keys of its widgets end with."""
+    changes: Callable[[], None] | None = None
+    """Draws what was changed in the run, if the link has one."""
+
+    def key(self, name: str) -> str:
+        return f"share.{name}{self.suffix}"
+
+
+def of_run(report: Report) -> None:
+    """Share the page's run: all settings, and all changes so far."""
+
+    def query() -> Query:
+        by = report.arms[0].fingerprint if report.arms else ""
+        return query_of(session.shareable(), benches=session.benches(), controls=session.fixed(), made_by=by)
+
+    _share("", query, HOLDS_RUN, lambda: _changes(report))
+
+
+def of_settings(of: str) -> None:
+    """Share the settings as they stand, beside what has a run of its own or none, by its name."""
+    _share(f".{of}", lambda: session.query(session.fixed()), HOLDS_SETTINGS)
+
+
+def link_alone(query: Query, *, key: str) -> None:
+    """A link to this page with `query`, and who can open it."""
+    address = _address()
+    copy_field(link_of(address, query), "Link", key=key)
+    _reach(address)
+
+
+def _share(suffix: str, query: Callable[[], Query], holds: str, changes: Callable[[], None] | None = None) -> None:
+    """The button, and what it opens; only while somebody looks at it."""
+    popover = st.popover("Share", icon=":material/share:", on_change="rerun", key=f"share{suffix}")
+    if not popover.open:
+        return
+    with popover:
+        offer = Offer(session.note(_address()), query(), holds, suffix, changes)
+        _reach(offer.address)
+        sections = {title: draw for title, draw in SECTIONS.items() if draw is not _class or not session.focused()}
+        tabs = st.tabs(list(sections), on_change="rerun", key=offer.key("section"))
+        for tab, draw in zip(tabs, sections.values(), strict=True):
+            if tab.open:
+                with tab:
+                    draw(offer)
+
+
+def _address() -> Shared:
+    return shared(st.context.url or "", st.get_option("server.address") or "")
+
+
+def _reach(address: Shared) -> None:
+    """Who can open a link, unless it is who can open the page."""
+    if address.reach is Reach.NETWORK:
+        st.caption(f"Others on your network can open it: `{address.host}` is this machine's address there.")
+    elif address.reach is Reach.CLOSED:
+        st.warning(
+            "Only this machine can open this link, because the app was started for this machine alone. "
+            "To let others in, stop the app and start it with `make app ADDRESS=0.0.0.0`.",
+            icon=":material/wifi_off:",
+        )
+    elif address.reach is Reach.NO_NETWORK:
+        st.warning(
+            "Only this machine can open this link, because it is on no network. Connect it, then open Share again.",
+            icon=":material/wifi_off:",
+        )
+
+
+def link_of(address: Shared, query: Query) -> str:
+    return f"{address.url}?{urlencode(query)}"
+
+
+def frame_of(link: str) -> str:
+    """The HTML that shows the page of a link in a frame."""
+    attributes = {"src": f"{link}&embed=true"} | FRAME
+    written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<iframe {written}></iframe>"
+
+
+def _link(offer: Offer) -> None:
+    st.markdown(offer.holds)
+    if (left := session.fixed()) is not None:
+        st.markdown(closes(left))
+    _field(offer, offer.query, "link")
+    if offer.changes:
+        offer.changes()
+
+
+def _field(offer: Offer, query: Query, name: str) -> str:
+    """Show the link, and return it."""
+    key = offer.key(name)
+    link = link_of(offer.address, {**query, **view(key)})
+    copy_field(link, "Link", key=key)
+    return link
+
+
+def _changes(report: Report) -> None:
+    setup = session.shareable()
+    if len(setup.changes) > MOST_CHANGES:
+        st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
+    done = report.arms[0].step if report.arms else 0
+    lines = [
+        f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
+        for (step, _), sentence in zip(setup.changes, told(setup.train, setup.changes), strict=True)
+    ]
+    st.markdown("\n".join(lines) or ":gray[No setting was changed in this run.]")
+
+
+def _qr(offer: Offer) -> None:
+    _with_code(offer, offer.query, "qr")
+
+
+def _with_code(offer: Offer, query: Query, name: str) -> None:
+    """A link as a QR code and as a text."""
+    above = st.container()
+    link = _field(offer, query, name)
+    with above:
+        if code := code_of(link):
+            qr_code(code, key=offer.key(f"{name}.code"))
+        else:
+            st.warning(
+                f"This link is too long for a QR code: it has {len(link):,} characters, and a code holds "
+                f"{MOST_BYTES:,}. Copy the link, and send it or put it on a page that your class can open.",
+                icon=":material/qr_code:",
+            )
+
+
+def _embed(offer: Offer) -> None:
+    key = offer.key("embed")
+    link = link_of(offer.address, {**offer.query, **view(key)})
+    st.markdown("Paste this into a page of yours, and it shows this one in a frame.")
+    copy_field(frame_of(link), "Code", rows=6, key=key)
+    sites = security.origins(os.environ.get(security.EMBED_VARIABLE, ""))
+    allowed = f"These sites may show it now: {', '.join(f'`{one}`' for one in sites)}." if sites else "None may now."
+    st.markdown(
+        "The app must allow the site of that page: start it with `make app EMBED=https://lecture.example.org`, or with "
+        f"`--embed`. {allowed}"
+    )
+    if urlsplit(link).scheme == "http":
+        st.caption("Browsers refuse this frame in a page that is opened by https, because this page is opened by http.")
+
+
+def closes(left: Iterable[str]) -> str:
+    """What a link closes that leaves these settings, by their names in links."""
+    kept = [escaped(names()[name], 80) for name in left]
+    can = f"Students can change: {', '.join(f'**{title}**' for title in kept)}." if kept else "Students only watch."
+    rest = "Every other setting is closed." if kept else "Every setting is closed."
+    return f"{can} {rest} They read “{fixed_told(bool(kept))}”, and a button there shows all controls."
+
+
+def _class(offer: Offer) -> None:
+    """A link that fixes the settings, and leaves some controls."""
+    st.markdown("Fix all settings as they are now, and leave only the controls that you choose.")
+    left = st.multiselect(
+        "Controls that stay",
+        # What belongs to the screen itself comes before the sidebar's.
+        sorted(session.choosable(CONTROLS), key=lambda name: f"{name.partition('.')[0]}." not in BENCHES),
+        key=CONTROLS,
+        format_func=lambda name: names()[name],
+        placeholder="None: the class only watches",
+        help="Those of this page. With a choice, such as a law of N, stays all that belongs to it. What you choose "
+        "on other pages and views stays chosen.",
+    )
+    st.markdown(closes(left))
+    _with_code(offer, session.query(left), "class")
+
+
+# Who came by a link for a class shows all controls before making another.
+SECTIONS: dict[str, Callable[[Offer], None]] = {
+    "Link": _link,
+    "QR code": _qr,
+    "Embed": _embed,
+    "For a class": _class,
+}
