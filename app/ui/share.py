@@ -13,8 +13,7 @@ from app.components.qr import MOST_BYTES, code_of, qr_code
 from app.components.share import copy_field, view
 from app.engine.reports import Report
 from app.link import BENCHES, MOST_CHANGES, names, query_of, told
-from app.network import Reach, Shared, shared
-from app.text import escaped
+from app.network import Reach, Shared, is_this_machine, shared
 from app.ui.notices import fixed_told
 
 Query = Mapping[str, str]
@@ -144,22 +143,21 @@ def _changes(report: Report) -> None:
 
 
 def _qr(offer: Offer) -> None:
-    _with_code(offer, offer.query, "qr")
-
-
-def _with_code(offer: Offer, query: Query, name: str) -> None:
-    """A link as a QR code and as a text."""
     above = st.container()
-    link = _field(offer, query, name)
+    link = _field(offer, offer.query, "qr")
     with above:
-        if code := code_of(link):
-            qr_code(code, key=offer.key(f"{name}.code"))
-        else:
-            st.warning(
-                f"This link is too long for a QR code: it has {len(link):,} characters, and a code holds "
-                f"{MOST_BYTES:,}. Copy the link, and send it or put it on a page that your class can open.",
-                icon=":material/qr_code:",
-            )
+        _code(offer, link, "qr")
+
+
+def _code(offer: Offer, link: str, name: str) -> None:
+    if code := code_of(link):
+        qr_code(code, key=offer.key(f"{name}.code"))
+    else:
+        st.warning(
+            f"This link is too long for a QR code: it has {len(link):,} characters, and a code holds {MOST_BYTES:,}. "
+            "Copy the link, and send it or put it on a page that others can open.",
+            icon=":material/qr_code:",
+        )
 
 
 def _embed(offer: Offer) -> None:
@@ -168,21 +166,21 @@ def _embed(offer: Offer) -> None:
     st.markdown("Paste this into a page of yours, and it shows this one in a frame.")
     copy_field(frame_of(link), "Code", rows=6, key=key)
     sites = security.origins(os.environ.get(security.EMBED_VARIABLE, ""))
-    allowed = f"These sites may show it now: {', '.join(f'`{one}`' for one in sites)}." if sites else "None may now."
+    allowed = f"Allowed now: {', '.join(f'`{one}`' for one in sites)}." if sites else "No site is allowed now."
     st.markdown(
         "The app must allow the site of that page: start it with `make app EMBED=https://lecture.example.org`, or with "
         f"`--embed`. {allowed}"
     )
-    if urlsplit(link).scheme == "http":
+    if urlsplit(link).scheme == "http" and not is_this_machine(offer.address.host):
         st.caption("Browsers refuse this frame in a page that is opened by https, because this page is opened by http.")
 
 
 def closes(left: Iterable[str]) -> str:
     """What a link closes that leaves these settings, by their names in links."""
-    kept = [escaped(names()[name], 80) for name in left]
+    kept = [names()[name] for name in left]
     can = f"Students can change: {', '.join(f'**{title}**' for title in kept)}." if kept else "Students only watch."
     rest = "Every other setting is closed." if kept else "Every setting is closed."
-    return f"{can} {rest} They read “{fixed_told(bool(kept))}”, and a button there shows all controls."
+    return f"{can} {rest} They read “{fixed_told(bool(kept))}” A button there shows all controls."
 
 
 def _class(offer: Offer) -> None:
@@ -199,7 +197,7 @@ def _class(offer: Offer) -> None:
         "on other pages and views stays chosen.",
     )
     st.markdown(closes(left))
-    _with_code(offer, session.query(left), "class")
+    _code(offer, _field(offer, session.query(left), "class"), "class")
 
 
 # Who came by a link for a class shows all controls before making another.

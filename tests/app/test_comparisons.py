@@ -77,7 +77,7 @@ def test_the_arms_train_in_step_from_the_seed_of_the_page(page):
         np.testing.assert_allclose(arm.loss.batch_nll, nll, atol=2e-4)
     assert any("**100**" in text.value for text in page.markdown)
     assert len([block for block in page.main if block.type == "popover"]) == 1
-    assert set(keys(page)) >= {f"{key}.budgets" for key in ("play", "step", "steps", "reset", "link")}
+    assert set(keys(page)) >= {f"{key}.budgets" for key in ("play", "step", "steps", "reset", "share")}
     assert steps(press(page, "step.budgets")) == [101, 101]
 
 

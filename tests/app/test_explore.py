@@ -2,7 +2,7 @@
 
 import base64
 import json
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -173,10 +173,10 @@ def test_real_data_are_shown_in_their_units():
 
 def copied_link(page):
     """The query that the popover offers to copy."""
-    page.session_state["link"] = True
+    page.session_state["share"] = True
     page = checked(page.run())
     (share,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
-    return dict(parse_qsl(json.loads(share.json)["query"], keep_blank_values=True))
+    return dict(parse_qsl(urlsplit(json.loads(share.json)["text"]).query, keep_blank_values=True))
 
 
 def test_a_link_from_another_machine_says_that_digits_are_close_and_not_equal():

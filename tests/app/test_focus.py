@@ -1,7 +1,7 @@
 """Links that fix settings and hide their controls, on every screen: what is left of each page, and what it does."""
 
 import json
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -78,7 +78,7 @@ def test_where_nothing_is_offered_nothing_can_be_set_and_all_is_shown(screen, vi
     assert not page.warning
     assert drawn(page) == []
     assert not len(page.sidebar)
-    assert set(popovers(page.main)) == {"Link"}
+    assert set(popovers(page.main)) == {"Share"}
     pressed = {button.key for button in page.button}
     assert "show_all" in pressed
     assert not [key for key in pressed if not set(key.split(".")) & set(MOVES)]
@@ -114,7 +114,7 @@ def test_one_setting_that_is_offered_has_its_control_alone(screen, view, name, s
 def test_without_such_a_link_the_same_helpers_find_controls_of_every_kind():
     page = opened("estimator", "by_hand")
     assert {"bench.view", "bench.law", "bench.fractions", "bench.throw", "blocks", "seed"} <= set(drawn(page))
-    assert {"Link", "Examples"} <= set(popovers(page.main)) and {"Presets", "Seed", "File"} <= set(
+    assert {"Share", "Examples"} <= set(popovers(page.main)) and {"Presets", "Seed", "File"} <= set(
         popovers(page.sidebar)
     )
     assert "resflow_picker" in components(page)
@@ -166,7 +166,7 @@ def test_nobody_is_locked_in():
 
 def test_a_teacher_chooses_what_stays_and_gets_the_link():
     page = opened("estimator", "by_hand", batch="32", **{"bench.probe": "sphere", "dimensions.view": "memory"})
-    page.session_state["link"] = page.session_state["class"] = True
+    page.session_state["share"], page.session_state["share.section"] = True, "For a class"
     page = run(page)
     choice = page.multiselect(key="class.controls")
     known = names()
@@ -175,7 +175,7 @@ def test_a_teacher_chooses_what_stays_and_gets_the_link():
     assert others and not others & set(choice.options)
     page = run(choice.set_value(["bench.law", "batch"]))
     shared = [
-        json.loads(e.proto.json)["query"]
+        urlsplit(json.loads(e.proto.json)["text"]).query
         for e in page.main
         if e.type == "bidi_component" and "share" in e.proto.component_name
     ]
@@ -185,7 +185,7 @@ def test_a_teacher_chooses_what_stays_and_gets_the_link():
     (bench,) = (one for one in given.benches if isinstance(one, Bench))
     assert (given.setup.train.batch, bench.probe) == (32, "sphere")
     page.switch_page("features/dimensions/dimensions.py")
-    page.session_state["link.memory"] = page.session_state["class"] = True
+    page.session_state["share.memory"], page.session_state["share.section.memory"] = True, "For a class"
     page = run(page)
     choice = page.multiselect(key="class.controls")
     assert choice.value == ["bench.law", "batch"]  # also where they have no control

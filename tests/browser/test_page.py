@@ -108,7 +108,7 @@ def test_the_copied_link_holds_what_changed_while_it_ran(visit):
     visitor.page.get_by_role("option", name="Truncated").click()
     visitor.press("1 step")
     visitor.wait("Number(root.dataset.step) === 101", "step 101")
-    visitor.page.get_by_role("button", name="Link").click()
+    visitor.page.get_by_role("button", name="Share").click()
     visitor.page.get_by_text("at step 100: log det Truncated").wait_for()
     text = visitor.page.get_by_role("textbox", name="Link", exact=True)
     link = wait_for(lambda: "changes=" in (value := text.input_value()) and value, "the changes in the link")

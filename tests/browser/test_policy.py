@@ -84,8 +84,10 @@ def test_files_come_and_go_and_links_are_copied(visit):
         visitor.press("Save flow")
     assert download.value.suggested_filename.endswith(".safetensors")
     visitor.page.keyboard.press("Escape")
-    visitor.page.get_by_role("button", name="Link", exact=True).click()
+    visitor.page.get_by_role("button", name="Share", exact=True).click()
     visitor.press("Copy link")
+    visitor.page.get_by_role("tab", name="QR code").click()
+    visitor.page.get_by_role("button", name="QR code of the link").locator("img").wait_for()
     assert refused(visitor) == []
 
 

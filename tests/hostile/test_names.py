@@ -19,6 +19,7 @@ from app.lessons.shelf import shelf
 from app.link import names, read_link
 from app.text import csv_of, distinct, escaped, file_name, plain, quoted
 from app.ui.data_choice import NO_COLUMN
+from app.ui.share import SECTIONS
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from tests.app.conftest import local_engine  # noqa: F401
@@ -228,8 +229,12 @@ def test_each_column_of_a_file_can_be_chosen_by_its_name(local_engine):  # noqa:
         page = run(page.selectbox(key=f"csv.{part}").set_value(name))
         assert not page.error
         assert plain(getattr(page.session_state["page"].setup.own.choice, part)) == name
-    page.session_state["link"] = page.session_state["class"] = True
-    shown(run(page), 20)
+    page.session_state["share.memory"] = True
+    for section in SECTIONS:
+        page.session_state["share.section.memory"] = section
+        page = run(page)
+        assert any(tab.label == section for tab in page.tabs)
+        shown(page, 20)
 
 
 @pytest.mark.parametrize("name", SOME.values(), ids=SOME)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.channel import wanted
+from app.components.share import view_in
 from app.csv_file import digest_of
 from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
@@ -145,6 +146,7 @@ TAKEN: dict[str, Taken] = {
     "names of no activations": Taken(names_problem, lambda n: "," * n),
     "a page's first words": Taken(wanted, lambda n: '{"run": "' + "a" * n + '"}'),
     "a page's first words: brackets": Taken(wanted, lambda n: "[" * n),
+    "what is looked at": Taken(view_in, lambda n: "view=0&" * (n // 7)),
     "a name": Taken(plain, lambda n: "`\u202e" * (n // 2)),
     "contents": Taken(digest_of, lambda n: bytes(n)),
     "progress: lessons": Taken(

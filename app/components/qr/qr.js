@@ -17,7 +17,17 @@ export default function ({ data, parentElement }) {
     dialog.showModal();
   };
   dialog.querySelector("button").onclick = () => dialog.close();
-  dialog.onkeydown = (event) => event.stopPropagation(); // Escape closes the dialog, and not what it was opened from
+  // Escape closes the dialog, and not what the code stands in, which listens at the document.
+  const escape = (event) => {
+    if (event.key !== "Escape" || !dialog.open) return;
+    event.preventDefault();
+    event.stopPropagation();
+    dialog.close();
+  };
+  addEventListener("keydown", escape, true);
   addEventListener("resize", fit);
-  return () => removeEventListener("resize", fit);
+  return () => {
+    removeEventListener("keydown", escape, true);
+    removeEventListener("resize", fit);
+  };
 }

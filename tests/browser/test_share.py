@@ -1,0 +1,92 @@
+"""Share in a real browser: by the keyboard alone, with what is looked at, over plain http, and larger."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL
+from tests.served import wait_for
+
+BODY = "[data-testid=stPopoverBody]"
+NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+FOCUSED = "(document.activeElement.shadowRoot?.activeElement ?? document.activeElement)"
+TARGET = 24  # pixels that a finger needs
+SCANNED = 240  # pixels of a code that a camera reads from afar
+
+
+@pytest.fixture
+def sharing(visit):
+    """A page whose Share was opened by the keyboard."""
+
+    def enter(query=SMALL, **context):
+        visitor = visit(query=query, **context)
+        visitor.wait_for_script()
+        visitor.page.get_by_role("button", name="Share", exact=True).focus()
+        visitor.page.keyboard.press("Enter")
+        visitor.page.get_by_role("textbox", name="Link", exact=True).wait_for()
+        return visitor
+
+    return enter
+
+
+def tab_to(visitor, words):
+    """Press Tab until what has the focus says these words."""
+    for _ in range(40):
+        visitor.page.keyboard.press("Tab")
+        said = visitor.page.evaluate(f"{FOCUSED}.getAttribute('aria-label') || {FOCUSED}.textContent")
+        if said.startswith(words):
+            return
+    raise AssertionError(f"Tab never comes to {words!r}")
+
+
+def link_shown(visitor):
+    return visitor.page.get_by_role("textbox", name="Link", exact=True).input_value()
+
+
+def test_it_is_opened_copied_and_closed_by_the_keyboard(sharing):
+    visitor = sharing()
+    visitor.page.evaluate(NO_CLIPBOARD)  # as over plain http
+    link = wait_for(lambda: "by=" in (shown := link_shown(visitor)) and shown, "the whole link")
+    tab_to(visitor, "Copy link")
+    visitor.page.keyboard.press("Enter")
+    visitor.page.get_by_role("button", name="Copied").wait_for()
+    expect(visitor.page.locator(f"{BODY} [aria-live=polite]").first).to_have_text("Copied")
+    visitor.page.get_by_role("button", name="Copy link").wait_for()
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.page.locator(BODY)).to_have_count(0)
+    expect(visitor.page.get_by_role("button", name="Share", exact=True)).to_be_focused()
+    visitor.page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'paste'}))")
+    visitor.page.locator("#paste").focus()
+    visitor.page.keyboard.press("Control+V")
+    assert visitor.page.locator("#paste").input_value() == link
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
+
+
+def test_the_code_is_large_opens_larger_and_escape_closes_that_alone(sharing):
+    visitor = sharing(viewport={"width": 390, "height": 844})
+    tab_to(visitor, "Link")
+    visitor.page.keyboard.press("ArrowRight")
+    code = visitor.page.get_by_role("button", name="QR code of the link")
+    code.wait_for()
+    box = code.bounding_box()
+    assert box["width"] >= SCANNED and box["height"] == pytest.approx(box["width"], abs=1)
+    tab_to(visitor, "QR code of the link")
+    visitor.page.keyboard.press("Enter")
+    dialog = visitor.page.get_by_role("dialog", name="QR code of the link")
+    picture = dialog.get_by_role("img").bounding_box()
+    assert picture["width"] >= SCANNED and picture["x"] >= 0 and picture["x"] + picture["width"] <= 390
+    assert dialog.get_by_role("button", name="Close").bounding_box()["height"] >= TARGET
+    visitor.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert visitor.page.locator(BODY).count() == 1
+    assert visitor.page.evaluate(f"{FOCUSED}.getAttribute('aria-label')").startswith("QR code")
+
+
+def test_what_is_looked_at_goes_into_the_link_once_it_stands_still(sharing):
+    visitor = sharing()
+    assert "view.test" not in link_shown(visitor)
+    visitor.page.evaluate("history.replaceState(history.state, '', `${location.search}&view.test=1+2&blocks=9`)")
+    query = wait_for(lambda: "view.test" in (link := link_shown(visitor)) and urlsplit(link).query, "the view")
+    given = dict(parse_qsl(query))
+    assert given["view.test"] == "1 2" and given["blocks"] == "4"
