@@ -308,6 +308,10 @@ def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):
         assert (lesson.is_visible(), plot.is_visible()) == (is_lesson, is_picture)
         assert [text for text in page.evaluate(SIZES)["texts"] if text[1] < 24] == []
     assert plot.bounding_box()["height"] == pytest.approx(0.65 * 720, abs=1)
+    page.get_by_role("button", name="The question alone").click()
+    key(visitor, "Escape")  # also where the picture is out of sight
+    visitor.wait(f"!{PRESENTED}", "the page as before")
+    assert plot.is_visible()
 
 
 @contextmanager

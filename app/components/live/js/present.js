@@ -6,7 +6,8 @@ const PARTS = { planes: ["both", "data", "second"], beside: ["both", "question",
 const addressOf = (part) => `${VIEW}.${part}`;
 const presenter = { isOpen: false, back: null /* to the focus and the scroll place that were before */ };
 
-const isPresented = () => presenter.isOpen && Boolean(seen([".live-panes"]));
+const hasPicture = () => Boolean(document.querySelector(".live-panes"));
+const isPresented = () => presenter.isOpen && hasPicture();
 const partShown = (part) => document.documentElement.dataset[part];
 
 /** Listen to the page until this script comes again. */
@@ -55,7 +56,7 @@ function showPresenter() {
 
 /** Open or close the presenter's view. */
 function present(isOpen) {
-  if (isOpen === presenter.isOpen || (isOpen && !seen([".live-panes"]))) return;
+  if (isOpen === presenter.isOpen || (isOpen && !hasPicture())) return;
   const main = document.querySelector(".stMain");
   if (isOpen) presenter.back = { focused: document.activeElement, top: main?.scrollTop ?? 0 };
   presenter.isOpen = isOpen;
