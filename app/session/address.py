@@ -15,12 +15,12 @@ PLACE = ("lesson", "step", "lang")
 """What a link calls a place in a lesson."""
 
 
-def query(controls: Iterable[str] | None) -> dict[str, str]:
-    """What opens the page's run at its step, with the settings of all benches, and these controls (None: all)."""
-    page = current()
-    address = query_of(
-        run_setup(), page.link.csv, page.link.flow, page.benches.values(), controls, made_by(), page.wanted or step()
-    )
+def query(controls: Iterable[str] | None, by: str = "") -> dict[str, str]:
+    """What opens the page's run at its step, with the settings of all benches, and these controls (None: all). `by`
+    made its digits; "": what the link says of them."""
+    page, at = current(), current().wanted or step()
+    by = by or made_by()
+    address = query_of(run_setup(), page.link.csv, page.link.flow, page.benches.values(), controls, by, at)
     if page.lesson:
         place = zip(PLACE, (page.lesson.lesson, page.lesson.step, page.lesson.language), strict=True)
         address |= {name: value for name, value in place if value}

@@ -44,9 +44,8 @@ def _scaled(scaled: Scaled) -> None:
     """What of a flow is broken on the Lipschitz bench is so on all screens, until it is brought back."""
     with st.container(horizontal=True, vertical_alignment="center", key="scaled"):
         st.info(
-            f"Block {scaled.block + 1} is scaled by {scaled.scale:g} on the screen *Can it be undone?* Pictures, mass and "
-            f"samples "
-            "show that; training goes on without it.",
+            f"Block {scaled.block + 1} is scaled by {scaled.scale:g} on the screen *Can it be undone?* Pictures, mass "
+            "and samples show that; training goes on without it.",
             icon=":material/build:",
         )
         if session.scaling_is_offered():

@@ -12,7 +12,7 @@ from app import security, session
 from app.components.qr import MOST_BYTES, code_of, qr_code
 from app.components.share import copy_field, view
 from app.engine.reports import Report
-from app.link import BENCHES, MOST_CHANGES, names, query_of, told
+from app.link import BENCHES, MOST_CHANGES, names, told
 from app.network import Reach, Shared, is_this_machine, shared
 from app.ui.notices import fixed_told
 
@@ -20,8 +20,8 @@ Query = Mapping[str, str]
 
 CONTROLS = "class.controls"
 HOLDS_RUN = (
-    "Whoever opens this link starts the same run. Every setting is in it, and every change so far; "
-    "files of your own are asked for."
+    "Whoever opens this link sees this run at this step. Every setting is in it, every change so far and what you look "
+    "at; files of your own are asked for."
 )
 HOLDS_SETTINGS = "Whoever opens this link has every setting as it is now; files of your own are asked for."
 FRAME = {"title": "Residual flows", "width": "100%", "height": "640", "loading": "lazy", "allow": "fullscreen"}
@@ -46,11 +46,8 @@ class Offer:
 def of_run(report: Report) -> None:
     """Share the page's run: all settings, and all changes so far."""
 
-    def query() -> Query:
-        by = report.arms[0].fingerprint if report.arms else ""
-        return query_of(session.shareable(), benches=session.benches(), controls=session.fixed(), made_by=by)
-
-    _share("", query, HOLDS_RUN, lambda: _changes(report))
+    by = report.arms[0].fingerprint if report.arms else ""
+    _share("", lambda: session.query(session.fixed(), by), HOLDS_RUN, lambda: _changes(report))
 
 
 def of_settings(of: str) -> None:
