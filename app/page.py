@@ -72,7 +72,7 @@ def draw() -> None:
 @st.fragment
 def with_browser() -> None:
     """What the browser tells of itself runs nothing else, unless there is something else to see."""
-    browser.mount(session.token(), on_arrive=session.arrive_in_browser, on_return=session.come_back)
+    browser.mount(session.token(), session.entry(), on_arrive=session.arrive_in_browser, on_return=session.come_back)
     session.settle()
 
 

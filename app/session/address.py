@@ -53,7 +53,8 @@ def write_address() -> None:
     """Let the address say what is shown. Before the browser has our script it would make a history of it."""
     page = current()
     page.address = query(page.link.controls)
-    if page.attached and st.query_params.to_dict() != (address := page.address | {ENTRY: str(page.entry)}):
+    address = page.address | {ENTRY: f"{page.entry}@{page.screen}"}
+    if page.attached and st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
 
 

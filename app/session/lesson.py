@@ -97,7 +97,7 @@ def arrive(screen: str) -> None:
     """Open the step that the address asks for, unless its settings came with it; in the lesson that is open already
     the flow goes on."""
     page, query = current(), st.query_params
-    at = page.lesson
+    page.screen, at = screen, page.lesson
     if at and not (at.opened and lesson()):
         page.lesson = None
     if screen == "learn" and "lesson" in query:

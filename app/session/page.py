@@ -104,6 +104,7 @@ class Page(Training):
     teaches: bool = False  # whether teachers' notes are shown
     wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none
     brings: bool = False  # whether it is on its way there
+    screen: str = ""  # that is shown, by its address
     turned: str = ""  # the screen to go to
     clocks: set[str] = field(default_factory=set)  # the fragments that the clock calls
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
@@ -142,6 +143,11 @@ def clocks() -> set[str]:
 def token() -> str:
     """What the page's browser calls it, in secret."""
     return current().token
+
+
+def entry() -> str:
+    """Which one of the browser's history the page is at."""
+    return str(current().entry)
 
 
 def keeps() -> bool:

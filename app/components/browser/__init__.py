@@ -9,6 +9,7 @@ the server's `ENTRY` changes, and else replaces the address in place; it leaves 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -18,7 +19,8 @@ from app.link import VIEW
 __all__ = ["COOKIE", "ENTRY", "keep", "mount"]
 
 ENTRY = f"{VIEW}.entry"
-"""The name under which an address that the server writes says which entry of the history it is."""
+"""The name under which an address that the server writes says which entry of the history it is, and of which screen:
+"entry@screen"."""
 
 COOKIE = "resflow_page"
 """The name of the cookie that is there for `COOKIE_SECONDS` after a page was left, with the page's token."""
@@ -39,24 +41,31 @@ _browser = st.components.v2.component(
 _keeper = st.components.v2.component("resflow_keeper", js=scripts(Path(__file__).parent, "keeper_component"))
 
 
-def mount(token: str, *, on_arrive: Callable[[str | None], None], on_return: Callable[[str, str], None]) -> None:
-    """Call once per script run. `token` names the page.
+def mount(
+    token: str, entry: str, *, on_arrive: Callable[[str | None], None], on_return: Callable[[str, str], None]
+) -> None:
+    """Call once per script run. `token` names the page, and `entry` the one of the browser's history that it is at.
 
     `on_arrive(text)` is called when the browser has our script, with what it has kept ("" for nothing yet, None where
     it keeps nothing), and again where another page has kept more. `on_return(query, entry)` is called when somebody
     went back or forward to an address of this page.
     """
 
+    def told(name: str) -> dict[str, Any] | None:
+        # What a page tells as it goes may come when the component is not there any more.
+        found = (st.session_state.get(KEY) or {}).get(name)
+        return found if isinstance(found, dict) else None
+
     def arrived() -> None:
-        if isinstance(told := st.session_state[KEY].arrived, dict):
-            text = told.get("text")
+        if found := told("arrived"):
+            text = found.get("text")
             on_arrive(text if isinstance(text, str) else None)
 
     def returned() -> None:
-        if isinstance(told := st.session_state[KEY].returned, dict):
-            on_return(str(told.get("query", "")), str(told.get("entry", "")))
+        if found := told("returned"):
+            on_return(str(found.get("query", "")), str(found.get("entry", "")))
 
-    _browser(data={"token": token}, key=KEY, on_arrived_change=arrived, on_returned_change=returned)
+    _browser(data={"token": token, "entry": entry}, key=KEY, on_arrived_change=arrived, on_returned_change=returned)
 
 
 def keep(progress: str, *, key: str) -> None:

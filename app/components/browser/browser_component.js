@@ -1,8 +1,8 @@
 // The script may be read anew with each message: what it does to the window it does once.
 
 function settle() {
-  const browser = { tell: () => {}, token: "", known: undefined, returned: null };
-  tidyHistory();
+  const browser = { tell: () => {}, token: "", entry: "", known: undefined, returned: null, telling: null, arrived: -Infinity };
+  tidyHistory(browser);
   hearReturns(browser);
   leaveWord(browser);
   addEventListener("visibilitychange", () => document.visibilityState === "visible" && tellStored(browser));
@@ -14,6 +14,6 @@ export default function ({ data, setTriggerValue }) {
   const browser = (window.resflowBrowser ??= settle());
   browser.tell = setTriggerValue;
   browser.token = data.token;
+  hearEntry(browser, data.entry);
   tellStored(browser);
-  tellReturn(browser, location.pathname);
 }

@@ -1,31 +1,44 @@
 // The history of the browser. Streamlit pushes an entry for each change of the query; here one is pushed where the server
 // names another entry, and everything else replaces the address.
 
+const ARRIVES_MS = 3000;
 const isOurs = (url) => url.pathname === location.pathname;
+const screenOf = ({ pathname }) => pathname.split("/").at(-1);
 
 /** The address that is seen for one that the server wrote: with the view as it is, and without the name of the entry. */
 function seen(url, keepsView) {
-  const entry = url.searchParams.get(ENTRY);
+  const [entry, screen] = url.searchParams.get(ENTRY)?.split("@") ?? [];
   const query = new URLSearchParams([...url.searchParams].filter(([name]) => !name.startsWith(VIEW)));
   for (const [name, value] of new URLSearchParams(location.search)) {
     if (name === VIEW || (keepsView && name.startsWith(VIEW))) query.set(name, value);
   }
-  return { entry, address: `${url.pathname}${query.size ? `?${query}` : ""}${url.hash}` };
+  return { entry, screen, address: `${url.pathname}${query.size ? `?${query}` : ""}${url.hash}` };
 }
 
-/** Whether an entry of the history is of the same page as the server's: a page that was loaded anew has other names. */
-const isSamePage = (one, other) => one?.split(".")[0] === other?.split(".")[0];
+/** Whether the server is at another entry of the history than the browser: one of the same page, for a page that was
+ * loaded anew has other names; and not while the server is yet to hear that somebody went back. Where Streamlit has just
+ * come to another screen, it has taken the old address there, which the server then writes anew. */
+function isNewEntry(browser, entry) {
+  const now = history.state?.entry;
+  const isOther = entry && now && entry !== now && entry.split(".")[0] === now.split(".")[0];
+  return isOther && !browser.returned && performance.now() > browser.arrived + ARRIVES_MS;
+}
 
-function tidyHistory() {
+function tidyHistory(browser) {
   const [push, replace] = ["pushState", "replaceState"].map((name) => history[name].bind(history));
   history.pushState = (state, title, target) => {
     const url = new URL(target ?? location.href, location.href);
-    const { entry, address } = seen(url, isOurs(url));
-    const now = history.state?.entry;
-    if (isOurs(url) && !(entry && now && entry !== now && isSamePage(entry, now))) {
-      replace({ ...state, entry: entry ?? now }, title, address);
+    const { entry, screen, address } = seen(url, isOurs(url));
+    if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
+    if (!isOurs(url)) {
+      if (entry === history.state?.entry) browser.arrived = performance.now();
+      push({ ...state, entry }, title, address);
+    } else if (isNewEntry(browser, entry)) {
+      push({ ...state, entry }, title, address);
     } else {
-      push(isOurs(url) ? { ...state, entry } : state, title, address);
+      const kept = browser.returned?.entry ?? entry ?? history.state?.entry;
+      replace({ ...state, entry: kept }, title, address);
+      browser.arrived = -Infinity;
     }
   };
   history.replaceState = (state, title, target) => {
@@ -35,17 +48,29 @@ function tidyHistory() {
   };
 }
 
-/** Tell the server where Back or Forward has led; on another screen once that is drawn. */
+const AGAIN_MS = [50, 700, 1500, 3000]; // a message may be lost while Streamlit draws another page
+
+/** Tell the server where Back or Forward has led, until it is there. */
 function hearReturns(browser) {
   addEventListener("popstate", () => {
-    browser.returned = { query: location.search, entry: history.state?.entry ?? "", path: location.pathname };
-    tellReturn(browser, location.pathname);
+    clearTimeout(browser.telling);
+    const entry = history.state?.entry;
+    browser.returned = entry && entry !== browser.entry ? { query: location.search, entry } : null;
+    if (browser.returned) tellReturn(browser, 0);
   });
 }
 
-function tellReturn(browser, drawn) {
-  const { returned } = browser;
-  if (returned?.path !== drawn) return;
-  browser.returned = null;
-  browser.tell("returned", { query: returned.query, entry: returned.entry });
+function tellReturn(browser, tries) {
+  browser.telling = setTimeout(() => {
+    if (browser.returned && tries + 1 < AGAIN_MS.length) {
+      browser.tell("returned", browser.returned);
+      tellReturn(browser, tries + 1);
+    } else browser.returned = null;
+  }, AGAIN_MS[tries]);
+}
+
+/** The server says at which entry it is. */
+function hearEntry(browser, entry) {
+  browser.entry = entry;
+  if (browser.returned?.entry === entry) browser.returned = null;
 }
