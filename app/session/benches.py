@@ -31,7 +31,7 @@ def bench(kind: type[Kind] = Bench) -> Kind:
 
 def view(kind: type) -> str:
     """The view of a bench that is looked at: its widget knows of a change before the bench does."""
-    found = bench(kind)
+    found: Any = bench(kind)
     return st.session_state.get(f"{prefix_of(found)}view") or found.view
 
 

@@ -174,6 +174,11 @@ class TestReading:
             written(blocks)
         assert_names(wrong, says)
 
+    def test_a_screen_that_has_moved_is_found_by_its_former_address(self, written):
+        moved = STEP.replace("screen: estimator", "screen: memory").replace("bench.view: by_hand", "memory.terms: 4")
+        (step,) = written("", step=moved).steps
+        assert (step.screen, step.settings) == ("dimensions", {"dimensions.view": "memory", "memory.terms": "4"})
+
     @pytest.mark.parametrize(
         ("front", "step", "line", "says"),
         [
