@@ -44,8 +44,9 @@ def draw() -> None:
             st.switch_page(SCREENS[to].script)
         step = session.step_over(page.url_path)
         session.focus(step.controls if step else session.fixed())
-        library.mount()
-        with_browser()
+        with st.container(key="unseen", gap=None):
+            library.mount()
+            with_browser()
     if session.begun():
         session.lie_under_lesson(step is not None)
         clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
