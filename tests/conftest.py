@@ -1,5 +1,10 @@
+import hypothesis
 import pytest
 import torch
+
+# On a busy machine an example may take any time.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -236,7 +236,7 @@ word = st.text(st.characters(codec="cp1252", exclude_categories=["C", "Z"]), min
 
 
 @pytest.mark.thorough
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=st.lists(st.tuples(finite, finite, word), min_size=20, max_size=40, unique_by=lambda row: row[0]),
     header=st.none() | st.tuples(word, word, word).filter(lambda names: len(set(names)) == 3),
@@ -269,7 +269,7 @@ def test_a_table_written_in_any_dialect_is_read_back(
 like_a_table = st.text('0123456789.,;\t\n\r"-+eEinfaN \x00é', max_size=400).map(str.encode)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.binary(max_size=400)
     | like_a_table

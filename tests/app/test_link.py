@@ -59,13 +59,13 @@ digest = st.text("0123456789abcdef", min_size=12, max_size=12)
 some_text = st.text(min_size=1, max_size=10)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(any_setup)
 def test_a_link_says_every_setting_and_gives_them_back(setup):
     assert read_link(query_of(setup)) == Link(setup)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.builds(CsvChoice, some_text, digest, some_text, some_text, st.text(max_size=10)),
     st.builds(FlowFile, some_text, digest),
@@ -90,7 +90,7 @@ PARTS = ["by", *query_of(Setup()), "log_det.law.p", "x", "csv.name", "csv.digest
 
 
 @pytest.mark.thorough
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(
         st.sampled_from(PARTS), st.text(max_size=20) | st.text("0123456789:;,=.batchlog_det", max_size=40), max_size=6

@@ -152,7 +152,6 @@ class TestParsing:
 class TestDerivatives:
     @given(trees(FUNCTIONS), st.integers(0, 10**6))
     @example(parse("min(z, 0)^(1/2)", ARITY), 0)
-    @settings(deadline=None)
     def test_value_slope_and_curvature_are_those_of_autograd(self, tree, seed):
         t = 4 * torch.rand(40, generator=seeded(seed), dtype=torch.float64) - 2
         expected = differentiated(lambda t: oracle(tree, t), t)
@@ -291,7 +290,7 @@ class TestTheConstant:
             assert closed_form(f.activation).lipschitz(p) == f.lipschitz
 
     @given(tame_trees())
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_no_slope_of_any_formula_exceeds_it(self, tree):
         try:
             f = read(unparse(tree))
@@ -331,7 +330,6 @@ class TestTheConstant:
                 assert all(least <= value <= most for value in inner)
 
     @given(trees(FUNCTIONS), st.floats(-20, 20), st.floats(0, 3))
-    @settings(deadline=None)
     def test_intervals_hold_all_that_happens_in_them(self, tree, low, width):
         cells = cells_at(np.array([low]))
         cells = Cells(cells.low, cells.high + width, cells.low, cells.high + width, cells.waves)
@@ -571,7 +569,7 @@ class TestAnyText:
     @example("sin(" * 15 + "z" + ")" * 15)
     @example("1/(" * 15 + "z" + "+1)" * 15)
     @example("*".join(["sin(7*z)", "cos(11*z)", "sin(13*z)", "cos(17*z)", "tanh(z)", "gauss(z)"]))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_it_is_a_formula_or_refused_in_time(self, text):
         began = time.thread_time()
         try:

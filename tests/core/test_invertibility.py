@@ -66,7 +66,7 @@ def jacobians(draw):
 
 
 class TestBreakingScales:
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(jacobians())
     def test_they_are_those_of_the_lowest_real_eigenvalue(self, drawn):
         a, symmetric = drawn
@@ -83,7 +83,7 @@ class TestBreakingScales:
                 continue
             assert s == (pytest.approx(-1 / lowest, rel=1e-6) if lowest < 0 else math.inf)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(jacobians())
     def test_the_determinant_is_0_there_and_positive_before(self, drawn):
         a, _ = drawn

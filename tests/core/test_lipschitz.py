@@ -59,7 +59,7 @@ def matrices(draw):
 
 
 class TestTheNorm:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(matrices())
     def test_it_is_certified_whatever_the_matrix(self, weights):
         assert_certified(weights)
@@ -68,7 +68,7 @@ class TestTheNorm:
         for vector in (u, v):
             assert ((vector.norm(dim=1, keepdim=True) - 1).abs()[s > 0] < 1e-12).all()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(matrices())
     def test_the_cap_holds_and_is_reached(self, weights):
         norms, capped = numpy_norms(weights), constrained_weights(layers_of(weights))

@@ -98,7 +98,7 @@ def test_what_is_no_stack_is_refused():
 
 
 class TestBothBounds:
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(stacks(), orders, orders)
     def test_the_upper_one_is_above_and_the_lower_one_is_attained(self, weights, p, q):
         upper, (lower, x) = upper_bound(weights, p, q), lower_bound(weights, p, q, starts=6, steps=8)

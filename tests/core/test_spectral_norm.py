@@ -28,7 +28,7 @@ def stacks(draw):
     return weights * 10.0 ** draw(st.sampled_from([-200, -30, 0, 30, 150]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(stacks())
 def test_all_of_them_enclose_the_norm(weights):
     norms = numpy_norms(weights)

@@ -172,7 +172,7 @@ def test_the_limits_are_accepted():
     assert len(table(rows(MOST_ROWS)).held_out()) == round(HELD_OUT_SHARE * MOST_ROWS)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     arrays(np.float64, (25, 2), elements=st.floats(-10, 10) | st.sampled_from([0.0, 1.0])),
     st.tuples(st.integers(-320, 110), st.integers(-20, 20)),

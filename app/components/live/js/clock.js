@@ -57,7 +57,6 @@ function show(view, frame) {
   view.colourTop = eased ? view.colourTop * (target / view.colourTop) ** EASE : target;
   if (view.depth.wanted === null) adoptDepth(view, frame);
   Object.assign(view, { before, picture: frame, arrived: {}, began: performance.now(), share: before ? 0 : 1 });
-  view.stages = stagesOf(frame) ?? view.stages;
   view.samples = frame.samples ?? view.samples;
   view.panes.data.caption.textContent = stepName(frame.step);
   showStep(view);
@@ -69,7 +68,7 @@ function show(view, frame) {
 
 /** What moves with the flow. */
 function paintPlanes(view) {
-  const stands = view.shows === "truth" || view.depth.stops.length; // a journey draws by itself
+  const stands = view.shows === "truth" || view.depth.request; // a glide draws by itself
   paint(view, stands ? ["data"] : ["data", "latent"], view.theme);
 }
 
@@ -137,7 +136,7 @@ function receive(view, scene) {
 function startRun(view, before) {
   view.queue.length = 0;
   view.last = -1;
-  view.picture = view.samples = view.stages = view.before = null;
+  view.picture = view.samples = view.before = null;
   view.share = 1;
   for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;

@@ -54,11 +54,11 @@ function look(view, shows) {
 
 function mount(root) {
   const view = {
-    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, stages: null, shows: "latent", zoom: {},
+    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
     theme: undefined, size: "", gone: new AbortController(),
-    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, stops: [], journey: false, request: 0, rest: 0 },
+    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };
   for (const section of root.querySelectorAll("[data-pane]")) {
@@ -80,7 +80,6 @@ function mount(root) {
   for (const button of root.querySelectorAll("[data-view]")) {
     button.addEventListener("click", () => look(view, button.dataset.view));
   }
-  root.querySelector(".live-depth button").addEventListener("click", () => journey(view));
   view.slider.addEventListener("input", () => choose(view));
   view.slider.addEventListener("change", () => view.scene.playing && askForDepth(view));
   root.style.setProperty("--samples", COLOURS.samples);
