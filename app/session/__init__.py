@@ -2,6 +2,7 @@
 
 from app.session.address import made_by, query
 from app.session.benches import apply_bench, bench, benches, show_bench, view
+from app.session.bringing import Bringing, bring, bringing
 from app.session.comparisons import adopt, compare, pictures, poll_comparison
 from app.session.estimator import jacobians, jacobians_are_new, sample
 from app.session.files import (
@@ -51,11 +52,8 @@ from app.session.returning import arrive_in_browser, come_back, to_store
 from app.session.run import (
     HEARD_SECONDS,
     VIEW_REQUEST,
-    Bringing,
     attend,
-    bring,
     bring_back,
-    bringing,
     flow_saver,
     keep,
     last_report,

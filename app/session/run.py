@@ -13,9 +13,9 @@ from app.engine.experiment import Experiment
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import MOVING, Report, State
 from app.link import prefix_of
-from app.session.address import step as step_of_page
 from app.session.address import write_address
 from app.session.benches import benches, show_bench
+from app.session.bringing import bring_along, let_go
 from app.session.focus import offered
 from app.session.left import LEFT
 from app.session.page import Page, Training, current, settle, show, training_of
@@ -60,7 +60,7 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     page, report = current(), newest(current(), until, scaled=scaled(), **wanted)
     page.jacobians = report.arms[0].found(Jacobians) if report.arms else None
     _follow(report)
-    _bring(report)
+    bring_along(report)
     write_address()
     settle()
     return report
@@ -140,56 +140,6 @@ def _follow(report: Report) -> None:
         show(arm.train)
 
 
-STEPS_BY_ITSELF, SECONDS_BY_ITSELF = 2_000, 20.0
-"""A link's run is brought to its step at once where it is no further off; else somebody is asked."""
-
-
-@dataclass(frozen=True)
-class Bringing:
-    """The page's run is to be brought to the step that a link names."""
-
-    step: int
-    goes: bool  # or somebody must say so
-    seconds: float  # about, from where it is
-
-
-def bringing() -> Bringing | None:
-    page = current()
-    return Bringing(page.wanted, page.brings, _seconds_to(page.wanted)) if page.wanted else None
-
-
-def bring() -> None:
-    """Train to the step that the link names."""
-    page = current()
-    left = page.wanted - step_of_page()
-    if left > 0:
-        page.brings = True
-        engine.get_engine().step(page.run, left)
-
-
-def _bring(report: Report) -> None:
-    page = current()
-    if not page.wanted or not report.arms:
-        return
-    if report.arms[0].step >= page.wanted or report.state in (State.DIVERGED, State.FAILED):
-        page.wanted, page.brings = 0, False
-    elif report.state is State.PAUSED and not page.brings:
-        near = page.wanted - report.arms[0].step <= STEPS_BY_ITSELF or _seconds_to(page.wanted) <= SECONDS_BY_ITSELF
-        if near:
-            bring()
-
-
-def _seconds_to(step: int) -> float:
-    page = current()
-    return max(0, step - step_of_page()) * page.report.step_seconds
-
-
-def _let_go(of: str | None) -> None:
-    """Somebody trains as they wish: the page's own run is brought nowhere any more."""
-    if of is None:
-        current().wanted = 0
-
-
 def last_report(of: str | None = None) -> Report:
     return training_of(of).report
 
@@ -198,7 +148,8 @@ def play(of: str | None = None) -> None:
     """Train the page's flow, or the comparison `of` this name; so with all buttons. One that is lost begins anew."""
     training = training_of(of)
     _have(of)
-    _let_go(of)
+    if of is None:
+        let_go()
     training.plays = True
     engine.get_engine().play(training.run)
 
@@ -226,7 +177,8 @@ def play_or_pause(of: str | None = None, until: int | None = None) -> None:
 def step(n: int, of: str | None = None) -> None:
     training = training_of(of)
     _have(of)
-    _let_go(of)
+    if of is None:
+        let_go()
     training.plays = False
     engine.get_engine().step(training.run, n)
 
@@ -249,7 +201,8 @@ def start_over(of: str | None = None) -> None:
     """Back to step 0: with the settings as they are, or to follow the plan again. A run that was dropped is created
     anew."""
     page, training = current(), training_of(of)
-    _let_go(of)
+    if of is None:
+        let_go()
     training.plays = False
     arms = (page.link.setup,) if of is None else training.experiment.arms
     planned = any(arm.changes for arm in arms)
