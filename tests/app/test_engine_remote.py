@@ -176,6 +176,53 @@ def test_a_live_change_outlives_the_worker(engine):
     assert arm.changes == ((20, changed),)
 
 
+def test_a_closed_run_goes_on_bit_for_bit_where_it_was(engine):
+    experiment = Experiment((dataclasses.replace(ARM, train=TrainConfig(batch=50, average=0.9)),), 5)
+
+    def trained(id, n, step):
+        engine.step(id, n)
+        return poll_until(engine, id, lambda r: r.confirmed and r.arms and r.arms[0].step == step and r.arms[0].still)
+
+    def look(report):
+        arm = report.arms[0]
+        return arm.still.density.tobytes(), arm.loss.step.tobytes(), arm.loss.batch_nll.tobytes(), arm.fingerprint
+
+    straight = engine.create(experiment)
+    there = trained(straight, 40, 40)
+    beyond = trained(straight, 20, 60)
+    playing = engine.create(experiment)
+    engine.step(playing, 70)
+    poll_until(engine, playing, lambda r: r.arms and r.arms[0].step > 60)
+    for id in (straight, playing):
+        engine.close(id)
+    made_by = (there.arms[0].fingerprint,)
+    assert engine.stored(experiment, 59, made_by) == 40
+    back = engine.create(experiment, 59, made_by)
+    report = poll_until(engine, back, lambda r: r.arms and r.arms[0].still)
+    assert (report.state, report.arms[0].step, report.rewinds, look(report)) == (State.PAUSED, 40, 0, look(there))
+    assert look(trained(back, 20, 60)) == look(beyond)
+    # Its checkpoint comes when nothing is known of the run any more.
+    wait(lambda: engine.stored(experiment, 10**6), lambda step: step > 60)
+    engine.close(back)
+
+
+def test_all_that_was_asked_of_a_run_is_confirmed(engine):
+    id = engine.create(Experiment((ARM,), 0))
+    poll_until(engine, id, lambda r: r.arms)
+    engine.play(id)
+    poll_until(engine, id, lambda r: r.confirmed and r.arms[0].step > 0)
+    (pid,) = engine.pids()
+    os.kill(pid, signal.SIGSTOP)
+    engine.pause(id)
+    shown = engine.poll(id, VIEW_REQUEST)
+    os.kill(pid, signal.SIGCONT)
+    assert (shown.state, shown.confirmed) == (State.PAUSED, False)
+    report = poll_until(engine, id, lambda r: r.confirmed)
+    assert report.state is State.PAUSED
+    assert engine.preserve(id) == report.arms[0].step
+    engine.close(id)
+
+
 def test_a_flow_is_exported_as_it_is_trained(engine):
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 25)

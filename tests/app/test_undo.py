@@ -9,7 +9,9 @@ import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
 from app import examples
+from app.engine.commands import ViewRequest
 from app.engine.reports import State
+from app.engine.stored import Stored
 from app.session import kept
 from resflow_core.flow import FlowConfig
 from tests.app.pages import MAIN, named, own
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.thorough
 COMPARED = Path(__file__).parent / "compared_app.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3"}
 FLOW = FlowConfig(blocks=2, width=16)
+VIEW_REQUEST = ViewRequest(frames=False)
 CSV = "\n".join(["a,b,c", *(f"{x},{y},{z}" for x, y, z in np.random.default_rng(0).normal(size=(300, 3)))]).encode()
 OTHER = CSV.replace(b"a,b,c", b"d,e,f")
 
@@ -93,14 +96,108 @@ def test_undo_brings_back_what_a_person_made(page, local_engine, change):
     assert own(page).run != run_before
     assert (offered(page).steps, offered(page).whole) == (100, True)
     page = run(press(page, "undo"))
-    setup, nll, weights = made(page, local_engine)
-    assert (setup, weights) == (before[0], before[2])
-    assert nll == pytest.approx(before[1], abs=1e-6)
+    assert made(page, local_engine) == before
+    assert own(page).report.arms[0].step == 100
     assert own(page).picked == "moons"
     assert page.select_slider(key="blocks").value == 2
     assert not offered(page)
+    assert "flow.name" not in page.query_params
+    assert own(page).link.setup == own(page).setup  # what the link to copy begins with
+
+
+@pytest.fixture
+def too_large(local_engine, monkeypatch):
+    """No checkpoint is small enough to be stored."""
+    monkeypatch.setattr(local_engine, "preserve", lambda id: 0)
+
+
+def test_of_a_flow_that_is_too_large_to_be_stored_the_weights_are_kept(page, local_engine, too_large):
+    page = press(page, "steps")
+    before = made(page, local_engine)
+    page = run(page.select_slider(key="blocks").set_value(3))
+    assert (offered(page).steps, offered(page).whole) == (100, True)
+    page = run(press(page, "undo"))
+    setup, nll, weights = made(page, local_engine)
+    assert (setup, weights) == (before[0], before[2])
+    assert nll == pytest.approx(before[1], abs=1e-6)
+    assert own(page).report.arms[0].step == 0
     assert page.query_params["flow.name"] in ("before.safetensors", ["before.safetensors"])
     assert own(page).link.setup == own(page).setup  # what the link to copy begins with: it asks for the weights
+
+
+def run_of(page, local_engine):
+    """What is to be as it was: weights, loss curves, settings and what changed."""
+    arm = own(page).report.arms[0]
+    curves = {name: np.array(values).tobytes() for name, values in vars(arm.loss).items()}
+    return made(page, local_engine), curves, arm.step, arm.train, arm.changes
+
+
+def with_a_live_change(page):
+    page = press(run(press(page, "steps").select_slider(key="learning_rate").set_value(0.001)), "step")
+    assert [step for step, _ in own(page).report.arms[0].changes] == [100]
+    return page
+
+
+def test_a_reset_is_undone_exactly(page, local_engine):
+    page = with_a_live_change(page)
+    before = run_of(page, local_engine)
+    page = press(page, "reset")
+    assert (own(page).report.arms[0].step, offered(page).steps) == (0, 101)
+    page = press(run(page.select_slider(key="learning_rate").set_value(0.002)), "undo")
+    assert run_of(page, local_engine) == before
+    assert page.select_slider(key="learning_rate").value == 0.001
+    assert not offered(page)
+    page = press(page, "reset")  # with the settings as they are, as it was before
+    assert own(page).report.arms[0].train.learning_rate == 0.001
+    page = press(press(page, "undo"), "step")
+    assert own(page).report.arms[0].step == 102
+
+
+def test_a_reset_of_a_flow_without_a_step_keeps_nothing(page):
+    page = press(press(page, "steps"), "reset")
+    page = press(press(page, "reset"), "undo")
+    assert own(page).report.arms[0].step == 100
+    assert not offered(page)
+
+
+def test_a_reset_is_undone_after_the_flow_was_played_again(page, local_engine):
+    page = press(page, "steps")
+    before = run_of(page, local_engine)
+    page = press(press(press(page, "reset"), "play"), "undo")
+    report = own(page).report
+    assert report.state is State.PLAYING and report.arms[0].step > 100
+    page = press(press(page, "play"), "reset")
+    assert offered(page).steps >= report.arms[0].step
+    for _ in range(2):
+        page = run(page)
+    assert own(page).report.arms[0].step == 0
+    again = local_engine.create(offered(page).setup.experiment(), 100)
+    loss = local_engine.poll(again, VIEW_REQUEST).arms[0].loss
+    assert loss.batch_nll.tobytes() == before[1]["batch_nll"]
+
+
+def test_a_playing_flow_is_kept_at_the_step_at_which_it_came_to_rest(page, local_engine):
+    page = press(page, "play")
+    id = own(page).run
+    page = run(page.select_slider(key="blocks").set_value(3))
+    assert own(page).run != id
+    steps = offered(page).steps
+    own(page).plays = False
+    page = press(page, "undo")
+    assert own(page).report.arms[0].step == steps
+
+
+def test_what_is_not_stored_any_more_is_trained_again(page, local_engine):
+    page = with_a_live_change(page)
+    before = run_of(page, local_engine)
+    page = press(page, "reset")
+    local_engine._stored = Stored()
+    page = run(press(page, "undo"))
+    after = run_of(page, local_engine)
+    assert (after[0][0], after[0][2], after[2:]) == (before[0][0], before[0][2], before[2:])
+    assert after[1]["batch_nll"] == before[1]["batch_nll"]
+    assert {"0", "101"} <= named(own(page).notice)
+    assert page.select_slider(key="learning_rate").value == 0.001
 
 
 def test_nothing_is_offered_where_nobody_made_anything(page):
@@ -141,7 +238,9 @@ def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
 
 
 @pytest.mark.slow
-def test_a_level_beyond_the_tenth_and_weights_beyond_the_limit_are_forgotten_the_oldest_first(page, monkeypatch):
+def test_a_level_beyond_the_tenth_and_weights_beyond_the_limit_are_forgotten_the_oldest_first(
+    page, monkeypatch, too_large
+):
     monkeypatch.setattr(kept, "MOST_LEVELS", 3)
     for blocks in (3, 4, 5, 6, 7):
         page = run(press(page, "step").select_slider(key="blocks").set_value(blocks))
@@ -152,7 +251,7 @@ def test_a_level_beyond_the_tenth_and_weights_beyond_the_limit_are_forgotten_the
     assert [past.setup.flow.blocks for past in own(page).past] == [6, 7]
 
 
-def test_settings_alone_are_kept_where_the_weights_cannot_be_had(page, local_engine, monkeypatch):
+def test_settings_alone_are_kept_where_the_weights_cannot_be_had(page, local_engine, monkeypatch, too_large):
     page = press(page, "steps")
     monkeypatch.setattr(local_engine, "export", lambda id, arm_index: None)
     page = run(page.select_slider(key="blocks").set_value(3))
