@@ -182,10 +182,11 @@ class Run:
         return jobs[arm_index].export() if 0 <= arm_index < len(jobs) else None
 
     def unsaid(self) -> Checkpoint | None:
-        """How far it is, if that was not told yet. What would be too large to be stored is not saved for it."""
+        """How far it is, if that was not told yet and is not the beginning. What would be too large to be stored is
+        not saved for it."""
         if self._is_further and self._origin and self._saved and len(self._saved.data) <= MOST_ENTRY_BYTES:
             self._save()
-        return self._saved if self._save_is_news else None
+        return self._saved if self._save_is_news and self.step else None
 
     def miss(self) -> None:
         """Its page was not heard of for too long."""

@@ -108,7 +108,7 @@ class Scheduler:
         return exported
 
     def left_behind(self) -> list[Checkpoint]:
-        """What runs were that have ended or begun anew, and was not handed over yet."""
+        """What runs were that have ended or begun anew, and was not handed over yet; else the next `tick` does."""
         left_behind, self._left_behind = self._left_behind, []
         return left_behind
 
@@ -117,7 +117,7 @@ class Scheduler:
         now = self._clock()
         works = sum(run.works for run in self._runs.values())
         self._budget.advance(now, SHARE_ALONE if works == 1 else SHARE)
-        messages = self._drop_abandoned()
+        messages: list[Report | Checkpoint] = [*self.left_behind(), *self._drop_abandoned()]
         self._clear_the_way()
         messages += self._admit()
         self._work(now)

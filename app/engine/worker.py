@@ -54,7 +54,7 @@ def serve(
                 take(commands.get(timeout=IDLE_SECONDS))
         while not commands.empty():
             take(commands.get())
-        for message in (*scheduler.exported(), *scheduler.left_behind(), *scheduler.tick()):
+        for message in (*scheduler.exported(), *scheduler.tick()):
             pickle.dump(message, reports)
         reports.flush()
 
