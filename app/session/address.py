@@ -36,7 +36,7 @@ def step() -> int:
 def run_setup() -> Setup:
     """What repeats the page's run, also where the run has not said yet that it trains as was set just now."""
     page, found = current(), shareable()
-    if in_force(found, step()) == page.setup.train:
+    if (page.report.arms and page.report.confirmed) or in_force(found, step()) == page.setup.train:
         return found
     if not step():
         return replace(found, train=page.setup.train)

@@ -15,7 +15,7 @@ from app.engine.reports import MOVING, Report, State
 from app.link import prefix_of
 from app.session.address import write_address
 from app.session.benches import benches, show_bench
-from app.session.bringing import bring_along, let_go
+from app.session.brought import bring_along, let_go
 from app.session.focus import offered
 from app.session.left import LEFT
 from app.session.page import Page, Training, current, settle, show, training_of

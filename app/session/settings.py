@@ -150,6 +150,7 @@ def change(new: Setup) -> None:
         start(replace(new, start=new.start if new.flow == old.flow else None))
     else:
         engine.get_engine().change(page.run, 0, new.train)
+        page.report = replace(page.report, confirmed=False)
 
 
 def _refusal(new: Setup) -> str:

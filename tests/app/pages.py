@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
@@ -57,6 +58,12 @@ def link(page):
     """What the address says of the run; not what the browser alone makes of it."""
     texts = {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
     return {name: text for name, text in texts.items() if not name.startswith(VIEW)}
+
+
+def copied_link(page):
+    """The query that Share, which stands open, offers to copy."""
+    (field,) = (e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share")
+    return dict(parse_qsl(urlsplit(json.loads(field.json)["text"]).query, keep_blank_values=True))
 
 
 def own(page):

@@ -6,7 +6,6 @@ import io
 import json
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -27,7 +26,7 @@ from app.numbers import number_text
 from app.setup import Setup
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Custom, Geometric, Poisson
-from tests.app.pages import MINUS, finding, link, number, said, table
+from tests.app.pages import MINUS, copied_link, finding, link, number, said, table
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -288,13 +287,8 @@ class TestByHand:
 
     def test_the_link_to_copy_has_the_bench(self):
         page = opened(probe="sphere", n_terms="9")
-        page.session_state["link"] = True
-        page = checked(page.run())
-        (share,) = [
-            e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"
-        ]
-        query = dict(parse_qsl(json.loads(share.json)["query"], keep_blank_values=True))
-        assert Bench(probe="sphere", n_terms=9) in read_link(query).benches
+        page.session_state["share"] = True
+        assert Bench(probe="sphere", n_terms=9) in read_link(copied_link(checked(page.run()))).benches
 
     def test_what_a_link_did_not_get_is_named(self):
         page = opened(matrix="2 0 0 2", n_terms="7")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import TrainConfig, Trainer, step_bytes
-from tests.app.pages import MAIN, finding, link, named, number, own, table
+from tests.app.pages import MAIN, copied_link, finding, link, named, number, own, table
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 SMALL = {"blocks": "2", "width": "16", "batch": "64"}
@@ -171,16 +170,14 @@ def test_real_data_are_shown_in_their_units():
     assert axes[0]["centre"] == pytest.approx(13, abs=0.5)
 
 
-def copied_link(page):
-    """The query that the popover offers to copy."""
+def shared(page):
+    """The query that Share offers to copy."""
     page.session_state["share"] = True
-    page = checked(page.run())
-    (share,) = [e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share"]
-    return dict(parse_qsl(urlsplit(json.loads(share.json)["text"]).query, keep_blank_values=True))
+    return copied_link(checked(page.run()))
 
 
 def test_a_link_from_another_machine_says_that_digits_are_close_and_not_equal():
-    here = copied_link(press(opened(), "step"))["by"]
+    here = shared(press(opened(), "step"))["by"]
     same, other = (opened(by=by) for by in (here, "torch 2.0.0 VSX, 7 threads"))
     for page in (same, other):
         assert not finding(page, Digits).differ
@@ -210,19 +207,17 @@ def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine
     page = checked(page.selectbox(key="log_det").set_value("roulette").run())
     page = checked(page.select_slider(key="log_det.law.p").set_value(0.3).run())
     page = press(page, "steps")
-    copied = copied_link(page)
+    copied = shared(page)
     assert copied["batch"] == "32"
     assert copied["changes"].startswith("100:learning_rate=0.001;101:log_det=roulette,")
-    again = opened(**copied)
-    for button in ("steps", "step", "steps"):
-        again = press(again, button)
-    assert step_of(again) == 201
+    again = checked(opened(**copied).run())
+    assert step_of(again) == 201 == int(copied["at"])
     assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
     assert scene(again)["loss"]["batch_nll"] == scene(page)["loss"]["batch_nll"]
     again = checked(again.run())
     assert again.selectbox(key="log_det").value == "roulette"
     assert again.select_slider(key="learning_rate").value == 0.001
-    assert copied_link(again) == copied
+    assert shared(again) == copied
     again = press(again, "reset")
     for button in ("steps", "step", "steps"):
         again = press(again, button)
@@ -236,7 +231,7 @@ def test_a_change_of_ones_own_keeps_what_was_planned_from_coming(local_engine):
     page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
     page = press(page, "steps")
     assert page.select_slider(key="batch").value == 32
-    assert copied_link(page)["changes"] == "50:batch=32;100:learning_rate=0.001"
+    assert shared(page)["changes"] == "50:batch=32;100:learning_rate=0.001"
 
 
 @pytest.mark.thorough

@@ -15,7 +15,7 @@ from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from app.lessons.shelf import shelf
 from app.link import STEP, read_link
 from app.session import left
-from app.session.bringing import STEPS_BY_ITSELF
+from app.session.brought import STEPS_BY_ITSELF
 from app.session.left import Left
 from app.session.lesson import open_step
 from app.session.page import Page
@@ -77,7 +77,7 @@ def test_whoever_opens_the_address_gets_the_same_flow_at_the_same_step():
 
 
 def test_a_far_step_is_somebodys_choice(monkeypatch):
-    monkeypatch.setattr("app.session.bringing.SECONDS_BY_ITSELF", 0.0)
+    monkeypatch.setattr("app.session.brought.SECONDS_BY_ITSELF", 0.0)
     far = STEPS_BY_ITSELF + 1
     page = run(opened(**{STEP: str(far)}))
     assert own(page).report.arms[0].step == 0
@@ -87,7 +87,7 @@ def test_a_far_step_is_somebodys_choice(monkeypatch):
 
 
 def test_whoever_trains_themselves_is_brought_nowhere(monkeypatch):
-    monkeypatch.setattr("app.session.bringing.SECONDS_BY_ITSELF", 0.0)
+    monkeypatch.setattr("app.session.brought.SECONDS_BY_ITSELF", 0.0)
     page = run(opened(**{STEP: str(STEPS_BY_ITSELF + 1)}))
     page = run(press(page, "step"))
     assert link(page)[STEP] == "1"

@@ -1,9 +1,7 @@
 """The page's part in links, plans and files, over an engine that reports what a test says."""
 
 import dataclasses
-import json
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from app.csv_file import digest_of
 from app.engine.reports import ArmReport, Report, State
 from app.link import MOST_CHANGES, query_of, read_link, told
 from app.session.plan import PlanEnded
-from app.setup import Setup
+from app.setup import Setup, in_force
 from app.ui import controls
 from app.ui.presets import PRESETS
 from resflow_core.api import flow_file
@@ -23,7 +21,7 @@ from resflow_core.data import DATASETS, Table
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.training.trainer import TrainConfig
-from tests.app.pages import finding
+from tests.app.pages import copied_link, finding
 from tests.app.pages import link as address
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -41,10 +39,16 @@ class Scripted:
         self.experiments, self.said, self.exported = [], [], []
         self.state, self.arm, self.flow = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow"
 
-    def create(self, experiment):
+    def create(self, experiment, step=0, made_by=()):
         self.experiments.append(experiment)
-        self.at(0, experiment.arms[0].train)
+        self.at(step, experiment.arms[0].train)
         return f"run {len(self.experiments)}"
+
+    def stored(self, experiment, step, made_by=()):
+        return 0
+
+    def preserve(self, id):
+        return 0
 
     def poll(self, id, demand):
         return Report(id, self.state, (self.arm,), device="cpu", device_reason="it was asked for")
@@ -94,9 +98,7 @@ def said(kind, page):
 
 def copied(page):
     """What the link to copy brings to whoever opens it."""
-    shares = (e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_share")
-    (link,) = (json.loads(share.json)["query"] for share in shares)
-    return read_link(dict(parse_qsl(link, keep_blank_values=True)))
+    return read_link(copied_link(page))
 
 
 # --- plans ----------------------------------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ def test_somebodys_own_change_ends_the_plan_and_the_page_says_so(scripted):
     page = run(page)
     assert page.select_slider(key="batch").value == 32
     assert read_link(address(page)).setup.changes == (PLAN.changes[0], (140, mine))
-    assert address(page)["batch"] == "32"
+    assert in_force(read_link(address(page)).setup, 150) == mine
     page = run(page.select_slider(key="batch").set_value(64))
     assert not page.info
 
@@ -168,7 +170,7 @@ def test_reset_follows_the_plan_again_from_the_beginning(scripted):
 
 def test_the_link_to_copy_says_how_the_run_began_what_changed_and_what_is_still_planned(scripted):
     page = opened(query_of(PLAN))
-    page.session_state["link"] = True  # the popover stands open
+    page.session_state["share"] = True  # the popover stands open
     scripted.at(120, SLOWER, PLAN.changes[:1])
     page = run(run(page))
     assert copied(page).setup == PLAN
@@ -185,7 +187,7 @@ def test_the_link_to_copy_says_how_the_run_began_what_changed_and_what_is_still_
 
 def test_a_run_with_more_changes_than_a_link_can_hold_says_so(scripted):
     page = opened({})
-    page.session_state["link"] = True
+    page.session_state["share"] = True
     for n, more in ((MOST_CHANGES, False), (MOST_CHANGES + 1, True)):
         changes = tuple((step, (SLOWER, BEGAN)[step % 2]) for step in range(1, n + 1))
         scripted.at(n, changes[-1][1], changes)
@@ -201,7 +203,7 @@ def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
     scripted.at(0, mine)
     page = run(page)
     scripted.at(90, SLOWER, ((80, SLOWER),))
-    page.session_state["link"] = True
+    page.session_state["share"] = True
     page = run(page)
     assert own(page).link.setup.train == mine
 
