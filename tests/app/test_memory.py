@@ -239,7 +239,7 @@ def test_the_flows_settings_are_the_pages_but_for_the_sizes():
 
 def test_nothing_is_measured_before_it_is_asked_for(local_engine, monkeypatch):
     asked = []
-    monkeypatch.setattr(local_engine, "create", lambda experiment: asked.append(experiment) or "")
+    monkeypatch.setattr(local_engine, "create", lambda experiment, *_: asked.append(experiment) or "")
     monkeypatch.setattr(core, "subject", None)
     page = run(opened())
     assert buttons(page) == ["measure"] and Saving not in own(page).findings

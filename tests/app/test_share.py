@@ -271,8 +271,9 @@ def test_embedding_says_which_sites_may(served, monkeypatch):
 
 @pages
 def test_a_class_link_closes_what_it_says(served):
-    with served("http://192.168.1.9:8501/memory", "0.0.0.0"):
-        page = opened("For a class", "memory", ".memory")
+    with served("http://192.168.1.9:8501/dimensions", "0.0.0.0"):
+        memory = {"dimensions.view": "memory"}
+        page = opened("For a class", "dimensions", ".memory", **memory)
         page = page.multiselect(key="class.controls").set_value(["batch", "memory.log"]).run()
         assert not page.exception, page.exception
         (field,) = components(page, "resflow_share")
@@ -281,7 +282,7 @@ def test_a_class_link_closes_what_it_says(served):
         assert closes(given.controls) in said(page)
 
         # Who opens it is offered these alone, and is not asked to close more.
-        other = opened("Link", "memory", ".memory", controls="batch memory.log")
+        other = opened("Link", "dimensions", ".memory", controls="batch memory.log", **memory)
         assert own(other).offered == {"batch", "memory.log"}
         assert closes(given.controls) in said(other)
         (field,) = components(other, "resflow_share")
