@@ -158,6 +158,15 @@ def test_a_reset_of_a_flow_without_a_step_keeps_nothing(page):
     assert not offered(page)
 
 
+def test_a_flow_that_is_built_anew_has_no_step_whatever_the_last_picture_shows(page, local_engine, monkeypatch):
+    page = press(page, "steps")
+    shown = dataclasses.replace(own(page).report, state=State.LOADING)
+    page = press(page, "reset")
+    monkeypatch.setattr(local_engine, "poll", lambda id, request: shown)
+    page = press(page, "reset")
+    assert [past.steps for past in own(page).past] == [100]
+
+
 def test_a_reset_is_undone_after_the_flow_was_played_again(page, local_engine):
     page = press(page, "steps")
     before = run_of(page, local_engine)
