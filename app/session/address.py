@@ -52,7 +52,7 @@ def made_by() -> str:
 def write_address() -> None:
     """Let the address say what is shown. Before the browser has our script it would make a history of it."""
     page = current()
-    page.address = query(page.link.controls)
+    page.addressed, page.address = page.screen, query(page.link.controls)
     address = page.address | {ENTRY: f"{page.entry}@{page.screen}"}
     if page.attached and st.query_params.to_dict() != address:
         st.query_params.from_dict(address)

@@ -105,6 +105,7 @@ class Page(Training):
     wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none
     brings: bool = False  # whether it is on its way there
     screen: str = ""  # that is shown, by its address
+    addressed: str = ""  # the screen whose address was written last: some have none of the run
     turned: str = ""  # the screen to go to
     clocks: set[str] = field(default_factory=set)  # the fragments that the clock calls
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key

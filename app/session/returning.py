@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from app import examples
 from app.lessons.progress import as_file, from_file, joined
 from app.link import OWN_DATA, Link, read_link
-from app.session.address import PLACE, run_setup
+from app.session.address import PLACE, run_setup, write_address
 from app.session.files import is_file, with_flow
 from app.session.kept import remember
 from app.session.lesson import open_step
@@ -66,6 +66,8 @@ def arrive_in_browser(stored: str | None) -> None:
     """The browser has our script, and has kept this of what was done in lessons; None: it keeps nothing."""
     page = current()
     page.attached = True
+    if page.addressed == page.screen:
+        write_address()
     keeps, page.keeps = page.keeps, stored is not None
     page.stale |= keeps != page.keeps
     if stored:

@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import ElementHandle, Locator, Page, sync_playwright
@@ -96,6 +97,19 @@ class Visitor:
 
     def wait_for_step(self, step: int) -> None:
         self.wait(f"Number(root.dataset.step) >= {step}", f"step {step}")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What the address says."""
+        return dict(parse_qsl(self.page.evaluate("location.search.slice(1)"), keep_blank_values=True))
+
+    @property
+    def url(self) -> str:
+        """The address; Playwright's own is that of the last event that it has looked at."""
+        return self.page.evaluate("location.href")
+
+    def wait_for_query(self, **expected: str) -> None:
+        wait_for(lambda: self.query.items() >= expected.items(), f"the address to say {expected}")
 
     def press(self, name: str) -> None:
         """A click between two runs of the script: one of them may build the button anew."""

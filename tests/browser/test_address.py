@@ -1,20 +1,12 @@
 """The address bar as the link of what is shown, and what a reload, Back and another browser make of it."""
 
 import re
-from urllib.parse import parse_qsl, urlparse
+from urllib.parse import urlparse
 
 import pytest
 
 from tests.browser.conftest import SMALL, zoom_wheel
 from tests.served import wait_for
-
-
-def query(visitor):
-    return dict(parse_qsl(urlparse(visitor.page.url).query, keep_blank_values=True))
-
-
-def wait_for_query(visitor, **expected):
-    wait_for(lambda: query(visitor).items() >= expected.items(), f"the address to say {expected}")
 
 
 def entries(visitor):
@@ -36,8 +28,8 @@ def test_a_reload_goes_on_with_the_run_and_shows_the_same_of_it(visit):
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
     visitor.page.locator("[data-view=truth]").click()
     visitor.page.locator("[data-pane=data] [data-layer=samples]").click()
-    wait_for_query(visitor, at="100", **{"view.second": "truth", "view.layers": "data.samples"})
-    assert "view.entry" not in query(visitor)
+    visitor.wait_for_query(at="100", **{"view.second": "truth", "view.layers": "data.samples"})
+    assert "view.entry" not in visitor.query
     run, long = run_id(visitor), entries(visitor)
 
     visitor.page.reload()
@@ -65,18 +57,18 @@ def test_back_goes_through_runs_and_screens_and_not_through_settings(visit):
     visitor.page.get_by_role("heading", name=re.compile("flow")).first.wait_for()
     visitor.page.go_back()
     visitor.wait("Number(root.dataset.step) === 100", "the run that was left")
-    assert urlparse(visitor.page.url).path.endswith("/explore")
+    assert urlparse(visitor.url).path.endswith("/explore")
     assert entries(visitor) == long + 1
-    wait_for_query(visitor, at="100", blocks="4")
+    visitor.wait_for_query(at="100", blocks="4")
 
 
 def test_another_browser_shows_the_same_digits_at_the_same_step(visit):
     visitor = visit(query=SMALL + "&data=moons")
     visitor.press("100 steps")
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    wait_for_query(visitor, at="100", by=query(visitor).get("by", ""))
+    visitor.wait_for_query(at="100")
     wait_for(lambda: held_out(visitor) is not None, "a held-out loss")
-    other = visit(query=urlparse(visitor.page.url).query)
+    other = visit(query=urlparse(visitor.url).query)
     other.wait("Number(root.dataset.step) === 100", "step 100")
     wait_for(lambda: held_out(other) == held_out(visitor), "the same held-out loss")
 
@@ -89,9 +81,9 @@ def test_a_zoom_and_a_depth_are_in_the_address_and_come_back_with_it(visit):
     zoom_wheel(visitor.page, -300)
     slider = visitor.page.locator(".live-depth input")
     slider.fill("2")
-    wait_for(lambda: {"view.zoom", "view.depth"} <= query(visitor).keys(), "the view in the address")
+    wait_for(lambda: {"view.zoom", "view.depth"} <= visitor.query.keys(), "the view in the address")
     seen = visitor.range_of("data")
-    other = visit(query=urlparse(visitor.page.url).query)
+    other = visit(query=urlparse(visitor.url).query)
     other.wait("root.dataset.depth === '2'", "the depth of the link")
     assert other.range_of("data") == pytest.approx(seen, abs=1e-2)
 
@@ -111,6 +103,6 @@ def test_lessons_are_kept_by_the_browser(visit):
     stored = "localStorage.getItem('resflow.progress')"
     wait_for(lambda: page.evaluate(stored), "progress in the browser's storage")
     assert '"change"' in page.evaluate(stored)
-    page.goto(urlparse(page.url)._replace(path="/learn", query="").geturl())  # a page that knows nothing
+    page.goto(urlparse(visitor.url)._replace(path="/learn", query="").geturl())  # a page that knows nothing
     page.get_by_role("link", name=re.compile("change", re.I)).first.wait_for()
     wait_for(lambda: '"change"' in page.evaluate(stored), "progress that is still there")

@@ -32,7 +32,8 @@ def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     phone = {"width": 390, "height": 844}
     visitor = visit(f"{SMALL}{SIZES}", path="/memory", picture=False, viewport=phone)
     sees(visitor, re.compile("Not measured yet"))
-    assert visitor.page.url.partition("?")[0].endswith("/dimensions") and link(visitor)["dimensions.view"] == "memory"
+    visitor.wait_for_query(**{"dimensions.view": "memory"})
+    assert visitor.url.partition("?")[0].endswith("/dimensions")
     assert not visitor.page.locator(".planes figure").count()
     naive, both = measured(visitor)
     assert naive[1] > 1.5 * naive[0] and both[1] < 1.1 * both[0] < naive[1]

@@ -1,7 +1,7 @@
 """What AppTest cannot click: the pictures of the data sets, files that come and go, and a link on the clipboard."""
 
 import re
-from urllib.parse import parse_qs, parse_qsl, urlparse
+from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
@@ -18,14 +18,6 @@ CSV = "\n".join(
 
 def tile(visitor, name):
     return visitor.page.get_by_role("radio", name=re.compile(f"^{re.escape(name)}"))  # "Moons", not "Noisy moons"
-
-
-def query(visitor):
-    return dict(parse_qsl(visitor.page.evaluate("location.search.slice(1)"), keep_blank_values=True))
-
-
-def wait_for_query(visitor, **expected):
-    wait_for(lambda: query(visitor).items() >= expected.items(), f"the address to say {expected}")
 
 
 def offer(visitor, inside, name, text):
@@ -52,7 +44,7 @@ def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choo
     assert tile(visitor, "Checkerboard").get_attribute("aria-checked") == "true"
     tile(visitor, "Moons").click()
     visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps on the other data")
-    wait_for_query(visitor, data="moons")
+    visitor.wait_for_query(data="moons")
     assert tile(visitor, "Moons").get_attribute("aria-checked") == "true"
     assert tile(visitor, "Checkerboard").get_attribute("aria-checked") == "false"
     visitor.press("Pause")
@@ -67,9 +59,9 @@ def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choo
     assert name != "Moons"
     assert visitor.page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
     visitor.page.wait_for_timeout(500)
-    assert query(visitor)["data"] == "moons"
+    assert visitor.query["data"] == "moons"
     visitor.page.keyboard.press("Enter")
-    wait_for(lambda: query(visitor)["data"] not in ("moons", "csv"), "another data set")
+    wait_for(lambda: visitor.query["data"] not in ("moons", "csv"), "another data set")
     assert tile(visitor, name).get_attribute("aria-checked") == "true"
     assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
@@ -85,9 +77,9 @@ def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):
     assert title_of_x(visitor) == "x₁"
     offer(visitor, sidebar, "people.csv", CSV)
     wait_for(lambda: title_of_x(visitor) == "height", "the file's first column")
-    wait_for_query(visitor, data="csv", **{"csv.name": "people.csv", "csv.digest": digest_of(CSV.encode())})
+    visitor.wait_for_query(data="csv", **{"csv.name": "people.csv", "csv.digest": digest_of(CSV.encode())})
 
-    other = visit(query=urlparse(visitor.page.url).query)
+    other = visit(query=urlparse(visitor.url).query)
     other.page.get_by_text("This link needs people.csv").wait_for()
     assert title_of_x(other) == "x₁"
     main = ".stMain"
@@ -96,7 +88,7 @@ def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):
     offer(other, main, "people.csv", CSV)
     wait_for(lambda: title_of_x(other) == "height", "the file's first column")
     assert other.page.get_by_text("This link needs").count() == 0
-    assert query(other) == query(visitor)
+    assert other.query == visitor.query
 
 
 @pytest.mark.slow
@@ -122,8 +114,7 @@ def test_the_copied_link_holds_what_changed_while_it_ran(visit):
     assert visitor.page.locator("#paste").input_value() == link
 
     other = visit(query=urlparse(link).query)
-    other.press("100 steps")
-    other.wait("Number(root.dataset.step) === 100", "step 100")
+    other.wait("Number(root.dataset.step) === 101", "the step of the link")
     estimator = other.page.get_by_role("combobox", name="Log det")
     wait_for(lambda: estimator.input_value() == "Truncated (biased)", "the planned change to be shown")
 
@@ -147,4 +138,4 @@ def test_a_flow_is_saved_and_opened_by_somebody_else(visit, tmp_path):
     popover = "[data-testid=stPopoverBody]"
     offer(other, popover, "moons.safetensors", file.read_bytes())
     other.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the opened flow")
-    wait_for_query(other, blocks="4", width="32", **{"flow.name": "moons.safetensors"})
+    other.wait_for_query(blocks="4", width="32", **{"flow.name": "moons.safetensors"})

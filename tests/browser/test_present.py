@@ -133,7 +133,7 @@ def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(
     button(visitor, "1 step").focus()
     key(visitor, "Space")
     visitor.wait(f"root.dataset.step === '{before + 1}'", "one step more, and no second one")
-    assert button(visitor, "Play").is_visible()
+    expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
     assert "st-key-step" in page.evaluate(f"{FOCUSED}.className")
 
 
@@ -237,7 +237,7 @@ def test_the_address_keeps_the_presenters_view_over_a_reload(visit):
     key(visitor, "2")  # what a key shows comes into sight
     expect(page.locator("[data-pane=latent] .live-plot")).to_be_visible()
     key(visitor, "Escape")
-    page.wait_for_url(lambda url: "view" not in url.replace("bench.view", ""))
+    page.wait_for_url(lambda url: "view=present" not in url and "view.planes" not in url)
 
 
 def test_leaving_the_presenters_view_brings_back_the_place_and_the_focus(visit):
