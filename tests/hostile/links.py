@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from urllib.parse import quote, urlencode
 
-from app.link import BENCHES, names
+from app.link import BENCHES, STEP, VIEW, names
 from app.setup import CsvChoice, FlowFile, Setup, entries, parts
 from resflow_core.settings import Setting
 
@@ -168,6 +168,13 @@ def _parameters(random: Random) -> Iterator[tuple[str, Query | str]]:
         yield screen, "?" * 2000 + light
 
 
+def _steps(random: Random) -> Iterator[tuple[str, Query]]:
+    """How far the run has gone, what is looked at, and which entry of the history it is."""
+    for text in ("", "-1", "1.5", "1e9", "0x10", "½", "٣", "999999999", "1000000000", "9" * LONG, "🜁 \0 <script>"):
+        query = {STEP: text, VIEW: text, f"{VIEW}.zoom": text, f"{VIEW}.entry": text}
+        yield random.choice(_screens())[0], LIGHT | query
+
+
 def _changes(random: Random) -> Iterator[tuple[str, Query]]:
     rates = [f"{random.uniform(1e-5, 1e-1):.6f}" for _ in range(5000)]
     for text in (
@@ -246,6 +253,7 @@ KINDS: dict[str, Callable[[Random], Iterator[tuple[str, Query | str]]]] = {
     "views": _views,
     "paths": _unknown_paths,
     "parameters": _parameters,
+    "steps": _steps,
     "changes": _changes,
     "controls": _controls,
     "files": _files,

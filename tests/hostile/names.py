@@ -71,6 +71,9 @@ AS_IT_IS = {
     ("TextInput", "default"), ("TextInput", "value"), ("TextArea", "default"), ("TextArea", "value"),
     ("Code", "code_text"), ("MultiSelect", "raw_values"),
 }  # fmt: skip
+KEPT = {"resflow_keeper"}
+"""Components that show nothing: they hand over a file that the browser keeps, as the button that downloads it does."""
+
 # What is not drawn: keys, addresses, our own scripts.
 UNSEEN = re.compile(r"id|.*_id|key|.*_hash|query_string|url|js_content|css_content|html_content|spec|component_name")
 
@@ -100,7 +103,8 @@ def drawn(page: Any) -> Iterator[tuple[str, str, str]]:
             continue
         for kind, field, text in texts(proto):
             if kind == "BidiComponent" and field == "json":
-                yield from ((kind, field, part) for part in within(json.loads(text)))
+                if proto.component_name not in KEPT:
+                    yield from ((kind, field, part) for part in within(json.loads(text)))
             elif not UNSEEN.fullmatch(field):
                 yield kind, field, text
 

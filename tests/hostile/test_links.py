@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from app import screens  # noqa: F401  # it fills the registries
+from app.lessons.observables import MOVED
 from app.ui.scene import POLL_SECONDS
 from tests.hostile.links import SCREENS, SETTINGS, Attack, attacks
 from tests.page_client import open_page
@@ -35,11 +37,13 @@ async def opened(url: str, attack: Attack) -> Seen:
 
 
 def arrival(attack: Attack, seen: Seen) -> str:
-    """The page to which an attack leads. A lesson leads to the screen of its step. Unknown pages lead home, and home
-    leads to Explore if the link sets anything."""
+    """The page to which an attack leads. A lesson leads to the screen of its step, a former address to where its screen
+    is now. Unknown pages lead home, and home leads to Explore if the link sets anything."""
     if attack.kind == "lessons":
         return seen.arrived
     path = "" if seen.missing else attack.path
+    if path in MOVED:
+        return MOVED[path].screen
     return SETTINGS if not path and attack.query else path
 
 
