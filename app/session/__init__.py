@@ -24,6 +24,7 @@ from app.session.lesson import (
     add_progress,
     all_progress,
     arrive,
+    asks,
     draw_anew,
     fill,
     found,

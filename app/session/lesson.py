@@ -6,7 +6,8 @@ from typing import Any
 import streamlit as st
 
 from app.estimates.coins import COINS
-from app.lessons.lesson import Action, Lesson, Step
+from app.lessons.lesson import Action, Lesson, Predict, Step
+from app.lessons.looking import shown
 from app.lessons.observables import Moved, Situation
 from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed, prefix_in
@@ -56,6 +57,14 @@ def lie_under_lesson(lies: bool) -> None:
 def lies_under_lesson() -> bool:
     """Whether a lesson lies over the screen that is shown."""
     return "page" in st.session_state and current().lies_under_lesson
+
+
+def asks() -> bool:
+    """Whether a lesson over the screen waits for a prediction, before anything else."""
+    if not lies_under_lesson() or not (found := step_open()):
+        return False
+    last = shown(found, progress(), teaches=False)[-1:]
+    return any(isinstance(block, Predict) and block.id not in progress().answers for block in last)
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:

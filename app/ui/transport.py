@@ -22,7 +22,7 @@ def show(report: Report, of: str | None = None, steps: int | None = None) -> Non
         button(
             "Pause" if moving else "Play",
             icon=":material/pause:" if moving else ":material/play_arrow:",
-            type="primary",
+            type="secondary" if session.asks() else "primary",  # of which a page has one
             on_click=session.play_or_pause,
             args=(of, steps),
             key=f"play{suffix}",

@@ -399,3 +399,14 @@ def test_what_to_keep_comes_after_the_last_prediction():
     page.radio(key="lesson.series.which").set_value("either").run()
     press(page, "lesson.series.which.commit")
     assert all(point in said(page) for point in points)
+
+
+def test_one_button_has_the_accent_the_prediction_that_waits_or_play():
+    page = opened("learn", lesson="believes")
+    assert page.button(key="play").proto.type == "secondary"
+    assert any(button.proto.type == "primary" and button.key.endswith(".commit") for button in page.button)
+    (asked,) = [button.key for button in page.button if button.key.endswith(".commit")]
+    own(page).progress.of("believes").answers[asked.split(".")[2]] = "lower"
+    page = checked(checked(page.run()).run())
+    assert not any(button.key == asked for button in page.button)
+    assert page.button(key="play").proto.type == "primary"
