@@ -152,6 +152,21 @@ class Visitor:
             wait_for(opened, f"the screens of {group!r}")
         link.click()
 
+    def choose(self, name: str, option: str) -> None:
+        """Of a box that drops down; again where its list was drawn anew as it opened."""
+        listed = self.page.get_by_role("option", name=option, exact=True)
+
+        def opened() -> bool:
+            self.page.get_by_role("combobox", name=name).click()
+            try:
+                listed.wait_for(timeout=3000)
+            except PlaywrightTimeoutError:
+                return False
+            return True
+
+        wait_for(opened, f"the choices of {name}")
+        listed.click()
+
     def all_settings(self) -> None:
         """Unfold those that are not in sight."""
         fold = self.page.locator(".st-key-all_settings, .stExpander", has_text="All settings").locator("details").first

@@ -195,8 +195,7 @@ def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_
     visitor.wait_for_step(20)
     run = visitor.data("run")
     visitor.all_settings()
-    visitor.page.get_by_role("combobox", name="Activation").click()
-    visitor.page.get_by_role("option", name="ELU", exact=True).click()
+    visitor.choose("Activation", "ELU")
     visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps of the other flow")
     wait_for(lambda: parse_qs(urlparse(visitor.url).query).get("activation") == ["elu"], "the link")
     other = visit(query=urlparse(visitor.url).query)
@@ -214,8 +213,7 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
     run, picture = visitor.data("run"), visitor.picture()
     visitor.all_settings()
-    visitor.page.get_by_role("combobox", name="Activation").click()
-    visitor.page.get_by_role("option", name="ELU", exact=True).click()
+    visitor.choose("Activation", "ELU")
     visitor.page.set_viewport_size({"width": width, "height": 900})
     top = "document.querySelector('.live-panes').getBoundingClientRect().top"
     before = visitor.page.evaluate(top)
@@ -231,12 +229,12 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
     assert beside or shown["y"] >= title["y"] + title["height"] or shown["y"] + shown["height"] <= title["y"]
     run = visitor.data("run")
     visitor.press("Undo")
-    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the flow from before")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '100'", "the flow from before, at its step")
     said.wait_for(state="detached")
     assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
     activation = visitor.page.get_by_role("combobox", name="Activation")
     wait_for(lambda: activation.input_value() != "ELU", "the activation from before")
-    wait_for(lambda: "flow.name=before.safetensors" in visitor.url, "the link to ask for the weights")
+    visitor.wait_for_query(at="100", activation="sine")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

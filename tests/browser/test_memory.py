@@ -42,14 +42,12 @@ def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     assert cells[0] == "naive backpropagation" and float(cells[7]) > 0 and "…" not in cells
     assert visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
 
-    visitor.page.get_by_role("combobox", name="Dimension d").click()
-    visitor.page.get_by_role("option", name="64", exact=True).click()
+    visitor.choose("Dimension d", "64")
     wait_for(lambda: link(visitor).get("memory.dim") == "64", "the dimension in the link")
     sees(visitor, re.compile("Not measured yet"))
     assert measured(visitor)[0][1] > 2 * naive[1]
 
-    visitor.page.get_by_role("combobox", name="Dimension d").click()
-    visitor.page.get_by_role("option", name="2", exact=True).click()
+    visitor.choose("Dimension d", "2")
     sees(visitor, re.compile("At n = 2 and 2 blocks both together need at most"))
     wait_for(lambda: (t := trace(visitor, BY_TERMS, "naive backpropagation")) and t[1] == naive, "the first bytes")
     assert quiet(visitor), visitor.problems
