@@ -8,8 +8,7 @@ import streamlit as st
 from app import examples
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.link import OWN_DATA
-from app.session.address import new_entry
-from app.session.kept import remember
+from app.session.kept import make_way
 from app.session.page import current
 from app.session.plan import note_change
 from app.session.run import start
@@ -67,8 +66,7 @@ def give_csv(name: str, data: bytes) -> None:
     own = OwnData(need, table(file, need.x, need.y, need.label or None))
     page.csv, page.picked = replace(file, name=need.name), OWN_DATA
     page.show_columns(need)
-    remember()
-    new_entry()
+    make_way()
     page.link = replace(page.link, csv=None)
     start(replace(page.link.setup, own=own), page.wanted)
 
@@ -80,8 +78,7 @@ def open_flow(name: str, data: bytes) -> None:
         return
     old = current().setup
     new = with_flow(old, name, data)
-    remember()
-    new_entry()
+    make_way()
     note_change(old, new)
     start(new)
 
@@ -90,8 +87,7 @@ def open_example() -> None:
     """Begin with the flow that was trained before, on its data."""
     page, old = current(), current().setup
     new = replace(with_flow(old, examples.NAME, examples.flow()), data=examples.DATA, own=None)
-    remember()
-    new_entry()
+    make_way()
     note_change(old, new)
     page.picked, page.stale = examples.DATA, True
     start(new)
@@ -102,8 +98,7 @@ def give_flow(name: str, data: bytes) -> None:
     page = current()
     _check_digest(data, page.link.flow)
     began = with_flow(page.link.setup, name, data)
-    remember()
-    new_entry()
+    make_way()
     page.link = replace(page.link, flow=None)
     start(began, page.wanted)
 

@@ -29,6 +29,12 @@ def remember() -> None:
         _keep(steps)
 
 
+def make_way() -> None:
+    """Keep the page's flow before a loaded one takes its place, which is an entry of its own in the history."""
+    remember()
+    new_entry()
+
+
 def reset(of: str | None = None) -> None:
     """Back to step 0 (`start_over`). The page's flow is kept, unless it was there."""
     if of is None and (steps := _steps()):

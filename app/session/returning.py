@@ -1,5 +1,6 @@
 """What the browser tells of itself: that somebody went back in its history, and what it has kept."""
 
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
@@ -69,13 +70,11 @@ def arrive_in_browser(stored: str | None) -> None:
     if page.addressed == page.screen:
         write_address()
     keeps, page.keeps = page.keeps, stored is not None
-    page.stale |= keeps != page.keeps
+    known = page.progress
     if stored:
-        try:
-            page.progress = joined(from_file(stored.encode()), page.progress)
-        except ValueError:
-            return  # another version's, or somebody else's: it is replaced
-        page.stale = True
+        with suppress(ValueError):  # another version's, or somebody else's: it is replaced
+            page.progress = joined(from_file(stored.encode()), known)
+    page.stale |= keeps != page.keeps or page.progress != known
 
 
 def to_store() -> str:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from app.lessons.shelf import shelf
 from app.link import VIEW
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -28,6 +29,12 @@ def run(page_or_widget):
     for pane in panes(page):
         assert len(pane["alt"]) > 30 and not re.search(r"\b(nan|inf)\b", pane["alt"])
     return page
+
+
+def shown_step(page):
+    """The step of a lesson that is open."""
+    place = own(page).lesson
+    return next(step for step in shelf().lesson(place.lesson).steps if step.id == place.step)
 
 
 def press(page, key):

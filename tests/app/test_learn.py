@@ -17,7 +17,7 @@ from app.lessons.lesson import Predict
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
 from app.screens import SCREENS
-from tests.app.pages import finding, keys, own
+from tests.app.pages import finding, keys, own, shown_step
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -41,11 +41,6 @@ def followed(page):
         page.switch_page(SCREENS[step.screen].script)
         checked(page.run())
     return page
-
-
-def shown_step(page):
-    place = own(page).lesson
-    return next(step for step in shelf().lesson(place.lesson).steps if step.id == place.step)
 
 
 def checked(page):

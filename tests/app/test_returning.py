@@ -14,6 +14,7 @@ from app.engine.reports import State
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file
 from app.lessons.shelf import shelf
 from app.link import STEP, read_link
+from app.screens import SCREENS
 from app.session import left
 from app.session.brought import STEPS_BY_ITSELF
 from app.session.left import Left
@@ -21,7 +22,7 @@ from app.session.lesson import open_step
 from app.session.page import Page
 from app.session.returning import arrive_in_browser, come_back, to_store
 from app.setup import Setup
-from tests.app.pages import MAIN, SMALL, go, link, own, press, run
+from tests.app.pages import MAIN, SMALL, go, link, own, press, run, shown_step
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 EXPLORE = "features/explore/explore.py"
@@ -147,9 +148,7 @@ def test_each_step_of_a_lesson_is_an_entry_and_back_makes_no_other():
 
 def go_to(page):
     """The screen of the step that is open, of which AppTest knows nothing by itself."""
-    place = own(page).lesson
-    step = next(step for step in shelf().lesson(place.lesson).steps if step.id == place.step)
-    page.switch_page(f"features/{step.screen}/{step.screen}.py").run()
+    page.switch_page(SCREENS[shown_step(page).screen].script).run()
     assert not page.exception
     return page
 

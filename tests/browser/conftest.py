@@ -1,7 +1,11 @@
 """The real app, its own server and worker, in Debian's Chromium. Waits are for steps and states, never for speed."""
 
+import http.server
 import os
 import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -211,3 +215,23 @@ def visit(server, chromium):
     yield enter
     for context in contexts:
         context.close()
+
+
+@contextmanager
+def lecture(frame: Callable[[], str]) -> Iterator[str]:
+    """The address of a page of another site; `frame` is its HTML, asked for at each visit."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(frame().encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{site.server_port}"
+        site.shutdown()

@@ -54,7 +54,7 @@ def test_back_goes_through_runs_and_screens_and_not_through_settings(visit):
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
     long = entries(visitor)
     visitor.go("Compare flows", "How good is it?")
-    visitor.page.get_by_role("heading", name=re.compile("flow")).first.wait_for()
+    visitor.page.get_by_role("heading", name=re.compile("Which flow fits better")).wait_for()
     visitor.page.go_back()
     visitor.wait("Number(root.dataset.step) === 100", "the run that was left")
     assert urlparse(visitor.url).path.endswith("/explore")

@@ -1,13 +1,9 @@
 """Every screen under the content security policy, in a real browser: what is drawn needs nothing that is refused, and
 what comes from elsewhere is. And every screen as it is heard: its headings, and the names of its pictures."""
 
-import http.server
-import threading
-from contextlib import contextmanager
-
 import pytest
 
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, lecture
 from tests.browser.test_page import CSV, offer, tile
 
 QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymoons"
@@ -114,29 +110,9 @@ def test_what_comes_from_elsewhere_is_refused(visit):
         assert visitor.page.evaluate(ELSEWHERE.replace("TRY", attempt)) == directive
 
 
-@contextmanager
-def lecture(inside):
-    """A page of another site that shows `inside` in a frame."""
-
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(f'<title>Lecture</title><iframe src="{inside}"></iframe>'.encode())
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Page) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{site.server_port}/"
-        site.shutdown()
-
-
 def test_another_site_does_not_show_it_in_a_frame(visit, server):
     visitor = visit(query="", path="/glossary", picture=False)
-    with lecture(f"{server.url}/glossary") as site:
+    with lecture(lambda: f'<title>Lecture</title><iframe src="{server.url}/glossary"></iframe>') as site:
         visitor.page.goto(site)
         visitor.page.wait_for_timeout(1000)
         assert visitor.page.title() == "Lecture"

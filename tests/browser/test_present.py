@@ -1,13 +1,9 @@
 """The presenter's view, keys of the whole page, and the page within a frame of another site."""
 
-import http.server
-import threading
-from contextlib import contextmanager
-
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, lecture
 from tests.served import app_served, wait_for
 
 PRESENTED = "document.documentElement.hasAttribute('data-present')"
@@ -314,30 +310,15 @@ def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):
     assert plot.is_visible()
 
 
-@contextmanager
-def lecture(inside):
-    """A page of another site with a frame of 800 x 640; `inside` tells the address in it."""
-
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            frame = f'<iframe src="{inside()}" width="800" height="640" style="border: 0"></iframe>'
-            self.wfile.write(f'<body style="margin: 0">{frame}'.encode())
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Page) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{site.server_port}"
-        site.shutdown()
-
-
 def test_a_frame_of_another_site_has_large_planes_and_play_in_sight(chromium, tmp_path):
     address = []
-    with lecture(lambda: address[0]) as site, app_served(tmp_path / "log", ("--embed", site)) as server:
+
+    def framed():
+        return (
+            f'<body style="margin: 0"><iframe src="{address[0]}" width="800" height="640" style="border: 0"></iframe>'
+        )
+
+    with lecture(framed) as site, app_served(tmp_path / "log", ("--embed", site)) as server:
         address.append(f"{server.url}/explore?{SMALL}&embed=true")
         page = chromium.new_context(viewport={"width": 900, "height": 700}).new_page()
         page.goto(site)

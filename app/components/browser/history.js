@@ -30,10 +30,8 @@ function tidyHistory(browser) {
     const url = new URL(target ?? location.href, location.href);
     const { entry, screen, address } = seen(url, isOurs(url));
     if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
-    if (!isOurs(url)) {
-      if (entry === history.state?.entry) browser.arrived = performance.now();
-      push({ ...state, entry }, title, address);
-    } else if (isNewEntry(browser, entry)) {
+    if (!isOurs(url) && entry === history.state?.entry) browser.arrived = performance.now();
+    if (!isOurs(url) || isNewEntry(browser, entry)) {
       push({ ...state, entry }, title, address);
     } else {
       const kept = browser.returned?.entry ?? entry ?? history.state?.entry;

@@ -6,20 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
+from app.components.declared import declared
 from app.quantise import Window, to_u16
 
 __all__ = ["Group", "Tile", "pick", "thumbnail"]
 
-_HERE = Path(__file__).parent
-
-_picker = st.components.v2.component(
-    "resflow_picker",
-    html=(_HERE / "picker.html").read_text(encoding="utf-8"),
-    css=(_HERE / "picker.css").read_text(encoding="utf-8"),
-    js=(_HERE / "picker.js").read_text(encoding="utf-8"),
-)
+_picker = declared(Path(__file__).parent)
 
 
 @dataclass(frozen=True)

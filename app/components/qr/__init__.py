@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import segno
-import streamlit as st
+
+from app.components.declared import declared
 
 __all__ = ["MOST_BYTES", "Code", "code_of", "qr_code"]
 
@@ -13,14 +14,7 @@ MOST_BYTES = 2_953
 QUIET = 4
 """Modules of white that the standard wants around a code."""
 
-_HERE = Path(__file__).parent
-
-_qr = st.components.v2.component(
-    "resflow_qr",
-    html=(_HERE / "qr.html").read_text(encoding="utf-8"),
-    css=(_HERE / "qr.css").read_text(encoding="utf-8"),
-    js=(_HERE / "qr.js").read_text(encoding="utf-8"),
-)
+_qr = declared(Path(__file__).parent)
 
 
 @dataclass(frozen=True)

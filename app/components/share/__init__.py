@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
+from app.components.declared import declared
 from app.link import VIEW
 
 __all__ = ["copy_field", "view", "view_in"]
@@ -13,14 +14,7 @@ __all__ = ["copy_field", "view", "view_in"]
 MOST_IN_VIEW = 2_000
 """Characters of what is looked at, in an address."""
 
-_HERE = Path(__file__).parent
-
-_share = st.components.v2.component(
-    "resflow_share",
-    html=(_HERE / "share.html").read_text(encoding="utf-8"),
-    css=(_HERE / "share.css").read_text(encoding="utf-8"),
-    js=(_HERE / "share.js").read_text(encoding="utf-8"),
-)
+_share = declared(Path(__file__).parent)
 
 
 def copy_field(text: str, name: str, *, rows: int = 1, key: str) -> None:
