@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from streamlit.components.v2 import manifest_scanner
 
-from tests.app.pages import link as address
 from tests.golden import subject_pages, wording
 from tests.golden.elsewhere import elsewhere
 from tests.golden.printed import TIME, UNKNOWN, agree, numbers
@@ -146,7 +145,7 @@ def _seen(label: str, screen: str, link: dict[str, str], presses: list[str]) -> 
                 break
         found[button] = before
         said += _words(page, screen)
-    query = address(page)
+    query = subject_pages.address(page)
     return {
         "shown": found,
         "address": urlencode(sorted(query.items())),

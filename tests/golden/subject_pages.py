@@ -21,6 +21,7 @@ from app.lessons.lesson import Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import Situation
 from app.lessons.prose import expressions
 from app.lessons.shelf import shelf
+from tests.app.pages import link
 from tests.golden.subject import MAIN
 
 MOST_SECONDS = 300.0
@@ -145,6 +146,11 @@ def press(page: AppTest, button: str) -> AppTest:
     name = BUTTONS[button]
     *_, key = (one.key for one in page.button if one.key and f"{one.key}.".startswith(f"{name}."))
     return page.button(key=key).click().run()
+
+
+def address(page: AppTest) -> dict[str, str]:
+    """The query of the page's own address."""
+    return link(page)
 
 
 def opened(screen: str, query: Mapping[str, str]) -> AppTest:
