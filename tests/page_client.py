@@ -95,7 +95,7 @@ class PageClient:
         scene = self.shown.scenes[0]
         run = scene["run"].partition(":")[0]
         address = f"ws://{self._host}{scene['channel']}"
-        async with connect(address, origin=f"http://{self._host}", ping_interval=None) as socket:
+        async with connect(address, origin=f"http://{self._host}", ping_interval=None, max_queue=None) as socket:
             await socket.send(json.dumps({"run": run}))
 
             async def steps() -> AsyncIterator[int]:

@@ -13,8 +13,12 @@ const MARGIN = { left: 52, right: 22, top: 10, bottom: 44 };
 const FRAME = { left: 1, right: 1, top: 1, bottom: 1 };
 const BAR_BELOW = 54;
 const BAR_LENGTH = 150; // of one within the plot
+const BAR_ROOM = 34; // beside it, for its numbers
+const MOST_OF_PLOT = 0.5; // that it may take with its title on one line
 const TICK = 4;
 const TEXT = 13;
+const LINE = 16;
+const GAP = 6; // between two numbers, at least
 const APART = [48, 36]; // pixels between ticks of x, and of y, at least
 const WHEEL = 0.0015; // of a zoom by e for each pixel that a wheel turns
 const CLICK = 4; // pixels that a press may move and not be a drag
@@ -204,26 +208,42 @@ function drawBarOf(picture, surface, pen, theme) {
     return;
   }
   pen.font = `${TEXT}px ${theme.font}`;
-  const length = Math.max(BAR_LENGTH / scale, Math.ceil(pen.measureText(bar.title).width));
-  const [width, height] = [length + 34, 56];
+  const widest = (lines) => Math.ceil(Math.max(...lines.map((line) => pen.measureText(line).width)));
+  const isNarrow = widest([bar.title]) + BAR_ROOM > MOST_OF_PLOT * at.width;
+  const title = isNarrow ? halves(bar.title) : [bar.title];
+  const length = Math.max(isNarrow ? 0 : BAR_LENGTH / scale, widest(title));
+  const [width, height] = [length + BAR_ROOM, 40 + LINE * title.length];
   const place = { left: at.left + at.width - width - 1, top: at.top + 1, width, height };
   for (const [side, length] of Object.entries(place)) corner.style[side] = `${scale * length}px`;
   const above = penOf(corner, width, height, dense);
   const { ink, halo } = writtenOver(picture, theme);
   above.fillStyle = halo;
   above.fillRect(0, 0, width, height);
-  drawBar(above, bar, 17, 24, length, { ink, font: theme.font }, true);
+  drawBar(above, bar, BAR_ROOM / 2, 8 + LINE * title.length, length, { ink, font: theme.font }, title);
 }
 
-function drawBar(pen, { title, range, palette, ticks = ticksOf }, left, top, length, { ink, font }, isTitleAbove = false) {
+/** A text on two lines, broken at the space that is nearest to its middle. */
+function halves(text) {
+  const spaces = [...text.matchAll(/ /g)].map(({ index }) => index);
+  const middle = (at) => Math.abs(at - text.length / 2);
+  const at = spaces.reduce((best, one) => (middle(one) < middle(best) ? one : best), spaces[0] ?? text.length);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function drawBar(pen, { title, range, palette, ticks = ticksOf }, left, top, length, { ink, font }, above = []) {
   pen.imageSmoothingEnabled = true;
   pen.drawImage(barOf(palette), left, top, length, 9);
   Object.assign(pen, { font: `${TEXT}px ${font}`, fillStyle: ink, textAlign: "center", textBaseline: "top" });
   const share = (value) => (value - range[0]) / (range[1] - range[0]);
+  let free = -Infinity;
   for (const { value, text } of ticks(range, Math.max(2, Math.min(5, Math.floor(length / APART[0]))))) {
-    pen.fillText(text, left + share(value) * length, top + 12);
+    const [middle, half] = [left + share(value) * length, pen.measureText(text).width / 2];
+    if (middle - half < free) continue;
+    pen.fillText(text, middle, top + 12);
+    free = middle + half + GAP;
   }
-  pen.fillText(title, left + length / 2, isTitleAbove ? top - 19 : top + 29);
+  above.forEach((line, k) => pen.fillText(line, left + length / 2, top - 3 - LINE * (above.length - k)));
+  if (!above.length) pen.fillText(title, left + length / 2, top + 29);
 }
 
 /** Both ranges, zoomed by a factor around a place. */
