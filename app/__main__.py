@@ -18,7 +18,7 @@ from app import engine, security
 from app.streamlit_internals import serve
 
 # Imported before anybody waits for them.
-FIRST_PAGE_NEEDS = ("app.features.home.journey", "app.ui.controls", "app.components.live", "app.ui.scene")
+FIRST_PAGE_NEEDS = ("app.features.home.replay", "app.ui.controls", "app.components.live", "app.ui.scene")
 WARM_UP_SECONDS = 10.0
 LAST_PORT = 65535
 MAIN = Path(__file__).parent / "main.py"

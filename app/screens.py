@@ -6,17 +6,25 @@ What lies below names no screen. Links, lessons and the home page have registrie
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app import link, session
+from app import evidence, link, session
 from app.estimates.settings import BENCH, Bench
+from app.evidence import Evidence
+from app.features.activations.evidence import EVIDENCE as ACTIVATIONS_EVIDENCE
 from app.features.activations.observables import ACTIVATIONS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
+from app.features.compare.evidence import EVIDENCE as COMPARE_EVIDENCE
 from app.features.compare.settings import COMPARE, Compare
+from app.features.dimensions.evidence import EVIDENCE as DIMENSIONS_EVIDENCE
 from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.features.estimator.draw_observables import THROWS
+from app.features.estimator.evidence import EVIDENCE as ESTIMATOR_EVIDENCE
 from app.features.estimator.matrix_observables import MATRIX
 from app.features.explore.observables import FLOW
+from app.features.home.evidence import EVIDENCE as HOME_EVIDENCE
+from app.features.joint.evidence import EVIDENCE as JOINT_EVIDENCE
 from app.features.joint.settings import JOINT, Joint
+from app.features.lipschitz.evidence import EVIDENCE as LIPSCHITZ_EVIDENCE
 from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.stretch.observables import STRETCH as STRETCH_OBSERVABLES
@@ -37,6 +45,7 @@ class Screen:
     it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
     of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them; where `acts_on`
     names views, only these. `former` are addresses that it once had, with the settings that each stands for.
+    `evidence` is how the stored answers that it opens with come about, by their names.
     """
 
     title: str
@@ -50,6 +59,7 @@ class Screen:
     sidebar: bool = True
     acts_on: tuple[str, ...] = ()
     former: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
     @property
     def script(self) -> str:
@@ -67,7 +77,7 @@ class Screen:
 WORKS, COSTS, GOOD, REFERENCE = "How it works", "What it costs", "How good is it?", "Reference"
 
 SCREENS: dict[str, Screen] = {
-    "": Screen("Home", "home", has_flow=False, sidebar=False),
+    "": Screen("Home", "home", has_flow=False, sidebar=False, evidence=HOME_EVIDENCE),
     "learn": Screen(
         "Lessons",
         "learn",
@@ -87,9 +97,16 @@ SCREENS: dict[str, Screen] = {
         "Lipschitz constraints",
         {LIPSCHITZ: Lipschitz},
         LIPSCHITZ_OBSERVABLES,
+        evidence=LIPSCHITZ_EVIDENCE,
     ),
     "activations": Screen(
-        "Activation functions", "activations", WORKS, "", {ACTIVATIONS_BENCH: Activations}, ACTIVATIONS
+        "Activation functions",
+        "activations",
+        WORKS,
+        "",
+        {ACTIVATIONS_BENCH: Activations},
+        ACTIVATIONS,
+        evidence=ACTIVATIONS_EVIDENCE,
     ),
     "estimator": Screen(
         "Check by hand",
@@ -104,6 +121,8 @@ SCREENS: dict[str, Screen] = {
                 "Type a 2 × 2 matrix and see every term of the unbiased estimate, beside the truth.",
             )
         },
+        acts_on=("plane",),
+        evidence=ESTIMATOR_EVIDENCE,
     ),
     "dimensions": Screen(
         "Beyond two dimensions",
@@ -112,9 +131,12 @@ SCREENS: dict[str, Screen] = {
         benches={DIMENSIONS: Dimensions, MEMORY: Memory},
         acts_on=("memory",),
         former={"memory": {f"{DIMENSIONS}view": "memory"}},
+        evidence=DIMENSIONS_EVIDENCE,
     ),
-    "compare": Screen("Compare flows", "compare", GOOD, "Density estimation", {COMPARE: Compare}),
-    "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", {JOINT: Joint}),
+    "compare": Screen(
+        "Compare flows", "compare", GOOD, "Density estimation", {COMPARE: Compare}, evidence=COMPARE_EVIDENCE
+    ),
+    "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", {JOINT: Joint}, evidence=JOINT_EVIDENCE),
     "stretch": Screen(
         "Area and density",
         "stretch",
@@ -135,5 +157,6 @@ for address, screen in SCREENS.items():
     observables.OBSERVABLES |= screen.observables
     observables.MOVED |= {former: Moved(address, settings) for former, settings in screen.former.items()}
     link.BENCHES |= screen.benches
+    evidence.EVIDENCE |= screen.evidence
 _doors = {name: Door(*words, screen.script) for screen in SCREENS.values() for name, words in screen.doors.items()}
 doors.DOORS |= {name: _doors[name] for name in DOORS_IN_ORDER}

@@ -17,11 +17,11 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "quantise",
-    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "lessons", "session", "ui",
+    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons", "session", "ui",
     "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
-PROGRAMS = {"app/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}
+PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}
 # Place -> top-level packages that nothing in it may import, directly or inside a function.
 FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},

@@ -106,8 +106,8 @@ class Bench:
     map: str = setting("deviation", "Map", "What is drawn over the plane.", choices=MAPS)
     block: int = setting(0, "Block", "Which residual block; 0 is the whole flow.", low=0, high=MOST_BLOCKS)
     batch: int = setting(512, "Batch B", "Points whose estimates are averaged.", low=1, high=65536)
-    seed: int = setting(0, "Seed", "The same seed gives the same throws.", low=0, high=MOST_SEED)
-    throw: int = setting(1, "Throw", "Which throw of this seed is shown.", low=1, high=MOST_THROWS)
+    seed: int = setting(0, "Seed", "The same seed gives the same draws.", low=0, high=MOST_SEED)
+    throw: int = setting(1, "Throw", "Which draw of this seed is shown.", low=1, high=MOST_THROWS)
     fractions: bool = setting(False, "Fractions", "Exact wherever a fraction is short.")
     suspect: str = setting(
         "none", "Under test", "Who throws. Each of the estimators A to D has a bug: find it.", choices=SUSPECTS

@@ -53,6 +53,11 @@ def _untrained(experiment: Experiment, lasting: Collection[str]) -> Experiment:
     return replace(experiment, arms=tuple(arms))
 
 
+def is_compared(name: str) -> bool:
+    """Whether there is a comparison of this name."""
+    return name in current().comparisons
+
+
 def forget(name: str) -> None:
     """End the comparison of this name, and what the engine holds of it."""
     if comparison := current().comparisons.pop(name, None):

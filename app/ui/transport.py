@@ -14,15 +14,16 @@ from app.ui import share
 from app.ui.fragments import button
 
 
-def show(report: Report, of: str | None = None, steps: int | None = None) -> None:
+def show(report: Report, of: str | None = None, steps: int | None = None, *, primary: bool = True) -> None:
     """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name. Where it has a
-    length, Play ends after so many `steps`, and how far it is is shown."""
+    length, Play ends after so many `steps`, and how far it is is shown. Not `primary` where something else on the page
+    is to be pressed first."""
     moving, suffix = report.state in MOVING, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         button(
             "Pause" if moving else "Play",
             icon=":material/pause:" if moving else ":material/play_arrow:",
-            type="secondary" if session.asks() else "primary",  # of which a page has one
+            type="primary" if primary and not session.asks() else "secondary",  # of which a page has one
             on_click=session.play_or_pause,
             args=(of, steps),
             key=f"play{suffix}",

@@ -54,6 +54,7 @@ class Inversion:
     regime: Regime
     breaking: np.ndarray  # (blocks,): the smallest s at which each block folds in a window around its data
     det: np.ndarray  # (n, n) det(I + s A) over x, row = y ascending
+    image: np.ndarray  # (n, n, 2) f(x) at the same x
     fold: np.ndarray  # (m, 2) the curves det = 0 in x, a row of NaN after each
     fold_image: np.ndarray  # (m, 2) the images of these curves under f
     steps: np.ndarray  # (k, k) over z: steps to a residual of `GOAL`; NaN if `MOST_STEPS` are not enough
@@ -111,6 +112,7 @@ def inversion(
         regime=regime(1.0, lipschitz, det),
         breaking=np.array(breaking),
         det=det.view(FOLD_GRID, FOLD_GRID).numpy(),
+        image=(nodes + value).view(FOLD_GRID, FOLD_GRID, 2).numpy(),
         fold=fold,
         fold_image=fold + g(torch.from_numpy(fold)).numpy(),
         steps=steps.view(STEPS_GRID, STEPS_GRID).numpy(),

@@ -11,17 +11,20 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from app import evidence
 from app.components.planes import Path
-from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
+from app.engine.measurements.activity import GRID, POINTS, Activity
 from app.engine.reports import State
-from app.features.activations import inside
+from app.features.activations import answers, consequences, inside, pictures, stored, used
+from app.features.activations import evidence as evidence_of
 from app.features.activations.curves import SMOOTH, extent
 from app.features.activations.inside import Inside, Layer, Pull
 from app.features.activations.numbers import Slopes, Starvation, starvation
 from app.features.activations.settings import Activations
+from app.features.activations.used import Compared
 from app.link import query_of, read_link
 from app.setup import Setup
-from app.ui.bands import Outcome, Ranking
+from app.ui.bands import Band, Outcome, Ranking
 from resflow_core import measure
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.data import DATASETS
@@ -30,13 +33,15 @@ from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import MAIN, SMALL, curves, decode, finding, link, named, number, own, panes, said, table
+from tests.app.pages import MAIN, SMALL, curves, decode, finding, keys, link, named, number, own, panes, said, table
 from tests.app.test_lipschitz import tensors
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
 OWN = "tanh(2*z)"
-CURVES = slice(0, 3)
+STORED = 2
+"""Charts that the view of the curves opens with."""
+CURVES = slice(STORED, STORED + 3)
 FOUND = {"curves": Starvation, "inside": Inside, "consequences": Ranking}
 """What each view finds."""
 
@@ -116,6 +121,96 @@ def test_the_view_can_be_changed_and_is_in_the_link():
         assert link(page).get("activations.view", "curves") == view
 
 
+class TestOpening:
+    """What the view of the curves opens with."""
+
+    @pytest.fixture(scope="class")
+    def told(self):
+        return evidence_of.read(evidence.stored(evidence_of.NAME).found)
+
+    def test_it_is_shown_on_arrival_and_leads_to_what_trains_the_same(self, told):
+        page = opened(settings={"data": "checkerboard"})
+        assert answers.sentence(told) in said(page)
+        assert [pane["kind"] for pane in panes(page)[:STORED]] == ["chart"] * STORED
+        primaries = [button.key for button in page.main.button if button.proto.type == "primary"]
+        assert primaries == ["activations.both"]
+
+    def test_it_is_not_shown_beside_a_lesson(self, told):
+        page = opened(settings={"lesson": "saturation", "step": "own"})
+        assert answers.sentence(told) not in said(page) and "activations.both" not in keys(page)
+        assert len(panes(page)) == 3 and table(page, "| activation |")
+
+    def test_its_button_takes_over_its_settings(self, monkeypatch):
+        monkeypatch.setattr(consequences, "STEPS", 1)
+        small = dataclasses.replace(evidence_of.SETUP, flow=FLOW, train=TRAIN)
+        monkeypatch.setattr(stored, "SETUP", small)
+        page = press(opened(settings={"activation": "tanh"}), "activations.both")
+        page = run(page)
+        assert (own(page).setup.data, own(page).setup.flow, own(page).setup.train) == (small.data, FLOW, TRAIN)
+        assert bench(page) == Activations(view="consequences", shown="elu,lipswish", seeds=evidence_of.SEEDS)
+        comparison = own(page).comparisons["activations"]
+        assert [arm.flow.activation for arm in comparison.experiment.arms] == ["elu"] * 3 + ["lipswish"] * 3
+        assert {arm.step for arm in comparison.report.arms} == {1}
+        found = finding(page, Compared)
+        assert list(found.of) == ["ELU", "LipSwish"] and answers.sentence(found) in said(page)
+
+    def test_its_sentence_says_what_is_stored(self, told):
+        kept = evidence.stored(evidence_of.NAME)
+        assert len(kept.seeds) >= 3
+        words = named(answers.sentence(told).replace("\N{NO-BREAK SPACE}", " "))
+        for name in ("elu", "lipswish"):
+            shares = [100 * arm["saturated"] for arm in kept.found[name]]
+            gaps = [arm["curves"]["held_kl"][-1] for arm in kept.found[name]]
+            assert len(shares) == len(gaps) == len(kept.seeds)
+            share, gap = float(np.mean(shares)), float(np.mean(gaps))
+            assert {f"{share:.{0 if share >= 10 else 1}f}", f"{gap:.3f}"} <= words
+            assert all(arm["step"] == arm["curves"]["held_step"][-1] == 2000 for arm in kept.found[name])
+
+    def test_what_it_rests_on_holds_and_without_it_something_else_is_said(self, told):
+        assert all(answers.claims(told).values())
+        fits = told.ranking.fits
+        ahead = {"ELU": fits["ELU"], "LipSwish": Band(0.1, 0.09, 0.11)}
+        behind = {"ELU": Band(0.1, 0.09, 0.11), "LipSwish": fits["LipSwish"]}
+        overlap = {"ELU": Band(0.3, 0.2, 0.4), "LipSwish": Band(0.3, 0.25, 0.35)}
+        said = {answers.fit(dataclasses.replace(told, ranking=dataclasses.replace(told.ranking, fits=of)))
+                for of in (ahead, behind, overlap)}  # fmt: skip
+        assert len({text.partition(")")[0].partition("seeds")[2] for text in said}) == 3
+        swapped = {"ELU": told.of["LipSwish"], "LipSwish": told.of["ELU"]}
+        assert not all(answers.claims(dataclasses.replace(told, of=swapped)).values())
+
+    @pytest.mark.parametrize("name", ["elu", "lipswish"])
+    def test_units_are_pooled_and_counted_as_the_core_counts_them(self, name):
+        flow = trained(dataclasses.replace(FLOW, activation=name), 20)
+        s = last(measure.saturation(flow, DATA.held_out()[:POINTS]))
+        found = used.units(s)
+        assert found.shares.sum() + found.beyond == pytest.approx(1) and found.saturated == s.overall
+        low, high = (found.shares[half].sum() for half in (slice(0, 48), slice(48, 96)))
+        middle = s.counts.shape[2] // 2
+        half = s.counts[:, :, middle].sum() / 2  # a bin that is centred at 0
+        for side, share in ((slice(0, middle), low), (slice(middle + 1, None), high)):
+            assert share == pytest.approx((s.counts[:, :, side].sum() + half) / s.counts.sum(), abs=found.beyond + 1e-9)
+
+    def test_the_hatched_part_is_where_a_unit_counts_as_saturated(self):
+        t = np.linspace(-6, 6, 1201)
+        zone = used.is_saturated(*used.curves("elu", t), 1.0)
+        np.testing.assert_array_equal(zone[t > 1e-9], True)
+        assert not zone[t < -0.1].any()
+        (chart,) = pictures.used({"ELU": "elu"}, {"ELU": [used.Units(np.full(96, 1 / 96), 0.5, 1.0)]})
+        lines = chart.paths[-1].points[:, 0]
+        assert np.nanmin(lines) == pytest.approx(0, abs=0.02) and np.nanmax(lines) == 6
+
+    @pytest.mark.slow
+    def test_a_stored_flow_is_what_training_gives(self):
+        """The last seed with ELU, trained by torch alone for a tenth of the steps: where its units go is alike."""
+        setup = evidence_of.SETUP
+        alone = Trainer(dataclasses.replace(setup.flow, activation="elu"), setup.train, setup.dataset, seed=2)
+        for _ in range(200):
+            alone.step()
+        share = last(measure.saturation(alone.evaluated, setup.dataset.held_out()[:POINTS])).overall
+        kept = evidence.stored(evidence_of.NAME).found["elu"][2]["saturated"]
+        assert share == pytest.approx(kept, abs=0.1)
+
+
 class TestCurves:
     def agree(self, page, names, beta=1.0, raw=False):
         for name, label in names.items():
@@ -129,10 +224,10 @@ class TestCurves:
         page = opened(shown="lipswish,elu,selu,gelu,clipswish,cpila")
         names = {name: ACTIVATIONS[name].title for name in bench(page).shown.split(",")}
         self.agree(page, names)
-        assert [labels(pane) for pane in panes(page)] == [[*names.values()], [*names.values(), "bound 1"],
-                                                          [*names.values()]]  # fmt: skip
+        assert [labels(pane) for pane in panes(page)[CURVES]] == [[*names.values()], [*names.values(), "bound 1"],
+                                                                  [*names.values()]]  # fmt: skip
         for label in names.values():
-            z, slope = path(panes(page)[1], label).T
+            z, slope = path(panes(page)[CURVES][1], label).T
             assert (z[0], z[-1]) == (-6, 6) and np.abs(slope).max() <= 1 + 1e-6
         found = finding(page, Slopes)
         assert list(found.steepest) == list(names) and not found.breaking
@@ -148,14 +243,14 @@ class TestCurves:
         self.agree(page, {"lipswish": "LipSwish", "sine": "Sine"}, beta=2.5)
         assert link(page)["activations.beta"] == "2.5"
         # The steepest place has moved with the curve, and lies on it.
-        dots = [decode(p["points"]) for p in panes(page)[1]["paths"] if p["markers"]]
+        dots = [decode(p["points"]) for p in panes(page)[CURVES][1]["paths"] if p["markers"]]
         np.testing.assert_allclose(dots[0], [[2.39935728 / 2.5, 1.0]], atol=1e-5)
         np.testing.assert_allclose(dots[1], [[0.0, 1.0]], atol=1e-5)
         self.agree(opened(shown="tanh", beta="0.5"), {"tanh": "Tanh"}, beta=0.5)
 
     def test_before_division_those_that_break_the_bound_are_named(self):
         page = opened(shown="lipswish,elu,selu")
-        assert path(panes(page)[1], "SELU")[:, 1].max() <= 1
+        assert path(panes(page)[CURVES][1], "SELU")[:, 1].max() <= 1
         page = run(page.toggle(key="activations.raw").set_value(True))
         self.agree(page, {"lipswish": "LipSwish", "elu": "ELU", "selu": "SELU"}, raw=True)
         assert finding(page, Slopes).breaking == pytest.approx({"lipswish": 1.09984, "selu": 1.7581}, abs=1e-5)
@@ -166,18 +261,18 @@ class TestCurves:
 
     def test_maxmin_is_a_map_of_pairs_and_has_no_curve(self):
         page = opened(shown="maxmin,elu")
-        *drawn, pairs = panes(page)
+        *drawn, pairs = panes(page)[STORED:]
         assert [labels(pane) for pane in drawn] == [["ELU"], ["ELU", "bound 1"], ["ELU"]]
-        assert [pane["kind"] for pane in panes(page)] == ["chart"] * 3 + ["pane"]
+        assert [pane["kind"] for pane in panes(page)[STORED:]] == ["chart"] * 3 + ["pane"]
         image, _ = curves(pairs)
         image = image[np.isfinite(image).all(1)]
         assert (image[:, 0] >= image[:, 1]).all() and len(image) == 2 * 9 * 61
         assert {-2.0, 2.0} <= set(image[:, 0].tolist())
-        assert len(panes(opened(shown="elu"))) == 3
+        assert len(panes(opened(shown="elu"))) == STORED + 3
 
     def test_no_curve_but_maxmin_is_no_reason_to_fail(self):
         page = opened(shown="maxmin")
-        assert [pane["kind"] for pane in panes(page)] == ["pane"]
+        assert [pane["kind"] for pane in panes(page)[STORED:]] == ["pane"]
         assert finding(page, Starvation) == Starvation(("maxmin",), ())
 
     def test_the_table_says_what_is_measured(self):
@@ -185,7 +280,10 @@ class TestCurves:
         page = opened(shown=",".join(shown))
         rows, starving = table(page, "| activation |"), finding(page, Starvation).starving
         assert len(rows) == 1 + len(shown)
-        assert len({(rows[ACTIVATIONS[name].title][0], name in starving) for name in shown}) == 2
+        verdicts = [
+            {rows[ACTIVATIONS[name].title][0] for name in shown if (name in starving) is of} for of in (True, False)
+        ]
+        assert all(verdicts) and not set.intersection(*verdicts)
         for name in shown:
             about, cells = measure.criteria(ACTIVATIONS[name]), rows[ACTIVATIONS[name].title]
             assert (name in starving) == (about.verdict is measure.Verdict.STARVES)
@@ -207,7 +305,7 @@ class TestCurves:
 
     def test_at_least_one_stays(self):
         page = run(opened(shown="elu,sine").multiselect(key="activations.chosen").set_value([]))
-        assert bench(page).shown == "elu,sine" and labels(panes(page)[0]) == ["ELU", "Sine"]
+        assert bench(page).shown == "elu,sine" and labels(panes(page)[STORED]) == ["ELU", "Sine"]
 
 
 class TestFormula:
@@ -220,7 +318,7 @@ class TestFormula:
         assert finding(page, Starvation) == Starvation(("elu",), (f"={OWN}",))
         assert link(page)["activations.formula"] == bench(page).formula == OWN
         page = typed(page, "")
-        assert bench(page).formula == "" and labels(panes(page)[0]) == ["ELU"]
+        assert bench(page).formula == "" and labels(panes(page)[STORED]) == ["ELU"]
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -234,7 +332,7 @@ class TestFormula:
     def test_a_bad_one_is_refused_with_the_part_and_the_last_good_one_stays(self, text, says):
         page = typed(typed(opened(shown="elu"), OWN), text)
         assert all(token in page.main.error[0].value for token in says)
-        assert bench(page).formula == OWN and labels(panes(page)[0]) == ["ELU", "your own"]
+        assert bench(page).formula == OWN and labels(panes(page)[STORED]) == ["ELU", "your own"]
         assert any(read(OWN).latex in text for text in said(page))
         page = typed(page, "sin(z)")
         assert not page.main.error and bench(page).formula == "sin(z)"
@@ -243,7 +341,7 @@ class TestFormula:
         page = opened(shown="sine", formula="tanh(z) + sin(3*z)/6")
         assert page.text_input(key="activations.formula").value == bench(page).formula == "tanh(z) + sin(3*z)/6"
         assert any("\\cdot 1.5 = " in text for text in said(page))
-        assert labels(panes(page)[0]) == ["Sine", "your own"] and not page.warning
+        assert labels(panes(page)[STORED]) == ["Sine", "your own"] and not page.warning
 
     @pytest.mark.parametrize(
         ("setting", "value", "says", "kept"),
@@ -414,7 +512,7 @@ class TestConsequences:
         ]
         assert {(arm.train, arm.data) for arm in comparison.experiment.arms} == {(TRAIN, "moons")}
         page = press(page, "steps.activations")
-        _, *densities, by_steps, by_seconds = panes(page)
+        _, *densities, by_steps, by_seconds = panes(page)[2:]  # below where the units of both are
         assert [pane["title"] for pane in densities] == labels(by_steps) == labels(by_seconds) == ["ELU", "Sine"]
         x = DATA.held_out()
         truth = DATA.truth.log_prob(x)
@@ -425,7 +523,7 @@ class TestConsequences:
             assert kl[0] != kl[1]
             numbers = [number(text) for text in re.split(r" \(| to |\)", rows[label][0])[:3]]
             assert numbers == pytest.approx([np.mean(kl), min(kl), max(kl)], rel=6e-3)
-            log_dets = [last(measure.gradient_split(f, x[:GRADIENT_POINTS])).residual.log_det for f in alone]
+            log_dets = [last(measure.gradient_split(f, x[:POINTS])).residual.log_det for f in alone]
             assert number(rows[label][4].split(" (")[0]) == pytest.approx(np.mean(log_dets), rel=6e-3)
             mean = path(by_steps, label)
             assert mean[-1].tolist() == pytest.approx([100, np.mean(kl)], rel=1e-4)

@@ -4,6 +4,7 @@ engine of this process exports."""
 import csv
 import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ import safetensors.torch
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app import engine
+from app import engine, evidence
 from app.engine.measurements import derivatives
 from app.engine.measurements.derivatives import SPECTRUM_POINTS, Derivatives
 from app.engine.reports import Report, State
+from app.features.compare import evidence as evidence_of
 from app.features.compare import results
 from app.features.compare.arms import estimator_name
 from app.features.compare.numbers import LEAST_BIAS, Compared, Sign
@@ -26,7 +28,7 @@ from app.link import query_of
 from app.metrics import gap_to_truth
 from app.session import run as session_run
 from app.setup import Setup
-from app.ui.bands import Outcome
+from app.ui.bands import Band, Outcome
 from app.ui.side_by_side import STILL_GRID, fit
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
@@ -34,7 +36,7 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
-from tests.app.pages import MAIN, MINUS, decode, finding, link, own, panes, run, said, table
+from tests.app.pages import MAIN, MINUS, decode, finding, link, own, panes, run, said, sentence, table
 from tests.app.test_compare_parts import structure_named
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -296,7 +298,7 @@ def test_a_preset_is_marked_as_long_as_it_is_one(small_presets):
     assert not any(PRESETS["believes"].about in text for text in said(page))
     page = press(page, "compare.preset.believes")
     assert bench(page).seeds == 2 and page.button(key="compare.preset.believes").disabled
-    page = run(page.segmented_control(key="compare.view").set_value("samples"))
+    page = run(on(page, 1).segmented_control(key="compare.view").set_value("samples"))
     assert page.button(key="compare.preset.believes").disabled
     page = slide(page, "batch", 32)
     assert not page.button(key="compare.preset.believes").disabled
@@ -592,3 +594,81 @@ def test_it_survives_other_screens():
     page = run(page)
     assert (comparison(page).run, comparison(page).report.arms[0].step) == (first, 2)
     assert panes(page)
+
+
+class TestArrival:
+    """Before anything is chosen."""
+
+    def arrive(self, **query):
+        page = AppTest.from_file(MAIN, default_timeout=60)
+        for name, value in query.items():
+            page.query_params[name] = value
+        page.switch_page(SCREEN)
+        return run(page)
+
+    def primary(self, page):
+        return [button.key for button in page.main.button if button.proto.type == "primary"]
+
+    def test_it_opens_with_the_stored_answer_and_trains_nothing(self):
+        page = self.arrive()
+        assert NAME not in own(page).comparisons
+        arms = evidence.stored("compare-believes").found["i-ResNet, 5 terms"]
+        true, bias = (np.array([arm["curves"][f"held_{name}"][-1] for arm in arms]) for name in ("nll", "bias"))
+        said = sentence(page, "Trained with").replace("*", "")
+        numbers = [float(text) for text in re.findall(r"\d+\.?\d*", said)]
+        wanted = [5, (true - bias).mean(), DATASETS["8gaussians"].truth.entropy, true.mean(), len(arms)]
+        assert numbers == pytest.approx(wanted, abs=0.0051)
+        (chart,) = panes(page)
+        assert path(chart, "i-ResNet, 5 terms: truth")[-1][1] == pytest.approx(true[0], abs=1e-4)
+        assert path(chart, "i-ResNet, 5 terms: belief")[-1][1] == pytest.approx((true - bias)[0], abs=1e-4)
+        assert self.primary(page) == ["compare.train"]
+
+    def test_the_primary_action_trains_these_flows_in_the_place_of_the_answer(self, small_presets):
+        page = press(self.arrive(), "compare.train")
+        preset = PRESETS["believes"]
+        assert bench(page) == preset.bench and own(page).setup.flow == preset.flow
+        page = run(page)
+        assert comparison(page).report.arms[0].step == preset.bench.steps
+        Agreement(page).all()
+
+    def test_ones_own_flows_can_be_chosen(self):
+        page = press(self.arrive(blocks="2", width="6", batch="64", data="moons"), "compare.own")
+        assert labels(page)[:2] == ["Residual, exact", "i-ResNet, 5 terms"]
+        assert self.primary(page) == ["play.compare"]
+        assert finding(page, Compared).by_steps.outcome is Outcome.NOT_TRAINED
+
+    @pytest.mark.parametrize("query", [{"compare.steps": "200"}, {"controls": "compare.seeds"}])
+    def test_a_link_that_chooses_opens_what_it_chooses(self, query):
+        page = self.arrive(blocks="2", width="6", batch="64", data="moons", **query)
+        assert NAME in own(page).comparisons
+
+    def test_a_card_opens_its_question_with_its_stored_answer_until_it_is_trained(self, small_presets):
+        page = press(self.arrive(), "compare.preset.honest")
+        assert NAME in own(page).comparisons and bench(page) == PRESETS["honest"].bench
+        assert sum("With L = 0.6" in text for text in said(page)) == 2  # the answer, and its card
+        page = on(page, 2)
+        assert sum("With L = 0.6" in text for text in said(page)) == 1
+        Agreement(page).all()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_claim_that_fails_is_seen(name):
+    """What is stored, told of flows that are the wrong way round."""
+    read = evidence_of.read(evidence.stored(f"compare-{name}").found, name)
+    assert all(PRESETS[name].answer.claims(read).values())
+    turned = dataclasses.replace(
+        read,
+        beliefs=tuple(
+            dataclasses.replace(one, bias=Band(-1, -1, -1), believed=one.true, true=one.believed)
+            for one in read.beliefs
+        ),
+        scores=read.scores[::-1],
+        by_steps=dataclasses.replace(read.by_steps, fits=turned_round(read.by_steps.fits)),
+        by_time=dataclasses.replace(read.by_time, fits=turned_round(read.by_time.fits)),
+    )
+    if name != "figure1":  # which claims no order
+        assert not all(PRESETS[name].answer.claims(turned).values())
+
+
+def turned_round(fits):
+    return dict(zip(fits, sorted(fits.values(), key=lambda band: -band.mean), strict=True))

@@ -9,19 +9,25 @@ import numpy as np
 import pytest
 import torch
 
+from app import evidence, session
 from app.engine.reports import ArmReport, State
 from app.engine.results import BitsCurve, ImageFrame, Scaling
 from app.examples import digits as example
+from app.features.dimensions import answers, scaling_charts
 from app.features.dimensions import digits as view
-from app.features.dimensions import scaling
 from app.features.dimensions.digits import UNIFORM, Needed, needed
+from app.features.dimensions.evidence import CROSSING, MEMORY, make_crossing, read_crossing, read_memory
+from app.features.dimensions.memory import bars
 from app.features.dimensions.scaling import Worth, verdicts, where, worth
 from app.features.dimensions.settings import Dimensions
+from app.ui import opening
 from resflow_core import measure
 from resflow_core.data.digits import DIGITS, LEVELS, Digits
+from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Truncated
 from resflow_core.measure import AtDim, Crossing, Estimate
 from resflow_core.measure.scaling import Subject, by_dim
-from tests.app.pages import curves, decode, finding, link, named, own, panes, table
+from tests.app.pages import curves, decode, finding, keys, link, named, own, panes, said, table
 from tests.app.test_lipschitz import opened as opened_screen
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -68,6 +74,11 @@ def places(page):
     return list(within(page.main, ()))
 
 
+def keys_of_panes(page):
+    """The keys of what draws panes."""
+    return [key for key in keys(page) if key.startswith("scaling.") and key.split(".")[1] in ("stored", "answer")]
+
+
 def grids(page):
     found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
     (found,) = [data["grids"] for data in found if isinstance(data, dict) and "grids" in data]
@@ -112,12 +123,13 @@ class TestDigits:
 
         # The curve of its training, which the file notes, and one point of its own.
         noted = np.array(example.stored().curve)
-        for chart, x in zip(panes(page), noted.T, strict=False):  # against steps, and against seconds
+        charts = [pane for pane in panes(page) if pane["title"].startswith("Bits per dimension")]
+        for chart, x in zip(charts, noted.T, strict=False):  # against steps, and against seconds
             trained, _, here, _, normal = curves(chart)
             np.testing.assert_allclose(trained, np.stack([x, noted[:, 2]], 1), rtol=1e-5)
             np.testing.assert_allclose(here, [[x[-1], value]], rtol=1e-4)
             np.testing.assert_allclose(normal[:, 1], found.gaussian.value, rtol=1e-5)
-        assert noted[-1, 0] == example.STEPS and len(panes(page)) == 2
+        assert noted[-1, 0] == example.STEPS and len(charts) == 2
 
     def test_training_goes_on_from_it_and_resets_to_it(self, few):
         page = opened()
@@ -178,9 +190,9 @@ def test_without_images_the_data_are_drawn_alone():
 
 
 class TestScaling:
-    def test_nothing_is_shown_before_it_is_measured_and_then_what_the_core_measures(self):
+    def test_what_is_stored_is_shown_before_it_is_measured_and_then_what_the_core_measures(self):
         page = opened(**TINY)
-        assert len(page.info) == 1 and not panes(page) and Worth not in own(page).findings
+        assert len(panes(page)) == 1 and Worth not in own(page).findings  # what is stored
         page = press(page, "scaling.measure")
         plan = own(page).benches[Dimensions].plan
         report = own(page).comparisons["scaling"].report
@@ -239,7 +251,7 @@ class TestScaling:
     def test_settings_are_in_the_link_and_make_another_measurement(self):
         page = press(opened(**TINY), "scaling.measure")
         page = run(page.toggle(key="dimensions.shared").set_value(True))
-        assert link(page)["dimensions.shared"] == "True" and not panes(page)
+        assert link(page)["dimensions.shared"] == "True" and keys_of_panes(page) == ["scaling.stored"]
         assert own(page).benches[Dimensions].plan.train.log_det.shared
 
     @pytest.mark.parametrize(
@@ -273,7 +285,8 @@ def test_the_verdict_is_computed_from_times_and_from_times_with_noise():
 
 def test_the_charts_mark_where_lines_cross():
     pays = worth(MEASURED)
-    times, works = scaling.times(MEASURED.found, pays.by_time), scaling.works(MEASURED.found, pays.by_work)
+    times = scaling_charts.times(MEASURED.found, pays.by_time)
+    works = scaling_charts.works(MEASURED.found, pays.by_work)
     for chart, dim in ((times, 32), (works, 64)):
         *_, mark = chart.paths
         assert mark.points[:, 0] == pytest.approx([dim, dim], abs=0.5)
@@ -290,3 +303,118 @@ def test_all_ways_to_cross_have_words():
     assert {"2"} <= named(where(Crossing(2.0, 0, at_once=True), (2, 64)))
     assert {"21", "3"} <= named(where(Crossing(21.3, 3), (2, 64)))
     assert "1" not in named(where(Crossing(21.3, 1), (2, 64)))
+
+
+class TestOpening:
+    """What the page opens with, against what is stored, computed here in another way."""
+
+    @pytest.fixture(scope="class")
+    def kept(self):
+        return evidence.stored(CROSSING).found
+
+    def times(self, kept):
+        """(d, exact, estimate), medians over the seeds."""
+        rows = np.array([[row[:3] for row in run] for run in kept["runs"]])
+        return np.median(rows, 0)
+
+    def test_the_sentence_has_the_numbers_of_what_is_stored(self, kept):
+        d, exact, estimate = self.times(kept).T
+        ratio = np.log(exact / estimate)
+        (k,) = np.flatnonzero((ratio[:-1] < 0) & (ratio[1:] >= 0))[-1:]
+        meet = np.exp(np.interp(0, ratio[k : k + 2], np.log(d[k : k + 2])))
+        text = answers.exact_or_estimate(read_crossing(kept))
+        at = d.tolist().index(answers.HIGH)
+        assert f"d ≈ {meet:.0f}" in text and f"{exact[at] / estimate[at]:.1f} times faster" in text
+        assert f"{np.mean(kept['stray']):.2g} nats" in text and f"{len(kept['runs'])} seeds" in text
+        assert len(kept["runs"]) >= 3
+
+    def test_what_it_rests_on_holds_and_else_it_says_the_other_thing(self, kept):
+        assert all(answers.crossing_claims(read_crossing(kept)).values())
+        dear = {**kept, "runs": [[[d, s, 10 * s, *rest] for d, s, _, *rest in run] for run in kept["runs"]]}
+        cheap = {**kept, "runs": [[[d, s, s / 10, *rest] for d, s, _, *rest in run] for run in kept["runs"]]}
+        for other, words in ((dear, "Up to d = 128"), (cheap, "from d = 2 on")):
+            found = read_crossing(other)
+            assert not all(answers.crossing_claims(found).values())
+            assert words in answers.exact_or_estimate(found) and "≈" not in answers.exact_or_estimate(found)
+        assert "10.0 times slower" in answers.exact_or_estimate(read_crossing(dear))
+
+    @pytest.mark.slow
+    def test_a_small_part_measured_now_says_the_same(self):
+        made = make_crossing(True)
+        assert all(answers.crossing_claims(read_crossing(made.found)).values())
+
+    def test_bytes_are_those_of_the_core(self):
+        found = read_memory(evidence.stored(MEMORY).found)
+        settings = evidence.stored(MEMORY).settings
+        flow = FlowConfig(
+            dim=settings["dim"], blocks=settings["blocks"], width=settings["width"], activation="lipswish"
+        )
+        flow, x = measure.subject(dataclasses.replace(flow, budget=0.97), 64, torch.Generator().manual_seed(0))
+        ways = {"": measure.NoLogDet(), "in_forward": Truncated(settings["terms"], gradient="in_forward")}
+        peaks = {
+            name: measure.footprint(flow, x, way, torch.Generator().manual_seed(1)).peak for name, way in ways.items()
+        }
+        assert found[64]["in_forward"] == pytest.approx(peaks["in_forward"] - peaks[""], rel=1e-4)
+        assert all(answers.memory_claims(found).values())
+        text = answers.memory(found, 64, "x", bars.size)
+        assert bars.size(found[64]["plain"]) in text and bars.size(found[64]["in_forward"]) in text
+        assert "extrapolated" not in text and "extrapolated" in answers.memory(found, 64 * 1024, "x", bars.size)
+        swapped = {rows: {**of, "plain": of["in_forward"], "in_forward": of["plain"]} for rows, of in found.items()}
+        assert not all(answers.memory_claims(swapped).values())
+        assert "not less" in answers.memory(swapped, 64, "x", bars.size)
+
+    def test_beyond_what_was_measured_bytes_lie_on_a_line(self):
+        found = {64: {"plain": 10.0}, 256: {"plain": 40.0}}
+        assert answers.bytes_at(found, 128)["plain"] == pytest.approx(20)
+        assert answers.bytes_at(found, 640)["plain"] == pytest.approx(100)
+
+    def test_bars_are_as_long_as_the_bytes_and_say_what_fits(self):
+        need = {"plain": 4.0 * 2**20, "neumann": 2.0**20, "plain_in_forward": 2.0 * 2**20, "in_forward": 2.0**19}
+        drawn = bars.html(need, 1.5 * 2**20, "64 points")
+        lengths = [float(x) for x in re.findall(r"width:([\d.]+)%", drawn)]
+        np.testing.assert_allclose(np.array(lengths) / lengths[0], [1, 0.25, 0.5, 0.125], rtol=1e-2)
+        assert (drawn.count("does not fit"), drawn.count("· fits")) == (2, 2)
+        assert bars.between(need) == 2.0**20 or bars.between(need) == 2.0**21
+        assert [bars.size(n) for n in (12, 2.0**20, 2.0**40)] == [
+            "12\N{NO-BREAK SPACE}B",
+            "1\N{NO-BREAK SPACE}MiB",
+            "1,024\N{NO-BREAK SPACE}GiB",
+        ]
+
+    def test_the_page_opens_with_both_answers_and_the_digits_below(self, few):
+        page = opened()
+        assert answers.exact_or_estimate(read_crossing(evidence.stored(CROSSING).found)) in said(page)
+        assert panes(page)[0]["title"] == "Time of a training step" and len(grids(page)) == 3
+        primary = [button.key for button in page.button if button.proto.type == "primary"]
+        assert primary == ["dimensions.time"]
+
+    def test_its_button_measures(self, few):
+        page = press(opened(largest="4", blocks="1", width="8", batch="8", view="scaling"), "scaling.measure")
+        assert finding(page, Worth).over
+        page = opened()
+        page = press(page, "dimensions.time")
+        assert own(page).benches[Dimensions].view == "scaling" and own(page).comparisons["scaling"].report
+
+    def test_the_other_button_measures_the_memory_of_the_bars(self, few, monkeypatch):
+        asked = []
+        monkeypatch.setattr(session, "go_on_with_survey", asked.append)
+        page = press(opened(), "memory.look")
+        settings = evidence.stored(MEMORY).settings
+        (of,) = asked
+        assert (of.flow.dim, of.flow.width, of.flow.blocks, of.terms, of.batch) == (
+            *(settings[name] for name in ("dim", "width", "blocks", "terms")), 64,
+        )  # fmt: skip
+        assert own(page).benches[Dimensions].view == "memory"
+
+    def test_beside_a_lesson_nothing_stored_is_shown(self, few, monkeypatch):
+        monkeypatch.setattr(opening, "is_due", lambda: False)
+        page = opened()
+        assert "dimensions.time" not in keys(page) and len(grids(page)) == 3
+        page = opened(**TINY)
+        assert not panes(page) and len(page.info) == 1
+
+    def test_once_a_view_was_chosen_the_page_is_that_view(self, few):
+        page = opened()
+        page = run(page.button_group(key="dimensions.view").set_value("scaling"))
+        page = run(page.button_group(key="dimensions.view").set_value("digits"))
+        assert "dimensions.time" not in keys(page) and len(grids(page)) == 3

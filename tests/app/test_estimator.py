@@ -13,10 +13,11 @@ from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from app.estimates import sample as samples
-from app.estimates.sample import coverage, thrown_settings
+from app.estimates.sample import THROWS_EACH, coverage, thrown_settings
 from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator import presets
 from app.features.estimator.coins import CoinMean
+from app.features.estimator.example import ARRIVED
 from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series
 from app.features.estimator.sweeps import PAPER, across_lambda, across_p, cost, exact_terms, subject_of
 from app.features.estimator.table import HEADINGS, Row, Term
@@ -26,7 +27,7 @@ from app.numbers import number_text
 from app.setup import Setup
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Custom, Geometric, Poisson
-from tests.app.pages import MINUS, copied_link, finding, link, number, said, table
+from tests.app.pages import MINUS, copied_link, decode, finding, link, number, panes, said, table
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -37,9 +38,12 @@ STEEP = "0.9 0.3 0.1 -0.2"
 BIAS = -0.000981  # of the series of A cut after 5 terms
 
 
-def opened(controls=None, **bench):
-    """The screen with settings of the bench by their names in links, "__" for ".", besides a small flow."""
+def opened(controls=None, arrives=False, **bench):
+    """The screen with settings of the bench by their names in links, "__" for ".", besides a small flow; as it is
+    found by who `arrives` without settings, or with its defaults."""
     page = AppTest.from_file(MAIN, default_timeout=60)
+    if not arrives:
+        page.session_state[ARRIVED] = True
     fixed = {} if controls is None else {"controls": controls}
     for name, value in (SMALL | fixed | {f"bench.{k.replace('__', '.')}": v for k, v in bench.items()}).items():
         page.query_params[name] = value
@@ -74,6 +78,30 @@ def lines(spec, name):
     return [row["value"] for row in rows(spec, "line") if row.get("exact terms") == name]
 
 
+def pane(page, title):
+    """The chart whose title begins so."""
+    (found,) = [one for one in panes(page) if one["title"].startswith(title)]
+    return found
+
+
+def path(chart, label):
+    """The points of the path of this label, (n, 2)."""
+    (found,) = [one for one in chart["paths"] if one["label"] == label]
+    return decode(found["points"])
+
+
+def picture(page):
+    """The large picture of draws."""
+    (found,) = [one for one in panes(page) if one["y"].startswith("mean of the estimates")]
+    return found
+
+
+def own_mean(page, seed=0):
+    """The running mean of one's own draws; empty where nothing was drawn."""
+    found = [one for one in picture(page)["paths"] if one["label"] == f"mean of your draws, seed {seed}"]
+    return decode(found[0]["points"]) if found else np.empty((0, 2))
+
+
 def bench_of(page):
     return page.session_state["page"].benches[Bench]
 
@@ -90,7 +118,7 @@ def kinds(page):
 def terms_text(page, kind):
     """The table of terms, with the fields of this type as its columns."""
     headings = [HEADINGS[name] for name in kind.__dataclass_fields__]
-    (text,) = [m.value for m in page.markdown if m.value.startswith(f"| {' | '.join(headings)} |\n")]
+    text, *_ = [m.value for m in page.markdown if m.value.startswith(f"| {' | '.join(headings)} |\n")]
     return text
 
 
@@ -130,9 +158,12 @@ class TestByHand:
         assert found.error == pytest.approx(exact)
         assert found.off == pytest.approx(abs(thrown.value.mean() - KNOWN_LOG_DET) / exact)
         assert found.deviation == pytest.approx(thrown.value.std(ddof=1))
-        line = rows(charts(page)[0], "line")
-        assert line[-1]["n"] == 100 and line[-1]["mean"] == pytest.approx(thrown.value.mean())
-        assert line[-1]["high"] - line[-1]["mean"] == pytest.approx(exact)
+        line = own_mean(page, 5)
+        assert line[-1] == pytest.approx((100, thrown.value.mean()))
+        assert len(line) < 100  # evenly on the axis
+        (band,) = picture(page)["areas"]
+        for edge, side in (("low", -1), ("high", 1)):  # two standard errors by the closed form, after 10,000 draws
+            assert decode(band[edge])[-1] == pytest.approx((10_000, KNOWN_LOG_DET + side * 2 * 0.3917271732**0.5 / 100))
         latest, n, v, value = sample(page).last(3)[0]
         assert (latest, n, value) == (100, thrown.n[-1], thrown.value[-1])
         np.testing.assert_array_equal(v, thrown.probe[-1])
@@ -159,8 +190,8 @@ class TestByHand:
         found = finding(page, Noise)
         assert found.deviation == np.inf and found.tail.reason is reason
         assert (found.tail.radius**2, found.tail.ratio) == (pytest.approx(square, abs=5e-4), ratio)
-        _, histogram, _ = charts(page)
-        assert sum(layer["mark"]["type"] == "rect" for layer in histogram["layer"]) == 1  # no band of a deviation
+        assert not picture(page)["areas"] and len(own_mean(page))
+        assert [area["label"] for area in pane(page, "How far")["areas"]] == ["draws"]  # no band of a deviation
         assert finding(page, ErrorBars).is_infinite and not finding(page, ErrorBars).settles
 
     def test_what_is_undecided_is_found_to_be(self):
@@ -177,18 +208,19 @@ class TestByHand:
             shares, errors = coverage(thrown_settings(bench), float(np.linalg.slogdet(np.eye(2) + bench.array)[1]))
             found = finding(page, ErrorBars)
             assert (found.shares, found.errors) == (pytest.approx(shares), pytest.approx(errors))
-            assert [row["share"] for row in rows(charts(page)[-1], "point")] == pytest.approx(shares)
+            drawn = path(pane(page, "Do the intervals"), "contain it")
+            np.testing.assert_allclose(drawn, np.stack([THROWS_EACH, 100 * np.array(shares)], 1), rtol=1e-6)
             assert found.are_too_short == (shares[-1] + 3 * errors[-1] < 0.95)
             assert found.settles != found.are_too_short
         assert shares[-1] < 0.9  # the second one's bars are too short
 
     def test_clear_forgets_the_throws(self):
         page = press(opened(), "throw.1")
-        assert SampleMean not in kinds(page) and len(charts(page)) == 1  # one has no error bar
+        assert SampleMean not in kinds(page) and len(own_mean(page)) == 1  # one has no standard error
         page = press(page, "throw.10000")
-        assert len(charts(page)) == 3
+        assert own_mean(page)[-1][0] == 10_001
         page = press(page, "throw.clear")
-        assert len(sample(page).values) == 0 and len(charts(page)) == 1
+        assert len(sample(page).values) == len(own_mean(page)) == 0
         page = press(page, "throw.100")
         np.testing.assert_array_equal(sample(page).values, draw_estimates(A, PAPER, "gaussian", 100, 0).value)
 
@@ -210,7 +242,7 @@ class TestByHand:
     def test_other_settings_begin_anew(self):
         page = press(opened(), "throw.100")
         page = checked(page.select_slider(key="bench.law.p").set_value(0.3).run())
-        assert len(sample(page).values) == 0 and len(charts(page)) == 1
+        assert len(sample(page).values) == len(own_mean(page)) == 0
         page = press(page, "throw.100")
         expected = draw_estimates(A, Geometric(0.3, 3), "gaussian", 100, 0).value
         np.testing.assert_array_equal(sample(page).values, expected)
@@ -287,7 +319,7 @@ class TestByHand:
 
     def test_the_link_to_copy_has_the_bench(self):
         page = opened(probe="sphere", n_terms="9")
-        page.session_state["share"] = True
+        page.session_state["share.bench"] = True
         assert Bench(probe="sphere", n_terms=9) in read_link(copied_link(checked(page.run()))).benches
 
     def test_what_a_link_did_not_get_is_named(self):

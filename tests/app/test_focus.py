@@ -113,10 +113,10 @@ def test_one_setting_that_is_offered_has_its_control_alone(screen, view, name, s
 
 def test_without_such_a_link_the_same_helpers_find_controls_of_every_kind():
     page = opened("estimator", "by_hand")
-    assert {"bench.view", "bench.law", "bench.fractions", "bench.throw", "blocks", "seed"} <= set(drawn(page))
-    assert {"Share", "Examples"} <= set(popovers(page.main)) and {"Presets", "Seed", "File"} <= set(
-        popovers(page.sidebar)
-    )
+    assert {"bench.view", "bench.law", "bench.fractions", "bench.throw", "paste.csv"} <= set(drawn(page))
+    assert {"Share", "Examples", "Paste"} <= set(popovers(page.main)) and not len(page.sidebar)
+    page = opened("explore")
+    assert {"blocks", "seed"} <= set(drawn(page)) and {"Presets", "Seed", "File"} <= set(popovers(page.sidebar))
     assert "resflow_picker" in components(page)
     assert any(pane.get("clickable") for pane in panes(opened("lipschitz", "inverse", controls="lipschitz.z")))
     page = opened("lipschitz", "enforced", controls="norms")  # in the sidebar and on the page
@@ -166,14 +166,14 @@ def test_nobody_is_locked_in():
 
 def test_a_teacher_chooses_what_stays_and_gets_the_link():
     page = opened("estimator", "by_hand", batch="32", **{"bench.probe": "sphere", "dimensions.view": "memory"})
-    page.session_state["share"], page.session_state["share.section"] = True, "For a class"
+    page.session_state["share.bench"], page.session_state["share.section.bench"] = True, "For a class"
     page = run(page)
     choice = page.multiselect(key="class.controls")
     known = names()
-    assert {known[name] for name in ("batch", "data", "bench.law", "bench.throw")} <= set(choice.options)
+    assert {known[name] for name in ("bench.law", "bench.probe", "bench.throw")} <= set(choice.options)
     others = {title for name, title in known.items() if name.startswith(("lipschitz.", "joint."))}
     assert others and not others & set(choice.options)
-    page = run(choice.set_value(["bench.law", "batch"]))
+    page = run(choice.set_value(["bench.law", "bench.probe"]))
     shared = [
         urlsplit(json.loads(e.proto.json)["text"]).query
         for e in page.main
@@ -181,14 +181,14 @@ def test_a_teacher_chooses_what_stays_and_gets_the_link():
     ]
     query = dict(parse_qsl(shared[-1], keep_blank_values=True))
     given = read_link(query)
-    assert given.controls == ("bench.law", "batch") and not given.refused
+    assert given.controls == ("bench.law", "bench.probe") and not given.refused
     (bench,) = (one for one in given.benches if isinstance(one, Bench))
     assert (given.setup.train.batch, bench.probe) == (32, "sphere")
     page.switch_page("features/dimensions/dimensions.py")
     page.session_state["share.memory"], page.session_state["share.section.memory"] = True, "For a class"
     page = run(page)
     choice = page.multiselect(key="class.controls")
-    assert choice.value == ["bench.law", "batch"]  # also where they have no control
+    assert choice.value == ["bench.law", "bench.probe"]  # also where they have no control
     assert {known["memory.log"], known["bench.law"]} <= set(choice.options)
 
 

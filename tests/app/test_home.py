@@ -1,36 +1,37 @@
 """The home page: it needs no run and no settings, and its picture is what the flow computes."""
 
-import base64
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
-from app import engine, examples
-from app.features.home import journey
+from app import engine, evidence
+from app.features.home import replay
+from app.features.home.evidence import CUT, DATA, EXACT, GRID, NAME
 from app.ui.lesson_list import Row
-from resflow_core.api import flow_file
-from tests.app.pages import keys, link
+from resflow_core.data import DATASETS
+from tests.app.pages import decode, keys, link
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
+ENDS = ("true", "bias", "mass")
 HOME, EXPLORE = "features/home/home.py", "features/explore/explore.py"
 
 
-JOURNEY, PANES = "journey", "panes"  # the pictures of home and of Explore
+REPLAY, PANES = "replay", "panes"  # the pictures of home and of Explore
 
 
 def checked(page, picture):
     assert not page.exception, page.exception
     assert len(page.title) == 1
-    assert {JOURNEY, PANES} & set(keys(page)) == {picture}
+    assert {REPLAY, PANES} & set(keys(page)) == {picture}
     return page
 
 
 def test_the_bare_address_stays_bare_and_starts_nothing(monkeypatch):
     monkeypatch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
-    page = checked(AppTest.from_file(MAIN, default_timeout=60).run(), JOURNEY)
+    page = checked(AppTest.from_file(MAIN, default_timeout=60).run(), REPLAY)
     assert not page.query_params
     assert not page.sidebar.children
     assert "page" not in page.session_state
@@ -50,7 +51,7 @@ def test_settings_in_the_bare_address_open_explore_and_wait_while_somebody_is_at
     page.session_state["coins.results"] = "HTT"  # a widget of the bench, which no setting holds
     before.heard = 0.0
     page.query_params.clear()
-    checked(page.switch_page(HOME).run(), JOURNEY)
+    checked(page.switch_page(HOME).run(), REPLAY)
     assert not page.query_params
     assert page.session_state["page"].heard > 0  # the engine keeps the run
     checked(page.switch_page(EXPLORE).run(), PANES)
@@ -60,39 +61,33 @@ def test_settings_in_the_bare_address_open_explore_and_wait_while_somebody_is_at
     assert page.session_state["coins.results"] == "HTT"
 
 
-def test_the_picture_goes_from_a_normal_to_the_checkerboard_by_the_flow():
-    points, lines = journey.positions()
-    flow = flow_file.from_bytes(examples.flow())
-    assert len(points) == len(lines) == flow.config.blocks + 2
-    for ways in (points, lines):
-        with torch.no_grad():
-            z = flow(torch.from_numpy(ways[0].reshape(-1, 2))).numpy()
-        np.testing.assert_allclose(ways[-1].reshape(-1, 2), z, atol=1e-4)
-
-    z, n = points[-1], len(points[-1])
-    assert (abs(z.mean(0)) < 4 / np.sqrt(n)).all()  # standard errors of a standard normal's mean and variance
-    assert (abs(z.var(0) - 1) < 4 * np.sqrt(2 / n)).all()
-    squares = np.floor(points[0] / 2).sum(1) % 2 == 0
-    assert squares.mean() > 0.95  # half of them, if the points were not the flow's
-
-    vertical, horizontal = np.split(lines[0], 2)
-    assert np.ptp(vertical[..., 0], axis=1).max() == np.ptp(horizontal[..., 1], axis=1).max() == 0
-    for ways in (vertical[..., 1], horizontal[..., 0]):
-        assert (np.diff(ways) >= 0).all() and (ways[:, 0] == -4).all() and (ways[:, -1] == 4).all()
-    assert np.linalg.norm(np.diff(lines, axis=2), axis=-1).max() < 0.1 * np.ptp(lines)  # 0.2 if evenly spaced at x
+def test_the_replay_is_of_the_first_seed_and_its_sentence_of_all():
+    told, scene = evidence.stored(NAME), replay.scene()
+    found = told.found
+    assert len(told.seeds) >= 3 and found["steps"][0] == 0
+    for name in (EXACT, CUT):
+        kept, shown = found[name], scene[name]
+        assert len(shown["density"]) == len(shown["true"]) == len(found["steps"])
+        for k, mean in enumerate(shown["true"]):
+            assert mean == kept["true"][k]
+            assert shown["reported"][k] == pytest.approx(kept["true"][k] - kept["bias"][k])
+            assert shown["mass"][k] == kept["mass"][k]
+        assert all(len(kept["ends"][end]) == len(told.seeds) and kept["ends"][end][0] == kept[end][-1] for end in ENDS)
+    assert not np.any(found[EXACT]["bias"])
+    numbers = [float(text) for text in re.findall(r"\d+\.\d+", replay.sentence())]
+    cut = {name: np.mean(found[CUT]["ends"][name]) for name in ENDS}
+    wanted = [cut["true"] - cut["bias"], DATASETS[DATA].truth.entropy, cut["true"], cut["mass"]]
+    assert numbers == pytest.approx(wanted, abs=0.06)
 
 
-def test_the_scene_holds_the_positions_and_a_view_that_shows_them():
-    scene, (points, lines) = journey.scene(), journey.positions()
-    for name, wanted in (("points", points), ("lines", lines)):
-        sent = np.frombuffer(base64.b64decode(scene[name]["base64"]), "<u2").reshape(scene[name]["shape"])
-        decoded = (sent / 32767.5 - 1) * scene["most"]  # as in journey.js
-        np.testing.assert_allclose(decoded, wanted, atol=1.01 * scene["most"] / 65535)
-    away = abs(points - np.array(scene["centre"])[:, None]).max(-1)
-    inside = away < np.array(scene["half"])[:, None]
-    assert inside.mean(1).min() > 0.97
-    assert (np.array(scene["half"]) < 1.2 * np.quantile(away, 0.995, axis=1)).all()  # and no more than it needs
-    assert scene["blocks"] == len(points) - 2 == 24
+def test_the_density_of_the_replay_is_packed_from_a_blob_to_the_squares():
+    window = np.array(evidence.stored(NAME).found["window"])
+    pictures = replay.scene()[EXACT]["density"]
+    side = np.linspace(*window[0], GRID)
+    x, y = np.meshgrid(side, side)
+    is_square = np.floor(x / 2).astype(int) % 2 == np.floor(y / 2).astype(int) % 2
+    shares = [decode(one["level"])[is_square].sum() / decode(one["level"]).sum() for one in pictures]
+    assert shares[0] < 0.65 and shares[-1] > 0.85  # of the density at the nodes, in the squares
 
 
 def test_a_lesson_is_done_only_when_all_of_it_is():

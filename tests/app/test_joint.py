@@ -2,23 +2,27 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from app import evidence
 from app.csv_file import MISSING_LABEL
 from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
-from app.features.joint import charts, pictures, table, truth, words
+from app.features.joint import answers, charts, pictures, regions, table, truth, words
 from app.features.joint.arms import PLAIN, grid, pair
-from app.features.joint.numbers import Claim, Unseen, Verdict, accuracies, claim, unseen
+from app.features.joint.evidence import COSTS, FAR, FAR_SETUP, LABELS, groups_of, read_costs, read_far, read_labels
+from app.features.joint.few_labels import UNTOLD, FewLabels
+from app.features.joint.numbers import CIRCLE, Claim, Told, Unseen, Verdict, accuracies, claim, unseen
 from app.features.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
 from app.quantise import from_u16
 from app.setup import Setup
-from app.ui import bands
+from app.ui import bands, opening
 from app.ui.bands import Band
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -29,16 +33,24 @@ from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
-from tests.app.pages import MAIN, SMALL, decode, finding, link, own, panes, run, sentence
+from tests.app.pages import MAIN, SMALL, decode, finding, keys, link, own, panes, press, run, said, sentence
 from tests.app.pages import table as cells
 from tests.app.requests import reported
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["noisymoons"]
 RESIDUAL = "Residual flow"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+FAR_CHARTS = ("Calibration", "Far away: confidence", "Far away: density")
 
 
 def opened(view="one", settings=(), **bench):
+    """Past what it opens with, where nothing but these is chosen."""
+    page = arrived(view, settings, **bench)
+    return press(page, "joint.own") if "joint.own" in keys(page) else page
+
+
+def arrived(view="one", settings=(), **bench):
     page = AppTest.from_file(MAIN, default_timeout=60)
     asked = {f"joint.{name}": str(value) for name, value in ({"view": view} | bench).items()}
     for name, value in (SMALL | {"data": "noisymoons"} | dict(settings) | asked).items():
@@ -111,7 +123,7 @@ class TestOneFlow:
         assert not re.search(r"\d", rows[PLAIN][5])  # it has no density
 
         # The curve of calibration, and what lies far away.
-        *_, calibration, confidence, density, _, _, _ = panes(page)
+        calibration, confidence, density = (pane_of(page, title) for title in (*FAR_CHARTS,))
         curve = found.reliability
         drawn = path(calibration, RESIDUAL)
         there = curve.counts > 0
@@ -120,11 +132,24 @@ class TestOneFlow:
         np.testing.assert_allclose(path(density, RESIDUAL)[:, 1], far.log_prob, rtol=1e-2)
         np.testing.assert_allclose(path(confidence, RESIDUAL)[:, 1], far.confidence, atol=5e-3)
         away = finding(page, Unseen)
-        assert away.weight == 1 and away.own == pytest.approx(far.confidence[-1], abs=5e-3)
-        assert away.plain == pytest.approx(path(confidence, PLAIN)[-1, 1], rel=1e-4)
+        at = far.distance.tolist().index(CIRCLE)
+        assert away.weight == 1 and away.own == pytest.approx(far.confidence[at], abs=5e-3)
+        assert away.plain == pytest.approx(path(confidence, PLAIN)[at, 1], rel=1e-4)
         assert (away.log_prob, away.largest, away.usual) == pytest.approx(
-            (far.log_prob[-1], far.largest_log_prob[-1], far.usual_log_prob), rel=1e-2
+            (far.log_prob[at], far.largest_log_prob[at], far.usual_log_prob), rel=1e-2
         )
+
+        # The plane around the data.
+        wide = arms(page)[0].found(FarAway).wide
+        nodes = measure.grid_points(wide.window, len(wide.density))
+        inside = (nodes.abs() < max(high for _, high in DATA.window)).all(1).numpy()
+        density = measure.log_prob(hybrid.flow, nodes).exp().numpy()
+        np.testing.assert_allclose(
+            wide.density.ravel()[inside] / 65535 * wide.largest, density[inside], atol=0.02 * wide.largest
+        )
+        shares = measure.log_class_probs(hybrid, nodes).exp().numpy()
+        assert (wide.likeliest.ravel() == shares.argmax(1)).mean() > 0.99
+        assert np.abs(wide.confidence.ravel() / 255 - shares.max(1)).mean() < 0.01
 
         # On the boundary both classes are as likely.
         boundary = path(pane_of(page, RESIDUAL), pictures.BOUNDARY)
@@ -211,7 +236,7 @@ class TestThePapersTable:
         at_zero, *others = accuracy
         for cost, at in zip(costs, others, strict=True):
             assert cost.residual.mean == pytest.approx(np.mean(at_zero) - np.mean(at), abs=0.2)
-        density = [pane for pane in panes(page) if pane.get("heat")]
+        density = [pane for pane in panes(page) if pane.get("heat")]  # not of the answer, which is a chart
         assert [pane["title"] for pane in density] == [
             one.label for one in grid(own(page).setup, own(page).benches[Joint])
         ]
@@ -299,23 +324,23 @@ class TestClaim:
 class TestUnseen:
     def arm(self, largest, sure=0.97):
         one = np.ones(2)
-        return report(0.9, measured=[FarAway(100, Far(one, sure * one, one, -60 * one, largest * one, -7.0))])
+        far = Far(np.array([1.0, CIRCLE]), sure * one, one, -60 * one, largest * one, -7.0)
+        return report(0.9, measured=[FarAway(100, far)])
 
     @pytest.mark.parametrize(("largest", "doubts"), [(-50.0, True), (-1.0, False)])
     def test_doubt_is_a_density_below_what_the_data_have_everywhere(self, largest, doubts):
         found = unseen(self.arm(largest), self.arm(0.0, 0.5), 0.5)
         assert found == Unseen(weight=0.5, plain=0.5, own=0.97, log_prob=-60, largest=largest, usual=-7)
         assert found.is_learned and found.doubts is doubts
-        said = words.far_away(found)
-        assert "50 %" in said and "97 %" in said and ("= −60 nats" in said) is doubts
+        said = answers.far_away([found])
+        assert "50 %" in said and "97 %" in said and ("cannot tell yet" in said) is not doubts
 
     def test_a_density_that_is_not_learned_cannot_doubt(self):
         found = unseen(self.arm(-50.0), self.arm(-50.0), 0.0)
-        assert not found.is_learned and not found.doubts and "λ = 0" in words.far_away(found)
+        assert not found.is_learned and not found.doubts and "λ = 0" in answers.far_away([found])
 
     def test_before_both_are_measured_there_is_none(self):
         assert unseen(self.arm(-50.0), report(0.9), 0.5) is unseen(report(0.9), self.arm(-50.0), 0.5) is None
-        assert words.far_away(None)
 
 
 @pytest.mark.parametrize(("name", "sure"), [("noisymoons", 100), ("8gaussians", 92), ("pinwheel", 20)])
@@ -400,3 +425,132 @@ def test_a_weight_beyond_the_limits_is_refused_with_the_remedy():
     page = opened(weight=50)
     assert all(token in page.warning[0].value for token in ("`joint.weight = 50`", "0 to 10", "1.0"))
     assert own(page).benches[Joint].weight == 1.0
+
+
+class TestOpening:
+    """What the page opens with, against what is stored and what the core makes of it."""
+
+    @pytest.fixture(scope="class")
+    def kept(self):
+        return evidence.stored(FAR).found
+
+    def on_the_circle(self, kept, label, name):
+        """Of each seed."""
+        return np.array(
+            [arm["far"][name][int(np.argmin(np.abs(np.array(arm["far"]["distance"]) - CIRCLE)))] for arm in kept[label]]
+        )
+
+    def test_the_sentence_has_the_numbers_of_what_is_stored(self, kept):
+        text = answers.far_away(read_far(kept))
+        plain, own = (100 * self.on_the_circle(kept, label, "confidence").mean() for label in (PLAIN, RESIDUAL))
+        assert f"**{plain:.0f} %**" in text and f"**{own:.0f} %**" in text and f"{len(kept[RESIDUAL])} seeds" in text
+        largest = self.on_the_circle(kept, RESIDUAL, "largest_log_prob")
+        usual = np.array([arm["far"]["usual_log_prob"] for arm in kept[RESIDUAL]])
+        power = int(np.ceil((largest - usual).max() / np.log(10)))
+        assert len(kept[RESIDUAL]) >= 3 and f"10{str(power).translate(SUPERSCRIPTS)}" in text
+
+    def test_what_it_rests_on_holds_and_else_it_says_the_other_thing(self, kept):
+        found = read_far(kept)
+        assert all(answers.tells(found).values())
+        unsure = [replace(one, own=0.6) for one in found]
+        assert not all(answers.tells(unsure).values()) and "stay confident" not in answers.far_away(unsure)
+        likely = [replace(one, largest=one.usual + 1) for one in found]
+        assert not all(answers.tells(likely).values()) and "cannot tell yet" in answers.far_away(likely)
+
+    def test_the_map_is_what_the_measurement_has(self, kept):
+        hybrid = groups_of(kept)[RESIDUAL][0].found(FarAway)
+        (x0, x1), _ = FAR_SETUP.dataset.window
+        side = hybrid.wide.window[0][1] - hybrid.wide.window[0][0]
+        assert side == pytest.approx(3 * (x1 - x0))
+        sure, likely = regions.panes(FAR_SETUP.dataset, *(groups_of(kept)[label][0] for label in (RESIDUAL, PLAIN)))
+        shares = hybrid.wide.confidence / 255
+        np.testing.assert_allclose(np.abs(sure.heat.values), 2 * shares - 1, atol=1e-6)
+        assert ((sure.heat.values > 0) == (hybrid.wide.likeliest == 1))[shares > 0.51].all()
+        n = len(hybrid.wide.density)
+        corner, middle = (
+            np.abs(likely.heat.values[0, 0]),
+            np.abs(likely.heat.values[n // 3 : -n // 3, n // 3 : -n // 3]),
+        )
+        assert corner < 1e-3 and middle.max() > 0.9
+        # The mass of the density over the wide window is 1.
+        cell = (side / (n - 1)) ** 2
+        assert (hybrid.wide.density / 65535 * hybrid.wide.largest).sum() * cell == pytest.approx(1, abs=0.05)
+
+    def test_what_the_density_costs_is_the_difference_of_what_is_stored(self):
+        kept = evidence.stored(COSTS).found
+        last = {label: np.array([arm["curves"]["held_accuracy"][-1] for arm in arms]) for label, arms in kept.items()}
+        text = answers.costs(read_costs(kept), "Some data")
+        for family in (RESIDUAL, "RealNVP"):
+            lost = 100 * (last[f"{family}, λ = 0"] - last[f"{family}, λ = 1"])
+            assert len(lost) >= 3 and f"{abs(lost.mean()):.1f} points" in text
+        assert all(answers.costs_claims(read_costs(kept)).values())
+
+    def test_few_labels_are_told_as_they_were_found(self):
+        kept = evidence.stored(LABELS).found
+        text = answers.few_labels(read_labels(kept))
+        assert text.count("\n") == len(kept["sets"]) - 1
+        for one in kept["sets"]:
+            assert f"{np.mean(one['by_weight'][0]):.0f} %" in text and f"{np.mean(one['by_weight'][-1]):.0f} %" in text
+            assert len(one["by_weight"][0]) >= 3
+
+    @pytest.mark.parametrize(
+        ("without", "with_it", "says"),
+        [((80, 81, 82), (90, 91, 92), "helps in all 3"), ((90, 91, 92), (80, 81, 82), "helps in none of 3"),
+         ((80, 81, 82), (79, 82, 83), "helps in 2 of 3")],
+    )  # fmt: skip
+    def test_every_outcome_of_few_labels_has_words(self, without, with_it, says):
+        text = answers.few_labels([Told("Moons", 10, 0, {0.0: without, 1.0: with_it})])
+        assert says in text and f"{np.mean(without):.0f} %" in text
+
+    def test_the_page_opens_with_it_and_one_thing_to_press(self, kept):
+        page = arrived()
+        assert answers.far_away(read_far(kept)) in said(page)
+        assert [pane["title"] for pane in panes(page)][:2] == [
+            "How sure the flow's classifier is",
+            "How likely the points are",
+        ]
+        assert [button.key for button in page.button if button.proto.type == "primary"] == ["joint.train"]
+        assert "joint" not in own(page).comparisons, "nothing is trained for it"
+
+    def test_its_button_trains_the_flows_of_the_answer(self, local_engine, monkeypatch):
+        monkeypatch.setattr(local_engine, "play", lambda *_: None)
+        page = press(arrived(), "joint.train")
+        setup = own(page).setup
+        assert (setup.data, setup.flow, setup.train) == (FAR_SETUP.data, FAR_SETUP.flow, FAR_SETUP.train)
+        assert own(page).comparisons["joint"].experiment.arms[0].flow.flow == FAR_SETUP.flow
+
+    def test_beside_a_lesson_nothing_stored_is_shown(self, monkeypatch):
+        monkeypatch.setattr(opening, "is_due", lambda: False)
+        page = arrived()
+        assert "joint.train" not in keys(page) and not any("Measured on" in text for text in said(page))
+        assert arms(page)[0].step == 0 and not [text for text in said(page) if "Far from the data" in text]
+
+    def test_no_verdict_stands_over_untrained_flows(self):
+        for view in ("one", "paper"):
+            page = opened(view, seeds=1)
+            assert any("Measured on" in text for text in said(page))
+            assert not [text for text in said(page) if "Not enough seeds" in text or "Not measured yet" in text]
+
+
+class TestFewLabels:
+    def test_only_the_told_classes_are_told_and_noise_says_nothing(self):
+        toy = DATASETS["moons"]
+        data = FewLabels(toy, 10, first=20, noise=3)
+        x, y = data.sample_labelled(64, torch.Generator().manual_seed(0))
+        assert x.shape == (64, 5) and (y[10:] == UNTOLD).all()
+        torch.testing.assert_close(x[:10], data.held_out()[20:30])
+        torch.testing.assert_close(x[:10, :2], toy.held_out()[20:30])
+        assert (y[:10] == toy.held_out_classes()[20:30]).all()
+        again, _ = data.sample_labelled(64, torch.Generator().manual_seed(1))
+        torch.testing.assert_close(again[:10], x[:10])
+        assert float((again[10:] - x[10:]).abs().min()) > 0
+        noise = data.held_out()[:, 2:]
+        assert noise.mean().abs() < 0.05 and noise.std() == pytest.approx(1, abs=0.05)
+
+    def test_the_loss_of_classes_is_that_of_the_told_ones(self):
+        data = FewLabels(DATASETS["moons"], 10)
+        hybrid = HybridConfig(FLOW).build(torch.Generator().manual_seed(0))
+        x, y = data.sample_labelled(64, torch.Generator().manual_seed(0))
+        loss, nll = hybrid.losses(x, y, 1.0, Exact())
+        told = -hybrid.log_class_probs(x[:10]).gather(1, y[:10, None]).mean()
+        torch.testing.assert_close(loss - nll, told, rtol=1e-4, atol=1e-5)

@@ -11,17 +11,22 @@ import safetensors.torch
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app import engine
+from app import engine, evidence
 from app.components.planes.panes import NO_NUMBER
 from app.engine.commands import Scaled, ViewRequest
 from app.engine.measurements.bounds import Bounds
 from app.engine.measurements.inversion import Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import State
+from app.features.lipschitz import answers
 from app.features.lipschitz.enforced import Enforced
 from app.features.lipschitz.induced import Induced
 from app.features.lipschitz.numbers import Inverted
 from app.features.lipschitz.settings import Lipschitz
+from app.features.lipschitz.strip import WORDS, strip
+from app.features.lipschitz.strip import place as place_of
+from app.features.lipschitz.walk import example, folding
+from app.link import STEP
 from app.metrics import is_one
 from resflow_core import measure
 from resflow_core.data import DATASETS
@@ -55,15 +60,25 @@ from tests.app.pages import (
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
 ADDRESS = "features/lipschitz/lipschitz.py"
+BEGUN = 10
+"""Steps after which a flow counts as trained."""
 
 
-def opened(view="inverse", settings=(), screen=ADDRESS, **bench):
+def opened(view="inverse", settings=(), screen=ADDRESS, steps=0, **bench):
     page = AppTest.from_file(MAIN, default_timeout=60)
     asked = ({"view": view} if view else {}) | bench
     query = SMALL | dict(settings) | {f"lipschitz.{name}": value for name, value in asked.items()}
+    query |= {STEP: str(steps)} if steps else {}
     for name, value in query.items():
         page.query_params[name] = value
     return go(page, screen)
+
+
+def begun(**bench):
+    """The inverse of a flow that is trained a little."""
+    page = run(opened(steps=BEGUN, **bench))
+    assert own(page).report.arms[0].step == BEGUN
+    return page
 
 
 def bench(page):
@@ -81,6 +96,12 @@ def trainer(flow=FLOW, train=TRAIN, steps=0):
 def flow():
     """That of the page at step 0."""
     return trainer().evaluated
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """That of a page that has `begun`."""
+    return trainer(steps=BEGUN).evaluated
 
 
 def inverse_of(flow, block=None, scale=1.0, z=None, method="banach"):
@@ -102,11 +123,127 @@ def blocks_of(flow):
 
 def test_the_view_can_be_changed_and_is_in_the_link():
     page = opened("inverse")
-    drawn = {"enforced": "enforced", "budgets": "budgets.panes", "inverse": "inverse"}
+    drawn = {"enforced": "enforced", "budgets": "budgets.panes", "inverse": "lipschitz.opening"}
     for view in drawn:
         page = run(page.segmented_control(key="lipschitz.view").set_value(view))
         assert {view} == {other for other, key in drawn.items() if key in keys(page)}
         assert link(page).get("lipschitz.view", "inverse") == view
+
+
+class TestOpening:
+    """What the page opens with, before anything is trained here."""
+
+    STORED = evidence.stored("lipschitz-folds").found
+
+    @pytest.fixture(scope="class")
+    def found(self):
+        return answers.read(self.STORED)
+
+    def test_it_is_shown_on_arrival_and_walks(self, found):
+        page, flow = opened(), found.flows[0]
+        assert answers.sentence(found) in said(page) and primaries(page) == ["lipschitz.walk.0"]
+        slider = page.select_slider(key="lipschitz.walk")
+        assert slider.value == flow.twice and found.walk.at(flow.twice) == pytest.approx(flow.mass, abs=1e-4)
+        bent, turned, chart, _ = panes(page)
+        assert len(curves(bent)) == 2 and turned["dots"][0]["points"]["shape"] == [flow.preimages, 2]
+        for one, curve in zip(found.flows, curves(chart), strict=False):
+            np.testing.assert_allclose(curve[:, 1], np.sort(one.folds_at), rtol=1e-5)
+        page = press(page, "lipschitz.walk.0")
+        assert page.select_slider(key="lipschitz.walk").value == 1
+        bent, turned, *_ = panes(page)
+        assert len(curves(bent)) == 1 and turned["dots"][0]["points"]["shape"] == [1, 2]
+        assert bench(page) == Lipschitz() and own(page).report.arms[0].step == 0
+        page = press(page, "lipschitz.walk.0")
+        assert page.select_slider(key="lipschitz.walk").value == flow.twice
+
+    def test_a_flow_of_ones_own_stands_in_its_place(self, found):
+        page = press(opened(), "steps")
+        assert "lipschitz.walk" not in keys(page) and answers.sentence(found) not in said(page)
+        assert finding(page, Inverted) and primaries(page) == ["play"]
+        page = press(page, "reset")
+        assert answers.sentence(found) in said(page)
+
+    @pytest.mark.parametrize("more", [{"lesson": "inverse", "step": "fold"}, {"controls": "lipschitz.scale"}])
+    def test_it_is_not_shown_beside_a_lesson_or_with_controls_fixed(self, found, more):
+        page = opened(settings=more)
+        assert "lipschitz.walk" not in keys(page) and answers.sentence(found) not in said(page)
+        assert "lipschitz.scale" in keys(page)
+
+    def test_of_a_flow_that_is_not_trained_nothing_is_said(self):
+        page = opened(method="newton")
+        assert page.info and not any("guaranteed" in text for text in said(page)[:1])
+
+    def test_the_sentence_says_what_is_stored(self, found):
+        flow, text = found.flows[0], answers.sentence(found)
+        told = named(text.replace("\\", ""))
+        assert {f"{flow.guaranteed:.2f}", f"{flow.middle:.2f}", str(flow.preimages), f"{flow.mass:.2f}"} <= told
+        across = named(answers.across(found))
+        middles, firsts = ([getattr(one, name) for one in found.flows] for name in ("middle", "first"))
+        assert len(found.flows) == len(evidence.stored("lipschitz-folds").seeds) >= 3
+        assert {f"{np.mean(middles):.2f}", f"{min(middles):.2f}", f"{max(middles):.2f}"} <= across
+        assert {f"{np.mean(firsts):.3f}", f"{min(firsts):.3f}", f"{max(firsts):.3f}"} <= across
+
+    def test_what_it_rests_on_holds_and_without_it_something_else_is_said(self, found):
+        assert all(answers.claims(found).values())
+        changes = (
+            {"folds_at": (1.0102,) * 24},
+            {"preimages": 1},
+            {"mass": 1.001, "error": 0.01},
+        )
+        said = {answers.sentence(found)}
+        for change in changes:
+            flows = tuple(dataclasses.replace(one, **change) for one in found.flows)
+            broken = dataclasses.replace(found, flows=flows)
+            assert not all(answers.claims(broken).values())
+            said.add(answers.sentence(broken))
+        assert len(said) == 1 + len(changes)
+
+    def test_its_block_folds_where_eigenvalues_say(self, found):
+        flow = found.flows[0]
+        branch = example().scaled(flow.block, 1.0).blocks[flow.block].branch
+        x = measure.grid_points(flow.window, 60).double().requires_grad_()
+        rows = [torch.autograd.grad(part.sum(), x, retain_graph=True)[0] for part in branch.double()(x).unbind(1)]
+        values = np.linalg.eigvals(torch.stack(rows, 1).numpy())
+        assert -1 / values.real[values.imag == 0].min() == pytest.approx(flow.middle, rel=1e-4)
+        assert 1 / branch.lipschitz == pytest.approx(flow.guaranteed, rel=1e-5)
+        assert np.argsort(flow.folds_at)[11] == flow.block
+
+    def test_all_x_of_its_z_land_there(self, found):
+        flow = found.flows[0]
+        drawn = folding(flow.block, flow.window, flow.twice)
+        block = example().scaled(flow.block, flow.twice).blocks[flow.block].double()
+        with torch.no_grad():
+            there = block(torch.from_numpy(drawn.preimages)).numpy()
+        assert len(there) == flow.preimages
+        np.testing.assert_allclose(there, np.tile(drawn.z, (len(there), 1)), atol=1e-6)
+        np.testing.assert_allclose(drawn.z, self.STORED["flows"][0]["z"], atol=1e-4)
+
+    @pytest.mark.slow
+    def test_the_walk_is_the_measurement_of_the_core(self, found):
+        flow, data = found.flows[0], DATASETS["checkerboard"]
+        points = data.held_out()[: ViewRequest().points]
+        inversions = measure.inversion(example(), points, flow.block, flow.twice, None, "newton")
+        expected = next(one for one in inversions if one is not None)
+        drawn = folding(flow.block, flow.window, flow.twice)
+        np.testing.assert_allclose(expected.window, flow.window, atol=1e-4)
+        np.testing.assert_allclose(expected.breaking, flow.folds_at, rtol=1e-4)
+        for name in ("det", "image", "z"):
+            np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name), atol=1e-3)
+        assert len(drawn.preimages) == len(expected.preimages) == flow.preimages
+        beliefs = measure.Beliefs(example().scaled(flow.block, flow.twice), Exact())
+        (mass,) = next(one for one in measure.masses(beliefs, data.window, 128) if one is not None)
+        assert mass.value == pytest.approx(flow.mass, abs=1e-4)
+
+    def test_the_strip_has_its_bands_where_the_slider_has_its_scales(self, found):
+        flow, scales = found.flows[0], found.walk.scales
+        assert [place_of(scale, scales) for scale in (scales[0], scales[-1])] == [0, 100]
+        assert place_of(scales[10], scales) == pytest.approx(1000 / (len(scales) - 1), abs=0.01)
+        drawn = strip(scales, 1.0, flow.guaranteed, flow.middle)
+        assert all(word in drawn for word in WORDS.values())
+        never = strip(scales, 1.0, flow.guaranteed, math.inf)
+        assert "strip-folded" not in never and "strip-folded" in drawn
+        tight = strip(scales, 1.0, flow.guaranteed, flow.guaranteed)
+        assert "strip-open" not in tight and "inf" not in never
 
 
 class TestInverse:
@@ -119,71 +256,77 @@ class TestInverse:
         assert (shown.preimages, shown.refusal) == (len(found.preimages), found.refusal)
         assert (shown.method, shown.most_steps) == (found.method, np.nanmax(found.steps))
         assert shown.late == np.isnan(found.steps).mean()
-        steps, x, _ = panes(page)
-        assert steps["point"] == pytest.approx(list(found.z), abs=1e-6)
-        np.testing.assert_allclose(steps["window"], found.window, atol=1e-6)
+        bent, turned, _, steps, x = panes(page)
+        for pane in (bent, steps):
+            assert pane["point"] == pytest.approx(list(found.z), abs=1e-6)
+            np.testing.assert_allclose(pane["window"], found.window, atol=1e-6)
+        grid = curves(bent)[0]
+        np.testing.assert_allclose(grid[: len(found.det)], found.image[0], atol=1e-4)
+        assert decode(turned["dots"][0]["points"]) == pytest.approx(found.preimages, abs=1e-4)
+        assert turned["heat"]["range"] == x["heat"]["range"]
         assert steps["heat"]["range"] == [0, np.nanmax(found.steps)]
         np.testing.assert_array_equal(decode(steps["heat"]["level"]) == NO_NUMBER, np.isnan(found.steps))
         assert x["heat"]["range"][1] == pytest.approx(np.abs(found.det).max(), rel=1e-4)
 
-    def test_it_opens_with_the_block_that_folds_first(self, flow):
-        found = inverse_of(flow)
-        page = opened()
+    def test_it_opens_with_the_block_that_folds_first(self, trained):
+        found = inverse_of(trained)
+        page = begun()
         self.numbers_agree(page, found)
         assert found.breaking[found.block] == found.breaking.min() < found.breaking.max()
         assert page.selectbox(key="lipschitz.block").value == 0
+        assert len(primaries(page)) == 1
         shown = finding(page, Inverted)
         assert shown.regime is Regime.CERTIFIED and shown.bound == pytest.approx(0.99, abs=5e-4)
         assert (shown.most_steps, shown.late) == (found.steps.max(), 0)
         assert mass(page).value == pytest.approx(1, abs=1e-3) and is_one(mass(page))
 
-    def test_of_any_block_by_any_iteration(self, flow):
-        page = run(opened().selectbox(key="lipschitz.block").set_value(1))
-        self.numbers_agree(page, inverse_of(flow, 0))
+    def test_of_any_block_by_any_iteration(self, trained):
+        page = run(begun().selectbox(key="lipschitz.block").set_value(1))
+        self.numbers_agree(page, inverse_of(trained, 0))
         page = run(page.selectbox(key="lipschitz.method").set_value("newton"))
-        found = inverse_of(flow, 0, method="newton")
+        found = inverse_of(trained, 0, method="newton")
         self.numbers_agree(page, found)
         assert found.method == "newton" and found.regime is Regime.CERTIFIED and not np.isnan(found.steps).any()
 
     @pytest.mark.slow
-    def test_it_breaks_by_degrees_and_is_brought_back(self, flow):
-        page = press(opened(), "lipschitz.uncertified")
-        found = inverse_of(flow, scale=bench(page).scale)
+    def test_it_breaks_by_degrees_and_is_brought_back(self, trained):
+        page = press(begun(), "lipschitz.uncertified")
+        found = inverse_of(trained, scale=bench(page).scale)
         assert found.regime is Regime.UNCERTIFIED and 1 < found.lipschitz < 1.02
         self.numbers_agree(page, found)
         assert finding(page, Inverted).refusal == found.refusal and {"2", "1.01"} <= named(found.refusal)
         page = press(page, "lipschitz.folded")
-        found = inverse_of(flow, scale=bench(page).scale)
+        found = inverse_of(trained, scale=bench(page).scale)
         assert bench(page).scale == pytest.approx(1.03 * found.breaking.min(), abs=5e-4)
         assert found.regime is Regime.FOLDED and len(found.preimages) == 3
         self.numbers_agree(page, found)
         assert finding(page, Inverted).turns_over
-        block, x = flow.scaled(1, bench(page).scale).blocks[1].double(), torch.from_numpy(found.preimages)
+        block, x = trained.scaled(1, bench(page).scale).blocks[1].double(), torch.from_numpy(found.preimages)
         np.testing.assert_allclose(block(x).detach(), np.tile(found.z, (3, 1)), atol=1e-6)
-        (fold,) = curves(panes(page)[0])
+        _, fold = curves(panes(page)[0])
         np.testing.assert_allclose(fold, found.fold_image, rtol=1e-3, atol=1e-3)
         page = press(page, "lipschitz.twice")
         assert bench(page).scale == pytest.approx(2 * found.breaking.min(), abs=5e-4)
         assert not is_one(mass(page))
         assert not page.button(key="lipschitz.back").disabled
         page = press(page, "lipschitz.back")
-        self.numbers_agree(page, inverse_of(flow, 1))
+        self.numbers_agree(page, inverse_of(trained, 1))
         assert page.select_slider(key="lipschitz.scale").value == 1
         assert page.button(key="lipschitz.back").disabled
 
     def test_to_scale_the_first_to_fold_fixes_which_block_that_is(self):
-        page = opened()
+        page = begun()
         page = run(page.select_slider(key="lipschitz.scale").set_value(1.995))
         assert page.selectbox(key="lipschitz.block").value == bench(page).block == 2
         assert (link(page)["lipschitz.block"], link(page)["lipschitz.scale"]) == ("2", "1.995")
         assert finding(page, Inverted).bound == pytest.approx(1.995 * 0.99, abs=5e-3)
 
     def test_a_link_that_scales_the_first_to_fold_does_so(self):
-        page = opened(scale="3.0")
+        page = begun(scale="3.0")
         assert bench(page).block == 2 and finding(page, Inverted).bound == pytest.approx(2.97, abs=5e-3)
 
     def test_what_is_scaled_is_said_on_all_screens_and_can_be_brought_back_there(self):
-        page = press(opened(), "lipschitz.folded")
+        page = press(begun(), "lipschitz.folded")
         assert "bring_back" not in keys(page) and "lipschitz.back" in keys(page)
         for place in ("budgets", "norms"):  # what is compared there has no scale
             page = run(page.segmented_control(key="lipschitz.view").set_value(place))
@@ -209,24 +352,24 @@ class TestInverse:
         page = run(page.segmented_control(key="lipschitz.view").set_value("inverse"))
         assert "bring_back" not in keys(page) and "lipschitz.back" in keys(page)
 
-    def test_a_link_repeats_block_scale_z_and_iteration(self, flow):
+    def test_a_link_repeats_block_scale_z_and_iteration(self, trained):
         asked = {"block": "1", "scale": "2.5", "chosen": "True", "z": "0.4 -0.3", "method": "chord"}
-        page = opened(**asked)
-        found = inverse_of(flow, 0, 2.5, (0.4, -0.3), "chord")
+        page = begun(**asked)
+        found = inverse_of(trained, 0, 2.5, (0.4, -0.3), "chord")
         self.numbers_agree(page, found)
         assert panes(page)[0]["point"] == [0.4, -0.3]
         assert {key: link(page)[f"lipschitz.{key}"] for key in asked} == asked
-        again = opened(**{k.removeprefix("lipschitz."): v for k, v in link(page).items() if "lipschitz." in k})
+        again = begun(**{k.removeprefix("lipschitz."): v for k, v in link(page).items() if "lipschitz." in k})
         assert (metrics(again), panes(again)) == (metrics(page), panes(page))
         page = press(page, "lipschitz.fold_point")
-        self.numbers_agree(page, inverse_of(flow, 0, 2.5, None, "chord"))
+        self.numbers_agree(page, inverse_of(trained, 0, 2.5, None, "chord"))
         assert link(page)["lipschitz.chosen"] == "False"
         assert page.button(key="lipschitz.fold_point").disabled
 
     def test_it_follows_training(self):
-        page = press(opened(), "steps")
-        self.numbers_agree(page, inverse_of(trainer(steps=100).evaluated))
-        assert own(page).report.arms[0].found(Inversions).step == 100
+        page = press(begun(), "steps")
+        self.numbers_agree(page, inverse_of(trainer(steps=BEGUN + 100).evaluated))
+        assert own(page).report.arms[0].found(Inversions).step == BEGUN + 100
 
     def test_a_block_beyond_the_flow_is_none_of_it(self):
         for place in (ADDRESS, "features/explore/explore.py"):
@@ -240,7 +383,7 @@ class TestInverse:
         assert finding(page, Inverted).block == 0
 
     def test_a_run_that_stopped_says_why(self):
-        page = opened()
+        page = begun()
         engine.get_engine().close(own(page).run)
         for view in ("inverse", "enforced"):
             page = run(page.segmented_control(key="lipschitz.view").set_value(view))
@@ -335,6 +478,11 @@ class TestEnforced:
         found = finding(page, Enforced)
         assert not found.within and (found.loosest, found.scaled) == (0, Scaled(0, 2.0))
         assert found.certified == pytest.approx(blocks.layer_norms.prod(1).max())
+
+
+def primaries(page):
+    """The keys of the buttons that are to be pressed first."""
+    return [button.key for button in page.main.button if button.proto.type == "primary"]
 
 
 def tensors(page, run_id=None, arm=0):

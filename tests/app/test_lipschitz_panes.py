@@ -11,7 +11,7 @@ import torch
 from app.components.planes.panes import NO_NUMBER, Chart, encode
 from app.engine.commands import Scaled
 from app.engine.reports import ArmReport, LossCurves, Report, State
-from app.features.lipschitz import arms, enforced, inverse, norms, pictures
+from app.features.lipschitz import arms, enforced, norms, pictures, words
 from app.features.lipschitz.induced import induced
 from app.features.lipschitz.numbers import inverted
 from app.metrics import gap_to_truth
@@ -186,7 +186,7 @@ class TestInverse:
             assert (decode(heat["level"]) == NO_NUMBER).mean() == late and heat["range"] == [0, most]
             known = inverted(now)
             assert known.regime is Regime.CERTIFIED and known.bound == found.lipschitz
-            assert {f"{known.bound:.3g}", str(MOST_STEPS)} <= named(inverse._takeaway(known))
+            assert {f"{known.bound:.3g}", str(MOST_STEPS)} <= named(words.takeaway(known))
 
     def test_without_any_x_residuals_stand_for_errors(self, found):
         walks = {
@@ -243,14 +243,14 @@ class TestInverse:
 
     def test_the_takeaway_says_the_numbers(self, found, folded):
         loose = changed(inverted(found), regime=Regime.UNCERTIFIED, bound=1.5, refusal="Because.")
-        said = inverse._takeaway(loose)
+        said = words.takeaway(loose)
         assert {"1.5", f"{loose.folds_at:.3g}", f"{found.det.size:,}"} <= named(said) and said.endswith("Because.")
         passed = changed(loose, folds_at=0.5)
-        assert "0.5" not in named(inverse._takeaway(passed))
-        assert inverse._takeaway(passed) != inverse._takeaway(changed(loose, folds_at=math.inf))
+        assert "0.5" not in named(words.takeaway(passed))
+        assert words.takeaway(passed) != words.takeaway(changed(loose, folds_at=math.inf))
         three, one = (changed(inverted(folded), preimages=count, refusal="") for count in (3, 1))
-        assert "3" in named(inverse._takeaway(three)) and "1" not in named(inverse._takeaway(one))
-        assert not {"Samples", "refused"} & named(inverse._takeaway(three))
+        assert "3" in named(words.takeaway(three)) and "1" not in named(words.takeaway(one))
+        assert not {"Samples", "refused"} & named(words.takeaway(three))
 
 
 class TestEnforced:

@@ -308,7 +308,7 @@ def test_what_was_measured_in_part_survives_its_run_and_is_gone_on_with(local_en
         assert survey_of(page).complete and survey_of(page).of.terms == 2
         page = run(page.select_slider(key="memory.terms").set_value(3))
     elif leave == "by other comparisons":
-        page = run(page.switch_page("features/compare/compare.py"))
+        page = press(run(page.switch_page("features/joint/joint.py")), "joint.own")
         others = own(page).comparisons
         others |= {f"other {k}": others[next(reversed(others))] for k in range(MOST_COMPARISONS)}
         page = run(page)  # the one of this screen is the newest now

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components.planes.panes import LEVELS, NO_NUMBER, Chart, Dots, Heat, Level, Pane, Path, encode
+from app.components.planes.panes import LEVELS, NO_NUMBER, Area, Chart, Dots, Heat, Level, Pane, Path, encode
 from tests.app.pages import decode
 
 WINDOW = ((-2.0, 2.0), (0.0, 1.0))
@@ -96,6 +96,13 @@ def test_panes_and_charts_say_what_they_are():
     assert first["heat"] is None
     second = sent(Chart("t", "n", "error", (Path(POINTS, "p"),), "words", log_y=True))
     assert (second["kind"], second["log_x"], second["log_y"], second["alt"]) == ("chart", False, True, "words")
+    assert (second["areas"], second["height"]) == ([], None)
+    area = Area(POINTS, POINTS + 1, "a", "#0072B2", 0.3)
+    third = sent(Chart("t", "n", "error", (), "words", areas=(area,), height=400))
+    assert third["height"] == 400 and third["areas"][0] | {"low": 0, "high": 0} == {
+        "low": 0, "high": 0, "label": "a", "colour": "#0072B2", "opacity": 0.3,
+    }  # fmt: skip
+    assert decode(third["areas"][0]["high"]) == pytest.approx(np.asarray(POINTS + 1, np.float32), nan_ok=True)
 
 
 def test_a_page_sends_its_panes_and_knows_of_no_click():
@@ -103,7 +110,7 @@ def test_a_page_sends_its_panes_and_knows_of_no_click():
         import numpy as np
         import streamlit as st
 
-        from app.components.planes import Chart, Path, clicked, planes
+        from app.components.planes import Area, Chart, Path, clicked, planes
 
         chart = Chart("Error", "n", "error", (Path(np.eye(2), "p"),), "words")
         planes([chart, chart], key="panes", columns=2)

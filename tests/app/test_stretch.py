@@ -1,5 +1,7 @@
 """The Stretch screen without a browser: the numbers that it finds, and how its settings follow."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -11,7 +13,7 @@ from app.features.stretch.examples import EXAMPLES
 from app.features.stretch.settings import Stretch
 from app.metrics import is_one
 from resflow_core.measure import Mass
-from tests.app.pages import MAIN, decode, finding, go, link, metrics, named, own, panes, press, run
+from tests.app.pages import MAIN, decode, finding, go, link, metrics, named, own, panes, press, run, said, sentence
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 SMALL = {"blocks": "1", "width": "8", "batch": "16", "data": "moons", "device": "cpu"}
@@ -51,9 +53,11 @@ def test_a_density_follows_the_area_and_has_a_mass_of_one():
     assert (point.area, point.image_area, point.det) == pytest.approx((0.25, 0.1, 0.4))
     assert not point.keeps_areas and not point.turns_over and point.has_density
     assert point.log_base + point.log_det == pytest.approx(law.logpdf([1, -0.5]))
-    over_x, over_z = panes(page)
+    over_x, without, over_z = panes(page)
     assert largest(over_x) == pytest.approx(law.pdf([0, 0]), rel=0.02)
-    assert largest(over_z) == pytest.approx(1 / (2 * np.pi), rel=0.02)
+    assert [largest(without), largest(over_z)] == pytest.approx([1 / (2 * np.pi)] * 2, rel=0.02)
+    answer = sentence(page, "f makes areas")
+    assert [float(text) for text in re.findall(r"\d+\.?\d*", answer.replace("*", ""))][:3] == [0.4, 0.4, 2.5]
 
     page = run(page.toggle(key="stretch.forget").set_value(True))
     point, mass = found(page)
@@ -121,3 +125,11 @@ def test_a_link_beyond_the_limits_is_refused(setting, value, remedy):
 )
 def test_a_sum_comes_out_for_whoever_adds(one, other, said):
     assert words._sum(one, other) == said
+
+
+def test_beside_a_lesson_the_answer_is_not_given():
+    page = AppTest.from_file(MAIN, default_timeout=60)
+    page.query_params["lesson"] = "change"
+    page = go(page, "features/stretch/stretch.py")
+    assert own(page).lesson and len(panes(page)) == 2
+    assert not any("Without that factor" in text for text in said(page))

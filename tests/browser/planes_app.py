@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.components import library
-from app.components.planes import Chart, Dots, Heat, Level, Pane, Path, clicked, planes
+from app.components.planes import Area, Chart, Dots, Heat, Level, Pane, Path, clicked, planes
 
 WINDOW = ((-2.0, 2.0), (-1.0, 3.0))
 NODES = 21
@@ -55,6 +55,7 @@ def chart(step: int) -> Chart:
         tuple(Path(np.stack([n, 10.0 ** (-n * k)], 1), f"rate {k}", dash="dot") for k in (1, 2)),
         "words about the chart",
         log_y=True,
+        areas=(Area(*(np.stack([n, 10.0 ** (-n * k)], 1) for k in (2, 1)), "", "#0072B2", 0.15),),
     )
 
 

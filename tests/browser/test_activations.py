@@ -13,7 +13,9 @@ from tests.served import wait_for
 
 SECOND = 1000
 OWN = "tanh(z) + sin(3*z)/6"
-VALUE, SLOPE = range(2)
+STORED = 2
+"""Charts that the curves open with."""
+VALUE, SLOPE = STORED, STORED + 1
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def bench(visit):
 
 def drawn(visitor, panes):
     """How many times a pane was drawn, once so many are."""
-    root = visitor.page.locator(".planes")
+    root = visitor.page.locator(".planes").last
     return int(wait_for(lambda: root.count() and root.locator("figure").count() == panes
                         and int(root.get_attribute("data-drawn") or 0) >= panes
                         and root.get_attribute("data-drawn"), f"{panes} panes; {visitor.problems}"))  # fmt: skip
@@ -60,8 +62,8 @@ def quiet(visitor):
 
 
 def column(visitor, k):
-    """The numbers that begin the cells of a table's column."""
-    cells = visitor.page.locator(f"table tbody tr td:nth-child({k})").all_inner_texts()
+    """The numbers that begin the cells of a table's column, which is folded."""
+    cells = visitor.page.locator(f"table tbody tr td:nth-child({k})").all_text_contents()
     return [float(cell.split(" (")[0]) for cell in cells if cell[:1].isdigit()]
 
 
@@ -129,7 +131,7 @@ def test_consequences_of_one_seed_are_played(bench):
     visitor = bench("consequences", "&activations.shown=elu,sine&activations.seeds=1")
     drawn(visitor, 5)
     before = wait_for(lambda: len(found := column(visitor, 2)) == 2 and found, "two rows")
-    curves = wait_for(lambda: all(found := [trace(visitor, 3, n) for n in ("ELU", "Sine")]) and found, "both curves")
+    curves = wait_for(lambda: all(found := [trace(visitor, -2, n) for n in ("ELU", "Sine")]) and found, "both curves")
     assert before == pytest.approx([10 ** curve[1][0] for curve in curves], rel=0.01)  # an axis of logarithms
     visitor.press("Play")
     wait_for(
@@ -141,7 +143,7 @@ def test_consequences_of_one_seed_are_played(bench):
     wait_for(lambda: visitor.page.get_by_role("button", name="Play", exact=True).count(), "a pause")
 
     def both_axes():  # one chart is drawn after the other
-        steps, seconds = trace(visitor, 3, "Sine")[0], trace(visitor, 4, "Sine")[0]
+        steps, seconds = trace(visitor, -2, "Sine")[0], trace(visitor, -1, "Sine")[0]
         return len(steps) == len(seconds) > 1 and (steps, seconds)
 
     steps, seconds = wait_for(both_axes, "both charts at the same measurement")

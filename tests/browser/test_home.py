@@ -8,12 +8,16 @@ from tests.served import wait_for
 
 
 def pixels(visitor):
-    return visitor.page.locator(".journey canvas").evaluate("canvas => canvas.toDataURL()")
+    return visitor.page.locator(".replay-plane canvas").first.evaluate("canvas => canvas.toDataURL()")
+
+
+def told(visitor):
+    return visitor.page.locator(".replay-told").inner_text()
 
 
 def drawn(visitor):
     """Once the picture is there."""
-    visitor.page.locator(".journey canvas[aria-label*=checkerboard]").wait_for()
+    visitor.page.locator(".replay-plane[aria-label*=checkerboard]").wait_for()
     return pixels(visitor)
 
 
@@ -23,11 +27,10 @@ def still(visitor):
     return pixels(visitor) == before
 
 
-def test_the_picture_moves_until_it_is_stopped_and_the_doors_lead_on(visit, server):
+def test_the_run_is_replayed_until_it_is_stopped_and_the_doors_lead_on(visit, server):
     home = visit(query="", path="/", picture=False)
     first = drawn(home)
     wait_for(lambda: pixels(home) != first, "the picture to move")
-    assert "z → x: sampling" in home.page.locator(".journey figcaption").inner_text()
     home.press("Pause")
     assert still(home)
     home.press("Play")
@@ -47,13 +50,24 @@ def test_the_picture_moves_until_it_is_stopped_and_the_doors_lead_on(visit, serv
     assert urlparse(home.page.url).path == "/estimator"
 
 
-def test_who_wants_no_motion_sees_the_samples_stand_still(visit):
+def test_who_wants_no_motion_sees_its_end_and_drags_it_and_trusts_five_terms(visit):
     home = visit(query="", path="/", picture=False, reduced_motion="reduce", viewport={"width": 390, "height": 844})
     drawn(home)
     assert still(home)
-    assert home.page.locator(".journey figcaption").inner_text().split("\n") == ["x → z: density", "a checkerboard, x"]
+    end = told(home)
+    assert "Step 1,500" in end and "impossible" not in end
     wide = "document.querySelector('[data-testid=stMain]')"
     assert home.page.evaluate(f"{wide}.scrollWidth <= {wide}.clientWidth")
+
+    loss = home.page.locator(".replay-loss")
+    loss.click(position={"x": 66, "y": 60})
+    wait_for(lambda: told(home).startswith("Step 0:"), "the beginning, where the line was pressed")
+    slider = home.page.get_by_role("slider", name="Step of training")
+    slider.focus()
+    slider.press("End")
+    wait_for(lambda: told(home) == end, "the end again, by a key")
+    home.page.get_by_role("switch", name="Trust only 5 terms").check()
+    wait_for(lambda: "impossible" in told(home), "a loss that no density can have")
     home.press("Play")
     wait_for(lambda: not still(home), "the picture to move for who asks for it")
 

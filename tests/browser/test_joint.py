@@ -6,7 +6,8 @@ from tests.browser.conftest import SMALL
 from tests.browser.test_activations import link, quiet, sees
 from tests.served import wait_for
 
-PANES = 4 + 6
+PANES = (2, 4, 3, 3)
+NUMBERS = re.compile("How right, how sure")
 
 
 def cell(visitor, row, column):
@@ -18,14 +19,17 @@ def cell(visitor, row, column):
 
 def test_it_learns_to_tell_the_moons_apart_and_its_weight_moves(visit):
     visitor = visit(f"{SMALL}&data=noisymoons", path="/joint", picture=False)
+    sees(visitor, re.compile("Far from the data both classifiers stay confident"))
+    visitor.press("Take your own data and flow")
     root = visitor.page.locator(".planes")
-    wait_for(lambda: root.count() == 2 and sum(root.nth(k).locator("figure").count() for k in range(2)) == PANES,
+    wait_for(lambda: [root.nth(k).locator("figure").count() for k in range(root.count())] == [*PANES],
              f"{PANES} panes; {visitor.problems}")  # fmt: skip
+    visitor.page.get_by_text(NUMBERS).click()
     best = wait_for(lambda: cell(visitor, 3, 3), "what Bayes' rule has")
     assert 90 < best < 95
     visitor.press("Play")
     wait_for(lambda: (now := cell(visitor, 1, 3)) and now > best - 2, "an accuracy near the best")
-    sees(visitor, re.compile("Four windows away from the data the plain classifier is"))
+    sees(visitor, re.compile("Far from the data"))
     slider = visitor.page.get_by_role("slider", name=re.compile("Weight"))
     slider.focus()
     for _ in range(2):
@@ -45,9 +49,9 @@ def test_it_fits_a_phone(visit):
         picture=False,
         viewport={"width": 390, "height": 844},
     )
-    sees(visitor, re.compile("Not enough seeds to say"))
-    first = visitor.page.locator(".planes").first
-    wait_for(lambda: first.locator("figure").count() == 6, f"six panes; {visitor.problems}")
+    sees(visitor, re.compile("if the flow learns the density too"))
+    second = visitor.page.locator(".planes").nth(1)
+    wait_for(lambda: second.locator("figure").count() == 6, f"six panes; {visitor.problems}")
     wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert wide <= 390
     assert quiet(visitor), visitor.problems

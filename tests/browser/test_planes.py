@@ -313,6 +313,9 @@ def test_what_is_drawn_is_what_python_has_sent(looked_at):
     rates = layers(page, CHART, "line")
     assert rates[1]["y"][9] == pytest.approx(-20)  # of a logarithm to base 10
     assert rates[0]["x"] == list(range(1, 11))
+    (area,) = layers(page, CHART, "band")
+    assert (area["x"], area["low"], area["high"]) == (rates[0]["x"], rates[1]["y"], rates[0]["y"])
+    assert area["colour"] == "rgba(0,114,178,0.15)"
     (x0, x1), (y0, y1) = ranges(page, CHART)
     assert (x0, x1) == (1, 10) and (y0, y1) == pytest.approx((-20 - 0.05 * 19, -1 + 0.05 * 19))
 

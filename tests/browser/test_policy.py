@@ -11,7 +11,7 @@ QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymo
 PLOT = ".planes-plot canvas"
 MAIN_BUTTON = "[data-testid=stMain] button"
 SCREENS = {
-    "/": ("", ".journey canvas"),
+    "/": ("", ".replay-plane canvas:first-child"),
     "/learn": ("", "[class*=st-key-lessons]"),
     "/learn ": ("lesson=series&step=start", "[class*=st-key-lesson_head]"),
     "/explore": (QUICK, ".live-panes canvas"),

@@ -11,9 +11,9 @@ from pathlib import Path as File
 import streamlit as st
 
 from app.components.canvas import scripts
-from app.components.planes.panes import Chart, Dots, Heat, Level, Pane, Path, encode
+from app.components.planes.panes import Area, Chart, Dots, Heat, Level, Pane, Path, encode
 
-__all__ = ["SCRIPT", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
+__all__ = ["SCRIPT", "Area", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
 
 _HERE = File(__file__).parent
 SCRIPT = scripts(_HERE, "picture", "legend", "chosen", "planes")

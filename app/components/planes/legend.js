@@ -36,6 +36,11 @@ function swatchOf(layers, theme) {
   context.scale(dense, dense);
   const at = { x: (v) => v, y: (v) => v, left: 0, top: 0, width, height };
   for (const layer of layers) {
+    if (layer.kind === "band") {
+      context.fillStyle = layer.colour;
+      context.fillRect(2, 0, width - 4, height);
+      continue;
+    }
     const isPoint = layer.kind === "points";
     const place = isPoint ? { x: [width / 2], y: [height / 2] } : { x: [2, width - 2], y: [height / 2, height / 2] };
     if (isPoint || layer === layers[0]) {

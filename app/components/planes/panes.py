@@ -57,6 +57,17 @@ class Path:
 
 
 @dataclass(frozen=True, eq=False)
+class Area:
+    """What lies between two lines, through `low` and `high`, (m, 2) each, of the same x."""
+
+    low: np.ndarray
+    high: np.ndarray
+    label: str
+    colour: str
+    opacity: float = 0.2
+
+
+@dataclass(frozen=True, eq=False)
 class Dots:
     """Points (m, 2), with one of the symbols of `canvas/layers.js`, `size` pixels wide."""
 
@@ -90,7 +101,8 @@ class Pane:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Lines over axes that follow them."""
+    """Lines over axes that follow them. `height` in pixels is that of the plot itself; None: as that of what stands
+    beside it."""
 
     title: str
     x: str
@@ -101,6 +113,8 @@ class Chart:
     log_y: bool = False
     note: str = ""
     legend: bool = True
+    areas: tuple[Area, ...] = ()
+    height: int | None = None
 
 
 def encode(pane: Pane | Chart) -> dict[str, Any]:
@@ -108,7 +122,10 @@ def encode(pane: Pane | Chart) -> dict[str, Any]:
     told = {name: getattr(pane, name) for name in ("title", "x", "y", "alt", "note", "legend")}
     told["paths"] = [_path(path) for path in pane.paths]
     if isinstance(pane, Chart):
-        return {"kind": "chart", **told, "log_x": pane.log_x, "log_y": pane.log_y}
+        areas = [_area(area) for area in pane.areas]
+        return {
+            "kind": "chart", **told, "log_x": pane.log_x, "log_y": pane.log_y, "areas": areas, "height": pane.height,
+        }  # fmt: skip
     return {
         "kind": "pane",
         **told,
@@ -153,6 +170,11 @@ def _level(level: Level) -> dict[str, Any]:
 def _path(path: Path) -> dict[str, Any]:
     style = {name: getattr(path, name) for name in ("label", "colour", "dash", "width", "markers")}
     return {"points": _points(path.points), **style}
+
+
+def _area(area: Area) -> dict[str, Any]:
+    style = {name: getattr(area, name) for name in ("label", "colour", "opacity")}
+    return {"low": _points(area.low), "high": _points(area.high), **style}
 
 
 def _dots(dots: Dots) -> dict[str, Any]:

@@ -28,11 +28,16 @@ function readSpec(spec) {
   const isChart = spec.kind === "chart";
   const logs = isChart ? [spec.log_x, spec.log_y] : [false, false];
   const paths = spec.paths.map((path) => ({ ...path, ...pairsOf(path.points, logs) }));
-  if (isChart) return { ...spec, logs, paths, ranges: rangesOf(paths, logs), levels: [], dots: [] };
+  if (isChart) {
+    const areas = spec.areas.map((area) => ({ ...area, low: pairsOf(area.low, logs), high: pairsOf(area.high, logs) }));
+    const ranges = rangesOf([...paths, ...areas.flatMap(({ low, high }) => [low, high])], logs);
+    return { ...spec, logs, paths, areas, ranges, levels: [], dots: [] };
+  }
   const { heat } = spec;
   return {
     ...spec, logs, paths, ranges: spec.window,
     heat: heat && { ...heat, field: fieldOf(heat.level, (v) => (v > MOST_LEVEL ? NaN : v)) },
+    areas: [],
     levels: spec.levels.map((level) => ({ ...level, field: fieldOf(level.values) })),
     dots: spec.dots.map((dots) => ({ ...dots, ...pairsOf(dots.points) })),
   };
@@ -76,6 +81,9 @@ function markerOf({ symbol, size, colour, width }, k, theme) {
 function marksOf(read, theme) {
   const halo = read.heat ? theme.paper : null; // a line must be seen on every colour
   return [
+    ...read.areas.map(({ label, low, high, colour, opacity }) => ({
+      label, layers: [{ kind: "band", x: low.x, low: low.y, high: high.y, colour: `rgba(${rgb(colour)},${opacity})` }],
+    })),
     ...read.levels.map(({ label, field, at: value, ...style }) => {
       const look = lookOf(style, theme, halo);
       return { label, layers: [{ kind: "contours", field, window: read.window, levels: [{ value }], ...look }] };

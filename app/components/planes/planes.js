@@ -113,6 +113,7 @@ function plotHeight(spec, width, squares) {
     const [[x0, x1], [y0, y1]] = spec.window;
     return Math.round((width * (y1 - y0)) / (x1 - x0));
   }
+  if (spec.height) return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
   return squares ?? Math.round(Math.max(180, Math.min(300, 0.62 * width)));
 }
 

@@ -7,14 +7,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
+from app.quantise import TOP_QUANTILE, to_shares
 from resflow_core import measure
+from resflow_core.data import Window
 
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
 
 EVERY_SECONDS = 3.0
+# Windows a side of the map around the data, and its nodes a side.
+WIDTHS, NODES = 3.0, 64
+
+
+@dataclass(frozen=True)
+class Wide:
+    """The plane around the data at `NODES` x `NODES` nodes: row = y ascending, column = x ascending."""
+
+    window: Window
+    likeliest: np.ndarray  # (n, n) uint8, the number of the class
+    confidence: np.ndarray  # (n, n) uint8, max p(y|x) as shares of 255
+    density: np.ndarray  # (n, n) uint16, p(x) as shares of 65535
+    largest: float  # the density that 65535 stands for
+    top: float  # where colours end
 
 
 @dataclass(frozen=True)
@@ -23,12 +41,37 @@ class FarAway:
 
     step: int
     found: measure.Far
+    wide: Wide | None = None
 
 
 def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[FarAway | None]:
     hybrid, step = copy.deepcopy(job.model), job.step_count
-    for found in measure.far(hybrid, job.dataset.window, job.dataset.held_out()):
-        yield found and FarAway(step, found)
+    window = job.dataset.window
+    found = None
+    for part in measure.far(hybrid, window, job.dataset.held_out()):
+        found = part
+        yield None
+    if found is None:
+        return
+    around = wider(window)
+    shares = measure.class_grid(hybrid, around, NODES)
+    yield None
+    density = measure.density_grid(hybrid.flow, around, NODES)
+    finite = density[np.isfinite(density)]
+    largest = float(finite.max(initial=0.0))
+    top = float(np.quantile(finite, TOP_QUANTILE)) if finite.size else 0.0
+    likeliest, sure = shares.argmax(2).astype(np.uint8), np.rint(255 * shares.max(2)).astype(np.uint8)
+    yield FarAway(step, found, Wide(around, likeliest, sure, to_shares(density, largest), largest, top))
+
+
+def wider(window: Window) -> Window:
+    """`WIDTHS` times as wide and as high, around the same middle."""
+
+    def side(low: float, high: float) -> tuple[float, float]:
+        middle, half = (low + high) / 2, WIDTHS * (high - low) / 2
+        return middle - half, middle + half
+
+    return side(*window[0]), side(*window[1])
 
 
 FAR = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=(), divided=True)

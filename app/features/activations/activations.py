@@ -11,9 +11,10 @@ from app.ui import controls, heading, notices
 
 SHOW = {"curves": curves.show, "inside": inside.show, "consequences": consequences.show}
 
-heading.title("Why must an activation keep its curvature?")
+with st.container(horizontal=True, vertical_alignment="center", key="activations.head"):
+    heading.title("Why must an activation keep its curvature?", width="content")
+    view = controls.view(Activations, VIEWS, ACTIVATIONS_BENCH)
 with st.container():
     notices.show()
-view = controls.view(Activations, VIEWS, ACTIVATIONS_BENCH)
 session.apply_bench(replace(session.bench(Activations), view=view))
 SHOW[view]()

@@ -1,23 +1,23 @@
 """What follows from an activation: flows that differ in nothing else, several seeds of each, as bands."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.engine.experiment import Arm
 from app.engine.measurements.activity import Activity
+from app.features.activations import answers, pictures, stored, used
+from app.features.activations.arms import compared
+from app.features.activations.evidence import STEPS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, label_of
-from app.setup import Setup
-from app.text import markdown_table
-from app.ui import bands, controls, side_by_side
-from app.ui.bands import Groups, band
+from app.text import csv_of, markdown_table
+from app.ui import bands, controls, opening, side_by_side
+from app.ui.bands import Groups
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.data import Dataset
+
+__all__ = ["MOST_COMPARED", "compared", "show"]
 
 NAME = "activations"
 MOST_COMPARED = 4
@@ -26,38 +26,85 @@ MOST_COMPARED = 4
 @polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
-    with st.container(width=420):
-        bench = controls.edit(session.bench(Activations), rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
-    session.apply_bench(bench)
+    answer = st.container()
+    bench = _controls(session.bench(Activations))
+    setup = session.setup()
     names = bench.names[:MOST_COMPARED]
     labels = [label_of(name) for name in names]
-    st.markdown(
-        f"**{', '.join(labels)}**, as chosen under *Curves* (the first {MOST_COMPARED}): the same data, settings and "
-        f"seeds, {bench.seeds} of each, in step. Press Play."
-    )
-    arms = compared(session.setup(), names, bench.seeds)
+    arms = compared(setup, names, bench.seeds)
+    if st.session_state.pop(stored.PLAYS, False):
+        session.compare(NAME, tuple(arms.values()))
+        session.play_or_pause(NAME, STEPS)
     firsts = range(0, len(arms), bench.seeds)
-    measured = {"activity": "gradients"}
-    report, pictures = side_by_side.trained(NAME, arms, pictured=firsts, frame_seconds=2.0, measured=measured)
-    if not pictures:
+    report, frames = side_by_side.trained(
+        NAME, arms, pictured=firsts, steps=STEPS, frame_seconds=2.0, measured={"activity": "all"}
+    )
+    if not frames:
         return
     groups = bands.grouped(labels, report.arms, bench.seeds)
-    dataset = session.setup().dataset
-    st.markdown(bands.in_words(session.note(bands.by_steps(dataset, groups))))
+    dataset = setup.dataset
+    ranking = session.note(bands.by_steps(dataset, groups))
+    with answer:
+        trained = any(arm.step for arm in report.arms)
+        if not (trained and _answer(dataset, groups, names)) and opening.is_due() and stored.is_of(setup, names):
+            stored.show(key=f"{NAME}.stored")
+            if trained:
+                st.caption(":material/hourglass: The units of the flows here are being measured.")
+    st.markdown(bands.in_words(ranking))
     panes = [
-        *side_by_side.densities(dataset, labels, [report.arms[k] for k in firsts], pictures),
+        *side_by_side.densities(dataset, labels, [report.arms[k] for k in firsts], frames),
         bands.curves(dataset, groups, by_time=False),
         bands.curves(dataset, groups, by_time=True),
     ]
     planes(panes, key="consequences", columns=side_by_side.columns(len(panes)))
-    st.markdown(_table(dataset, groups))
+    with st.expander("All numbers, a row for each activation, and as files", key=f"{NAME}.numbers"):
+        st.markdown(_table(dataset, groups))
+        side_by_side.downloads(NAME, "activations", {"Curves": lambda: _by_step(groups, setup.seed)})
     side_by_side.offer(NAME, dict(zip(labels, firsts, strict=True)), "Go on with the first seed of one of them:")
 
 
-def compared(setup: Setup, names: Sequence[str], seeds: int) -> dict[str, Arm]:
-    """The page's flow with each of the activations and seeds, activation by activation."""
-    arms = {label_of(name): Arm(replace(setup.flow, activation=name), setup.train, setup.source) for name in names}
-    return bands.seeded(arms, setup.seed, seeds)
+def _answer(dataset: Dataset, groups: Groups, names: tuple[str, ...]) -> bool:
+    """Of the flows that are trained here, in the place of the stored one; whether one of each is
+    measured."""
+    found = {label: units for label, arms in groups.items() if (units := used.units_of(arms))}
+    if len(found) < len(groups):
+        return False
+    if told := used.compared(dataset, groups, found):
+        opening.sentence(answers.sentence(session.note(told)))
+    drawn = pictures.used({label_of(name): name for name in names}, found, stored.HEIGHT)
+    planes(drawn, key=f"{NAME}.units", columns=2)
+    return True
+
+
+def _controls(bench: Activations) -> Activations:
+    listed = ", ".join(label_of(name) for name in bench.names[:MOST_COMPARED])
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=320):
+            bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
+        st.markdown(
+            f"**{listed}**, as chosen under *Curves* (the first {MOST_COMPARED}): alike in all else, {bench.seeds} "
+            f"seed{'s' * (bench.seeds > 1)} of each, in step."
+        )
+    session.apply_bench(bench)
+    return bench
+
+
+def _by_step(groups: Groups, seed: int) -> bytes:
+    """Every held-out measurement of every seed."""
+    return csv_of(
+        {
+            "activation": label,
+            "seed": seed + k,
+            "step": int(loss.held_step[at]),
+            "seconds": float(loss.held_seconds[at]),
+            "nll": float(loss.held_nll[at]),
+            "kl": float(loss.held_kl[at]) if len(loss.held_kl) else "",
+        }
+        for label, arms in groups.items()
+        for k, arm in enumerate(arms)
+        if (loss := arm.loss)
+        for at in range(len(loss.held_step))
+    )
 
 
 def _table(dataset: Dataset, groups: Groups) -> str:
@@ -78,13 +125,13 @@ def _table(dataset: Dataset, groups: Groups) -> str:
         rows.append(
             [
                 label,
-                str(band(found[label].values[:, -1])) if found[label] else "…",
+                str(bands.band(found[label].values[:, -1])) if found[label] else "…",
                 f"{np.mean([arm.seconds for arm in arms]):.1f}",
-                str(band([table.mean_abs_log_det for table in tables])) if tables else "…",
-                str(band([100 * (table.largest_norm / table.lipschitz).max() for table in tables])) + " %"
+                str(bands.band([table.mean_abs_log_det for table in tables])) if tables else "…",
+                str(bands.band([100 * (table.largest_norm / table.lipschitz).max() for table in tables])) + " %"
                 if tables
                 else "…",
-                str(band([float(split.residual.log_det) for split in splits])) if splits else "…",
+                str(bands.band([float(split.residual.log_det) for split in splits])) if splits else "…",
             ]
         )
     return markdown_table(rows)

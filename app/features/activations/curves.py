@@ -10,6 +10,7 @@ import torch
 
 from app import session
 from app.components.planes import Chart, Pane, Path, planes
+from app.features.activations import stored
 from app.features.activations.numbers import (
     PAIRS,
     Slopes,
@@ -22,29 +23,59 @@ from app.features.activations.numbers import (
 )
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, formula_problem, label_of
 from app.text import markdown_table, signed
-from app.ui import controls, share, side_by_side
+from app.ui import controls, heading, opening, share, side_by_side
 from app.ui.chart_style import CATEGORIES, GREY
+from app.ui.fragments import button
 from app.words import number
 from resflow_core.activations import ACTIVATIONS, Activation, activation_named
 from resflow_core.expressions import SIGN, read
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.measure import Verdict
+from resflow_core.measure import Criteria, Verdict
 
 # Kinks are searched for up to the second derivative.
 SMOOTH = {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}
 REACH, POINTS = 6.0, 241
+CURVED = 1e-3
+"""A curvature below is none."""
 GRID_LINES, GRID_REACH = 9, 2.0
 
 
 @st.fragment
 def show() -> None:
     session.settle()
+    if opening.is_due():
+        _answer()
+        heading.section("Draw any activation")
     bench = _controls(session.bench(Activations))
     session.apply_bench(bench)
     found = {name: activation_named(name) for name in bench.names}
     drawn = _curves(bench, session.note(slopes(bench.names, bench.raw)))
     planes([*drawn, *_pairs(found)], key="curves", columns=4 if PAIRS in found else 3)
     st.markdown(_takeaway(session.note(starvation(bench.names))))
+    if opening.is_due():
+        with st.expander("Both criteria of the paper for each of them, measured", key=f"{ACTIVATIONS_BENCH}criteria"):
+            _criteria(found)
+    else:
+        _criteria(found)
+
+
+def _answer() -> None:
+    """What trained flows say, and the way to train them here."""
+    stored.show(key=f"{ACTIVATIONS_BENCH}opening")
+    if session.focused():
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        button(
+            "Train both here",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=stored.train,
+            key=f"{ACTIVATIONS_BENCH}both",
+        )
+        st.caption("or draw any activation below, your own formula too, and train with it.", width="content")
+
+
+def _criteria(found: dict[str, Activation]) -> None:
     st.markdown(_table(found))
     st.caption(
         "The paper asks for two things: |φ′| ≤ 1 everywhere, which division by the constant brings, and a curvature φ″ "
@@ -191,7 +222,7 @@ def extent(paths: list[Path]) -> tuple[float, float]:
 
 def _too_steep(found: Slopes) -> str:
     if not found.breaking:
-        return "None is steeper than 1."
+        return "Divided by its constant, none is steeper than 1."
     named = ", ".join(f"{label_of(name)} {slope:.4g}" for name, slope in found.breaking.items())
     return f"Steeper than 1, which breaks the bound: {named}."
 
@@ -246,10 +277,12 @@ def _takeaway(found: Starvation) -> str:
         return f"**{others[0]}** does not starve the log det."
     if not starving:
         return f"**None of these starves the log det**: {', '.join(others)}."
-    rest = f" Not so {', '.join(others)}." if others else ""
+    rest = ""
+    if others:
+        rest = f" {', '.join(others)} pass{'es' * (len(others) == 1)}: in no tail both happens."
     return (
-        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det: a tail's slope ends near 1 and its "
-        f"curvature goes to 0.{rest}"
+        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det of its gradient: far out in a tail "
+        f"the slope ends near 1 and the curvature at 0.{rest}"
     )
 
 
@@ -258,9 +291,9 @@ def _table(found: dict[str, Activation]) -> str:
         [
             "activation",
             "verdict",
-            "largest slope found",
+            "largest slope found, before division",
             "at z",
-            "largest slope claimed",
+            "divided by",
             "abs. slope far left, right",
             "abs. curvature there",
             "smooth",
@@ -274,7 +307,7 @@ def _table(found: dict[str, Activation]) -> str:
         rows.append(
             [
                 label_of(name),
-                "starves" if about.verdict is Verdict.STARVES else "does not starve",
+                _verdict(about),
                 f"{steepest.found:.5f}",
                 at,
                 f"{steepest.claimed:.5f}",
@@ -285,6 +318,17 @@ def _table(found: dict[str, Activation]) -> str:
             ]
         )
     return markdown_table(rows)
+
+
+def _verdict(about: Criteria) -> str:
+    """Whether it starves the log det, and in which tail: the slope decides there whether a lost curvature matters."""
+    tails = {"left": about.left, "right": about.right}
+    starving = [side for side, tail in tails.items() if tail.verdict is Verdict.STARVES]
+    if starving:
+        return f"starves, far {' and '.join(starving)}"
+    if all(tail.curvature is not None and tail.curvature < CURVED for tail in tails.values()):
+        return "does not starve: flatter than 1 where its curvature is lost"
+    return "does not starve"
 
 
 def _limit(value: float | None) -> str:

@@ -13,7 +13,7 @@ from app.components.planes import Chart, Heat, Pane, Path, planes
 from app.engine.measurements.activity import Activity
 from app.engine.reports import Report
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
-from app.ui import controls, side_by_side, transport
+from app.ui import controls, opening, side_by_side, transport
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -49,7 +49,11 @@ def show() -> None:
         return
     blocks, layers = found.saturation.share.shape
     block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
-    st.markdown(_takeaway(session.note(inside(found, session.setup().flow.activation))))
+    told = session.note(inside(found, session.setup().flow.activation))
+    if opening.is_due() and not report.arms[0].step and session.setup().start is None:
+        st.info("This flow is not trained yet: press Play, and see where its units go.")
+    else:
+        st.markdown(_takeaway(told))
     looked_at = session.note(Layer(block, layer, float(found.saturation.share[block, layer])))
     panes = [
         _units(found.saturation, looked_at),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from app.components.planes import Chart, Path
+from app.components.planes import Area, Chart, Path
 from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport
 from app.features.compare.numbers import believed_nll, bias_at, true_nll
@@ -20,7 +20,7 @@ TERMS = 20
 def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) -> Chart:
     """Of each flow the true NLL, and beside it what it believes where its series is cut after some `terms`; all seeds,
     the first of them thick."""
-    drawn, said = [], []
+    drawn, said, gaps = [], [], []
     for k, (label, arms) in enumerate(groups.items()):
         if (true := bands.fits(arms, true_nll)) is None:
             continue
@@ -29,6 +29,8 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
         if terms[label]:
             believed = bands.fits(arms, believed_nll)
             drawn += _seeds(f"{label}: belief", believed, colour, "dash")
+            lines = (np.stack([found.steps, found.values[0]], 1) for found in (believed, true))
+            gaps.append(Area(*lines, "", colour, 0.15))
             said.append(f"{label} believes {band(believed.values[:, -1])} nats and has {band(true.values[:, -1])} nats")
     if dataset.truth and drawn:
         ends = [min(path.points[:, 0].min() for path in drawn), max(path.points[:, 0].max() for path in drawn)]
@@ -42,6 +44,7 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
         f"Held-out NLL against steps: {'; '.join(said) or 'no flow is biased'}. "
         f"{f'The entropy of the data is {dataset.truth.entropy:.3f} nats.' if dataset.truth else ''}",
         note="Solid: by the exact log det. Dashed: what training believes. Every seed is a line.",
+        areas=tuple(gaps),
     )
 
 

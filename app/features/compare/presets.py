@@ -1,7 +1,10 @@
-"""Ready-made comparisons: the paper's claims in miniature. One entry of `PRESETS` adds one."""
+"""Ready-made comparisons: the paper's claims in miniature. One entry of `PRESETS` adds one, with its stored answer
+after `python -m app.evidence`."""
 
 from dataclasses import dataclass, field, replace
 
+from app.features.compare import answers
+from app.features.compare.answers import Answer
 from app.features.compare.settings import Baseline, Compare, Nobody, Residual
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
@@ -11,15 +14,18 @@ from resflow_core.training.trainer import TrainConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """`about` says what it is for, and what was chosen for the sake of it; `away` names the preset without it."""
+    """`title` asks a question, and `answer` says what comes of it. `about` says what was chosen for the sake of it;
+    `away` names the preset without it."""
 
     title: str
     about: str
+    answer: Answer
     bench: Compare
     data: str = "8gaussians"
     flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     away: str = ""
+    by_time: bool = False  # whether its picture is of equal times, not of equal steps
 
     def is_set(self, setup: Setup, bench: Compare) -> bool:
         """Whether these are the settings; pictures aside."""
@@ -40,27 +46,30 @@ def _series(terms: int, budget: float) -> Residual:
 
 PRESETS: dict[str, Preset] = {
     "believes": Preset(
-        "The i-ResNet believes itself",
+        "Can a flow be fooled by its own loss?",
         "The paper's figure 2. Chosen to show the effect: eight narrow modes, L = 0.97 and five terms. Every seed is "
         "drawn.",
+        answers.BELIEVES,
         Compare(view="spectra", a=Residual(Exact()), b=_series(5, 0.97), c=Nobody(), seeds=3, steps=1500),
         flow=_QUICK,
         train=_SMALL,
         away="honest",
     ),
     "honest": Preset(
-        "… where it does not",
+        "When is a cut series harmless?",
         "The same, with L = 0.6: what the series leaves out is too small to pay for. Ten terms instead of five, or "
         "fewer steps, do the same.",
+        answers.HONEST,
         Compare(view="spectra", a=Residual(Exact(), 0.6), b=_series(5, 0.6), c=Nobody(), seeds=3, steps=1500),
         flow=replace(_QUICK, budget=0.6),
         train=_SMALL,
         away="believes",
     ),
     "expressive": Preset(
-        "Bias and L",
+        "Does the bias grow with L?",
         "The same five terms, more and more of the Lipschitz budget: the more a block may do, the more its series "
         "leaves out.",
+        answers.EXPRESSIVE,
         Compare(
             view="spectra",
             a=_series(5, 0.6),
@@ -74,8 +83,9 @@ PRESETS: dict[str, Preset] = {
         train=_SMALL,
     ),
     "terms": Preset(
-        "Bias and terms",
+        "How many terms are enough?",
         "The same L = 0.97, more and more terms of the series: each costs time, and none but the last is enough.",
+        answers.TERMS,
         Compare(
             view="spectra",
             a=_series(3, 0.97),
@@ -89,8 +99,9 @@ PRESETS: dict[str, Preset] = {
         train=_SMALL,
     ),
     "coupling": Preset(
-        "Residual or coupling",
+        "Residual or coupling blocks?",
         "As nearly equal numbers of parameters as whole widths allow, exact likelihoods for all.",
+        answers.COUPLING,
         Compare(
             view="samples", a=Residual(Exact(), 0.99), b=Baseline("nice"), c=Baseline("realnvp"), seeds=3, steps=1500
         ),
@@ -98,9 +109,10 @@ PRESETS: dict[str, Preset] = {
         train=_SMALL,
     ),
     "time": Preset(
-        "Exact or roulette",
+        "Exact or roulette: which is quicker?",
         "Two unbiased ways beside the exact one. In two dimensions the exact log det costs less than any estimate of "
         "it: compare at equal time.",
+        answers.TIME,
         Compare(
             a=Residual(Exact()),
             b=Residual(Roulette(gradient="plain")),
@@ -111,11 +123,13 @@ PRESETS: dict[str, Preset] = {
         data="checkerboard",
         flow=_QUICK,
         train=_SMALL,
+        by_time=True,
     ),
     "figure1": Preset(
-        "Figure 1 in 2-D",
+        "What do other flows leave out?",
         "Layers with zeros in their Jacobians, whose determinants are cheap, beside one without: where d is large, its "
         "log det is estimated; here, in the plane, it is exact.",
+        answers.FIGURE_1,
         Compare(
             view="layers",
             a=Baseline("nice"),
@@ -128,3 +142,8 @@ PRESETS: dict[str, Preset] = {
         train=_SMALL,
     ),
 }
+
+
+def chosen(setup: Setup, bench: Compare) -> Preset | None:
+    """The one whose settings these are."""
+    return next((preset for preset in PRESETS.values() if preset.is_set(setup, bench)), None)

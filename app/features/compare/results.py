@@ -1,16 +1,21 @@
 """The arms while they train: pictures, fits as bands, belief beside truth, and the numbers."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import session
 from app.components.planes import Pane, planes
+from app.engine.experiment import Arm
 from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport, Frame
-from app.features.compare import charts, pictures, table, words
+from app.features.compare import charts, pictures, stored, table, words
 from app.features.compare.arms import Contender, contenders
 from app.features.compare.numbers import compared
-from app.features.compare.settings import Compare
-from app.ui import bands, side_by_side
+from app.features.compare.presets import chosen
+from app.features.compare.settings import COMPARE, PICTURES, Compare
+from app.setup import Setup
+from app.ui import bands, controls, opening, side_by_side
 from app.ui.bands import Groups
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -18,6 +23,23 @@ from resflow_core.data import Dataset
 
 NAME = "compare"
 LEAST_IN_A_ROW = 3
+PLAYS = f"{NAME}.plays"
+"""Of the session: whether a comparison that was just opened plays as soon as it is there."""
+
+
+def begin(setup: Setup, bench: Compare) -> None:
+    """Let the comparison of these arms be, paused."""
+    # Another estimator from the middle on would be another question.
+    session.compare(NAME, tuple(_arms(contenders(setup, bench), setup, bench).values()), lasting=("log_det",))
+
+
+def play_soon() -> None:
+    """Play what is compared once the settings that were just chosen hold."""
+    st.session_state[PLAYS] = True
+
+
+def _arms(found: list[Contender], setup: Setup, bench: Compare) -> dict[str, Arm]:
+    return bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds)
 
 
 @polled(POLL_SECONDS)
@@ -28,13 +50,15 @@ def show() -> None:
     if len(found) < 2:
         st.info("Choose a flow for two arms at least.")
         return
+    if st.session_state.pop(PLAYS, False):
+        begin(setup, bench)
+        session.play_or_pause(NAME, bench.steps)
     firsts = range(0, len(found) * bench.seeds, bench.seeds)
     report, frames = side_by_side.trained(
         NAME,
-        bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds),
+        _arms(found, setup, bench),
         pictured=firsts,
         steps=bench.steps,
-        # Another estimator from the middle on would be another question.
         lasting=("log_det",),
         frame_seconds=2.0,
         samples=bench.view == "samples",
@@ -42,24 +66,29 @@ def show() -> None:
     )
     if not frames:
         return
+    preset = chosen(setup, bench)
+    if preset and opening.is_due() and not any(arm.step for arm in report.arms):
+        stored.show(stored.name(preset), key=f"{NAME}.stored")
+        return
     groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
     dataset = setup.dataset
     results = session.note(compared(dataset, found, groups))
     st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(results)))
-    shown = panes(bench.view, dataset, found, [report.arms[k] for k in firsts], frames)
-    drawn = _charts(dataset, found, groups)
+    first, *others = _charts(dataset, found, groups)
+    planes([replace(first, height=opening.HEIGHT)], key=f"{NAME}.answer", columns=1)
+    view = controls.view(Compare, PICTURES, COMPARE)
+    session.apply_bench(replace(bench, view=view))
+    shown = panes(view, dataset, found, [report.arms[k] for k in firsts], frames)
     discs = sum(one.budget is not None for one in found)
-    if bench.view == "spectra" and not discs:
+    if view == "spectra" and not discs:
         st.info("Only residual flows have a series, and eigenvalues to draw: choose one for an arm.")
-    # A few discs leave room for charts in their row, whether they are measured yet or not.
-    beside = drawn if bench.view == "spectra" and discs < LEAST_IN_A_ROW else []
-    planes([*shown, *beside], key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
-    if bench.view == "layers":
+    planes(shown, key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
+    if view == "layers":
         _layers(found, [report.arms[k] for k in firsts])
-    if not beside:
-        planes(drawn, key=f"{NAME}.charts", columns=2)
-    st.markdown(table.table(dataset, results.scores))
-    side_by_side.downloads(NAME, "compare", table.saved(found, groups, setup.seed))
+    planes(others, key=f"{NAME}.charts", columns=2)
+    with st.expander("All numbers, a row for each flow, and as files", key=f"{NAME}.numbers"):
+        st.markdown(table.table(dataset, results.scores))
+        side_by_side.downloads(NAME, "compare", table.saved(found, groups, setup.seed))
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},

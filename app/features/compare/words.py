@@ -14,9 +14,10 @@ STRUCTURES = {
 
 
 def sentences(found: Compared) -> list[str]:
-    """Who is ahead at equal steps and at equal time, and who believes what is not so."""
+    """Who is ahead at equal steps and at equal time, and who believes what is not so; of flows that are not trained yet
+    nothing is said."""
     said = [bands.in_words(found.by_steps), bands.in_words(found.by_time)]
-    return [*dict.fromkeys(said), *map(about, found.beliefs)]
+    return [*dict.fromkeys(said), *(about(one) for one in found.beliefs if found.by_steps.steps)]
 
 
 def about(found: Belief) -> str:

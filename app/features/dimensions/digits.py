@@ -40,7 +40,8 @@ def arm(start: str) -> Arm:
 
 
 @polled(POLL_SECONDS)
-def show() -> None:
+def show(primary: bool = True) -> None:
+    """Not `primary` where something else on the page is to be pressed first."""
     session.settle()
     with st.container(width=260):
         bench = controls.edit(session.bench(Dimensions), rare=False, prefix=DIMENSIONS, only=("start",))
@@ -52,7 +53,7 @@ def show() -> None:
         stored, flow = None, arm("scratch")
     session.compare(NAME, (flow,))
     report = session.poll_comparison(NAME, still_grid=0, ways=False, frame_seconds=1.0, measured={"results": True})
-    transport.show(report, of=NAME)
+    transport.show(report, of=NAME, primary=primary)
     with st.container():
         transport.message(report)
     pictures = session.pictures(NAME)

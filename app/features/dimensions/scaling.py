@@ -1,26 +1,28 @@
 """Time and gradient variance of the exact log det and of an estimate, measured here against the dimension."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import streamlit as st
 
 from app import session
-from app.components.planes import Chart, Path, planes
+from app.components.planes import planes
 from app.engine.experiment import Arm
 from app.engine.reports import MOVING, Report, State
 from app.engine.results import Scaling
+from app.features.dimensions import scaling_charts, stored
+from app.features.dimensions.scaling_charts import complete
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
-from app.text import markdown_table
-from app.ui import controls, share, transport
-from app.ui.chart_style import BLUE, GREY, ORANGE
+from app.text import csv_of, markdown_table
+from app.ui import controls, opening, share, side_by_side, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.measure import AtDim, Crossing, crossing
 
 NAME = "scaling"
+STARTS = f"{NAME}.starts"
+"""Of the session: whether the measurement begins as soon as the view is there."""
 ABOUT = (
     r"The exact log det carries $d$ tangents through each block and takes a $d \times d$ determinant: $O(d^2)$ and "
     r"$O(d^3)$ a point. The estimate takes a few vector-Jacobian products, $O(d)$ each, however large $d$ is. "
@@ -31,30 +33,52 @@ ABOUT = (
 )
 
 
+def start_soon() -> None:
+    """Measure as soon as this view is there."""
+    st.session_state[STARTS] = True
+
+
 @polled(POLL_SECONDS)
 def show() -> None:
+    """The answer first, then what measures it, then all else that is known."""
     session.settle()
+    answer = st.container()
     bench = session.bench(Dimensions)
     with st.container(horizontal=True, gap="medium"):
         bench = controls.edit(bench, rare=False, prefix=DIMENSIONS, only=bench.SCALING)
     session.apply_bench(bench)
     plan = bench.plan
     session.compare(NAME, (Arm(plan.flow, plan.train, plan),))
+    if st.session_state.pop(STARTS, False):
+        session.step(len(plan.pieces), NAME)
     report = session.poll_comparison(NAME, frames=False, measured={"results": True})
     found = report.arms[0].found(Scaling) if report.arms else None
     with st.container():
         buttons(report, len(plan.pieces))
         transport.message(report)
     if found is None or not found.found:
-        if report.state not in MOVING:
-            st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
+        with answer:
+            if opening.is_due() and not session.focused():
+                stored.show_crossing(f"{NAME}.stored")
+            elif report.state not in MOVING:
+                st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
         st.caption(ABOUT)
         return
     pays = session.note(worth(found))
-    st.markdown("\n".join(f"- {sentence}" for sentence in verdicts(pays)))
-    charts = [times(found.found, pays.by_time), variances(found.found), works(found.found, pays.by_work)]
-    planes(charts, key=f"{NAME}.charts", columns=3)
-    st.markdown(table(found.found))
+    with answer:
+        first, *others = verdicts(pays)
+        opening.sentence(first)
+        chart = replace(scaling_charts.times(found.found, pays.by_time), height=opening.HEIGHT)
+        planes([chart], key=f"{NAME}.answer", columns=1)
+        st.markdown("\n".join(f"- {sentence}" for sentence in others))
+    with st.expander(
+        "The noise that the estimate adds, and the time to a gradient of equal error", key=f"{NAME}.noise"
+    ):
+        charts = [scaling_charts.variances(found.found), scaling_charts.works(found.found, pays.by_work)]
+        planes(charts, key=f"{NAME}.charts", columns=2)
+    with st.expander("All numbers, a row for each dimension, and as a file", key=f"{NAME}.numbers"):
+        st.markdown(table(found.found))
+        side_by_side.downloads(NAME, "dimensions", {"Table": lambda: saved(found.found)})
     st.caption(ABOUT)
 
 
@@ -92,11 +116,6 @@ def again(pieces: int) -> None:
     """From the start, at once."""
     session.reset(NAME)
     session.step(pieces, NAME)
-
-
-def complete(found: tuple[AtDim, ...]) -> list[AtDim]:
-    """Those dimensions of which all is known."""
-    return [at for at in found if at.estimate_work is not None]
 
 
 @dataclass(frozen=True)
@@ -151,68 +170,6 @@ def where(found: Crossing, dims: tuple[int, ...]) -> str:
     return said if found.turns == 1 else f"{said} (the two take turns {found.turns} times below: they are close there)"
 
 
-def times(found: tuple[AtDim, ...], meet: Crossing | None) -> Chart:
-    """Milliseconds of a step."""
-    exact = [(at.dim, 1e3 * at.exact_seconds) for at in found if at.exact_seconds]
-    estimate = [(at.dim, 1e3 * at.estimate_seconds) for at in found if at.estimate_seconds]
-    return crossed("Time of a step", "median CPU time, ms", exact, estimate, meet)
-
-
-def works(found: tuple[AtDim, ...], meet: Crossing | None) -> Chart:
-    """Time times variance, over the square of the gradient's norm."""
-    known = complete(found)
-    exact = [(at.dim, 1e3 * at.exact_work) for at in known]
-    estimate = [(at.dim, 1e3 * at.estimate_work) for at in known]
-    return crossed("Time to a gradient of equal error", "t · V / |g|², ms", exact, estimate, meet)
-
-
-def crossed(title: str, unit: str, exact: list, estimate: list, meet: Crossing | None) -> Chart:
-    """Two lines over d, and where they cross for good."""
-    paths = [
-        Path(np.array(exact, float).reshape(-1, 2), "exact", BLUE, "solid", markers=True),
-        Path(np.array(estimate, float).reshape(-1, 2), "estimate", ORANGE, "dash", markers=True),
-    ]
-    mark = meet.dim if meet else None
-    if mark is not None and not meet.at_once:
-        values = [value for _, value in (*exact, *estimate)]
-        paths.append(
-            Path(np.array([[mark, min(values)], [mark, max(values)]]), f"crossing, d ≈ {mark:.0f}", GREY, "dot")
-        )
-    told = f"they cross at d ≈ {mark:.0f}" if mark is not None else "they do not cross"
-    return Chart(
-        title,
-        "dimension d",
-        unit,
-        tuple(paths),
-        f"{title} against the dimension, exact and by the estimate, both axes logarithmic: {told}.",
-        log_x=True,
-        log_y=True,
-    )
-
-
-def variances(found: tuple[AtDim, ...]) -> Chart:
-    """Of the estimate, and of the choice of a batch, over |g|^2."""
-
-    def line(name: str) -> np.ndarray:
-        values = [(at.dim, getattr(at, name).value) for at in found if getattr(at, name)]
-        return np.array(values, float).reshape(-1, 2)
-
-    return Chart(
-        "Variance of the gradient",
-        "dimension d",
-        "variance / |g|²",
-        (
-            Path(line("sampling"), "of the batch, V_b", BLUE, "solid", markers=True),
-            Path(line("variance"), "of the estimate, V_e", ORANGE, "dash", markers=True),
-        ),
-        "Variance of the gradient over its squared length against the dimension: that of the batch, which the exact "
-        "gradient has too, and what the estimate adds to it. The exact log det adds 0.",
-        log_x=True,
-        log_y=True,
-        note="The exact log det adds 0.",
-    )
-
-
 def table(found: tuple[AtDim, ...]) -> str:
     """The numbers, with their errors."""
     head = ["d", "exact, CPU ms", "estimate, CPU ms", "variance that the estimate adds", "variance of the batch"]
@@ -227,3 +184,17 @@ def table(found: tuple[AtDim, ...]) -> str:
             ]
         )  # fmt: skip
     return markdown_table(rows)
+
+
+def saved(found: tuple[AtDim, ...]) -> bytes:
+    """The numbers, as CSV: seconds, and variances over the squared length of the gradient."""
+    return csv_of(
+        {
+            "d": at.dim,
+            "exact_seconds": at.exact_seconds,
+            "estimate_seconds": at.estimate_seconds,
+            "estimate_variance": at.variance and at.variance.value,
+            "batch_variance": at.sampling and at.sampling.value,
+        }
+        for at in found
+    )

@@ -14,9 +14,9 @@ DIMENSIONS = "dimensions."
 """What the names of its settings begin with in links."""
 
 VIEWS: dict[str, View] = {
-    "digits": View("Digits, d = 64"),
     "scaling": View("Exact or estimate"),
     "memory": View("What a gradient costs"),
+    "digits": View("Digits, d = 64"),
 }
 
 

@@ -1,26 +1,36 @@
 """Variances across the settings of the roulette: which are finite, what they cost, and when bias is the lesser evil."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
+from app.components.planes import planes
 from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.settings import BENCH, Bench
-from app.features.estimator import over_batches, over_p, presets
-from app.features.estimator.sweeps import points_of, subject_of
-from app.ui import controls, heading, matrices
+from app.features.estimator import answers, cost_chart, over_batches, over_p, presets, verdicts
+from app.features.estimator.sweeps import P, Subject, across_p, cost, points_of, subject_of
+from app.features.estimator.verdicts import Products
+from app.text import csv_of
+from app.ui import controls, heading, matrices, opening
+from app.ui.fragments import button
 
 SUBJECT = ("subject", "quantity")
 ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
 
 
 def show(bench: Bench) -> None:
-    left, right = controls.beside((1, 2.9), _has_controls(bench))
+    answer = st.container()
+    with st.container(key="bench_beside"):
+        left, right = controls.beside((1, 3.6 if opening.is_due() else 2.9), _has_controls(bench))
     with left:
         bench, ready_made = _controls(bench)
     session.apply_bench(bench)
-    found = session.jacobians()
-    problem = series_problem(HashedJacobians(found)) if found and bench.subject == "flow" else None
+    found = session.jacobians() if bench.subject == "flow" else None
+    problem = series_problem(HashedJacobians(found)) if found else None
     subject = None if problem else subject_of(bench, found)
     with right:
         if problem:
@@ -29,19 +39,105 @@ def show(bench: Bench) -> None:
         if subject is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return
-        pictures = [over_p.variance, over_p.product, over_p.probes, over_batches.shared, over_batches.batch_error]
-        if bench.subject == "flow":
-            pictures.insert(0, over_p.infinite_share)
-        for first in range(0, len(pictures), 2):
-            for column, draw in zip(st.columns(2, gap="medium"), pictures[first : first + 2], strict=False):
-                with column:
-                    draw(bench, subject)
-        heading.section("Estimators with a name, here")
-        with st.container(key="named"):
-            st.markdown(presets.table(bench, subject))
+        if opening.is_due():
+            if found and not found.step and session.setup().start is None:
+                st.info("This flow is not trained yet: press Play. What is measured of it then stands here.")
+                return
+            _page(bench, subject, answer)
+        else:
+            _beside_lesson(bench, subject)
     if ready_made:
         with ready_made:
             presets.choose(bench, subject)
+
+
+def _page(bench: Bench, subject: Subject, answer: DeltaGenerator) -> None:
+    """What an estimate costs against p; all else folded."""
+    found = session.note(verdicts.products(bench, subject))
+    said = answers.cost_sentence(found)
+    with answer:
+        opening.sentence(said)
+    _take_best(bench, found)
+    here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
+    planes([cost_chart.chart(across_p(subject, bench), found, bench.law, here, said)], key="across.cost", columns=1)
+    st.markdown(over_p.cheapest(found, bench.quantity))
+    with st.expander("Which p are safe, and what the probe saves: the variance and its parts", key="across.variance"):
+        pictures = [over_p.variance, over_p.probes]
+        if bench.subject == "flow":
+            pictures.insert(0, over_p.infinite_share)
+        _in_pairs(pictures, bench, subject)
+    with st.expander("Means over a batch: one N for all, and when a cut series is the better one", key="across.batch"):
+        _in_pairs([over_batches.shared, over_batches.batch_error], bench, subject)
+    with st.expander("Estimators with a name: bias, deviation and cost of each, here", key="across.named"):
+        _named(bench, subject)
+    st.download_button(
+        "Costs against p (CSV)",
+        lambda: cost_table(subject, bench),
+        "cost-against-p.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key="across.download",
+    )
+
+
+def cost_table(subject: Subject, bench: Bench) -> bytes:
+    """A row for each p and number of exact terms; what is infinite is an empty cell."""
+    return csv_of(
+        {
+            "exact terms": n,
+            "p": float(p),
+            "variance by the probe (nats^2)": _finite(one.probe),
+            "variance by random stopping (nats^2)": _finite(one.roulette),
+            "expected terms": one.terms,
+            "variance x expected terms (nats^2)": _finite(one.product),
+        }
+        for n, of_p in across_p(subject, bench).items()
+        for p, one in zip(P, of_p, strict=True)
+    )
+
+
+def _finite(value: float) -> float | str:
+    return value if np.isfinite(value) else ""
+
+
+def _take_best(bench: Bench, found: Products) -> None:
+    """The primary action: the cheapest law in the place of the one that is set."""
+    if found.geometric is None or not session.offered(f"{BENCH}law"):
+        return
+    law, _ = found.geometric
+    terms = f"{law.n_exact} exact term{'s' * (law.n_exact != 1)}"
+    button(
+        f"Set the cheapest: p = {law.p:.3g} after {terms}",
+        type="primary",
+        on_click=session.show_bench,
+        args=(replace(bench, law=law),),
+        key="across.best",
+        icon=":material/check:" if bench.law == law else ":material/savings:",
+        disabled=bench.law == law,
+    )
+
+
+def _beside_lesson(bench: Bench, subject: Subject) -> None:
+    """What lessons describe, in their order."""
+    pictures = [over_p.variance, over_p.product, over_p.probes, over_batches.shared, over_batches.batch_error]
+    if bench.subject == "flow":
+        pictures.insert(0, over_p.infinite_share)
+    _in_pairs(pictures, bench, subject)
+    heading.section("Estimators with a name, here")
+    _named(bench, subject)
+
+
+def _in_pairs(pictures: Sequence[Callable[[Bench, Subject], None]], bench: Bench, subject: Subject) -> None:
+    for first in range(0, len(pictures), 2):
+        for column, draw in zip(st.columns(2, gap="medium"), pictures[first : first + 2], strict=False):
+            with column:
+                draw(bench, subject)
+
+
+def _named(bench: Bench, subject: Subject) -> None:
+    with st.container(key="named"):
+        st.markdown(presets.table(bench, subject))
 
 
 def _has_controls(bench: Bench) -> bool:

@@ -57,25 +57,25 @@ def _drawn(bench: Bench, sample: Sample) -> None:
     heading.section("Does N follow its law?")
     total = len(sample.values)
     if not total:
-        st.info("Throw a few, and see which N are drawn.", icon=":material/casino:")
+        st.info("Draw a few, and see which N come.", icon=":material/casino:")
         return
     said = _furthest(furthest(bench.law, sample.counts))
     latest = ", ".join(str(n) for _, n, _, _ in sample.last(LAST))
     by_law = chances(bench.law, len(sample.counts))
     st.altair_chart(
-        figures.terms(sample.counts / total, by_law, f"Share of the throws with each N, beside its law. {said}")
+        figures.terms(sample.counts / total, by_law, f"Share of the draws with each N, beside its law. {said}")
     )
     st.markdown(said)
-    st.caption(f"Bars: share of the throws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
+    st.caption(f"Bars: share of the draws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
 
 
 def _furthest(found: Share | None) -> str:
     """The share that is furthest from the law, in standard errors of independent throws."""
     if found is None:
-        return "Too few throws to compare with the law."
+        return "Too few draws to compare with the law."
     return (
-        f"Furthest from the law is N = {found.n}: {number(100 * found.share)} % of the throws, and by the law "
-        f"{number(100 * found.chance)} %. With independent throws this is {found.off:.1f} standard errors off."
+        f"Furthest from the law is N = {found.n}: {number(100 * found.share)} % of the draws, and by the law "
+        f"{number(100 * found.chance)} %. With independent draws this is {found.off:.1f} standard errors off."
     )
 
 
@@ -134,7 +134,7 @@ def _answered(found: Answer, thrown: SampleMean | None) -> None:
         return
     said = f"No. With this bug {_mean(found)}"
     if thrown is not None:
-        said += f" These throws have {nats(thrown.mean, thrown.error)}."
+        said += f" These draws have {nats(thrown.mean, thrown.error)}."
     st.warning(said, icon=":material/close:")
 
 

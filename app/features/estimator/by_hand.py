@@ -1,86 +1,155 @@
-"""One matrix: every term of the estimate, throws of the roulette, and how they close in on the truth. Where nothing
-that throws depend on is offered, the series alone."""
+"""One matrix: what a draw of the estimate costs, and every term of it. Where nothing that draws depend on is offered,
+the series alone; beside a lesson everything in the lesson's order."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-import numpy as np
 import streamlit as st
-import torch
 
 from app import session
-from app.estimates.sample import THROWS_EACH, Sample
+from app.estimates.sample import Sample
 from app.estimates.settings import BENCH, MOST_THROWS, Bench
-from app.features.estimator import blind_test, coins, numbers, table, words
-from app.features.estimator import draw_figures as figures
-from app.features.estimator.numbers import Noise, SampleMean, Series
-from app.text import signed, unbroken
-from app.ui import controls, heading, matrices
-from app.ui.fragments import again, button
+from app.features.estimator import (
+    blind_test,
+    coins,
+    drawing,
+    drawing_in_lesson,
+    example,
+    numbers,
+    own_draw,
+    paste,
+    table,
+    words,
+)
+from app.features.estimator.numbers import Series
+from app.ui import controls, heading, matrices, opening
+from app.ui.fragments import again
 from app.words import number
-from resflow_core.estimators.draws import snippet
-from resflow_core.estimators.moments import Remainders, log_det_remainders, terms_for, truncation_bias
+from resflow_core.estimators.moments import Remainders, truncation_bias
 from resflow_core.settings import settings_of
 
 ROWS, MOST_ROWS = 8, 30
-LAST = 3
-AMOUNTS = (1, 100, 10_000, MOST_THROWS)
+ONLY = ("law", "probe", "n_terms", "seed")
 
 
 def show(bench: Bench) -> None:
-    throws = _throws_are_offered(bench)
-    only = ("law", "probe", "n_terms", "seed")
-    typed = matrices.offered()
-    left, right = controls.beside((1, 2.6), bool(typed or controls.drawn(bench, prefix=BENCH, only=only)))
+    example.arrive()
+    if not _throws_are_offered(bench):
+        _series_alone(bench)
+    elif opening.is_due():
+        _page(bench)
+    else:
+        _beside_lesson(bench)
+
+
+def _throws_are_offered(bench: Bench) -> bool:
+    """Whether draws can be chosen, or what they are drawn with."""
+    drawn_with = controls.drawn(bench, prefix=BENCH, only=("law", "probe", "seed", "suspect"))
+    return session.offered(f"{BENCH}throw") or bool(drawn_with)
+
+
+def _page(bench: Bench) -> None:
+    """The answer, the settings beside the picture of draws, and all else folded."""
+    answer = st.container()
+    with st.container(key="bench_beside"):
+        left, right = controls.beside((1, 3.6), _has_settings(bench))
     with left:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            heading.section("The matrix A", width="content")
-            ready_made = st.popover("Examples", type="tertiary") if typed else None
-        bench = matrices.fields(bench)
-        if ready_made:
-            with ready_made:
-                matrices.examples(bench)
-        bench = controls.edit(bench, rare=False, prefix=BENCH, only=only)
-    if not throws:
-        with right:
-            _series(bench)
-        return
-    with right:
+        bench = _settings(bench)
+    terms = st.expander("One draw term by term: all numbers of the table, and as files", key="hand.terms")
+    own = None if session.focused() else st.expander("A draw of your own: choose N and v", key="hand.own")
+    tested = st.expander("Estimators with a planted bug: find it", expanded=not bench.is_sound, key="hand.tested")
+    with terms:
         bench = _which_throw(bench)
+    with tested, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        bench = blind_test.choose(bench)
+    session.apply_bench(bench)
+    remainders = numbers.remainders_of(bench)
+    series = session.note(numbers.series(bench, remainders))
+    sample = session.sample()
+    sample.go_on()
+    with answer:
+        drawing.answer(bench, sample, remainders)
+    with right:
+        mean = drawing.show(bench, sample, remainders, series)
+    with terms:
+        _terms(bench, sample, remainders, series)
+    if own:
+        with own:
+            own_draw.show(bench, biases(remainders, own_draw.MOST_N), series.truth)
+    with tested:
+        blind_test.show(bench, sample, mean, remainders, series.truth)
+    with st.expander("With real coins: a sheet to print, and what a class has drawn", expanded=coins.asked_for()):
+        coins.show(bench, series.truth)
+    with st.expander("The draws as files, and as a program of 15 lines of NumPy", key="hand.files"):
+        drawing.files(bench, sample, series.truth)
+        drawing.program(bench, sample)
+    if sample.busy:
+        again()
+
+
+def _has_settings(bench: Bench) -> bool:
+    return bool(matrices.offered() or controls.drawn(bench, prefix=BENCH, only=ONLY))
+
+
+def _settings(bench: Bench) -> Bench:
+    """The matrix and how its log det is estimated, in the order in which one needs them."""
+    typed = matrices.offered()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        heading.section("The matrix A", width="content")
+        ready_made = st.popover("Examples", type="tertiary") if typed else None
+        pasted = st.popover("Paste", type="tertiary") if typed and not session.focused() else None
+    bench = matrices.fields(bench)
+    if ready_made:
+        with ready_made:
+            matrices.examples(bench)
+    if pasted:
+        with pasted:
+            paste.show(bench)
+    return controls.edit(bench, rare=False, prefix=BENCH, only=ONLY)
+
+
+def _beside_lesson(bench: Bench) -> None:
+    """What lessons describe, in their order."""
+    left, right = controls.beside((1, 2.6), _has_settings(bench))
+    with left:
+        bench = _settings(bench)
+    with right:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            heading.section("One throw, term by term", width="stretch")
+            bench = _which_throw(bench)
         terms, tested = st.container(), st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with tested:
         bench = blind_test.choose(bench)
     session.apply_bench(bench)
-    remainders = _remainders(bench)
+    remainders = numbers.remainders_of(bench)
     series = session.note(numbers.series(bench, remainders))
     with terms:
         _terms(bench, session.sample(), remainders, series)
-    _throwing(bench, series.truth)
+    drawing_in_lesson.show(bench, remainders, series.truth)
     st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
     with st.expander("With real coins", expanded=coins.asked_for()):
         coins.show(bench, series.truth)
 
 
-def _throws_are_offered(bench: Bench) -> bool:
-    """Whether throws can be chosen, or what they are drawn with."""
-    drawn_with = controls.drawn(bench, prefix=BENCH, only=("law", "probe", "seed", "suspect"))
-    return session.offered(f"{BENCH}throw") or bool(drawn_with)
-
-
-def _series(bench: Bench) -> None:
-    """The series without any throws."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        heading.section("The series, term by term", width="stretch")
-        bench = replace(bench, fractions=_in_fractions(bench))
-    session.apply_bench(bench)
-    remainders = _remainders(bench)
-    series = session.note(numbers.series(bench, remainders))
-    rows = table.terms(bench.array, _biases(remainders, max(ROWS, bench.n_terms)))
-    _shown(bench, rows, bench.n_terms, series)
-    st.markdown(f"{words.truth(series)} {words.cut(series.n_terms)}, the series is off by {number(series.bias)} nats.")
-    _copies(bench, rows)
+def _series_alone(bench: Bench) -> None:
+    """The series without any draws."""
+    left, right = controls.beside((1, 2.6), _has_settings(bench))
+    with left:
+        bench = _settings(bench)
+    with right:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            heading.section("The series, term by term", width="stretch")
+            bench = replace(bench, fractions=_in_fractions(bench))
+        session.apply_bench(bench)
+        remainders = numbers.remainders_of(bench)
+        series = session.note(numbers.series(bench, remainders))
+        rows = table.terms(bench.array, biases(remainders, max(ROWS, bench.n_terms)))
+        _shown(bench, rows, bench.n_terms, series)
+        off = f"{words.cut(series.n_terms)}, the series is off by {number(series.bias)} nats."
+        st.markdown(f"{words.truth(series)} {off}")
+        with st.expander("Copy: CSV, LaTeX"):
+            _copies(bench, rows)
 
 
 def _in_fractions(bench: Bench) -> bool:
@@ -91,37 +160,37 @@ def _in_fractions(bench: Bench) -> bool:
 
 
 def _which_throw(bench: Bench) -> Bench:
-    limits = settings_of(Bench)
+    """Fields for the draw that is looked at, in a row."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        heading.section("One throw, term by term", width="stretch")
         fractions, index = _in_fractions(bench), bench.throw
         if session.offered(f"{BENCH}throw"):
             index = st.number_input(
-                "Throw", 1, MOST_THROWS, index, key=f"{BENCH}throw", help=limits["throw"][1].help,
-                label_visibility="collapsed", width=150, icon=":material/casino:",
+                "Draw number", 1, MOST_THROWS, index, key=f"{BENCH}throw",
+                help=settings_of(Bench)["throw"][1].help, label_visibility="collapsed", width=150,
+                icon=":material/casino:",
             )  # fmt: skip
     return replace(bench, throw=int(index), fractions=fractions)
 
 
-def _remainders(bench: Bench) -> Remainders:
-    jacobian = torch.as_tensor(bench.array)[None]
-    return log_det_remainders(jacobian, terms_for(bench.radius, bench.law.tail_ratio)).pooled()
-
-
 def _terms(bench: Bench, sample: Sample, remainders: Remainders, series: Series) -> None:
-    """The estimate of one throw, term by term."""
+    """The estimate of one draw, term by term."""
     one = sample.one(bench.throw - 1)
     found = session.note(numbers.one_draw(bench, one))
-    rows = table.rows(bench.array, bench.law, one.probe[0], _biases(remainders, max(ROWS, min(found.n, MOST_ROWS))))
+    rows = table.rows(bench.array, bench.law, one.probe[0], biases(remainders, max(ROWS, min(found.n, MOST_ROWS))))
     _shown(bench, rows, found.n, series)
     st.markdown(
         f"{words.example(found, bench.is_sound)} {words.truth(series)} {words.cut(series.n_terms)} instead, the series "
         f"is off by {number(series.bias)} nats, however many probes are averaged."
     )
-    _copies(bench, rows)
+    if opening.is_due():
+        _copies(bench, rows)
+    else:
+        with st.expander("Copy: CSV, LaTeX"):
+            _copies(bench, rows)
 
 
-def _biases(remainders: Remainders, terms: int) -> list[float]:
+def biases(remainders: Remainders, terms: int) -> list[float]:
+    """Of the series cut after 1, ..., `terms` terms."""
     return [float(truncation_bias(remainders, k)) for k in range(1, terms + 1)]
 
 
@@ -137,93 +206,6 @@ def _digits(bench: Bench) -> Callable[[Fraction], str]:
 
 
 def _copies(bench: Bench, rows: list) -> None:
-    with st.expander("Copy: CSV, LaTeX"):
-        as_csv, latex = st.tabs(["CSV", "LaTeX"])
-        as_csv.code(table.csv(rows), language=None)
-        latex.code(table.latex(rows, _digits(bench)), language="latex")
-
-
-@st.fragment
-def _throwing(bench: Bench, truth: float) -> None:
-    """Buttons that throw, and what the throws add up to: of many, one part after the other."""
-    sample = session.sample()
-    sample.go_on()
-    remainders = _remainders(bench)
-    noise = session.note(numbers.noise(bench, remainders))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for amount in AMOUNTS:
-            button(
-                f"Throw {amount:,}" if amount < MOST_THROWS else "A million",
-                on_click=sample.want,
-                args=(amount,),
-                key=f"throw.{amount}",
-                disabled=sample.goal >= MOST_THROWS,
-            )
-        if sample.busy:
-            button("Stop", on_click=sample.stop, icon=":material/stop:", key="throw.stop")
-            st.progress(len(sample.values) / sample.goal, f"{len(sample.values):,} of {sample.goal:,}", width=260)
-        else:
-            button("Clear", on_click=sample.clear, disabled=not len(sample.values), key="throw.clear")
-    values = sample.values
-    mean = session.note(SampleMean.of(values, truth)) if len(values) > 1 else None
-    st.caption(" &nbsp;·&nbsp; ".join(map(_told, sample.last(LAST))) or "No throws yet.")
-    first, second, third = st.columns(3, gap="medium")
-    with first:
-        _mean(values, mean, bench)
-    with second:
-        _histogram(values, mean, noise, bench)
-    with third:
-        _coverage(bench, truth, noise)
-    blind_test.show(bench, sample, mean, remainders, truth)
-    with st.expander("Copy: NumPy"):
-        whose = "The throws of this page" if bench.is_sound else "The sound estimator's throws"
-        st.caption(f"{whose}, with NumPy alone: the same seed gives the same numbers.")
-        n = len(values) if len(values) > 1 else 10_000
-        st.code(snippet(bench.array, bench.law, bench.probe, n, bench.seed), language="python")
-    if sample.busy:
-        again()
-
-
-def _told(throw: tuple[int, int, np.ndarray, float]) -> str:
-    index, n, v, value = throw
-    return f"Throw {index:,}: N = {n}, v = ({number(v[0])}, {number(v[1])}), estimate {number(value)}"
-
-
-def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
-    heading.section("Is it unbiased?")
-    exactly = (
-        f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the throws that end before term k."
-        if bench.is_sound
-        else "Of an estimator under test that is not known: compare its mean with the truth."
-    )
-    if mean is None:
-        st.info(f"{exactly} Throw a few, and see.", icon=":material/casino:")
-        return
-    said = f"After {mean.size:,} throws the mean is {words.mean_and_truth(mean)}."
-    st.altair_chart(figures.running_mean(values, mean.truth, f"Running mean of the estimates. {said}"))
-    st.markdown(said)
-    st.caption(f"{exactly} Dashed: the truth. Band: one standard error to each side.")
-
-
-def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench: Bench) -> None:
-    heading.section("How far does one estimate stray?")
-    closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise)
-    if mean is None:
-        st.info(f"{closed}. {terms}", icon=":material/functions:")
-        return
-    spread = f"{closed}; these throws have {signed(f'{mean.deviation:.4g}')}. {terms}"
-    chart = figures.histogram(values, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
-    st.altair_chart(chart)
-    st.markdown(spread)
-    band = " Band: one deviation to each side." if math.isfinite(noise.deviation) else ""
-    means = ", which is the mean of all estimates" if bench.is_sound else ""
-    st.caption(f"Dashed: the truth{means}.{band}")
-
-
-def _coverage(bench: Bench, truth: float, noise: Noise) -> None:
-    heading.section("Can its error bar be trusted?")
-    found = session.note(numbers.error_bars(bench, noise, truth))
-    said = words.error_bar(found, bench.is_sound)
-    shares, errors = list(found.shares), list(found.errors)
-    st.altair_chart(figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}"))
-    st.markdown(said)
+    as_csv, latex = st.tabs(["CSV", "LaTeX"])
+    as_csv.code(table.csv(rows), language=None)
+    latex.code(table.latex(rows, _digits(bench)), language="latex")

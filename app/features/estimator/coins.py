@@ -56,19 +56,19 @@ def show(bench: Bench, truth: float) -> None:
         "Print a sheet", sheet(bench, table), "roulette.html", "text/html", icon=":material/print:",
         on_click="ignore", key="coins.sheet",
     )  # fmt: skip
-    text = st.text_area("What the class has thrown", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
+    text = st.text_area("What the class has drawn", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
     try:
         n, signs = parsed(text, bench.law.n_exact)
     except ValueError as error:
         st.error(str(error))
         return
     if len(n) < 2:
-        st.caption("Two throws and more have a mean with a standard error.")
+        st.caption("Two draws and more have a mean with a standard error.")
         return
     thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
     mean = session.note(CoinMean.of(thrown, truth))
     told = mean_and_truth(mean)
-    st.markdown(f"The mean of your {mean.size} throws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
+    st.markdown(f"The mean of your {mean.size} draws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
 
 
 def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:

@@ -20,7 +20,7 @@ def running_mean(values: np.ndarray, truth: float, description: str) -> alt.TopL
         {"n": int(k), "mean": m, "low": m - e if k > 1 else None, "high": m + e if k > 1 else None}
         for k, m, e in zip(n, mean.tolist(), error.tolist(), strict=True)
     ]
-    x = alt.X("n:Q", title="throws", scale=alt.Scale(type="log", nice=False), axis=log_axis())
+    x = alt.X("n:Q", title="draws", scale=alt.Scale(type="log", nice=False), axis=log_axis())
     y = alt.Y("mean:Q", title="mean of the estimates (nats)", scale=alt.Scale(zero=False))
     base = alt.Chart(alt.Data(values=rows))
     band = base.mark_area(opacity=0.25, color=BLUE).encode(x=x, y=alt.Y("low:Q", title=""), y2="high:Q")
@@ -41,7 +41,7 @@ def histogram(values: np.ndarray, truth: float, deviation: float, description: s
     ]
     scale, axis = alt.Scale(zero=False, nice=False), alt.Axis(labelBound=True)
     x = alt.X("from:Q", title="estimate of log det(I + A) (nats)", scale=scale, axis=axis)
-    y = alt.Y("share:Q", title="share of the throws", axis=alt.Axis(format="%"))
+    y = alt.Y("share:Q", title="share of the draws", axis=alt.Axis(format="%"))
     bars = alt.Chart(alt.Data(values=rows)).mark_rect(color=BLUE, opacity=0.75)
     bars = bars.encode(x=x, x2="to:Q", y=y, y2=alt.datum(0))
     layers = [bars, _rule(truth, "x")]
@@ -57,7 +57,7 @@ def terms(shares: np.ndarray, chances: np.ndarray, description: str) -> alt.TopL
     seen = np.flatnonzero(np.maximum(shares, chances) >= LEAST_SEEN)
     n = range(int(seen[0]), int(seen[-1]) + 1)
     x = alt.X("N:O", title="N (terms)", axis=alt.Axis(labelAngle=0, labelOverlap=True))
-    y = alt.Y("share:Q", title="share of the throws", axis=alt.Axis(format="%"))
+    y = alt.Y("share:Q", title="share of the draws", axis=alt.Axis(format="%"))
     bars = alt.Chart(alt.Data(values=[{"N": k, "share": float(shares[k])} for k in n]))
     bars = bars.mark_bar(color=BLUE, opacity=0.75)
     bars = bars.encode(x=x, y=y, tooltip=["N:O", alt.Tooltip("share:Q", format=".3%")])
@@ -74,7 +74,7 @@ def coverage(throws: list[int], share: list[float], error: list[float], descript
         for n, s, e in zip(throws, share, error, strict=True)
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("n:N", title="throws in each repetition", sort=None, axis=alt.Axis(labelAngle=0))
+        x=alt.X("n:N", title="draws in each repetition", sort=None, axis=alt.Axis(labelAngle=0))
     )
     scale = alt.Scale(domain=[0.5 if min(row["low"] for row in rows) >= 0.5 else 0.0, 1.0], nice=False)
     axis = alt.Axis(format="%", labelFlush=False, labelBound=False)

@@ -19,13 +19,18 @@ from resflow_core.estimators.moments import (
     Remainders,
     believed_log_det,
     fourth_moment_margin,
+    log_det_remainders,
     roulette_variance,
+    terms_for,
     truncation_bias,
 )
 from resflow_core.log_det import Roulette
 from resflow_core.roulette import expected_terms
 
 PROMISED = 0.95
+GAUSSIAN, SIGNS = "gaussian", "rademacher"
+POINTS = 160
+"""Of a running mean."""
 
 
 class Reason(Enum):
@@ -103,6 +108,59 @@ class Series:
 def series(bench: Bench, remainders: Remainders) -> Series:
     bias = float(truncation_bias(remainders, bench.n_terms))
     return Series(bench.n_terms, float(remainders.trace[0]), bias, table.norm(bench.array))
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """The estimate of one matrix beside its series that is cut. In closed form, in nats."""
+
+    truth: float
+    n_terms: int  # that the series is cut after
+    bias: float  # of the series
+    probe: str
+    by_probe: float  # the parts of one draw's variance, in nats²
+    by_stopping: float
+    other: float  # the variance with signs; where these are the probe, with a Gaussian one
+    tail: Tail
+
+    @property
+    def deviation(self) -> float:
+        """Of one draw."""
+        return math.sqrt(self.by_probe + self.by_stopping)
+
+    @property
+    def is_cut_exact(self) -> bool:
+        """Whether cutting the series leaves nothing out."""
+        return abs(self.bias) <= ROUNDING
+
+    def error(self, draws: int) -> float:
+        """The standard error of a mean of so many."""
+        return self.deviation / math.sqrt(draws)
+
+
+def by_hand(bench: Bench, remainders: Remainders) -> ByHand:
+    """With one probe and one N."""
+    cut, found = series(bench, remainders), noise(bench, remainders)
+    other = GAUSSIAN if bench.probe == SIGNS else SIGNS
+    of_other = float(roulette_variance(remainders, bench.law, other).total)
+    parts = found.cost.probe, found.cost.roulette, of_other
+    return ByHand(cut.truth, cut.n_terms, cut.bias, bench.probe, *parts, found.tail)
+
+
+def remainders_of(bench: Bench) -> Remainders:
+    """Of the matrix, with as many terms as its law needs."""
+    jacobian = torch.as_tensor(bench.array)[None]
+    return log_det_remainders(jacobian, terms_for(bench.radius, bench.law.tail_ratio)).pooled()
+
+
+def places(size: int) -> np.ndarray:
+    """Numbers of draws from 1 to `size`, evenly on a logarithmic axis."""
+    return np.unique(np.geomspace(1, size, POINTS).round().astype(int))
+
+
+def running_mean(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The means of the first values, so many each."""
+    return np.cumsum(values)[at - 1] / at
 
 
 @dataclass(frozen=True)

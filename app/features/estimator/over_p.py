@@ -106,7 +106,7 @@ def _dots(bench: Bench, tail: Tail) -> tuple[list[tuple[float, float, float]], s
     """Monte Carlo where its error bars mean something, and a word on where they do not."""
     if bench.subject != "matrix" or bench.quantity != "log_det" or bench.n_probes * bench.n_draws > 1:
         return [], ""
-    said = f"Dots are {MC_THROWS:,} throws each."
+    said = f"Dots are {MC_THROWS:,} draws each."
     if tail.radius > 0:
         said += (
             f" From p = 1 − ρ^(4/3) = {tail.unsettled_from:.3f} on there are none: the fourth moment is infinite, and "
@@ -118,7 +118,7 @@ def _dots(bench: Bench, tail: Tail) -> tuple[list[tuple[float, float, float]], s
 def product(bench: Bench, subject: Subject) -> None:
     heading.section("What does a variance cost?")
     found = session.note(verdicts.products(bench, subject))
-    said = _cheapest(found, bench.quantity)
+    said = cheapest(found, bench.quantity, " (◆)")
     if found.geometric is None:
         st.info(said)
         return
@@ -138,7 +138,7 @@ def product(bench: Bench, subject: Subject) -> None:
     st.markdown(said)
 
 
-def _cheapest(found: Products, quantity: str) -> str:
+def cheapest(found: Products, quantity: str, mark: str = "") -> str:
     best, paper = found.best, found.paper.product
     if best is None and found.tail.reason is Reason.NILPOTENT:
         return "A is nilpotent, so the series ends by itself: **cut it there, and leave the roulette out**."
@@ -159,7 +159,7 @@ def _cheapest(found: Products, quantity: str) -> str:
     if found.geometric:
         law, least = found.geometric
         exact = f"{law.n_exact} exact term{'s' * (law.n_exact != 1)}"
-        said += f" The best geometric one (◆): {exact} and {unbroken(f'p = {law.p:.3g}')}, {number(least.product)}."
+        said += f" The best geometric one{mark}: {exact} and {unbroken(f'p = {law.p:.3g}')}, {number(least.product)}."
     return said
 
 

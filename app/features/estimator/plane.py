@@ -2,32 +2,95 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import streamlit as st
 
 from app import examples, session
 from app.components import map_and_disc
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.reports import MOVING, Report
 from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.maps import MAPS, Field, field
 from app.estimates.settings import BENCH, Bench, matrix_problem
+from app.features.estimator import answers, stored
+from app.features.estimator.answers import OnPlane
+from app.features.estimator.evidence import DATA, FLOW, STEPS, TRAIN, radius_of, with_paper
+from app.features.estimator.verdicts import infinite_points
 from app.features.estimator.words import cut
-from app.ui import controls, heading
+from app.ui import controls, heading, opening, share
 from app.ui.fragments import button
 from app.words import number
 
 PICTURES = "map_and_disc"
+PLAYS = "plane.plays"
+"""Of the session: whether a flow whose settings were just chosen trains as soon as it is there."""
 DISC = "Eigenvalues of every point's A in the complex disc, coloured by the error of the truncated series."
+
+
+def offers_its_own(view: str, report: Report) -> bool:
+    """Whether the view opens with buttons of its own in the place of those that train."""
+    return view == "plane" and _is_stored(_step(report)) and not session.focused() and report.state not in MOVING
+
+
+def _step(report: Report) -> int:
+    return report.arms[0].step if report.arms else 0
+
+
+def _is_stored(step: int) -> bool:
+    """Whether stored flows stand in the place of one that nobody has trained."""
+    return opening.is_due() and not step and session.setup().start is None
+
+
+def play_soon() -> None:
+    """Train as soon as the settings that were just chosen hold."""
+    if st.session_state.pop(PLAYS, False):
+        session.play_or_pause(until=STEPS)
+
+
+def _train() -> None:
+    """The flow of the stored map, with its estimator."""
+    session.use(DATA, FLOW, TRAIN)
+    session.show_bench(with_paper(session.bench()))
+    st.session_state[PLAYS] = True
+
+
+def _opening() -> None:
+    """The answer on trained flows, and what begins one's own."""
+    opening.sentence(stored.plane_sentence())
+    if not session.focused() and session.last_report().state not in MOVING:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            button(
+                f"Train this flow: {STEPS:,} steps",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=_train,
+                key="plane.train",
+            )
+            button("Train my settings", on_click=session.play_or_pause, icon=":material/tune:", key="plane.own")
+            _example("content")
+            share.of_settings("bench")
+    opening.picture(stored.plane_panes(), stored.plane(), key="plane.stored", columns=2)
 
 
 def show(bench: Bench) -> None:
     found = session.jacobians()
+    is_stored = _is_stored(found.step if found else 0)
+    if is_stored and not session.focused():
+        session.apply_bench(bench)
+        _opening()
+        return
+    answer = st.container()
     filled = bool(controls.drawn(bench, prefix=BENCH, only=("map", "block", *_estimator(bench))))
     left, right = controls.beside((1, 3.4), filled)
     with left:
         bench = _controls(bench, session.setup().flow.blocks)
     session.apply_bench(bench)
     with right:
+        if is_stored:
+            _opening()
+            return
         if found is None:
             st.info("The flow is being measured; this takes a moment.", icon=":material/hourglass:")
             return
@@ -36,6 +99,9 @@ def show(bench: Bench) -> None:
             return
         bench = replace(bench, block=min(bench.block, len(found.grid)))
         drawn = field(HashedJacobians(found), bench)
+        if opening.is_due():
+            with answer:
+                opening.sentence(_live_sentence(bench, found))
         said = _takeaway(session.note(mapped(bench, drawn)))
         eigenvalues = _disc(session.note(in_disc(bench, drawn)))
         q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
@@ -72,7 +138,7 @@ def _controls(bench: Bench, blocks: int) -> Bench:
     if session.offered(f"{BENCH}map") or session.offered(f"{BENCH}block"):
         heading.section("What is drawn")
     if not session.focused():
-        _example()
+        _example("stretch")
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=("map",))
     if session.offered(f"{BENCH}block"):
         block = st.select_slider(
@@ -94,7 +160,14 @@ def _estimator(bench: Bench) -> tuple[str, ...]:
     return ("n_terms",) if bench.map == "bias" else ("law", "probe", "n_probes", "n_draws", "n_terms")
 
 
-def _example() -> None:
+def _live_sentence(bench: Bench, found: Jacobians) -> str:
+    """Of the flow in training, at its held-out points."""
+    q = bench.law.tail_ratio
+    points = infinite_points(radius_of(found.points), q)
+    return answers.plane_sentence(OnPlane((points.share,), (points.safe,), q), session.age(found.step))
+
+
+def _example(width: Literal["stretch", "content"]) -> None:
     trained = session.setup().start is not None and session.setup().start.file.name == examples.NAME
     button(
         "Use a trained flow",
@@ -103,7 +176,7 @@ def _example() -> None:
         icon=":material/check:" if trained else ":material/model_training:",
         disabled=trained,
         help="Begin with a flow that was trained on the checkerboard; its settings take the place of yours.",
-        width="stretch",
+        width=width,
     )
 
 

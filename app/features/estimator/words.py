@@ -56,7 +56,7 @@ def bound(found: Series) -> str:
 def example(found: OneDraw, is_sound: bool) -> str:
     sound, mine = (signed(f"{x:.4f}") for x in (found.sound, found.estimate))
     said = (
-        f"Example: throw {found.number:,} drew **{unbroken(f'N = {found.n}')}** and "
+        f"Example: draw {found.number:,} has **{unbroken(f'N = {found.n}')}** and "
         f"{unbroken(f'v = ({number(found.v[0])}, {number(found.v[1])})')}: its estimate is **{mine}**."
     )
     if is_sound:
@@ -109,3 +109,26 @@ def factor(found: Density, is_sound: bool) -> str:
         times = f"**{math.exp(above):.4g}** times det(I + A)"
     whose = "" if is_sound else "of the sound estimator "
     return f"An unbiased log-density is not an unbiased density: E exp(estimate) {whose}is {times}."
+
+
+def intervals(found: ErrorBars, is_sound: bool) -> str:
+    """How many 95 % confidence intervals contain the truth, in short."""
+    percent, error = 100 * found.shares[-1], 100 * found.errors[-1]
+    share = " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"
+    said = f"{share} % of {REPETITIONS} intervals, of {THROWS_EACH[-1]:,} draws each; 95 % should."
+    if found.settles or not is_sound:
+        return said
+    what = "variance" if found.is_infinite else "fourth moment"
+    return f"{said} The {what} is infinite: their length never settles."
+
+
+def exponential(found: Density, is_sound: bool) -> str:
+    """What E exp(estimate) is, in short."""
+    whose = "" if is_sound else " of the sound estimator"
+    return f"No density: E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}."
+
+
+def _times(above: float) -> str:
+    if math.isinf(above):
+        return "infinite, not"
+    return f"e^{above:.3g} times" if above > 20 else f"{number(math.exp(above))} times"

@@ -1,8 +1,9 @@
-"""The home page: what this is, one picture that moves, and the ways on. Settings in its address belong to Explore."""
+"""The home page: what this is, a stored run that is replayed, and the ways on. Settings in its address belong to
+Explore."""
 
 import streamlit as st
 
-from app.features.home import journey
+from app.features.home import replay
 from app.ui import doors, heading
 from app.ui.lesson_list import lessons
 from app.ui.lesson_rows import rows
@@ -10,7 +11,7 @@ from app.ui.lesson_rows import rows
 if query := st.query_params.to_dict():
     st.switch_page("features/explore/explore.py", query_params=query)
 
-words, picture = st.columns([4, 6], gap="large", vertical_alignment="center")
+words, picture = st.columns([3, 7], gap="large", vertical_alignment="center")
 with words, st.container(key="words"):
     heading.title("See residual flows learn")
     st.markdown(
@@ -23,6 +24,7 @@ with words, st.container(key="words"):
         "Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019."
     )
 with picture:
-    journey.show(key="journey")
+    replay.show(key="replay")
+    st.caption(replay.sentence())
 doors.show()
 lessons(rows("features/learn/learn.py"))

@@ -7,7 +7,8 @@ import numpy as np
 from app.components.planes import Chart, Path
 from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
-from app.features.joint.numbers import classified
+from app.features.joint.arms import Contestant, title_of
+from app.features.joint.numbers import Told, classified
 from app.features.joint.settings import WEIGHTS
 from app.text import signed
 from app.ui import bands
@@ -134,6 +135,32 @@ def against_weight(
         title, "weight λ of log p(x)", y, (*drawn, *floor),
         f"{y} at λ = {', '.join(f'{w:g}' for w in weights)}: {'; '.join(said)}.", note=bands.note(seeds),
     )  # fmt: skip
+
+
+def few_labels(found: Sequence[Told]) -> Chart:
+    """Accuracy of classifiers that are told few classes, against the weight of the density."""
+    drawn, said = [], []
+    for k, one in enumerate(found):
+        weights = sorted(one.by_weight)
+        values = np.array([one.by_weight[weight] for weight in weights]).T
+        label = f"{one.data}, {one.labels} labels{f', {one.noise} noise' if one.noise else ''}"
+        drawn += bands.paths(label, np.array(weights), values, k, markers=True)
+        said.append(f"{label}: {', '.join(f'{value:.0f} %' for value in values.mean(0))}")
+    return Chart(
+        "Accuracy with few labels",
+        "weight λ of log p(x)",
+        "held-out accuracy, %",
+        tuple(drawn),
+        f"Held-out accuracy against the weight of the density. {'; '.join(said)}.",
+        note=bands.note(len(next(iter(found[0].by_weight.values())))),
+    )
+
+
+def by_family(found: Sequence[Contestant], groups: Groups, peer: str) -> dict[str, list[Sequence[ArmReport]]]:
+    """The seeds of every weight, ascending, of the residual flow and of the other one."""
+    return {
+        title_of(family): [groups[one.label] for one in found if one.family == family] for family in ("residual", peer)
+    }
 
 
 def _floor(best: float | None, ends: Sequence[float]) -> list[Path]:

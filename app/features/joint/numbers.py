@@ -32,10 +32,14 @@ def nlls(curves: LossCurves) -> np.ndarray:
     return curves.held_nll
 
 
+CIRCLE = 2.5
+"""Radius, in half windows, of the circle that stands for all that is far from the data. Data fill a window: 1."""
+
+
 @dataclass(frozen=True)
 class Unseen:
-    """On a circle four windows away from the data: how sure two classifiers are, and how likely its points are to the
-    flow; means unless they say otherwise."""
+    """On a circle of `CIRCLE` half windows around the data: how sure two classifiers are, and how likely its points are
+    to the flow; means unless they say otherwise."""
 
     weight: float  # of the density in training
     plain: float  # the plain classifier's confidence, a share
@@ -61,12 +65,13 @@ def unseen(hybrid: ArmReport, plain: ArmReport, weight: float) -> Unseen | None:
     if ours is None or theirs is None:
         return None
     far = ours.found
+    at = int(np.abs(far.distance - CIRCLE).argmin())
     return Unseen(
         weight,
-        float(theirs.found.confidence[-1]),
-        float(far.confidence[-1]),
-        float(far.log_prob[-1]),
-        float(far.largest_log_prob[-1]),
+        float(theirs.found.confidence[at]),
+        float(far.confidence[at]),
+        float(far.log_prob[at]),
+        float(far.largest_log_prob[at]),
         float(far.usual_log_prob),
     )
 
@@ -122,3 +127,20 @@ def _lost(found: Sequence[Contestant], groups: Groups, family: str, weight: floa
     labels = {one.weight: one.label for one in found if one.family == family}
     now = [bands.fits(groups[labels[w]], accuracies) for w in (0.0, weight)]
     return None if any(fits is None for fits in now) else now[0].values[:, -1] - now[1].values[:, -1]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Accuracies in per cent of hybrids that are told `labels` classes, with `noise` coordinates that say nothing, seed
+    by seed, by the weight of the density."""
+
+    data: str
+    labels: int
+    noise: int
+    by_weight: dict[float, tuple[float, ...]]
+
+    @property
+    def gained(self) -> tuple[float, ...]:
+        """Accuracy at the largest weight less that at the smallest, of each seed, in points of per cent."""
+        least, most = (self.by_weight[of(self.by_weight)] for of in (min, max))
+        return tuple(with_it - without for without, with_it in zip(least, most, strict=True))

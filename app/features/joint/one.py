@@ -6,16 +6,26 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.features.joint import charts, pictures, table, truth, words
-from app.features.joint.arms import is_residual, pair
+from app.engine.reports import ArmReport, Frame
+from app.features.joint import answers, charts, pictures, regions, stored, table, truth
+from app.features.joint.arms import Contestant, is_residual, pair
+from app.features.joint.evidence import STEPS
 from app.features.joint.numbers import accuracies, class_nlls, nlls, unseen
 from app.features.joint.settings import JOINT, LADDER, Joint
-from app.ui import controls, side_by_side
+from app.setup import Setup
+from app.ui import controls, opening, side_by_side
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.settings import settings_of
 
 NAME = "joint"
+PLAYS = f"{NAME}.plays"
+"""Of the session: whether the pair plays as soon as it is there."""
+
+
+def play_soon() -> None:
+    """Train once the settings that were just chosen hold."""
+    st.session_state[PLAYS] = True
 
 
 def edit(bench: Joint) -> Joint:
@@ -40,13 +50,22 @@ def edit(bench: Joint) -> Joint:
 
 @polled(POLL_SECONDS)
 def show() -> None:
+    """The answer first, then what changes it, then all else that is known."""
     session.settle()
-    bench, setup = session.bench(Joint), session.setup()
+    answer = st.container()
+    with st.container():
+        bench = edit(session.bench(Joint))
+    session.apply_bench(bench)
+    setup = session.setup()
     found, dataset = pair(setup, bench), setup.dataset
     hybrid, plain = (one.label for one in found)
+    wanted = {one.label: one.arm for one in found}
+    if st.session_state.pop(PLAYS, False):
+        session.compare(NAME, tuple(wanted.values()), lasting=("log_det",))
+        session.play_or_pause(NAME, STEPS)
     report, frames = side_by_side.trained(
         NAME,
-        {one.label: one.arm for one in found},
+        wanted,
         pictured=(0,),
         lasting=("log_det",),
         frame_seconds=1.0,
@@ -57,22 +76,47 @@ def show() -> None:
         return
     arms = dict(zip((hybrid, plain), report.arms, strict=True))
     far = unseen(*report.arms, bench.weight)
-    st.markdown(words.far_away(far and session.note(far)))
-    shown = pictures.panes(dataset, hybrid, arms[hybrid], frames[0])
-    planes(shown, key=f"{NAME}.planes", columns=len(shown))
-    st.markdown(table.one_seed(dataset, found, report.arms))
-    true, groups = truth.far(dataset), {label: (arm,) for label, arm in arms.items()}
+    if far:
+        session.note(far)
+    is_trained = any(arm.step for arm in report.arms)
+    with answer:
+        if far and is_trained:
+            opening.sentence(answers.far_away([far]))
+        if is_trained or not opening.is_due():
+            shown = regions.panes(dataset, *report.arms)
+            planes(shown, key=f"{NAME}.regions", columns=max(1, len(shown)))
+        else:
+            stored.show_far(f"{NAME}.stored")
+            st.caption("Play trains the flow and the classifier of the settings below, and shows them here.")
+    _depth(setup, found, arms, frames[0])
+
+
+def _depth(setup: Setup, found: list[Contestant], arms: dict[str, ArmReport], frame: Frame) -> None:
+    """Everything else, folded."""
+    dataset, groups = setup.dataset, {label: (arm,) for label, arm in arms.items()}
+    hybrid, true = next(iter(arms)), truth.far(dataset)
     right, sure = charts.optimum(truth.best(dataset))
     floor = truth.nll(dataset).value if dataset.truth else None
-    drawn = [
-        charts.reliability(arms),
-        charts.far_confidence(arms, true),
-        charts.far_density(hybrid, arms[hybrid], true),
-        charts.against_steps("Accuracy", "held-out accuracy, %", groups, accuracies, right),
-        charts.against_steps("Classes", "held-out −log p(y|x), nats", groups, class_nlls, sure),
-        charts.against_steps("Density", "held-out −log p(x), nats", {hybrid: groups[hybrid]}, nlls, floor),
-    ]
-    planes(drawn, key=f"{NAME}.charts", columns=3)
-    side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+    with st.expander("Density, decisions, confidence and samples in the data's own window", key=f"{NAME}.window"):
+        shown = pictures.panes(dataset, hybrid, arms[hybrid], frame)
+        planes(shown, key=f"{NAME}.planes", columns=min(2, len(shown)))
+    with st.expander("How right, how sure and how likely: a row for each, and as files", key=f"{NAME}.numbers"):
+        st.markdown(table.one_seed(dataset, found, list(arms.values())))
+        st.caption(table.TERMS)
+        side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+    with st.expander("Calibration, and confidence and density against the distance from the data", key=f"{NAME}.far"):
+        drawn = [
+            charts.reliability(arms),
+            charts.far_confidence(arms, true),
+            charts.far_density(hybrid, arms[hybrid], true),
+        ]
+        planes(drawn, key=f"{NAME}.charts", columns=3)
+    with st.expander("Accuracy, classes and density against steps", key=f"{NAME}.steps"):
+        drawn = [
+            charts.against_steps("Accuracy", "held-out accuracy, %", groups, accuracies, right),
+            charts.against_steps("Classes", "held-out −log p(y|x), nats", groups, class_nlls, sure),
+            charts.against_steps("Density", "held-out −log p(x), nats", {hybrid: groups[hybrid]}, nlls, floor),
+        ]
+        planes(drawn, key=f"{NAME}.progress", columns=3)
     if is_residual(found[0]):
         side_by_side.offer(NAME, {"Its flow": 0}, "Go on with the flow alone, on all screens:")

@@ -1,14 +1,16 @@
 """Weights and flows as in the paper's table, with seeds as bands."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.features.joint import charts, pictures, table, truth, words
-from app.features.joint.arms import grid, is_residual, title_of
+from app.features.joint import charts, pictures, stored, table, truth, words
+from app.features.joint.arms import grid, is_residual
 from app.features.joint.numbers import accuracies, claim, class_nlls, nlls
 from app.features.joint.settings import JOINT, WEIGHTS, Joint
-from app.ui import bands, controls, side_by_side
+from app.ui import bands, controls, opening, side_by_side
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 
@@ -25,8 +27,13 @@ def edit(bench: Joint) -> Joint:
 
 @polled(POLL_SECONDS)
 def show() -> None:
+    """The answer first, then what changes it, then all else that is known."""
     session.settle()
-    bench, setup = session.bench(Joint), session.setup()
+    answer = st.container()
+    with st.container():
+        bench = edit(session.bench(Joint))
+    session.apply_bench(bench)
+    setup = session.setup()
     found, dataset = grid(setup, bench), setup.dataset
     firsts = range(0, len(found) * bench.seeds, bench.seeds)
     report, frames = side_by_side.trained(
@@ -40,29 +47,36 @@ def show() -> None:
     if not frames:
         return
     groups = bands.grouped([one.label for one in found], report.arms, bench.seeds)
-    said = words.sentences(session.note(claim(found, groups, bench.peer)))
-    st.markdown("\n".join(f"- {sentence}" for sentence in said))
-    st.markdown(table.all_seeds(dataset, found, groups))
-    drawn = [
-        pictures.decided(dataset, one.label, groups[one.label][0], frame)
-        for one, frame in zip(found, frames, strict=True)
-    ]
-    planes(drawn, key=f"{NAME}.planes", columns=len(WEIGHTS))
     right, sure = charts.optimum(truth.best(dataset))
-    floor = truth.nll(dataset).value if dataset.truth else None
-    families = {
-        title_of(family): [groups[one.label] for one in found if one.family == family]
-        for family in ("residual", bench.peer)
-    }
-    learned = [weight for weight in WEIGHTS if weight]
-    shown = [
-        charts.against_weight("Accuracy", "held-out accuracy, %", families, accuracies, right),
-        charts.against_weight("Classes", "held-out −log p(y|x), nats", families, class_nlls, sure),
-        charts.against_weight("Density", "held-out −log p(x), nats", families, nlls, floor, learned),
-        charts.against_steps("Accuracy against steps", "held-out accuracy, %", groups, accuracies, right),
-    ]
-    planes(shown, key=f"{NAME}.charts", columns=2)
-    side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+    families = charts.by_family(found, groups, bench.peer)
+    price = session.note(claim(found, groups, bench.peer))
+    with answer:
+        if opening.is_due() and not any(arm.step for arm in report.arms):
+            stored.show_costs(f"{NAME}.stored")
+            st.caption("Play trains the flows of the settings below on the data beside, and shows them here.")
+        else:
+            st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(price)))
+            chart = charts.against_weight("Accuracy", "held-out accuracy, %", families, accuracies, right)
+            planes([replace(chart, height=opening.HEIGHT)], key=f"{NAME}.answer", columns=1)
+    with st.expander("All scores, a row for each flow and weight, and as files", key=f"{NAME}.numbers"):
+        st.markdown(table.all_seeds(dataset, found, groups))
+        st.caption(table.TERMS)
+        side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+    with st.expander("Density and decisions of the first seed of each", key=f"{NAME}.pictures"):
+        drawn = [
+            pictures.decided(dataset, one.label, groups[one.label][0], frame)
+            for one, frame in zip(found, frames, strict=True)
+        ]
+        planes(drawn, key=f"{NAME}.planes", columns=len(WEIGHTS))
+    with st.expander("How sure, and how good the density is, against the weight and steps", key=f"{NAME}.against"):
+        floor = truth.nll(dataset).value if dataset.truth else None
+        learned = [weight for weight in WEIGHTS if weight]
+        shown = [
+            charts.against_weight("Classes", "held-out −log p(y|x), nats", families, class_nlls, sure),
+            charts.against_weight("Density", "held-out −log p(x), nats", families, nlls, floor, learned),
+            charts.against_steps("Accuracy against steps", "held-out accuracy, %", groups, accuracies, right),
+        ]
+        planes(shown, key=f"{NAME}.charts", columns=2)
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if is_residual(one)},

@@ -6,7 +6,7 @@ from typing import Any
 from app.engine.reports import ArmReport
 from app.features.joint import truth
 from app.features.joint.arms import Contestant
-from app.features.joint.numbers import accuracies, class_nlls, classified, nlls
+from app.features.joint.numbers import Told, accuracies, class_nlls, classified, nlls
 from app.features.joint.words import NOT_YET, nats, share
 from app.metrics import held_out_nll, with_error
 from app.text import csv_of, markdown_table, signed
@@ -14,6 +14,12 @@ from app.ui import bands
 from app.ui.bands import Groups, band
 from resflow_core.data import Dataset
 from resflow_core.measure import Classification
+
+TERMS = (
+    "λ: the weight of the density in training. −log p(y|x): how little probability the classifier gave the true class, "
+    "0 is best. ECE, expected calibration error: how far confidence and accuracy are apart. −log p(x): how badly the "
+    "density fits, smaller is better. Truth: Bayes' rule and the true density, at the same points."
+)
 
 
 def one_seed(dataset: Dataset, found: Sequence[Contestant], arms: Sequence[ArmReport]) -> str:
@@ -77,6 +83,16 @@ def by_step(found: Sequence[Contestant], groups: Groups, seed: int) -> bytes:
         for one in found
         for k, arm in enumerate(groups[one.label])
         for at in range(len(arm.loss.held_step) if arm.loss else 0)
+    )
+
+
+def few_labels(found: Sequence[Told]) -> bytes:
+    """Every accuracy, as CSV."""
+    return csv_of(
+        {"data": one.data, "labels": one.labels, "noise": one.noise, "weight": weight, "seed": seed, "accuracy": value}
+        for one in found
+        for weight, values in one.by_weight.items()
+        for seed, value in enumerate(values)
     )
 
 

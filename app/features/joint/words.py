@@ -1,7 +1,7 @@
 """Scores with their errors, and what they come to, as people read them."""
 
 from app.engine.reports import ArmReport
-from app.features.joint.numbers import Claim, Cost, Unseen, Verdict, classified
+from app.features.joint.numbers import Claim, Cost, Verdict, classified
 from app.metrics import with_error
 from app.text import signed
 from app.ui import bands
@@ -28,23 +28,6 @@ def accuracy_of(arm: ArmReport) -> str:
     """The accuracy on held-out points, as a sentence."""
     found = classified(arm)
     return f"Accuracy {share(found.accuracy)}." if found else ""
-
-
-def far_away(found: Unseen | None) -> str:
-    """What the two say of a point that they have never seen the like of."""
-    if found is None:
-        return "Far from the data: not measured yet."
-    there, usual = (signed(f"{value:,.0f}") for value in (found.log_prob, found.usual))
-    if not found.is_learned:
-        doubts = "at λ = 0 its density is not learned, and knows nothing of the data"
-    elif found.doubts:
-        doubts = f"its density doubts: log p(x) = {there} nats, and 99 % of held-out points have more than {usual}"
-    else:
-        doubts = "its density does not doubt everywhere yet"
-    return (
-        f"Four windows away from the data the plain classifier is {100 * found.plain:.0f} % sure, and the "
-        f"flow's own {100 * found.own:.0f} %; but {doubts}."
-    )
 
 
 def sentences(found: Claim) -> list[str]:

@@ -11,8 +11,9 @@ from app.components.planes import Chart, Path, planes
 from app.engine.commands import Scaled
 from app.engine.measurements.bounds import Bounds
 from app.engine.reports import MOVING, Report
+from app.features.lipschitz import arrival
 from app.features.lipschitz.settings import LIPSCHITZ
-from app.ui import controls, transport
+from app.ui import controls, opening, transport
 from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -40,7 +41,10 @@ def show() -> None:
         return
     flow = session.setup().flow
     found = session.note(enforced(flow, arm.blocks, session.scaled()))
-    st.markdown(_takeaway(found))
+    if opening.is_due() and arrival.is_untrained(report):
+        st.info("This flow is not trained yet: press Play, and see how much of its bound it uses.")
+    else:
+        st.markdown(_takeaway(found))
     planes(
         [_layers(found, arm.blocks), _blocks(found, arm.blocks), _estimates(bounds.estimates)],
         key="enforced",

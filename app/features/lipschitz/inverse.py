@@ -1,25 +1,27 @@
 """The inverse of one block: the walk to x, how long it takes over the plane, and how it breaks when g is scaled."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from app.components.planes import clicked, planes
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Report
+from app.features.lipschitz import arrival, pictures, words
 from app.features.lipschitz.numbers import Inverted, inverted
-from app.features.lipschitz.pictures import WALKS, panes
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
+from app.features.lipschitz.strip import strip
 from app.metrics import is_one, with_error
-from app.ui import controls, transport
+from app.text import csv_of
+from app.ui import controls, opening, side_by_side, transport
 from app.ui.fragments import again, button, polled
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
-from resflow_core.measure.inversion import MOST_STEPS
-from resflow_core.measure.invertibility import Regime
 from resflow_core.settings import settings_of
 
 PICTURES = "inverse"
@@ -30,37 +32,154 @@ SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
 @polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
-    buttons = st.container()
-    bench = _controls(session.bench(Lipschitz))
+    if not opening.is_due():
+        beside_lesson()
+    elif arrival.is_due():
+        arrival.show()
+    else:
+        live()
+
+
+def live() -> None:
+    """The page's own flow, in the place of the one that the page opens with."""
+    said, above = st.container(), st.container()
+    bench, strip_place, row = _scaled(session.bench(Lipschitz))
     session.apply_bench(bench)
-    wanted = bench.inversion
-    report = session.poll(
-        until=lambda report: _answers(report, wanted), frames=False, measured={"masses": True, "inversion": wanted}
-    )
+    buttons, below = st.container(), st.container()
+    with below, st.expander("How an iteration finds x: its error, and its steps from each z", key="lipschitz.steps"):
+        if session.offered(f"{LIPSCHITZ}method"):
+            with st.container(width=240):
+                bench = controls.edit(bench, rare=False, prefix=LIPSCHITZ, only=("method",))
+            session.apply_bench(bench)
+        steps = st.container()
+    report = _polled(bench)
+    if arrival.is_due():  # it was reset
+        again()
     with buttons:
         transport.show(report)
         transport.message(report)
+    shown = _shown(report)
+    if shown is None:
+        return
+    found = session.note(inverted(shown.found))
+    _fix_block(bench, found)
+    with row:
+        _presets(bench, found)
+    masses = report.arms[0].found(Masses)
+    mass = masses.exact if masses else None
+    with said:
+        if arrival.is_untrained(report):
+            st.info("This flow is not trained yet: press Play, and see when its blocks fold.")
+        else:
+            opening.sentence(words.answer(found, mass))
+    strip_place.html(strip(_scales(bench), bench.scale, found.guaranteed, found.folds_at))
+    clickable = session.offered(f"{LIPSCHITZ}z")
+    with above:
+        planes(
+            [
+                pictures.bent(shown.found, clickable=clickable),
+                pictures.turned(shown.found),
+                pictures.errors(shown.found, found),
+            ],
+            key=PICTURES,
+            columns=3,
+        )
+    with steps:
+        st.markdown(words.walk(found))
+        planes(pictures.panes(shown.found, found, clickable=False)[:2], key="lipschitz.iteration", columns=2)
+    with below, st.expander("The numbers of this block, in words, and as files", key="lipschitz.numbers"):
+        st.markdown(words.table(found, mass))
+        side_by_side.downloads(
+            "lipschitz.live",
+            "inverse",
+            {"Blocks": lambda: _by_block(shown), "Errors": lambda: _by_iteration(shown)},
+        )
+    _tell_of(shown, found, clickable)
+
+
+def _scaled(bench: Lipschitz) -> tuple[Lipschitz, DeltaGenerator, DeltaGenerator]:
+    """The slider with the strip above it, and what is chosen in the row below: with the places of both."""
+    blocks = session.setup().flow.blocks
+    bench = replace(bench, block=min(bench.block, blocks))
+    with st.container(key="lipschitz.strip", gap=None):
+        if is_scaled := session.offered(f"{LIPSCHITZ}scale"):
+            st.caption(arrival.SCALE)
+        place = st.container()
+        if is_scaled:
+            bench = replace(bench, scale=_scale(bench, label_visibility="collapsed"))
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+    if session.offered(f"{LIPSCHITZ}block"):
+        with row.container(width=190):
+            bench = replace(bench, block=_block(bench, blocks, label_visibility="collapsed"))
+    return bench, place, row
+
+
+def beside_lesson() -> None:
+    """As lessons speak of it."""
+    buttons = st.container()
+    bench = _controls(session.bench(Lipschitz))
+    session.apply_bench(bench)
+    report = _polled(bench)
+    with buttons:
+        transport.show(report)
+        transport.message(report)
+    shown = _shown(report)
+    if shown is None:
+        return
+    found = session.note(inverted(shown.found))
+    _fix_block(bench, found)
+    with st.container(horizontal=True, gap="small"):
+        _presets(bench, found)
+    _numbers(report, found)
+    st.markdown(words.takeaway(found))
+    clickable = session.offered(f"{LIPSCHITZ}z")
+    planes(pictures.panes(shown.found, found, clickable=clickable), key=PICTURES, columns=3)
+    _tell_of(shown, found, clickable)
+
+
+def _polled(bench: Lipschitz) -> Report:
+    wanted = bench.inversion
+    return session.poll(
+        until=lambda report: _answers(report, wanted), frames=False, measured={"masses": True, "inversion": wanted}
+    )
+
+
+def _shown(report: Report) -> Inversions | None:
     shown = report.arms[0].found(Inversions) if report.arms else None
     if shown is None:
         transport.waits(report, "The inverse is being measured")
-        return
-    found = session.note(inverted(shown.found))
-    if bench.scale != 1 and not bench.block:  # which block is scaled must not change while the flow trains
+    return shown
+
+
+def _fix_block(bench: Lipschitz, found: Inverted) -> None:
+    """Which block is scaled must not change while the flow trains."""
+    if bench.scale != 1 and not bench.block:
         session.show_bench(replace(bench, block=found.block + 1))
         session.settle()
-    _presets(bench, found)
-    _numbers(report, found)
-    st.markdown(_takeaway(found))
-    chooses = session.offered(f"{LIPSCHITZ}z")
-    planes(panes(shown.found, found, clickable=chooses), key=PICTURES, columns=3)
-    how = "Click into the z plane, or move the ring with the arrow keys: the walks start there. " if chooses else ""
+
+
+def _tell_of(shown: Inversions, found: Inverted, clickable: bool) -> None:
+    """What the planes are, and how a click in one chooses a z."""
+    how = "Click into the z plane, or move the ring with the arrow keys, to choose another z. " if clickable else ""
     st.caption(
         f"{how}Both planes are those of block {found.block + 1}, {session.age(shown.step)}, around the data that come "
         "to it."
     )
-    if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
+    if clickable and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.apply_bench(replace(session.bench(Lipschitz), chosen=True, z=click[1:]))
         again()
+
+
+def _by_block(shown: Inversions) -> bytes:
+    return csv_of({"block": k + 1, "folds_at": float(at)} for k, at in enumerate(shown.found.breaking))
+
+
+def _by_iteration(shown: Inversions) -> bytes:
+    return csv_of(
+        {"iteration": name, "n": n, "residual": float(walk.residual[n]), "error": float(walk.error[n])}
+        for name, walk in shown.found.walks.items()
+        for n in range(len(walk.residual))
+    )
 
 
 def _answers(report: Report, wanted: InversionRequest) -> bool:
@@ -68,37 +187,50 @@ def _answers(report: Report, wanted: InversionRequest) -> bool:
     return found is not None and (found.request, found.scaled) == (wanted, session.scaled())
 
 
+def _scales(bench: Lipschitz) -> list[float]:
+    """Those that the slider has."""
+    return sorted({*SCALES, bench.scale})
+
+
 def _controls(bench: Lipschitz) -> Lipschitz:
     blocks = session.setup().flow.blocks
-    limits = {name: limit for name, (_, limit) in settings_of(Lipschitz).items()}
     bench = replace(bench, block=min(bench.block, blocks))
     place = controls.row({"block": 1, "scale": 2, "method": 1}, LIPSCHITZ)
     if "block" in place:
-        block = place["block"].selectbox(
-            limits["block"].label,
-            range(blocks + 1),
-            bench.block,
-            key=f"{LIPSCHITZ}block",
-            format_func=lambda k: f"block {k}" if k else "the first to fold",
-            help="Whose inverse is drawn, and whose branch g is scaled.",
-            filter_mode=None,
-        )
-        bench = replace(bench, block=block)
+        with place["block"]:
+            bench = replace(bench, block=_block(bench, blocks))
     if "scale" in place:
-        scale = place["scale"].select_slider(
-            "Scale s of its branch: f(x) = x + s g(x)",
-            sorted({*SCALES, bench.scale}),
-            bench.scale,
-            key=f"{LIPSCHITZ}scale",
-            format_func=lambda s: f"{s:g}",
-            help="At s = 1 the flow is as it was trained. What you see of it is scaled on all screens; training is "
-            "not.",
-        )
-        bench = replace(bench, scale=scale)
+        with place["scale"]:
+            bench = replace(bench, scale=_scale(bench))
     if "method" in place:
         with place["method"]:
             bench = controls.edit(bench, rare=False, prefix=LIPSCHITZ, only=("method",))
     return bench
+
+
+def _block(bench: Lipschitz, blocks: int, **how: Any) -> int:
+    return st.selectbox(
+        settings_of(Lipschitz)["block"][1].label,
+        range(blocks + 1),
+        bench.block,
+        key=f"{LIPSCHITZ}block",
+        format_func=lambda k: f"block {k}" if k else "the first to fold",
+        help="Whose inverse is drawn, and whose branch g is scaled.",
+        filter_mode=None,
+        **how,
+    )
+
+
+def _scale(bench: Lipschitz, **how: Any) -> float:
+    return st.select_slider(
+        "Scale s of its branch: f(x) = x + s g(x)",
+        _scales(bench),
+        bench.scale,
+        key=f"{LIPSCHITZ}scale",
+        format_func=lambda s: f"{s:g}",
+        help="At s = 1 the flow is as it was trained. What you see of it is scaled on all screens; training is not.",
+        **how,
+    )
 
 
 def _presets(bench: Lipschitz, found: Inverted) -> None:
@@ -106,28 +238,27 @@ def _presets(bench: Lipschitz, found: Inverted) -> None:
     alone, least = found.bound / found.scale, found.folds_at
     choices = [("Bring it back: s = 1", 1.0, ":material/undo:", "back")]
     if np.isfinite(alone) and 0.1 <= 1 / alone <= 19:
-        choices.append(("Just uncertified", round(1.01 / alone, 3), None, "uncertified"))
+        choices.append(("Just beyond the guarantee", round(1.01 / alone, 3), None, "uncertified"))
     if 0.1 <= least <= 19:
         choices.append(("Just folded", round(1.03 * least, 3), None, "folded"))
         choices.append(("Twice the fold", min(round(2 * least, 3), 20.0), None, "twice"))
-    with st.container(horizontal=True, gap="small"):
-        for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
-            button(
-                label,
-                icon=icon,
-                key=f"{LIPSCHITZ}{key}",
-                on_click=session.show_bench,
-                args=(replace(bench, block=found.block + 1, scale=scale),),
-                disabled=scale == bench.scale,
-            )
-        if session.offered(f"{LIPSCHITZ}z"):
-            button(
-                "z where it folds first",
-                key=f"{LIPSCHITZ}fold_point",
-                on_click=session.apply_bench,
-                args=(replace(bench, chosen=False),),
-                disabled=not bench.chosen,
-            )
+    for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
+        button(
+            label,
+            icon=icon,
+            key=f"{LIPSCHITZ}{key}",
+            on_click=session.show_bench,
+            args=(replace(bench, block=found.block + 1, scale=scale),),
+            disabled=scale == bench.scale,
+        )
+    if session.offered(f"{LIPSCHITZ}z"):
+        button(
+            "z where it folds first",
+            key=f"{LIPSCHITZ}fold_point",
+            on_click=session.apply_bench,
+            args=(replace(bench, chosen=False),),
+            disabled=not bench.chosen,
+        )
 
 
 def _numbers(report: Report, found: Inverted) -> None:
@@ -177,36 +308,3 @@ def _numbers(report: Report, found: Inverted) -> None:
             or "Every block's inverse is certified: to 1e-6, or to what rounding in single precision leaves.",
             width=105,
         )
-
-
-def _takeaway(found: Inverted) -> str:
-    banach = f"Banach's walk {found.fates['banach']}."
-    refused = f" Samples are refused: {found.refusal}" if found.refusal else ""
-    if found.regime is Regime.CERTIFIED:
-        steps = f"more than {MOST_STEPS}" if found.late else f"at most {found.most_steps}"
-        return (
-            f"**Certified.** s L = {found.bound:.3g} is below 1: every z has exactly one x, which Banach's iteration "
-            f"finds. {WALKS[found.method][0]}'s iteration takes {steps} steps here.{refused}"
-        )
-    if found.regime is Regime.UNCERTIFIED:
-        ahead = (
-            f"A fold comes at s* = {number(found.folds_at)}."
-            if found.fold_ahead
-            else "No negative real eigenvalue of A was seen, so none comes as s grows."
-            if found.folds_at == np.inf
-            else "Some eigenvalues have passed −1, in pairs."
-        )
-        return (
-            f"**Uncertified.** s L = {found.bound:.3g} is not below 1, so nothing is guaranteed; but det(I + sA) is "
-            f"positive at all {found.points:,} points of the x plane that were looked at, so no fold is seen. {ahead} "
-            f"{banach}{refused}"
-        )
-    several = (
-        f" The z that is chosen has {found.preimages} different x, each with its residual below $10^{{-9}}$."
-        if found.preimages > 1
-        else ""
-    )
-    return (
-        f"**Not invertible.** det(I + sA) changes sign in the x plane: beyond the fold line the map turns the plane "
-        f"over.{several} {banach}{refused}"
-    )

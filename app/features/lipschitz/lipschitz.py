@@ -11,9 +11,18 @@ from app.ui import controls, heading, notices
 
 SHOW = {"inverse": inverse.show, "enforced": enforced.show, "budgets": budgets.show, "norms": norms.show}
 
-heading.title("What makes a residual flow invertible, and what does it cost?")
+# The question of each view.
+TITLES = {
+    "inverse": "Until when can a block be undone?",
+    "enforced": "Do the layers keep their bound, and how much of it is used?",
+    "budgets": "What does a smaller budget cost?",
+    "norms": "How large is a linear map, and in which norm?",
+}
+
+with st.container(horizontal=True, vertical_alignment="center", key="lipschitz.head"):
+    heading.title(TITLES[session.view(Lipschitz)], width="content")
+    view = controls.view(Lipschitz, VIEWS, LIPSCHITZ)
 above = st.container()
-view = controls.view(Lipschitz, VIEWS, LIPSCHITZ)
 session.apply_bench(replace(session.bench(Lipschitz), view=view))
 with above:  # last, because the view is known only now
     # The inverse shows that a block is scaled, and what is compared has none.

@@ -30,6 +30,11 @@ class Inverted:
     refusal: str  # why the flow gives no samples, or ""
 
     @property
+    def guaranteed(self) -> float:
+        """1/L: the largest scale at which an inverse is certified."""
+        return self.scale / self.bound if self.bound else np.inf
+
+    @property
     def fold_ahead(self) -> bool:
         """Whether a fold is seen at a scale beyond this one."""
         return self.scale < self.folds_at < np.inf

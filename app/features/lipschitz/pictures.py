@@ -1,12 +1,15 @@
 """The inverse of one block as pictures: the planes of z and of x, and the errors of the walks from one to the other."""
 
+from typing import Protocol
+
 import numpy as np
 
-from app.components.planes import Chart, Dots, Heat, Level, Pane, Path
+from app.components.planes import Area, Chart, Dots, Heat, Level, Pane, Path
 from app.components.planes.panes import Dash
+from app.features.lipschitz.answers import Answer, Folds, Walk
 from app.features.lipschitz.numbers import Inverted
 from app.quantise import Window
-from app.ui.chart_style import BLUE, GREEN, GREY, PURPLE, VERMILION
+from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, PURPLE, VERMILION
 from app.words import order_name
 from resflow_core.measure import Inversion
 from resflow_core.measure.inversion import MOST_STEPS
@@ -17,6 +20,124 @@ WALKS: dict[str, tuple[str, str | None, Dash]] = {
     "chord": ("chord", GREEN, "dot"),
 }
 ROUNDING, FAR = 1e-16, 1e4
+GRID_LINES = 16
+"""In each direction."""
+
+
+class Mapped(Protocol):
+    """What the planes of z and of x show of f(x) = x + s g(x): a `measure.Inversion`, or a `walk.Folding`."""
+
+    @property
+    def scale(self) -> float: ...
+    @property
+    def window(self) -> Window: ...
+    @property
+    def det(self) -> np.ndarray: ...
+    @property
+    def image(self) -> np.ndarray: ...
+    @property
+    def fold_image(self) -> np.ndarray: ...
+    @property
+    def z(self) -> np.ndarray: ...
+    @property
+    def preimages(self) -> np.ndarray: ...
+
+
+def bent(drawn: Mapped, *, clickable: bool = False) -> Pane:
+    """The plane of z: where f takes a straight grid, the edge of the fold, and the z that is looked at."""
+    at = np.linspace(0, len(drawn.image) - 1, GRID_LINES).round().astype(int)
+    gap = np.full((1, 2), np.nan)
+    lines = [part for k in at for line in (drawn.image[k], drawn.image[:, k]) for part in (line, gap)]
+    folds = len(drawn.fold_image) > 0
+    edge = (Path(drawn.fold_image, "edge of the fold", VERMILION, width=2.5),) if folds else ()
+    shape = "folded over itself" if folds else "bent, not folded"
+    return Pane(
+        "After the block: z = x + s g(x)",
+        "z₁",
+        "z₂",
+        drawn.window,
+        f"Where the block takes a straight grid at s = {drawn.scale:g}: {shape}. The ring is the z that is looked at.",
+        paths=(Path(np.concatenate(lines), "a straight grid, after the block", BLUE, width=1.1), *edge),
+        note=f"The grid is {shape}. The ring is one z.",
+        clickable=clickable,
+        point=(float(drawn.z[0]), float(drawn.z[1])),
+    )
+
+
+def turned(drawn: Mapped) -> Pane:
+    """The plane of x: the factor of areas with its sign, the fold, and all x of the z that is looked at."""
+    least, far, count = float(drawn.det.min()), float(np.abs(drawn.det).max()), len(drawn.preimages)
+    turns = least < 0
+    low, high = np.array(drawn.window).T
+    outside = int((~((drawn.preimages >= low) & (drawn.preimages <= high)).all(1)).sum())
+    return Pane(
+        "Before the block: all x of that z",
+        "x₁",
+        "x₂",
+        drawn.window,
+        f"The factor of areas, det(I + sA), over the plane of x at s = {drawn.scale:g}, smallest {least:.3g}. "
+        f"{count} stars: the x that land on the z in the ring.",
+        heat=Heat(drawn.det, "factor of areas, det(I + sA)", "", -far, far, palette="signed"),
+        levels=(Level(drawn.det, 0.0, "fold: factor 0", VERMILION, width=2.5),) if turns else (),
+        dots=(Dots(drawn.preimages, f"{count} x of the z in the ring", PURPLE, "star", 15),),
+        note=("Blue: the block turns the plane over there." if turns else "Orange: nothing is turned over.")
+        + _unseen(count, outside),
+    )
+
+
+def by_block(found: Answer) -> Chart:
+    """s* of all blocks of all flows, and what is guaranteed."""
+    flow = found.flows[0]
+    drawn = []
+    for k, one in enumerate(found.flows):
+        x = np.arange(1, len(one.folds_at) + 1)
+        drawn.append(Path(np.stack([x, np.sort(one.folds_at)], 1), f"seed {k}", CATEGORIES[k], markers=True, width=1.2))
+    ends = np.array([1.0, max(len(one.folds_at) for one in found.flows)])
+    limit = np.stack([ends, np.full(2, flow.guaranteed)], 1)
+    rank = 1 + int(np.argsort(np.argsort(flow.folds_at))[flow.block])
+    here = np.array([[rank, flow.middle]])
+    low, high = flow.first, max(flow.folds_at)
+    return Chart(
+        "When each block folds, 3 trained flows" if len(found.flows) == 3 else "When each block folds",
+        "block, the first to fold at the left",
+        "s* at which it folds",
+        (
+            *drawn,
+            Path(limit, f"guaranteed: up to {flow.guaranteed:.2f}", GREY, "dash"),
+            Path(here, "the block of this page", VERMILION, markers=True, width=5.0),
+        ),
+        f"The s at which each block folds, sorted, from {low:.3g} to {high:.3g} in the first flow; guaranteed is "
+        f"{flow.guaranteed:.3g} for all. The block of this page folds at {flow.middle:.3g}.",
+        log_y=True,
+        note="No block folds before its guarantee ends.",
+    )
+
+
+def masses(flow: Folds, walk: Walk) -> Chart:
+    """The mass of the density against s."""
+    scales, mass, error = (np.array(values) for values in (walk.scales, walk.mass, walk.error))
+    low, high, top = float(scales.min()), float(scales.max()), float((mass + error).max())
+    certified = Path(_upright(flow.guaranteed, top), f"guaranteed up to {flow.guaranteed:.2f}", GREEN, "dash")
+    folds = Path(_upright(flow.middle, top), f"folds at s* = {flow.middle:.2f}", VERMILION, "dot")
+    return Chart(
+        "Total probability against s",
+        "scale s",
+        "integral of the density",
+        (
+            Path(np.stack([scales, mass], 1), "total probability", BLUE, markers=True),
+            Path(np.array([[low, 1.0], [high, 1.0]]), "1", GREY, "dashdot"),
+            certified,
+            folds,
+        ),
+        f"The integral of the density against s: 1 up to s* = {flow.middle:.3g}, {walk.mass[-1]:.3g} at s = {high:g}.",
+        log_x=True,
+        note="Beyond s*, places that are reached several times count several times. Band: error of the integral.",
+        areas=(Area(np.stack([scales, mass - error], 1), np.stack([scales, mass + error], 1), "", BLUE),),
+    )
+
+
+def _upright(at: float, top: float) -> np.ndarray:
+    return np.array([[at, 0.95], [at, top]])
 
 
 def panes(drawn: Inversion, found: Inverted, *, clickable: bool = True) -> list[Pane | Chart]:
@@ -64,17 +185,16 @@ def panes(drawn: Inversion, found: Inverted, *, clickable: bool = True) -> list[
             if found.turns_over
             else "Orange: the map keeps its orientation."
         )
-        + _unseen(found),
+        + _unseen(found.preimages, found.outside),
     )
     return [steps, x_plane, errors(drawn, found)]
 
 
-def _unseen(found: Inverted) -> str:
-    """That some x are not in the picture, where it is so."""
-    if not found.outside:
+def _unseen(count: int, outside: int) -> str:
+    """That some of so many x are not in the picture, where it is so."""
+    if not outside:
         return ""
-    are = "is" if found.outside == 1 else "are"
-    return f" Of the {found.preimages} x found, {found.outside} {are} outside of the picture."
+    return f" Of the {count} x found, {outside} {'is' if outside == 1 else 'are'} outside of the picture."
 
 
 def _near(walk: np.ndarray, window: Window) -> np.ndarray:

@@ -33,6 +33,9 @@ EXAMPLES: dict[str, Example] = {
     ),
 }
 
+NEXT = "block"
+"""What to look at after a linear map."""
+
 
 def buttons(bench: Stretch) -> None:
     """One each, side by side; the one that is shown is marked."""
@@ -48,4 +51,5 @@ def buttons(bench: Stretch) -> None:
             help=example.why,
             icon=":material/check:" if shown == bench else None,
             disabled=shown == bench,
+            type="primary" if name == NEXT and shown != bench else "secondary",
         )

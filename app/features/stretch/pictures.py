@@ -16,13 +16,15 @@ LEAST_LINES = 3  # on either side of the middle
 PER_LINE = 121
 
 
-def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pane]:
-    """x with its density and a straight grid; z with the base density and the image of the grid."""
+def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool = False) -> list[Pane]:
+    """x with its density and a straight grid; with `both`, x without the determinant too; z with the base density and
+    the image of the grid."""
     reach = reach_of(bench.f, bench.base)
     window = ((-reach, reach), (-reach, reach))
     nodes = _nodes(reach)
     over_x = np.exp(log_density(bench.f, bench.base, nodes, bench.forget))
     over_z = np.exp(BASES[bench.base].log_density(nodes))
+    plain = np.exp(log_density(bench.f, bench.base, nodes, forget=True))
     high = float(max(over_x.max(), over_z.max()))
     straight = grid(reach)
     lines = bench.f.forward(straight)  # a gap stays one
@@ -32,7 +34,18 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pa
     there = (Path(closed(found.image), f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),)
     if bench.map != "linear":
         there += (Path(closed(found.tangent), "parallelogram by J", None, "dash", 1.6),)
-    return [
+    without = Pane(
+        "x: without the determinant",
+        "x₁",
+        "x₂",
+        window,
+        f"Base density at f(x) over the plane of x, up to {short(float(plain.max()))}: as high as in z, whatever "
+        "f does to areas.",
+        heat=_heat(plain, "base density at f(x)", high),
+        paths=(Path(straight, "", width=0.6),),
+        note="Each x as likely as its z: no density.",
+    )
+    with_it, at_z = (
         Pane(
             title,
             "x₁",
@@ -58,7 +71,8 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True) -> list[Pa
             dots=(Dots(found.z[None], "z", VERMILION, "star", 9),),
             note=f"The same grid under f, and z = {point(found.z)}." + _outside(found.z, window),
         ),
-    ]
+    )
+    return [with_it, without, at_z] if both else [with_it, at_z]
 
 
 def grid(reach: float) -> np.ndarray:

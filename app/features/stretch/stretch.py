@@ -12,7 +12,7 @@ from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
 from app.features.stretch.settings import STRETCH, Stretch
-from app.ui import controls, heading, notices, share
+from app.ui import controls, heading, notices, opening, share
 from app.ui.matrices import formula, typed_matrix
 from resflow_core.settings import settings_of
 
@@ -28,18 +28,23 @@ with st.container():
 def shown() -> None:
     """A change of the settings draws this part alone anew."""
     session.settle()
+    answer = st.container()
     bench = settings(session.bench(Stretch))
     session.apply_bench(bench)
     found, mass = session.note(follow(bench)), session.note(total(bench.f, bench.base, bench.forget))
-    st.markdown(words.takeaway(bench, found, mass))
+    chooses = session.offered(f"{STRETCH}point")
+    if opens := opening.is_due() and not bench.forget:
+        with answer:
+            opening.sentence(words.answer(bench, found, total(bench.f, bench.base, forget=True)))
+    else:
+        st.markdown(words.takeaway(bench, found, mass))
+    planes(panes(bench, found, clickable=chooses, both=opens), key=PICTURES, columns=3 if opens else 2)
+    click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
+    st.caption(f"{words.areas(bench, found)}{click_it}")
     with st.container(horizontal=True, gap="xsmall", key="numbers"):
         for metric in words.metrics(bench, found, mass):
             st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
-    chooses = session.offered(f"{STRETCH}point")
-    planes(panes(bench, found, clickable=chooses), key=PICTURES, columns=2)
     st.markdown(words.equation(bench, found))
-    click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
-    st.caption(f"{words.areas(bench, found)}{click_it}")
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.show_bench(replace(bench, point=tuple(round(c, 3) for c in click[1:])))
         st.rerun()

@@ -76,6 +76,23 @@ def takeaway(bench: Stretch, found: Followed, mass: Mass) -> str:
     return _forgotten(bench, found, mass) if bench.forget else _followed(bench, found)
 
 
+def answer(bench: Stretch, found: Followed, forgotten: Mass) -> str:
+    """What the determinant is for, with the mass that is there where it is `forgotten`."""
+    value, _ = _mass(forgotten)
+    missing = "Without that factor the mass"
+    if not found.has_density:
+        return NO_DENSITY
+    if bench.map == "linear" and found.keeps_areas:
+        return "f keeps every area, so p(x) is **the base density at z = f(x)**, and there is no factor to forget."
+    where = "" if bench.map == "linear" else "Around x "
+    becomes = (
+        f"{where}f makes areas **{_times(found)}** as large, so p(x) is {_times(found)} the base density at z = f(x)."
+    )
+    if is_one(forgotten):
+        return f"{becomes} {missing} would still be {value}, and yet p would be wrong nearly everywhere."
+    return f"{becomes} {missing} would be **{value}**, and a density has 1."
+
+
 def equation(bench: Stretch, found: Followed) -> str:
     """The map, and the change of variables at x with its numbers, as Markdown with LaTeX."""
     kind = MAPS[bench.map]

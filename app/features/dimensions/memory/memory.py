@@ -1,30 +1,47 @@
 """What the gradient of the log det costs in bytes, time and noise, by each way to differentiate it."""
 
+import math
+
 import streamlit as st
 
 from app import session
 from app.components.planes import planes
 from app.engine.reports import MOVING, Report, State
-from app.features.dimensions.memory import charts, explained, words
+from app.features.dimensions import stored
+from app.features.dimensions.memory import bars, charts, explained, words
 from app.features.dimensions.memory.numbers import saving
 from app.features.dimensions.memory.settings import MEMORY, Memory
-from app.ui import controls, share, transport
+from app.ui import controls, opening, share, side_by_side, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
+from resflow_core.gradients import GRADIENTS
 from resflow_core.measure import Survey, SurveyPlan
+from resflow_core.measure.survey import Place
 from resflow_core.settings import settings_of
 
 IN_SIGHT = ("dim", "blocks", "terms", "drawn", "part")
 BUSY = {*MOVING, State.QUEUED, State.LOADING}
 
 
+STARTS = f"{MEMORY}starts"
+"""Of the session: whether the measurement begins as soon as the view is there."""
+
+
+def start_soon() -> None:
+    """Measure once the settings that were just chosen hold."""
+    st.session_state[STARTS] = True
+
+
 def show() -> None:
     bench = settings(session.bench(Memory))
     session.apply_bench(bench)
     of = bench.plan(session.setup().flow)
+    starts = st.session_state.pop(STARTS, False)
     if of.problem:
         st.warning(of.problem, icon=":material/warning:")
     else:
+        if starts:
+            session.go_on_with_survey(of)
         by_the_clock = session.measures(of)
         polled(POLL_SECONDS if by_the_clock else None)(measured)(bench, of, by_the_clock)
 
@@ -49,20 +66,43 @@ def measured(bench: Memory, of: SurveyPlan, by_the_clock: bool) -> None:
     if session.measures(of) != by_the_clock:
         st.rerun()
     survey = session.survey(of)
+    answer = st.container()
     with st.container():
         buttons(survey, report)
         if report:
             transport.message(report)
-    st.markdown(words.verdict(bench, session.note(saving(bench, survey))) if survey.step else words.NOT_YET)
+    with answer:
+        _answer(bench, survey)
     if survey.step:
-        planes(charts.charts(bench, survey), key="memory.panes", columns=2)
-        st.markdown(words.table(bench, survey))
-        st.caption(explained.growth(bench, survey))
-        st.caption(explained.NOISE)
+        with st.expander("How bytes, time and noise grow with the terms and the blocks", key=f"{MEMORY}growth"):
+            planes(charts.charts(bench, survey), key="memory.panes", columns=2)
+            st.caption(explained.growth(bench, survey))
+            st.caption(explained.NOISE)
+        with st.expander("All numbers, a row for each way to differentiate, and as a file", key=f"{MEMORY}numbers"):
+            st.markdown(words.table(bench, survey))
+            side_by_side.downloads("memory", "memory", {"Table": lambda: words.saved(bench, survey)})
     with st.expander("How it is measured"):
         st.markdown(explained.how(of))
     with st.expander("In the paper"):
         st.markdown(explained.IN_THE_PAPER)
+
+
+def _answer(bench: Memory, survey: Survey) -> None:
+    """What was measured here, in the place of what is stored."""
+    if not survey.step:
+        if opening.is_due() and not session.focused():
+            stored.show_memory(f"{MEMORY}stored")
+        st.markdown(words.NOT_YET)
+        return
+    opening.sentence(words.verdict(bench, session.note(saving(bench, survey))))
+    of = survey.of
+    alone = bench.part == "log_det"
+    places = {name: Place(name, of.terms, of.flow.blocks) for name in GRADIENTS}
+    need = {name: survey.bytes_at(place, bench.drawn, alone) for name, place in places.items()}
+    need = {name: value for name, value in need.items() if math.isfinite(value)}
+    if need:
+        said = f"{charts.what_is_drawn(bench)}; {of.batch} points of d = {of.flow.dim}"
+        st.html(bars.html(need, None, said))
 
 
 def buttons(survey: Survey, report: Report | None) -> None:

@@ -5,7 +5,7 @@ import math
 from app.features.dimensions.memory.numbers import Saving, growth
 from app.features.dimensions.memory.settings import Memory
 from app.metrics import with_error
-from app.text import markdown_table, signed
+from app.text import csv_of, markdown_table, signed
 from resflow_core.gradients import GRADIENTS
 from resflow_core.measure.survey import NAIVE, Place, Survey
 
@@ -78,6 +78,24 @@ def table(bench: Memory, survey: Survey) -> str:
             ]
         )
     return markdown_table(rows)
+
+
+def saved(bench: Memory, survey: Survey) -> bytes:
+    """The same for every number of terms and of blocks that was measured, as CSV."""
+    alone = bench.part == "log_det"
+    return csv_of(
+        {
+            "gradient": place.gradient,
+            "terms": place.n,
+            "blocks": place.m,
+            "kept_bytes": survey.bytes_at(place, "kept", alone),
+            "peak_bytes": survey.bytes_at(place, "peak", alone),
+            "seconds": survey.costs[place].seconds if place in survey.costs else "",
+            "variance": survey.costs[place].variance.value if place in survey.costs else "",
+        }
+        for place in survey.footprints
+        if place.gradient
+    )
 
 
 def _factor(ratio: float) -> str:

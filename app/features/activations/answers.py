@@ -1,0 +1,57 @@
+"""What activations do to trained flows, in words, and what these rest on. Pure."""
+
+from collections.abc import Mapping
+
+from app.features.activations.used import Compared
+from app.ui.bands import Band, Outcome
+
+EMPTY = 5.0
+"""Per cent of the units that are few."""
+
+
+def sentence(found: Compared) -> str:
+    """Where the units sit, and whether the flows fit better for it."""
+    (first, one), *others = found.of.items()
+    said = (
+        f"With {first} **{percent(one.saturated)}** of all units sit where the slope is near 1 and the curvature near "
+        "0: they pass a point on, but bend nothing"
+    )
+    if others:
+        said += f"; with {listed([f'{label} **{percent(used.saturated)}**' for label, used in others])}"
+    return f"{said}. {fit(found)}"
+
+
+def fit(found: Compared) -> str:
+    """How far the flows are from the truth, and whether that tells them apart."""
+    ranking = found.ranking
+    of = "Held-out gap to the truth" if ranking.measure == "KL" else "Held-out NLL"
+    gaps = listed([f"{label} **{used.gap.mean:.3f}**" for label, used in found.of.items()])
+    said = f"{of}, in nats: {gaps} ({_seeds(found)}"
+    if ranking.outcome is Outcome.AHEAD:
+        return f"{said}; {ranking.best} is ahead in every one)."
+    if ranking.outcome is Outcome.OVERLAP:
+        return f"{said}). The seeds overlap, so this does not say which fits better."
+    return f"{said}, too few to say which fits better)."
+
+
+def claims(found: Compared) -> Mapping[str, bool]:
+    """Of the stored flows: with ELU and with LipSwish."""
+    elu, lipswish = (found.of[label].saturated for label in ("ELU", "LipSwish"))
+    return {
+        "with ELU more units are saturated than with LipSwish, in every seed": elu.low > lipswish.high,
+        "the sentence names the flow that is ahead, or that none is": found.ranking.outcome
+        in (Outcome.AHEAD, Outcome.OVERLAP),
+    }
+
+
+def percent(found: Band) -> str:
+    digits = 0 if found.mean >= 10 else 1
+    return f"{found.mean:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def listed(parts: list[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def _seeds(found: Compared) -> str:
+    return f"{found.seeds} seeds" if found.seeds > 1 else "one seed"

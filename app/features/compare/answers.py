@@ -1,0 +1,133 @@
+"""What the ready-made comparisons say once they are trained: a sentence each, and whether it follows.
+
+Pure: numbers in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.features.compare.numbers import Belief, Compared
+from app.ui.bands import Band, Ranking
+
+HARMLESS = 0.05
+"""Nats of bias that nobody sees in a picture."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To the question of a ready-made comparison. `claims` say what the sentence rests on, and whether it is so."""
+
+    sentence: Callable[[Compared], str]
+    claims: Callable[[Compared], Mapping[str, bool]]
+
+
+def _nats(found: Band, digits: int = 2) -> str:
+    return f"{found.mean:.{digits}f}"
+
+
+def _seeds(found: Compared) -> str:
+    seeds = found.by_steps.seeds
+    return f"{seeds} seeds" if seeds > 1 else "1 seed"
+
+
+def _listed(parts: list[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def believes(found: Compared) -> str:
+    (one,) = found.beliefs
+    terms = next(score.flow.terms for score in found.scores if score.flow.label == one.label)
+    return (
+        f"Trained with {terms} terms of the series, a flow reports **{_nats(one.believed)} nats**. No density can be "
+        f"below {one.entropy:.2f}. Its true loss is **{_nats(one.true)}** ({_seeds(found)})."
+    )
+
+
+def is_fooled(found: Compared) -> Mapping[str, bool]:
+    (one,) = found.beliefs
+    return {
+        "what it reports is below the entropy, in every seed": one.is_impossible,
+        "its true loss is above the entropy, in every seed": one.true.low > one.entropy,
+    }
+
+
+def honest(found: Compared) -> str:
+    (one,) = found.beliefs
+    budget = next(score.flow.budget for score in found.scores if score.flow.label == one.label)
+    return (
+        f"With L = {budget:g} the same five terms are off by {_size(one):.3f} nats: what the flow reports, "
+        f"{_nats(one.believed)}, is what it has, {_nats(one.true)} ({_seeds(found)})."
+    )
+
+
+def _size(one: Belief) -> float:
+    return max(abs(one.bias.low), abs(one.bias.high))
+
+
+def is_harmless(found: Compared) -> Mapping[str, bool]:
+    (one,) = found.beliefs
+    return {f"the bias is below {HARMLESS} nats in every seed": _size(one) < HARMLESS}
+
+
+def expressive(found: Compared) -> str:
+    by_budget = {score.flow.budget: score.bias for score in found.scores}
+    said = [f"{_nats(bias)} at L = {budget:g}" for budget, bias in by_budget.items()]
+    return f"The more a block may do, the more five terms over-rate it, in nats: {_listed(said)} ({_seeds(found)})."
+
+
+def bias_grows(found: Compared) -> Mapping[str, bool]:
+    biases = [score.bias.mean for score in found.scores]
+    return {"the mean bias grows with L": biases == sorted(biases)}
+
+
+def terms(found: Compared) -> str:
+    said = [f"{_nats(score.bias)} with {score.flow.terms}" for score in found.scores]
+    return f"At L = 0.97 a flow over-rates itself by so many nats: {_listed(said)} terms ({_seeds(found)})."
+
+
+def bias_falls(found: Compared) -> Mapping[str, bool]:
+    biases = [score.bias.mean for score in found.scores]
+    return {"the mean bias falls with the terms": biases == sorted(biases, reverse=True)}
+
+
+def _ranked(ranking: Ranking, digits: int = 3) -> str:
+    in_order = sorted(ranking.fits, key=lambda label: ranking.fits[label].mean)
+    return _listed([f"{label} {_nats(ranking.fits[label], digits)}" for label in in_order])
+
+
+def fit(found: Compared) -> str:
+    ranking = found.by_steps
+    sizes = [score.flow.parameters for score in found.scores]
+    return (
+        f"With {min(sizes):,} to {max(sizes):,} parameters each, after {ranking.steps:,} steps, these stay so many "
+        f"nats from the truth: {_ranked(ranking)} ({_seeds(found)})."
+    )
+
+
+def residual_is_ahead(found: Compared) -> Mapping[str, bool]:
+    ranking = found.by_steps
+    return {"the residual flow is the nearest to the truth": ranking.best.startswith("Residual")}
+
+
+def is_ranked(found: Compared) -> Mapping[str, bool]:
+    return {"all flows have a fit that is a number": bool(found.by_steps.fits) and not found.by_steps.lost}
+
+
+def time(found: Compared) -> str:
+    ranking = found.by_time
+    return (
+        f"After {ranking.seconds:.1f} s of training each, these are so many nats from the truth: {_ranked(ranking)} "
+        f"({_seeds(found)}). In two dimensions the exact log det costs less than any estimate of it."
+    )
+
+
+def exact_is_ahead(found: Compared) -> Mapping[str, bool]:
+    return {"at equal time the exact one is the nearest to the truth": found.by_time.best == "Residual, exact"}
+
+
+BELIEVES = Answer(believes, is_fooled)
+HONEST = Answer(honest, is_harmless)
+EXPRESSIVE = Answer(expressive, bias_grows)
+TERMS = Answer(terms, bias_falls)
+COUPLING = Answer(fit, residual_is_ahead)
+TIME = Answer(time, exact_is_ahead)
+FIGURE_1 = Answer(fit, is_ranked)

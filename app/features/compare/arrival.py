@@ -1,0 +1,44 @@
+"""What Compare opens with, before anything is chosen: its best answer, and all that can be asked."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.features.compare import gallery, results, stored
+from app.features.compare.presets import PRESETS
+from app.features.compare.settings import Compare
+from app.ui import opening
+from app.ui.fragments import button
+
+FIRST = "believes"
+
+
+def is_due() -> bool:
+    """Whether nothing was chosen here, by a link or by hand, and nothing trained."""
+    bench = session.bench(Compare)
+    chosen = replace(bench, view=Compare().view) != Compare()
+    return opening.is_due() and not (chosen or session.focused() or session.is_compared(results.NAME))
+
+
+def show() -> None:
+    stored.show(FIRST, key="compare.opening")
+    with st.container(horizontal=True, gap="small"):
+        button(
+            "Train these flows here",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=_train,
+            key="compare.train",
+        )
+        button("Choose your own", on_click=_own, icon=":material/tune:", key="compare.own")
+    gallery.show()
+
+
+def _train() -> None:
+    gallery.take(PRESETS[FIRST])
+    results.play_soon()
+
+
+def _own() -> None:
+    results.begin(session.setup(), session.bench(Compare))

@@ -1,0 +1,52 @@
+"""What this screen opens with: from which dimension on an estimate pays, and what memory the tricks save."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.features.dimensions import scaling, stored
+from app.features.dimensions.evidence import HIGH, WIDTH
+from app.features.dimensions.memory import memory
+from app.features.dimensions.memory.settings import MEMORY, Memory
+from app.features.dimensions.settings import Dimensions
+from app.ui import heading, opening
+from app.ui.fragments import button
+
+CHOSEN = "dimensions.chosen"
+"""Of the session: whether another view has been looked at."""
+
+
+def is_due() -> bool:
+    """Whether no view was chosen here, by a link or by hand."""
+    bench = session.bench(Dimensions)
+    if session.view(Dimensions) != Dimensions().view:
+        st.session_state[CHOSEN] = True
+    is_default = bench == Dimensions() and session.bench(Memory) == Memory()
+    return opening.is_due() and is_default and not (session.focused() or st.session_state.get(CHOSEN))
+
+
+def show() -> None:
+    """Both answers, each with what measures it here."""
+    stored.show_crossing("dimensions.opening")
+    button("Measure it here", type="primary", icon=":material/timer:", on_click=_time, key="dimensions.time")
+    heading.section("How much memory does its gradient take?")
+    stored.show_memory("dimensions.memory", st.markdown)
+    button("Measure the memory here", icon=":material/memory:", on_click=_weigh, key=f"{MEMORY}look")
+    heading.section("A flow in 64 dimensions, and all views")
+
+
+def _time() -> None:
+    scaling.start_soon()
+    _look("scaling")
+
+
+def _weigh() -> None:
+    """The example of the bars, as far as the page's own flow has its settings."""
+    session.show_bench(replace(Memory(), dim=str(HIGH), width=WIDTH))
+    memory.start_soon()
+    _look("memory")
+
+
+def _look(view: str) -> None:
+    session.show_bench(replace(session.bench(Dimensions), view=view))

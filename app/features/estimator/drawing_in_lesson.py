@@ -1,0 +1,81 @@
+"""Buttons that draw, and what the draws add up to, as lessons name and order them."""
+
+import math
+
+import numpy as np
+import streamlit as st
+
+from app import session
+from app.estimates.sample import THROWS_EACH
+from app.estimates.settings import Bench
+from app.features.estimator import blind_test, drawing, numbers, words
+from app.features.estimator import draw_figures as figures
+from app.features.estimator.numbers import Noise, SampleMean
+from app.text import signed, unbroken
+from app.ui import heading
+from app.ui.fragments import again
+from resflow_core.estimators.moments import Remainders
+
+
+@st.fragment
+def show(bench: Bench, remainders: Remainders, truth: float) -> None:
+    """Of many draws one part after the other."""
+    sample = session.sample()
+    sample.go_on()
+    noise = session.note(numbers.noise(bench, remainders))
+    drawing.buttons(sample, "Throw")
+    values = sample.values
+    mean = session.note(SampleMean.of(values, truth)) if len(values) > 1 else None
+    drawing.latest(sample, "Throw")
+    first, second, third = st.columns(3, gap="medium")
+    with first:
+        _mean(values, mean, bench)
+    with second:
+        _histogram(values, mean, noise, bench)
+    with third:
+        _coverage(bench, truth, noise)
+    blind_test.show(bench, sample, mean, remainders, truth)
+    with st.expander("Copy: NumPy"):
+        drawing.program(bench, sample)
+    if sample.busy:
+        again()
+
+
+def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
+    heading.section("Is it unbiased?")
+    exactly = (
+        f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the throws that end before term k."
+        if bench.is_sound
+        else "Of an estimator under test that is not known: compare its mean with the truth."
+    )
+    if mean is None:
+        st.info(f"{exactly} Throw a few, and see.", icon=":material/casino:")
+        return
+    said = f"After {mean.size:,} throws the mean is {words.mean_and_truth(mean)}."
+    st.altair_chart(figures.running_mean(values, mean.truth, f"Running mean of the estimates. {said}"))
+    st.markdown(said)
+    st.caption(f"{exactly} Dashed: the truth. Band: one standard error to each side.")
+
+
+def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench: Bench) -> None:
+    heading.section("How far does one estimate stray?")
+    closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise)
+    if mean is None:
+        st.info(f"{closed}. {terms}", icon=":material/functions:")
+        return
+    spread = f"{closed}; these throws have {signed(f'{mean.deviation:.4g}')}. {terms}"
+    chart = figures.histogram(values, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
+    st.altair_chart(chart)
+    st.markdown(spread)
+    band = " Band: one deviation to each side." if math.isfinite(noise.deviation) else ""
+    means = ", which is the mean of all estimates" if bench.is_sound else ""
+    st.caption(f"Dashed: the truth{means}.{band}")
+
+
+def _coverage(bench: Bench, truth: float, noise: Noise) -> None:
+    heading.section("Can its error bar be trusted?")
+    found = session.note(numbers.error_bars(bench, noise, truth))
+    said = words.error_bar(found, bench.is_sound)
+    shares, errors = list(found.shares), list(found.errors)
+    st.altair_chart(figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}"))
+    st.markdown(said)

@@ -1,0 +1,64 @@
+"""A matrix that is pasted, or that comes as a CSV file."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.csv_text import decoded
+from app.estimates.pasted import MOST_CHARACTERS, matrix
+from app.estimates.settings import Bench, matrix_problem
+from app.features.estimator.table import decimal
+from app.ui import uploads
+from app.ui.fragments import button
+
+FIELD = "paste.matrix"
+
+
+def show(bench: Bench) -> None:
+    """A field, and a place for a file."""
+    text = st.text_area(
+        "Two rows of two numbers",
+        key=FIELD,
+        height=90,
+        max_chars=MOST_CHARACTERS,
+        placeholder="[[0.45, 0.3], [-0.25, 0.2]]",
+        help="As from a spreadsheet, from Python or from MATLAB. Fractions such as -1/4 are read too.",
+    )
+    entries, problem = _read(text)
+    if problem:
+        st.error(problem)
+    button(
+        "Use this matrix",
+        on_click=session.show_bench,
+        args=(replace(bench, matrix=entries) if entries else bench,),
+        key="paste.use",
+        disabled=not entries or entries == bench.matrix,
+        icon=":material/check:" if entries == bench.matrix else None,
+        width="stretch",
+    )
+    uploads.csv("Or a CSV file of two rows", "paste.csv", _take)
+
+
+def _read(text: str) -> tuple[tuple[float, ...], str]:
+    """The entries that can be used, or why there are none; neither where nothing is typed."""
+    if not text.strip():
+        return (), ""
+    try:
+        return _usable(text), ""
+    except ValueError as error:
+        return (), str(error)
+
+
+def _usable(text: str) -> tuple[float, ...]:
+    """Raises ValueError where no bench can have this matrix."""
+    entries = matrix(text)
+    if too_large := [entry for entry in entries if abs(entry) > 99]:
+        raise ValueError(f"{decimal(too_large[0])}: use entries between -99 and 99.")
+    if problem := matrix_problem(entries):
+        raise ValueError(f"This matrix cannot be used: {problem}")
+    return entries
+
+
+def _take(name: str, data: bytes) -> None:
+    session.show_bench(replace(session.bench(), matrix=_usable(decoded(data))))

@@ -1,0 +1,38 @@
+"""What this screen opens with, before anything is chosen: its answer, and what can be trained here."""
+
+import streamlit as st
+
+from app import session
+from app.features.joint import one, paper, stored
+from app.features.joint.evidence import FAR_SETUP
+from app.features.joint.settings import Joint
+from app.ui import opening
+from app.ui.fragments import button
+
+OPENED = "joint.opened"
+"""Of the session: whether flows of its own have been asked for."""
+
+
+def is_due() -> bool:
+    """Whether nothing was chosen here, by a link or by hand, and nothing trained."""
+    chosen = session.bench(Joint) != Joint() or st.session_state.get(OPENED)
+    trained = session.is_compared(one.NAME) or session.is_compared(paper.NAME)
+    return opening.is_due() and not (chosen or session.focused() or trained)
+
+
+def show() -> None:
+    stored.show_far("joint.opening")
+    with st.container(horizontal=True, gap="small"):
+        button("Train both here", type="primary", icon=":material/play_arrow:", on_click=_train, key="joint.train")
+        button("Take your own data and flow", on_click=_own, icon=":material/tune:", key="joint.own")
+    stored.show_depth()
+
+
+def _own() -> None:
+    st.session_state[OPENED] = True
+
+
+def _train() -> None:
+    session.use(FAR_SETUP.data, FAR_SETUP.flow, FAR_SETUP.train)
+    _own()
+    one.play_soon()

@@ -1,0 +1,142 @@
+"""What trained flows say about when a block can be undone: numbers, a sentence, and what it rests on. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.quantise import Window
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Of one trained flow. Blocks count from 0."""
+
+    guaranteed: float  # 1/L, up to which every block is
+    folds_at: tuple[float, ...]  # s* of each block
+    block: int  # the one in the middle of them
+    window: Window  # around the data that come to it
+    preimages: int  # of one z, if this block is scaled to twice its s*,
+    mass: float  # and the mass then,
+    error: float  # with its quadrature error
+
+    @property
+    def first(self) -> float:
+        """The smallest s* of all blocks."""
+        return min(self.folds_at)
+
+    @property
+    def middle(self) -> float:
+        """s* of `block`."""
+        return self.folds_at[self.block]
+
+    @property
+    def twice(self) -> float:
+        return stops(self.guaranteed, self.middle)[-1]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The mass of the first flow with its `block` scaled."""
+
+    scales: tuple[float, ...]
+    mass: tuple[float, ...]
+    error: tuple[float, ...]
+
+    def at(self, scale: float) -> float:
+        return self.mass[self.scales.index(scale)]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The flows differ in their seed alone; the page shows the first."""
+
+    flows: tuple[Folds, ...]
+    walk: Walk
+
+
+def stops(guaranteed: float, folds_at: float) -> tuple[float, float, float, float]:
+    """The scales that the page has buttons for: as trained, just beyond the guarantee, just folded, twice the fold."""
+    return 1.0, round(1.01 * guaranteed, 3), round(1.03 * folds_at, 3), round(2 * folds_at, 3)
+
+
+def read(found: Mapping[str, Any]) -> Answer:
+    """What was stored, or has just been made."""
+    return Answer(
+        tuple(_folds(one) for one in found["flows"]),
+        Walk(**{name: tuple(map(float, values)) for name, values in found["walk"].items()}),
+    )
+
+
+def _folds(found: Mapping[str, Any]) -> Folds:
+    (x0, x1), (y0, y1) = np.asarray(found["window"]).tolist()
+    return Folds(
+        found["guaranteed"],
+        tuple(map(float, found["folds_at"])),
+        found["block"],
+        ((x0, x1), (y0, y1)),
+        found["preimages"],
+        *found["mass"],
+    )
+
+
+def claims(found: Answer) -> dict[str, bool]:
+    return {
+        "the block in the middle folds later than guaranteed, in every flow": _is_later(found),
+        "at twice its s*, one z has several x, in every flow": _is_several(found),
+        "the mass is then above 1 by more than its error, in every flow": _is_heavier(found),
+    }
+
+
+def _is_later(found: Answer) -> bool:
+    return all(flow.middle > 1.01 * flow.guaranteed for flow in found.flows)
+
+
+def _is_several(found: Answer) -> bool:
+    return all(flow.preimages > 1 for flow in found.flows)
+
+
+def _is_heavier(found: Answer) -> bool:
+    return all(flow.mass - flow.error > 1 for flow in found.flows)
+
+
+def sentence(found: Answer) -> str:
+    """The answer, about the first flow."""
+    flow = found.flows[0]
+    ends = f"**Guaranteed up to s = {flow.guaranteed:.2f}.** This block of a trained flow "
+    if _is_later(found):
+        ends += (
+            f"is still one-to-one up to **s\\* = {flow.middle:.2f}**, {flow.middle / flow.guaranteed:.1f} times as far."
+        )
+    else:
+        ends += f"folds right there, at **s\\* = {flow.middle:.2f}**."
+    many = f"At twice that, the z in the ring comes from **{flow.preimages} points**"
+    if not _is_several(found):
+        many = "At twice that, still only one x was found for this z"
+    weighs = f"the total probability is **{flow.mass:.2f}**, not 1"
+    if not _is_heavier(found):
+        weighs = "the total probability is still 1, as far as it can be measured"
+    return f"{ends} {many}, and {weighs}."
+
+
+def across(found: Answer) -> str:
+    """How all blocks and all flows compare with it."""
+    firsts, middles = ([getattr(flow, name) for flow in found.flows] for name in ("first", "middle"))
+    said = f"s\\* of all {len(found.flows[0].folds_at)} blocks, {len(found.flows)} seeds: the middle one folds at "
+    said += f"{np.mean(middles):.2f} ({min(middles):.2f} to {max(middles):.2f})"
+    limit = np.mean([flow.guaranteed for flow in found.flows])
+    tight = max(firsts) <= 1.1 * limit
+    about = "training uses all that is allowed" if tight else "training leaves room"
+    return f"{said}, the first at {np.mean(firsts):.3f} ({min(firsts):.3f} to {max(firsts):.3f}): {about}."
+
+
+def here(found: Answer, scale: float, preimages: int) -> str:
+    """What holds at this s, for the first flow."""
+    flow, mass = found.flows[0], found.walk.at(scale)
+    total = f"total probability {mass:.2f}"
+    if scale <= flow.guaranteed:
+        return f"**s = {scale:g}: guaranteed.** Every z comes from exactly one x; {total}."
+    if scale <= flow.middle:
+        return f"**s = {scale:g}: not guaranteed, still one-to-one.** No fold is seen; {total}."
+    return f"**s = {scale:g}: folded.** The z in the ring comes from {preimages} points; {total}."

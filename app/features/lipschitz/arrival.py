@@ -1,0 +1,156 @@
+"""What the page opens with before a flow was trained here: one block of the flow that comes with the project, and from
+which s on it folds."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import streamlit as st
+
+from app import evidence, session
+from app.components.planes import planes
+from app.engine.reports import MOVING, Report
+from app.features.lipschitz import answers, pictures
+from app.features.lipschitz.answers import Answer
+from app.features.lipschitz.evidence import NAME
+from app.features.lipschitz.settings import Lipschitz
+from app.features.lipschitz.strip import strip
+from app.features.lipschitz.walk import folding
+from app.text import csv_of, markdown_table
+from app.ui import opening, side_by_side, transport
+from app.ui.fragments import again, button
+
+WALKED = "lipschitz.walk"
+SCALE = "Scale s: how strongly the block bends the plane, z = x + s g(x). At s = 1 it is as trained."
+
+
+def is_due() -> bool:
+    """Whether nothing was chosen of the inverse, by a link or by hand, and no flow of the page is trained."""
+    bench = session.bench(Lipschitz)
+    chosen = replace(Lipschitz(), view=bench.view, shapes=bench.shapes, matrix=bench.matrix, p=bench.p, q=bench.q)
+    return opening.is_due() and bench == chosen and not session.focused() and is_untrained(session.last_report())
+
+
+def is_untrained(report: Report) -> bool:
+    """Whether the page's flow is as it was drawn, and stands still."""
+    begun = session.setup().start is not None or any(arm.step for arm in report.arms)
+    return not begun and report.state not in MOVING
+
+
+@lru_cache(maxsize=1)
+def stored() -> Answer:
+    """What trained flows say."""
+    return answers.read(evidence.stored(NAME).found)
+
+
+def show() -> None:
+    found = stored()
+    flow = found.flows[0]
+    opening.sentence(answers.sentence(found))
+    above = st.container()
+    with st.container(key="lipschitz.strip", gap=None):
+        st.caption(SCALE)
+        strip_place = st.empty()
+        scale = st.select_slider(
+            SCALE,
+            found.walk.scales,
+            flow.twice,
+            key=WALKED,
+            format_func=lambda s: f"{s:g}",
+            label_visibility="collapsed",
+        )
+    strip_place.html(strip(found.walk.scales, scale, flow.guaranteed, flow.middle))
+    drawn = folding(flow.block, flow.window, scale)
+    with above:
+        planes(
+            [pictures.bent(drawn), pictures.turned(drawn), pictures.by_block(found)],
+            key="lipschitz.opening",
+            columns=3,
+        )
+    _stops(found, scale)
+    st.markdown(answers.here(found, scale, len(drawn.preimages)))
+    st.caption(f"{answers.across(found)} :material/inventory_2: {evidence.stored(NAME).source}")
+    report = session.poll(frames=False, measured={})
+    if not is_due():
+        again()
+    st.markdown("**Or train a flow of your own**, and walk through each of its blocks:")
+    transport.show(report, primary=False)
+    transport.message(report)
+    _depth(found)
+
+
+def _stops(found: Answer, scale: float) -> None:
+    """Scales worth a look; the first button leads to the other side of the fold."""
+    flow = found.flows[0]
+    trained, uncertified, folded, twice = answers.stops(flow.guaranteed, flow.middle)
+    away = scale > flow.middle
+    choices = [
+        ("Take the fold back: s = 1", trained, ":material/undo:") if away else
+        (f"Twice the fold: s = {twice:g}", twice, ":material/flip:"),
+        (f"Just beyond the guarantee: s = {uncertified:g}", uncertified, None),
+        (f"Just folded: s = {folded:g}", folded, None),
+    ]  # fmt: skip
+    with st.container(horizontal=True, gap="small"):
+        for k, (label, at, icon) in enumerate(choices):
+            button(
+                label,
+                icon=icon,
+                type="secondary" if k else "primary",
+                on_click=_walk,
+                args=(at,),
+                key=f"{WALKED}.{k}",
+                disabled=scale == at,
+            )
+
+
+def _walk(scale: float) -> None:
+    st.session_state[WALKED] = scale
+
+
+def _depth(found: Answer) -> None:
+    with st.expander("What a fold does to the density: its integral against s", key="lipschitz.mass"):
+        planes([pictures.masses(found.flows[0], found.walk)], key="lipschitz.masses", columns=1)
+    with st.expander("Where every block of the flows folds, as a table and as files", key="lipschitz.folds"):
+        st.markdown(_table(found))
+        side_by_side.downloads(
+            "lipschitz.stored", "folds", {"Blocks": lambda: _by_block(found), "Mass": lambda: _mass(found)}
+        )
+
+
+def _table(found: Answer) -> str:
+    head = [
+        "seed",
+        "guaranteed up to",
+        "first fold",
+        "fold of the middle block",
+        "x of one z at twice that",
+        "integral",
+    ]
+    rows = [head, ["--:"] * len(head)]
+    for k, flow in enumerate(found.flows):
+        rows.append(
+            [
+                str(k),
+                f"{flow.guaranteed:.3f}",
+                f"{flow.first:.3f}",
+                f"{flow.middle:.3f}",
+                str(flow.preimages),
+                f"{flow.mass:.2f} ± {flow.error:.2f}",
+            ]
+        )
+    return markdown_table(rows)
+
+
+def _by_block(found: Answer) -> bytes:
+    return csv_of(
+        {"seed": k, "block": b + 1, "guaranteed": flow.guaranteed, "folds_at": at}
+        for k, flow in enumerate(found.flows)
+        for b, at in enumerate(flow.folds_at)
+    )
+
+
+def _mass(found: Answer) -> bytes:
+    walk = found.walk
+    return csv_of(
+        {"scale": scale, "integral": mass, "error": error}
+        for scale, mass, error in zip(walk.scales, walk.mass, walk.error, strict=True)
+    )
