@@ -17,8 +17,8 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "quantise",
-    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons", "session", "ui",
-    "features", "screens", "page", "main",
+    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons",
+    "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
 PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}

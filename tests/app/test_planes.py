@@ -110,7 +110,7 @@ def test_a_page_sends_its_panes_and_knows_of_no_click():
         import numpy as np
         import streamlit as st
 
-        from app.components.planes import Area, Chart, Path, clicked, planes
+        from app.components.planes import Chart, Path, clicked, planes
 
         chart = Chart("Error", "n", "error", (Path(np.eye(2), "p"),), "words")
         planes([chart, chart], key="panes", columns=2)
