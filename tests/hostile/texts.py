@@ -11,6 +11,7 @@ import numpy as np
 from app.channel import wanted
 from app.components.share import view_in
 from app.csv_file import digest_of
+from app.estimates import pasted
 from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
 from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
@@ -135,6 +136,8 @@ TAKEN: dict[str, Taken] = {
     "an entry of a matrix: points": Taken(parsed_number, lambda n: "1." * (n // 2)),
     "an entry of a matrix: spaces": Taken(parsed_number, lambda n: " " * n + "1"),
     "an entry of a matrix: minus signs": Taken(parsed_number, lambda n: "\N{MINUS SIGN}" * n),
+    "a pasted matrix": Taken(pasted.matrix, lambda n: "1, 2;" * (n // 5)),
+    "a pasted matrix: brackets": Taken(pasted.matrix, lambda n: "[" * n),
     "coins": Taken(lambda text: parsed(text, 3), lambda n: "3+ " * (n // 3)),
     "coins: digits": Taken(lambda text: parsed(text, 3), lambda n: "3" * n + "+"),
     "coins: separators": Taken(lambda text: parsed(text, 3), lambda n: ",; " * (n // 3) + "x"),
