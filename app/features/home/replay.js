@@ -5,7 +5,7 @@ const TRAVEL = 9; // seconds from the first picture to the last
 const HOLD = 2.5; // seconds at the end
 const TRUE = "#0072B2";
 const REPORTED = "#D55E00";
-const LOSS_MARGIN = { left: 66, right: 22, top: 8, bottom: 40 };
+const LOSS_MARGIN = { left: 66, right: 22, top: 8, bottom: 46 };
 const MOST_BELOW = 0.15; // of the axis's range: room around the losses
 const ICONS = { pause: "M4 2h3v12H4zM9 2h3v12H9z", play: "M4 2l10 6-10 6z" };
 const replays = new WeakMap();
@@ -57,7 +57,7 @@ function draw(replay) {
   const layer = { kind: "field", field, window: scene.window, range: [0, 255], palette: PALETTES.viridis };
   drawPicture(plane.surface, { x, y, ratio: 1, over: "dark", layers: [layer] }, theme);
   drawLoss(replay, kind, theme);
-  tell(replay, kind);
+  say(replay, kind);
 }
 
 function drawLoss({ scene, at, loss, isCut }, kind, theme) {
@@ -82,7 +82,7 @@ function drawLoss({ scene, at, loss, isCut }, kind, theme) {
   drawPicture(loss.surface, { ...picture, layers, margin: LOSS_MARGIN, grid: true }, theme);
 }
 
-function tell({ scene, at, told, isCut, slider, plane }, kind) {
+function say({ scene, at, told, isCut, slider, plane }, kind) {
   const step = Math.round(between(scene.steps, at)).toLocaleString("en");
   const [truth, reported, mass] = ["true", "reported", "mass"].map((name) => between(kind[name], at));
   const below = reported < scene.entropy ? ` <mark>below ${scene.entropy.toFixed(2)}: impossible</mark>` : "";
