@@ -158,10 +158,8 @@ def loaded(browser: Browser, server: Server, loads: int) -> tuple[float, float, 
             if path:
                 picture_on(page)
             else:
-                replay = page.locator(".replay-plane canvas")
-                wait_for(
-                    lambda canvas=replay.first: canvas.count() and canvas.evaluate(DRAWN), "the home page's picture"
-                )
+                journey = page.locator(".journey canvas")
+                wait_for(lambda canvas=journey: canvas.count() and canvas.evaluate(DRAWN), "the home page's picture")
             times.append(time.monotonic() - start)
             page.wait_for_timeout(500)
             if path:

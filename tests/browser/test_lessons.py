@@ -194,3 +194,10 @@ def test_beside_a_lesson_planes_are_large_and_the_settings_of_the_step_stand_in_
     visitor.page.keyboard.press("f")
     expect(visitor.page.locator("html[data-present]")).to_have_count(1)
     assert not visitor.page.locator(".st-key-lesson_settings").is_visible()
+
+
+def test_where_no_numbers_stand_above_the_row_of_play_goes_on_to_say_the_step(visit):
+    visitor = visit("lesson=norms&step=certify", "/lipschitz", picture=False)
+    row = visitor.page.locator(".stHorizontalBlock", has=visitor.page.locator(".st-key-play")).last
+    expect(row.get_by_text("step 0")).to_be_visible(timeout=SLOW)
+    expect(visitor.page.locator(".st-key-lesson_settings").get_by_role("button", name="More")).to_be_visible()

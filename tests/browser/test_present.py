@@ -31,10 +31,10 @@ def is_untouched(visitor):
     return state[:5] == ["0", "latent", "z", False, 0] and "Play" in state[5]
 
 
-def stays_untouched(visitor):
+def stays_untouched(visitor, while_="nothing else is open"):
     """A page that is just being drawn anew may have no step for a moment; what a key has done would stay."""
     visitor.wait_for_script()
-    wait_for(lambda: is_untouched(visitor), "a page on which no key has done anything", 20)
+    wait_for(lambda: is_untouched(visitor), f"a page on which no key has done anything while {while_}", 20)
 
 
 def test_a_demonstration_by_keyboard_alone(visit):
@@ -91,7 +91,7 @@ def test_keys_are_ignored_while_somebody_types_or_with_ctrl_alt_and_meta(visit):
         )
         for name in KEYS:
             page.keyboard.press(name)
-        stays_untouched(visitor)
+        stays_untouched(visitor, f"somebody is in {field}")
     page.evaluate("document.querySelector('#field').remove()")
     page.locator(".st-key-log_det input").focus()
     for name in ("s", "f", "2"):
