@@ -118,7 +118,7 @@ class Visitor:
     def press(self, name: str) -> None:
         """A click between two runs of the script: one of them may build the button anew."""
         self.wait_for_script()
-        self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.get_by_role("button", name=name, exact=True).click(timeout=120_000)
 
     def press_until(self, name: str, seen: Locator, seconds: float) -> None:
         """Press until something is there: a press can be lost to what the page is just hearing of its run."""

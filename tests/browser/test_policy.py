@@ -17,7 +17,7 @@ SCREENS = {
     "/explore": (QUICK, ".live-panes canvas"),
     "/stretch": ("", PLOT),
     "/estimator": ("", PLOT),
-    "/estimator settings": ("bench.view=settings", ".stVegaLiteChart canvas, .stVegaLiteChart svg"),
+    "/estimator settings": ("bench.view=settings", PLOT),
     "/estimator plane": (f"{QUICK}&bench.view=plane", PLOT),
     "/lipschitz": (QUICK, PLOT),
     "/lipschitz enforced": (f"{QUICK}&lipschitz.view=enforced", PLOT),
