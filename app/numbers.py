@@ -37,7 +37,7 @@ def parsed_number(text: str) -> float:
 
 
 def matrix_texts(entries: tuple[float, ...], prefix: str) -> dict[str, str]:
-    """What the four fields of a matrix hold, by their keys."""
+    """What the fields of a matrix hold, by their keys."""
     return {f"{prefix}matrix.{i}": number_text(entry) for i, entry in enumerate(entries)}
 
 

@@ -86,8 +86,8 @@ class Probe:
     """The distribution of v, and of the mean of v'Sv over the n_probes of a point, for symmetric S.
 
     `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d).
-    `by_hand(u, np)` gives one probe in the plane for each row of u, (n, 3), as (2, n). It uses the last two numbers of
-    the row, which are uniform on [0, 1). It is one line of NumPy, which is passed in as np.
+    `by_hand(u, d, np)` gives one probe for each row of u, as (n, d). It uses all numbers of the row but the first: d of
+    them, or d + 1 where d is odd, uniform on [0, 1). Its lines need only NumPy, which is passed in as np.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
 
     The other two are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
@@ -98,7 +98,7 @@ class Probe:
     """
 
     draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
-    by_hand: Callable[[Any, ModuleType], Any]
+    by_hand: Callable[[Any, int, ModuleType], Any]
     variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
@@ -162,16 +162,17 @@ def _off_diagonal(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tenso
     return twice_off.abs()
 
 
-def _gaussian_by_hand(u: Any, np: ModuleType) -> Any:
-    return np.sqrt(-2 * np.log(1 - u[:, 1])) * [np.cos(2 * np.pi * u[:, 2]), np.sin(2 * np.pi * u[:, 2])]
+def _gaussian_by_hand(u: Any, d: int, np: ModuleType) -> Any:
+    return (np.sqrt(-2 * np.log(1 - u[:, 1::2])) * np.exp(2j * np.pi * u[:, 2::2])).view(float)[:, :d]
 
 
-def _signs_by_hand(u: Any, np: ModuleType) -> Any:
-    return np.where(u[:, 1:] < 0.5, 1.0, -1.0).T
+def _signs_by_hand(u: Any, d: int, np: ModuleType) -> Any:
+    return np.where(u[:, 1 : d + 1] < 0.5, 1.0, -1.0)
 
 
-def _sphere_by_hand(u: Any, np: ModuleType) -> Any:
-    return np.sqrt(2) * np.array([np.cos(2 * np.pi * u[:, 2]), np.sin(2 * np.pi * u[:, 2])])
+def _sphere_by_hand(u: Any, d: int, np: ModuleType) -> Any:
+    v = (np.sqrt(-2 * np.log(1 - u[:, 1::2])) * np.exp(2j * np.pi * u[:, 2::2])).view(float)[:, :d]
+    return np.sqrt(d) * v / np.linalg.norm(v, axis=1, keepdims=True)
 
 
 PROBES: dict[str, Probe] = {

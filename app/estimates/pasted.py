@@ -1,26 +1,26 @@
-"""A 2 x 2 matrix as it comes from a spreadsheet, from Python or from MATLAB."""
+"""A square matrix as it comes from a spreadsheet, from Python or from MATLAB."""
 
 import re
 
+from app.estimates.settings import MOST_SIDE, SIDES
 from app.numbers import parsed_number
 from app.text import plain
 
 MOST_CHARACTERS = 2000
-SIDE = 2
 
 
 def matrix(text: str) -> tuple[float, ...]:
-    """The four entries, row by row. Raises ValueError, which says what was given and what to do."""
+    """The entries, row by row. Raises ValueError, which says what was given and what to do."""
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"{len(text):,} characters: use at most {MOST_CHARACTERS:,}.")
     rows = [cells for row in _rows(text) if (cells := _cells(row))]
-    if len(rows) == 1 and len(rows[0]) == SIDE**2:
-        rows = [rows[0][:SIDE], rows[0][SIDE:]]
-    if [len(cells) for cells in rows] != [SIDE] * SIDE:
-        given = " and ".join(str(len(cells)) for cells in rows[:4]) or "no"
+    if len(rows) == 1 and (side := SIDES.get(len(rows[0]))):
+        rows = [rows[0][i : i + side] for i in range(0, side**2, side)]
+    if len(rows) not in SIDES.values() or any(len(cells) != len(rows) for cells in rows):
+        given = " and ".join(str(len(cells)) for cells in rows[:MOST_SIDE]) or "no"
         raise ValueError(
             f"{len(rows)} row{'s' * (len(rows) != 1)} with {given} numbers: give two rows of two, such as "
-            "`[[0.45, 0.3], [-0.25, 0.2]]`."
+            f"`[[0.45, 0.3], [-0.25, 0.2]]`, or as many rows as columns up to {MOST_SIDE}."
         )
     return tuple(_entry(cell, i, j) for i, cells in enumerate(rows, 1) for j, cell in enumerate(cells, 1))
 
@@ -34,7 +34,10 @@ def _rows(text: str) -> list[str]:
 
 def _lines(text: str) -> list[str]:
     lines = [line for line in text.replace("[", " ").replace("]", " ").splitlines() if line.strip()]
-    return lines[0].split(";") if len(lines) == 1 and lines[0].count(";") == 1 else lines
+    if len(lines) != 1:
+        return lines
+    rows = lines[0].strip().strip(";").split(";")
+    return rows if len(rows) == 2 or all(len(_cells(row)) == len(rows) for row in rows) else lines
 
 
 def _cells(row: str) -> list[str]:

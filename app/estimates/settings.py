@@ -26,15 +26,26 @@ MOST_THROWS = 1_000_000
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
 
 
+LEAST_SIDE, MOST_SIDE = 2, 5
+SIDES = {side**2: side for side in range(LEAST_SIDE, MOST_SIDE + 1)}
+"""The sides of the matrices that can be set, by how many entries they have."""
+
+
 def _radius(matrix: np.ndarray) -> float:
     return float(spectral_radius(torch.as_tensor(matrix, dtype=torch.float64)))
 
 
+def as_array(entries: tuple[float, ...]) -> np.ndarray:
+    """A square matrix, from its entries row by row."""
+    return np.array(entries, float).reshape((SIDES[len(entries)],) * 2)
+
+
 def matrix_problem(entries: tuple[float, ...]) -> str | None:
-    """Why these are not the entries of a 2 x 2 matrix whose series converges, as a sentence with the remedy."""
-    if len(entries) != 4:
-        return f"use four numbers, row by row, not {len(entries)}."
-    radius = _radius(np.reshape(entries, (2, 2)))
+    """Why these are not the entries of a square matrix whose series converges, as a sentence with the remedy."""
+    if len(entries) not in SIDES:
+        *some, last = map(str, SIDES)
+        return f"use {', '.join(some)} or {last} numbers, row by row, not {len(entries)}."
+    radius = _radius(as_array(entries))
     if radius > LARGEST_RADIUS:
         return (
             f"its spectral radius is {radius:.4g}. The series of log det(I + A) converges only below 1, and is summed "
@@ -50,10 +61,9 @@ class Entry:
     title: str
     place: tuple[int, int]
 
-    @property
-    def derivative(self) -> np.ndarray:
-        """B = dA / dA_ij, (2, 2)."""
-        b = np.zeros((2, 2))
+    def derivative(self, dim: int) -> np.ndarray:
+        """B = dA / dA_ij, (dim, dim)."""
+        b = np.zeros((dim, dim))
         b[self.place] = 1
         return b
 
@@ -137,8 +147,8 @@ class Bench:
 
     @property
     def array(self) -> np.ndarray:
-        """A, (2, 2)."""
-        return np.reshape(self.matrix, (2, 2))
+        """A, (d, d)."""
+        return as_array(self.matrix)
 
     @property
     def radius(self) -> float:

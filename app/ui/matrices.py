@@ -1,6 +1,7 @@
 """Matrices worth a look, and the fields in which one's own is typed."""
 
 from dataclasses import dataclass, replace
+from math import isqrt
 
 import numpy as np
 import streamlit as st
@@ -20,7 +21,7 @@ from resflow_core.settings import Setting, refusal, settings_of
 class Example:
     title: str
     why: str
-    entries: tuple[float, float, float, float]
+    entries: tuple[float, ...]
 
 
 EXAMPLES: dict[str, Example] = {
@@ -32,6 +33,11 @@ EXAMPLES: dict[str, Example] = {
     "rotation": Example("A turn", "Signs and circles know its trace without noise.", (0.3, -0.5, 0.5, 0.3)),
     "thirds": Example("Thirds", "Check it on paper: every term is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)),
     "steep": Example("Near 1", f"At {unbroken('p = 0.5')} the variance is infinite.", (0.9, 0.3, 0.1, -0.2)),
+    "chain": Example(
+        "A chain of five",
+        "Each of five numbers moves its neighbours: the trace is 0, the log det is not.",
+        tuple(0.4 if abs(i - j) == 1 else 0.0 for i in range(5) for j in range(5)),
+    ),
 }
 
 
@@ -41,8 +47,8 @@ def offered() -> bool:
 
 
 def fields(bench: Bench) -> Bench:
-    """Four fields, and the bench with what they hold; with what it had where that cannot be used. A matrix that is not
-    offered is only shown."""
+    """A field for each entry, and the bench with what they hold; with what it had where that cannot be used. A matrix
+    that is not offered is only shown."""
     if not offered():
         st.markdown(formula(bench.matrix, settings_of(Bench)["matrix"][1]))
         return bench
@@ -50,20 +56,23 @@ def fields(bench: Bench) -> Bench:
 
 
 def formula(entries: tuple[float, ...], limits: Setting) -> str:
-    """A matrix of two rows, by its letter, in Markdown."""
-    a, b, c, d = (number_text(entry) for entry in entries)
-    return f"${limits.label} = \\begin{{pmatrix}} {a} & {b} \\\\ {c} & {d} \\end{{pmatrix}}$"
+    """A square matrix, by its letter, in Markdown."""
+    texts, side = [number_text(entry) for entry in entries], isqrt(len(entries))
+    rows = " \\\\ ".join(" & ".join(texts[i : i + side]) for i in range(0, len(texts), side))
+    return f"${limits.label} = \\begin{{pmatrix}} {rows} \\end{{pmatrix}}$"
 
 
 def typed_matrix(
     entries: tuple[float, ...], limits: Setting, key: str, told: DeltaGenerator | None = None
 ) -> tuple[float, ...]:
-    """Four fields, and what they hold; `entries` where that cannot be used, as is said in `told`, or below them."""
-    typed, problems, letter = list(entries), [], limits.label
-    with st.container(key="matrix"):
-        places = [(i, column) for i in range(2) for column in st.columns(2, gap="small")]
-    for index, (i, column) in enumerate(places):
-        name = f"row {i + 1}, column {index % 2 + 1}"
+    """A field for each entry, and what they hold; `entries` where that cannot be used, as is said in `told`, or below
+    them."""
+    typed, problems, letter, side = list(entries), [], limits.label, isqrt(len(entries))
+    with st.container(key="matrix" if side == 2 else "matrix_large"):
+        gap = "small" if side == 2 else "xxsmall"
+        columns = [column for _ in range(side) for column in st.columns(side, gap=gap)]
+    for index, column in enumerate(columns):
+        name = f"row {index // side + 1}, column {index % side + 1}"
         text = column.text_input(
             f"{letter}, {name}", number_text(entries[index]), key=f"{key}.{index}", label_visibility="collapsed"
         )

@@ -1,9 +1,10 @@
-"""Single draws of the roulette estimator, in NumPy. Each takes three uniform numbers, so a seed repeats them.
+"""Single draws of the roulette estimator, in NumPy. Each takes a fixed number of uniform numbers, so a seed repeats
+them: three for A of shape (2, 2), and 1 + d for (d, d), or 2 + d where d is odd.
 
-From the uniform numbers u_1, u_2, u_3 of one draw, with a_k = (-1)^(k+1) / k:
+From the uniform numbers u_1, u_2, ... of one draw, with a_k = (-1)^(k+1) / k:
 
     N   the number of k with u_1 < P(N >= k)
-    v   a probe in the plane, from u_2 and u_3
+    v   a probe, from u_2, u_3, ...                    (Box and Muller, 1958, for Gaussian ones)
     sum_{k<=N} a_k / P(N >= k) v'A^k v    the estimate of log det(I + A), in nats          (paper, Theorem 1)
 """
 
@@ -20,7 +21,7 @@ from resflow_core.roulette import UNIFORM_STEP, Geometric, Law, Poisson, Tabulat
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """n draws: N, (n,) int64, the probes, (n, 2), and the estimates in nats, (n,)."""
+    """n draws: N, (n,) int64, the probes, (n, d), and the estimates in nats, (n,)."""
 
     n: np.ndarray
     probe: np.ndarray
@@ -28,41 +29,54 @@ class Draws:
 
 
 def draw_estimates(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
-    """The draws number `start`, ..., start + n - 1 of a seed, for A of shape (2, 2). Each has a probe of its own.
+    """The draws number `start`, ..., start + n - 1 of a seed, for A of shape (d, d). Each has a probe of its own.
 
     Raises KeyError if `PROBES` has no such probe.
     """
-    terms, v = draw_terms_and_probes(law, probe, n, seed, start)
+    terms, v = draw_terms_and_probes(law, probe, n, seed, start, len(matrix))
     return Draws(terms, v, values(matrix, law, terms, v))
 
 
-def draw_terms_and_probes(law: Law, probe: str, n: int, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """N, (n,) int64, and the probes, (n, 2), of the draws number `start`, ..., start + n - 1 of a seed.
+def draw_terms_and_probes(
+    law: Law, probe: str, n: int, seed: int, start: int = 0, dim: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
+    """N, (n,) int64, and the probes, (n, dim), of the draws number `start`, ..., start + n - 1 of a seed.
 
     Raises KeyError if `PROBES` has no such probe.
     """
-    bits = np.random.PCG64(seed).advance(3 * start)
-    u = np.random.Generator(bits).random((n, 3))
+    each = uniform_numbers(dim)
+    bits = np.random.PCG64(seed).advance(each * start)
+    u = np.random.Generator(bits).random((n, each))
     terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
-    return terms, PROBES[probe].by_hand(u, np).T
+    return terms, PROBES[probe].by_hand(u, dim, np)
+
+
+def uniform_numbers(dim: int) -> int:
+    """How many one draw takes: one for N, and an even number for the probe."""
+    return 1 + dim + dim % 2
 
 
 def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    """The estimates in nats, (n,), for A, (2, 2), and given N, (n,), and probes, (n, 2)."""
+    """The estimates in nats, (n,), for A, (d, d), and given N, (n,), and probes, (n, d)."""
     return forms(weighted_sums(matrix, law, int(n.max(initial=0))), n, probe)
 
 
 def forms(s: np.ndarray, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    """v'S_N v, (n,), from S_0, S_1, ..., (1 + terms, 2, 2), for given N, (n,), and probes, (n, 2)."""
-    diagonal_1, diagonal_2, off = s[n, 0, 0], s[n, 1, 1], (s[:, 0, 1] + s[:, 1, 0])[n]
-    v_1, v_2 = probe.T
-    return v_1 * (diagonal_1 * v_1 + off * v_2) + diagonal_2 * v_2**2
+    """v'S_N v, (n,), from S_0, S_1, ..., (1 + terms, d, d), for given N, (n,), and probes, (n, d)."""
+    v, both = probe.T, s + s.mT  # entry by entry: no copy of a whole matrix for each draw
+    form = s[n, -1, -1] * v[-1] ** 2
+    for i in reversed(range(len(v) - 1)):
+        row = s[n, i, i] * v[i]
+        for j in range(i + 1, len(v)):
+            row += both[n, i, j] * v[j]
+        form += v[i] * row
+    return form
 
 
 def weighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_0, ..., S_n with S_m = sum_{k<=m} a_k / P(N >= k) A^k, for A, (2, 2): (1 + n, 2, 2)."""
+    """S_0, ..., S_n with S_m = sum_{k<=m} a_k / P(N >= k) A^k, for A, (d, d): (1 + n, d, d)."""
     survival = law.survival(torch.arange(n + 1)).tolist()
-    sums, power = [np.zeros((2, 2))], np.eye(2)
+    sums, power = [np.zeros_like(matrix, float)], np.eye(len(matrix))
     for k in range(1, n + 1):
         power = power @ matrix
         sums.append(sums[-1] - (-1) ** k / k / survival[k] * power)
@@ -97,26 +111,25 @@ def _(law: Tabulated) -> str:
 
 
 def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
-    """The first n draws of a seed, for A of shape (2, 2), as a program of at most 15 lines that needs only NumPy.
+    """The first n draws of a seed, for A of shape (d, d), as a program of at most 15 lines that needs only NumPy.
 
     Raises KeyError if `PROBES` has no such probe.
     """
     longest = len(survival_table(law, UNIFORM_STEP))
-    v = inspect.getsource(PROBES[probe].by_hand).split("return ")[1].strip()
+    probe_lines = inspect.getsource(PROBES[probe].by_hand).splitlines()[1:]
+    v = "\n".join(line.strip().replace("return", "v =") for line in probe_lines)
     return f"""\
 import numpy as np
 A = np.array({np.asarray(matrix).tolist()})
-draws, seed = {n}, {seed}
+draws, seed, d = {n}, {seed}, {len(matrix)}
 k = np.arange(1, {longest + 1})
 survival = {numpy_survival(law)}  # P(N >= k)
-u = np.random.Generator(np.random.PCG64(seed)).random((draws, 3))
+u = np.random.Generator(np.random.PCG64(seed)).random((draws, {uniform_numbers(len(matrix))}))
 N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
-v = {v}
-sums, power = [np.zeros((2, 2))], np.eye(2)
-for i in range(N.max()):
-    power = power @ A
-    sums.append(sums[-1] + (-1) ** i / (i + 1) / survival[i] * power)
-estimates = np.einsum("it,tij,jt->t", v, np.array(sums)[N], v)
+{v}
+terms = [(-1) ** i / (i + 1) / survival[i] * np.linalg.matrix_power(A, i + 1) for i in range(N.max())]
+sums = np.cumsum([np.zeros((d, d)), *terms], axis=0)
+estimates = np.einsum("ti,tij,tj->t", v, sums[N], v)
 print("mean", estimates.mean(), "standard error", estimates.std(ddof=1) / draws**0.5)
-print("truth", np.linalg.slogdet(np.eye(2) + A)[1])
+print("truth", np.linalg.slogdet(np.eye(d) + A)[1])
 """

@@ -38,7 +38,7 @@ LEAST_SURVIVAL = 1e-290
 class FaultyEstimator:
     """The estimator v'S_m v with m = N + `shift`. In each `batch` of successive draws, all draws share one N.
 
-    `sums(matrix, law, n)` gives S_0, ..., S_n, (1 + n, 2, 2). `mean(matrix, law)` gives the mean of the estimates in
+    `sums(matrix, law, n)` gives S_0, ..., S_n, (1 + n, d, d). `mean(matrix, law)` gives the mean of the estimates in
     nats, or NaN if it is not known. `wrong` describes the bug in a sentence or two; it is empty if there is none.
     """
 
@@ -58,36 +58,36 @@ def draw_estimates(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, s
     """
     by = FAULTY_ESTIMATORS[bug]
     early = start % by.batch  # a start inside a batch uses the N of that batch
-    terms, v = draw_terms_and_probes(law, probe, early + n, seed, start - early)
+    terms, v = draw_terms_and_probes(law, probe, early + n, seed, start - early, len(matrix))
     first_of_batch = np.arange(early, early + n) // by.batch * by.batch
     terms, v = terms[first_of_batch] + by.shift, v[early:]
     return Draws(terms, v, forms(by.sums(matrix, law, int(terms.max(initial=0))), terms, v))
 
 
 def unweighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_m = sum_{1<=k<=m} a_k A^k for m = 0, ..., n, (1 + n, 2, 2). The law is not used."""
+    """S_m = sum_{1<=k<=m} a_k A^k for m = 0, ..., n, (1 + n, d, d). The law is not used."""
     return np.cumsum(log_series(n).numpy()[:, None, None] * _powers(matrix, n), 0)
 
 
 def surrogate_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_m = sum_{0<=k<=m} (-1)^k / P(N >= k) A^(k+1) for m = 0, ..., n, (1 + n, 2, 2)."""
+    """S_m = sum_{0<=k<=m} (-1)^k / P(N >= k) A^(k+1) for m = 0, ..., n, (1 + n, d, d)."""
     signs = (-1.0) ** np.arange(n + 1)
     return np.cumsum((signs / _survival(law, n))[:, None, None] * _powers(matrix, n) @ matrix, 0)
 
 
 def log_det(matrix: np.ndarray, law: Law) -> float:
-    """log|det(I + A)| in nats, for A of shape (2, 2). The law is not used."""
-    return float(np.linalg.slogdet(np.eye(2) + matrix)[1])
+    """log|det(I + A)| in nats, for A of shape (d, d). The law is not used."""
+    return float(np.linalg.slogdet(np.eye(len(matrix)) + matrix)[1])
 
 
 def unweighted_mean(matrix: np.ndarray, law: Law) -> float:
-    """sum_k P(N >= k) a_k tr A^k, for A of shape (2, 2): the mean of a series cut at a random length."""
+    """sum_k P(N >= k) a_k tr A^k, for A of shape (d, d): the mean of a series cut at a random length."""
     n = len(survival_table(law, RAREST))
     return float((_survival(law, n) * _terms(matrix, n)).sum())
 
 
 def shifted_mean(matrix: np.ndarray, law: Law) -> float:
-    """sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k with P(N >= 0) = 1, for A of shape (2, 2).
+    """sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k with P(N >= 0) = 1, for A of shape (d, d).
 
     For large k the ratio is 1 / q, with q the tail ratio of the law. If q = 0, as for a Poisson law, the ratio grows.
     Then the sum ends where P(N >= k) falls below `LEAST_SURVIVAL`; it is NaN if the terms are not negligible there.
@@ -103,8 +103,8 @@ def shifted_mean(matrix: np.ndarray, law: Law) -> float:
 
 
 def surrogate_mean(matrix: np.ndarray, law: Law) -> float:
-    """tr A (I + A)^-1, for A of shape (2, 2). Raises numpy.linalg.LinAlgError if I + A is singular."""
-    return float(np.trace(matrix @ np.linalg.inv(np.eye(2) + matrix)))
+    """tr A (I + A)^-1, for A of shape (d, d). Raises numpy.linalg.LinAlgError if I + A is singular."""
+    return float(np.trace(matrix @ np.linalg.inv(np.eye(len(matrix)) + matrix)))
 
 
 def _survival(law: Law, n: int) -> np.ndarray:
@@ -119,7 +119,7 @@ def _terms(matrix: np.ndarray, n: int) -> np.ndarray:
 
 def _powers(matrix: np.ndarray, n: int) -> np.ndarray:
     """I, A, ..., A^n."""
-    powers = [np.eye(2)]
+    powers = [np.eye(len(matrix))]
     for _ in range(n):
         powers.append(powers[-1] @ matrix)
     return np.array(powers)

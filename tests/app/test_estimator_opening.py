@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import evidence
 from app.estimates import pasted
 from app.estimates.settings import Bench
-from app.features.estimator import answers, stored
+from app.features.estimator import answers, stored, table
 from app.features.estimator.answers import OnPlane
 from app.features.estimator.evidence import (
     BY_HAND,
@@ -26,7 +26,7 @@ from app.features.estimator.evidence import (
     read_plane,
 )
 from app.features.estimator.example import EXAMPLE
-from app.features.estimator.numbers import ByHand, Series, Tail, by_hand, remainders_of
+from app.features.estimator.numbers import ByHand, Density, Noise, Series, Tail, by_hand, remainders_of
 from app.features.estimator.sweeps import P, cost, subject_of
 from app.features.estimator.verdicts import Products, products
 from resflow_core.estimators.draws import draw_estimates
@@ -325,9 +325,24 @@ class TestPaste:
         assert pasted.matrix(text) == pytest.approx((0.45, 0.3, -0.25, 0.2))
 
     @pytest.mark.parametrize(
+        "text",
+        [
+            "0.1 0.2 0.3\n0 -0.1 0\n0.3 0 0.4",
+            "[0.1 0.2 0.3; 0 -0.1 0; 0.3 0 0.4]",
+            "[0.1,0.2,0.3;0,-0.1,0;0.3,0,0.4]",
+            "[[0.1, 0.2, 0.3], [0, -0.1, 0], [0.3, 0, 0.4]]",
+            "0.1 0.2 0.3 0 -0.1 0 0.3 0 0.4",
+            "0,1;0,2;0,3\n0;-0,1;0\n0,3;0;0,4",
+        ],
+    )
+    def test_larger_ones_too(self, text):
+        assert pasted.matrix(text) == pytest.approx((0.1, 0.2, 0.3, 0, -0.1, 0, 0.3, 0, 0.4))
+
+    @pytest.mark.parametrize(
         ("text", "named"),
         [
-            ("1 2 3\n4 5 6\n7 8 9", ("3 rows", "3 and 3 and 3", "two rows of two")),
+            ("1 2 3\n4 5 6", ("2 rows", "3 and 3", "two rows of two")),
+            ("\n".join(["1 2 3 4 5 6"] * 6), ("6 rows", "6 and 6 and 6 and 6 and 6 numbers", "up to 5")),
             ("0.1 x\n0 0", ("Row 1, column 2", "`x`")),
             ("", ("0 rows",)),
             ("0.1", ("1 row ",)),
@@ -346,6 +361,63 @@ class TestPaste:
         assert finding(page, Series).truth == pytest.approx(math.log(1.1 * 1.4 - 0.06))
         page = checked(page.text_area(key="paste.matrix").set_value("2 0\n0 2").run())
         assert any("0.99" in error.value for error in page.error) and page.button(key="paste.use").disabled
+
+
+LARGE = (0.25 * np.random.default_rng(5).standard_normal((5, 5))).round(2)
+
+
+def large(**settings):
+    return opened(matrix=" ".join(map(str, LARGE.flatten().tolist())), **settings)
+
+
+class TestLargerMatrices:
+    """LARGE against NumPy."""
+
+    def test_its_numbers_and_its_fields(self):
+        page = large()
+        truth = np.linalg.slogdet(np.eye(5) + LARGE)[1]
+        series, noise = finding(page, Series), finding(page, Noise)
+        assert series.truth == pytest.approx(truth) and series.dim == 5
+        terms = [-((-1) ** k) / k * np.trace(np.linalg.matrix_power(LARGE, k)) for k in range(1, 6)]
+        assert series.bias == pytest.approx(sum(terms) - truth)
+        sample = draw_estimates(LARGE, Bench().law, "gaussian", 400_000, 1).value
+        # The standard error of a deviation, from the fourth moment; power: a trace that is 1 % off moves it by more.
+        error = ((sample - sample.mean()) ** 2).std() / len(sample) ** 0.5 / 2 / noise.deviation
+        assert abs(sample.std() - noise.deviation) < 5 * error
+        assert finding(page, Density).log_factor is None
+        fields = [page.text_input(key=f"bench.matrix.{i}").value for i in range(25)]
+        assert [float(text) for text in fields] == LARGE.flatten().tolist()
+        page = checked(page.text_input(key="bench.matrix.24").set_value("0").run())
+        assert own(page).benches[Bench].matrix[24] == 0
+
+    def test_the_terms_and_a_draw_of_ones_own(self):
+        page = checked(large().text_input(key="own.v.5").set_value("2").run())
+        (text,) = [text for text in said(page) if "this draw is off by" in text]
+        v = np.array([1.0, -1.0, 1.0, -1.0, 2.0])
+        powers = [np.linalg.matrix_power(LARGE, k) for k in range(1, 5)]
+        terms = [-((-1) ** k) / k / 0.5 ** max(0, k - 3) * (v @ a @ v) for k, a in enumerate(powers, 1)]
+        assert numbers_in(text)[-3] == pytest.approx(sum(terms), abs=5e-5)
+        rows = table.rows(LARGE, Bench().law, v, [0.0] * 4)
+        assert float(rows[-1].total) == pytest.approx(sum(terms))
+        assert [float(row.trace) for row in rows] == pytest.approx([np.trace(a) for a in powers])
+        assert any("Two coins give" in text for text in said(page))
+
+    def test_across_settings(self):
+        page = large(view="settings", quantity="neumann", entry="12")
+        assert finding(page, Products).tail.radius == pytest.approx(np.abs(np.linalg.eigvals(LARGE)).max())
+
+    def test_another_size_by_a_button(self):
+        page = press(opened(), "paste.side.3")
+        matrix = np.zeros((3, 3))
+        matrix[:2, :2] = KNOWN_A
+        assert own(page).benches[Bench].matrix == tuple(matrix.flatten())
+        assert page.button(key="paste.side.3").disabled
+        page = press(press(page, "paste.side.5"), "paste.side.2")
+        assert own(page).benches[Bench].matrix == tuple(KNOWN_A.numpy().flatten())
+
+    def test_other_numbers_of_entries_are_refused(self):
+        with pytest.raises(ValueError, match=r"4, 9, 16 or 25.*6"):
+            Bench(matrix=(0.1,) * 6)
 
 
 def test_a_draw_of_ones_own_is_the_cores():

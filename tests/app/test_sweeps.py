@@ -97,7 +97,7 @@ class TestMatrix:
         bench = replace(KNOWN, quantity=quantity, entry="21")
         subject = subject_of(bench, None)
         for law in (Geometric(0.5, 3), Geometric(0.6, 0), Custom((0.9, 0.7, 0.3))):
-            expected = numpys(A, ENTRIES["21"].derivative, quantity, law, probe)
+            expected = numpys(A, ENTRIES["21"].derivative(2), quantity, law, probe)
             found = cost(subject, law, probe)
             assert (found.probe, found.roulette) == pytest.approx(expected, rel=1e-9)
             assert found.terms == pytest.approx(expected_terms(law))
@@ -229,7 +229,9 @@ class TestFlow:
         for quantity in ("log_det", "neumann"):
             bench = replace(KNOWN, subject="flow", quantity=quantity)
             subject = subject_of(bench, flow(self.points))
-            each = [[numpys(a, ENTRIES["12"].derivative, quantity, PAPER, "sphere") for a in block] for block in exact]
+            each = [
+                [numpys(a, ENTRIES["12"].derivative(2), quantity, PAPER, "sphere") for a in block] for block in exact
+            ]
             found = cost(subject, PAPER, "sphere")
             assert (found.probe, found.roulette) == pytest.approx(np.sum(each, 0).mean(0), rel=1e-6)
         assert subject_of(replace(bench, quantity="log_det"), flow(self.points)).truth == pytest.approx(

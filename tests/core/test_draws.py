@@ -14,6 +14,7 @@ from resflow_core.roulette import Custom, Geometric, Poisson
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 A = KNOWN_A.numpy()
+LARGER = [0.3 * np.random.default_rng(d).standard_normal((d, d)) / d**0.5 for d in (3, 4, 5)]
 LAWS = [Geometric(0.5, 3), Geometric(0.05, 0), Poisson(2.0, 2), Poisson(10.0, 0), Custom((0.9, 0.9, 0.7, 0.5))]
 
 
@@ -27,11 +28,30 @@ def test_the_snippet_finds_the_same_numbers(law, probe):
         exec(code, found)
     ours = draw_estimates(A, law, probe, 3000, 7)
     np.testing.assert_array_equal(ours.n, found["N"])
-    np.testing.assert_array_equal(ours.probe.T, found["v"])
+    np.testing.assert_array_equal(ours.probe, found["v"])
     np.testing.assert_allclose(ours.value, found["estimates"], atol=1e-12)
     mean, error, truth = (float(word) for word in said.getvalue().split() if word[-1].isdigit())
     assert mean == pytest.approx(ours.value.mean()) and truth == pytest.approx(KNOWN_LOG_DET, abs=1e-9)
     assert error == pytest.approx(stats.sem(ours.value))
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("a", LARGER, ids=len)
+def test_larger_matrices(a, probe):
+    found = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(snippet(a, LAWS[0], probe, 500, 7), found)
+    ours = draw_estimates(a, LAWS[0], probe, 500, 7)
+    np.testing.assert_array_equal(ours.probe, found["v"])
+    np.testing.assert_allclose(ours.value, found["estimates"], atol=1e-12)
+    np.testing.assert_array_equal(draw_estimates(a, LAWS[0], probe, 100, 7, 400).value, ours.value[400:])
+    # Means and covariances of 200,000 probes within 5 standard errors of 0 and the identity; then the estimates.
+    many = draw_estimates(a, LAWS[0], probe, 200_000, 1)
+    assert (np.abs(many.probe.mean(0)) < 5 / 200_000**0.5).all()
+    products = np.einsum("ti,tj->tij", many.probe, many.probe)
+    error = products.std(0) / 200_000**0.5
+    assert (np.abs(products.mean(0) - np.eye(len(a))) <= 5 * error + 1e-12).all()
+    assert abs(many.value.mean() - np.linalg.slogdet(np.eye(len(a)) + a)[1]) < 5 * stats.sem(many.value)
 
 
 def test_it_does_not_matter_how_many_are_thrown_at_once():

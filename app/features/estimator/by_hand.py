@@ -98,7 +98,7 @@ def _settings(bench: Bench) -> Bench:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         heading.section("The matrix A", width="content")
         ready_made = st.popover("Examples", type="tertiary") if typed else None
-        pasted = st.popover("Paste", type="tertiary") if typed and not session.focused() else None
+        pasted = st.popover("Size, paste", type="tertiary") if typed and not session.focused() else None
     bench = matrices.fields(bench)
     if ready_made:
         with ready_made:

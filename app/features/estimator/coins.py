@@ -37,6 +37,9 @@ def asked_for() -> bool:
 
 
 def show(bench: Bench, truth: float) -> None:
+    if len(bench.array) > 2:
+        st.markdown("Two coins give the two signs of a 2 x 2 matrix. Take one of that size, and its sheet is here.")
+        return
     if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
         st.markdown(
             f"Coins decide between two: they need a geometric law with {unbroken('p = 0.5')}, and signs as the probe."

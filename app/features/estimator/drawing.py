@@ -157,7 +157,7 @@ def latest(sample: Sample, noun: str) -> None:
 
 def _told(draw: tuple[int, int, np.ndarray, float]) -> str:
     index, n, v, value = draw
-    return f"{index:,}: N = {n}, v = ({number(v[0])}, {number(v[1])}), estimate {number(value)}"
+    return f"{index:,}: N = {n}, {words.vector(v.tolist())}, estimate {number(value)}"
 
 
 def program(bench: Bench, sample: Sample) -> None:

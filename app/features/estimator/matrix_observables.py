@@ -68,6 +68,8 @@ def _survival(at: "Situation", terms: int) -> float:
 def _factor(at: "Situation") -> float:
     """E exp(estimate) / det(I + A)."""
     bench = at.bench(Bench)
+    if len(bench.array) > 2:
+        raise Unknown
     believed = believed_log_det(Roulette(bench.law, bench.probe), torch.as_tensor(bench.array)[None])
     above = float(believed) - subject(at).truth
     return math.exp(above) if above < LARGEST_EXPONENT else math.inf

@@ -98,6 +98,7 @@ class Series:
     truth: float  # log det(I + A)
     bias: float  # of the series as it is cut
     norm: float  # ||A||_2
+    dim: int
 
     @property
     def is_bounded(self) -> bool:
@@ -107,7 +108,7 @@ class Series:
 
 def series(bench: Bench, remainders: Remainders) -> Series:
     bias = float(truncation_bias(remainders, bench.n_terms))
-    return Series(bench.n_terms, float(remainders.trace[0]), bias, table.norm(bench.array))
+    return Series(bench.n_terms, float(remainders.trace[0]), bias, table.norm(bench.array), len(bench.array))
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class OneDraw:
 
     number: int  # from 1
     n: int
-    v: tuple[float, float]
+    v: tuple[float, ...]
     estimate: float
     sound: float  # what the sound estimator makes of the same N and v
 
@@ -234,9 +235,11 @@ def error_bars(bench: Bench, found: Noise, truth: float) -> ErrorBars:
 class Density:
     """What the estimate is worth as a density."""
 
-    log_factor: float  # log E exp(estimate) - log det(I + A) of the sound estimator, in nats
+    log_factor: float | None  # log E exp(estimate) - log det(I + A) of the sound estimator, in nats; None: not known
 
 
 def density(bench: Bench, truth: float) -> Density:
+    if len(bench.array) > 2:
+        return Density(None)  # the closed form is for the plane
     believed = believed_log_det(Roulette(bench.law, bench.probe), torch.as_tensor(bench.array)[None])
     return Density(float(believed) - truth)

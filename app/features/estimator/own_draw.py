@@ -6,23 +6,26 @@ import numpy as np
 import streamlit as st
 
 from app.estimates.settings import Bench
-from app.features.estimator import table
+from app.features.estimator import table, words
 from app.numbers import parsed_number
 from app.text import plain, signed, unbroken
 from app.words import number
 from resflow_core.estimators.draws import values
 
 MOST_N = 30
-FIRST_N, FIRST_V = 4, ("1", "-1")
+FIRST_N, FIRST_V = 4, ("1", "-1", "1", "-1", "1")
 LARGEST = 99.0
 DECIMALS = 4
 
 
 def show(bench: Bench, biases: Sequence[float], truth: float) -> None:
     """Fields for N and v, and what the estimate is then. `biases` of the terms up to `MOST_N`."""
-    fields = st.columns(3, gap="small")
-    n = int(fields[0].number_input("N, the number of terms", 0, MOST_N, FIRST_N, key="own.n"))
-    texts = [fields[i].text_input(f"v, number {i}", FIRST_V[i - 1], max_chars=40, key=f"own.v.{i}") for i in (1, 2)]
+    first, *others = st.columns(1 + len(bench.array), gap="small")
+    n = int(first.number_input("N, the number of terms", 0, MOST_N, FIRST_N, key="own.n"))
+    texts = [
+        field.text_input(f"v, number {i}", text, max_chars=40, key=f"own.v.{i}")
+        for i, (field, text) in enumerate(zip(others, FIRST_V, strict=False), 1)
+    ]
     try:
         v = np.array([_coordinate(text) for text in texts])
     except ValueError as error:
@@ -31,7 +34,7 @@ def show(bench: Bench, biases: Sequence[float], truth: float) -> None:
     estimate = round(float(values(bench.array, bench.law, np.array([n]), v[None])[0]), DECIMALS)
     truth = round(truth, DECIMALS)  # so that the difference is that of what is shown
     st.markdown(
-        f"{unbroken(f'N = {n}')} and {unbroken(f'v = ({number(v[0])}, {number(v[1])})')} give **{_nats(estimate)} "
+        f"{unbroken(f'N = {n}')} and {unbroken(words.vector(v.tolist()))} give **{_nats(estimate)} "
         f"nats**. The truth is {_nats(truth)} nats, so this draw is off by {_nats(estimate - truth)}."
     )
     if n:

@@ -1,13 +1,14 @@
-"""A matrix that is pasted, or that comes as a CSV file."""
+"""A matrix of another size, one that is pasted, or one that comes as a CSV file."""
 
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from app import session
 from app.csv_text import decoded
 from app.estimates.pasted import MOST_CHARACTERS, matrix
-from app.estimates.settings import Bench, matrix_problem
+from app.estimates.settings import SIDES, Bench, matrix_problem
 from app.features.estimator.table import decimal
 from app.ui import uploads
 from app.ui.fragments import button
@@ -16,9 +17,19 @@ FIELD = "paste.matrix"
 
 
 def show(bench: Bench) -> None:
-    """A field, and a place for a file."""
+    """Buttons for its size, a field, and a place for a file."""
+    with st.container(horizontal=True, gap="small"):
+        for side in SIDES.values():
+            entries = resized(bench.array, side)
+            button(
+                f"{side} x {side}",
+                on_click=session.show_bench,
+                args=(replace(bench, matrix=bench.matrix if matrix_problem(entries) else entries),),
+                key=f"paste.side.{side}",
+                disabled=side == len(bench.array) or bool(matrix_problem(entries)),
+            )
     text = st.text_area(
-        "Two rows of two numbers",
+        "As many rows as columns",
         key=FIELD,
         height=90,
         max_chars=MOST_CHARACTERS,
@@ -37,7 +48,13 @@ def show(bench: Bench) -> None:
         icon=":material/check:" if entries == bench.matrix else None,
         width="stretch",
     )
-    uploads.csv("Or a CSV file of two rows", "paste.csv", _take)
+    uploads.csv("Or a CSV file", "paste.csv", _take)
+
+
+def resized(matrix: np.ndarray, side: int) -> tuple[float, ...]:
+    """Its entries with rows and columns of zeros added, or with the last ones left out."""
+    kept = min(side, len(matrix))
+    return tuple(np.pad(matrix[:kept, :kept], (0, side - kept)).flatten().tolist())
 
 
 def _read(text: str) -> tuple[tuple[float, ...], str]:

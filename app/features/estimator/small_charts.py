@@ -96,12 +96,12 @@ def coverage(draws: Sequence[int], found: ErrorBars, said: str) -> Chart:
     )
 
 
-def exponential(values: np.ndarray, truth: float, log_factor: float, said: str) -> Chart:
+def exponential(values: np.ndarray, truth: float, log_factor: float | None, said: str) -> Chart:
     """The running mean of exp(estimate) / det(I + A) against the number of draws. Both axes are logarithmic."""
     end = max(LEAST_DRAWS, len(values))
     ends = np.array([1.0, end])
     paths = [Path(_line(ends, [1.0, 1.0]), "det(I + A)", GREEN, "dash", 2.0)]
-    if log_factor / math.log(10) < LARGEST_LOG:
+    if log_factor is not None and log_factor / math.log(10) < LARGEST_LOG:
         paths.append(Path(_line(ends, [math.exp(log_factor)] * 2), "E exp", VERMILION, "dashdot", 2.0))
     if len(values):
         at = places(len(values))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.engine.measurements.jacobians import Jacobians
 from app.estimates.hashed_jacobians import HashedJacobians
-from app.estimates.settings import ENTRIES, Bench
+from app.estimates.settings import ENTRIES, Bench, as_array
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.estimators.moments import (
     QUANTITIES,
@@ -92,7 +92,7 @@ def points_of(quantity: str) -> int:
 
 @lru_cache(maxsize=64)
 def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
-    return _subject(torch.tensor(matrix, dtype=torch.float64).view(1, 1, 2, 2), quantity, entry, MATRIX_TERMS)
+    return _subject(torch.as_tensor(as_array(matrix))[None, None], quantity, entry, MATRIX_TERMS)
 
 
 @lru_cache(maxsize=16)
@@ -102,7 +102,7 @@ def _of_flow(of: HashedJacobians, quantity: str, entry: str) -> Subject:
 
 
 def _subject(jacobians: Tensor, quantity: str, entry: str, terms: int) -> Subject:
-    derivative = torch.as_tensor(ENTRIES[entry].derivative)
+    derivative = torch.as_tensor(ENTRIES[entry].derivative(jacobians.shape[-1]))
     of = QUANTITIES[quantity].remainders
     blocks = [of(block, derivative.expand_as(block), terms) for block in jacobians]
     first, *others = (block.pooled() for block in blocks)

@@ -59,16 +59,17 @@ HEADINGS = {
 
 
 def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -> list[Row]:
-    """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (2,)."""
+    """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (d,)."""
     v = [fraction(x) for x in v.tolist()]
     survival = law.survival(torch.arange(len(biases) + 1)).tolist()
     size, total, found = norm(matrix), Fraction(0), []
     for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
-        form = sum(v[i] * power[i][j] * v[j] for i in range(2) for j in range(2))
+        form = sum(x * sum(entry * y for entry, y in zip(row, v, strict=True)) for x, row in zip(v, power, strict=True))
         reached = fraction(survival[k])
         term = a_k * form / reached
         total += term
-        found.append(Row(k, a_k, _trace(power), form, reached, term, total, bias, truncation_bound(size, k)))
+        bound = truncation_bound(size, k, len(v))
+        found.append(Row(k, a_k, _trace(power), form, reached, term, total, bias, bound))
     return found
 
 
@@ -78,7 +79,7 @@ def terms(matrix: np.ndarray, biases: Sequence[float]) -> list[Term]:
     for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
         trace = _trace(power)
         total += a_k * trace
-        found.append(Term(k, a_k, trace, total, bias, truncation_bound(size, k)))
+        found.append(Term(k, a_k, trace, total, bias, truncation_bound(size, k, len(matrix))))
     return found
 
 
@@ -93,11 +94,11 @@ def _powers(matrix: np.ndarray) -> Iterator[tuple[int, Fraction, list[list[Fract
     power = a
     for k in itertools.count(1):
         yield k, Fraction((-1) ** (k + 1), k), power
-        power = [[sum(x * a[m][j] for m, x in enumerate(row)) for j in range(2)] for row in power]
+        power = [[sum(x * a[m][j] for m, x in enumerate(row)) for j in range(len(a))] for row in power]
 
 
 def _trace(power: list[list[Fraction]]) -> Fraction:
-    return power[0][0] + power[1][1]
+    return sum((power[i][i] for i in range(len(power))), Fraction(0))
 
 
 def exact(number: float | Fraction) -> str:

@@ -1,6 +1,7 @@
 """Numbers of the bench in words."""
 
 import math
+from collections.abc import Iterable
 
 from app.estimates.sample import REPETITIONS, THROWS_EACH
 from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series, Tail
@@ -37,6 +38,9 @@ def finiteness(tail: Tail) -> str:
     return unbroken(f"ρ² = {one} {'<' if reason is Reason.BELOW else '>'} q = {other}")
 
 
+NOT_KNOWN = "An unbiased log-density is not an unbiased density. E exp(estimate) has a closed form for 2 x 2 alone."
+
+
 def cut(n_terms: int) -> str:
     return f"Cut after {n_terms} term{'s' * (n_terms != 1)}"
 
@@ -47,17 +51,22 @@ def truth(found: Series) -> str:
 
 def bound(found: Series) -> str:
     none = "" if found.is_bounded else ", where there is none: it takes a norm below 1"
+    sums = rf"{found.dim} \textstyle\sum_{{j>k}} \lVert A \rVert_2^j / j"
     return (
-        rf"*Its bound*: ${{|\text{{bias}}| \le 2 \textstyle\sum_{{j>k}} \lVert A \rVert_2^j / j}}$, here with "
+        rf"*Its bound*: ${{|\text{{bias}}| \le {sums}}}$, here with "
         rf"${{\lVert A \rVert_2 = {number(found.norm)}}}${none}."
     )
+
+
+def vector(v: Iterable[float]) -> str:
+    return f"v = ({', '.join(map(number, v))})"
 
 
 def example(found: OneDraw, is_sound: bool) -> str:
     sound, mine = (signed(f"{x:.4f}") for x in (found.sound, found.estimate))
     said = (
         f"Example: draw {found.number:,} has **{unbroken(f'N = {found.n}')}** and "
-        f"{unbroken(f'v = ({number(found.v[0])}, {number(found.v[1])})')}: its estimate is **{mine}**."
+        f"{unbroken(vector(found.v))}: its estimate is **{mine}**."
     )
     if is_sound:
         return said
@@ -101,6 +110,8 @@ def error_bar(found: ErrorBars, is_sound: bool) -> str:
 
 def factor(found: Density, is_sound: bool) -> str:
     above = found.log_factor
+    if above is None:
+        return NOT_KNOWN
     if math.isinf(above):
         times = "**infinite** here"
     elif above > 20:
@@ -124,6 +135,8 @@ def intervals(found: ErrorBars, is_sound: bool) -> str:
 
 def exponential(found: Density, is_sound: bool) -> str:
     """What E exp(estimate) is, in short."""
+    if found.log_factor is None:
+        return NOT_KNOWN
     whose = "" if is_sound else " of the sound estimator"
     return f"No density: E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}."
 
