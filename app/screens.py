@@ -118,7 +118,7 @@ SCREENS: dict[str, Screen] = {
         {
             "check": (
                 "Check by hand",
-                "Type a 2 × 2 matrix and see every term of the unbiased estimate, beside the truth.",
+                "Type a matrix and see every term of the unbiased estimate, beside the truth.",
             )
         },
         acts_on=("plane",),
