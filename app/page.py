@@ -10,7 +10,7 @@ from app.features.learn.panel import cover, covered, panel, way_back
 from app.lessons.observables import MOVED
 from app.screens import SCREENS
 from app.turns import TURNS
-from app.ui import controls
+from app.ui import controls, opening
 from app.ui.fragments import clocked
 
 HERE = Path(__file__).parent
@@ -50,6 +50,8 @@ def draw() -> None:
     if session.begun():
         session.lie_under_lesson(step is not None)
         clocked(session.HEARD_SECONDS / 2)(session.keep)()  # not every screen looks at a run
+    stand_beside = None if step else screen.has_settings_beside
+    opening.begin(stand_beside)
     if step:
         beside, over = st.columns(BESIDE, gap="medium")
         session.apply(controls.settings(setup, over.container(key="lesson_settings")))
@@ -61,7 +63,7 @@ def draw() -> None:
             else:
                 page.run()
     else:
-        if screen.has_settings_beside:
+        if stand_beside:
             session.apply(controls.settings(setup, st.sidebar))
         if (screen.sidebar or screen.benches) and session.lesson():
             way_back(session.lesson(), session.step_open())

@@ -3,7 +3,7 @@
 What lies below names no screen. Links, lessons and the home page have registries, which are filled here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app import evidence, link, session
@@ -12,18 +12,22 @@ from app.evidence import Evidence
 from app.features.activations.evidence import EVIDENCE as ACTIVATIONS_EVIDENCE
 from app.features.activations.observables import ACTIVATIONS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
+from app.features.compare import arrival as compare
 from app.features.compare.evidence import EVIDENCE as COMPARE_EVIDENCE
 from app.features.compare.settings import COMPARE, Compare
 from app.features.dimensions.evidence import EVIDENCE as DIMENSIONS_EVIDENCE
 from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
+from app.features.estimator import plane
 from app.features.estimator.draw_observables import THROWS
 from app.features.estimator.evidence import EVIDENCE as ESTIMATOR_EVIDENCE
 from app.features.estimator.matrix_observables import MATRIX
 from app.features.explore.observables import FLOW
 from app.features.home.evidence import EVIDENCE as HOME_EVIDENCE
+from app.features.joint import arrival as joint
 from app.features.joint.evidence import EVIDENCE as JOINT_EVIDENCE
 from app.features.joint.settings import JOINT, Joint
+from app.features.lipschitz import arrival as lipschitz
 from app.features.lipschitz.evidence import EVIDENCE as LIPSCHITZ_EVIDENCE
 from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
@@ -44,7 +48,8 @@ class Screen:
     names begin with in links; the first holds its view. `observables` are what lessons may ask of it. `doors` lead to
     it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
     of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them; where `acts_on`
-    names views, only these. `former` are addresses that it once had, with the settings that each stands for.
+    names views, only these, and not while it `opens` with stored flows, whose settings are others. `former` are
+    addresses that it once had, with the settings that each stands for.
     `evidence` is how the stored answers that it opens with come about, by their names.
     """
 
@@ -58,6 +63,7 @@ class Screen:
     has_flow: bool = True
     sidebar: bool = True
     acts_on: tuple[str, ...] = ()
+    opens: Callable[[], bool] = lambda: False
     former: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
@@ -69,9 +75,9 @@ class Screen:
     @property
     def has_settings_beside(self) -> bool:
         """Whether those of data, flow and training stand beside it as it is now."""
-        if not self.sidebar or not self.acts_on:
-            return self.sidebar
-        return session.view(next(iter(self.benches.values()))) in self.acts_on
+        if not self.sidebar or self.opens():
+            return False
+        return not self.acts_on or session.view(next(iter(self.benches.values()))) in self.acts_on
 
 
 WORKS, COSTS, GOOD, REFERENCE = "How it works", "What it costs", "How good is it?", "Reference"
@@ -97,6 +103,7 @@ SCREENS: dict[str, Screen] = {
         "Lipschitz constraints",
         {LIPSCHITZ: Lipschitz},
         LIPSCHITZ_OBSERVABLES,
+        opens=lipschitz.hides_settings,
         evidence=LIPSCHITZ_EVIDENCE,
     ),
     "activations": Screen(
@@ -106,6 +113,7 @@ SCREENS: dict[str, Screen] = {
         "",
         {ACTIVATIONS_BENCH: Activations},
         ACTIVATIONS,
+        acts_on=("inside", "consequences"),
         evidence=ACTIVATIONS_EVIDENCE,
     ),
     "estimator": Screen(
@@ -122,6 +130,7 @@ SCREENS: dict[str, Screen] = {
             )
         },
         acts_on=("plane",),
+        opens=plane.hides_settings,
         evidence=ESTIMATOR_EVIDENCE,
     ),
     "dimensions": Screen(
@@ -134,9 +143,23 @@ SCREENS: dict[str, Screen] = {
         evidence=DIMENSIONS_EVIDENCE,
     ),
     "compare": Screen(
-        "Compare flows", "compare", GOOD, "Density estimation", {COMPARE: Compare}, evidence=COMPARE_EVIDENCE
+        "Compare flows",
+        "compare",
+        GOOD,
+        "Density estimation",
+        {COMPARE: Compare},
+        opens=compare.is_due,
+        evidence=COMPARE_EVIDENCE,
     ),
-    "joint": Screen("Generate and classify", "joint", GOOD, "Joint models", {JOINT: Joint}, evidence=JOINT_EVIDENCE),
+    "joint": Screen(
+        "Generate and classify",
+        "joint",
+        GOOD,
+        "Joint models",
+        {JOINT: Joint},
+        opens=joint.is_due,
+        evidence=JOINT_EVIDENCE,
+    ),
     "stretch": Screen(
         "Area and density",
         "stretch",

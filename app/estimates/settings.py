@@ -108,10 +108,8 @@ class Bench:
     n_probes: int = setting(1, "Probes K", "Probes averaged per point; they share the point's N.", low=1, high=16)
     n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
-    subject: str = setting("matrix", "Of", "Whose log det is estimated.", choices=SUBJECTS)
-    quantity: str = setting(
-        "log_det", "Estimated", "The log det, or its gradient by an entry of A.", choices=QUANTITIES
-    )
+    subject: str = setting("matrix", "Estimate of", "Whose log det is estimated.", choices=SUBJECTS)
+    quantity: str = setting("log_det", "Quantity", "The log det, or its gradient by an entry of A.", choices=QUANTITIES)
     entry: str = setting("12", "By", "The entry of A by which the gradient is taken.", choices=ENTRIES)
     map: str = setting("deviation", "Map", "What is drawn over the plane.", choices=MAPS)
     block: int = setting(0, "Block", "Which residual block; 0 is the whole flow.", low=0, high=MOST_BLOCKS)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from resflow_core.data import DATASETS
+
 FOLDER = Path(__file__).parent
 DIGITS = 6
 
@@ -52,7 +54,9 @@ class Stored:
     def source(self) -> str:
         """What made it, in a line."""
         seeds = f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else "one seed" if self.seeds else "a closed form"
-        return f"Measured on {self.date}: {seeds}, {self.backend}. `python -m app.evidence --only {self.name}`"
+        data = DATASETS.get(self.settings.get("data", ""))
+        of = f"{data.title}, " if data else ""
+        return f"Measured on {self.date}: {of}{seeds}, {self.backend}. `python -m app.evidence --only {self.name}`"
 
 
 EVIDENCE: dict[str, Evidence] = {}

@@ -7,7 +7,9 @@ import streamlit as st
 from app import session
 from app.components.planes import Chart, Pane, planes
 from app.evidence import Stored
+from app.ui.fragments import button
 
+WANTED, DRAWN = "opening.wanted", "opening.drawn"
 HEIGHT = 400
 """Pixels of the plot of a chart that opens a bench."""
 
@@ -15,6 +17,31 @@ HEIGHT = 400
 def is_due() -> bool:
     """Whether a bench may open with its answer: beside a lesson it is what is asked."""
     return not session.lies_under_lesson()
+
+
+def wants_settings() -> bool:
+    """Whether the settings of the page's own flow were asked for beside what is stored."""
+    return bool(st.session_state.get(WANTED))
+
+
+def settings_button(key: str) -> None:
+    """Show them: with what is stored they are hidden, because its data and flow are others."""
+    button("Choose data and settings", on_click=_want, icon=":material/tune:", key=key)
+
+
+def _want() -> None:
+    st.session_state[WANTED] = True
+
+
+def begin(settings_stand_beside: bool | None) -> None:
+    """Of a whole page: whether its settings are drawn; None beside a lesson, which has some of them elsewhere."""
+    st.session_state[DRAWN] = settings_stand_beside
+
+
+def follow(hides_settings: bool) -> None:
+    """Of a part of a page: draw the page anew where its settings have to come or to go."""
+    if st.session_state.get(DRAWN) is hides_settings:
+        st.rerun()
 
 
 def sentence(text: str) -> None:

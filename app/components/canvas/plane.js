@@ -131,7 +131,7 @@ function drawAxes(context, { x, y, margin }, [across, up], at, theme) {
   }
   context.stroke();
   Object.assign(context, { fillStyle: theme.ink(0.8), textAlign: "center", textBaseline: "bottom" });
-  context.fillText(x.title, at.left + at.width / 2, bottom + MARGIN.bottom - 2);
+  context.fillText(x.title, at.left + at.width / 2, bottom + MARGIN.bottom - 5);
   turned(context, y.title, at.left - margin.left + 1, at.top + at.height / 2, "top");
 }
 

@@ -43,7 +43,7 @@ function swatchOf(layers, theme) {
     }
     const isPoint = layer.kind === "points";
     const place = isPoint ? { x: [width / 2], y: [height / 2] } : { x: [2, width - 2], y: [height / 2, height / 2] };
-    if (isPoint || layer === layers[0]) {
+    if (isPoint || (layer === layers[0] && layer.x?.length !== 1)) {
       LAYERS[isPoint ? "points" : "line"](context, { ...layer, ...place, halo: null }, at, theme, { dense });
     }
   }

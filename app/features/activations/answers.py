@@ -13,8 +13,8 @@ def sentence(found: Compared) -> str:
     """Where the units sit, and whether the flows fit better for it."""
     (first, one), *others = found.of.items()
     said = (
-        f"With {first} **{percent(one.saturated)}** of all units sit where the slope is near 1 and the curvature near "
-        "0: they pass a point on, but bend nothing"
+        "Where the slope is near 1 and the curvature near 0, a unit passes points on but bends nothing. With "
+        f"{first} **{percent(one.saturated)}** of all units sit there"
     )
     if others:
         said += f"; with {listed([f'{label} **{percent(used.saturated)}**' for label, used in others])}"
@@ -30,7 +30,7 @@ def fit(found: Compared) -> str:
     if ranking.outcome is Outcome.AHEAD:
         return f"{said}; {ranking.best} is ahead in every one)."
     if ranking.outcome is Outcome.OVERLAP:
-        return f"{said}). The seeds overlap, so this does not say which fits better."
+        return f"{said}). The seeds overlap, so in this plane the fit does not show it."
     return f"{said}, too few to say which fits better)."
 
 

@@ -30,7 +30,7 @@ def _used(label: str, name: str, seeds: Sequence[Units], height: int | None) -> 
     zone = is_saturated(slope, curvature, float(np.mean([of.scale for of in seeds])))
     beyond = 100 * float(np.mean([of.beyond for of in seeds]))
     share = percent(bands.band([100 * of.saturated for of in seeds]))
-    said = f"steep and straight: {share} of the units"
+    said = f"slope near 1, curvature near 0: {share} of the units"
     return Chart(
         f"{label}: {share} of all units bend nothing",
         "z, the number that the activation gets",

@@ -36,9 +36,11 @@ def _listed(parts: list[str]) -> str:
 def believes(found: Compared) -> str:
     (one,) = found.beliefs
     terms = next(score.flow.terms for score in found.scores if score.flow.label == one.label)
+    sound = next(score.true for score in found.scores if score.flow.label != one.label)
     return (
-        f"Trained with {terms} terms of the series, a flow reports **{_nats(one.believed)} nats**. No density can be "
-        f"below {one.entropy:.2f}. Its true loss is **{_nats(one.true)}** ({_seeds(found)})."
+        f"Trained with {terms} terms of the series, a flow reports a loss of **{_nats(one.believed)} nats**. No "
+        f"density can have less than {one.entropy:.2f}. Its true loss is **{_nats(one.true)}**; trained by the exact "
+        f"log det it is {_nats(sound)} ({_seeds(found)})."
     )
 
 

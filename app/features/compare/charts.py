@@ -35,7 +35,7 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
     if dataset.truth and drawn:
         ends = [min(path.points[:, 0].min() for path in drawn), max(path.points[:, 0].max() for path in drawn)]
         floor = np.array([[x, dataset.truth.entropy] for x in ends])
-        drawn.append(Path(floor, "entropy: no flow is below", None, "dot", 1.6))
+        drawn.append(Path(floor, "entropy: no density has less", None, "dot", 1.6))
     return Chart(
         "Belief and truth",
         "step",
@@ -43,7 +43,7 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
         tuple(drawn),
         f"Held-out NLL against steps: {'; '.join(said) or 'no flow is biased'}. "
         f"{f'The entropy of the data is {dataset.truth.entropy:.3f} nats.' if dataset.truth else ''}",
-        note="Solid: by the exact log det. Dashed: what training believes. Every seed is a line.",
+        note="Solid: by the exact log det. Dashed: what training believes. A line for each seed, the first one thick.",
         areas=tuple(gaps),
     )
 

@@ -41,7 +41,7 @@ def exact_or_estimate(found: Crossed) -> str:
     meet, (exact, estimate) = cheaper_from(found.found), seconds(at_high(found.found))
     times, seeds = exact / estimate, len(found.runs)
     return (
-        f"{_below(meet, found.found)} At d = {HIGH} a training step by the estimate is {_times(times)}, and one "
+        f"{_below(meet, found.found)} At d = {HIGH} a training step by the estimate is {_times(times)}, but one "
         f"estimate of log p(x) is typically off by **{found.stray:.2g} nats** ({seeds} seed{'s' * (seeds > 1)})."
     )
 
@@ -49,10 +49,18 @@ def exact_or_estimate(found: Crossed) -> str:
 def _below(meet: Crossing, found: Scaling) -> str:
     last = found.found[-1].dim
     if meet.dim is None:
-        return f"Up to d = {last} the exact log det takes less time than an unbiased estimate of it."
+        return (
+            f"Up to d = {last} a training step by the exact log det takes less time than one by an unbiased estimate."
+        )
     if meet.at_once:
-        return f"An unbiased estimate of the log det takes less time than the exact one, from d = {meet.dim:.0f} on."
-    return f"Below **d ≈ {meet.dim:.0f}** the exact log det takes less time than an unbiased estimate of it."
+        return (
+            "A training step by an unbiased estimate of the log det takes less time than one by the exact one, from "
+            f"d = {meet.dim:.0f} on."
+        )
+    return (
+        f"Below **d ≈ {meet.dim:.0f}** a training step by the exact log det takes less time than one by an unbiased "
+        "estimate."
+    )
 
 
 def _times(ratio: float) -> str:

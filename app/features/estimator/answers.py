@@ -69,11 +69,11 @@ def _causes(found: ByHand) -> str:
     """Which part of the variance is whose, and what another probe would change."""
     share = 100 * found.by_stopping / found.deviation**2
     whose = PROBES[found.probe]
-    split = f"Random stopping causes {_two(share)} % of this variance, {whose} the rest"
+    split = f"Of one draw's variance random stopping causes {_two(share)} %, {whose} the rest"
     if share <= ROUNDING:
-        split = f"{whose[0].upper()}{whose[1:]} causes all of this variance"
+        split = f"{whose[0].upper()}{whose[1:]} causes all of one draw's variance"
     elif share > 100 * (1 - ROUNDING):
-        split = f"Random stopping causes all of this variance: {whose} adds nothing here"
+        split = f"Random stopping causes all of one draw's variance: {whose} adds nothing here"
     needed = draws_for(found.other, found.bias) if math.isfinite(found.other) else 0
     another = "a Gaussian probe (a random vector) needs" if found.probe == SIGNS else "random signs (Rademacher) need"
     if not needed:
@@ -130,8 +130,8 @@ def cost_sentence(found: Products) -> str:
     if times < 1.005:
         return f"Here no p costs less than the paper's: {best} costs {number(cost.product)} nats², as does 0.5 after 3."
     return (
-        f"Here {best} costs **{_two(times)} times less** than the paper's {unbroken('p = 0.5')} after 3: "
-        f"{number(cost.product)} and {number(found.paper.product)} nats², variance times expected terms."
+        f"Here {best} costs **{_two(times)} times less** than the paper's {unbroken('p = 0.5')} after 3. The cost is "
+        f"the variance times the expected terms: {number(cost.product)} beside {number(found.paper.product)} nats²."
     )
 
 
@@ -157,8 +157,8 @@ def plane_sentence(found: OnPlane, whose: str) -> str:
     spread = f"{_whole(low)} to {_whole(high)} %, " if len(found.shares) > 1 else ""
     return (
         f"At **{_whole(100 * found.mean)} %** of held-out points this estimate has no finite variance, although it is "
-        f"unbiased ({spread}{whose}). Stopping with a chance up to "
-        f"{unbroken(f'p = {most:.2g}')} would keep it finite at 99 % of them; the paper has 0.5."
+        f"unbiased ({spread}{whose}). At 99 % of them it would be finite if the chance to stop were "
+        f"{unbroken(f'p = {most:.2g}')} or less; the paper has 0.5."
     )
 
 

@@ -33,7 +33,7 @@ def chart(costs: Mapping[int, Sequence[Cost]], found: Products, law: Law, here: 
     areas = []
     if found.tail.infinite_from < 1:
         areas.append(_infinite(found.tail.infinite_from, ends))
-        paths.append(_stripes(found.tail.infinite_from, ends))
+        paths.insert(0, _stripes(found.tail.infinite_from, ends))  # a path without a name goes with the one before
     paths += _marks(found, law, here)
     return Chart(
         "Variance × expected terms against p",
@@ -51,7 +51,7 @@ def chart(costs: Mapping[int, Sequence[Cost]], found: Products, law: Law, here: 
 def _infinite(start: float, ends: tuple[float, float]) -> Area:
     x = np.array([max(start, 0.0), 1.0])
     low, high = (np.stack([x, np.full(2, end)], 1) for end in ends)
-    return Area(low, high, "", GREY, 0.15)
+    return Area(low, high, f"infinite variance, from p = {x[0]:.3f} on", GREY, 0.25)
 
 
 def _stripes(start: float, ends: tuple[float, float]) -> Path:
@@ -66,7 +66,7 @@ def _stripes(start: float, ends: tuple[float, float]) -> Path:
         if low < high:
             x = [left + (y - bottom - shift) * slant for y in (low, high)]
             lines += [[x[0], 10**low], [x[1], 10**high], [np.nan, np.nan]]
-    return Path(np.array(lines), f"infinite variance, from p = {left:.3f} on", GREY, "solid", 1.0)
+    return Path(np.array(lines), "", GREY, "solid", 1.0)
 
 
 def _marks(found: Products, law: Law, here: Cost) -> list[Path]:

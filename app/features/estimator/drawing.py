@@ -62,7 +62,7 @@ def show(bench: Bench, sample: Sample, remainders: Remainders, series: Series) -
 
 def _stored_picture(found: ByHand) -> None:
     seeds = ", ".join(map(str, stored.by_hand().seeds))
-    title = "Mean of stored draws. Draw your own, and they stand here"
+    title = "Running means of stored draws; your own will stand here"
     chart = hand_charts.chart(found, stored.hand_means(), title, f"means of stored draws, seeds {seeds}")
     opening.picture([chart], stored.by_hand(), key="hand.picture")
 

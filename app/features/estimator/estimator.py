@@ -38,6 +38,8 @@ def _trains(report: Report) -> bool:
 def run() -> None:
     report = session.poll(frames=False, measured={"jacobians": GRID})
     plane.play_soon()
+    if uses_flow:
+        opening.follow(plane.hides_settings())
     if _trains(report):
         transport.show(report)
     # Charts are built anew when they change; while the flow moves only the map, which is not, follows it.

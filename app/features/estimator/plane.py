@@ -43,6 +43,11 @@ def _is_stored(step: int) -> bool:
     return opening.is_due() and not step and session.setup().start is None
 
 
+def hides_settings() -> bool:
+    """Whether the stored flows stand alone, without the settings of the page's own."""
+    return offers_its_own(session.view(Bench), session.last_report()) and not opening.wants_settings()
+
+
 def play_soon() -> None:
     """Train as soon as the settings that were just chosen hold."""
     if st.session_state.pop(PLAYS, False):
@@ -68,7 +73,10 @@ def _opening() -> None:
                 on_click=_train,
                 key="plane.train",
             )
-            button("Train my settings", on_click=session.play_or_pause, icon=":material/tune:", key="plane.own")
+            if hides_settings():
+                opening.settings_button("plane.settings")
+            else:
+                button("Train my settings", on_click=session.play_or_pause, icon=":material/tune:", key="plane.own")
             _example("content")
             share.of_settings("bench")
     opening.picture(stored.plane_panes(), stored.plane(), key="plane.stored", columns=2)

@@ -138,7 +138,7 @@ def exponential(found: Density, is_sound: bool) -> str:
     if found.log_factor is None:
         return NOT_KNOWN
     whose = "" if is_sound else " of the sound estimator"
-    return f"No density: E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}."
+    return f"Its mean E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}: no density."
 
 
 def _times(above: float) -> str:

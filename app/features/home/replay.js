@@ -69,7 +69,7 @@ function drawLoss({ scene, at, loss, isCut }, kind, theme) {
   const line = (values, look) => ({ kind: "line", x: steps, y: values, width: 2.2, ...look });
   const here = alongAxis(between(scene.steps, at));
   const layers = [
-    { kind: "level", y: scene.entropy, text: "entropy: no density is below", above: false, colour: theme.ink(0.8) },
+    { kind: "level", y: scene.entropy, text: "entropy: no density has less loss", above: false, colour: theme.ink(0.8) },
     line(kind.true, { colour: TRUE }),
     ...(isCut ? [line(kind.reported, { colour: REPORTED, dash: [8, 5] })] : []),
     { kind: "line", x: [here, here], y: [low - room, high + room], colour: theme.ink(0.5), width: 1 },
@@ -89,7 +89,7 @@ function say({ scene, at, told, isCut, slider, plane }, kind) {
   told.innerHTML = isCut
     ? `Step ${step}: it reports <b>${reported.toFixed(2)} nats</b>${below}<br>true loss <b>${truth.toFixed(2)}</b>, ` +
       `mass that it believes in <b>${mass.toFixed(2)}</b>`
-    : `Step ${step}: loss <b>${truth.toFixed(2)} nats</b>, as it reports<br>mass of the density <b>${mass.toFixed(2)}</b>`;
+    : `Step ${step}: loss <b>${truth.toFixed(2)} nats</b>, true and reported<br>mass of the density <b>${mass.toFixed(2)}</b>`;
   slider.value = at;
   slider.setAttribute("aria-valuetext", `step ${step}: ${told.textContent}`);
   plane.setAttribute("aria-label", `${scene.alt} Here at step ${step}.`);

@@ -58,9 +58,10 @@ def sentence() -> str:
     true, bias, mass = (np.array(ends[name]) for name in ("true", "bias", "mass"))
     reported = true - bias
     return (
-        f"Trained with only {told.settings['terms']} terms of its log det, the same flow reports {reported.mean():.2f} "
-        f"nats. No density can be below {found['entropy']:.2f}: its true loss is {true.mean():.2f}, and the mass that "
-        f"it believes in {mass.mean():.1f} instead of 1 (means of {len(told.seeds)} seeds)."
+        f"Trained with only {told.settings['terms']} terms of a series, the same flow reports a loss of "
+        f"{reported.mean():.2f} nats. No density can have less than {found['entropy']:.2f}: its true loss is "
+        f"{true.mean():.2f}. What it takes for its density has mass {mass.mean():.1f}; a density has 1 (means of "
+        f"{len(told.seeds)} seeds)."
     )
 
 

@@ -37,7 +37,7 @@ def _density(found: Sequence[Unseen]) -> str:
 def at_most(ratio: float) -> str:
     """How low the density on the circle is."""
     rounded = 10.0 ** math.ceil(math.log10(max(ratio, 1e-300)))
-    return f"It is below {wide(rounded).removeprefix('1.0·')} of what 99 % of held-out points have."
+    return f"Where 99 % of held-out points lie, it is more than {wide(1 / rounded).removeprefix('1.0·')} times larger."
 
 
 def _ratio(found: Unseen) -> float:

@@ -29,12 +29,12 @@ def _sure(dataset: Dataset, wide: Wide, plain: Wide | None) -> Pane:
     lines = _lines(dataset, wide)
     if plain is not None:
         border = _border(plain, len(dataset.classes))
-        lines += tuple(Path(path.points, "plain classifier's", None, "dash", 1.6) for path in border)
+        lines += tuple(Path(path.points, "plain classifier's boundary", None, "dash", 1.6) for path in border)
     if len(dataset.classes) == CLASSES_OF_A_SIGN:
         heat = Heat(
             _signed(wide, (sure - least) / (1 - least)), _name(dataset), "", -1.0, 1.0, "signed", smooth=True, bar=False
         )
-        note = f"{_colours(dataset)}. Grey: it cannot say."
+        note = f"{_colours(dataset)}. Pale: it cannot say."
     else:
         heat = Heat(sure, "max p(y|x)", "", least, 1.0, smooth=True, bar=False)
         note = f"{dataset.title}. Dark {100 * least:.0f} %, bright 100 % sure."
@@ -46,7 +46,7 @@ def _likely(dataset: Dataset, wide: Wide) -> Pane:
     share = np.sqrt(np.clip(density / (wide.top or 1.0), 0.0, 1.0))
     if len(dataset.classes) == CLASSES_OF_A_SIGN:
         heat = Heat(_signed(wide, share), _name(dataset), "", -1.0, 1.0, "signed", smooth=True, bar=False)
-        note = "The same regions, as strong as the density (its square root). Grey: almost zero."
+        note = "The same regions, the stronger the higher the density (its square root). Grey: almost zero."
     else:
         heat = Heat(share, "√density, share of the largest", "", 0.0, 1.0, smooth=True, bar=False)
         note = "Bright: a high density (its square root). Dark: almost zero."

@@ -104,19 +104,20 @@ def _is_heavier(found: Answer) -> bool:
 def sentence(found: Answer) -> str:
     """The answer, about the first flow."""
     flow = found.flows[0]
-    ends = f"**Guaranteed up to s = {flow.guaranteed:.2f}.** This block of a trained flow "
+    ends = (
+        f"Let a block of a trained flow bend the plane s times as much. It can be undone, **guaranteed, up to "
+        f"s = {flow.guaranteed:.2f}**; "
+    )
     if _is_later(found):
-        ends += (
-            f"is still one-to-one up to **s\\* = {flow.middle:.2f}**, {flow.middle / flow.guaranteed:.1f} times as far."
-        )
+        ends += f"this one still can up to **{flow.middle:.2f}**."
     else:
-        ends += f"folds right there, at **s\\* = {flow.middle:.2f}**."
-    many = f"At twice that, the z in the ring comes from **{flow.preimages} points**"
+        ends += f"this one folds right there, at **{flow.middle:.2f}**."
+    many = f"At s = {flow.twice:.2f} the z in the ring comes from **{flow.preimages} points**"
     if not _is_several(found):
-        many = "At twice that, still only one x was found for this z"
-    weighs = f"the total probability is **{flow.mass:.2f}**, not 1"
+        many = f"At s = {flow.twice:.2f} still only one x was found for this z"
+    weighs = f"the probabilities add up to **{flow.mass:.2f}**, not 1"
     if not _is_heavier(found):
-        weighs = "the total probability is still 1, as far as it can be measured"
+        weighs = "the probabilities still add up to 1, as far as it can be measured"
     return f"{ends} {many}, and {weighs}."
 
 

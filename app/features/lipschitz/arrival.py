@@ -30,6 +30,11 @@ def is_due() -> bool:
     return opening.is_due() and bench == chosen and not session.focused() and is_untrained(session.last_report())
 
 
+def hides_settings() -> bool:
+    """Whether the stored flow stands alone, without the settings of the page's own."""
+    return session.view(Lipschitz) == Lipschitz().view and is_due() and not opening.wants_settings()
+
+
 def is_untrained(report: Report) -> bool:
     """Whether the page's flow is as it was drawn, and stands still."""
     begun = session.setup().start is not None or any(arm.step for arm in report.arms)
@@ -46,7 +51,7 @@ def show() -> None:
     found = stored()
     flow = found.flows[0]
     opening.sentence(answers.sentence(found))
-    above = st.container()
+    above = st.container(key="lipschitz.above")
     with st.container(key="lipschitz.strip", gap=None):
         st.caption(SCALE)
         strip_place = st.empty()
@@ -73,6 +78,9 @@ def show() -> None:
     if not is_due():
         again()
     st.markdown("**Or train a flow of your own**, and walk through each of its blocks:")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if hides_settings():
+            opening.settings_button("lipschitz.settings")
     transport.show(report, primary=False)
     transport.message(report)
     _depth(found)

@@ -32,6 +32,7 @@ SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
 @polled(POLL_SECONDS)
 def show() -> None:
     session.settle()
+    opening.follow(arrival.hides_settings())
     if not opening.is_due():
         beside_lesson()
     elif arrival.is_due():

@@ -43,7 +43,7 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
         "f does to areas.",
         heat=_heat(plain, "base density at f(x)", high),
         paths=(Path(straight, "", width=0.6),),
-        note="Each x as likely as its z: no density.",
+        note="Each x has the density of its z. The mass is not 1.",
     )
     with_it, at_z = (
         Pane(
