@@ -69,8 +69,7 @@ def typed_matrix(
     them."""
     typed, problems, letter, side = list(entries), [], limits.label, isqrt(len(entries))
     with st.container(key="matrix" if side == 2 else "matrix_large"):
-        gap = "small" if side == 2 else "xxsmall"
-        columns = [column for _ in range(side) for column in st.columns(side, gap=gap)]
+        columns = [column for _ in range(side) for column in st.columns(side, gap="small" if side == 2 else "xxsmall")]
     for index, column in enumerate(columns):
         name = f"row {index // side + 1}, column {index % side + 1}"
         text = column.text_input(

@@ -20,8 +20,15 @@ class Answer:
     claims: Callable[[Compared], Mapping[str, bool]]
 
 
-def _nats(found: Band, digits: int = 2) -> str:
-    return f"{found.mean:.{digits}f}"
+def _measured(found: Band | None) -> Band:
+    """Of a flow that was trained. Raises ValueError where nothing was measured."""
+    if found is None:
+        raise ValueError("Nothing was measured yet: train first.")
+    return found
+
+
+def _nats(found: Band | None, digits: int = 2) -> str:
+    return f"{_measured(found).mean:.{digits}f}"
 
 
 def _seeds(found: Compared) -> str:
@@ -48,7 +55,7 @@ def is_fooled(found: Compared) -> Mapping[str, bool]:
     (one,) = found.beliefs
     return {
         "what it reports is below the entropy, in every seed": one.is_impossible,
-        "its true loss is above the entropy, in every seed": one.true.low > one.entropy,
+        "its true loss is above the entropy, in every seed": one.entropy is not None and one.true.low > one.entropy,
     }
 
 
@@ -77,7 +84,7 @@ def expressive(found: Compared) -> str:
 
 
 def bias_grows(found: Compared) -> Mapping[str, bool]:
-    biases = [score.bias.mean for score in found.scores]
+    biases = [_measured(score.bias).mean for score in found.scores]
     return {"the mean bias grows with L": biases == sorted(biases)}
 
 
@@ -87,7 +94,7 @@ def terms(found: Compared) -> str:
 
 
 def bias_falls(found: Compared) -> Mapping[str, bool]:
-    biases = [score.bias.mean for score in found.scores]
+    biases = [_measured(score.bias).mean for score in found.scores]
     return {"the mean bias falls with the terms": biases == sorted(biases, reverse=True)}
 
 

@@ -26,11 +26,11 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
             continue
         colour = style(k)["colour"]
         drawn += _seeds(f"{label}: truth" if terms[label] else label, true, colour, "solid")
-        if terms[label]:
-            believed = bands.fits(arms, believed_nll)
+        believed = bands.fits(arms, believed_nll) if terms[label] else None
+        if believed is not None:
             drawn += _seeds(f"{label}: belief", believed, colour, "dash")
-            lines = (np.stack([found.steps, found.values[0]], 1) for found in (believed, true))
-            gaps.append(Area(*lines, "", colour, 0.15))
+            low, high = (np.stack([found.steps, found.values[0]], 1) for found in (believed, true))
+            gaps.append(Area(low, high, "", colour, 0.15))
             said.append(f"{label} believes {band(believed.values[:, -1])} nats and has {band(true.values[:, -1])} nats")
     if dataset.truth and drawn:
         ends = [min(path.points[:, 0].min() for path in drawn), max(path.points[:, 0].max() for path in drawn)]

@@ -18,6 +18,7 @@ from app.features.compare.presets import PRESETS, Preset
 from app.setup import Setup
 from app.ui import bands
 from app.ui.bands import Groups
+from resflow_core.log_det import Exact
 from resflow_core.measure import Mass
 
 MOST_POINTS = 80
@@ -58,6 +59,8 @@ def make(preset: str, small: bool) -> Made:
 
 def _kept(arm: ArmReport) -> dict[str, Any]:
     masses = arm.found(Masses)
+    if masses is None or arm.loss is None:
+        raise ValueError("The run ended before it was measured.")
     at = np.unique(np.linspace(0, len(arm.loss.held_step) - 1, MOST_POINTS).round().astype(int))
     curves = {name: getattr(arm.loss, name) for name in CURVES}
     return {
@@ -75,18 +78,18 @@ def groups_of(found: Mapping[str, Any]) -> Groups:
 
 
 def _report(kept: Mapping[str, Any]) -> ArmReport:
-    curves = {
+    curves: dict[str, Any] = {
         name: np.array(values, np.int64 if name == "held_step" else np.float32)
         for name, values in kept["curves"].items()
     }
-    empty = {
+    curves |= {
         "step": np.empty(0, np.int64),
         "batch_nll": np.empty(0, np.float32),
         "orders": np.empty((0, 0, 0), np.float32),
     }
-    exact, believed = (pair and Mass(*pair, 0.0) for pair in (kept["exact"], kept["believed"]))
-    masses = Masses(kept["step"], None, exact, believed)
-    return ArmReport(kept["step"], 0.0, kept["seconds"], loss=LossCurves(**curves, **empty), measured={Masses: masses})
+    exact, believed = (pair and Mass(pair[0], pair[1], 0.0) for pair in (kept["exact"], kept["believed"]))
+    masses = Masses(kept["step"], Exact(), exact, believed)
+    return ArmReport(kept["step"], 0.0, kept["seconds"], loss=LossCurves(**curves), measured={Masses: masses})
 
 
 def read(found: Mapping[str, Any], preset: str) -> Compared:

@@ -18,7 +18,7 @@ from app.quantise import levels, packed
 from app.setup import Setup
 from resflow_core import measure
 from resflow_core.api import flow_file
-from resflow_core.data import Window
+from resflow_core.data import DATASETS, Window
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Exact, LogDet, Truncated
 from resflow_core.training.trainer import TrainConfig
@@ -52,8 +52,8 @@ STEPS = (
     1350,
     1500,
 )
-SMALL_STEPS = 12
-"""So many of them are taken where a part is made."""
+SMALL_STEPS = (0, 900)
+"""Where a part is made."""
 GRID = 44
 EXACT, CUT = "exact", "cut"
 REQUEST = ViewRequest(grid=GRID, still_grid=0, ways=False, samples=False)
@@ -63,11 +63,14 @@ CELLS, LAST_CELLS = 40, 64
 
 def make(small: bool) -> Made:
     """The first seed of each of the two in pictures, and how all of them end."""
-    setup = Setup(data=DATA, flow=FLOW, train=TRAIN)
-    window = setup.dataset.window
-    seeds, steps = (1, STEPS[:SMALL_STEPS]) if small else (SEEDS, STEPS)
+    setup, dataset = Setup(data=DATA, flow=FLOW, train=TRAIN), DATASETS[DATA]
+    window, truth = dataset.window, dataset.truth
+    if truth is None:
+        raise ValueError(f"The density of {dataset.title} is not known, and so no entropy.")
+    seeds, steps = (1, SMALL_STEPS) if small else (SEEDS, STEPS)
     found, backends = {}, []
-    for name, log_det in {EXACT: Exact(), CUT: Truncated(TERMS)}.items():
+    log_dets: dict[str, LogDet] = {EXACT: Exact(), CUT: Truncated(TERMS)}
+    for name, log_det in log_dets.items():
         arm = Arm(FLOW, replace(TRAIN, log_det=log_det), setup.source)
         told = [_told(arm, log_det, k, steps, window, with_pictures=k == 0) for k in range(seeds)]
         backends += [one.pop("backend") for one in told]
@@ -75,7 +78,7 @@ def make(small: bool) -> Made:
         ends = {key: [one[key][-1] for one in told] for key in ("true", "bias", "mass")}
         found[name] = first | {"ends": ends}
     return Made(
-        {"steps": steps, "entropy": setup.dataset.truth.entropy, "window": window, **found},
+        {"steps": steps, "entropy": truth.entropy, "window": window, **found},
         {"data": DATA, "terms": TERMS, "flow": repr(FLOW), "train": repr(TRAIN)},
         tuple(range(seeds)),
         "; ".join(dict.fromkeys(backends)),
@@ -93,12 +96,15 @@ def _told(
         if step > before:
             engine.step(run, step - before)
         (report,) = engine.poll(run, REQUEST).arms
-        found["true"].append(float(report.loss.held_nll[-1]))
-        found["bias"].append(float(report.loss.held_bias[-1]))
+        loss, frame, saved = report.loss, report.frames[-1], engine.export(run, 0)
+        if loss is None or saved is None or not isinstance(frame, Frame):
+            raise ValueError("The run ended before it was measured.")
+        found["true"].append(float(loss.held_nll[-1]))
+        found["bias"].append(float(loss.held_bias[-1]))
         if with_pictures:
-            found["density"].append(_density(report.frames[-1]))
+            found["density"].append(_density(frame))
         if with_pictures or step == steps[-1]:
-            flow = flow_file.from_bytes(engine.export(run, 0))
+            flow = flow_file.from_bytes(saved)
             found["mass"].append(_mass(flow, log_det, window, LAST_CELLS if step == steps[-1] else CELLS))
     return found | {"backend": report.fingerprint}
 
@@ -112,6 +118,8 @@ def _density(frame: Frame) -> dict[str, Any]:
 def _mass(flow: Flow, log_det: LogDet, window: Window, cells: int) -> float:
     """Of the density that training by this log det believes in."""
     *_, masses = measure.masses(measure.Beliefs(flow, log_det), window, cells)
+    if masses is None:
+        raise ValueError("The quadrature came to no end.")
     return masses[-1].value
 
 
