@@ -61,7 +61,7 @@ def show() -> None:
         steps=bench.steps,
         lasting=("log_det",),
         frame_seconds=2.0,
-        samples=bench.view == "samples",
+        samples=session.view(Compare) == "samples",
         measured={"masses": True, "derivatives": True},
     )
     if not frames:
