@@ -53,7 +53,7 @@ class Stored:
     @property
     def source(self) -> str:
         """What made it, in a line."""
-        seeds = f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else "one seed" if self.seeds else "a closed form"
+        seeds = f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else "one seed" if self.seeds else "nothing random"
         data = DATASETS.get(self.settings.get("data", ""))
         of = f"{data.title}, " if data else ""
         return f"Measured on {self.date}: {of}{seeds}, {self.backend}. `python -m app.evidence --only {self.name}`"

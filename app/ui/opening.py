@@ -26,10 +26,11 @@ def wants_settings() -> bool:
 
 def settings_button(key: str) -> None:
     """Show them: with what is stored they are hidden, because its data and flow are others."""
-    button("Choose data and settings", on_click=_want, icon=":material/tune:", key=key)
+    button("Choose data and settings", on_click=want_settings, icon=":material/tune:", key=key)
 
 
-def _want() -> None:
+def want_settings() -> None:
+    """Show them from now on: `session.use` is heard by their widgets alone."""
     st.session_state[WANTED] = True
 
 

@@ -188,7 +188,7 @@ class TestSentences:
             ({"by_stopping": math.nan, "tail": Tail(0.5**0.5, 0.5)}, ("may be infinite",), ("nan",)),
             ({"by_probe": 0.0, "by_stopping": 0.0}, ("exact", "0.01"), ("typically",)),
             ({"bias": 0.0}, ("leaves nothing out",), ("for ever",)),
-            ({"by_stopping": 0.0}, ("all of this variance",), ("0 %",)),
+            ({"by_stopping": 0.0}, ("all of one draw's variance",), ("0 %",)),
             ({"by_probe": 0.0, "probe": "rademacher"}, ("adds nothing",), ("100 %",)),
             ({"other": math.inf}, ("for ever",), ("Rademacher",)),
         ],
@@ -222,8 +222,9 @@ class TestAcrossSettings:
         labels = {one["label"]: decode(one["points"]) for one in chart["paths"]}
         (marked,) = [points for label, points in labels.items() if label.startswith("cheapest")]
         assert marked[0] == pytest.approx((p, least), rel=1e-5)
-        (stripes,) = [points for label, points in labels.items() if label.startswith("infinite")]
-        assert np.nanmin(stripes[:, 0]) == pytest.approx(1 - subject.radius**2, rel=1e-4)
+        (infinite,) = [one for one in chart["areas"] if one["label"].startswith("infinite")]
+        for points in (labels[""], decode(infinite["low"])):  # its hatching, and its edge
+            assert np.nanmin(points[:, 0]) == pytest.approx(1 - subject.radius**2, rel=1e-4)
 
     def test_the_primary_action_sets_the_cheapest_law(self):
         page = opened(view="settings")
@@ -268,7 +269,7 @@ class TestOnPlane:
 
     def test_every_number_of_the_sentence_follows(self):
         found = read_plane(evidence.stored(PLANE).found)
-        percent, low, high, seeds, p, points, paper = numbers_in(stored.plane_sentence())
+        percent, low, high, seeds, points, p, paper = numbers_in(stored.plane_sentence())
         assert percent == pytest.approx(100 * np.mean(found.shares), abs=0.5)
         assert (low, high) == pytest.approx((100 * min(found.shares), 100 * max(found.shares)), abs=0.5)
         assert (seeds, points, paper) == (3, 99, 0.5) and p == pytest.approx(min(found.safe), rel=0.05)

@@ -446,7 +446,7 @@ class TestOpening:
         assert f"**{plain:.0f} %**" in text and f"**{own:.0f} %**" in text and f"{len(kept[RESIDUAL])} seeds" in text
         largest = self.on_the_circle(kept, RESIDUAL, "largest_log_prob")
         usual = np.array([arm["far"]["usual_log_prob"] for arm in kept[RESIDUAL]])
-        power = int(np.ceil((largest - usual).max() / np.log(10)))
+        power = -int(np.ceil((largest - usual).max() / np.log(10)))
         assert len(kept[RESIDUAL]) >= 3 and f"10{str(power).translate(SUPERSCRIPTS)}" in text
 
     def test_what_it_rests_on_holds_and_else_it_says_the_other_thing(self, kept):

@@ -128,7 +128,7 @@ def make_memory(small: bool) -> Made:
         "width": WIDTH,
         "counted": "peak bytes of all tensors of one pass, less those of the same loss without a log det",
     }
-    return Made({"bytes": found}, settings, (0,), f"torch {torch.__version__}")
+    return Made({"bytes": found}, settings, (), f"torch {torch.__version__}")
 
 
 def _bytes(rows: int) -> dict[str, int]:

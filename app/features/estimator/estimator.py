@@ -38,7 +38,7 @@ def _trains(report: Report) -> bool:
 def run() -> None:
     report = session.poll(frames=False, measured={"jacobians": GRID})
     plane.play_soon()
-    if uses_flow:
+    if view == "plane":
         opening.follow(plane.hides_settings())
     if _trains(report):
         transport.show(report)

@@ -56,6 +56,7 @@ def play_soon() -> None:
 
 def _train() -> None:
     """The flow of the stored map, with its estimator."""
+    opening.want_settings()
     session.use(DATA, FLOW, TRAIN)
     session.show_bench(with_paper(session.bench()))
     st.session_state[PLAYS] = True
