@@ -36,7 +36,7 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
-from tests.app.pages import MAIN, MINUS, decode, finding, link, own, panes, run, said, sentence, table
+from tests.app.pages import MAIN, MINUS, decode, finding, link, own, panes, run, said, table
 from tests.app.test_compare_parts import structure_named
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]

@@ -102,12 +102,12 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     expect(use).to_be_enabled(timeout=60 * SECOND)
     use.click()
     wait_for(lambda: link(visitor).get("activation") == f"={OWN}", "the formula in the link")
-    visitor.all_settings()
-    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=60 * SECOND)
     expect(use).to_be_disabled(timeout=60 * SECOND)
 
     # It trains: the gap to the truth falls.
     visitor.go("Explore")
+    visitor.all_settings()
+    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=60 * SECOND)
     numbers = "document.querySelector('[data-readout=gap]')"
     visitor.wait(f"root.dataset.step !== '' && {numbers}", "a picture and the numbers")
 

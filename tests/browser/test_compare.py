@@ -52,8 +52,9 @@ def quiet(visitor):
     return [p for p in visitor.problems if "404" not in p] == [] and len(visitor.problems) <= 2
 
 
+ANSWER, PICTURED = range(2)  # rows of panes; the other charts are in the third
+BELIEF = ["Belief and truth"]
 CHARTS = [
-    "Belief and truth",
     "Bias against the number of terms",
     "Fit against steps",
     "Fit against seconds of training",
@@ -63,7 +64,8 @@ CHARTS = [
 def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     visitor = compare("compare.c=none&compare.view=spectra")
     page = visitor.page
-    see(visitor, 0, [EXACT, CUT, *CHARTS])  # two discs leave room beside them
+    for row, wanted in enumerate((BELIEF, [EXACT, CUT], CHARTS)):
+        see(visitor, row, wanted)
     expect(page.get_by_text("0 of 100 steps of every flow", exact=True)).to_be_visible(timeout=60 * SECOND)
     page.evaluate("""() => {
         const roots = [...document.querySelectorAll('.planes')];
@@ -76,11 +78,11 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     }""")
     visitor.press("Play")
     expect(page.get_by_text("100 of 100 steps of every flow: done.")).to_be_visible(timeout=60 * SECOND)
-    wait_for(lambda: trace(visitor, 0, 2, f"{CUT}: truth")[0][-1] == 100, "the last measurement")
+    wait_for(lambda: trace(visitor, ANSWER, 0, f"{CUT}: truth")[0][-1] == 100, "the last measurement")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=60 * SECOND)
     assert page.evaluate("window.known.length") >= 18
     assert page.evaluate("window.known.every((node) => node.isConnected)") and page.evaluate("window.torn") == 0
-    truth, belief = (trace(visitor, 0, 2, f"{CUT}: {name}") for name in ("truth", "belief"))
+    truth, belief = (trace(visitor, ANSWER, 0, f"{CUT}: {name}") for name in ("truth", "belief"))
     assert truth[0] == belief[0] == sorted(truth[0]) and truth[1][-1] < truth[1][0]
     expect(page.get_by_text(re.compile("Not enough seeds to say.*after 100 steps")).first).to_be_visible()
 
@@ -88,14 +90,13 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
         ("densities", ["Truth", EXACT, CUT]),
         ("samples", ["Data", EXACT, CUT]),
         ("layers", ["Truth", EXACT, CUT]),
-        ("spectra", [EXACT, CUT, *CHARTS]),
+        ("spectra", [EXACT, CUT]),
     ):
         page.get_by_text(PICTURES[name].title, exact=True).click()
-        see(visitor, 0, wanted)
-        if name != "spectra":
-            see(visitor, 1, CHARTS)
+        for row, titles_there in enumerate((BELIEF, wanted, CHARTS)):
+            see(visitor, row, titles_there)
         if name == "samples":
-            wait_for(lambda: (drawn := trace(visitor, 0, 2, CUT)) and len(drawn[0]) == 500, "samples of the last flow")
+            wait_for(lambda: (drawn := trace(visitor, PICTURED, 2, CUT)) and len(drawn[0]) == 500, "samples of the last flow")
         if name == "layers":
             expect(page.locator("[data-testid=stMain] .katex-display")).to_have_count(2, timeout=60 * SECOND)
     assert quiet(visitor), visitor.problems
@@ -105,10 +106,10 @@ def test_the_screen_fits_a_phone(compare):
     arms = [EXACT, CUT, "NICE"]
     query = "compare.c=peer&compare.c.kind=nice&compare.view=spectra"
     visitor = compare(query, viewport={"width": 390, "height": 844})
-    for view, *rows in (("spectra", [*arms[:2], *CHARTS]), ("layers", ["Truth", *arms], CHARTS)):
+    for view, pictures in (("spectra", arms[:2]), ("layers", ["Truth", *arms])):
         if view != "spectra":
             visitor.page.get_by_text(PICTURES[view].title, exact=True).click()
-        for row, wanted in enumerate(rows):
+        for row, wanted in enumerate((BELIEF, pictures, CHARTS)):
             see(visitor, row, wanted)
         wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert wide <= 390, view

@@ -126,7 +126,14 @@ SCREENS = (
     *("home", "learn", "explore", "stretch", "estimator", "lipschitz"),
     *("activations", "compare", "joint", "dimensions", "glossary"),
 )
-BUTTONS = {"100 steps": "steps", "1 step": "step", "100 throws": "throw.100", "10,000 throws": "throw.10000"}
+BUTTONS = {
+    "100 steps": "steps",
+    "1 step": "step",
+    "100 throws": "throw.100",
+    "10,000 throws": "throw.10000",
+    "Use a trained flow": "example",
+    "Choose your own": "compare.own",
+}
 """What the names of some buttons are, or begin with where a screen has several such."""
 
 
