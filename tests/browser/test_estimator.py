@@ -47,6 +47,7 @@ def quiet(visitor):
 
 def trained(visitor):
     """Train the flow a little, and let it rest: of an untrained one nothing is shown."""
+    visitor.press("Choose data and settings")
     visitor.press("Train my settings")
     root = spectrum(visitor)
     visitor.press("Pause")
@@ -96,7 +97,7 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
 def test_draws_add_up_and_a_million_can_be_stopped(bench):
     visitor = bench("by_hand")
     visitor.page.get_by_role("button", name="Draw 100", exact=True).wait_for(timeout=60 * SECOND)
-    visitor.page.get_by_text("Mean of stored draws").wait_for(timeout=60 * SECOND)
+    visitor.page.get_by_text("Running means of stored draws").wait_for(timeout=60 * SECOND)
     visitor.press_late("Draw 100")
     value = draw_estimates(0.7 * np.eye(2), Geometric(0.3, 2), "gaussian", 100, 0).value
     visitor.page.get_by_text(f"100 draws have the mean {value.mean():.2f}").wait_for(timeout=60 * SECOND)
@@ -104,7 +105,7 @@ def test_draws_add_up_and_a_million_can_be_stopped(bench):
     expect(visitor.page.get_by_text("1,000,000 draws have the mean")).to_be_visible(timeout=60 * SECOND)
     assert quiet(visitor)
     visitor.press("Clear")
-    visitor.page.get_by_text("Mean of stored draws").wait_for(timeout=60 * SECOND)
+    visitor.page.get_by_text("Running means of stored draws").wait_for(timeout=60 * SECOND)
     visitor.press("A million")
     visitor.press("Stop")
     wait_for(lambda: visitor.page.get_by_role("button", name="Clear", exact=True).count(), "the draws to stop")

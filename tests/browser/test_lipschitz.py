@@ -72,7 +72,7 @@ def fold(visitor):
 
 def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     visitor = bench("inverse")
-    sees(visitor, re.compile("Guaranteed up to"))
+    sees(visitor, re.compile("guaranteed, up to"))
     drawn(visitor)
     assert len(trace(visitor, X, "3 x of the z in the ring")[0]) == 3
     visitor.press("Take the fold back: s = 1")
