@@ -96,7 +96,7 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
         for row, titles_there in enumerate((BELIEF, wanted, CHARTS)):
             see(visitor, row, titles_there)
         if name == "samples":
-            wait_for(lambda: (drawn := trace(visitor, PICTURED, 2, CUT)) and len(drawn[0]) == 500, "samples of the last flow")
+            wait_for(lambda: (of := trace(visitor, PICTURED, 2, CUT)) and len(of[0]) == 500, "samples of the last flow")
         if name == "layers":
             expect(page.locator("[data-testid=stMain] .katex-display")).to_have_count(2, timeout=60 * SECOND)
     assert quiet(visitor), visitor.problems

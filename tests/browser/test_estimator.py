@@ -109,7 +109,7 @@ def test_draws_add_up_and_a_million_can_be_stopped(bench):
     visitor.press("A million")
     # As soon as it is there: drawing a million takes a second or two.
     visitor.page.wait_for_function(
-        "() => { const stop = [...document.querySelectorAll('.st-key-throw-stop button')][0]; stop?.click(); return stop }"
+        "() => { const stop = document.querySelector('.st-key-throw-stop button'); stop?.click(); return stop }"
     )
     wait_for(lambda: visitor.page.get_by_role("button", name="Clear", exact=True).count(), "the draws to stop")
     assert quiet(visitor)

@@ -1,6 +1,7 @@
 """The stored answers on the page: in the place of what has not been trained yet, and as cards."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from app import evidence
 from app.components.planes import Chart
@@ -18,12 +19,21 @@ def of(preset: str) -> Stored:
 
 def sentence(preset: str) -> str:
     """The answer to a ready-made question."""
-    return PRESETS[preset].answer.sentence(read(of(preset).found, preset))
+    return _sentence(preset, PRESETS[preset])
 
 
 def chart(preset: str) -> Chart:
     """The picture of it: what is believed where something is, else how well the flows fit."""
-    chosen = PRESETS[preset]
+    return _chart(preset, PRESETS[preset])
+
+
+@lru_cache(maxsize=32)
+def _sentence(preset: str, chosen: Preset) -> str:
+    return chosen.answer.sentence(read(of(preset).found, preset))
+
+
+@lru_cache(maxsize=32)
+def _chart(preset: str, chosen: Preset) -> Chart:
     setup, groups = setup_of(chosen), groups_of(of(preset).found)
     terms = {one.label: one.terms for one in contenders(setup, chosen.bench)}
     if any(terms.values()):
