@@ -188,7 +188,7 @@ class TestSentences:
             ({"by_stopping": math.nan, "tail": Tail(0.5**0.5, 0.5)}, ("may be infinite",), ("nan",)),
             ({"by_probe": 0.0, "by_stopping": 0.0}, ("exact", "0.01"), ("typically",)),
             ({"bias": 0.0}, ("leaves nothing out",), ("for ever",)),
-            ({"by_stopping": 0.0}, ("all of one draw's variance",), ("0 %",)),
+            ({"by_stopping": 0.0}, ("all of a draw's variance",), ("0 %",)),
             ({"by_probe": 0.0, "probe": "rademacher"}, ("adds nothing",), ("100 %",)),
             ({"other": math.inf}, ("for ever",), ("Rademacher",)),
         ],

@@ -69,11 +69,11 @@ def _causes(found: ByHand) -> str:
     """Which part of the variance is whose, and what another probe would change."""
     share = 100 * found.by_stopping / found.deviation**2
     whose = PROBES[found.probe]
-    split = f"Of one draw's variance random stopping causes {_two(share)} %, {whose} the rest"
+    split = f"Random stopping causes {_two(share)} % of a draw's variance, {whose} the rest"
     if share <= ROUNDING:
-        split = f"{whose[0].upper()}{whose[1:]} causes all of one draw's variance"
+        split = f"{whose[0].upper()}{whose[1:]} causes all of a draw's variance"
     elif share > 100 * (1 - ROUNDING):
-        split = f"Random stopping causes all of one draw's variance: {whose} adds nothing here"
+        split = f"Random stopping causes all of a draw's variance: {whose} adds nothing here"
     needed = draws_for(found.other, found.bias) if math.isfinite(found.other) else 0
     another = "a Gaussian probe (a random vector) needs" if found.probe == SIGNS else "random signs (Rademacher) need"
     if not needed:
