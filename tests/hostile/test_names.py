@@ -19,6 +19,7 @@ from app.lessons.shelf import shelf
 from app.link import names, read_link
 from app.text import csv_of, distinct, escaped, file_name, plain, quoted
 from app.ui.data_choice import NO_COLUMN
+from app.ui.opening import WANTED
 from app.ui.share import SECTIONS
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
@@ -30,7 +31,8 @@ from tests.hostile.names import BLANK, MARK, NAMES, drawn, lines, marked_up, pro
 pytestmark = pytest.mark.usefixtures("local_engine")
 ALL = NAMES | BLANK
 QUICK = {"blocks": "1", "width": "8", "batch": "16", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
-QUICK |= {"dimensions.view": "memory"}  # which has the settings beside it
+# Views that have the settings beside them.
+QUICK |= {"dimensions.view": "memory", "activations.view": "inside", "bench.view": "plane"}
 SCREENS = sorted(screen.folder for screen in screens.SCREENS.values() if screen.has_flow and screen.sidebar)
 # For what is slow to open. Each text above and below is made by the same functions for all names.
 SOME = {key: NAMES[key] for key in ("image", "address", "formula", "code", "bidi")}
@@ -207,6 +209,7 @@ def own_file(first):
 def test_a_page_shows_the_columns_and_classes_of_a_file(at, screen):
     page = opened(screen)
     page.session_state["page"].picked = "csv"
+    page.session_state[WANTED] = True  # the settings, beside what opens a bench
     page = run(page)
     first = at * len(NUMBERS) // len(SCREENS)
     page = run(page.file_uploader(key="csv").set_value((f"{NUMBERS[first]}.csv", own_file(first), "")))
