@@ -77,8 +77,10 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     legend = ".planes-legend"
     wait_for(lambda: visitor.page.locator(legend, has_text=f"<b>{MARK}</b>").count() > 0, "the classes in a legend")
     assert not outside(visitor, server)
-    box = visitor.page.locator(".planes-plot").nth(1)
+    visitor.page.get_by_text("in the data's own window").click()
+    box = visitor.page.locator(".st-key-joint-window .planes-plot").nth(1)
     box.scroll_into_view_if_needed()
+    visitor.page.wait_for_timeout(1000)  # it unfolds
     size = box.bounding_box()
     label = visitor.page.locator(".canvas-tip:not([hidden])", has_text=MARK)
     places = ((x, y) for x in range(3, 10) for y in range(3, 10))
