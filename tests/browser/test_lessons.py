@@ -175,7 +175,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     check(visitor, "as good as")
 
     on(visitor, "With real coins")
-    coins = page.get_by_label("What the class has thrown")
+    coins = page.get_by_label("What the class has drawn")
     coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
     coins.press("Control+Enter")
     is_done(page)
