@@ -504,7 +504,9 @@ class TestOpening:
 
     def test_the_page_opens_with_it_and_one_thing_to_press(self, kept):
         page = arrived()
-        assert answers.far_away(read_far(kept)) in said(page)
+        (opening,) = [text for text in said(page) if text.endswith(answers.far_away(read_far(kept)))]
+        right = [100 * np.mean([arm["curves"]["held_accuracy"][-1] for arm in kept[of]]) for of in (RESIDUAL, PLAIN)]
+        assert [f"{share:.0f} %" in opening for share in right] == [True, True] and opening.startswith("Yes: ")
         assert [pane["title"] for pane in panes(page)][:2] == [
             "How sure the flow's classifier is",
             "How likely the points are",

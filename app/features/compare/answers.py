@@ -47,7 +47,7 @@ def believes(found: Compared) -> str:
     return (
         f"Trained with {terms} terms of the series, a flow reports a loss of **{_nats(one.believed)} nats**. No "
         f"density can have less than {one.entropy:.2f}. Its true loss is **{_nats(one.true)}**; trained by the exact "
-        f"log det it is {_nats(sound)} ({_seeds(found)})."
+        f"log det it is {_nats(sound)} (means of {_seeds(found)})."
     )
 
 

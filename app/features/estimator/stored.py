@@ -82,7 +82,7 @@ def plane_panes() -> list[Pane | Chart]:
         Dots(found.points[found.beyond], "held-out points, infinite variance", VERMILION, "x", 6.5),
     )
     first = Pane(
-        f"Deviation of one estimate, seed {kept.seeds[0]}",
+        f"Deviation of one estimate, seed {kept.seeds[0]}: infinite at {100 * answer.shares[0]:.0f} % of the points",
         x,
         y,
         found.window,

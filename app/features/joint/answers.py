@@ -12,6 +12,14 @@ ALMOST_ZERO = 1e-3
 """Of the density that nearly all held-out points exceed."""
 
 
+def does_both(own: Sequence[float], plain: Sequence[float]) -> str:
+    """How often the flow's classifier is right on held-out points, beside one without a flow: shares, seed by seed."""
+    return (
+        f"Yes: besides its density, the flow has the class of **{_percent(own)}** of held-out points right, and a "
+        f"plain classifier that of {_percent(plain)}."
+    )
+
+
 def far_away(found: Sequence[Unseen]) -> str:
     """How sure both classifiers are on the circle, and whether the density can tell, over all seeds."""
     plain, own = (_percent([getattr(one, name) for one in found]) for name in ("plain", "own"))

@@ -193,6 +193,12 @@ def read_far(found: Mapping[str, Any]) -> tuple[Unseen, ...]:
     return tuple(one for one in found_far if one)
 
 
+def accuracies_far(found: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+    """Shares of held-out points that the flow's classifier and the plain one had right in the end, seed by seed."""
+    hybrid, plain = ([one["curves"]["held_accuracy"][-1] for one in found[of.label]] for of in pair(FAR_SETUP, BENCH))
+    return hybrid, plain
+
+
 def read_costs(found: Mapping[str, Any]) -> Claim:
     """What the density was found to cost each classifier."""
     return claim(grid(COSTS_SETUP, BENCH), groups_of(found), BENCH.peer)

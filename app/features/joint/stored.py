@@ -18,6 +18,7 @@ from app.features.joint.evidence import (
     FAR,
     FAR_SETUP,
     LABELS,
+    accuracies_far,
     groups_of,
     read_costs,
     read_far,
@@ -44,7 +45,7 @@ def show_far(key: str) -> None:
     """Sentence and picture of what lies far away."""
     found = far().found
     hybrid, plain = (groups_of(found)[one.label][0] for one in pair(FAR_SETUP, BENCH))
-    opening.sentence(answers.far_away(read_far(found)))
+    opening.sentence(f"{answers.does_both(*accuracies_far(found))} {answers.far_away(read_far(found))}")
     opening.picture(regions.panes(FAR_SETUP.dataset, hybrid, plain), far(), key=key, columns=2)
 
 
