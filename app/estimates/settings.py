@@ -24,8 +24,6 @@ BENCH = "bench."
 LARGEST_RADIUS = 0.99
 MOST_THROWS = 1_000_000
 MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
-
-
 LEAST_SIDE, MOST_SIDE = 2, 5
 SIDES = {side**2: side for side in range(LEAST_SIDE, MOST_SIDE + 1)}
 """The sides of the matrices that can be set, by how many entries they have."""

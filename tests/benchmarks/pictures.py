@@ -158,8 +158,8 @@ def loaded(browser: Browser, server: Server, loads: int) -> tuple[float, float, 
             if path:
                 picture_on(page)
             else:
-                journey = page.locator(".replay-plane canvas").first
-                wait_for(lambda canvas=journey: canvas.count() and canvas.evaluate(DRAWN), "the home page's picture")
+                replay = page.locator(".replay-plane canvas").first
+                wait_for(lambda canvas=replay: canvas.count() and canvas.evaluate(DRAWN), "the home page's picture")
             times.append(time.monotonic() - start)
             page.wait_for_timeout(500)
             if path:

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from app.estimates.settings import Bench
+from app.features.estimator.numbers import density
 from app.features.estimator.sweeps import Cost, Subject, across_batches, cost, optimum, subject_of
 from app.lessons.expression import Unknown
 from app.lessons.observables import Observable
-from resflow_core.estimators.moments import believed_log_det
-from resflow_core.log_det import Roulette
 from resflow_core.roulette import expected_terms
 
 if TYPE_CHECKING:
@@ -67,11 +66,9 @@ def _survival(at: "Situation", terms: int) -> float:
 
 def _factor(at: "Situation") -> float:
     """E exp(estimate) / det(I + A)."""
-    bench = at.bench(Bench)
-    if len(bench.array) > 2:
+    above = density(at.bench(Bench), subject(at).truth).log_factor
+    if above is None:
         raise Unknown
-    believed = believed_log_det(Roulette(bench.law, bench.probe), torch.as_tensor(bench.array)[None])
-    above = float(believed) - subject(at).truth
     return math.exp(above) if above < LARGEST_EXPONENT else math.inf
 
 

@@ -60,7 +60,7 @@ def sentence() -> str:
     return (
         f"Trained with only {told.settings['terms']} terms of a series, the same flow reports a loss of "
         f"{reported.mean():.2f} nats. No density can have less than {found['entropy']:.2f}: its true loss is "
-        f"{true.mean():.2f}. What it takes for its density has mass {mass.mean():.1f}; a density has 1 (means of "
+        f"{true.mean():.2f}. The density that it believes in has mass {mass.mean():.1f} instead of 1 (means of "
         f"{len(told.seeds)} seeds)."
     )
 

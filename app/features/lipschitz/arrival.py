@@ -78,9 +78,8 @@ def show() -> None:
     if not is_due():
         again()
     st.markdown("**Or train a flow of your own**, and walk through each of its blocks:")
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if hides_settings():
-            opening.settings_button("lipschitz.settings")
+    if hides_settings():
+        opening.settings_button("lipschitz.settings")
     transport.show(report, primary=False)
     transport.message(report)
     _depth(found)
