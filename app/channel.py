@@ -3,14 +3,17 @@
 A page opens a WebSocket at `path()` and says which run it watches, {"run": its id}. From then on it is sent
 {"run": "id:rewinds", "frames": [`encode_frame` each]}, the newest where it reads too slowly, and the engine hears that
 somebody is there, until the last that watched the run has gone. Several readers may watch one run. {"depth": k} asks
-for moving pictures after k blocks, null for those at z. A run's id is its secret, and in no link; whoever comes from
-another site is refused.
+for moving pictures after k blocks, null for those at z. {"point": [x, y]}, in the flow's units, asks what the log
+density of that point is made of: {"run": ..., "at": `encode_point`} comes whenever it is new, until null is said. A
+run's id is its secret, and in no link; whoever comes from another site is refused.
 """
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,35 +22,41 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import engine
-from app.components.live.encode import encode_frame
+from app.components.live.encode import encode_frame, encode_point
+from app.engine.commands import Wish
+from app.engine.measurements.point import AtPoint
 from app.engine.reports import Frame, Report
 
 HELLO_SECONDS = 10.0
 ATTEND_SECONDS = 1.0
 MOST_LETTERS = 200  # of what a page says
 MOST_DEPTH = 10_000
+FARTHEST = 1000.0  # of a point from the middle of the data, in the flow's units
 REFUSED, WRONG = 4403, 4400  # codes with which a socket is closed
 
 
 class Reader:
-    """What one page has not been sent yet: of pictures that come faster than it reads, the newest."""
+    """What one page has not been sent yet: of each kind, where they come faster than it reads, the newest."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._text, self._news = loop, "", asyncio.Event()
+        self._loop, self._news = loop, asyncio.Event()
+        self._texts: dict[str, str] = {}
 
-    def put(self, text: str) -> None:
+    def put(self, kind: str, text: str) -> None:
         """From any thread."""
         with suppress(RuntimeError):  # the server is ending
-            self._loop.call_soon_threadsafe(self._take, text)
+            self._loop.call_soon_threadsafe(self._take, kind, text)
 
-    def _take(self, text: str) -> None:
-        self._text = text
+    def _take(self, kind: str, text: str) -> None:
+        self._texts[kind] = text
         self._news.set()
 
     async def next(self) -> str:
         await self._news.wait()
-        self._news.clear()
-        return self._text
+        text = self._texts.pop(next(iter(self._texts)))
+        if not self._texts:
+            self._news.clear()
+        return text
 
 
 class Channel:
@@ -56,19 +65,20 @@ class Channel:
     def __init__(self) -> None:
         self._readers: dict[str, list[Reader]] = {}
         self._ends: dict[str, Callable[[], None]] = {}
-        self._depths: dict[str, int | None] = {}
+        self._wishes: dict[str, Wish] = {}
 
     def is_read(self, run: str) -> bool:
         """Whether some page has pictures of this run by the channel."""
         return run in self._readers
 
-    def depth(self, run: str, otherwise: int | None) -> int | None:
-        """At which depth a page has asked for pictures of this run; `otherwise` where none has."""
-        return self._depths.get(run, otherwise)
+    def wish(self, run: str, otherwise: Wish) -> Wish:
+        """What a page has asked to be shown of this run; `otherwise` where none has."""
+        return self._wishes.get(run, otherwise)
 
-    def look(self, run: str, depth: int | None) -> None:
-        self._depths[run] = depth
-        engine.get_engine().look(run, depth)
+    def look(self, run: str, asked: dict[str, Any]) -> None:
+        """Let some fields of the wish be others."""
+        self._wishes[run] = wish = replace(self._wishes.get(run, Wish()), **asked)
+        engine.get_engine().look(run, wish)
 
     def join(self, run: str, reader: Reader) -> None:
         self._readers.setdefault(run, []).append(reader)
@@ -80,17 +90,23 @@ class Channel:
         readers.remove(reader)
         if not readers:
             del self._readers[run]
-            self._depths.pop(run, None)
+            self._wishes.pop(run, None)
             self._ends.pop(run)()
             engine.get_engine().leave(run)
 
     def _tell(self, report: Report) -> None:
         """In a thread of the engine's."""
-        frame = report.arms[0].frames[-1] if report.arms and report.arms[0].frames else None
-        if isinstance(frame, Frame):
-            text = json.dumps({"run": f"{report.id}:{report.rewinds}", "frames": [encode_frame(frame)]})
+        if not report.arms:
+            return
+        (arm, *_), told = report.arms, {}
+        if arm.frames and isinstance(arm.frames[-1], Frame):
+            told["frames"] = [encode_frame(arm.frames[-1])]
+        if at := arm.found(AtPoint):
+            told["at"] = encode_point(at)
+        for kind, said in told.items():
+            text = json.dumps({"run": f"{report.id}:{report.rewinds}", kind: said})
             for reader in list(self._readers.get(report.id, ())):
-                reader.put(text)
+                reader.put(kind, text)
 
 
 CHANNEL = Channel()
@@ -156,18 +172,36 @@ async def _hear(socket: WebSocket, run: str) -> None:
     """What a page asks for, until it has gone; what makes no sense is nothing to us."""
     while (said := await socket.receive())["type"] != "websocket.disconnect":
         with suppress(ValueError):
-            CHANNEL.look(run, asked_depth(said.get("text") or ""))
+            CHANNEL.look(run, asked(said.get("text") or ""))
 
 
-def asked_depth(said: str) -> int | None:
-    """The depth that a page asks for. Raises ValueError where it says something else."""
+def asked(said: str) -> dict[str, Any]:
+    """The fields of a `Wish` that a page says. Raises ValueError where it says something else."""
     wish: Any = json.loads(said[:MOST_LETTERS])
-    if not isinstance(wish, dict) or "depth" not in wish:
-        raise ValueError(f"{said[:40]!r}: a page may say the depth at which it wants its pictures.")
-    depth = wish["depth"]
-    if depth is not None and not (type(depth) is int and 0 <= depth <= MOST_DEPTH):
+    if not isinstance(wish, dict) or not wish.keys() or not wish.keys() <= FIELDS.keys():
+        raise ValueError(f"{said[:40]!r}: a page may say {' and '.join(FIELDS)}.")
+    return {name: value if value is None else FIELDS[name](value) for name, value in wish.items()}
+
+
+def asked_depth(depth: Any) -> int:
+    """Raises ValueError where it is none."""
+    if not (type(depth) is int and 0 <= depth <= MOST_DEPTH):
         raise ValueError(f"depth = {str(depth)[:40]}: use null or a whole number from 0 to {MOST_DEPTH:,}.")
     return depth
+
+
+def asked_point(point: Any) -> tuple[float, float]:
+    """Raises ValueError where it is none, or too far away."""
+    if not (isinstance(point, list) and len(point) == 2 and all(type(one) in (int, float) for one in point)):
+        raise ValueError(f"point = {str(point)[:40]}: use null or a list of two numbers.")
+    if not all(math.isfinite(one) and abs(one) <= FARTHEST for one in point):
+        raise ValueError(f"point = {str(point)[:40]}: use numbers from {-FARTHEST:g} to {FARTHEST:g}.")
+    x, y = point
+    return float(x), float(y)
+
+
+FIELDS: dict[str, Callable[[Any], Any]] = {"depth": asked_depth, "point": asked_point}
+"""What a page may say, by the name of the field of the `Wish`, with what checks it."""
 
 
 def path() -> str:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from app.engine.commands import ViewRequest
+from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Experiment
 from app.engine.reports import Report
 
@@ -62,8 +62,8 @@ class Engine(Protocol):
         """The page is there, and will poll as soon as the server gets to it."""
         ...
 
-    def look(self, id: str, depth: int | None) -> None:
-        """Moving pictures are wanted at this depth (`ViewRequest.depth`), before a poll says so."""
+    def look(self, id: str, wish: Wish) -> None:
+        """The picture in the browser has this wish, before a poll says so."""
         ...
 
     def close(self, id: str) -> None:

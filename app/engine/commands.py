@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ class ViewRequest:
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
     # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the picture in the browser wants to be shown, beside what its page asks for."""
+
+    depth: int | None = None  # as `ViewRequest.depth`
+    point: tuple[float, float] | None = None  # of which the log density is taken apart, in the flow's units
+
+    def measured(self, others: Mapping[str, Any]) -> dict[str, Any]:
+        """`ViewRequest.measured`, where the page wants `others`."""
+        wanted = {name: value for name, value in others.items() if name != "point"}
+        return wanted if self.point is None else {**wanted, "point": self.point}
+
+    def in_place(self, request: ViewRequest) -> ViewRequest:
+        """The request with this wish in the place of the one before."""
+        return replace(request, depth=self.depth, measured=self.measured(request.measured))
 
 
 @dataclass(frozen=True)
@@ -108,10 +125,10 @@ class Attend:
 
 @dataclass(frozen=True)
 class Look:
-    """The page wants moving pictures at this depth (`ViewRequest.depth`), until a poll says otherwise."""
+    """The page wants moving pictures, and what is measured of a point, like this until a poll says otherwise."""
 
     id: str
-    depth: int | None
+    wish: Wish
 
 
 @dataclass(frozen=True)

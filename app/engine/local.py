@@ -7,7 +7,7 @@ from functools import partial
 
 from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.buttons import Buttons
-from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, Reset, ViewRequest
+from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, Reset, ViewRequest, Wish
 from app.engine.experiment import Experiment
 from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
@@ -48,8 +48,8 @@ class LocalEngine(Buttons):
     def attend(self, id: str) -> None:
         self._send(Attend(id))
 
-    def look(self, id: str, depth: int | None) -> None:
-        self._send(Look(id, depth))
+    def look(self, id: str, wish: Wish) -> None:
+        self._send(Look(id, wish))
 
     def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
         return self._watchers.add(id, heard)

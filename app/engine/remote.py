@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
-from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest
+from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest, Wish
 from app.engine.dropped import Dropped
 from app.engine.experiment import Experiment
 from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
@@ -65,9 +65,9 @@ class RemoteEngine(Buttons):
         if link := self._link(id):
             link.attend(id)
 
-    def look(self, id: str, depth: int | None) -> None:
+    def look(self, id: str, wish: Wish) -> None:
         if link := self._link(id):
-            link.look(Look(id, depth))
+            link.look(Look(id, wish))
 
     def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
         link = self._link(id)

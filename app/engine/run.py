@@ -102,7 +102,7 @@ class Run:
                 self.seen = self._clocks.attendance()
             return
         if isinstance(command, Look):
-            self._views.look(command.depth)
+            self._views.look(command.wish)
             return
         self._handled += 1
         self._changed = True

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 from app.engine.arm_job import ArmJob
-from app.engine.commands import ViewRequest
+from app.engine.commands import ViewRequest, Wish
 from app.engine.measurements import MEASUREMENTS
 from app.engine.measurements.measurement import Measurement
 from app.engine.reports import Frame
@@ -114,10 +114,10 @@ class Views:
             if before is None or asked(before) != asked(request):
                 self._forget(view)
 
-    def look(self, depth: int | None) -> None:
-        """The same as ever, but at this depth."""
+    def look(self, wish: Wish) -> None:
+        """The same as before, but for this wish."""
         if self.request:
-            self.want(replace(self.request, depth=depth))
+            self.want(wish.in_place(self.request))
 
     def _forget(self, view: View) -> None:
         """Show it anew, and at once."""
@@ -240,15 +240,13 @@ def _wrapped(pieces: Pieces[Any]) -> Iterator[tuple[Any] | None]:
 
 def _in_turn(jobs: Sequence[ArmJob | None], pieces: Callable[[Any], Iterator]) -> Iterator[tuple | None]:
     """One job's pieces after the other's, each None but its last: yields None for each, and at last all the results;
-    None where there is no job."""
+    None where there is no job, or a job has none."""
     whole = []
     for job in jobs:
-        if job is None:
-            whole.append(None)
-            continue
-        for piece in pieces(job):
-            if piece is not None:
-                whole.append(piece)
-            if len(whole) < len(jobs):
+        record = None
+        for piece in pieces(job) if job is not None else ():
+            record = piece
+            if piece is None or len(whole) + 1 < len(jobs):
                 yield None
+        whole.append(record)
     yield tuple(whole)

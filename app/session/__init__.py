@@ -44,6 +44,8 @@ from app.session.lesson import (
     teach,
     teaches,
     turn,
+    turn_to,
+    turns,
     typed,
 )
 from app.session.memory import follow_survey, go_on_with_survey, measures, stop_survey, survey, survey_anew

@@ -175,6 +175,16 @@ def move(to: Moved) -> None:
     page.turned = page.turned or to.screen
 
 
+def turn_to(screen: str) -> None:
+    """Go to a screen, with the next run of the whole script."""
+    current().turned = screen
+
+
+def turns() -> bool:
+    """Whether there is a screen to go to."""
+    return bool(current().turned)
+
+
 def turn(screen: str) -> str:
     """The screen to go to from this one, or "", once."""
     page = current()

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from app import channel
-from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
+from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_point, encode_points
 from app.engine.commands import ViewRequest
+from app.engine.measurements.point import AtPoint
 from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Report
 from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
@@ -35,6 +36,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "channel": channel.path(),
         "frames": [] if channel.CHANNEL.is_read(report.id) else [encode_frame(frame) for frame in arm.frames],
         "still": encode_frame(arm.still) if arm.still else None,
+        "at": encode_point(at) if (at := arm.found(AtPoint)) else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
         "loss_unit": _unit(dataset),
         "floor": dataset.truth.entropy if dataset.truth else None,

@@ -30,3 +30,4 @@ from resflow_core.measure.scaling import AtDim, Crossing, Plan, by_dim, crossing
 from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
 from resflow_core.measure.structure import jacobian_structure
 from resflow_core.measure.survey import Place, Survey, SurveyPlan
+from resflow_core.measure.terms import Terms, terms

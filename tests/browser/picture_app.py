@@ -59,7 +59,7 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
         "truth": None if labels else "made",
         "points": encode_points(POINTS, WINDOW),
         "labels": encode_labels(["red", "white", "red"], 3) if labels else None,
-        "frames": [encode_frame(frame(step, MOVING, live.chosen_depth("panes"), None))] if playing else [],
+        "frames": [encode_frame(frame(step, MOVING, live.wish("panes").depth, None))] if playing else [],
         "still": None if playing else encode_frame(frame(step, STILL, None, all_stages)),
         "loss": encode_curves(LossCurves(steps, curve, steps, curve, curve / 100, *[none] * 6)),
         "loss_unit": "nats",

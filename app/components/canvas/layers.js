@@ -208,6 +208,12 @@ const LAYERS = {
     drawPath(context, look);
   },
 
+  /** {x, y, text}: a name beside a place */
+  name(context, { x, y, text }, at, theme) {
+    const style = { paper: theme.paper, ink: theme.ink(1), size: 13, family: theme.font, textAlign: "left" };
+    haloed(context, text, at.x(x) + 11, at.y(y) - 9, style);
+  },
+
   /** {x, y}: a ring around what is chosen, dark within light */
   ring(context, { x, y }, at) {
     context.beginPath();

@@ -14,6 +14,7 @@ known density to compare with. `scene` is JSON:
     points         `encode_points(data, window)`, constant for a run
     labels         `encode_labels(...)` of these points, or null
     channel        where `app.channel` is, or null
+    at             `encode_point(...)` of the point that the picture has asked for, or null
     frames         `encode_frame(...)` each, in ascending step; those already seen are skipped; [] while they come by
                    the channel
     still          the sharp frame of a paused flow, or null
@@ -23,7 +24,7 @@ known density to compare with. `scene` is JSON:
     alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ import streamlit as st
 
 from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
+from app.engine.commands import Wish
 
-__all__ = ["SCRIPT", "STYLE", "chosen_depth", "live_panes", "mount_truth", "readouts"]
+__all__ = ["SCRIPT", "STYLE", "live_panes", "mount_truth", "readouts", "wish"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
@@ -44,6 +46,8 @@ _NAMES = (
     "loss",
     "words",
     "depth",
+    "waterfall",
+    "probe",
     "view",
     "channel",
     "clock",
@@ -90,9 +94,21 @@ def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
     _truth(key="resflow_truth", data=encode_truth(data_id, density))
 
 
-def live_panes(scene: dict[str, Any], *, key: str) -> None:
-    """Mount the picture, or hand an already mounted one its next scene (see the module's docstring)."""
-    _panes(data=scene, key=key, on_depth_change=lambda: None)
+def live_panes(scene: dict[str, Any], *, key: str, checked: Callable[[], None] = lambda: None) -> None:
+    """Mount the picture, or hand an already mounted one its next scene (see the module's docstring).
+
+    `checked` is called when somebody wants to check the matrix of a block by hand: `matrix_to_check` then has it.
+    """
+    _panes(data=scene, key=key, on_depth_change=lambda: None, on_point_change=lambda: None, on_matrix_change=checked)
+
+
+def matrix_to_check(key: str) -> tuple[float, ...] | None:
+    """The four entries, row by row, that somebody has just sent from the picture mounted as `key`; None if nobody has,
+    or if these are no four numbers."""
+    entries = st.session_state.get(key, {}).get("matrix")
+    if not isinstance(entries, list) or len(entries) != 4 or not all(type(one) in (int, float) for one in entries):
+        return None
+    return tuple(map(float, entries))
 
 
 def readouts(*, key: str) -> None:
@@ -100,7 +116,10 @@ def readouts(*, key: str) -> None:
     _readouts(key=key)
 
 
-def chosen_depth(key: str) -> int | None:
-    """After how many residual blocks the picture mounted as `key` wants to see data and grid; None: at z."""
-    depth = st.session_state.get(key, {}).get("depth")
-    return depth if isinstance(depth, int) and depth >= 0 else None
+def wish(key: str) -> Wish:
+    """What the picture mounted as `key` has asked for, where the channel was closed to it."""
+    state = st.session_state.get(key, {})
+    depth, point = state.get("depth"), state.get("point")
+    is_depth = type(depth) is int and depth >= 0
+    is_point = isinstance(point, list) and len(point) == 2 and all(type(one) in (int, float) for one in point)
+    return Wish(depth if is_depth else None, (float(point[0]), float(point[1])) if is_point else None)

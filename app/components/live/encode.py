@@ -11,6 +11,7 @@ import numpy as np
 from app.quantise import TOP_QUANTILE, Window, packed, to_shares, to_u16
 
 if TYPE_CHECKING:
+    from app.engine.measurements.point import AtPoint
     from app.engine.reports import Frame, LossCurves
 
 MOST_CLASSES = 8  # as many colours and symbols as people tell apart
@@ -35,6 +36,46 @@ def encode_frame(frame: Frame) -> dict[str, Any]:
         "depth": frame.depth,
         "stages": stages and {"latent": packed(stages.latent), "grid": packed(stages.grid)},
     }
+
+
+def encode_point(at: AtPoint) -> dict[str, Any]:
+    """What the log density of a point is made of, as JSON; null where a number is not finite.
+
+    `x` is in the flow's units and `path` as well: x, where each block leaves it, and z. Of each block come `log_dets`,
+    `jacobians` (A, row by row), `eigenvalues` (real and imaginary part of both), `radii` (spectral radius of A), and
+    `means` and `deviations` of the estimate that training makes of its log det. `estimator` is its name, and `terms`
+    the number of terms after which a truncated series ends.
+    """
+    terms = at.terms
+    eigenvalues = np.linalg.eigvals(terms.jacobians)
+    return {
+        "step": int(at.step),
+        "x": list(at.x),
+        "log_prob": _number(terms.log_prob),
+        "log_normal": _number(terms.log_normal),
+        "actnorm": _number(terms.actnorm),
+        "log_dets": _numbers(terms.log_dets),
+        "path": _numbers(terms.path),
+        "jacobians": _numbers(terms.jacobians),
+        "eigenvalues": _numbers(np.stack([eigenvalues.real, eigenvalues.imag], -1)),
+        "radii": _numbers(at.radii),
+        "estimator": type(at.log_det).__name__.lower(),
+        "terms": getattr(at.log_det, "n_terms", None),
+        "means": _numbers(at.means),
+        "deviations": _numbers(at.deviations),
+        "true_log_prob": None if at.true_log_prob is None else _number(at.true_log_prob),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _numbers(values: np.ndarray) -> list[Any]:
+    """Flat for each first index, with all digits of float64; null where not finite."""
+    if values.ndim == 1:
+        return [_number(value) for value in values]
+    return [_numbers(one.ravel()) for one in values]
 
 
 def encode_points(array: np.ndarray, window: Window) -> dict[str, Any]:

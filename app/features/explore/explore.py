@@ -1,13 +1,17 @@
 """Explore: a residual flow learns a density, live."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import channel, session
 from app.components import live
 from app.engine.reports import ArmReport, Frame
-from app.ui import block_table, heading, notices, transport
+from app.estimates.settings import matrix_problem
+from app.ui import block_table, heading, matrices, notices, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
+from resflow_core.log_det import Roulette, Truncated
 from resflow_core.measure import BlockTable
 
 FRAME_SECONDS = 1 / 16  # from one picture to the next, where one process has no other work
@@ -21,16 +25,34 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
 
 @polled(POLL_SECONDS)
 def run() -> None:
-    depth = channel.CHANNEL.depth(session.last_report().id, live.chosen_depth("panes"))
-    report = session.poll(depth=depth, frame_seconds=FRAME_SECONDS)
+    wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
+    measured = wish.measured(session.VIEW_REQUEST.measured)
+    report = session.poll(depth=wish.depth, measured=measured, frame_seconds=FRAME_SECONDS)
     transport.show(report)
     with st.container():
         transport.message(report)
-    live.live_panes(scene_of(session.setup(), report, session.VIEW_REQUEST.points), key="panes")
+    scene = scene_of(session.setup(), report, session.VIEW_REQUEST.points)
+    live.live_panes(scene | {"checks": matrices.offered()}, key="panes", checked=check_by_hand)
+    if session.turns():
+        st.rerun()
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
         st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:
         blocks(report.arms[0].blocks)
+
+
+def check_by_hand() -> None:
+    """Take the matrix of the chosen block to *Check by hand*, with the estimator that trains this flow."""
+    entries, log_det = live.matrix_to_check("panes"), session.setup().train.log_det
+    if entries is None or matrix_problem(entries):
+        return
+    bench = replace(session.bench(), view="by_hand", matrix=entries)
+    if isinstance(log_det, Truncated):
+        bench = replace(bench, n_terms=log_det.n_terms, probe=log_det.probe)
+    elif isinstance(log_det, Roulette):
+        bench = replace(bench, law=log_det.law, probe=log_det.probe)
+    session.show_bench(bench)
+    session.turn_to("estimator")
 
 
 def _pictures(arm: ArmReport) -> tuple[Frame, ...]:

@@ -1,6 +1,7 @@
 """Moments of the estimators of log det(I + A) in closed form: bias, variance, and the best law of N."""
 
 from resflow_core.estimators.moments.belief import believed_log_det
+from resflow_core.estimators.moments.of_log_det import mean_and_deviation
 from resflow_core.estimators.moments.optimal import NoOptimum, Optimal, as_custom, optimal_law
 from resflow_core.estimators.moments.parameters import jacobian_derivatives, parameter_remainders
 from resflow_core.estimators.moments.powers import matrix_powers, spectral_radius

@@ -20,7 +20,8 @@ function openChannel(view, channel) {
   const socket = (channel.socket = new WebSocket(address));
   socket.addEventListener("open", () => {
     socket.send(JSON.stringify({ run: channel.run }));
-    if (view.depth.asked !== null) askByChannel(view, view.depth.asked);
+    if (view.depth.asked !== null) askByChannel(view, { depth: view.depth.asked });
+    if (view.probe.x) askByChannel(view, { point: view.probe.x });
     showChannel(view, "open");
   });
   socket.addEventListener("message", ({ data }) => arrive(view, channel, JSON.parse(data)));
@@ -32,11 +33,11 @@ function openChannel(view, channel) {
   });
 }
 
-/** Ask for moving pictures at a depth, and say whether the channel is there to do so. */
-function askByChannel(view, depth) {
+/** Ask for moving pictures at a depth, or for a point, and say whether the channel is there to do so. */
+function askByChannel(view, wish) {
   const socket = view.channel?.socket;
   if (socket?.readyState !== WebSocket.OPEN) return false;
-  socket.send(JSON.stringify({ depth }));
+  socket.send(JSON.stringify(wish));
   return true;
 }
 
@@ -54,10 +55,11 @@ function showChannel(view, state) {
   view.root.querySelector(".live-slow").hidden = state === "open" || view.channel.tries < 1;
 }
 
-/** A picture has come: it waits for its turn, at the pace at which they come. */
-function arrive(view, channel, { run, frames }) {
+/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does not. */
+function arrive(view, channel, { run, frames, at }) {
   const now = performance.now();
-  if (run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
+  if (run === view.scene.run && at) arriveAt(view, at);
+  if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
   if (!enqueue(view, frames, WAITING)) return;
   channel.tries = 0;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);

@@ -129,6 +129,7 @@ function receive(view, scene) {
   paint(view, ["loss"]);
   if (scene.playing) askForDepth(view);
   listenToChannel(view);
+  arriveAt(view, scene.at);
   showWords(view);
   play(view);
 }
@@ -143,6 +144,7 @@ function startRun(view, before) {
   view.root.dataset.step = "";
   view.zoom = before ? {} : view.recalled;
   if (before) keepDepth(view, before.blocks);
+  keepProbe(view, before);
   if (!view.scene.truth) view.shows = "latent";
   if (before) rememberView(view);
 }

@@ -51,6 +51,7 @@ function showDepth(view) {
   slider.title = latent ? "" : "Choose the latent space to go through the blocks";
   const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
   panes.latent.box.setAttribute("aria-label", alt);
+  showProbe(view);
 }
 
 /** Glide to the wanted stage. */
@@ -105,7 +106,7 @@ function askForDepth(view) {
   const wish = depth.wanted === lastStage(view) ? null : depth.wanted;
   if (wish === depth.asked) return;
   depth.asked = wish;
-  if (!askByChannel(view, wish)) view.setState("depth", wish);
+  if (!askByChannel(view, { depth: wish })) view.setState("depth", wish);
 }
 
 /** The first picture says what Python was asked for before this element was there; the address may name another depth. */

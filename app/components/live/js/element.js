@@ -27,6 +27,7 @@ function fit(view) {
   root.dataset.columns = columns;
   root.style.setProperty("--side", `${Math.floor(side)}px`);
   paint(view, Object.keys(painters));
+  showProbe(view);
 }
 
 function setLayer(view, pane, button) {
@@ -57,7 +58,7 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
-    theme: undefined, size: "", gone: new AbortController(),
+    probe: { x: null, at: null }, theme: undefined, size: "", gone: new AbortController(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };
@@ -67,9 +68,13 @@ function mount(root) {
     const moved = (ranges) => paint(view, zoom(view, name, ranges));
     const surface = surfaceIn(box, {
       moved,
+      pressed: (place) => view.scene && spaceOf(view, name) === "data" && pinAt(view, place),
       told: (place) => (name === "loss" ? toldLosses : told)(surface.picture, place, view.scene.loss_unit),
     });
-    if (name !== "loss") steer(surface, moved);
+    if (name !== "loss") {
+      box.addEventListener("keydown", (event) => onProbeKey(view, name, event));
+      steer(surface, moved);
+    }
     view.panes[name] = { section, box, caption, surface };
     view.layers[name] = {};
     for (const button of section.querySelectorAll("[data-layer]")) {
@@ -82,6 +87,7 @@ function mount(root) {
   }
   view.slider.addEventListener("input", () => choose(view));
   view.slider.addEventListener("change", () => view.scene.playing && askForDepth(view));
+  listenToProbe(view);
   root.style.setProperty("--samples", COLOURS.samples);
   root.style.setProperty("--held", COLOURS.held);
   view.observer = new ResizeObserver(() => fit(view));
@@ -102,9 +108,9 @@ function unmount(view) {
 }
 
 inbox("resflowLive", {
-  scene({ root, data, setState }) {
+  scene({ root, data, setState, setTrigger }) {
     root.live ??= mount(root);
-    root.live.setState = setState;
+    Object.assign(root.live, { setState, setTrigger });
     receive(root.live, data);
   },
   cleanUp({ root }) {

@@ -22,11 +22,15 @@ const KEYS = [
     act: (code) => chooseView(VIEWS[code.at(-1)]) },
   { names: ["F"], does: "the presenter's view, and back", codes: ["KeyF"], isCharacter: true,
     act: () => togglePresenter() },
-  { names: ["Esc"], does: "leave it", codes: ["Escape"], act: () => leavePresenter() },
+  { names: ["Esc"], does: "take the pinned point away, then leave the presenter's view", codes: ["Escape"],
+    act: () => leaveProbe() || leavePresenter() },
   { names: ["?"], does: "this list", key: "?", isCharacter: true, act: () => showKeys() },
 ];
 /** What a plane does itself while it has the focus (`steer.js`). */
-const PLANE_KEYS = { names: ["Arrows", "+", "−", "0"], does: "move, zoom, whole: the plane with the focus" };
+const PLANE_KEYS = [
+  { names: ["Arrows", "+", "−", "0"], does: "move, zoom, whole: the plane with the focus" },
+  { names: ["Enter", "Shift Arrows"], does: "pin a point there, and move it" },
+];
 
 const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select,
   [contenteditable]:not([contenteditable=false]), [role=combobox], [role=textbox], [role=searchbox], [role=listbox],
@@ -130,7 +134,7 @@ function showKeys() {
   const dialog = element("dialog", "live-keys", "", { "aria-labelledby": "live-keys-title" });
   Object.assign(dialog.style, { color, backgroundColor, fontFamily });
   const list = element("dl", "");
-  for (const { names, does } of [...KEYS, PLANE_KEYS]) {
+  for (const { names, does } of [...KEYS, ...PLANE_KEYS]) {
     const term = element("dt", "");
     term.append(...names.map((name) => element("kbd", "", name)));
     list.append(term, element("dd", "", does));

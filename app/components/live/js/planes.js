@@ -75,7 +75,7 @@ function paneData(view, theme) {
     const points = pointsOf(shownRaw(view, "samples"), space.plane);
     layers.push({ kind: "points", name: "samples", ...points, marker, visible: on.samples });
   }
-  layers.push(dataLayer(view, theme, space, on.data, picture && on.density));
+  layers.push(dataLayer(view, theme, space, on.data, picture && on.density), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -90,7 +90,7 @@ function paneTruth(view, theme) {
     layers.push(...densityLayers(view, fieldOf(finest, truth.largest / space.area), space.plane, top, true));
     bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true));
+  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -110,7 +110,7 @@ function paneDifference(view, theme) {
     });
     bar = { title: "model − truth, per unit area", range: [-top, top], palette: DIFFERENCE };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true));
+  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -126,7 +126,7 @@ function paneLatent(view, theme) {
   const plane = [scene.frame_window, scene.frame_window];
   const place = placeOf(view);
   const points = place && pointsOf(place.latent, plane);
-  const side = place ? reach(points) : LATENT_SIDE;
+  const side = place ? Math.max(reach(points), 1.1 * probeReach(view)) : LATENT_SIDE;
   const layers = [];
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;
@@ -140,6 +140,7 @@ function paneLatent(view, theme) {
     visible: on.circles && letter === "z", // what they say is true of z alone
   });
   const [x, y] = view.zoom.latent ?? [[-side, side], [-side, side]];
+  if (place) layers.push(...probeInFlow(view, place.at));
   const axes = { x: { title: `${letter}₁`, range: x }, y: { title: `${letter}₂`, range: y } };
   return { ...axes, ratio: 1, layers };
 }

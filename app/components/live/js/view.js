@@ -12,6 +12,7 @@ function rememberView(view) {
     [LAYERS]: [...toggled].join(" ") || null,
     [ZOOM]: Object.entries(zoom).map(([space, ranges]) => (ranges ? `${space}:${written(ranges)}` : "")).filter(Boolean)
       .join(";") || null,
+    [POINT]: writtenPoint(view),
     [DEPTH]: depth.wanted === null || depth.wanted === last ? null : String(depth.wanted),
   });
 }
