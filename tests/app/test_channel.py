@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,16 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from app import channel, engine
-from app.engine.commands import ViewRequest
+from app.components.live.encode import encode_point
+from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
+from app.engine.measurements.point import AtPoint
 from app.engine.reports import ArmReport, Frame, Report, State
 from app.engine.watchers import Watchers
+from resflow_core import measure
 from resflow_core.flow import FlowConfig
+from resflow_core.log_det import Truncated
 from resflow_core.training.trainer import TrainConfig
 from tests.page_client import open_page
 from tests.served import ROOT, process_served, wait_for
@@ -28,7 +33,7 @@ class Told:
     """An engine of which a test says the reports."""
 
     def __init__(self):
-        self.watchers, self.attended, self.left, self.depths = Watchers(), [], [], []
+        self.watchers, self.attended, self.left, self.wishes = Watchers(), [], [], []
 
     def watch(self, id, heard):
         return self.watchers.add(id, heard)
@@ -39,11 +44,12 @@ class Told:
     def leave(self, id):
         self.left.append(id)
 
-    def look(self, id, depth):
-        self.depths.append((id, depth))
+    def look(self, id, wish):
+        self.wishes.append((id, wish))
 
-    def say(self, run, *steps, rewinds=0):
-        arm = ArmReport(max(steps, default=0), 0.0, 0.0, tuple(map(frame, steps)))
+    def say(self, run, *steps, rewinds=0, measured=()):
+        found = {type(record): record for record in measured}
+        arm = ArmReport(max(steps, default=0), 0.0, 0.0, tuple(map(frame, steps)), measured=found)
         self.watchers.tell(Report(run, State.PLAYING, (arm,), rewinds=rewinds))
 
 
@@ -110,12 +116,13 @@ def test_who_reads_too_slowly_has_the_newest(told):
     async def slow():
         reader = channel.Reader(asyncio.get_running_loop())
         for number in range(50):
-            reader.put(str(number))
-        first = await reader.next()
-        reader.put("later")
+            reader.put("frames", str(number))
+            reader.put("at", f"at {number}")
+        first = {await reader.next() for _ in range(2)}
+        reader.put("frames", "later")
         return first, await reader.next()
 
-    assert asyncio.run(slow()) == ("49", "later")
+    assert asyncio.run(slow()) == ({"49", "at 49"}, "later")
 
 
 def test_the_engine_hears_that_a_page_is_there(told, client):
@@ -133,12 +140,52 @@ def test_when_the_last_page_has_gone_the_engine_hears_it_and_no_earlier(told, cl
 
 def test_a_page_asks_for_a_depth_which_the_next_poll_keeps(told, client):
     with reading(client, "a") as socket:
-        assert channel.CHANNEL.depth("a", otherwise=4) == 4
+        assert channel.CHANNEL.wish("a", otherwise=Wish(4)) == Wish(4)
         for depth in (3, None, 0):
             socket.send_text(json.dumps({"depth": depth}))
-        wait_for(lambda: told.depths == [("a", 3), ("a", None), ("a", 0)], "all three")
-        assert channel.CHANNEL.depth("a", otherwise=4) == 0
-    assert channel.CHANNEL.depth("a", otherwise=4) == 4
+        wait_for(lambda: told.wishes == [("a", Wish(3)), ("a", Wish()), ("a", Wish(0))], "all three")
+        assert channel.CHANNEL.wish("a", otherwise=Wish(4)) == Wish(0)
+    assert channel.CHANNEL.wish("a", otherwise=Wish(4)) == Wish(4)
+
+
+def test_a_point_is_asked_for_beside_the_depth_and_given_up_alone(told, client):
+    with reading(client, "a") as socket:
+        for said in ({"depth": 2}, {"point": [0.5, -1]}, {"depth": 1, "point": [3, 4.5]}, {"point": None}):
+            socket.send_text(json.dumps(said))
+        wait_for(lambda: len(told.wishes) == 4, "all four")
+    points = [Wish(2), Wish(2, (0.5, -1.0)), Wish(1, (3.0, 4.5)), Wish(1)]
+    assert told.wishes == [("a", wish) for wish in points]
+
+
+def test_a_point_comes_with_its_terms_and_no_other_kind_is_lost(told, client, at_point):
+    with reading(client, "a") as socket:
+        told.say("a", 7, measured=[at_point])
+        said = [socket.receive_json(), socket.receive_json()]
+        assert {"frames", "at"} == {key for one in said for key in one} - {"run"}
+        (at,) = [one["at"] for one in said if "at" in one]
+        assert at == json.loads(json.dumps(encode_point(at_point)))
+
+
+@pytest.fixture
+def at_point():
+    return AtPoint(
+        step=7,
+        x=(0.5, -1.0),
+        terms=measure.Terms(
+            -3.0, -2.0, np.array([-0.5]), -0.5, np.array([[[0.0, -0.4], [0.4, 0.0]]]), np.zeros((3, 2))
+        ),
+        log_det=Truncated(5),
+        means=np.array([0.1]),
+        deviations=np.array([np.inf]),
+        radii=np.array([0.4]),
+    )
+
+
+def test_a_number_that_is_not_finite_travels_as_null(at_point):
+    sent = json.loads(json.dumps(encode_point(at_point), allow_nan=False))
+    assert sent["deviations"] == [None] and sent["true_log_prob"] is None
+    assert (sent["estimator"], sent["terms"]) == ("truncated", 5)
+    assert sorted(sent["eigenvalues"][0]) == pytest.approx([-0.4, 0.0, 0.0, 0.4])
 
 
 def test_what_else_a_page_says_is_nothing_to_us(told, client):
@@ -148,9 +195,23 @@ def test_what_else_a_page_says_is_nothing_to_us(told, client):
             socket.send_text(text)
         for depth in ("true", "-1", "1.5", "1e999", "NaN", '"2"', "[2]", "10001"):
             socket.send_text(f'{{"depth": {depth}}}')
+        for point in (
+            "3",
+            "[]",
+            "[1]",
+            "[1, 2, 3]",
+            '[1, "2"]',
+            "[1, true]",
+            "[NaN, 1]",
+            "[1e999, 1]",
+            "[1, 1001]",
+            "{}",
+        ):
+            socket.send_text(f'{{"point": {point}}}')
+        socket.send_text('{"depth": 1, "other": 2}')
         told.say("a", 3)
         assert steps_of(socket.receive_json()) == [3]
-    assert told.depths == []
+    assert told.wishes == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "http://elsewhere.example"}, {"origin": "null"}, {"origin": ""}])
@@ -202,15 +263,39 @@ def test_an_engine_draws_at_the_depth_that_is_asked_for_at_once():
     run = local.create(Experiment((Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), "moons"),), 0))
     local.watch(run, lambda report: seen.extend(report.arms[0].frames if report.arms else ()))
     request = ViewRequest(grid=8, still_grid=0, points=5)
-    local.look(run, 1)  # before anybody has said what else is wanted
+    local.look(run, Wish(1))  # before anybody has said what else is wanted
     local.poll(run, request)
     assert {frame.depth for frame in seen} == {None}
     local.play(run)
     seen.clear()
-    local.look(run, 1)
+    local.look(run, Wish(1))
     for _ in range(50):
         local._tick()
     assert {frame.depth for frame in seen} == {1}
+
+
+def test_an_engine_measures_the_point_that_is_asked_for_at_once_and_follows_training():
+    local, seen = LocalEngine(), []
+    run = local.create(Experiment((Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), "moons"),), 0))
+
+    def heard(report):
+        seen.extend(arm.found(AtPoint) for arm in report.arms if arm.found(AtPoint))
+
+    local.watch(run, heard)
+    request = ViewRequest(grid=8, still_grid=0, points=5)
+    local.poll(run, request)
+    local.look(run, Wish(point=(0.5, -0.25)))
+    for _ in range(50):
+        local._tick()
+    assert [(at.x, at.step) for at in seen] == [((0.5, -0.25), 0)]
+    local.step(run, 3)
+    local.poll(run, replace(request, measured={"point": (0.5, -0.25)}))
+    assert seen[-1].step == 3 and seen[-1].terms.log_prob != seen[0].terms.log_prob
+    local.look(run, Wish())
+    count = len(seen)
+    local.step(run, 3)
+    local.poll(run, request)
+    assert len(seen) == count
 
 
 def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_more():

@@ -1,0 +1,117 @@
+"""A pinned point, in Chromium: by mouse, keyboard and finger."""
+
+import pytest
+
+from tests.browser.conftest import SMALL
+
+PROBE = "document.querySelector('.live-panes').live.probe"
+BLOCKS = 4
+
+
+def at(visitor):
+    """What is known of the pinned point."""
+    return visitor.page.evaluate(f"{PROBE}.at")
+
+
+def pinned(visitor):
+    """The pinned point, once its terms have come."""
+    visitor.wait("root.dataset.probe === 'known'", "the terms of the point")
+    return visitor.page.evaluate(f"{PROBE}.x")
+
+
+def place_in(visitor, pane, u, v):
+    box = visitor.page.locator(f"[data-pane={pane}] .live-plot").bounding_box()
+    return box["x"] + u * box["width"], box["y"] + v * box["height"]
+
+
+def number(text):
+    return float(text.replace("−", "-"))
+
+
+def uncaught(visitor):
+    return [problem for problem in visitor.problems if problem.startswith("uncaught")]
+
+
+def summands(visitor):
+    return [number(text) for text in visitor.page.locator(".live-summand b").all_inner_texts()]
+
+
+def test_a_click_pins_a_point_whose_terms_add_up_and_training_moves_them(visit):
+    visitor = visit()
+    assert visitor.page.locator(".live-sum").is_hidden()
+    visitor.page.mouse.click(*place_in(visitor, "data", 0.6, 0.3))
+    x, found = pinned(visitor), at(visitor)
+    assert found["x"] == x and len(found["log_dets"]) == BLOCKS and len(found["path"]) == BLOCKS + 2
+    total = found["log_normal"] + sum(found["log_dets"]) + found["actnorm"]
+    assert total == pytest.approx(found["log_prob"], abs=1e-6)
+    log_prob, *terms, true = summands(visitor)
+    assert sum(terms) == pytest.approx(log_prob, abs=0.002)
+    assert log_prob == pytest.approx(found["log_prob"], abs=0.0006)
+    assert true == pytest.approx(found["true_log_prob"], abs=0.0006)
+    visitor.press("1 step")
+    visitor.wait(f"{PROBE}.at.step >= 1", "the terms after a step")
+    assert at(visitor)["x"] == x and at(visitor)["log_prob"] != found["log_prob"]
+    assert not uncaught(visitor)
+
+
+def test_the_strip_chooses_a_block_and_its_matrix_goes_to_be_checked_by_hand(visit):
+    visitor = visit(f"{SMALL}&log_det=roulette&view.point=0.5,-1")
+    assert pinned(visitor) == pytest.approx([0.5, -1])
+    strip = visitor.page.locator(".live-fall").bounding_box()
+    middle = strip["y"] + strip["height"] / 2
+    stage = strip["x"] + 8 + (strip["width"] - 16) / (BLOCKS + 1)
+    visitor.page.mouse.move(strip["x"] + strip["width"] - 8, middle)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(stage, middle, steps=5)
+    visitor.page.mouse.up()
+    visitor.wait("root.dataset.depth === '1'", "the first block")
+    found = at(visitor)
+    shown = [number(text) for text in visitor.page.locator(".live-matrix span").all_inner_texts()]
+    assert shown == pytest.approx(found["jacobians"][0], abs=0.0006)
+    text = visitor.page.locator(".live-term p").nth(1).inner_text()
+    assert f"{found['log_dets'][0]:.3f}".replace("-", "−") in text
+    assert f"{found['deviations'][0]:.3f}" in text
+    visitor.page.get_by_role("button", name="Check by hand", exact=True).click()
+    visitor.page.wait_for_url("**/estimator?**")
+    visitor.wait_for_query(**{"bench.view": "by_hand"})
+    entries = [float(entry) for entry in visitor.query["bench.matrix"].split()]
+    assert entries == pytest.approx(found["jacobians"][0], rel=1e-5)
+
+
+def test_by_keyboard_a_point_is_pinned_moved_and_taken_away(visit):
+    visitor = visit()
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    visitor.page.keyboard.press("Enter")
+    first = pinned(visitor)
+    visitor.page.keyboard.press("Shift+ArrowRight")
+    visitor.wait(f"{PROBE}.x[0] > {first[0]}", "the point to move")
+    moved = pinned(visitor)
+    assert moved[1] == first[1]
+    visitor.wait("new URLSearchParams(location.search).has('view.point')", "the address")
+    visitor.page.reload()
+    visitor.wait("root.dataset.probe === 'known'", "the point of the address")
+    assert visitor.page.evaluate(f"{PROBE}.x") == pytest.approx(moved)
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    visitor.page.keyboard.press("Escape")
+    visitor.wait("root.dataset.probe === ''", "no point")
+    assert visitor.page.locator(".live-sum").is_hidden()
+    visitor.wait("!new URLSearchParams(location.search).has('view.point')", "the address without it")
+
+
+def test_a_finger_pins_a_point_of_data_in_units_of_their_own(visit):
+    visitor = visit(f"{SMALL}&data=wine", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    visitor.page.locator("[data-pane=data] .live-plot").scroll_into_view_if_needed()
+    visitor.page.touchscreen.tap(*place_in(visitor, "data", 0.4, 0.6))
+    x = pinned(visitor)
+    axes = visitor.page.evaluate("document.querySelector('.live-panes').live.scene.axes")
+    shown = [axis["centre"] + axis["scale"] * one for axis, one in zip(axes, x, strict=True)]
+    visitor.wait("new URLSearchParams(location.search).has('view.point')", "the address")
+    assert [float(one) for one in visitor.query["view.point"].split(",")] == pytest.approx(shown, rel=1e-5)
+    assert len(summands(visitor)) == 4  # nobody knows the true density of these data
+
+
+@pytest.mark.parametrize("point", ["1,a", "1e999,0", "9999,9999"])
+def test_an_address_with_no_point_of_the_window_pins_none(visit, point):
+    visitor = visit(f"{SMALL}&view.point={point}")
+    assert visitor.page.evaluate(f"{PROBE}.x") is None
+    assert not uncaught(visitor)
