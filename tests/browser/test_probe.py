@@ -1,8 +1,11 @@
 """A pinned point, in Chromium: by mouse, keyboard and finger."""
 
+import json
+
 import pytest
 
 from tests.browser.conftest import SMALL
+from tests.served import ROOT, wait_for
 
 PROBE = "document.querySelector('.live-panes').live.probe"
 BLOCKS = 4
@@ -115,3 +118,35 @@ def test_an_address_with_no_point_of_the_window_pins_none(visit, point):
     visitor = visit(f"{SMALL}&view.point={point}")
     assert visitor.page.evaluate(f"{PROBE}.x") is None
     assert not uncaught(visitor)
+
+
+HINTS = ROOT / "app/components/live/hints.json"
+
+
+def hint(visitor):
+    line = visitor.page.locator(".live-hint")
+    return line.locator("span").inner_text() if line.is_visible() else None
+
+
+def wait_for_hint(visitor, text):
+    wait_for(lambda: hint(visitor) == text, f"the hint {text!r}, not {hint(visitor)!r}")
+
+
+def test_the_hint_changes_with_what_was_done_and_one_click_ends_them_for_good(visit):
+    visitor, texts = visit(), json.loads(HINTS.read_text(encoding="utf-8"))
+    wait_for_hint(visitor, texts["play"])
+    visitor.page.mouse.click(*place_in(visitor, "data", 0.5, 0.5))  # what is done already is never asked for
+    pinned(visitor)
+    visitor.press("Play")
+    wait_for_hint(visitor, texts["time"])
+    visitor.press("Pause")
+    visitor.page.reload()
+    visitor.wait("root.dataset.step !== ''", "the picture")
+    wait_for_hint(visitor, texts["time"])
+    visitor.page.get_by_role("button", name="No more hints").click()
+    wait_for_hint(visitor, None)
+    visitor.page.reload()
+    visitor.wait("root.dataset.step !== ''", "the picture")
+    visitor.press("1 step")
+    visitor.wait_for_step(1)
+    assert hint(visitor) is None

@@ -15,6 +15,8 @@ known density to compare with. `scene` is JSON:
     labels         `encode_labels(...)` of these points, or null
     channel        where `app.channel` is, or null
     at             `encode_point(...)` of the point that the picture has asked for, or null
+    hints          bool; whether a line says what can be tried next
+    checks         bool; whether the matrix of a block can be sent to be checked by hand
     frames         `encode_frame(...)` each, in ascending step; those already seen are skipped; [] while they come by
                    the channel
     still          the sharp frame of a paused flow, or null
@@ -48,6 +50,7 @@ _NAMES = (
     "depth",
     "waterfall",
     "probe",
+    "hints",
     "view",
     "channel",
     "clock",
@@ -56,11 +59,13 @@ _NAMES = (
     "keys",
     "element",
 )
-SCRIPT = scripts(_HERE / "js", *_NAMES)
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
+
+
+SCRIPT = "\n".join([f"const HINTS = {_read('hints.json')};", scripts(_HERE / "js", *_NAMES)])
 
 
 STYLE = _read("present.css") + _read("keys.css")

@@ -8,7 +8,7 @@ from app import channel, session
 from app.components import live
 from app.engine.reports import ArmReport, Frame
 from app.estimates.settings import matrix_problem
-from app.ui import block_table, heading, matrices, notices, transport
+from app.ui import block_table, heading, matrices, notices, opening, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
 from resflow_core.log_det import Roulette, Truncated
@@ -32,7 +32,9 @@ def run() -> None:
     with st.container():
         transport.message(report)
     scene = scene_of(session.setup(), report, session.VIEW_REQUEST.points)
-    live.live_panes(scene | {"checks": matrices.offered()}, key="panes", checked=check_by_hand)
+    live.live_panes(
+        scene | {"checks": matrices.offered(), "hints": opening.is_due()}, key="panes", checked=check_by_hand
+    )
     if session.turns():
         st.rerun()
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):

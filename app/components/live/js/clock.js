@@ -19,6 +19,7 @@ function showWords(view) {
   showReadouts(view);
   showClasses(view, readTheme(view.root));
   showDepth(view);
+  showHint(view);
 }
 
 /** Positions of the newest picture by name, on their way from where they were when it came. */

@@ -88,6 +88,7 @@ function mount(root) {
   view.slider.addEventListener("input", () => choose(view));
   view.slider.addEventListener("change", () => view.scene.playing && askForDepth(view));
   listenToProbe(view);
+  root.querySelector("[data-dismiss]").addEventListener("click", dismissHints);
   root.style.setProperty("--samples", COLOURS.samples);
   root.style.setProperty("--held", COLOURS.held);
   view.observer = new ResizeObserver(() => fit(view));

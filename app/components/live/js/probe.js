@@ -24,6 +24,7 @@ function pin(view, point) {
   rememberView(view);
   paint(view, ["data", "latent"]);
   showProbe(view);
+  showHint(view);
 }
 
 /** A click, at a place in the units of the axes: with as many digits as a pixel deserves, so that the address has it. */
