@@ -88,7 +88,7 @@ class Channel:
         """In a thread of the engine's."""
         frame = report.arms[0].frames[-1] if report.arms and report.arms[0].frames else None
         if isinstance(frame, Frame):
-            text = json.dumps({"run": f"{report.id}:{report.rewinds}", "frames": [encode_frame(frame)]})
+            text = json.dumps({"run": report.timeline, "frames": [encode_frame(frame)]})
             for reader in list(self._readers.get(report.id, ())):
                 reader.put(text)
 

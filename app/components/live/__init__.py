@@ -20,10 +20,12 @@ known density to compare with. `scene` is JSON:
     loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
     floor          entropy of the data in nats where it is known, or null
     readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
+    time           what `app.ui.time_line` says of earlier moments: {"checkpoints", "moment", "continues", "glimpse"};
+                   absent where only the newest is shown
     alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ import streamlit as st
 from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
 
-__all__ = ["SCRIPT", "STYLE", "chosen_depth", "live_panes", "mount_truth", "readouts"]
+__all__ = ["SCRIPT", "STYLE", "chosen_depth", "chosen_moment", "live_panes", "mount_truth", "readouts"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
@@ -46,6 +48,9 @@ _NAMES = (
     "depth",
     "view",
     "channel",
+    "film",
+    "time",
+    "replay",
     "clock",
     "steer",
     "present",
@@ -65,7 +70,7 @@ STYLE = _read("present.css") + _read("keys.css")
 _panes = st.components.v2.component(
     "resflow_live_panes",
     html=_read("panes.html"),
-    css=_read("panes.css"),
+    css=_read("panes.css") + _read("time.css"),
     js=_read("js/panes_component.js"),
     isolate_styles=False,
 )
@@ -90,14 +95,21 @@ def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
     _truth(key="resflow_truth", data=encode_truth(data_id, density))
 
 
-def live_panes(scene: dict[str, Any], *, key: str) -> None:
-    """Mount the picture, or hand an already mounted one its next scene (see the module's docstring)."""
-    _panes(data=scene, key=key, on_depth_change=lambda: None)
+def live_panes(scene: dict[str, Any], *, key: str, on_moment: Callable[[], None] = lambda: None) -> None:
+    """Mount the picture, or hand an already mounted one its next scene (see the module's docstring). `on_moment` is
+    called when it shows another moment of the run (`chosen_moment`)."""
+    _panes(data=scene, key=key, on_depth_change=lambda: None, on_moment_change=on_moment)
 
 
 def readouts(*, key: str) -> None:
     """Mount a place for the large numbers of the picture that is on the page."""
     _readouts(key=key)
+
+
+def chosen_moment(key: str) -> Any:
+    """What the picture mounted as `key` says of the earlier moment that it shows, unchecked: {"run", "step", "asks"};
+    None: it shows the newest."""
+    return st.session_state.get(key, {}).get("moment")
 
 
 def chosen_depth(key: str) -> int | None:
