@@ -57,6 +57,7 @@ function showChannel(view, state) {
 /** A picture has come: it waits for its turn, at the pace at which they come. */
 function arrive(view, channel, { run, frames }) {
   const now = performance.now();
+  if (run === view.scene.run) keepPictures(view, frames);
   if (run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
   if (!enqueue(view, frames, WAITING)) return;
   channel.tries = 0;

@@ -50,7 +50,7 @@ function showDepth(view) {
   root.querySelector(".live-depth output").textContent = label.toLowerCase();
   slider.title = latent ? "" : "Choose the latent space to go through the blocks";
   const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
-  panes.latent.box.setAttribute("aria-label", alt);
+  panes.latent.box.setAttribute("aria-label", altOf(view, "latent", alt));
 }
 
 /** Glide to the wanted stage. */
@@ -95,6 +95,7 @@ function choose(view) {
     halt(view);
     paint(view, ["latent"]);
   }
+  if (isPast(view) && depth.wanted !== placeOf(view).at) askForGlimpse(view);
   showDepth(view);
 }
 

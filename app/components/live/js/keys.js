@@ -28,6 +28,9 @@ const KEYS = [
 /** What a plane does itself while it has the focus (`steer.js`). */
 const PLANE_KEYS = { names: ["Arrows", "+", "−", "0"], does: "move, zoom, whole: the plane with the focus" };
 
+/** What the line over the loss does itself while it has the focus (`time.js`). */
+const TIME_KEYS = { names: ["←", "→", "Home", "End"], does: "back and forth in time: the line over the loss with the focus" };
+
 const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select,
   [contenteditable]:not([contenteditable=false]), [role=combobox], [role=textbox], [role=searchbox], [role=listbox],
   [role=menu]`;
@@ -130,7 +133,7 @@ function showKeys() {
   const dialog = element("dialog", "live-keys", "", { "aria-labelledby": "live-keys-title" });
   Object.assign(dialog.style, { color, backgroundColor, fontFamily });
   const list = element("dl", "");
-  for (const { names, does } of [...KEYS, PLANE_KEYS]) {
+  for (const { names, does } of [...KEYS, PLANE_KEYS, TIME_KEYS]) {
     const term = element("dt", "");
     term.append(...names.map((name) => element("kbd", "", name)));
     list.append(term, element("dd", "", does));
