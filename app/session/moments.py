@@ -13,6 +13,7 @@ from app.session.page import Continues, Glimpse, current
 from app.session.plan import shareable
 from app.session.run import VIEW_REQUEST, last_report, pause, play, scaled, start
 from app.setup import Setup
+from resflow_core.training.trainer import TrainConfig
 
 GLIMPSE_SECONDS = 3.0
 """So long may the steps between a checkpoint and a moment take, for the very flow of that moment to be shown."""
@@ -65,11 +66,14 @@ def branch(at: Moment, steps: int = 0) -> None:
     is kept, and `undo` goes back to it.
 
     It begins at the newest checkpoint up to that moment and takes the steps in between again: with the settings of
-    then, and so with the digits of then if the same computes them.
+    then, and so with the digits of then if the same computes them. A change of the settings with which no step was
+    taken yet is meant for the steps from that moment on.
     """
     page = current()
     remember()
     timeline, began, made_by = page.report.timeline, as_it_was(at.step), _made_by(page.report)
+    if (change := _untried(page.report)) is not None:
+        began = replace(began, changes=(*(c for c in began.changes if c[0] <= at.step), (at.step, change)))
     page.plays = False
     since = start(began, at.step, made_by)
     page.wanted, page.brings, page.notice = 0, False, ""
@@ -79,6 +83,12 @@ def branch(at: Moment, steps: int = 0) -> None:
     else:
         play()
     page.stale = True
+
+
+def _untried(report: Report) -> TrainConfig | None:
+    """The settings that took over at the newest step, if they did."""
+    arm = report.arms[0] if report.arms else None
+    return arm.changes[-1][1] if arm and arm.changes and arm.changes[-1][0] == arm.step else None
 
 
 def glimpse(at: Moment | None) -> Glimpse | None:

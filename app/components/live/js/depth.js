@@ -17,8 +17,9 @@ function placeOf(view) {
   const { stages } = picture;
   const { at } = depth;
   if (!stages || at === own) {
-    const [latent, grid] = [shownRaw(view, "latent"), shownRaw(view, "grid")];
-    return { latent, grid, linePoints: picture.grid.shape[1], at: own };
+    const [latent, grid, points] = [shownRaw(view, "latent"), shownRaw(view, "grid"), picture.grid.shape[1]];
+    if (picture.isThin) return { latent, grid: refinedGrid(grid, points), linePoints: 2 * points - 1, at: own };
+    return { latent, grid, linePoints: points, at: own };
   }
   const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
   return { latent, grid, linePoints: stages.grid.shape[2], at };

@@ -59,7 +59,7 @@ function mount(root) {
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
     theme: undefined, size: "", gone: new AbortController(),
-    time: { shown: null, now: null, at: 0, film: newFilm(), replay: null, told: null, timer: 0, wish: null, glimpsed: null },
+    time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };

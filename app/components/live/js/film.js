@@ -36,10 +36,12 @@ function keepPicture(film, frame) {
     step: frame.step, depth: frame.depth, density_largest: frame.density_largest, density_top: frame.density_top,
     density: packedOf(decode(frame.density), frame.density.shape),
     latent: packedOf(decode(frame.latent), frame.latent.shape), grid: thinnedGrid(frame.grid), samples: film.samples,
-    stages: null,
+    stages: null, isThin: true,
   });
   thin(film.pictures, MOST_PICTURES);
-  while (bytesOf(film) > MOST_FILM_BYTES && film.pictures.length > 2) film.pictures.splice(leastMissed(film.pictures), 1);
+  while (bytesOf(film) > MOST_FILM_BYTES && film.pictures.length > 2) {
+    film.pictures.splice(leastMissed(film.pictures), 1);
+  }
 }
 
 /** Numbers as what `decode` reads, without the text that they came as. */
@@ -58,6 +60,30 @@ function thinnedGrid(packed) {
     }
   }
   return packedOf(to, [lines, kept, 2]);
+}
+
+/** Lines with the points between those that are kept: cubic, and straight beside an end or a gap. */
+function refinedGrid(raw, points) {
+  const lines = raw.length / (2 * points);
+  const all = 2 * points - 1;
+  const to = new Float32Array(2 * lines * all);
+  const isGap = (value) => value === 0 || value === 65535;
+  for (let line = 0; line < lines; line++) {
+    for (let axis = 0; axis < 2; axis++) {
+      const at = (k) => raw[2 * (line * points + k) + axis];
+      for (let k = 0; k < points; k++) {
+        to[2 * (line * all + 2 * k) + axis] = at(k);
+        if (k === points - 1) continue;
+        const [before, from, next, after] = [at(k - (k > 0)), at(k), at(k + 1), at(k + 1 + (k < points - 2))];
+        const isEnd = k === 0 || k === points - 2;
+        const between = isEnd || [before, from, next, after].some(isGap)
+          ? (isGap(from) || isGap(next) ? 0 : (from + next) / 2)
+          : (9 * (from + next) - before - after) / 16;
+        to[2 * (line * all + 2 * k + 1) + axis] = between;
+      }
+    }
+  }
+  return to;
 }
 
 /** Keep what was measured, each with its step; the words of their help are those of now. */

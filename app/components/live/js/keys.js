@@ -29,7 +29,9 @@ const KEYS = [
 const PLANE_KEYS = { names: ["Arrows", "+", "−", "0"], does: "move, zoom, whole: the plane with the focus" };
 
 /** What the line over the loss does itself while it has the focus (`time.js`). */
-const TIME_KEYS = { names: ["←", "→", "Home", "End"], does: "back and forth in time: the line over the loss with the focus" };
+const TIME_KEYS = {
+  names: ["←", "→", "Home", "End"], does: "back and forth in time: the line over the loss with the focus",
+};
 
 const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select,
   [contenteditable]:not([contenteditable=false]), [role=combobox], [role=textbox], [role=searchbox], [role=listbox],

@@ -10,6 +10,15 @@ const REST_MS = 400; // of a hand, until the server is told
 const DRAG = 4; // pixels that a press may move and not be a drag
 const PAGE = 10; // pictures that Page Up and Page Down go
 
+/** What a view knows of time; the elements are added where it is mounted. */
+const newTime = () => ({
+  shown: null, // the earlier picture; null: the newest
+  at: 0, // the step that was asked for: of a glimpse that could not be had, another is shown
+  now: null, // the newest picture while an earlier one is shown, and its samples
+  film: newFilm(), replay: null, told: null /* to the server */, timer: 0,
+  wish: null, glimpsed: null, // the step of which more is asked for, and what the server has found
+});
+
 /** Whether an earlier moment is shown. */
 const isPast = (view) => view.time.shown !== null;
 const steps = (step) => step.toLocaleString("en");
@@ -67,7 +76,8 @@ function goTo(view, place, moments = momentsOf(view)) {
 function enterPast(view, step) {
   const waiting = view.queue.splice(0).at(-1);
   halt(view);
-  Object.assign(view.time, { now: { picture: view.picture, samples: view.samples }, depth: view.depth.wanted, at: step });
+  const now = { picture: view.picture, samples: view.samples };
+  Object.assign(view.time, { now, depth: view.depth.wanted, at: step });
   if (waiting) view.time.now.picture = waiting;
   tellMoment(view, { run: view.scene.run, step, asks: false }); // at once: the run is paused by it
 }
@@ -177,7 +187,8 @@ function readoutsShown(view) {
 /** The held-out loss that was measured nearest to a step, in words; "" where there is none. */
 function lossAt(view, step) {
   const { loss, loss_unit: unit } = view.scene;
-  const held = (loss?.held_step ?? []).map((at, i) => ({ step: at, nll: loss.held_nll[i] })).filter(({ nll }) => nll !== null);
+  const all = (loss?.held_step ?? []).map((at, i) => ({ step: at, nll: loss.held_nll[i] }));
+  const held = all.filter(({ nll }) => nll !== null);
   const { step: at, nll } = held[nearest(held, step)] ?? {};
   if (nll === undefined) return "";
   return `held-out NLL ${nll.toFixed(2)} ${unit}${at === step ? "" : ` (step ${steps(at)})`}`;
@@ -189,11 +200,15 @@ function altOf(view, name, alt) {
   const spaces = { data: "Data space: density of the flow", loss: "Loss against steps, with a line" };
   const second = view.shows === "difference" ? "The flow's density minus the true one"
     : `${stageName(view, Math.round(placeOf(view).at))}: data and a straight grid`;
-  return `${spaces[name] ?? second}, at step ${steps(view.picture.step)}, an earlier moment of this run; ${lossAt(view, view.picture.step)}.`;
+  const { step } = view.picture;
+  const said = [`${spaces[name] ?? second}, at step ${steps(step)}, an earlier moment of this run`, lossAt(view, step)];
+  return `${said.filter(Boolean).join("; ")}.`;
 }
 
 function nameTheViews(view) {
-  for (const name of ["data", "loss"]) view.panes[name].box.setAttribute("aria-label", altOf(view, name, view.scene.alt[name]));
+  for (const name of ["data", "loss"]) {
+    view.panes[name].box.setAttribute("aria-label", altOf(view, name, view.scene.alt[name]));
+  }
 }
 
 /** What stands beside the time line, as sentences. */
@@ -210,15 +225,19 @@ function timeSaid(view, isMovable) {
   const rest = scene.playing ? "" : "Training is paused. ";
   if (time.wish !== null) return [first, glimpseSaid(time)];
   const before = (scene.time?.checkpoints ?? [0]).filter((one) => one <= step).at(-1) ?? 0;
-  const from = before === step ? "" : `, whose steps after ${before ? `the checkpoint at step ${steps(before)}` : "step 0"} are taken again`;
-  return [first, `${rest}Continue from here makes a new branch${from}.`];
+  const again = before === step ? ""
+    : ` The steps after ${before ? `the checkpoint at step ${steps(before)}` : "step 0"} are trained again.`;
+  return [first, `${rest}Continue from here starts a new branch, and Undo brings this run back.${again}`];
 }
 
 function glimpseSaid({ glimpsed, wish }) {
-  if (!glimpsed?.still) return `This picture is kept at one depth and coarsely. The server is asked for its flow at step ${steps(wish)} …`;
+  if (!glimpsed?.still) {
+    return `The kept picture is coarse and at one depth. The server is asked for the flow of step ${steps(wish)} …`;
+  }
   const { step, since } = glimpsed;
   const from = since ? `the checkpoint at step ${steps(since)}` : "step 0";
-  if (step === wish) return since === step ? `Shown from ${from}.` : `Trained again from ${from}, to be shown sharp and at all depths.`;
+  if (since === step && step === wish) return `Shown from ${from}.`;
+  if (step === wish) return `Trained again from ${from}, to be sharp and to have all depths.`;
   return `Shown from ${from}, the nearest one to step ${steps(wish)}.`;
 }
 
@@ -242,6 +261,7 @@ function showTime(view) {
   bar.first.textContent = [first, first && lossAt(view, step)].filter(Boolean).join(" · ");
   bar.more.textContent = more;
   bar.now.hidden = !isPast(view);
+  bar.on.hidden = !isPast(view) || root.dataset.columns !== "1"; // there Play is far away
   bar.replay.disabled = !isMovable;
   bar.replay.querySelector("span").textContent = time.replay ? "Pause" : "Replay";
   bar.whole.hidden = !view.zoom.loss;
@@ -260,7 +280,8 @@ function placeLine(view) {
   const [top, height] = [`${box.offsetTop + scale * at.top}px`, `${scale * at.height}px`];
   Object.assign(line.style, { left: `${box.offsetLeft + scale * x}px`, top, height });
   future.hidden = !isPast(view);
-  Object.assign(future.style, { left: `${box.offsetLeft + scale * x}px`, top, height, width: `${scale * (right - x)}px` });
+  const [left, width] = [`${box.offsetLeft + scale * x}px`, `${scale * (right - x)}px`];
+  Object.assign(future.style, { left, top, height, width });
 }
 
 /** Where the whole loss is shown, a drag goes through time; where a part of it is, a drag moves that. */
@@ -270,7 +291,7 @@ const dragsTime = (view) => !view.zoom.loss && Boolean(view.picture);
 function mountTime(view) {
   const section = view.panes.loss.section;
   const [line, future] = [".live-line", ".live-future"].map((name) => section.querySelector(name));
-  const bar = Object.fromEntries(["first", "more", "now", "replay", "speed", "whole"].map((name) =>
+  const bar = Object.fromEntries(["first", "more", "now", "on", "replay", "speed", "whole"].map((name) =>
     [name, view.root.querySelector(`button[data-time=${name}], .live-time [data-time=${name}]`)]));
   Object.assign(view.time, { line, future, bar });
   dragged(view, line, line, () => true);
@@ -280,6 +301,7 @@ function mountTime(view) {
     leavePast(view);
     line.focus({ preventScroll: true });
   });
+  bar.on.addEventListener("click", () => press("play"));
   bar.whole.addEventListener("click", () => {
     paint(view, zoom(view, "loss", null));
     line.focus({ preventScroll: true });
