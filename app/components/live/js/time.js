@@ -106,6 +106,7 @@ function drawMoment(view, picture, before, share) {
   paintPlanes(view);
   if (isNew) {
     showDepth(view);
+    nameTheViews(view);
     showTime(view);
   }
 }
@@ -165,7 +166,6 @@ function showGlimpse(view, glimpse) {
     drawMoment(view, glimpse.still, null, 1);
   }
   showReadouts(view);
-  nameTheViews(view);
   showTime(view);
 }
 
