@@ -104,7 +104,7 @@ class Channel:
         if at := arm.found(AtPoint):
             told["at"] = encode_point(at)
         for kind, said in told.items():
-            text = json.dumps({"run": f"{report.id}:{report.rewinds}", kind: said})
+            text = json.dumps({"run": report.timeline, kind: said})
             for reader in list(self._readers.get(report.id, ())):
                 reader.put(kind, text)
 

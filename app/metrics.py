@@ -21,7 +21,8 @@ NOT_YET = "not measured yet"
 
 @dataclass(frozen=True)
 class Readout:
-    """A large number; `value` is empty where there is none, and `note` then says why. `word` is a verdict, or empty."""
+    """A large number; `value` is empty where there is none, and `note` then says why. `word` is a verdict, or empty;
+    `step` the one at which it was measured."""
 
     name: str
     label: str
@@ -31,6 +32,7 @@ class Readout:
     unit: str = ""
     note: str = ""
     word: str = ""
+    step: int | None = None
 
 
 def readouts(dataset: Dataset, log_det: LogDet, arm: ArmReport) -> list[Readout]:
@@ -109,6 +111,7 @@ def _gap(arm: ArmReport) -> Readout:
         error,
         unit="nats",
         note="KL(data || model)" if gap else NOT_YET,
+        step=_held_step(arm) if gap else None,
     )
 
 
@@ -125,7 +128,13 @@ def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
         unit="nats",
         note=NOT_YET if not nll else "in standardised units" if is_standardised(dataset) else "",
         word="overfitting" if overfits(arm) else "",
+        step=_held_step(arm) if nll else None,
     )
+
+
+def _held_step(arm: ArmReport) -> int:
+    """Of the newest losses on held-out points."""
+    return int(arm.loss.held_step[-1])
 
 
 def _mass(arm: ArmReport) -> Readout:
@@ -135,7 +144,7 @@ def _mass(arm: ArmReport) -> Readout:
         "invertible flow."
     )
     masses = arm.found(Masses)
-    return _read("mass", label, about, masses and masses.exact, NOT_YET, _of_step(arm))
+    return _read("mass", label, about, masses and masses.exact, NOT_YET, arm)
 
 
 def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
@@ -144,7 +153,7 @@ def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
     masses = arm.found(Masses)
     is_known = masses is not None and masses.log_det == log_det
     believed, why_not = (masses.believed, masses.belief) if is_known else (None, "")
-    return _read("believed", label, about, believed, why_not or NOT_YET, _of_step(arm))
+    return _read("believed", label, about, believed, why_not or NOT_YET, arm)
 
 
 def _of_step(arm: ArmReport) -> str:
@@ -153,12 +162,20 @@ def _of_step(arm: ArmReport) -> str:
     return f"step {masses.step:,}; " if masses and masses.step != arm.step else ""
 
 
-def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str, of_step: str) -> Readout:
-    if mass is None:
+def _read(name: str, label: str, about: str, mass: Mass | None, why_not: str, arm: ArmReport) -> Readout:
+    masses = arm.found(Masses)
+    if mass is None or masses is None:
         return Readout(name, label, about, note=why_not)
     value, error = with_error(mass.value, mass.error)
     share = share_in_window(mass)
     within = f"{100 * share:.1f} %" if math.isfinite(share) else with_error(mass.window, math.inf)[0]
     return Readout(
-        name, label, about, value, error, note=f"{of_step}{within} in the window", word="" if is_one(mass) else "not 1"
+        name,
+        label,
+        about,
+        value,
+        error,
+        note=f"{_of_step(arm)}{within} in the window",
+        word="" if is_one(mass) else "not 1",
+        step=masses.step,
     )

@@ -30,6 +30,10 @@ class Engine(Protocol):
         `made_by` (`ArmReport.fingerprint`, of each arm), if that is given."""
         ...
 
+    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+        """All steps up to `step`, ascending, from which it could go on, beside the beginning; as in `stored`."""
+        ...
+
     def preserve(self, id: str) -> int:
         """Store the newest checkpoint of a run once more, as the newest of all, and return its step; 0 if there is
         none, or if it is too large to be stored."""

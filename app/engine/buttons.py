@@ -26,6 +26,9 @@ class Buttons(ABC):
         found = self._stored.find(experiment, step, made_by)
         return found.step if found else 0
 
+    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+        return self._stored.steps(experiment, step, made_by)
+
     def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
         id = uuid.uuid4().hex
         if found := self._stored.find(experiment, step, made_by):

@@ -132,6 +132,11 @@ class Report:
     restarts: int = 0  # of the process since the experiment was created
     rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures
 
+    @property
+    def timeline(self) -> str:
+        """The name of the steps that follow one another without going back."""
+        return f"{self.id}:{self.rewinds}"
+
 
 @dataclass(frozen=True)
 class Checkpoint:

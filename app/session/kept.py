@@ -7,7 +7,7 @@ from app.csv_file import digest_of
 from app.engine.reports import State
 from app.link import OWN_DATA, Link
 from app.session.address import new_entry
-from app.session.page import Past, current
+from app.session.page import Continues, Past, current
 from app.session.plan import shareable
 from app.session.run import come_to_rest, start, start_over
 from app.setup import FlowFile, SavedFlow
@@ -57,7 +57,10 @@ def undo() -> None:
         page.show_columns(setup.own.choice)
     if not then.goes_on:
         start(setup)
-    elif (at := start(setup, then.steps, then.made_by)) == then.steps:
+        return
+    at = start(setup, then.steps, then.made_by)
+    page.continues = Continues(then.timeline, at)
+    if at == then.steps:
         page.link = replace(page.link, setup=replace(setup, changes=then.planned))
     else:
         page.notice = (
@@ -87,7 +90,16 @@ def _stored(steps: int) -> Past | None:
         return None
     made_by = tuple(arm.fingerprint for arm in page.report.arms)
     planned = page.link.setup.changes
-    return Past(shareable(), steps, True, page.link.csv, goes_on=True, planned=planned, made_by=made_by)
+    return Past(
+        shareable(),
+        steps,
+        True,
+        page.link.csv,
+        goes_on=True,
+        planned=planned,
+        made_by=made_by,
+        timeline=page.report.timeline,
+    )
 
 
 def _exported(steps: int) -> Past:

@@ -50,6 +50,27 @@ class Past:
     goes_on: bool = False
     planned: Changes = ()  # by the link; those of `setup` are all that changed or shall change
     made_by: tuple[str, ...] = ()  # what computed it
+    timeline: str = ""  # of its run (`Report.timeline`)
+
+
+@dataclass(frozen=True)
+class Continues:
+    """The timeline of which the page's run is the continuation, from a step on: the pictures up to there are its."""
+
+    timeline: str
+    step: int
+
+
+@dataclass
+class Glimpse:
+    """The flow of an earlier moment of the page's run, in a run of its own until all is known of it."""
+
+    timeline: str  # of the page's run
+    asked: int  # the step of that moment
+    step: int  # of the flow that is shown
+    since: int  # of the checkpoint that it comes from
+    run: str  # "": it is over
+    report: Report | None = None  # at that step
 
 
 @dataclass(frozen=True)
@@ -102,6 +123,8 @@ class Page(Training):
     lesson: Place | None = None
     lies_under_lesson: bool = False  # the screen that is shown
     teaches: bool = False  # whether teachers' notes are shown
+    continues: Continues | None = None
+    glimpse: Glimpse | None = None
     wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none
     brings: bool = False  # whether it is on its way there
     screen: str = ""  # that is shown, by its address

@@ -25,7 +25,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
     numbers = readouts(dataset, setup.train.log_det, arm)
     return {
-        "run": f"{report.id}:{report.rewinds}",
+        "run": report.timeline,
         "playing": report.state in MOVING,
         "poll_ms": round(1000 * POLL_SECONDS),
         "window": dataset.window,

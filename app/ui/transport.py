@@ -1,5 +1,6 @@
 """The row of buttons that every screen with a run has, and the line of numbers in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,24 +14,35 @@ from app.text import escaped
 from app.ui import share
 from app.ui.fragments import button
 
+Here = Callable[[], session.Moment | None]
+"""Says which earlier moment of the run the page shows; None: the newest."""
 
-def show(report: Report, of: str | None = None, steps: int | None = None, *, primary: bool = True) -> None:
+
+def show(
+    report: Report,
+    of: str | None = None,
+    steps: int | None = None,
+    *,
+    primary: bool = True,
+    here: Here = lambda: None,
+) -> None:
     """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name. Where it has a
     length, Play ends after so many `steps`, and how far it is is shown. Not `primary` where something else on the page
-    is to be pressed first."""
-    moving, suffix = report.state in MOVING, f".{of}" if of else ""
+    is to be pressed first. From an earlier moment, which a page may show, Play and the steps go on as another run."""
+    past = here()
+    moving, suffix = report.state in MOVING and not past, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         button(
-            "Pause" if moving else "Play",
+            "Pause" if moving else "Continue from here" if past else "Play",
             icon=":material/pause:" if moving else ":material/play_arrow:",
             type="primary" if primary and not session.asks() else "secondary",  # of which a page has one
-            on_click=session.play_or_pause,
-            args=(of, steps),
+            on_click=_play,
+            args=(here, of, steps),
             key=f"play{suffix}",
-            width=110,
+            width=190 if past else 110,
         )
         for n, label, icon, key in ((1, "1 step", "skip_next", "step"), (100, "100 steps", "fast_forward", "steps")):
-            button(label, on_click=session.step, args=(n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
+            button(label, on_click=_step, args=(here, n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
         button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             share.of_run(report)
@@ -39,7 +51,7 @@ def show(report: Report, of: str | None = None, steps: int | None = None, *, pri
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None
         if reason and report.arms:
             reason += f" Computed by {'; and by '.join(dict.fromkeys(arm.fingerprint for arm in report.arms))}."
-        st.markdown(_status(report), help=reason)
+        st.markdown(f":gray[newest:] {_status(report)}" if past else _status(report), help=reason)
     if of is None and session.made_by() and (found := session.note(digits(session.made_by(), report))).differ:
         st.caption(
             ":material/difference: Close, not equal: the numbers of this link were made by "
@@ -50,6 +62,21 @@ def show(report: Report, of: str | None = None, steps: int | None = None, *, pri
         _bringing(report, bringing)
     elif steps is not None and report.arms:
         _progress(report, steps)
+
+
+def _play(here: Here, of: str | None, steps: int | None) -> None:
+    """What the page shows now counts, which may be newer than what the button says."""
+    if past := here():
+        session.branch(past)
+    else:
+        session.play_or_pause(of, steps)
+
+
+def _step(here: Here, n: int, of: str | None) -> None:
+    if past := here():
+        session.branch(past, n)
+    else:
+        session.step(n, of)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from app.engine.local import LocalEngine
 from app.engine.origin import origin_of
 from app.engine.reports import Checkpoint, State
 from app.engine.schedule import Schedule
-from app.engine.stored import MOST_STEPS, Stored
+from app.engine.stored import MOST_LARGE_STEPS, MOST_STEPS, Stored
 from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan
@@ -269,6 +269,31 @@ def test_of_one_experiment_the_first_the_newest_and_some_between_are_kept():
     assert store.bytes == MOST_STEPS * 100
     store.put(checkpoint(step, size=50))
     assert store.bytes == MOST_STEPS * 100 - 50
+
+
+def test_of_large_steps_fewer_are_kept_and_no_course_takes_all_of_the_memory():
+    store = Stored(most_bytes=16_000, most_entry_bytes=1_000)
+    other = arms(train=B)
+    store.put(checkpoint(1, other))
+    for step in range(1, 101):
+        store.put(checkpoint(step, size=1_000))
+    assert len(steps_of(store)) == MOST_LARGE_STEPS
+    assert steps_of(store, other) == [1]
+    assert store.bytes == 1_000 * MOST_LARGE_STEPS + 100
+
+
+def test_the_steps_of_which_an_experiment_is_the_continuation_cross_changes():
+    store, changed = Stored(), arms(changes=((10, B), (20, C)))
+    for step, of in ((5, ONE), (10, ONE), (15, ONE), (15, arms(changes=((10, B),))), (25, changed), (30, changed)):
+        store.put(checkpoint(step, of))
+    store.put(checkpoint(25, changed, made_by=("numba",)))
+    store.put(checkpoint(27, changed, made_by=("numba",)))
+    assert store.steps(changed, 99) == (5, 10, 15, 25, 27, 30)
+    assert store.steps(changed, 99, ("torch",)) == (5, 10, 15, 25, 30)
+    assert store.steps(changed, 26) == (5, 10, 15, 25)
+    assert store.steps(ONE, 99) == (5, 10, 15)
+    assert store.steps(arms(changes=((12, C),)), 99) == (5, 10)
+    assert store.steps(ONE, 0) == ()
 
 
 def test_the_experiments_that_were_used_least_recently_go_first():

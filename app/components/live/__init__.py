@@ -23,6 +23,8 @@ known density to compare with. `scene` is JSON:
     loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
     floor          entropy of the data in nats where it is known, or null
     readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
+    time           what `app.ui.time_line` says of earlier moments: {"checkpoints", "moment", "continues", "glimpse"};
+                   absent where only the newest is shown
     alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
 """
 
@@ -37,7 +39,7 @@ from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
 from app.engine.commands import Wish
 
-__all__ = ["SCRIPT", "STYLE", "live_panes", "mount_truth", "readouts", "wish"]
+__all__ = ["SCRIPT", "STYLE", "chosen_moment", "live_panes", "mount_truth", "readouts", "wish"]
 
 _HERE = Path(__file__).parent
 # One script in the end: each may use what stands before it, and in its functions all of it.
@@ -53,6 +55,9 @@ _NAMES = (
     "hints",
     "view",
     "channel",
+    "film",
+    "time",
+    "replay",
     "clock",
     "steer",
     "present",
@@ -74,7 +79,7 @@ STYLE = _read("present.css") + _read("keys.css")
 _panes = st.components.v2.component(
     "resflow_live_panes",
     html=_read("panes.html"),
-    css=_read("panes.css"),
+    css=_read("panes.css") + _read("time.css"),
     js=_read("js/panes_component.js"),
     isolate_styles=False,
 )
@@ -99,12 +104,26 @@ def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
     _truth(key="resflow_truth", data=encode_truth(data_id, density))
 
 
-def live_panes(scene: dict[str, Any], *, key: str, checked: Callable[[], None] = lambda: None) -> None:
+def live_panes(
+    scene: dict[str, Any],
+    *,
+    key: str,
+    on_moment: Callable[[], None] = lambda: None,
+    checked: Callable[[], None] = lambda: None,
+) -> None:
     """Mount the picture, or hand an already mounted one its next scene (see the module's docstring).
 
-    `checked` is called when somebody wants to check the matrix of a block by hand: `matrix_to_check` then has it.
+    `on_moment` is called when it shows another moment of the run (`chosen_moment`), and `checked` when somebody wants
+    to check the matrix of a block by hand: `matrix_to_check` then has it.
     """
-    _panes(data=scene, key=key, on_depth_change=lambda: None, on_point_change=lambda: None, on_matrix_change=checked)
+    _panes(
+        data=scene,
+        key=key,
+        on_depth_change=lambda: None,
+        on_point_change=lambda: None,
+        on_moment_change=on_moment,
+        on_matrix_change=checked,
+    )
 
 
 def matrix_to_check(key: str) -> tuple[float, ...] | None:
@@ -119,6 +138,12 @@ def matrix_to_check(key: str) -> tuple[float, ...] | None:
 def readouts(*, key: str) -> None:
     """Mount a place for the large numbers of the picture that is on the page."""
     _readouts(key=key)
+
+
+def chosen_moment(key: str) -> Any:
+    """What the picture mounted as `key` says of the earlier moment that it shows, unchecked: {"run", "step", "asks"};
+    None: it shows the newest."""
+    return st.session_state.get(key, {}).get("moment")
 
 
 def wish(key: str) -> Wish:

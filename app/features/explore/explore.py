@@ -11,6 +11,7 @@ from app.estimates.settings import matrix_problem
 from app.ui import block_table, heading, matrices, notices, opening, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
+from app.ui.time_line import time_line
 from resflow_core.log_det import Roulette, Truncated
 from resflow_core.measure import BlockTable
 
@@ -28,19 +29,38 @@ def run() -> None:
     wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
     measured = wish.measured(session.VIEW_REQUEST.measured)
     report = session.poll(depth=wish.depth, measured=measured, frame_seconds=FRAME_SECONDS)
-    transport.show(report)
+    here = moment()
+    transport.show(report, here=moment)
     with st.container():
         transport.message(report)
+    glimpse = session.glimpse(here)
     scene = scene_of(session.setup(), report, session.VIEW_REQUEST.points)
-    live.live_panes(
-        scene | {"checks": matrices.offered(), "hints": opening.is_due()}, key="panes", checked=check_by_hand
+    scene |= {"checks": matrices.offered(), "hints": opening.is_due()}
+    scene["time"] = time_line(
+        session.as_it_was(report.arms[0].step if report.arms else 0),
+        session.checkpoints(),
+        here and here.step,
+        session.continues(),
+        glimpse,
     )
+    if scene["time"]["glimpse"]:
+        scene["still"] = None  # of the newest: the browser has it
+    live.live_panes(scene, key="panes", on_moment=rest, checked=check_by_hand)
     if session.turns():
         st.rerun()
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
         st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:
-        blocks(report.arms[0].blocks)
+        blocks(report.arms[0].blocks, report.arms[0].step if here else None)
+
+
+def moment() -> session.Moment | None:
+    """The earlier moment that the picture shows."""
+    return session.moment(live.chosen_moment("panes"))
+
+
+def rest() -> None:
+    session.rest(live.chosen_moment("panes"))
 
 
 def check_by_hand() -> None:
@@ -61,11 +81,13 @@ def _pictures(arm: ArmReport) -> tuple[Frame, ...]:
     return (*arm.frames, arm.still) if arm.still else arm.frames
 
 
-def blocks(table: BlockTable | None) -> None:
-    """The blocks in numbers, for those who unfold them."""
+def blocks(table: BlockTable | None, step: int | None) -> None:
+    """The blocks in numbers, for those who unfold them; of which step, if the picture shows another."""
     expander = st.expander("Blocks", on_change="rerun", key="blocks_table")
     if not expander.open:
         return
+    if step is not None:
+        expander.caption(f"These are the blocks at step {step:,}, the newest; the picture shows an earlier one.")
     if table is None:
         expander.caption("Not measured yet.")
     else:

@@ -59,6 +59,7 @@ function showChannel(view, state) {
 function arrive(view, channel, { run, frames, at }) {
   const now = performance.now();
   if (run === view.scene.run && at) arriveAt(view, at);
+  if (run === view.scene.run && frames) keepPictures(view, frames);
   if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
   if (!enqueue(view, frames, WAITING)) return;
   channel.tries = 0;

@@ -11,6 +11,7 @@ function paint(view, names, theme = (view.theme = readTheme(view.root))) {
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
   for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);
   view.drawing += performance.now() - began;
+  if (names.includes("loss")) showTime(view);
 }
 
 /** All that may follow from a new scene, another view or a truth that has come; the panes apart. */
@@ -52,6 +53,10 @@ function drawnNow(view, next) {
 }
 
 function show(view, frame) {
+  if (isPast(view)) {
+    hold(view, frame);
+    return;
+  }
   const target = Math.max(frame.density_top, Number.MIN_VALUE);
   const before = drawnNow(view, frame);
   const eased = view.picture && view.scene.playing;
@@ -62,6 +67,7 @@ function show(view, frame) {
   view.panes.data.caption.textContent = stepName(frame.step);
   showStep(view);
   paintPlanes(view);
+  placeLine(view);
   showDepth(view);
   view.root.dataset.step = frame.step;
   view.root.dataset.frames = Number(view.root.dataset.frames) + 1;
@@ -75,7 +81,7 @@ function paintPlanes(view) {
 
 /** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */
 function tick(view) {
-  if ((!view.queue.length && view.share >= 1) || !view.root.isConnected) {
+  if ((!view.queue.length && (view.share >= 1 || isPast(view))) || !view.root.isConnected) {
     view.ticking = false;
     return;
   }
@@ -85,7 +91,7 @@ function tick(view) {
   if (view.queue.length && now >= view.due) {
     view.due = Math.max(view.due + view.spacing, now);
     show(view, view.queue.shift());
-  } else if (view.share < 1) {
+  } else if (view.share < 1 && !isPast(view)) {
     view.share = Math.min(1, (now - view.began) / view.spacing);
     paintPlanes(view);
   }
@@ -122,7 +128,7 @@ function receive(view, scene) {
   const before = view.scene;
   view.scene = scene;
   if (before?.run !== scene.run) startRun(view, before);
-  for (const name of ["data", "loss"]) view.panes[name].box.setAttribute("aria-label", scene.alt[name]);
+  keepPictures(view, scene.frames);
   if (enqueue(view, scene.frames, QUEUE_LIMIT)) view.spacing = scene.poll_ms / view.queue.length;
   const urgent = takeUrgent(view);
   if (urgent) show(view, urgent);
@@ -132,6 +138,7 @@ function receive(view, scene) {
   listenToChannel(view);
   arriveAt(view, scene.at);
   showWords(view);
+  takeTime(view);
   play(view);
 }
 
@@ -146,6 +153,7 @@ function startRun(view, before) {
   view.zoom = before ? {} : view.recalled;
   if (before) keepDepth(view, before.blocks);
   keepProbe(view, before);
+  startTime(view);
   if (!view.scene.truth) view.shows = "latent";
   if (before) rememberView(view);
 }

@@ -3,8 +3,9 @@
 
 const decoded = new WeakMap();
 
-/** The typed array of a packed one; each is decoded once. */
+/** The typed array of a packed one; each is decoded once, and one that is kept has it (`film.js`). */
 function decode(packed) {
+  if (packed.array) return packed.array;
   if (!decoded.has(packed)) decoded.set(packed, unpacked(packed));
   return decoded.get(packed);
 }

@@ -17,8 +17,9 @@ function placeOf(view) {
   const { stages } = picture;
   const { at } = depth;
   if (!stages || at === own) {
-    const [latent, grid] = [shownRaw(view, "latent"), shownRaw(view, "grid")];
-    return { latent, grid, linePoints: picture.grid.shape[1], at: own };
+    const [latent, grid, points] = [shownRaw(view, "latent"), shownRaw(view, "grid"), picture.grid.shape[1]];
+    if (picture.isThin) return { latent, grid: refinedGrid(grid, points), linePoints: 2 * points - 1, at: own };
+    return { latent, grid, linePoints: points, at: own };
   }
   const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
   return { latent, grid, linePoints: stages.grid.shape[2], at };
@@ -50,7 +51,7 @@ function showDepth(view) {
   root.querySelector(".live-depth output").textContent = label.toLowerCase();
   slider.title = latent ? "" : "Choose the latent space to go through the blocks";
   const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
-  panes.latent.box.setAttribute("aria-label", alt);
+  panes.latent.box.setAttribute("aria-label", altOf(view, "latent", alt));
   showProbe(view);
 }
 
@@ -96,6 +97,7 @@ function choose(view) {
     halt(view);
     paint(view, ["latent"]);
   }
+  if (isPast(view) && depth.wanted !== placeOf(view).at) askForGlimpse(view);
   showDepth(view);
 }
 

@@ -13,6 +13,7 @@ function zoom(view, name, ranges) {
   const space = spaceOf(view, name);
   view.zoom[space] = ranges;
   rememberView(view);
+  if (space !== "loss" && ranges) askForGlimpse(view);
   return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
 }
 
@@ -59,6 +60,7 @@ function mount(root) {
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
     probe: { x: null, at: null }, theme: undefined, size: "", gone: new AbortController(),
+    time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };
@@ -94,6 +96,7 @@ function mount(root) {
   view.observer = new ResizeObserver(() => fit(view));
   view.observer.observe(root);
   window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
+  mountTime(view);
   views.add(view);
   recallView(view);
   fit(view);
@@ -102,6 +105,8 @@ function mount(root) {
 
 function unmount(view) {
   halt(view);
+  stopReplay(view);
+  clearTimeout(view.time.timer);
   closeChannel(view);
   view.observer.disconnect();
   view.gone.abort();

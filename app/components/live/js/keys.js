@@ -32,6 +32,11 @@ const PLANE_KEYS = [
   { names: ["Enter", "Shift Arrows"], does: "pin a point there, and move it" },
 ];
 
+/** What the line over the loss does itself while it has the focus (`time.js`). */
+const TIME_KEYS = {
+  names: ["←", "→", "Home", "End"], does: "back and forth in time: the line over the loss with the focus",
+};
+
 const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select,
   [contenteditable]:not([contenteditable=false]), [role=combobox], [role=textbox], [role=searchbox], [role=listbox],
   [role=menu]`;
@@ -134,7 +139,7 @@ function showKeys() {
   const dialog = element("dialog", "live-keys", "", { "aria-labelledby": "live-keys-title" });
   Object.assign(dialog.style, { color, backgroundColor, fontFamily });
   const list = element("dl", "");
-  for (const { names, does } of [...KEYS, ...PLANE_KEYS]) {
+  for (const { names, does } of [...KEYS, ...PLANE_KEYS, TIME_KEYS]) {
     const term = element("dt", "");
     term.append(...names.map((name) => element("kbd", "", name)));
     list.append(term, element("dd", "", does));

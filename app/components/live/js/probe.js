@@ -10,8 +10,11 @@ const ESTIMATORS = {
   roulette: (mean, off) => `By roulette, as in training: ${mean} ± ${off}.`,
 };
 
-/** What is known of the point that is pinned now. */
-const atProbe = ({ probe }) => (probe.x && probe.at && probe.at.x.every((one, i) => one === probe.x[i]) ? probe.at : null);
+/** What is known of the point that is pinned now: of the newest flow alone. */
+function atProbe(view) {
+  const { probe: { x, at } } = view;
+  return x && at && !isPast(view) && at.x.every((one, i) => one === x[i]) ? at : null;
+}
 
 const toFlow = ({ scene: { axes } }, place) => place.map((value, i) => (value - axes[i].centre) / axes[i].scale);
 const toShown = ({ scene: { axes } }, point) => point.map((value, i) => axes[i].centre + axes[i].scale * value);
@@ -107,7 +110,7 @@ function showProbe(view) {
   const { root, probe } = view;
   const at = atProbe(view);
   const [sum, svg, term] = [".live-sum", ".live-fall", ".live-term"].map((part) => root.querySelector(part));
-  const hasNone = !probe.x || (!at && !probe.at);
+  const hasNone = !probe.x || isPast(view) || (!at && !probe.at);
   for (const part of [sum, svg, term]) part.toggleAttribute("hidden", hasNone);
   root.dataset.probe = hasNone ? "" : at ? "known" : "asked";
   if (hasNone || !at) return;

@@ -37,7 +37,7 @@ const stepReadout = ({ picture }) => ({
 function showReadouts(view) {
   const list = numbers;
   if (!list) return;
-  const readouts = [stepReadout(view), ...view.scene.readouts];
+  const readouts = [stepReadout(view), ...readoutsShown(view)];
   const shown = readouts.map((r) => r.name).join();
   if (list.dataset.readouts !== shown) { // rebuilt only then: the one that has the focus keeps it
     list.dataset.readouts = shown;

@@ -1,0 +1,386 @@
+"""The loss as a time line: what the film keeps, and a hand that goes back in it."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import zoom_wheel
+from tests.served import wait_for
+
+QUICK = "blocks=2&width=8&batch=32"
+VIEW = "document.querySelector('.live-panes').live"
+
+
+@pytest.fixture
+def trained(visit):
+    """A run of some hundred steps, which was paused."""
+
+    def enter(query=QUICK, steps=150, **context):
+        visitor = visit(query, **context)
+        visitor.wait("root.dataset.channel === 'open'", "the channel")
+        visitor.press("Play")
+        visitor.wait(f"root.live.time.film.pictures.length >= 12 && root.live.picture.step >= {steps}", "a film")
+        visitor.press("Pause")
+        settled(visitor)
+        return visitor
+
+    return enter
+
+
+def settled(visitor):
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
+    visitor.wait("!root.live.scene.playing && root.live.picture?.stages", "the sharp picture")
+
+
+def time_line(visitor):
+    return visitor.page.get_by_role("slider", name="Time")
+
+
+def pictures(visitor):
+    """Step and density of each picture of the film before the newest."""
+    found = visitor.page.evaluate(f"""() => {{
+        const view = {VIEW};
+        const newest = view.time.now?.picture.step ?? view.picture.step;
+        return view.time.film.pictures.filter(({{ step }}) => step < newest)
+            .map(({{ step, density }}) => [step, [...density.array]]);
+    }}""")
+    return dict(found)
+
+
+def shown(visitor):
+    """The step on the planes, and the density that is drawn, as it was packed."""
+    return visitor.page.evaluate(f"""() => {{
+        const {{ picture, panes }} = {VIEW};
+        const {{ nodes }} = panes.data.surface.picture.layers.find(({{ kind }}) => kind === 'field');
+        const area = {VIEW}.scene.axes[0].scale * {VIEW}.scene.axes[1].scale;
+        return [picture.step, Array.from(nodes.values, v => Math.round(v * area / picture.density_largest * 65535))];
+    }}""")
+
+
+def pixel_of(visitor, step):
+    """Where a step is on the screen, within the loss."""
+    x, top, height = visitor.page.evaluate(f"""() => {{
+        const {{ box, surface: {{ at }} }} = {VIEW}.panes.loss;
+        const {{ left, top }} = box.getBoundingClientRect();
+        return [left + at.x({step}), top + at.top, at.height];
+    }}""")
+    return x, top + 0.6 * height
+
+
+def drag(visitor, step, begin=None, end=True):
+    """With the mouse over the loss; the line is elsewhere or not."""
+    mouse = visitor.page.mouse
+    begin = pixel_of(visitor, visitor.step) if begin is None else begin
+    to = pixel_of(visitor, step)
+    mouse.move(*begin)
+    mouse.down()
+    mouse.move(*((a + b) / 2 for a, b in zip(begin, to, strict=True)))
+    mouse.move(*to)
+    visitor.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    if end:
+        mouse.up()
+
+
+def in_the_past(visitor):
+    visitor.wait("root.dataset.time === 'past'", "an earlier moment")
+
+
+def nearest(steps, step):
+    return min(steps, key=lambda one: abs(one - step))
+
+
+def watch_frames(page):
+    """Note what a page receives by the channel, as the server sent it: density by step."""
+    heard = {}
+
+    def listen(socket):
+        def take(text):
+            if isinstance(text, str) and '"frames"' in text:
+                for frame in json.loads(text)["frames"]:
+                    values = np.frombuffer(base64.b64decode(frame["density"]["base64"]), "<u2")
+                    heard[frame["step"]] = values.tolist()
+
+        socket.on("framereceived", take)
+
+    page.on("websocket", listen)
+    return heard
+
+
+def test_a_drag_over_the_loss_shows_what_was_shown_then_without_the_server(visit):
+    visitor = visit(QUICK)
+    heard = watch_frames(visitor.page)
+    visitor.page.reload()
+    visitor.wait("root.dataset.channel === 'open' && root.dataset.step !== ''", "the channel")
+    visitor.press("Play")
+    visitor.wait("root.live.time.film.pictures.length >= 12", "a film")
+    visitor.press("Pause")
+    settled(visitor)
+    newest, film = visitor.step, pictures(visitor)
+    assert len(film) >= 10
+    visitor.page.context.set_offline(True)
+    for share in (0.6, 0.3, 0.8):
+        drag(visitor, share * newest, begin=pixel_of(visitor, 0.5 * newest))
+        in_the_past(visitor)
+        step, density = shown(visitor)
+        assert step == nearest([*film, newest], share * newest)
+        assert density == pytest.approx(film[step], abs=1)
+        assert film[step] == heard[step]
+        assert visitor.page.locator("[data-readout=step] .live-value").inner_text() == f"{step:,}"
+    drag(visitor, 1.2 * newest)
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    assert visitor.step == newest
+    assert not any("uncaught" in problem for problem in visitor.problems)
+
+
+def test_the_line_by_keyboard_says_where_it_is(trained):
+    visitor = trained()
+    newest, steps = visitor.step, list(pictures(visitor))
+    line = time_line(visitor)
+    assert line.get_attribute("aria-valuenow") == str(newest)
+    line.focus()
+    for key, step in (
+        ("ArrowLeft", steps[-1]),
+        ("ArrowLeft", steps[-2]),
+        ("ArrowRight", steps[-1]),
+        ("Home", steps[0]),
+    ):
+        visitor.page.keyboard.press(key)
+        in_the_past(visitor)
+        assert visitor.step == step
+        assert line.get_attribute("aria-valuenow") == str(step)
+        assert f"step {step:,} of {newest:,}, held-out NLL" in line.get_attribute("aria-valuetext")
+        beside = visitor.page.locator(".live-time [data-time=first]").inner_text()
+        assert beside.startswith(f"Step {step:,} of {newest:,}")
+        for name in ("data", "latent", "loss"):
+            plot = visitor.page.locator(f"[data-pane={name}] .live-plot")
+            assert f"step {step:,}" in plot.get_attribute("aria-label")
+    visitor.page.keyboard.press("ArrowLeft")
+    assert visitor.step == steps[0]
+    visitor.page.keyboard.press("End")
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    assert visitor.step == newest
+    assert visitor.problems == []
+
+
+def test_numbers_beside_an_earlier_picture_say_of_which_step_they_are(trained):
+    visitor = trained()
+    time_line(visitor).focus()
+    visitor.page.keyboard.press("Home")
+    in_the_past(visitor)
+    (step, label, value), kept = visitor.page.evaluate(f"""() => {{
+        const box = document.querySelector('[data-readout=gap]');
+        const text = (part) => box.querySelector(part).textContent;
+        return [[{VIEW}.picture.step, text('.live-label'), text('.live-value')], {VIEW}.time.film.numbers.gap];
+    }}""")
+    own = min(kept, key=lambda one: abs(one["step"] - step))
+    assert value == own["value"]
+    assert label == ("Gap to the truth" if own["step"] == step else f"Gap to the truth, step {own['step']:,}")
+
+
+def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(visit):
+    visitor = visit(QUICK)
+    visitor.wait("root.dataset.channel === 'open'", "the channel")
+    visitor.press("Play")
+    visitor.wait("root.live.time.film.pictures.length >= 20", "a film")
+    run = visitor.data("run")
+    line = time_line(visitor)
+    line.focus()
+    visitor.page.keyboard.press("PageDown")
+    in_the_past(visitor)
+    step = visitor.step
+    visitor.wait("!root.live.scene.playing", "the run to rest")
+    on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
+    on.wait_for()
+    newest = int(line.get_attribute("aria-valuemax"))
+    assert visitor.step == step < newest
+    on.click()
+    visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) > {step}", "a step of the branch")
+    assert visitor.data("time") == "now"
+    kept = visitor.page.evaluate(f"{VIEW}.time.film.pictures.map(({{ step }}) => step)")
+    since = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
+    assert since <= step and kept == sorted(kept)
+    visitor.press("Pause")
+    settled(visitor)
+    run = visitor.data("run")
+    visitor.page.get_by_text(f"Before, you had a flow of {newest:,} steps.").wait_for()
+    visitor.press("Undo")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{newest}'", "the old future")
+    assert list(pictures(visitor))[-1] > step
+    assert visitor.problems == []
+
+
+def test_one_step_from_an_earlier_moment_is_one_step_further(trained):
+    visitor = trained()
+    run, newest = visitor.data("run"), visitor.step
+    time_line(visitor).focus()
+    visitor.page.keyboard.press("PageDown")
+    in_the_past(visitor)
+    step = visitor.step
+    visitor.press("1 step")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{step + 1}'", "one step of the branch")
+    visitor.page.get_by_text(f"Before, you had a flow of {newest:,} steps.").wait_for()
+
+
+def test_another_depth_is_asked_of_the_server_which_says_where_it_is_from(trained):
+    visitor = trained()
+    time_line(visitor).focus()
+    visitor.page.keyboard.press("PageDown")
+    in_the_past(visitor)
+    step = visitor.step
+    assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
+    visitor.page.locator(".live-depth input").focus()
+    visitor.page.keyboard.press("ArrowLeft")
+    visitor.wait("root.live.time.glimpsed?.still", "the flow of that step")
+    found = visitor.page.evaluate(f"(({{ step, since }}) => ({{ step, since }}))({VIEW}.time.glimpsed)")
+    visitor.wait("root.dataset.depth === '2'", "the depth")
+    assert visitor.step == found["step"]
+    assert visitor.page.locator("[data-view=latent]").inner_text() == "After block 2 of 2"
+    said = visitor.page.locator(".live-time [data-time=more]").inner_text()
+    assert f"step {found['since']:,}" in said
+    if found["step"] != step:
+        assert f"step {step:,}" in said
+    visitor.page.get_by_role("button", name="Back to now").click()
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    visitor.wait("root.live.scene.time.glimpse === null", "the glimpse to end")
+    assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
+    assert visitor.problems == []
+
+
+def test_a_zoomed_loss_is_moved_by_a_drag_and_its_line_still_goes_through_time(trained):
+    visitor = trained()
+    newest = visitor.step
+    visitor.page.mouse.move(*pixel_of(visitor, 0.5 * newest))
+    whole = visitor.range_of("loss")
+    zoom_wheel(visitor.page, -300)
+    zoomed = wait_for(lambda: (r := visitor.range_of("loss")) != whole and r, "the wheel to zoom")
+    middle = sum(zoomed) / 2
+    drag(visitor, middle + 0.2 * (zoomed[1] - zoomed[0]), begin=pixel_of(visitor, middle))
+    moved = visitor.range_of("loss")
+    assert moved[0] < zoomed[0]
+    assert visitor.data("time") == "now"
+    box = time_line(visitor).bounding_box()
+    begin = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    drag(visitor, sum(moved) / 2, begin=begin)
+    in_the_past(visitor)
+    assert visitor.range_of("loss") == moved
+    visitor.page.get_by_role("button", name="whole").click()
+    wait_for(lambda: visitor.range_of("loss") == whole, "the whole loss")
+
+
+def test_a_finger_drags_the_line_and_the_loss(trained):
+    visitor = trained(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    newest, line = visitor.step, time_line(visitor)
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    assert box["width"] >= 44
+    touch = visitor.page.context.new_cdp_session(visitor.page)
+
+    def tell(kind, *points):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    def swipe(begin, to):
+        tell("touchStart", begin)
+        for share in (0.2, 0.4, 0.6, 0.8, 1.0):
+            tell("touchMove", [a + share * (b - a) for a, b in zip(begin, to, strict=True)])
+        tell("touchEnd")
+
+    swipe((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), pixel_of(visitor, 0.5 * newest))
+    in_the_past(visitor)
+    film = pictures(visitor)
+    assert visitor.step == nearest(film, 0.5 * newest)
+    swipe(pixel_of(visitor, 0.7 * newest), pixel_of(visitor, 0.2 * newest))
+    wait_for(lambda: visitor.step == nearest(film, 0.2 * newest), "the loss to be dragged")
+    for name in ("Replay", "Back to now", "Go on from here"):
+        assert visitor.page.get_by_role("button", name=name).bounding_box()["height"] >= 44
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("calm", [False, True])
+def test_replay_goes_from_there_to_the_newest_in_the_browser_alone(trained, calm):
+    visitor = trained(steps=60, reduced_motion="reduce" if calm else "no-preference")
+    newest, film = visitor.step, pictures(visitor)
+    visitor.page.get_by_label("Speed of the replay").select_option("4")
+    visitor.page.evaluate(f"""() => {{
+        window.drawn = [];
+        const {{ surface }} = {VIEW}.panes.data;
+        let picture = surface.picture;
+        Object.defineProperty(surface, 'picture', {{ get: () => picture, set: (drawn) => {{
+            picture = drawn;
+            window.drawn.push([{VIEW}.picture.step, {VIEW}.share]);
+        }} }});
+    }}""")
+    visitor.page.get_by_role("button", name="Replay").click()
+    in_the_past(visitor)
+    visitor.wait("root.dataset.time === 'now'", "the end of the replay")
+    assert visitor.step == newest
+    drawn = visitor.page.evaluate("window.drawn")
+    steps = [step for step, _ in drawn]
+    assert steps[0] == min(film) and steps == sorted(steps) and set(steps) <= {*film, newest}
+    assert any(share < 1 for _, share in drawn) != calm
+
+
+def test_a_replay_is_paused_and_continue_goes_on_from_where_it_is(trained):
+    visitor = trained()
+    run = visitor.data("run")
+    visitor.page.get_by_label("Speed of the replay").select_option("0.25")
+    replay = visitor.page.locator("[data-time=replay]")
+    replay.click()
+    on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
+    on.wait_for()
+    first = min(pictures(visitor))
+    visitor.wait(f"root.live.picture.step > {first}", "a later picture")
+    on.click()
+    visitor.wait("!root.live.time.replay", "the replay to stop")
+    visitor.wait(f"root.dataset.run !== {run!r}", "the branch")
+    told = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
+    assert told <= visitor.step
+
+
+FED = """([scenes, each, gap]) => {
+  const root = document.querySelector('.live-panes');
+  const view = root.live;
+  const shaped = (shape) => {
+    const array = Uint16Array.from({ length: shape.reduce((a, b) => a * b) }, () => 65536 * Math.random());
+    const base64 = btoa(Array.from(new Uint8Array(array.buffer), c => String.fromCharCode(c)).join(''));
+    return () => ({ dtype: 'uint16', shape, base64 });
+  };
+  const [density, latent, grid, samples] = [[40, 40], [500, 2], [26, 41, 2], [500, 2]].map(shaped);
+  const begin = view.time.film.pictures.at(-1)?.step ?? 0;
+  let step = begin;
+  for (let i = 0; i < scenes; i++) {
+    const frames = Array.from({ length: each }, (_, k) => ({
+      step: begin + Math.round((i * each + k + 1) * gap), depth: null, density_largest: 1, density_top: 1, stages: null,
+      density: density(), latent: latent(), grid: grid(), samples: samples(),
+    }));
+    step = frames.at(-1).step;
+    const readouts = ['gap', 'mass', 'believed'].map((name) => ({ name, step, help: 'x'.repeat(200), value: '0.1234',
+      label: 'Mass that training believes in', error: '0.0123', unit: 'nats, standardised', word: 'overfitting',
+      note: 'step 123,456; 97.9 % in the window' }));
+    const data = { ...view.scene, frames, readouts, still: null };
+    window.resflowLive.push(['scene', { root, data, setState: view.setState }]);
+  }
+  const { pictures, numbers } = view.time.film;
+  const arrays = new Set(pictures.flatMap((one) =>
+    [one.density, one.latent, one.grid, one.samples].map((packed) => packed.array)));
+  const texts = Object.values(numbers).flat().flatMap((one) => Object.values(one).map(String));
+  return { begin, last: step, steps: pictures.map((one) => one.step),
+    arrays: [...arrays].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    texts: texts.reduce((sum, text) => sum + 2 * text.length, 0),
+    numbers: Object.values(numbers).map((list) => list.length),
+    others: Math.max(...pictures.map((one) =>
+      JSON.stringify(one, (key, value) => (key === 'array' ? 0 : value)).length)) };
+}"""
+
+
+def test_a_long_run_keeps_at_most_200_pictures_evenly_and_less_than_two_megabytes(visit):
+    visitor = visit(QUICK)
+    found = visitor.page.evaluate(FED, [250, 6, 7.3])
+    steps = np.array(found["steps"])
+    assert 150 <= len(steps) <= 200
+    assert found["arrays"] + found["texts"] + len(steps) * 100 < 2e6
+    assert found["others"] < 500  # no text of the arrays is left
+    assert 100 < max(found["numbers"]) <= 200
+    assert steps[-1] == found["last"] and steps[0] <= found["begin"] + 8
+    assert np.diff(steps).max() <= 3 * (steps[-1] - steps[0]) / len(steps)
