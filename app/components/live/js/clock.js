@@ -57,6 +57,7 @@ function show(view, frame) {
     return;
   }
   const target = Math.max(frame.density_top, Number.MIN_VALUE);
+  const isFirst = !view.picture;
   const before = drawnNow(view, frame);
   const eased = view.picture && view.scene.playing;
   view.colourTop = eased ? view.colourTop * (target / view.colourTop) ** EASE : target;
@@ -66,7 +67,8 @@ function show(view, frame) {
   view.panes.data.caption.textContent = stepName(frame.step);
   showStep(view);
   paintPlanes(view);
-  placeLine(view);
+  if (isFirst) showTime(view);
+  else placeLine(view);
   showDepth(view);
   view.root.dataset.step = frame.step;
   view.root.dataset.frames = Number(view.root.dataset.frames) + 1;

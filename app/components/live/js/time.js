@@ -44,6 +44,7 @@ function startTime(view) {
   clearTimeout(view.time.timer);
   const film = filmOf(view.scene.run, view.scene.time?.continues);
   Object.assign(view.time, { film, shown: null, now: null, told: null, wish: null, glimpsed: null });
+  view.root.dataset.time = "now";
 }
 
 /** A scene has been taken up: what it measured is kept, and what was asked for is shown. */
