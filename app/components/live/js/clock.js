@@ -11,7 +11,9 @@ function paint(view, names, theme = (view.theme = readTheme(view.root))) {
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
   for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);
   view.drawing += performance.now() - began;
-  if (names.includes("loss")) showTime(view);
+  if (!names.includes("loss")) return;
+  measureLine(view);
+  showTime(view);
 }
 
 /** All that may follow from a new scene, another view or a truth that has come; the panes apart. */
@@ -58,16 +60,18 @@ function show(view, frame) {
     return;
   }
   const target = Math.max(frame.density_top, Number.MIN_VALUE);
+  const isFirst = !view.picture;
   const before = drawnNow(view, frame);
   const eased = view.picture && view.scene.playing;
   view.colourTop = eased ? view.colourTop * (target / view.colourTop) ** EASE : target;
   if (view.depth.wanted === null) adoptDepth(view, frame);
   Object.assign(view, { before, picture: frame, arrived: {}, began: performance.now(), share: before ? 0 : 1 });
   view.samples = frame.samples ?? view.samples;
-  view.panes.data.caption.textContent = stepName(frame.step);
+  say(view.panes.data.caption, stepName(frame.step));
   showStep(view);
   paintPlanes(view);
-  placeLine(view);
+  if (isFirst) showTime(view);
+  else placeLine(view);
   showDepth(view);
   view.root.dataset.step = frame.step;
   view.root.dataset.frames = Number(view.root.dataset.frames) + 1;

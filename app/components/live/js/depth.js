@@ -39,19 +39,19 @@ function showDepth(view) {
   const drawn = Math.round(place?.at ?? lastStage(view));
   const latent = view.shows === "latent";
   const title = stageName(view, drawn);
-  root.querySelector("[data-view=latent]").textContent = title;
-  root.dataset.depth = letterOf(view, drawn) === "h" ? drawn : letterOf(view, drawn);
-  root.dataset.shows = view.shows;
+  say(root.querySelector("[data-view=latent]"), title);
+  tag(root, "data-depth", letterOf(view, drawn) === "h" ? drawn : letterOf(view, drawn));
+  tag(root, "data-shows", view.shows);
   slider.max = lastStage(view);
   slider.style.setProperty("--stages", lastStage(view));
   slider.value = depth.wanted ?? lastStage(view);
   slider.disabled = !latent;
   const label = stageName(view, Math.round(slider.value));
-  slider.setAttribute("aria-valuetext", label);
-  root.querySelector(".live-depth output").textContent = label.toLowerCase();
+  tag(slider, "aria-valuetext", label);
+  say(root.querySelector(".live-depth output"), label.toLowerCase());
   slider.title = latent ? "" : "Choose the latent space to go through the blocks";
   const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
-  panes.latent.box.setAttribute("aria-label", altOf(view, "latent", alt));
+  tag(panes.latent.box, "aria-label", altOf(view, "latent", alt));
   showProbe(view);
 }
 

@@ -2,7 +2,8 @@
 // (`rewinds`) begins another film; one that goes on from a moment of another run begins with the film up to there.
 
 const MOST_PICTURES = 200;
-const MOST_FILM_BYTES = 2e6;
+const MOST_FILM_BYTES = 1.9e6; // what is not counted has room below 2 MB
+const PICTURE_BYTES = 100; // of its small numbers
 const MOST_FILMS = 3; // those that were shown last: undo goes back to them
 const KEPT_EVERY = 2; // of the points of a grid line
 const films = (window.resflowFilms ??= new Map()); // by the names of timelines; another screen does not lose them
@@ -119,7 +120,7 @@ function bytesOf(film) {
   for (const { density, latent, grid, samples } of film.pictures) {
     for (const packed of [density, latent, grid, samples]) if (packed) arrays.add(decode(packed));
   }
-  let bytes = 8 * 4 * film.pictures.length;
+  let bytes = PICTURE_BYTES * film.pictures.length;
   for (const array of arrays) bytes += array.byteLength;
   for (const list of Object.values(film.numbers)) {
     for (const texts of list) for (const text of Object.values(texts)) bytes += 2 * String(text ?? "").length;

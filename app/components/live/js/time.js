@@ -8,6 +8,7 @@
 
 const REST_MS = 400; // of a hand, until the server is told
 const DRAG = 4; // pixels that a press may move and not be a drag
+const WRITTEN_MS = 100; // after the last picture its step is an attribute of the page
 const PAGE = 10; // pictures that Page Up and Page Down go
 
 /** What a view knows of time; the elements are added where it is mounted. */
@@ -15,7 +16,7 @@ const newTime = () => ({
   shown: null, // the earlier picture; null: the newest
   at: 0, // the step that was asked for: of a glimpse that could not be had, another is shown
   now: null, // the newest picture while an earlier one is shown, and its samples
-  film: newFilm(), replay: null, told: null /* to the server */, timer: 0,
+  film: newFilm(), replay: null, told: null /* to the server */, timer: 0, writing: 0,
   wish: null, glimpsed: null, // the step of which more is asked for, and what the server has found
 });
 
@@ -44,6 +45,7 @@ function startTime(view) {
   clearTimeout(view.time.timer);
   const film = filmOf(view.scene.run, view.scene.time?.continues);
   Object.assign(view.time, { film, shown: null, now: null, told: null, wish: null, glimpsed: null });
+  view.root.dataset.time = "now";
 }
 
 /** A scene has been taken up: what it measured is kept, and what was asked for is shown. */
@@ -99,8 +101,7 @@ function drawMoment(view, picture, before, share) {
   if (isNew) {
     view.arrived = {};
     if (!picture.stages) view.depth.wanted = view.depth.at = own;
-    view.panes.data.caption.textContent = stepName(picture.step);
-    view.root.dataset.step = picture.step;
+    say(view.panes.data.caption, stepName(picture.step));
     showReadouts(view);
   }
   paintPlanes(view);
@@ -108,6 +109,9 @@ function drawMoment(view, picture, before, share) {
     showDepth(view);
     nameTheViews(view);
     showTime(view);
+    // Streamlit's style sheets have this attribute within `:has`: written with each picture it takes most of the time.
+    clearTimeout(view.time.writing);
+    view.time.writing = setTimeout(() => tag(view.root, "data-step", view.picture?.step ?? ""), WRITTEN_MS);
   }
 }
 
@@ -207,7 +211,7 @@ function altOf(view, name, alt) {
 
 function nameTheViews(view) {
   for (const name of ["data", "loss"]) {
-    view.panes[name].box.setAttribute("aria-label", altOf(view, name, view.scene.alt[name]));
+    tag(view.panes[name].box, "aria-label", altOf(view, name, view.scene.alt[name]));
   }
 }
 
@@ -250,38 +254,45 @@ function showTime(view) {
   const newest = moments.at(-1).step;
   const { step } = view.picture;
   const { line, bar } = time;
-  root.dataset.time = isPast(view) ? "past" : "now";
-  line.setAttribute("aria-valuemin", Math.min(moments[0].step, step));
-  line.setAttribute("aria-valuemax", newest);
-  line.setAttribute("aria-valuenow", step);
-  line.setAttribute("aria-disabled", !isMovable);
+  tag(root, "data-time", isPast(view) ? "past" : "now");
+  tag(root, "data-drags", dragsTime(view) ? "time" : "loss");
+  tag(line, "aria-valuemin", Math.min(moments[0].step, step));
+  tag(line, "aria-valuemax", newest);
+  tag(line, "aria-valuenow", step);
+  tag(line, "aria-disabled", !isMovable);
   const where = isPast(view) ? `step ${steps(step)} of ${steps(newest)}` : `step ${steps(step)}, the newest`;
-  line.setAttribute("aria-valuetext", [where, lossAt(view, step)].filter(Boolean).join(", "));
+  tag(line, "aria-valuetext", [where, lossAt(view, step)].filter(Boolean).join(", "));
   const [first, more] = timeSaid(view, isMovable);
-  bar.first.textContent = [first, first && lossAt(view, step)].filter(Boolean).join(" · ");
-  bar.more.textContent = more;
+  say(bar.first, [first, first && lossAt(view, step)].filter(Boolean).join(" · "));
+  say(bar.more, more);
+  say(bar.replay.querySelector("span"), time.replay ? "Pause" : "Replay");
   bar.now.hidden = !isPast(view);
   bar.on.hidden = !isPast(view) || root.dataset.columns !== "1"; // there Play is far away
-  bar.replay.disabled = !isMovable;
-  bar.replay.querySelector("span").textContent = time.replay ? "Pause" : "Replay";
   bar.whole.hidden = !view.zoom.loss;
-  root.dataset.drags = dragsTime(view) ? "time" : "loss";
+  bar.replay.disabled = !isMovable;
   placeLine(view);
 }
 
-/** The line stands at the step that is shown; at an end of the plot where that is beside it. */
+/** The line reaches over the plot of the loss, wherever that is now. */
+function measureLine({ panes: { loss: { box, surface: { at, scale } } }, time: { line, future } }) {
+  if (!at) return;
+  const place = {
+    left: box.offsetLeft + scale * at.left, top: box.offsetTop + scale * at.top, width: scale * at.width,
+    height: scale * at.height,
+  };
+  for (const side of ["left", "top", "height"]) line.style[side] = future.style[side] = `${place[side]}px`;
+  future.style.width = `${place.width}px`;
+}
+
+/** It stands at the step that is shown; at an end of the plot where that is beside it. Nothing is laid out for that. */
 function placeLine(view) {
-  const { panes: { loss: { box, surface } }, time: { line, future }, picture } = view;
-  const { at, scale } = surface;
-  line.hidden = future.hidden = !at || !picture;
+  const { panes: { loss: { surface: { at, scale } } }, time: { line, future }, picture } = view;
+  line.hidden = !at || !picture;
+  future.hidden = line.hidden || !isPast(view);
   if (line.hidden) return;
-  const right = at.left + at.width;
-  const x = Math.max(at.left, Math.min(right, at.x(picture.step)));
-  const [top, height] = [`${box.offsetTop + scale * at.top}px`, `${scale * at.height}px`];
-  Object.assign(line.style, { left: `${box.offsetLeft + scale * x}px`, top, height });
-  future.hidden = !isPast(view);
-  const [left, width] = [`${box.offsetLeft + scale * x}px`, `${scale * (right - x)}px`];
-  Object.assign(future.style, { left, top, height, width });
+  const x = scale * (Math.max(at.left, Math.min(at.left + at.width, at.x(picture.step))) - at.left);
+  line.style.transform = `translateX(${x}px)`;
+  future.style.clipPath = `inset(0 0 0 ${x}px)`;
 }
 
 /** Where the whole loss is shown, a drag goes through time; where a part of it is, a drag moves that. */
