@@ -5,6 +5,7 @@ import streamlit as st
 from app import channel, session
 from app.components import live
 from app.engine.reports import ArmReport, Frame
+from app.features.explore import canvas
 from app.ui import block_table, heading, notices, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
@@ -23,10 +24,17 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
 def run() -> None:
     depth = channel.CHANNEL.depth(session.last_report().id, live.chosen_depth("panes"))
     report = session.poll(depth=depth, frame_seconds=FRAME_SECONDS)
-    transport.show(report)
+    transport.show(report, primary=not session.draws())
     with st.container():
         transport.message(report)
-    live.live_panes(scene_of(session.setup(), report, session.VIEW_REQUEST.points), key="panes")
+    scene = scene_of(session.setup(), report, session.VIEW_REQUEST.points)
+    if session.draws():
+        canvas.show(scene)
+    else:
+        live.live_panes(scene, key="panes")
+    if session.learns_drawing():
+        arm = report.arms[0] if report.arms else None
+        st.caption(canvas.takeaway(session.note(canvas.stand_in(session.setup(), arm))))
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
         st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:
