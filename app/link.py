@@ -95,7 +95,8 @@ def query_of(
 ) -> dict[str, str]:
     """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
     digest; `csv` and `flow` are asked for in their place. `controls`: the names of the settings whose controls are
-    offered, where not all are. A drawing that is too long for a link is asked for as its file. `made_by` and `step`: as in a `Link`."""
+    offered, where not all are. A drawing that is too long for a link is asked for as its file. `made_by` and `step`: as
+    in a `Link`."""
     query = {key: _text(value) for key, _, value in entries(setup)}
     for bench in benches:
         if bench != type(bench)():

@@ -46,11 +46,11 @@ class Screen:
     `title` is what the navigation calls it, in words that a newcomer knows, below the heading `group`, or at once where
     that is empty; `term` is the field's word for it, where it is another. `benches` are its settings, by what their
     names begin with in links; the first holds its view. `observables` are what lessons may ask of it. `doors` lead to
-    it from the home page: title, text and, where its address asks for something, that. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
-    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them; where `acts_on`
-    names views, only these, and not while it `opens` with stored flows, whose settings are others. `former` are
-    addresses that it once had, with the settings that each stands for.
-    `evidence` is how the stored answers that it opens with come about, by their names.
+    it from the home page: title, text and, where its address asks for something, that. A page without a flow
+    (`has_flow` False) starts no run, and its address may end in the name of a place. Only pages with a `sidebar` show
+    the settings of data, flow and training beside them; where `acts_on` names views, only these, and not while it
+    `opens` with stored flows, whose settings are others. `former` are addresses that it once had, with the settings
+    that each stands for. `evidence` is how the stored answers that it opens with come about, by their names.
     """
 
     title: str

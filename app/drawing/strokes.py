@@ -70,7 +70,8 @@ def checked(strokes: Sequence[Stroke]) -> tuple[Stroke, ...]:
                 raise DrawingError(FORGED.format(f"a stroke jumps from ({x}, {y}) to ({u}, {v})"))
     if (dots := sum(len(stroke.dots) for stroke in strokes)) > MOST_DOTS:
         raise DrawingError(
-            f"The drawing has {dots:,} dots of the brush, and {MOST_DOTS:,} are allowed. Undo some strokes, or clear it."
+            f"The drawing has {dots:,} dots of the brush, and {MOST_DOTS:,} are allowed. Undo some strokes, or "
+            "clear it."
         )
     if (sprayed := sum(stroke.sprayed for stroke in strokes)) > MOST_SPRAYED:
         raise DrawingError(

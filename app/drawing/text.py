@@ -45,7 +45,8 @@ def from_text(text: str) -> tuple[Stroke, ...]:
         )
     if not re.fullmatch("[A-Za-z0-9_-]+", text):
         raise DrawingError(
-            "The drawing has signs that are none of A-Z, a-z, 0-9, - and _, or nothing at all. Copy the whole link again."
+            "The drawing has signs that are none of A-Z, a-z, 0-9, - and _, or nothing at all. Copy the whole link "
+            "again."
         )
     if len(text) % 4 == 1:
         raise _cut(len(text))

@@ -58,7 +58,7 @@ def _own(own: OwnData | None) -> Group:
 
 
 def _drawn_data(current: OwnData | None) -> OwnData | None:
-    """What is painted; `current` until that can be learnt. While it is painted, the plane has all that belongs to it."""
+    """What is painted; `current` until that can be learnt. While it is painted, the plane has its buttons."""
     own = session.drawn_data(current)
     if session.draws():
         return own

@@ -1,4 +1,4 @@
-"""A plane to paint on: one Streamlit component with a spray, an eraser and two colours, for mouse, pen, finger and keys.
+"""A plane to paint on: one Streamlit component with spray, eraser and two colours, for mouse, pen, finger and keys.
 
 `app.components.library` must be mounted. What is painted is sent when the brush is lifted: `st.session_state[key]` has
 then `strokes`, rows of whole numbers (`app.drawing.strokes.from_rows`), for one run of the script. The density that a

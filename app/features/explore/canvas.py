@@ -1,4 +1,4 @@
-"""The plane to paint on, in the place of the live picture's data space; and what stands for a truth that nobody knows."""
+"""The plane to paint on, in the place of the data space; and what stands for a truth that nobody knows."""
 
 from dataclasses import dataclass
 from typing import Any
