@@ -19,7 +19,7 @@ from app.drawing.text import MOST_IN_LINK
 from resflow_core.data import FEWEST_ROWS, MOST_ROWS, Table
 from resflow_core.data.table import FEWEST_POINTS
 
-__all__ = ["FEWEST_ROWS", "LABEL", "MOST_IN_LINK", "MOST_ROWS", "NAMES", "Drawing", "DrawingError", "Stroke"]
+__all__ = ["CLASSES", "FEWEST_ROWS", "LABEL", "MOST_IN_LINK", "MOST_ROWS", "NAMES", "Drawing", "DrawingError", "Stroke"]
 
 NAMES = ("x", "y")
 LABEL = "class"

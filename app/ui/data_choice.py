@@ -52,8 +52,8 @@ def _own(own: OwnData | None) -> Group:
     pictures = {DRAWING: (own.table.title, _points(own.table))} if own and own.drawing else {}
     if own and not own.drawing:
         pictures[OWN_DATA] = f"Your CSV: {plain(own.choice.name)}", _points(own.table)
-    titles = {DRAWING: "Draw", OWN_DATA: "Your CSV"}
-    tiles = (Tile(key, *pictures.get(key, (title, None))) for key, title in titles.items())
+    ways = {DRAWING: ("Draw", "pencil"), OWN_DATA: ("Your CSV", "plus")}
+    tiles = (Tile(key, *pictures.get(key, (title, None)), sign) for key, (title, sign) in ways.items())
     return Group("Your own", tuple(tiles))
 
 
