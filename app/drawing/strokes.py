@@ -68,11 +68,7 @@ def checked(strokes: Sequence[Stroke]) -> tuple[Stroke, ...]:
         for (x, y), (u, v) in pairwise(stroke.dots):
             if max(abs(u - x), abs(v - y)) > REACH:
                 raise DrawingError(FORGED.format(f"a stroke jumps from ({x}, {y}) to ({u}, {v})"))
-    if (dots := sum(len(stroke.dots) for stroke in strokes)) > MOST_DOTS:
-        raise DrawingError(
-            f"The drawing has {dots:,} dots of the brush, and {MOST_DOTS:,} are allowed. Undo some strokes, or "
-            "clear it."
-        )
+    _check_dots(sum(len(stroke.dots) for stroke in strokes))
     if (sprayed := sum(stroke.sprayed for stroke in strokes)) > MOST_SPRAYED:
         raise DrawingError(
             f"The drawing has {sprayed:,} points with the erased ones, and {MOST_SPRAYED:,} are allowed. Undo some "
@@ -86,21 +82,29 @@ def from_rows(rows: Any) -> tuple[Stroke, ...]:
     DrawingError."""
     if not isinstance(rows, list):
         raise DrawingError(FORGED.format("it is no list of strokes"))
-    if (numbers := sum(len(row) for row in rows if isinstance(row, list))) > 2 * (MOST_DOTS + len(rows)):
-        raise DrawingError(
-            f"The drawing has {numbers:,} numbers, more than {MOST_DOTS:,} dots of the brush have. Undo some strokes, "
-            "or clear it."
-        )
+    _check_dots(sum(len(row) // 2 - 1 for row in rows if isinstance(row, list)))
     return checked([_stroke(row) for row in rows])
 
 
+def _check_dots(count: int) -> None:
+    if count > MOST_DOTS:
+        raise DrawingError(
+            f"The drawing has {count:,} dots of the brush, and {MOST_DOTS:,} are allowed. Undo some strokes, or clear it."
+        )
+
+
 def _stroke(row: Any) -> Stroke:
-    if not isinstance(row, list) or len(row) % 2 or not all(type(number) is int for number in row):
-        raise DrawingError(FORGED.format("a stroke is no row of pairs of whole numbers"))
+    if not isinstance(row, list) or len(row) % 2 or not all(map(_is_small, row)):
+        raise DrawingError(FORGED.format("a stroke is no row of pairs of whole numbers below a million"))
     if len(row) < 4:
         raise DrawingError(FORGED.format("a stroke has no place"))
     kind, brush, *dots = row
     return Stroke(kind, brush, tuple(zip(dots[::2], dots[1::2], strict=True)))
+
+
+def _is_small(number: Any) -> bool:
+    """Whether it is a whole number that a sentence has room for; True is none."""
+    return type(number) is int and abs(number) < 1_000_000
 
 
 def to_rows(strokes: Sequence[Stroke]) -> list[list[int]]:
