@@ -89,7 +89,8 @@ def from_rows(rows: Any) -> tuple[Stroke, ...]:
 def _check_dots(count: int) -> None:
     if count > MOST_DOTS:
         raise DrawingError(
-            f"The drawing has {count:,} dots of the brush, and {MOST_DOTS:,} are allowed. Undo some strokes, or clear it."
+            f"The drawing has {count:,} dots of the brush, and {MOST_DOTS:,} are allowed. Undo some strokes, or "
+            "clear it."
         )
 
 

@@ -23,7 +23,7 @@ def show(scene: dict[str, Any]) -> None:
             paint(
                 session.canvas(),
                 session.drawing().rows,
-                session.drawing_problem(),
+                _problem(),
                 key=KEY,
                 on_strokes=lambda: session.take_strokes(KEY),
                 on_done=lambda: session.put_down(KEY),
@@ -37,6 +37,16 @@ def show(scene: dict[str, Any]) -> None:
                     "points, and its density appears under them. Go on painting meanwhile: with each stroke it begins "
                     "again, with all points.\n\nTwo colours make two classes. *Done* brings the whole picture."
                 )
+
+
+def _problem() -> str:
+    """Why what is painted cannot be learnt, and what is learnt instead; or ""."""
+    problem = session.drawing_problem()
+    return (
+        f"{problem} Until then the flow learns the points of before."
+        if problem and session.learns_drawing()
+        else problem
+    )
 
 
 @dataclass(frozen=True)
