@@ -6,14 +6,18 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
+from app.drawing import Drawing, DrawingError
 from app.numbers import parsed_number
-from app.setup import Changes, CsvChoice, FlowFile, Setup, differences, entries, parts
+from app.setup import Changes, CsvChoice, FlowFile, OwnData, Setup, differences, drawn, entries, parts
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
 from resflow_core.training.trainer import TrainConfig
 
 OWN_DATA = "csv"
 """What a link gives as its data set where the data are somebody's own."""
+
+DRAWING = "drawing"
+"""What it gives where they are painted, and what it calls the text of the drawing."""
 
 VIEW = "view"
 """What the names of parts of a link begin with that say what is looked at (`components/canvas/address.js`): they are
@@ -45,6 +49,8 @@ class Link:
     flow: FlowFile | None = None
     benches: tuple[Any, ...] = field(default_factory=lambda: tuple(kind() for kind in BENCHES.values()))
     controls: tuple[str, ...] | None = None
+    draws: bool = False
+    """Whether it opens the plane to paint on: it says that the data are drawn, and of no drawing."""
     step: int = 0
     """How far its run has gone; 0: it is yet to begin."""
     made_by: str = ""
@@ -89,12 +95,17 @@ def query_of(
 ) -> dict[str, str]:
     """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
     digest; `csv` and `flow` are asked for in their place. `controls`: the names of the settings whose controls are
-    offered, where not all are. `made_by` and `step`: as in a `Link`."""
+    offered, where not all are. A drawing that is too long for a link is asked for as its file. `made_by` and `step`: as
+    in a `Link`."""
     query = {key: _text(value) for key, _, value in entries(setup)}
     for bench in benches:
         if bench != type(bench)():
             query |= {key: _text(value) for key, _, value in entries(bench, prefix_of(bench))}
-    csv = csv or (setup.own.choice if setup.own else None)
+    drawing = setup.own.drawing if setup.own and not csv else None
+    if drawing and drawing.text:
+        query |= {"data": DRAWING, DRAWING: drawing.text}
+    elif setup.own and not csv:
+        csv = setup.own.file
     flow = flow or (setup.start.file if setup.start else None)
     if csv:
         query |= {"data": OWN_DATA} | {f"csv.{name}": value for name, value in asdict(csv).items()}
@@ -123,19 +134,35 @@ def read_link(query: Mapping[str, str]) -> Link:
     if unread.get("data") == OWN_DATA:
         del unread["data"]
         csv = _read_file(CsvChoice, "csv.", unread, refused)
+    own, draws = _read_drawing(unread, refused)
     flow = _read_file(FlowFile, "flow.", unread, refused) if any(key.startswith("flow.") for key in unread) else None
     planned, offered = unread.pop("changes", ""), unread.pop("controls", None)
     step = _read_step(unread.pop(STEP, "0"), refused)
     by = unread.pop("by", "")
     made_by = plain(by, MOST_IN_FINGERPRINT) if by else ""
-    setup = _read(Setup(), unread, refused)
+    setup = replace(_read(Setup(), unread, refused), own=own)
     benches = tuple(_read(kind(), unread, refused, prefix) for prefix, kind in BENCHES.items())
     if planned:
         train, changes = _read_changes(planned, setup.train, refused)
         setup = replace(setup, train=train, changes=changes)
     controls = None if offered is None else _read_controls(offered, refused)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow, benches, controls, step, made_by)
+    return Link(setup, tuple(refused), csv, flow, benches, controls, draws, step, made_by)
+
+
+def _read_drawing(unread: dict[str, str], refused: list[str]) -> tuple[OwnData | None, bool]:
+    """The drawing that a link brings, and whether it opens the plane to paint on instead."""
+    if unread.get("data") != DRAWING:
+        return None, False
+    del unread["data"]
+    text = unread.pop(DRAWING, None)
+    if text is None:
+        return None, True
+    try:
+        return drawn(Drawing.of_text(text)), False
+    except DrawingError as error:
+        refused.append(f"`{DRAWING}`: {error}")
+        return None, False
 
 
 def _read_step(text: str, refused: list[str]) -> int:

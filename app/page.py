@@ -38,6 +38,7 @@ def draw() -> None:
     else:
         setup = session.begin()
         session.arrive(page.url_path)
+        session.arrive_to_draw()
         if moved:
             session.move(moved)
         if to := session.turn(page.url_path):

@@ -46,11 +46,11 @@ class Screen:
     `title` is what the navigation calls it, in words that a newcomer knows, below the heading `group`, or at once where
     that is empty; `term` is the field's word for it, where it is another. `benches` are its settings, by what their
     names begin with in links; the first holds its view. `observables` are what lessons may ask of it. `doors` lead to
-    it from the home page. A page without a flow (`has_flow` False) starts no run, and its address may end in the name
-    of a place. Only pages with a `sidebar` show the settings of data, flow and training beside them; where `acts_on`
-    names views, only these, and not while it `opens` with stored flows, whose settings are others. `former` are
-    addresses that it once had, with the settings that each stands for.
-    `evidence` is how the stored answers that it opens with come about, by their names.
+    it from the home page: title, text and, where its address asks for something, that. A page without a flow
+    (`has_flow` False) starts no run, and its address may end in the name of a place. Only pages with a `sidebar` show
+    the settings of data, flow and training beside them; where `acts_on` names views, only these, and not while it
+    `opens` with stored flows, whose settings are others. `former` are addresses that it once had, with the settings
+    that each stands for. `evidence` is how the stored answers that it opens with come about, by their names.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Screen:
     term: str = ""
     benches: Mapping[str, type] = field(default_factory=dict)
     observables: Mapping[str, Observable] = field(default_factory=dict)
-    doors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    doors: Mapping[str, tuple] = field(default_factory=dict)
     has_flow: bool = True
     sidebar: bool = True
     acts_on: tuple[str, ...] = ()
@@ -94,7 +94,10 @@ SCREENS: dict[str, Screen] = {
         "Explore",
         "explore",
         observables=FLOW,
-        doors={"explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does.")},
+        doors={
+            "explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does."),
+            "draw": ("Draw", "Paint something; a flow learns it.", {"data": link.DRAWING}),
+        },
     ),
     "lipschitz": Screen(
         "Can it be undone?",
@@ -173,7 +176,7 @@ SCREENS: dict[str, Screen] = {
 }
 """By their addresses, in the order of the navigation; "" is the home page."""
 
-DOORS_IN_ORDER = ("explore", "learn", "check")
+DOORS_IN_ORDER = ("draw", "explore", "learn", "check")
 
 observables.SCREENS |= set(SCREENS) - {""}
 for address, screen in SCREENS.items():
@@ -181,5 +184,9 @@ for address, screen in SCREENS.items():
     observables.MOVED |= {former: Moved(address, settings) for former, settings in screen.former.items()}
     link.BENCHES |= screen.benches
     evidence.EVIDENCE |= screen.evidence
-_doors = {name: Door(*words, screen.script) for screen in SCREENS.values() for name, words in screen.doors.items()}
+_doors = {
+    name: Door(title, text, screen.script, *query)
+    for screen in SCREENS.values()
+    for name, (title, text, *query) in screen.doors.items()
+}
 doors.DOORS |= {name: _doors[name] for name in DOORS_IN_ORDER}

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from app.csv_file import digest_of
+from app.drawing import LABEL, NAMES, Drawing
 from app.engine.commands import Scaled
 from app.engine.experiment import Arm, Experiment
 from resflow_core.data import DATASETS, Dataset, Table
@@ -56,10 +58,28 @@ class CsvChoice:
 
 @dataclass(frozen=True)
 class OwnData:
-    """What was chosen of a CSV file, and what it holds."""
+    """A drawing, or what was chosen of a CSV file; and the points that it holds."""
 
-    choice: CsvChoice
+    choice: CsvChoice | Drawing
     table: Table = field(compare=False, repr=False)
+
+    @property
+    def drawing(self) -> Drawing | None:
+        return self.choice if isinstance(self.choice, Drawing) else None
+
+    @property
+    def file(self) -> CsvChoice:
+        """The file that holds these points, as a link asks for it."""
+        if isinstance(self.choice, CsvChoice):
+            return self.choice
+        x, y = NAMES
+        label = LABEL if self.choice.labels else ""
+        return CsvChoice(self.choice.name, digest_of(self.choice.file), x, y, label)
+
+
+def drawn(drawing: Drawing) -> OwnData:
+    """A drawing as data. Raises DrawingError."""
+    return OwnData(drawing, drawing.table)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ never changes, and the others hand over to it what they are told (`canvas/inbox.
 
 import streamlit as st
 
-from app.components import live, planes
+from app.components import live, painter, planes
 from app.components.canvas import ALL, scoped, shared, style
 
 __all__ = ["mount"]
@@ -14,7 +14,9 @@ __all__ = ["mount"]
 _library = st.components.v2.component(
     "resflow_library",
     css="\n".join([style(), live.STYLE]),
-    js="\n".join([shared(*ALL), scoped(live.SCRIPT), scoped(planes.SCRIPT), "export default () => {};"]),
+    js="\n".join(
+        [shared(*ALL), scoped(live.SCRIPT), scoped(planes.SCRIPT), scoped(painter.SCRIPT), "export default () => {};"]
+    ),
     isolate_styles=False,
 )
 

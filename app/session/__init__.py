@@ -4,6 +4,18 @@ from app.session.address import made_by, query
 from app.session.benches import apply_bench, bench, benches, show_bench, view
 from app.session.brought import Bringing, bring, bringing
 from app.session.comparisons import adopt, compare, is_compared, pictures, poll_comparison
+from app.session.drawings import (
+    arrive_to_draw,
+    canvas,
+    drawing,
+    drawing_problem,
+    drawn_data,
+    draws,
+    learns_drawing,
+    put_down,
+    start_drawing,
+    take_strokes,
+)
 from app.session.estimator import jacobians, jacobians_are_new, sample
 from app.session.files import (
     csv,

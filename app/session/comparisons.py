@@ -7,7 +7,6 @@ from typing import Any
 from app import engine
 from app.engine.experiment import Arm, Experiment
 from app.engine.reports import Frame, Report
-from app.link import OWN_DATA
 from app.session.files import with_flow
 from app.session.kept import remember
 from app.session.page import Comparison, current, settle
@@ -95,6 +94,6 @@ def adopt(name: str, arm_index: int) -> None:
     new = replace(with_flow(page.setup, FILE_NAME, saved), train=(in_force or arm.train).alone, **data)
     remember()
     note_change(page.setup, new)
-    page.picked = OWN_DATA if new.own else new.data
+    page.mark(new)
     page.notice = f"{page.notice} The flow that you chose is yours now, on all screens.".strip()
     start(new)

@@ -7,7 +7,8 @@ import streamlit as st
 
 from app import examples
 from app.csv_file import CsvFile, digest_of, read_csv, table
-from app.link import OWN_DATA
+from app.link import DRAWING, OWN_DATA
+from app.session.drawings import pick_drawing
 from app.session.kept import make_way
 from app.session.page import current
 from app.session.plan import note_change
@@ -25,7 +26,10 @@ def picked() -> str:
 def pick(widget: str) -> None:
     """Mark the data set that was just chosen."""
     if name := st.session_state[widget].picked:
-        current().picked = name
+        if name == DRAWING:
+            pick_drawing()
+        else:
+            current().picked, current().draws = name, False
 
 
 def csv() -> CsvFile | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from app import engine
 from app.csv_file import digest_of
 from app.engine.reports import State
-from app.link import OWN_DATA, Link
+from app.link import Link
 from app.session.address import new_entry
 from app.session.page import Continues, Past, current
 from app.session.plan import shareable
@@ -51,10 +51,9 @@ def undo() -> None:
     new_entry()
     setup = then.setup
     page.notice, page.link = "", Link(setup, csv=then.needed, controls=page.link.controls)
-    page.picked = OWN_DATA if setup.own else setup.data
+    page.draws = False
+    page.mark(setup)
     page.widgets |= {"seed": setup.seed, "device": setup.device}
-    if setup.own:
-        page.show_columns(setup.own.choice)
     if not then.goes_on:
         start(setup)
         return

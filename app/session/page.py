@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from app.csv_file import CsvFile
+from app.drawing import Drawing
 from app.engine.experiment import Experiment
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import Frame, Report, State
 from app.estimates.sample import Sample
 from app.lessons.progress import Progress
-from app.link import Link
+from app.link import DRAWING, OWN_DATA, Link
 from app.setup import Changes, CsvChoice, OwnData, Setup, widget_values
 from resflow_core.measure.survey import Survey, SurveyPlan
 
@@ -110,7 +111,11 @@ class Page(Training):
     watched: str = ""  # the run that is looked at
     past: list[Past] = field(default_factory=list)  # the newest last
     csv: CsvFile | None = None
-    problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given
+    problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given, and of the drawing
+    drawing: Drawing = field(default_factory=Drawing)  # what is painted, whether it can be learnt or not
+    draws: bool = False  # whether the plane to paint on is taken up
+    paints: bool = False  # whether a flow has learnt something since then
+    canvases: int = 0  # how often it was taken up
     notice: str = ""
     sample: Sample = field(default_factory=Sample)
     # What was measured of the gradients of each plan, the one used last at the end.
@@ -148,6 +153,17 @@ class Page(Training):
     @property
     def trainings(self) -> tuple[Training, ...]:
         return self, *self.comparisons.values()
+
+    def mark(self, setup: Setup) -> None:
+        """Let the choice of data, and what belongs to it, be as in these settings."""
+        own = setup.own
+        if own is None:
+            self.picked = setup.data
+        elif own.drawing:
+            self.picked, self.drawing = DRAWING, own.drawing
+        else:
+            self.picked = OWN_DATA
+            self.show_columns(own.file)
 
     def show_columns(self, choice: CsvChoice) -> None:
         """Let the widgets show the columns of a file; without its choices where another file came since."""

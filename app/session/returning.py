@@ -44,7 +44,8 @@ def _show(link: Link) -> None:
     if link.setup != run_setup():
         remember()
         page.notice, page.link = "", link
-        page.picked = OWN_DATA if link.setup.own or link.csv else link.setup.data
+        page.mark(link.setup)
+        page.picked = OWN_DATA if link.csv else page.picked
         start(link.setup, link.step)
     show_all_widgets()
 
@@ -53,7 +54,7 @@ def _with_files(link: Link) -> Link:
     """What a link asks for, with the files that the page has, or had."""
     page, setup = current(), link.setup
     had = [page.setup, *(past.setup for past in reversed(page.past))]
-    own = next((one.own for one in had if one.own and one.own.choice == link.csv), None)
+    own = next((one.own for one in had if link.csv and one.own and one.own.file == link.csv), None)
     files = [one.start for one in had if one.start] + [SavedFlow(FlowFile(examples.NAME, ""), examples.flow())]
     saved = next((file.weights for file in files if is_file(file.weights, link.flow)), None)
     if own:

@@ -13,6 +13,7 @@ from app.estimates.coins import COINS
 from app.link import names, read_link
 from app.session.address import PLACE, new_entry, write_address
 from app.session.benches import show_bench
+from app.session.drawings import start_drawing
 from app.session.files import give_flow, is_file
 from app.session.kept import remember
 from app.session.left import LEFT
@@ -55,7 +56,10 @@ def _open(query: Mapping[str, str]) -> None:
     st.session_state.page = page
     page.attached = not st.context.headers  # without a browser there is no history to wait for
     page.lesson = Place(lesson, step, language, opened=not names().keys().isdisjoint(asked)) if lesson else None
+    page.mark(link.setup)
     start(link.setup, link.step)
+    if link.draws:
+        start_drawing()
     if is_file(examples.flow(), link.flow):
         give_flow(examples.NAME, examples.flow())
 
@@ -67,8 +71,8 @@ def show_all_widgets() -> None:
     page.widgets |= {"seed": page.setup.seed, "device": page.setup.device} | page.typed
     for bench in page.benches.values():
         show_bench(bench)
-    if page.setup.own:
-        page.show_columns(page.setup.own.choice)
+    if page.setup.own and not page.setup.own.drawing:
+        page.show_columns(page.setup.own.file)
 
 
 def end() -> None:

@@ -1,4 +1,4 @@
-"""The sidebar's choice of data: a picture each, and somebody's own file."""
+"""The sidebar's choice of data: a picture each, and somebody's own drawing or file."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -8,7 +8,7 @@ import streamlit as st
 from app import session
 from app.components.picker import Group, Tile, pick, thumbnail
 from app.csv_file import CsvError, CsvFile, table
-from app.link import OWN_DATA
+from app.link import DRAWING, OWN_DATA
 from app.setup import CsvChoice, OwnData, Setup
 from app.text import distinct, plain
 from app.ui import uploads
@@ -19,15 +19,15 @@ NO_COLUMN = "(none)"
 
 
 def choose(setup: Setup) -> Setup:
-    """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file. A file
-    of one's own can be brought where the page offers everything."""
+    """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file, or no
+    drawing that can be learnt. Data of one's own can be brought where the page offers everything."""
     pictures, picked = st.container(), session.picked()
     brings = not session.focused()
-    if picked != OWN_DATA:
+    if picked not in _BRINGS:
         chosen = replace(setup, data=picked, own=None)
     else:
-        chosen = replace(setup, own=_own_data(setup.own)) if brings else setup
-    groups = [*known(), _own(chosen.own)] if brings or chosen.own else known()
+        chosen = replace(setup, own=_BRINGS[picked](setup.own)) if brings else setup
+    groups = [_own(chosen.own), *known()] if brings or chosen.own else known()
     with pictures:  # above the rest, but last, so that somebody's file has its picture at once
         pick(groups, picked, key="data", on_pick=lambda: session.pick("data"))
     return chosen
@@ -48,8 +48,33 @@ def _points(dataset: Dataset) -> str:
 
 
 def _own(own: OwnData | None) -> Group:
-    title = f"Your CSV: {plain(own.choice.name)}" if own else "Your CSV"
-    return Group("Your own", (Tile(OWN_DATA, title, _points(own.table) if own else None),))
+    """The two ways to bring data, with a picture of those that are learnt now."""
+    pictures = {DRAWING: (own.table.title, _points(own.table))} if own and own.drawing else {}
+    if own and not own.drawing:
+        pictures[OWN_DATA] = f"Your CSV: {plain(own.choice.name)}", _points(own.table)
+    ways = {DRAWING: ("Draw", "pencil"), OWN_DATA: ("Your CSV", "plus")}
+    tiles = (Tile(key, *pictures.get(key, (title, None)), sign) for key, (title, sign) in ways.items())
+    return Group("Your own", tuple(tiles))
+
+
+def _drawn_data(current: OwnData | None) -> OwnData | None:
+    """What is painted; `current` until that can be learnt. While it is painted, the plane has its buttons."""
+    own = session.drawn_data(current)
+    if session.draws():
+        return own
+    st.button("Go on drawing", on_click=session.start_drawing, icon=":material/brush:", key="draw", width="stretch")
+    if own and own.drawing:
+        st.download_button(
+            "Save the points (CSV)",
+            lambda: own.drawing.file,
+            own.drawing.name,
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="save_drawing",
+            width="stretch",
+        )
+    return own
 
 
 def _own_data(current: OwnData | None) -> OwnData | None:
@@ -82,7 +107,7 @@ def _own_data(current: OwnData | None) -> OwnData | None:
 def _vertical(file: CsvFile, x: str, current: OwnData | None) -> tuple[str, ...]:
     """What the vertical axis may be: any column, but not `x` where that is new, by another file or another choice. A
     widget whose value is no option any more moves on, so that y makes way for x instead of being refused."""
-    known = current and (current.choice.digest, current.choice.x) == (file.digest, x)
+    known = current and not current.drawing and (current.choice.digest, current.choice.x) == (file.digest, x)
     return file.numeric if known else tuple(name for name in file.numeric if name != x)
 
 
@@ -99,3 +124,7 @@ def _column(title: str, names: tuple[str, ...], part: str, file: CsvFile, index:
         filter_mode=None,
         persist_state="session",
     )
+
+
+_BRINGS = {DRAWING: _drawn_data, OWN_DATA: _own_data}
+"""What draws the widgets of data of one's own, and returns these data."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from app import channel
 from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_point, encode_points
+from app.drawing import CLASSES
 from app.engine.commands import ViewRequest
 from app.engine.measurements.point import AtPoint
 from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Report
@@ -42,7 +43,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "floor": dataset.truth.entropy if dataset.truth else None,
         "readouts": [dataclasses.asdict(number) for number in numbers],
         "alt": _alt(dataset, setup.flow.blocks, arm, numbers),
-        **_points(dataset, n_points),
+        **_points(dataset, n_points, CLASSES if setup.own and setup.own.drawing else ()),
     }
 
 
@@ -61,12 +62,12 @@ def true_density(dataset: Dataset, n: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _points(dataset: Dataset, n: int) -> dict[str, Any]:
-    """The first n held-out points, and their classes where they have some."""
+def _points(dataset: Dataset, n: int, order: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The first n held-out points, and their classes where they have some; those of `order` first."""
     labels = getattr(dataset, "held_out_labels", None)
     return {
         "points": encode_points(dataset.held_out()[:n].numpy(), dataset.window),
-        "labels": encode_labels(labels, n) if labels else None,
+        "labels": encode_labels(labels, n, order) if labels else None,
     }
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from app import security, session
 from app.components.qr import MOST_BYTES, code_of, qr_code
 from app.components.share import copy_field, view
+from app.drawing import MOST_IN_LINK
 from app.engine.reports import Report
 from app.link import BENCHES, MOST_CHANGES, names, told
 from app.network import Reach, Shared, is_this_machine, shared
@@ -115,8 +116,20 @@ def _link(offer: Offer) -> None:
     if (left := session.fixed()) is not None:
         st.markdown(closes(left))
     _field(offer, offer.query, "link")
+    _long_drawing()
     if offer.changes:
         offer.changes()
+
+
+def _long_drawing() -> None:
+    """That a link does not hold the drawing, and what to do."""
+    own = session.setup().own
+    if own and own.drawing and not own.drawing.text:
+        st.warning(
+            f"Your drawing is longer than the {MOST_IN_LINK:,} characters that a link holds, so the link asks for its "
+            f"file. Save the points (CSV) in the sidebar, and send `{own.drawing.name}` with the link.",
+            icon=":material/attach_file:",
+        )
 
 
 def _field(offer: Offer, query: Query, name: str) -> str:

@@ -2,6 +2,10 @@
 
 CSV, COMMAS, FLOW = "points.csv", "decimal commas.csv", "sine.safetensors"
 POINTS = {"csv.name": CSV, "csv.x": "length", "csv.y": "width", "data": "csv"}
+DRAWN = "AUxfGoAAMwgYCvH0-TTsMOAp1yDQFMwHzPnQ7Nfg4Nfs0PnMB8wU0CDXKeAw7DT5NAcwFCkgICkUMA"
+TWO_COLOURS = (
+    "AcVsLvIAOwgOCvH07FfJRbAnpgCw2cm77KkUqTe7UNlaAFAnN0UJCglh9O07ziTCAM7c7cUTxTLcPgAyJAYBB9JY"  # and an eraser
+)
 NARROW = {"blocks": "2", "width": "8"}
 
 BY_HAND: dict[str, dict[str, str]] = {
@@ -37,6 +41,13 @@ BY_HAND: dict[str, dict[str, str]] = {
     "own columns and no digest": {"data": "csv", "csv.name": CSV, "csv.x": "length"},
     "own columns and a bad digest": {**POINTS, "csv.digest": "XYZ"},
     "columns without a file": {"csv.name": CSV, "csv.x": "length"},
+    "a drawing": {"data": "drawing", "drawing": DRAWN, **NARROW},
+    "a drawing in two colours": {"data": "drawing", "drawing": TWO_COLOURS, "joint.view": "paper", "seed": "5"},
+    "the plane to paint on": {"data": "drawing", "batch": "64"},
+    "a drawing that is cut off": {"data": "drawing", "drawing": DRAWN[:-9], "batch": "64"},
+    "a drawing that was changed": {"data": "drawing", "drawing": DRAWN[:12] + "A" + DRAWN[13:]},
+    "a drawing of one point": {"data": "drawing", "drawing": "AXRGNBkABQABBLGQ"},
+    "a drawing beside other data": {"data": "moons", "drawing": DRAWN},
     "a flow": {"flow.name": FLOW, "flow.digest": "", "data": "moons"},
     "a flow that is not there": {"flow.name": "mine.safetensors", "flow.digest": "ba9876543210", **NARROW},
     "a flow and no digest": {"flow.name": "mine.safetensors"},

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from urllib.parse import quote, urlencode
 
+from app.drawing import Drawing, Stroke
+from app.drawing.text import to_text
 from app.link import BENCHES, STEP, VIEW, names
 from app.setup import CsvChoice, FlowFile, Setup, entries, parts
 from resflow_core.settings import Setting
@@ -227,6 +229,33 @@ def _files(random: Random) -> Iterator[tuple[str, Query]]:
         yield random.choice(_screens())[0], LIGHT | data | {f"{prefix}{name}": value for name, value in given.items()}
 
 
+def _drawings(random: Random) -> Iterator[tuple[str, Query]]:
+    """Drawings that are cut off, forged, too long or too little, or asked for in other ways."""
+    whole = Drawing((Stroke(0, 2, tuple((200 + 9 * k, 300 + 5 * k * k % 80) for k in range(40))),)).text
+    far = Stroke(1, 4, tuple((k * 7 % 120, k * 11 % 120) for k in range(1_300)))
+    for text in (
+        whole,
+        whole[:-7],
+        whole[:20] + "AAAA" + whole[24:],
+        whole + "AA",
+        "",
+        "A",
+        "_" * 4_096,
+        "A" * LONG,
+        "../../etc/passwd",
+        "<script>alert(1)</script>",
+        "🜁 \0",
+        to_text([Stroke(0, 0, ((500, 500),))]),
+        to_text([Stroke(0, 0, ((500, 500),) * 30)]),
+        to_text([Stroke(3, 31, ((1023, 1023),))]),
+        to_text([far]),
+    ):
+        yield random.choice(_screens())[0], LIGHT | {"data": "drawing", "drawing": text}
+    yield SETTINGS, LIGHT | {"data": "drawing"}
+    yield SETTINGS, LIGHT | {"data": "moons", "drawing": whole}
+    yield "", {"data": "drawing", "drawing": whole[:-1], "controls": "blocks"}
+
+
 def _lessons(random: Random) -> Iterator[tuple[str, Query]]:
     for k in range(18):
         screen = "learn" if k % 2 else random.choice(_screens())[0]
@@ -257,6 +286,7 @@ KINDS: dict[str, Callable[[Random], Iterator[tuple[str, Query | str]]]] = {
     "changes": _changes,
     "controls": _controls,
     "files": _files,
+    "drawings": _drawings,
     "lessons": _lessons,
     "reading": _reading,
 }

@@ -3,6 +3,7 @@ its length does."""
 
 import pytest
 
+from app.drawing import Drawing
 from app.estimates.coins import parsed
 from app.lessons.progress import from_file
 from resflow_core.api import flow_file
@@ -31,6 +32,8 @@ def test_a_hostile_text_is_taken_or_refused_in_sentences(taken):
 
 
 LIMITS = {
+    "a drawing": (lambda: Drawing.of_text("A" * 5_000), ("5,000", "4,096")),
+    "dots of a drawing": (lambda: Drawing.of_rows([[0, 0, *[1] * 40_002]]), ("20,001", "20,000")),
     "coins": (lambda: parsed("3+ " * 10_000, 3), ("30,000", "20,000")),
     "a flow's header": (
         lambda: flow_file.from_bytes((2**20 + 1).to_bytes(8, "little") + b" " * 2**21),

@@ -11,6 +11,9 @@ import numpy as np
 from app.channel import wanted
 from app.components.share import view_in
 from app.csv_file import digest_of
+from app.drawing import Drawing
+from app.drawing.strokes import BRUSHES, ERASER, Stroke
+from app.drawing.text import to_text
 from app.estimates import pasted
 from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
@@ -90,6 +93,26 @@ def labelled(labels: list[str]) -> None:
     assert found.classes[int(found.held_out_classes()[0])] == found.held_out_labels[0]
 
 
+def strokes(rows: Any) -> None:
+    """As the plane to paint on sends them; what is taken is drawn, learnt, saved and shared."""
+    found = Drawing.of_rows(rows)
+    assert Drawing.of_rows(found.rows) == found
+    assert len(found.table.values) == len(found.points) and found.file and (not found.text or drawn(found.text))
+
+
+def drawn(text: str) -> Drawing:
+    return Drawing.of_text(text)
+
+
+def text_of(n: int) -> str:
+    """The text of a drawing, as long as can be, and signs that make it longer still."""
+    return to_text([dots(min(n // 3, 20_000))]).ljust(n, "A")
+
+
+def dots(n: int, kind: int = 0, brush: int = 0) -> Stroke:
+    return Stroke(kind, brush, tuple((k * 7 % 120, k * 11 % 120) for k in range(max(1, n))))
+
+
 OWN = {"data": "csv", "csv.name": "a", "csv.digest": "0" * 12, "csv.x": "x", "csv.y": "y"}
 LINKS = {
     "unknown settings": Taken(link, lambda n: {f"x{i}": "1" for i in range(n // 8)}),
@@ -125,6 +148,9 @@ LINKS = {
     "a change to digits": of_link("changes", lambda n: "1:batch=" + "1" * n),
     "equals signs": of_link("changes", lambda n: "1:" + "=" * n),
     "a digest": Taken(link, lambda n: OWN | {"csv.digest": "0" * n}),
+    "a drawing": Taken(link, lambda n: {"data": "drawing", "drawing": text_of(n)}),
+    "a drawing of letters": Taken(link, lambda n: {"data": "drawing", "drawing": "A" * n}),
+    "a drawing of other signs": Taken(link, lambda n: {"data": "drawing", "drawing": "🜁" * n}),
     "names of columns": Taken(link, lambda n: OWN | {"csv.x": "x" * n, "csv.y": "`" * n}),
 }  # fmt: skip
 
@@ -150,6 +176,19 @@ TAKEN: dict[str, Taken] = {
     "a page's first words": Taken(wanted, lambda n: '{"run": "' + "a" * n + '"}'),
     "a page's first words: brackets": Taken(wanted, lambda n: "[" * n),
     "what is looked at": Taken(view_in, lambda n: "view=0&" * (n // 7)),
+    "a drawing: dots": Taken(strokes, lambda n: [[0, 0, *(k % 120 for k in range(2 * (n // 4) + 2))]]),
+    "a drawing: large dots": Taken(
+        strokes, lambda n: [[1, len(BRUSHES) - 1, *(k % 120 for k in range(2 * (n // 4) + 2))]]
+    ),
+    "a drawing: strokes": Taken(strokes, lambda n: [[0, 1, k % 900, k % 800] for k in range(n // 12)]),
+    "a drawing: erasers": Taken(
+        strokes, lambda n: [[k % 2 * ERASER, 4 - k % 2, k % 900, k % 800] for k in range(n // 12)]
+    ),
+    "a drawing: no dots": Taken(strokes, lambda n: [[0, 0]] * (n // 8)),
+    "a drawing: a long number": Taken(strokes, lambda n: [[0, 0, 10 ** min(n, 4_000), 1]]),
+    "a drawing: lists": Taken(strokes, lambda n: [[[]] * (n // 4)]),
+    "a drawing: a text": Taken(drawn, text_of),
+    "a drawing: a text of one sign": Taken(drawn, lambda n: "_" * n),
     "a name": Taken(plain, lambda n: "`\u202e" * (n // 2)),
     "contents": Taken(digest_of, lambda n: bytes(n)),
     "progress: lessons": Taken(

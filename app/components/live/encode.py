@@ -103,13 +103,17 @@ def encode_curves(curves: LossCurves) -> dict[str, list[int] | list[float | None
     }
 
 
-def encode_labels(labels: Sequence[str], n: int) -> dict[str, Any]:
-    """The classes of the first n points: {"names", "index"}, the most frequent class first.
+def encode_labels(labels: Sequence[str], n: int, order: Sequence[str] = ()) -> dict[str, Any]:
+    """The classes of the first n points: {"names", "index"}, the most frequent class first, but for those of `order`,
+    which keep their colours.
 
     Of more than eight classes the seven most frequent of all are named, and the rest is "other"; in brackets where one
     of the seven has that name.
     """
-    names = [name for name, _ in sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0]))]
+    names = [
+        name
+        for name, _ in sorted(Counter(labels).items(), key=lambda item: (_place(item[0], order), -item[1], item[0]))
+    ]
     if len(names) > MOST_CLASSES:
         names = [*names[: MOST_CLASSES - 1], _rest(names[: MOST_CLASSES - 1])]
     index = {name: i for i, name in enumerate(names)}
@@ -117,6 +121,10 @@ def encode_labels(labels: Sequence[str], n: int) -> dict[str, Any]:
         "names": names,
         "index": packed(np.array([index.get(label, len(names) - 1) for label in labels[:n]], np.uint8)),
     }
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    return order.index(name) if name in order else len(order)
 
 
 def _rest(named: Sequence[str]) -> str:

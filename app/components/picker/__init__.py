@@ -17,11 +17,12 @@ _picker = declared(Path(__file__).parent)
 
 @dataclass(frozen=True)
 class Tile:
-    """A choice: its key, its name for people, and a `thumbnail`; without points it shows a plus sign."""
+    """A choice: its key, its name for people, and a `thumbnail`; without points it shows a sign of `picker.js`."""
 
     key: str
     title: str
     points: str | None
+    sign: str = "plus"
 
 
 @dataclass(frozen=True)

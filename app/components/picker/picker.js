@@ -1,7 +1,7 @@
 // Data sets to choose from, each by a picture of its points. A click or Enter chooses; arrow keys only move, because
 // every choice begins a new run. The page says which one is chosen.
 
-const PLUS = "M128 72v112M72 128h112";
+const SIGNS = { plus: "M128 72v112M72 128h112", pencil: "M66 190l16-56L158 58a18 18 0 0 1 26 0l14 14a18 18 0 0 1 0 26L122 174zM140 76l40 40" };
 const MOVES = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 const views = new WeakMap(); // root -> {json: of the groups that it shows, choose}
 
@@ -20,7 +20,7 @@ function element(tag, className, text) {
   return made;
 }
 
-function tile({ key, title, points }) {
+function tile({ key, title, points, sign }) {
   const button = element("button");
   button.type = "button";
   Object.assign(button.dataset, { key, title });
@@ -28,8 +28,8 @@ function tile({ key, title, points }) {
   button.setAttribute("role", "radio");
   button.setAttribute("aria-label", title);
   button.innerHTML = '<svg viewBox="-6 -6 268 268" aria-hidden="true"><path/></svg>';
-  button.firstChild.classList.toggle("plus", !points);
-  button.querySelector("path").setAttribute("d", points ? dots(points) : PLUS);
+  button.firstChild.classList.toggle("sign", !points);
+  button.querySelector("path").setAttribute("d", points ? dots(points) : SIGNS[sign]);
   return button;
 }
 

@@ -1,13 +1,15 @@
 """Explore: a residual flow learns a density, live."""
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from app import channel, session
 from app.components import live
-from app.engine.reports import ArmReport, Frame
+from app.engine.reports import ArmReport, Frame, Report
 from app.estimates.settings import matrix_problem
+from app.features.explore import canvas
 from app.ui import block_table, heading, matrices, notices, opening, transport
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
@@ -30,28 +32,38 @@ def run() -> None:
     measured = wish.measured(session.VIEW_REQUEST.measured)
     report = session.poll(depth=wish.depth, measured=measured, frame_seconds=FRAME_SECONDS)
     here = moment()
-    transport.show(report, here=moment)
+    transport.show(report, primary=not session.draws(), here=moment)
     with st.container():
         transport.message(report)
-    glimpse = session.glimpse(here)
     scene = scene_of(session.setup(), report, session.VIEW_REQUEST.points)
+    if session.draws():
+        canvas.show(scene)
+    else:
+        picture(scene, report, here)
+    if session.turns():
+        st.rerun()
+    if session.learns_drawing():
+        arm = report.arms[0] if report.arms else None
+        st.caption(canvas.takeaway(session.note(canvas.stand_in(session.setup(), arm))))
+    if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
+        st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
+    if report.arms:
+        blocks(report.arms[0].blocks, report.arms[0].step if here else None)
+
+
+def picture(scene: dict[str, Any], report: Report, here: session.Moment | None) -> None:
+    """The live picture, with what it is offered and the time line of its run."""
     scene |= {"checks": matrices.offered(), "hints": opening.is_due()}
     scene["time"] = time_line(
         session.as_it_was(report.arms[0].step if report.arms else 0),
         session.checkpoints(),
         here and here.step,
         session.continues(),
-        glimpse,
+        session.glimpse(here),
     )
     if scene["time"]["glimpse"]:
         scene["still"] = None  # of the newest: the browser has it
     live.live_panes(scene, key="panes", on_moment=rest, checked=check_by_hand)
-    if session.turns():
-        st.rerun()
-    if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
-        st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
-    if report.arms:
-        blocks(report.arms[0].blocks, report.arms[0].step if here else None)
 
 
 def moment() -> session.Moment | None:

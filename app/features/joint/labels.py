@@ -25,7 +25,7 @@ def ready(setup: Setup) -> bool:
         return True
     st.info(f"The points of {escaped(dataset.title)} have no classes to tell apart. {_remedy(setup)}")
     known = ", ".join(other.title for other in DATASETS.values() if other.classes)
-    st.markdown(f"With classes: {known}; and CSV files with a label column.")
+    st.markdown(f"With classes: {known}; drawings in two colours; and CSV files with a label column.")
     if session.offered("data"):
         button("Take the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
     return False
@@ -38,6 +38,8 @@ def _take(setup: Setup) -> None:
 def _remedy(setup: Setup) -> str:
     if setup.own is None:
         return "Choose other data."
+    if setup.own.drawing:
+        return "Go on drawing, and use the second colour too."
     if (file := session.csv()) is None:
         return "Give the file again and choose its label column."
     if file.labels:

@@ -9,7 +9,11 @@ function paint(view, names, theme = (view.theme = readTheme(view.root))) {
   if (!view.scene || !view.size || !view.root.isConnected) return;
   const began = performance.now();
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
-  for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);
+  for (const name of names) {
+    const picture = painters[name](view, theme);
+    drawPicture(view.panes[name].surface, picture, theme);
+    if (name === "data") view.root.dispatchEvent(new CustomEvent("resflow-density", { bubbles: true, detail: picture }));
+  }
   view.drawing += performance.now() - began;
   if (!names.includes("loss")) return;
   measureLine(view);
