@@ -66,7 +66,10 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
 
 def _sum_of_bytes(bits: np.ndarray) -> np.ndarray:
     """0 to 1020."""
-    return sum(((bits >> np.uint32(8 * k)) & np.uint32(0xFF)).astype(np.int64) for k in range(4))
+    found = np.zeros(bits.shape, np.int64)
+    for k in range(4):
+        found += (bits >> np.uint32(8 * k)) & np.uint32(0xFF)
+    return found
 
 
 def _erase(erased: np.ndarray, stroke: Stroke) -> None:

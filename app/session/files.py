@@ -66,6 +66,7 @@ def give_csv(name: str, data: bytes) -> None:
     """The CSV file that the link needs. Raises ValueError."""
     page, need = current(), current().link.csv
     _check_digest(data, need)
+    assert need is not None
     file = read_csv(name, data)
     own = OwnData(need, table(file, need.x, need.y, need.label or None))
     page.csv, page.picked = replace(file, name=need.name), OWN_DATA

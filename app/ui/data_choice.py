@@ -53,7 +53,10 @@ def _own(own: OwnData | None) -> Group:
     if own and not own.drawing:
         pictures[OWN_DATA] = f"Your CSV: {plain(own.choice.name)}", _points(own.table)
     ways = {DRAWING: ("Draw", "pencil"), OWN_DATA: ("Your CSV", "plus")}
-    tiles = (Tile(key, *pictures.get(key, (title, None)), sign) for key, (title, sign) in ways.items())
+    tiles = []
+    for key, (title, sign) in ways.items():
+        shown, points = pictures.get(key, (title, None))
+        tiles.append(Tile(key, shown, points, sign))
     return Group("Your own", tuple(tiles))
 
 
@@ -63,11 +66,11 @@ def _drawn_data(current: OwnData | None) -> OwnData | None:
     if session.draws():
         return own
     st.button("Go on drawing", on_click=session.start_drawing, icon=":material/brush:", key="draw", width="stretch")
-    if own and own.drawing:
+    if own and (drawing := own.drawing):
         st.download_button(
             "Save the points (CSV)",
-            lambda: own.drawing.file,
-            own.drawing.name,
+            lambda: drawing.file,
+            drawing.name,
             "text/csv",
             on_click="ignore",
             icon=":material/download:",
@@ -107,7 +110,7 @@ def _own_data(current: OwnData | None) -> OwnData | None:
 def _vertical(file: CsvFile, x: str, current: OwnData | None) -> tuple[str, ...]:
     """What the vertical axis may be: any column, but not `x` where that is new, by another file or another choice. A
     widget whose value is no option any more moves on, so that y makes way for x instead of being refused."""
-    known = current and not current.drawing and (current.choice.digest, current.choice.x) == (file.digest, x)
+    known = current and not current.drawing and (current.file.digest, current.file.x) == (file.digest, x)
     return file.numeric if known else tuple(name for name in file.numeric if name != x)
 
 

@@ -42,6 +42,7 @@ def test_the_run_is_replayed_until_it_is_stopped_and_the_doors_lead_on(visit, se
     doors = home.page.locator("[class*=st-key-door_]").get_by_role("link")
     assert doors.evaluate_all("links => links.map(link => new URL(link.href).pathname)") == [
         "/explore",
+        "/explore",
         "/learn",
         "/estimator",
     ]

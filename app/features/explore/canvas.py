@@ -10,7 +10,7 @@ from app.components import live
 from app.components.painter import paint
 from app.engine.reports import ArmReport
 from app.metrics import held_out_nll, with_error
-from app.setup import Setup
+from resflow_core.data import Table
 
 KEY = "painter"
 
@@ -58,8 +58,7 @@ class StandIn:
     nll: tuple[float, float] | None  # nats in standardised units, and its standard error
 
 
-def stand_in(setup: Setup, arm: ArmReport | None) -> StandIn:
-    table = setup.own.table
+def stand_in(table: Table, arm: ArmReport | None) -> StandIn:
     return StandIn(len(table.held_out()), len(table.values), held_out_nll(arm) if arm else None)
 
 

@@ -42,9 +42,9 @@ def run() -> None:
         picture(scene, report, here)
     if session.turns():
         st.rerun()
-    if session.learns_drawing():
+    if (own := session.setup().own) and own.drawing:
         arm = report.arms[0] if report.arms else None
-        st.caption(canvas.takeaway(session.note(canvas.stand_in(session.setup(), arm))))
+        st.caption(canvas.takeaway(session.note(canvas.stand_in(own.table, arm))))
     if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
         st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
     if report.arms:

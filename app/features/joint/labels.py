@@ -46,7 +46,7 @@ def _remedy(setup: Setup) -> str:
         return "Choose one of its columns under *Label*, in the sidebar."
     reasons = []
     for column in file.cells:
-        if column in (setup.own.choice.x, setup.own.choice.y):
+        if column in (setup.own.file.x, setup.own.file.y):
             continue
         try:
             file.groups(column)
