@@ -33,7 +33,7 @@ def run() -> None:
     scene["time"] = time_line(
         session.as_it_was(report.arms[0].step if report.arms else 0),
         session.checkpoints(),
-        here and here.step,
+        here.step if here else None,
         session.continues(),
         glimpse,
     )
