@@ -132,9 +132,9 @@ def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
     )
 
 
-def _held_step(arm: ArmReport) -> int:
+def _held_step(arm: ArmReport) -> int | None:
     """Of the newest losses on held-out points."""
-    return int(arm.loss.held_step[-1])
+    return None if arm.loss is None else int(arm.loss.held_step[-1])
 
 
 def _mass(arm: ArmReport) -> Readout:

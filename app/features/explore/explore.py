@@ -57,7 +57,7 @@ def picture(scene: dict[str, Any], report: Report, here: session.Moment | None) 
     scene["time"] = time_line(
         session.as_it_was(report.arms[0].step if report.arms else 0),
         session.checkpoints(),
-        here and here.step,
+        here.step if here else None,
         session.continues(),
         session.glimpse(here),
     )
