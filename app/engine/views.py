@@ -32,9 +32,9 @@ MEASURED: dict[View, Measurement] = {
 
 # The part of a request that each of them depends on, which is false if the page does not ask for it.
 ASKED: dict[View, Callable[[ViewRequest], Any]] = {
-    FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.scaled),
-    HELD_OUT: lambda r: (r.scaled,),
-    STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.scaled),
+    FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.edited),
+    HELD_OUT: lambda r: (r.edited,),
+    STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.edited),
     **{view: partial(measurement.asked, view.name) for view, measurement in MEASURED.items()},
 }
 

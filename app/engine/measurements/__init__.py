@@ -4,10 +4,11 @@ How it is asked for, when it is due, and how two reports of it merge follows fro
 held-out losses and the sharp picture are part of every run, and scheduled by `app.engine.views`.
 """
 
-from app.engine.measurements import activity, bounds, derivatives, far, inversion, jacobians, masses, results
+from app.engine.measurements import activity, bounds, derivatives, edits, far, inversion, jacobians, masses, results
 from app.engine.measurements.measurement import Measurement
 
 MEASUREMENTS: dict[str, Measurement] = {
+    "edits": edits.EDITS,
     "masses": masses.MASSES,
     "bounds": bounds.BOUNDS,
     "jacobians": jacobians.JACOBIANS,

@@ -31,7 +31,7 @@ class Measurement:
     pieces: Pieces
     every_seconds: float
     piece_seconds: float = SHORT_PIECE_SECONDS
-    needs: tuple[str, ...] = ("scaled",)
+    needs: tuple[str, ...] = ("edited",)
     of_training: bool = False
     divided: bool = False
     pictured: bool = False
