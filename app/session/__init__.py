@@ -55,6 +55,8 @@ from app.session.run import (
     VIEW_REQUEST,
     attend,
     bring_back,
+    edited,
+    editing_is_offered,
     flow_saver,
     keep,
     last_report,
@@ -62,8 +64,8 @@ from app.session.run import (
     play,
     play_or_pause,
     poll,
-    scaled,
-    scaling_is_offered,
+    put_down,
+    put_down_misfits,
     step,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use

@@ -149,7 +149,7 @@ class EditedBlock:
     after: np.ndarray  # (n, n, 2) f(x) = x + s g(x) as edited
     regime: Regime
     smallest_det: float  # of I + s A over the same x; NaN where A is not finite
-    folds_at: float  # what s is to be multiplied by until the block folds; infinite if no fold is seen
+    folds_at: float  # s*, the smallest s at which the block with its changes folds; infinite if none is seen
     most_steps: int  # of Banach's iteration to the x of `places` z in the window
     late: int  # of these z from which it does not arrive in `MOST_STEPS`
     places: int
@@ -199,7 +199,7 @@ def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> Ed
         after=after,
         regime=regime(1.0, lipschitz, det),
         smallest_det=float(det.min()),
-        folds_at=float(breaking_scales(jacobian).min()),
+        folds_at=here.scale * float(breaking_scales(jacobian).min()),
         most_steps=int(counts[~late].max()) if bool((~late).any()) else MOST_STEPS,
         late=int(late.sum()),
         places=len(places),

@@ -185,7 +185,7 @@ def _by_iteration(shown: Inversions) -> bytes:
 
 def _answers(report: Report, wanted: InversionRequest) -> bool:
     found = report.arms[0].found(Inversions)
-    return found is not None and (found.request, found.scaled) == (wanted, session.scaled())
+    return found is not None and (found.request, found.edited) == (wanted, session.edited())
 
 
 def _scales(bench: Lipschitz) -> list[float]:
