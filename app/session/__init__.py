@@ -67,5 +67,6 @@ from app.session.run import (
     put_down,
     put_down_misfits,
     step,
+    tell,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use

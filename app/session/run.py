@@ -89,11 +89,16 @@ def bring_back() -> None:
 
 def put_down(why: str) -> None:
     """The weights that are changed are as trained again, and the page says why."""
-    page = current()
     for bench in benches():
         if isinstance(bench, Edits) and bench.with_trained_weights() != bench:
             show_bench(bench.with_trained_weights())
-            page.notice = f"{why} The changed weights are put down: all are as trained. Nothing trained is lost."
+            tell(f"{why} The changed weights are put down: all are as trained. Nothing trained is lost.")
+
+
+def tell(notice: str) -> None:
+    """Say something on the page that is not seen in what was pressed."""
+    page = current()
+    page.notice, page.stale = notice, True
 
 
 def put_down_misfits() -> None:

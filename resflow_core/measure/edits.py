@@ -8,6 +8,7 @@ the constraint may change the other weights of the layer too.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def layer_shapes(config: FlowConfig) -> Shapes:
     """Of every branch of a flow."""
     widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
     copies = activation_named(config.activation).copies
-    return tuple((rows, copies * columns) for columns, rows in zip(widths, widths[1:], strict=False))
+    return tuple((rows, copies * columns) for columns, rows in pairwise(widths))
 
 
 def misfit(change: Change, shapes: Shapes) -> str:

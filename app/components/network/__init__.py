@@ -95,7 +95,7 @@ def told(key: str) -> Told:
 def _layer(layer: Layer, number: int, named: set[str]) -> dict[str, Any]:
     """Lines as [row, column, trained, used], rounded: a picture needs no more."""
     sizes = np.nan_to_num(np.abs(layer.left)).ravel()
-    drawn = np.arange(sizes.size) if sizes.size <= MOST_LINES else np.sort(np.argpartition(-sizes, MOST_LINES)[:MOST_LINES])
+    drawn = np.argsort(-sizes, kind="stable")[:MOST_LINES]
     places = {divmod(int(at), layer.raw.shape[1]) for at in drawn} | _named(named, number, layer.raw.shape)
     return {
         "columns": layer.raw.shape[1],

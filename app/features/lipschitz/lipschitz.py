@@ -10,8 +10,12 @@ from app.features.lipschitz.settings import LIPSCHITZ, VIEWS, Lipschitz
 from app.ui import controls, heading, notices
 
 SHOW = {
-    "inverse": inverse.show, "weights": weights.show, "enforced": enforced.show, "budgets": budgets.show, "norms": norms.show,
-}  # fmt: skip
+    "inverse": inverse.show,
+    "weights": weights.show,
+    "enforced": enforced.show,
+    "budgets": budgets.show,
+    "norms": norms.show,
+}
 
 # The question of each view.
 TITLES = {
@@ -29,5 +33,6 @@ above = st.container()
 session.apply_bench(replace(session.bench(Lipschitz), view=view))
 with above:  # last, because the view is known only now
     # Two views show that a block is edited, and what is compared has none.
-    notices.show(edited=view == "enforced")
+    bench = session.bench(Lipschitz)
+    notices.show(edited=view == "enforced" or (view == "inverse" and bool(bench.weights)))
 SHOW[view]()

@@ -1,0 +1,170 @@
+"""One weight: a block opens as a small network; block, density and guarantee answer what is pulled in it."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import session
+from app.components import network
+from app.components.planes import planes
+from app.engine.measurements.edits import Edits, EditsRequest
+from app.engine.measurements.inversion import Inversions
+from app.engine.measurements.masses import Masses
+from app.engine.reports import Report
+from app.features.lipschitz import arrival, changes, weight_pictures, weight_words
+from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
+from app.features.lipschitz.weighed import weighed
+from app.ui import opening, transport
+from app.ui.fragments import button, polled
+from app.ui.scene import POLL_SECONDS
+from resflow_core.activations import activation_named
+
+NETWORK, OPENED = "lipschitz.network", "lipschitz.opened"
+REMEDY = "Nothing is changed."
+
+
+@polled(POLL_SECONDS)
+def show() -> None:
+    session.settle()
+    opening.follow(False)
+    bench, refused = _heard(_opened(session.bench(Lipschitz)))
+    session.apply_bench(bench)
+    said, row = st.container(), st.container()
+    wanted = EditsRequest(bench.block - 1)
+    report = session.poll(
+        until=lambda report: _answers(report, wanted), frames=False, measured={"masses": True, "edits": wanted}
+    )
+    with row:
+        transport.show(report)
+        transport.message(report)
+    if refused:
+        st.error(refused)
+    shown = report.arms[0].found(Edits) if report.arms else None
+    if shown is None:
+        transport.waits(report, "The block is being opened")
+        return
+    dataset = session.setup().dataset
+    masses = report.arms[0].found(Masses)
+    mass = masses.exact if masses is not None and masses.edited == shown.edited else None
+    found = session.note(weighed(shown, dataset.window, mass))
+    with said:
+        opening.sentence(weight_words.answer(found))
+    with st.container(key="lipschitz.pulling"):
+        left, right = st.columns((1, 1.35), gap="medium")
+    with left:
+        _block(bench)
+        _network(bench, shown)
+    with right:
+        planes([weight_pictures.density(shown, found, dataset), weight_pictures.bent(shown)], key=OPENED, columns=2)
+        st.markdown(weight_words.table(found, shown.found.order))
+        _hints(report, bench, shown)
+
+
+def _opened(bench: Lipschitz) -> Lipschitz:
+    """With a block: the one whose inverse was drawn last, or the first."""
+    blocks = session.setup().flow.blocks
+    if bench.block:
+        return replace(bench, block=min(bench.block, blocks))
+    arm = next(iter(session.last_report().arms), None)
+    inversions = arm and arm.found(Inversions)
+    return replace(bench, block=min(inversions.found.block + 1, blocks) if inversions else 1)
+
+
+def of_block(bench: Lipschitz, block: int) -> Lipschitz:
+    """The bench with another block, whose weights are as trained."""
+    if block != bench.block and bench.weights:
+        session.tell(
+            f"The changes of block {bench.block} are put down, since another block is opened: all its weights "
+            "are as trained."
+        )
+        return replace(bench, block=block, weights="")
+    return replace(bench, block=block)
+
+
+def _heard(bench: Lipschitz) -> tuple[Lipschitz, str]:
+    """With what was pulled in the network; and why not, where that cannot be used."""
+    told = network.told(NETWORK)
+    if not told.number or not session.offered(f"{LIPSCHITZ}weights") or not session.is_new(NETWORK, told.number):
+        return bench, ""
+    problem = changes.problem(told.changes[: changes.MOST_LETTERS])
+    if not problem:
+        problem = changes.misfits(changes.read(told.changes), session.setup().flow)
+    if problem:
+        return bench, f"{problem[0].upper()}{problem[1:]} {REMEDY}"
+    return replace(bench, weights=changes.written(changes.read(told.changes))), ""
+
+
+def _answers(report: Report, wanted: EditsRequest) -> bool:
+    found = report.arms[0].found(Edits)
+    return found is not None and (found.request, found.edited) == (wanted, session.edited())
+
+
+def _block(bench: Lipschitz) -> None:
+    """Which block is opened. Changes are of one block: they are put down when another is opened."""
+    if not session.offered(f"{LIPSCHITZ}block"):
+        st.markdown(f"Block {bench.block}")
+        return
+    key = f"{OPENED}.block"
+    if st.session_state.get(key) != bench.block:
+        st.session_state[key] = bench.block
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.selectbox(
+            "Block",
+            range(1, session.setup().flow.blocks + 1),
+            key=key,
+            format_func=lambda k: f"Block {k}",
+            label_visibility="collapsed",
+            filter_mode=None,
+            on_change=_open,
+            args=(key,),
+            width=150,
+        )
+        button(
+            "Its inverse",
+            on_click=session.show_bench,
+            args=(replace(bench, view="inverse"),),
+            key="lipschitz.to_inverse",
+            icon=":material/arrow_forward:",
+            type="tertiary",
+            help="Until when this block can be undone, with your changes.",
+        )
+
+
+def _open(key: str) -> None:
+    session.show_bench(of_block(session.bench(Lipschitz), st.session_state[key]))
+
+
+def _network(bench: Lipschitz, shown: Edits) -> None:
+    flow = session.setup().flow
+    layers = [network.Layer(layer.raw, layer.left, layer.bias, layer.factor) for layer in shown.found.layers]
+    scene = network.scene(
+        layers,
+        activation_named(flow.activation).copies,
+        block=shown.found.block + 1,
+        told=network.told(NETWORK),
+        changes=bench.weights,
+        limits=changes.LIMITS,
+        most=changes.MOST,
+        fixed=not session.offered(f"{LIPSCHITZ}weights"),
+    )
+    network.show(scene, key=NETWORK)
+
+
+def _hints(report: Report, bench: Lipschitz, shown: Edits) -> None:
+    """What is worth knowing of the flow that is seen."""
+    st.caption(
+        f"Numbers are of block {shown.found.block + 1}, {session.age(shown.step)}. You ask for a weight before the "
+        "constraint, as training does; the layer uses what the constraint leaves. Your changes are seen on all "
+        "screens, and training goes on with the trained weights: nothing of them is lost."
+    )
+    if bench.scale != 1:
+        st.caption(f"The block is also scaled by s = {bench.scale:g}, as set under *The inverse*.")
+    if arrival.is_untrained(report):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("This flow is not trained yet. Press Play, or:", width="content")
+            button(
+                "Take the flow that comes with this page",
+                on_click=session.open_example,
+                icon=":material/model_training:",
+                key="lipschitz.example",
+            )
