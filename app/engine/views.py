@@ -27,7 +27,8 @@ class View(NamedTuple):
 
 FRAME, HELD_OUT, STILL = View(0, "frame"), View(1, "held-out losses"), View(2, "still")
 MEASURED: dict[View, Measurement] = {
-    View(rank, name): measurement for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
+    View(-1 if measurement.at_once else rank, name): measurement
+    for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
 }
 
 # The part of a request that each of them depends on, which is false if the page does not ask for it.

@@ -54,14 +54,15 @@ def scene(
     block: int,
     told: Told,
     changes: str,
+    answered: str,
     limits: dict[str, tuple[float, float]],
     most: int,
     fixed: bool,
 ) -> dict[str, Any]:
     """What the component draws, as JSON. An activation makes `copies` numbers of each unit, which come to the layer one
-    copy after the other. `told` is what was heard of the component, and `changes` what holds; where it is `fixed`,
-    nothing can be changed. Of a large layer the `MOST_LINES` largest weights are sent, and those that are changed or
-    chosen."""
+    copy after the other. `told` is what was heard of the component, `changes` what holds, and `answered` the changes
+    that `layers` are of; where it is `fixed`, nothing can be changed. Of a large layer the `MOST_LINES` largest weights
+    are sent, and those that are changed or chosen."""
     named = {part.partition("=")[0] for part in changes.split()} | {told.chosen}
     return {
         "block": block,
@@ -70,6 +71,7 @@ def scene(
         "layers": [_layer(layer, k, named) for k, layer in enumerate(layers, 1)],
         "heard": told.number,
         "changes": changes,
+        "answered": answered,
         "limits": {kind: list(ends) for kind, ends in limits.items()},
         "most": most,
         "fixed": fixed,

@@ -23,11 +23,12 @@ function linesOf(view) {
     }
   });
   view.lines = lines;
+  const answered = changesIn(scene.answered);
   const largest = Math.max(1e-9, ...[...lines.values()].map(({ used }) => Math.abs(used ?? 0)));
   const unit = Math.min(WIDEST / largest, 4 * WIDEST);
   for (const [name, line] of lines) {
-    const isPulled = view.sent < view.pulled || scene.heard < view.sent; // and not answered yet
-    if (isPulled && changes.has(name)) line.used = changes.get(name) * (line.factor ?? 1);
+    line.waits = changes.get(name) !== answered.get(name);
+    if (line.waits) line.used = asked(view, name) * (line.factor ?? 1);
     line.wide = Math.max(0.5, Math.min(WIDEST, unit * Math.abs(line.used ?? 0)));
     line.ghost = changes.has(name) ? Math.min(WIDEST_GHOST, unit * Math.abs(changes.get(name))) : 0;
   }
@@ -110,6 +111,7 @@ function told(view, name) {
   const begins = `${called(view.scene, name)}: ${own === null ? "…" : `trained ${digits(own)}`}`;
   if (kind === "bias") return `${[begins, value].filter(Boolean).join(", ")}. No constraint acts on a bias.`;
   const line = view.lines.get(name);
-  const used = line ? `${view.changes.has(name) ? "the constraint leaves" : "the layer uses"} ${digits(line.used)}` : "";
+  const left = line?.waits ? "…" : digits(line?.used);
+  const used = line ? `${view.changes.has(name) ? "the constraint leaves" : "the layer uses"} ${left}` : "";
   return `${[begins, value, used].filter(Boolean).join(", ")}.`;
 }

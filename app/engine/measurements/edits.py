@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 1.0
 """Of a flow that moves; what is edited is answered at once."""
 PIECE_SECONDS = 0.02
-GRID = 60
+GRID = 50
 """Nodes a side of the density."""
 
 
@@ -59,5 +59,5 @@ def pieces(job: Job, request: ViewRequest, wanted: EditsRequest) -> Iterator[Edi
     yield Edits(step, wanted, request.edited, found, density, trained)
 
 
-EDITS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS)
+EDITS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, at_once=True)
 """Wanted: an `EditsRequest`."""

@@ -10,8 +10,8 @@ from app.quantise import Window
 from resflow_core.measure import Change, EditedLayer, Mass
 from resflow_core.measure.invertibility import Regime
 
-SAME = 1e-6
-"""Weights that differ by a smaller share of the layer's largest one are the same up to rounding."""
+SAME = 1e-4
+"""Weights that differ by a smaller share of the layer's largest one are the same, up to the slack of its norm."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Pulled:
     trained: float  # the parameter as trained; of a row its norm
     before: float  # what the layer made of it before all changes
     left: float  # and what it makes of it now
-    norm_asked: float  # of the layer with the changes, before the constraint
-    norm_left: float  # and after it
-    norm_before: float  # after it, before all changes
+    norm_trained: float  # of the layer as trained, before the constraint
+    norm_asked: float  # and with the changes
+    norm_before: float  # of the layer as trained, after the constraint
+    norm_left: float  # and with the changes
     cap: float
     capped: bool  # whether the constraint changed what was asked for
+    factor: float | None  # by which it multiplied every weight of the layer; None where that is not one number
     weights: int  # in the layer
     others: int  # of these, the ones that were not changed by hand, and that the layer uses otherwise than before
 
@@ -93,17 +95,20 @@ def _pulled(change: Change, changes: tuple[Change, ...], layer: EditedLayer) -> 
             by_hand[one.row, one.column if one.kind == "weight" else slice(None)] = True
     size = max(float(np.abs(layer.used).max()), float(np.abs(layer.left).max()), 1e-30)
     differ = np.abs(layer.left - layer.used) > SAME * size
-    _, norm_asked, norm_before, norm_left = layer.norms
+    norm_trained, norm_asked, norm_before, norm_left = layer.norms
+    factor = norm_left / norm_asked if norm_asked else 1.0
     return Pulled(
         change=change,
         trained=trained,
         before=before,
         left=left,
+        norm_trained=norm_trained,
         norm_asked=norm_asked,
-        norm_left=norm_left,
         norm_before=norm_before,
+        norm_left=norm_left,
         cap=layer.cap,
         capped=change.kind != "bias" and bool((np.abs(layer.left - layer.asked) > SAME * size).any()),
+        factor=factor if bool((np.abs(layer.left - factor * layer.asked) <= SAME * size).all()) else None,
         weights=layer.raw.size,
         others=int((differ & ~by_hand).sum()),
     )

@@ -6,6 +6,7 @@ from app.features.lipschitz.weighed import Pulled, Weighed
 from app.metrics import with_error
 from app.text import markdown_table
 from app.words import apart, number, order_name
+from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.measure.invertibility import Regime
 
 
@@ -23,28 +24,44 @@ def _left(pulled: Pulled) -> str:
     change = pulled.change
     if change.kind == "bias":
         return f"**You asked for a bias of {number(change.value)}, and have it**: no constraint acts on a bias."
-    others = f", and {pulled.others} other weight{'s' * (pulled.others != 1)} changed too" if pulled.others else ""
-    layer = f"layer {change.layer + 1}"
-    what = f"{number(change.value)}"
-    left = number(pulled.left)
+    asked, left = number(change.value), number(pulled.left)
     if change.kind == "row":
-        what = f"all weights into unit {change.row + 1} times {number(change.value)}"
-        left = f"{number(pulled.left / pulled.before)} times" if pulled.before else left
+        asked, left = f"all weights into unit {change.row + 1} times {asked}", f"{number(_times(pulled))} times"
     if not pulled.capped:
+        more = f" {_others(pulled)}" if pulled.others else ""
         return (
-            f"**You asked for {what}, and have it.** The norm of {layer} is {number(pulled.norm_left)}; its cap is "
-            f"{number(pulled.cap)}, so nothing is taken back{others}."
+            f"**You asked for {asked}, and have it.** The norm of layer {change.layer + 1} is "
+            f"{number(pulled.norm_left)}{_cap(pulled)}: nothing is taken back.{more}"
         )
-    asked, cap = apart(pulled.norm_asked, pulled.cap)
-    if pulled.norm_asked > pulled.cap:
-        return (
-            f"**You asked for {what}, the constraint left {left}.** The norm of {layer} would be {asked}, and its cap "
-            f"is {cap}: all {pulled.weights} weights of the layer are made smaller{others}."
-        )
+    norm, cap = apart(pulled.norm_asked, pulled.cap)
     return (
-        f"**You asked for {what}, the constraint made {left} of it.** It sets the norm of {layer}, {asked}, to "
-        f"{number(pulled.norm_left)}{others}."
+        f"**You asked for {asked}, the constraint left {left}.** The norm of layer {change.layer + 1} would be {norm}, "
+        f"and its cap is {cap}. {_acts(pulled)}"
     )
+
+
+def _cap(pulled: Pulled) -> str:
+    """How the norm lies to the cap, where the layer keeps one."""
+    return f", below its cap {number(pulled.cap)}" if pulled.norm_left <= pulled.cap else ""
+
+
+def _acts(pulled: Pulled) -> str:
+    """What the constraint does to the layer, the weights among it that nobody pulled."""
+    if pulled.factor is not None:
+        also = f": the other {pulled.others} changed too." if pulled.others else "."
+        return f"All {pulled.weights} weights of the layer are multiplied by {number(pulled.factor)}{also}"
+    return f"The constraint makes the layer anew from all its weights. {_others(pulled)}"
+
+
+def _others(pulled: Pulled) -> str:
+    if pulled.others == 1:
+        return "One other weight of the layer changed too."
+    return f"{pulled.others} other weights of the layer changed too."
+
+
+def _times(pulled: Pulled) -> float:
+    """By which the norm of a row, as it is used, was multiplied."""
+    return pulled.left / pulled.before if pulled.before else pulled.change.value
 
 
 def _density(found: Weighed) -> str:
@@ -68,40 +85,39 @@ def _inverse(found: Weighed) -> str:
 def _steps(found: Weighed) -> str:
     if found.converges:
         return f"Banach's iteration finds x in at most {found.most_steps} steps"
-    return f"Banach's iteration does not arrive from {found.late} of {found.places} z"
+    return f"Banach's iteration takes more than {MOST_STEPS} steps from {found.late} of {found.places} z"
 
 
 def table(found: Weighed, order: float) -> str:
     """Norms and certificate, as trained and now."""
-    rows = [("", "as trained", "now", "what it says"), (":--", "--:", "--:", ":--")]
+    rows = [("", "as trained", "now"), (":--", "--:", "--:")]
     if (pulled := found.pulled) is not None:
         rows += _of_weight(pulled, order)
     certified, now = found.certified
-    rows += [
-        ("layers' norms multiplied", number(certified), number(now), "bounds the block's Lipschitz constant"),
-        ("bound s L", "", number(found.bound), "what the constraint claims; below 1 an inverse is guaranteed"),
-        ("smallest det(I + sA)", "", _finite(found.smallest_det), "the least factor of areas; below 0 it folds"),
-        ("folds at s\\*", "", _finite(found.folds_at, "never"), "from this scale on a fold is seen"),
-        ("steps to x", "", f"{found.most_steps}" if found.converges else "does not arrive", "of Banach's iteration"),
-    ]
     value = " ± ".join(with_error(found.mass.value, found.mass.error)) if found.mass else "…"
-    rows.append(("integral of the density", "", value, "1 for a true density"))
+    rows += [
+        ("norms of all layers, multiplied", number(certified), number(now)),
+        ("bound s L: below 1 it can be undone", "", number(found.bound)),
+        ("smallest det(I + sA): below 0 it folds", "", _finite(found.smallest_det)),
+        ("scale s\\* at which it folds", "", _finite(found.folds_at, "never")),
+        ("steps from z back to x, at most", "", f"{found.most_steps}" if found.converges else f"over {MOST_STEPS}"),
+        ("integral of the density", "", value),
+    ]
     return markdown_table(rows)
 
 
 def _of_weight(pulled: Pulled, order: float) -> list[tuple[str, ...]]:
     change = pulled.change
     if change.kind == "bias":
-        return [("bias", number(pulled.trained), number(pulled.left), "as it is used")]
+        return [("the bias", number(pulled.trained), number(pulled.left))]
     name = "the weight" if change.kind == "weight" else "norm of the row"
     asked = number(change.value) if change.kind == "weight" else f"{number(change.value)} times"
-    layer = f"layer {change.layer + 1}"
-    norm = f"‖W‖ of {layer}" + ("" if order == 2 else f", from the {order_name(order)}-norm")
+    norm = f"norm of layer {change.layer + 1}" + ("" if order == 2 else f" (from order {order_name(order)})")
     return [
-        (f"{name}, as asked", number(pulled.trained), asked, "before the constraint"),
-        (f"{name}, as used", number(pulled.before), number(pulled.left), "after the constraint"),
-        (f"{norm}, as asked", "", number(pulled.norm_asked), f"the cap is {number(pulled.cap)}"),
-        (f"{norm}, as used", number(pulled.norm_before), number(pulled.norm_left), "what the constraint leaves"),
+        (f"{name}, before the constraint", number(pulled.trained), asked),
+        (f"{name}, as the layer uses it", number(pulled.before), number(pulled.left)),
+        (f"{norm}, before the constraint", number(pulled.norm_trained), number(pulled.norm_asked)),
+        (f"{norm}, cap {number(pulled.cap)}", number(pulled.norm_before), number(pulled.norm_left)),
     ]
 
 

@@ -49,15 +49,21 @@ def show() -> None:
     found = session.note(weighed(shown, dataset.window, mass))
     with said:
         opening.sentence(weight_words.answer(found))
+        if arrival.is_untrained(report):
+            _trained_one()
+    # Four places, which `style.css` lays out: on a phone the density stands above the network that changes it.
     with st.container(key="lipschitz.pulling"):
-        left, right = st.columns((1, 1.35), gap="medium")
-    with left:
+        places = [st.container(key=f"lipschitz.pulling.{name}") for name in ("network", "density", "bent", "numbers")]
+    with places[0]:
         _block(bench)
         _network(bench, shown)
-    with right:
-        planes([weight_pictures.density(shown, found, dataset), weight_pictures.bent(shown)], key=OPENED, columns=2)
+    with places[1]:
+        planes([weight_pictures.density(shown, found, dataset)], key=f"{OPENED}.density", columns=1)
+    with places[2]:
+        planes([weight_pictures.bent(shown)], key=f"{OPENED}.bent", columns=1)
+    with places[3]:
         st.markdown(weight_words.table(found, shown.found.order))
-        _hints(report, bench, shown)
+        _hints(bench, shown)
 
 
 def _opened(bench: Lipschitz) -> Lipschitz:
@@ -143,6 +149,7 @@ def _network(bench: Lipschitz, shown: Edits) -> None:
         block=shown.found.block + 1,
         told=network.told(NETWORK),
         changes=bench.weights,
+        answered=changes.written(shown.edited.changes) if shown.edited else "",
         limits=changes.LIMITS,
         most=changes.MOST,
         fixed=not session.offered(f"{LIPSCHITZ}weights"),
@@ -150,7 +157,7 @@ def _network(bench: Lipschitz, shown: Edits) -> None:
     network.show(scene, key=NETWORK)
 
 
-def _hints(report: Report, bench: Lipschitz, shown: Edits) -> None:
+def _hints(bench: Lipschitz, shown: Edits) -> None:
     """What is worth knowing of the flow that is seen."""
     st.caption(
         f"Numbers are of block {shown.found.block + 1}, {session.age(shown.step)}. You ask for a weight before the "
@@ -159,12 +166,17 @@ def _hints(report: Report, bench: Lipschitz, shown: Edits) -> None:
     )
     if bench.scale != 1:
         st.caption(f"The block is also scaled by s = {bench.scale:g}, as set under *The inverse*.")
-    if arrival.is_untrained(report):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption("This flow is not trained yet. Press Play, or:", width="content")
+
+
+def _trained_one() -> None:
+    """The way to a flow of which every weight does something."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("This flow is not trained yet, so its weights do little. Press Play, or:", width="content")
+        if not session.focused():
             button(
-                "Take the flow that comes with this page",
+                "Use a trained flow",
                 on_click=session.open_example,
                 icon=":material/model_training:",
                 key="lipschitz.example",
+                help="Begin with a flow that was trained on the checkerboard; its settings take the place of yours.",
             )
