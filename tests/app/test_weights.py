@@ -234,8 +234,7 @@ class TestBringingBack:
     @pytest.mark.parametrize("view", ["weights", "inverse"])
     def test_another_block_puts_the_changes_down_and_says_so(self, view):
         page = opened(view=view, block="2", weights="w1.5.2=3")
-        box = page.selectbox(key="lipschitz.opened.block" if view == "weights" else "lipschitz.block")
-        page = run(box.set_value(1))
+        page = run(page.selectbox(key="lipschitz.block").set_value(1))
         assert (bench(page).block, bench(page).weights) == (1, "")
         assert {"2", "trained"} <= named(page.info[0].value)
 
@@ -345,7 +344,7 @@ class TestLinks:
     def test_a_link_may_fix_it(self):
         page = opened(block="2", weights="w1.5.2=3", settings={"controls": "lipschitz.view"})
         assert scene(page)["fixed"] and finding(page, Weighed).pulled.change.value == 3.0
-        assert "lipschitz.opened.block" not in keys(page)
+        assert "lipschitz.block" not in keys(page)
 
 
 class TestWords:

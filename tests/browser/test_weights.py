@@ -86,7 +86,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     sees(visitor, LEFT)
     answered(visitor)
     found = re.search(
-        r"You asked for ([\d.]+), the constraint left ([\d.]+)", visitor.page.locator(".st-key-answer").inner_text()
+        r"You asked for ([\d.]+), the constraint left (\d+\.\d+)", visitor.page.locator(".st-key-answer").inner_text()
     )
     assert float(found[1]) == pytest.approx(value, abs=0.01) and 0 < float(found[2]) <= 1
     wait_for(lambda: f"the constraint leaves {found[2]}" in told(visitor), "the same in the network")
@@ -229,8 +229,13 @@ def test_it_can_be_read_in_both_schemes_and_what_is_changed_is_said_elsewhere(ne
 
 
 def test_hostile_links_are_explained(network):
-    for text, word in (("w1.5.2%3D1e30", "100"), ("w1.99.2%3D1", "99"), ("%3Cb%3E%3D1", "w1.5.2=3")):
+    said = {
+        "w1.5.2%3D1e30": "use a value from -100 to 100",
+        "w1.99.2%3D1": "it has rows 1 to 32",
+        "%3Cb%3E%3D1": "write w1.5.2=3 for a weight",
+    }
+    for text, sentence in said.items():
         visitor = network(f"&lipschitz.weights={text}")
-        sees(visitor, re.compile(re.escape(word)))
+        sees(visitor, re.compile(re.escape(sentence)))
         assert not changes(visitor) and json.loads(root(visitor).get_attribute("data-heard")) == 0
         assert quiet(visitor)

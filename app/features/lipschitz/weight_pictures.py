@@ -23,17 +23,18 @@ def density(edits: Edits, found: Weighed, dataset: Dataset) -> Pane:
     x, y = (axis.name for axis in dataset.axes)
     outline = (Level(np.nan_to_num(trained), CONTOUR * top, "outline as trained", "#FFFFFF", "dash", 1.4),)
     lost = int(np.isnan(values).sum())
-    note = f"Grey: not finite at {lost} points." if lost else "Dashed: the outline as trained."
+    usual = "Dashed: the outline as trained." if found.changes else f"As trained, at step {edits.step:,}."
+    note = f"Grey: not finite at {lost} points." if lost else usual
     return Pane(
         "Density with your changes" if found.changes else "Density",
         x,
         y,
         dataset.window,
-        f"Density of the flow with {found.changes} changed parameters of block {found.block + 1}, beside the outline "
-        f"of the density as trained. {note}",
+        f"Density of the flow in the plane of the data, with {found.changes} changed parameters of block "
+        f"{found.block + 1}. {note}",
         heat=Heat(values, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
         levels=outline if found.changes else (),
-        note=note if found.changes or lost else f"At step {edits.step:,}.",
+        note=note,
         legend=False,
     )
 

@@ -27,9 +27,14 @@ REMEDY = "Nothing is changed."
 def show() -> None:
     session.settle()
     opening.follow(False)
-    bench, refused = _heard(_opened(session.bench(Lipschitz)))
-    session.apply_bench(bench)
+    _open_a_block()
     said, row = st.container(), st.container()
+    # Four places, which `style.css` lays out: on a phone the density stands above the network that changes it.
+    with st.container(key="lipschitz.pulling"):
+        places = [st.container(key=f"lipschitz.pulling.{name}") for name in ("network", "density", "bent", "numbers")]
+    with places[0]:
+        bench, refused = _heard(_block(session.bench(Lipschitz)))
+    session.apply_bench(bench)
     wanted = EditsRequest(bench.block - 1)
     report = session.poll(
         until=lambda report: _answers(report, wanted), frames=False, measured={"masses": True, "edits": wanted}
@@ -37,8 +42,8 @@ def show() -> None:
     with row:
         transport.show(report)
         transport.message(report)
-    if refused:
-        st.error(refused)
+        if refused:
+            st.error(refused)
     shown = report.arms[0].found(Edits) if report.arms else None
     if shown is None:
         transport.waits(report, "The block is being opened")
@@ -51,11 +56,7 @@ def show() -> None:
         opening.sentence(weight_words.answer(found))
         if arrival.is_untrained(report):
             _trained_one()
-    # Four places, which `style.css` lays out: on a phone the density stands above the network that changes it.
-    with st.container(key="lipschitz.pulling"):
-        places = [st.container(key=f"lipschitz.pulling.{name}") for name in ("network", "density", "bent", "numbers")]
     with places[0]:
-        _block(bench)
         _network(bench, shown)
     with places[1]:
         planes([weight_pictures.density(shown, found, dataset)], key=f"{OPENED}.density", columns=1)
@@ -66,14 +67,16 @@ def show() -> None:
         _hints(bench, shown)
 
 
-def _opened(bench: Lipschitz) -> Lipschitz:
-    """With a block: the one whose inverse was drawn last, or the first."""
-    blocks = session.setup().flow.blocks
-    if bench.block:
-        return replace(bench, block=min(bench.block, blocks))
-    arm = next(iter(session.last_report().arms), None)
-    inversions = arm and arm.found(Inversions)
-    return replace(bench, block=min(inversions.found.block + 1, blocks) if inversions else 1)
+def _open_a_block() -> None:
+    """Where none is chosen, the one whose inverse was drawn last, or the first. It must not change while the flow
+    trains."""
+    bench, blocks = session.bench(Lipschitz), session.setup().flow.blocks
+    if not 1 <= bench.block <= blocks:
+        arm = next(iter(session.last_report().arms), None)
+        inversions = arm and arm.found(Inversions)
+        first = inversions.found.block + 1 if inversions else 1
+        session.show_bench(replace(bench, block=min(bench.block or first, blocks)))
+        session.settle()
 
 
 def of_block(bench: Lipschitz, block: int) -> Lipschitz:
@@ -105,26 +108,23 @@ def _answers(report: Report, wanted: EditsRequest) -> bool:
     return found is not None and (found.request, found.edited) == (wanted, session.edited())
 
 
-def _block(bench: Lipschitz) -> None:
+def _block(bench: Lipschitz) -> Lipschitz:
     """Which block is opened. Changes are of one block: they are put down when another is opened."""
     if not session.offered(f"{LIPSCHITZ}block"):
         st.markdown(f"Block {bench.block}")
-        return
-    key = f"{OPENED}.block"
-    if st.session_state.get(key) != bench.block:
-        st.session_state[key] = bench.block
+        return bench
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.selectbox(
+        block = st.selectbox(
             "Block",
             range(1, session.setup().flow.blocks + 1),
-            key=key,
+            bench.block - 1,
+            key=f"{LIPSCHITZ}block",
             format_func=lambda k: f"Block {k}",
             label_visibility="collapsed",
             filter_mode=None,
-            on_change=_open,
-            args=(key,),
             width=150,
         )
+        bench = of_block(bench, block)
         button(
             "Its inverse",
             on_click=session.show_bench,
@@ -134,10 +134,7 @@ def _block(bench: Lipschitz) -> None:
             type="tertiary",
             help="Until when this block can be undone, with your changes.",
         )
-
-
-def _open(key: str) -> None:
-    session.show_bench(of_block(session.bench(Lipschitz), st.session_state[key]))
+    return bench
 
 
 def _network(bench: Lipschitz, shown: Edits) -> None:
