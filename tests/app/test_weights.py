@@ -169,6 +169,7 @@ class TestPulling:
             ("r1.1=-1", ["-1", "0", "20"]),
             ("__import__=1", ["w1.5.2=3"]),
             (" ".join(f"b1.{k + 1}={k}" for k in range(100)), ["100", "64"]),
+            ("w1.1.1=1 " * 500, ["4,500", "2,000"]),
         ],
     )
     def test_what_cannot_be_is_refused_with_value_limit_and_remedy(self, pull, text, names):

@@ -14,6 +14,7 @@ from app.csv_file import digest_of
 from app.estimates import pasted
 from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
+from app.features.lipschitz import changes
 from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
 from app.lessons.progress import Progress, as_file, from_file, joined
 from app.link import parse, query_of, read_link
@@ -124,6 +125,8 @@ LINKS = {
     "a change at a step of digits": of_link("changes", lambda n: "1" * n + ":batch=64"),
     "a change to digits": of_link("changes", lambda n: "1:batch=" + "1" * n),
     "equals signs": of_link("changes", lambda n: "1:" + "=" * n),
+    "changed weights": of_link("lipschitz.weights", lambda n: "w1.1.1=1 " * (n // 9)),
+    "a changed weight of digits": of_link("lipschitz.weights", lambda n: "w1.1.1=" + "1" * n),
     "a digest": Taken(link, lambda n: OWN | {"csv.digest": "0" * n}),
     "names of columns": Taken(link, lambda n: OWN | {"csv.x": "x" * n, "csv.y": "`" * n}),
 }  # fmt: skip
@@ -150,6 +153,8 @@ TAKEN: dict[str, Taken] = {
     "a page's first words": Taken(wanted, lambda n: '{"run": "' + "a" * n + '"}'),
     "a page's first words: brackets": Taken(wanted, lambda n: "[" * n),
     "what is looked at": Taken(view_in, lambda n: "view=0&" * (n // 7)),
+    "weights that a browser tells": Taken(changes.problem, lambda n: "w1.1.1=1 " * (n // 9)),
+    "a weight's name that a browser tells": Taken(changes.problem, lambda n: "w" + "1." * (n // 2)),
     "a name": Taken(plain, lambda n: "`\u202e" * (n // 2)),
     "contents": Taken(digest_of, lambda n: bytes(n)),
     "progress: lessons": Taken(

@@ -25,6 +25,8 @@ NAME = re.compile(r"w(\d{1,3})\.(\d{1,3})\.(\d{1,3})|[br](\d{1,3})\.(\d{1,3})", 
 def read(text: str) -> tuple[Change, ...]:
     """The changes that a text stands for; of two of the same parameter the last holds. Raises ValueError with a
     sentence that says what is wrong with which, and what to do."""
+    if len(text) > MOST_LETTERS:
+        raise ValueError(f"{len(text):,} characters: use at most {MOST_LETTERS:,}.")
     found: dict[str, Change] = {}
     for part in text.split():
         name, _, value = part.partition("=")

@@ -95,7 +95,7 @@ def _heard(bench: Lipschitz) -> tuple[Lipschitz, str]:
     told = network.told(NETWORK)
     if not told.number or not session.offered(f"{LIPSCHITZ}weights") or not session.is_new(NETWORK, told.number):
         return bench, ""
-    problem = changes.problem(told.changes[: changes.MOST_LETTERS])
+    problem = changes.problem(told.changes)
     if not problem:
         problem = changes.misfits(changes.read(told.changes), session.setup().flow)
     if problem:
