@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,11 +18,12 @@ from torch import Tensor
 from resflow_core.activations import activation_named
 from resflow_core.data import Window
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.lipschitz import LipschitzLinear
+from resflow_core.lipschitz import LipschitzLinear, Norm
 from resflow_core.measure.inverse_iterations import ITERATIONS, steps_taken
 from resflow_core.measure.inversion import FOLD_GRID, GOAL, MOST_STEPS, block_windows, in_double
 from resflow_core.measure.invertibility import Regime, breaking_scales, regime, residual_det
 from resflow_core.measure.pictures import grid_points
+from resflow_core.residual import Branch
 from resflow_core.settings import told
 
 PLACES_GRID = 16
@@ -169,25 +170,19 @@ def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> Ed
     ValueError as `Edited.of`."""
     here = edited if edited is not None and edited.block == block else Edited(block)
     trained, changed = in_double(flow.blocks[block].branch), in_double(here.of(flow).blocks[block].branch)
-    layers = []
-    for old, new, norm_old, norm_new in zip(
-        trained.linears, changed.linears, trained.norms, changed.norms, strict=True
-    ):
-        raw, asked, used, left = old.raw, new.raw, old.weight(norm_old), new.weight(norm_new)
-        norms = (norm_old(raw[None]), norm_new(asked[None]), norm_old(used[None]), norm_new(left[None]))
-        layers.append(
-            EditedLayer(
-                *(weights.numpy().copy() for weights in (raw, asked, used, left, old.bias, new.bias)),
-                norms=tuple(map(float, norms)),
-                cap=new.cap,
-            )
+    layers = [
+        _layer(old, new, norm_old, norm_new)
+        for old, new, norm_old, norm_new in zip(
+            _linears(trained), _linears(changed), trained.norms, changed.norms, strict=True
         )
+    ]
     window, order, lipschitz = block_windows(flow, x)[block], changed.orders[0], changed.lipschitz
     points = grid_points(window, FOLD_GRID).double()
     value, jacobian = changed.value_and_jacobian(points)
     before, after = ((points + g).view(FOLD_GRID, FOLD_GRID, 2).numpy() for g in (trained(points), value))
     det, places = residual_det(jacobian), grid_points(window, PLACES_GRID).double()
-    *_, counts = steps_taken(ITERATIONS["banach"], changed, places, GOAL, MOST_STEPS, order)
+    taken = steps_taken(ITERATIONS["banach"], changed, places, GOAL, MOST_STEPS, order)
+    counts = next(found for found in taken if found is not None)
     late = counts > MOST_STEPS
     return EditedBlock(
         block=block,
@@ -205,3 +200,20 @@ def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> Ed
         late=int(late.sum()),
         places=len(places),
     )
+
+
+def _layer(old: LipschitzLinear, new: LipschitzLinear, norm_old: Norm, norm_new: Norm) -> EditedLayer:
+    """A layer as trained and as changed, each in its norm; float64."""
+    used, left = old.weight(norm_old), new.weight(norm_new)
+    arrays = (part.numpy().copy() for part in (old.raw, new.raw, used, left, old.bias, new.bias))
+    norms = (
+        float(norm_old(old.raw[None])),
+        float(norm_new(new.raw[None])),
+        float(norm_old(used[None])),
+        float(norm_new(left[None])),
+    )
+    return EditedLayer(*arrays, norms=norms, cap=new.cap)
+
+
+def _linears(branch: Branch) -> list[LipschitzLinear]:
+    return [cast(LipschitzLinear, linear) for linear in branch.linears]

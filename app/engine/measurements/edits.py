@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from resflow_core import measure
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.data import Dataset
     from resflow_core.measure import Edited
 
 EVERY_SECONDS = 1.0
@@ -46,16 +47,16 @@ class Edits:
 
 def pieces(job: Job, request: ViewRequest, wanted: EditsRequest) -> Iterator[Edits | None]:
     # A page that has just chosen a smaller flow may still ask for a block or a weight that it has not.
-    flow, step = copy.deepcopy(job.flow), job.step_count
+    flow, step, window = copy.deepcopy(job.flow), job.step_count, cast("Dataset", job.dataset).window
     edited = request.edited if request.edited is not None and request.edited.fits(flow.config) else None
     block = min(wanted.block, flow.config.blocks - 1)
     found = measure.edited_block(flow, edited, block, job.dataset.held_out()[: request.points])
     yield None
-    trained = yield from density_in_pieces(flow, job.dataset.window, GRID)
+    trained = yield from density_in_pieces(flow, window, GRID)
     density = trained
     if edited is not None:
         yield None
-        density = yield from density_in_pieces(edited.of(flow), job.dataset.window, GRID)
+        density = yield from density_in_pieces(edited.of(flow), window, GRID)
     yield Edits(step, wanted, request.edited, found, density, trained)
 
 

@@ -43,9 +43,9 @@ def pieces(job: Job, request: ViewRequest, wanted: InversionRequest) -> Iterator
     flow, step, edited = copy.deepcopy(job.flow), job.step_count, request.edited
     # A page that has just chosen a flow with fewer blocks may still ask for one that it has not.
     block = None if wanted.block is None else min(wanted.block, flow.config.blocks - 1)
-    is_edited = edited is not None and edited.block == block and edited.fits(flow.config)
-    scale = edited.scale if is_edited else 1.0
-    altered = replace(edited, scale=1.0).of(flow) if is_edited else None
+    scale, altered = 1.0, None
+    if edited is not None and edited.block == block and edited.fits(flow.config):
+        scale, altered = edited.scale, replace(edited, scale=1.0).of(flow)
     begun = job.clock()
     for found in measure.inversion(
         flow, job.dataset.held_out()[: request.points], block, scale, wanted.z, wanted.method, altered

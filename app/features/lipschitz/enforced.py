@@ -109,8 +109,8 @@ def enforced(flow: FlowConfig, blocks: BlockTable, edited: Edited | None) -> Enf
     loosest, steepest = int(certified.argmax()), int(seen.argmax())
     cap = flow.budget ** (1 / blocks.layer_norms.shape[1])
     orders = {float(p) for p in blocks.orders[:, 0]}
-    is_loosest = edited is not None and edited.block == loosest and edited.scale != 1
-    alone = is_loosest and certified[loosest] <= edited.scale * flow.budget * (1 + SLACK)
+    is_scaled = edited is not None and edited.block == loosest and edited.scale != 1
+    within = edited is not None and certified[loosest] <= edited.scale * flow.budget * (1 + SLACK)
     return Enforced(
         flow.budget,
         flow.constraint.claim.format(budget=flow.budget),
@@ -122,7 +122,7 @@ def enforced(flow: FlowConfig, blocks: BlockTable, edited: Edited | None) -> Enf
         cap,
         int((blocks.layer_norms > cap * (1 + SLACK)).sum()),
         blocks.layer_norms.size,
-        edited if alone else None,
+        edited if is_scaled and within else None,
     )
 
 

@@ -90,7 +90,7 @@ def _steps(found: Weighed) -> str:
 
 def table(found: Weighed, order: float) -> str:
     """Norms and certificate, as trained and now."""
-    rows = [("", "as trained", "now"), (":--", "--:", "--:")]
+    rows: list[tuple[str, ...]] = [("", "as trained", "now"), (":--", "--:", "--:")]
     if (pulled := found.pulled) is not None:
         rows += _of_weight(pulled, order)
     certified, now = found.certified
