@@ -209,7 +209,8 @@ def _read(default: Any, unread: dict[str, str], refused: list[str], prefix: str 
                 problem = f"use one of {', '.join(limits.choices)}."
             if problem:
                 shown = _text(name_of(value, limits) if limits.choices else value)
-                refused.append(f"`{key} = {plain(text)}`: {problem} It stays at {shown}.")
+                kept = f"at {shown}" if shown else "empty"
+                refused.append(f"`{key} = {plain(text)}`: {problem} It stays {kept}.")
             else:
                 value = parsed
         values[part.name] = _read(value, unread, refused, f"{key}.") if limits.is_variant else value

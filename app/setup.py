@@ -6,32 +6,40 @@ from typing import Any, Protocol, runtime_checkable
 
 from app.csv_file import digest_of
 from app.drawing import LABEL, NAMES, Drawing
-from app.engine.commands import Scaled
 from app.engine.experiment import Arm, Experiment
 from resflow_core.data import DATASETS, Dataset, Table
 from resflow_core.flow import FlowConfig
+from resflow_core.measure import Edited
 from resflow_core.settings import Setting, check, name_of, setting, settings_of
 from resflow_core.training.device import DEVICES
 from resflow_core.training.trainer import MOST_SEED, TrainConfig
 
 
 @runtime_checkable
-class Scales(Protocol):
-    """A bench that may multiply the branch of a block in all that is looked at."""
+class Edits(Protocol):
+    """A bench that may edit a block in all that is looked at: scale its branch, or change its weights."""
 
-    def scaled(self, blocks: int) -> Scaled | None:
-        """Which branch of a flow with so many blocks is multiplied, and by what."""
+    def edited(self, flow: FlowConfig) -> Edited | None:
+        """What it makes of which block of such a flow; None where it leaves all as they are."""
         ...
 
     def whole(self) -> Any:
-        """The same bench, with no block scaled."""
+        """The same bench, with no block edited."""
+        ...
+
+    def with_trained_weights(self) -> Any:
+        """The same bench, with no weight changed."""
+        ...
+
+    def misfit(self, flow: FlowConfig) -> str:
+        """Why its changes of weights are of no such flow, as a sentence; "" where they are, or there are none."""
         ...
 
 
-def scaled_by(benches: Iterable[Any], blocks: int) -> Scaled | None:
-    """The block that one of the benches scales, in a flow with so many blocks."""
-    found = (bench.scaled(blocks) for bench in benches if isinstance(bench, Scales))
-    return next((scaled for scaled in found if scaled), None)
+def edited_by(benches: Iterable[Any], flow: FlowConfig) -> Edited | None:
+    """What one of the benches makes of a block of such a flow."""
+    found = (bench.edited(flow) for bench in benches if isinstance(bench, Edits))
+    return next((edited for edited in found if edited), None)
 
 
 Changes = tuple[tuple[int, TrainConfig], ...]

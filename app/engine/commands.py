@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.engine.experiment import Experiment
     from app.engine.reports import Checkpoint
+    from resflow_core.measure import Edited
     from resflow_core.training.trainer import TrainConfig
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """The branch of one residual block, from 0, multiplied by `scale` in all that is looked at; training is not."""
-
-    block: int
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class ViewRequest:
     ways: bool = True  # with frames comes the way of points and grid through the flow
     samples: bool = True  # and samples
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
-    scaled: Scaled | None = None
+    edited: Edited | None = None  # in all that is looked at; training is not
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
     # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)

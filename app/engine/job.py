@@ -109,12 +109,10 @@ class Job:
         return self._trainer.train_config.log_det
 
     def looked_at(self, request: ViewRequest) -> Flow:
-        """The flow, with one branch scaled where that is asked for: a page that has just chosen a flow with fewer
-        blocks may still ask for one that it has not."""
-        flow, scaled = self.flow, request.scaled
-        if scaled is None or scaled.block >= flow.config.blocks:
-            return flow
-        return flow.scaled(scaled.block, scaled.scale)
+        """The flow, edited where that is asked for: a page that has just chosen a smaller flow may still ask for a
+        block or a weight that it has not."""
+        flow, edited = self.flow, request.edited
+        return edited.of(flow) if edited is not None and edited.fits(flow.config) else flow
 
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings, which are `checked`, from the next step on."""

@@ -27,14 +27,15 @@ class View(NamedTuple):
 
 FRAME, HELD_OUT, STILL = View(0, "frame"), View(1, "held-out losses"), View(2, "still")
 MEASURED: dict[View, Measurement] = {
-    View(rank, name): measurement for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
+    View(-1 if measurement.at_once else rank, name): measurement
+    for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
 }
 
 # The part of a request that each of them depends on, which is false if the page does not ask for it.
 ASKED: dict[View, Callable[[ViewRequest], Any]] = {
-    FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.scaled),
-    HELD_OUT: lambda r: (r.scaled,),
-    STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.scaled),
+    FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.edited),
+    HELD_OUT: lambda r: (r.edited,),
+    STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.edited),
     **{view: partial(measurement.asked, view.name) for view, measurement in MEASURED.items()},
 }
 

@@ -16,7 +16,7 @@ from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.prose import expressions, is_known
 from app.lessons.settings import changed
 from app.link import BENCHES
-from app.setup import Setup, scaled_by
+from app.setup import Setup, edited_by
 
 # On a busy machine what a step asks for takes long; it is waited for, not missed.
 FINISH_SECONDS = 300.0
@@ -84,7 +84,7 @@ class Player:
     def _request(self, wants: Mapping[str, Any]) -> dict[str, Any]:
         """What an engine is asked for, as fields of a `ViewRequest`."""
         measured = {name: wanted(self.benches) if callable(wanted) else wanted for name, wanted in wants.items()}
-        return {"measured": measured, "scaled": scaled_by(self.benches.values(), self.setup.flow.blocks)}
+        return {"measured": measured, "edited": edited_by(self.benches.values(), self.setup.flow)}
 
     def _started(self) -> str:
         self._run = self._run or self._engine.create(replace(self.setup, device="cpu").experiment())

@@ -70,6 +70,10 @@ from app.session.run import (
     VIEW_REQUEST,
     attend,
     bring_back,
+    drop_edits,
+    drop_misfits,
+    edited,
+    editing_is_offered,
     flow_saver,
     keep,
     last_report,
@@ -77,8 +81,7 @@ from app.session.run import (
     play,
     play_or_pause,
     poll,
-    scaled,
-    scaling_is_offered,
     step,
+    tell,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use

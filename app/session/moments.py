@@ -11,7 +11,7 @@ from app.engine.reports import MOVING, Report
 from app.session.kept import remember
 from app.session.page import Continues, Glimpse, current
 from app.session.plan import shareable
-from app.session.run import VIEW_REQUEST, last_report, pause, play, scaled, start
+from app.session.run import VIEW_REQUEST, edited, last_report, pause, play, start
 from app.setup import Setup
 from resflow_core.training.trainer import TrainConfig
 
@@ -126,7 +126,7 @@ def _open(timeline: str, asked: int) -> Glimpse:
 
 def _follow(glimpse: Glimpse) -> None:
     """Until all is known of it."""
-    report = engine.get_engine().poll(glimpse.run, replace(VIEW_REQUEST, scaled=scaled()))
+    report = engine.get_engine().poll(glimpse.run, replace(VIEW_REQUEST, edited=edited()))
     if report.arms and report.arms[0].step == glimpse.step:
         glimpse.report = report
         if report.arms[0].still and report.arms[0].found(Masses):

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import engine
-from app.engine.commands import Scaled, ViewRequest
+from app.engine.commands import ViewRequest
 from app.engine.experiment import Experiment
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import MOVING, Report, State
@@ -19,13 +19,16 @@ from app.session.brought import bring_along, let_go
 from app.session.focus import offered
 from app.session.left import LEFT
 from app.session.page import Page, Training, current, settle, show, training_of
-from app.setup import Scales, Setup, in_force, scaled_by
+from app.setup import Edits, Setup, edited_by, in_force
 from app.turns import TURNS
+from resflow_core.measure import Edited
 
 VIEW_REQUEST = ViewRequest(measured={"masses": True})
 NO_PICTURES = replace(VIEW_REQUEST, frames=False, measured={})
 FIRST_PICTURE_SECONDS = 2.0
 ANSWER_SECONDS = 0.8
+EDITING = ("scale", "weights")
+"""Settings of a bench that edit a block."""
 HEARD_SECONDS = 120.0
 """The engine drops a run of which it has not heard for ten minutes. One that the page has and does not show just now
 is spoken of this often."""
@@ -54,10 +57,10 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     """The newest report; the first one, and one that is what is waited for, are waited for, for a moment, so that a
     page opens with a picture and shows at once what was chosen in it.
 
-    `wanted` are fields of the `ViewRequest` that differ from `VIEW_REQUEST`. A block that a bench scales is so
+    `wanted` are fields of the `ViewRequest` that differ from `VIEW_REQUEST`. A block that a bench edits is so
     on all screens. Runs the script anew where widgets must show something else.
     """
-    page, report = current(), newest(current(), until, scaled=scaled(), **wanted)
+    page, report = current(), newest(current(), until, edited=edited(), **wanted)
     page.jacobians = report.arms[0].found(Jacobians) if report.arms else None
     _follow(report)
     bring_along(report)
@@ -66,21 +69,43 @@ def poll(until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:
     return report
 
 
-def scaled() -> Scaled | None:
-    """The block whose branch is multiplied in all that is looked at."""
-    return scaled_by(benches(), current().setup.flow.blocks)
+def edited() -> Edited | None:
+    """What is made of a block in all that is looked at."""
+    return edited_by(benches(), current().setup.flow)
 
 
-def scaling_is_offered() -> bool:
-    """Whether the control of what scales a block is drawn."""
-    return all(offered(f"{prefix_of(bench)}scale") for bench in benches() if isinstance(bench, Scales))
+def editing_is_offered() -> bool:
+    """Whether the controls of what edits a block are drawn."""
+    names = [f"{prefix_of(bench)}{name}" for bench in benches() if isinstance(bench, Edits) for name in EDITING]
+    return all([offered(name) for name in names])
 
 
 def bring_back() -> None:
-    """No block is scaled any more."""
+    """No block is edited any more."""
     for bench in benches():
-        if isinstance(bench, Scales):
+        if isinstance(bench, Edits):
             show_bench(bench.whole())
+
+
+def drop_edits(why: str) -> None:
+    """The weights that are changed are as trained again, and the page says why."""
+    for bench in benches():
+        if isinstance(bench, Edits) and bench.with_trained_weights() != bench:
+            show_bench(bench.with_trained_weights())
+            tell(f"{why} The changed weights are dropped: all are as trained. Nothing trained is lost.")
+
+
+def tell(notice: str) -> None:
+    """Say something on the page that is not seen in what was pressed."""
+    page = current()
+    page.notice, page.stale = notice, True
+
+
+def drop_misfits() -> None:
+    """Of changes of weights that the flow does not have."""
+    for bench in benches():
+        if isinstance(bench, Edits) and (why := bench.misfit(current().setup.flow)):
+            drop_edits(why)
 
 
 def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted: Any) -> Report:

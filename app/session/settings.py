@@ -19,9 +19,10 @@ from app.session.kept import remember
 from app.session.left import LEFT
 from app.session.page import Page, Place, current, show
 from app.session.plan import note_change
-from app.session.run import start
+from app.session.run import drop_edits, start
 from app.setup import CsvChoice, FlowFile, Setup
 from resflow_core.flow import FlowConfig
+from resflow_core.measure import layer_shapes
 from resflow_core.training.trainer import TrainConfig
 
 KEPT = {COINS, "class.controls"}
@@ -150,6 +151,8 @@ def change(new: Setup) -> None:
         remember()
     note_change(old, new)
     page.setup = new
+    if layer_shapes(new.flow) != layer_shapes(old.flow):
+        drop_edits("The flow has layers of other sizes now.")
     if builds:
         start(replace(new, start=new.start if new.flow == old.flow else None))
     else:

@@ -4,23 +4,24 @@ the flow before."""
 import streamlit as st
 
 from app import session
-from app.engine.commands import Scaled
 from app.session.page import Past
 from app.text import escaped, quoted
 from app.ui import uploads
 from app.ui.fragments import button
+from resflow_core.measure import Edited
 
 MOST_REFUSALS = 5
 
 
-def show(scaled: bool = True) -> None:
-    """All of it; that a block is scaled not where that is in sight anyway."""
+def show(edited: bool = True) -> None:
+    """All of it; that a block is edited not where that is in sight anyway."""
+    session.drop_misfits()
     if session.past():
         _undo(session.past())
     if session.fixed() is not None:
         _fixed(bool(session.fixed()))
-    if scaled and (block := session.scaled()):
-        _scaled(block)
+    if edited and (block := session.edited()):
+        _edited(block)
     refused = session.refused()
     if refused:
         more = len(refused) - MOST_REFUSALS
@@ -40,16 +41,24 @@ def show(scaled: bool = True) -> None:
         uploads.flow(f"The file {quoted(flow.name)}", "needed_flow", session.give_flow, "collapsed")
 
 
-def _scaled(scaled: Scaled) -> None:
-    """What of a flow is broken on the Lipschitz bench is so on all screens, until it is brought back."""
-    with st.container(horizontal=True, vertical_alignment="center", key="scaled"):
+def _edited(edited: Edited) -> None:
+    """What of a flow is changed on the Lipschitz bench is so on all screens, until it is brought back."""
+    with st.container(horizontal=True, vertical_alignment="center", key="edited"):
         st.info(
-            f"Block {scaled.block + 1} is scaled by {scaled.scale:g} on the screen *Can it be undone?* Pictures, mass "
+            f"Block {edited.block + 1} {_told(edited)} on the screen *Can it be undone?* Pictures, mass "
             "and samples show that; training goes on without it.",
             icon=":material/build:",
         )
-        if session.scaling_is_offered():
+        if session.editing_is_offered():
             button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
+
+
+def _told(edited: Edited) -> str:
+    """What was done to a block, as words that follow its name."""
+    count = len(edited.changes)
+    changed = f"has {count} change{'s' * (count > 1)} of its weights" if count else ""
+    scaled = f"is scaled by {edited.scale:g}" if edited.scale != 1 else ""
+    return " and ".join(filter(None, (scaled, changed)))
 
 
 def fixed_told(some_left: bool) -> str:

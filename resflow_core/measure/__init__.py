@@ -15,6 +15,7 @@ from resflow_core.measure.classification import (
     optimal,
     summary,
 )
+from resflow_core.measure.edits import Change, Edited, EditedBlock, EditedLayer, edited_block, layer_shapes
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
 from resflow_core.measure.evaluation import Evaluation, evaluate, evaluate_in_pieces, log_prob
 from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_split

@@ -69,26 +69,34 @@ class Inversion:
 
 @torch.no_grad()
 def inversion(
-    flow: Flow, x: Tensor, block: int | None, scale: float, z: tuple[float, float] | None, method: str
+    flow: Flow,
+    x: Tensor,
+    block: int | None,
+    scale: float,
+    z: tuple[float, float] | None,
+    method: str,
+    altered: Flow | None = None,
 ) -> Iterator[Inversion | None]:
     """The `Inversion` of a flow in the plane with data x, (m, 2), with the branch of one block multiplied by `scale`.
 
-    Without `block`, it is the block that folds at the smallest s. Without `z`, it is the image of the point with the
-    smallest det(I + s A). Yields None after each piece of work, and the picture at the end. Raises KeyError if
-    `ITERATIONS` has no such method, IndexError if the flow has no such block, and ModuleNotFoundError without contourpy
-    (the extra "measure").
+    `altered`: the same flow with other weights in that block, whose inverse is then drawn. The windows stay those of
+    `flow`, so that the pictures of both can be compared. Without `block`, it is the block that folds at the smallest s.
+    Without `z`, it is the image of the point with the smallest det(I + s A). Yields None after each piece of work, and
+    the picture at the end. Raises KeyError if `ITERATIONS` has no such method, IndexError if the flow has no such
+    block, and ModuleNotFoundError without contourpy (the extra "measure").
     """
-    windows = _windows(flow, x)
+    windows = block_windows(flow, x)
     breaking = []
+    flow = altered or flow
     for other, window in zip(flow.blocks, windows, strict=True):
-        jacobian = _in_double(other.branch).value_and_jacobian(grid_points(window, FOLD_GRID).double())[1]
+        jacobian = in_double(other.branch).value_and_jacobian(grid_points(window, FOLD_GRID).double())[1]
         breaking.append(float(breaking_scales(jacobian).min()))
         yield None
     if block is None:
         block = int(np.argmin(breaking))
     flow, window = flow.scaled(block, scale), windows[block]
     branch = flow.blocks[block].branch
-    g, lipschitz, order = _in_double(branch), branch.lipschitz, branch.orders[0]
+    g, lipschitz, order = in_double(branch), branch.lipschitz, branch.orders[0]
     nodes = grid_points(window, FOLD_GRID).double()
     value, jacobian = g.value_and_jacobian(nodes)
     det = residual_det(jacobian)
@@ -136,7 +144,7 @@ def _walk(walk: Trace, found: Tensor, order: float) -> Walk:
     return Walk(x.numpy(), residual.numpy(), error.numpy(), fate(x, residual, GOAL))
 
 
-def _windows(flow: Flow, x: Tensor) -> list[Window]:
+def block_windows(flow: Flow, x: Tensor) -> list[Window]:
     """For every block, a square around its input and its output."""
     here, windows = x.to(next(flow.parameters())), []
     for part in flow.bijections:
@@ -153,7 +161,7 @@ def _square(points: Tensor) -> Window:
     return tuple((float(c) - reach, float(c) + reach) for c in centre)
 
 
-def _in_double(branch: Branch) -> Branch:
+def in_double(branch: Branch) -> Branch:
     return copy.deepcopy(branch).cpu().double()
 
 

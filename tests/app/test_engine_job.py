@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.commands import Scaled, ViewRequest
+from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
@@ -28,6 +28,7 @@ from resflow_core.data import DATASETS
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.measure import Edited
 from resflow_core.norms.constraints import Off
 from resflow_core.training import step_cost
 from resflow_core.training.device import choose
@@ -498,7 +499,7 @@ def test_a_flow_that_stands_still_sends_its_jacobians_once():
     assert run_to(engine, id, 1, JACOBIANS).arms[0].found(Jacobians).step == 1
 
 
-SCALED = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.9))
+SCALED = dataclasses.replace(VIEW_REQUEST, edited=Edited(1, 1.9))
 
 
 def job_after(steps, arm=ARM, seed=0):
@@ -559,7 +560,7 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
         np.testing.assert_array_equal(first, second)
     assert engine.export(plain, 0) == engine.export(scaled, 0)
     # Another scale measures the same step again, and the curve has it once.
-    again = engine.poll(scaled, dataclasses.replace(VIEW_REQUEST, scaled=Scaled(0, 0.5))).arms[0]
+    again = engine.poll(scaled, dataclasses.replace(VIEW_REQUEST, edited=Edited(0, 0.5))).arms[0]
     np.testing.assert_array_equal(again.loss.held_step, losses[1].held_step)
     assert again.blocks.lipschitz == pytest.approx([0.99 * 0.5, 0.99])
 
@@ -572,7 +573,7 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
         assert frame.density.any() and len(frame.latent) == 40
     without = finished(job.frame(SCALED, with_samples=False))
     assert (without.samples, without.refusal) == (None, "")
-    almost = dataclasses.replace(VIEW_REQUEST, scaled=Scaled(1, 1.005))
+    almost = dataclasses.replace(VIEW_REQUEST, edited=Edited(1, 1.005))
     certified = finished(job.frame(almost, with_samples=True))
     assert (certified.samples.shape, certified.refusal) == ((40, 2), "")
     arm = dataclasses.replace(ARM, flow=FlowConfig(blocks=2, width=8, constraint=Off()))
@@ -585,7 +586,7 @@ def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
 
 def test_a_branch_that_is_not_there_scales_none():
     job = job_after(2)
-    beyond = wanting(VIEW_REQUEST, {"inversion": InversionRequest(5)}, scaled=Scaled(5, 3.0))
+    beyond = wanting(VIEW_REQUEST, {"inversion": InversionRequest(5)}, edited=Edited(5, 3.0))
     np.testing.assert_array_equal(
         finished(job.frame(beyond, with_samples=True)).density,
         finished(job.frame(VIEW_REQUEST, with_samples=True)).density,
@@ -595,7 +596,7 @@ def test_a_branch_that_is_not_there_scales_none():
     )
     *_, found = pieces(job, "inversion", beyond)
     assert (found.found.block, found.found.scale, found.found.lipschitz) == (1, 1.0, 0.99)
-    assert (found.request, found.scaled) == (beyond.measured["inversion"], beyond.scaled)
+    assert (found.request, found.edited) == (beyond.measured["inversion"], beyond.edited)
 
 
 INVERSION = ViewRequest(frames=False, points=60, measured={"inversion": InversionRequest(1, (0.3, -0.2), "newton")})
@@ -612,13 +613,13 @@ def same_inversion(a, b):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("scaled", [None, Scaled(1, 4.0), Scaled(0, 4.0)])
+@pytest.mark.parametrize("scaled", [None, Edited(1, 4.0), Edited(0, 4.0)])
 def test_an_inversion_is_that_of_the_measurement(scaled):
     engine = LocalEngine()
     id = engine.create(Experiment((ARM,), seed=3))
-    demand = dataclasses.replace(INVERSION, scaled=scaled)
+    demand = dataclasses.replace(INVERSION, edited=scaled)
     found = run_to(engine, id, 20, demand).arms[0].found(Inversions)
-    assert (found.step, found.request, found.scaled) == (20, INVERSION.measured["inversion"], scaled)
+    assert (found.step, found.request, found.edited) == (20, INVERSION.measured["inversion"], scaled)
     flow = job_after(20, seed=3)._trainer.evaluated
     scale = 4.0 if scaled and scaled.block == 1 else 1.0
     *_, expected = measure.inversion(flow, DATASETS["moons"].held_out()[:60], 1, scale, (0.3, -0.2), "newton")
@@ -656,7 +657,7 @@ def test_another_inversion_draws_nothing_else_and_the_last_one_stays():
     gone = engine.poll(id, VIEW_REQUEST).arms[0]
     assert gone.found(Inversions) is second.found(Inversions) and gone.frames == ()
     # Another scale draws frames and masses anew, and the inversion with them.
-    scaled = engine.poll(id, dataclasses.replace(other, scaled=Scaled(1, 2.0))).arms[0]
+    scaled = engine.poll(id, dataclasses.replace(other, edited=Edited(1, 2.0))).arms[0]
     assert scaled.found(Inversions).found.scale == 2.0
     assert (
         scaled.still is not first.still and scaled.found(Masses) is not first.found(Masses) and len(scaled.frames) == 1
@@ -782,7 +783,7 @@ def test_activity_comes_in_pieces_and_is_of_one_moment_while_the_flow_moves():
 
 def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_that_trains():
     job = job_after(3)
-    scaled = dataclasses.replace(ACTIVITY, scaled=Scaled(1, 1.9))
+    scaled = dataclasses.replace(ACTIVITY, edited=Edited(1, 1.9))
     x = DATASETS["moons"].held_out()[:POINTS]
     split = last(measure.gradient_split(job._trainer.evaluated.scaled(1, 1.9), x))
     found = last(pieces(job, "activity", scaled))
@@ -794,7 +795,7 @@ def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_th
     job.step()
     assert last(pieces(job, "activity", scaled)).steps.tolist() == [3]
     # Of a block that is not there nothing is scaled.
-    assert last(pieces(job, "activity", dataclasses.replace(ACTIVITY, scaled=Scaled(5, 1.9)))).steps.tolist() == [3, 4]
+    assert last(pieces(job, "activity", dataclasses.replace(ACTIVITY, edited=Edited(5, 1.9)))).steps.tolist() == [3, 4]
 
 
 def test_a_history_of_splits_grows_and_a_saved_job_goes_on_with_it():

@@ -19,7 +19,6 @@ from app.engine.commands import (
     Play,
     Poll,
     Reset,
-    Scaled,
     Step,
     ViewRequest,
 )
@@ -36,7 +35,7 @@ from app.engine.scheduler import Scheduler
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
-from resflow_core.measure import Estimate
+from resflow_core.measure import Edited, Estimate
 from resflow_core.training.trainer import Diverged, TrainConfig
 from tests.app.pages import named
 from tests.app.requests import wanting
@@ -143,7 +142,7 @@ COSTS = {
     "masses": {"pieces": masses_of("rough"), "at_rest": masses_of("fine")},
     "inversion": {
         "pieces": in_pieces(
-            INVERSION_PIECES, PIECE_COST, lambda job, r, wanted, step: Inversions(step, wanted, r.scaled, None)
+            INVERSION_PIECES, PIECE_COST, lambda job, r, wanted, step: Inversions(step, wanted, r.edited, None)
         )
     },
     "activity": {
@@ -487,7 +486,7 @@ def test_a_scaled_branch_draws_and_measures_all_anew(bench):
     bench.run(1, {"a": PAGE})
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": dataclasses.replace(PAGE, scaled=Scaled(1, 1.5))})
+        bench.run(1, {"a": dataclasses.replace(PAGE, edited=Edited(1, 1.5))})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     for count in (
         sum(len(a.frames) for a in arms),

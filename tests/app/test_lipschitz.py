@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import engine, evidence
 from app.components.planes.panes import NO_NUMBER
-from app.engine.commands import Scaled, ViewRequest
+from app.engine.commands import ViewRequest
 from app.engine.measurements.bounds import Bounds
 from app.engine.measurements.inversion import Inversions
 from app.engine.measurements.masses import Masses
@@ -476,7 +476,7 @@ class TestEnforced:
         page = opened("enforced", block="1", scale="2.0")
         blocks = blocks_of(flow.scaled(0, 2.0))
         found = finding(page, Enforced)
-        assert not found.within and (found.loosest, found.scaled) == (0, Scaled(0, 2.0))
+        assert not found.within and (found.loosest, found.edited) == (0, measure.Edited(0, 2.0))
         assert found.certified == pytest.approx(blocks.layer_norms.prod(1).max())
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from app.components.planes.panes import NO_NUMBER, Chart, encode
-from app.engine.commands import Scaled
 from app.engine.reports import ArmReport, LossCurves, Report, State
 from app.features.lipschitz import arms, enforced, norms, pictures, words
 from app.features.lipschitz.induced import induced
@@ -23,6 +22,7 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.log_det import Exact
+from resflow_core.measure import Edited
 from resflow_core.measure.inversion import MOST_STEPS
 from resflow_core.measure.invertibility import Regime
 from resflow_core.norms.constraints import Off, Power
@@ -270,18 +270,18 @@ class TestEnforced:
 
     @pytest.mark.parametrize("constraint", [Power(), Off()])
     @pytest.mark.parametrize(
-        ("scaled", "to_blame"),
-        [(None, None), (Scaled(1, 3.0), Scaled(1, 3.0)), (Scaled(0, 0.5), None)],  # the last is another block
+        ("edited", "to_blame"),
+        [(None, None), (Edited(1, 3.0), Edited(1, 3.0)), (Edited(0, 0.5), None)],  # the last is another block
     )
-    def test_beyond(self, blocks, constraint, scaled, to_blame):
+    def test_beyond(self, blocks, constraint, edited, to_blame):
         flow = changed(FLOW, constraint=constraint)
         beyond = changed(blocks, layer_norms=np.array([[0.5, 0.5], [2.0, 1.25]]))
-        found = enforced.enforced(flow, beyond, scaled)
-        assert (found.loosest, found.certified, found.scaled) == (1, 2.5, to_blame)
+        found = enforced.enforced(flow, beyond, edited)
+        assert (found.loosest, found.certified, found.edited) == (1, 2.5, to_blame)
         assert found.claim == constraint.claim.format(budget=0.99)
         assert found.finite and not found.within and not found.invertible
         barely = changed(blocks, layer_norms=np.array([[0.5, 0.5], [0.999, 0.996]]))
-        found = enforced.enforced(flow, barely, scaled)
+        found = enforced.enforced(flow, barely, edited)
         assert found.certified == pytest.approx(0.995, abs=1e-4) and not found.within and found.invertible
 
     def test_what_is_not_finite_is_neither_within_nor_invertible(self, blocks):

@@ -17,6 +17,7 @@ from app.drawing.text import to_text
 from app.estimates import pasted
 from app.estimates.coins import parsed
 from app.features.activations.settings import formula_problem, names_problem
+from app.features.lipschitz import changes
 from app.lessons.progress import MOST_BYTES as MOST_PROGRESS_BYTES
 from app.lessons.progress import Progress, as_file, from_file, joined
 from app.link import parse, query_of, read_link
@@ -147,6 +148,8 @@ LINKS = {
     "a change at a step of digits": of_link("changes", lambda n: "1" * n + ":batch=64"),
     "a change to digits": of_link("changes", lambda n: "1:batch=" + "1" * n),
     "equals signs": of_link("changes", lambda n: "1:" + "=" * n),
+    "changed weights": of_link("lipschitz.weights", lambda n: "w1.1.1=1 " * (n // 9)),
+    "a changed weight of digits": of_link("lipschitz.weights", lambda n: "w1.1.1=" + "1" * n),
     "a digest": Taken(link, lambda n: OWN | {"csv.digest": "0" * n}),
     "a drawing": Taken(link, lambda n: {"data": "drawing", "drawing": text_of(n)}),
     "a drawing of letters": Taken(link, lambda n: {"data": "drawing", "drawing": "A" * n}),
@@ -189,6 +192,8 @@ TAKEN: dict[str, Taken] = {
     "a drawing: lists": Taken(strokes, lambda n: [[[]] * (n // 4)]),
     "a drawing: a text": Taken(drawn, text_of),
     "a drawing: a text of one sign": Taken(drawn, lambda n: "_" * n),
+    "weights that a browser tells": Taken(changes.problem, lambda n: "w1.1.1=1 " * (n // 9)),
+    "a weight's name that a browser tells": Taken(changes.problem, lambda n: "w" + "1." * (n // 2)),
     "a name": Taken(plain, lambda n: "`\u202e" * (n // 2)),
     "contents": Taken(digest_of, lambda n: bytes(n)),
     "progress: lessons": Taken(

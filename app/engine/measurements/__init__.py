@@ -4,11 +4,23 @@ How it is asked for, when it is due, and how two reports of it merge follows fro
 held-out losses and the sharp picture are part of every run, and scheduled by `app.engine.views`.
 """
 
-from app.engine.measurements import activity, bounds, derivatives, far, inversion, jacobians, masses, point, results
+from app.engine.measurements import (
+    activity,
+    bounds,
+    derivatives,
+    edits,
+    far,
+    inversion,
+    jacobians,
+    masses,
+    point,
+    results,
+)
 from app.engine.measurements.measurement import Measurement
 
 MEASUREMENTS: dict[str, Measurement] = {
     "point": point.POINT,
+    "edits": edits.EDITS,
     "masses": masses.MASSES,
     "bounds": bounds.BOUNDS,
     "jacobians": jacobians.JACOBIANS,

@@ -39,6 +39,6 @@ def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Derivatives]
 
 
 DERIVATIVES = Measurement(
-    pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("pictured", "scaled"), divided=True, pictured=True
+    pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("pictured", "edited"), divided=True, pictured=True
 )
 """Wanted: true."""

@@ -47,5 +47,5 @@ def pieces(job: Job, request: ViewRequest, wanted: int) -> Iterator[Jacobians | 
     yield Jacobians(step, by_block[:, : n * n], by_block[:, n * n :], density, dataset.window)
 
 
-JACOBIANS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("points", "scaled"))
+JACOBIANS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("points", "edited"))
 """Wanted: nodes a side of the grid."""

@@ -13,9 +13,10 @@ from resflow_core import measure
 from resflow_core.log_det import Exact
 
 if TYPE_CHECKING:
-    from app.engine.commands import Scaled, ViewRequest
+    from app.engine.commands import ViewRequest
     from app.engine.job import Job
     from resflow_core.log_det import LogDet
+    from resflow_core.measure import Edited
 
 EVERY_SECONDS = 5.0
 CELLS = {"rough": 40, "fine": 128}
@@ -32,7 +33,7 @@ class Masses:
     # By the log det that the training estimator believes in; None when that is exact, or unknown.
     believed: measure.Mass | None
     belief: str = ""  # why it is unknown
-    scaled: Scaled | None = None  # as it was asked for
+    edited: Edited | None = None  # as it was asked for
 
 
 def pieces(job: Job, request: ViewRequest, wanted: Any, *, cells: str) -> Iterator[Masses | None]:
@@ -47,7 +48,7 @@ def pieces(job: Job, request: ViewRequest, wanted: Any, *, cells: str) -> Iterat
             yield None
         else:
             exact, believed, *_ = (*masses, None)
-            yield Masses(step, log_det, exact, believed, why_none, request.scaled)
+            yield Masses(step, log_det, exact, believed, why_none, request.edited)
 
 
 MASSES = Measurement(

@@ -25,17 +25,18 @@ class Measurement:
     While the flow moves, one begins `every_seconds` after the one before, and a piece follows the last one after
     `piece_seconds`, which are divided by the number of arms if it is `divided`. `pictured`: only arms whose pictures
     are wanted are measured. `at_rest` is made in place of `pieces` of a flow that stands still, once its sharp picture
-    is done.
+    is done. What somebody pulls at is answered `at_once`: it comes before all else that is due.
     """
 
     pieces: Pieces
     every_seconds: float
     piece_seconds: float = SHORT_PIECE_SECONDS
-    needs: tuple[str, ...] = ("scaled",)
+    needs: tuple[str, ...] = ("edited",)
     of_training: bool = False
     divided: bool = False
     pictured: bool = False
     at_rest: Pieces | None = None
+    at_once: bool = False
 
     def between(self, arms: int) -> float:
         """Seconds between two pieces, for a run with so many arms."""

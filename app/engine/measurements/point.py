@@ -16,7 +16,7 @@ from resflow_core.flow import Flow
 from resflow_core.log_det import Exact
 
 if TYPE_CHECKING:
-    from app.engine.commands import Scaled, ViewRequest
+    from app.engine.commands import Edited, ViewRequest
     from app.engine.job import Job
     from resflow_core.log_det import LogDet
 
@@ -35,7 +35,7 @@ class AtPoint:
     deviations: np.ndarray  # its standard deviation, (blocks,), which can be infinite
     radii: np.ndarray  # the spectral radius of every A, (blocks,)
     true_log_prob: float | None = None  # log p of the data at x, where it is known
-    scaled: Scaled | None = None  # as it was asked for
+    edited: Edited | None = None  # as it was asked for
 
 
 def pieces(job: Job, request: ViewRequest, wanted: tuple[float, float]) -> Iterator[AtPoint | None]:
@@ -61,7 +61,7 @@ def pieces(job: Job, request: ViewRequest, wanted: tuple[float, float]) -> Itera
         deviations.numpy(),
         spectral_radius(jacobians).numpy(),
         None if truth is None else float(truth.log_prob(torch.tensor([wanted], dtype=torch.float32))),
-        request.scaled,
+        request.edited,
     )
 
 

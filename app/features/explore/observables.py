@@ -10,7 +10,7 @@ from app.estimates.maps import series_error
 from app.lessons.expression import Unknown
 from app.lessons.observables import Observable, blocks, known
 from app.metrics import gap_to_truth, held_out_nll
-from app.setup import scaled_by
+from app.setup import edited_by
 from resflow_core.training.parameter_count import parameter_count
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _loss(at: "Situation", name: str) -> float:
 def _masses(at: "Situation") -> Any:
     """Of the flow as it stands."""
     masses = known(at.arm.found(Masses))
-    if masses.step != at.arm.step or masses.scaled != scaled_by(at.benches.values(), at.setup.flow.blocks):
+    if masses.step != at.arm.step or masses.edited != edited_by(at.benches.values(), at.setup.flow):
         raise Unknown
     return masses
 

@@ -8,7 +8,6 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Path, planes
-from app.engine.commands import Scaled
 from app.engine.measurements.bounds import Bounds
 from app.engine.reports import MOVING, Report
 from app.features.lipschitz import arrival
@@ -19,7 +18,7 @@ from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name, wide
 from resflow_core.flow import FlowConfig
-from resflow_core.measure import BlockTable, Guarantee, NormEstimates
+from resflow_core.measure import BlockTable, Edited, Guarantee, NormEstimates
 
 # A certified norm this far above its cap is above it, and not only rounding.
 SLACK = 1e-4
@@ -40,7 +39,7 @@ def show() -> None:
         transport.waits(report, "The layers are being measured")
         return
     flow = session.setup().flow
-    found = session.note(enforced(flow, arm.blocks, session.scaled()))
+    found = session.note(enforced(flow, arm.blocks, session.edited()))
     if opening.is_due() and arrival.is_untrained(report):
         st.info("This flow is not trained yet: press Play, and see how much of its bound it uses.")
     else:
@@ -86,7 +85,7 @@ class Enforced:
     cap: float  # of a single layer
     above_cap: int  # layers above it,
     layers: int  # of so many
-    scaled: Scaled | None  # the block that is multiplied, if that alone takes it beyond the budget
+    edited: Edited | None  # the block that is multiplied, if that alone takes it beyond the budget
 
     @property
     def finite(self) -> bool:
@@ -103,14 +102,15 @@ class Enforced:
         return self.finite and self.certified < 1
 
 
-def enforced(flow: FlowConfig, blocks: BlockTable, scaled: Scaled | None) -> Enforced:
-    """Of a flow with one block `scaled`, if any is."""
+def enforced(flow: FlowConfig, blocks: BlockTable, edited: Edited | None) -> Enforced:
+    """Of a flow with one block `edited`, if any is."""
     certified, seen = blocks.layer_norms.prod(1), blocks.largest_norm
     # The largest, or one that is no number.
     loosest, steepest = int(certified.argmax()), int(seen.argmax())
     cap = flow.budget ** (1 / blocks.layer_norms.shape[1])
     orders = {float(p) for p in blocks.orders[:, 0]}
-    alone = scaled and scaled.block == loosest and certified[loosest] <= scaled.scale * flow.budget * (1 + SLACK)
+    is_scaled = edited is not None and edited.block == loosest and edited.scale != 1
+    within = edited is not None and certified[loosest] <= edited.scale * flow.budget * (1 + SLACK)
     return Enforced(
         flow.budget,
         flow.constraint.claim.format(budget=flow.budget),
@@ -122,7 +122,7 @@ def enforced(flow: FlowConfig, blocks: BlockTable, scaled: Scaled | None) -> Enf
         cap,
         int((blocks.layer_norms > cap * (1 + SLACK)).sum()),
         blocks.layer_norms.size,
-        scaled if alone else None,
+        edited if is_scaled and within else None,
     )
 
 
@@ -136,7 +136,7 @@ def _takeaway(found: Enforced) -> str:
             f"is L = {found.budget:g}. This is proven for the weights as they are{_above_cap(found)}. {used}, "
             f"{100 * found.seen / found.budget:.0f} % of the budget; the rest is slack."
         )
-    claim = f"Block {found.scaled.block + 1} is scaled by {found.scaled.scale:g}" if found.scaled else found.claim
+    claim = f"Block {found.edited.block + 1} is scaled by {found.edited.scale:g}" if found.edited else found.claim
     lost = "" if found.invertible else "An inverse is no longer certified. "
     return (
         f"**Beyond the budget.** {claim}: the layers of block {found.loosest + 1} allow "

@@ -16,6 +16,7 @@ from app.features.lipschitz import arrival, pictures, words
 from app.features.lipschitz.numbers import Inverted, inverted
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.strip import strip
+from app.features.lipschitz.weights import of_block
 from app.metrics import is_one, with_error
 from app.text import csv_of
 from app.ui import controls, opening, side_by_side, transport
@@ -111,7 +112,7 @@ def _scaled(bench: Lipschitz) -> tuple[Lipschitz, DeltaGenerator, DeltaGenerator
     row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
     if session.offered(f"{LIPSCHITZ}block"):
         with row.container(width=190):
-            bench = replace(bench, block=_block(bench, blocks, label_visibility="collapsed"))
+            bench = of_block(bench, _block(bench, blocks, label_visibility="collapsed"))
     return bench, place, row
 
 
@@ -185,7 +186,7 @@ def _by_iteration(shown: Inversions) -> bytes:
 
 def _answers(report: Report, wanted: InversionRequest) -> bool:
     found = report.arms[0].found(Inversions)
-    return found is not None and (found.request, found.scaled) == (wanted, session.scaled())
+    return found is not None and (found.request, found.edited) == (wanted, session.edited())
 
 
 def _scales(bench: Lipschitz) -> list[float]:
@@ -199,7 +200,7 @@ def _controls(bench: Lipschitz) -> Lipschitz:
     place = controls.row({"block": 1, "scale": 2, "method": 1}, LIPSCHITZ)
     if "block" in place:
         with place["block"]:
-            bench = replace(bench, block=_block(bench, blocks))
+            bench = of_block(bench, _block(bench, blocks))
     if "scale" in place:
         with place["scale"]:
             bench = replace(bench, scale=_scale(bench))

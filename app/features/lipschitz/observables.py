@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def _inverted(at: "Situation") -> Inverted:
     """Of the flow and the bench as they stand."""
     found, bench = known(at.arm.found(Inversions)), at.bench(Lipschitz)
-    if found.step != at.arm.step or found.scaled != bench.scaled(at.setup.flow.blocks):
+    if found.step != at.arm.step or found.edited != bench.edited(at.setup.flow):
         raise Unknown
     if (bench.block and found.found.block != bench.block - 1) or found.found.method != bench.method:
         raise Unknown

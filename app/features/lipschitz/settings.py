@@ -4,11 +4,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.engine.commands import Scaled
 from app.engine.measurements.inversion import InversionRequest
+from app.features.lipschitz import changes
 from app.numbers import matrix_texts, point_problem
 from app.setup import View
 from resflow_core.flow import FlowConfig
+from resflow_core.measure import Change, Edited
 from resflow_core.measure.inverse_iterations import ITERATIONS
 from resflow_core.settings import check, setting, settings_of
 
@@ -19,6 +20,7 @@ MOST_BLOCKS = int(settings_of(FlowConfig)["blocks"][1].high)
 
 VIEWS: dict[str, View] = {
     "inverse": View("The inverse"),
+    "weights": View("One weight"),
     "enforced": View("Enforced, certified, observed"),
     "budgets": View("The budget"),
     "norms": View("Norms"),
@@ -32,7 +34,8 @@ def matrix_problem(entries: tuple[float, ...]) -> str | None:
 
 @dataclass(frozen=True)
 class Lipschitz:
-    """Which block's inverse is looked at and broken, of which z, and which matrix is measured in which norms."""
+    """Which block's inverse is looked at and broken, of which z, which of its weights are changed, and which matrix is
+    measured in which norms."""
 
     view: str = setting("inverse", "View", choices=VIEWS)
     block: int = setting(
@@ -40,6 +43,13 @@ class Lipschitz:
         low=0, high=MOST_BLOCKS,
     )  # fmt: skip
     scale: float = setting(1.0, "Scale s", "What this block's branch g is multiplied by.", low=0.1, high=20.0)
+    weights: str = setting(
+        "",
+        "Changed weights",
+        "Of this block, before its constraint: w1.5.2=3 sets one of layer 1, b1.5=0.2 a bias, r1.5=2 scales a row.",
+        high=changes.MOST_LETTERS,
+        rule=changes.problem,
+    )
     chosen: bool = setting(False, "A z of one's own", "Otherwise z is where the map folds first.")
     z: tuple = setting(
         (0.0, 0.0), "z", "The point whose x is looked for.", low=-1000.0, high=1000.0, rule=point_problem
@@ -61,19 +71,33 @@ class Lipschitz:
         return matrix_texts(self.matrix, prefix)
 
     @property
-    def breaks(self) -> bool:
-        """Whether a block's branch is scaled in all that is looked at."""
-        return self.block > 0 and self.scale != 1.0
-
-    @property
     def inversion(self) -> InversionRequest:
         """Whose inverse is asked for, of which z and by which iteration."""
         return InversionRequest(self.block - 1 if self.block else None, self.z if self.chosen else None, self.method)
 
     def whole(self) -> "Lipschitz":
-        """The same, with no block scaled."""
-        return replace(self, scale=1.0)
+        """The same, with no block edited."""
+        return replace(self, scale=1.0, weights="")
 
-    def scaled(self, blocks: int) -> Scaled | None:
-        """Which branch of a flow with so many blocks is."""
-        return Scaled(self.block - 1, self.scale) if self.breaks and self.block <= blocks else None
+    def with_trained_weights(self) -> "Lipschitz":
+        """The same, with no weight changed."""
+        return replace(self, weights="")
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Of the weights of the block."""
+        return changes.read(self.weights)
+
+    def edited(self, flow: FlowConfig) -> Edited | None:
+        """What is made of a block in all that is looked at; None where that is nothing, or the flow has it not."""
+        found = Edited(self.block - 1, self.scale, self.changes)
+        is_edited = self.block > 0 and (self.scale != 1.0 or bool(found.changes))
+        return found if is_edited and found.fits(flow) else None
+
+    def misfit(self, flow: FlowConfig) -> str:
+        """Why its changes of weights are of no such flow, as a sentence; "" where they are."""
+        if not self.weights:
+            return ""
+        if not 0 < self.block <= flow.blocks:
+            return f"`{LIPSCHITZ}weights` is of block {self.block}: use `{LIPSCHITZ}block` from 1 to {flow.blocks}."
+        return changes.misfits(self.changes, flow)

@@ -1,0 +1,64 @@
+"""One block with its weights, before and after they are edited, and what that makes of the density."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from app.engine.frames import density_in_pieces
+from app.engine.measurements.measurement import Measurement
+from resflow_core import measure
+
+if TYPE_CHECKING:
+    from app.engine.commands import ViewRequest
+    from app.engine.job import Job
+    from resflow_core.data import Dataset
+    from resflow_core.measure import Edited
+
+EVERY_SECONDS = 1.0
+"""Of a flow that moves; what is edited is answered at once."""
+PIECE_SECONDS = 0.02
+GRID = 50
+"""Nodes a side of the density."""
+
+
+@dataclass(frozen=True)
+class EditsRequest:
+    """Which block is opened, from 0."""
+
+    block: int
+
+
+@dataclass(frozen=True)
+class Edits:
+    """One block at `step`, and the density of the flow with it, as the page has `edited` it and as it is trained."""
+
+    step: int
+    request: EditsRequest
+    edited: Edited | None
+    found: measure.EditedBlock
+    density: np.ndarray  # (n, n), row = y ascending, per unit area; not finite where the flow is not
+    trained: np.ndarray  # (n, n) that of the flow that trains
+
+
+def pieces(job: Job, request: ViewRequest, wanted: EditsRequest) -> Iterator[Edits | None]:
+    # A page that has just chosen a smaller flow may still ask for a block or a weight that it has not.
+    flow, step, window = copy.deepcopy(job.flow), job.step_count, cast("Dataset", job.dataset).window
+    edited = request.edited if request.edited is not None and request.edited.fits(flow.config) else None
+    block = min(wanted.block, flow.config.blocks - 1)
+    found = measure.edited_block(flow, edited, block, job.dataset.held_out()[: request.points])
+    yield None
+    trained = yield from density_in_pieces(flow, window, GRID)
+    density = trained
+    if edited is not None:
+        yield None
+        density = yield from density_in_pieces(edited.of(flow), window, GRID)
+    yield Edits(step, wanted, request.edited, found, density, trained)
+
+
+EDITS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, at_once=True)
+"""Wanted: an `EditsRequest`."""
