@@ -29,8 +29,8 @@ from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import Exact, LogDet, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.training.flat_parameters import FlatParameters
+from resflow_core.training.step_cost import MOST_POINTS, points_a_piece
 from resflow_core.training.trainer import (
-    AnyConfig,
     Differentiated,
     HybridTrainConfig,
     TrainConfig,
@@ -39,6 +39,9 @@ from resflow_core.training.trainer import (
 )
 
 Model = NormalizingFlow | Hybrid
+
+# A pass in float64 with its gradient takes as long as so many forward passes in float32.
+EXACT_PASSES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +92,13 @@ class StepParts:
 @dataclass(frozen=True, eq=False)
 class _Points:
     """What a model says of points: z, (b, d), log det and loss, (b,), pulls, (b, d), and the gradient of the mean loss
-    with respect to all parameters, if they were asked for."""
+    with respect to all parameters, where these were asked for."""
 
     z: Tensor
     log_det: Tensor
     loss: Tensor
-    pull: Tensor
-    gradient: Tensor
+    pull: Tensor | None = None
+    gradient: Tensor | None = None
 
 
 def step_in_parts(trainer: Trainer, nodes: Tensor, n_places: int) -> StepParts:
@@ -136,20 +139,25 @@ def _recorded(
     log_dets = [config.log_det]
     if len(parts) > 1:
         log_dets = split(config.log_det, blocks, at.x, parts, probes)
-    trained = yield from _differentiated(before, at, config, log_dets, parts, probes)
+    if config.log_det == Exact():
+        trained = yield from _valued(before, at, config, parts)
+    else:
+        trained = yield from _differentiated(before, at, config, log_dets, parts, probes)
     exact_before, exact_after = _exactly(before), _exactly(after)
     exact_at = _of(at, torch.float64)
-    true = yield from _differentiated(exact_before, exact_at, config, [Exact()] * len(parts), parts)
-    true_after = yield from _losses(exact_after, exact_at, config, parts)
+    shorter = _pieces(before, len(at.x))
+    true = yield from _differentiated(exact_before, exact_at, config, [Exact()] * len(shorter), shorter)
+    assert true.pull is not None and true.gradient is not None
+    true_after = yield from _valued(exact_after, exact_at, config, shorter)
     places = _places(before, at.x[:n_places])
     yield
-    density = yield from _density(exact_before, nodes, parts)
-    density_after = yield from _density(exact_after, nodes, parts)
+    density = yield from _density(exact_before, nodes)
+    density_after = yield from _density(exact_after, nodes)
     change = average_change = density_after - density
     if config.average or averages[0] is not before:
         of_averages = []
         for model in averages:
-            of_averages.append((yield from _density(_exactly(model), nodes, parts)))
+            of_averages.append((yield from _density(model, nodes)))
         average_change = of_averages[1] - of_averages[0]
     layers = yield from _layer_norms(_flow(before), _flow(after))
     weights, weights_after = (_vector(model) for model in models)
@@ -164,10 +172,10 @@ def _recorded(
         true_log_det=_numpy(true.log_det),
         loss=_numpy(trained.loss),
         true_loss=_numpy(true.loss),
-        true_loss_after=_numpy(true_after),
+        true_loss_after=_numpy(true_after.loss),
         shared_loss=float(_shared(exact_before).detach()),
         step_loss=at.loss,
-        pull=_numpy(trained.pull),
+        pull=_numpy(true.pull.float() if trained.pull is None else trained.pull),
         true_pull=_numpy(true.pull),
         gradient_norm=at.gradient_norm,
         true_gradient_norm=float(true.gradient.norm()),
@@ -230,27 +238,30 @@ def _of_points(
     return z, log_dets, class_nll + weight * nll if weight else class_nll
 
 
-@torch.no_grad()
-def _loss_of(model: Model, x: Tensor, y: Tensor | None, config: TrainConfig) -> Tensor:
-    return _of_points(model, x, y, config, Exact())[2]
-
-
-def _losses(model: Model, at: Differentiated, config: TrainConfig, parts: list[slice]) -> Pieces[Tensor]:
+def _valued(model: Model, at: Differentiated, config: TrainConfig, parts: list[slice]) -> Pieces[_Points]:
+    """By the exact log det, without gradients."""
     found = []
     for part in parts:
-        found.append(_loss_of(model, at.x[part], None if at.y is None else at.y[part], config))
-        yield
-    return torch.cat(found)
-
-
-def _density(model: Model, nodes: Tensor, parts: list[slice]) -> Pieces[np.ndarray]:
-    """At as many nodes at a time as a part of the batch has points."""
-    found = []
-    for some in nodes.double().split(max(1, parts[0].stop)):
         with torch.no_grad():
-            found.append(_flow(model).log_prob(some).exp())
+            found.append(_of_points(model, at.x[part], None if at.y is None else at.y[part], config, Exact()))
+        yield
+    return _Points(*(torch.cat(some) for some in zip(*found, strict=True)))
+
+
+def _density(model: Model, nodes: Tensor) -> Pieces[np.ndarray]:
+    found = []
+    for part in _pieces(model, len(nodes)):
+        with torch.no_grad():
+            found.append(_flow(model).log_prob(nodes[part].to(_parameter(model))).exp().double())
         yield
     return _numpy(torch.cat(found))
+
+
+def _pieces(model: Model, points: int) -> list[slice]:
+    """So many points in parts that nobody has to wait for."""
+    config = getattr(_flow(model), "config", None)  # a classifier alone has no flow of its own
+    most = max(1, (points_a_piece(config) if config else MOST_POINTS) // EXACT_PASSES)
+    return [slice(start, min(points, start + most)) for start in range(0, points, most)]
 
 
 @torch.no_grad()
@@ -299,6 +310,10 @@ def _of(at: Differentiated, dtype: torch.dtype) -> Differentiated:
 
 def _flow(model: Model) -> NormalizingFlow:
     return model.flow if isinstance(model, Hybrid) else model
+
+
+def _parameter(model: Model) -> Tensor:
+    return next(model.parameters())
 
 
 def _shared(model: Model) -> Tensor:
