@@ -65,5 +65,6 @@ from app.session.run import (
     scaled,
     scaling_is_offered,
     step,
+    step_slowly,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use

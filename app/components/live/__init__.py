@@ -20,6 +20,7 @@ known density to compare with. `scene` is JSON:
     loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
     floor          entropy of the data in nats where it is known, or null
     readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
+    parts          `encode_step(...)` of the step that the flow stands at, where it was recorded in its parts, or null
     alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
 """
 
@@ -50,6 +51,7 @@ _NAMES = (
     "steer",
     "present",
     "keys",
+    "parts",
     "element",
 )
 SCRIPT = scripts(_HERE / "js", *_NAMES)
@@ -59,8 +61,8 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-STYLE = _read("present.css") + _read("keys.css")
-"""What the script needs beside the picture: the presenter's view and the list of keys."""
+STYLE = _read("present.css") + _read("keys.css") + _read("parts.css")
+"""What the script needs beside the picture: the presenter's view, the list of keys, and a step in its parts."""
 
 _panes = st.components.v2.component(
     "resflow_live_panes",

@@ -23,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
 def run() -> None:
     depth = channel.CHANNEL.depth(session.last_report().id, live.chosen_depth("panes"))
     report = session.poll(depth=depth, frame_seconds=FRAME_SECONDS)
-    transport.show(report)
+    transport.show(report, slowly=True)
     with st.container():
         transport.message(report)
     live.live_panes(scene_of(session.setup(), report, session.VIEW_REQUEST.points), key="panes")

@@ -9,7 +9,7 @@ function paint(view, names, theme = (view.theme = readTheme(view.root))) {
   if (!view.scene || !view.size || !view.root.isConnected) return;
   const began = performance.now();
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
-  for (const name of names) drawPicture(view.panes[name].surface, painters[name](view, theme), theme);
+  for (const name of names) drawPicture(view.panes[name].surface, painterOf(view, name)(view, theme), theme);
   view.drawing += performance.now() - began;
 }
 
@@ -130,6 +130,7 @@ function receive(view, scene) {
   if (scene.playing) askForDepth(view);
   listenToChannel(view);
   showWords(view);
+  receiveParts(view);
   play(view);
 }
 
