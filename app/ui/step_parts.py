@@ -31,11 +31,12 @@ def said(picture: StepPicture, setup: Setup) -> tuple[Part, ...]:
 
 def _batch(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     drawn = len(picture.points)
+    average = " The usual picture shows their average over the last steps." if setup.train.average else ""
     some = f" The first {drawn} of them are drawn here." if drawn < picture.batch else ""
     return Part(
         f"A batch of {picture.batch:,} points is drawn",
         f"Step {picture.step:,} sees these points and no others.{some} The density is that of the weights as they are "
-        "trained. The usual picture shows their average over the last steps.",
+        f"trained.{average}",
         (("points in the batch", f"{picture.batch:,}"), ("drawn from", setup.dataset.title)),
         ("The batch, over the density before the step", "The same points, before they move"),
         (
@@ -74,9 +75,9 @@ def _loss(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     else:
         found = (
             ("mean loss, as it trains", f"{mean} nats"),
-            ("exact", f"{_with_error(numbers.true_loss)} nats"),
+            ("exact mean loss", f"{_with_error(numbers.true_loss)} nats"),
             ("mean log det, estimated", f"{_with_error(numbers.log_det)} nats"),
-            ("exact", f"{_with_error(numbers.true_log_det)} nats"),
+            ("exact mean log det", f"{_with_error(numbers.true_log_det)} nats"),
             ("typical error of one point", f"{_size(numbers.deviation)} nats"),
         )
         second = "Log det of each point: the estimate of this step against the exact one"
@@ -97,36 +98,37 @@ def _loss(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
 
 
 def _gradient(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
-    found = [("length of the gradient", f"{_size(numbers.gradient_norm)}")]
+    found = [("length of the gradient", _size(numbers.gradient_norm))]
     if picture.log_det_by != Exact():
         found += [
-            ("by the exact log det", f"{_size(numbers.true_gradient_norm)}"),
-            ("cosine between the two", f"{numbers.gradient_cosine:.3f}"),
+            ("by the exact log det", _size(numbers.true_gradient_norm)),
+            ("cosine between the two", _cosine(numbers.gradient_cosine)),
         ]
     if numbers.gradient_norm > numbers.clip:
         found += [("shortened to", f"{numbers.clip:g}")]
     grey = "" if picture.log_det_by == Exact() else " Dashed arrows are the same by the estimate of this step."
     return Part(
         "The gradient: each point pulls the density towards itself",
-        "If the density near a point moved along its arrow, the loss of that point would fall fastest. Longer arrows "
-        f"pull harder. All of them share one set of weights, so the update is a compromise.{grey}",
+        "Each arrow ends at a point. If the density there moved along the arrow, the loss of that point would fall "
+        f"fastest; longer arrows pull harder. All points share one set of weights, so the update is a compromise.{grey}",
         tuple(found),
         ("How each point pulls the density", UPDATE_MAP),
         (
-            "An arrow at each point: the direction in which it pulls the density, which is the gradient of its loss.",
+            "An arrow to each point: the direction in which it pulls the density, which is the gradient of its loss.",
             f"{UPDATE_MAP}, blue where it falls. The update moves {_percent(numbers.moved)} of the probability.",
         ),
     )
 
 
 def _update(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
+    averaged = [("in the usual, averaged picture", _percent(numbers.average_moved))] if setup.train.average else []
     fell = f"{numbers.fell:,} of {picture.batch:,}"
     share = numbers.update_norm / numbers.weights_norm if numbers.weights_norm else math.nan
     return Part(
         "The update: the weights move, and the density with them",
         "Adam scales each weight's step by its own past gradients, so it does not follow the gradient alone: the "
-        f"cosine between them is {_cosine(numbers.update_cosine)}. Triangles show whose loss fell (▼) or rose (▲), by "
-        "the exact log det.",
+        f"cosine between them is {_cosine(numbers.update_cosine)}. Triangles show whose loss fell (▼, dark) or rose "
+        "(▲, white), by the exact log det.",
         (
             ("learning rate", _size(numbers.learning_rate)),
             ("the weights move by", f"{_percent(share)} of their length"),
@@ -134,7 +136,7 @@ def _update(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
             ("change", f"{_with_error(numbers.gain)} nats"),
             ("points whose loss fell", fell),
             ("probability moved", _percent(numbers.moved)),
-            ("in the usual, averaged picture", _percent(numbers.average_moved)),
+            *averaged,
         ),
         ("The density after the update", UPDATE_MAP),
         (
@@ -172,14 +174,14 @@ def _constraint(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Par
         (
             ("cap of a layer", f"{cap:.4g}"),
             ("layers that the constraint changes", f"{touched} of {layers.touched.size}"),
-            ("largest norm before it", f"{before:.4g}"),
-            ("after it", f"{largest:.4g}"),
+            ("largest norm before it", _size(before)),
+            ("largest norm after it", _size(largest)),
         ),
         ("The density after the step", right),
         (
             "The density after the step.",
             f"Bars of {min(8, layers.raw.size)} layers: the norm before the constraint and after it, against the cap "
-            f"{cap:.4g}. The largest is {before:.4g} before and {largest:.4g} after.",
+            f"{cap:.4g}. The largest is {_size(before)} before and {_size(largest)} after.",
         ),
     )
 
@@ -199,7 +201,7 @@ def _from_to(before: float, after: float) -> str:
 
 
 def _size(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "not finite"
+    return f"{value:.4g}" if math.isfinite(value) else "not finite"
 
 
 def _cosine(value: float) -> str:

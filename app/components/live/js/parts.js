@@ -5,11 +5,10 @@ const PART_SECONDS = 1.25;
 const MOVE_SECONDS = 1; // of which the points move
 const SLOWEST = 0.1; // seconds that count between two drawings: on a busy machine every part is still drawn
 const [FORWARD, LOSS, GRADIENT, UPDATE, CONSTRAINT] = [1, 2, 3, 4, 5];
-const MOST_ARROWS = 150;
-const MOST_WAYS = 60;
+const MOST_ARROWS = 80;
+const MOST_WAYS = 24;
 const SHADES = 12; // of points that are coloured by a number
 const AFTER = "#0072B2"; // the bars after the cap
-const ROSE = "#9C4400", FELL = "#08478A"; // the ends of the map of a sign
 // What has arrow keys of its own.
 const WITH_ARROWS = ".live-plot, input, select, textarea, [role=slider], [role=radio], [role=tab], [role=combobox]";
 // Where a narrow page must look in each part.
@@ -329,7 +328,7 @@ function waysOf({ stages }, plane, end) {
   return { x, y };
 }
 
-/** An arrow for each of the first points, by the exact log det, and by the estimate where there is one. */
+/** An arrow to each of the first points, from where it pulls the density: by the exact log det, and by the estimate where there is one. */
 function arrowsOf(view, space, over, theme) {
   const { record } = view.slow;
   const { points } = madeOf(view, space);
@@ -348,11 +347,11 @@ function arrowsOf(view, space, over, theme) {
         x.push(points.x[i] + axes[0].scale * a);
         y.push(points.y[i] + axes[1].scale * b);
       };
+      at(-u, -v);
       at(0, 0);
-      at(u, v);
-      at(u - size * (u + 0.6 * v), v - size * (v - 0.6 * u));
-      at(u, v);
-      at(u - size * (u - 0.6 * v), v - size * (v + 0.6 * u));
+      at(-size * (u + 0.6 * v), -size * (v - 0.6 * u));
+      at(0, 0);
+      at(-size * (u - 0.6 * v), -size * (v + 0.6 * u));
       at(NaN, NaN);
     }
     return { x, y };
@@ -364,10 +363,8 @@ function arrowsOf(view, space, over, theme) {
 
 /** Triangles that say whose loss fell or rose. */
 function gainsOf(record, points) {
-  const edge = { width: 0.8, colour: "#fff" };
-  const markers = [
-    { size: 7, symbol: "triangle-down", colour: FELL, edge }, { size: 7, symbol: "triangle-up", colour: ROSE, edge },
-  ];
+  const of = (symbol, colour, line) => ({ size: 7, symbol, colour, edge: { width: 0.9, colour: line } });
+  const markers = [of("triangle-down", "#1b1b25", "#fff"), of("triangle-up", "#fff", "#1b1b25")];
   return { kind: "points", name: "gain", ...points, markers, index: Uint8Array.from(decode(record.gain), (v) => (v > 0 ? 1 : 0)) };
 }
 
@@ -401,7 +398,7 @@ function barsOfPart({ layers: rows }, theme) {
   const key = { kind: "key", rows: [[theme.ink(0.32), "before the cap, and what this step added"],
     [theme.dark ? COLOURS.gridDark : AFTER, "after the cap"]] };
   layers.push({ kind: "values", of: changes }, key);
-  const range = [-0.6, Math.max(0, rows.length - 1) + 0.6];
+  const range = [-0.6, Math.max(0, rows.length - 1) + 1.3]; // with room for the name of the cap
   const says = ([x]) => {
     const row = rows[Math.round(x)];
     return row ? `layer ${row.name}: ${shown(row.raw)} before the cap, ${shown(row.weight)} after` : "";
