@@ -110,7 +110,8 @@ def _gradient(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     return Part(
         "The gradient: each point pulls the density towards itself",
         "Each arrow ends at a point. If the density there moved along the arrow, the loss of that point would fall "
-        f"fastest; longer arrows pull harder. All points share one set of weights, so the update is a compromise.{grey}",
+        "fastest; longer arrows pull harder. All points share one set of weights, so the update is a compromise."
+        f"{grey}",
         tuple(found),
         ("How each point pulls the density", UPDATE_MAP),
         (
@@ -125,10 +126,9 @@ def _update(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     fell = f"{numbers.fell:,} of {picture.batch:,}"
     share = numbers.update_norm / numbers.weights_norm if numbers.weights_norm else math.nan
     return Part(
-        "The update: the weights move, and the density with them",
-        "Adam scales each weight's step by its own past gradients, so it does not follow the gradient alone: the "
-        f"cosine between them is {_cosine(numbers.update_cosine)}. Triangles show whose loss fell (▼, dark) or rose "
-        "(▲, white), by the exact log det.",
+        "The update: weights and density move",
+        "Adam scales the step of each weight by its past gradients, so the update is not straight downhill: the cosine "
+        f"is {_cosine(numbers.update_cosine)}. Triangles: the exact loss of a point fell (▼, dark) or rose (△, white).",
         (
             ("learning rate", _size(numbers.learning_rate)),
             ("the weights move by", f"{_percent(share)} of their length"),
@@ -201,7 +201,7 @@ def _from_to(before: float, after: float) -> str:
 
 
 def _size(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "not finite"
+    return f"{value:.3g}" if math.isfinite(value) else "not finite"
 
 
 def _cosine(value: float) -> str:

@@ -393,7 +393,7 @@ function barsOfPart({ layers: rows }, theme) {
   ]);
   if (rows.length) layers.push({ kind: "level", y: rows[0].cap, text: `cap ${shown(rows[0].cap)}`, above: true, colour: theme.ink(0.9) });
   const changes = rows.map(({ raw, raw_before: before, weight }, k) => ({
-    x: k, y: Math.max(raw, weight), text: `${raw < before ? "−" : "+"}${shown(Math.abs(raw - before))}`,
+    x: k, y: Math.max(raw, weight), text: `${raw < before ? "−" : "+"}${shown(Number(Math.abs(raw - before).toPrecision(2)))}`,
   }));
   const key = { kind: "key", rows: [[theme.ink(0.32), "before the cap, and what this step added"],
     [theme.dark ? COLOURS.gridDark : AFTER, "after the cap"]] };
