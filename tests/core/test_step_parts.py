@@ -29,8 +29,8 @@ NODES = grid_points(MOONS.window, 5)
 ROULETTE = Roulette(Geometric(0.5, 2), "rademacher", n_probes=2, n_draws=2)
 
 
-def train(log_det=Exact(), **how):
-    return TrainConfig(log_det=log_det, batch=16, learning_rate=0.01, warmup=0, schedule="constant", **how)
+def train(log_det=None, **how):
+    return TrainConfig(log_det=log_det or Exact(), batch=16, learning_rate=0.01, warmup=0, schedule="constant", **how)
 
 
 def trained(flow=FLOW, config=None, steps=3, backend="torch", data=MOONS):
