@@ -120,9 +120,7 @@ def test_each_estimate_stands_beside_the_exact_value():
     assert value(gradient["length of the gradient"]) == pytest.approx(picture.numbers.gradient_norm, rel=0.01)
     assert value(gradient["by the exact log det"]) == pytest.approx(picture.numbers.true_gradient_norm, rel=0.01)
     update = numbers(parts[4])
-    before, after = (
-        float(text.replace(MINUS, "-")) for text in update["mean exact loss of the batch"][:-5].split(" → ")
-    )
+    before, after = map(value, update["mean exact loss of the batch"].split(" → "))
     assert after - before == pytest.approx(picture.numbers.gain.value, rel=0.1)
     assert update["points whose loss fell"] == f"{picture.numbers.fell} of 64"
 
