@@ -119,7 +119,8 @@ def test_by_keyboard(visit):
     visitor.wait("root.dataset.partPlays === 'true'", "the parts to go on")
     page.keyboard.press("Escape")
     part(visitor, None)
-    page.wait_for_function("() => document.activeElement.className === 'live-again'")
+    page.wait_for_function("() => document.activeElement.closest('[data-pane=data] .live-plot')")
+    page.locator(".live-again").focus()
     page.keyboard.press("Enter")
     part(visitor, 1)
     for k in range(2, PARTS + 1):
@@ -127,7 +128,9 @@ def test_by_keyboard(visit):
         part(visitor, k)
     page.keyboard.press("ArrowRight")
     part(visitor, None)
+    page.wait_for_function("() => document.activeElement.className === 'live-again'")
     assert visitor.step == 1  # and Space did not let it play
+    page.locator("[data-pane=data] .live-plot").focus()
     page.keyboard.press("Space")
     page.get_by_role("button", name="Pause", exact=True).wait_for()
 

@@ -19,7 +19,7 @@ const partsSeen = new Map(); // run and step -> {at, isOpen}: for a page that co
 function receiveParts(view) {
   const record = view.scene.parts;
   const id = record && `${view.scene.run} ${record.step}`;
-  if (view.slow && view.slow.id !== id) closeParts(view, false);
+  if (view.slow && view.slow.id !== id) closeParts(view);
   if (record && !view.slow) {
     const seen = partsSeen.get(id);
     if (!seen) openParts(view, id, record, { plays: !isCalm() });
@@ -30,17 +30,18 @@ function receiveParts(view) {
 }
 
 function openParts(view, id, record, { at = 0, plays = false } = {}) {
-  view.slow = { id, record, at, plays, elapsed: 0, share: 0, request: 0, time: 0, rest: 0 };
+  const active = document.activeElement;
+  const back = active === view.again ? active : null;
+  view.slow = { id, record, at, plays, back, elapsed: 0, share: 0, request: 0, time: 0, rest: 0 };
   const { panel } = partsPanel(view);
   panel.hidden = false;
-  const active = document.activeElement;
   if (!active?.matches(TYPING) && !seen([OPEN])) panel.focus({ preventScroll: true });
   goToPart(view, at);
   showAgain(view);
 }
 
-/** Back to the usual picture. `byHand`: the focus was in the panel, and goes to what opens it again. */
-function closeParts(view, byHand = true) {
+/** Back to the usual picture. The focus, if the panel had it, goes to what has opened it, or to the data space. */
+function closeParts(view) {
   const { slow } = view;
   if (!slow) return;
   cancelAnimationFrame(slow.request);
@@ -55,7 +56,9 @@ function closeParts(view, byHand = true) {
   showAgain(view);
   paint(view, ["data", "latent"]);
   showDepth(view);
-  if (byHand && hadFocus && view.again && !view.again.hidden) view.again.focus({ preventScroll: true });
+  if (!hadFocus) return;
+  if (slow.back?.isConnected && !slow.back.hidden) slow.back.focus({ preventScroll: true });
+  else focusPlane();
 }
 
 /** Show a part from its beginning; after the last one, the usual picture. */
