@@ -163,7 +163,8 @@ class Job:
 
     def _recorded(self, request: ViewRequest) -> Pieces[float]:
         """A step, and beside it its picture."""
-        log_det, window = self.log_det, self.dataset.window
+        dataset: Any = self.dataset
+        log_det, window = self.log_det, dataset.window
         nodes = measure.grid_points(window, request.grid)
         nll, parts = yield from step_in_pieces(self._trainer, nodes, MOST_POINTS)
         self._parts = picture_of(parts, log_det, window, request.grid)

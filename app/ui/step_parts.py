@@ -64,6 +64,7 @@ def _forward(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
 
 def _loss(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     mean = _with_error(numbers.loss)
+    found: tuple[tuple[str, str], ...]
     if picture.log_det_by == Exact():
         found = (
             ("mean loss, exact", f"{mean} nats"),

@@ -16,7 +16,7 @@ have to move to lower the loss of that point fastest.
 import copy
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
 from resflow_core.hybrid import Hybrid
+from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import Exact, LogDet, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.training.flat_parameters import FlatParameters
@@ -132,8 +133,9 @@ def _recorded(
     n_places: int,
 ) -> Pieces[StepParts]:
     before, after = models
-    parts = parts_of_batch(before.config, config, len(at.x))
-    blocks = len(_flow(before).blocks) if isinstance(_flow(before), Flow) else 0
+    flow, model_config = _flow(before), cast(Any, before.config)
+    parts = parts_of_batch(model_config, config, len(at.x))
+    blocks = len(flow.blocks) if isinstance(flow, Flow) else 0
     probes = torch.Generator()
     probes.set_state(at.probes)
     log_dets = [config.log_det]
@@ -210,13 +212,14 @@ def _differentiated(
         x, y = at.x[part].detach().requires_grad_(), None if at.y is None else at.y[part]
         flow = _flow(model)
         with flow.folding(log_det) if isinstance(flow, FusedFlow) else nullcontext():
-            z, log_prob_det, loss = _of_points(model, x, y, config, log_det, probes)
+            z, log_dets_of, loss = _of_points(model, x, y, config, log_det, probes)
         total = loss.sum() / len(at.x)
         with_shared = total + _shared(model) if k == 0 else total
         pull, *of_parameters = torch.autograd.grad(with_shared, [x, *parameters], materialize_grads=True)
-        found.append((z.detach(), log_prob_det.detach(), loss.detach(), pull * len(at.x)))
+        found.append((z.detach(), log_dets_of.detach(), loss.detach(), pull * len(at.x)))
         gradient = gradient + torch.cat([g.flatten() for g in of_parameters]).double().cpu()
-    return _Points(*(torch.cat(some) for some in zip(*found, strict=True)), gradient=gradient)
+    z, log_det_of, loss, pull = (torch.cat(some) for some in zip(*found, strict=True))
+    return _Points(z, log_det_of, loss, pull, gradient)
 
 
 def _of_points(
@@ -278,9 +281,9 @@ def _layer_norms(before: NormalizingFlow, after: NormalizingFlow) -> Pieces[Laye
         rows.append(_norms_of_layers(*pair))
         yield
     raw_before, weight_before, _, raw, weight, touched = (np.array(column) for column in zip(*rows, strict=True))
-    caps = np.array([[float(linear.cap) for linear in branch.linears] for branch in after.branches])
-    certifies = after.branches[0].linears[0].constraint.certifies
-    return LayerNorms(raw_before, raw, weight_before, weight, touched, caps, certifies)
+    linears = [cast("list[LipschitzLinear]", list(branch.linears)) for branch in after.branches]
+    caps = np.array([[linear.cap for linear in of_block] for of_block in linears])
+    return LayerNorms(raw_before, raw, weight_before, weight, touched, caps, linears[0][0].constraint.certifies)
 
 
 @torch.no_grad()
