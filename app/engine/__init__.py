@@ -45,8 +45,8 @@ class Engine(Protocol):
 
     def pause(self, id: str) -> None: ...
 
-    def step(self, id: str, n: int) -> None:
-        """Take exactly `n` more steps, then pause."""
+    def step(self, id: str, n: int, in_parts: bool = False) -> None:
+        """Take exactly `n` more steps, then pause; the first of them recorded part by part (`commands.Step`)."""
         ...
 
     def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:

@@ -4,6 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
+from app.engine.step_picture import StepPicture
 from resflow_core.fast.pieces import Pieces
 from resflow_core.measure import BlockTable
 from resflow_core.training.trainer import TrainConfig
@@ -41,6 +42,14 @@ class ArmJob(Protocol):
 
     def step(self) -> bool | None:
         """One step, or a part of it: true while there are more parts. Raises `Diverged`."""
+        ...
+
+    def record_next_step(self, request: ViewRequest) -> None:
+        """Record the next step in its parts, if the job can; a step that is under way is begun anew for that."""
+        ...
+
+    def hand_over_parts(self) -> StepPicture | None:
+        """The record of the last step, once."""
         ...
 
     def measure_held_out(self, request: ViewRequest) -> Pieces[BlockTable | None]:

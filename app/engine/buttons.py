@@ -46,8 +46,8 @@ class Buttons(ABC):
     def pause(self, id: str) -> None:
         self._send(Pause(id))
 
-    def step(self, id: str, n: int) -> None:
-        self._send(Step(id, n))
+    def step(self, id: str, n: int, in_parts: bool = False) -> None:
+        self._send(Step(id, n, in_parts))
 
     def change(self, id: str, arm_index: int, train_config: "TrainConfig") -> None:
         self._send(Change(id, arm_index, train_config))

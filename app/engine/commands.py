@@ -72,10 +72,12 @@ class Pause:
 
 @dataclass(frozen=True)
 class Step:
-    """Take exactly `n` more steps, then pause."""
+    """Take exactly `n` more steps, then pause. `in_parts`: all that was to come before is given up, and the first of
+    them is recorded part by part (`ArmReport.parts`)."""
 
     id: str
     n: int
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ PIXELS = (SIDE, SIDE)
 class DigitsJob(Job):
     """As `Job`, for `resflow_core.data.digits`: frames are `ImageFrame`s, and nothing is known of a plane."""
 
+    def record_next_step(self, request: ViewRequest) -> None:
+        """Nothing: its parts are pictures of a plane."""
+
     def measure_held_out(self, request: ViewRequest) -> Pieces[None]:
         """Nothing: all held-out images take too long (`results`)."""
         yield from ()

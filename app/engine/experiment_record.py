@@ -49,8 +49,9 @@ class ExperimentRecord:
             case Pause():
                 self.playing, self.goal = False, 0
                 self.mailbox.expect(State.PAUSED)
-            case Step(n=n):
-                self.playing, self.goal = False, max(self.goal, self.mailbox.step, self.saved_step) + n
+            case Step(n=n, in_parts=in_parts):
+                goal = 0 if in_parts else self.goal
+                self.playing, self.goal = False, max(goal, self.mailbox.step, self.saved_step) + n
                 self.mailbox.expect(State.STEPPING)
             case Change():
                 self.unsaved.append((self.sent + 1, command))

@@ -17,6 +17,7 @@ from app.engine.frames import classed, density_in_pieces, density_pieces, render
 from app.engine.history import HeldOut, History
 from app.engine.reports import Frame, LossCurves
 from app.engine.results import DIGITS as DIGITS_NAME
+from app.engine.step_picture import MOST_POINTS, StepPicture, picture_of
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS, Dataset, Source
@@ -30,6 +31,7 @@ from resflow_core.measure import Estimate
 from resflow_core.training import compilation
 from resflow_core.training.device import choose
 from resflow_core.training.step_cost import points_a_piece
+from resflow_core.training.step_parts import step_in_pieces
 from resflow_core.training.step_work import affords_exact_losses
 from resflow_core.training.trainer import AnyConfig, Diverged, TrainConfig, Trainer, step_bytes
 
@@ -72,6 +74,9 @@ class Job:
         self._begun_by, self._new_trainer = self._backends.of_new_run(), trainer
         self._trainer = yield from trainer(self._begun_by)
         self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
+        self._begun_at = 0  # its step count before it
+        self._to_record: ViewRequest | None = None  # what the page wants to see of the next step
+        self._parts: StepPicture | None = None
         self.clock = clock
         self.history = History()
         self.seconds = 0.0
@@ -125,8 +130,10 @@ class Job:
         if self._under_way is None:
             if self.step_count == 0:
                 self._begin(self._backends.of_new_run())
-            self._under_way = self._trainer.pieces()
-        nll = None
+            self._under_way = self._recorded(self._to_record) if self._to_record else self._trainer.pieces()
+            self._to_record, self._parts = None, None
+            self._begun_at = self.step_count
+        nll, is_taken = None, self.step_count > self._begun_at  # and what follows only records it
         try:
             next(self._under_way)
         except StopIteration as end:
@@ -134,12 +141,32 @@ class Job:
         except Diverged:
             self._under_way = None
             raise
-        self.seconds += self.clock() - start
+        if not is_taken:
+            self.seconds += self.clock() - start
         if nll is None:
             return True
         self._under_way = None
         self.history.add_batch(self.step_count, nll)
         return False
+
+    def record_next_step(self, request: ViewRequest) -> None:
+        if self._under_way is not None:
+            self._trainer.abandon()
+            self._under_way = None
+        self._to_record = request
+
+    def hand_over_parts(self) -> StepPicture | None:
+        parts, self._parts = self._parts, None
+        return parts
+
+    def _recorded(self, request: ViewRequest) -> Pieces[float]:
+        """A step, and beside it its picture."""
+        dataset: Any = self.dataset
+        log_det, window = self.log_det, dataset.window
+        nodes = measure.grid_points(window, request.grid)
+        nll, parts = yield from step_in_pieces(self._trainer, nodes, MOST_POINTS)
+        self._parts = picture_of(parts, log_det, window, request.grid)
+        return nll
 
     def measure_held_out(self, request: ViewRequest) -> Pieces[measure.BlockTable | None]:
         """Note the losses on held-out points, and return what each residual block does to these, where the flow has
@@ -192,7 +219,7 @@ class Job:
     def restore(self, saved: bytes) -> None:
         """Go on from what `save` returned, with the settings as they are now."""
         begun_by, state, self.seconds, self.history = pickle.loads(saved)
-        self._under_way = None
+        self._under_way = self._to_record = self._parts = None
         self._begin(self._backends.of_saved_run(begun_by))
         self._trainer.load_state(state)
 

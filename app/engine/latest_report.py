@@ -49,6 +49,7 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         new,
         frames=frames,
         still=still,
+        parts=new.parts or (old.parts if old.parts and old.parts.step == new.step else None),
         loss=new.loss or old.loss,
         blocks=new.blocks or old.blocks,
         measured={**old.measured, **new.measured},

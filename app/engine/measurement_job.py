@@ -59,6 +59,12 @@ class MeasurementJob:
         """The piece of this number, from 0: None after each part, the result at the end."""
         raise NotImplementedError
 
+    def record_next_step(self, request: ViewRequest) -> None:
+        """No step of it has parts to be shown."""
+
+    def hand_over_parts(self) -> None:
+        """There are none."""
+
     def measure_held_out(self, request: ViewRequest) -> Pieces[None]:
         """There is nothing."""
         yield from ()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.engine.origin import Origin
     from app.engine.results import ImageFrame
     from app.engine.schedule import Schedule
+    from app.engine.step_picture import StepPicture
     from resflow_core.measure import BlockTable, Classification
     from resflow_core.training.trainer import TrainConfig
 
@@ -102,6 +103,7 @@ class ArmReport:
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
     loss: LossCurves | None = None
     blocks: BlockTable | None = None
+    parts: StepPicture | None = None  # the newest step that was recorded part by part, as long as it is the last
     measured: Mapping[type, Any] = field(default_factory=dict)  # the newest record of each type
     train: TrainConfig | None = None  # in force now
     fingerprint: str = ""  # what its digits depend on, beside its settings: the same gives the same

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from app.engine.arm_job import ArmJob
 from app.engine.arms import Arms
 from app.engine.clocks import Clocks
-from app.engine.commands import Attend, Change, Command, Create, Leave, Look, Pause, Play, Poll, Reset, Step
+from app.engine.commands import (
+    Attend,
+    Change,
+    Command,
+    Create,
+    Leave,
+    Look,
+    Pause,
+    Play,
+    Poll,
+    Reset,
+    Step,
+    ViewRequest,
+)
 from app.engine.origin import origin_of
 from app.engine.pace import Pace
 from app.engine.reports import ArmReport, Checkpoint, Report, State
@@ -40,6 +53,7 @@ class Run:
         self._views = Views(len(create.experiment.arms))
         self._waits = ""  # why it waits for its place, or ""
         self._message = ""
+        self._records = False  # the next step, part by part
         self._handled = 0
         self._changed = True
         self._reported = self._curves_reported = -math.inf
@@ -109,10 +123,11 @@ class Run:
         match command:
             case Play():
                 self._resume(playing=True, steps=0)
-            case Step(n=n):
-                self._resume(playing=False, steps=self._steps_left + n)
+            case Step(n=n, in_parts=in_parts):
+                self._resume(playing=False, steps=n if in_parts else self._steps_left + n)
+                self._records = in_parts
             case Pause():
-                self._playing, self._steps_left = False, 0
+                self._playing, self._steps_left, self._records = False, 0, False
             case Change():
                 self._change(command)
             case Reset():
@@ -155,6 +170,10 @@ class Run:
         start, goes_on = self._clock(), self.arms.differ
         self._pace.begin(start, self.step)
         while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self.arms.differ):
+            if self._records and not self.arms.differ:
+                self._records = False
+                for job in self.arms.jobs:
+                    job.record_next_step(self._views.request or ViewRequest())
             try:
                 if not self.arms.advance():
                     continue
@@ -243,6 +262,7 @@ class Run:
                 steps_per_second=self._pace.per_second,
                 seconds=job.seconds,
                 loss=job.curves() if with_curves else None,
+                parts=job.hand_over_parts(),
                 train=schedule.at(job.step_count),
                 fingerprint=job.fingerprint,
                 changes=schedule.changes(job.step_count),
@@ -279,7 +299,7 @@ class Run:
         if self.phase is State.DIVERGED:
             self.phase = State.PAUSED
         self._message = ""
-        self._playing, self._steps_left = playing, steps
+        self._playing, self._steps_left, self._records = playing, steps, False
 
     def _change(self, change: Change) -> None:
         try:

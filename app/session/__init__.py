@@ -82,6 +82,7 @@ from app.session.run import (
     play_or_pause,
     poll,
     step,
+    step_slowly,
     tell,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use

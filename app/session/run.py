@@ -208,6 +208,15 @@ def step(n: int, of: str | None = None) -> None:
     engine.get_engine().step(training.run, n)
 
 
+def step_slowly() -> None:
+    """One step of the page's run, recorded in its parts; what plays pauses first."""
+    page = current()
+    _have(None)
+    let_go()
+    page.plays = False
+    engine.get_engine().step(page.run, 1, in_parts=True)
+
+
 def come_to_rest() -> Report:
     """The report of the page's run once it stands still and has done all that was asked of it; the newest where that
     takes too long."""

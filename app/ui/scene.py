@@ -14,6 +14,7 @@ from app.engine.measurements.point import AtPoint
 from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Report
 from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
+from app.ui.step_parts import parts_of
 from resflow_core.data import Dataset
 from resflow_core.measure import grid_points
 
@@ -42,6 +43,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "loss_unit": _unit(dataset),
         "floor": dataset.truth.entropy if dataset.truth else None,
         "readouts": [dataclasses.asdict(number) for number in numbers],
+        "parts": parts_of(setup, report),
         "alt": _alt(dataset, setup.flow.blocks, arm, numbers),
         **_points(dataset, n_points, CLASSES if setup.own and setup.own.drawing else ()),
     }

@@ -24,11 +24,13 @@ def show(
     steps: int | None = None,
     *,
     primary: bool = True,
+    slowly: bool = False,
     here: Here = lambda: None,
 ) -> None:
     """The row of buttons and the line of numbers, for the page's flow or `of` a comparison, by its name. Where it has a
     length, Play ends after so many `steps`, and how far it is is shown. Not `primary` where something else on the page
-    is to be pressed first. From an earlier moment, which a page may show, Play and the steps go on as another run."""
+    is to be pressed first. `slowly`: the page's live picture shows a step in its parts. From an earlier moment, which a
+    page may show, Play and the steps go on as another run."""
     past = here()
     moving, suffix = report.state in MOVING and not past, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -43,6 +45,8 @@ def show(
         )
         for n, label, icon, key in ((1, "1 step", "skip_next", "step"), (100, "100 steps", "fast_forward", "steps")):
             button(label, on_click=_step, args=(here, n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
+            if n == 1 and slowly:
+                button("slowly", on_click=session.step_slowly, icon=":material/slow_motion_video:", key="slowly")
         button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             share.of_run(report)

@@ -37,6 +37,21 @@ class FlatParameters:
         for part, gradient in zip(self.parts, (self._gradient[:n_matrices], self._gradient[n_matrices:]), strict=True):
             part.grad = gradient
 
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """All of them, in the order of both vectors."""
+        return self._parameters
+
+    @property
+    def vector(self) -> Tensor:
+        """The parameters, (n,)."""
+        return self._flat
+
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient of the last loss that was differentiated, (n,)."""
+        return self._gradient
+
     def stacked(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Views of the parameters, and of their gradients: (blocks, ...) for each name within a block."""
         return dict(self._views(self._flat)), dict(self._views(self._gradient))

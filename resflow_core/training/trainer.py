@@ -206,6 +206,18 @@ class Diverged(RuntimeError):
     """The loss or its gradient is not finite. The weights are still those before the step."""
 
 
+@dataclass(frozen=True, eq=False)
+class Differentiated:
+    """A step between its gradient and its update."""
+
+    x: Tensor  # (batch, dim)
+    y: Tensor | None  # (batch,), the classes of a hybrid's points
+    probes: Tensor  # the state of the generator of all that is drawn for estimates, as it was before the step
+    loss: float  # that is descended, in nats
+    gradient: Tensor  # (parameters,), in the order of `FlatParameters`, shortened to `TrainConfig.clip`
+    gradient_norm: float  # before it was shortened
+
+
 class Trainer:
     """A flow or a hybrid with its data and its optimiser. The same seed, device and versions give the same run."""
 
@@ -313,8 +325,8 @@ class Trainer:
         """
         return finished(self.pieces())
 
-    def pieces(self) -> Pieces[float]:
-        """One step, in pieces; returns and raises as `step`.
+    def pieces(self, seen: Callable[[Differentiated], None] | None = None) -> Pieces[float]:
+        """One step, in pieces; returns and raises as `step`. `seen` is told of it once, and changes nothing of it.
 
         A step that takes long (`step_work.PIECE_SECONDS`) goes through the batch part by part, and adds up the same
         gradient. Settings that change meanwhile act from the next step on. A state that is saved meanwhile is that
@@ -336,6 +348,8 @@ class Trainer:
                 f"The loss stopped being finite at step {self.step_count + 1}. "
                 f"Lower the learning rate (now {config.learning_rate:g}) and play again, or reset."
             )
+        if seen:
+            seen(Differentiated(x, y, self._before[1], loss, self._weights.gradient.clone(), norm))
         matrices, others = self._optimiser.param_groups
         matrices["lr"] = others["lr"] = config.rate(self.step_count)
         matrices["weight_decay"], others["weight_decay"] = config.weight_decay, 0.0
@@ -346,6 +360,13 @@ class Trainer:
         self._average(config.average)
         self._before = None
         return nll
+
+    def abandon(self) -> None:
+        """Give up a step that is under way in `pieces`: the next one is the same step, from its beginning."""
+        if self._before:
+            self._data.set_state(self._before[0])
+            self._probes.set_state(self._before[1])
+            self._before = None
 
     def _evaluate(self, weights: FlatParameters) -> FlatParameters:
         """These weights, whose flow computes its values by kernels where they can."""
@@ -364,7 +385,7 @@ class Trainer:
 
     def _differentiated(self, x: Tensor, y: Tensor | None, config: TrainConfig) -> Pieces[tuple[float, float]]:
         """The training loss, whose gradient the weights have then, and the mean NLL in nats as `step` returns it."""
-        parts = _parts(len(x), piece_count(self.model.config, config))
+        parts = parts_of_batch(self.model.config, config, len(x))
         if self._exact_nll_by_hand and config.log_det == Exact():
             exact = float((yield from self._exact_nll_by_hand.pieces([x[part] for part in parts])))
             return exact, exact
@@ -446,8 +467,9 @@ class Trainer:
         self.step_count = state["step"]
 
 
-def _parts(batch: int, pieces: int) -> list[slice]:
-    """About equally many points each, one after the other."""
+def parts_of_batch(flow: AnyConfig, train: TrainConfig, batch: int) -> list[slice]:
+    """Those that a step goes through one after the other: about equally many points each."""
+    pieces = piece_count(flow, train)
     ends = [batch * k // pieces for k in range(pieces + 1)]
     return [slice(start, end) for start, end in pairwise(ends)]
 

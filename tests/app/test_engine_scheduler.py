@@ -72,6 +72,12 @@ class FakeJob:
         self._clock.now += self.train.batch / 100_000
         self.step_count += 1
 
+    def record_next_step(self, request):
+        self.recorded = True
+
+    def hand_over_parts(self):
+        return None
+
     def measure_held_out(self, demand):
         yield from ()  # one piece
         self._clock.now += FRAME_COST

@@ -252,4 +252,23 @@ const LAYERS = {
       textBaseline: above ? "bottom" : "top" });
     context.fillText(text, at.left + at.width - 6, at.y(y) + (above ? -3 : 3));
   },
+
+  /** {of: [{x, y, text}]}: texts above their places */
+  values(context, { of }, at, theme) {
+    Object.assign(context, { font: `12px ${theme.font}`, textAlign: "center", textBaseline: "bottom",
+      fillStyle: theme.ink(0.9) });
+    for (const { x, y, text } of of) context.fillText(text, at.x(x), at.y(y) - 4);
+  },
+
+  /** {rows: [[colour, text]]}: what colours mean, in a corner */
+  key(context, { rows }, at, theme) {
+    Object.assign(context, { font: `13px ${theme.font}`, textAlign: "left", textBaseline: "middle" });
+    rows.forEach(([colour, text], k) => {
+      const [p, q] = [at.left + 12, at.top + 16 + 20 * k];
+      context.fillStyle = colour;
+      context.fillRect(p, q - 6, 14, 12);
+      context.fillStyle = theme.ink(0.9);
+      context.fillText(text, p + 20, q);
+    });
+  },
 };

@@ -25,6 +25,7 @@ known density to compare with. `scene` is JSON:
     readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
     time           what `app.ui.time_line` says of earlier moments: {"checkpoints", "moment", "continues", "glimpse"};
                    absent where only the newest is shown
+    parts          `encode_step(...)` of the step that the flow stands at, where it was recorded in its parts, or null
     alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
 """
 
@@ -62,6 +63,7 @@ _NAMES = (
     "steer",
     "present",
     "keys",
+    "parts",
     "element",
 )
 
@@ -73,8 +75,8 @@ def _read(name: str) -> str:
 SCRIPT = "\n".join([f"const HINTS = {_read('hints.json')};", scripts(_HERE / "js", *_NAMES)])
 
 
-STYLE = _read("present.css") + _read("keys.css")
-"""What the script needs beside the picture: the presenter's view and the list of keys."""
+STYLE = _read("present.css") + _read("keys.css") + _read("parts.css")
+"""What the script needs beside the picture: the presenter's view, the list of keys, and a step in its parts."""
 
 _panes = st.components.v2.component(
     "resflow_live_panes",

@@ -31,12 +31,12 @@ def run() -> None:
     wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
     measured = wish.measured(session.VIEW_REQUEST.measured)
     report = session.poll(depth=wish.depth, measured=measured, frame_seconds=FRAME_SECONDS)
-    here = moment()
-    transport.show(report, primary=not session.draws(), here=moment)
+    here, draws = moment(), session.draws()
+    transport.show(report, primary=not draws, slowly=not draws and not here, here=moment)
     with st.container():
         transport.message(report)
     scene = scene_of(session.setup(), report, session.VIEW_REQUEST.points)
-    if session.draws():
+    if draws:
         canvas.show(scene)
     else:
         picture(scene, report, here)

@@ -10,7 +10,7 @@ function paint(view, names, theme = (view.theme = readTheme(view.root))) {
   const began = performance.now();
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
   for (const name of names) {
-    const picture = painters[name](view, theme);
+    const picture = painterOf(view, name)(view, theme);
     drawPicture(view.panes[name].surface, picture, theme);
     if (name === "data") view.root.dispatchEvent(new CustomEvent("resflow-density", { bubbles: true, detail: picture }));
   }
@@ -147,6 +147,7 @@ function receive(view, scene) {
   arriveAt(view, scene.at);
   showWords(view);
   takeTime(view);
+  receiveParts(view);
   play(view);
 }
 

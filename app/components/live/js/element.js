@@ -7,10 +7,11 @@ const [LEAST, MOST] = [280, 1000]; // sides of planes
 const views = new Set();
 
 /** Panes that show one space zoom together. */
-const spaceOf = (view, name) => (name === "latent" && view.shows !== "latent" ? "data" : name);
+const spaceOf = (view, name) => (view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name);
 
 function zoom(view, name, ranges) {
   const space = spaceOf(view, name);
+  if (space === null) return [];
   view.zoom[space] = ranges;
   rememberView(view);
   if (space !== "loss" && ranges) askForGlimpse(view);
@@ -59,8 +60,8 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
-    probe: { x: null, at: null }, theme: undefined, size: "", gone: new AbortController(),
-    time: newTime(),
+    probe: { x: null, at: null }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
+    gone: new AbortController(), time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };

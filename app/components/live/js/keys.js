@@ -9,6 +9,8 @@ const VIEWS = { 1: "latent", 2: "truth", 3: "difference" };
 const KEYS = [
   { names: ["Space"], does: "play or pause", codes: ["Space"], act: () => press("play") },
   { names: ["S"], does: "one step", codes: ["KeyS"], isCharacter: true, repeats: true, act: () => press("step") },
+  { names: ["Shift S"], does: "one step, slowly: in its parts", codes: ["KeyS"], shift: true, isCharacter: true,
+    act: () => press("slowly") },
   { names: ["Backspace"], does: "reset", codes: ["Backspace"], act: () => press("reset") },
   { names: ["Shift Backspace"], does: "undo the reset", codes: ["Backspace"], shift: true,
     act: () => press("undo") },
@@ -139,7 +141,7 @@ function showKeys() {
   const dialog = element("dialog", "live-keys", "", { "aria-labelledby": "live-keys-title" });
   Object.assign(dialog.style, { color, backgroundColor, fontFamily });
   const list = element("dl", "");
-  for (const { names, does } of [...KEYS, ...PLANE_KEYS, TIME_KEYS]) {
+  for (const { names, does } of [...KEYS, ...PLANE_KEYS, TIME_KEYS, PARTS_KEYS]) {
     const term = element("dt", "");
     term.append(...names.map((name) => element("kbd", "", name)));
     list.append(term, element("dd", "", does));

@@ -150,6 +150,7 @@ const paneSecond = (view, theme) => secondPanes[view.shows](view, theme);
 
 /** What stands at a place of a plane, in words. */
 function told(picture, place) {
+  if (picture.says) return picture.says(place);
   const layer = picture.layers.find(({ kind, visible }) => kind === "field" && visible !== false);
   const value = layer && valueAt(layer.field, layer.window, place);
   return Number.isFinite(value) ? `${layer.name === "density" ? "density" : "model − truth"} ${shown(value)}` : "";

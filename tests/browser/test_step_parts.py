@@ -1,0 +1,246 @@
+"""Slow motion in Chromium: by mouse, by keyboard and by touch, with and without motion."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SMALL, zoom_wheel
+
+PARTS = 6
+NOTE_PARTS = """root => {
+  window.partsSeen = [root.dataset.part];
+  const note = () => window.partsSeen.push(root.dataset.part);
+  new MutationObserver(note).observe(root, { attributeFilter: ["data-part"] });
+}"""
+
+
+def part(visitor, k):
+    shown = "root.dataset.part === undefined" if k is None else f"root.dataset.part === '{k}'"
+    visitor.wait(shown, f"part {k}")
+
+
+def problems(visitor):
+    """All but what Streamlit looks for below the address of a page before it looks at the root."""
+    return [problem for problem in visitor.problems if "404" not in problem]
+
+
+def slowly(visitor, held=True):
+    """Its parts, held at the first one."""
+    visitor.press("slowly")
+    visitor.wait("root.dataset.part", "the parts")
+    if held:
+        hold(visitor)
+        while visitor.data("part") != "1":
+            visitor.page.locator("[data-parts=back]").click()
+
+
+def hold(visitor):
+    visitor.page.keyboard.press("Space")
+    visitor.wait("root.dataset.partPlays === 'false'", "the parts to be held")
+
+
+def picture(visitor, pane, expression):
+    box = f"document.querySelector('[data-pane={pane}] .live-plot')"
+    return visitor.page.evaluate(f"(picture => {expression})({box}.surface.picture)")
+
+
+def kinds(visitor, pane):
+    return picture(visitor, pane, "picture.layers.filter(l => l.visible !== false).map(l => l.name ?? l.kind)")
+
+
+def test_a_step_goes_through_its_parts_by_itself_and_then_stands_there(visit):
+    visitor = visit()
+    visitor.picture().evaluate(NOTE_PARTS)
+    slowly(visitor, held=False)
+    visitor.wait("window.partsSeen.length > 2 && root.dataset.part === undefined", "the end of the parts")
+    seen = [k for k in visitor.page.evaluate("window.partsSeen") if k is not None]
+    assert list(dict.fromkeys(seen)) == [str(k + 1) for k in range(PARTS)]
+    assert visitor.step == 1
+    assert kinds(visitor, "data") == ["density", "contours", "data"]
+    expect(visitor.page.locator(".live-parts")).to_be_hidden()
+    visitor.press("1 step")
+    visitor.wait_for_step(2)
+    expect(visitor.page.locator(".live-again")).to_be_hidden()  # of another step
+    assert problems(visitor) == []
+
+
+def test_by_mouse_one_at_a_time_each_part_has_its_picture_and_its_words(visit):
+    visitor = visit(f"{SMALL}&log_det=roulette")
+    slowly(visitor)
+    pictures = [
+        (["density", "contours", "batch"], ["batch"]),
+        (["density", "contours", "batch"], ["ways", "batch", "circles"]),
+        (["batch"], ["equal", "batch"]),
+        (["density", "contours", "estimated pull", "pull"], ["change", "estimated pull", "pull"]),
+        (["density", "contours"], ["change", "gain"]),
+        (["density", "contours"], ["band"] * 16 + ["level", "values", "key"]),
+    ]
+    titles = set()
+    for k, (data, second) in enumerate(pictures, 1):
+        part(visitor, k)
+        visitor.page.wait_for_timeout(300)
+        assert (kinds(visitor, "data"), [n for n in kinds(visitor, "latent") if k > 2 or n != "circles"]) == (
+            data, [n for n in second if k > 2 or n != "circles"],
+        )  # fmt: skip
+        for pane in ("data", "latent"):
+            alt = visitor.page.locator(f"[data-pane={pane}] .live-plot").get_attribute("aria-label")
+            assert alt.startswith(f"Part {k} of {PARTS}")
+            expect(visitor.page.locator(f"[data-pane={pane}] .live-part-name")).to_contain_text(f"{k} of {PARTS}")
+        titles.add(visitor.page.locator(".live-parts h3").inner_text())
+        assert visitor.page.locator(".live-parts dd").count() >= 1
+        visitor.page.locator("[data-parts=next]").click()
+    part(visitor, None)
+    assert len(titles) == PARTS
+    label = visitor.page.locator("[data-pane=data] .live-plot").get_attribute("aria-label")
+    assert "after 1 steps" in label
+    visitor.page.locator(".live-again").click()
+    part(visitor, 1)
+    assert visitor.data("partPlays") == "false"
+    visitor.page.locator("[data-parts=close]").click()
+    part(visitor, None)
+    assert problems(visitor) == []
+
+
+def test_by_keyboard(visit):
+    visitor = visit()
+    page = visitor.page
+    page.locator("[data-pane=data] .live-plot").focus()
+    page.keyboard.press("Shift+KeyS")
+    visitor.wait("root.dataset.part", "the parts")
+    assert page.evaluate("document.activeElement.className") == "live-parts"
+    hold(visitor)
+    at = int(visitor.data("part"))
+    page.keyboard.press("ArrowRight")
+    part(visitor, at + 1)
+    page.keyboard.press("ArrowLeft")
+    part(visitor, at)
+    page.keyboard.press("Space")
+    visitor.wait("root.dataset.partPlays === 'true'", "the parts to go on")
+    page.keyboard.press("Escape")
+    part(visitor, None)
+    page.wait_for_function("() => document.activeElement.closest('[data-pane=data] .live-plot')")
+    page.locator(".live-again").focus()
+    page.keyboard.press("Enter")
+    part(visitor, 1)
+    for k in range(2, PARTS + 1):
+        page.keyboard.press("ArrowRight")
+        part(visitor, k)
+    page.keyboard.press("ArrowRight")
+    part(visitor, None)
+    page.wait_for_function("() => document.activeElement.className === 'live-again'")
+    assert visitor.step == 1  # and Space did not let it play
+    page.locator("[data-pane=data] .live-plot").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Pause", exact=True).wait_for()
+
+
+def test_arrows_are_the_planes_while_it_has_the_focus(visit):
+    visitor = visit()
+    slowly(visitor)
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    before = visitor.range_of("data")
+    visitor.page.keyboard.press("ArrowRight")
+    assert visitor.data("part") == "1" and visitor.range_of("data") != before
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_by_touch_on_a_phone(visit, width):
+    visitor = visit(viewport={"width": width, "height": 844}, has_touch=True, is_mobile=True)
+    page = visitor.page
+    visitor.wait_for_script()
+    page.get_by_role("button", name="slowly", exact=True).tap()
+    visitor.wait("root.dataset.part", "the parts")
+    page.locator("[data-parts=hold]").tap()
+    while visitor.data("part") != "1":
+        page.locator("[data-parts=back]").tap()
+    for k in range(1, PARTS + 1):
+        part(visitor, k)
+        panel = page.locator(".live-parts").bounding_box()
+        assert panel["x"] >= 0 and panel["x"] + panel["width"] <= width + 1 and panel["y"] + panel["height"] <= 845
+        for button in page.locator(".live-parts button").all():
+            assert button.bounding_box()["height"] >= 44
+        where = "latent" if k in (2, 5, 6) else "data"
+        page.wait_for_function(  # the plane of the part is in sight, above the panel
+            f"""() => {{
+              const box = document.querySelector('[data-pane={where}] .live-plot').getBoundingClientRect();
+              const panel = document.querySelector('.live-parts').getBoundingClientRect();
+              return box.top >= 0 && Math.min(box.bottom, panel.top) - box.top >= 0.6 * box.height;
+            }}"""
+        )
+        page.locator("[data-parts=next]").tap()
+    part(visitor, None)
+    page.locator(".live-again").tap()
+    part(visitor, 1)
+    page.locator("[data-parts=close]").tap()
+    part(visitor, None)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert problems(visitor) == []
+
+
+def test_who_wants_no_motion_has_one_part_at_a_time(visit):
+    visitor = visit(reduced_motion="reduce")
+    visitor.press("slowly")
+    part(visitor, 1)
+    expect(visitor.page.locator("[data-parts=hold]")).to_be_hidden()
+    visitor.page.wait_for_timeout(2000)
+    assert visitor.data("part") == "1"
+    visitor.page.locator("[data-parts=next]").click()
+    part(visitor, 2)
+    assert picture(visitor, "latent", "picture.x.title") == "z₁"  # at once
+    visitor.page.keyboard.press("Space")
+    part(visitor, 3)
+
+
+def test_a_page_that_leaves_in_between_finds_the_part_where_it_was(visit):
+    visitor = visit()
+    slowly(visitor)
+    visitor.page.keyboard.press("ArrowRight")
+    visitor.page.keyboard.press("ArrowRight")
+    part(visitor, 3)
+    visitor.go("Home")
+    visitor.page.wait_for_function("() => !document.querySelector('.live-panes')")
+    visitor.go("Explore")
+    part(visitor, 3)
+    assert visitor.data("partPlays") == "false" and visitor.step == 1
+    assert problems(visitor) == []
+
+
+def test_what_plays_pauses_first_and_play_ends_the_parts(visit):
+    visitor = visit()
+    visitor.press("Play")
+    visitor.wait_for_step(5)
+    visitor.press("slowly")
+    visitor.wait("root.dataset.part", "the parts")
+    hold(visitor)
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
+    stands = visitor.page.locator(".live-parts p").inner_text() if visitor.data("part") == "1" else ""
+    assert re.match(r"Step [\d,]+ sees|$", stands)
+    step = visitor.step
+    visitor.page.wait_for_timeout(1500)
+    assert visitor.step == step
+    visitor.press("Play")
+    part(visitor, None)
+    visitor.wait_for_step(step + 5)
+
+
+def test_the_map_of_the_change_zooms_with_the_data_space_and_bars_do_not_zoom(visit):
+    visitor = visit()
+    slowly(visitor)
+    for _ in range(4):
+        visitor.page.locator("[data-parts=next]").click()
+    part(visitor, 5)
+    visitor.page.locator("[data-pane=latent] .live-plot").hover()
+    before = visitor.range_of("data")
+    zoom_wheel(visitor.page, -300)
+    visitor.page.wait_for_function(
+        f"() => document.querySelector('[data-pane=data] .live-plot').surface.picture.x.range[0] !== {before[0]}"
+    )
+    assert visitor.range_of("data") == visitor.range_of("latent")
+    visitor.page.locator("[data-parts=next]").click()
+    part(visitor, 6)
+    bars = visitor.range_of("latent")
+    zoom_wheel(visitor.page, -300)
+    visitor.page.wait_for_timeout(300)
+    assert visitor.range_of("latent") == bars
+    assert problems(visitor) == []
