@@ -205,14 +205,15 @@ def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> Ed
 def _layer(old: LipschitzLinear, new: LipschitzLinear, norm_old: Norm, norm_new: Norm) -> EditedLayer:
     """A layer as trained and as changed, each in its norm; float64."""
     used, left = old.weight(norm_old), new.weight(norm_new)
-    arrays = (part.numpy().copy() for part in (old.raw, new.raw, used, left, old.bias, new.bias))
+    parts = (old.raw, new.raw, used, left, old.bias, new.bias)
+    raw, asked, w_used, w_left, bias, bias_now = (part.numpy().copy() for part in parts)
     norms = (
         float(norm_old(old.raw[None])),
         float(norm_new(new.raw[None])),
         float(norm_old(used[None])),
         float(norm_new(left[None])),
     )
-    return EditedLayer(*arrays, norms=norms, cap=new.cap)
+    return EditedLayer(raw, asked, w_used, w_left, bias, bias_now, norms, new.cap)
 
 
 def _linears(branch: Branch) -> list[LipschitzLinear]:
