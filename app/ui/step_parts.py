@@ -111,7 +111,8 @@ def _gradient(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     return Part(
         "The gradient: each point pulls the density towards itself",
         "Each arrow ends at a point. If the density there moved along the arrow, the loss of that point would fall "
-        "fastest; longer arrows pull harder. All points share one set of weights, so the update, in the second plane, is a compromise."
+        "fastest; longer arrows pull harder. All points share one set of weights, so the update, in the second plane, "
+        "is a compromise."
         f"{grey}",
         tuple(found),
         ("How each point pulls the density", UPDATE_MAP),
