@@ -12,7 +12,7 @@ from app.metrics import with_error
 from app.setup import Setup
 from resflow_core.log_det import Exact
 
-UPDATE_MAP = "What the update does to the density: after minus before, orange where it rises"
+UPDATE_MAP = "Change of the density: orange more, blue less"
 
 
 def parts_of(setup: Setup, report: Report) -> dict[str, Any] | None:
@@ -86,7 +86,7 @@ def _loss(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
             "Each point's estimated log det against the exact one. On the diagonal both agree; typically they differ "
             f"by {_size(numbers.deviation)} nats."
         )
-        how = "Training estimates the log det; the right plane compares each estimate with the exact value."
+        how = "Training estimates the log det; the second plane compares each estimate with the exact value."
     if numbers.shared_loss:
         found += (("and of the norms' orders", f"{numbers.shared_loss:.3f}"),)
     return Part(
@@ -111,13 +111,14 @@ def _gradient(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     return Part(
         "The gradient: each point pulls the density towards itself",
         "Each arrow ends at a point. If the density there moved along the arrow, the loss of that point would fall "
-        "fastest; longer arrows pull harder. All points share one set of weights, so the update is a compromise."
+        "fastest; longer arrows pull harder. All points share one set of weights, so the update, in the second plane, "
+        "is a compromise."
         f"{grey}",
         tuple(found),
         ("How each point pulls the density", UPDATE_MAP),
         (
             "An arrow to each point: the direction in which it pulls the density, which is the gradient of its loss.",
-            f"{UPDATE_MAP}, blue where it falls. The update moves {_percent(numbers.moved)} of the probability.",
+            f"{UPDATE_MAP}, after minus before. The update moves {_percent(numbers.moved)} of the probability.",
         ),
     )
 
@@ -142,7 +143,7 @@ def _update(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
         ("The density after the update", UPDATE_MAP),
         (
             "The density after the update.",
-            f"{UPDATE_MAP}, blue where it falls. Of the batch, the loss of {fell} points fell.",
+            f"{UPDATE_MAP}, after minus before. Of the batch, the loss of {fell} points fell.",
         ),
     )
 

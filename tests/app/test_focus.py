@@ -21,7 +21,21 @@ WIDGETS = (
     *("button_group", "radio", "file_uploader"),
 )
 # What moves, measures and throws; nothing else may be pressed where nothing can be set.
-MOVES = ("play", "step", "steps", "reset", "show_all", "undo", "throw", "stop", "go_on", "again", "measure", "anew")
+MOVES = (
+    "play",
+    "step",
+    "slowly",
+    "steps",
+    "reset",
+    "show_all",
+    "undo",
+    "throw",
+    "stop",
+    "go_on",
+    "again",
+    "measure",
+    "anew",
+)
 TO_READ = {"home", "learn", "glossary"}
 SCREENS = sorted(screen.folder for screen in screens.SCREENS.values() if screen.folder not in TO_READ)
 QUICK = {"data": "noisymoons", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}

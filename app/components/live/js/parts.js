@@ -145,7 +145,7 @@ function partsPanel(view) {
   head.append(place, title);
   said.append(head, text, list);
   buttons.append(...Object.values(button));
-  panel.append(marks, said, buttons);
+  panel.append(marks, buttons, said);
   panel.hidden = true;
   view.root.append(panel);
   for (const name of ["data", "latent"]) {
