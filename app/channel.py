@@ -98,7 +98,7 @@ class Channel:
         """In a thread of the engine's."""
         if not report.arms:
             return
-        (arm, *_), told = report.arms, {}
+        arm, told = report.arms[0], dict[str, Any]()
         if arm.frames and isinstance(arm.frames[-1], Frame):
             told["frames"] = [encode_frame(arm.frames[-1])]
         if at := arm.found(AtPoint):

@@ -8,7 +8,7 @@ import streamlit as st
 from app import channel, session
 from app.components import live
 from app.engine.reports import ArmReport, Frame, Report
-from app.estimates.settings import matrix_problem
+from app.estimates.settings import Bench, matrix_problem
 from app.features.explore import canvas
 from app.ui import block_table, heading, matrices, notices, opening, transport
 from app.ui.fragments import polled
@@ -80,7 +80,7 @@ def check_by_hand() -> None:
     entries, log_det = live.matrix_to_check("panes"), session.setup().train.log_det
     if entries is None or matrix_problem(entries):
         return
-    bench = replace(session.bench(), view="by_hand", matrix=entries)
+    bench: Bench = replace(session.bench(), view="by_hand", matrix=entries)
     if isinstance(log_det, Truncated):
         bench = replace(bench, n_terms=log_det.n_terms, probe=log_det.probe)
     elif isinstance(log_det, Roulette):
