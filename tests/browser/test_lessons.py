@@ -96,7 +96,7 @@ def test_the_series_is_walked_from_end_to_end(student):
     expect(panel(page).get_by_text("You said 0.05, the truth is 0.05391 nats")).to_be_visible(timeout=SLOW)
     expect(panel(page).locator(".stVegaLiteChart")).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("heading", name="The series, term by term")).to_be_visible(timeout=SLOW)
-    assert not page.get_by_role("button", name="Throw 1", exact=True).count()
+    assert not page.get_by_role("button", name="Draw 1", exact=True).count()
 
     on(visitor, "How many terms are enough?")
     commit(visitor, "Each further term takes away about the same amount.")
@@ -149,7 +149,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     on(visitor, "One throw")
     expect(page.get_by_text("The screen would show the answer.")).to_be_visible(timeout=SLOW)
     commit(visitor, "By a tenth of a nat")
-    press(visitor, "Throw 1")
+    press(visitor, "Draw 1")
     is_done(page)
     number = only(panel(page).get_by_role("spinbutton"))
     number.fill("100")
@@ -158,8 +158,8 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     expect(panel(page).get_by_text("You said 100, the truth is 3917 throws")).to_be_visible(timeout=SLOW)
 
     on(visitor, "A hundred, ten thousand")
-    press(visitor, "Throw 100")
-    press(visitor, "Throw 10,000")
+    press(visitor, "Draw 100")
+    press(visitor, "Draw 10,000")
     expect(panel(page).get_by_text("Done.")).to_have_count(2, timeout=SLOW)
     check(visitor, "Nothing speaks against an unbiased estimate.")
 
