@@ -202,7 +202,7 @@ def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[Problem]:
 
 def _unexplained(block: Predict, at: Situation) -> Iterator[Problem]:
     """The answers that somebody may give to a prediction, and of which it does not say why."""
-    truth = block.found(at)
+    truth = None if block.is_choice else block.found(at)
     for answer in block.answers:
         if not block.why.get(answer) and (truth is None or block.may_answer(answer, truth)):
             yield Problem(block.line, Untrue.NO_WHY, block.id, error=answer)
