@@ -119,6 +119,11 @@ THROWS: dict[str, Observable] = {
     "bug_mean": Observable(
         "the mean with a bug of `FAULTY_ESTIMATORS`, in closed form", _bug_mean, "nats", arguments=1
     ),
+    "false_alarm": Observable(
+        "how often three standard errors go wrong with n draws",
+        lambda at, n: _alarm(at, int(n), 3.0, "is").value,
+        arguments=1,
+    ),
     "coverage": Observable("the share of error bars that contain the truth", _coverage, arguments=1),
     "coin_throws": Observable("draws by real coins", lambda at: len(_coins(at)), "draws"),
     "coin_mean": Observable(
