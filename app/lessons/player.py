@@ -193,7 +193,7 @@ def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[Problem]:
         yield Problem(block.line, Untrue.NOT_PASSED, block.id, outcome)
     if is_open and isinstance(block, Predict) and block.found(at) is None:
         yield Problem(block.line, Untrue.TRUTH_UNKNOWN, block.id)
-    if isinstance(block, Predict) and block.why:
+    if isinstance(block, Predict):
         yield from _unexplained(block, at)
     for text in texts(block):
         if not is_known(text, at):

@@ -55,6 +55,7 @@ controls: [bench.n_terms]
 WHY = 'why: {low: "Low", right: "Right", high: "High"}\nnear: 0.1\n'
 TEXT = "---\nA\n:::\n"
 OF_TWO = "options: {a: A, b: B}\nwhen: {a: radius > 0, b: radius > 1}\n"
+NO_NEAR = (Untrue.NO_NEAR, "")
 WHY_A = 'why: {a: "Because of A", b: "Because of B"}\n'
 CHECK = """
 ::: check small
@@ -391,6 +392,20 @@ class TestObservables:
         for label, suspect in SUSPECTS.items():
             assert situation(suspect=label).value("suspect_mean") == situation().value("bug_mean", (suspect.bug,))
 
+    def test_a_function_that_is_not_monotonic_may_starve(self):
+        assert situation().value("starves", ("=softplus(z) + softplus(-z)",))
+        assert not situation().value("starves", ("=sin(z)",))
+
+    def test_three_standard_errors_go_wrong_more_often_with_few_draws(self):
+        at = situation(probe="rademacher")
+        assert at.value("false_alarm", (10,)) == pytest.approx(0.0225, abs=5e-4)
+        coins = replace(at, coins="3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
+        check = shelf().lesson("roulette").blocks["coins-mean"]
+        assert check.rate(coins).value == at.value("false_alarm", (10,)) and check.rate(coins).is_exact
+        assert check.rate(at).value == check.chance == pytest.approx(0.0027, abs=1e-5)
+        gap = shelf().lesson("block").blocks["better"]
+        assert gap.rate(at).value == gap.chance
+
     def test_a_factor_may_be_infinite_where_the_variance_is_not(self):
         turn = situation(matrix="0.3 -0.5 0.5 0.3", probe="rademacher")
         assert (turn.value("factor"), turn.value("variance") < 0.01) == (math.inf, True)
@@ -547,6 +562,7 @@ class TestPlaying:
     @pytest.mark.parametrize(
         ("fields", "found"),
         [
+            ("truth: bias(1)\n", [(Untrue.NO_WHY, "low"), (Untrue.NO_WHY, "right"), (Untrue.NO_WHY, "high"), NO_NEAR]),
             ("truth: bias(1)\nlow: 0\nhigh: 0.055\nnear: 10 %\nwhy: {low: L, right: R}\n", []),
             ("truth: bias(1)\nlow: 0\nhigh: 1\nnear: 10 %\nwhy: {low: L, right: R}\n", [(Untrue.NO_WHY, "high")]),
             (OF_TWO + "why: {a: A}\n", [(Untrue.NO_WHY, "b")]),
