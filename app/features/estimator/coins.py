@@ -95,7 +95,8 @@ def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:
 the root of &Sigma;(estimate &minus; mean)&sup2; / (n (n &minus; 1)).</ol>
 <table><tr><th>N</th><th>estimate for +</th><th>estimate for &minus;</th></tr>{cells}</table>
 <table><tr>{"<th>N</th><th>sign</th><th>estimate</th>" * 2}</tr>{blank * 16}</table>
-<table class="result"><tr><th>n</th><th>mean</th><th>standard error</th></tr><tr><td></td><td></td><td></td></tr></table>
+<table class="result"><tr><th>n</th><th>mean</th><th>standard error</th></tr>
+<tr><td></td><td></td><td></td></tr></table>
 """
 
 
