@@ -675,7 +675,7 @@ class TestProgress:
         old = Progress({"one": LessonProgress(["a"], {"p": 1, "q": 2}, {}, ["d"]), "two": LessonProgress()})
         new = Progress({"one": LessonProgress(["b", "a"], {"p": 3}, {"p": 4}, [])})
         both = joined(old, new)
-        assert both.lessons["one"] == LessonProgress(["a", "b"], {"p": 3, "q": 2}, {"p": 4}, ["d"])
+        assert both.lessons["one"] == LessonProgress(["b", "a"], {"p": 3, "q": 2}, {"p": 4}, ["d"])
         assert list(both.lessons) == ["one", "two"]
 
     @pytest.mark.parametrize(

@@ -30,13 +30,16 @@ class Words:
 
     at: Situation
     linked: set[str] = field(default_factory=set)  # the words of the glossary that have had their link
+    drawn: dict[str, str] = field(default_factory=dict)  # each text, with what was shown of it
 
     def __call__(self, text: str) -> str:
         """With its numbers; what cannot be had is said where it stands."""
         try:
-            return held(rendered(text, self.at))
+            shown = held(rendered(text, self.at))
         except ValueError as error:
-            return f":red[{error}]"
+            shown = f":red[{error}]"
+        self.drawn[text] = shown
+        return shown
 
     def to_read(self, text: str) -> str:
         """And with words that lead to the glossary, each once in a step."""
