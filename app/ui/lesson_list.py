@@ -45,7 +45,7 @@ def still_open(row: Row) -> str:
     """What is to be done yet in a lesson that is begun, by its steps; "" for another."""
     if not row.percent or row.percent == 100 or not row.left:
         return ""
-    return f"Still open: {'; '.join(row.left)}."
+    return f"Still open: {', '.join(f'*{title}*' for title in row.left)}"
 
 
 def lessons(rows: Sequence[Row], *, aims: bool = False) -> None:
@@ -64,4 +64,4 @@ def lessons(rows: Sequence[Row], *, aims: bool = False) -> None:
             if aims and row.aims:
                 st.markdown("\n".join(f"- :gray[{aim}]" for aim in row.aims))
             if words := still_open(row):
-                st.caption(words)
+                st.markdown(f":gray[:small[{words}]]", width="stretch")
