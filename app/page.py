@@ -62,7 +62,7 @@ def draw() -> None:
                 cover()
             else:
                 page.run()
-        agree(session.lesson(), step)
+        agree(step)
     else:
         if stand_beside:
             session.apply(controls.settings(setup, st.sidebar))

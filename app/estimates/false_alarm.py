@@ -70,7 +70,9 @@ def _outcomes(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
 def _told(s: np.ndarray, q: np.ndarray, n: int, limit: float, compare: str) -> np.ndarray:
     """Where the test says "not the truth", from S and Q."""
     far = s**2 > q * n * limit**2 / (n - 1 + limit**2) * (1 + 1e-12)
-    return far & {"is": True, "above": s > 0, "below": s < 0}[compare]
+    if compare == "is":
+        return far
+    return far & (s > 0 if compare == "above" else s < 0)
 
 
 def _enumerated(estimates: np.ndarray, chance: np.ndarray, n: int, limit: float, compare: str, truth: float) -> float:

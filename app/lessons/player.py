@@ -212,11 +212,12 @@ def _unexplained(block: Predict, at: Situation) -> Iterator[Problem]:
 
 def texts(block: Block) -> tuple[str, ...]:
     """All of a block that is prose."""
-    more = {
-        Predict: lambda: (*block.options.values(), *block.why.values()),
-        Check: lambda: (block.passes, block.fails),
-    }
-    return (block.text, *more.get(type(block), tuple)())
+    match block:
+        case Predict():
+            return block.text, *block.options.values(), *block.why.values()
+        case Check():
+            return block.text, block.passes, block.fails
+    return (block.text,)
 
 
 def _expressions(block: Block) -> list[Expression]:

@@ -34,11 +34,11 @@ def panel(lesson: Lesson, step: Step) -> None:
     polled(TICK_SECONDS if waits else None)(_panel)(lesson, step, waits)
 
 
-def agree(lesson: Lesson, step: Step) -> None:
+def agree(step: Step) -> None:
     """Call when the screen is drawn, which looks at the flow anew: what the panel said before is drawn anew where it
     would say something else now. While the flow moves it says of which step it speaks."""
     drawn = session.noted(Said)
-    if drawn and drawn.step == (lesson.id, step.id) and not session.moves() and drawn.differs(session.situation()):
+    if drawn and drawn.step == step.id and not session.moves() and drawn.differs(session.situation()):
         st.rerun()
 
 
@@ -46,7 +46,7 @@ def agree(lesson: Lesson, step: Step) -> None:
 class Said:
     """The texts that the panel has drawn, with what was shown of them."""
 
-    step: tuple[str, str]
+    step: str  # its id
     texts: Mapping[str, str]
 
     def differs(self, at: Situation) -> bool:
@@ -69,14 +69,14 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     words = blocks.Words(at)
     st.header(words(step.title), anchor=False)
     if resumed := session.resumed():
-        _resumed(lesson, resumed)
+        _resumed(lesson, step, resumed)
     if session.moves() and wanted_by(step) is not None:
         trained = session.last_report().arms[0].step
         st.caption(f":material/timelapse: The flow is training. The numbers in this text are from step {trained:,}.")
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
             blocks.draw(block, words, done, at)
-    session.note(Said((lesson.id, step.id), dict(words.drawn)))
+    session.note(Said(step.id, dict(words.drawn)))
     ended = step is lesson.steps[-1] and not looking.is_asked(step, done)
     if ended:
         _end(lesson, done, words)
@@ -149,12 +149,12 @@ def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
             st.caption("\n".join(f"- {named(block, words)}" for block in here))
 
 
-def _resumed(lesson: Lesson, resumed: Resumed) -> None:
+def _resumed(lesson: Lesson, step: Step, resumed: Resumed) -> None:
     """That the lesson opens where it was, and the way to its beginning."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_resumed"):
         kept = "Your answers are kept." if resumed.has_answers else "You had not answered anything yet."
         st.caption(f":material/history: You are back where you were in this lesson. {kept}", width="stretch")
-        if session.place().step != lesson.steps[0].id:
+        if step is not lesson.steps[0]:
             button(
                 "Go to step 1",
                 on_click=session.open_step,
@@ -167,7 +167,8 @@ def _resumed(lesson: Lesson, resumed: Resumed) -> None:
 def _next_lesson(lesson: Lesson) -> Lesson | None:
     """In the order of the list, in the language of the page."""
     later = [one for one in shelf().originals.values() if one.number > lesson.number]
-    return shelf().lesson(later[0].id, session.place().language) if later else None
+    there = session.place()
+    return shelf().lesson(later[0].id, there.language if there else "") if later else None
 
 
 def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
