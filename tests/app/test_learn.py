@@ -388,12 +388,15 @@ def test_a_mark_goes_into_the_formula_before_it_and_nowhere_else():
     assert held("$$a$$\n\n$b$ c") == "$$a$$\n\n$b$ c"
 
 
-def test_what_to_keep_comes_after_the_last_prediction():
+def test_what_to_keep_comes_after_all_predictions_and_gives_none_away():
     page = opened(lesson="series", step="which-way")
     points = lesson(page).key_points
     assert not any(point in said(page) for point in points)
     page.radio(key="lesson.series.which").set_value("either").run()
     press(page, "lesson.series.which.commit")
+    assert not any(point in said(page) for point in points), "three others are open"
+    own(page).progress.of("series").answers.update({"one": 0.1, "slow": "same", "how-many": 40.0})
+    checked(page.run())
     assert all(point in said(page) for point in points)
 
 

@@ -130,7 +130,10 @@ def _left_here(step: Step, done: LessonProgress, words: blocks.Words) -> None:
 
 def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
     heading.section("What to keep")
-    st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
+    if any(looking.is_asked(step, done) for step in lesson.steps):  # it would give the answers away
+        st.caption("This is shown when you have made all predictions of this lesson.")
+    else:
+        st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
     if not looking.left(lesson, done):
         st.success("You have done all of this lesson.", icon=":material/done_all:")
         return
