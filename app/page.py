@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import session
 from app.components import browser, library
-from app.features.learn.panel import cover, covered, panel, way_back
+from app.features.learn.panel import agree, cover, covered, panel, way_back
 from app.lessons.observables import MOVED
 from app.screens import SCREENS
 from app.turns import TURNS
@@ -63,6 +63,7 @@ def draw() -> None:
                 cover()
             else:
                 page.run()
+        agree(step)
     else:
         if stand_beside:
             session.apply(controls.settings(setup, st.sidebar))

@@ -3,7 +3,7 @@
 x is data, z is latent. `forward` maps x -> z, the direction of the density, as in the paper. `inverse` maps z -> x, for
 sampling. Points have shape (batch, dim). `log_det` is log|det dz/dx|, in nats, one value per point, (batch,).
 
-    log p(x) = log p_base(forward(x)) + log_det(x)          (paper, equation 1)
+    log p(x) = log p_base(forward(x)) + log_det(x)          (paper, equation 2)
 
 A residual block is f(x) = x + g(x). g is its branch, and A = J_g(x) the branch's Jacobian. L >= Lip(g) is the certified
 bound of ||A||, in the 2-norm unless the branch has another norm. rho is the spectral radius of A.

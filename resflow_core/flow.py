@@ -24,7 +24,7 @@ MOST_DIM = 256
 
 
 class NormalizingFlow(Chain):
-    """A density on R^dim: log p(x) = log N(f(x); 0, I) + sum over the parts of log|det| (paper, equation 1).
+    """A density on R^dim: log p(x) = log N(f(x); 0, I) + sum over the parts of log|det| (paper, equation 2).
 
     `forward`, `inverse`, `forward_and_log_det` and `forward_and_log_dets` are those of a `Chain`.
     """

@@ -3,7 +3,7 @@
     log(1 + t) = sum_k a_k t^k,   a_0 = 0, a_k = (-1)^(k+1) / k
     its derivative 1 / (1 + t) = sum_k b_k t^k,   b_k = (-1)^k
 
-    log det(I + A) = E_v sum_k a_k v'A^k v                                              (paper, equation 5)
+    log det(I + A) = E_v sum_k a_k v'A^k v                                              (paper, equation 3)
     d log det(I + A) = tr((I + A)^-1 dA) = E_v (sum_k b_k v'A^k) dA v                   (paper, Theorem 2)
 
 The branch is used only through vector-Jacobian products, w' <- w'A, because A itself is too large in high dimensions.

@@ -1,6 +1,6 @@
 """log det(I + A) of a residual block, A = J_g(x): exactly, by a truncated series (biased), by roulette (unbiased).
 
-    log det(I + A) = sum_{k>=1} a_k tr(A^k),   a_k = (-1)^(k+1) / k                       (paper, equation 5)
+    log det(I + A) = sum_{k>=1} a_k tr(A^k),   a_k = (-1)^(k+1) / k                       (paper, equation 3)
     tr(A^k) = E_v v'A^k v   for a probe v with E vv' = I                                  (Hutchinson)
     log det(I + A) = E_{N,v} sum_{k=1..N} a_k / P(N >= k) v'A^k v                         (paper, Theorem 1)
     d log det(I + A) = E_{N,v} sum_{k=0..N} (-1)^k / P(N >= k) v'A^k dA v                 (paper, Theorem 2)

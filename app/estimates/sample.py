@@ -27,7 +27,8 @@ def thrown_settings(bench: Bench) -> Bench:
     return Bench(**{name: getattr(bench, name) for name in names})
 
 
-def _throw(bench: Bench, n: int, start: int) -> Draws:
+def drawn(bench: Bench, n: int, start: int) -> Draws:
+    """The draws of `bench` from the number `start` on, as many as `n`."""
     return draw_estimates(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, n, bench.seed, start)
 
 
@@ -55,14 +56,14 @@ class Sample:
         """Throw a part of what is wanted, which takes a few hundredths of a second."""
         n = min(self.goal - len(self.values), CHUNK)
         if n > 0:
-            thrown = _throw(self.bench, n, len(self.values))
+            thrown = drawn(self.bench, n, len(self.values))
             counts = np.bincount(thrown.n, minlength=len(self.counts))
             counts[: len(self.counts)] += self.counts
             self.values, self.counts = np.concatenate([self.values, thrown.value]), counts
 
     def one(self, index: int) -> Draws:
         """The throw number `index`, counted from 0, whether or not it was thrown yet."""
-        return _throw(self.bench, 1, index)
+        return drawn(self.bench, 1, index)
 
     def last(self, most: int) -> list[tuple[int, int, np.ndarray, float]]:
         """(number, N, v, estimate) of the latest throws, the newest first."""
@@ -70,7 +71,7 @@ class Sample:
         first = max(done - most, 0)
         if done == 0:
             return []
-        thrown = _throw(self.bench, done - first, first)
+        thrown = drawn(self.bench, done - first, first)
         rows = zip(range(first + 1, done + 1), thrown.n.tolist(), thrown.probe, thrown.value.tolist(), strict=True)
         return list(rows)[::-1]
 
@@ -112,7 +113,7 @@ def coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
     shares, start = [], FIRST_REPETITION
     for n in THROWS_EACH:
         apart = math.ceil(n / bench.estimator.batch) * bench.estimator.batch
-        thrown = _throw(bench, REPETITIONS * apart, start)
+        thrown = drawn(bench, REPETITIONS * apart, start)
         values = thrown.value.reshape(REPETITIONS, apart)[:, :n]
         error = values.std(1, ddof=1) / n**0.5
         shares.append(float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean()))

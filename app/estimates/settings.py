@@ -116,7 +116,10 @@ class Bench:
     throw: int = setting(1, "Throw", "Which draw of this seed is shown.", low=1, high=MOST_THROWS)
     fractions: bool = setting(False, "Fractions", "Exact wherever a fraction is short.")
     suspect: str = setting(
-        "none", "Under test", "Who throws. Each of the estimators A to D has a bug: find it.", choices=SUSPECTS
+        "none",
+        "Under test",
+        "The estimator that draws. Each of the estimators A to D has a bug: find it.",
+        choices=SUSPECTS,
     )
 
     def __post_init__(self):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.lessons.expression import Expression
+from app.estimates.false_alarm import Rate, normal_tail
+from app.lessons.expression import Expression, Unknown
 from app.lessons.observables import OBSERVABLES, Situation
 
 
@@ -40,6 +41,10 @@ class Teacher(Block):
     """What only teachers read."""
 
 
+LOW, RIGHT, HIGH = SIDES = ("low", "right", "high")
+"""What a guessed number is beside the truth."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Predict(Block):
     """A guess, locked once it is made, and the truth: a number, or the one option whose condition holds. Where it is of
@@ -54,6 +59,9 @@ class Predict(Block):
     step: float | None = None  # of a slider
     unit: str = ""
     cover: bool = False  # whether the screen, which shows the truth, is hidden until the prediction is made
+    near: float = 0.0  # how far from the truth a number is right
+    share: bool = False  # whether `near` is a share of the truth
+    why: Mapping[str, str] = field(default_factory=dict)  # what is said of each answer: by the option, or by `SIDES`
 
     @property
     def is_choice(self) -> bool:
@@ -66,6 +74,34 @@ class Predict(Block):
     def may_be(self, truth: Any) -> bool:
         """Whether this could be its truth: an option, or a number."""
         return truth in self.options if self.is_choice else isinstance(truth, int | float)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The kinds of answers that people give: the options, or `SIDES`."""
+        return tuple(self.options) if self.is_choice else SIDES
+
+    def answer(self, guess: Any, truth: Any) -> str:
+        """Which of `answers` a guess is."""
+        if self.is_choice:
+            return guess
+        # A guess on the edge is right, whatever the last digit of a float64 is.
+        if abs(guess - truth) <= self.margin(truth) * (1 + 1e-9):
+            return RIGHT
+        return LOW if guess < truth else HIGH
+
+    def margin(self, truth: float) -> float:
+        """How far from the truth a number is right, in the unit of the prediction."""
+        return self.near * abs(truth) if self.share else self.near
+
+    def is_right(self, guess: Any, truth: Any) -> bool:
+        return self.answer(guess, truth) == (truth if self.is_choice else RIGHT)
+
+    def may_answer(self, answer: str, truth: Any) -> bool:
+        """Whether somebody can give such an answer: nobody is too low below the least number that is taken."""
+        if self.is_choice or answer == RIGHT:
+            return True
+        margin = self.margin(truth)
+        return self.low < truth - margin if answer == LOW else truth + margin < self.high
 
     def found(self, at: Situation) -> Any:
         """The truth: a number or the key of an option; None where it is not known yet. Raises ValueError where not
@@ -134,13 +170,22 @@ class Check(Block):
     def chance(self) -> float:
         """How often it goes wrong by chance alone: fails though both sides are equal, or tells them apart though they
         are. Of a normal mean."""
-        tail = math.erfc(self.tolerance / math.sqrt(2))
-        return tail if self.compare == "is" else tail / 2
+        return normal_tail(self.tolerance, self.compare)
 
     @property
     def by_chance(self) -> float | None:
         """`chance` where the tolerance is in standard errors; else as the lesson states it, or None."""
         return self.chance if self.errors else self.false_alarm
+
+    def rate(self, at: Situation) -> Rate | None:
+        """`by_chance` with as many draws as there are now."""
+        alarm = OBSERVABLES[self.observable.names[0][0]].alarm
+        if self.errors and alarm:
+            try:
+                return alarm(at, self.tolerance, self.compare)
+            except Unknown:
+                return Rate(self.chance)
+        return None if self.by_chance is None else Rate(self.by_chance)
 
     def outcome(self, at: Situation) -> Outcome:
         found = self.observable.of(at)

@@ -1,6 +1,7 @@
 """What of a step can be seen, and what of it has come true: from its blocks, what was done, and what is known."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Observe, Predict, Step, Teacher, Text
@@ -67,7 +68,7 @@ def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:
     for block in step.blocks:
         if isinstance(block, Teacher) and not teaches:
             continue
-        if block.after and not is_done(step.block(block.after), done):
+        if _waits(block, step, done):
             continue
         found.append(block)
         if isinstance(block, Predict) and block.id not in done.answers:
@@ -78,6 +79,29 @@ def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:
 def is_asked(step: Step, done: LessonProgress) -> bool:
     """Whether a prediction is still to be made."""
     return any(isinstance(block, Predict) and block.id not in done.answers for block in step.blocks)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is still to be done: a block, and the step that it belongs to."""
+
+    step: Step
+    block: Block
+
+
+def left(lesson: Lesson, done: LessonProgress) -> tuple[Left, ...]:
+    """What of a lesson is still open, in its order, as far as it is shown."""
+    return tuple(Left(step, block) for step in lesson.steps for block in left_in(step, done))
+
+
+def left_in(step: Step, done: LessonProgress) -> tuple[Block, ...]:
+    """The same of one step, of which nothing is told that is not shown yet: it could give away a prediction."""
+    asked = (block for block in shown(step, done, False) if isinstance(block, Predict | Do | Check | Explain))
+    return tuple(block for block in asked if not is_done(block, done))
+
+
+def _waits(block: Block, step: Step, done: LessonProgress) -> bool:
+    return bool(block.after) and not is_done(step.block(block.after), done)
 
 
 def share_done(lesson: Lesson, done: LessonProgress) -> float:

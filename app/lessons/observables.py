@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.engine.reports import ArmReport, Report
+from app.estimates.false_alarm import Rate
 from app.lessons.expression import Unknown
 from app.lessons.settings import Benches, changed, setting_values
 from app.setup import Setup
@@ -20,7 +21,9 @@ from app.setup import Setup
 class Observable:
     """A quantity with its unit. `error` names the observable that is its standard error. `wants` says without which
     measurements of the engine it is not known: what is wanted of each by its name, or a function that finds that in the
-    benches; None where no flow is needed."""
+    benches; None where no flow is needed. `alarm` is how often a test by so many standard errors tells it from what it
+    is, with as many draws as there are: (situation, standard errors, how it is compared) -> rate; without it the normal
+    law's tail is taken."""
 
     title: str
     read: Callable[..., Any]
@@ -28,6 +31,7 @@ class Observable:
     arguments: int = 0
     error: str = ""
     wants: Mapping[str, Any] | None = None
+    alarm: Callable[["Situation", float, str], Rate] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,6 +114,8 @@ class Untrue(Enum):
     DONE_BEFORE = "`{block}` is done before anybody does anything."
     NOT_DONE = "`{block}` is not done by the solution."
     TRUTH_UNKNOWN = "the truth of `{block}` is not known after the solution."
+    NO_WHY = "`{block}` says nothing of the answer `{error}`: give it a `why`."
+    NO_NEAR = "`{block}` does not say `near` which numbers are right."
     NUMBER_UNKNOWN = "a number of `{block}` is not known after the solution."
     IMPOSSIBLE = "{error}"
 
@@ -191,15 +193,31 @@ def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[Problem]:
         yield Problem(block.line, Untrue.NOT_PASSED, block.id, outcome)
     if is_open and isinstance(block, Predict) and block.found(at) is None:
         yield Problem(block.line, Untrue.TRUTH_UNKNOWN, block.id)
+    if isinstance(block, Predict):
+        yield from _unexplained(block, at)
     for text in texts(block):
         if not is_known(text, at):
             yield Problem(block.line, Untrue.NUMBER_UNKNOWN, block.id)
 
 
+def _unexplained(block: Predict, at: Situation) -> Iterator[Problem]:
+    """The answers that somebody may give to a prediction, and of which it does not say why."""
+    truth = None if block.is_choice else block.found(at)
+    for answer in block.answers:
+        if not block.why.get(answer) and (truth is None or block.may_answer(answer, truth)):
+            yield Problem(block.line, Untrue.NO_WHY, block.id, error=answer)
+    if not block.is_choice and not block.near:
+        yield Problem(block.line, Untrue.NO_NEAR, block.id)
+
+
 def texts(block: Block) -> tuple[str, ...]:
     """All of a block that is prose."""
-    more = {Predict: lambda: tuple(block.options.values()), Check: lambda: (block.passes, block.fails)}
-    return (block.text, *more.get(type(block), tuple)())
+    match block:
+        case Predict():
+            return block.text, *block.options.values(), *block.why.values()
+        case Check():
+            return block.text, block.passes, block.fails
+    return (block.text,)
 
 
 def _expressions(block: Block) -> list[Expression]:

@@ -66,7 +66,7 @@ def joined(old: Progress, new: Progress) -> Progress:
     for name, one in new.lessons.items():
         known = lessons.get(name, LessonProgress())
         lessons[name] = LessonProgress(
-            list(dict.fromkeys([*known.seen, *one.seen])),
+            [*(step for step in known.seen if step not in one.seen), *one.seen],  # the last that was opened stays last
             known.answers | one.answers,
             known.truths | one.truths,
             list(dict.fromkeys([*known.done, *one.done])),

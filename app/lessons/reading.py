@@ -8,6 +8,7 @@ from typing import Any
 
 from app.lessons.expression import Expression
 from app.lessons.lesson import (
+    SIDES,
     Action,
     Block,
     Check,
@@ -31,6 +32,7 @@ from app.link import names
 NAME = re.compile(r"^(?P<number>\d+)-(?P<id>[a-z0-9-]+)(?:\.(?P<language>[a-z]{2}))?\.md$")
 FRONT = {"title": str, "level": str, "minutes": int, "objectives": list, "prerequisites": list, "key_points": list}
 FRONT_TEXTS = ("title", "level", "objectives", "key_points")
+NEAR = re.compile(r"^(?P<number>\d+(?:\.\d+)?)(?P<share>\s*%)?$")
 SE = re.compile(r"^(?P<number>[\d.]+)\s*se$")
 COMPARED = ("is", "below", "above")
 ACTIONS: dict[str, type] = {"set": dict, "throw": int, "train": int, "coins": str, "answer": dict}
@@ -170,6 +172,10 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
     step = fields.get("step", int, float, default=None)
     if step is not None and not (step > 0 and math.isfinite(high - low)):
         raise fields.wrong("step", "a slider needs `low`, `high` and a `step` above 0.")
+    why = fields.get("why", dict, default={})
+    if why and not set(map(str, why)) <= set(map(str, options or SIDES)):
+        raise fields.wrong("why", f"`why` is given for each of {', '.join(map(str, options or SIDES))}.")
+    near, share = _near(fields, bool(options))
     return Predict(
         **common,
         options={str(key): str(text) for key, text in options.items()},
@@ -181,7 +187,21 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         step=None if step is None else float(step),
         unit=fields.get("unit", str, default=""),
         cover=fields.get("cover", bool, default=False),
+        near=near,
+        share=share,
+        why={str(key): str(text) for key, text in why.items()},
     )
+
+
+def _near(fields: Fields, is_choice: bool) -> tuple[float, bool]:
+    """How far from the truth a number is right, and whether that is a share of the truth."""
+    given = str(fields.get("near", str, int, float, default=0))
+    match = NEAR.match(given)
+    if is_choice and "near" in fields.values:
+        raise fields.wrong("near", f"`near: {given}`: a choice has none.")
+    if not match:
+        raise fields.wrong("near", f"`near: {given}`: write a number, or `10 %` of the truth.")
+    return float(match["number"]) / (100 if match["share"] else 1), bool(match["share"])
 
 
 def _check(raw: Raw, common: dict[str, Any]) -> Check:
@@ -256,8 +276,8 @@ KINDS: dict[str, Kind] = {
     "text": _plain(Text),
     "predict": Kind(
         _predict,
-        ("options", "when", "truth", "once", "low", "high", "step", "unit", "cover"),
-        ("options", "unit"),
+        ("options", "when", "truth", "once", "low", "high", "step", "unit", "cover", "near", "why"),
+        ("options", "unit", "why"),
     ),
     "do": Kind(_do, ("until",)),
     "observe": _plain(Observe),

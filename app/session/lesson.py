@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.engine.reports import MOVING
 from app.estimates.coins import COINS
 from app.lessons.lesson import Action, Lesson, Predict, Step
 from app.lessons.looking import shown
@@ -16,7 +17,7 @@ from app.session.address import PLACE, new_entry
 from app.session.benches import show_bench
 from app.session.estimator import sample
 from app.session.kept import remember
-from app.session.page import Place, current, show
+from app.session.page import Place, Resumed, current, show
 from app.session.run import start
 from app.session.run import step as train
 from app.session.settings import change
@@ -68,9 +69,9 @@ def asks() -> bool:
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:
-    """Go to a step, or to the first, with its screen and its settings. A flow with these settings goes on from step to
-    step; it is another one, untrained and at rest, in another lesson and where the step is set up `anew`. Nothing is
-    thrown yet."""
+    """Go to a step, or to where somebody was last, with its screen and its settings. A flow with these settings goes on
+    from step to step; it is another one, untrained and at rest, in another lesson and where the step is set up `anew`.
+    Nothing is thrown yet."""
     page = current()
     anew = anew or page.lesson is None or page.lesson.lesson != lesson_id
     language = (page.lesson.language if page.lesson else "") if language is None else language
@@ -79,13 +80,15 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
         wrong = [problem for problem in shelf().problems if f"-{lesson_id}." in problem]
         page.notice = " ".join([f"There is no lesson `{plain(lesson_id)}`. Choose one of the list.", *wrong])
         return
-    ids = [step.id for step in found.steps]
-    chosen = found.steps[ids.index(step_id) if step_id in ids else 0]
+    done = progress(lesson_id)
+    chosen = _chosen(found, step_id, done)
+    enters = page.lesson is None or page.lesson.lesson != lesson_id
+    page.resumed = _resumed(done) if enters and chosen.id in done.seen else None
+    page.began = not step_id and not done.seen
     if page.lesson != (there := Place(found.id, chosen.id, language)):
         new_entry()
     page.lesson, page.turned, page.stale = there, chosen.screen, True
     page.notice = ""
-    done = progress()
     done.seen = [*(one for one in done.seen if one != chosen.id), chosen.id]
     setup, benches = changed(page.setup, page.benches, chosen.settings, anew=True)
     if any(not prefix_in(name) for name in chosen.settings):
@@ -100,6 +103,39 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
     left = chosen.trained - (page.report.arms[0].step if page.report.arms else 0)
     if left > 0:
         train(left)
+
+
+def _chosen(lesson: Lesson, step_id: str, done: LessonProgress) -> Step:
+    """The step of this name; where there is none, the one that was open last, or the first."""
+    steps = {step.id: step for step in lesson.steps}
+    return next((steps[one] for one in (step_id, *done.seen[-1:]) if one in steps), lesson.steps[0])
+
+
+def _resumed(done: LessonProgress) -> Resumed:
+    return Resumed(bool(done.answers or done.done))
+
+
+def resumed() -> Resumed | None:
+    """Whether the step that is open is where somebody was before."""
+    return current().resumed
+
+
+def resume(kept: Progress) -> None:
+    """Go to where somebody was in the lesson that is open, by what the browser has kept of it: it is known a moment
+    after the page was opened."""
+    page = current()
+    if not page.lesson or (was := kept.lessons.get(page.lesson.lesson)) is None or not was.seen:
+        return
+    if page.began and was.seen[-1] != page.lesson.step and not progress().answers:
+        progress().seen = []
+        open_step(page.lesson.lesson, was.seen[-1])
+    if page.lesson.step in was.seen:
+        page.resumed, page.stale = _resumed(was), True
+
+
+def moves() -> bool:
+    """Whether the page's flow trains."""
+    return current().report.state in MOVING
 
 
 def arrive(screen: str) -> None:

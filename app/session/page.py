@@ -84,6 +84,13 @@ class Place:
     opened: bool = True
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """That a lesson was opened where somebody had been in it, and whether something was answered there."""
+
+    has_answers: bool
+
+
 def new_token() -> str:
     return secrets.token_urlsafe(18)
 
@@ -127,6 +134,8 @@ class Page(Training):
     progress: Progress = field(default_factory=Progress)  # in all lessons
     lesson: Place | None = None
     lies_under_lesson: bool = False  # the screen that is shown
+    resumed: Resumed | None = None  # until another step is opened
+    began: bool = False  # whether a lesson was opened without a step, by somebody of whom nothing was known
     teaches: bool = False  # whether teachers' notes are shown
     continues: Continues | None = None
     glimpse: Glimpse | None = None
@@ -210,6 +219,11 @@ def note(finding: Finding) -> Finding:
     """Keep what a screen found, a frozen value, as the newest of its type; the words about it follow from it."""
     current().findings[type(finding)] = finding
     return finding
+
+
+def noted(kind: type[Finding]) -> Finding | None:
+    """The newest finding of this type."""
+    return current().findings.get(kind)
 
 
 def is_new(picture: str, click: Any) -> bool:

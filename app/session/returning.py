@@ -10,7 +10,7 @@ from app.link import OWN_DATA, Link, read_link
 from app.session.address import PLACE, run_setup, write_address
 from app.session.files import is_file, with_flow
 from app.session.kept import remember
-from app.session.lesson import open_step
+from app.session.lesson import open_step, resume
 from app.session.page import Entry, Place, current
 from app.session.run import start
 from app.session.settings import show_all_widgets
@@ -67,14 +67,17 @@ def _with_files(link: Link) -> Link:
 def arrive_in_browser(stored: str | None) -> None:
     """The browser has our script, and has kept this of what was done in lessons; None: it keeps nothing."""
     page = current()
-    page.attached = True
+    first, page.attached = not page.attached, True
     if page.addressed == page.screen:
         write_address()
     keeps, page.keeps = page.keeps, stored is not None
     known = page.progress
     if stored:
         with suppress(ValueError):  # another version's, or somebody else's: it is replaced
-            page.progress = joined(from_file(stored.encode()), known)
+            kept = from_file(stored.encode())
+            if first:
+                resume(kept)
+            page.progress = joined(kept, known)
     page.stale |= keeps != page.keeps or page.progress != known
 
 

@@ -20,6 +20,8 @@ class Row:
     done: float
     page: str
     query: Mapping[str, str] = field(default_factory=dict)
+    aims: Sequence[str] = ()  # what one can do after it
+    left: Sequence[str] = ()  # the titles of the steps in which something is still to be done, once it is begun
 
     def __post_init__(self):
         if not 0 <= self.done <= 1:
@@ -32,15 +34,23 @@ class Row:
 
 
 def said(row: Row) -> str:
-    """A lesson's level, its minutes and how much of it is done."""
-    words = [row.level, f"{row.minutes} min"]
+    """For whom a lesson is, how long it takes, and whether it is begun or done."""
+    words = [f"{row.level} of university", f"{row.minutes} min"]
     if row.percent:
-        words.append("done" if row.percent == 100 else f"{row.percent} % done")
+        words.append("done" if row.percent == 100 else "begun")
     return ", ".join(words)
 
 
-def lessons(rows: Sequence[Row]) -> None:
-    """A link for each lesson, with its level, its minutes and how much of it is done; nothing without rows."""
+def still_open(row: Row) -> str:
+    """What is to be done yet in a lesson that is begun, by its steps; "" for another."""
+    if not row.percent or row.percent == 100 or not row.left:
+        return ""
+    return f"Still open: {', '.join(f'*{title}*' for title in row.left)}"
+
+
+def lessons(rows: Sequence[Row], *, aims: bool = False) -> None:
+    """A link for each lesson: for whom it is, how long it takes, what is done of it and what is still open; with its
+    `aims`, if they are wanted. Nothing without rows."""
     if not rows:
         return
     minutes = sum(row.minutes for row in rows)
@@ -51,3 +61,7 @@ def lessons(rows: Sequence[Row]) -> None:
                 st.page_link(row.page, label=f"{row.number}\u2002{row.title}", query_params=row.query, width="stretch")
                 st.markdown(f":gray[:small[{said(row)}]]", width="content")
                 st.progress(row.done, said(row), width=96)
+            if aims and row.aims:
+                st.markdown("\n".join(f"- :gray[{aim}]" for aim in row.aims))
+            if words := still_open(row):
+                st.markdown(f":gray[:small[{words}]]", width="stretch")

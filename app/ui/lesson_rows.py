@@ -1,7 +1,7 @@
 """The lessons as a list, with how far somebody is in each."""
 
 from app import session
-from app.lessons.looking import share_done
+from app.lessons.looking import left, share_done
 from app.lessons.progress import Progress
 from app.lessons.shelf import shelf
 from app.ui.lesson_list import Row
@@ -15,5 +15,18 @@ def rows(page: str) -> list[Row]:
         done = progress.of(lesson.id)
         query = {"lesson": lesson.id} | ({"step": done.seen[-1]} if done.seen else {})
         share = share_done(lesson, done)
-        found.append(Row(lesson.number, lesson.title, lesson.level, lesson.minutes, share, page, query))
+        titles = tuple(dict.fromkeys(one.step.title for one in left(lesson, done)))
+        found.append(
+            Row(
+                lesson.number,
+                lesson.title,
+                lesson.level,
+                lesson.minutes,
+                share,
+                page,
+                query,
+                aims=lesson.objectives,
+                left=titles,
+            )
+        )
     return found

@@ -1,6 +1,6 @@
 """The gradient of the mean log density in two parts: of the log det, and of the base density at the images f(x).
 
-    d mean log p(x) = d mean log|det df/dx| + d mean log N(f(x); 0, I)          (paper, equation 1)
+    d mean log p(x) = d mean log|det df/dx| + d mean log N(f(x); 0, I)          (paper, equation 2)
 
 The first part reaches the pre-activations only through the second derivative of the activation (paper, section 3.3).
 When training has converged, the two parts cancel.

@@ -400,7 +400,7 @@ class TestCoins:
         page = checked(page.text_area(key="coins.results").set_value("3+ 3+").run())
         assert finding(page, CoinMean).size == 2 and finding(page, CoinMean).is_exact
         page = checked(page.text_area(key="coins.results").set_value("3+ 2-").run())
-        assert all(token in page.error[0].value for token in ("Throw 2", "`2-`", "3"))
+        assert all(token in page.error[0].value for token in ("Draw 2", "`2-`", "3"))
 
 
 class TestAcrossSettings:

@@ -230,12 +230,12 @@ class TestCoins:
     @pytest.mark.parametrize(
         ("text", "named"),
         [
-            ("3+ 4", ("Throw 2", "`4`", "`4+`")),
-            ("+3", ("Throw 1", "`+3`", "`4+`")),
-            ("3+ 4- 2+", ("Throw 3", "`2+`", "3,")),
-            ("100+", ("Throw 1", "`100+`", "`4+`")),
+            ("3+ 4", ("Draw 2", "`4`", "`4+`")),
+            ("+3", ("Draw 1", "`+3`", "`4+`")),
+            ("3+ 4- 2+", ("Draw 3", "`2+`", "3,")),
+            ("100+", ("Draw 1", "`100+`", "`4+`")),
             ("3+ " * 2001, ("2,001", "2,000")),
-            ("`" * 10 + "x" * 50, ("Throw 1", "`" + "x" * 19 + "…`", "`4+`")),
+            ("`" * 10 + "x" * 50, ("Draw 1", "`" + "x" * 19 + "…`", "`4+`")),
         ],
     )
     def test_an_entry_that_cannot_be_read_is_named(self, text, named):
@@ -246,7 +246,7 @@ class TestCoins:
     @pytest.mark.parametrize("n_exact", [0, 2, 3])
     def test_the_sheet_has_the_estimates(self, n_exact):
         bench = Bench(matrix=(1 / 3, 1 / 6, -1 / 4, 1 / 3), law=Geometric(0.5, n_exact), probe="rademacher")
-        rows = coins._table(bench)
+        rows = coins._table(bench, coins.LONGEST)
         assert [n for n, _, _ in rows] == list(range(n_exact, n_exact + coins.LONGEST))
         text = coins.sheet(bench, rows)
         assert "A = [[1/3, 1/6], [-0.25, 1/3]]" in text
@@ -259,7 +259,7 @@ class TestCoins:
                 expected = sum(-((-1) ** k) / k / survival[k] * power for k, power in enumerate(powers, 1))
                 assert found == pytest.approx(expected, abs=1e-14)
                 assert f"<td>{expected:+.6f}</td>" in text or abs(expected) < 1e-12
-        assert text.count("<tr>") == 1 + coins.LONGEST + 1 + 16
+        assert text.count("<tr>") == 1 + coins.LONGEST + 1 + 16 + 2  # and one for the mean and its standard error
 
     def test_the_coins_estimates_are_unbiased(self):
         # N = n is thrown with probability 2^-(n - 3 + 1), both signs with 1/2; the coins beyond the sheet weigh 2^-8.
@@ -268,7 +268,7 @@ class TestCoins:
         both = [values(A, LAW, n, np.tile([1.0, sign], (len(n), 1))) for sign in (1, -1)]
         mean = (np.mean(both, 0) * 0.5 ** (n - 2)).sum()
         assert mean == pytest.approx(KNOWN_LOG_DET, abs=1e-8)
-        assert coins._table(bench) == list(zip(n[:8].tolist(), *(v[:8].tolist() for v in both), strict=True))
+        assert coins._table(bench, 8) == list(zip(n[:8].tolist(), *(v[:8].tolist() for v in both), strict=True))
 
 
 class TestSample:

@@ -52,6 +52,11 @@ settings: {bench.view: by_hand}
 controls: [bench.n_terms]
 :::
 """
+WHY = 'why: {low: "Low", right: "Right", high: "High"}\nnear: 0.1\n'
+TEXT = "---\nA\n:::\n"
+OF_TWO = "options: {a: A, b: B}\nwhen: {a: radius > 0, b: radius > 1}\n"
+NO_NEAR = (Untrue.NO_NEAR, "")
+WHY_A = 'why: {a: "Because of A", b: "Because of B"}\n'
 CHECK = """
 ::: check small
 observable: bias(bench.n_terms)
@@ -159,6 +164,10 @@ class TestReading:
             ("::: predict one\ntruth: bias(1)\nlow: 2\nhigh: 1\n---\nA\n:::\n", 18, "`low: 2` `high: 1` below"),
             ("::: predict one\noptions: {a: A}\nwhen: {b: throws > 1}\n---\nA\n:::\n", 16, "`truth` `options` `when`"),
             ("::: predict one\ntruth: bias(1)\nstep: 1\n---\nA\n:::\n", 18, "slider `low` `high` `step`"),
+            ("::: predict one\ntruth: bias(1)\nnear: close\n---\nA\n:::\n", 18, "`near: close` number %"),
+            ("::: predict one\noptions: {a: A}\nwhen: {a: radius > 0}\nnear: 1\n---\nA\n:::\n", 19, "`near: 1` choice"),
+            ("::: predict one\ntruth: bias(1)\nwhy: {less: A}\n---\nA\n:::\n", 18, "`why` low, right, high"),
+            ("::: predict one\ntruth: bias(1)\nwhy: {low: 0.25 nats}\n---\nA\n:::\n", 18, "0.25 {{bias(3):.3f}}"),
             (CHECK.replace("tolerance: 0.001", "tolerance: some"), 20, "`some` number `3 se`"),
             (CHECK.replace("tolerance: 0.001", "tolerance: 3 se"), 20, "`bias` standard error"),
             (CHECK.replace("bias(bench.n_terms)", "2 * mean").replace("0.001", "3 se"), 18, "`2 * mean` error `value`"),
@@ -229,7 +238,7 @@ class TestReading:
         assert written(CHECK.replace("pass: Yes", "false_alarm: 0.01\npass: Yes")).blocks["small"].by_chance == 0.01
 
     def test_a_translation_gives_texts_and_nothing_else(self, written, tmp_path):
-        written(CHECK + "::: predict guess\ntruth: bias(1)\n---\nA\n:::\n")
+        written(CHECK + f"::: predict guess\ntruth: bias(1)\n{WHY}---\nA\n:::\n")
         front = "---\ntitle: Eine Lektion\n---\n"
         step = "::: step first\ntitle: Beginn\n:::\n"
         german = written("::: check small\npass: Ja\n---\nIst es klein?\n:::\n", "04-one.de.md", front, step)
@@ -383,6 +392,20 @@ class TestObservables:
         for label, suspect in SUSPECTS.items():
             assert situation(suspect=label).value("suspect_mean") == situation().value("bug_mean", (suspect.bug,))
 
+    def test_a_function_that_is_not_monotonic_may_starve(self):
+        assert situation().value("starves", ("=softplus(z) + softplus(-z)",))
+        assert not situation().value("starves", ("=sin(z)",))
+
+    def test_three_standard_errors_go_wrong_more_often_with_few_draws(self):
+        at = situation(probe="rademacher")
+        assert at.value("false_alarm", (10,)) == pytest.approx(0.0225, abs=5e-4)
+        coins = replace(at, coins="3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
+        check = shelf().lesson("roulette").blocks["coins-mean"]
+        assert check.rate(coins).value == at.value("false_alarm", (10,)) and check.rate(coins).is_exact
+        assert check.rate(at).value == check.chance == pytest.approx(0.0027, abs=1e-5)
+        gap = shelf().lesson("block").blocks["better"]
+        assert gap.rate(at).value == gap.chance
+
     def test_a_factor_may_be_infinite_where_the_variance_is_not(self):
         turn = situation(matrix="0.3 -0.5 0.5 0.3", probe="rademacher")
         assert (turn.value("factor"), turn.value("variance") < 0.01) == (math.inf, True)
@@ -522,12 +545,12 @@ class TestPlaying:
             ("::: do one\nuntil: throws >= 0\n---\nA\n:::\n", Untrue.DONE_BEFORE, ""),
             ("::: do one\nuntil: throws >= 9\n---\nA\n:::\n", Untrue.NOT_DONE, ""),
             (
-                "::: predict one\noptions: {a: A, b: B}\nwhen: {a: radius > 0, b: radius < 1}\n---\nA\n:::\n",
+                "::: predict one\noptions: {a: A, b: B}\nwhen: {a: radius > 0, b: radius < 1}\n" + WHY_A + TEXT,
                 Untrue.IMPOSSIBLE, "2 a, b",
             ),
             ("::: predict one\noptions: {a: A}\nwhen: {a: radius > 1}\n---\nA\n:::\n", Untrue.IMPOSSIBLE, "0 none"),
-            ("::: predict one\ntruth: mean\n---\nA\n:::\n", Untrue.TRUTH_UNKNOWN, ""),
-            ("::: predict one\ntruth: bias(1)\nonce: throws > 1\n---\nA\n:::\n", Untrue.TRUTH_UNKNOWN, ""),
+            (f"::: predict one\ntruth: mean\n{WHY}---\nA\n:::\n", Untrue.TRUTH_UNKNOWN, ""),
+            (f"::: predict one\ntruth: bias(1)\nonce: throws > 1\n{WHY}---\nA\n:::\n", Untrue.TRUTH_UNKNOWN, ""),
         ],
     )  # fmt: skip
     def test_so_is_what_never_or_always_holds(self, written, block, what, error):
@@ -535,6 +558,20 @@ class TestPlaying:
         assert found.what is what and bool(found.error) == bool(error)
         assert all(part in found.error for part in error.split())
         assert what is Untrue.IMPOSSIBLE or found.block == "one"
+
+    @pytest.mark.parametrize(
+        ("fields", "found"),
+        [
+            ("truth: bias(1)\n", [(Untrue.NO_WHY, "low"), (Untrue.NO_WHY, "right"), (Untrue.NO_WHY, "high"), NO_NEAR]),
+            ("truth: bias(1)\nlow: 0\nhigh: 0.055\nnear: 10 %\nwhy: {low: L, right: R}\n", []),
+            ("truth: bias(1)\nlow: 0\nhigh: 1\nnear: 10 %\nwhy: {low: L, right: R}\n", [(Untrue.NO_WHY, "high")]),
+            (OF_TWO + "why: {a: A}\n", [(Untrue.NO_WHY, "b")]),
+            (OF_TWO + "why: {a: A, b: '{{mean}}'}\n", [(Untrue.NUMBER_UNKNOWN, "")]),
+        ],
+    )  # fmt: skip
+    def test_every_answer_that_somebody_may_give_has_its_why(self, written, fields, found):
+        lesson = written(f"::: predict one\n{fields}---\nA\n:::\n" + CHECK)
+        assert [(one.what, one.error) for one in problems(lesson)] == found
 
     def test_nothing_is_thrown_yet_where_a_check_is_to_fail(self, written):
         mean = CHECK.replace("small", "mean").replace("bias(bench.n_terms)", "mean")
@@ -545,7 +582,7 @@ class TestPlaying:
         assert never.outcome.passed is None
 
     def test_a_prediction_is_met_while_its_condition_holds(self, written):
-        on_the_way = "::: predict one\ntruth: bias(3)\nonce: bench.n_terms == 3\n---\nA\n:::\n"
+        on_the_way = f"::: predict one\ntruth: bias(3)\nonce: bench.n_terms == 3\n{WHY}---\nA\n:::\n"
         both = CHECK.replace("[{set: {bench.n_terms: 8}}]", "[{set: {bench.n_terms: 3}}, {set: {bench.n_terms: 8}}]")
         assert list(problems(written(on_the_way + both))) == []
 
@@ -603,8 +640,21 @@ class TestVerdicts:
         few = replace(situation(n_terms="1"), thrown=np.array([0.5, 0.7]))
         assert met(block, answered, few) == Met("one", "small", None, possible=False)
         answered.truths["one"] = "small"
-        assert met(block, answered, few) == Met("one", "small", "small", possible=True)
-        assert met(block, answered, few).right and not Met("one", "small", None).right
+        assert met(block, answered, few) == Met("one", "small", "small", answer="small", right=True)
+        answered.truths["one"] = "unknown"
+        assert met(block, answered, few) == Met("one", "small", "unknown", answer="small", right=False)
+
+    @pytest.mark.parametrize(
+        ("near", "guess", "answer"),
+        [
+            ("0.1", 2.1, "right"), ("0.1", 1.9, "right"), ("0.1", 2.11, "high"), ("0.1", 1.89, "low"),
+            ("10 %", 2.2, "right"), ("10%", 1.79, "low"), ("0", 2.0, "right"),
+        ],
+    )  # fmt: skip
+    def test_which_answer_a_number_is(self, written, near, guess, answer):
+        block = written(f"::: predict one\ntruth: 1 + 1\nnear: {near}\n---\nA\n:::\n").blocks["one"]
+        found = met(block, LessonProgress(answers={"one": guess}, truths={"one": 2.0}), situation())
+        assert (found.answer, found.right) == (answer, answer == "right")
 
     def test_the_difference_is_that_of_the_numbers_that_are_shown(self):
         assert Met("one", 0.1, 0.0539145).off == pytest.approx(0.1 - 0.05391, abs=1e-12)
@@ -625,7 +675,7 @@ class TestProgress:
         old = Progress({"one": LessonProgress(["a"], {"p": 1, "q": 2}, {}, ["d"]), "two": LessonProgress()})
         new = Progress({"one": LessonProgress(["b", "a"], {"p": 3}, {"p": 4}, [])})
         both = joined(old, new)
-        assert both.lessons["one"] == LessonProgress(["a", "b"], {"p": 3, "q": 2}, {"p": 4}, ["d"])
+        assert both.lessons["one"] == LessonProgress(["b", "a"], {"p": 3, "q": 2}, {"p": 4}, ["d"])
         assert list(both.lessons) == ["one", "two"]
 
     @pytest.mark.parametrize(

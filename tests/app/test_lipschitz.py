@@ -163,11 +163,17 @@ class TestOpening:
         page = press(page, "reset")
         assert answers.sentence(found) in said(page)
 
-    @pytest.mark.parametrize("more", [{"lesson": "inverse", "step": "fold"}, {"controls": "lipschitz.scale"}])
-    def test_it_is_not_shown_beside_a_lesson_or_with_controls_fixed(self, found, more):
+    @pytest.mark.parametrize(
+        ("more", "offered"),
+        [
+            ({"lesson": "inverse", "step": "edge"}, "lipschitz.block"),
+            ({"controls": "lipschitz.scale"}, "lipschitz.scale"),
+        ],
+    )
+    def test_it_is_not_shown_beside_a_lesson_or_with_controls_fixed(self, found, more, offered):
         page = opened(settings=more)
         assert "lipschitz.walk" not in keys(page) and answers.sentence(found) not in said(page)
-        assert "lipschitz.scale" in keys(page)
+        assert offered in keys(page)
 
     def test_of_a_flow_that_is_not_trained_nothing_is_said(self):
         page = opened(method="newton")

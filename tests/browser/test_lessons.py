@@ -78,9 +78,11 @@ def write(page, text):
 def ended(visitor, title):
     """The end of a lesson: what to keep, and the list, which says that it is done."""
     expect(panel(visitor.page).get_by_role("heading", name="What to keep")).to_be_visible()
+    expect(panel(visitor.page).get_by_text("You have done all of this lesson.")).to_be_visible(timeout=SLOW)
+    expect(panel(visitor.page).get_by_role("button", name="Next lesson")).to_be_visible()
     press(visitor, "All lessons")
     row = visitor.page.locator(".st-key-lessons .stHorizontalBlock", has=visitor.page.get_by_role("link", name=title))
-    expect(row.get_by_text("done").first).to_be_visible(timeout=SLOW)
+    expect(row.get_by_text("min, done").first).to_be_visible(timeout=SLOW)
     assert not [problem for problem in visitor.problems if "404" not in problem]
 
 
@@ -96,12 +98,12 @@ def test_the_series_is_walked_from_end_to_end(student):
     expect(panel(page).get_by_text("You said 0.05, the truth is 0.05391 nats")).to_be_visible(timeout=SLOW)
     expect(panel(page).locator(".stVegaLiteChart")).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("heading", name="The series, term by term")).to_be_visible(timeout=SLOW)
-    assert not page.get_by_role("button", name="Throw 1", exact=True).count()
+    assert not page.get_by_role("button", name="Draw 1", exact=True).count()
 
     on(visitor, "How many terms are enough?")
-    commit(visitor, "Each further term takes away about the same amount.")
+    commit(visitor, "Each further term removes about the same amount.")
     expect(panel(page).get_by_text("Not so.")).to_be_visible(timeout=SLOW)
-    check(visitor, "Cut after term 1 it is still too far off")
+    check(visitor, "Cut after term 1, it is still too far off")
     terms = only(page.locator(".st-key-beside_lesson").get_by_role("slider"))
     terms.focus()
     for _ in range(7):
@@ -112,17 +114,17 @@ def test_the_series_is_walked_from_end_to_end(student):
     on(visitor, "Nearer to 1")
     slide(page)
     commit(visitor)
-    expect(panel(page).get_by_text("Twice the radius is not twice the terms.")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("Twice the radius is not twice the number of terms.")).to_be_visible(timeout=SLOW)
     write(page, "It cannot bend the plane strongly.")
     on(visitor, "Which way is it wrong?")
-    commit(visitor, "Two eigenvalues near \N{MINUS SIGN}1")
+    commit(visitor, "Two eigenvalues of \N{MINUS SIGN}0.8")
     for index in (1, 4):
         field = page.locator(".st-key-matrix").get_by_role("textbox").nth(index - 1)
         field.fill("-0.8")
         field.press("Enter")
         expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible(timeout=SLOW)
     is_done(page)
-    check(visitor, "times as likely as it does")
+    check(visitor, "times as likely as it really does")
     write(page, "It moves eigenvalues towards -1.")
 
     with page.expect_download() as download:
@@ -146,40 +148,40 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     page = visitor.page
     slide(page)
     commit(visitor)
-    on(visitor, "One throw")
+    on(visitor, "One draw")
     expect(page.get_by_text("The screen would show the answer.")).to_be_visible(timeout=SLOW)
-    commit(visitor, "By a tenth of a nat")
-    press(visitor, "Throw 1")
+    commit(visitor, "By at least 0.05 and less than 0.3 nats")
+    press(visitor, "Draw 1")
     is_done(page)
     number = only(panel(page).get_by_role("spinbutton"))
     number.fill("100")
     number.press("Enter")
     commit(visitor)
-    expect(panel(page).get_by_text("You said 100, the truth is 3917 throws")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("You said 100, the truth is 3917 draws")).to_be_visible(timeout=SLOW)
 
     on(visitor, "A hundred, ten thousand")
-    press(visitor, "Throw 100")
-    press(visitor, "Throw 10,000")
+    press(visitor, "Draw 100")
+    press(visitor, "Draw 10,000")
     expect(panel(page).get_by_text("Done.")).to_have_count(2, timeout=SLOW)
-    check(visitor, "Nothing speaks against an unbiased estimate.")
+    check(visitor, "These draws give no sign of a bias.")
 
     on(visitor, "Can an error bar be trusted?")
     slide(page)
     commit(visitor)
     write(page, "From how many throws?")
     on(visitor, "A better probe")
-    commit(visitor, "About a half")
+    commit(visitor, "Between a tenth and two thirds of it")
     page.locator(".st-key-beside_lesson").get_by_role("combobox").click()
     page.get_by_role("option", name="Rademacher").click()
     is_done(page)
-    check(visitor, "as good as")
+    check(visitor, "It is worth as much as")
 
     on(visitor, "With real coins")
     coins = page.get_by_label("What the class has drawn")
     coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
     coins.press("Control+Enter")
     is_done(page)
-    check(visitor, "coins know the log of a determinant")
+    check(visitor, "Coins can compute the log of a determinant.")
     ended(visitor, "Russian roulette")
 
 
@@ -201,3 +203,32 @@ def test_where_no_numbers_stand_above_the_row_of_play_goes_on_to_say_the_step(vi
     row = visitor.page.locator(".stHorizontalBlock", has=visitor.page.locator(".st-key-play")).last
     expect(row.get_by_text("step 0")).to_be_visible(timeout=SLOW)
     expect(visitor.page.locator(".st-key-lesson_settings").get_by_role("button", name="More")).to_be_visible()
+
+
+def test_the_browsers_back_and_forward_go_a_step_over_another_screen_too(visit):
+    visitor = visit("lesson=norms&step=certify", "/learn", picture=False)
+    page = visitor.page
+    step = panel(page).get_by_role("heading", level=2).first
+    expect(step).to_have_text("What is proven", timeout=SLOW)
+    press(visitor, "Back")
+    expect(step).to_have_text("What is its mass?", timeout=SLOW)
+    visitor.wait_for_script()
+    page.wait_for_url("**step=mass**")
+    page.go_back()
+    expect(step).to_have_text("What is proven", timeout=SLOW)
+    page.wait_for_url("**step=certify**")
+    page.go_forward()
+    expect(step).to_have_text("What is its mass?", timeout=SLOW)
+
+
+def test_a_lesson_opens_where_it_was_when_nothing_but_the_browser_remembers(visit):
+    visitor = visit("lesson=series&step=terms", "/learn", picture=False)
+    page = visitor.page
+    commit(visitor, "Every few terms the error shrinks by about the same factor.")
+    expect(panel(page).get_by_text("As you said.")).to_be_visible(timeout=SLOW)
+    visitor.wait_for_script()
+    page.context.clear_cookies()  # by which the server would know the page again
+    page.goto(page.url.split("/estimator")[0] + "/learn?lesson=series")
+    expect(panel(page).get_by_text("You are back where you were")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_role("heading", name="How many terms are enough?")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("As you said.")).to_be_visible(timeout=SLOW)

@@ -30,23 +30,25 @@ function tidyHistory(browser) {
     const url = new URL(target ?? location.href, location.href);
     const { entry, screen, address } = seen(url, isOurs(url));
     if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
+    if (isOurs(url) && !url.search && history.state?.written) return; // before another screen it would take away what Back needs
     if (!isOurs(url) && entry === history.state?.entry) browser.arrived = performance.now();
     if (!isOurs(url) || isNewEntry(browser, entry)) {
-      push({ ...state, entry }, title, address);
+      push({ ...state, entry, written: Boolean(entry) }, title, address);
     } else {
       const kept = browser.returned?.entry ?? entry ?? history.state?.entry;
-      replace({ ...state, entry: kept }, title, address);
+      replace({ ...state, entry: kept, written: Boolean(entry) }, title, address);
       browser.arrived = -Infinity;
     }
   };
   history.replaceState = (state, title, target) => {
     const url = new URL(target ?? location.href, location.href);
     const { address } = url.searchParams.has(ENTRY) ? seen(url, true) : { address: target };
-    replace({ ...state, entry: history.state?.entry }, title, address);
+    replace({ ...state, entry: history.state?.entry, written: history.state?.written }, title, address);
   };
 }
 
 const AGAIN_MS = [50, 700, 1500, 3000]; // a message may be lost while Streamlit draws another page
+const ANOTHER_SCREEN = 2; // the first of them that is used where Streamlit draws another screen
 
 /** Tell the server where Back or Forward has led, until it is there. */
 function hearReturns(browser) {
@@ -54,7 +56,8 @@ function hearReturns(browser) {
     clearTimeout(browser.telling);
     const entry = history.state?.entry;
     browser.returned = entry && entry !== browser.entry ? { query: location.search, entry } : null;
-    if (browser.returned) tellReturn(browser, 0);
+    // Streamlit goes to another screen first: what is told before it has drawn that would be drawn where nothing is.
+    if (browser.returned) tellReturn(browser, screenOf(location) === browser.screen ? 0 : ANOTHER_SCREEN);
   });
 }
 
@@ -70,5 +73,6 @@ function tellReturn(browser, tries) {
 /** The server says at which entry it is. */
 function hearEntry(browser, entry) {
   browser.entry = entry;
+  browser.screen = screenOf(location);
   if (browser.returned?.entry === entry) browser.returned = null;
 }

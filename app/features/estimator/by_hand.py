@@ -116,7 +116,7 @@ def _beside_lesson(bench: Bench) -> None:
         bench = _settings(bench)
     with right:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            heading.section("One throw, term by term", width="stretch")
+            heading.section("One draw, term by term", width="stretch")
             bench = _which_throw(bench)
         terms, tested = st.container(), st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with tested:

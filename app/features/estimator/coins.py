@@ -21,7 +21,8 @@ from resflow_core.roulette import Geometric
 COIN = 0.5
 MINUS = "\N{MINUS SIGN}"
 PROBE = "rademacher"
-LONGEST = 8  # heads in a row that the sheet has a line for
+SHOWN = 8  # values of N in the table on the page
+LONGEST = 18  # on the sheet: one of a thousand classes with 300 draws meets a larger one
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,15 @@ def show(bench: Bench, truth: float) -> None:
         if session.offered(f"{BENCH}law", f"{BENCH}probe"):
             button("Use them", on_click=session.show_bench, args=(coins,), key="coins.use")
         return
-    table = _table(bench)
+    table = _table(bench, SHOWN)
     st.markdown(
         f"1. Toss two coins: the signs of v. Note **+** where they agree, **{MINUS}** where not.\n"
         f"2. Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.\n"
-        "3. Note N and the sign, such as `4+`, and read your estimate off this table.\n\n" + _markdown(table)
+        "3. Note N and the sign, such as `4+`, and read your estimate off this table. "
+        f"The sheet goes on to N = {bench.law.n_exact + LONGEST - 1}.\n\n" + _markdown(table)
     )
     st.download_button(
-        "Print a sheet", sheet(bench, table), "roulette.html", "text/html", icon=":material/print:",
+        "Print a sheet", sheet(bench, _table(bench, LONGEST)), "roulette.html", "text/html", icon=":material/print:",
         on_click="ignore", key="coins.sheet",
     )  # fmt: skip
     text = st.text_area("What the class has drawn", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
@@ -86,18 +88,21 @@ def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:
   th, td {{ border: 1px solid #000; padding: .2em .6em; text-align: right; height: 1.4em }}
 </style>
 <h1>log det(I + A) with coins</h1>
-<p>A = [[{a}, {b}], [{c}, {d}]]. Each throw of the coins estimates log det(I + A) without bias.</p>
+<p>A = [[{a}, {b}], [{c}, {d}]]. Each draw by coins estimates log det(I + A) without bias.</p>
 <ol><li>Toss two coins. Note + where they agree, &minus; where they do not.
 <li>Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.
-<li>Look up your estimate, and note it. At the end take the mean of all.</ol>
+<li>Look up your estimate, and note it. At the end take the mean of all n estimates, and their standard error:
+the root of &Sigma;(estimate &minus; mean)&sup2; / (n (n &minus; 1)).</ol>
 <table><tr><th>N</th><th>estimate for +</th><th>estimate for &minus;</th></tr>{cells}</table>
 <table><tr>{"<th>N</th><th>sign</th><th>estimate</th>" * 2}</tr>{blank * 16}</table>
+<table class="result"><tr><th>n</th><th>mean</th><th>standard error</th></tr>
+<tr><td></td><td></td><td></td></tr></table>
 """
 
 
-def _table(bench: Bench) -> list[tuple[int, float, float]]:
+def _table(bench: Bench, lines: int) -> list[tuple[int, float, float]]:
     """The estimate for N and for signs that agree and that do not."""
-    n = np.arange(bench.law.n_exact, bench.law.n_exact + LONGEST)
+    n = np.arange(bench.law.n_exact, bench.law.n_exact + lines)
     plus, minus = (values(bench.array, bench.law, n, np.tile([1.0, sign], (len(n), 1))) for sign in (1, -1))
     return list(zip(n.tolist(), plus.tolist(), minus.tolist(), strict=True))
 

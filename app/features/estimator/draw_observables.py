@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.estimates.coins import parsed
+from app.estimates.false_alarm import Rate, false_alarm
 from app.estimates.sample import THROWS_EACH, coverage, furthest, thrown_settings
 from app.estimates.settings import Bench
 from app.features.estimator.matrix_observables import subject
@@ -87,27 +88,50 @@ def _coin_error(at: "Situation") -> float:
     return float(thrown.std(ddof=1) / len(thrown) ** 0.5)
 
 
+def _alarm(at: "Situation", draws: int, limit: float, compare: str) -> Rate:
+    if draws < 2:
+        raise Unknown
+    return false_alarm(thrown_settings(at.bench(Bench)), subject(at).truth, draws, limit, compare)
+
+
 def _coverage(at: "Situation", throws: int) -> float:
     shares, _ = coverage(thrown_settings(at.bench(Bench)), subject(at).truth)
     return shares[THROWS_EACH.index(throws)]
 
 
 THROWS: dict[str, Observable] = {
-    "throws": Observable("throws", lambda at: len(at.thrown), "throws"),
-    "mean": Observable("the mean of the throws", _mean, "nats", error="mean_error"),
-    "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
-    "spread": Observable("the standard deviation of the first n throws", _spread, "nats", arguments=1),
-    "furthest_throw": Observable("the largest distance of a throw from the truth", _furthest_throw, "nats"),
-    "share": Observable("the share of throws with N = n", _share, arguments=1),
-    "law_gap": Observable(
-        "how far the shares of N are from their law, at worst", _law_gap, "standard errors of independent throws"
+    "throws": Observable("draws", lambda at: len(at.thrown), "draws"),
+    "mean": Observable(
+        "the mean of the draws",
+        _mean,
+        "nats",
+        error="mean_error",
+        alarm=lambda at, limit, compare: _alarm(at, len(at.thrown), limit, compare),
     ),
-    "suspect_mean": Observable("the mean of who throws, in closed form", _suspect_mean, "nats"),
+    "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
+    "spread": Observable("the standard deviation of the first n draws", _spread, "nats", arguments=1),
+    "furthest_throw": Observable("the largest distance of a draw from the truth", _furthest_throw, "nats"),
+    "share": Observable("the share of draws with N = n", _share, arguments=1),
+    "law_gap": Observable(
+        "how far the shares of N are from their law, at worst", _law_gap, "standard errors of independent draws"
+    ),
+    "suspect_mean": Observable("the mean of the estimator under test, in closed form", _suspect_mean, "nats"),
     "bug_mean": Observable(
         "the mean with a bug of `FAULTY_ESTIMATORS`, in closed form", _bug_mean, "nats", arguments=1
     ),
-    "coverage": Observable("the share of error bars that hold the truth", _coverage, arguments=1),
-    "coin_throws": Observable("throws of real coins", lambda at: len(_coins(at)), "throws"),
-    "coin_mean": Observable("the mean of the coins", _coin_mean, "nats", error="coin_error"),
+    "false_alarm": Observable(
+        "how often three standard errors go wrong with n draws",
+        lambda at, n: _alarm(at, int(n), 3.0, "is").value,
+        arguments=1,
+    ),
+    "coverage": Observable("the share of error bars that contain the truth", _coverage, arguments=1),
+    "coin_throws": Observable("draws by real coins", lambda at: len(_coins(at)), "draws"),
+    "coin_mean": Observable(
+        "the mean of the coins",
+        _coin_mean,
+        "nats",
+        error="coin_error",
+        alarm=lambda at, limit, compare: _alarm(at, len(_coins(at)), limit, compare),
+    ),
     "coin_error": Observable("its standard error", _coin_error, "nats"),
 }

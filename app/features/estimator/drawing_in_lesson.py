@@ -23,10 +23,10 @@ def show(bench: Bench, remainders: Remainders, truth: float) -> None:
     sample = session.sample()
     sample.go_on()
     noise = session.note(numbers.noise(bench, remainders))
-    drawing.buttons(sample, "Throw")
+    drawing.buttons(sample, "Draw")
     values = sample.values
     mean = session.note(SampleMean.of(values, truth)) if len(values) > 1 else None
-    drawing.latest(sample, "Throw")
+    drawing.latest(sample, "Draw")
     first, second, third = st.columns(3, gap="medium")
     with first:
         _mean(values, mean, bench)
@@ -44,14 +44,14 @@ def show(bench: Bench, remainders: Remainders, truth: float) -> None:
 def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
     heading.section("Is it unbiased?")
     exactly = (
-        f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the throws that end before term k."
+        f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the draws that end before term k."
         if bench.is_sound
         else "Of an estimator under test that is not known: compare its mean with the truth."
     )
     if mean is None:
-        st.info(f"{exactly} Throw a few, and see.", icon=":material/casino:")
+        st.info(f"{exactly} Draw a few, and see.", icon=":material/casino:")
         return
-    said = f"After {mean.size:,} throws the mean is {words.mean_and_truth(mean)}."
+    said = f"After {mean.size:,} draws the mean is {words.mean_and_truth(mean)}."
     st.altair_chart(figures.running_mean(values, mean.truth, f"Running mean of the estimates. {said}"))
     st.markdown(said)
     st.caption(f"{exactly} Dashed: the truth. Band: one standard error to each side.")
@@ -63,7 +63,7 @@ def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench:
     if mean is None:
         st.info(f"{closed}. {terms}", icon=":material/functions:")
         return
-    spread = f"{closed}; these throws have {signed(f'{mean.deviation:.4g}')}. {terms}"
+    spread = f"{closed}; these draws have {signed(f'{mean.deviation:.4g}')}. {terms}"
     chart = figures.histogram(values, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
     st.altair_chart(chart)
     st.markdown(spread)

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app import session
+from app.estimates.false_alarm import Rate
 from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
 from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict, Solution, Teacher, Text
@@ -19,6 +20,7 @@ from app.text import signed
 from app.ui.fragments import button
 from app.ui.glossary import linked
 
+SELDOM = 1e-4
 FORMULA_AND_MARK = re.compile(r"(?<![\\$])(\$\$?)([^$]+)\1([.,:;!?)]?)")
 
 
@@ -28,13 +30,16 @@ class Words:
 
     at: Situation
     linked: set[str] = field(default_factory=set)  # the words of the glossary that have had their link
+    drawn: dict[str, str] = field(default_factory=dict)  # each text, with what was shown of it
 
     def __call__(self, text: str) -> str:
         """With its numbers; what cannot be had is said where it stands."""
         try:
-            return held(rendered(text, self.at))
+            shown = held(rendered(text, self.at))
         except ValueError as error:
-            return f":red[{error}]"
+            shown = f":red[{error}]"
+        self.drawn[text] = shown
+        return shown
 
     def to_read(self, text: str) -> str:
         """And with words that lead to the glossary, each once in a step."""
@@ -166,8 +171,6 @@ def _met(block: Predict, words: Words, found: Met) -> None:
                 marks[name] = ":green[**← you, and the truth** :material/check:]"
             lines.append(f"- {words(option)} {marks.get(name, '')}")
         st.markdown("\n".join(lines))
-        if truth is not None:
-            st.markdown("**As you said.**" if found.right else "**Not so.** Read on, and see why.")
     elif truth is None:
         st.markdown(f"You said **{number(guess)}** {block.unit}.")
     else:
@@ -176,10 +179,27 @@ def _met(block: Predict, words: Words, found: Met) -> None:
         shown = {"prediction": number(guess), "truth": number(truth)}
         st.altair_chart(prediction(guess, truth, block.unit, shown, off))
         st.markdown(off)
+    if truth is not None:
+        _why(block, words, found)
     if not found.possible:
         st.caption("With the settings as they are, none of this is so. Set the step up again, in the menu above.")
     elif truth is None:
         st.caption("The truth comes with what you do next.")
+
+
+def _why(block: Predict, words: Words, found: Met) -> None:
+    """What is said of the answer that was given."""
+    verdict = "As you said." if found.right else "Not so."
+    if not block.is_choice and found.right:
+        verdict = f"Right, within {_margin(block, found.truth)}."
+    with st.container(key=f"why-{block.id}"):
+        st.markdown(f"**{verdict}** {words(block.why.get(found.answer, ''))}".strip())
+
+
+def _margin(block: Predict, truth: float) -> str:
+    if block.share:
+        return f"{100 * block.near:g} %"
+    return f"{block.near:g} {block.unit}".strip()
 
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -195,8 +215,8 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
         # only, since a test by standard errors that is taken each second would pass by chance more often than it says.
         if block.id in done.done or now == known[key(block)]:
             _say(block, words, session.note(Checked(block.id, now, block.id in done.done, problem)))
-    if block.false_alarm:
-        st.caption(by_chance(block))
+    if block.false_alarm and (rate := _rate(block, at)):
+        st.caption(by_chance(block, rate))
 
 
 def _say(block: Check, words: Words, found: Checked) -> None:
@@ -204,7 +224,7 @@ def _say(block: Check, words: Words, found: Checked) -> None:
         case Verdict.PASSED:
             st.success(words(block.passes), icon=":material/check:")
         case Verdict.PASSED_BEFORE:  # the numbers of its message would be those of now
-            st.success("You passed, with other settings or throws than there are now.", icon=":material/check:")
+            st.success("You passed before, with other settings or draws.", icon=":material/check:")
         case Verdict.UNKNOWN:
             problem = found.problem and f"with the settings as they are: {found.problem}"
             why = problem or "yet: do first what is asked for above."
@@ -221,16 +241,26 @@ def _measured(block: Check, value: Any) -> str:
     return f"({observable.title}: {number(value)} {observable.unit})".replace(" )", ")")
 
 
-def by_chance(block: Check) -> str:
+def _rate(block: Check, at: Situation) -> Rate | None:
+    """None where the settings as somebody has changed them have no such thing."""
+    try:
+        return block.rate(at)
+    except ValueError:
+        return None
+
+
+def by_chance(block: Check, rate: Rate) -> str:
     """How often it goes wrong by chance alone."""
-    chance = block.by_chance
-    share = f"one of {float(f'{1 / chance:.2g}'):,.0f}" if chance < 1e-4 else f"{100 * chance:.2g} % of all"
+    if rate.value < SELDOM:  # no law of large numbers says how much less
+        share = f"in less than one of {1 / SELDOM:,.0f} tries"
+    else:
+        share = f"in {'' if rate.is_exact else 'about '}{100 * rate.value:.2g} % of all tries"
     if not block.errors:
-        return f"By chance alone it goes wrong in {share} tries."
+        return f"By chance alone it goes wrong {share}."
     within = f"{block.tolerance:g} standard errors"
     if block.compare == "is":
-        return f"Within {within}. By chance alone it fails in {share} tries."
-    return f"By more than {within}. By chance alone that is so in {share} tries."
+        return f"Within {within}. By chance alone it fails {share}, although all is right."
+    return f"By more than {within}. By chance alone that is so {share}."
 
 
 DRAWN: dict[type, Callable[..., None]] = {

@@ -12,17 +12,15 @@ with st.container(key="learn"):
     heading.title("What can be learned here?")
     notices.show()
     st.markdown(
-        "Each lesson lies over a screen of the explorer: you predict, you try it there, and you are told the truth. "
-        "Take them in order, or begin with any."
+        "Each lesson uses a screen of this explorer. You predict, you try it on the screen, and then you see the truth "
+        "and why. Take the lessons in order, or start with any of them."
     )
-    lessons(rows("features/learn/learn.py"))
-    with st.expander("What each is for"):
-        for lesson in shelf().originals.values():
-            aims = "\n".join(f"- {aim}" for aim in lesson.objectives)
-            st.markdown(f"**{lesson.number} {lesson.title}**\n\n{aims}")
+    lessons(rows("features/learn/learn.py"), aims=True)
     for problem in shelf().problems:
         st.error(problem)
     heading.section("What you did")
-    st.markdown("Predictions, answers and explanations stay in this browser. Take them to another one as a file.")
+    st.markdown(
+        "This browser keeps your predictions, answers and explanations. To use another browser, take them as a file."
+    )
     files.both("learn")
     files.keep("learn")

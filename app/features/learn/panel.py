@@ -1,24 +1,63 @@
 """The lesson beside a screen: one step, its blocks as far as they may be seen, and the way to the next."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import streamlit as st
 
 from app import session
 from app.features.learn import blocks, files, menu
 from app.features.learn.verdicts import standing
 from app.lessons import looking
-from app.lessons.lesson import Lesson, Predict, Step, Teacher
+from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Predict, Step, Teacher
+from app.lessons.observables import Situation
+from app.lessons.player import wanted_by
+from app.lessons.progress import LessonProgress
+from app.lessons.shelf import shelf
+from app.session import Resumed
 from app.ui import heading
 from app.ui.fragments import button, polled
 
 TICK_SECONDS = 1.0
+SENTENCE = re.compile(r"(?<=[.?!])\s+")
+KINDS = {Predict: "Predict", Do: "Do", Check: "Check", Explain: "Explain"}
+PAPER = "[*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735)"
 
 
 def panel(lesson: Lesson, step: Step) -> None:
-    """Draw it. While something is still to be done or to be known, it looks at the page every second."""
+    """Draw it. While something is still to be done or to be known, and where it speaks of a flow, which may train, it
+    looks at the page every second."""
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
-    waits = any(looking.is_open(block, done, at) for block in looking.shown(step, done, False))
+    waits = _waits(step, looking.shown(step, done, False))
     polled(TICK_SECONDS if waits else None)(_panel)(lesson, step, waits)
+
+
+def agree(step: Step) -> None:
+    """Call when the screen is drawn, which looks at the flow anew: what the panel said before is drawn anew where it
+    would say something else now. While the flow moves it says of which step it speaks."""
+    drawn = session.noted(Said)
+    if drawn and drawn.step == step.id and not session.moves() and drawn.differs(session.situation()):
+        st.rerun()
+
+
+@dataclass(frozen=True)
+class Said:
+    """The texts that the panel has drawn, with what was shown of them."""
+
+    step: str  # its id
+    texts: Mapping[str, str]
+
+    def differs(self, at: Situation) -> bool:
+        words = blocks.Words(at)
+        return any(words(text) != shown for text, shown in self.texts.items())
+
+
+def _waits(step: Step, shown: list[Block]) -> bool:
+    done, at = session.progress(), session.situation()
+    is_open = any(looking.is_open(block, done, at) for block in shown if not isinstance(block, Teacher))
+    return is_open or wanted_by(step) is not None
 
 
 def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
@@ -29,15 +68,24 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     shown = looking.shown(step, done, teaches)
     words = blocks.Words(at)
     st.header(words(step.title), anchor=False)
+    if resumed := session.resumed():
+        _resumed(lesson, step, resumed)
+    if session.moves() and wanted_by(step) is not None:
+        trained = session.last_report().arms[0].step
+        st.caption(f":material/timelapse: The flow is training. The numbers in this text are from step {trained:,}.")
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
             blocks.draw(block, words, done, at)
+    session.note(Said(step.id, dict(words.drawn)))
     ended = step is lesson.steps[-1] and not looking.is_asked(step, done)
     if ended:
-        _end(lesson)
+        _end(lesson, done, words)
+    else:
+        _left_here(step, done, words)
     _turn(lesson, step, ended)
+    st.caption(f"After {PAPER}, Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019.")
     files.keep("panel")
-    waits = any(looking.is_open(block, done, at) for block in shown if not isinstance(block, Teacher))
+    waits = _waits(step, shown)
     if waits != waited or looking.shown(step, done, teaches) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
 
@@ -66,9 +114,64 @@ def cover() -> None:
     )
 
 
-def _end(lesson: Lesson) -> None:
+def named(block: Block, words: blocks.Words) -> str:
+    """A block by its kind and a sentence of it: its question, or what it begins with."""
+    sentences = SENTENCE.split(" ".join(block.text.split()))
+    questions = [one for one in sentences if one.endswith("?")]
+    return f"{KINDS[type(block)]}: {words((questions or sentences)[-1 if questions else 0])}"
+
+
+def _left_here(step: Step, done: LessonProgress, words: blocks.Words) -> None:
+    """What Next skips."""
+    if left := looking.left_in(step, done):
+        with st.container(key="lesson_left"):
+            st.caption(f"Still open, and skipped by *Next*: {'; '.join(named(block, words) for block in left)}")
+
+
+def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
     heading.section("What to keep")
-    st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
+    if any(looking.is_asked(step, done) for step in lesson.steps):  # it would give the answers away
+        st.caption("This is shown when you have made all predictions of this lesson.")
+    else:
+        st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
+    if not looking.left(lesson, done):
+        st.success("You have done all of this lesson.", icon=":material/done_all:")
+        return
+    with st.container(key="lesson_left"):
+        st.markdown("**Still open in this lesson**")
+        for number, step in enumerate(lesson.steps, 1):
+            if not (here := looking.left_in(step, done)):
+                continue
+            button(
+                f"Step {number}: {words(step.title)}",
+                on_click=session.open_step,
+                args=(lesson.id, step.id),
+                type="tertiary",
+                key=f"lesson.left.{step.id}",
+            )
+            st.caption("\n".join(f"- {named(block, words)}" for block in here))
+
+
+def _resumed(lesson: Lesson, step: Step, resumed: Resumed) -> None:
+    """That the lesson opens where it was, and the way to its beginning."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_resumed"):
+        kept = "Your answers are kept." if resumed.has_answers else "You had not answered anything yet."
+        st.caption(f":material/history: You are back where you were in this lesson. {kept}", width="stretch")
+        if step is not lesson.steps[0]:
+            button(
+                "Go to step 1",
+                on_click=session.open_step,
+                args=(lesson.id, lesson.steps[0].id),
+                type="tertiary",
+                key="lesson.first",
+            )
+
+
+def _next_lesson(lesson: Lesson) -> Lesson | None:
+    """In the order of the list, in the language of the page."""
+    later = [one for one in shelf().originals.values() if one.number > lesson.number]
+    there = session.place()
+    return shelf().lesson(later[0].id, there.language if there else "") if later else None
 
 
 def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
@@ -86,7 +189,16 @@ def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
                 disabled=not there,
                 key=f"lesson.{key}",
             )
-        if index + 1 == len(lesson.steps):
+    if index + 1 < len(lesson.steps):
+        return
+    with st.container(horizontal=True, horizontal_alignment="right", key="lesson_end"):
+        button("All lessons", on_click=session.leave_lesson, key="lesson.end")
+        if after := _next_lesson(lesson):
             button(
-                "All lessons", on_click=session.leave_lesson, key="lesson.end", type="primary" if ended else "secondary"
+                f"Next lesson: {after.title}",
+                on_click=session.open_step,
+                args=(after.id,),
+                icon=":material/arrow_forward:",
+                key="lesson.after",
+                type="primary" if ended else "secondary",
             )

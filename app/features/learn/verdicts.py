@@ -33,10 +33,8 @@ class Met:
     guess: Any
     truth: Any  # None: not known yet
     possible: bool = True  # False: with the settings as they are it has no truth
-
-    @property
-    def right(self) -> bool:
-        return self.guess == self.truth
+    answer: str = ""  # which of the block's answers it is, once the truth is known
+    right: bool = False
 
     @property
     def off(self) -> float:
@@ -46,8 +44,10 @@ class Met:
 
 def met(block: Predict, done: LessonProgress, at: Situation) -> Met:
     """Of a prediction that was answered."""
-    truth = done.truths.get(block.id)
-    return Met(block.id, done.answers[block.id], truth, truth is not None or _has_truth(block, at))
+    guess, truth = done.answers[block.id], done.truths.get(block.id)
+    if truth is None:
+        return Met(block.id, guess, None, _has_truth(block, at))
+    return Met(block.id, guess, truth, answer=block.answer(guess, truth), right=block.is_right(guess, truth))
 
 
 def _has_truth(block: Predict, at: Situation) -> bool:

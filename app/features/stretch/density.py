@@ -1,6 +1,6 @@
 """The density that a map gives to x, one point of it followed, and what it integrates to.
 
-log p(x) = log p_base(f(x)) + log|det J_f(x)|        (Chen et al. 2019, equation 1)
+log p(x) = log p_base(f(x)) + log|det J_f(x)|        (Chen et al. 2019, equation 2)
 """
 
 import math

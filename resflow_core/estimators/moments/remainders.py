@@ -3,7 +3,7 @@
 An estimator of sum_k tr(M_k) draws v'M_k v instead of tr(M_k). The sum is the log det, or its derivative by one
 parameter theta, with B = dA / d theta:
 
-    log det(I + A)                                 M_k = a_k A^k                            (paper, equation 5)
+    log det(I + A)                                 M_k = a_k A^k                            (paper, equation 3)
     the same, differentiated term by term          M_k = a_k sum_{j<k} A^j B A^(k-1-j)
     the same, by the Neumann series                M_k = b_k A^k B                          (paper, Theorem 2)
 

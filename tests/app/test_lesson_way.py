@@ -1,0 +1,242 @@
+"""The way through a lesson: what is said of an answer, what is still open, where it opens, and that text and
+readouts are of one moment; over the engine of this process."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from app.engine.commands import ViewRequest
+from app.features.learn.blocks import Words
+from app.features.learn.verdicts import met
+from app.lessons.lesson import Predict, Solution
+from app.lessons.looking import left, left_in
+from app.lessons.player import Player, wanted_by
+from app.lessons.progress import LessonProgress, Progress, as_file
+from app.lessons.prose import UNKNOWN
+from app.lessons.shelf import shelf
+from app.session.lesson import open_step
+from app.session.returning import arrive_in_browser
+from app.ui.lesson_list import Row, said, still_open
+from tests.app.pages import keys, own
+from tests.app.test_learn import blocks, checked, drawn_step, followed, guess, lesson, opened, press
+from tests.app.test_learn import said as texts
+from tests.app.test_lessons import situation
+from tests.app.test_returning import tell
+
+pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
+
+
+# --- what is said of an answer ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "answer"), [(-0.1, "low"), (0.05, "right"), (0.2, "high")])
+def test_what_is_said_of_an_answer_is_said_of_no_other(number, answer):
+    page = opened(lesson="series", step="start")
+    guess(page, "series.one", number)
+    block, words = lesson(page).blocks["one"], Words(own_situation(page))
+    shown = texts(page)
+    assert words(block.why[answer]) in shown
+    assert not any(words(why) in shown for other, why in block.why.items() if other != answer)
+
+
+def test_before_an_answer_nothing_is_said_of_any():
+    page = opened(lesson="series", step="start")
+    block, words = lesson(page).blocks["one"], Words(own_situation(page))
+    assert not any(words(why) in texts(page) for why in block.why.values())
+    for number in (f"{own_situation(page).value('truth'):.4f}", f"{own_situation(page).value('bias', (1,)):.3f}"):
+        assert number not in texts(page), "what is asked for stands on the page"
+
+
+@pytest.mark.parametrize("name", list(shelf().originals))
+def test_every_answer_has_a_why_of_its_own(name):
+    for block in shelf().lesson(name).blocks.values():
+        if isinstance(block, Predict):
+            assert len(set(block.why.values())) == len(block.why) >= 2, block.id
+
+
+@pytest.mark.parametrize("name", ["change", "series", "roulette", "variance", "bugs"])
+def test_each_why_is_shown_for_its_answer(name):
+    """`python -m app.lessons check` demands that all of them are there, and their numbers known; in all ten lessons."""
+    player = Player()
+    for step in shelf().lesson(name).steps:
+        player.reset()
+        player.open(step)
+        for block in step.blocks:
+            for action in block.actions if isinstance(block, Solution) else ():
+                player.act(action)
+        at = player.situation(wanted_by(step))
+        for block in (one for one in step.blocks if isinstance(one, Predict) and not one.is_choice):
+            truth = block.found(at)
+            margin = block.margin(truth)
+            guesses = {"low": truth - 1.5 * margin, "right": truth, "high": truth + 1.5 * margin}
+            for answer in (one for one in block.answers if block.may_answer(one, truth)):
+                done = LessonProgress(answers={block.id: guesses[answer]}, truths={block.id: truth})
+                found = met(block, done, at)
+                assert (found.answer, found.right) == (answer, answer == "right"), block.id
+                assert UNKNOWN not in Words(at)(block.why[answer])
+
+
+def own_situation(page):
+    return replace(situation(), benches=own(page).benches)
+
+
+# --- what is still open -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_open_is_named_in_its_order():
+    series = shelf().lesson("series")
+    done = LessonProgress(answers={"one": 0.1, "budget": "Mine"}, truths={"one": 0.05}, done=["more"])
+    found = [(one.step.id, one.block.id) for one in left(series, done)]
+    assert found == [("terms", "slow"), ("steep", "how-many"), ("which-way", "which")], "no more than is shown"
+    done.answers |= {"slow": "same", "which": "negative"}
+    done.truths |= {"slow": "factor", "which": "negative"}
+    found = [(one.step.id, one.block.id) for one in left(series, done)]
+    assert found == [
+        ("terms", "enough"), ("steep", "how-many"),
+        ("which-way", "flatter"), ("which-way", "flattered"), ("which-way", "consequence"),
+    ]  # fmt: skip
+    cost = shelf().lesson("saturation").steps[-1]
+    assert [block.id for block in left_in(cost, LessonProgress())] == ["relu-gap"], "the others wait for it"
+
+
+def test_a_row_says_of_whom_and_of_what_and_names_what_is_open():
+    row = Row(4, "The log det", "third year", 12, 0.71, "p", left=("How many terms?", "Nearer to 1"))
+    assert "university" in said(row) and "12 min" in said(row) and "%" not in said(row)
+    assert all(title in still_open(row) for title in row.left)
+    assert still_open(replace(row, done=0)) == still_open(replace(row, done=1)) == ""
+
+
+def test_the_list_says_what_each_lesson_is_for():
+    page = opened("learn")
+    shown = texts(page)
+    for one in shelf().originals.values():
+        assert all(aim in shown for aim in one.objectives)
+    assert not page.expander
+
+
+def test_next_says_what_it_skips_and_the_end_what_is_open_and_leads_on():
+    page = opened(lesson="series", step="terms")
+    page.radio(key="lesson.series.slow").set_value("factor").run()
+    press(page, "lesson.series.slow.commit")
+    assert "lesson_left" in keys(page) and "Is the bias below" in texts(page)
+    page = opened(lesson="series", step="which-way")
+    page.radio(key="lesson.series.which").set_value("negative").run()
+    press(page, "lesson.series.which.commit")
+    assert {f"lesson.left.{step}" for step in ("start", "terms", "steep", "which-way")} <= {b.key for b in page.button}
+    press(page, "lesson.left.steep")
+    assert drawn_step(followed(page)) == "steep"
+    press(page, "lesson.back")
+    assert drawn_step(followed(page)) == "terms"
+    press(page, "lesson.next")
+    press(page, "lesson.next")
+    page = followed(press(page, "lesson.after"))
+    assert own(page).lesson.lesson == "roulette" and drawn_step(page) == "idea"
+
+
+def test_the_last_lesson_leads_to_no_other_and_every_step_to_the_paper():
+    last = list(shelf().originals.values())[-1]
+    page = opened(lesson=last.id, step=last.steps[-1].id)
+    assert "lesson.after" not in {button.key for button in page.button}
+    assert "arxiv.org/abs/1906.02735" in texts(page)
+
+
+# --- where a lesson opens ---------------------------------------------------------------------------------------------
+
+KEPT = as_file(
+    Progress({"series": LessonProgress(["start", "steep"], {"one": 0.1, "how-many": 40}, {}, ["more"])})
+).decode()
+
+
+def arrived(page, stored):
+    """The page, once its browser has told what it keeps."""
+    own(page).attached = False
+    tell(page, arrive_in_browser, stored)
+    return followed(checked(page.run()))
+
+
+def test_after_the_servers_restart_a_lesson_goes_on_at_the_step_of_its_address_with_its_answers():
+    page = arrived(opened("estimator", lesson="series", step="steep", **{"bench.matrix": "0.9 0.3 0.1 -0.2"}), KEPT)
+    assert drawn_step(page) == "steep"
+    assert own(page).progress.lessons["series"].answers["how-many"] == 40
+    assert own(page).resumed.has_answers and "lesson_resumed" in keys(page)
+    press(page, "lesson.first")
+    assert drawn_step(followed(page)) == "start" and "lesson_resumed" not in keys(page)
+
+
+def test_a_lesson_that_is_opened_without_a_step_goes_to_where_somebody_was():
+    page = arrived(opened(lesson="series"), KEPT)
+    assert drawn_step(page) == "steep" and "lesson_resumed" in keys(page)
+
+
+def test_a_link_to_a_step_is_followed_and_a_new_visitor_is_not_greeted():
+    page = arrived(opened(lesson="series", step="terms"), KEPT)
+    assert drawn_step(page) == "terms" and "lesson_resumed" not in keys(page)
+    page = arrived(opened(lesson="series"), "")
+    assert drawn_step(page) == "start" and "lesson_resumed" not in keys(page)
+
+
+def test_whoever_has_begun_before_the_browser_told_is_not_taken_elsewhere():
+    page = opened(lesson="series")
+    guess(page, "series.one", 0.1)
+    page = arrived(page, KEPT)
+    assert drawn_step(page) == "start"
+
+
+def test_the_list_leads_back_to_the_step_and_says_so():
+    page = opened("learn")
+    own(page).progress = Progress({"series": LessonProgress(["start", "terms"], {"one": 0.1}, {}, [])})
+    tell(page, open_step, "series")
+    page = followed(checked(page.run()))
+    assert drawn_step(page) == "terms" and "lesson_resumed" in keys(page)
+    press(page, "lesson.next")
+    assert "lesson_resumed" not in keys(followed(page))
+
+
+# --- one moment -------------------------------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"Believed: (\d+\.\d+) nats\. True: (\d+\.\d+) nats")
+
+
+def test_text_and_readouts_are_of_one_moment_when_a_run_stops_between_two_polls(local_engine):
+    page = opened(lesson="believes", step="first")
+    page.radio(key="lesson.believes.who").set_value("lower").run()
+    press(page, "lesson.believes.who.commit")
+    press(page, "steps")
+    for _ in range(200):
+        checked(page.run())
+        if own(page).report.arms[0].step >= 100 and "hundred-seen" in blocks(page):
+            break
+    # Two polls, and between them the run goes on and stops by itself.
+    tell(page, local_engine.step, own(page).run, 7)
+    while local_engine.poll(own(page).run, ViewRequest(frames=False)).arms[0].step < 107:
+        pass
+    checked(page.run())
+    loss = own(page).report.arms[0].loss
+    assert own(page).report.arms[0].step == 107
+    believed, true = map(float, NUMBER.search(texts(page)).groups())
+    assert true == pytest.approx(loss.held_nll[-1], abs=0.006)
+    assert believed == pytest.approx(loss.held_nll[-1] - loss.held_bias[-1], abs=0.006)
+    gap = next(one for one in readouts(page) if one["name"] == "gap")
+    entropy = own(page).setup.dataset.truth.entropy
+    assert float(gap["value"]) == pytest.approx(loss.held_kl[-1], abs=0.02)
+    assert true - entropy == pytest.approx(float(gap["value"]), abs=0.15), "the same loss, by two estimates"
+
+
+def test_while_a_flow_moves_the_text_says_of_which_step_it_is(local_engine):
+    page = opened(lesson="believes", step="first")
+    page.radio(key="lesson.believes.who").set_value("lower").run()
+    press(page, "lesson.believes.who.commit")
+    press(page, "play")
+    checked(page.run())
+    assert "from step" in texts(page)
+    press(page, "play")
+    for _ in range(5):
+        checked(page.run())
+    assert "from step" not in texts(page)
+
+
+def readouts(page):
+    found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
+    return next(data["readouts"] for data in found if isinstance(data, dict) and data.get("readouts"))
