@@ -99,5 +99,14 @@ def _alt(dataset: Dataset, blocks: int, arm: ArmReport, numbers: list[Readout]) 
         f"{entropy}",
         "difference": f"The flow's density {at} minus the true one: orange where the flow has too much, blue where it "
         f"has too little; {summary}.",
-        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in {unit}; {summary}.{entropy}",
+        "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in {unit}{_believed(arm)}; "
+        f"{summary}.{entropy}",
     }
+
+
+def _believed(arm: ArmReport) -> str:
+    """What the dashed curve says, where training's estimate of the log density is biased."""
+    curves = arm.loss
+    if curves is None or not len(curves.held_bias) or not curves.held_bias[-1]:
+        return ""
+    return f", and dashed the one that training believes in, {curves.held_nll[-1] - curves.held_bias[-1]:.2f} at last"

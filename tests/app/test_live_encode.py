@@ -90,6 +90,7 @@ def test_curves_are_short_numbers_and_gaps_are_null():
         held_step=np.array([2]),
         held_nll=np.array([4.98765432], dtype=np.float32),
         held_se=np.array([0.012345], dtype=np.float32),
+        held_bias=np.array([0.0], dtype=np.float32),
     )
     sent = json.loads(json.dumps(encode_curves(curves), allow_nan=False))
     assert sent == {
@@ -98,7 +99,10 @@ def test_curves_are_short_numbers_and_gaps_are_null():
         "held_step": [2],
         "held_nll": [4.9877],
         "held_se": [0.0123],
+        "held_believed": None,
     }
+    curves.held_bias = np.array([0.5], dtype=np.float32)
+    assert encode_curves(curves)["held_believed"] == [4.4877]
 
 
 def test_the_stages_of_a_sharp_picture_are_packed_whole():

@@ -92,14 +92,19 @@ def _rounded(values: np.ndarray) -> list[float | None]:
     return [round(float(v), _DECIMALS) if np.isfinite(v) else None for v in values]
 
 
-def encode_curves(curves: LossCurves) -> dict[str, list[int] | list[float | None]]:
-    """Loss curves as plain lists: integer steps, NLL and its standard error in nats with four decimals."""
+def encode_curves(curves: LossCurves) -> dict[str, list[int] | list[float | None] | None]:
+    """Loss curves as plain lists: integer steps, NLL and its standard error in nats with four decimals.
+
+    `held_believed` is the held-out NLL that training believes in; null where its estimate of log p has no bias.
+    """
+    is_biased = len(curves.held_bias) == len(curves.held_nll) and bool(np.any(curves.held_bias))
     return {
         "step": [int(s) for s in curves.step],
         "batch_nll": _rounded(curves.batch_nll),
         "held_step": [int(s) for s in curves.held_step],
         "held_nll": _rounded(curves.held_nll),
         "held_se": _rounded(curves.held_se),
+        "held_believed": _rounded(curves.held_nll - curves.held_bias) if is_biased else None,
     }
 
 

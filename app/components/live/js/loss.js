@@ -14,7 +14,9 @@ function lossRanges(loss, floor) {
   const last = loss?.step.at(-1);
   if (!last) return [[0, 100], floor === null ? [0, 5] : [floor - 0.5, floor + 2.5]];
   const late = (steps, values) => values.filter((v, i) => v !== null && steps[i] >= 0.05 * last);
-  const values = [...late(loss.step, loss.batch_nll), ...late(loss.held_step, loss.held_nll)].sort((a, b) => a - b);
+  const believed = loss.held_believed ? late(loss.held_step, loss.held_believed) : [];
+  const values = [...late(loss.step, loss.batch_nll), ...late(loss.held_step, loss.held_nll), ...believed]
+    .sort((a, b) => a - b);
   if (!values.length) return lossRanges(null, floor);
   const low = Math.min(quantile(values, 0.01), floor ?? Infinity);
   const newest = loss.held_nll.findLast((v) => v !== null) ?? -Infinity;
@@ -38,6 +40,10 @@ function paneLoss(view, theme) {
       { kind: "line", name: "held-out", x: loss.held_step, y: held, width: 2.4, colour: COLOURS.held,
         visible: on.held },
     );
+    if (loss.held_believed) {
+      layers.push({ kind: "line", name: "believed", x: loss.held_step, y: numbers(loss.held_believed), width: 2.4,
+        colour: theme.grid, dash: [6, 4], visible: on.believed });
+    }
   }
   if (floor !== null) {
     const above = floor - yRange[0] < 0.18 * (yRange[1] - yRange[0]); // below it the words would cross the frame

@@ -66,6 +66,7 @@ function showStep(view) {
 
 /** Where nobody knows the truth the second pane has nothing but the latent space to show. */
 function showChoices({ root, scene, shows }) {
+  root.querySelector("[data-layer=believed]").hidden = !scene.loss?.held_believed;
   for (const button of root.querySelectorAll("[data-view]")) {
     button.hidden = !scene.truth && button.dataset.view !== "latent";
     button.setAttribute("aria-pressed", button.dataset.view === shows);
