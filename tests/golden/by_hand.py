@@ -28,6 +28,7 @@ BY_HAND: dict[str, dict[str, str]] = {
     "a block beyond its fold": {"lipschitz.block": "3", "lipschitz.scale": "4.5", "lipschitz.method": "newton"},
     "a z": {"lipschitz.chosen": "True", "lipschitz.z": "0.5 -1.25", "lipschitz.view": "inverse"},
     "a weight": {"lipschitz.view": "weights", "lipschitz.block": "2", "lipschitz.weights": "w1.5.2=3 b1.5=0.2 r1.5=2"},
+    "what a gradient costs": {"dimensions.view": "memory", "memory.blocks": "4"},
     "few deep blocks": {"lipschitz.view": "budgets", "lipschitz.shapes": "True", "data": "pinwheel"},
     "joint": {
         "data": "noisymoons", "joint.view": "paper", "joint.peer": "nsf", "joint.seeds": "3",
