@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.channel import wanted
+from app.channel import asked, wanted
 from app.components.share import view_in
 from app.csv_file import digest_of
 from app.drawing import Drawing
@@ -178,6 +178,8 @@ TAKEN: dict[str, Taken] = {
     "names of no activations": Taken(names_problem, lambda n: "," * n),
     "a page's first words": Taken(wanted, lambda n: '{"run": "' + "a" * n + '"}'),
     "a page's first words: brackets": Taken(wanted, lambda n: "[" * n),
+    "a point": Taken(asked, lambda n: '{"point": [' + "1" * n + ", 0]}"),
+    "a point of many numbers": Taken(asked, lambda n: '{"point": [' + "0," * (n // 2) + "0]}"),
     "what is looked at": Taken(view_in, lambda n: "view=0&" * (n // 7)),
     "a drawing: dots": Taken(strokes, lambda n: [[0, 0, *(k % 120 for k in range(2 * (n // 4) + 2))]]),
     "a drawing: large dots": Taken(
