@@ -131,6 +131,7 @@ def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(
     key(visitor, "Space")
     expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
     visitor.wait_for_script()
+    visitor.wait("String(root.live.scene.still?.step) === root.dataset.step", "the sharp picture of where it rests")
     before = visitor.step
     button(visitor, "1 step").focus()
     key(visitor, "Space")
@@ -262,7 +263,8 @@ def test_the_list_of_keys_is_a_dialog_and_switches_characters_off(visit):
     dialog = page.get_by_role("dialog", name="Keys")
     key(visitor, "?")
     dialog.wait_for()
-    assert dialog.locator("dt").count() <= 14
+    assert dialog.locator("dt").count() <= 18
+    assert dialog.evaluate("list => list.scrollHeight <= list.clientHeight")
     for name in ("s", "2", "f"):
         page.keyboard.press(name)
     letters = dialog.get_by_role("checkbox")
