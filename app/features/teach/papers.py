@@ -156,8 +156,8 @@ def _page(acted: Acted, site: Site, kind: str, body: str) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}: {kind}</title><style>{STYLE}</style></head>
-<body><header class="with-code"><div><h1>{line(title)}</h1><p class="about">{kind}, {escape(lesson.level)} of university,
-{lesson.minutes} minutes. After <cite>Residual Flows for Invertible Generative Modeling</cite>,
+<body><header class="with-code"><div><h1>{line(title)}</h1><p class="about">{kind}, {escape(lesson.level)} of
+university, {lesson.minutes} minutes. After <cite>Residual Flows for Invertible Generative Modeling</cite>,
 Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019.</p></div>{picture}</header>
 {body}</body></html>
 """

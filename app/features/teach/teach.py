@@ -42,8 +42,8 @@ def _all() -> None:
 
 
 def _one(lesson: Lesson) -> None:
-    st.page_link(PAGE, label="All lessons", icon=":material/arrow_back:")
     heading.title(f"Teach lesson {lesson.number}: {lesson.title}")
+    st.page_link(PAGE, label="All lessons", icon=":material/arrow_back:")
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key=f"teach.section.{lesson.id}")
     for tab, draw in zip(tabs, SECTIONS.values(), strict=True):
         if tab.open:
