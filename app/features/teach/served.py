@@ -5,9 +5,8 @@ from html import escape
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
-from starlette.routing import Route
 
-from app.features.teach.addresses import here, root_path, site
+from app.features.teach.addresses import here, site
 from app.features.teach.made import acted
 from app.features.teach.papers import PAPERS
 from app.features.teach.slides import slides
@@ -44,7 +43,3 @@ async def paper(request: Request) -> HTMLResponse:
 def _refused(sentence: str, status: int) -> HTMLResponse:
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Not there</title><p>{escape(sentence)}</p>'
     return HTMLResponse(page, status)
-
-
-def routes() -> list[Route]:
-    return [Route(f"{root_path()}papers/{{lesson}}/{{paper}}", paper)]
