@@ -1,6 +1,8 @@
 """The server's entry: the page, and what every answer tells a browser about safety. Start it with `python -m app`, or
 `streamlit run app/main.py`."""
 
+import asyncio
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -10,6 +12,9 @@ sys.path.insert(0, str(HERE.parent))  # `streamlit run` knows this folder alone
 
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import Response  # noqa: E402
+from starlette.routing import Route  # noqa: E402
 
 from app import channel  # noqa: E402
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
@@ -20,5 +25,16 @@ sys.setswitchinterval(0.0005)
 
 GUARD = Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))
 
+
+async def paper(request: Request) -> Response:
+    """A paper of a lesson. What it needs is imported when one is asked for, so that the server starts at once: what
+    lessons may ask of all screens, too."""
+    await asyncio.to_thread(importlib.import_module, "app.screens")
+    served = await asyncio.to_thread(importlib.import_module, "app.features.teach.served")
+    return await served.paper(request)
+
+
+PAPERS = Route(f"{channel.path().removesuffix('live')}papers/{{lesson}}/{{paper}}", paper)
+
 # Streamlit looks for this very line.
-app = st.App(HERE / "page.py", routes=channel.routes(), middleware=[GUARD])
+app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS], middleware=[GUARD])

@@ -25,7 +25,10 @@ def draw() -> None:
     st.html(HERE / "style.css")
     groups: dict[str, list] = {}
     for path, one in SCREENS.items():
-        page = st.Page(one.script, title=one.title, default=not path, url_path=path or None)
+        page = st.Page(
+            one.script, title=one.title, default=not path, url_path=path or None,
+            visibility="visible" if one.listed else "hidden",
+        )  # fmt: skip
         groups.setdefault(one.group, []).append(page)
         groups[one.group] += [st.Page(one.script, url_path=old, visibility="hidden") for old in one.former]
     page = st.navigation(groups, position="top")

@@ -50,7 +50,8 @@ class Screen:
     (`has_flow` False) starts no run, and its address may end in the name of a place. Only pages with a `sidebar` show
     the settings of data, flow and training beside them; where `acts_on` names views, only these, and not while it
     `opens` with stored flows, whose settings are others. `former` are addresses that it once had, with the settings
-    that each stands for. `evidence` is how the stored answers that it opens with come about, by their names.
+    that each stands for. One that is not `listed` is in no navigation. `evidence` is
+    how the stored answers that it opens with come about, by their names.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Screen:
     opens: Callable[[], bool] = lambda: False
     former: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    listed: bool = True
 
     @property
     def script(self) -> str:
@@ -90,6 +92,7 @@ SCREENS: dict[str, Screen] = {
         doors={"learn": ("Learn", "Lessons in small steps: predict, try it, and see why.")},
         sidebar=False,
     ),
+    "teach": Screen("For teachers", "teach", has_flow=False, sidebar=False, listed=False),
     "explore": Screen(
         "Explore",
         "explore",

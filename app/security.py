@@ -35,6 +35,7 @@ def policy(embed: str = "") -> str:
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'", "data:"],  # KaTeX has small ones within its style sheet
         "connect-src": ["'self'"],
+        "frame-src": ["'self'"],  # slides show the live steps of lessons
         "manifest-src": ["'self'"],
         "base-uri": ["'none'"],
         "form-action": ["'none'"],

@@ -10,8 +10,8 @@ import torch
 import app.screens  # noqa: F401  # what lessons may ask, and of which screens
 from app.lessons.player import problems
 from app.lessons.raw import Wrong
-from app.lessons.reading import read
-from app.lessons.shelf import FOLDER, shelf
+from app.lessons.reading import read, read_demonstration
+from app.lessons.shelf import DEMONSTRATION, FOLDER, shelf
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,11 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="*", type=Path, help="such as lessons/04-series.md")
     parser.add_argument("--quick", action="store_true", help="only read them; act out no solution")
     chosen = parser.parse_intermixed_args(arguments)
-    files = chosen.files or sorted(path for path in FOLDER.glob("[0-9]*.md"))
+    files = chosen.files or [*sorted(FOLDER.glob("[0-9]*.md")), DEMONSTRATION]
     found = 0
     for path in files:
         try:
-            lesson = read(path)
+            lesson = read_demonstration(path) if path.name == DEMONSTRATION.name else read(path)
         except (Wrong, OSError) as error:
             print(error, file=sys.stderr)
             found += 1

@@ -217,7 +217,8 @@ class Solution(Block):
 class Step:
     """A screen with settings by their names in links. Of whom nothing is named stays as it is; what goes together with
     a named one begins from its defaults. A flow that has taken fewer than `trained` steps is trained up to there. Only
-    `controls` are shown."""
+    `controls` are shown. It takes a learner so many `minutes` (0: the file does not say), and a short plan for teachers
+    has it if it belongs to the lesson's `core`."""
 
     id: str
     line: int
@@ -227,6 +228,8 @@ class Step:
     trained: int
     controls: tuple[str, ...]
     blocks: tuple[Block, ...]
+    minutes: int = 0
+    core: bool = False
 
     def block(self, id: str) -> Block:
         return next(block for block in self.blocks if block.id == id)

@@ -62,11 +62,12 @@ def _is_known(block: Block, at: Situation) -> bool:
         return True
 
 
-def shown(step: Step, done: LessonProgress, teaches: bool) -> list[Block]:
-    """The blocks up to the first prediction that is still to be made, without those that wait for another."""
+def shown(step: Step, done: LessonProgress) -> list[Block]:
+    """The blocks up to the first prediction that is still to be made, without those that wait for another, and without
+    what teachers read."""
     found: list[Block] = []
     for block in step.blocks:
-        if isinstance(block, Teacher) and not teaches:
+        if isinstance(block, Teacher):
             continue
         if _waits(block, step, done):
             continue
@@ -96,7 +97,7 @@ def left(lesson: Lesson, done: LessonProgress) -> tuple[Left, ...]:
 
 def left_in(step: Step, done: LessonProgress) -> tuple[Block, ...]:
     """The same of one step, of which nothing is told that is not shown yet: it could give away a prediction."""
-    asked = (block for block in shown(step, done, False) if isinstance(block, Predict | Do | Check | Explain))
+    asked = (block for block in shown(step, done) if isinstance(block, Predict | Do | Check | Explain))
     return tuple(block for block in asked if not is_done(block, done))
 
 

@@ -54,6 +54,12 @@ class Player:
             case Action("answer", answers):
                 self.answers |= answers
 
+    def close(self) -> None:
+        """Nothing is asked of its flow any more."""
+        if self._run:
+            self._engine.close(self._run)
+            self._run = ""
+
     def untrained(self) -> "Player":
         """Another one, with the same settings and a flow of its own."""
         other = Player()

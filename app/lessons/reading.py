@@ -24,6 +24,7 @@ from app.lessons.lesson import (
     Text,
 )
 from app.lessons.observables import MOVED, OBSERVABLES, SCREENS, Moved
+from app.lessons.plan import problem
 from app.lessons.prose import expressions, loose_numbers, numbers
 from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
@@ -49,17 +50,29 @@ def read(path: Path) -> Lesson:
         if not original.exists():
             raise Wrong(path, 1, f"there is no {original.name} that it could translate.")
         front, blocks = translated(read_raw(original, KINDS), (front, blocks), KINDS, FRONT_TEXTS)
+    return _lesson(path, match["id"], int(match["number"]), front, blocks)
+
+
+def read_demonstration(path: Path) -> Lesson:
+    """A file as of a lesson, which is in no list: its number is 0, and its id the file's name. Raises `Wrong`."""
+    return _lesson(path, path.stem, 0, *read_raw(path, KINDS))
+
+
+def _lesson(path: Path, id: str, number: int, front: Fields, blocks: list[Raw]) -> Lesson:
     for name in front.values.keys() - FRONT.keys():
         raise front.wrong(name, f"`{name}` is not known; there are {', '.join(FRONT)}.")
     known = {name: front.get(name, kind) for name, kind in FRONT.items()}
     _check_prose(front, FRONT_TEXTS)
-    return Lesson(
-        id=match["id"],
-        number=int(match["number"]),
+    lesson = Lesson(
+        id=id,
+        number=number,
         path=path,
         steps=tuple(_steps(path, blocks)),
         **{name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in known.items()},
     )
+    if said := problem(lesson):
+        raise front.wrong("minutes", said)
+    return lesson
 
 
 def _steps(path: Path, raws: list[Raw]) -> Iterator[Step]:
@@ -150,6 +163,9 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
     if to.screen not in SCREENS:
         there = ", ".join(sorted(SCREENS))
         raise raw.fields.wrong("screen", f"`{named}` is no screen; there are {there}.")
+    minutes = raw.fields.get("minutes", int, default=0)
+    if "minutes" in raw.fields.values and minutes < 1:
+        raise raw.fields.wrong("minutes", f"`minutes: {minutes}`: a step takes at least 1.")
     return Step(
         **common,
         title=raw.fields.get("title", str),
@@ -157,6 +173,8 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
         settings={**to.settings, **{name: as_text(value) for name, value in settings.items()}},
         trained=raw.fields.get("trained", int, default=0),
         controls=tuple(controls),
+        minutes=minutes,
+        core=raw.fields.get("core", bool, default=False),
     )
 
 
@@ -272,7 +290,7 @@ def _solution(raw: Raw, common: dict[str, Any]) -> Solution:
 
 
 KINDS: dict[str, Kind] = {
-    "step": Kind(_step, ("title", "screen", "settings", "trained", "controls"), ("title",)),
+    "step": Kind(_step, ("title", "screen", "settings", "trained", "controls", "minutes", "core"), ("title",)),
     "text": _plain(Text),
     "predict": Kind(
         _predict,

@@ -9,6 +9,8 @@ from app.lessons.raw import Wrong
 from app.lessons.reading import NAME, read
 
 FOLDER = Path(__file__).parents[2] / "lessons"
+DEMONSTRATION = FOLDER / "demonstration.md"
+"""Ten minutes before a class, in steps as those of lessons; in no list."""
 ORIGINAL = "en"
 """The language of files that name none."""
 

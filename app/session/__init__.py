@@ -55,8 +55,6 @@ from app.session.lesson import (
     speak,
     step_open,
     step_over,
-    teach,
-    teaches,
     turn,
     turn_to,
     turns,

@@ -64,7 +64,7 @@ def asks() -> bool:
     """Whether a lesson over the screen waits for a prediction, before anything else."""
     if not lies_under_lesson() or not (found := step_open()):
         return False
-    last = shown(found, progress(), teaches=False)[-1:]
+    last = shown(found, progress())[-1:]
     return any(isinstance(block, Predict) and block.id not in progress().answers for block in last)
 
 
@@ -159,16 +159,6 @@ def go_back() -> None:
     """To the screen of the step that is open, as it was left."""
     if found := step_open():
         current().turned, current().stale = found.screen, True
-
-
-def teaches() -> bool:
-    """Whether teachers' notes are shown."""
-    return current().teaches
-
-
-def teach() -> None:
-    """Show teachers' notes, or hide them again."""
-    current().teaches = not current().teaches
 
 
 def speak(language: str) -> None:

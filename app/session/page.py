@@ -136,7 +136,6 @@ class Page(Training):
     lies_under_lesson: bool = False  # the screen that is shown
     resumed: Resumed | None = None  # until another step is opened
     began: bool = False  # whether a lesson was opened without a step, by somebody of whom nothing was known
-    teaches: bool = False  # whether teachers' notes are shown
     continues: Continues | None = None
     glimpse: Glimpse | None = None
     wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none

@@ -63,6 +63,14 @@ def link_alone(query: Query, *, key: str) -> None:
     _reach(address)
 
 
+def for_others(link: str, address: Shared, *, key: str) -> None:
+    """A link to a page of the app with its code, and who can open it."""
+    _reach(address)
+    copy_field(link, "Link", key=key)
+    if code := code_of(link):
+        qr_code(code, key=f"{key}.code")
+
+
 def _share(suffix: str, query: Callable[[], Query], holds: str, changes: Callable[[], None] | None = None) -> None:
     """The button, and what it opens; only while somebody looks at it."""
     popover = st.popover("Share", icon=":material/share:", on_change="rerun", key=f"share{suffix}")

@@ -208,13 +208,6 @@ def test_a_file_shows_its_answers_where_others_stand(series):
     assert mine.progress.lessons["series"].answers["budget"] == "Mine again"
 
 
-def test_teachers_notes_are_for_teachers(series):
-    guess(series, "series.one", 0.1)
-    assert "start-notes" not in blocks(series)
-    series.toggle(key="lesson.teaches").set_value(True).run()
-    assert "start-notes" in blocks(checked(series.run()))
-
-
 def test_leaving_gives_the_controls_back_and_keeps_what_was_done(series):
     press(series, "lesson.next")
     press(series, "lesson.leave")

@@ -14,6 +14,8 @@ SCREENS = {
     "/": ("", ".replay-plane canvas:first-child"),
     "/learn": ("", "[class*=st-key-lessons]"),
     "/learn ": ("lesson=series&step=start", "[class*=st-key-lesson_head]"),
+    "/teach": ("", "[class*=st-key-teach_lessons]"),
+    "/teach lesson": ("lesson=series", "table"),
     "/explore": (QUICK, ".live-panes canvas"),
     "/stretch": ("", PLOT),
     "/estimator": ("", PLOT),

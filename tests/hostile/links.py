@@ -20,7 +20,10 @@ from resflow_core.settings import Setting
 SEED = 20261127
 LIGHT = {"blocks": "2", "width": "4", "hidden_layers": "1", "batch": "32", "horizon": "64"}
 SETTINGS = "explore"  # the screen that has no settings but those of all screens
-SCREENS = ("", "learn", SETTINGS, "glossary", *(prefix.rstrip(".").replace("bench", "estimator") for prefix in BENCHES))
+SCREENS = (
+    "", "learn", "teach", SETTINGS, "glossary",
+    *(prefix.rstrip(".").replace("bench", "estimator") for prefix in BENCHES),
+)  # fmt: skip
 LONG = 100_000
 
 Query = dict[str, str]
@@ -270,6 +273,12 @@ def _reading(random: Random) -> Iterator[tuple[str, Query]]:
             yield screen, {"seed": value(random), "term": value(random), value(random)[:200]: "1"}
 
 
+def _teaching(random: Random) -> Iterator[tuple[str, Query]]:
+    """At the page for teachers, which knows lessons by their names."""
+    for lesson in LESSONS:
+        yield "teach", {"lesson": lesson, "step": random.choice(STEPS)}
+
+
 def _screens() -> list[tuple[str, str]]:
     """Those with settings, and what the names of their own begin with."""
     benches = [(prefix.rstrip(".").replace("bench", "estimator"), prefix) for prefix in BENCHES]
@@ -289,4 +298,5 @@ KINDS: dict[str, Callable[[Random], Iterator[tuple[str, Query | str]]]] = {
     "drawings": _drawings,
     "lessons": _lessons,
     "reading": _reading,
+    "teaching": _teaching,
 }

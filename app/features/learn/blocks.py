@@ -12,7 +12,7 @@ from app import session
 from app.estimates.false_alarm import Rate
 from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
-from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict, Solution, Teacher, Text
+from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict, Solution, Text
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import rendered
@@ -74,11 +74,6 @@ def observe(block: Observe, words: Words, done: LessonProgress, at: Situation) -
 def hint(block: Hint, words: Words, done: LessonProgress, at: Situation) -> None:
     with st.expander("Hint", icon=":material/lightbulb:"):
         st.markdown(words(block.text))
-
-
-def teacher(block: Teacher, words: Words, done: LessonProgress, at: Situation) -> None:
-    with st.container(border=True):
-        st.markdown(f":material/school: **For teachers.** {words(block.text)}")
 
 
 def do(block: Do, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -272,7 +267,6 @@ DRAWN: dict[type, Callable[..., None]] = {
     Check: check,
     Hint: hint,
     Solution: solution,
-    Teacher: teacher,
 }
 
 

@@ -24,3 +24,4 @@ with st.container(key="learn"):
     )
     files.both("learn")
     files.keep("learn")
+    st.page_link("features/teach/teach.py", label="For teachers", icon=":material/school:")

@@ -13,19 +13,17 @@ from app.ui.fragments import button
 LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "it": "Italiano"}
 
 
-def head(lesson: Lesson, step: Step) -> bool:
-    """Draw it, and return whether somebody teaches."""
+def head(lesson: Lesson, step: Step) -> None:
+    """Draw it."""
     at = session.note(standing(lesson, step))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_head"):
         st.title(f":gray[Lesson {at.lesson}] &nbsp;{lesson.title}", anchor=False)
         with st.popover("", icon=":material/more_horiz:", key="lesson_menu"):
-            teaches = _menu(lesson, step)
+            _menu(lesson, step)
     st.progress(at.step / at.steps, f":gray[Step {at.step} of {at.steps}]")
-    return teaches
 
 
-def _menu(lesson: Lesson, step: Step) -> bool:
-    teaches = st.toggle("Teacher's notes", session.teaches(), key="lesson.teaches", on_change=session.teach)
+def _menu(lesson: Lesson, step: Step) -> None:
     there = session.place()
     languages = shelf().languages(lesson.id)
     if len(languages) > 1:
@@ -55,7 +53,6 @@ def _menu(lesson: Lesson, step: Step) -> bool:
     button(
         "Leave the lesson", on_click=session.leave_lesson, icon=":material/logout:", key="lesson.leave", width="stretch"
     )
-    return teaches
 
 
 def _speak() -> None:

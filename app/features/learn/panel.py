@@ -10,7 +10,7 @@ from app import session
 from app.features.learn import blocks, files, menu
 from app.features.learn.verdicts import standing
 from app.lessons import looking
-from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Predict, Step, Teacher
+from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Predict, Step
 from app.lessons.observables import Situation
 from app.lessons.player import wanted_by
 from app.lessons.progress import LessonProgress
@@ -30,7 +30,7 @@ def panel(lesson: Lesson, step: Step) -> None:
     looks at the page every second."""
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
-    waits = _waits(step, looking.shown(step, done, False))
+    waits = _waits(step, looking.shown(step, done))
     polled(TICK_SECONDS if waits else None)(_panel)(lesson, step, waits)
 
 
@@ -56,7 +56,7 @@ class Said:
 
 def _waits(step: Step, shown: list[Block]) -> bool:
     done, at = session.progress(), session.situation()
-    is_open = any(looking.is_open(block, done, at) for block in shown if not isinstance(block, Teacher))
+    is_open = any(looking.is_open(block, done, at) for block in shown)
     return is_open or wanted_by(step) is not None
 
 
@@ -64,8 +64,8 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     session.settle()
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
-    teaches = menu.head(lesson, step)
-    shown = looking.shown(step, done, teaches)
+    menu.head(lesson, step)
+    shown = looking.shown(step, done)
     words = blocks.Words(at)
     st.header(words(step.title), anchor=False)
     if resumed := session.resumed():
@@ -86,7 +86,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     st.caption(f"After {PAPER}, Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019.")
     files.keep("panel")
     waits = _waits(step, shown)
-    if waits != waited or looking.shown(step, done, teaches) != shown:
+    if waits != waited or looking.shown(step, done) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
 
 
@@ -100,7 +100,7 @@ def way_back(lesson: Lesson, step: Step) -> None:
 
 def covered(step: Step) -> bool:
     """Whether a prediction is to be made before the screen, which shows the truth, is seen."""
-    last = looking.shown(step, session.progress(), False)[-1:]
+    last = looking.shown(step, session.progress())[-1:]
     return any(
         isinstance(block, Predict) and block.cover and block.id not in session.progress().answers for block in last
     )

@@ -1,0 +1,1 @@
+"""For teachers: plans, what to say to wrong answers, notes, and papers of each lesson."""

@@ -1,0 +1,50 @@
+"""Where the steps and papers of lessons are found from outside: the addresses on paper and in slides."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+import streamlit as st
+
+from app.lessons.lesson import Lesson, Step
+from app.network import Shared, shared
+
+
+@dataclass(frozen=True)
+class Site:
+    """The app as others reach it. `root` ends with a slash."""
+
+    root: str
+    shared: Shared
+
+    def step(self, lesson: Lesson, step: Step | None = None) -> str:
+        """A lesson, at this step or at its beginning."""
+        return f"{self.root}learn?{urlencode({'lesson': lesson.id} | ({'step': step.id} if step else {}))}"
+
+    def demonstration(self, step: Step) -> str:
+        """The screen of a step with its settings, without a lesson over it."""
+        trained = {"at": str(step.trained)} if step.trained else {}
+        return f"{self.root}{step.screen}?{urlencode(dict(step.settings) | trained)}"
+
+    def paper(self, lesson: Lesson, name: str, download: bool = False) -> str:
+        return f"{self.root}papers/{quote(lesson.id)}/{quote(name)}{'?download' if download else ''}"
+
+
+def site(url: str) -> Site:
+    """Of the app, a page of which is open at `url`, as others reach it."""
+    found = shared(url, st.get_option("server.address") or "")
+    return Site(_root_of(found.url), found)
+
+
+def here(url: str) -> Site:
+    """The same as it is open at `url`."""
+    return Site(_root_of(url), Shared(url))
+
+
+def root_path() -> str:
+    """Below which path the app is, with a slash at both ends."""
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/" if base else "/"
+
+
+def _root_of(url: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=root_path(), query="", fragment=""))

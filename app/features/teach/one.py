@@ -1,0 +1,54 @@
+"""The papers and slides of a lesson, and its link for a class."""
+
+import streamlit as st
+
+from app.features.teach.addresses import here, site
+from app.features.teach.served import NAMES, SLIDES
+from app.lessons.lesson import Lesson
+from app.ui import share
+
+ABOUT = {
+    "handout": "All texts, the questions with their answers, and what to keep. Give it out at the end.",
+    "exercises": "The questions, with room to answer. No answer is on it.",
+    "solutions": "The answers, what to say to wrong ones, and the notes for teachers.",
+    SLIDES: "One slide for each step, with the live step beside its questions. Answers are folded away. Page Down and "
+    "a clicker turn the slides.",
+}
+
+
+def papers(lesson: Lesson) -> None:
+    """Each to open and print, and as a file."""
+    opened = here(st.context.url or "")
+    for name, title in NAMES.items():
+        with st.container(border=True, key=f"paper-{name}"):
+            st.markdown(f"**{title}**\n\n{ABOUT[name]}")
+            with st.container(horizontal=True, gap="small"):
+                st.link_button("Open", opened.paper(lesson, name), icon=":material/open_in_new:", key=f"open-{name}")
+                st.link_button(
+                    "Download", opened.paper(lesson, name, True), icon=":material/download:", key=f"download-{name}"
+                )
+    st.caption(
+        "Print an open paper with your browser (Ctrl+P). A paper takes up to a minute when it is asked for first, "
+        "because the lesson is done once to compute its numbers. The file of the slides needs this app: allow the site "
+        "that shows it, as *Share*, *Embed* says. Slides that you open here need nothing."
+    )
+
+
+def for_class(lesson: Lesson) -> None:
+    """A short link and its code, to the lesson or to a step of it."""
+    st.markdown(
+        "Give this link to your class. In a lesson every setting is closed except what the step is about. "
+        "The link is short enough to be typed."
+    )
+    begin = "The lesson from its beginning"
+    titles = {begin: None} | {f"Step {number}: {step.title}": step for number, step in enumerate(lesson.steps, 1)}
+    chosen = st.selectbox("Opens", list(titles), key=f"teach.opens.{lesson.id}", filter_mode=None)
+    step = titles[chosen]
+    at = site(st.context.url or "")
+    if step:
+        st.markdown(share.closes(step.controls))
+    share.for_others(at.step(lesson, step), at.shared, key=f"teach.link.{lesson.id}")
+    st.markdown(
+        "For any other screen, open it, set it up, and choose *Share*, *For a class*. There you choose the controls "
+        "that stay."
+    )

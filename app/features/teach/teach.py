@@ -1,0 +1,62 @@
+"""For teachers: of each lesson a plan, what to say to wrong answers, notes, papers, slides and a link for the class."""
+
+import streamlit as st
+
+from app.features.teach import demonstration, notes, one, plans
+from app.lessons.lesson import Lesson
+from app.lessons.shelf import shelf
+from app.text import plain
+from app.ui import heading
+
+PAGE = "features/teach/teach.py"
+SECTIONS = {
+    "Plan": plans.show,
+    "Wrong answers": notes.wrong_answers,
+    "Notes": notes.notes,
+    "Papers and slides": one.papers,
+    "For a class": one.for_class,
+}
+
+
+def _all() -> None:
+    heading.title("How can these lessons be taught?")
+    st.markdown(
+        "Each lesson has a page here. It has plans for 15, 45 and 90 minutes, the usual wrong answers and what to say "
+        "to them, notes, papers to print, slides, and a link for your class. All of it is made from the lesson's file, "
+        "and every number is computed."
+    )
+    st.markdown(
+        ":gray[The answers stand here and not in the lessons, so that students predict before they read them. "
+        "No lesson has a link to this page.]"
+    )
+    heading.section("Lessons")
+    with st.container(key="teach_lessons", gap=None):
+        for lesson in shelf().originals.values():
+            st.page_link(
+                PAGE,
+                label=f"{lesson.number}\u2002{lesson.title} &nbsp;:gray[:small[{lesson.level}, {lesson.minutes} min]]",
+                query_params={"lesson": lesson.id},
+                width="stretch",
+            )
+    demonstration.show()
+
+
+def _one(lesson: Lesson) -> None:
+    heading.title(f"Teach lesson {lesson.number}: {lesson.title}")
+    st.page_link(PAGE, label="All lessons", icon=":material/arrow_back:")
+    tabs = st.tabs(list(SECTIONS), on_change="rerun", key=f"teach.section.{lesson.id}")
+    for tab, draw in zip(tabs, SECTIONS.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(lesson)
+
+
+with st.container(key="teach"):
+    asked = st.query_params.get("lesson", "")
+    found = shelf().lesson(asked)
+    if asked and found is None:
+        st.warning(f"There is no lesson `{plain(asked)}`. Choose one of the list.", icon=":material/search_off:")
+    if found:
+        _one(found)
+    else:
+        _all()
