@@ -1,16 +1,15 @@
 """The lessons that there are: a file of `lessons/` each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from app.lessons.lesson import Lesson
+from app.lessons import words
+from app.lessons.lesson import Check, Lesson
 from app.lessons.raw import Wrong
 from app.lessons.reading import NAME, read
-
-FOLDER = Path(__file__).parents[2] / "lessons"
-ORIGINAL = "en"
-"""The language of files that name none."""
+from app.lessons.words import FOLDER, ORIGINAL
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,11 @@ class Shelf:
     def languages(self, lesson: str) -> tuple[str, ...]:
         """Those that a lesson is there in, the original first."""
         return tuple(language for language, lessons in self.lessons.items() if lesson in lessons)
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """All languages, the original first."""
+        return tuple(language for language, lessons in self.lessons.items() if lessons)
 
     def lesson(self, id: str, language: str = "") -> Lesson | None:
         """In this language where it is there, else as it was written."""
@@ -60,4 +64,12 @@ def _shelf(files: tuple[tuple[Path, int], ...]) -> Shelf:
             for other in lesson.prerequisites
             if other not in found[ORIGINAL]
         ]
+    for language in found.keys() - {ORIGINAL}:
+        problems += words.problems(language)
     return Shelf(found, tuple(problems))
+
+
+def measured(lessons: Iterable[Lesson]) -> set[str]:
+    """The observables that checks of these lessons name beside their number."""
+    checks = (block for lesson in lessons for block in lesson.blocks.values() if isinstance(block, Check))
+    return {check.observable.names[0][0] for check in checks if check.observable.is_plain} - {"answer"}
