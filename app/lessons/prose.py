@@ -2,7 +2,7 @@
 the language of the prose writes them."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Set
 
 from app.lessons.expression import Expression, Names
 from app.lessons.words import Wording, wording
@@ -16,6 +16,7 @@ MOST_ANSWER = 100
 LOOSE = re.compile(r"(?<![\w.])(?<!_\{)(?:\d+(?:\.\d+)?e[+-]?\d+|\d+\.\d+|\d{1,3}(?:,\d{3})+|\d{2,})")
 COMMA = re.compile(r"(?<=\d)(?:\{,\}|,)(?=\d)")
 POINT = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]|-)")
+THOUSANDS = re.compile(r"^([1-9]\d{0,2})\.(?=\d{3}$)")
 CODE = re.compile(r"`[^`\n]*`")
 
 
@@ -50,11 +51,15 @@ def is_known(text: str, names: Names) -> bool:
     return UNKNOWN not in rendered(text, names).replace(UNKNOWN, "", text.count(UNKNOWN))
 
 
-def loose_numbers(text: str, tied: Collection[str] = (), words: Wording | None = None) -> list[str]:
+def loose_numbers(text: str, tied: Set[str] = frozenset(), words: Wording | None = None) -> list[str]:
     """Numbers that nothing ties to anything: with a decimal point or several digits, and no citation."""
     words = words or wording()
     left = words.cited.sub(" ", PLACEHOLDER.sub(" ", text))
-    return [number for number in numbers(COMMA.sub(".", left) if words.has_comma else left) if number not in tied]
+    if not words.has_comma:
+        return [number for number in numbers(left) if number not in tied]
+    # Controls are named as they are on the screen: *Draw 10,000*.
+    found = numbers(COMMA.sub(".", left))
+    return [number for number in found if tied.isdisjoint({number, THOUSANDS.sub(r"\1", number)})]
 
 
 def points(text: str, words: Wording) -> list[str]:

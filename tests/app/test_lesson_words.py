@@ -149,9 +149,11 @@ def test_computed_numbers_are_so_in_prose_and_in_formulas():
 
 
 def test_a_number_of_german_prose_is_tied_too_and_a_citation_is_none():
-    assert loose_numbers("Es sind 0,25 und $0{,}75$ nats.", (), GERMAN) == ["0.25", "0.75"]
+    assert loose_numbers("Es sind 0,25 und $0{,}75$ nats.", frozenset(), GERMAN) == ["0.25", "0.75"]
     assert loose_numbers("Es sind 0,25 und $0{,}75$ nats.", {"0.25", "0.75"}, GERMAN) == []
-    assert loose_numbers("Gleichung 12 und 13, Abschnitt 3.1, Satz 10, section 3.1", (), GERMAN) == []
+    assert loose_numbers("Drücke *Draw 10,000*.", {"10000"}, GERMAN) == []
+    assert loose_numbers("Drücke *Draw 10,000*.", {"1000"}, GERMAN) == ["10.000"]
+    assert loose_numbers("Gleichung 12 und 13, Abschnitt 3.1, Satz 10, section 3.1", frozenset(), GERMAN) == []
 
 
 @pytest.mark.parametrize("text", ["Es sind 0.001 nats.", "Es ist $x = 0.001$."])
