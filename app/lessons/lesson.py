@@ -9,6 +9,7 @@ from typing import Any
 from app.estimates.false_alarm import Rate, normal_tail
 from app.lessons.expression import Expression, Unknown
 from app.lessons.observables import OBSERVABLES, Situation
+from app.lessons.words import Wording, wording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +241,7 @@ class Lesson:
     id: str
     number: int
     path: Path
+    language: str
     title: str
     level: str
     minutes: int
@@ -247,6 +249,11 @@ class Lesson:
     prerequisites: tuple[str, ...]  # ids of lessons
     key_points: tuple[str, ...]
     steps: tuple[Step, ...]
+
+    @property
+    def words(self) -> Wording:
+        """What the panel says, in the language of the lesson."""
+        return wording(self.language)
 
     @property
     def blocks(self) -> dict[str, Block]:

@@ -96,11 +96,7 @@ class Kind:
 
 def read_raw(path: Path, kinds: Mapping[str, Kind]) -> tuple[Fields, list[Raw]]:
     """What is said of the whole lesson, and its blocks. Raises `Wrong`."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise Wrong(path, line, "save the file as UTF-8.") from error
+    lines = _lines(path)
     if not lines or lines[0] != "---" or "---" not in lines[1:]:
         raise Wrong(path, 1, "begin with YAML between two lines `---`.")
     end = lines.index("---", 1)
@@ -126,6 +122,19 @@ def read_raw(path: Path, kinds: Mapping[str, Kind]) -> tuple[Fields, list[Raw]]:
         blocks.append(_block(path, head, lines[number + 1 : close], number + 1, kinds[head["kind"]]))
         number = close + 1
     return front, blocks
+
+
+def read_yaml(path: Path) -> Fields:
+    """A file that is YAML throughout. Raises `Wrong`."""
+    return _yaml(path, _lines(path), 1)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise Wrong(path, line, "save the file as UTF-8.") from error
 
 
 def _block(path: Path, head: re.Match, inside: list[str], line: int, kind: Kind) -> Raw:

@@ -25,9 +25,10 @@ from app.lessons.lesson import (
 )
 from app.lessons.observables import MOVED, OBSERVABLES, SCREENS, Moved
 from app.lessons.plan import problem
-from app.lessons.prose import expressions, loose_numbers, numbers
+from app.lessons.prose import expressions, loose_numbers, numbers, points
 from app.lessons.raw import KIND_NAMES, Fields, Kind, Raw, Wrong, read_raw, translated
 from app.lessons.settings import as_text
+from app.lessons.words import ORIGINAL, Wording, wording
 from app.link import names
 
 NAME = re.compile(r"^(?P<number>\d+)-(?P<id>[a-z0-9-]+)(?:\.(?P<language>[a-z]{2}))?\.md$")
@@ -49,16 +50,19 @@ def read(path: Path) -> Lesson:
         original = path.with_name(f"{match['number']}-{match['id']}.md")
         if not original.exists():
             raise Wrong(path, 1, f"there is no {original.name} that it could translate.")
+        _check_points(front, FRONT_TEXTS)
+        for raw in blocks:
+            _check_points(raw.fields, KINDS[raw.kind].texts, raw.text)
         front, blocks = translated(read_raw(original, KINDS), (front, blocks), KINDS, FRONT_TEXTS)
-    return _lesson(path, match["id"], int(match["number"]), front, blocks)
+    return _lesson(path, match["id"], int(match["number"]), match["language"] or ORIGINAL, front, blocks)
 
 
 def read_demonstration(path: Path) -> Lesson:
     """A file as of a lesson, which is in no list: its number is 0, and its id the file's name. Raises `Wrong`."""
-    return _lesson(path, path.stem, 0, *read_raw(path, KINDS))
+    return _lesson(path, path.stem, 0, ORIGINAL, *read_raw(path, KINDS))
 
 
-def _lesson(path: Path, id: str, number: int, front: Fields, blocks: list[Raw]) -> Lesson:
+def _lesson(path: Path, id: str, number: int, language: str, front: Fields, blocks: list[Raw]) -> Lesson:
     for name in front.values.keys() - FRONT.keys():
         raise front.wrong(name, f"`{name}` is not known; there are {', '.join(FRONT)}.")
     known = {name: front.get(name, kind) for name, kind in FRONT.items()}
@@ -67,6 +71,7 @@ def _lesson(path: Path, id: str, number: int, front: Fields, blocks: list[Raw]) 
         id=id,
         number=number,
         path=path,
+        language=language,
         steps=tuple(_steps(path, blocks)),
         **{name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in known.items()},
     )
@@ -110,9 +115,8 @@ def _built(raw: Raw, tied: frozenset[str], **more: Any) -> Any:
 
 def _check_prose(fields: Fields, names: Any, text: str = "", tied: frozenset[str] = frozenset()) -> None:
     """Whether the numbers of the prose are computed, or tied to something that is checked."""
-    for name, said in [("", text), *((name, fields.values.get(name, "")) for name in names)]:
-        said = list(said.values()) if isinstance(said, dict) else said
-        joined = " ".join(map(str, said)) if isinstance(said, list) else str(said)
+    words = _words(fields)
+    for name, joined in _prose(fields, names, text):
         try:
             for expression, _ in expressions(joined):
                 _check_names(expression)
@@ -120,9 +124,28 @@ def _check_prose(fields: Fields, names: Any, text: str = "", tied: frozenset[str
             raise fields.wrong(name, str(error)) from error
         if any(line.count("$$") % 2 and line.strip() != "$$" for line in joined.splitlines()):
             raise fields.wrong(name, "a formula of several lines has its `$$` on lines of their own.")
-        if loose := loose_numbers(joined, tied):
+        if loose := loose_numbers(joined, tied, words):
             remedy = "compute it, as in {{bias(3):.3f}} or {{bench.law.p}}"
             raise fields.wrong(name, f"the number {loose[0]} is tied to nothing: {remedy}.")
+
+
+def _check_points(fields: Fields, names: Any, text: str = "") -> None:
+    """Whether a translation writes its numbers as its language does."""
+    words = _words(fields)
+    for name, joined in _prose(fields, names, text):
+        if found := points(joined, words):
+            raise fields.wrong(name, f"`{found[0]}`: {words.say('language')} writes `{words.number(found[0])}`.")
+
+
+def _words(fields: Fields) -> Wording:
+    return wording(NAME.match(fields.path.name)["language"] or ORIGINAL)
+
+
+def _prose(fields: Fields, names: Any, text: str) -> Iterator[tuple[str, str]]:
+    """The texts of these fields, and one that has no name."""
+    for name, said in [("", text), *((name, fields.values.get(name, "")) for name in names)]:
+        said = list(said.values()) if isinstance(said, dict) else said
+        yield name, " ".join(map(str, said)) if isinstance(said, list) else str(said)
 
 
 def _expression(fields: Fields, name: str, text: str) -> Expression:

@@ -1,18 +1,18 @@
 """The lessons that there are: a file of `lessons/` each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from app.lessons.lesson import Lesson
+from app.lessons import words
+from app.lessons.lesson import Check, Lesson
 from app.lessons.raw import Wrong
 from app.lessons.reading import NAME, read
+from app.lessons.words import FOLDER, ORIGINAL
 
-FOLDER = Path(__file__).parents[2] / "lessons"
 DEMONSTRATION = FOLDER / "demonstration.md"
 """Ten minutes before a class, in steps as those of lessons; in no list."""
-ORIGINAL = "en"
-"""The language of files that name none."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Shelf:
     def languages(self, lesson: str) -> tuple[str, ...]:
         """Those that a lesson is there in, the original first."""
         return tuple(language for language, lessons in self.lessons.items() if lesson in lessons)
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """All languages, the original first."""
+        return tuple(language for language, lessons in self.lessons.items() if lessons)
 
     def lesson(self, id: str, language: str = "") -> Lesson | None:
         """In this language where it is there, else as it was written."""
@@ -62,4 +67,12 @@ def _shelf(files: tuple[tuple[Path, int], ...]) -> Shelf:
             for other in lesson.prerequisites
             if other not in found[ORIGINAL]
         ]
+    for language in found.keys() - {ORIGINAL}:
+        problems += words.problems(language)
     return Shelf(found, tuple(problems))
+
+
+def measured(lessons: Iterable[Lesson]) -> set[str]:
+    """The observables that checks of these lessons name beside their number."""
+    checks = (block for lesson in lessons for block in lesson.blocks.values() if isinstance(block, Check))
+    return {check.observable.names[0][0] for check in checks if check.observable.is_plain} - {"answer"}

@@ -53,6 +53,7 @@ from app.session.lesson import (
     resumed,
     situation,
     speak,
+    spoken,
     step_open,
     step_over,
     turn,

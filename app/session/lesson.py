@@ -13,6 +13,7 @@ from app.lessons.observables import Moved, Situation
 from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
+from app.lessons.words import wording
 from app.session.address import PLACE, new_entry
 from app.session.benches import show_bench
 from app.session.estimator import sample
@@ -74,7 +75,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
     Nothing is thrown yet."""
     page = current()
     anew = anew or page.lesson is None or page.lesson.lesson != lesson_id
-    language = (page.lesson.language if page.lesson else "") if language is None else language
+    language = spoken() if language is None else language
     found = shelf().lesson(lesson_id, language)
     if found is None:
         wrong = [problem for problem in shelf().problems if f"-{lesson_id}." in problem]
@@ -161,10 +162,18 @@ def go_back() -> None:
         current().turned, current().stale = found.screen, True
 
 
-def speak(language: str) -> None:
-    """Go on in this language."""
+def spoken() -> str:
+    """The language of the lesson that is open, or that was chosen before; "": the lessons' own."""
     page = current()
-    page.lesson, page.stale = replace(page.lesson, language=language), True
+    return page.lesson.language if page.lesson else page.language
+
+
+def speak(language: str) -> None:
+    """Go on in this language, in the lesson that is open and in those to come."""
+    page = current()
+    page.language, page.stale = language, True
+    if page.lesson:
+        page.lesson = replace(page.lesson, language=language)
 
 
 def typed(widget: str) -> Any:
@@ -191,6 +200,7 @@ def draw_anew() -> None:
 def leave_lesson() -> None:
     """All controls are back, and what was done in it stays."""
     page = current()
+    page.language = spoken()
     page.lesson, page.turned, page.stale = None, "learn", True
 
 
@@ -251,7 +261,7 @@ def act(actions: tuple[Action, ...]) -> None:
                 try:
                     _become(*changed(page.setup, page.benches, settings))
                 except ValueError as error:
-                    page.notice = f"That cannot be done with the settings as they are: {error} Set the step up again."
+                    page.notice = wording(spoken()).say("cannot_be_done", error=error)
                     break
             case Action("throw", amount):
                 sample().want(amount)

@@ -116,6 +116,7 @@ class Page(Training):
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
     comparisons: dict[str, Comparison] = field(default_factory=dict)  # by their names, the one used last at the end
     watched: str = ""  # the run that is looked at
+    language: str = ""  # of the lessons, where none is open
     past: list[Past] = field(default_factory=list)  # the newest last
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given, and of the drawing

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from app.lessons.words import Wording, wording
 from app.ui import heading
 
 
@@ -21,6 +22,7 @@ class Row:
     page: str
     query: Mapping[str, str] = field(default_factory=dict)
     aims: Sequence[str] = ()  # what one can do after it
+    words: Wording = field(default_factory=wording)
     left: Sequence[str] = ()  # the titles of the steps in which something is still to be done, once it is begun
 
     def __post_init__(self):
@@ -35,9 +37,10 @@ class Row:
 
 def said(row: Row) -> str:
     """For whom a lesson is, how long it takes, and whether it is begun or done."""
-    words = [f"{row.level} of university", f"{row.minutes} min"]
+    say = row.words.say
+    words = [say("of_level", level=row.level), say("minutes", minutes=row.minutes)]
     if row.percent:
-        words.append("done" if row.percent == 100 else "begun")
+        words.append(say("list_done" if row.percent == 100 else "list_begun"))
     return ", ".join(words)
 
 
@@ -45,16 +48,17 @@ def still_open(row: Row) -> str:
     """What is to be done yet in a lesson that is begun, by its steps; "" for another."""
     if not row.percent or row.percent == 100 or not row.left:
         return ""
-    return f"Still open: {', '.join(f'*{title}*' for title in row.left)}"
+    return row.words.say("list_open", titles=", ".join(f"*{title}*" for title in row.left))
 
 
-def lessons(rows: Sequence[Row], *, aims: bool = False) -> None:
+def lessons(rows: Sequence[Row], *, aims: bool = False, words: Wording | None = None) -> None:
     """A link for each lesson: for whom it is, how long it takes, what is done of it and what is still open; with its
     `aims`, if they are wanted. Nothing without rows."""
     if not rows:
         return
-    minutes = sum(row.minutes for row in rows)
-    heading.section(f"Lessons &nbsp;:gray[:small[{minutes} minutes in all]]")
+    say = (words or wording()).say
+    minutes = say("minutes_in_all", minutes=sum(row.minutes for row in rows))
+    heading.section(f"{say('lessons')} &nbsp;:gray[:small[{minutes}]]")
     with st.container(key="lessons", gap=None):
         for row in rows:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -63,5 +67,5 @@ def lessons(rows: Sequence[Row], *, aims: bool = False) -> None:
                 st.progress(row.done, said(row), width=96)
             if aims and row.aims:
                 st.markdown("\n".join(f"- :gray[{aim}]" for aim in row.aims))
-            if words := still_open(row):
-                st.markdown(f":gray[:small[{words}]]", width="stretch")
+            if left := still_open(row):
+                st.markdown(f":gray[:small[{left}]]", width="stretch")

@@ -2,20 +2,28 @@
 
 import streamlit as st
 
+from app.lessons.words import languages, wording
 from app.ui import heading
 from app.ui.glossary import entries
 from app.ui.glossary.place import keep_place
 
-heading.title("What do the words mean?")
+asked = st.query_params.get("lang", "")
+language = asked if asked in languages() else ""
+say = wording(language).say
+heading.title(say("glossary_title"))
 with st.container(key="glossary", gap="small"):
     typed = st.text_input(
-        "Filter", placeholder="Filter the words", label_visibility="collapsed", key="glossary.filter", max_chars=100
+        say("glossary_filter"),
+        placeholder=say("glossary_filter_help"),
+        label_visibility="collapsed",
+        key="glossary.filter",
+        max_chars=100,
     )
     wanted = typed.strip().lower()
-    shown = [entry for entry in entries() if any(wanted in form.lower() for form in entry.forms)]
+    shown = [entry for entry in entries(language) if any(wanted in form.lower() for form in entry.forms)]
     for entry in shown:
         st.header(entry.word, anchor=entry.slug)
         st.markdown(entry.text)
     keep_place()
     if not shown:
-        st.info("No word has these letters in it. Try fewer of them.")
+        st.info(say("glossary_none"))

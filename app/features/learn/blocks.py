@@ -16,9 +16,10 @@ from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import rendered
+from app.lessons.words import Wording, wording
 from app.text import signed
 from app.ui.fragments import button
-from app.ui.glossary import linked
+from app.ui.glossary import entries, linked
 
 SELDOM = 1e-4
 FORMULA_AND_MARK = re.compile(r"(?<![\\$])(\$\$?)([^$]+)\1([.,:;!?)]?)")
@@ -29,13 +30,14 @@ class Words:
     """From texts of a step to what is shown of them."""
 
     at: Situation
+    wording: Wording = field(default_factory=wording)
     linked: set[str] = field(default_factory=set)  # the words of the glossary that have had their link
     drawn: dict[str, str] = field(default_factory=dict)  # each text, with what was shown of it
 
     def __call__(self, text: str) -> str:
         """With its numbers; what cannot be had is said where it stands."""
         try:
-            shown = held(rendered(text, self.at))
+            shown = held(rendered(text, self.at, self.wording))
         except ValueError as error:
             shown = f":red[{error}]"
         self.drawn[text] = shown
@@ -43,7 +45,15 @@ class Words:
 
     def to_read(self, text: str) -> str:
         """And with words that lead to the glossary, each once in a step."""
-        return linked(self(text), done=self.linked)
+        language = self.wording.language
+        return linked(self(text), entries(language), self.linked, language)
+
+    def say(self, key: str, **values: Any) -> str:
+        """Of the panel's own words."""
+        return self.wording.say(key, **values)
+
+    def number(self, value: float) -> str:
+        return self.wording.number(signed(f"{value:.{DIGITS}g}"))
 
 
 def held(text: str) -> str:
@@ -59,31 +69,27 @@ def key(block: Block) -> str:
     return f"lesson.{session.place().lesson}.{block.id}"
 
 
-def number(value: float) -> str:
-    return signed(f"{value:.{DIGITS}g}")
-
-
 def text(block: Text, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(words.to_read(block.text))
 
 
 def observe(block: Observe, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(f":material/visibility: **Look.** {words.to_read(block.text)}")
+    st.markdown(f":material/visibility: **{words.say('look')}.** {words.to_read(block.text)}")
 
 
 def hint(block: Hint, words: Words, done: LessonProgress, at: Situation) -> None:
-    with st.expander("Hint", icon=":material/lightbulb:"):
+    with st.expander(words.say("hint"), icon=":material/lightbulb:"):
         st.markdown(words(block.text))
 
 
 def do(block: Do, words: Words, done: LessonProgress, at: Situation) -> None:
     is_done = block.id in done.done
-    icon = ":green[:material/check_circle:] **Done.**" if is_done else ":material/radio_button_unchecked: **Do.**"
-    st.markdown(f"{icon} {words(block.text)}")
+    icon = ":green[:material/check_circle:]" if is_done else ":material/radio_button_unchecked:"
+    st.markdown(f"{icon} **{words.say('done' if is_done else 'do')}.** {words(block.text)}")
 
 
 def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(f":material/edit: **Explain.** {words(block.text)}")
+    st.markdown(f":material/edit: **{words.say('explain')}.** {words(block.text)}")
     known, widget = str(done.answers.get(block.id, "")), key(block)
 
     def keep() -> None:
@@ -91,23 +97,23 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
 
     session.fill(widget, known)  # a file may have been loaded
     st.text_area(
-        "In your words", key=widget, on_change=keep, label_visibility="collapsed", height=90,
-        placeholder="In your words; they are kept with your progress", max_chars=max(MOST_TYPED, len(known)),
+        words.say("own_words"), key=widget, on_change=keep, label_visibility="collapsed", height=90,
+        placeholder=words.say("own_words_are_kept"), max_chars=max(MOST_TYPED, len(known)),
     )  # fmt: skip
     if known:
-        st.caption("Kept.")
+        st.caption(words.say("kept"))
 
 
 def solution(block: Solution, words: Words, done: LessonProgress, at: Situation) -> None:
-    with st.expander("Solution", icon=":material/key:"):
+    with st.expander(words.say("solution"), icon=":material/key:"):
         if block.text:
             st.markdown(words(block.text))
         if any(action.kind != "answer" for action in block.actions):
-            button("Do it for me", on_click=session.act, args=(block.actions,), key=key(block))
+            button(words.say("do_it_for_me"), on_click=session.act, args=(block.actions,), key=key(block))
 
 
 def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(f":material/psychology: **Predict.** {words(block.text)}")
+    st.markdown(f":material/psychology: **{words.say('predict')}.** {words(block.text)}")
     if block.id in done.answers:
         _met(block, words, session.note(met(block, done, at)))
         return
@@ -121,9 +127,9 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
         if block.cover:
             session.draw_anew()
 
-    button("Commit", on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
-    first = "Move the slider to your guess. " if guess is None and block.step is not None else ""
-    st.caption(f"{first}A committed prediction stays as it is. The lesson goes on from here.")
+    button(words.say("commit"), on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
+    first = [words.say("move_the_slider")] if guess is None and block.step is not None else []
+    st.caption(" ".join([*first, words.say("commit_stays")]))
 
 
 def _guess(block: Predict, words: Words) -> Any:
@@ -131,17 +137,17 @@ def _guess(block: Predict, words: Words) -> Any:
     if block.is_choice:
         options = {name: words(option) for name, option in block.options.items()}
         return st.radio(
-            "Your prediction", list(options), None, key=key(block), format_func=options.get,
+            words.say("your_prediction"), list(options), None, key=key(block), format_func=options.get,
             label_visibility="collapsed",
         )  # fmt: skip
-    label = f"Your prediction ({block.unit})" if block.unit else "Your prediction"
+    label = words.say("your_prediction_in", unit=block.unit) if block.unit else words.say("your_prediction")
     if block.step is not None:
-        return _slid(block, label)
+        return _slid(block, label, words)
     low, high = (limit if abs(limit) < float("inf") else None for limit in (block.low, block.high))
-    return st.number_input(label, low, high, None, key=key(block), format="%g", placeholder="Type a number")
+    return st.number_input(label, low, high, None, key=key(block), format="%g", placeholder=words.say("type_a_number"))
 
 
-def _slid(block: Predict, label: str) -> float | None:
+def _slid(block: Predict, label: str, words: Words) -> float | None:
     moved = f"{key(block)}.moved"
 
     def move() -> None:
@@ -150,7 +156,8 @@ def _slid(block: Predict, label: str) -> float | None:
     middle = block.low + round((block.high - block.low) / 2 / block.step) * block.step
     digits = max(0, -Decimal(str(block.step)).normalize().as_tuple().exponent)
     form = f"%.{digits}f"
-    label += signed(f", {form % block.low} to {form % block.high}")
+    low, high = (words.wording.number(signed(form % limit)) for limit in (block.low, block.high))
+    label = words.say("range", label=label, low=low, high=high)
     value = st.slider(label, block.low, block.high, middle, block.step, form, key=key(block), on_change=move)
     return value if session.typed(moved) else None
 
@@ -161,45 +168,45 @@ def _met(block: Predict, words: Words, found: Met) -> None:
     if block.is_choice:
         lines = []
         for name, option in block.options.items():
-            marks = {guess: ":blue[**← you**]"} | {truth: ":green[**← the truth** :material/check:]"}
+            marks = {guess: f":blue[**{words.say('you')}**]"}
+            marks |= {truth: f":green[**{words.say('the_truth')}** :material/check:]"}
             if guess == name == truth:
-                marks[name] = ":green[**← you, and the truth** :material/check:]"
+                marks[name] = f":green[**{words.say('you_and_the_truth')}** :material/check:]"
             lines.append(f"- {words(option)} {marks.get(name, '')}")
         st.markdown("\n".join(lines))
     elif truth is None:
-        st.markdown(f"You said **{number(guess)}** {block.unit}.")
+        st.markdown(words.say("you_said", guess=words.number(guess), unit=block.unit))
     else:
-        with_unit = f"{number(truth)} {block.unit}".strip()
-        off = f"You said {number(guess)}, the truth is {with_unit}: off by {number(found.off)}."
-        shown = {"prediction": number(guess), "truth": number(truth)}
-        st.altair_chart(prediction(guess, truth, block.unit, shown, off))
+        with_unit = f"{words.number(truth)} {block.unit}".strip()
+        off = words.say("off_by", guess=words.number(guess), truth=with_unit, off=words.number(found.off))
+        shown = {"prediction": words.number(guess), "truth": words.number(truth)}
+        st.altair_chart(prediction(guess, truth, block.unit, shown, off, words.wording))
         st.markdown(off)
     if truth is not None:
         _why(block, words, found)
     if not found.possible:
-        st.caption("With the settings as they are, none of this is so. Set the step up again, in the menu above.")
+        st.caption(words.say("no_truth"))
     elif truth is None:
-        st.caption("The truth comes with what you do next.")
+        st.caption(words.say("truth_later"))
 
 
 def _why(block: Predict, words: Words, found: Met) -> None:
     """What is said of the answer that was given."""
-    verdict = "As you said." if found.right else "Not so."
+    verdict = words.say("as_you_said" if found.right else "not_so")
     if not block.is_choice and found.right:
-        verdict = f"Right, within {_margin(block, found.truth)}."
+        verdict = words.say("right_within", margin=_margin(block, words))
     with st.container(key=f"why-{block.id}"):
         st.markdown(f"**{verdict}** {words(block.why.get(found.answer, ''))}".strip())
 
 
-def _margin(block: Predict, truth: float) -> str:
-    if block.share:
-        return f"{100 * block.near:g} %"
-    return f"{block.near:g} {block.unit}".strip()
+def _margin(block: Predict, words: Words) -> str:
+    margin = words.wording.number(f"{100 * block.near if block.share else block.near:g}")
+    return f"{margin} {'%' if block.share else block.unit}".strip()
 
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
-    st.markdown(f":material/rule: **Check.** {words(block.text)}")
-    pressed, known = st.button("Check", key=f"{key(block)}.check"), session.found()
+    st.markdown(f":material/rule: **{words.say('check')}.** {words(block.text)}")
+    pressed, known = st.button(words.say("check"), key=f"{key(block)}.check"), session.found()
     if pressed or block.id in done.done or key(block) in known:
         now, problem = outcome(block, at)
         if pressed:
@@ -211,7 +218,7 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
         if block.id in done.done or now == known[key(block)]:
             _say(block, words, session.note(Checked(block.id, now, block.id in done.done, problem)))
     if block.false_alarm and (rate := _rate(block, at)):
-        st.caption(by_chance(block, rate))
+        st.caption(by_chance(block, rate, words.wording))
 
 
 def _say(block: Check, words: Words, found: Checked) -> None:
@@ -219,21 +226,25 @@ def _say(block: Check, words: Words, found: Checked) -> None:
         case Verdict.PASSED:
             st.success(words(block.passes), icon=":material/check:")
         case Verdict.PASSED_BEFORE:  # the numbers of its message would be those of now
-            st.success("You passed before, with other settings or draws.", icon=":material/check:")
+            st.success(words.say("passed_before"), icon=":material/check:")
         case Verdict.UNKNOWN:
-            problem = found.problem and f"with the settings as they are: {found.problem}"
-            why = problem or "yet: do first what is asked for above."
-            st.info(f"Nothing can be checked {why}", icon=":material/hourglass:")
+            nothing = words.say("nothing_yet")
+            if found.problem:
+                nothing = words.say("nothing_with_settings", problem=found.problem)
+            st.info(nothing, icon=":material/hourglass:")
         case Verdict.FAILED:
-            st.warning(f"{words(block.fails)} {_measured(block, found.outcome.value)}", icon=":material/close:")
+            st.warning(f"{words(block.fails)} {_measured(block, found.outcome.value, words)}", icon=":material/close:")
 
 
-def _measured(block: Check, value: Any) -> str:
+def _measured(block: Check, value: Any, words: Words) -> str:
     name, _ = block.observable.names[0]
     observable = OBSERVABLES[name]
     if name == "answer" or not block.observable.is_plain or isinstance(value, str | bool):
         return ""
-    return f"({observable.title}: {number(value)} {observable.unit})".replace(" )", ")")
+    number = words.number(value)
+    if said := words.wording.measured.get(name):
+        return f"({said.format(value=number)})"
+    return f"({observable.title}: {number} {observable.unit})".replace(" )", ")")
 
 
 def _rate(block: Check, at: Situation) -> Rate | None:
@@ -244,18 +255,18 @@ def _rate(block: Check, at: Situation) -> Rate | None:
         return None
 
 
-def by_chance(block: Check, rate: Rate) -> str:
+def by_chance(block: Check, rate: Rate, words: Wording | None = None) -> str:
     """How often it goes wrong by chance alone."""
+    words = words or wording()
     if rate.value < SELDOM:  # no law of large numbers says how much less
-        share = f"in less than one of {1 / SELDOM:,.0f} tries"
+        share = words.say("less_than_one_in", tries=words.number(f"{1 / SELDOM:,.0f}"))
     else:
-        share = f"in {'' if rate.is_exact else 'about '}{100 * rate.value:.2g} % of all tries"
+        tries = "share_of_tries" if rate.is_exact else "about_share_of_tries"
+        share = words.say(tries, share=words.number(f"{100 * rate.value:.2g}"))
     if not block.errors:
-        return f"By chance alone it goes wrong {share}."
-    within = f"{block.tolerance:g} standard errors"
-    if block.compare == "is":
-        return f"Within {within}. By chance alone it fails {share}, although all is right."
-    return f"By more than {within}. By chance alone that is so {share}."
+        return words.say("goes_wrong", share=share)
+    said = "fails_by_chance" if block.compare == "is" else "so_by_chance"
+    return words.say(said, errors=words.number(f"{block.tolerance:g}"), share=share)
 
 
 DRAWN: dict[type, Callable[..., None]] = {

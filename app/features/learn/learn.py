@@ -2,26 +2,43 @@
 
 import streamlit as st
 
+from app import session
 from app.features.learn import files
 from app.lessons.shelf import shelf
+from app.lessons.words import wording
 from app.ui import heading, notices
 from app.ui.lesson_list import lessons
 from app.ui.lesson_rows import rows
 
+CHOICE = "learn.language"
+
+
+def _speak() -> None:
+    session.speak(session.typed(CHOICE))
+
+
 with st.container(key="learn"):
-    heading.title("What can be learned here?")
+    spoken, offered = session.spoken(), shelf().spoken
+    words = wording(spoken if spoken in offered else "")
+    heading.title(words.say("list_title"))
     notices.show()
-    st.markdown(
-        "Each lesson uses a screen of this explorer. You predict, you try it on the screen, and then you see the truth "
-        "and why. Take the lessons in order, or start with any of them."
-    )
-    lessons(rows("features/learn/learn.py"), aims=True)
+    st.markdown(words.say("list_about"))
+    if len(offered) > 1:
+        session.fill(CHOICE, words.language)
+        st.selectbox(
+            words.say("choose_language"),
+            offered,
+            format_func=lambda language: wording(language).say("language"),
+            key=CHOICE,
+            on_change=_speak,
+            filter_mode=None,
+            width=220,
+        )
+    lessons(rows("features/learn/learn.py", spoken), aims=True, words=words)
     for problem in shelf().problems:
         st.error(problem)
-    heading.section("What you did")
-    st.markdown(
-        "This browser keeps your predictions, answers and explanations. To use another browser, take them as a file."
-    )
-    files.both("learn")
-    files.keep("learn")
-    st.page_link("features/teach/teach.py", label="For teachers", icon=":material/school:")
+    heading.section(words.say("list_kept"))
+    st.markdown(words.say("list_kept_about"))
+    files.both("learn", words)
+    files.keep("learn", words)
+    st.page_link("features/teach/teach.py", label=words.say("for_teachers"), icon=":material/school:")

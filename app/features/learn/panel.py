@@ -21,7 +21,7 @@ from app.ui.fragments import button, polled
 
 TICK_SECONDS = 1.0
 SENTENCE = re.compile(r"(?<=[.?!])\s+")
-KINDS = {Predict: "Predict", Do: "Do", Check: "Check", Explain: "Explain"}
+KINDS = {Predict: "predict", Do: "do", Check: "check", Explain: "explain"}
 PAPER = "[*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735)"
 
 
@@ -50,7 +50,7 @@ class Said:
     texts: Mapping[str, str]
 
     def differs(self, at: Situation) -> bool:
-        words = blocks.Words(at)
+        words = blocks.Words(at, session.lesson().words)
         return any(words(text) != shown for text, shown in self.texts.items())
 
 
@@ -66,13 +66,14 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     looking.look(step, done, at)
     menu.head(lesson, step)
     shown = looking.shown(step, done)
-    words = blocks.Words(at)
+    words = blocks.Words(at, lesson.words)
     st.header(words(step.title), anchor=False)
     if resumed := session.resumed():
         _resumed(lesson, step, resumed)
     if session.moves() and wanted_by(step) is not None:
         trained = session.last_report().arms[0].step
-        st.caption(f":material/timelapse: The flow is training. The numbers in this text are from step {trained:,}.")
+        number = lesson.words.number(f"{trained:,}")
+        st.caption(f":material/timelapse: {words.say('flow_trains', step=number)}")
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
             blocks.draw(block, words, done, at)
@@ -83,8 +84,8 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     else:
         _left_here(step, done, words)
     _turn(lesson, step, ended)
-    st.caption(f"After {PAPER}, Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019.")
-    files.keep("panel")
+    st.caption(words.say("after_paper", paper=PAPER))
+    files.keep("panel", lesson.words)
     waits = _waits(step, shown)
     if waits != waited or looking.shown(step, done) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
@@ -94,8 +95,10 @@ def way_back(lesson: Lesson, step: Step) -> None:
     """On another screen, while a lesson is open: where it stands, and the way back to it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_away"):
         at = session.note(standing(lesson, step))
-        st.caption(f"Lesson {at.lesson}, {lesson.title}: step {at.step} of {at.steps}", width="content")
-        button("Back to the lesson", on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
+        say = lesson.words.say
+        where = say("standing", lesson=at.lesson, title=lesson.title, step=at.step, steps=at.steps)
+        st.caption(where, width="content")
+        button(say("back_to_lesson"), on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
 
 
 def covered(step: Step) -> bool:
@@ -108,42 +111,39 @@ def covered(step: Step) -> bool:
 
 def cover() -> None:
     """What stands in the place of the screen."""
-    st.info(
-        "The screen would show the answer. You see it as soon as you commit your prediction.",
-        icon=":material/visibility_off:",
-    )
+    st.info(session.lesson().words.say("covered"), icon=":material/visibility_off:")
 
 
 def named(block: Block, words: blocks.Words) -> str:
     """A block by its kind and a sentence of it: its question, or what it begins with."""
     sentences = SENTENCE.split(" ".join(block.text.split()))
     questions = [one for one in sentences if one.endswith("?")]
-    return f"{KINDS[type(block)]}: {words((questions or sentences)[-1 if questions else 0])}"
+    return f"{words.say(KINDS[type(block)])}: {words((questions or sentences)[-1 if questions else 0])}"
 
 
 def _left_here(step: Step, done: LessonProgress, words: blocks.Words) -> None:
     """What Next skips."""
     if left := looking.left_in(step, done):
         with st.container(key="lesson_left"):
-            st.caption(f"Still open, and skipped by *Next*: {'; '.join(named(block, words) for block in left)}")
+            st.caption(words.say("skipped", left="; ".join(named(block, words) for block in left)))
 
 
 def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
-    heading.section("What to keep")
+    heading.section(words.say("what_to_keep"))
     if any(looking.is_asked(step, done) for step in lesson.steps):  # it would give the answers away
-        st.caption("This is shown when you have made all predictions of this lesson.")
+        st.caption(words.say("keep_later"))
     else:
         st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
     if not looking.left(lesson, done):
-        st.success("You have done all of this lesson.", icon=":material/done_all:")
+        st.success(words.say("all_done"), icon=":material/done_all:")
         return
     with st.container(key="lesson_left"):
-        st.markdown("**Still open in this lesson**")
+        st.markdown(f"**{words.say('left_in_lesson')}**")
         for number, step in enumerate(lesson.steps, 1):
             if not (here := looking.left_in(step, done)):
                 continue
             button(
-                f"Step {number}: {words(step.title)}",
+                words.say("step_title", number=number, title=words(step.title)),
                 on_click=session.open_step,
                 args=(lesson.id, step.id),
                 type="tertiary",
@@ -155,11 +155,12 @@ def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
 def _resumed(lesson: Lesson, step: Step, resumed: Resumed) -> None:
     """That the lesson opens where it was, and the way to its beginning."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_resumed"):
-        kept = "Your answers are kept." if resumed.has_answers else "You had not answered anything yet."
-        st.caption(f":material/history: You are back where you were in this lesson. {kept}", width="stretch")
+        say = lesson.words.say
+        kept = say("answers_kept" if resumed.has_answers else "nothing_answered")
+        st.caption(f":material/history: {say('resumed')} {kept}", width="stretch")
         if step is not lesson.steps[0]:
             button(
-                "Go to step 1",
+                say("first_step"),
                 on_click=session.open_step,
                 args=(lesson.id, lesson.steps[0].id),
                 type="tertiary",
@@ -177,12 +178,13 @@ def _next_lesson(lesson: Lesson) -> Lesson | None:
 def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
     """Back and on."""
     index = lesson.steps.index(step)
-    turns = (("Back", index - 1, "arrow_back", "back"), ("Next", index + 1, "arrow_forward", "next"))
+    say = lesson.words.say
+    turns = ((index - 1, "arrow_back", "back"), (index + 1, "arrow_forward", "next"))
     with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_turn"):
-        for label, to, icon, key in turns:
+        for to, icon, key in turns:
             there = 0 <= to < len(lesson.steps)
             button(
-                label,
+                say(key),
                 on_click=session.open_step,
                 args=(lesson.id, lesson.steps[to].id if there else ""),
                 icon=f":material/{icon}:",
@@ -192,10 +194,10 @@ def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
     if index + 1 < len(lesson.steps):
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="lesson_end"):
-        button("All lessons", on_click=session.leave_lesson, key="lesson.end")
+        button(say("all_lessons"), on_click=session.leave_lesson, key="lesson.end")
         if after := _next_lesson(lesson):
             button(
-                f"Next lesson: {after.title}",
+                say("next_lesson", title=after.title),
                 on_click=session.open_step,
                 args=(after.id,),
                 icon=":material/arrow_forward:",

@@ -2,26 +2,34 @@
 
 import altair as alt
 
+from app.lessons.words import Wording
 from app.ui.chart_style import GREEN, GREY, ORANGE
 
 HEIGHT = 150
+PLAIN = "datum.label"
 ROOM = 0.6  # beside the outer of both, in distances between them, for their words
-LABELS = {"prediction": ("your prediction", ORANGE, "circle"), "truth": ("the truth", GREEN, "diamond")}
+LABELS = {"prediction": ("chart_guess", ORANGE, "circle"), "truth": ("chart_truth", GREEN, "diamond")}
+"""The key of the name of each, its colour and its mark."""
 
 
-def prediction(guess: float, truth: float, unit: str, shown: dict[str, str], description: str) -> alt.TopLevelMixin:
+def prediction(
+    guess: float, truth: float, unit: str, shown: dict[str, str], description: str, words: Wording
+) -> alt.TopLevelMixin:
     """`shown` are both numbers as text, by "prediction" and "truth"."""
     rows = [
-        {"value": value, "label": LABELS[name][0], "text": shown[name], "row": row}
+        {"value": value, "label": words.say(LABELS[name][0]), "text": shown[name], "row": row}
         for name, value, row in (("prediction", guess, "below"), ("truth", truth, "above"))
     ]
     reach = max(abs(guess - truth), 1e-3 * max(abs(guess), abs(truth)), 1e-9)
     scale = alt.Scale(domain=[min(guess, truth) - ROOM * reach, max(guess, truth) + ROOM * reach], nice=False)
     # The room is for words: beside two counts or shares no number below 0 is to be read off it.
-    positive = {"labelExpr": "datum.value < 0 ? '' : datum.label"} if min(guess, truth) >= 0 else {}
-    axis = alt.Axis(tickCount=5, grid=False, **positive)
-    x = alt.X("value:Q", title=unit or "your prediction and the truth", scale=scale, axis=axis)
-    names, colours, shapes = zip(*LABELS.values(), strict=True)
+    label = _tick(words)
+    if min(guess, truth) >= 0:
+        label = f"datum.value < 0 ? '' : {label}"
+    axis = alt.Axis(tickCount=5, grid=False, **({} if label == PLAIN else {"labelExpr": label}))
+    x = alt.X("value:Q", title=unit or words.say("chart_axis"), scale=scale, axis=axis)
+    keys, colours, shapes = zip(*LABELS.values(), strict=True)
+    names = [words.say(key) for key in keys]
     gap = alt.Chart(alt.Data(values=[{"from": guess, "to": truth}])).mark_rule(color=GREY, strokeWidth=3)
     gap = gap.encode(x=alt.X("from:Q", scale=scale), x2="to:Q")
     base = alt.Chart(alt.Data(values=rows))
@@ -36,3 +44,11 @@ def prediction(guess: float, truth: float, unit: str, shown: dict[str, str], des
         words = base.transform_filter(alt.datum.row == row).mark_text(dy=offset, fontSize=12, color=GREY)
         layers.append(words.encode(x=x, text="both:N").transform_calculate(both="datum.label + ' ' + datum.text"))
     return alt.layer(*layers).properties(height=HEIGHT, description=description)
+
+
+def _tick(words: Wording) -> str:
+    """Vega's expression of a number at the axis: it writes 1,234.5."""
+    if not words.has_comma:
+        return PLAIN
+    decimal, thousands = words.number("."), words.number(",")
+    return f"replace(replace(replace({PLAIN}, /,/g, 'T'), '.', '{decimal}'), /T/g, '{thousands}')"

@@ -4,9 +4,13 @@
 Also: residual blocks, block, blocks
 
 The map $f(x) = x + g(x)$. ...
+
+`glossary.de.md` is the same in German: a word's line `Is: residual block` says which word of `glossary.md` it is, and
+its other forms are those of German texts.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,7 +18,7 @@ from pathlib import Path
 from app.ui.glossary.plain import plain
 
 FILE = Path(__file__).parents[3] / "lessons" / "glossary.md"
-HEADING, ALSO = "## ", "Also:"
+HEADING, IS, ALSO = "## ", "Is:", "Also:"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Entry:
     word: str
     also: tuple[str, ...]
     text: str
+    original: str = ""  # the word that it translates
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -32,19 +37,27 @@ class Entry:
     @property
     def slug(self) -> str:
         """What its place on the page is called."""
-        return re.sub(r"[^a-z0-9]+", "-", self.word.lower().replace("'", "")).strip("-")
+        return re.sub(r"[^a-z0-9]+", "-", (self.original or self.word).lower().replace("'", "")).strip("-")
 
     @cached_property
     def summary(self) -> str:
         """The first sentence of the definition, without any markup."""
-        return plain(re.split(r"(?<=\.)\s+(?=[A-Z$])", self.text, maxsplit=1)[0])
+        return plain(re.split(r"(?<=\.)\s+(?=[A-ZÀ-Þ$])", self.text, maxsplit=1)[0])
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
-    """The glossary's entries, in alphabetical order."""
-    found = read(FILE.read_text(encoding="utf-8"), FILE.name)
-    return tuple(sorted(found, key=lambda entry: entry.word.lower()))
+def entries(language: str = "") -> tuple[Entry, ...]:
+    """The glossary's entries in a language, or as they were written where there are none in it, in alphabetical
+    order."""
+    translation = FILE.with_name(f"glossary.{language}.md")
+    file = translation if re.fullmatch("[a-z]{2}", language) and translation.exists() else FILE
+    found = read(file.read_text(encoding="utf-8"), file.name)
+    return tuple(sorted(found, key=lambda entry: _sorted_as(entry.word)))
+
+
+def _sorted_as(word: str) -> str:
+    """Without the marks above letters: Ähnlichkeit stands before Analysis."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c))
 
 
 def read(text: str, name: str) -> list[Entry]:
@@ -53,9 +66,12 @@ def read(text: str, name: str) -> list[Entry]:
     found, taken = [], {}
     for line, block in _blocks(text, name):
         word, *rest = block
+        is_translated = bool(rest) and rest[0].startswith(IS)
+        original = rest.pop(0).removeprefix(IS).strip() if is_translated else ""
+        line += is_translated
         has_forms = bool(rest) and rest[0].startswith(ALSO)
         also = [form.strip() for form in rest[0].removeprefix(ALSO).split(",")] if has_forms else []
-        entry = Entry(word, tuple(also), "\n".join(rest[has_forms:]).strip())
+        entry = Entry(word, tuple(also), "\n".join(rest[has_forms:]).strip(), original)
         if not entry.slug:
             raise ValueError(f"{name}, line {line}: the heading has no word.")
         if "" in also:

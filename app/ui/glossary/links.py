@@ -23,16 +23,19 @@ KEPT = re.compile(
 )
 
 
-def linked(markdown: str, among: Sequence[Entry] | None = None, done: set[str] | None = None) -> str:
+def linked(
+    markdown: str, among: Sequence[Entry] | None = None, done: set[str] | None = None, language: str = ""
+) -> str:
     """The text with the first occurrence of each word, in whatever form, as a link to its entry, whose title is the
     first sentence of the definition. Whole words, the longest form first, in any case unless the form is all capitals;
     code, formulas, `{{placeholders}}`, links and headings stay as they are.
 
     `among`: the whole glossary, unless given. `done`: the slugs of entries that have their link already, to which those
-    linked here are added.
+    linked here are added. `language`: that of the glossary which the links lead to, if `among` is a translation.
     """
     forms, pattern = _pattern(entries() if among is None else tuple(among))
     done = set() if done is None else done
+    page = f"glossary?lang={language}" if any(entry.original for entry in forms.values()) else "glossary"
 
     def link(found: re.Match[str]) -> str:
         entry = forms.get(_key(found[0])) or forms[found[0]]
@@ -40,7 +43,7 @@ def linked(markdown: str, among: Sequence[Entry] | None = None, done: set[str] |
             return found[0]
         done.add(entry.slug)
         title = entry.summary.replace("\\", "\\\\").replace('"', '\\"')
-        return f'[{found[0]}](glossary#{entry.slug} "{title}")'
+        return f'[{found[0]}]({page}#{entry.slug} "{title}")'
 
     pieces, end = [], 0
     for kept in KEPT.finditer(markdown):
