@@ -72,9 +72,10 @@ class Wording:
 
 def wording(language: str = ORIGINAL, folder: Path = FOLDER) -> Wording:
     """The words of a language, or of the original where there are none. Raises `Wrong`."""
-    path = folder / f"words.{language}.yaml"
     original = folder / "words.yaml"
-    if not language or not path.exists():
+    known = re.fullmatch("[a-z]{2}", language)  # it may come from a link
+    path = folder / f"words.{language}.yaml" if known else original
+    if not path.exists():
         path = original
     return _wording(path, path.stat().st_mtime_ns, original, original.stat().st_mtime_ns)
 

@@ -123,6 +123,7 @@ def test_a_third_language_is_files_alone(folder):
 
 def test_a_language_without_words_speaks_as_the_lessons_were_written():
     assert wording("xx") is wording() is wording("")
+    assert wording("../../") is wording("x" * 5000) is wording()
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -275,7 +276,6 @@ def test_a_glossary_has_each_word_of_the_original_and_no_other(language):
     assert {entry.slug for entry in entries(language)} == {entry.slug for entry in entries()}
 
 
-@pytest.mark.skipif("de" not in [one for one in languages() if entries(one) != entries()], reason="no German glossary")
 def test_links_lead_to_the_glossary_of_the_language():
     shown = linked("Die Spur der Matrix", entries("de"), language="de")
     assert "[Spur](glossary?lang=de#trace " in shown

@@ -49,8 +49,9 @@ class Entry:
 def entries(language: str = "") -> tuple[Entry, ...]:
     """The glossary's entries in a language, or as they were written where there are none in it, in alphabetical
     order."""
-    translation = FILE.with_name(f"glossary.{language}.md")
-    file = translation if re.fullmatch("[a-z]{2}", language) and translation.exists() else FILE
+    known = re.fullmatch("[a-z]{2}", language)  # it may come from a link
+    translation = FILE.with_name(f"glossary.{language}.md") if known else FILE
+    file = translation if translation.exists() else FILE
     found = read(file.read_text(encoding="utf-8"), file.name)
     return tuple(sorted(found, key=lambda entry: _sorted_as(entry.word)))
 
