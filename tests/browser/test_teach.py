@@ -20,9 +20,9 @@ def test_from_the_lessons_to_a_paper(opened):
     visitor = opened("/learn")
     page = visitor.page
     page.get_by_role("link", name="For teachers").click()
-    page.get_by_role("link", name="The log det as a series").click()
+    page.get_by_role("button", name="The log det as a series").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("The log det as a series", timeout=SLOW)
-    assert visitor.query["lesson"] == "series"
+    visitor.wait_for_query(lesson="series")
     page.get_by_role("tab", name="Papers and slides").click()
     with page.context.expect_page() as other:
         page.get_by_role("link", name="Open").nth(1).click()
@@ -47,7 +47,7 @@ def test_a_paper_is_printed_black_on_white_within_its_page(opened, paper):
     assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
     assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
     heights = page.evaluate("[...document.querySelectorAll('math')].map((one) => one.getBoundingClientRect().height)")
-    assert min(heights) > 8  # each formula is drawn
+    assert min(heights) > 5  # each formula is drawn
     assert page.locator("mfrac").count() > 0
     pages = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
     assert 1 <= len(pages) <= 6

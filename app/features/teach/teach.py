@@ -8,7 +8,6 @@ from app.lessons.shelf import shelf
 from app.text import plain
 from app.ui import heading
 
-PAGE = "features/teach/teach.py"
 SECTIONS = {
     "Plan": plans.show,
     "Wrong answers": notes.wrong_answers,
@@ -16,6 +15,11 @@ SECTIONS = {
     "Papers and slides": one.papers,
     "For a class": one.for_class,
 }
+
+
+def _open(lesson_id: str) -> None:
+    """Go to the page of a lesson, or to the list. By the address: a link from a page to itself would lose it."""
+    st.query_params.from_dict({"lesson": lesson_id} if lesson_id else {})
 
 
 def _all() -> None:
@@ -32,18 +36,19 @@ def _all() -> None:
     heading.section("Lessons")
     with st.container(key="teach_lessons", gap=None):
         for lesson in shelf().originals.values():
-            st.page_link(
-                PAGE,
-                label=f"{lesson.number}\u2002{lesson.title} &nbsp;:gray[:small[{lesson.level}, {lesson.minutes} min]]",
-                query_params={"lesson": lesson.id},
-                width="stretch",
+            st.button(
+                f"{lesson.number}\u2002{lesson.title} &nbsp;:gray[:small[{lesson.level}, {lesson.minutes} min]]",
+                on_click=_open,
+                args=(lesson.id,),
+                type="tertiary",
+                key=f"teach.{lesson.id}",
             )
     demonstration.show()
 
 
 def _one(lesson: Lesson) -> None:
     heading.title(f"Teach lesson {lesson.number}: {lesson.title}")
-    st.page_link(PAGE, label="All lessons", icon=":material/arrow_back:")
+    st.button("All lessons", on_click=_open, args=("",), icon=":material/arrow_back:", type="tertiary", key="teach.all")
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key=f"teach.section.{lesson.id}")
     for tab, draw in zip(tabs, SECTIONS.values(), strict=True):
         if tab.open:
