@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -39,6 +39,13 @@ class FoldedBranch(Branch):
         self.closed_form = closed_form(self.activation)
         self._at_hand: FoldedWeights | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "closed_form"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.closed_form = closed_form(self.activation)
+
     def weights(self) -> FoldedWeights:
         """The folded weights of this branch, not stacked."""
         return self._at_hand or fold([self]).unstacked()[0]
@@ -57,7 +64,7 @@ class FoldedBranch(Branch):
         return pullback(x, self.closed_form, self.weights())
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable."""
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d); differentiable any number of times."""
         return value_and_jacobian(x, self.closed_form, self.weights())
 
 
