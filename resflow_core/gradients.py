@@ -74,6 +74,10 @@ class _Once(torch.autograd.Function):
         refuse_second(ctx.remedy)
         return d_value, None
 
+    @staticmethod
+    def jvp(ctx: Any, d_value: Tensor, d_remedy: Any) -> Tensor:
+        return d_value.view_as(d_value)
+
 
 def log_series(n: int) -> Tensor:
     """a_0, ..., a_n of log(1 + t), float64."""

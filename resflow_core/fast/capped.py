@@ -98,7 +98,7 @@ BY_HAND = {Soft: False, Hard: True}
 
 def weights(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> tuple[Tensor, Tensor]:
     """`constraint.weights` for raw, (layers, out, in). The gradient is by hand for the 2-norm and keys of `BY_HAND`."""
-    if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
+    if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND and not second_order.in_transform():
         return _CappedIn2Norm.apply(raw, cap, BY_HAND[type(constraint)]), v
     return constraint.weights(raw, cap, norm, v)
 

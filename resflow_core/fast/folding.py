@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from resflow_core.fast import capped
+from resflow_core.fast import capped, second_order
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian
 from resflow_core.fast.pieces import Pieces, finished
@@ -52,6 +52,8 @@ class FoldedBranch(Branch):
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
+        if second_order.in_transform():
+            return super().forward(x)
         weights = self.weights()
         if torch.is_grad_enabled():
             return value(x, self.closed_form, weights)
@@ -65,6 +67,8 @@ class FoldedBranch(Branch):
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); differentiable any number of times."""
+        if second_order.in_transform():
+            return super().value_and_jacobian(x)
         return value_and_jacobian(x, self.closed_form, self.weights())
 
 

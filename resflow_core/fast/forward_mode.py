@@ -79,7 +79,7 @@ def pullback(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Calla
 
 
 def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor]:
-    """g(x), (batch, d), and dg/dx, (batch, d, d); differentiable any number of times in x, the weights and the biases."""
+    """g(x), (batch, d), and dg/dx, (batch, d, d); differentiable any number of times, but for beta."""
     t = weights.entry_scale * x.T.contiguous()
     if torch.is_grad_enabled():
         value, jacobian = _Tangents.apply(activation, t, *weights.weights, *weights.biases)

@@ -93,6 +93,8 @@ class FusedFlow(Flow):
     def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As `Flow.forward_and_jacobians`."""
         x = self._checked(x)
+        if second_order.in_transform():
+            return super().forward_and_jacobians(x)
         if self.values and self.values.takes(self, x):
             return self.values.forward_and_jacobians(self, x)
         return forward_and_jacobians(x, self.branches[0].closed_form, *self.folded())
@@ -121,7 +123,7 @@ class FusedFlow(Flow):
             return super()._inverse(z)  # or it says why there is none
 
     def _forward_and_log_det(self, x, log_det, generator):
-        if not isinstance(log_det, Exact):
+        if not isinstance(log_det, Exact) or second_order.in_transform():
             return super()._forward_and_log_det(x, log_det, generator)
         if self.values and self.values.takes(self, x):
             z, log_dets = self.values.forward_and_log_det(self, x)

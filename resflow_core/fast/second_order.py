@@ -17,6 +17,13 @@ def wanted_again() -> bool:
     return torch.is_grad_enabled()
 
 
+def in_transform() -> bool:
+    """Whether torch.func transforms this computation (vmap, grad, hessian, ...). The paper's functions are taken then,
+    since those by hand have no rules for it."""
+    active = getattr(torch._C, "_are_functorch_transforms_active", None)
+    return bool(active and active())
+
+
 def gradients(function: Callable[..., Any], inputs: Sequence[Tensor], d_outputs: Sequence[Tensor]) -> list[Any]:
     """The gradient of sum <d_outputs, function(*inputs)> in each input, with its graph; None for inputs that need
     none. `function` is differentiable twice by autograd, and `inputs` are as `ctx.saved_tensors` has them."""
