@@ -7,7 +7,7 @@ networks. |s| stays below `MOST_LOG_SCALE`, so that a context far from those in 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from resflow_core.bijection import Bijection
 from resflow_core.fast.folding import FoldedBranch, folded_together
 from resflow_core.fast.forward_mode import FoldedWeights, forward, pullback, value
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.log_det import LogDet
+from resflow_core.log_det import LogDet, Roulette, Truncated, keeps_graphs
 from resflow_core.residual import ResidualBlock
 
 WIDTH = 32
@@ -104,13 +104,18 @@ class GivenFlow(Flow):
         self.bijections.insert(0, GivenAffine(config.dim, context, generator))
 
     @contextmanager
-    def at(self, context: Tensor) -> Iterator[None]:
-        """In this context the rows of all points have these contexts, (batch, context)."""
+    def at(self, context: Tensor, log_det: LogDet | None = None) -> Iterator[None]:
+        """In this context the rows of all points have these contexts, (batch, context).
+
+        The weights are folded once, unless the log det is differentiated block by block, which frees the graph.
+        """
+        by_block = isinstance(log_det, Truncated | Roulette) and not keeps_graphs(log_det)
+        folding = nullcontext() if by_block else folded_together(cast("list[FoldedBranch]", self.branches))
         parts = [part for part in self.modules() if isinstance(part, GivenBranch | GivenAffine)]
         try:
             for part in parts:
                 part.given = context
-            with folded_together(cast("list[FoldedBranch]", self.branches)):
+            with folding:
                 yield
         finally:
             for part in parts:

@@ -240,7 +240,7 @@ class ResidualFlow(nn.Module):
         """
         how = self.log_det if log_det is None else log_det_of(log_det)
         rows, contexts, shape = self._rows(x, context)
-        with self._given(contexts):
+        with self._given(contexts, how):
             z, log_dets = self.flow.forward_and_log_det(rows, how, one_generator(seed, generator, self._stream))
         log_dets = log_dets - self.scale.log().sum().to(rows.dtype)
         return z.view(*shape, self.features), log_dets.view(shape)
@@ -430,8 +430,10 @@ class ResidualFlow(nn.Module):
             shape,
         )
 
-    def _given(self, contexts: Tensor | None) -> AbstractContextManager[None]:
-        return self.flow.at(contexts) if isinstance(self.flow, GivenFlow) and contexts is not None else nullcontext()
+    def _given(self, contexts: Tensor | None, how: LogDet | None = None) -> AbstractContextManager[None]:
+        return (
+            self.flow.at(contexts, how) if isinstance(self.flow, GivenFlow) and contexts is not None else nullcontext()
+        )
 
     def _chunks(self, rows: Tensor, contexts: Tensor | None, how: LogDet) -> list[tuple[Tensor, Tensor | None]]:
         if torch.is_grad_enabled() or in_transform():
@@ -443,7 +445,7 @@ class ResidualFlow(nn.Module):
 
     def _log_prob(self, rows: Tensor, contexts: Tensor | None, how: LogDet, generator: torch.Generator) -> Tensor:
         """log p(x) of standardised points, (n, d), in nats per own units, (n,)."""
-        with self._given(contexts):
+        with self._given(contexts, how):
             z, log_dets = self.flow.forward_and_log_det(rows, how, generator)
         base = self._present_base()
         of_base = standard_normal_log_prob(z) if base is None else base.log_prob(z)

@@ -8,6 +8,9 @@ from torch.distributions import constraints
 from torch.distributions.transforms import Transform
 
 from resflow_core.api.choices import log_det_of
+from resflow_core.api.implicit import with_gradient
+from resflow_core.api.residual_flow import ResidualFlow
+from resflow_core.bijection import Bijection
 from resflow_core.extras import extra
 
 with extra("baselines"):
@@ -50,22 +53,32 @@ class LazyResidual(LazyTransform):
     def __init__(self, inner: Any, log_det: Any):
         super().__init__()
         self.inner, self.log_det = inner, log_det_of(log_det)
+        self._stream = torch.Generator().manual_seed(0)
 
     def forward(self, c: Any = None) -> Transform:
         return ResidualTransform(self, c)
 
     def map(self, x: Tensor, context: Any) -> Tensor:
-        return self.inner(x, context) if hasattr(self.inner, "log_prob") else self.inner(x)
+        if isinstance(self.inner, Bijection):
+            return self.inner(x.reshape(-1, self.inner.dim)).view(x.shape)
+        return self.inner(x, *self._context(context))
 
     def inverse(self, z: Tensor, context: Any) -> Tensor:
-        return self.inner.inverse(z, context) if hasattr(self.inner, "log_prob") else self.inner.inverse(z)
+        if not isinstance(self.inner, Bijection):
+            return self.inner.inverse(z, *self._context(context))
+        rows = z.reshape(-1, self.inner.dim)
+        x = self.inner.inverse(rows.detach())
+        if torch.is_grad_enabled() and z.requires_grad:
+            x = with_gradient(self.inner, x, rows)
+        return x.view(z.shape)
 
     def map_and_log_det(self, x: Tensor, context: Any) -> tuple[Tensor, Tensor]:
-        if hasattr(self.inner, "log_prob"):
-            return self.inner.forward_and_log_det(x, context, log_det=self.log_det)
-        if hasattr(self.inner, "_batch"):
-            return self.inner.forward_and_log_det(x, self.log_det)
-        rows = x.reshape(-1, x.shape[-1])
-        generator = torch.Generator().manual_seed(0)
-        z, log_dets = self.inner.forward_and_log_det(rows, self.log_det, generator)
+        if not isinstance(self.inner, Bijection):
+            return self.inner.forward_and_log_det(x, *self._context(context), log_det=self.log_det)
+        rows = x.reshape(-1, self.inner.dim)
+        z, log_dets = self.inner.forward_and_log_det(rows, self.log_det, self._stream)
         return z.view(x.shape), log_dets.view(x.shape[:-1])
+
+    def _context(self, context: Any) -> tuple[Any, ...]:
+        """zuko hands the same context to all transforms: only a conditional flow takes it."""
+        return (context,) if isinstance(self.inner, ResidualFlow) and self.inner.context else ()
