@@ -177,7 +177,7 @@ class TestSamples:
 
     @pytest.mark.parametrize("context", [0, 2])
     def test_rsample_has_the_gradient_of_differences(self, context):
-        flow, step = rf.ResidualFlow(2, **SMALL, context=context), 1e-3
+        flow, step = rf.ResidualFlow(2, **SMALL, context=context), 1e-5
         randomise(flow)
         c = torch.tensor([0.3, -0.5]).double() if context else None
         parameters, weights = list(flow.parameters()), points(4, 2, seed=8)
@@ -192,7 +192,7 @@ class TestSamples:
                 for parameter, direction in zip(parameters, directions, strict=True):
                     parameter.add_(move * direction)
                 values.append((weights * flow.sample(4, c, seed=3)).sum())
-        # The solver's tolerance is 1e-6, so the differences are good to 1e-3, beside a term of step^2.
+        # The solver leaves residuals of about 1e-9 here, so the differences are good to about 1e-3.
         assert abs(found) > 0.1
         assert (values[0] - values[1]) / (2 * step) == pytest.approx(found.item(), abs=5e-3, rel=5e-3)
 
