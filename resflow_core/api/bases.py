@@ -7,7 +7,7 @@ and one with the event shape (d,) is a joint law.
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -161,10 +161,11 @@ def read(values: Any, tensors: dict[str, Tensor], depth: int = 0) -> Distributio
             )
             for key in ("weights", "parts")
         )
-        return MixtureSameFamily(weights, parts)
+        return MixtureSameFamily(cast(Categorical, weights), parts)
     if kind not in WRITTEN or sorted(tensors) != sorted(WRITTEN[kind][1]):
         raise ValueError(f"The base in the file cannot be read: {told(values)}.")
-    return WRITTEN[kind][0](**tensors, validate_args=True)
+    make: Any = WRITTEN[kind][0]
+    return make(**tensors, validate_args=True)
 
 
 class LazyBase(nn.Module):

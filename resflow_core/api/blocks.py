@@ -202,7 +202,7 @@ the log det converges.
     def extra_repr(self) -> str:
         return f"lipschitz={self.lipschitz:g}" + ("" if self.shape is None else f", shape={tuple(self.shape)}")
 
-    def _branch(self, rows: Tensor) -> "_Branch":
+    def _branch(self, rows: Tensor) -> Any:
         for module in self.g.modules() if isinstance(self.g, nn.Module) else ():
             if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise ValueError("g normalises over the batch, so rows depend on each other: use g.eval().")
@@ -279,7 +279,7 @@ class _Branch:
 
     def pullback(self, rows: Tensor) -> Callable[[Tensor], Tensor]:
         """w -> w'A, and a look at ||w'A|| / ||w||, which is at most Lip(g)."""
-        _, pull = vjp(self, rows.detach())
+        pull: Any = vjp(self, rows.detach())[1]
 
         def pulled(w: Tensor) -> Tensor:
             (after,) = pull(w)

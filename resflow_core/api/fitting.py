@@ -245,16 +245,15 @@ def _held_out(flow: Any, points: Tensor, contexts: Tensor | None, validation: An
         if n == 0:
             return points[:0], None if contexts is None else contexts[:0], points, contexts
         first, rest = order[:n], order[n:]
-        split = [points[first], None, points[rest], None]
-        if contexts is not None:
-            split[1], split[3] = contexts[first], contexts[rest]
+        of_first, of_rest = (None, None) if contexts is None else (contexts[first], contexts[rest])
+        held, held_contexts, points, contexts = points[first], of_first, points[rest], of_rest
     else:
         if flow.context and (not isinstance(validation, tuple) or len(validation) != 2):
             raise ValueError("validation: with a context, pass a share or (points, contexts).")
-        pair = validation if flow.context else (validation, None)
-        split = [*_data(flow, *pair, "validation"), points, contexts]
+        values, given = validation if flow.context else (validation, None)
+        held, held_contexts = _data(flow, values, given, "validation")
     most = max(100, min(MOST_JUDGED, JUDGED_NUMBERS // (flow.config.blocks * flow.features**2)))
-    return split[0][:most], None if split[1] is None else split[1][:most], split[2], split[3]
+    return held[:most], None if held_contexts is None else held_contexts[:most], points, contexts
 
 
 def _set_units(flow: Any, points: Tensor, contexts: Tensor | None) -> None:

@@ -1,6 +1,7 @@
 """A `ResidualFlow` as a file: its tensors as safetensors, and its settings as metadata. Reading it runs no code."""
 
 import json
+import math
 import os
 from typing import Any
 
@@ -111,8 +112,9 @@ def _built(settings: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Residu
         flow._set_base(bases.read(settings["base"], of_base))
     flow.to(DTYPES[settings["dtype"]])
     if settings["fitted"] is not None:
-        flow.fitted = Fit(**{name: float("nan") if v is None else v for name, v in settings["fitted"].items()})
-        str(flow.fitted)
+        fitted: Any = {name: math.nan if v is None else v for name, v in settings["fitted"].items()}
+        flow.fitted = Fit(**fitted)
+        str(flow.fitted)  # numbers only
     return flow
 
 

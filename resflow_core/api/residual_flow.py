@@ -75,6 +75,8 @@ class ResidualFlow(nn.Module):
 
     centre: Tensor
     scale: Tensor
+    context_centre: Tensor
+    context_scale: Tensor
 
     def __init__(
         self,

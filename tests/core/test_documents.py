@@ -1,0 +1,50 @@
+"""The notebooks run from beginning to end, and the reference pages are built from the docstrings without a warning."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import resflow_core as rf
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+
+
+def test_there_are_three_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["beyond-the-plane", "bias-by-hand", "first-flow"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of Jupyter and zmq
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_draws(path, tmp_path, monkeypatch):
+    import nbformat
+    from nbclient import NotebookClient
+
+    # Its cells run in a process of their own, which finds the core in this tree.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, sys.path)]))
+    notebook = nbformat.read(path, 4)
+    kernel = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=900, kernel_name="python3", resources=kernel).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    kept = [output for cell in nbformat.read(path, 4).cells for output in cell.get("outputs", [])]
+    assert len(kept) == len([output for output in outputs if output.get("name") != "stderr"]), "run it, and keep it"
+
+
+def test_the_reference_pages_are_built_without_a_warning(tmp_path, recwarn):
+    import pdoc
+
+    pdoc.render.configure(docformat="google", math=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pdoc.pdoc("resflow_core", output_directory=tmp_path)
+    page = (tmp_path / "resflow_core.html").read_text()
+    assert all(f'id="{name}"' in page for name in rf.NAMES)
+    modules = {path.relative_to(ROOT).with_suffix(".html") for path in (ROOT / "resflow_core").rglob("[!_]*.py")}
+    assert all((tmp_path / module).is_file() for module in modules)
