@@ -24,11 +24,15 @@ from importlib import import_module
 from typing import Any
 
 NAMES = {
+    "ResidualFlow": "api.residual_flow",
+    "load": "api.library_file",
+    "to_zuko": "api.zuko",
+    "BrokenBound": "api.blocks",
     "FlowConfig": "flow",
     "Flow": "flow",
-    "ResidualBlock": "residual",
+    "ResidualBlock": "api.blocks",
     "Branch": "residual",
-    "LipschitzLinear": "lipschitz",
+    "LipschitzLinear": "api.layers",
     "ActNorm": "actnorm",
     "Soft": "lipschitz",
     "Hard": "norms.constraints",
@@ -42,7 +46,7 @@ NAMES = {
     "log_det_remainders": "estimators.moments",
     "truncation_bias": "estimators.moments",
     "truncated_variance": "estimators.moments",
-    "roulette_variance": "estimators.moments",
+    "roulette_variance": "api.moments",
     "optimal_law": "estimators.moments",
     "DATASETS": "data",
     "Table": "data",

@@ -8,6 +8,7 @@ function by its Lipschitz constant gives the first; LipSwish also has the second
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,6 +48,11 @@ class Activation:
     def __deepcopy__(self, memo: dict[int, object]) -> "Activation":
         """Itself: an activation has no state, so copies of a flow share it."""
         return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """An entry of `ACTIVATIONS` is pickled by its key, since some functions in it cannot be."""
+        name = next((name for name, entry in ACTIVATIONS.items() if entry is self), None)
+        return super().__reduce_ex__(protocol) if name is None else (activation_named, (name,))
 
 
 # Largest slopes, rounded up so that they stay bounds. The paper writes 1.1 for swish, which is rounded further.

@@ -14,11 +14,10 @@ for any number of terms. Both forms can be differentiated in the forward pass, b
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 
 class DifferentiableMap(Protocol):
@@ -39,6 +38,45 @@ class Coefficients:
 
     value: Tensor
     gradient: Tensor
+
+
+ESTIMATE = 'Use the exact log det, or Roulette(gradient="plain").'
+
+
+def once(value: Tensor, remedy: str) -> Tensor:
+    """The value, whose first derivatives are right and whose second would be wrong: asking for a gradient with a graph
+    (`create_graph=True`) raises RuntimeError."""
+    return cast(Tensor, _Once.apply(value, remedy))
+
+
+def refuse_second(remedy: str) -> None:
+    """In a `backward`: raise RuntimeError if the gradient is to be differentiated again."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            f"The second derivative would be wrong: this gradient is made of constants. {remedy} Without second "
+            "derivatives, leave create_graph out."
+        )
+
+
+class _Once(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor, remedy: str) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.remedy = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, d_value: Tensor) -> Any:
+        refuse_second(ctx.remedy)
+        return d_value, None
+
+    @staticmethod
+    def jvp(ctx: Any, d_value: Tensor, d_remedy: Any) -> Tensor:
+        return d_value.view_as(d_value)
 
 
 def log_series(n: int) -> Tensor:
@@ -63,7 +101,8 @@ def neumann(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: 
     rows = _Rows(branch, x, probes)
     found = _by_neumann(rows, coefficients)
     # The surrogate has the right gradient and the wrong value: its mean is tr A(I + A)^-1.
-    return rows.g[: len(x)], found.estimate + (found.surrogate - found.surrogate.detach())
+    surrogate = once(found.surrogate, ESTIMATE)
+    return rows.g[: len(x)], found.estimate + (surrogate - surrogate.detach())
 
 
 def plain_in_forward(
@@ -251,8 +290,8 @@ class _InForward(torch.autograd.Function):
         return ctx.g.detach(), estimate
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_g: Tensor, d_estimate: Tensor) -> Any:
+        refuse_second(ESTIMATE)
         d_x, *d_parameters = ctx.gradients
         _, *parameters = ctx.inputs
         if bool((d_estimate == d_estimate[:1]).all()):

@@ -7,6 +7,9 @@ stack keep theirs. Without this rule the bound of such a matrix could be 0.
 import torch
 from torch import Tensor
 
+from resflow_core.gradients import once
+
+SECOND = "Where weights are at their cap, use the flow that `FlowConfig.build` makes by default."
 # The true norm exceeds the claimed one by at most this share, which is proven. Caps are lowered by it, and once more
 # for the rounding of W to float32.
 SLACK = 1e-5
@@ -97,8 +100,8 @@ def normalised(weights: Tensor) -> tuple[Tensor, Tensor]:
 def certified(weights: Tensor) -> Tensor:
     """An upper bound (1 + SLACK) u'Wv of ||W||_2, at most the share SLACK above it, (n, out, in) -> (n,), float64.
 
-    Its gradient is (1 + SLACK) uv'. Higher derivatives are not those of the norm.
+    Its gradient is (1 + SLACK) uv'. Second derivatives raise RuntimeError.
     """
     unit, largest = normalised(weights)
     _, u, v = top_singular_triples(unit.detach())
-    return largest * (1 + SLACK) * (u * (unit @ v)).sum((1, 2))
+    return once(largest * (1 + SLACK) * (u * (unit @ v)).sum((1, 2)), SECOND)

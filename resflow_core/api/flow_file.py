@@ -53,7 +53,15 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
     except (SafetensorError, KeyError, RuntimeError) as error:  # the others for types and shapes that torch lacks
         raise ValueError("The file cannot be read as safetensors. It may be damaged.") from error
     flow = _config(data, dim).build(torch.Generator().manual_seed(0))
-    expected = flow.state_dict()
+    fill(flow, tensors)
+    _check_density(flow, dim)
+    return flow
+
+
+def fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Load the tensors of a file into what was built by its settings. Raises ValueError unless they are its, all of
+    them, and finite."""
+    expected = module.state_dict()
     if different := sorted(expected.keys() ^ tensors.keys()):
         name, is_ours = different[0], different[0] in expected
         what = f"{name} is missing" if is_ours else f"{told(name)} does not belong"
@@ -66,9 +74,7 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
             )
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"The file holds numbers that are not finite, in {name}.")
-    flow.load_state_dict(tensors)
-    _check_density(flow, dim)
-    return flow
+    module.load_state_dict(tensors)
 
 
 def notes(data: bytes) -> dict[str, Any]:

@@ -42,6 +42,14 @@ class _Function:
 
 
 @dataclass(frozen=True)
+class FormulaActivation(Activation):
+    """The activation of a formula, which is its title. It is pickled as this text."""
+
+    def __reduce_ex__(self, protocol):
+        return formula, (self.title,)
+
+
+@dataclass(frozen=True)
 class Formula:
     """A formula that can be an activation, with its Lipschitz constant, smoothness and kinks."""
 
@@ -107,7 +115,7 @@ def _certified(text: str) -> Formula:
     check_numbers(tree, derivatives, found.bound)
     bound = found.bound
     function = _Function(ClosedForm(derivatives, lambda p: bound), bound)
-    activation = Activation(text, function, temporaries=3 * len(steps_of(tree)))
+    activation = FormulaActivation(text, function, temporaries=3 * len(steps_of(tree)))
     steepest, at = _steepest(derivatives, found)
     return Formula(text, tree, activation, bound, steepest, at, *_kinks(tree, derivatives), latex(tree, MACROS))
 

@@ -1,11 +1,12 @@
 """W = cap / ||W||_2 W with its gradient by hand, because every layer computes it in every step."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from resflow_core.fast import second_order
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import MOST_GROWTH, Constraint, Norm, Soft, SpectralNorm
 from resflow_core.norms.constraints import Hard
@@ -73,13 +74,22 @@ class _CappedIn2Norm(torch.autograd.Function):
     def forward(ctx, weights, cap, exactly):
         capped, kept = forward(weights, cap, exactly)
         ctx.save_for_backward(*kept)
-        ctx.exactly = exactly
+        ctx.cap, ctx.exactly = cap, exactly
         return capped
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, d_capped):
+        if second_order.wanted_again():
+            plain = partial(_plainly, ctx.cap, ctx.exactly)
+            return second_order.gradients(plain, ctx.saved_tensors[:1], [d_capped])[0], None, None
         return backward(Kept(*ctx.saved_tensors), d_capped, ctx.exactly), None, None
+
+
+def _plainly(cap: float, exactly: bool, weights: Tensor) -> Tensor:
+    """As `forward`, by singular values that autograd differentiates twice."""
+    norm = torch.linalg.svdvals(weights)[:, :1, None]
+    scale = torch.where(norm == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / torch.where(norm == 0, 1.0, norm))
+    return weights * scale.clamp(max=MOST_GROWTH if exactly else 1)
 
 
 # Constraints of the 2-norm whose gradient is by hand, and whether they keep W exactly at its cap.
@@ -88,7 +98,7 @@ BY_HAND = {Soft: False, Hard: True}
 
 def weights(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> tuple[Tensor, Tensor]:
     """`constraint.weights` for raw, (layers, out, in). The gradient is by hand for the 2-norm and keys of `BY_HAND`."""
-    if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
+    if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND and not second_order.in_transform():
         return _CappedIn2Norm.apply(raw, cap, BY_HAND[type(constraint)]), v
     return constraint.weights(raw, cap, norm, v)
 

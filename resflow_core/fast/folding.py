@@ -12,13 +12,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from resflow_core.fast import capped
+from resflow_core.fast import capped, second_order
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian
 from resflow_core.fast.pieces import Pieces, finished
@@ -39,12 +39,21 @@ class FoldedBranch(Branch):
         self.closed_form = closed_form(self.activation)
         self._at_hand: FoldedWeights | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "closed_form"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.closed_form = closed_form(self.activation)
+
     def weights(self) -> FoldedWeights:
         """The folded weights of this branch, not stacked."""
         return self._at_hand or fold([self]).unstacked()[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
+        if second_order.in_transform():
+            return super().forward(x)
         weights = self.weights()
         if torch.is_grad_enabled():
             return value(x, self.closed_form, weights)
@@ -57,7 +66,9 @@ class FoldedBranch(Branch):
         return pullback(x, self.closed_form, self.weights())
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """g(x), (batch, d), and A = dg/dx, (batch, d, d); once differentiable."""
+        """g(x), (batch, d), and A = dg/dx, (batch, d, d); differentiable any number of times."""
+        if second_order.in_transform():
+            return super().value_and_jacobian(x)
         return value_and_jacobian(x, self.closed_form, self.weights())
 
 

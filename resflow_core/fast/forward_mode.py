@@ -18,12 +18,13 @@ multiplies the k-th column of the Jacobian. So the tangents start as the w_k, wh
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from resflow_core.fast import second_order
 from resflow_core.fast.closed_forms import ClosedForm
 
 
@@ -78,7 +79,7 @@ def pullback(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Calla
 
 
 def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor]:
-    """g(x), (batch, d), and dg/dx, (batch, d, d); once differentiable in every tensor. Gradients are constants."""
+    """g(x), (batch, d), and dg/dx, (batch, d, d); differentiable any number of times, but for beta."""
     t = weights.entry_scale * x.T.contiguous()
     if torch.is_grad_enabled():
         value, jacobian = _Tangents.apply(activation, t, *weights.weights, *weights.biases)
@@ -157,15 +158,21 @@ class _Tangents(torch.autograd.Function):
         weights = FoldedWeights(None, weights_and_biases[:n], weights_and_biases[n:])
         outputs = forward(activation, t, weights, kept)
         ctx.activation, ctx.n = activation, n
-        ctx.save_for_backward(*weights.weights, *kept)
+        ctx.save_for_backward(t, *weights_and_biases, *kept)
         return outputs
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, d_value, d_jacobian):
-        weights, kept = ctx.saved_tensors[: ctx.n], list(ctx.saved_tensors[ctx.n :])
+        if second_order.wanted_again():
+            inputs, plain = ctx.saved_tensors[: 1 + 2 * ctx.n], partial(_plainly, ctx.activation, ctx.n)
+            return None, *second_order.gradients(plain, inputs, (d_value, d_jacobian))
+        weights, kept = ctx.saved_tensors[1 : 1 + ctx.n], list(ctx.saved_tensors[1 + 2 * ctx.n :])
         d_t, d_weights, d_biases = backward(ctx.activation, kept, weights, d_value, d_jacobian)
         return None, d_t, *d_weights, *d_biases
+
+
+def _plainly(activation, n, t, *weights_and_biases):
+    return forward(activation, t, FoldedWeights(None, weights_and_biases[:n], weights_and_biases[n:]))
 
 
 def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:

@@ -10,15 +10,15 @@ computation. Here a whole flow is one function, and the common work of the block
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from resflow_core.activations import activation_named
-from resflow_core.fast import forward_mode
+from resflow_core.fast import forward_mode, second_order
 from resflow_core.fast.broyden import solve_broyden
 from resflow_core.fast.closed_forms import ClosedForm, NoClosedForm, closed_form
 from resflow_core.fast.folding import FoldedBranch, fold, folded_together, lipschitz_bounds
@@ -91,8 +91,10 @@ class FusedFlow(Flow):
         return scales, shifts, fold(branches)
 
     def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Flow.forward_and_jacobians`; once differentiable."""
+        """As `Flow.forward_and_jacobians`."""
         x = self._checked(x)
+        if second_order.in_transform():
+            return super().forward_and_jacobians(x)
         if self.values and self.values.takes(self, x):
             return self.values.forward_and_jacobians(self, x)
         return forward_and_jacobians(x, self.branches[0].closed_form, *self.folded())
@@ -121,7 +123,7 @@ class FusedFlow(Flow):
             return super()._inverse(z)  # or it says why there is none
 
     def _forward_and_log_det(self, x, log_det, generator):
-        if not isinstance(log_det, Exact):
+        if not isinstance(log_det, Exact) or second_order.in_transform():
             return super()._forward_and_log_det(x, log_det, generator)
         if self.values and self.values.takes(self, x):
             z, log_dets = self.values.forward_and_log_det(self, x)
@@ -146,7 +148,7 @@ IMPLEMENTATIONS["fused"] = fastest
 def forward_and_jacobians(
     x: Tensor, activation: ClosedForm, scales: Tensor, shifts: Tensor, weights: FoldedWeights
 ) -> tuple[Tensor, Tensor]:
-    """z, (batch, d), and all A_i, (batch, n, d, d), of n blocks; once differentiable in every tensor.
+    """z, (batch, d), and all A_i, (batch, n, d, d), of n blocks; differentiable any number of times.
 
     `scales` and `shifts` have shape (n + 1, d): one row before each block and one after the last. `weights` are
     stacked.
@@ -242,17 +244,25 @@ class _FusedFlow(torch.autograd.Function):
         weights = FoldedWeights(entry_scales, weights_and_biases[:n_layers], weights_and_biases[n_layers:])
         outputs = forward(activation, x, scales, shifts, weights, kept)
         ctx.activation, ctx.n_layers, ctx.sizes = activation, n_layers, [len(part) for part in kept]
-        ctx.save_for_backward(entry_scales, scales, *weights.weights, *chain.from_iterable(kept))
+        ctx.save_for_backward(x, entry_scales, scales, shifts, *weights_and_biases, *chain.from_iterable(kept))
         return outputs
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, d_z, d_jacobians):
-        entry_scales, scales, *saved = ctx.saved_tensors
-        weights, saved = saved[: ctx.n_layers], iter(saved[ctx.n_layers :])
+        if second_order.wanted_again():
+            inputs = ctx.saved_tensors[: 4 + 2 * ctx.n_layers]
+            plain = partial(_plainly, ctx.activation, ctx.n_layers)
+            return None, *second_order.gradients(plain, inputs, (d_z, d_jacobians))
+        _, entry_scales, scales, _, *saved = ctx.saved_tensors
+        weights, saved = saved[: ctx.n_layers], iter(saved[2 * ctx.n_layers :])
         kept = [[*islice(saved, size)] for size in ctx.sizes]
         found = backward(ctx.activation, kept, entry_scales, scales, weights, d_z, d_jacobians)
         return None, *found[:4], *found.layers
+
+
+def _plainly(activation, n_layers, x, entry_scales, scales, shifts, *weights_and_biases):
+    weights = FoldedWeights(entry_scales, weights_and_biases[:n_layers], weights_and_biases[n_layers:])
+    return forward(activation, x, scales, shifts, weights)
 
 
 def _stacked(last_first: Sequence[Tensor]) -> Tensor:

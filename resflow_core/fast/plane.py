@@ -2,13 +2,13 @@
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from resflow_core import log_det
+from resflow_core.fast import second_order
 
 
 def residual_log_det(jacobian: Tensor) -> Tensor:
-    """`log_det.residual_log_det`, (..., d, d) -> (...), in nats; for d = 2 once differentiable."""
+    """`log_det.residual_log_det`, (..., d, d) -> (...), in nats; differentiable any number of times."""
     if jacobian.shape[-1] == 2:
         return _LogAbsDet2.apply(jacobian.reshape(-1, 2, 2)).view(jacobian.shape[:-2])
     return log_det.residual_log_det(jacobian)
@@ -35,10 +35,12 @@ class _LogAbsDet2(torch.autograd.Function):
     def forward(ctx, jacobian):
         matrix = jacobian.permute(1, 2, 0) + torch.eye(2, dtype=jacobian.dtype, device=jacobian.device)[:, :, None]
         log_det, det = log_abs_det(matrix)
-        ctx.save_for_backward(matrix, det)
+        ctx.save_for_backward(matrix, det, jacobian)
         return log_det
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, d_log_det):
-        return log_abs_det_backward(*ctx.saved_tensors, d_log_det).permute(2, 0, 1)
+        matrix, det, jacobian = ctx.saved_tensors
+        if second_order.wanted_again():
+            return second_order.gradients(log_det.residual_log_det, [jacobian], [d_log_det])[0]
+        return log_abs_det_backward(matrix, det, d_log_det).permute(2, 0, 1)

@@ -1,0 +1,32 @@
+"""Sizes of a flow, and settings of its training, that suit the number of dimensions d and of points n."""
+
+from typing import Any
+
+# Up to this d: blocks, width, learning rate. Measured: see docs/library.md.
+BY_FEATURES = [(3, 16, 32, 1e-2), (16, 8, 64, 5e-3), (256, 8, 128, 3e-3)]
+LARGEST_BATCH, SMALLEST_BATCH = 512, 32
+
+
+def sizes_for(features: int) -> dict[str, Any]:
+    """Blocks and width: a plane has details that many blocks draw; in more dimensions wide blocks fit better."""
+    blocks, width, _ = _row(features)
+    return {"blocks": blocks, "width": width}
+
+
+def learning_rate_for(features: int) -> float:
+    """AdamW's step size at its largest."""
+    return _row(features)[2]
+
+
+def batch_for(points: int) -> int:
+    """Points per step: an eighth of them within limits, so that a pass over few points is several steps."""
+    return min(points, max(SMALLEST_BATCH, min(LARGEST_BATCH, points // 8)))
+
+
+def weight_decay_for(points: int) -> float:
+    """AdamW's, of the matrices: few points are learnt by heart without it."""
+    return 0.1 if points < 2_000 else 0.0
+
+
+def _row(features: int) -> tuple[int, int, float]:
+    return next(row[1:] for row in BY_FEATURES if features <= row[0])
