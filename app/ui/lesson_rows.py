@@ -12,7 +12,7 @@ def rows(page: str, language: str = "") -> list[Row]:
     progress = session.all_progress() if session.begun() else Progress()
     found = []
     for original in shelf().originals.values():
-        lesson = shelf().lesson(original.id, language)
+        lesson = shelf().lesson(original.id, language) or original
         done = progress.of(lesson.id)
         query = {"lesson": lesson.id} | ({"step": done.seen[-1]} if done.seen else {})
         query |= {"lang": language} if language else {}

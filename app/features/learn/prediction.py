@@ -41,8 +41,8 @@ def prediction(
     )
     layers = [gap, marks]
     for row, offset in (("above", -18), ("below", 20)):
-        words = base.transform_filter(alt.datum.row == row).mark_text(dy=offset, fontSize=12, color=GREY)
-        layers.append(words.encode(x=x, text="both:N").transform_calculate(both="datum.label + ' ' + datum.text"))
+        name = base.transform_filter(alt.datum.row == row).mark_text(dy=offset, fontSize=12, color=GREY)
+        layers.append(name.encode(x=x, text="both:N").transform_calculate(both="datum.label + ' ' + datum.text"))
     return alt.layer(*layers).properties(height=HEIGHT, description=description)
 
 
