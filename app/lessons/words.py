@@ -119,7 +119,7 @@ def _wording(path: Path, changed: int, original: Path, original_changed: int) ->
         _check_kind(fields, name, value)
         if name not in LISTS:
             _same_names(fields, name, value, _names(first.texts[name]))
-    return _built(NAME.match(path.name)["language"], fields, first)
+    return _built(path.suffixes[0].removeprefix("."), fields, first)
 
 
 def _built(language: str, fields: Fields, original: Wording | None = None) -> Wording:

@@ -15,6 +15,7 @@ from app.lessons.observables import Situation
 from app.lessons.player import wanted_by
 from app.lessons.progress import LessonProgress
 from app.lessons.shelf import shelf
+from app.lessons.words import Wording, wording
 from app.session import Resumed
 from app.ui import heading
 from app.ui.fragments import button, polled
@@ -48,9 +49,10 @@ class Said:
 
     step: str  # its id
     texts: Mapping[str, str]
+    words: Wording  # in whose language they are
 
     def differs(self, at: Situation) -> bool:
-        words = blocks.Words(at, session.lesson().words)
+        words = blocks.Words(at, self.words)
         return any(words(text) != shown for text, shown in self.texts.items())
 
 
@@ -77,7 +79,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     for block in shown:
         with st.container(key=f"lesson-{block.id}"):
             blocks.draw(block, words, done, at)
-    session.note(Said(step.id, dict(words.drawn)))
+    session.note(Said(step.id, dict(words.drawn), lesson.words))
     ended = step is lesson.steps[-1] and not looking.is_asked(step, done)
     if ended:
         _end(lesson, done, words)
@@ -111,7 +113,7 @@ def covered(step: Step) -> bool:
 
 def cover() -> None:
     """What stands in the place of the screen."""
-    st.info(session.lesson().words.say("covered"), icon=":material/visibility_off:")
+    st.info(wording(session.spoken()).say("covered"), icon=":material/visibility_off:")
 
 
 def named(block: Block, words: blocks.Words) -> str:
