@@ -56,9 +56,9 @@ def _notes_of(done: Acted, step: Step) -> None:
     _heading(done, step)
     for block in asked:
         st.markdown(f":material/edit: {done.read(step, block)}")
-    for block in told:
+    for note in told:
         with st.container(border=True):
-            st.markdown(done.after(step, block.text))
+            st.markdown(done.after(step, note.text))
 
 
 def _heading(done: Acted, step: Step) -> None:
