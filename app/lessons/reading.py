@@ -138,7 +138,8 @@ def _check_points(fields: Fields, names: Any, text: str = "") -> None:
 
 
 def _words(fields: Fields) -> Wording:
-    return wording(NAME.match(fields.path.name)["language"] or ORIGINAL)
+    match = NAME.match(fields.path.name)
+    return wording((match and match["language"]) or ORIGINAL)
 
 
 def _prose(fields: Fields, names: Any, text: str) -> Iterator[tuple[str, str]]:
