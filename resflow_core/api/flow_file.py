@@ -45,9 +45,7 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
         raise ValueError(f"data = {told(data)}: pass the bytes of a file, e.g. pathlib.Path(name).read_bytes().")
     if len(data) > MOST_BYTES:
         raise ValueError(f"The file has {len(data):,} bytes; a flow has at most {MOST_BYTES:,}.")
-    header = int.from_bytes(data[:8], "little")
-    if MOST_HEADER_BYTES < header < len(data):
-        raise ValueError(f"The file begins with {header:,} bytes of names; a flow has at most {MOST_HEADER_BYTES:,}.")
+    header_length(data, MOST_HEADER_BYTES)
     try:
         tensors = load(data)
     except (SafetensorError, KeyError, RuntimeError) as error:  # the others for types and shapes that torch lacks
@@ -56,6 +54,14 @@ def from_bytes(data: bytes, dim: int = 2) -> Flow:
     fill(flow, tensors)
     _check_density(flow, dim)
     return flow
+
+
+def header_length(data: bytes, most: int) -> int:
+    """The bytes of names at the beginning of a file. Raises ValueError if they are more than `most`."""
+    header = int.from_bytes(data[:8], "little")
+    if most < header < len(data):
+        raise ValueError(f"The file begins with {header:,} bytes of names; a flow has at most {most:,}.")
+    return header
 
 
 def fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:

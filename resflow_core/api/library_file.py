@@ -74,9 +74,7 @@ def from_file(data: bytes) -> ResidualFlow:
     """The flow of the bytes of a file; as `load`."""
     if len(data) > MOST_BYTES:
         raise ValueError(f"The file has more than {MOST_BYTES:,} bytes, which no flow has.")
-    header = int.from_bytes(data[:8], "little")
-    if MOST_HEADER_BYTES < header < len(data):
-        raise ValueError(f"The file begins with {header:,} bytes of names; a flow has at most {MOST_HEADER_BYTES:,}.")
+    header = flow_file.header_length(data, MOST_HEADER_BYTES)
     try:
         tensors = tensors_in(data)
         metadata = json.loads(data[8 : 8 + header]).get("__metadata__") or {}

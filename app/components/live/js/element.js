@@ -60,7 +60,7 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, shows: "latent", zoom: {},
     // How far the newest picture has come from what was drawn before it.
     before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
-    probe: { x: null, at: null }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
+    probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
     gone: new AbortController(), time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),

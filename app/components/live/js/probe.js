@@ -114,8 +114,11 @@ function showProbe(view) {
   for (const part of [sum, svg, term]) part.toggleAttribute("hidden", hasNone);
   root.dataset.probe = hasNone ? "" : at ? "known" : "asked";
   if (hasNone || !at) return;
-  showSum(view, sum, at);
   const chosen = Math.min(view.depth.wanted ?? lastStage(view), at.log_dets.length + 1);
+  const drawn = [at, chosen, svg.clientWidth, svg.clientHeight, view.scene.checks];
+  if (drawn.every((one, i) => one === probe.drawn[i])) return; // moving pictures come more often than what is measured
+  probe.drawn = drawn;
+  showSum(view, sum, at);
   drawWaterfall(svg, at, chosen);
   const terms = at.log_dets.reduce((total, value) => total + value, 0);
   svg.setAttribute("aria-label", `Waterfall of log p(x) over the flow at step ${at.step}: ActNorm ${nats(at.actnorm)}, ` +
