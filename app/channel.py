@@ -10,7 +10,6 @@ run's id is its secret, and in no link; whoever comes from another site is refus
 
 import asyncio
 import json
-import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import engine
 from app.components.live.encode import encode_frame, encode_point
+from app.components.live.wishes import FIELDS
 from app.engine.commands import Wish
 from app.engine.measurements.point import AtPoint
 from app.engine.reports import Frame, Report
@@ -30,8 +30,6 @@ from app.engine.reports import Frame, Report
 HELLO_SECONDS = 10.0
 ATTEND_SECONDS = 1.0
 MOST_LETTERS = 200  # of what a page says
-MOST_DEPTH = 10_000
-FARTHEST = 1000.0  # of a point from the middle of the data, in the flow's units
 REFUSED, WRONG = 4403, 4400  # codes with which a socket is closed
 
 
@@ -181,27 +179,6 @@ def asked(said: str) -> dict[str, Any]:
     if not isinstance(wish, dict) or not wish.keys() or not wish.keys() <= FIELDS.keys():
         raise ValueError(f"{said[:40]!r}: a page may say {' and '.join(FIELDS)}.")
     return {name: value if value is None else FIELDS[name](value) for name, value in wish.items()}
-
-
-def asked_depth(depth: Any) -> int:
-    """Raises ValueError where it is none."""
-    if not (type(depth) is int and 0 <= depth <= MOST_DEPTH):
-        raise ValueError(f"depth = {str(depth)[:40]}: use null or a whole number from 0 to {MOST_DEPTH:,}.")
-    return depth
-
-
-def asked_point(point: Any) -> tuple[float, float]:
-    """Raises ValueError where it is none, or too far away."""
-    if not (isinstance(point, list) and len(point) == 2 and all(type(one) in (int, float) for one in point)):
-        raise ValueError(f"point = {str(point)[:40]}: use null or a list of two numbers.")
-    if not all(math.isfinite(one) and abs(one) <= FARTHEST for one in point):
-        raise ValueError(f"point = {str(point)[:40]}: use numbers from {-FARTHEST:g} to {FARTHEST:g}.")
-    x, y = point
-    return float(x), float(y)
-
-
-FIELDS: dict[str, Callable[[Any], Any]] = {"depth": asked_depth, "point": asked_point}
-"""What a page may say, by the name of the field of the `Wish`, with what checks it."""
 
 
 def path() -> str:

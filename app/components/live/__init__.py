@@ -30,6 +30,7 @@ known density to compare with. `scene` is JSON:
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ import streamlit as st
 
 from app.components.canvas import scripts
 from app.components.live.encode import encode_truth
+from app.components.live.wishes import FIELDS
 from app.engine.commands import Wish
 
 __all__ = ["SCRIPT", "STYLE", "chosen_moment", "live_panes", "mount_truth", "readouts", "wish"]
@@ -151,7 +153,8 @@ def chosen_moment(key: str) -> Any:
 def wish(key: str) -> Wish:
     """What the picture mounted as `key` has asked for, where the channel was closed to it."""
     state = st.session_state.get(key, {})
-    depth, point = state.get("depth"), state.get("point")
-    is_depth = type(depth) is int and depth >= 0
-    is_point = isinstance(point, list) and len(point) == 2 and all(type(one) in (int, float) for one in point)
-    return Wish(depth if is_depth else None, (float(point[0]), float(point[1])) if is_point else None)
+    asked: dict[str, Any] = {}
+    for name, check in FIELDS.items():
+        with suppress(ValueError):
+            asked[name] = None if state.get(name) is None else check(state[name])
+    return Wish(**asked)
