@@ -144,7 +144,6 @@ class Page(Training):
     screen: str = ""  # that is shown, by its address
     addressed: str = ""  # the screen whose address was written last: some have none of the run
     turned: str = ""  # the screen to go to
-    clocks: set[str] = field(default_factory=set)  # the fragments that the clock calls
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
     findings: dict[type, Any] = field(default_factory=dict)  # what its screens found last, by its type
     asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
@@ -186,7 +185,8 @@ def current() -> Page:
 
 
 def clocks() -> set[str]:
-    return current().clocks
+    """The fragments that the clock calls, also of a page that has no run."""
+    return st.session_state.setdefault("clocks", set())
 
 
 def token() -> str:

@@ -29,7 +29,8 @@ import importlib, pkgutil
 import resflow_core
 
 modules = [found.name for found in pkgutil.walk_packages(resflow_core.__path__, "resflow_core.")]
-modules = [name for name in modules if not name.startswith("resflow_core.fast.kernel.")]  # they are numba's
+libraries = ("resflow_core.fast.kernel.", "resflow_core.api.zuko_transforms")  # numba's and zuko's: imported on demand
+modules = [name for name in modules if not name.startswith(libraries)]
 assert len(modules) > 80, modules
 for name in modules:
     importlib.import_module(name)
@@ -65,6 +66,7 @@ for name in ("wine", "iris", "diabetes"):
 refused("data", "sklearn", DIGITS.held_out)
 for kind in BASELINES:
     refused("baselines", "zuko", lambda: BaselineConfig(kind).build(generator))
+refused("baselines", "zuko", lambda: rf.to_zuko(flow))
 refused("measure", "contourpy", lambda: _zeros(numpy.eye(3), ((0, 1), (0, 1))))
 print("done")
 '''

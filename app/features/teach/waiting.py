@@ -8,13 +8,13 @@ import streamlit as st
 from app.features.teach.made import acted
 from app.lessons.acted import Acted
 from app.lessons.lesson import Lesson
+from app.ui.fragments import polled
 
 TICK_SECONDS = 1.0
 
 
 def when_made(lesson: Lesson, draw: Callable[["Future[Acted]"], None]) -> None:
-    """Draw with what is known, and anew as soon as all is. These pages have no run and no buttons, which the parts of
-    `app.ui.fragments` are made for."""
+    """Draw with what is known, and anew as soon as all is."""
     found = acted(lesson)
     if found.done():
         draw(found)
@@ -25,4 +25,4 @@ def when_made(lesson: Lesson, draw: Callable[["Future[Acted]"], None]) -> None:
             st.rerun()  # the whole page, without the clock
         draw(found)
 
-    st.fragment(look, run_every=TICK_SECONDS)()
+    polled(TICK_SECONDS)(look)()
