@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import readme_listing
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -81,15 +83,29 @@ def test_it_needs_three_packages_and_names_the_extras(wheel):
     assert "Description-Content-Type: text/markdown" in head
 
 
-def test_it_works_in_an_environment_of_its_own(wheel, tmp_path):
-    place, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
-    elsewhere.mkdir()
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """Of an environment of its own, with the wheel."""
+    place = tmp_path_factory.mktemp("environment")
     venv.create(place, with_pip=False, symlinks=True)
     python = place / "bin" / "python"
     subprocess.run([*PIP, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True)
     (packages,) = place.glob("lib/python*/site-packages")
     (packages / "test_environment.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def run(python, program, folder):
     # -I: neither the folder that it runs in nor PYTHONPATH is on the path.
-    command = [python, "-I", "-W", "error", "-c", PROGRAM]
-    found = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
-    assert found.stdout == "done\n", found.stderr
+    found = subprocess.run([python, "-I", "-W", "error", "-c", program], cwd=folder, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_it_works_in_an_environment_of_its_own(python, tmp_path):
+    assert run(python, PROGRAM, tmp_path) == "done\n"
+
+
+def test_the_listing_of_readme_runs_there(python, tmp_path):
+    assert float(run(python, readme_listing.program(), tmp_path)) == pytest.approx(0.603, abs=1e-3)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.npy", "mine.rf"}
