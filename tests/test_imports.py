@@ -17,7 +17,7 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "drawing",
-    "quantise",
+    "quantise", "rooms",
     "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons",
     "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
@@ -28,6 +28,7 @@ FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
     "app/engine": {"streamlit", *PLOTTING},
     "app/estimates": {"streamlit", *PLOTTING},
+    "app/rooms": {"streamlit", "torch", *PLOTTING},
     "app/lessons": {"streamlit", *PLOTTING},
     "app/components": {"torch", "resflow_core", "altair", "matplotlib"},
     "app/session": PLOTTING,

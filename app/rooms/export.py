@@ -1,0 +1,64 @@
+"""What a teacher takes along: counts of each round with the questions' texts, and pooled draws. No member's rows."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from app.rooms.pool import summary
+from app.rooms.room import Room
+
+FEWEST_PEOPLE = 5
+"""Fewer could be told apart."""
+
+
+def counts(room: Room) -> str:
+    """A row for each answer of each round of each question, as CSV. A round with fewer than five answers has none, and
+    numbers that fewer than five people gave are told as one row without the numbers."""
+    return _csv(["question", "round", "answer", "people"], _rows(room))
+
+
+def draws(room: Room) -> str:
+    """All draws of the pool in one column, as CSV, without who drew them; nothing from fewer than five people."""
+    if room.pool is None or len(room.pool.each()) < FEWEST_PEOPLE:
+        return _csv(["estimate of the log det (nats)"], iter(()))
+    return _csv(["estimate of the log det (nats)"], ([repr(float(value))] for value in sorted(room.pool.all())))
+
+
+def pooled(room: Room) -> str:
+    """Number, mean, standard deviation and standard error of all draws, as CSV."""
+    head = ["settings", "members", "draws", "mean (nats)", "standard deviation (nats)", "standard error (nats)"]
+    if room.pool is None:
+        return _csv(head, iter(()))
+    found = summary(room.pool.all())
+    row = [room.pool.settings, len(room.pool.each()), found.n, found.mean, found.deviation, found.error]
+    return _csv(head, iter([row]))
+
+
+def _rows(room: Room) -> Iterator[list[object]]:
+    for asked in room.asked.values():
+        for number, one in enumerate(asked.rounds, 1):
+            found, question = one.counts(), asked.question
+            if len(one.answers) < FEWEST_PEOPLE:
+                continue
+            if question.options:
+                yield from ([question.text, number, text, found[key]] for key, text in question.options.items())
+                continue
+            rare = sum(people for people in found.values() if people < FEWEST_PEOPLE)
+            for answer in sorted(found):
+                if found[answer] >= FEWEST_PEOPLE:
+                    yield [question.text, number, answer, found[answer]]
+            if rare:
+                yield [question.text, number, f"other numbers, each by fewer than {FEWEST_PEOPLE} people", rare]
+
+
+def _csv(head: list[str], rows: Iterator[list[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _safe(cell: object) -> object:
+    """A text that a spreadsheet would take for a formula is told as text."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell

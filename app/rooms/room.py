@@ -1,0 +1,226 @@
+"""One room: what its members may do, what its teacher may do, and what the wall shows."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from app.rooms.pool import Pool
+from app.rooms.question import Question
+
+MOST_MEMBERS = 200
+SECONDS_BETWEEN = 1.0
+"""A member may say something so often."""
+LARGEST_COUNT, MOST_THROWS = 60, 200
+"""Of coins: throws up to the first tails, and how many such counts a member may add."""
+
+Answer = str | float
+
+
+class Closed(ValueError):
+    """A room that is not there, is closed, or does not take this now."""
+
+
+class Stage(Enum):
+    """Of the question that is asked."""
+
+    VOTING = "voting"  # answers are taken, and hidden
+    SHOWN = "shown"  # answers are taken no more, and the wall shows them
+    DISCUSSED = "discussed"  # the class talks about them; the next is another vote
+    REVEALED = "revealed"  # with the truth
+
+
+@dataclass
+class Round:
+    """Answers by member."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    def counts(self) -> Counter[Answer]:
+        return Counter(self.answers.values())
+
+
+@dataclass
+class Asked:
+    """A question with its rounds: the vote, and after a discussion a second one."""
+
+    question: Question
+    stage: Stage = Stage.VOTING
+    rounds: list[Round] = field(default_factory=lambda: [Round()])
+
+
+@dataclass
+class Member:
+    step: str = ""
+    seen: float = 0.0
+    said: float = -SECONDS_BETWEEN
+    coins: list[int] = field(default_factory=list)  # throws up to the first tails, by hand
+
+
+@dataclass
+class Room:
+    """Of a lesson with these steps and questions. `released` is the last step that members may open; None: any. `calls`
+    counts how often everybody was brought to `called`."""
+
+    code: str
+    secret: str
+    lesson: str
+    language: str
+    steps: tuple[str, ...]
+    questions: Mapping[str, Question]
+    opened: float
+    members: dict[str, Member] = field(default_factory=dict)
+    asked: dict[str, Asked] = field(default_factory=dict)  # in the order in which they were asked
+    present: str = ""  # the question that is on the wall
+    released: str | None = None
+    called: str = ""
+    calls: int = 0
+    pool: Pool | None = None
+
+    # --- members -------------------------------------------------------------------------------------------------
+
+    def join(self, token: str, now: float) -> None:
+        """Raises Closed where the room is full."""
+        if token not in self.members:
+            if len(self.members) >= MOST_MEMBERS:
+                raise Closed(f"this room is full: it has {MOST_MEMBERS} members.")
+            self.members[token] = Member()
+        self.members[token].seen = now
+
+    def at(self, token: str, step: str, now: float) -> None:
+        """A member is there, at this step."""
+        member = self._member(token)
+        member.seen = now
+        if step in self.steps:
+            member.step = step
+
+    def vote(self, token: str, answer: Answer, now: float) -> None:
+        """One answer a round, which stays. Raises Closed where none is taken, ValueError for what is no answer."""
+        member, asked = self._member(token), self.asked.get(self.present)
+        if asked is None or asked.stage is not Stage.VOTING:
+            raise Closed("no question is open now: wait for your teacher.")
+        asked.question.check(answer)
+        if token in asked.rounds[-1].answers:
+            raise Closed("you have answered: an answer stays until the next vote.")
+        self._say(member, now)
+        asked.rounds[-1].answers[token] = answer
+
+    def put_draws(self, token: str, settings: str, seed: int, draws: np.ndarray, now: float) -> None:
+        """A member's draws for the pool, in the place of earlier ones. Raises Closed where the class draws something
+        else, ValueError as `Pool.put`."""
+        member = self._member(token)
+        if self.pool is None:
+            raise Closed("draws are not gathered now: wait for your teacher.")
+        if settings != self.pool.settings:
+            raise Closed("the class draws with other settings: open the step again to have them.")
+        self._say(member, now)
+        self.pool.put(token, seed, draws)
+
+    def put_coins(self, token: str, throws: int, now: float) -> None:
+        """How many throws a real coin took up to the first tails. Raises ValueError for another number."""
+        member = self._member(token)
+        if not isinstance(throws, int) or isinstance(throws, bool) or not 1 <= throws <= LARGEST_COUNT:
+            raise ValueError(f"{str(throws)[:20]} throws: use a whole number from 1 to {LARGEST_COUNT}.")
+        if len(member.coins) >= MOST_THROWS:
+            raise Closed(f"{MOST_THROWS} rows of throws are enough.")
+        self._say(member, now)
+        member.coins.append(throws)
+
+    def may_open(self, step: str) -> bool:
+        """Whether members may open a step."""
+        if self.released is None or step not in self.steps:
+            return True
+        return self.steps.index(step) <= self.steps.index(self.released)
+
+    def waits(self, question: str) -> bool:
+        """Whether a member's verdict, and the covered screen, wait for the truth to be revealed."""
+        asked = self.asked.get(question)
+        return asked is None or asked.stage is not Stage.REVEALED
+
+    # --- the teacher ---------------------------------------------------------------------------------------------
+
+    def ask(self, question: str) -> None:
+        """Put a question on the wall: a new vote, or the state in which it was left. Raises Closed for another one."""
+        if question not in self.questions:
+            raise Closed("this lesson has no such question.")
+        self.asked.setdefault(question, Asked(self.questions[question]))
+        self.present = question
+
+    def show(self) -> None:
+        self._to(Stage.SHOWN, Stage.VOTING)
+
+    def discuss(self) -> None:
+        self._to(Stage.DISCUSSED, Stage.SHOWN)
+
+    def vote_again(self) -> None:
+        """Open another round of the question on the wall."""
+        self._to(Stage.VOTING, Stage.SHOWN, Stage.DISCUSSED)
+        self.asked[self.present].rounds.append(Round())
+
+    def reveal(self) -> None:
+        self._to(Stage.REVEALED, Stage.VOTING, Stage.SHOWN, Stage.DISCUSSED)
+
+    def release(self, step: str | None) -> None:
+        """Let members open the steps up to this one; None: all."""
+        if step is not None and step not in self.steps:
+            raise Closed("this lesson has no such step.")
+        self.released = step
+
+    def bring(self, step: str) -> None:
+        """Bring everybody to a step, which is released with it."""
+        if step not in self.steps:
+            raise Closed("this lesson has no such step.")
+        if not self.may_open(step):
+            self.released = step
+        self.called, self.calls = step, self.calls + 1
+
+    def gather(self, settings: str) -> None:
+        """Gather draws with these settings from now on; earlier ones with others are dropped."""
+        if self.pool is None or self.pool.settings != settings:
+            self.pool = Pool(settings)
+
+    # --- the wall ------------------------------------------------------------------------------------------------
+
+    def answered(self) -> tuple[int, int]:
+        """How many have answered the question on the wall in its last round, of how many members."""
+        asked = self.asked.get(self.present)
+        return len(asked.rounds[-1].answers) if asked else 0, len(self.members)
+
+    def results(self) -> list[Counter[Answer]]:
+        """Counts of each round of the question on the wall; none of one that is still hidden."""
+        asked = self.asked.get(self.present)
+        if asked is None:
+            return []
+        told = asked.rounds[:-1] if asked.stage is Stage.VOTING else asked.rounds
+        return [one.counts() for one in told]
+
+    def places(self) -> dict[str, int]:
+        """How many members are at each step."""
+        counts = Counter(member.step for member in self.members.values())
+        return {step: counts[step] for step in self.steps}
+
+    def coins(self) -> Counter[int]:
+        """Throws up to the first tails of all real coins: how often each number came."""
+        return Counter(count for member in self.members.values() for count in member.coins)
+
+    # -------------------------------------------------------------------------------------------------------------
+
+    def _member(self, token: str) -> Member:
+        if token not in self.members:
+            raise Closed("you are not in this room (any more): join it again by its code.")
+        return self.members[token]
+
+    def _say(self, member: Member, now: float) -> None:
+        if now - member.said < SECONDS_BETWEEN:
+            raise Closed("that was quick: wait a second, then try again.")
+        member.said = member.seen = now
+
+    def _to(self, stage: Stage, *before: Stage) -> None:
+        asked = self.asked.get(self.present)
+        if asked is None:
+            raise Closed("no question is on the wall: choose one first.")
+        if asked.stage not in before:
+            raise Closed(f"the question is {asked.stage.value}: this comes at another time.")
+        asked.stage = stage

@@ -1,0 +1,408 @@
+"""Rooms: what is sent is what the wall and the exports say, each member has one vote a round, and all is bounded."""
+
+import csv
+import io
+import math
+import threading
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from app.rooms import Closed, Rooms, Stage, export
+from app.rooms.pool import MOST_DRAWS, Pool, summary
+from app.rooms.question import Question
+from app.rooms.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS
+from app.rooms.rooms import CODE_LENGTH, LETTERS, LIFE_SECONDS, MOST_ROOMS, MOST_WRONG, WRONG_SECONDS
+
+CHOICE = Question("where", "Where does the mean settle?", {"at": "at the truth", "above": "above it", "below": "below"})
+NUMBER = Question("n", "How many terms?", low=1, high=60, unit="terms")
+STEPS = ("one", "two", "three")
+
+
+class Time:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Time()
+
+
+@pytest.fixture
+def rooms(clock):
+    return Rooms(clock)
+
+
+@pytest.fixture
+def opened(rooms):
+    return rooms.open("coins", "en", STEPS, {question.id: question for question in (CHOICE, NUMBER)})
+
+
+def members(rooms, code, number):
+    tokens = [f"token-{i}" for i in range(number)]
+    for token in tokens:
+        rooms.join(code, token)
+    return tokens
+
+
+def vote(rooms, code, token, answer):
+    with rooms.member(code, token) as (room, now):
+        room.vote(token, answer, now)
+
+
+# --- codes and secrets ------------------------------------------------------------------------------------------------
+
+
+def test_codes_are_five_letters_that_are_not_mixed_up(rooms):
+    codes = [rooms.open("coins", "en", STEPS, {})[0] for _ in range(MOST_ROOMS)]
+    assert len(set(codes)) == MOST_ROOMS
+    assert all(len(code) == CODE_LENGTH and set(code) <= set(LETTERS) for code in codes)
+    with pytest.raises(Closed):
+        rooms.open("coins", "en", STEPS, {})
+
+
+def test_a_code_may_be_typed_in_small_letters_and_with_blanks(rooms, opened):
+    code, _ = opened
+    assert rooms.join(f" {code[:2].lower()} {code[2:].lower()}\n", "me") == code
+
+
+def test_guessing_codes_is_slowed_down_and_a_right_one_still_goes_in(rooms, opened, clock):
+    for i in range(MOST_WRONG):
+        with pytest.raises(Closed, match="no room"):
+            rooms.join("AAAAA", f"guess-{i}")
+    with pytest.raises(Closed, match="too many"):
+        rooms.join("AAAAB", "guess")
+    assert rooms.join(opened[0], "student") == opened[0]
+    clock.now += WRONG_SECONDS
+    with pytest.raises(Closed, match="no room"):
+        rooms.join("AAAAB", "guess")
+
+
+@pytest.mark.parametrize("secret", ["", "x", "ä" * 22, None])
+def test_only_the_secret_opens_the_teachers_side(rooms, opened, secret):
+    code, own = opened
+    _, other = rooms.open("coins", "en", STEPS, {})
+    for wrong in (other if secret is None else secret, code):
+        with pytest.raises(Closed), rooms.teacher(code, wrong):
+            pass
+        with pytest.raises(Closed):
+            rooms.close(code, wrong)
+    with rooms.teacher(code, own) as room:
+        assert room.code == code
+    rooms.close(code, own)
+    assert len(rooms) == 1
+    with pytest.raises(Closed), rooms.teacher(code, own):
+        pass
+
+
+def test_a_room_is_gone_after_a_day(rooms, opened, clock):
+    rooms.join(opened[0], "me")
+    clock.now += LIFE_SECONDS
+    assert len(rooms) == 0
+    with pytest.raises(Closed), rooms.member(opened[0], "me"):
+        pass
+    with pytest.raises(Closed), rooms.teacher(*opened):
+        pass
+
+
+def test_a_room_has_two_hundred_members(rooms, opened):
+    tokens = members(rooms, opened[0], MOST_MEMBERS)
+    with pytest.raises(Closed):
+        rooms.join(opened[0], "one more")
+    assert rooms.join(opened[0], tokens[0]) == opened[0]  # who reloads is in it already
+    with pytest.raises(Closed), rooms.member(opened[0], "one more"):
+        pass
+
+
+# --- questions --------------------------------------------------------------------------------------------------------
+
+
+def test_votes_are_hidden_until_shown_and_both_rounds_stand_side_by_side(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 30)
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+    answers = [("at", "above", "below")[i % 3] for i in range(23)]
+    for token, answer in zip(tokens, answers, strict=False):
+        vote(rooms, code, token, answer)
+    with rooms.teacher(code, secret) as room:
+        assert room.answered() == (23, 30)
+        assert room.results() == []
+        room.show()
+        assert room.results() == [{"at": 8, "above": 8, "below": 7}]
+        with pytest.raises(Closed):
+            room.vote(tokens[-1], "at", clock.now)
+        room.discuss()
+        room.vote_again()
+        assert room.answered() == (0, 30)
+        assert room.results() == [{"at": 8, "above": 8, "below": 7}]
+    clock.now += 2
+    for token in tokens:
+        vote(rooms, code, token, "at")
+    with rooms.teacher(code, secret) as room:
+        assert room.waits("where")
+        room.reveal()
+        assert room.results() == [{"at": 8, "above": 8, "below": 7}, {"at": 30}]
+        assert not room.waits("where")
+        assert room.waits("n")
+
+
+def test_one_vote_a_round_and_one_message_a_second(rooms, opened, clock):
+    code, secret = opened
+    (token,) = members(rooms, code, 1)
+    with pytest.raises(Closed, match="no question"):
+        vote(rooms, code, token, "at")
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+    vote(rooms, code, token, "at")
+    clock.now += 5
+    with pytest.raises(Closed, match="answered"):
+        vote(rooms, code, token, "above")
+    with rooms.teacher(code, secret) as room:
+        room.ask("n")
+    vote(rooms, code, token, 12)
+    with rooms.teacher(code, secret) as room:
+        room.show()
+        room.vote_again()
+    with pytest.raises(Closed, match="second"):
+        vote(rooms, code, token, 13)
+    clock.now += 1
+    vote(rooms, code, token, 13)
+    with rooms.teacher(code, secret) as room:
+        room.reveal()
+        assert room.results() == [{12: 1}, {13: 1}]
+        room.ask("where")  # it was left as it was
+        assert room.asked["where"].stage is Stage.VOTING
+        assert room.answered() == (1, 1)
+
+
+@pytest.mark.parametrize("answer", ["", "At", "<script>", 1, None, True, ["at"], "x" * 10_000])
+def test_what_is_no_option_is_no_vote(answer):
+    with pytest.raises(ValueError):
+        CHOICE.check(answer)
+
+
+@pytest.mark.parametrize("answer", [0, 61, math.nan, math.inf, "3", None, True, [3], 10**400])
+def test_a_number_is_held_to_the_questions_range(answer):
+    with pytest.raises(ValueError):
+        NUMBER.check(answer)
+    for right in (1, 60, 2.5):
+        NUMBER.check(right)
+
+
+def test_stages_come_in_their_order(rooms, opened):
+    with rooms.teacher(*opened) as room:
+        for action in (room.show, room.discuss, room.vote_again, room.reveal):
+            with pytest.raises(Closed):
+                action()
+        with pytest.raises(Closed):
+            room.ask("nothing")
+        room.ask("where")
+        for action in (room.discuss, room.vote_again):
+            with pytest.raises(Closed):
+                action()
+        room.show()
+        room.reveal()
+        for action in (room.show, room.discuss, room.vote_again, room.reveal):
+            with pytest.raises(Closed):
+                action()
+
+
+def test_votes_of_many_threads_are_all_counted(rooms, opened):
+    code, secret = opened
+    tokens = members(rooms, code, 100)
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+    threads = [threading.Thread(target=vote, args=(rooms, code, token, "at")) for token in tokens]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with rooms.teacher(code, secret) as room:
+        assert room.answered() == (100, 100)
+
+
+# --- pace -------------------------------------------------------------------------------------------------------------
+
+
+def test_steps_are_released_and_everybody_is_brought(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 3)
+    with rooms.teacher(code, secret) as room:
+        assert all(room.may_open(step) for step in STEPS)
+        room.release("one")
+        assert [room.may_open(step) for step in STEPS] == [True, False, False]
+        room.at(tokens[0], "one", clock.now)
+        room.at(tokens[1], "two", clock.now)
+        room.at(tokens[1], "no step", clock.now)
+        assert room.places() == {"one": 1, "two": 1, "three": 0}
+        room.bring("two")
+        assert (room.called, room.calls, room.released) == ("two", 1, "two")
+        room.release(None)
+        assert room.may_open("three")
+        for wrong in (room.release, room.bring):
+            with pytest.raises(Closed):
+                wrong("no step")
+
+
+# --- draws ------------------------------------------------------------------------------------------------------------
+
+
+def test_pooled_draws_are_those_that_were_sent(rooms, opened, clock):
+    code, secret = opened
+    tokens, rng = members(rooms, code, 30), np.random.default_rng(0)
+    with pytest.raises(Closed), rooms.member(code, tokens[0]) as (room, now):
+        room.put_draws(tokens[0], "geometric", 0, np.ones(3), now)
+    sent = [rng.normal(size=n) for n in rng.integers(1, 300, 30)]
+    with rooms.teacher(code, secret) as room:
+        room.gather("geometric")
+    for seed, (token, draws) in enumerate(zip(tokens, sent, strict=True)):
+        with rooms.member(code, token) as (room, now):
+            room.put_draws(token, "geometric", seed, draws, now)
+    with pytest.raises(Closed), rooms.member(code, tokens[0]) as (room, now):
+        room.put_draws(tokens[0], "poisson", 77, np.ones(3), now + 5)
+    everything = np.concatenate(sent)
+    with rooms.teacher(code, secret) as room:
+        found = summary(room.pool.all())
+        assert found.n == len(everything)
+        assert found.mean == pytest.approx(everything.mean(), abs=1e-12)
+        assert found.error == pytest.approx(stats.sem(everything), rel=1e-12)
+        for one, draws in zip(room.pool.each(), sent, strict=True):
+            assert (one.n, one.mean) == (len(draws), pytest.approx(draws.mean()))
+        last = room.pool.closing_in()[-1]
+        assert (last.n, last.mean, last.error) == (
+            len(everything),
+            pytest.approx(everything.mean(), abs=1e-12),
+            pytest.approx(stats.sem(everything), rel=1e-10),
+        )
+
+
+def test_the_pool_closes_in_by_turns():
+    pool = Pool("s")
+    pool.put("a", 1, np.array([1.0, 2.0, 3.0]))
+    pool.put("b", 2, np.array([10.0, 20.0]))
+    turns = np.array([1.0, 10.0, 2.0, 20.0, 3.0])
+    for found in pool.closing_in(50):
+        assert found.mean == pytest.approx(turns[: found.n].mean())
+        assert found.deviation == pytest.approx(turns[: found.n].std(ddof=1))
+    assert [found.n for found in pool.closing_in(50)] == [2, 3, 4, 5]
+    assert Pool("empty").closing_in() == []
+
+
+def test_the_pool_keeps_its_digits_where_the_mean_is_large():
+    draws = 1e8 + np.random.default_rng(0).normal(size=4000)
+    pool = Pool("s")
+    pool.put("a", 1, draws)
+    assert pool.closing_in()[-1].deviation == pytest.approx(draws.std(ddof=1), rel=1e-6)
+
+
+def test_the_same_seed_twice_would_count_twice():
+    pool = Pool("s")
+    pool.put("a", 1, np.ones(3))
+    with pytest.raises(ValueError, match="seed 1"):
+        pool.put("b", 1, np.ones(3))
+    pool.put("a", 2, np.zeros(MOST_DRAWS + 5))
+    pool.put("b", 1, np.ones(3))
+    assert (len(pool.all()), pool.all().sum()) == (MOST_DRAWS + 3, 3)
+    pool.remove("a")
+    assert len(pool.all()) == 3
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_draws_are_finite(bad):
+    with pytest.raises(ValueError):
+        Pool("s").put("a", 1, np.array([1.0, bad]))
+
+
+def test_intervals_contain_the_truth_as_often_as_they_should():
+    """1,000 members with 200 normal draws each. The share's standard error is 0.69 %: 4.5 of them would be missed by
+    chance in 1 of 147,000 seeds. Intervals of 1 standard error (68 %) are 39 errors off."""
+    rng = np.random.default_rng(0)
+    hits = [summary(rng.normal(2.0, 3.0, 200)).contains(2.0) for _ in range(1000)]
+    expected = 1 - 2 * stats.t.sf(1.959963984540054, 199)
+    assert abs(np.mean(hits) - expected) < 4.5 * math.sqrt(expected * (1 - expected) / 1000)
+    assert summary(np.ones(1)).contains(1.0) is None
+
+
+def test_real_coins_are_kept_apart(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 2)
+    for token, throws in zip(tokens, (1, 3), strict=True):
+        with rooms.member(code, token) as (room, now):
+            room.put_coins(token, throws, now)
+    with rooms.teacher(code, secret) as room:
+        assert room.coins() == {1: 1, 3: 1}
+        assert room.pool is None
+        for wrong in (0, LARGEST_COUNT + 1, 2.0, True, "3", None):
+            with pytest.raises(ValueError):
+                room.put_coins(tokens[0], wrong, clock.now + 9)
+        for i in range(MOST_THROWS - 1):
+            room.put_coins(tokens[0], 1, clock.now + 2 * (i + 1))
+        with pytest.raises(Closed):
+            room.put_coins(tokens[0], 1, clock.now + 9999)
+
+
+# --- export -----------------------------------------------------------------------------------------------------------
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_export_has_counts_and_no_single_member(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 12)
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+    for i, token in enumerate(tokens):
+        vote(rooms, code, token, ("at", "above")[i % 2])
+    clock.now += 2
+    with rooms.teacher(code, secret) as room:
+        room.ask("n")
+    for i, token in enumerate(tokens):
+        vote(rooms, code, token, 2 if i < 7 else i)
+    with rooms.teacher(code, secret) as room:
+        found = [(row["question"], row["round"], row["answer"], row["people"]) for row in rows(export.counts(room))]
+    assert found == [
+        (CHOICE.text, "1", "at the truth", "6"),
+        (CHOICE.text, "1", "above it", "6"),
+        (CHOICE.text, "1", "below", "0"),
+        (NUMBER.text, "1", "2", "7"),
+        (NUMBER.text, "1", "other numbers, each by fewer than 5 people", "5"),
+    ]
+    assert not any(token in export.counts(room) for token in tokens)
+
+
+def test_four_people_are_not_exported(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 4)
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+        room.gather("geometric")
+    for seed, token in enumerate(tokens):
+        vote(rooms, code, token, "at")
+        with rooms.member(code, token) as (room, now):
+            room.put_draws(token, "geometric", seed, np.ones(5), now + 2)
+    assert rows(export.counts(room)) == rows(export.draws(room)) == []
+    rooms.join(code, "fifth")
+    with rooms.member(code, "fifth") as (room, now):
+        room.put_draws("fifth", "geometric", 99, np.array([3.0]), now + 2)
+    assert [float(row["estimate of the log det (nats)"]) for row in rows(export.draws(room))] == [1.0] * 20 + [3.0]
+    (pooled,) = rows(export.pooled(room))
+    assert (pooled["members"], pooled["draws"], float(pooled["mean (nats)"])) == ("5", "21", pytest.approx(23 / 21))
+
+
+def test_a_cell_is_no_formula_of_a_spreadsheet(rooms):
+    question = Question("q", '=HYPERLINK("x")', {"a": "+1", "b": "fine"})
+    code, secret = rooms.open("coins", "en", STEPS, {"q": question})
+    with rooms.teacher(code, secret) as room:
+        room.ask("q")
+    for token in members(rooms, code, 5):
+        vote(rooms, code, token, "a")
+    first, second = rows(export.counts(room))
+    assert (first["question"][0], first["answer"], second["answer"]) == ("'", "'+1", "fine")
