@@ -19,7 +19,7 @@ ROOMS = [
     "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "drawing",
     "quantise", "rooms",
     "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons",
-    "session", "ui", "features", "screens", "page", "main",
+    "classroom", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
 PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}

@@ -41,6 +41,8 @@ class Pool:
 
     def __init__(self, settings: str) -> None:
         self.settings = settings
+        self.version = 0
+        """It grows with every change."""
         self._draws: dict[str, np.ndarray] = {}
         self._seeds: dict[str, int] = {}
 
@@ -55,16 +57,17 @@ class Pool:
             raise ValueError("a draw is not a finite number: draw again.")
         if any(other == seed for name, other in self._seeds.items() if name != member):
             raise ValueError(f"somebody else draws with the seed {seed}: their draws would count twice. Take your own.")
+        self.version += 1
         self._seeds[member] = seed
         self._draws[member] = draws
-
-    def remove(self, member: str) -> None:
-        self._draws.pop(member, None)
-        self._seeds.pop(member, None)
 
     def all(self) -> np.ndarray:
         """All draws, member after member."""
         return np.concatenate([np.empty(0), *self._draws.values()])
+
+    def of(self, member: str) -> Summary:
+        """Of one member's draws."""
+        return summary(self._draws.get(member, np.empty(0)))
 
     def each(self) -> list[Summary]:
         """Of each member that has draws, without a name, in the order in which they came."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class Room:
     called: str = ""
     calls: int = 0
     pool: Pool | None = None
+    drawing: str = ""  # the step that is drawn in
 
     # --- members -------------------------------------------------------------------------------------------------
 
@@ -96,7 +98,7 @@ class Room:
         if step in self.steps:
             member.step = step
 
-    def vote(self, token: str, answer: Answer, now: float) -> None:
+    def vote(self, token: str, answer: Any, now: float) -> None:
         """One answer a round, which stays. Raises Closed where none is taken, ValueError for what is no answer."""
         member, asked = self._member(token), self.asked.get(self.present)
         if asked is None or asked.stage is not Stage.VOTING:
@@ -118,7 +120,7 @@ class Room:
         self._say(member, now)
         self.pool.put(token, seed, draws)
 
-    def put_coins(self, token: str, throws: int, now: float) -> None:
+    def put_coins(self, token: str, throws: Any, now: float) -> None:
         """How many throws a real coin took up to the first tails. Raises ValueError for another number."""
         member = self._member(token)
         if not isinstance(throws, int) or isinstance(throws, bool) or not 1 <= throws <= LARGEST_COUNT:
@@ -176,8 +178,9 @@ class Room:
             self.released = step
         self.called, self.calls = step, self.calls + 1
 
-    def gather(self, settings: str) -> None:
-        """Gather draws with these settings from now on; earlier ones with others are dropped."""
+    def gather(self, settings: str, step: str) -> None:
+        """Gather draws of a step, with these settings, from now on; earlier ones with others are dropped."""
+        self.drawing = step
         if self.pool is None or self.pool.settings != settings:
             self.pool = Pool(settings)
 

@@ -60,8 +60,10 @@ class Rooms:
     def member(self, code: str, token: str) -> Iterator[tuple[Room, float]]:
         """The room, for one who is in it, and the time now. Raises Closed."""
         with self._lock:
-            room = self._found(code)
-            if token not in room.members:
+            self._forget()
+            room = self._rooms.get(code)
+            # The same sentence in both cases: no code is guessed by it.
+            if room is None or token not in room.members:
                 raise Closed("you are not in this room (any more): join it again by its code.")
             yield room, self._clock()
 
@@ -69,26 +71,21 @@ class Rooms:
     def teacher(self, code: str, secret: str) -> Iterator[Room]:
         """The room, for one who knows its secret. Raises Closed."""
         with self._lock:
+            self._forget()
             room = self._rooms.get(code)
             if room is None or not hmac.compare_digest(room.secret.encode(), secret.encode()):
-                raise Closed("this room is closed, or the link is not its teacher's.")
-            self._found(code)
+                raise Closed("this room is closed, or this browser is not its teacher's.")
             yield room
 
     def close(self, code: str, secret: str) -> None:
         with self.teacher(code, secret):
             del self._rooms[code]
 
-    def __len__(self) -> int:
+    def codes(self) -> set[str]:
+        """Of all rooms that are open."""
         with self._lock:
             self._forget()
-            return len(self._rooms)
-
-    def _found(self, code: str) -> Room:
-        self._forget()
-        if code not in self._rooms:
-            raise Closed("this room is closed.")
-        return self._rooms[code]
+            return set(self._rooms)
 
     def _new_code(self) -> str:
         while (code := "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))) in self._rooms:

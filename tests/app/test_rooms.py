@@ -95,7 +95,7 @@ def test_only_the_secret_opens_the_teachers_side(rooms, opened, secret):
     with rooms.teacher(code, own) as room:
         assert room.code == code
     rooms.close(code, own)
-    assert len(rooms) == 1
+    assert len(rooms.codes()) == 1
     with pytest.raises(Closed), rooms.teacher(code, own):
         pass
 
@@ -103,7 +103,7 @@ def test_only_the_secret_opens_the_teachers_side(rooms, opened, secret):
 def test_a_room_is_gone_after_a_day(rooms, opened, clock):
     rooms.join(opened[0], "me")
     clock.now += LIFE_SECONDS
-    assert len(rooms) == 0
+    assert len(rooms.codes()) == 0
     with pytest.raises(Closed), rooms.member(opened[0], "me"):
         pass
     with pytest.raises(Closed), rooms.teacher(*opened):
@@ -260,7 +260,7 @@ def test_pooled_draws_are_those_that_were_sent(rooms, opened, clock):
         room.put_draws(tokens[0], "geometric", 0, np.ones(3), now)
     sent = [rng.normal(size=n) for n in rng.integers(1, 300, 30)]
     with rooms.teacher(code, secret) as room:
-        room.gather("geometric")
+        room.gather("geometric", "one")
     for seed, (token, draws) in enumerate(zip(tokens, sent, strict=True)):
         with rooms.member(code, token) as (room, now):
             room.put_draws(token, "geometric", seed, draws, now)
@@ -309,8 +309,6 @@ def test_the_same_seed_twice_would_count_twice():
     pool.put("a", 2, np.zeros(MOST_DRAWS + 5))
     pool.put("b", 1, np.ones(3))
     assert (len(pool.all()), pool.all().sum()) == (MOST_DRAWS + 3, 3)
-    pool.remove("a")
-    assert len(pool.all()) == 3
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -383,7 +381,7 @@ def test_four_people_are_not_exported(rooms, opened, clock):
     tokens = members(rooms, code, 4)
     with rooms.teacher(code, secret) as room:
         room.ask("where")
-        room.gather("geometric")
+        room.gather("geometric", "one")
     for seed, token in enumerate(tokens):
         vote(rooms, code, token, "at")
         with rooms.member(code, token) as (room, now):

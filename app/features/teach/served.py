@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from app.features.teach.addresses import here, site
-from app.features.teach.made import acted
 from app.features.teach.papers import PAPERS
 from app.features.teach.slides import slides
+from app.lessons.made import acted
 from app.lessons.shelf import shelf
 from app.text import plain
 

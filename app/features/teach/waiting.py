@@ -5,9 +5,9 @@ from concurrent.futures import Future
 
 import streamlit as st
 
-from app.features.teach.made import acted
 from app.lessons.acted import Acted
 from app.lessons.lesson import Lesson
+from app.lessons.made import acted
 from app.ui.fragments import polled
 
 TICK_SECONDS = 1.0

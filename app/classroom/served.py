@@ -1,0 +1,230 @@
+"""What the addresses of rooms answer (`paths`): pages, their state as JSON, and what is done in them.
+
+Who somebody is comes in a header, which no other site can send and no address shows.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from app import channel
+from app.classroom import state
+from app.classroom.asked import Asked, asked, draws_of, settings_of_draws
+from app.classroom.page import page
+from app.lessons.made import acted
+from app.lessons.shelf import shelf
+from app.rooms import ROOMS, Closed, Room, export
+from app.rooms.pool import MOST_DRAWS
+
+MOST_BYTES = 4_096
+TOKEN, SECRET = "x-room-token", "x-room-secret"
+LONGEST, SHORTEST = 64, 16
+"""Characters of a token, which browsers make."""
+PAGES = Path(__file__).parent / "pages"
+FILES = {"room.css", "common.js", "phone.js", "wall.js", "charts.js"}
+EXPORTS: dict[str, Callable[[Room], str]] = {
+    "counts": export.counts,
+    "draws": export.draws,
+    "pooled": export.pooled,
+}
+
+_asked: dict[str, Asked] = {}  # by the codes of rooms: a lesson stays in its room as it was when that was opened
+
+
+class Refused(ValueError):
+    """What is asked for is not there, or no such message."""
+
+
+def answers(serve: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Tell what is refused, with the sentence that says why."""
+
+    async def served(request: Request) -> Response:
+        try:
+            return await serve(request)
+        except Closed as error:
+            return _error(error, 409)
+        except ValueError as error:
+            return _error(error, 400)
+
+    return served
+
+
+@answers
+async def open_room(request: Request) -> Response:
+    """`{lesson, language}` -> `{code, secret}`. It takes a while where the lesson is acted out first."""
+    told = await _body(request)
+    lesson = shelf().lesson(str(told.get("lesson", "")), str(told.get("language", "")))
+    if lesson is None:
+        raise Refused("there is no such lesson: choose one of the list.")
+    found = asked(await asyncio.wrap_future(acted(lesson)))
+    steps = tuple(step.id for step in lesson.steps)
+    code, secret = ROOMS.open(lesson.id, lesson.language, steps, found.questions)
+    _asked[code] = found
+    for gone in _asked.keys() - ROOMS.codes():
+        del _asked[gone]
+    return JSONResponse({"code": code, "secret": secret})
+
+
+@answers
+async def told(request: Request) -> Response:
+    """What the page of a member or, with the secret, the wall is told."""
+    return await _done(request, {"do": "look"})
+
+
+@answers
+async def act(request: Request) -> Response:
+    """`{do, ...}` of a member or, with the secret, of the teacher; answers what `told` does then."""
+    return await _done(request, await _body(request))
+
+
+async def _done(request: Request, said: dict[str, Any]) -> Response:
+    """In a thread: a large pool takes a moment, and all browsers are answered by one."""
+    code = request.path_params["code"]
+    if secret := request.headers.get(SECRET):
+        return JSONResponse(await asyncio.to_thread(_by_teacher, code, secret, said))
+    return JSONResponse(await asyncio.to_thread(_by_member, code, _token(request), said))
+
+
+def _by_teacher(code: str, secret: str, said: dict[str, Any]) -> dict[str, Any]:
+    if said.get("do") == "close":
+        ROOMS.close(code, secret)
+        return {}
+    with ROOMS.teacher(code, secret) as room:
+        _known(TEACHER, said)(room, said)
+        return state.for_wall(room, _of(room))
+
+
+def _by_member(code: str, token: str, said: dict[str, Any]) -> dict[str, Any]:
+    if said.get("do") == "join":
+        code, said = ROOMS.join(code, token), {"do": "look"}
+    with ROOMS.member(code, token) as (room, now):
+        _known(MEMBER, said)(room, token, said, now)
+        room.at(token, "", now)
+        return {"code": code, **state.for_member(room, _of(room), token)}
+
+
+@answers
+async def exported(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in EXPORTS:
+        raise Refused(f"there is no such file: there are {', '.join(EXPORTS)}.")
+    with ROOMS.teacher(request.path_params["code"], request.headers.get(SECRET, "")) as room:
+        return PlainTextResponse(EXPORTS[name](room), media_type="text/csv")
+
+
+async def file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in FILES:
+        return _error(Refused("there is no such file."), 404)
+    return FileResponse(PAGES / name, headers={"cache-control": "no-cache"})
+
+
+async def phone(request: Request) -> Response:
+    """The page for phones; without a code it asks for one."""
+    return _page("phone", request)
+
+
+async def wall(request: Request) -> Response:
+    """The teacher's wall, which shows nothing to others: the secret is kept by the browser."""
+    return _page("wall", request)
+
+
+def _page(kind: str, request: Request) -> Response:
+    code = request.path_params.get("code", "")[:LONGEST]
+    root = channel.path().removesuffix("live")
+    return HTMLResponse(page(kind, str(request.url), code, root, st.get_option("server.address") or ""))
+
+
+# --- what is done -----------------------------------------------------------------------------------------------------
+
+
+def _draw(room: Room, token: str, said: dict[str, Any], now: float) -> None:
+    """So many more draws of the member's own seed."""
+    more = said.get("n")
+    if not isinstance(more, int) or isinstance(more, bool) or not 1 <= more <= MOST_DRAWS:
+        raise Refused(f"{str(more)[:20]} draws: use a whole number from 1 to {MOST_DRAWS}.")
+    if room.pool is None:
+        raise Closed("draws are not gathered now: wait for your teacher.")
+    bench = _of(room).benches[room.drawing]
+    number, has = list(room.members).index(token), room.pool.of(token).n
+    room.put_draws(token, room.pool.settings, number, draws_of(bench, number, min(has + more, MOST_DRAWS)), now)
+
+
+def _gather(room: Room, said: dict[str, Any]) -> None:
+    step = str(said.get("step", ""))
+    if step not in (benches := _of(room).benches):
+        raise Refused("nothing is drawn by hand in this step: choose one that does.")
+    room.gather(settings_of_draws(benches[step]), step)
+
+
+def _step(said: dict[str, Any]) -> str:
+    return str(said.get("step", ""))
+
+
+MEMBER: dict[str, Callable[[Room, str, dict[str, Any], float], None]] = {
+    "look": lambda room, token, said, now: None,
+    "vote": lambda room, token, said, now: room.vote(token, said.get("answer"), now),
+    "draw": _draw,
+    "coins": lambda room, token, said, now: room.put_coins(token, said.get("throws"), now),
+}
+TEACHER: dict[str, Callable[[Room, dict[str, Any]], None]] = {
+    "look": lambda room, said: None,
+    "ask": lambda room, said: room.ask(str(said.get("question", ""))),
+    "show": lambda room, said: room.show(),
+    "discuss": lambda room, said: room.discuss(),
+    "again": lambda room, said: room.vote_again(),
+    "reveal": lambda room, said: room.reveal(),
+    "release": lambda room, said: room.release(_step(said) or None),
+    "bring": lambda room, said: room.bring(_step(said)),
+    "gather": _gather,
+}
+
+
+def _known(known: dict[str, Any], said: dict[str, Any]) -> Callable[..., None]:
+    what = said.get("do")
+    if not isinstance(what, str) or what not in known:
+        raise Refused(f"{str(what)[:20]!r} is nothing that can be done: there are {', '.join(known)}.")
+    return known[what]
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def _of(room: Room) -> Asked:
+    return _asked[room.code]
+
+
+def _token(request: Request) -> str:
+    token = request.headers.get(TOKEN, "")
+    if not SHORTEST <= len(token) <= LONGEST or not token.isascii() or not token.replace("-", "").isalnum():
+        raise Refused("this browser did not say who it is: reload the page.")
+    return token
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """Only what a page of this site sends: another site's may not have this type."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise Refused("JSON is expected.")
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > MOST_BYTES:
+            raise Refused(f"the message is longer than {MOST_BYTES:,} bytes.")
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Refused("this is no JSON.") from error
+    if not isinstance(found, dict):
+        raise Refused("an object is expected.")
+    return found
+
+
+def _error(error: ValueError, status: int) -> Response:
+    text = str(error)
+    return JSONResponse({"error": text[:1].upper() + text[1:]}, status)

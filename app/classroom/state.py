@@ -1,0 +1,152 @@
+"""What a page of a room is told: everything that it shows, as JSON."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from app.classroom.asked import Asked, true_log_det
+from app.estimates.settings import Bench
+from app.lessons import paper
+from app.rooms import Room, Stage
+from app.rooms.pool import Pool, Summary, summary
+from app.rooms.question import Question
+
+BINS = 40
+
+html, line = (lru_cache(maxsize=1024)(function) for function in (paper.html, paper.line))
+"""Two hundred pages ask for the same texts every second."""
+_shown: "WeakKeyDictionary[Pool, tuple[int, dict[str, Any]]]" = WeakKeyDictionary()
+"""What was told of each pool, with its version."""
+
+
+def for_member(room: Room, asked: Asked, token: str) -> dict[str, Any]:
+    """A question, what this member has answered, and where the class is. Counts, and the truth, only when the teacher
+    shows them."""
+    member = room.members[token]
+    return {
+        "lesson": asked.lesson.title,
+        "id": asked.lesson.id,
+        "language": asked.lesson.language,
+        "members": len(room.members),
+        "question": _question(room, asked, token),
+        "released": room.released,
+        "called": room.called,
+        "calls": room.calls,
+        "steps": _steps(asked),
+        "draws": None if room.pool is None else _mine(room, token),
+        "coins": member.coins,
+    }
+
+
+def for_wall(room: Room, asked: Asked) -> dict[str, Any]:
+    """Everything that the teacher's wall shows."""
+    answered, members = room.answered()
+    return {
+        "lesson": asked.lesson.title,
+        "id": asked.lesson.id,
+        "language": asked.lesson.language,
+        "members": members,
+        "answered": answered,
+        "question": _question(room, asked, None),
+        "questions": [
+            {"id": id, "step": asked.step_of[id], "text": line(_first(question.text))}
+            for id, question in asked.questions.items()
+        ],
+        "steps": [{**step, "here": here} for step, here in zip(_steps(asked), room.places().values(), strict=True)],
+        "released": room.released,
+        "draws": None if room.pool is None else _pooled(room, asked),
+        "drawing": [step for step in asked.benches],
+        "coins": sorted(room.coins().items()),
+    }
+
+
+def _question(room: Room, asked: Asked, token: str | None) -> dict[str, Any] | None:
+    now = room.asked.get(room.present)
+    if now is None:
+        return None
+    question, stage = now.question, now.stage
+    rounds = [[[key, n] for key, n in sorted(counts.items(), key=lambda one: str(one[0]))] for counts in room.results()]
+    if token is not None and stage is Stage.VOTING:
+        rounds = []  # the first vote is on the wall; a phone shows nothing beside the question
+    truth = asked.truths[question.id]
+    revealed = {"value": truth.value, "margin": truth.margin, "why": html(truth.why) if truth.why else ""}
+    return {
+        "id": question.id,
+        "step": asked.step_of[question.id],
+        "text": html(question.text),
+        "options": [[key, line(text)] for key, text in question.options.items()],
+        "unit": line(question.unit),
+        **_range(question),
+        "stage": stage.value,
+        "round": len(now.rounds),
+        "rounds": rounds,
+        "mine": None if token is None else now.rounds[-1].answers.get(token),
+        "truth": revealed if stage is Stage.REVEALED else None,
+    }
+
+
+def _range(question: Question) -> dict[str, float | None]:
+    """JSON has no infinity."""
+    return {name: value if math.isfinite(value := getattr(question, name)) else None for name in ("low", "high")}
+
+
+def _steps(asked: Asked) -> list[dict[str, Any]]:
+    return [{"id": step.id, "title": line(_plain(step.title))} for step in asked.lesson.steps]
+
+
+def _mine(room: Room, token: str) -> dict[str, Any]:
+    return {"mine": _told(room.pool.of(token)) if room.pool else None}
+
+
+def _pooled(room: Room, asked: Asked) -> dict[str, Any]:
+    """The pool beside the truth: its mean as it closes in, its histogram, and each member's interval."""
+    pool = room.pool
+    assert pool is not None
+    version, shown = _shown.get(pool, (-1, {}))
+    if version != pool.version:
+        shown = _pool_as(pool, asked.benches[room.drawing])
+        _shown[pool] = pool.version, shown
+    return {"step": room.drawing, **shown}
+
+
+def _pool_as(pool: Pool, bench: Bench) -> dict[str, Any]:
+    truth, everything, each = true_log_det(bench), pool.all(), pool.each()
+    hits = [one.contains(truth) for one in each]
+    return {
+        "truth": truth,
+        "all": _told(summary(everything)),
+        "closing": [_told(one) for one in pool.closing_in()],
+        "histogram": _histogram(everything),
+        "each": [{**_told(one), "hit": hit} for one, hit in zip(each, hits, strict=True)],
+    }
+
+
+def _histogram(values: np.ndarray) -> Mapping[str, list[float]]:
+    """Counts between edges that hold all but the outermost hundredth: a few draws of a heavy tail would squeeze the
+    others into one bar. Those beyond count in the last bars."""
+    if len(values) < 2:
+        return {"edges": [], "counts": []}
+    low, high = np.quantile(values, [0.005, 0.995])
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    counts, edges = np.histogram(np.clip(values, low, high), BINS, (low, high))
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def _told(one: Summary) -> dict[str, float | int | None]:
+    found = {**asdict(one), "error": one.error}
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+def _first(text: str) -> str:
+    """The question of a text, for a list of them."""
+    return " ".join(text.split()).split(". ")[-1]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,231 @@
+"""The pages of a room by HTTP: a class plays a lesson through, and every number on the wall is one that was sent."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from app.classroom import served
+from app.classroom.asked import asked, draws_of, settings_of_draws, true_log_det
+from app.classroom.paths import PATHS
+from app.estimates.settings import Bench
+from app.lessons.acted import act_out
+from app.lessons.made import acted
+from app.lessons.shelf import shelf
+from app.lessons.words import languages, wording
+from app.rooms import Rooms
+from app.rooms.pool import MOST_DRAWS
+from app.screens import SCREENS  # noqa: F401  lessons ask of all screens
+
+LESSON = "roulette"
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Time()
+    monkeypatch.setattr(served, "ROOMS", Rooms(clock))
+    return clock
+
+
+@pytest.fixture
+def browser(clock):
+    routes = [
+        Route(f"/{path}", getattr(served, name), methods=[method])
+        for name, (paths, method) in PATHS.items()
+        for path in paths
+    ]
+    with TestClient(Starlette(routes=routes)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    return acted(shelf().lesson(LESSON)).result()
+
+
+@pytest.fixture
+def room(browser, lesson):
+    answer = browser.post("/rooms", json={"lesson": LESSON})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["code"], {"x-room-secret": answer.json()["secret"]}
+
+
+def member(number):
+    return {"x-room-token": f"{number:032x}"}
+
+
+def join(browser, code, number):
+    answer = browser.post(f"/rooms/{code}", json={"do": "join"}, headers=member(number))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_class_votes_twice_and_the_truth_is_shown_last(browser, room, clock, lesson):
+    code, teacher = room
+    for i in range(30):
+        join(browser, code, i)
+    questions = asked(lesson).questions
+    choice = next(question for question in questions.values() if question.options)
+    keys = list(choice.options)
+    browser.post(f"/rooms/{code}", json={"do": "ask", "question": choice.id}, headers=teacher)
+    sent = [keys[i % len(keys)] for i in range(23)]
+    for i, answer in enumerate(sent):
+        told = browser.post(f"/rooms/{code}", json={"do": "vote", "answer": answer}, headers=member(i)).json()
+        assert (told["question"]["mine"], told["question"]["rounds"], told["question"]["truth"]) == (answer, [], None)
+    wall = browser.get(f"/rooms/{code}", headers=teacher).json()
+    assert (wall["answered"], wall["members"], wall["question"]["rounds"]) == (23, 30, [])
+    wall = browser.post(f"/rooms/{code}", json={"do": "show"}, headers=teacher).json()
+    assert dict(map(tuple, wall["question"]["rounds"][0])) == {key: sent.count(key) for key in keys}
+    browser.post(f"/rooms/{code}", json={"do": "again"}, headers=teacher)
+    clock.now += 2
+    for i in range(30):
+        browser.post(f"/rooms/{code}", json={"do": "vote", "answer": keys[0]}, headers=member(i))
+    assert browser.get(f"/rooms/{code}", headers=member(0)).json()["question"]["truth"] is None
+    wall = browser.post(f"/rooms/{code}", json={"do": "reveal"}, headers=teacher).json()
+    assert [dict(map(tuple, one)) for one in wall["question"]["rounds"]][1] == {keys[0]: 30}
+    assert wall["question"]["truth"]["value"] == lesson.truths[choice.id]
+    assert browser.get(f"/rooms/{code}", headers=member(0)).json()["question"]["truth"] == wall["question"]["truth"]
+    export = browser.get(f"/rooms/{code}/counts.csv", headers=teacher)
+    assert export.headers["content-type"].startswith("text/csv")
+    assert export.text.count("\n") == 1 + 2 * len(keys)
+
+
+def test_draws_of_members_are_the_estimators_own_and_come_together(browser, room, clock, lesson):
+    code, teacher = room
+    step, bench = next(iter(asked(lesson).benches.items()))
+    assert browser.post(f"/rooms/{code}", json={"do": "draw", "n": 10}, headers=member(0)).status_code == 409
+    for i in range(3):
+        join(browser, code, i)
+    browser.post(f"/rooms/{code}", json={"do": "gather", "step": step}, headers=teacher)
+    for i in range(3):
+        browser.post(f"/rooms/{code}", json={"do": "draw", "n": 10}, headers=member(i))
+    clock.now += 2
+    told = browser.post(f"/rooms/{code}", json={"do": "draw", "n": 100}, headers=member(1)).json()
+    assert told["draws"]["mine"]["n"] == 110
+    expected = [draws_of(bench, 0, 10), draws_of(bench, 1, 110), draws_of(bench, 2, 10)]
+    assert len({tuple(one[:10]) for one in expected}) == 3
+    np.testing.assert_array_equal(expected[1][:10], draws_of(bench, 1, 10))  # more draws go on from the first
+    draws = browser.get(f"/rooms/{code}", headers=teacher).json()["draws"]
+    everything = np.concatenate(expected)
+    assert draws["all"]["n"] == 130
+    assert draws["all"]["mean"] == pytest.approx(everything.mean(), rel=1e-12)
+    assert draws["truth"] == pytest.approx(np.linalg.slogdet(np.eye(2) + bench.array)[1], rel=1e-12)
+    assert sum(draws["histogram"]["counts"]) == 130
+    assert [one["n"] for one in draws["each"]] == [10, 110, 10]
+    clock.now += 2
+    answer = browser.post(f"/rooms/{code}", json={"do": "draw", "n": MOST_DRAWS}, headers=member(1)).json()
+    assert answer["draws"]["mine"]["n"] == MOST_DRAWS
+
+
+def test_settings_of_draws_leave_the_seed_out():
+    bench = Bench(matrix=(0.1, 0.0, 0.0, 0.2))
+    assert settings_of_draws(bench) == settings_of_draws(Bench(matrix=bench.matrix, seed=5))
+    assert settings_of_draws(bench) != settings_of_draws(Bench())
+    assert true_log_det(bench) == pytest.approx(np.log(1.1 * 1.2), rel=1e-12)
+
+
+def test_coins_are_counted_apart(browser, room, clock):
+    code, teacher = room
+    join(browser, code, 0)
+    browser.post(f"/rooms/{code}", json={"do": "coins", "throws": 3}, headers=member(0))
+    wall = browser.get(f"/rooms/{code}", headers=teacher).json()
+    assert (wall["coins"], wall["draws"]) == ([[3, 1]], None)
+    assert browser.post(f"/rooms/{code}", json={"do": "coins", "throws": 0}, headers=member(0)).status_code == 400
+
+
+def test_pace(browser, room):
+    code, teacher = room
+    join(browser, code, 0)
+    steps = [step["id"] for step in browser.get(f"/rooms/{code}", headers=teacher).json()["steps"]]
+    browser.post(f"/rooms/{code}", json={"do": "release", "step": steps[0]}, headers=teacher)
+    told = browser.post(f"/rooms/{code}", json={"do": "bring", "step": steps[1]}, headers=teacher).json()
+    assert told["released"] == steps[1]
+    told = browser.get(f"/rooms/{code}", headers=member(0)).json()
+    assert (told["called"], told["calls"], told["released"]) == (steps[1], 1, steps[1])
+    assert browser.post(f"/rooms/{code}", json={"do": "release"}, headers=teacher).json()["released"] is None
+
+
+BODIES = [
+    b"", b"{", b"[]", b"null", b"1", b"[" * 2000, b'{"do": []}', b'{"do": "reveal"}', b'{"do": "vote"}',
+    b'{"do": "vote", "answer": {"a": 1}}', b'{"do": "vote", "answer": 1e999}', b'{"do": "draw", "n": -1}',
+    b'{"do": "draw", "n": true}', b'{"do": "coins", "throws": "x"}', json.dumps({"do": "x" * 5000}).encode(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_what_is_no_message_is_refused_with_a_sentence(browser, room, body):
+    code, _ = room
+    join(browser, code, 0)
+    headers = {"content-type": "application/json"} | member(0)
+    answer = browser.post(f"/rooms/{code}", content=body, headers=headers)
+    assert answer.status_code in (400, 409)
+    assert answer.json()["error"].endswith(".")
+
+
+def test_other_sites_and_strangers_do_nothing(browser, room):
+    code, teacher = room
+    join(browser, code, 0)
+    for headers in ({}, {"x-room-token": "short"}, {"x-room-token": "a" * 65}, {"x-room-token": "<" * 32}):
+        assert browser.get(f"/rooms/{code}", headers=headers).status_code == 400
+    assert browser.get(f"/rooms/{code}", headers=member(9)).status_code == 409
+    assert browser.get(f"/rooms/{code}", headers={"x-room-secret": "x"}).status_code == 409
+    form = {"content-type": "text/plain"} | teacher
+    assert browser.post(f"/rooms/{code}", content=b'{"do": "close"}', headers=form).status_code == 400
+    for name in ("counts", "draws", "pooled"):
+        assert browser.get(f"/rooms/{code}/{name}.csv").status_code == 409
+        assert browser.get(f"/rooms/{code}/{name}.csv", headers=teacher).status_code == 200
+    assert browser.get(f"/rooms/{code}/else.csv", headers=teacher).status_code == 400
+    assert browser.post("/rooms", json={"lesson": "no lesson"}).status_code == 400
+    assert browser.get("/rooms/pages/served.py").status_code == 404
+    assert browser.post(f"/rooms/{code}", json={"do": "close"}, headers=teacher).json() == {}
+    assert browser.get(f"/rooms/{code}", headers=member(0)).status_code == 409
+
+
+@pytest.mark.parametrize("code", ["", "BCDFG", "</script><script>alert(1)</script>", "x" * 5000])
+def test_pages_hold_their_data_as_data(browser, code):
+    for path in (f"/r/{code}", f"/wall/{code}") if code else ("/r",):
+        answer = browser.get(path)
+        if answer.status_code == 404:  # a slash is in it
+            continue
+        assert "<script>" not in answer.text
+        start = answer.text.index('id="data">') + len('id="data">')
+        data = json.loads(answer.text[start : answer.text.index("</script>", start)])
+        assert code.startswith(data["code"])
+        assert data["words"].keys() == set(languages())
+
+
+def test_every_word_that_the_scripts_say_is_there():
+    scripts = "".join(path.read_text() for path in served.PAGES.glob("*.js"))
+    keys = {key.removeprefix("room_") for key in wording().texts if key.startswith("room_")}
+    said = set(re.findall(r'say\("(\w+)"', scripts))
+    families = {
+        "view_": ("question", "draws", "pace"),
+        "save_": served.EXPORTS,
+        "do_": ("show", "discuss", "again", "reveal"),
+    }
+    said |= {family + name for family, names in families.items() for name in names}
+    said |= {"join", "wall"}  # titles
+    said |= {"you_right", "you_wrong"}  # one of two
+    assert said == keys
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("id", ["change", "series", "roulette", "variance", "bugs"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_question_of_a_lesson_can_be_asked(id, language):
+    found = asked(act_out(shelf().lesson(id, language)))
+    for question in found.questions.values():
+        truth = found.truths[question.id]
+        question.check(truth.value)
+        assert "{{" not in question.text + truth.why
