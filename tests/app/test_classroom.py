@@ -211,12 +211,13 @@ def test_every_word_that_the_scripts_say_is_there():
     said = set(re.findall(r'say\("(\w+)"', scripts))
     families = {
         "view_": ("question", "draws", "pace"),
+        "chart_": ("mean", "histogram", "intervals"),
         "save_": served.EXPORTS,
         "do_": ("show", "discuss", "again", "reveal"),
     }
     said |= {family + name for family, names in families.items() for name in names}
     said |= {"join", "wall"}  # titles
-    said |= {"you_right", "you_wrong"}  # one of two
+    said |= {"you_right", "you_wrong", "at_least", "range"}  # one of two
     assert said == keys
 
 

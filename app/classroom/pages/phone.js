@@ -58,7 +58,8 @@ function choices(asked) {
 }
 
 function numberField(asked) {
-  const range = asked.low !== null && asked.high !== null ? say("range", { low: number(asked.low), high: number(asked.high) }) : "";
+  const ends = { low: number(asked.low), high: number(asked.high) };
+  const range = asked.low === null ? (asked.high === null ? "" : say("at_most", ends)) : say(asked.high === null ? "at_least" : "range", ends);
   const field = element("input", { type: "text", inputmode: "decimal", id: "answer", autocomplete: "off", maxlength: "30" });
   const send = event => {
     event.preventDefault();

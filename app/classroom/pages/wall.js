@@ -11,10 +11,10 @@ if (secretInLink) {
   history.replaceState(null, "", location.pathname);  // nobody reads it off the projector
 }
 const secret = kept.secrets[DATA.code] || "";
-let state = null, drawn = "", view = "question", lost = false;
+let state = null, drawn = "", view = "question", chart = "mean", lost = false;
 
 function draw() {
-  const now = JSON.stringify([state, view, lost]);
+  const now = JSON.stringify([state, view, chart, lost]);
   if (now === drawn) return;
   drawn = now;
   speak(state.language);
@@ -58,6 +58,9 @@ function questionView() {
     element("div", { class: "actions" }, ...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => act({ do: what }) }, say(`do_${key}`))), choose));
 }
 
+// One at a time: the back row reads one picture.
+const CHARTS = { mean: closing, histogram, intervals };
+
 function drawsView() {
   const steps = state.steps.filter(step => state.drawing.includes(step.id));
   if (!steps.length) return element("section", {}, element("p", {}, say("nothing_to_draw")));
@@ -70,8 +73,9 @@ function drawsView() {
   const coins = state.coins.reduce((sum, [, times]) => sum + times, 0);
   return element("section", { class: "draws" },
     element("p", {}, say("pooled", { n: draws.all.n, mean: number(draws.all.mean), error: number(draws.all.error, 2), truth: number(draws.truth) })),
-    closing(draws), histogram(draws),
-    told.length ? element("p", {}, say("intervals", { hits, all: told.length })) : "", intervals(draws),
+    element("div", { class: "actions" }, ...Object.keys(CHARTS).map(name =>
+      element("button", { type: "button", id: `chart-${name}`, "aria-pressed": String(chart === name), onclick: () => { chart = name; draw(); } }, say(`chart_${name}`)))),
+    chart === "intervals" && told.length ? element("p", {}, say("intervals", { hits, all: told.length })) : "", CHARTS[chart](draws),
     coins ? element("p", {}, say("coins_pooled", { rows: coins, mean: number(state.coins.reduce((sum, [throws, times]) => sum + throws * times, 0) / coins) })) : "",
     element("div", { class: "actions" }, choose));
 }
@@ -90,11 +94,24 @@ function paceView() {
     element("div", { class: "actions" }, element("button", { type: "button", id: "free", onclick: () => act({ do: "release" }) }, say("free"))));
 }
 
+/** What is rarely needed, closed: the room's own buttons stand for the class to see otherwise. */
 function foot() {
-  return element("footer", {},
-    ...["counts", "draws", "pooled"].map(name => element("button", { type: "button", id: `save-${name}`, onclick: () => save(name) }, say(`save_${name}`))),
-    element("button", { type: "button", id: "copy", onclick: event => navigator.clipboard?.writeText(`${location.href}#teacher=${secret}`).then(() => { event.target.textContent = say("copied"); }) }, say("copy_secret")),
-    element("button", { type: "button", id: "close", onclick: () => confirm(say("close_sure")) && act({ do: "close" }) }, say("close")));
+  const button = (id, key, onclick) => element("button", { type: "button", id, onclick }, say(key));
+  return element("details", { id: "more", open: Boolean(document.getElementById("more")?.open) }, element("summary", {}, say("more")),
+    element("div", { class: "actions" },
+      ...["counts", "draws", "pooled"].map(name => button(`save-${name}`, `save_${name}`, () => save(name))),
+      button("copy", "copy_secret", copy),
+      button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" }))));
+}
+
+/** The secret stays out of sight: it is copied, not shown. */
+async function copy(event) {
+  try {
+    await navigator.clipboard.writeText(`${location.href}#teacher=${secret}`);
+    event.target.textContent = say("copied");
+  } catch {
+    alert(say("cannot_copy"));
+  }
 }
 
 async function save(name) {
