@@ -6,17 +6,20 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # `streamlit run` knows this folder alone
 
 import streamlit as st  # noqa: E402
+from starlette.convertors import Convertor, register_url_convertor  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import Response  # noqa: E402
+from starlette.responses import RedirectResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app import channel  # noqa: E402
+from app.lessons import short  # noqa: E402
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
 
 # How long a thread that computes keeps the others waiting. The one that speaks to all browsers waits so long for each
@@ -34,7 +37,30 @@ async def paper(request: Request) -> Response:
     return await served.paper(request)
 
 
-PAPERS = Route(f"{channel.path().removesuffix('live')}papers/{{lesson}}/{{paper}}", paper)
+def at_once(request: Request) -> Response:
+    """To the place in a lesson that a short address names."""
+    from app.lessons.shelf import shelf
+
+    asked = urlencode(short.place(request.path_params["place"], shelf().originals))
+    return RedirectResponse(f"{ROOT}learn?{asked}")
+
+
+class Place(Convertor[str]):
+    """A short address of a lesson."""
+
+    regex = short.PLACE
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+ROOT = channel.path().removesuffix("live")
+register_url_convertor("place", Place())
+PAPERS = Route(f"{ROOT}papers/{{lesson}}/{{paper}}", paper)
+SHORT = Route(f"{ROOT}{{place:place}}", at_once)
 
 # Streamlit looks for this very line.
-app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS], middleware=[GUARD])
+app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS, SHORT], middleware=[GUARD])
