@@ -37,11 +37,11 @@ async def paper(request: Request) -> Response:
     return await served.paper(request)
 
 
-def at_once(request: Request) -> Response:
+async def at_once(request: Request) -> Response:
     """To the place in a lesson that a short address names."""
-    from app.lessons.shelf import shelf
-
-    asked = urlencode(short.place(request.path_params["place"], shelf().originals))
+    await asyncio.to_thread(importlib.import_module, "app.screens")
+    shelf = await asyncio.to_thread(importlib.import_module, "app.lessons.shelf")
+    asked = urlencode(short.place(request.path_params["place"], shelf.shelf().originals))
     return RedirectResponse(f"{ROOT}learn?{asked}")
 
 

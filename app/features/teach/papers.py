@@ -131,7 +131,8 @@ def _explained(acted: Acted, question: Question) -> str:
     else:
         head = html(f"**{answer(acted, step, block)}**")
     said = "".join(
-        f'<div class="wrong"><em>{line(given)}:</em> {html(why)}</div>' for given, why in wrong(acted, step, block)
+        f'<div class="wrong"><em>{line(given.removesuffix("."))}:</em> {html(why)}</div>'
+        for given, why in wrong(acted, step, block)
     )
     return head + html(why_right(acted, step, block)) + said
 
