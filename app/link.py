@@ -122,6 +122,17 @@ def query_of(
     return query
 
 
+def shortened(query: Mapping[str, str]) -> dict[str, str]:
+    """The same link without what it may leave out, because that is so without it: a link for a board. Other defaults
+    would make another link of it, so links that are kept say everything."""
+    wanted, kept = read_link(query), dict(query)
+    for name in query:
+        fewer = {other: value for other, value in kept.items() if other != name}
+        if not name.startswith(VIEW) and read_link(fewer) == wanted:
+            kept = fewer
+    return kept
+
+
 def read_link(query: Mapping[str, str]) -> Link:
     """What a query asks for. Parts that cannot be had stay at their defaults, and a sentence says so for each."""
     refused: list[str] = []

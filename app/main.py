@@ -7,18 +7,21 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # `streamlit run` knows this folder alone
 
 import streamlit as st  # noqa: E402
+from starlette.convertors import Convertor, register_url_convertor  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import Response  # noqa: E402
+from starlette.responses import RedirectResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app import channel  # noqa: E402
 from app.classroom.paths import PATHS  # noqa: E402
+from app.lessons import short  # noqa: E402
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -49,13 +52,35 @@ def in_classroom(name: str) -> Endpoint:
     return answer
 
 
+async def at_once(request: Request) -> Response:
+    """To the place in a lesson that a short address names."""
+    await asyncio.to_thread(importlib.import_module, "app.screens")
+    shelf = await asyncio.to_thread(importlib.import_module, "app.lessons.shelf")
+    asked = urlencode(short.place(request.path_params["place"], shelf.shelf().originals))
+    return RedirectResponse(f"{ROOT}learn?{asked}")
+
+
+class Place(Convertor[str]):
+    """A short address of a lesson."""
+
+    regex = short.PLACE
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 ROOT = channel.path().removesuffix("live")
+register_url_convertor("place", Place())
 PAPERS = Route(f"{ROOT}papers/{{lesson}}/{{paper}}", paper)
 ROOMS = [
     Route(f"{ROOT}{path}", in_classroom(name), methods=[method])
     for name, (paths, method) in PATHS.items()
     for path in paths
 ]
+SHORT = Route(f"{ROOT}{{place:place}}", at_once)
 
 # Streamlit looks for this very line.
-app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS, *ROOMS], middleware=[GUARD])
+app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS, *ROOMS, SHORT], middleware=[GUARD])

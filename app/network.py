@@ -34,6 +34,11 @@ class Shared:
     reach: Reach = Reach.AS_HERE
 
     @property
+    def is_open(self) -> bool:
+        """Whether anybody beside this machine can open it."""
+        return self.reach not in (Reach.CLOSED, Reach.NO_NETWORK)
+
+    @property
     def host(self) -> str:
         return urlsplit(self.url).hostname or ""
 

@@ -23,6 +23,7 @@ def draw() -> None:
     # An icon of our own: Streamlit would fetch its emoji and symbols for a page from the network.
     st.set_page_config("Residual flows", page_icon=HERE / "icon.svg", layout="wide", initial_sidebar_state=RAIL)
     st.html(HERE / "style.css")
+    st.html(HERE / "lesson.css")
     groups: dict[str, list] = {}
     for path, one in SCREENS.items():
         page = st.Page(

@@ -25,11 +25,11 @@ class Acted:
         """A text as it is read when the step is opened; numbers that are not known yet are those of its end. Raises
         ValueError."""
         at = self.opened[step.id]
-        return rendered(text, at) if is_known(text, at) else self.after(step, text)
+        return rendered(text, at, self.lesson.words) if is_known(text, at) else self.after(step, text)
 
     def after(self, step: Step, text: str) -> str:
         """A text as it is read once all of the step is done. Raises ValueError."""
-        return rendered(text, self.ended[step.id])
+        return rendered(text, self.ended[step.id], self.lesson.words)
 
     def read(self, step: Step, block: Block) -> str:
         """The text of a block when it is read first: one that waits for another is read at the end."""

@@ -9,6 +9,10 @@ from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress
 from app.lessons.prose import is_known
 
+TASKS: tuple[tuple[type[Block], ...], ...] = ((Predict, Do), (Check,), (Explain,))
+"""The kinds of tasks by their turn. A check is passed when what is done before it is done, and a question in words may
+stay open."""
+
 
 def look(step: Step, done: LessonProgress, at: Situation) -> None:
     """Note what came true since it was looked at last. Of a file of progress, what another version of the lesson asked
@@ -99,6 +103,13 @@ def left_in(step: Step, done: LessonProgress) -> tuple[Block, ...]:
     """The same of one step, of which nothing is told that is not shown yet: it could give away a prediction."""
     asked = (block for block in shown(step, done) if isinstance(block, Predict | Do | Check | Explain))
     return tuple(block for block in asked if not is_done(block, done))
+
+
+def task(step: Step, done: LessonProgress) -> Block | None:
+    """What is to be done next: the first prediction or act that is open, else the first check, else the first question
+    in words. None where all of the step that is shown is done."""
+    open_ = [block for block in left_in(step, done) if block.id not in done.answers]
+    return next((block for kinds in TASKS for block in open_ if isinstance(block, kinds)), None)
 
 
 def _waits(block: Block, step: Step, done: LessonProgress) -> bool:

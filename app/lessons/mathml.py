@@ -27,7 +27,9 @@ SPACES = {",": "0.17em", ";": "0.28em", ":": "0.22em", " ": "0.25em", "quad": "1
 SIZES = {"Big", "big", "Bigl", "Bigr", "bigl", "bigr"}
 STACKED = {"sum", "prod", "max", "min", "sup", "lim"}  # with limits below and above, displayed
 DOUBLE = {"E": "𝔼", "R": "ℝ", "N": "ℕ", "Z": "ℤ", "P": "ℙ"}
-TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d[\d,]*\d\.\d+|\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
+# Numbers of languages with a decimal comma: 1\,234{,}5.
+COMMA = r"\d+(?:\\,\d{3})*\{,\}\d+|\d{1,3}(?:\\,\d{3})+"
+TOKEN = re.compile(rf"\\[a-zA-Z]+|\\.|{COMMA}|\d[\d,]*\d\.\d+|\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
 
 
 def mathml(formula: str, display: bool = False) -> str:
@@ -117,7 +119,8 @@ class _Reader:
         if token.startswith("\\"):
             return self._command(token[1:])
         if token[0].isdigit():
-            return f"<mn>{escape(token)}</mn>"
+            shown = token.replace("{,}", ",").replace("\\,", "\N{NARROW NO-BREAK SPACE}")
+            return f"<mn>{escape(shown)}</mn>"
         if token.isalpha():
             return f"<mi>{escape(token)}</mi>"
         if token in "()[]|":

@@ -13,7 +13,7 @@ from app.components.qr import MOST_BYTES, code_of, qr_code
 from app.components.share import copy_field, view
 from app.drawing import MOST_IN_LINK
 from app.engine.reports import Report
-from app.link import BENCHES, MOST_CHANGES, names, told
+from app.link import BENCHES, MOST_CHANGES, names, shortened, told
 from app.network import Reach, Shared, is_this_machine, shared
 from app.ui.notices import fixed_told
 
@@ -64,11 +64,20 @@ def link_alone(query: Query, *, key: str) -> None:
 
 
 def for_others(link: str, address: Shared, *, key: str) -> None:
-    """A link to a page of the app with its code, and who can open it."""
+    """A short link to a page of the app, as it is written on a board and as a code, and who can open it. A link that
+    others cannot open is not given."""
     _reach(address)
+    if not address.is_open:
+        return
+    st.markdown(for_board(link))
     copy_field(link, "Link", key=key)
     if code := code_of(link):
         qr_code(code, key=f"{key}.code")
+
+
+def for_board(link: str) -> str:
+    """A link as it is written on a board: a browser adds what stands before the host."""
+    return f"**On the board** &nbsp;`{link.removeprefix('http://').removeprefix('https://')}`"
 
 
 def _share(suffix: str, query: Callable[[], Query], holds: str, changes: Callable[[], None] | None = None) -> None:
@@ -215,7 +224,13 @@ def _class(offer: Offer) -> None:
         "on other pages and views stays chosen.",
     )
     st.markdown(closes(left))
-    _code(offer, _field(offer, session.query(left), "class"), "class")
+    if not offer.address.is_open:  # a class could not open it
+        return
+    below = st.container()
+    link = _field(offer, shortened(session.query(left)), "class")
+    with below:
+        st.markdown(for_board(link))
+    _code(offer, link, "class")
 
 
 # Who came by a link for a class shows all controls before making another.

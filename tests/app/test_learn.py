@@ -70,7 +70,7 @@ def header(page):
 
 def blocks(page):
     """Those of a lesson that are drawn, by their ids."""
-    return [key.removeprefix("lesson-") for key in keys(page) if key.startswith("lesson-")]
+    return [key.split("-", 1)[1] for key in keys(page) if key.startswith(("lesson-", "lesson_task-"))]
 
 
 def drawn_step(page):

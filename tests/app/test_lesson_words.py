@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 GERMAN = wording("de")
 TRANSLATED = [(language, name) for language, there in shelf().lessons.items() if language != ORIGINAL for name in there]
 SPEAKING = [
-    "features/learn", "features/glossary", "session/lesson.py", "ui/lesson_list.py", "lessons",
+    "features/learn", "features/teach", "features/glossary", "session/lesson.py", "ui/lesson_list.py", "lessons",
 ]  # fmt: skip
 
 

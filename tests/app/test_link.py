@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import link
-from app.link import MOST_CHANGES, Link, names, query_of, read_link, told
+from app.link import MOST_CHANGES, Link, names, query_of, read_link, shortened, told
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, differences, entries
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -100,6 +100,29 @@ def test_no_link_whatever_breaks_the_page(query):
     link = read_link(query)
     assert read_link(query_of(link.setup)) == Link(link.setup)
     assert all(isinstance(sentence, str) for sentence in link.refused)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        query_of(Setup()),
+        query_of(Setup("moons"), controls=()),
+        query_of(Setup("moons", train=TrainConfig(log_det=Truncated(3))), controls=["blocks"], step=300),
+        {"bench.matrix": "0.9 0.3 0.1 -0.2", "bench.view": "by_hand", "view.data": "0 1"},
+        {"blocks": "no number", "nothing": "1"},
+    ],
+)
+def test_a_short_link_asks_for_the_same_and_for_nothing_that_is_so_anyhow(query):
+    short = shortened(query)
+    assert read_link(short) == read_link(query)
+    assert {name: query[name] for name in query if name.startswith("view")}.items() <= short.items()
+    for name in short:
+        fewer = {other: value for other, value in short.items() if other != name}
+        assert name.startswith("view") or read_link(fewer) != read_link(query), name
+
+
+def test_a_short_link_fits_on_a_board():
+    assert shortened(query_of(Setup("moons"), controls=["blocks"])) == {"data": "moons", "controls": "blocks"}
 
 
 def test_a_link_may_leave_settings_out():

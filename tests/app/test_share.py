@@ -17,7 +17,7 @@ from app.components.qr import MOST_BYTES, code_of
 from app.components.share import MOST_IN_VIEW, view_in
 from app.link import names, read_link
 from app.network import Reach, Shared, network_address, shared
-from app.ui.share import closes, frame_of
+from app.ui.share import closes, for_board, frame_of
 from tests.app.pages import MAIN, SMALL, finding, own, said
 
 HERE = "http://localhost:8501/base/explore"
@@ -235,6 +235,7 @@ def test_a_link_that_only_this_machine_opens_says_so(served, section):
         page = opened(section)
     assert finding(page, Shared) == Shared("http://127.0.0.1:8501/explore", Reach.CLOSED)
     assert any("make app ADDRESS=0.0.0.0" in warning.value for warning in page.warning)
+    assert len(components(page, "resflow_share")) == (section != "For a class")  # a class could not open it
 
 
 @pages
@@ -280,6 +281,7 @@ def test_a_class_link_closes_what_it_says(served):
         given = read_link(query(field["text"]))
         assert given.controls == ("batch", "memory.log") and not given.refused
         assert closes(given.controls) in said(page)
+        assert len(field["text"]) < 140 and for_board(field["text"]) in said(page)
 
         # Who opens it is offered these alone, and is not asked to close more.
         other = opened("Link", "dimensions", ".memory", controls="batch memory.log", **memory)

@@ -25,12 +25,14 @@ from app.lessons.player import texts
 from app.lessons.raw import Wrong
 from app.lessons.reading import read, read_demonstration
 from app.lessons.shelf import DEMONSTRATION, shelf
+from app.lessons.words import wording
 from app.network import Reach, Shared
 from app.screens import SCREENS
 from app.text import signed
 from tests.app.pages import MAIN, own, said, shown_step
 
 LESSONS = shelf().originals
+GERMAN = shelf().lessons["de"]
 TRAIN_LONG = {"inverse", "believes", "saturation", "norms", "block"}
 ALL = [pytest.param(id, marks=[pytest.mark.thorough] * (id in TRAIN_LONG)) for id in LESSONS]
 URL = "http://203.0.113.7:8501/"
@@ -198,6 +200,26 @@ def test_the_sheet_is_the_same_whatever_is_true(id):
     assert papers.solved(other, SITE) != papers.solved(done, SITE)
 
 
+@pytest.mark.parametrize("id", [param for param in ALL if param.values[0] in GERMAN])
+def test_papers_in_german_are_german_and_say_the_same(id):
+    lesson, originals = GERMAN[id], acted(id)
+    done = replace(originals, lesson=lesson)
+    for make in (*papers.PAPERS.values(), lambda *at: slides.slides(*at, SITE)):
+        page, original = make(done, SITE), make(originals, SITE)
+        shown = words(re.sub("<math.*?</math>", "", page))
+        assert page.count('<html lang="de">') == 1 and original.count('<html lang="en">') == 1
+        for key in ("predict", "explain", "paper_answer", "paper_vote", "paper_discuss", "what_to_keep", "paper_aims"):
+            assert not re.search(rf"\b{re.escape(wording().say(key))}\b[.:]", shown), key
+        for part in ('class="number"', 'class="right"', "<h2>", "<iframe", "<details>", 'class="wrong"'):
+            assert page.count(part) == original.count(part), part
+        assert not re.search(r"\{\{|\}\}|\$|\bnan\b", shown)
+    solutions = papers.solved(done, SITE)
+    for block in lesson.blocks.values():
+        if isinstance(block, Predict) and not block.is_choice:
+            assert lesson.words.number(signed(f"{done.truths[block.id]:.4g}")) in solutions, block.id
+    assert f"{URL}{lesson.number}.1.de" in solutions
+
+
 def test_the_sheet_reads_nothing_that_follows_a_prediction():
     done = acted("series")
     sheet = words(papers.exercises(done, SITE))
@@ -259,6 +281,8 @@ def test_the_demonstration_shows_what_it_says():
         ("A^{-1}", "<msup><mi>A</mi><mrow><mo>−</mo><mn>1</mn></mrow></msup>"),
         ("0.05", "<mn>0.05</mn>"),
         ("12,345.6", "<mn>12,345.6</mn>"),
+        (r"12\,345{,}6", "<mn>12\N{NARROW NO-BREAK SPACE}345,6</mn>"),
+        ("f(1,2)", "<mn>1</mn><mo>,</mo><mn>2</mn>"),
         (r"\text{ is one}", "<mtext>&#160;is&#160;one</mtext>"),
         (r"a < b", "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"),
         (

@@ -1,5 +1,5 @@
 """One matrix: what a draw of the estimate costs, and every term of it. Where nothing that draws depend on is offered,
-the series alone; beside a lesson everything in the lesson's order."""
+the series alone; beside a lesson the draws come first."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -110,24 +110,27 @@ def _settings(bench: Bench) -> Bench:
 
 
 def _beside_lesson(bench: Bench) -> None:
-    """What lessons describe, in their order."""
-    left, right = controls.beside((1, 2.6), _has_settings(bench))
+    """The draws beside the settings that they depend on, since the tasks of lessons are about these. Below them one
+    draw, term by term."""
+    left, right = controls.beside((1, 3.6), _has_settings(bench))
     with left:
         bench = _settings(bench)
     with right:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            heading.section("One draw, term by term", width="stretch")
-            bench = _which_throw(bench)
-        terms, tested = st.container(), st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        tested, draws = st.container(horizontal=True, vertical_alignment="bottom", gap="small"), st.container()
+    terms = st.container()
     with tested:
         bench = blind_test.choose(bench)
+    with terms, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        heading.section("One draw, term by term", width="stretch")
+        bench = _which_throw(bench)
     session.apply_bench(bench)
     remainders = numbers.remainders_of(bench)
     series = session.note(numbers.series(bench, remainders))
+    with draws:
+        drawing_in_lesson.show(bench, remainders, series.truth)
+        st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
     with terms:
         _terms(bench, session.sample(), remainders, series)
-    drawing_in_lesson.show(bench, remainders, series.truth)
-    st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
     with st.expander("With real coins", expanded=coins.asked_for()):
         coins.show(bench, series.truth)
 

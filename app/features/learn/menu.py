@@ -17,6 +17,7 @@ def head(lesson: Lesson, step: Step) -> None:
     at, say = session.note(standing(lesson, step)), lesson.words.say
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lesson_head"):
         st.title(f":gray[{say('lesson_number', number=at.lesson)}] &nbsp;{lesson.title}", anchor=False)
+        st.checkbox(say("fold"), key="lesson_fold")  # seen where the lesson lies over the screen
         with st.popover("", icon=":material/more_horiz:", key="lesson_menu"):
             _menu(lesson, step)
     st.progress(at.step / at.steps, f":gray[{say('step_of', step=at.step, steps=at.steps)}]")

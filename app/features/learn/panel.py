@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import session
+from app.components import reading
 from app.features.learn import blocks, files, menu
 from app.features.learn.verdicts import standing
 from app.lessons import looking
@@ -72,12 +73,14 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     st.header(words(step.title), anchor=False)
     if resumed := session.resumed():
         _resumed(lesson, step, resumed)
-    if session.moves() and wanted_by(step) is not None:
-        trained = session.last_report().arms[0].step
-        number = lesson.words.number(f"{trained:,}")
-        st.caption(f":material/timelapse: {words.say('flow_trains', step=number)}")
+    with st.container(key="lesson_trains"):  # always there, so that nothing below it is built anew when it speaks
+        if session.moves() and wanted_by(step) is not None:
+            trained = session.last_report().arms[0].step
+            number = lesson.words.number(f"{trained:,}")
+            st.caption(f":material/timelapse: {words.say('flow_trains', step=number)}")
+    task = looking.task(step, done)
     for block in shown:
-        with st.container(key=f"lesson-{block.id}"):
+        with st.container(key=_key(block, task)):
             blocks.draw(block, words, done, at)
     session.note(Said(step.id, dict(words.drawn), lesson.words))
     ended = step is lesson.steps[-1] and not looking.is_asked(step, done)
@@ -88,9 +91,21 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     _turn(lesson, step, ended)
     st.caption(words.say("after_paper", paper=PAPER))
     files.keep("panel", lesson.words)
+    finished = [_key(block, None) for block in shown if _is_finished(block, done)]
+    reading.follow("lesson", f"{lesson.id}.{step.id}", finished, key="lesson_reading")
     waits = _waits(step, shown)
     if waits != waited or looking.shown(step, done) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
+
+
+def _key(block: Block, task: Block | None) -> str:
+    """Of the container of a block. That of the task stays in sight."""
+    return f"lesson_task-{block.id}" if block is task else f"lesson-{block.id}"
+
+
+def _is_finished(block: Block, done: LessonProgress) -> bool:
+    """Whether it was answered, or is done."""
+    return (isinstance(block, Predict) and block.id in done.answers) or block.id in done.done
 
 
 def way_back(lesson: Lesson, step: Step) -> None:

@@ -6,6 +6,8 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from app.lessons.lesson import Lesson, Step
+from app.lessons.short import short
+from app.lessons.words import ORIGINAL
 from app.network import Shared, shared
 
 
@@ -18,7 +20,12 @@ class Site:
 
     def step(self, lesson: Lesson, step: Step | None = None) -> str:
         """A lesson, at this step or at its beginning."""
-        return f"{self.root}learn?{urlencode({'lesson': lesson.id} | ({'step': step.id} if step else {}))}"
+        asked = {"lesson": lesson.id} | ({"step": step.id} if step else {}) | _language(lesson)
+        return f"{self.root}learn?{urlencode(asked)}"
+
+    def board(self, lesson: Lesson, step: Step | None = None) -> str:
+        """The same as `step`, short enough for a board."""
+        return f"{self.root}{short(lesson, step, _language(lesson).get('lang', ''))}"
 
     def demonstration(self, step: Step) -> str:
         """The screen of a step with its settings, without a lesson over it."""
@@ -26,7 +33,14 @@ class Site:
         return f"{self.root}{step.screen}?{urlencode(dict(step.settings) | trained)}"
 
     def paper(self, lesson: Lesson, name: str, download: bool = False) -> str:
-        return f"{self.root}papers/{quote(lesson.id)}/{quote(name)}{'?download' if download else ''}"
+        asked = _language(lesson) | ({"download": "yes"} if download else {})
+        return f"{self.root}papers/{quote(lesson.id)}/{quote(name)}{'?' * bool(asked)}{urlencode(asked)}"
+
+
+def _language(lesson: Lesson) -> dict[str, str]:
+    """What an address says of the language, unless it is the lessons' own."""
+    language = lesson.words.language
+    return {} if language == ORIGINAL else {"lang": language}
 
 
 def site(url: str) -> Site:

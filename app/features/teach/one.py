@@ -3,8 +3,10 @@
 import streamlit as st
 
 from app.features.teach.addresses import here, site
-from app.features.teach.served import NAMES, SLIDES
+from app.features.teach.papers import SLIDES, TITLES
 from app.lessons.lesson import Lesson
+from app.lessons.shelf import shelf
+from app.lessons.words import wording
 from app.ui import share
 
 ABOUT = {
@@ -18,10 +20,10 @@ ABOUT = {
 
 def papers(lesson: Lesson) -> None:
     """Each to open and print, and as a file."""
-    opened = here(st.context.url or "")
-    for name, title in NAMES.items():
+    opened, lesson = here(st.context.url or ""), _in_language(lesson, "papers")
+    for name, title in TITLES.items():
         with st.container(border=True, key=f"paper-{name}"):
-            st.markdown(f"**{title}**\n\n{ABOUT[name]}")
+            st.markdown(f"**{wording().say(title)}**\n\n{ABOUT[name]}")
             with st.container(horizontal=True, gap="small"):
                 st.link_button("Open", opened.paper(lesson, name), icon=":material/open_in_new:", key=f"open-{name}")
                 st.link_button(
@@ -34,12 +36,30 @@ def papers(lesson: Lesson) -> None:
     )
 
 
+def _in_language(lesson: Lesson, of: str) -> Lesson:
+    """The lesson in the language that is chosen, where it is there in several."""
+    there = shelf().languages(lesson.id)
+    if len(there) < 2:
+        return lesson
+    chosen = st.segmented_control(
+        "Language",
+        there,
+        default=there[0],
+        required=True,
+        format_func=lambda language: wording(language).say("language"),
+        key=f"teach.language.{of}.{lesson.id}",
+    )
+    return shelf().lesson(lesson.id, chosen) or lesson
+
+
 def for_class(lesson: Lesson) -> None:
     """A short link and its code, to the lesson or to a step of it."""
     st.markdown(
         "Give this link to your class. In a lesson every setting is closed except what the step is about. "
-        "The link is short enough to be typed."
+        "The link is short enough for a board: it counts the lesson and its step, as 5.2. It stays the same when the "
+        "app is started anew."
     )
+    lesson = _in_language(lesson, "class")
     begin = "The lesson from its beginning"
     titles = {begin: None} | {f"Step {number}: {step.title}": step for number, step in enumerate(lesson.steps, 1)}
     chosen = st.selectbox("Opens", list(titles), key=f"teach.opens.{lesson.id}", filter_mode=None)
@@ -47,7 +67,7 @@ def for_class(lesson: Lesson) -> None:
     at = site(st.context.url or "")
     if step:
         st.markdown(share.closes(step.controls))
-    share.for_others(at.step(lesson, step), at.shared, key=f"teach.link.{lesson.id}")
+    share.for_others(at.board(lesson, step), at.shared, key=f"teach.link.{lesson.id}")
     st.markdown(
         "For any other screen, open it, set it up, and choose *Share*, *For a class*. There you choose the controls "
         "that stay."

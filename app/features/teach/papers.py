@@ -21,18 +21,17 @@ from app.features.teach.questions import (
 from app.lessons.acted import Acted
 from app.lessons.lesson import Do, Explain, Observe, Predict, Step, Text
 from app.lessons.paper import html, line
-from app.network import Reach
 
 STYLE = (Path(__file__).parent / "paper.css").read_text()
-UNREACHED = {Reach.CLOSED, Reach.NO_NETWORK}
-KINDS = {Predict: "Predict", Do: "Do", Explain: "Explain"}
+KINDS = {Predict: "predict", Do: "do", Explain: "explain"}
 
 
 def handout(acted: Acted, site: Site) -> str:
     """The whole lesson to keep: its texts, its questions with their answers, and what to keep."""
     lesson = acted.lesson
     numbers = {question.block.id: question for question in questions(lesson)}
-    parts = [_list(map(line, lesson.objectives), "After this lesson you can:")]
+    say = lesson.words.say
+    parts = [_list(map(line, lesson.objectives), say("paper_aims"))]
     for step in lesson.steps:
         parts.append(_heading(acted, site, step))
         for block in step.blocks:
@@ -41,28 +40,33 @@ def handout(acted: Acted, site: Site) -> str:
                     parts.append(html(acted.read(step, block)))
                 case Predict() | Do() | Explain():
                     parts.append(_question(acted, numbers[block.id], _answered))
-    parts.append("<h2>What to keep</h2>" + _list(map(line, lesson.key_points)))
-    return _page(acted, site, "Handout", "".join(parts))
+    parts.append(f"<h2>{escape(say('what_to_keep'))}</h2>" + _list(map(line, lesson.key_points)))
+    return _page(acted, site, "handout", "".join(parts))
 
 
 def exercises(acted: Acted, site: Site) -> str:
     """What the lesson asks for, with room for answers. It holds no truth of a prediction, and nothing that follows
     from one."""
-    lines = '<p class="name">Name <span></span> Date <span></span></p>'
-    return _page(acted, site, "Exercise sheet", lines + _asked(acted, site, _blank, with_context=True))
+    name, date = (escape(acted.lesson.words.say(key)) for key in ("paper_name", "paper_date"))
+    lines = f'<p class="name">{name} <span></span> {date} <span></span></p>'
+    return _page(acted, site, "exercises", lines + _asked(acted, site, _blank, with_context=True))
 
 
 def solved(acted: Acted, site: Site) -> str:
     """The same with the answers, what to say to wrong ones, and what teachers are told."""
-    return _page(acted, site, "Solutions", _asked(acted, site, _explained, with_context=False))
+    return _page(acted, site, "solutions", _asked(acted, site, _explained, with_context=False))
 
 
-PAPERS: dict[str, tuple[str, Callable[[Acted, Site], str]]] = {
-    "handout": ("Handout", handout),
-    "exercises": ("Exercise sheet", exercises),
-    "solutions": ("Solutions", solved),
+PAPERS: dict[str, Callable[[Acted, Site], str]] = {"handout": handout, "exercises": exercises, "solutions": solved}
+"""What makes each, by its name in addresses."""
+SLIDES = "slides"
+TITLES = {
+    "handout": "paper_handout",
+    "exercises": "paper_exercises",
+    "solutions": "paper_solutions",
+    SLIDES: "paper_slides",
 }
-"""By their names in addresses: title, and what makes it."""
+"""The keys of their titles among the words of lessons."""
 
 
 def _asked(acted: Acted, site: Site, after: Callable[[Acted, Question], str], with_context: bool) -> str:
@@ -82,7 +86,8 @@ def _asked(acted: Acted, site: Site, after: Callable[[Acted, Question], str], wi
 
 def _question(acted: Acted, question: Question, after: Callable[[Acted, Question], str]) -> str:
     block = question.block
-    text = html(f"**{KINDS[type(block)]}.** {acted.read(question.step, block)}")
+    kind = acted.lesson.words.say(KINDS[type(block)])
+    text = html(f"**{kind}.** {acted.read(question.step, block)}")
     return f'<div class="question"><span class="number">{question.number}</span>{text}{after(acted, question)}</div>'
 
 
@@ -94,7 +99,8 @@ def _blank(acted: Acted, question: Question) -> str:
     if block.is_choice:
         options = (f"<li>{line(acted.before(question.step, option))}</li>" for option in block.options.values())
         return f'<ul class="options">{"".join(options)}</ul>'
-    between = f" ({room(block)})" if room(block) else ""
+    limits = room(block, acted.lesson.words)
+    between = f" ({limits})" if limits else ""
     return f'<p><span class="blank">&#160;</span> {line(block.unit)}{escape(between)}</p>'
 
 
@@ -103,7 +109,7 @@ def _answered(acted: Acted, question: Question) -> str:
     block, step = question.block, question.step
     if isinstance(block, Predict):
         why = why_right(acted, step, block)
-        return html(f"**Answer:** {answer(acted, step, block)}") + html(why)
+        return html(f"**{acted.lesson.words.say('paper_answer')}:** {answer(acted, step, block)}") + html(why)
     return ""
 
 
@@ -125,21 +131,23 @@ def _explained(acted: Acted, question: Question) -> str:
     else:
         head = html(f"**{answer(acted, step, block)}**")
     said = "".join(
-        f'<div class="wrong"><em>{line(given)}:</em> {html(why)}</div>' for given, why in wrong(acted, step, block)
+        f'<div class="wrong"><em>{line(given.removesuffix("."))}:</em> {html(why)}</div>'
+        for given, why in wrong(acted, step, block)
     )
     return head + html(why_right(acted, step, block)) + said
 
 
 def _heading(acted: Acted, site: Site, step: Step) -> str:
     number = acted.lesson.steps.index(step) + 1
-    return f"<h2>{number}. {line(acted.before(step, step.title))}</h2>{_where(site, site.step(acted.lesson, step))}"
+    return f"<h2>{number}. {line(acted.before(step, step.title))}</h2>{_where(acted, site, step)}"
 
 
-def _where(site: Site, link: str) -> str:
-    """The address, if others than this machine can open it."""
-    if site.shared.reach in UNREACHED:
+def _where(acted: Acted, site: Site, step: Step) -> str:
+    """The address, short enough to be typed, if others than this machine can open it."""
+    if not site.shared.is_open:
         return ""
-    return f'<p class="where">On the screen: <a href="{escape(link)}">{escape(link)}</a></p>'
+    link, before = escape(site.board(acted.lesson, step)), escape(acted.lesson.words.say("paper_on_screen"))
+    return f'<p class="where">{before} <a href="{link}">{link}</a></p>'
 
 
 def _list(items: Iterable[str], before: str = "") -> str:
@@ -147,17 +155,21 @@ def _list(items: Iterable[str], before: str = "") -> str:
     return f"{head}<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
-def _page(acted: Acted, site: Site, kind: str, body: str) -> str:
+def _page(acted: Acted, site: Site, name: str, body: str) -> str:
     lesson = acted.lesson
     title = f"{lesson.number}. {lesson.title}" if lesson.number else lesson.title
-    link = site.step(lesson)
-    code = None if site.shared.reach in UNREACHED else code_of(link)
-    picture = f'<img src="{escape(code.image)}" alt="QR code of the lesson: {escape(link)}">' if code else ""
+    words, link = lesson.words, site.board(lesson)
+    kind = words.say(TITLES[name])
+    code = code_of(link) if site.shared.is_open else None
+    alt = escape(f"{words.say('paper_code')}: {link}")
+    picture = f'<img src="{escape(code.image)}" alt="{alt}">' if code else ""
+    level, minutes = words.say("of_level", level=lesson.level), words.say("minutes", minutes=lesson.minutes)
+    source = words.say("after_paper", paper="<cite>Residual Flows for Invertible Generative Modeling</cite>")
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}: {kind}</title><style>{STYLE}</style></head>
-<body><header class="with-code"><div><h1>{line(title)}</h1><p class="about">{kind}, {escape(lesson.level)} of
-university, {lesson.minutes} minutes. After <cite>Residual Flows for Invertible Generative Modeling</cite>,
-Chen, Behrmann, Duvenaud and Jacobsen, NeurIPS 2019.</p></div>{picture}</header>
+<html lang="{words.language}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}: {escape(kind)}</title><style>{STYLE}</style></head>
+<body><header class="with-code"><div><h1>{line(title)}</h1><p class="about">{escape(kind)}, {escape(level)},
+{escape(minutes)}. {source}</p></div>{picture}</header>
 {body}</body></html>
 """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.lessons.acted import Acted
 from app.lessons.lesson import Block, Do, Explain, Lesson, Observe, Predict, Solution, Step, Teacher, Text
+from app.lessons.words import Wording
 from app.numbers import number_text
 from app.text import signed
 
@@ -43,8 +44,10 @@ def answer(acted: Acted, step: Step, block: Predict) -> str:
     truth = acted.truths[block.id]
     if block.is_choice:
         return acted.after(step, block.options[truth])
-    margin = f"{100 * block.near:g} %" if block.share else f"{block.near:g} {block.unit}".strip()
-    return f"{signed(f'{truth:.4g}')} {block.unit}".strip() + f" (right within {margin})"
+    words = acted.lesson.words
+    margin, unit = (100 * block.near, "%") if block.share else (block.near, block.unit)
+    found = f"{words.number(signed(f'{truth:.4g}'))} {block.unit}".strip()
+    return words.say("paper_right_within", answer=found, margin=f"{words.number(f'{margin:g}')} {unit}".strip())
 
 
 def wrong(acted: Acted, step: Step, block: Predict) -> Iterator[tuple[str, str]]:
@@ -67,14 +70,15 @@ def given(acted: Acted, step: Step, block: Predict, name: str) -> str:
     """A kind of answer in words."""
     if block.is_choice:
         return acted.after(step, block.options[name])
-    return {"low": "A number that is too low", "high": "A number that is too high"}[name]
+    return acted.lesson.words.say({"low": "paper_too_low", "high": "paper_too_high"}[name])
 
 
-def room(block: Predict) -> str:
+def room(block: Predict, words: Wording) -> str:
     """Between which numbers an answer lies, where its slider says so."""
     if block.step is None:
         return ""
-    return f"from {number_text(block.low)} to {number_text(block.high)}"
+    low, high = (words.number(signed(number_text(limit))) for limit in (block.low, block.high))
+    return words.say("paper_between", low=low, high=high)
 
 
 def solutions(step: Step) -> list[Solution]:

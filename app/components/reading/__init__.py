@@ -1,0 +1,19 @@
+"""Where the panel of a lesson is scrolled to: to the top of a step that is opened, and to the block that was answered
+or done just now, whose verdict is read next. One Streamlit component that shows nothing."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import streamlit as st
+
+__all__ = ["follow"]
+
+_reading = st.components.v2.component(
+    "resflow_reading", js=(Path(__file__).parent / "reading.js").read_text(encoding="utf-8")
+)
+
+
+def follow(panel: str, step: str, done: Iterable[str], *, key: str) -> None:
+    """Let the container of the key `panel` follow the reader. `step` names what is open, and `done` the keys of those
+    containers in it that have been answered or done."""
+    _reading(data={"panel": panel, "step": step, "done": list(done)}, key=key)

@@ -1,0 +1,153 @@
+"""A task of a lesson and what it is done with are in sight together, on a wide page and on a phone, and what was just
+answered is too. Places are bounding boxes within the window."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from app.lessons.shelf import shelf
+from tests.browser.test_lessons import commit, panel, press
+
+SLOW = 60_000
+DESK = {"viewport": {"width": 1440, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+BUGS = [step.id for step in shelf().originals["bugs"].steps]
+PLACES = [(lesson.id, step.id) for lesson in shelf().originals.values() for step in lesson.steps]
+TASK = ".stVerticalBlock[class*=st-key-lesson_task-]"
+PICTURES = ":is(canvas, .stVegaLiteChart, table, .stAlert, [data-testid=stAlert])"
+
+
+def box(locator):
+    """(left, top, right, bottom) in pixels."""
+    found = locator.bounding_box()
+    return found["x"], found["y"], found["x"] + found["width"], found["y"] + found["height"]
+
+
+def is_in_sight(page, locator):
+    left, top, right, bottom = box(locator)
+    size = page.viewport_size
+    return left >= 0 and top >= 0 and right <= size["width"] + 1 and bottom <= size["height"] + 1
+
+
+def is_seen(page, locator, least=150):
+    """Whether enough of a picture is in the window and not below the lesson, which on a phone lies over the page."""
+    over = box(page.locator(".st-key-lesson"))
+    on_phone = page.viewport_size["width"] < 1000
+    bottom = over[1] if on_phone else page.viewport_size["height"]
+    _, top, _, end = box(locator)
+    return min(end, bottom) - max(top, 0) >= min(least, end - top)
+
+
+def task(page):
+    found = page.locator(TASK)
+    expect(found).to_have_count(1, timeout=SLOW)
+    return found
+
+
+def settled(visitor):
+    expect(panel(visitor.page).locator(".st-key-lesson_turn")).to_be_visible(timeout=SLOW)
+    visitor.wait_for_script()
+
+
+def check(visitor):
+    """The task is in sight with its answers and its button, and so is a picture, if need be by scrolling the screen."""
+    page = visitor.page
+    found = task(page)
+    page.wait_for_function(
+        f"() => document.querySelector('{TASK}')?.getBoundingClientRect().bottom <= innerHeight + 1", timeout=SLOW
+    )
+    for button in found.get_by_role("button", name=re.compile("^(Commit|Check)$")).all():
+        assert is_in_sight(page, button)
+    for answer in found.locator("input[type=radio]").all():
+        assert is_in_sight(page, answer.locator("xpath=ancestor::label[1]"))
+    picture = page.locator(f".st-key-beside_lesson {PICTURES}").first
+    picture.wait_for(timeout=SLOW)
+    page.evaluate(
+        "picture => document.querySelector('.stMain').scrollBy(0, picture.getBoundingClientRect().top - 60)",
+        picture.element_handle(),
+    )
+    assert is_seen(page, picture)
+    assert is_in_sight(page, found), box(found)
+
+
+@SIZES
+@pytest.mark.parametrize("step", BUGS)
+def test_the_questions_of_lesson_10_are_in_sight_with_their_answers_and_the_evidence(visit, step, size):
+    visitor = visit(f"lesson=bugs&step={step}", "/learn", picture=False, **size)
+    settled(visitor)
+    check(visitor)
+
+
+@pytest.mark.slow
+@SIZES
+@pytest.mark.parametrize(("lesson", "step"), PLACES)
+def test_every_task_is_in_sight_with_what_it_is_done_with(visit, lesson, step, size):
+    visitor = visit(f"lesson={lesson}&step={step}", "/learn", picture=False, **size)
+    settled(visitor)
+    check(visitor)
+
+
+@SIZES
+def test_seven_answers_stand_beside_the_draws_that_they_are_about(visit, size):
+    visitor = visit("lesson=bugs&step=suspect-a", "/learn", picture=False, **size)
+    page = visitor.page
+    settled(visitor)
+    press(visitor, "Draw 10,000")
+    expect(task(page).locator("input[type=radio]")).to_have_count(7, timeout=SLOW)
+    expect(page.locator(".st-key-beside_lesson .stVegaLiteChart").nth(2)).to_be_visible(timeout=SLOW)
+    check(visitor)
+    if size is DESK:  # without scrolling the screen
+        page.evaluate("document.querySelector('.stMain').scrollTo(0, 0)")
+        for chart in page.locator(".st-key-beside_lesson .stVegaLiteChart").all()[:3]:
+            assert is_in_sight(page, chart)
+
+
+@SIZES
+def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its_top(visit, size):
+    visitor = visit("lesson=believes&step=first", "/learn", picture=False, **size)
+    page = visitor.page
+    settled(visitor)
+    expect(task(page)).to_be_visible(timeout=SLOW)
+    task(page).locator("label").filter(has=page.locator("input[type=radio]")).first.click()
+    commit(visitor)
+    answered = page.locator(".stVerticalBlock.st-key-lesson-who")
+    expect(answered).to_be_visible(timeout=SLOW)
+    page.wait_for_function(
+        """() => {
+          const one = document.querySelector('.stVerticalBlock.st-key-lesson-who').getBoundingClientRect();
+          const panel = document.querySelector('.st-key-lesson').getBoundingClientRect();
+          return one.top >= panel.top - 1 && one.top < panel.bottom - 60;
+        }""",
+        timeout=SLOW,
+    )
+    page.evaluate("const panel = document.querySelector('.st-key-lesson'); panel.scrollTop = panel.scrollHeight")
+    press(visitor, "Next")
+    expect(panel(page).get_by_role("heading", level=2)).to_have_text("Train on", timeout=SLOW)
+    page.wait_for_function("() => document.querySelector('.st-key-lesson').scrollTop === 0", timeout=SLOW)
+
+
+def test_the_sheet_folds_and_its_controls_can_be_touched(visit):
+    visitor = visit("lesson=change&step=area", "/learn", picture=False, **PHONE)
+    page = visitor.page
+    settled(visitor)
+    lesson, fold = page.locator(".st-key-lesson"), page.locator(".st-key-lesson_fold label")
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    for control in (fold, page.locator(".st-key-lesson_menu button")):
+        assert control.bounding_box()["height"] >= 44
+    before = lesson.bounding_box()["height"]
+    assert 300 <= before <= 844 / 2
+    fold.tap()
+    page.wait_for_function("() => document.querySelector('.st-key-lesson').getBoundingClientRect().height < 70")
+    fold.tap()
+    page.wait_for_function(
+        f"() => document.querySelector('.st-key-lesson').getBoundingClientRect().height >= {before - 1}"
+    )
+    assert not [problem for problem in visitor.problems if "404" not in problem]
+
+
+def test_a_short_address_opens_its_step(visit):
+    visitor = visit("", "/4.2.de", picture=False)
+    expect(panel(visitor.page).get_by_role("heading", level=2)).to_have_text("Wie viele Terme genügen?", timeout=SLOW)
+    visitor.wait_for_query(lesson="series", step="terms", lang="de")
