@@ -140,8 +140,8 @@ def cost_sentence(found: Products) -> str:
             f"expected terms), and so does {unbroken('p = 0.5')} after 3."
         )
     return (
-        f"Here the cheapest choice is {best}. The paper's {unbroken('p = 0.5')} after 3 costs **{_two(times)} times "
-        f"as much**. The cost is the variance times the expected terms: {number(found.paper.product)} against "
+        f"Here the cheapest choice is {best}. The paper's {unbroken('p = 0.5')} after 3 costs **{_two(times)} times as "
+        f"much**. The cost is the variance times the expected terms: {number(found.paper.product)} against "
         f"{number(cost.product)} nats²."
     )
 

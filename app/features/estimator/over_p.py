@@ -70,8 +70,7 @@ def variance(bench: Bench, subject: Subject) -> None:
         level=("probe", here.probe),
         dots=dots,
         description=f"Variance against {'λ' if poisson else 'p'}: the roulette's part for several numbers "
-        f"of exact terms. "
-        f"{now} {where}",
+        f"of exact terms. {now} {where}",
         **({"axis": ("λ, the mean number of further terms", float(LAMBDAS[-1]))} if poisson else {}),
     )
     st.altair_chart(chart)

@@ -234,9 +234,8 @@ def _takeaway(found: Mapped) -> str:
     if found.map == "bias":
         return (
             f"{cut(found.n_terms)}, the log det of {whose.lower()} is off by {number(found.low)} to "
-            f"**{number(found.high)} nats** (median {number(found.median)}). Where the map is orange it is "
-            f"too high, so "
-            "a truncated loss looks better than it is."
+            f"**{number(found.high)} nats** (median {number(found.median)}). Where the map is orange it is too high, "
+            "so a truncated loss looks better than it is."
         )
     return (
         f"{whose} has ρ up to **{found.high:.3f}**; the line is √q = {q**0.5:.3g}, and {beyond} of "
@@ -263,8 +262,8 @@ def _disc(found: InDisc) -> str:
     worst = found.farthest
     imaginary = f" {'−' if worst.imag < 0 else '+'} {number(abs(worst.imag))}i" if worst.imag else ""
     return (
-        f"In the disc, the series {cut(found.n_terms).lower()} is too high (orange) at "
-        f"{100 * found.too_high:.3g} % of the points. It is farthest off at λ = {number(worst.real)}{imaginary}."
+        f"In the disc, the series {cut(found.n_terms).lower()} is too high (orange) at {100 * found.too_high:.3g} % of "
+        f"the points. It is farthest off at λ = {number(worst.real)}{imaginary}."
     )
 
 

@@ -36,7 +36,7 @@ def distance(values: np.ndarray, series: Series, noise: Noise, said: str) -> Cha
         "draws",
         "|mean − truth|, nats",
         tuple(paths),
-        f"Distance of the mean from the truth against the number of draws. The cut series is always off by "
+        "Distance of the mean from the truth against the number of draws. The cut series is always off by "
         f"{number(abs(series.bias))} nats. {said}",
         log_x=True,
         log_y=True,

@@ -82,12 +82,12 @@ def plane_panes() -> list[Pane | Chart]:
         Dots(found.points[found.beyond], "held-out points, infinite variance", VERMILION, "x", 6.5),
     )
     first = Pane(
-        f"Standard deviation of one estimate, seed {kept.seeds[0]}: infinite at "
-        f"{100 * answer.shares[0]:.0f} % of the points",
+        f"Standard deviation of one estimate, seed {kept.seeds[0]}: infinite at {100 * answer.shares[0]:.0f} % of the "
+        "points",
         x,
         y,
         found.window,
-        f"Map of the standard deviation of one estimate of log p over the plane, of a flow trained on "
+        "Map of the standard deviation of one estimate of log p over the plane, of a flow trained on "
         f"{DATASETS[DATA].title}. Where it is finite its median is {number(found.median)} nats. It is infinite in the "
         f"grey region, where most of the data lie. {plane_sentence()}",
         heat,

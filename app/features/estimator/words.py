@@ -39,8 +39,8 @@ def finiteness(tail: Tail) -> str:
 
 
 NOT_KNOWN = (
-    "An unbiased log-density does not give an unbiased density. E exp(estimate) has a closed form for 2 x 2 "
-    "matrices only."
+    "An unbiased log-density does not give an unbiased density. E exp(estimate) has a closed form for 2 x 2 matrices "
+    "only."
 )
 
 
@@ -87,9 +87,8 @@ def closed_form(found: Noise, is_sound: bool) -> str:
         return f"In closed form {whose} is **{number(deviation)}**: {finiteness(found.tail)}"
     least = "at least " if found.cost.is_least else ""
     return (
-        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**. To its square, the "
-        f"variance, the probe "
-        f"adds {number(found.cost.probe)} and the roulette {number(found.cost.roulette)} nats²"
+        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**. To its square, the variance, the "
+        f"probe adds {number(found.cost.probe)} and the roulette {number(found.cost.roulette)} nats²"
     )
 
 

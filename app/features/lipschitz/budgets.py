@@ -21,15 +21,14 @@ def show() -> None:
         compared = arms.shapes(setup)
         counts = ", ".join(f"{parameter_count(arm.flow):,}" for arm in compared.values())
         st.markdown(
-            f"The numbers of parameters are as nearly equal as whole widths allow ({counts}). The seed is "
-            f"the same, and "
-            "every **block** has the budget L. With K blocks the whole flow may stretch by (1 + L)ᴷ, but the layers of "
-            "a block share its L. Press Play."
+            f"The numbers of parameters are as nearly equal as whole widths allow ({counts}). The seed is the same, "
+            "and every **block** has the budget L. With K blocks the whole flow may stretch by (1 + L)ᴷ, but the "
+            "layers of a block share its L. Press Play."
         )
         side_by_side.show("shapes", compared)
     else:
         st.markdown(
-            "One seed, one architecture, four budgets. Each block may change distances by a factor from 1 − L to "
-            "1 + L, and areas by the squares of these factors. With a small L the density cannot be sharp. Press Play."
+            "One seed, one architecture, four budgets. Each block may change distances by a factor from 1 − L to 1 + "
+            "L, and areas by the squares of these factors. With a small L the density cannot be sharp. Press Play."
         )
         side_by_side.show("budgets", arms.budgets(setup))

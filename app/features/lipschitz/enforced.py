@@ -132,7 +132,7 @@ def _takeaway(found: Enforced) -> str:
     used = f"At its steepest point, in block {found.steepest + 1}, ‖A‖ is **{number(found.seen)}**"
     if found.within:
         return (
-            f"**Within the budget.** In every block the product of the layers' norms is at most "
+            "**Within the budget.** In every block the product of the layers' norms is at most "
             f"{number(found.certified)}; the claim is L = {found.budget:g}. This is proven for the present "
             f"weights{_above_cap(found)}. {used}. This is {100 * found.seen / found.budget:.0f} % of the budget, and "
             "the rest is slack."
@@ -232,7 +232,7 @@ def _guaranteed(bounds: Bounds) -> None:
         )
     )
     st.caption(
-        f"Guaranteed values follow from the bounds alone. The stretch lies within ∏(1 ± L), times ActNorm's scales, so "
+        "Guaranteed values follow from the bounds alone. The stretch lies within ∏(1 ± L), times ActNorm's scales, so "
         f"Lip(f) ≤ {wide(found.stretch.high)} "
         + (
             f"and Lip(f⁻¹) ≤ {wide(1 / found.stretch.low)}. "
@@ -240,6 +240,5 @@ def _guaranteed(bounds: Bounds) -> None:
             else "and nothing bounds Lip(f⁻¹), because a block has L ≥ 1. "
         )
         + "The log det of a block lies within d ln(1 ± L), so no density is above the last number. Seen "
-        "values are those "
-        f"of 2,000 held-out points, {session.age(bounds.step)}."
+        f"values are those of 2,000 held-out points, {session.age(bounds.step)}."
     )

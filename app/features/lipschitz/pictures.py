@@ -75,8 +75,8 @@ def turned(drawn: Mapped) -> Pane:
         "x₁",
         "x₂",
         drawn.window,
-        f"The factor of areas, det(I + sA), over the plane of x at s = {drawn.scale:g}, smallest {least:.3g}. "
-        f"{count} stars: the points x that the block sends to the z in the ring.",
+        f"The factor of areas, det(I + sA), over the plane of x at s = {drawn.scale:g}, smallest {least:.3g}. {count} "
+        "stars: the points x that the block sends to the z in the ring.",
         heat=Heat(drawn.det, "factor of areas, det(I + sA)", "", -far, far, palette="signed"),
         levels=(Level(drawn.det, 0.0, "fold: factor 0", VERMILION, width=2.5),) if turns else (),
         dots=(Dots(drawn.preimages, f"{count} x of the z in the ring", PURPLE, "star", 15),),
@@ -106,9 +106,8 @@ def by_block(found: Answer) -> Chart:
             Path(limit, f"guaranteed: up to {flow.guaranteed:.2f}", GREY, "dash"),
             Path(here, "the block of this page", VERMILION, markers=True, width=5.0),
         ),
-        f"The s at which each block folds, sorted, from {low:.3g} to {high:.3g} in the first flow. All are "
-        f"guaranteed up "
-        f"to {flow.guaranteed:.3g}. The block of this page folds at {flow.middle:.3g}.",
+        f"The s at which each block folds, sorted, from {low:.3g} to {high:.3g} in the first flow. All are guaranteed "
+        f"up to {flow.guaranteed:.3g}. The block of this page folds at {flow.middle:.3g}.",
         log_y=True,
         note="No block folds where it is guaranteed not to.",
     )

@@ -46,8 +46,8 @@ class Lipschitz:
     weights: str = setting(
         "",
         "Changed weights",
-        "In this block, before its constraint: w1.5.2=3 sets a weight of layer 1, b1.5=0.2 a bias, r1.5=2 "
-        "scales a row.",
+        "In this block, before its constraint: w1.5.2=3 sets a weight of layer 1, b1.5=0.2 a bias, r1.5=2 scales a "
+        "row.",
         high=changes.MOST_LETTERS,
         rule=changes.problem,
     )

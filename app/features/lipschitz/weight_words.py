@@ -15,7 +15,7 @@ def answer(found: Weighed) -> str:
     if found.pulled is None:
         return (
             f"**Change a weight of block {found.block + 1}.** Drag a line up or down. The block, the density and the "
-            f"guarantee change at once. Training goes on without your change."
+            "guarantee change at once. Training goes on without your change."
         )
     return f"{_left(found.pulled)} {_density(found)} {_inverse(found)}"
 

@@ -158,8 +158,8 @@ def _hints(bench: Lipschitz, shown: Edits) -> None:
     """What is worth knowing of the flow that is seen."""
     st.caption(
         f"The numbers belong to block {shown.found.block + 1}, {session.age(shown.step)}. You set a weight before the "
-        "constraint, as training does. The layer uses the weight after the constraint. All screens show your "
-        "changes. Training goes on with the trained weights, so nothing is lost."
+        "constraint, as training does. The layer uses the weight after the constraint. All screens show your changes. "
+        "Training goes on with the trained weights, so nothing is lost."
     )
     if bench.scale != 1:
         st.caption(f"The block is also scaled by s = {bench.scale:g}, which is set under *The inverse*.")

@@ -72,7 +72,7 @@ def takeaway(found: Inverted) -> str:
         else ""
     )
     return (
-        f"**Not invertible.** det(I + sA) changes sign in the x plane. Beyond the fold line the map turns the plane "
+        "**Not invertible.** det(I + sA) changes sign in the x plane. Beyond the fold line the map turns the plane "
         f"over.{several} {banach}{refused}"
     )
 
