@@ -24,12 +24,13 @@ NAME = "scaling"
 STARTS = f"{NAME}.starts"
 """Of the session: whether the measurement begins as soon as the view is there."""
 ABOUT = (
-    r"The exact log det carries $d$ tangents through each block and takes a $d \times d$ determinant: $O(d^2)$ and "
-    r"$O(d^3)$ a point. The estimate takes a few vector-Jacobian products, $O(d)$ each, however large $d$ is. "
-    r"Its price is noise: $V_e = \mathbb{E}\,|\hat g - g|^2$ for the gradient $g$ of a batch, beside "
-    r"$V_b = \mathbb{E}\,|g - \mathbb{E} g|^2$, which batches have anyway. A gradient of a given error takes time in "
-    r"proportion to $t \, V$: $t_\mathrm{exact} V_b$ against $t_\mathrm{estimate} (V_b + V_e)$. "
-    "Times are CPU times of one thread; data are independent moons side by side, $d/2$ of them."
+    r"The exact log det carries $d$ tangents through each block and computes a $d \times d$ determinant: $O(d^2)$ and "
+    r"$O(d^3)$ per point. The estimate needs a few vector-Jacobian products, $O(d)$ each, and their number does not "
+    r"depend on $d$. But it adds noise. For the gradient $g$ of a batch this noise is "
+    r"$V_e = \mathbb{E}\,|\hat g - g|^2$. The batch itself already has the noise "
+    r"$V_b = \mathbb{E}\,|g - \mathbb{E} g|^2$. The time to a gradient of a given error is proportional to $t \, V$: "
+    r"$t_\mathrm{exact} V_b$ against $t_\mathrm{estimate} (V_b + V_e)$. "
+    "Times are CPU times of one thread. The data are $d/2$ independent pairs of moons."
 )
 
 
@@ -61,7 +62,7 @@ def show() -> None:
             if opening.is_due() and not session.focused():
                 stored.show_crossing(f"{NAME}.stored")
             elif report.state not in MOVING:
-                st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
+                st.info("*Measure* takes a few seconds on an idle machine. All numbers shown are measured here.")
         st.caption(ABOUT)
         return
     pays = session.note(worth(found))
@@ -76,7 +77,7 @@ def show() -> None:
     ):
         charts = [scaling_charts.variances(found.found), scaling_charts.works(found.found, pays.by_work)]
         planes(charts, key=f"{NAME}.charts", columns=2)
-    with st.expander("All numbers, a row for each dimension, and as a file", key=f"{NAME}.numbers"):
+    with st.expander("All numbers: a row for each dimension, and as a file", key=f"{NAME}.numbers"):
         st.markdown(table(found.found))
         side_by_side.downloads(NAME, "dimensions", {"Table": lambda: saved(found.found)})
     st.caption(ABOUT)
@@ -106,7 +107,7 @@ def buttons(report: Report, pieces: int) -> None:
                 key=f"{NAME}.measure",
             )
         if over or (done and not moving):
-            button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
+            button("Measure again", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
         share.of_settings(NAME)
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")
