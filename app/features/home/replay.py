@@ -39,8 +39,8 @@ def scene() -> dict[str, Any]:
         "terms": terms,
         **kinds,
         "alt": "The density of a residual flow that learns a checkerboard: one blob becomes the squares.",
-        "lossAlt": f"Held-out loss against steps. With the exact log det it ends at {exact['true'][-1]:.2f} nats, above "
-        f"the entropy of {entropy:.2f}. Trained with {terms} terms of the series, the flow reports "
+        "lossAlt": f"Held-out loss against steps. With the exact log det it ends at {exact['true'][-1]:.2f} nats, "
+        f"above the entropy of {entropy:.2f}. Trained with {terms} terms of the series, the flow reports "
         f"{cut['reported'][-1]:.2f} nats, and its true loss is {cut['true'][-1]:.2f}.",
     }
 
