@@ -85,7 +85,7 @@ class Truncated:
 
     title: ClassVar[str] = "Truncated (biased)"
 
-    n_terms: int = setting(5, "Terms", "Terms of the series. What is left out is the bias.", low=1, high=50)
+    n_terms: int = setting(5, "Terms", "Terms of the series. The terms left out are the bias.", low=1, high=50)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16, rare=True)
     gradient: str = setting(
@@ -118,12 +118,12 @@ class Roulette:
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(
-        1, "Probes", "Probes averaged per point; they share the point's N.", low=1, high=16, rare=True
+        1, "Probes", "Probes averaged per point. They share the N of the point.", low=1, high=16, rare=True
     )
     shared: bool = setting(
         False,
         "One N per batch",
-        "One N for the whole batch, as in released code: its noise does not average out over the batch.",
+        "One N for the whole batch, as in released code. Its noise does not average out over the batch.",
         rare=True,
     )
     n_draws: int = setting(

@@ -103,7 +103,7 @@ class Bench:
     )  # fmt: skip
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector v that estimates each trace by v'A^k v.", choices=PROBES)
-    n_probes: int = setting(1, "Probes K", "Probes averaged per point; they share the point's N.", low=1, high=16)
+    n_probes: int = setting(1, "Probes K", "Probes averaged per point. They share the N of the point.", low=1, high=16)
     n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
     subject: str = setting("matrix", "Estimate of", "Whose log det is estimated.", choices=SUBJECTS)

@@ -238,7 +238,7 @@ class TestScaling:
     def test_a_measurement_that_was_dropped_or_failed_is_begun_anew(self, local_engine):
         page = press(opened(**TINY), "scaling.measure")
         pieces = len(own(page).benches[Dimensions].plan.pieces)
-        for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Press Reset to start it again.")):
+        for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Reset starts it anew.")):
             id = own(page).comparisons["scaling"].run
             end(local_engine._scheduler._runs[id])
             page = run(page)

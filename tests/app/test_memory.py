@@ -41,7 +41,7 @@ SOME_SECONDS = 0.02  # enough for a few pieces, but not for all
 DEADLINE = 60.0
 BY_TERMS, BY_BLOCKS, TIME, NOISE = range(4)
 WITHOUT = "without a log det"
-SAID, FAILED = "Something is said.", "No memory. Press Reset to start it again."  # by the engine
+SAID, FAILED = "Something is said.", "No memory. Reset starts it anew."  # by the engine
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
