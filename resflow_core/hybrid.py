@@ -95,7 +95,7 @@ class Hybrid(nn.Module):
     def losses(
         self, x: Tensor, y: Tensor, weight: float, log_det: LogDet, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """-J of a batch, and its mean -log p(x), in nats: what is descended, and what `weight`, lambda, scales.
+        """-J of a batch, and its mean -log p(x), in nats: the loss of training, and the part that is scaled by lambda.
 
         At lambda = 0 the loss does not depend on log p(x), not even by a factor 0: no log det is estimated, and the
         second is exact.

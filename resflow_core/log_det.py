@@ -81,7 +81,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Truncated:
-    """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), however many probes."""
+    """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), for any number of probes."""
 
     title: ClassVar[str] = "Truncated (biased)"
 
@@ -183,7 +183,7 @@ def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
 
 
 def keeps_graphs(log_det: LogDet) -> bool:
-    """Whether the log det is differentiated when all blocks are done, as far as is known of it."""
+    """Whether the log det is differentiated after all blocks, as far as this is known."""
     estimator = log_det.log_det if isinstance(log_det, Drawn) else log_det
     return isinstance(estimator, Truncated | Roulette) and GRADIENTS[estimator.gradient].kept(1) > 0
 
@@ -234,8 +234,8 @@ class Drawn:
 def split(
     log_det: LogDet, blocks: int, x: Tensor, parts: Sequence[slice], generator: torch.Generator | None
 ) -> list[LogDet]:
-    """The same for each of several parts of a batch x: what is random is drawn for all of it first, block by block, so
-    that the parts together are the estimate of the whole."""
+    """The estimator for each of several parts of a batch x. All random numbers are drawn for the whole batch first,
+    block by block, so the parts together give the estimate of the whole."""
     if not isinstance(log_det, Truncated | Roulette):
         return [log_det] * len(parts)
     draws = [log_det.draw(x, generator) for _ in range(blocks)]

@@ -70,7 +70,7 @@ class Base:
 
 
 def base_of(distribution: Any, features: int) -> Base:
-    """The base of a distribution. Raises ValueError if it is none on all of R^features."""
+    """The base of a distribution. Raises ValueError unless its support is all of R^features."""
     for needed in ("log_prob", "sample"):
         if not callable(getattr(distribution, needed, None)):
             raise ValueError(

@@ -44,8 +44,8 @@ class BrokenBound(UserWarning):
 
 @dataclass(frozen=True)
 class Check:
-    """What a block was seen to do at some points. A stretch above the bound disproves it. None at these points
-    proves nothing elsewhere."""
+    """Measurements of a block at some points. A stretch above the bound disproves the bound. If there is none, nothing
+    is proven about other points."""
 
     points: int
     bound: float
@@ -78,8 +78,8 @@ class ResidualBlock(nn.Module):
         log|det dz/dx| = log|det(I + A)|,   A = dg/dx                                         (nats)
 
     Nothing changes g. If it consists of `rf.LipschitzLinear` and activations of torch in an `nn.Sequential`, its bound
-    is certified, and may be left out. Otherwise `lipschitz` is what you vouch for: a warning (`BrokenBound`) says so
-    if g is seen to stretch more, and `check(x)` looks for it.
+    is certified, and may be left out. Otherwise `lipschitz` is your own claim. A warning (`BrokenBound`) says if g is
+    seen to stretch more, and `check(x)` measures it.
 
     Args:
         g: a module, (batch, d) -> (batch, d), that treats each row by itself; or with `shape` (batch, *shape) -> same.
