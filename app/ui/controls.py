@@ -44,7 +44,7 @@ def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
     ready_made = None
     if [*drawn(setup.flow), *drawn(setup, rare=True)]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            heading.section("Flow &nbsp;:gray[:small[a change begins a new flow]]", width="content")
+            heading.section("Flow &nbsp;:gray[:small[restarts]]", width="content")
             ready_made = st.popover("Presets", type="tertiary") if everything else None
     flow = edit(setup.flow, rare=False, only=usual["flow"])
     if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
@@ -55,7 +55,7 @@ def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
                 with st.popover("File", width="stretch"):
                     _flow_file(setup)
     if drawn(setup.train):
-        heading.section("Training &nbsp;:gray[:small[can change at any time]]")
+        heading.section("Training &nbsp;:gray[:small[changes live]]")
     train = more("More", edit(setup.train, rare=False, only=usual["train"]))
     setup = dataclasses.replace(setup, flow=flow, train=train)
     if ready_made:

@@ -151,12 +151,13 @@ def verdicts(found: Worth) -> list[str]:
     so_far = "" if found.over else " (so far)"
     said = [
         f"**A step by the estimate is {where(found.by_time, found.dims)}**{so_far}, on this machine and for this flow.",
-        f"With the noise that it adds, for gradients of equal error, it is {where(found.by_work, found.dims)}{so_far}.",
+        "If its noise is counted too (for gradients of equal error), it is "
+        f"{where(found.by_work, found.dims)}{so_far}.",
     ]
     if found.ratio > 1:
         said.append(
             f"At d = {found.dims[0]}, as on most other screens, the exact step is {found.ratio:.1f} times as fast and "
-            "has no noise: there is nothing to be gained by estimating."
+            "has no noise, so an estimate has no advantage."
         )
     return said
 
@@ -164,11 +165,11 @@ def verdicts(found: Worth) -> list[str]:
 def where(found: Crossing, dims: tuple[int, ...]) -> str:
     """The crossing in words."""
     if found.dim is None:
-        return f"not the cheaper one up to d = {dims[-1]}"
+        return f"not cheaper up to d = {dims[-1]}"
     if found.at_once:
-        return f"the cheaper one in all dimensions measured, from d = {dims[0]} on"
-    said = f"the cheaper one from d ≈ {found.dim:.0f} on"
-    return said if found.turns == 1 else f"{said} (the two take turns {found.turns} times below: they are close there)"
+        return f"cheaper in all measured dimensions, from d = {dims[0]} on"
+    said = f"cheaper from d ≈ {found.dim:.0f} on"
+    return said if found.turns == 1 else f"{said} (below, the two are close and take turns {found.turns} times)"
 
 
 def table(found: tuple[AtDim, ...]) -> str:
