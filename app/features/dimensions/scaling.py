@@ -147,7 +147,7 @@ def worth(found: Scaling) -> Worth:
 
 def verdicts(found: Worth) -> list[str]:
     if not found.decided:
-        return ["Two dimensions at least are needed for a verdict."]
+        return ["A verdict needs at least two dimensions."]
     so_far = "" if found.over else " (so far)"
     said = [
         f"**A step by the estimate is {where(found.by_time, found.dims)}**{so_far}, on this machine and for this flow.",

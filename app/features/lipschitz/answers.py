@@ -105,11 +105,11 @@ def sentence(found: Answer) -> str:
     """The answer, about the first flow."""
     flow = found.flows[0]
     ends = (
-        f"Multiply the bending of one block of a trained flow by s. Up to **s = {flow.guaranteed:.2f}** it is "
+        f"Let a block of a trained flow bend the plane s times as strongly. Up to **s = {flow.guaranteed:.2f}** it is "
         "**guaranteed** that the block can be undone. "
     )
     if _is_later(found):
-        ends += f"This block can be undone up to **s = {flow.middle:.2f}**."
+        ends += f"This block folds only at **s = {flow.middle:.2f}**."
     else:
         ends += f"This block folds right there, at **s = {flow.middle:.2f}**."
     many = f"At s = {flow.twice:.2f} the z in the ring comes from **{flow.preimages} points**"
@@ -128,7 +128,7 @@ def across(found: Answer) -> str:
     said += f"({min(middles):.2f} to {max(middles):.2f} over {len(found.flows)} seeds)"
     limit = np.mean([flow.guaranteed for flow in found.flows])
     tight = max(firsts) <= 1.1 * limit
-    about = "training uses all that is allowed" if tight else "training leaves room"
+    about = "training uses nearly the whole budget L" if tight else "training leaves room"
     return f"{said}, and the first one at {np.mean(firsts):.3f} ({min(firsts):.3f} to {max(firsts):.3f}): {about}."
 
 
