@@ -31,7 +31,7 @@ DIGEST_DIGITS = 12
 
 _MOST_NAMED = 10
 _BLANK = re.compile(r'[\s;,"]*')
-_ONE_COLUMN = "The file has one column only. Give it two, separated by comma, semicolon or tab."
+_ONE_COLUMN = "The file has only one column. Use two, separated by comma, semicolon or tab."
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class CsvFile:
     @property
     def note(self) -> str:
         """What was decided about the file and may not be what was meant, or ""."""
-        return "" if self.named else f"No line of names: line {self.lines[0]} is read as data."
+        return "" if self.named else f"The file has no line with names, so line {self.lines[0]} is read as data."
 
     def numbers(self, column: str) -> np.ndarray:
         """The column as float64. Raises CsvError at the first cell that is not a finite number."""
@@ -114,11 +114,11 @@ class CsvFile:
         """Why the column cannot name groups, or ""."""
         cells = self.cells[column]
         if (count := len(set(cells))) < 2:
-            return "it has one value only. Choose one that tells rows apart."
+            return "all its values are the same. Choose a column with different values."
         if column in self._numeric:
             for line, cell in zip(self.lines, cells, strict=True):
                 if not (is_whole(cell) or is_missing(cell)):
-                    return f"`{plain(cell)}` in line {line} is no whole number. Choose text or whole numbers."
+                    return f"`{plain(cell)}` in line {line} is not a whole number. Choose text or whole numbers."
         if count > MOST_LABELS:
             return f"it has {count:,} different values, and {MOST_LABELS} are allowed. Choose one with fewer."
         for line, cell in zip(self.lines, cells, strict=True):
@@ -158,7 +158,7 @@ def _check_marks(file: CsvFile, columns: tuple[str, str]) -> None:
                 found[mark] = f"a {title} in line {file.lines[row]}, column `{plain(column)}` (`{plain(cell)}`)"
         if len(found) > 1:
             raise CsvError(
-                f"There is {', and '.join(found.values())}. Use one of them in both columns, and nothing between "
+                f"There is {', and '.join(found.values())}. Use the same one in both columns, and put nothing between "
                 "thousands."
             )
 
@@ -218,8 +218,8 @@ def _check_shape(records: list[tuple[int, list[str]]], separator: str) -> None:
         if len(cells) != len(first):
             raise CsvError(
                 f"Line {line} has {len(cells)} cells, but line {first_line} has {len(first)} (the separator is the "
-                f"{SEPARATORS[separator]}). Give every line as many, or put texts that contain the separator "
-                "between double quotes."
+                f"{SEPARATORS[separator]}). Give all lines the same number of cells, or put texts that contain the "
+                "separator between double quotes."
             )
 
 
@@ -242,7 +242,7 @@ def _why_not_two(file: CsvFile, empty: list[str]) -> str:
     found = ", ".join(f"`{plain(name)}`" for name in file.numeric)
     needed = f"Two columns of numbers are needed; {f'only {found} holds' if found else 'no column holds'} them."
     if empty:
-        return f"{needed} Column `{plain(empty[0])}` is empty. Fill it in, or give another one."
+        return f"{needed} Column `{plain(empty[0])}` is empty. Fill it in, or use another column."
     try:
         file.numbers(next(name for name in file.cells if name not in file.numeric))
     except CsvError as error:

@@ -59,12 +59,12 @@ def records_of(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         if "field limit" in str(error):
             raise CsvError(
-                f"Line {line}: a cell has more than {MOST_IN_CELL:,} characters. Shorten it; or, if it is not that "
-                "long, put the double quote that is missing."
+                f"Line {line}: a cell has more than {MOST_IN_CELL:,} characters. Shorten it. If it is not that long, a "
+                "double quote is missing: add it."
             ) from error
         raise CsvError(
-            f"Line {line}: the quotes cannot be read ({error}). Put a text that contains quotes or the separator "
-            "between double quotes, and double the quotes inside."
+            f"Line {line}: the quotes cannot be read ({error}). Put texts that contain quotes or the separator between "
+            "double quotes, and double the quotes inside."
         ) from error
 
 

@@ -179,7 +179,7 @@ def _read_drawing(unread: dict[str, str], refused: list[str]) -> tuple[OwnData |
 def _read_step(text: str, refused: list[str]) -> int:
     if re.fullmatch("[0-9]{1,9}", text):
         return int(text)
-    refused.append(f"`{STEP} = {plain(text)}`: use a whole number of steps below a billion. It begins at step 0.")
+    refused.append(f"`{STEP} = {plain(text)}`: use a whole number of steps below a billion. The run begins at step 0.")
     return 0
 
 
@@ -259,7 +259,10 @@ def _read_file(kind: type, prefix: str, unread: dict[str, str], refused: list[st
     given = {f.name: unread.pop(prefix + f.name, "") for f in fields(kind)}
     missing = [f"`{prefix}{f.name}`" for f in fields(kind) if not given[f.name] and f.default is MISSING]
     if missing:
-        refused.append(f"The link does not say {' and '.join(missing)} of the file that it needs.")
+        refused.append(
+            f"The link needs a file, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing from "
+            "it."
+        )
     elif not re.fullmatch("[0-9a-f]{12}", given["digest"]):
         refused.append(f"`{prefix}digest = {plain(given['digest'])}`: use 12 hexadecimal digits.")
     else:
@@ -282,12 +285,12 @@ def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> tuple[Tr
     for number, part in enumerate(text.split(";")):
         steps, _, listed = part.partition(":")
         if number == MOST_CHANGES:
-            refused.append(f"`changes`: {MOST_CHANGES} can be followed; the rest is left out.")
+            refused.append(f"`changes`: only the first {MOST_CHANGES} are used.")
             break
         if not re.fullmatch("[0-9]{1,9}", steps) or int(steps) <= last:
             refused.append(
-                f"`changes`, `{plain(part)}`: begin with a whole number of steps, larger than the one "
-                "before it, and a colon. It is left out."
+                f"`changes`, `{plain(part)}`: begin with a whole number of steps, larger than the one before it, and a "
+                "colon. This change is left out."
             )
             continue
         last, sentences = int(steps), []

@@ -106,7 +106,7 @@ def _gap(arm: ArmReport) -> Readout:
     return Readout(
         "gap",
         "Gap to the truth",
-        "Mean of log p_true - log p_model over held-out points, with its standard error: 0 is a perfect fit.",
+        "Mean of log p_true − log p_model over held-out points, with its standard error. 0 is a perfect fit.",
         value,
         error,
         unit="nats",
@@ -121,8 +121,9 @@ def _nll(dataset: Dataset, arm: ArmReport) -> Readout:
     return Readout(
         "nll",
         "Held-out NLL",
-        "Mean of -log p over points that are never trained on, with its standard error; nobody knows the true density. "
-        "Where it rises again, the flow learns its training points by heart: stop earlier, or take fewer blocks.",
+        "Mean of −log p over held-out points, on which the flow never trains, with its standard error. The true "
+        "density is not known. If this number rises again, the flow learns its training points by heart: stop earlier, "
+        "or use fewer blocks.",
         value,
         error,
         unit="nats",
@@ -140,8 +141,8 @@ def _held_step(arm: ArmReport) -> int | None:
 def _mass(arm: ArmReport) -> Readout:
     label = "Mass of the density"
     about = (
-        "Integral of the density over the plane, by the exact log det, with the quadrature's error: 1 for any "
-        "invertible flow."
+        "Integral of the density over the plane, with the exact log det and the error of the quadrature. It is 1 for "
+        "every invertible flow."
     )
     masses = arm.found(Masses)
     return _read("mass", label, about, masses and masses.exact, NOT_YET, arm)
@@ -149,7 +150,10 @@ def _mass(arm: ArmReport) -> Readout:
 
 def _belief(log_det: LogDet, arm: ArmReport) -> Readout:
     label = "Mass that training believes in"
-    about = "Integral over the plane of the density that the training loss believes in: 1 if its log det were exact."
+    about = (
+        "Integral over the plane of the density that the training loss believes in. It would be 1 if the log det were "
+        "exact."
+    )
     masses = arm.found(Masses)
     is_known = masses is not None and masses.log_det == log_det
     believed, why_not = (masses.believed, masses.belief) if is_known else (None, "")

@@ -89,7 +89,7 @@ SCREENS: dict[str, Screen] = {
     "learn": Screen(
         "Lessons",
         "learn",
-        doors={"learn": ("Learn", "Lessons in small steps: predict, try it, and see why.")},
+        doors={"learn": ("Learn", "Lessons in small steps: predict, try and see why.")},
         sidebar=False,
     ),
     "teach": Screen("For teachers", "teach", has_flow=False, sidebar=False, listed=False),
@@ -98,8 +98,8 @@ SCREENS: dict[str, Screen] = {
         "explore",
         observables=FLOW,
         doors={
-            "explore": ("Explore", "Press Play and watch a flow learn. Turn any knob while it does."),
-            "draw": ("Draw", "Paint something; a flow learns it.", {"data": link.DRAWING}),
+            "explore": ("Explore", "Press Play and watch a flow learn. Change any setting while it trains."),
+            "draw": ("Draw", "Paint something, and a flow learns it.", {"data": link.DRAWING}),
         },
     ),
     "lipschitz": Screen(

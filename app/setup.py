@@ -111,9 +111,11 @@ class Setup:
     """What is trained and how. `train` holds at step 0, and may change while it trains; `changes` are planned ahead.
     Anything else makes another run."""
 
-    data: str = setting("checkerboard", "Data set", "What the flow learns.", choices=DATASETS)
+    data: str = setting("checkerboard", "Data set", "The data that the flow learns.", choices=DATASETS)
     seed: int = setting(0, "Seed", "The same seed and settings give the same run.", low=0, high=MOST_SEED, rare=True)
-    device: str = setting("auto", "Device", "Where it trains; auto takes the faster one.", choices=DEVICES, rare=True)
+    device: str = setting(
+        "auto", "Device", "The device that trains the flow. Auto chooses the faster one.", choices=DEVICES, rare=True
+    )
     flow: FlowConfig = field(default_factory=FlowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     own: OwnData | None = None  # in the place of `data`

@@ -1,4 +1,4 @@
-"""ActNorm: a learnt scale and shift for every coordinate (Kingma & Dhariwal 2018)."""
+"""ActNorm: a learned scale and shift for every coordinate (Kingma & Dhariwal 2018)."""
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,9 @@ class ActNorm(Bijection):
     def initialize(self, x: Tensor) -> None:
         """Make these points, (batch, dim), come out with mean 0 and standard deviation 1.
 
-        An explicit call, so that no plotting grid that happens to come first decides it. Raises ValueError where a
-        coordinate does not vary, a number is not finite, the scale overflows, or fewer than two points are given.
+        The call is explicit, because otherwise the first batch, even a plotting grid, would decide the scale. Raises
+        ValueError if a coordinate does not vary, a number is not finite, the scale overflows, or fewer than two points
+        are given.
         """
         check_finite(self._checked(x))
         deviation = x.std(0) if len(x) > 1 else torch.zeros(self.dim)

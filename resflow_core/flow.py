@@ -85,17 +85,17 @@ class FlowConfig:
     width: int = setting(32, "Width", "Units in each hidden layer of a block.", low=2, high=256)
     hidden_layers: int = setting(1, "Hidden layers", "Hidden layers in each block.", low=1, high=4, rare=True)
     activation: str = setting(
-        "sine", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS, written=activation_named
+        "sine", "Activation", "The nonlinear function inside the blocks.", choices=ACTIVATIONS, written=activation_named
     )
     budget: float = setting(
         0.99,
         "Lipschitz budget L",
-        "Bound on each block's Lipschitz constant, as the constraint keeps it. Below 1 every block is invertible.",
+        "Bound on the Lipschitz constant of each block; the constraint keeps it. Below 1 every block is invertible.",
         low=0.05,
         high=0.999,
     )
     actnorm: bool = setting(
-        True, "ActNorm", "A learnt scale and shift before each block and after the last.", rare=True
+        True, "ActNorm", "A learned scale and shift before each block and after the last.", rare=True
     )
     norms: str = setting(
         "2",
@@ -200,8 +200,8 @@ class Flow(NormalizingFlow):
         for k, bound in enumerate(bounds, 1):
             if not bound < 1:
                 raise Uncertified(
-                    f"Block {k} has the certified bound {bound:.4g}. At 1 or above nothing certifies an inverse, or "
-                    "that the iteration finds it. Lower its scale, or constrain its layers."
+                    f"Block {k} has the certified bound {bound:.4g}. At 1 or above, neither the inverse nor the "
+                    "iteration to it is certified. Lower its scale, or constrain its layers."
                 )
         for part in reversed(self.parts):
             z = part.solve(z, bounds.pop()) if isinstance(part, ResidualBlock) else part.inverse(z)

@@ -40,12 +40,14 @@ class HybridConfig:
     width: int = setting(
         16,
         "Head width",
-        "Units of the classifier's hidden layer. 0: none, so that classes are told apart by straight lines in the "
-        "latent; no invertible map of the plane can make that enough for a ring within a ring.",
+        "Units in the hidden layer of the classifier. With 0, straight lines in the latent space separate the classes. "
+        "They cannot separate a ring within a ring, because an invertible map keeps it a ring within a ring.",
         low=0,
         high=256,
     )
-    hidden_layers: int = setting(1, "Hidden layers", "Of the classifier, where it has any.", low=1, high=4, rare=True)
+    hidden_layers: int = setting(
+        1, "Hidden layers", "Hidden layers of the classifier, unless its width is 0.", low=1, high=4, rare=True
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -93,7 +95,7 @@ class Hybrid(nn.Module):
     def losses(
         self, x: Tensor, y: Tensor, weight: float, log_det: LogDet, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """-J of a batch, and its mean -log p(x), in nats: what is descended, and what `weight`, lambda, scales.
+        """-J of a batch, and its mean -log p(x), in nats: the loss of training, and the part that is scaled by lambda.
 
         At lambda = 0 the loss does not depend on log p(x), not even by a factor 0: no log det is estimated, and the
         second is exact.

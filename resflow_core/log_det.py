@@ -81,11 +81,11 @@ class Exact:
 
 @dataclass(frozen=True)
 class Truncated:
-    """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), however many probes."""
+    """The first n terms of the series, as the i-ResNet: biased by -sum_{k>n} a_k tr(A^k), for any number of probes."""
 
     title: ClassVar[str] = "Truncated (biased)"
 
-    n_terms: int = setting(5, "Terms", "Terms of the series. What is left out is the bias.", low=1, high=50)
+    n_terms: int = setting(5, "Terms", "Terms of the series. The terms left out are the bias.", low=1, high=50)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(1, "Probes", "Probes averaged per point.", low=1, high=16, rare=True)
     gradient: str = setting(
@@ -118,12 +118,12 @@ class Roulette:
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector that estimates each trace.", choices=PROBES)
     n_probes: int = setting(
-        1, "Probes", "Probes averaged per point; they share the point's N.", low=1, high=16, rare=True
+        1, "Probes", "Probes averaged per point. They share the N of the point.", low=1, high=16, rare=True
     )
     shared: bool = setting(
         False,
         "One N per batch",
-        "One N for the whole batch, as in released code: its noise does not average out over the batch.",
+        "One N for the whole batch, as in released code. Its noise does not average out over the batch.",
         rare=True,
     )
     n_draws: int = setting(
@@ -183,7 +183,7 @@ def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
 
 
 def keeps_graphs(log_det: LogDet) -> bool:
-    """Whether the log det is differentiated when all blocks are done, as far as is known of it."""
+    """Whether the log det is differentiated after all blocks, as far as this is known."""
     estimator = log_det.log_det if isinstance(log_det, Drawn) else log_det
     return isinstance(estimator, Truncated | Roulette) and GRADIENTS[estimator.gradient].kept(1) > 0
 
@@ -234,8 +234,8 @@ class Drawn:
 def split(
     log_det: LogDet, blocks: int, x: Tensor, parts: Sequence[slice], generator: torch.Generator | None
 ) -> list[LogDet]:
-    """The same for each of several parts of a batch x: what is random is drawn for all of it first, block by block, so
-    that the parts together are the estimate of the whole."""
+    """The estimator for each of several parts of a batch x. All random numbers are drawn for the whole batch first,
+    block by block, so the parts together give the estimate of the whole."""
     if not isinstance(log_det, Truncated | Roulette):
         return [log_det] * len(parts)
     draws = [log_det.draw(x, generator) for _ in range(blocks)]

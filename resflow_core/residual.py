@@ -120,8 +120,8 @@ class Branch(nn.Module):
 
 
 def scale_factor(raw: Tensor) -> Tensor:
-    """exp(r tanh(s raw / r)), with r = log SCALE_RANGE and s = SCALE_SPEED: what a raw scale multiplies the initial one
-    by. It lies between 1 / SCALE_RANGE and SCALE_RANGE, and is 1 at raw = 0. Any shape, elementwise."""
+    """exp(r tanh(s raw / r)), with r = log SCALE_RANGE and s = SCALE_SPEED: the factor by which a raw scale multiplies
+    the initial scale. It lies between 1 / SCALE_RANGE and SCALE_RANGE, and is 1 at raw = 0. Any shape, elementwise."""
     reach = math.log(SCALE_RANGE)
     return torch.exp(reach * torch.tanh(SCALE_SPEED / reach * raw))
 

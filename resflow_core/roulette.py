@@ -68,7 +68,7 @@ class Geometric(Law):
     The paper's "2 exact terms, then Geometric(0.5) on {1, 2, ...}" is n_exact = 3 here, 4 terms expected.
     """
 
-    p: float = setting(0.5, "p", "Chance to stop after each further term.", low=0.05, high=0.95)
+    p: float = setting(0.5, "p", "The chance to stop after each further term.", low=0.05, high=0.95)
     n_exact: int = setting(
         3, "Exact terms", "Terms that are always computed. The paper's 2 + Geometric(0.5) is 3 here.", low=0, high=20
     )
@@ -124,9 +124,12 @@ def _table_problem(table: tuple[float, ...]) -> str | None:
         return f"use at most {MOST_ENTRIES} numbers."
     for k, (before, after) in enumerate(zip((1.0, *table), table, strict=False), 1):
         if after > before:
-            return f"use numbers that do not increase; P(N >= {k}) = {after:g} is above the {before:g} before it."
+            return f"use numbers that do not increase: P(N >= {k}) = {after:g} is above {before:g}, the one before it."
     if _last_ratio(table) > LARGEST_RATIO:
-        return f"end with at most {LARGEST_RATIO:g} of the number before; the law goes on with the ratio of the two."
+        return (
+            f"the last number must be at most {LARGEST_RATIO:g} times the one before it, because the law goes on with "
+            "this ratio."
+        )
     return None
 
 
@@ -145,7 +148,7 @@ class Custom(Tabulated):
     table: tuple = setting(  # type: ignore[type-arg]  # the annotation tells `settings` what to accept
         (1.0, 1.0, 1.0, 0.6, 0.3),
         "P(N ≥ 1), P(N ≥ 2), …",
-        "The chance that each term is reached. Beyond the last one it keeps falling by the last ratio.",
+        "The probability that each term is reached. After the last number it goes on falling by the last ratio.",
         low=1e-6,
         high=1.0,
         rule=_table_problem,

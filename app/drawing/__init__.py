@@ -99,7 +99,8 @@ class Drawing:
             return Table(TITLE, NAMES, self.points, labels=self.labels)
         except ValueError as error:
             raise DrawingError(
-                f"The {count:,} points lie on one line, which has no density in the plane. Paint beside the line too."
+                f"The {count:,} points lie on one line, so they have no density in the plane. Paint beside the line "
+                "too."
             ) from error
 
     @cached_property

@@ -34,7 +34,7 @@ class DrawingError(ValueError):
     """What is wrong with a drawing, and what to do about it: a sentence for the reader of the page."""
 
 
-FORGED = "The drawing cannot be read: {}. Open the link of its owner again, or paint it anew."
+FORGED = "The drawing cannot be read: {}. Open the link of its owner again, or paint it again."
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def checked(strokes: Sequence[Stroke]) -> tuple[Stroke, ...]:
     _check_dots(sum(len(stroke.dots) for stroke in strokes))
     if (sprayed := sum(stroke.sprayed for stroke in strokes)) > MOST_SPRAYED:
         raise DrawingError(
-            f"The drawing has {sprayed:,} points with the erased ones, and {MOST_SPRAYED:,} are allowed. Undo some "
+            f"The drawing has {sprayed:,} points, including erased ones, and {MOST_SPRAYED:,} are allowed. Undo some "
             "strokes, or clear it."
         )
     return tuple(strokes)
@@ -81,7 +81,7 @@ def from_rows(rows: Any) -> tuple[Stroke, ...]:
     """The strokes that a browser sends as rows of whole numbers: kind, brush, x, y, x, y, and so on. Raises
     DrawingError."""
     if not isinstance(rows, list):
-        raise DrawingError(FORGED.format("it is no list of strokes"))
+        raise DrawingError(FORGED.format("it is not a list of strokes"))
     _check_dots(sum(len(row) // 2 - 1 for row in rows if isinstance(row, list)))
     return checked([_stroke(row) for row in rows])
 
@@ -96,7 +96,7 @@ def _check_dots(count: int) -> None:
 
 def _stroke(row: Any) -> Stroke:
     if not isinstance(row, list) or len(row) % 2 or not all(map(_is_small, row)):
-        raise DrawingError(FORGED.format("a stroke is no row of pairs of whole numbers below a million"))
+        raise DrawingError(FORGED.format("a stroke is not a list of pairs of whole numbers below a million"))
     if len(row) < 4:
         raise DrawingError(FORGED.format("a stroke has no place"))
     kind, brush, *dots = row

@@ -45,23 +45,21 @@ def from_text(text: str) -> tuple[Stroke, ...]:
         )
     if not re.fullmatch("[A-Za-z0-9_-]+", text):
         raise DrawingError(
-            "The drawing has signs that are none of A-Z, a-z, 0-9, - and _, or nothing at all. Copy the whole link "
-            "again."
+            "The drawing is empty or has characters other than A-Z, a-z, 0-9, - and _. Copy the whole link again."
         )
     if len(text) % 4 == 1:
         raise _cut(len(text))
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if data[0] != VERSION:
         raise DrawingError(
-            f"The drawing is of version {data[0]}, and version {VERSION} can be read. Copy the whole link again."
+            f"The drawing has version {data[0]}, and only version {VERSION} can be read. Copy the whole link again."
         )
     body, size = data[_HEAD:], int.from_bytes(data[5:_HEAD], "big")
     if len(data) < _HEAD or len(body) < size:
         raise _cut(len(text), _characters(_HEAD + size) if len(data) >= _HEAD else None)
     if len(body) > size or zlib.crc32(body) != int.from_bytes(data[1:5], "big"):
         raise DrawingError(
-            f"The drawing of {len(text):,} characters was changed on its way: its check sum is wrong. Copy the whole "
-            "link again."
+            f"The drawing of {len(text):,} characters was changed: its checksum is wrong. Copy the whole link again."
         )
     return checked(list(_strokes(body)))
 

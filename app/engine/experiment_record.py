@@ -107,8 +107,8 @@ class ExperimentRecord:
             self.playing, self.goal = False, 0
             self.notice = (
                 f"The training process died {len(self.lost_at)} times while it worked on this run, after step "
-                f"{self.saved_step}. The run is set aside, so that others go on. Lower the batch or the "
-                "width. Play tries it again as it is."
+                f"{self.saved_step}. The run is set aside so that others can go on. Lower the batch or the width, or "
+                "press Play to try again without a change."
             )
 
     @property
@@ -122,7 +122,7 @@ class ExperimentRecord:
         self.mailbox.report = Report(
             old.id,
             State.EXPIRED,
-            message=f"{why} Play goes on from step {self.saved_step:,}.",
+            message=f"{why} Press Play to go on from step {self.saved_step:,}.",
             resumes_at=self.saved_step,
             restarts=old.restarts,
             rewinds=old.rewinds + 1,
@@ -143,7 +143,7 @@ class ExperimentRecord:
         if silence >= SILENT_SECONDS and (report.state in MOVING or report.state is State.LOADING):
             arms = tuple(replace(arm, steps_per_second=0.0) for arm in report.arms)
             message = (
-                f"The training process has given no sign for {silence:.0f} s. After {HANGS_SECONDS:.0f} s it is "
+                f"The training process has not answered for {silence:.0f} s. After {HANGS_SECONDS:.0f} s it is "
                 "restarted, and this run goes on from its last checkpoint."
             )
             report = replace(report, arms=arms)

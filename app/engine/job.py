@@ -261,8 +261,8 @@ def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:
     train = replace(train)
     if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:
         raise ValueError(
-            f"One step would need about {needed / 2**30:.0f} GiB of memory; {MOST_STEP_BYTES / 2**30:.0f} are allowed. "
-            "Lower the batch, the probes, the blocks or the width, or let the series have fewer terms."
+            f"One step would need about {needed / 2**30:.0f} GiB of memory, and {MOST_STEP_BYTES / 2**30:.0f} are "
+            "allowed. Lower the batch, the probes, the blocks, the width or the terms of the series."
         )
     return train
 
@@ -282,5 +282,7 @@ def _weights(saved: bytes, config: FlowConfig) -> dict[str, Tensor]:
     for name in (field.name for field in fields(config)):
         there, here = getattr(flow.config, name), getattr(config, name)
         if there != here:
-            raise ValueError(f"The saved flow has {name} = {there!r}, this run {here!r}: use the settings of the file.")
+            raise ValueError(
+                f"The saved flow has {name} = {there!r}, and this run has {here!r}: use the settings of the file."
+            )
     return flow.state_dict()

@@ -37,7 +37,7 @@ class State(StrEnum):
     EXPIRED = "expired"  # dropped, or never known; see Report.resumes_at
 
 
-UNKNOWN = "The server does not know this run any more. Play starts it anew."
+UNKNOWN = "The server does not have this run any more. Press Play to start it again."
 MOVING = frozenset({State.PLAYING, State.STEPPING})
 
 

@@ -189,7 +189,7 @@ class Scheduler:
             if not place and absent and not self._has_room(len(held)):
                 held.remove(gone := absent.pop())
                 silent = self._clocks.attendance() - gone.seen
-                why = f"others waited for a place, and its page was silent for {silent:.0f} s"
+                why = f"others waited for a place, and this page did not answer for {silent:.0f} s"
                 dropped.append(self._drop(gone, why))
             if not place and self._has_room(len(held)):
                 run.admit()
@@ -214,7 +214,7 @@ class Scheduler:
                 self._memory_limit / 2**30,
             )
         return (
-            f"All places are taken. This page is number {place} in the queue, and starts by itself. If you have other "
+            f"All places are taken. This page is number {place} in the queue and starts by itself. If you have other "
             "pages of this app open, close one of them."
         )
 
@@ -224,7 +224,7 @@ class Scheduler:
             if run.present and now - run.seen > AWAY_SECONDS:
                 run.miss()
             if now - run.seen > DROP_SECONDS:
-                dropped.append(self._drop(run, "its page was silent for ten minutes"))
+                dropped.append(self._drop(run, "its page did not answer for ten minutes"))
         return dropped
 
     def _drop(self, run: Run, why: str) -> Report:
@@ -238,6 +238,6 @@ class Scheduler:
         except Exception as error:
             log.exception("Experiment %s failed", run.id)
             run.fail(
-                f"An unexpected error ({type(error).__name__}) ended this run; the server's log says more. "
-                "Reset starts it anew."
+                f"An unexpected error ({type(error).__name__}) ended this run. The log of the server says more. Press "
+                "Reset to start it again."
             )

@@ -50,9 +50,9 @@ class StepTime:
     def message(self) -> str:
         """Why the run waits, and what to do about it."""
         return (
-            f"Nothing can interrupt {self.seconds:.2g} s of a step of these settings. While other pages are open, at "
-            f"most {LONGEST_STEP_SECONDS:g} s are allowed, because all others stand still meanwhile. Lower the width, "
-            "the hidden layers or the blocks. Or wait: it goes on when the other pages are closed."
+            f"With these settings a step blocks the server for {self.seconds:.2g} s. While other pages are open, at "
+            f"most {LONGEST_STEP_SECONDS:g} s are allowed, because all other runs have to wait. Lower the width, the "
+            "hidden layers or the blocks. Or wait: this run goes on when the other pages are closed."
         )
 
 

@@ -24,6 +24,6 @@ def parsed(text: str, least: int) -> tuple[np.ndarray, np.ndarray]:
         if not re.fullmatch(r"[0-9]{1,2}[+-]", entry):
             raise ValueError(f"Draw {number}, `{plain(entry, 20)}`: write N and the sign, such as `{least + 1}+`.")
         if int(entry[:-1]) < least:
-            raise ValueError(f"Draw {number}, `{entry}`: N is at least {least}, the exact terms.")
+            raise ValueError(f"Draw {number}, `{entry}`: N is at least {least}, the number of exact terms.")
     n = np.array([int(entry[:-1]) for entry in entries], int)
     return n, np.array([1.0 if entry.endswith("+") else -1.0 for entry in entries])

@@ -29,6 +29,7 @@ def series_problem(of: HashedJacobians) -> str | None:
     if radius < 1:
         return None
     return (
-        f"Somewhere an A of this flow has ρ = {radius:.3g}: from 1 on the series of log det(I + A) diverges, and no "
-        "estimator of it means anything. Constrain the layers below 1, or bring the scaled block back."
+        f"At some point the Jacobian A of a block has ρ = {radius:.3g}. If ρ is 1 or more, the series of log det(I + "
+        "A) diverges, and no estimate of it has a meaning. Constrain the layers below 1, or bring the scaled block "
+        "back."
     )

@@ -91,7 +91,7 @@ def _radius(of: HashedJacobians, bench: "Bench", jacobians: Tensor, radius: Tens
 
 
 MAPS: dict[str, Map] = {
-    "deviation": Map("Deviation of the roulette", "deviation", "nats", _deviation),
+    "deviation": Map("Standard deviation of the roulette", "standard deviation", "nats", _deviation),
     "bias": Map("Bias of the truncated series", "bias", "nats", _bias, diverging=True),
     "radius": Map("Spectral radius", "largest ρ", "ρ", _radius),
 }

@@ -19,8 +19,8 @@ def matrix(text: str) -> tuple[float, ...]:
     if len(rows) not in SIDES.values() or any(len(cells) != len(rows) for cells in rows):
         given = " and ".join(str(len(cells)) for cells in rows[:MOST_SIDE]) or "no"
         raise ValueError(
-            f"{len(rows)} row{'s' * (len(rows) != 1)} with {given} numbers: give two rows of two, such as "
-            f"`[[0.45, 0.3], [-0.25, 0.2]]`, or as many rows as columns up to {MOST_SIDE}."
+            f"{len(rows)} row{'s' * (len(rows) != 1)} with {given} numbers: give two rows of two, such as `[[0.45, "
+            f"0.3], [-0.25, 0.2]]`, or another square matrix with up to {MOST_SIDE} rows."
         )
     return tuple(_entry(cell, i, j) for i, cells in enumerate(rows, 1) for j, cell in enumerate(cells, 1))
 

@@ -103,18 +103,20 @@ class Bench:
     )  # fmt: skip
     law: Law = setting(Geometric(), "Law of N", "How the number of terms N is drawn.", choices=LAWS)
     probe: str = setting("gaussian", "Probe", "Random vector v that estimates each trace by v'A^k v.", choices=PROBES)
-    n_probes: int = setting(1, "Probes K", "Probes averaged per point; they share the point's N.", low=1, high=16)
+    n_probes: int = setting(1, "Probes K", "Probes averaged per point. They share the N of the point.", low=1, high=16)
     n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
     subject: str = setting("matrix", "Estimate of", "Whose log det is estimated.", choices=SUBJECTS)
-    quantity: str = setting("log_det", "Quantity", "The log det, or its gradient by an entry of A.", choices=QUANTITIES)
-    entry: str = setting("12", "By", "The entry of A by which the gradient is taken.", choices=ENTRIES)
+    quantity: str = setting(
+        "log_det", "Quantity", "The log det, or its derivative with respect to an entry of A.", choices=QUANTITIES
+    )
+    entry: str = setting("12", "With respect to", "The entry of A for the derivative.", choices=ENTRIES)
     map: str = setting("deviation", "Map", "What is drawn over the plane.", choices=MAPS)
     block: int = setting(0, "Block", "Which residual block; 0 is the whole flow.", low=0, high=MOST_BLOCKS)
     batch: int = setting(512, "Batch B", "Points whose estimates are averaged.", low=1, high=65536)
     seed: int = setting(0, "Seed", "The same seed gives the same draws.", low=0, high=MOST_SEED)
-    throw: int = setting(1, "Throw", "Which draw of this seed is shown.", low=1, high=MOST_THROWS)
-    fractions: bool = setting(False, "Fractions", "Exact wherever a fraction is short.")
+    throw: int = setting(1, "Draw number", "Which draw of this seed is shown.", low=1, high=MOST_THROWS)
+    fractions: bool = setting(False, "Fractions", "Shows exact fractions where these are short.")
     suspect: str = setting(
         "none",
         "Under test",
@@ -136,12 +138,12 @@ class Bench:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the estimator that throws is the sound one."""
+        """Whether the estimator that draws is the sound one."""
         return self.suspect == "none"
 
     @property
     def estimator(self) -> FaultyEstimator:
-        """The one that throws."""
+        """The one that draws."""
         return FAULTY_ESTIMATORS[SUSPECTS[self.suspect].bug]
 
     @property

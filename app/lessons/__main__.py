@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m app.lessons", description=__doc__)
     parser.add_argument("command", choices=["check"])
     parser.add_argument("files", nargs="*", type=Path, help="such as lessons/04-series.md")
-    parser.add_argument("--quick", action="store_true", help="only read them; act out no solution")
+    parser.add_argument("--quick", action="store_true", help="only read them, without acting out the solutions")
     chosen = parser.parse_intermixed_args(arguments)
     files = chosen.files or [*sorted(FOLDER.glob("[0-9]*.md")), DEMONSTRATION]
     found = 0

@@ -115,12 +115,12 @@ def wanted_by(step: Step) -> dict[str, Any] | None:
 class Untrue(Enum):
     """In which way something does not come true, and how that is said."""
 
-    NOT_FAILED = "the check `{block}` does not fail after what is stated to be wrong: {outcome}."
+    NOT_FAILED = "the check `{block}` does not fail after the actions that are stated to be wrong: {outcome}."
     NOT_PASSED = "the check `{block}` does not pass after the solution: {outcome}."
-    DONE_BEFORE = "`{block}` is done before anybody does anything."
+    DONE_BEFORE = "`{block}` is done from the start, before any action."
     NOT_DONE = "`{block}` is not done by the solution."
     TRUTH_UNKNOWN = "the truth of `{block}` is not known after the solution."
-    NO_WHY = "`{block}` says nothing of the answer `{error}`: give it a `why`."
+    NO_WHY = "`{block}` has no text for the answer `{error}`: give it a `why`."
     NO_NEAR = "`{block}` does not say `near` which numbers are right."
     NUMBER_UNKNOWN = "a number of `{block}` is not known after the solution."
     IMPOSSIBLE = "{error}"

@@ -45,19 +45,19 @@ def from_file(data: bytes) -> Progress:
     """Raises ValueError, with a sentence, where it is no such file. Numbers that are not finite are left out, for what
     they answer is asked again; half a character is replaced."""
     if len(data) > MOST_BYTES:
-        raise ValueError(f"it has {len(data):,} bytes: a file of progress has at most {MOST_BYTES:,}.")
+        raise ValueError(f"it has {len(data):,} bytes, and a file of progress has at most {MOST_BYTES:,}.")
     try:
         read = json.loads(data, parse_int=_number)
         version, lessons = read["version"], read["lessons"].items()
         if type(version) is not int:
             raise TypeError
         if version != VERSION:
-            raise ValueError(f"it is of version {version}: version {VERSION} can be read.")
+            raise ValueError(f"it has version {version}, and only version {VERSION} can be read.")
         if len(lessons) > MOST_LESSONS:
-            raise ValueError(f"it is about {len(lessons):,} lessons: {MOST_LESSONS} are allowed.")
+            raise ValueError(f"it has {len(lessons):,} lessons, and {MOST_LESSONS} are allowed.")
         return Progress({_name(name): _lesson(one) for name, one in lessons})
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError("this is no file of progress. Take one that was downloaded here.") from error
+        raise ValueError("this is not a file of progress. Use a file that was downloaded here.") from error
 
 
 def joined(old: Progress, new: Progress) -> Progress:
@@ -99,7 +99,7 @@ def _name(read: Any) -> str:
     """The id of a lesson, a step or a block."""
     name = _text(read)
     if len(name) > MOST_OF_A_NAME:
-        raise ValueError(f"it has a name of {len(name):,} characters: {MOST_OF_A_NAME} are allowed.")
+        raise ValueError(f"it has a name of {len(name):,} characters, and {MOST_OF_A_NAME} are allowed.")
     return name
 
 

@@ -117,7 +117,7 @@ def read_raw(path: Path, kinds: Mapping[str, Kind]) -> tuple[Fields, list[Raw]]:
         if head["id"] in taken:
             raise Wrong(path, number + 1, f"the id `{head['id']}` is taken by line {taken[head['id']]}.")
         if head["kind"] not in kinds:
-            raise Wrong(path, number + 1, f"`{head['kind']}` is no kind of block: use {', '.join(kinds)}.")
+            raise Wrong(path, number + 1, f"`{head['kind']}` is not a kind of block: use {', '.join(kinds)}.")
         taken[head["id"]] = number + 1
         blocks.append(_block(path, head, lines[number + 1 : close], number + 1, kinds[head["kind"]]))
         number = close + 1
@@ -163,7 +163,7 @@ def _yaml(path: Path, lines: list[str], first: int, head: int | None = None) -> 
         return Fields(path, head or first, values, places)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line if error.problem_mark else 0
-        problem = f"this is no YAML: {error.problem}. Put text with a colon into quotes."
+        problem = f"this is not YAML: {error.problem}. Put text with a colon into quotes."
         raise Wrong(path, first + line, problem) from error
     except yaml.reader.ReaderError as error:
         line = "\n".join(lines)[: error.position].count("\n")

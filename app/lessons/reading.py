@@ -126,7 +126,7 @@ def _check_prose(fields: Fields, names: Any, text: str = "", tied: frozenset[str
             raise fields.wrong(name, "a formula of several lines has its `$$` on lines of their own.")
         if loose := loose_numbers(joined, tied, words):
             remedy = "compute it, as in {{bias(3):.3f}} or {{bench.law.p}}"
-            raise fields.wrong(name, f"the number {loose[0]} is tied to nothing: {remedy}.")
+            raise fields.wrong(name, f"the number {loose[0]} does not come from an expression: {remedy}.")
 
 
 def _check_points(fields: Fields, names: Any, text: str = "") -> None:
@@ -186,7 +186,7 @@ def _step(raw: Raw, common: dict[str, Any]) -> Step:
     to = MOVED.get(named, Moved(named, {}))
     if to.screen not in SCREENS:
         there = ", ".join(sorted(SCREENS))
-        raise raw.fields.wrong("screen", f"`{named}` is no screen; there are {there}.")
+        raise raw.fields.wrong("screen", f"`{named}` is not a screen; there are {there}.")
     minutes = raw.fields.get("minutes", int, default=0)
     if "minutes" in raw.fields.values and minutes < 1:
         raise raw.fields.wrong("minutes", f"`minutes: {minutes}`: a step takes at least 1.")

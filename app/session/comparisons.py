@@ -86,7 +86,7 @@ def adopt(name: str, arm_index: int) -> None:
     page.stale = True
     saved = engine.get_engine().export(comparison.run, arm_index)
     if saved is None:
-        page.notice = "This flow could not be had, or not soon enough. Your own flow stays; try it again in a moment."
+        page.notice = "This flow could not be loaded in time. Your own flow stays. Try again in a moment."
         return
     arm = comparison.experiment.arms[arm_index]
     in_force = comparison.report.arms[arm_index].train if comparison.report.arms else None
@@ -95,5 +95,5 @@ def adopt(name: str, arm_index: int) -> None:
     remember()
     note_change(page.setup, new)
     page.mark(new)
-    page.notice = f"{page.notice} The flow that you chose is yours now, on all screens.".strip()
+    page.notice = f"{page.notice} All screens now use the flow that you chose.".strip()
     start(new)

@@ -107,7 +107,7 @@ def put_down(widget: str | None = None) -> None:
         page.problems.pop(DRAWING, None)
         page.drawing = own.drawing if own and own.drawing else page.drawing
     elif problem := drawing_problem():
-        page.notice = f"{problem} What you painted is kept: choose *Draw*, or press *Go on drawing*."
+        page.notice = f"{problem} Your painting is kept: choose *Draw*, or press *Go on drawing*."
     kept = page.drawing
     page.mark(page.setup)
     page.drawing = kept

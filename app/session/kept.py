@@ -63,8 +63,8 @@ def undo() -> None:
         page.link = replace(page.link, setup=replace(setup, changes=then.planned))
     else:
         page.notice = (
-            f"The server has this flow at step {at:,} only, because others needed the memory. It is trained to step "
-            f"{then.steps:,} again."
+            f"The server kept this flow only up to step {at:,}, because other pages needed the memory. It is trained "
+            f"to step {then.steps:,} again."
         )
 
 

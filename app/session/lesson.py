@@ -79,7 +79,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
     found = shelf().lesson(lesson_id, language)
     if found is None:
         wrong = [problem for problem in shelf().problems if f"-{lesson_id}." in problem]
-        page.notice = " ".join([f"There is no lesson `{plain(lesson_id)}`. Choose one of the list.", *wrong])
+        page.notice = " ".join([f"There is no lesson `{plain(lesson_id)}`. Choose one from the list.", *wrong])
         return
     done = progress(lesson_id)
     chosen = _chosen(found, step_id, done)

@@ -33,7 +33,7 @@ def note_change(old: Setup, new: Setup) -> None:
 
 
 def _takeaway(found: PlanEnded) -> str:
-    return f"Your change ends the link's plan: the change at step {found.step:,} will not come."
+    return f"Your change ends the plan of the link: the change at step {found.step:,} will not happen."
 
 
 def ahead() -> Changes:

@@ -92,7 +92,7 @@ def drop_edits(why: str) -> None:
     for bench in benches():
         if isinstance(bench, Edits) and bench.with_trained_weights() != bench:
             show_bench(bench.with_trained_weights())
-            tell(f"{why} The changed weights are dropped: all are as trained. Nothing trained is lost.")
+            tell(f"{why} So your changes of weights are dropped. The trained weights are not affected.")
 
 
 def tell(notice: str) -> None:
@@ -277,7 +277,7 @@ def flow_saver() -> Callable[[], bytes]:
 
     def contents() -> bytes:
         if (data := training.export(page.run, 0)) is None:
-            raise RuntimeError("There is no flow to save: its run is not built yet, or was dropped.")
+            raise RuntimeError("There is no flow to save: it is not built yet, or its run was dropped.")
         return data
 
     return contents

@@ -152,7 +152,7 @@ def change(new: Setup) -> None:
     note_change(old, new)
     page.setup = new
     if layer_shapes(new.flow) != layer_shapes(old.flow):
-        drop_edits("The flow has layers of other sizes now.")
+        drop_edits("The layers of the flow now have other sizes.")
     if builds:
         start(replace(new, start=new.start if new.flow == old.flow else None))
     else:

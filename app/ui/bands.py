@@ -119,7 +119,7 @@ def paths(label: str, x: np.ndarray, values: np.ndarray, k: int, **look) -> list
 
 
 def note(seeds: int) -> str:
-    return "Thick: mean over seeds; thin: smallest and largest." if seeds > 1 else "One seed."
+    return "Thick: mean over seeds. Thin: smallest and largest seed." if seeds > 1 else "One seed."
 
 
 def curves(dataset: Dataset, groups: Groups, *, by_time: bool) -> Chart:
@@ -136,7 +136,7 @@ def curves(dataset: Dataset, groups: Groups, *, by_time: bool) -> Chart:
         against,
         name,
         tuple(drawn),
-        f"{name} against {against}, mean over seeds within the smallest and the largest; now {'; '.join(said)}.",
+        f"{name} against {against}: the mean over seeds, with the smallest and the largest. Now {'; '.join(said)}.",
         log_y=bool(dataset.truth),
         note=note(_seeds(groups)),
     )
@@ -219,15 +219,15 @@ def in_words(found: Ranking) -> str:
     when = f"after {found.steps:,} steps" if found.seconds is None else f"after {found.seconds:.1f} s of training each"
     if found.outcome is Outcome.NOT_A_NUMBER:
         lost = ", ".join(found.lost)
-        return f"**Not to be compared** {when}: {found.measure} of {lost} is not a number in every seed."
+        return f"**No comparison is possible** {when}: the {found.measure} of {lost} is not a number in some seed."
     best, nearest, seeds = found.best, found.nearest, found.seeds
     compared = f"{best} has {found.measure} {found.fits[best]}, {nearest} {found.fits[nearest]} {when}"
     if found.outcome is Outcome.FEW_SEEDS:
         few = f"over {seeds} seed{'s' * (seeds > 1)}. Take {LEAST_SEEDS} or more."
-        return f"**Not enough seeds to say**: {compared}, {few}"
+        return f"**Too few seeds to decide**: {compared}, {few}"
     if found.outcome is Outcome.AHEAD:
-        return f"**{best} is ahead in all {seeds} seeds**: {compared}; no other band touches its own."
-    return f"**The seeds do not say**: {compared}, over {seeds} seeds; the bands overlap."
+        return f"**{best} is ahead in all {seeds} seeds**: {compared}. No other band touches its band."
+    return f"**The seeds do not decide**: {compared}, over {seeds} seeds. The bands overlap."
 
 
 def _seeds(groups: Groups) -> int:

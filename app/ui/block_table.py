@@ -69,15 +69,15 @@ def takeaway(found: Standouts) -> str:
     """What stands out, in sentences."""
     seen = (
         f"Block {found.strongest + 1} {'spreads' if found.log_det > 0 else 'squeezes'} the plane most, by "
-        f"{abs(found.log_det):.2f} nats a point; block {found.steepest + 1} is the steepest, with ‖A‖ = "
-        f"{found.norm:.2f} where {found.bound:.2f} is allowed."
+        f"{abs(found.log_det):.2f} nats per point. Block {found.steepest + 1} is the steepest: ‖A‖ = {found.norm:.2f}, "
+        f"and {found.bound:.2f} is allowed."
     )
     if found.limit is None:
         return seen
     limit = f"{RHO} > √q = {found.limit:.3f}"
     if found.finite_variance:
-        return f"{seen} No point has {limit}, so the roulette's variance is finite at all of them."
+        return f"{seen} No point has {limit}, so the variance of the roulette is finite at every point."
     return (
-        f"{seen} In block {found.worst + 1}, {_percent(found.beyond)} of the points have {limit}: "
-        "there the roulette's variance is infinite."
+        f"{seen} In block {found.worst + 1}, {_percent(found.beyond)} of the points have {limit}. The variance of the "
+        "roulette is infinite there."
     )

@@ -44,7 +44,7 @@ def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
     ready_made = None
     if [*drawn(setup.flow), *drawn(setup, rare=True)]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            heading.section("Flow &nbsp;:gray[:small[builds anew]]", width="content")
+            heading.section("Flow &nbsp;:gray[:small[restarts]]", width="content")
             ready_made = st.popover("Presets", type="tertiary") if everything else None
     flow = edit(setup.flow, rare=False, only=usual["flow"])
     if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:
@@ -121,7 +121,8 @@ def _flow_file(setup: Setup) -> None:
     uploads.flow("Open a flow", "open_flow", session.open_flow)
     if setup.start:
         st.caption(
-            f"Began with {quoted(setup.start.file.name)}. Reset goes back to it; another setting leaves it behind."
+            f"This run began with {quoted(setup.start.file.name)}. Reset goes back to it. If you change a setting of "
+            "the flow, a new flow begins."
         )
 
 

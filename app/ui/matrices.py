@@ -25,17 +25,21 @@ class Example:
 
 
 EXAMPLES: dict[str, Example] = {
-    "sheet": Example("A turn and a stretch", "Complex eigenvalues, far below 1.", (0.45, 0.3, -0.25, 0.2)),
+    "sheet": Example("A turn and a stretch", "Complex eigenvalues, far below 1 in size.", (0.45, 0.3, -0.25, 0.2)),
     "nilpotent": Example(
         "Nilpotent", "A² = 0: the series ends after one term, and only the probe makes noise.", (0.4, -0.4, 0.4, -0.4)
     ),
     "symmetric": Example("Symmetric", "Real eigenvalues of both signs.", (0.3, 0.2, 0.2, -0.4)),
-    "rotation": Example("A turn", "Signs and circles know its trace without noise.", (0.3, -0.5, 0.5, 0.3)),
-    "thirds": Example("Thirds", "Check it on paper: every term is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)),
+    "rotation": Example(
+        "A turn", "With random signs or directions on a circle, its trace has no noise.", (0.3, -0.5, 0.5, 0.3)
+    ),
+    "thirds": Example(
+        "Thirds", "Check it on paper: every entry and every trace is a fraction.", (1 / 3, 1 / 6, -1 / 6, 1 / 3)
+    ),
     "steep": Example("Near 1", f"At {unbroken('p = 0.5')} the variance is infinite.", (0.9, 0.3, 0.1, -0.2)),
     "chain": Example(
         "A chain of five",
-        "Each of five numbers moves its neighbours: the trace is 0, the log det is not.",
+        "Each of five numbers moves its neighbours. The trace is 0, but the log det is not.",
         tuple(0.4 if abs(i - j) == 1 else 0.0 for i in range(5) for j in range(5)),
     ),
 }
@@ -109,7 +113,7 @@ def examples(bench: Bench) -> None:
         disabled=session.jacobians() is None,
         width="stretch",
     )
-    st.caption("Of all blocks and all points of the map; *On the plane* you choose the point.")
+    st.caption("The largest over all blocks and all points of the map. Under *On the plane* you can choose the point.")
 
 
 def _take_steepest(bench: Bench) -> None:

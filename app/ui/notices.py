@@ -27,7 +27,7 @@ def show(edited: bool = True) -> None:
         more = len(refused) - MOST_REFUSALS
         rest = f" And {more} more." if more > 0 else ""
         st.warning(
-            f"The link could not be followed in all: {' '.join(refused[:MOST_REFUSALS])}{rest}",
+            f"Parts of the link could not be used. {' '.join(refused[:MOST_REFUSALS])}{rest}",
             icon=":material/link_off:",
         )
     if session.notice():
@@ -45,8 +45,8 @@ def _edited(edited: Edited) -> None:
     """What of a flow is changed on the Lipschitz bench is so on all screens, until it is brought back."""
     with st.container(horizontal=True, vertical_alignment="center", key="edited"):
         st.info(
-            f"Block {edited.block + 1} {_told(edited)} on the screen *Can it be undone?* Pictures, mass "
-            "and samples show that; training goes on without it.",
+            f"Block {edited.block + 1} {_told(edited)} on the screen *Can it be undone?* Pictures, mass and samples "
+            "are those of the changed flow. Training goes on with the unchanged one.",
             icon=":material/build:",
         )
         if session.editing_is_offered():
@@ -56,7 +56,7 @@ def _edited(edited: Edited) -> None:
 def _told(edited: Edited) -> str:
     """What was done to a block, as words that follow its name."""
     count = len(edited.changes)
-    changed = f"has {count} change{'s' * (count > 1)} of its weights" if count else ""
+    changed = f"has {count} changed weight{'s' * (count > 1)}" if count else ""
     scaled = f"is scaled by {edited.scale:g}" if edited.scale != 1 else ""
     return " and ".join(filter(None, (scaled, changed)))
 
@@ -86,7 +86,7 @@ def _undo(past: Past) -> None:
             on_click=session.undo,
             icon=":material/undo:",
             type="tertiary",
-            help="Goes back to that flow, its data and its settings. The flow that you see now is not kept.",
+            help="Brings back that flow, its data and its settings. The flow that you see now is lost.",
             key="undo",
         )
 

@@ -28,33 +28,33 @@ _DEEP_BRANCHES = FlowConfig(blocks=10, width=64, hidden_layers=2, activation="li
 _SERIES_TRAINING = TrainConfig(learning_rate=5e-3, batch=512, horizon=4096)
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset("Default", "Fits every data set of known density well within a minute."),
+    "default": Preset("Default", "In a minute it fits every data set of known density well."),
     "small": Preset(
         "Small and quick",
-        "A third of the blocks: many more steps a second, and a coarser fit.",
+        "A third of the blocks: many more steps per second, but a coarser fit.",
         FlowConfig(blocks=8),
     ),
     "fine": Preset(
         "Fine and slow",
-        "More and wider blocks closer to the limit L = 1: the sharpest picture, after some minutes.",
+        "More and wider blocks, closer to the limit L = 1. The sharpest density, but it takes minutes.",
         FlowConfig(blocks=32, width=64, budget=0.995),
         TrainConfig(horizon=16384),
     ),
     "few": Preset(
         "For few points",
-        "Four small smooth blocks: real data of some hundred points, which larger flows learn by heart.",
+        "Four small smooth blocks, for data of a few hundred points. Larger flows learn such data by heart.",
         FlowConfig(blocks=4, width=8, activation="tanh", budget=0.9),
         TrainConfig(learning_rate=5e-3, batch=512, horizon=1024),
     ),
     "paper": Preset(
         "Residual flow, as in the paper",
-        "LipSwish and Russian roulette: 2 exact terms and a geometric number of more from 1 on (n_exact = 3 here).",
+        "LipSwish and Russian roulette: 2 exact terms, then 1 or more at random (geometric; n_exact = 3 here).",
         _DEEP_BRANCHES,
         replace(_SERIES_TRAINING, log_det=Roulette()),
     ),
     "i-resnet": Preset(
         "i-ResNet, biased",
-        "ELU and five terms of the series: watch the mass that it believes in leave 1.",
+        "ELU and five terms of the series. Watch the mass that training believes in move away from 1.",
         replace(_DEEP_BRANCHES, activation="elu", budget=0.97),
         replace(_SERIES_TRAINING, log_det=Truncated()),
     ),

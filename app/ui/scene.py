@@ -109,4 +109,4 @@ def _believed(arm: ArmReport) -> str:
     curves = arm.loss
     if curves is None or not len(curves.held_bias) or not curves.held_bias[-1]:
         return ""
-    return f", and dashed the one that training believes in, {curves.held_nll[-1] - curves.held_bias[-1]:.2f} at last"
+    return f"; dashed, the loss that training believes in, now {curves.held_nll[-1] - curves.held_bias[-1]:.2f}"

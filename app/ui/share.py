@@ -21,10 +21,12 @@ Query = Mapping[str, str]
 
 CONTROLS = "class.controls"
 HOLDS_RUN = (
-    "Whoever opens this link sees this run at this step. Every setting is in it, every change so far and what you look "
-    "at; files of your own are asked for."
+    "This link opens this run at this step, with all settings, all changes so far and the same view. If you use files "
+    "of your own, the link asks for them."
 )
-HOLDS_SETTINGS = "Whoever opens this link has every setting as it is now; files of your own are asked for."
+HOLDS_SETTINGS = (
+    "This link opens this page with all settings as they are now. If you use files of your own, the link asks for them."
+)
 FRAME = {"title": "Residual flows", "width": "100%", "height": "640", "loading": "lazy", "allow": "fullscreen"}
 
 
@@ -112,7 +114,7 @@ def _reach(address: Shared) -> None:
         )
     elif address.reach is Reach.NO_NETWORK:
         st.warning(
-            "Only this machine can open this link, because it is on no network. Connect it, then open Share again.",
+            "Only this machine can open this link, because it is not on a network. Connect it, then open Share again.",
             icon=":material/wifi_off:",
         )
 
@@ -143,8 +145,8 @@ def _long_drawing() -> None:
     own = session.setup().own
     if own and own.drawing and not own.drawing.text:
         st.warning(
-            f"Your drawing is longer than the {MOST_IN_LINK:,} characters that a link holds, so the link asks for its "
-            f"file. Save the points (CSV) in the sidebar, and send `{own.drawing.name}` with the link.",
+            f"Your drawing is too long for a link, which holds {MOST_IN_LINK:,} characters. So the link asks for a "
+            f"file. Use *Save the points (CSV)* in the sidebar, and send `{own.drawing.name}` with the link.",
             icon=":material/attach_file:",
         )
 
@@ -160,7 +162,7 @@ def _field(offer: Offer, query: Query, name: str) -> str:
 def _changes(report: Report) -> None:
     setup = session.shareable()
     if len(setup.changes) > MOST_CHANGES:
-        st.warning(f"Whoever opens it gets only the first {MOST_CHANGES} changes.")
+        st.warning(f"The link holds only the first {MOST_CHANGES} changes.")
     done = report.arms[0].step if report.arms else 0
     lines = [
         f"- {sentence}{' :gray[(planned)]' if step > done else ''}"
@@ -182,7 +184,7 @@ def _code(offer: Offer, link: str, name: str) -> None:
     else:
         st.warning(
             f"This link is too long for a QR code: it has {len(link):,} characters, and a code holds {MOST_BYTES:,}. "
-            "Copy the link, and send it or put it on a page that others can open.",
+            "Copy the link instead, and send it or put it on a page that others can open.",
             icon=":material/qr_code:",
         )
 
@@ -190,16 +192,16 @@ def _code(offer: Offer, link: str, name: str) -> None:
 def _embed(offer: Offer) -> None:
     key = offer.key("embed")
     link = link_of(offer.address, {**offer.query, **view(key)})
-    st.markdown("Paste this into a page of yours, and it shows this one in a frame.")
+    st.markdown("Paste this code into your own web page to show this page in a frame.")
     copy_field(frame_of(link), "Code", rows=6, key=key)
     sites = security.origins(os.environ.get(security.EMBED_VARIABLE, ""))
     allowed = f"Allowed now: {', '.join(f'`{one}`' for one in sites)}." if sites else "No site is allowed now."
     st.markdown(
-        "The app must allow the site of that page: start it with `make app EMBED=https://lecture.example.org`, or with "
-        f"`--embed`. {allowed}"
+        "The app must allow the site of your page. Start the app with `make app EMBED=https://lecture.example.org`, or "
+        f"with `--embed`. {allowed}"
     )
     if urlsplit(link).scheme == "http" and not is_this_machine(offer.address.host):
-        st.caption("Browsers refuse this frame in a page that is opened by https, because this page is opened by http.")
+        st.caption("This page uses http, so browsers refuse to show it in a page that uses https.")
 
 
 def closes(left: Iterable[str]) -> str:
@@ -207,12 +209,12 @@ def closes(left: Iterable[str]) -> str:
     kept = [names()[name] for name in left]
     can = f"Students can change: {', '.join(f'**{title}**' for title in kept)}." if kept else "Students only watch."
     rest = "Every other setting is closed." if kept else "Every setting is closed."
-    return f"{can} {rest} They read “{fixed_told(bool(kept))}” A button there shows all controls."
+    return f"{can} {rest} They read “{fixed_told(bool(kept))}” A button beside this text shows all controls."
 
 
 def _class(offer: Offer) -> None:
     """A link that fixes the settings, and leaves some controls."""
-    st.markdown("Fix all settings as they are now, and leave only the controls that you choose.")
+    st.markdown("Fix all settings as they are now. Only the controls that you choose stay.")
     left = st.multiselect(
         "Controls that stay",
         # What belongs to the screen itself comes before the sidebar's.
@@ -220,8 +222,8 @@ def _class(offer: Offer) -> None:
         key=CONTROLS,
         format_func=lambda name: names()[name],
         placeholder="None: the class only watches",
-        help="Those of this page. With a choice, such as a law of N, stays all that belongs to it. What you choose "
-        "on other pages and views stays chosen.",
+        help="The controls of this page. If you keep a choice, such as the law of N, its own settings stay too. "
+        "Controls that you chose on other pages and views stay chosen.",
     )
     st.markdown(closes(left))
     if not offer.address.is_open:  # a class could not open it

@@ -42,7 +42,7 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     planes(panes, key=f"{name}.panes", columns=columns(len(panes)))
     st.caption("All densities share one colour scale.")
     st.markdown(_table(dataset, labels, arms, report.arms))
-    offer(name, {label: k for k, label in enumerate(labels)}, "Go on with one of them on all screens:")
+    offer(name, {label: k for k, label in enumerate(labels)}, "Use one of these flows on all screens:")
     return report
 
 
@@ -154,7 +154,7 @@ def _mass(arm: ArmReport) -> str:
     masses = arm.found(Masses)
     if masses is None or masses.believed is None:
         return ""
-    return f" It believes in mass {with_error(masses.believed.value, masses.believed.error)[0]}."
+    return f" It believes in a density of mass {with_error(masses.believed.value, masses.believed.error)[0]}."
 
 
 def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> Chart:

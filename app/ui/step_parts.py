@@ -31,12 +31,11 @@ def said(picture: StepPicture, setup: Setup) -> tuple[Part, ...]:
 
 def _batch(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     drawn = len(picture.points)
-    average = " The usual picture shows their average over the last steps." if setup.train.average else ""
+    average = " The usual picture shows the average of the weights over the last steps." if setup.train.average else ""
     some = f" The first {drawn} of them are drawn here." if drawn < picture.batch else ""
     return Part(
         f"A batch of {picture.batch:,} points is drawn",
-        f"Step {picture.step:,} sees these points and no others.{some} The density is that of the weights as they are "
-        f"trained.{average}",
+        f"Step {picture.step:,} uses only these points.{some} The density is that of the present weights.{average}",
         (("points in the batch", f"{picture.batch:,}"), ("drawn from", setup.dataset.title)),
         ("The batch, over the density before the step", "The same points, before they move"),
         (
@@ -50,8 +49,8 @@ def _forward(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     blocks = len(picture.stages) - 2
     return Part(
         "Forward: the points move from x to z",
-        f"Each point passes all {blocks} blocks. A good flow ends with points like draws of a standard normal, for "
-        "which the mean of |z|² is 2.",
+        f"Each point passes through all {blocks} blocks. With a good flow the points z look like draws from a standard "
+        "normal, for which the mean of |z|² is 2.",
         (("mean of |z|²", _with_error(numbers.square)), ("for a standard normal", "2")),
         ("The batch at x", "The same points on their way to z"),
         (
@@ -75,7 +74,7 @@ def _loss(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
         how = "The log det is exact here, so nothing is estimated."
     else:
         found = (
-            ("mean loss, as it trains", f"{mean} nats"),
+            ("mean loss, as training estimates it", f"{mean} nats"),
             ("exact mean loss", f"{_with_error(numbers.true_loss)} nats"),
             ("mean log det, estimated", f"{_with_error(numbers.log_det)} nats"),
             ("exact mean log det", f"{_with_error(numbers.true_log_det)} nats"),
@@ -83,15 +82,15 @@ def _loss(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
         )
         second = "Log det of each point: the estimate of this step against the exact one"
         alt = (
-            "Each point's estimated log det against the exact one. On the diagonal both agree; typically they differ "
+            "Each point's estimated log det against the exact one. On the diagonal both agree. They typically differ "
             f"by {_size(numbers.deviation)} nats."
         )
-        how = "Training estimates the log det; the second plane compares each estimate with the exact value."
+        how = "Training estimates the log det. The second plane compares each estimate with the exact value."
     if numbers.shared_loss:
-        found += (("and of the norms' orders", f"{numbers.shared_loss:.3f}"),)
+        found += (("added loss of the norms' orders", f"{numbers.shared_loss:.3f}"),)
     return Part(
         "Log det and loss of each point",
-        f"Loss of a point = −log N(z; 0, I) − log det. Large and yellow points fit worst. {how}",
+        f"Loss of a point = −log N(z; 0, I) − log det. The large yellow points fit worst. {how}",
         found,
         ("The batch, coloured by the loss of each point", second),
         (f"The points of the batch, coloured by their loss. The mean is {mean} nats.", alt),
@@ -102,22 +101,21 @@ def _gradient(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     found = [("length of the gradient", _size(numbers.gradient_norm))]
     if picture.log_det_by != Exact():
         found += [
-            ("by the exact log det", _size(numbers.true_gradient_norm)),
+            ("its length by the exact log det", _size(numbers.true_gradient_norm)),
             ("cosine between the two", _cosine(numbers.gradient_cosine)),
         ]
     if numbers.gradient_norm > numbers.clip:
         found += [("shortened to", f"{numbers.clip:g}")]
-    grey = "" if picture.log_det_by == Exact() else " Dashed arrows are the same by the estimate of this step."
+    grey = "" if picture.log_det_by == Exact() else " Dashed arrows: the same from the estimate of this step."
     return Part(
         "The gradient: each point pulls the density towards itself",
         "Each arrow ends at a point. If the density there moved along the arrow, the loss of that point would fall "
-        "fastest; longer arrows pull harder. All points share one set of weights, so the update, in the second plane, "
-        "is a compromise."
-        f"{grey}",
+        "fastest. Longer arrows pull harder. All points share the same weights, so the update, shown in the second "
+        f"plane, is a compromise.{grey}",
         tuple(found),
         ("How each point pulls the density", UPDATE_MAP),
         (
-            "An arrow to each point: the direction in which it pulls the density, which is the gradient of its loss.",
+            "An arrow to each point: the direction in which the point pulls the density, by the gradient of its loss.",
             f"{UPDATE_MAP}, after minus before. The update moves {_percent(numbers.moved)} of the probability.",
         ),
     )
@@ -129,8 +127,9 @@ def _update(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     share = numbers.update_norm / numbers.weights_norm if numbers.weights_norm else math.nan
     return Part(
         "The update: weights and density move",
-        "Adam scales the step of each weight by its past gradients, so the update is not straight downhill: the cosine "
-        f"is {_cosine(numbers.update_cosine)}. Triangles: the exact loss of a point fell (▼, dark) or rose (△, white).",
+        "Adam scales the step of each weight by its past gradients, so the update does not go straight downhill: their "
+        f"cosine is {_cosine(numbers.update_cosine)}. Triangles: the exact loss of a point fell (▼, dark) or rose (△, "
+        "white).",
         (
             ("learning rate", _size(numbers.learning_rate)),
             ("the weights move by", f"{_percent(share)} of their length"),
@@ -159,17 +158,20 @@ def _constraint(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Par
     held = largest <= cap * (1 + 1e-6)
     if layers.certifies:
         text = (
-            f"The update may push a layer's norm over its cap, {cap:.4g}. The constraint makes the weight that is used "
-            "from the trained matrix, so every block stays invertible. The density of part 5 has it already."
+            f"The update may push the norm of a layer above its cap, {cap:.4g}. The layer does not use the trained "
+            "matrix itself: the constraint scales it down first. So every block stays invertible. The density of part "
+            "5 includes this already."
         )
     elif layers.touched.any():
         text = (
-            f"{constraint.title} estimates the norms from below, so it promises no cap. "
+            f"{constraint.title} estimates the norms from below, so it does not guarantee the cap. "
             + ("All layers happen to be below" if held else "Some layers are above")
             + f" {cap:.4g} after this step."
         )
     else:
-        text = f"The constraint is off: nothing keeps a layer at {cap:.4g}, and no inverse is promised."
+        text = (
+            f"The constraint is off: nothing keeps the norm of a layer below {cap:.4g}, and no inverse is guaranteed."
+        )
     return Part(
         "The constraint: norms before and after the cap",
         text,

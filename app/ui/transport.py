@@ -58,8 +58,8 @@ def show(
         st.markdown(f":gray[newest:] {_status(report)}" if past else _status(report), help=reason)
     if of is None and session.made_by() and (found := session.note(digits(session.made_by(), report))).differ:
         st.caption(
-            ":material/difference: Close, not equal: the numbers of this link were made by "
-            f"{escaped(found.there, MOST_IN_FINGERPRINT)}; here they are made by "
+            ":material/difference: Close, not equal: the numbers of this link were computed by "
+            f"{escaped(found.there, MOST_IN_FINGERPRINT)}. Here they are computed by "
             f"{escaped(found.here, MOST_IN_FINGERPRINT)}."
         )
     if of is None and (bringing := session.bringing()):
@@ -124,7 +124,7 @@ def _progress(report: Report, steps: int) -> None:
     found = progress(report.arms[0], steps)
     said = f"{found.done:,} of {found.steps:,} steps of every flow"
     if found.is_over:
-        said += ": done. Play goes on without end."
+        said += ": done. If you press Play, training goes on without end."
     elif found.seconds_left is not None:
         said += f", about {max(1, round(found.seconds_left))} s left"
     st.progress(found.done / found.steps, said)
@@ -134,11 +134,11 @@ def _bringing(report: Report, found: session.Bringing) -> None:
     """How far the run is on its way to the step of its link; where that is far, the way is somebody's choice."""
     if report.state in MOVING:
         done = min(report.arms[0].step, found.step) if report.arms else 0
-        st.progress(done / found.step, f"This link is of step {found.step:,}: trained to step {done:,}")
+        st.progress(done / found.step, f"This link shows step {found.step:,}. Training is at step {done:,}")
         return
     takes = f"about {max(1, round(found.seconds)):,} s" if found.seconds else "some time"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bringing"):
-        st.markdown(f"This link is of step {found.step:,}. To train to it takes {takes}.", width="content")
+        st.markdown(f"This link shows step {found.step:,}. Training to this step takes {takes}.", width="content")
         button(f"Train to step {found.step:,}", on_click=session.bring, icon=":material/fast_forward:", key="bring")
 
 
@@ -161,7 +161,9 @@ def _whole(seconds: float) -> str:
 
 def _status(report: Report) -> str:
     """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
-    long_step = f"about **{report.step_seconds:.2g} s** at a time" if report.step_seconds > LONGEST_STEP_SECONDS else ""
+    long_step = (
+        f"about **{report.step_seconds:.2g} s** for a step" if report.step_seconds > LONGEST_STEP_SECONDS else ""
+    )
     if not report.arms:
         return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
     arm: ArmReport = report.arms[0]

@@ -70,7 +70,7 @@ class Base:
 
 
 def base_of(distribution: Any, features: int) -> Base:
-    """The base of a distribution. Raises ValueError if it is none on all of R^features."""
+    """The base of a distribution. Raises ValueError unless its support is all of R^features."""
     for needed in ("log_prob", "sample"):
         if not callable(getattr(distribution, needed, None)):
             raise ValueError(
@@ -80,8 +80,9 @@ def base_of(distribution: Any, features: int) -> Base:
     batch, event = (tuple(getattr(distribution, f"{kind}_shape", ())) for kind in ("batch", "event"))
     if (batch, event) not in [((), ()), ((features,), ()), ((), (features,))]:
         raise ValueError(
-            f"base has the batch shape {batch} and the event shape {event}: use one of one number, one for each of the "
-            f"{features} coordinates (batch shape ({features},)), or a joint one (event shape ({features},))."
+            f"base has the batch shape {batch} and the event shape {event}: use a distribution of one number, of one "
+            f"number for each of the {features} coordinates (batch shape ({features},)), or of the whole point (event "
+            f"shape ({features},))."
         )
     if any(tensor.requires_grad for tensor in tensors_of(distribution)):
         raise ValueError(
@@ -104,7 +105,7 @@ def _check_support(distribution: Any) -> None:
         inner = inner.base_constraint
     if inner not in (constraints.real, constraints.real_vector):
         raise ValueError(
-            f"base = {told(type(distribution).__name__)}: it lives on {support}, and a flow sends its points to all of "
+            f"base = {told(type(distribution).__name__)}: its support is {support}, but a flow sends points to all of "
             "R^d. Use one on the whole line, e.g. Normal, StudentT or a MixtureSameFamily of them."
         )
 

@@ -44,8 +44,8 @@ class BrokenBound(UserWarning):
 
 @dataclass(frozen=True)
 class Check:
-    """What a block was seen to do at some points. A stretch above the bound disproves it. None at these points
-    proves nothing elsewhere."""
+    """Measurements of a block at some points. A stretch above the bound disproves the bound. If there is none, nothing
+    is proven about other points."""
 
     points: int
     bound: float
@@ -78,8 +78,8 @@ class ResidualBlock(nn.Module):
         log|det dz/dx| = log|det(I + A)|,   A = dg/dx                                         (nats)
 
     Nothing changes g. If it consists of `rf.LipschitzLinear` and activations of torch in an `nn.Sequential`, its bound
-    is certified, and may be left out. Otherwise `lipschitz` is what you vouch for: a warning (`BrokenBound`) says so
-    if g is seen to stretch more, and `check(x)` looks for it.
+    is certified, and may be left out. Otherwise `lipschitz` is your own claim. A warning (`BrokenBound`) says if g is
+    seen to stretch more, and `check(x)` measures it.
 
     Args:
         g: a module, (batch, d) -> (batch, d), that treats each row by itself; or with `shape` (batch, *shape) -> same.
@@ -122,8 +122,8 @@ class ResidualBlock(nn.Module):
         bound = known if lipschitz is None else lipschitz
         if not isinstance(bound, int | float) or isinstance(bound, bool) or not LEAST_BOUND <= bound < 1:
             raise ValueError(
-                f"lipschitz = {told(bound)}: the bound of g must be below 1 (and at least {LEAST_BOUND:g}), or nothing "
-                "makes x + g(x) invertible. Lower the caps of its layers, or multiply g by a number."
+                f"lipschitz = {told(bound)}: the bound of g must be below 1 (and at least {LEAST_BOUND:g}), or x + "
+                "g(x) may have no inverse. Lower the caps of its layers, or multiply g by a number."
             )
         self.g, self.lipschitz = g, float(bound)
         self.certified = known is not None and known <= self.lipschitz
@@ -207,7 +207,7 @@ the log det converges.
             if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise ValueError("g normalises over the batch, so rows depend on each other: use g.eval().")
             if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-                raise ValueError("g drops units at random, so it is no function of x: use g.eval().")
+                raise ValueError("g drops units at random, so it is not a function of x: use g.eval().")
         return _Branch(self.g, self.lipschitz, self.shape, self.certified)
 
     def _rows(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the library takes for one thing: a name or a value, a number or a generator, an array or a tensor."""
+"""Arguments in all forms that the library accepts: a name or a value, a number or a generator, an array or a tensor."""
 
 from typing import Any
 

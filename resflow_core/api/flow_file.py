@@ -102,7 +102,7 @@ def _check_density(flow: Flow, dim: int) -> None:
         largest = max(float(tensor.abs().max()) for tensor in flow.state_dict().values() if tensor.numel())
         raise ValueError(
             f"The flow in the file has no finite density at any of {PROBED} points: its largest weight is "
-            f"{largest:.3g}. Save it anew from an earlier step."
+            f"{largest:.3g}. Save it again from an earlier step."
         )
 
 
@@ -111,7 +111,7 @@ def _values(data: bytes) -> dict[str, Any]:
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     metadata = header.get("__metadata__") or {}
     if FORMAT not in metadata:
-        raise ValueError(f"The file is not a flow that was saved here: its metadata have no {FORMAT!r}.")
+        raise ValueError(f"The file is not a flow that was saved here: its metadata has no {FORMAT!r}.")
     if (size := len(metadata[FORMAT])) > MOST_SETTINGS:
         raise ValueError(f"The settings and notes in the file have {size:,} characters; {MOST_SETTINGS:,} are allowed.")
     try:
@@ -119,7 +119,7 @@ def _values(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError("The settings in the file cannot be read. It may be damaged.") from error
     if not isinstance(values, dict):
-        raise ValueError("The settings in the file cannot be read: they are no names with values.")
+        raise ValueError("The settings in the file cannot be read: they are not names with values.")
     noted = values.get(NOTES, {})
     if not isinstance(noted, dict):
         raise ValueError(f"The notes in the file are {told(noted)}: names with values are needed.")

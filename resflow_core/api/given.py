@@ -105,7 +105,7 @@ class GivenFlow(Flow):
 
     @contextmanager
     def at(self, context: Tensor, log_det: LogDet | None = None) -> Iterator[None]:
-        """In this context the rows of all points have these contexts, (batch, context).
+        """A context manager. Within it the rows of all points have these contexts, (batch, context).
 
         The weights are folded once, unless the log det is differentiated block by block, which frees the graph.
         """

@@ -85,7 +85,7 @@ def from_file(data: bytes) -> ResidualFlow:
     if flow_file.FORMAT in metadata:
         return _of_older(data, metadata[flow_file.FORMAT])
     if FORMAT not in metadata:
-        raise ValueError(f"The file is not a flow that was saved here: its metadata have no {FORMAT!r}.")
+        raise ValueError(f"The file is not a flow that was saved here: its metadata has no {FORMAT!r}.")
     try:
         flow = _built(json.loads(metadata[FORMAT]), tensors)
     except (TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -58,7 +58,7 @@ class ResidualFlow(nn.Module):
         device: where the parameters are, e.g. "cuda".
 
     Raises:
-        ValueError: for what cannot be used. The message says what can.
+        ValueError: for arguments that cannot be used. The message says which can.
 
     A flow is an `nn.Module`: `parameters()`, `state_dict()`, `.to(...)`, `.double()`, pickle, `copy.deepcopy` and
     `torch.save` work. `save` writes a file without code.

@@ -8,13 +8,13 @@ LARGEST_BATCH, SMALLEST_BATCH = 512, 32
 
 
 def sizes_for(features: int) -> dict[str, Any]:
-    """Blocks and width: a plane has details that many blocks draw; in more dimensions wide blocks fit better."""
+    """Blocks and width. In the plane many blocks draw the details; in more dimensions wide blocks fit better."""
     blocks, width, _ = _row(features)
     return {"blocks": blocks, "width": width}
 
 
 def learning_rate_for(features: int) -> float:
-    """AdamW's step size at its largest."""
+    """The largest step size of AdamW."""
     return _row(features)[2]
 
 
@@ -24,7 +24,7 @@ def batch_for(points: int) -> int:
 
 
 def weight_decay_for(points: int) -> float:
-    """AdamW's, of the matrices: few points are learnt by heart without it."""
+    """Weight decay of AdamW, for the matrices. Without it a flow learns few points by heart."""
     return 0.1 if points < 2_000 else 0.0
 
 

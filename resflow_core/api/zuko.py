@@ -1,4 +1,4 @@
-"""Blocks and flows in somebody else's flow."""
+"""Blocks and flows as parts of a flow of another library."""
 
 from typing import Any
 

@@ -85,9 +85,11 @@ class BaselineConfig:
     Raises ValueError for a value beyond its limits, or dim < 2.
     """
 
-    kind: str = setting("realnvp", "Kind", "How a layer moves a coordinate, given the others.", choices=BASELINES)
-    transforms: int = setting(8, "Transforms", "Layers, one after another; every other one in turn.", low=1, high=32)
-    width: int = setting(16, "Width", "Units in each hidden layer of a layer's network.", low=2, high=256)
+    kind: str = setting("realnvp", "Kind", "How a layer transforms a coordinate, given the others.", choices=BASELINES)
+    transforms: int = setting(
+        8, "Transforms", "Layers, one after another. They transform the coordinates in turn.", low=1, high=32
+    )
+    width: int = setting(16, "Width", "Units in each hidden layer of the network in a layer.", low=2, high=256)
     hidden_layers: int = setting(2, "Hidden layers", "Hidden layers in each network.", low=1, high=4, rare=True)
     dim: int = 2
 

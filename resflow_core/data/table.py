@@ -62,7 +62,7 @@ class Table:
             raise ValueError(f"{rows:,} rows are too many. Give at most {MOST_ROWS:,}, for example a random part.")
         if self.labels is not None and len(self.labels) != rows:
             raise ValueError(f"There are {len(self.labels)} labels for {rows} rows. Give one label for each row.")
-        self._refuse_where(~(np.abs(self.values) <= LARGEST_VALUE), "is no finite number up to 1e100")
+        self._refuse_where(~(np.abs(self.values) <= LARGEST_VALUE), "is not a finite number up to 1e100")
         points = len(np.unique(self.values, axis=0))
         if points < FEWEST_POINTS:
             raise ValueError(
@@ -81,7 +81,7 @@ class Table:
                 )
         if 1 - abs(np.corrcoef(train.T)[0, 1]) < ROUNDING:
             raise ValueError(
-                f"Columns `{self.names[0]}` and `{self.names[1]}` lie on one straight line, which has no density in "
+                f"Columns `{self.names[0]}` and `{self.names[1]}` lie on one straight line, so they have no density in "
                 "the plane. Choose another column."
             )
         self._refuse_where(

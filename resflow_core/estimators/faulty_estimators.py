@@ -129,29 +129,29 @@ FAULTY_ESTIMATORS: dict[str, FaultyEstimator] = {
     "none": FaultyEstimator("The sound estimator", "", log_det),
     "no_weights": FaultyEstimator(
         "No weights 1/P(N ≥ k)",
-        "Every term that is reached counts once, so that late terms count too little: this is a truncated series of "
-        "random length.",
+        "Every term that is reached counts once, so late terms count too little. This is a truncated series of random "
+        "length.",
         unweighted_mean,
         sums=unweighted_sums,
     ),
     "wrong_support": FaultyEstimator(
         "N from another support",
-        "N is drawn from a law that starts one later than its weights assume, as NumPy's geometric law starts at 1 and "
+        "N is drawn from a law that starts one later than the weights assume: NumPy's geometric law starts at 1 and "
         "PyTorch's at 0. Late terms count too much.",
         shifted_mean,
         shift=1,
     ),
     "surrogate": FaultyEstimator(
         "A surrogate taken for the value",
-        "It adds up the series of Theorem 2, whose gradient is that of the log det. Its value is not: the mean is "
-        "tr A(I + A)⁻¹.",
+        "It adds up the series of Theorem 2. The gradient of this series is that of the log det, but its value is not: "
+        "the mean is tr A(I + A)⁻¹.",
         surrogate_mean,
         sums=surrogate_sums,
     ),
     "shared_n": FaultyEstimator(
         "One N for many draws",
-        f"{BATCH} draws in a row share one N. Each is unbiased, but they are not independent, and an error bar that "
-        "takes them to be is too short.",
+        f"{BATCH} draws in a row share one N. Each draw is unbiased, but they are not independent. An error bar that "
+        "assumes independence is too short.",
         log_det,
         batch=BATCH,
     ),

@@ -96,7 +96,8 @@ def _check_finite(tree: Node, derivatives: Derivatives, z: torch.Tensor) -> None
         at = _number(float(bad[bad.abs().argmin()]))
         if order == 2 and z.dtype == torch.float64:
             raise ValueError(
-                f"`{shown(tree)}` has no finite curvature at z = {at}: use powers of 2 or more of what is 0 there."
+                f"`{shown(tree)}` has no finite curvature at z = {at}: where a part is 0, use a power of 2 or more of "
+                "it."
             )
         raise ValueError(
             f"`{shown(tree)}` overflows at z = {at}: use smaller numbers, or keep parts of it within bounds."
@@ -126,7 +127,7 @@ def why_unbounded(tree: Node, cell: Cells) -> str:
             return f"`{text}` is undefined at z = {at}, where `{shown(inner)}` is negative: {keep}{remedy}"
         what = "is undefined" if only_not_0 or text.startswith("log") else "has no bounded slope"
         return f"`{text}` {what} near z = {at}, where `{shown(inner)}` is 0 or comes close: {keep}{remedy}"
-    remedy = remedy or " Keep what grows within bounds, as in min(max(z, -3), 3)."
+    remedy = remedy or " Keep growing parts within bounds, as in min(max(z, -3), 3)."
     if isinstance(node, Call) and node.name in ("*", "/"):
         return (
             f"`{text}`: the slope of a {'product' if node.name == '*' else 'quotient'} is bounded for sure only if "

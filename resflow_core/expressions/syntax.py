@@ -140,13 +140,13 @@ class _Parser:
         is_call = self._is("(")
         if name == "z" or name in CONSTANTS:
             if is_call:
-                raise ValueError(f"`{name}(` at character {position}: {name} is no function. Write {name}*(...).")
+                raise ValueError(f"`{name}(` at character {position}: {name} is not a function. Write {name}*(...).")
             return Symbol(name)
         if name not in self.arity:
             known = ["z", *CONSTANTS, *self.arity]
             near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
             hint = f"did you mean {near[0]}?" if near else f"use z or one of {', '.join(known[1:])}."
-            raise ValueError(f"`{cut(name)}` at character {position} is unknown: {hint}")
+            raise ValueError(f"`{cut(name)}` at character {position} is not known: {hint}")
         many = self.arity[name]
         example = f"{name}({', '.join(['z', '1'][:many])})"
         if not is_call:

@@ -99,7 +99,7 @@ class ClosedForm:
     def phi(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """phi(t), phi'(t), phi''(t) in the shape of t. Raises ValueError for an activation that is not element-wise."""
         if not self.is_elementwise:
-            raise ValueError("This activation is no function of one number: it acts on several units together.")
+            raise ValueError("This activation is not a function of one number: it acts on several units together.")
         return tuple(d / self.lipschitz(2) for d in self.derivatives(t))
 
 

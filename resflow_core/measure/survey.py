@@ -101,7 +101,7 @@ class SurveyPlan:
         if (need := step_bytes(self.flow, naive)) > MOST_BYTES:
             return (
                 f"Naive backpropagation would need about {_mebibytes(need)} for one pass; up to "
-                f"{_mebibytes(MOST_BYTES)} are measured here. {REMEDY}"
+                f"{_mebibytes(MOST_BYTES)} are allowed. {REMEDY}"
             )
         if (need := 4 * self.draws * parameter_count(self.flow)) > MOST_BYTES:
             return (

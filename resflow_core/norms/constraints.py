@@ -46,13 +46,17 @@ class Power(Constraint):
 
     title: ClassVar[str] = "Power iteration"
     certifies: ClassVar[bool] = False
-    claim: ClassVar[str] = "Power iteration claims {budget:g}, but it only knows norms from below"
+    claim: ClassVar[str] = "Power iteration claims {budget:g}, but it estimates norms from below"
     carries: ClassVar[bool] = True
     iterations: int = setting(
-        1, "Iterations", "Steps of power iteration at each training step. The fewer, the farther a norm gets.",
+        1, "Iterations", "Steps of power iteration at each training step. With fewer steps norms may grow larger.",
         low=1, high=50,
     )  # fmt: skip
-    warm: bool = setting(True, "Warm start", "Goes on from the last step's vector; cold, from the same random one.")
+    warm: bool = setting(
+        True,
+        "Warm start",
+        "Starts from the vector of the last step. A cold start always begins with the same random vector.",
+    )
 
     def weights(self, raw, cap, norm, v):
         u, ahead = power_method(raw, norm.p, norm.q, v, self.iterations)

@@ -33,7 +33,7 @@ MOST_ENUMERATED = 6
 def check_order(p: float) -> None:
     """Raises ValueError unless 1 <= p <= inf."""
     if not p >= 1:
-        raise ValueError(f"p = {p:g}: use an order from 1 to inf; below 1 it is no norm.")
+        raise ValueError(f"p = {p:g}: use an order from 1 to inf. Below 1 it is not a norm.")
 
 
 def dual(p: Order) -> Order:
@@ -201,7 +201,7 @@ def lower_bound(weights: Tensor, p: float, q: float, starts: int = 16, steps: in
     if weights.ndim != 3:
         raise ValueError(f"Expected matrices of shape (n, out, in); got {tuple(weights.shape)}.")
     if starts < 1:
-        raise ValueError(f"starts = {starts}: the power method needs 1 at least.")
+        raise ValueError(f"starts = {starts}: the power method needs at least 1.")
     unit, largest = normalised(weights)
     if p == 1 or unit.shape[2] == 1:
         x = _largest_column(unit, q)[:, None]

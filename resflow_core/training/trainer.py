@@ -70,11 +70,11 @@ class TrainConfig:
     log_det: LogDet = setting(
         Exact(),
         "Log det",
-        "How the training loss gets the log det. The curves show the exact loss whatever trains.",
+        "How the training loss computes the log det. The curves always show the exact loss.",
         choices=LOG_DETS,
     )
     learning_rate: float = setting(
-        1e-2, "Learning rate", "Adam's step size. Lower it late for a finer fit.", low=1e-5, high=1e-1
+        1e-2, "Learning rate", "The step size of Adam. Lower it late in training for a finer fit.", low=1e-5, high=1e-1
     )
     batch: int = setting(1024, "Batch", "Points per step.", low=2, high=4096)
     schedule: str = setting("cosine", "Schedule", "How the learning rate falls.", choices=SCHEDULES, rare=True)
@@ -87,18 +87,19 @@ class TrainConfig:
     average: float = setting(
         0.98,
         "Weight average",
-        "Decay of the moving average of the weights that is looked at; 0 looks at the weights themselves.",
+        "Decay of the moving average of the weights. Pictures and numbers use this average; 0 uses the weights "
+        "themselves.",
         low=0.0,
         high=0.9999,
         rare=True,
     )
     weight_decay: float = setting(
-        0.0, "Weight decay", "AdamW's, of the weight matrices only.", low=0.0, high=1.0, rare=True
+        0.0, "Weight decay", "Weight decay of AdamW, for the weight matrices only.", low=0.0, high=1.0, rare=True
     )
     clip: float = setting(
         10.0,
         "Gradient clip",
-        "Largest norm of the gradient; longer ones are shortened to it.",
+        "The largest norm of the gradient. A longer gradient is shortened to this norm.",
         low=0.01,
         high=1000.0,
         rare=True,
@@ -128,7 +129,8 @@ class HybridTrainConfig(TrainConfig):
     weight: float = setting(
         1.0,
         "Weight λ",
-        "Of log p(x) in λ log p(x) + log p(y|x): 1 learns both, 0 a classifier only; 1/D, here 1/2, lies between.",
+        "The weight of log p(x) in λ log p(x) + log p(y|x). 1 learns both, and 0 learns only the classifier. 1/D, here "
+        "1/2, lies between.",
         low=0.0,
         high=10.0,
     )
@@ -159,8 +161,8 @@ def check_source(dataset: Source) -> None:
     """Raise ValueError unless `dataset` has a method `sample`."""
     if not callable(getattr(dataset, "sample", None)):
         raise ValueError(
-            f"dataset = {told(dataset)}: pass what has sample(n, generator), e.g. DATASETS['moons'], or "
-            "Table(title, names, values) for points of your own."
+            f"dataset = {told(dataset)}: pass an object with sample(n, generator), e.g. DATASETS['moons'], or "
+            "Table(title, names, values) for your own points."
         )
 
 
@@ -345,8 +347,8 @@ class Trainer:
                     f"Leave them out of {told(getattr(self.dataset, 'title', type(self.dataset).__name__))}."
                 )
             raise Diverged(
-                f"The loss stopped being finite at step {self.step_count + 1}. "
-                f"Lower the learning rate (now {config.learning_rate:g}) and play again, or reset."
+                f"The loss stopped being finite at step {self.step_count + 1}. Lower the learning rate (now "
+                f"{config.learning_rate:g}) and train again."
             )
         if seen:
             seen(Differentiated(x, y, self._before[1], loss, self._weights.gradient.clone(), norm))

@@ -128,7 +128,7 @@ def test_one_setting_that_is_offered_has_its_control_alone(screen, view, name, s
 def test_without_such_a_link_the_same_helpers_find_controls_of_every_kind():
     page = opened("estimator", "by_hand")
     assert {"bench.view", "bench.law", "bench.fractions", "bench.throw", "paste.csv"} <= set(drawn(page))
-    assert {"Share", "Examples", "Size, paste"} <= set(popovers(page.main)) and not len(page.sidebar)
+    assert {"Share", "Examples", "Size or paste"} <= set(popovers(page.main)) and not len(page.sidebar)
     page = opened("explore")
     assert {"blocks", "seed"} <= set(drawn(page)) and {"Presets", "Seed", "File"} <= set(popovers(page.sidebar))
     assert "resflow_picker" in components(page)

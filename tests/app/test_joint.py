@@ -531,7 +531,7 @@ class TestOpening:
         for view in ("one", "paper"):
             page = opened(view, seeds=1)
             assert any("Measured on" in text for text in said(page))
-            assert not [text for text in said(page) if "Not enough seeds" in text or "Not measured yet" in text]
+            assert not [text for text in said(page) if "Too few seeds" in text or "Not measured yet" in text]
 
 
 class TestFewLabels:

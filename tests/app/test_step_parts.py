@@ -110,7 +110,7 @@ def test_each_estimate_stands_beside_the_exact_value():
     parts = said(picture, SETUP)
     loss = numbers(parts[2])
     for estimate, exact, mean, true in (
-        ("mean loss, as it trains", "exact mean loss", picture.numbers.loss, picture.numbers.true_loss),
+        ("mean loss, as training estimates it", "exact mean loss", picture.numbers.loss, picture.numbers.true_loss),
         ("mean log det, estimated", "exact mean log det", picture.numbers.log_det, picture.numbers.true_log_det),
     ):
         assert value(loss[estimate]) == pytest.approx(mean.value, abs=mean.error)

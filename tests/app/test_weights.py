@@ -92,7 +92,7 @@ class TestAnswers:
         assert pulled.capped and pulled.factor == pytest.approx(CAP / norm, rel=1e-4)
         assert (pulled.weights, pulled.others) == (32, 31)
         assert found.regime is Regime.CERTIFIED and found.certified[1] <= 0.99 * 1.0001
-        (told,) = [text for text in said(page) if "the constraint left" in text]
+        (told,) = [text for text in said(page) if "the constraint made it" in text]
         assert {"3", f"{left:.3g}", f"{norm:.3g}", f"{CAP:.3g}", "32", "31"} <= named(told)
 
     def test_the_density_is_that_of_the_changed_flow(self, trained):

@@ -138,7 +138,7 @@ def test_consequences_of_one_seed_are_played(bench):
         lambda: len(now := column(visitor, 2)) == 2 and all(a < 0.8 * b for a, b in zip(now, before, strict=True)),
         "better fits",
     )
-    sees(visitor, re.compile("Not enough seeds to say"))
+    sees(visitor, re.compile("Too few seeds to decide"))
     visitor.press("Pause")
     wait_for(lambda: visitor.page.get_by_role("button", name="Play", exact=True).count(), "a pause")
 

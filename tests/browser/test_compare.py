@@ -53,7 +53,7 @@ def quiet(visitor):
 
 
 ANSWER, PICTURED = range(2)  # rows of panes; the other charts are in the third
-BELIEF = ["Belief and truth"]
+BELIEF = ["Believed and true loss"]
 CHARTS = [
     "Bias against the number of terms",
     "Fit against steps",
@@ -84,7 +84,7 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     assert page.evaluate("window.known.every((node) => node.isConnected)") and page.evaluate("window.torn") == 0
     truth, belief = (trace(visitor, ANSWER, 0, f"{CUT}: {name}") for name in ("truth", "belief"))
     assert truth[0] == belief[0] == sorted(truth[0]) and truth[1][-1] < truth[1][0]
-    expect(page.get_by_text(re.compile("Not enough seeds to say.*after 100 steps")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("Too few seeds to decide.*after 100 steps")).first).to_be_visible()
 
     for name, wanted in (
         ("densities", ["Truth", EXACT, CUT]),

@@ -63,7 +63,7 @@ def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
     wait_for(lambda: "dimensions.largest=4" in page.evaluate("location.search"), "the range in the link")
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("A step by the estimate is").first).to_be_visible(timeout=60 * SECOND)
-    expect(page.get_by_role("button", name="Measure anew")).to_be_visible(timeout=60 * SECOND)
+    expect(page.get_by_role("button", name="Measure again")).to_be_visible(timeout=60 * SECOND)
     page.get_by_text(re.compile("All numbers")).click()
     cells = page.locator("table tbody tr td:nth-child(2)").all_inner_texts()
     assert len(cells) == 2 and all(float(cell) > 0 for cell in cells)

@@ -48,7 +48,7 @@ def quiet(visitor):
 def trained(visitor):
     """Train the flow a little, and let it rest: of an untrained one nothing is shown."""
     visitor.press("Choose data and settings")
-    visitor.press("Train my settings")
+    visitor.press("Train with my settings")
     root = spectrum(visitor)
     visitor.press("Pause")
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for(timeout=60 * SECOND)
@@ -87,7 +87,7 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     before = chosen.inner_text()
     place.press("ArrowRight")
     wait_for(lambda: chosen.inner_text() != before, "the next node")
-    visitor.press("Take A to the bench")
+    visitor.press("Check this A by hand")
     visitor.page.get_by_text("The matrix A").wait_for(timeout=60 * SECOND)
     assert visitor.page.get_by_label("A, row 1, column 1").input_value() != "0.45"
     assert quiet(visitor)

@@ -7,7 +7,7 @@ from tests.browser.test_activations import link, quiet, sees
 from tests.served import wait_for
 
 PANES = (2, 4, 3, 3)
-NUMBERS = re.compile("How right, how sure")
+NUMBERS = re.compile("All numbers: a row for each classifier")
 
 
 def cell(visitor, row, column):

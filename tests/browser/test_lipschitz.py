@@ -72,10 +72,10 @@ def fold(visitor):
 
 def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     visitor = bench("inverse")
-    sees(visitor, re.compile("guaranteed, up to"))
+    sees(visitor, re.compile("it is guaranteed"))
     drawn(visitor)
     assert len(trace(visitor, X, "3 x of the z in the ring")[0]) == 3
-    visitor.press("Take the fold back: s = 1")
+    visitor.press("Back to the trained block: s = 1")
     wait_for(lambda: trace(visitor, X, "1 x of the z in the ring"), "one x")
     visitor.press("100 steps")
     wait_for(lambda: step(visitor) == 100, "100 steps")

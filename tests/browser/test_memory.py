@@ -40,7 +40,7 @@ def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     assert not visitor.page.locator(".planes figure").count()
     naive, both = measured(visitor)
     assert naive[1] > 1.5 * naive[0] and both[1] < 1.1 * both[0] < naive[1]
-    sees(visitor, re.compile("At n = 2 and 2 blocks both together need at most"))
+    sees(visitor, re.compile("At n = 2 and 2 blocks, both tricks together need at most"))
     visitor.page.get_by_text(re.compile("All numbers")).click()
     cells = visitor.page.locator("table tbody tr").first.locator("td").all_inner_texts()
     assert cells[0] == "naive backpropagation" and float(cells[7]) > 0 and "…" not in cells
@@ -52,6 +52,6 @@ def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     assert measured(visitor)[0][1] > 2 * naive[1]
 
     visitor.choose("Dimension d", "2")
-    sees(visitor, re.compile("At n = 2 and 2 blocks both together need at most"))
+    sees(visitor, re.compile("At n = 2 and 2 blocks, both tricks together need at most"))
     wait_for(lambda: (t := trace(visitor, BY_TERMS, "naive backpropagation")) and t[1] == naive, "the first bytes")
     assert quiet(visitor), visitor.problems

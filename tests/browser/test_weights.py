@@ -11,7 +11,7 @@ from tests.browser.test_lipschitz import SECOND, link, quiet, sees, step
 from tests.served import wait_for
 
 QUERY = f"{SMALL}&data=moons&lipschitz.view=weights&lipschitz.block=2"
-LEFT = re.compile(r"the constraint left")
+LEFT = re.compile(r"the constraint made it")
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     ((name, value),) = changes(visitor).items()
     sees(visitor, LEFT)
     answered(visitor)
-    sentence = re.compile(rf"You asked for {value:.3g}, the constraint left (\d+\.\d+)")
+    sentence = re.compile(rf"You asked for {value:.3g}, and the constraint made it (\d+\.\d+)")
     found = wait_for(lambda: sentence.search(visitor.page.locator(".st-key-answer").inner_text()), "the sentence")
     assert 0 < float(found[1]) <= 1
     wait_for(lambda: f"the constraint leaves {found[1]}" in told(visitor), "the same in the network")
@@ -111,7 +111,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     )
     root(visitor).get_by_role("button", name="Bring all back").click()
     wait_for(lambda: not changes(visitor), "all to be brought back")
-    sees(visitor, re.compile("Pull a weight of block 2"))
+    sees(visitor, re.compile("Change a weight of block 2"))
     assert quiet(visitor)
 
 
@@ -221,7 +221,7 @@ def test_it_can_be_read_in_both_schemes_and_what_is_changed_is_said_elsewhere(ne
         dashes = root(visitor).locator(".lines .minus").first.evaluate("one => getComputedStyle(one).strokeDasharray")
         assert dashes != "none"
         visitor.go("Explore")
-        sees(visitor, re.compile("has 1 change of its weights on the screen Can it be undone"))
+        sees(visitor, re.compile("has 1 changed weight on the screen Can it be undone"))
         visitor.press("Bring it back")
         expect(visitor.page.get_by_text("on the screen Can it be undone")).to_have_count(0, timeout=60 * SECOND)
         assert quiet(visitor)

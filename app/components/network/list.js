@@ -58,7 +58,7 @@ function typedValue(view, text) {
   const plain = text.trim().replace(/−/g, "-").replace(",", ".");
   const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(plain) ? Number(plain) : NaN;
   const shown = text.trim().slice(0, 20) || "nothing";
-  if (Number.isNaN(value)) wrong(view, `“${shown}” is no number: type one from ${digits(low)} to ${digits(high)}, such as 0.45.`);
+  if (Number.isNaN(value)) wrong(view, `“${shown}” is not a number: type one from ${digits(low)} to ${digits(high)}, such as 0.45.`);
   else if (value < low || value > high) wrong(view, `“${shown}”: use a value from ${digits(low)} to ${digits(high)}.`);
   else return value;
   return NaN;

@@ -10,7 +10,7 @@ function change(view, name, value) {
   const [low, high] = view.scene.limits[parameter(name).kind];
   const next = Number(Math.max(low, Math.min(high, value)).toFixed(Math.abs(value) < 0.1 ? 4 : 2));
   if (!view.changes.has(name) && view.changes.size >= view.scene.most) {
-    wrong(view, `${view.scene.most} weights are changed already, which is the most: bring one back first.`);
+    wrong(view, `You have changed ${view.scene.most} weights, and no more are allowed: bring one back first.`);
     return;
   }
   view.changes.delete(name); // the newest stands at the end
@@ -78,7 +78,7 @@ function take(view, scene) {
   if (!isThere) view.chosen = [...view.changes.keys()].pop() ?? largest(view);
   view.root.classList.toggle("fixed", scene.fixed);
   const left = scene.layers.map(({ lines, total }, k) => (lines.length < total
-    ? `Layer ${k + 1}: the ${lines.length} largest of its ${total} weights are drawn; the list has all.` : "")).filter(Boolean);
+    ? `Layer ${k + 1}: only the ${lines.length} largest of ${total} weights are drawn. The list has all.` : "")).filter(Boolean);
   view.root.querySelector(".left-out").textContent = left.join(" ");
   Object.assign(view.root.dataset, { heard: scene.heard, changes: scene.changes });
 }

@@ -13,11 +13,11 @@ def sentence(found: Compared) -> str:
     """Where the units sit, and whether the flows fit better for it."""
     (first, one), *others = found.of.items()
     said = (
-        "Where the slope is near 1 and the curvature near 0, a unit passes points on but bends nothing. With "
-        f"{first} **{percent(one.saturated)}** of all units sit there"
+        "If the slope is near 1 and the curvature near 0, a unit passes its input on and bends nothing. This holds for "
+        f"**{percent(one.saturated)}** of all units with {first}"
     )
     if others:
-        said += f"; with {listed([f'{label} **{percent(used.saturated)}**' for label, used in others])}"
+        said += f", and for {listed([f'**{percent(used.saturated)}** with {label}' for label, used in others])}"
     return f"{said}. {fit(found)}"
 
 
@@ -28,10 +28,10 @@ def fit(found: Compared) -> str:
     gaps = listed([f"{label} **{used.gap.mean:.3f}**" for label, used in found.of.items()])
     said = f"{of}, in nats: {gaps} ({_seeds(found)}"
     if ranking.outcome is Outcome.AHEAD:
-        return f"{said}; {ranking.best} is ahead in every one)."
+        return f"{said}; {ranking.best} is ahead in every seed)."
     if ranking.outcome is Outcome.OVERLAP:
-        return f"{said}). The seeds overlap, so in this plane the fit does not show it."
-    return f"{said}, too few to say which fits better)."
+        return f"{said}). The seeds overlap, so in two dimensions the fit shows no difference."
+    return f"{said}; too few to decide which fits better)."
 
 
 def claims(found: Compared) -> Mapping[str, bool]:

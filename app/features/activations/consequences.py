@@ -57,10 +57,12 @@ def show() -> None:
         bands.curves(dataset, groups, by_time=True),
     ]
     planes(panes, key="consequences", columns=side_by_side.columns(len(panes)))
-    with st.expander("All numbers, a row for each activation, and as files", key=f"{NAME}.numbers"):
+    with st.expander("All numbers: a row for each activation, and as files", key=f"{NAME}.numbers"):
         st.markdown(_table(dataset, groups))
         side_by_side.downloads(NAME, "activations", {"Curves": lambda: _by_step(groups, setup.seed)})
-    side_by_side.offer(NAME, dict(zip(labels, firsts, strict=True)), "Go on with the first seed of one of them:")
+    side_by_side.offer(
+        NAME, dict(zip(labels, firsts, strict=True)), "Use the first seed of one of these flows on all screens:"
+    )
 
 
 def _answer(dataset: Dataset, groups: Groups, names: tuple[str, ...]) -> bool:
@@ -82,8 +84,8 @@ def _controls(bench: Activations) -> Activations:
         with st.container(width=320):
             bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
         st.markdown(
-            f"**{listed}**, as chosen under *Curves* (the first {MOST_COMPARED}): alike in all else, {bench.seeds} "
-            f"seed{'s' * (bench.seeds > 1)} of each, in step."
+            f"**{listed}**, as chosen under *Curves* (the first {MOST_COMPARED}). All other settings are the same. "
+            f"{bench.seeds} seed{'s' * (bench.seeds > 1)} of each train in step."
         )
     session.apply_bench(bench)
     return bench
@@ -115,7 +117,7 @@ def _table(dataset: Dataset, groups: Groups) -> str:
         what,
         "seconds trained",
         "mean abs. log det, nats",
-        "largest ‖A‖ of L",
+        "largest ‖A‖, % of L",
         "gradient of the log det in the blocks, nats per unit of a parameter",
     ]
     rows = [head, [":--", *["--:"] * (len(head) - 1)]]

@@ -72,17 +72,17 @@ def _answer() -> None:
             on_click=stored.train,
             key=f"{ACTIVATIONS_BENCH}both",
         )
-        st.caption("or draw any activation below, your own formula too, and train with it.", width="content")
+        st.caption("or draw any activation below, or your own formula, and train with it.", width="content")
 
 
 def _criteria(found: dict[str, Activation]) -> None:
     st.markdown(_table(found))
     st.caption(
-        "The paper asks for two things: |φ′| ≤ 1 everywhere, which division by the constant brings, and a curvature φ″ "
-        "that does not vanish far out where |φ′| tends to 1, because the gradient of the log det needs it there. A "
-        "tail that is flatter than 1 after the division may lose its curvature without starving anything. Both largest "
-        "slopes are before the division: as a search finds it, and as the code claims it, by which curves are divided. "
-        "The search for kinks goes as far as to the second derivative."
+        "The paper asks for two things. First, |φ′| ≤ 1 everywhere: division by the constant ensures this. Second, if "
+        "|φ′| tends to 1 far out, the curvature φ″ must not vanish there, because the gradient of the log det needs "
+        "it. If a tail is flatter than 1 after the division, a lost curvature does no harm. The table has two largest "
+        "slopes before the division: the one that a search found, and the one that the code claims and divides by. "
+        "Kinks are searched for up to the second derivative."
     )
 
 
@@ -115,9 +115,9 @@ def _controls(bench: Activations) -> Activations:
         own = read(bench.formula)
         if own.lipschitz > 1.01 * own.steepest:
             st.info(
-                f"Its slope is certified to be at most {own.lipschitz:.4g}, and {own.steepest:.4g} was found. It is "
-                f"divided by the former, so a flow uses {100 * own.steepest / own.lipschitz:.0f} % of its budget at "
-                "most."
+                f"The slope of your formula is certified to be at most {own.lipschitz:.4g}, and the largest slope "
+                f"found is {own.steepest:.4g}. The formula is divided by the first number, so a flow uses at most "
+                f"{100 * own.steepest / own.lipschitz:.0f} % of its budget."
             )
         st.markdown(f"Your own: $\\phi(z) \\cdot {own.lipschitz:.6g} = {own.latex}$")
     return bench
@@ -134,7 +134,7 @@ def _choice(bench: Activations) -> Activations:
         max_selections=6,
     )
     if not chosen:
-        st.caption("Choose one at least; until then the last ones stay.")
+        st.caption("Choose at least one. Until then the last ones stay.")
         return bench
     return replace(bench, shown=",".join(chosen))
 
@@ -147,8 +147,8 @@ def _formula(known: str) -> str:
         key=f"{ACTIVATIONS_BENCH}formula",
         placeholder="e.g. softplus(2*z) - z",
         max_chars=200,
-        help="Numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
-        "relu, min(a, b). Its largest slope is certified, so that it can be trained with at once.",
+        help="Use numbers, z, + - * / ^, and functions such as sin, tanh, sigmoid, softplus, silu, gelu, atan, gauss, "
+        "relu, min(a, b). The largest slope is certified, so you can train with the formula at once.",
     ).strip()
     if problem := formula_problem(text):
         st.error(f"{problem} It stays at {f'`{known}`' if known else 'none'}.")
@@ -209,7 +209,7 @@ def _curves(bench: Activations, found: Slopes) -> list[Chart]:
             "φ″(z)",
             tuple(parts[2]),
             f"Curvatures of {listed} against z, {signed(curvature)}.",
-            note="All that the gradient of the log det has to go by.",
+            note="The gradient of the log det depends on this alone.",
         ),
     ]
 
@@ -222,7 +222,7 @@ def extent(paths: list[Path]) -> tuple[float, float]:
 
 def _too_steep(found: Slopes) -> str:
     if not found.breaking:
-        return "Divided by its constant, none is steeper than 1."
+        return "After division by its constant, no activation is steeper than 1."
     named = ", ".join(f"{label_of(name)} {slope:.4g}" for name, slope in found.breaking.items())
     return f"Steeper than 1, which breaks the bound: {named}."
 
@@ -261,12 +261,12 @@ def _pairs(found: dict[str, Activation]) -> list[Pane]:
             "max(t₁, t₂)",
             "min(t₁, t₂)",
             (reach, reach),
-            "A straight grid of two units, folded over its diagonal: all of it comes to lie where max is above min.",
+            "A straight grid of two units, folded over its diagonal. All of it ends where max is above min.",
             paths=(
                 Path(np.concatenate(lines), "image of a straight grid", CATEGORIES[0], width=1.2),
-                Path(np.array([reach, reach]).T, "where it is folded", GREY, "dash"),
+                Path(np.array([reach, reach]).T, "fold", GREY, "dash"),
             ),
-            note="Nothing is bent: it has no curvature anywhere.",
+            note="It folds but does not bend: the curvature is 0 everywhere.",
         )
     ]
 
@@ -279,10 +279,10 @@ def _takeaway(found: Starvation) -> str:
         return f"**None of these starves the log det**: {', '.join(others)}."
     rest = ""
     if others:
-        rest = f" {', '.join(others)} pass{'es' * (len(others) == 1)}: in no tail both happens."
+        rest = f" {', '.join(others)} pass{'es' * (len(others) == 1)}: no tail has both."
     return (
-        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det of its gradient: far out in a tail "
-        f"the slope ends near 1 and the curvature at 0.{rest}"
+        f"**{', '.join(starving)}** starve{'s' * (len(starving) == 1)} the log det of its gradient: in a tail the "
+        f"slope tends to 1 and the curvature to 0.{rest}"
     )
 
 
@@ -327,7 +327,7 @@ def _verdict(about: Criteria) -> str:
     if starving:
         return f"starves, far {' and '.join(starving)}"
     if all(tail.curvature is not None and tail.curvature < CURVED for tail in tails.values()):
-        return "does not starve: flatter than 1 where its curvature is lost"
+        return "does not starve: flatter than 1 where the curvature vanishes"
     return "does not starve"
 
 

@@ -51,7 +51,7 @@ def show() -> None:
     block, layer = min(bench.block, blocks) - 1, min(bench.layer, layers) - 1
     told = session.note(inside(found, session.setup().flow.activation))
     if opening.is_due() and not report.arms[0].step and session.setup().start is None:
-        st.info("This flow is not trained yet: press Play, and see where its units go.")
+        st.info("This flow is not trained yet. Press Play, and see where its units go.")
     else:
         st.markdown(_takeaway(told))
     looked_at = session.note(Layer(block, layer, float(found.saturation.share[block, layer])))
@@ -65,11 +65,11 @@ def show() -> None:
     planes(panes, key="inside", columns=3)
     s = found.saturation
     st.caption(
-        f"A unit is saturated where |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
-        "nothing. A unit that is off, on a flat side where |φ′| is near 0, does not count. "
-        f"At {found.points:,} held-out points, {session.age(found.step)}; gradients of the means over these points, by "
-        "the exact log det, with respect to the parameters of the blocks. ActNorms are left out: each log scale "
-        "is itself a summand of the log det, which is a gradient of 1 whatever the activation."
+        f"A unit is saturated if |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
+        f"nothing. A unit that is off (on a flat side, with |φ′| near 0) does not count. At {found.points:,} held-out "
+        f"points, {session.age(found.step)}; gradients of the means over these points, by the exact log det, with "
+        "respect to the parameters of the blocks. ActNorms are left out: each log scale is itself a summand of the log "
+        "det, which is a gradient of 1 whatever the activation."
     )
 
 
@@ -96,7 +96,7 @@ def _controls(bench: Activations) -> Activations:
             range(1, flow.hidden_layers + 2),
             min(bench.layer, flow.hidden_layers + 1),
             key=f"{ACTIVATIONS_BENCH}layer",
-            help="Layer 1 has the two coordinates for its units; the others have hidden units.",
+            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden.",
         )
         bench = replace(bench, layer=layer)
     return bench
@@ -147,10 +147,9 @@ def _takeaway(found: Inside) -> str:
     title = "your own formula" if found.activation.startswith(SIGN) else activation_named(found.activation).title
     return (
         f"**{100 * found.saturated:.1f}\N{NO-BREAK SPACE}% of all units are saturated**, most in block "
-        f"{found.fullest + 1} ({100 * found.most:.1f}\N{NO-BREAK SPACE}%), with {title}. "
-        f"In the blocks the gradient of the mean log det has norm **{number(found.log_det)}**, "
-        f"that of the mean log p(z) {number(found.base)} {PER_UNIT}; "
-        f"they pull {found.pull.value} (cosine {number(found.cosine)})."
+        f"{found.fullest + 1} ({100 * found.most:.1f}\N{NO-BREAK SPACE}%), with {title}. In the blocks, the gradient "
+        f"of the mean log det has norm **{number(found.log_det)}** and that of the mean log p(z) has norm "
+        f"{number(found.base)} {PER_UNIT}. They pull {found.pull.value} (cosine {number(found.cosine)})."
     )
 
 
@@ -250,7 +249,7 @@ def _over_training(found: Activity) -> Chart:
     markers = len(found.steps) <= MOST_MARKED
     has_zeros = bool((found.log_det == 0).any() or (found.base == 0).any())
     return Chart(
-        "The same over training: a line a block",
+        "The same over training, one line per block",
         "step",
         GRADIENT_AXIS,
         (
@@ -259,7 +258,7 @@ def _over_training(found: Activity) -> Chart:
         ),
         f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements{last}.",
         log_y=True,
-        note="A line has a gap where its norm is exactly 0." if has_zeros else "",
+        note="A line has a gap if its norm is exactly 0." if has_zeros else "",
     )
 
 
@@ -276,4 +275,4 @@ def vanished(norms: np.ndarray) -> list[int]:
 def _zeros(blocks: dict[str, list[int]]) -> str:
     """Which blocks have no mark, and why."""
     said = [f"{label} in block{'s' * (len(of) > 1)} {', '.join(map(str, of))}" for label, of in blocks.items() if of]
-    return f"Exactly 0, and so without a mark: {'; '.join(said)}." if said else ""
+    return f"Without a mark, because exactly 0: {'; '.join(said)}." if said else ""

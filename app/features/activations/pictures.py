@@ -33,7 +33,7 @@ def _used(label: str, name: str, seeds: Sequence[Units], height: int | None) -> 
     said = f"slope near 1, curvature near 0: {share} of the units"
     return Chart(
         f"{label}: {share} of all units bend nothing",
-        "z, the number that the activation gets",
+        "z, the input of the activation",
         "slope, curvature; units (most = 1)",
         (
             Path(np.stack([centres, heights], 1), "units of the trained flows", GREY, width=1.6),
@@ -41,9 +41,9 @@ def _used(label: str, name: str, seeds: Sequence[Units], height: int | None) -> 
             Path(np.stack([fine, curvature], 1), "curvature |φ″|", ORANGE, width=2.4),
             Path(_hatching(fine, zone), said, VERMILION, "dot", 1.0),
         ),
-        f"{label}: distribution of the numbers that the activation gets in the trained flows, under its slope and its "
-        f"curvature. {share} of them lie where the slope is near 1 and the curvature near 0.",
-        note="Hatched: slope near 1 and curvature near 0. Grey: where the units are"
+        f"{label}: distribution of the inputs of the activation in the trained flows, with its slope and its "
+        f"curvature. For {share} of them the slope is near 1 and the curvature near 0.",
+        note="Hatched: slope near 1 and curvature near 0. Grey: the inputs of the units"
         + (f"; {beyond:.0f} % lie further out." if beyond >= 1 else "."),
         areas=(Area(np.stack([centres, 0 * heights], 1), np.stack([centres, heights], 1), "", GREY, 0.3),),
         height=height,

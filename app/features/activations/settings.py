@@ -27,7 +27,7 @@ def names_problem(text: str) -> str | None:
     """Why this is not a list of activations, as a sentence with the remedy."""
     names = text.split(",")
     if unknown := [name for name in names if name not in ACTIVATIONS]:
-        return f"`{plain(unknown[0])}` is none of them: use some of {', '.join(ACTIVATIONS)}, separated by commas."
+        return f"`{plain(unknown[0])}` is not known: use some of {', '.join(ACTIVATIONS)}, separated by commas."
     if len(set(names)) < len(names):
         return "name each of them once."
     return None if len(names) <= MOST_SHOWN else f"use at most {MOST_SHOWN} of them, not {len(names)}."
@@ -54,19 +54,19 @@ class Activations:
 
     view: str = setting("curves", "View", choices=VIEWS)
     shown: str = setting(
-        "lipswish,elu,sine", "Activations", "Which are drawn and compared.", high=200, rule=names_problem
+        "lipswish,elu,sine", "Activations", "The activations that are drawn and compared.", high=200, rule=names_problem
     )
     formula: str = setting(
-        "", "Your own formula in z", "Such as softplus(2*z) - z. Its constant is certified.", high=200,
+        "", "Your own formula in z", "For example softplus(2*z) - z. Its Lipschitz constant is certified.", high=200,
         rule=formula_problem,
     )  # fmt: skip
     raw: bool = setting(
-        False, "Before division", "As they are written, before they are divided by their constant: some are too steep."
+        False, "Before division", "Shows the activations before they are divided by their constant. Some are too steep."
     )
-    beta: float = setting(1.0, "Scale β", "φ(βz) / β: narrower, and as steep as before.", low=0.25, high=4.0)
-    block: int = setting(1, "Block", "Whose units are looked at.", low=1, high=MOST_BLOCKS)
-    layer: int = setting(1, "Layer", "Whose pre-activations are looked at.", low=1, high=5)
-    seeds: int = setting(2, "Seeds", "Flows of each activation, drawn as a band.", low=1, high=5)
+    beta: float = setting(1.0, "Scale β", "φ(βz) / β: narrower for a larger β, but equally steep.", low=0.25, high=4.0)
+    block: int = setting(1, "Block", "The block whose units are shown.", low=1, high=MOST_BLOCKS)
+    layer: int = setting(1, "Layer", "The layer whose pre-activations are shown.", low=1, high=5)
+    seeds: int = setting(2, "Seeds", "Flows trained with each activation, shown as a band.", low=1, high=5)
 
     def __post_init__(self):
         check(self)

@@ -46,8 +46,8 @@ def believes(found: Compared) -> str:
     sound = next(score.true for score in found.scores if score.flow.label != one.label)
     return (
         f"Trained with {terms} terms of the series, a flow reports a loss of **{_nats(one.believed)} nats**. No "
-        f"density can have less than {one.entropy:.2f}. Its true loss is **{_nats(one.true)}**; trained by the exact "
-        f"log det it is {_nats(sound)} (means of {_seeds(found)})."
+        f"density can have less than {one.entropy:.2f}. The true loss of this flow is **{_nats(one.true)}**. Trained "
+        f"with the exact log det, it is {_nats(sound)} (means of {_seeds(found)})."
     )
 
 
@@ -63,8 +63,8 @@ def honest(found: Compared) -> str:
     (one,) = found.beliefs
     budget = next(score.flow.budget for score in found.scores if score.flow.label == one.label)
     return (
-        f"With L = {budget:g} the same five terms are off by {_size(one):.3f} nats: what the flow reports, "
-        f"{_nats(one.believed)}, is what it has, {_nats(one.true)} ({_seeds(found)})."
+        f"With L = {budget:g} the same five terms are off by only {_size(one):.3f} nats. The flow reports a loss of "
+        f"{_nats(one.believed)} nats, and its true loss is {_nats(one.true)} ({_seeds(found)})."
     )
 
 
@@ -80,7 +80,10 @@ def is_harmless(found: Compared) -> Mapping[str, bool]:
 def expressive(found: Compared) -> str:
     by_budget = {score.flow.budget: score.bias for score in found.scores}
     said = [f"{_nats(bias)} at L = {budget:g}" for budget, bias in by_budget.items()]
-    return f"The more a block may do, the more five terms over-rate it, in nats: {_listed(said)} ({_seeds(found)})."
+    return (
+        f"The larger the budget L, the larger the bias of log p with five terms, in nats: {_listed(said)} "
+        f"({_seeds(found)})."
+    )
 
 
 def bias_grows(found: Compared) -> Mapping[str, bool]:
@@ -90,7 +93,7 @@ def bias_grows(found: Compared) -> Mapping[str, bool]:
 
 def terms(found: Compared) -> str:
     said = [f"{_nats(score.bias)} with {score.flow.terms}" for score in found.scores]
-    return f"At L = 0.97 a flow over-rates itself by so many nats: {_listed(said)} terms ({_seeds(found)})."
+    return f"At L = 0.97 the bias of log p, in nats, is {_listed(said)} terms ({_seeds(found)})."
 
 
 def bias_falls(found: Compared) -> Mapping[str, bool]:
@@ -107,8 +110,8 @@ def fit(found: Compared) -> str:
     ranking = found.by_steps
     sizes = [score.flow.parameters for score in found.scores]
     return (
-        f"With {min(sizes):,} to {max(sizes):,} parameters each, after {ranking.steps:,} steps, these stay so many "
-        f"nats from the truth: {_ranked(ranking)} ({_seeds(found)})."
+        f"With {min(sizes):,} to {max(sizes):,} parameters each, after {ranking.steps:,} steps, the distance to the "
+        f"truth (KL, in nats) is: {_ranked(ranking)} ({_seeds(found)})."
     )
 
 
@@ -124,8 +127,8 @@ def is_ranked(found: Compared) -> Mapping[str, bool]:
 def time(found: Compared) -> str:
     ranking = found.by_time
     return (
-        f"After {ranking.seconds:.1f} s of training each, these are so many nats from the truth: {_ranked(ranking)} "
-        f"({_seeds(found)}). In two dimensions the exact log det costs less than any estimate of it."
+        f"After {ranking.seconds:.1f} s of training each, the distance to the truth (KL, in nats) is: "
+        f"{_ranked(ranking)} ({_seeds(found)}). In two dimensions the exact log det costs less than any estimate."
     )
 
 

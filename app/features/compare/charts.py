@@ -31,19 +31,20 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
             drawn += _seeds(f"{label}: belief", believed, colour, "dash")
             low, high = (np.stack([found.steps, found.values[0]], 1) for found in (believed, true))
             gaps.append(Area(low, high, "", colour, 0.15))
-            said.append(f"{label} believes {band(believed.values[:, -1])} nats and has {band(true.values[:, -1])} nats")
+            said.append(f"{label} believes {band(believed.values[:, -1])} nats, truth {band(true.values[:, -1])} nats")
     if dataset.truth and drawn:
         ends = [min(path.points[:, 0].min() for path in drawn), max(path.points[:, 0].max() for path in drawn)]
         floor = np.array([[x, dataset.truth.entropy] for x in ends])
         drawn.append(Path(floor, "entropy: no density has less", None, "dot", 1.6))
     return Chart(
-        "Belief and truth",
+        "Believed and true loss",
         "step",
         "held-out NLL, nats",
         tuple(drawn),
         f"Held-out NLL against steps: {'; '.join(said) or 'no flow is biased'}. "
         f"{f'The entropy of the data is {dataset.truth.entropy:.3f} nats.' if dataset.truth else ''}",
-        note="Solid: by the exact log det. Dashed: what training believes. A line for each seed, the first one thick.",
+        note="Solid: with the exact log det. Dashed: as training believes. One line for each seed, the "
+        "first one thick.",
         areas=tuple(gaps),
     )
 
@@ -76,5 +77,5 @@ def bias_by_terms(labels: Sequence[str], firsts: Sequence[ArmReport], terms: Map
         "believed minus true log p, nats",
         tuple(drawn),
         f"Bias of log p against the number of terms; {'; '.join(said) or 'all flows are trained without bias'}.",
-        note="First seed, held-out points. Training with n terms feeds on the bias at n.",
+        note="First seed, held-out points. Training with n terms makes the bias at n larger.",
     )

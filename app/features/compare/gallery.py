@@ -16,7 +16,7 @@ def show() -> None:
         return
     is_open = chosen(session.setup(), session.bench(Compare))
     with st.container(key="compare.gallery"):
-        heading.section("Questions, and what came of them")
+        heading.section("Questions and their answers")
         cards.gallery(
             [
                 Card(

@@ -79,7 +79,7 @@ def _disc(label: str, spectrum: Spectrum, terms: int | None, budget: float, colo
         "Im λ",
         DISC,
         f"Eigenvalues λ of the blocks' Jacobians at data points, {label}. {note} "
-        + ("Where the plane is orange the cut series takes log(1 + λ) for larger than it is." if terms else ""),
+        + ("Where the plane is orange, the cut series is larger than log(1 + λ)." if terms else ""),
         heat=heat,
         paths=tuple(circles),
         dots=(Dots(points, "λ", None if terms else colour, size=4.0, opacity=0.6),),

@@ -47,8 +47,8 @@ def _series(terms: int, budget: float) -> Residual:
 PRESETS: dict[str, Preset] = {
     "believes": Preset(
         "Can a flow be fooled by its own loss?",
-        "The paper's figure 2. Chosen to show the effect: eight narrow modes, L = 0.97 and five terms. Every seed is "
-        "drawn.",
+        "The paper's figure 2. The settings are chosen to show the effect: eight narrow modes, L = 0.97 and five "
+        "terms. All seeds are shown.",
         answers.BELIEVES,
         Compare(view="spectra", a=Residual(Exact()), b=_series(5, 0.97), c=Nobody(), seeds=3, steps=1500),
         flow=_QUICK,
@@ -57,8 +57,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "honest": Preset(
         "When is a cut series harmless?",
-        "The same, with L = 0.6: what the series leaves out is too small to pay for. Ten terms instead of five, or "
-        "fewer steps, do the same.",
+        "The same, with L = 0.6: the terms left out are too small for training to exploit. Ten terms instead of five, "
+        "or fewer steps, have the same effect.",
         answers.HONEST,
         Compare(view="spectra", a=Residual(Exact(), 0.6), b=_series(5, 0.6), c=Nobody(), seeds=3, steps=1500),
         flow=replace(_QUICK, budget=0.6),
@@ -67,8 +67,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "expressive": Preset(
         "Does the bias grow with L?",
-        "The same five terms, more and more of the Lipschitz budget: the more a block may do, the more its series "
-        "leaves out.",
+        "The same five terms with a larger and larger Lipschitz budget L. The more a block may stretch, the more the "
+        "cut series leaves out.",
         answers.EXPRESSIVE,
         Compare(
             view="spectra",
@@ -84,7 +84,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "terms": Preset(
         "How many terms are enough?",
-        "The same L = 0.97, more and more terms of the series: each costs time, and none but the last is enough.",
+        "The same L = 0.97 with more and more terms of the series. Each term costs time, and only the last choice is "
+        "enough.",
         answers.TERMS,
         Compare(
             view="spectra",
@@ -100,7 +101,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "coupling": Preset(
         "Residual or coupling blocks?",
-        "As nearly equal numbers of parameters as whole widths allow, exact likelihoods for all.",
+        "All flows have an exact likelihood, and their numbers of parameters are as nearly equal as whole widths "
+        "allow.",
         answers.COUPLING,
         Compare(
             view="samples", a=Residual(Exact(), 0.99), b=Baseline("nice"), c=Baseline("realnvp"), seeds=3, steps=1500
@@ -110,8 +112,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "time": Preset(
         "Exact or roulette: which is quicker?",
-        "Two unbiased ways beside the exact one. In two dimensions the exact log det costs less than any estimate of "
-        "it: compare at equal time.",
+        "Two unbiased estimates beside the exact log det. In two dimensions the exact one costs less than any "
+        "estimate, so compare them at equal time.",
         answers.TIME,
         Compare(
             a=Residual(Exact()),
@@ -127,8 +129,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "figure1": Preset(
         "What do other flows leave out?",
-        "Layers with zeros in their Jacobians, whose determinants are cheap, beside one without: where d is large, its "
-        "log det is estimated; here, in the plane, it is exact.",
+        "Three layers have zeros in their Jacobians, so their determinants are cheap. The residual layer has none. If "
+        "d is large, its log det must be estimated; here, in the plane, it is exact.",
         answers.FIGURE_1,
         Compare(
             view="layers",

@@ -48,7 +48,7 @@ def show() -> None:
     bench, setup = session.bench(Compare), session.setup()
     found = contenders(setup, bench)
     if len(found) < 2:
-        st.info("Choose a flow for two arms at least.")
+        st.info("Choose at least two flows to compare.")
         return
     if st.session_state.pop(PLAYS, False):
         begin(setup, bench)
@@ -81,18 +81,18 @@ def show() -> None:
     shown = panes(view, dataset, found, [report.arms[k] for k in firsts], frames)
     discs = sum(one.budget is not None for one in found)
     if view == "spectra" and not discs:
-        st.info("Only residual flows have a series, and eigenvalues to draw: choose one for an arm.")
+        st.info("Only residual flows have a series and eigenvalues to draw. Choose a residual flow for A, B, C or D.")
     planes(shown, key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
     if view == "layers":
         _layers(found, [report.arms[k] for k in firsts])
     planes(others, key=f"{NAME}.charts", columns=2)
-    with st.expander("All numbers, a row for each flow, and as files", key=f"{NAME}.numbers"):
+    with st.expander("All numbers: a row for each flow, and as files", key=f"{NAME}.numbers"):
         st.markdown(table.table(dataset, results.scores))
         side_by_side.downloads(NAME, "compare", table.saved(found, groups, setup.seed))
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},
-        "Go on with the first seed of one of them, on all screens:",
+        "Use the first seed of one of these flows on all screens:",
     )
 
 
@@ -112,7 +112,7 @@ def panes(
 def _layers(found: list[Contender], firsts: list[ArmReport]) -> None:
     st.markdown(
         r"Mean $\left|\partial\,\mathrm{out}_i / \partial\,\mathrm{in}_j\right|$ of one layer over held-out points: "
-        "what its structure forces to be 0 or 1 makes its determinant cheap (figure 1 of the paper, in 2-D)."
+        "entries that its structure fixes at 0 or 1 make its determinant cheap (figure 1 of the paper, in 2-D)."
     )
     for one, arm, column in zip(found, firsts, st.columns(len(found)), strict=True):
         if derivatives := arm.found(Derivatives):

@@ -26,7 +26,10 @@ class Residual:
     title: ClassVar[str] = "Residual flow"
 
     log_det: LogDet = setting(
-        Exact(), "Log det", "How its training loss gets the log det. Truncated makes it an i-ResNet.", choices=LOG_DETS
+        Exact(),
+        "Log det",
+        "How the training loss computes the log det. With a truncated series the flow is an i-ResNet.",
+        choices=LOG_DETS,
     )
     budget: float = setting(
         0.97, "Lipschitz budget L", "Bound on each block's Lipschitz constant.", low=0.05, high=0.999
@@ -42,7 +45,7 @@ class Baseline:
 
     title: ClassVar[str] = "Another flow"
 
-    kind: str = setting("realnvp", "Family", "From the library zuko. Its log det is exact.", choices=BASELINES)
+    kind: str = setting("realnvp", "Family", "A flow from the library zuko. Its log det is exact.", choices=BASELINES)
 
     def __post_init__(self):
         check(self)
@@ -68,8 +71,8 @@ class Compare:
     b: Arm = setting(Residual(Truncated()), "B", choices=ARMS)
     c: Arm = setting(Baseline(), "C", choices=ARMS)
     d: Arm = setting(Nobody(), "D", choices=ARMS)
-    seeds: int = setting(2, "Seeds", "Flows of each arm, drawn as a band.", low=1, high=5)
-    steps: int = setting(1500, "Steps", "Play ends after so many of each flow.", low=100, high=20_000)
+    seeds: int = setting(2, "Seeds", "Flows trained for each choice, shown as a band.", low=1, high=5)
+    steps: int = setting(1500, "Steps", "Play stops when each flow has taken this many steps.", low=100, high=20_000)
 
     def __post_init__(self):
         check(self)

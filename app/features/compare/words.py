@@ -7,33 +7,33 @@ from app.ui.bands import Band
 
 STRUCTURES = {
     Structure.FREE: "Free form: each output depends on each input.",
-    Structure.SHIFT: "Coupling: one coordinate is kept, the other shifted. Volume is kept.",
-    Structure.COUPLING: "Coupling: one coordinate is kept.",
-    Structure.AUTOREGRESSIVE: "Autoregressive: triangular.",
+    Structure.SHIFT: "Additive coupling: one coordinate stays, the other is shifted. Areas stay the same.",
+    Structure.COUPLING: "Coupling: one coordinate stays.",
+    Structure.AUTOREGRESSIVE: "Autoregressive: a triangular matrix.",
 }
 
 
 def sentences(found: Compared) -> list[str]:
-    """Who is ahead at equal steps and at equal time, and who believes what is not so; of flows that are not trained yet
-    nothing is said."""
+    """Which flow is ahead at equal steps and at equal time, and which is wrong about its loss; nothing about flows that
+    are not trained yet."""
     said = [bands.in_words(found.by_steps), bands.in_words(found.by_time)]
     return [*dict.fromkeys(said), *(about(one) for one in found.beliefs if found.by_steps.steps)]
 
 
 def about(found: Belief) -> str:
-    values, bias = f"NLL {found.believed} and has {found.true}", found.bias
+    values, bias = f"it believes NLL {found.believed}, and the truth is {found.true}", found.bias
     if found.sign is Sign.NONE:
-        return f"{found.label} believes what is so: {values} nats."
+        return f"{found.label} is right about its loss: {values} nats."
     if found.sign is Sign.BELOW:
         bias = Band(-bias.mean, -bias.high, -bias.low)
-        sentence = f"**{found.label} thinks too little of itself, by {bias} nats**: it believes {values}"
+        sentence = f"**{found.label} underrates itself by {bias} nats**: {values}."
     elif found.sign is Sign.ABOVE:
-        sentence = f"**{found.label} flatters itself by {bias} nats**: it believes {values}"
+        sentence = f"**{found.label} overrates itself by {bias} nats**: {values}."
     else:
-        wrong = f"{found.label} is wrong about itself, this way or that by the seed: by {bias} nats"
-        sentence = f"**{wrong}**: it believes {values}"
+        wrong = f"{found.label} is wrong about its loss, by {bias} nats, and the sign depends on the seed"
+        sentence = f"**{wrong}**: {values}."
     if found.mass:
-        sentence += f"; the density that it believes in has mass {found.mass}"
+        sentence += f" The density that it believes in has mass {found.mass}."
     if found.is_impossible:
-        sentence += f", and its NLL would lie below the entropy, {found.entropy:.3f}, which none can"
-    return f"{sentence}."
+        sentence += f" No density has an NLL below the entropy, {found.entropy:.3f}, so its belief is impossible."
+    return sentence

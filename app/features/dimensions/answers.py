@@ -41,24 +41,22 @@ def exact_or_estimate(found: Crossed) -> str:
     meet, (exact, estimate) = cheaper_from(found.found), seconds(at_high(found.found))
     times, seeds = exact / estimate, len(found.runs)
     return (
-        f"{_below(meet, found.found)} At d = {HIGH} a training step by the estimate is {_times(times)}, but one "
-        f"estimate of log p(x) is typically off by **{found.stray:.2g} nats** ({seeds} seed{'s' * (seeds > 1)})."
+        f"{_below(meet, found.found)} At d = {HIGH} a step with the estimate is {_times(times)}, but one estimate of "
+        f"log p(x) is typically off by **{found.stray:.2g} nats** ({seeds} seed{'s' * (seeds > 1)})."
     )
 
 
 def _below(meet: Crossing, found: Scaling) -> str:
     last = found.found[-1].dim
     if meet.dim is None:
-        return (
-            f"Up to d = {last} a training step by the exact log det takes less time than one by an unbiased estimate."
-        )
+        return f"Up to d = {last} a training step is faster with the exact log det than with an unbiased estimate."
     if meet.at_once:
         return (
-            "A training step by an unbiased estimate of the log det takes less time than one by the exact one, from "
-            f"d = {meet.dim:.0f} on."
+            f"From d = {meet.dim:.0f} on a training step is faster with an unbiased estimate of the log det than with "
+            "the exact one."
         )
     return (
-        f"Below **d ≈ {meet.dim:.0f}** a training step by the exact log det takes less time than one by an unbiased "
+        f"Below **d ≈ {meet.dim:.0f}** a training step is faster with the exact log det, and above with an unbiased "
         "estimate."
     )
 
@@ -97,7 +95,7 @@ def memory(found: Bytes, rows: int, of: str, size_of: Callable[[float], str]) ->
     need = bytes_at(found, rows)
     ratio = need[NAIVE] / need[BOTH]
     times = f"{ratio:.2g}" if ratio < LARGE else f"{ratio:,.0f}"
-    less = f": {times} times less" if ratio > 1 else ", which is not less"
+    less = f", {times} times less" if ratio > 1 else ", which is not less"
     how = "" if rows in found else " (extrapolated)"
     return (
         f"The log det of {of} needs **{size_of(need[NAIVE])}** term by term and **{size_of(need[BOTH])}** with both "

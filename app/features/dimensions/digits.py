@@ -49,7 +49,10 @@ def show(primary: bool = True) -> None:
     try:
         stored, flow = example.stored(), arm(bench.start)
     except (OSError, ValueError) as error:
-        st.error(f"The stored flow cannot be used. {error} Begin from scratch, or `python -m app.examples.digits`.")
+        st.error(
+            f"The stored flow cannot be used. {error} Choose *From scratch*, or build it again with `python -m "
+            "app.examples.digits`."
+        )
         stored, flow = None, arm("scratch")
     session.compare(NAME, (flow,))
     report = session.poll_comparison(NAME, still_grid=0, ways=False, frame_seconds=1.0, measured={"results": True})
@@ -76,11 +79,11 @@ def show(primary: bool = True) -> None:
 
 ABOUT = (
     r"Grey levels $v = 0, \dots, 16$ become $x = (v + u)/17$ with uniform noise $u$, and the flow learns their logits. "
-    r"$\mathrm{bits} = \frac1d \big(-\log_2 p(x)\big) + \log_2 17$ by the exact log det (64 tangents a point) on "
-    "359 images that are never trained on, ± its standard error. By Jensen's inequality this is an **upper bound** of "
-    "what the flow needs for the discrete images. Training itself never computes an exact log det: roulette, one N a "
-    "batch, and the Neumann gradient. Size and steps were chosen on the same held-out images. Seed and "
-    "device are those of *Explore*."
+    r"$\mathrm{bits} = \frac1d \big(-\log_2 p(x)\big) + \log_2 17$, with the exact log det (64 tangents per point), "
+    "on 359 held-out images, ± the standard error. By Jensen's inequality this is an **upper bound** on the bits that "
+    "the flow needs for the discrete images. Training never computes an exact log det: it uses the roulette, one N per "
+    "batch, and the Neumann gradient. The size of the flow and the number of steps were chosen on the same held-out "
+    "images. Seed and device are those of *Explore*."
 )
 
 
@@ -131,18 +134,18 @@ def verdict(found: Needed) -> str:
         return text.format(*with_error(of.value, of.standard_error))
 
     baseline = (
-        f"{shown('A Gaussian with all correlations, fitted in closed form, needs **{} ± {}**', found.gaussian)}, "
+        f"{shown('A Gaussian with a full covariance, fitted in closed form, needs **{} ± {}**', found.gaussian)}, and "
         f"the uniform density {UNIFORM:.2f}."
     )
     if found.flow is None:
-        noted = shown("Those of the stored flow were {} ± {}. ", found.stored) if found.stored else ""
+        noted = shown("The stored flow had {} ± {}. ", found.stored) if found.stored else ""
         return f"Bits per dimension are being measured. {noted}{baseline}"
-    said = shown("The flow needs **{} ± {} bits per dimension**", found.flow)
+    said = shown("The flow needs at most **{} ± {} bits per dimension**", found.flow)
     if found.behind:
         said += f" (at step {found.measured_at:,})"
-    said += " on held-out digits, at most. " + baseline
+    said += " on held-out digits. " + baseline
     if found.by_heart:
-        said += " It was better before: **it learns the training images by heart**. Reset goes back."
+        said += " The flow was better before: **it learns the training images by heart**. Press Reset to go back."
     return said
 
 
@@ -162,9 +165,9 @@ def grids(frame: ImageFrame, step: int, continued: bool) -> list[images.Grid]:
             "Samples",
             frame.samples,
             LEVELS - 1,
-            "The same noise in every frame: the flow moves them.",
+            "Every frame uses the same noise, so changes come from the flow.",
             f"{frame.samples.shape[0] * frame.samples.shape[1]} images drawn from the flow at {age}: "
-            f"{'digits that can mostly be read' if continued else 'digits appear in them as it trains'}.",
+            f"{'most of the digits can be read' if continued else 'digits appear as the flow trains'}.",
         ),
         images.Grid(
             "Interpolations",

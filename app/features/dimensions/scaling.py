@@ -24,12 +24,13 @@ NAME = "scaling"
 STARTS = f"{NAME}.starts"
 """Of the session: whether the measurement begins as soon as the view is there."""
 ABOUT = (
-    r"The exact log det carries $d$ tangents through each block and takes a $d \times d$ determinant: $O(d^2)$ and "
-    r"$O(d^3)$ a point. The estimate takes a few vector-Jacobian products, $O(d)$ each, however large $d$ is. "
-    r"Its price is noise: $V_e = \mathbb{E}\,|\hat g - g|^2$ for the gradient $g$ of a batch, beside "
-    r"$V_b = \mathbb{E}\,|g - \mathbb{E} g|^2$, which batches have anyway. A gradient of a given error takes time in "
-    r"proportion to $t \, V$: $t_\mathrm{exact} V_b$ against $t_\mathrm{estimate} (V_b + V_e)$. "
-    "Times are CPU times of one thread; data are independent moons side by side, $d/2$ of them."
+    r"The exact log det carries $d$ tangents through each block and computes a $d \times d$ determinant: $O(d^2)$ and "
+    r"$O(d^3)$ per point. The estimate needs a few vector-Jacobian products, $O(d)$ each, and their number does not "
+    r"depend on $d$. But it adds noise. For the gradient $g$ of a batch this noise is "
+    r"$V_e = \mathbb{E}\,|\hat g - g|^2$. The batch itself already has the noise "
+    r"$V_b = \mathbb{E}\,|g - \mathbb{E} g|^2$. The time to a gradient of a given error is proportional to $t \, V$: "
+    r"$t_\mathrm{exact} V_b$ against $t_\mathrm{estimate} (V_b + V_e)$. "
+    "Times are CPU times of one thread. The data are $d/2$ independent pairs of moons."
 )
 
 
@@ -61,7 +62,7 @@ def show() -> None:
             if opening.is_due() and not session.focused():
                 stored.show_crossing(f"{NAME}.stored")
             elif report.state not in MOVING:
-                st.info("Measure takes a few seconds on an idle machine; nothing is shown that was not measured here.")
+                st.info("*Measure* takes a few seconds on an idle machine. All numbers shown are measured here.")
         st.caption(ABOUT)
         return
     pays = session.note(worth(found))
@@ -76,7 +77,7 @@ def show() -> None:
     ):
         charts = [scaling_charts.variances(found.found), scaling_charts.works(found.found, pays.by_work)]
         planes(charts, key=f"{NAME}.charts", columns=2)
-    with st.expander("All numbers, a row for each dimension, and as a file", key=f"{NAME}.numbers"):
+    with st.expander("All numbers: a row for each dimension, and as a file", key=f"{NAME}.numbers"):
         st.markdown(table(found.found))
         side_by_side.downloads(NAME, "dimensions", {"Table": lambda: saved(found.found)})
     st.caption(ABOUT)
@@ -106,7 +107,7 @@ def buttons(report: Report, pieces: int) -> None:
                 key=f"{NAME}.measure",
             )
         if over or (done and not moving):
-            button("Measure anew", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
+            button("Measure again", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
         share.of_settings(NAME)
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")
@@ -146,16 +147,17 @@ def worth(found: Scaling) -> Worth:
 
 def verdicts(found: Worth) -> list[str]:
     if not found.decided:
-        return ["Two dimensions at least are needed for a verdict."]
+        return ["A verdict needs at least two dimensions."]
     so_far = "" if found.over else " (so far)"
     said = [
         f"**A step by the estimate is {where(found.by_time, found.dims)}**{so_far}, on this machine and for this flow.",
-        f"With the noise that it adds, for gradients of equal error, it is {where(found.by_work, found.dims)}{so_far}.",
+        "If its noise is counted too (for gradients of equal error), it is "
+        f"{where(found.by_work, found.dims)}{so_far}.",
     ]
     if found.ratio > 1:
         said.append(
             f"At d = {found.dims[0]}, as on most other screens, the exact step is {found.ratio:.1f} times as fast and "
-            "has no noise: there is nothing to be gained by estimating."
+            "has no noise, so an estimate has no advantage."
         )
     return said
 
@@ -163,11 +165,11 @@ def verdicts(found: Worth) -> list[str]:
 def where(found: Crossing, dims: tuple[int, ...]) -> str:
     """The crossing in words."""
     if found.dim is None:
-        return f"not the cheaper one up to d = {dims[-1]}"
+        return f"not cheaper up to d = {dims[-1]}"
     if found.at_once:
-        return f"the cheaper one in all dimensions measured, from d = {dims[0]} on"
-    said = f"the cheaper one from d ≈ {found.dim:.0f} on"
-    return said if found.turns == 1 else f"{said} (the two take turns {found.turns} times below: they are close there)"
+        return f"cheaper in all measured dimensions, from d = {dims[0]} on"
+    said = f"cheaper from d ≈ {found.dim:.0f} on"
+    return said if found.turns == 1 else f"{said} (below, the two are close and take turns {found.turns} times)"
 
 
 def table(found: tuple[AtDim, ...]) -> str:

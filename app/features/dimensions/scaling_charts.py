@@ -66,8 +66,8 @@ def variances(found: tuple[AtDim, ...]) -> Chart:
             Path(line("sampling"), "of the batch, V_b", BLUE, "solid", markers=True),
             Path(line("variance"), "of the estimate, V_e", ORANGE, "dash", markers=True),
         ),
-        "Variance of the gradient over its squared length against the dimension: that of the batch, which the exact "
-        "gradient has too, and what the estimate adds to it. The exact log det adds 0.",
+        "Variance of the gradient over its squared length against the dimension: the variance of the batch, which the "
+        "exact gradient has too, and the variance that the estimate adds. The exact log det adds 0.",
         log_x=True,
         log_y=True,
         note="The exact log det adds 0.",

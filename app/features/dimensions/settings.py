@@ -46,12 +46,14 @@ class Dimensions:
 
     view: str = setting("digits", "View", choices=VIEWS)
     start: str = setting("stored", "Begin with", "The stored flow was trained before.", choices=STARTS)
-    largest: str = setting(str(DIMS[-1]), "Largest d", "Measured are powers of two up to it.", choices=LARGEST)
-    blocks: int = setting(2, "Blocks", "Of the flow that is measured.", low=1, high=8)
+    largest: str = setting(
+        str(DIMS[-1]), "Largest d", "Powers of two up to this dimension are measured.", choices=LARGEST
+    )
+    blocks: int = setting(2, "Blocks", "Blocks of the flow that is measured.", low=1, high=8)
     width: int = setting(64, "Width", "Units in each block's hidden layer, in every dimension.", low=8, high=256)
     batch: int = setting(64, "Batch", "Points per step.", low=8, high=256)
     shared: bool = setting(
-        False, "One N per batch", "As in released code: fewer products, and noise that no batch averages out."
+        False, "One N per batch", "As in released code: fewer products, but noise that a batch does not average out."
     )
 
     SCALING: ClassVar[tuple[str, ...]] = ("largest", "blocks", "width", "batch", "shared")

@@ -71,7 +71,7 @@ def show_memory(key: str, say: Callable[[str], Any] = opening.sentence) -> None:
     need = answers.bytes_at(found, rows)
     with room_column:
         room = st.select_slider(
-            "Memory that is free", bars.rooms(), bars.between(need), format_func=bars.size, key=f"{key}.room.{rows}"
+            "Free memory", bars.rooms(), bars.between(need), format_func=bars.size, key=f"{key}.room.{rows}"
         )
     of = f"{IMAGES} images of {POSITIONS[positions]} positions" if rows not in found else f"{rows} points"
     with answer:
@@ -86,6 +86,6 @@ def _named(positions: int) -> str:
 
 
 ABOUT = (
-    f"Blocks with one hidden layer of {WIDTH} units. Measured up to {max(ROWS)} points, and extrapolated along a "
-    "straight line beyond: a convolution treats each position of an image as these layers treat a point."
+    f"Blocks with one hidden layer of {WIDTH} units. Bytes are measured up to {max(ROWS)} points and extrapolated "
+    "along a straight line beyond. A convolution treats each position of an image as these layers treat a point."
 )

@@ -41,7 +41,7 @@ def show(bench: Bench) -> None:
             return
         if opening.is_due():
             if found and not found.step and session.setup().start is None:
-                st.info("This flow is not trained yet: press Play. What is measured of it then stands here.")
+                st.info("This flow is not trained yet. Press Play, and its numbers appear here.")
                 return
             _page(bench, subject, answer)
         else:
@@ -61,14 +61,14 @@ def _page(bench: Bench, subject: Subject, answer: DeltaGenerator) -> None:
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
     planes([cost_chart.chart(across_p(subject, bench), found, bench.law, here, said)], key="across.cost", columns=1)
     st.markdown(over_p.cheapest(found, bench.quantity))
-    with st.expander("Which p are safe, and what the probe saves: the variance and its parts", key="across.variance"):
+    with st.expander("The variance and its parts: which p are safe, and what the probe saves", key="across.variance"):
         pictures = [over_p.variance, over_p.probes]
         if bench.subject == "flow":
             pictures.insert(0, over_p.infinite_share)
         _in_pairs(pictures, bench, subject)
-    with st.expander("Means over a batch: one N for all, and when a cut series is the better one", key="across.batch"):
+    with st.expander("Means over a batch: one N for all points, and when a cut series is better", key="across.batch"):
         _in_pairs([over_batches.shared, over_batches.batch_error], bench, subject)
-    with st.expander("Estimators with a name: bias, deviation and cost of each, here", key="across.named"):
+    with st.expander("Known estimators: bias, standard deviation and cost of each", key="across.named"):
         _named(bench, subject)
     st.download_button(
         "Costs against p (CSV)",
@@ -124,7 +124,7 @@ def _beside_lesson(bench: Bench, subject: Subject) -> None:
     if bench.subject == "flow":
         pictures.insert(0, over_p.infinite_share)
     _in_pairs(pictures, bench, subject)
-    heading.section("Estimators with a name, here")
+    heading.section("Known estimators")
     _named(bench, subject)
 
 
@@ -149,7 +149,7 @@ def _has_controls(bench: Bench) -> bool:
 def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator | None]:
     """The bench as it now stands, and the popover that presets go into, if any is offered."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        heading.section("Whose estimate", width="content")
+        heading.section("What is estimated", width="content")
         is_matrix = bench.subject == "matrix"
         ready_made = st.popover("Examples", type="tertiary", disabled=not is_matrix) if matrices.offered() else None
     bench = controls.edit(bench, rare=False, prefix=BENCH, only=SUBJECT)
@@ -162,7 +162,7 @@ def _controls(bench: Bench) -> tuple[Bench, DeltaGenerator | None]:
         found = session.jacobians()
         if found:
             points = min(found.points.shape[1], points_of(bench.quantity))
-            st.caption(f"Mean over {points} held-out points, {session.age(found.step)}. Measured anew at each pause.")
+            st.caption(f"Mean over {points} held-out points, {session.age(found.step)}. Measured again at each pause.")
     if bench.quantity != "log_det":
         bench = controls.edit(bench, rare=False, prefix=BENCH, only=("entry",))
     named = None

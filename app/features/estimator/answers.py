@@ -15,7 +15,7 @@ from app.words import ROUNDING, number
 PROBES = {
     GAUSSIAN: "the Gaussian probe (a random vector)",
     SIGNS: "the Rademacher probe (random signs)",
-    "sphere": "the probe on a circle (a random direction)",
+    "sphere": "the probe on a sphere (a random direction)",
     "orthogonal": "the orthogonal probe (a random direction)",
 }
 MOST_OFF = 4.0
@@ -31,27 +31,31 @@ def draws_for(variance: float, bias: float) -> int:
 
 def hand_sentence(found: ByHand) -> str:
     """What a draw costs, and what cutting does. Of the sound estimator."""
-    cut = f"Cutting after {found.n_terms} term{'s' * (found.n_terms != 1)}"
-    cuts = f"{cut} leaves nothing out." if found.is_cut_exact else f"{cut} is off by **{number(found.bias)}** for ever"
+    cut = f"The series cut after {found.n_terms} term{'s' * (found.n_terms != 1)}"
+    cuts = (
+        f"{cut} leaves nothing out." if found.is_cut_exact else f"{cut} is always off by **{number(found.bias)} nats**"
+    )
     stop = "" if found.is_cut_exact else "."
     if not math.isfinite(found.deviation):
         is_open = math.isnan(found.deviation)
         amount = "may be infinite" if is_open else "is **infinite**"
         return (
-            f"The mean has no bias, but the variance {amount}: {finiteness(found.tail)}. Standard errors say nothing "
-            f"then. {cuts}{stop}"
+            f"Draws are exact on average, but their variance {amount}: {finiteness(found.tail)}. Standard errors mean "
+            f"nothing then. {cuts}{stop}"
         )
     if found.deviation <= ROUNDING:
         return f"Every draw is exact: there is no noise. {cuts}{stop}"
-    one = f"One draw is typically off by **{_two(found.deviation)} nats**; the mean of many has no bias."
+    one = f"One draw is typically off by **{_two(found.deviation)} nats**, but draws are exact on average."
     if found.is_cut_exact:
         return f"{one} {cuts}"
-    return f"{one} {cuts}: {_draws(found.deviation**2, found.bias)} the standard error below that. {_causes(found)}"
+    return (
+        f"{one} {cuts}; after {_draws(found.deviation**2, found.bias)} the standard error is smaller. {_causes(found)}"
+    )
 
 
 def _draws(variance: float, bias: float) -> str:
     n = draws_for(variance, bias)
-    return f"**{_count(n)}** draw{'s bring' if n > 1 else ' brings'}"
+    return f"**{_count(n)}** draw{'s' * (n > 1)}"
 
 
 def _count(n: int) -> str:
@@ -69,16 +73,16 @@ def _causes(found: ByHand) -> str:
     """Which part of the variance is whose, and what another probe would change."""
     share = 100 * found.by_stopping / found.deviation**2
     whose = PROBES[found.probe]
-    split = f"Random stopping causes {_two(share)} % of a draw's variance, {whose} the rest"
+    split = f"Random stopping causes {_two(share)} % of a draw's variance, and {whose} causes the rest"
     if share <= ROUNDING:
         split = f"{whose[0].upper()}{whose[1:]} causes all of a draw's variance"
     elif share > 100 * (1 - ROUNDING):
         split = f"Random stopping causes all of a draw's variance: {whose} adds nothing here"
     needed = draws_for(found.other, found.bias) if math.isfinite(found.other) else 0
-    another = "a Gaussian probe (a random vector) needs" if found.probe == SIGNS else "random signs (Rademacher) need"
+    another = "a Gaussian probe (a random vector)" if found.probe == SIGNS else "random signs (Rademacher)"
     if not needed:
         return f"{split}."
-    return f"{split}; {another} {_count(needed)} draw{'s' * (needed > 1)}."
+    return f"{split}. With {another} it takes {_count(needed)} draw{'s' * (needed > 1)}."
 
 
 def contradiction(found: ByHand, means: Sequence[float], draws: int) -> str:
@@ -117,21 +121,28 @@ def cost_sentence(found: Products) -> str:
         return (
             f"Here **no p** gives a finite variance: {finiteness(found.tail)}."
             if found.tail.radius
-            else "Here the series ends by itself: cut it there, and leave random stopping out."
+            else "Here the series ends by itself. Cut it there: random stopping is not needed."
         )
     law, cost = found.geometric
     terms = f"{law.n_exact} exact term{'s' * (law.n_exact != 1)}"
     best = f"**{unbroken(f'p = {law.p:.3g}')}** (the chance to stop) after {terms}"
     if not math.isfinite(found.paper.product):
-        return f"Here {best} costs {number(cost.product)} nats². With the paper's 0.5 the variance is **infinite**."
+        return (
+            f"Here {best} costs {number(cost.product)} nats² (variance times expected terms). With the paper's "
+            f"{unbroken('p = 0.5')} the variance is **infinite**."
+        )
     if cost.product <= ROUNDING:
-        return "Here the estimates have no noise: no law costs anything."
+        return "Here the estimates have no noise, so the law does not matter."
     times = found.paper.product / cost.product
     if times < 1.005:
-        return f"Here no p costs less than the paper's: {best} costs {number(cost.product)} nats², as does 0.5 after 3."
+        return (
+            f"Here no p costs less than the paper's: {best} costs {number(cost.product)} nats² (variance times "
+            f"expected terms), and so does {unbroken('p = 0.5')} after 3."
+        )
     return (
-        f"Here {best} costs **{_two(times)} times less** than the paper's {unbroken('p = 0.5')} after 3. The cost is "
-        f"the variance times the expected terms: {number(cost.product)} beside {number(found.paper.product)} nats²."
+        f"Here the cheapest choice is {best}. The paper's {unbroken('p = 0.5')} after 3 costs **{_two(times)} times as "
+        f"much**. The cost is the variance times the expected terms: {number(found.paper.product)} against "
+        f"{number(cost.product)} nats²."
     )
 
 
@@ -152,13 +163,15 @@ def plane_sentence(found: OnPlane, whose: str) -> str:
     """`whose` flows they are: their seeds, or the step of one."""
     low, high = (100 * share for share in (min(found.shares), max(found.shares)))
     if not high:
-        return f"At **no** held-out point is the variance of this estimate infinite ({whose}); its mean has no bias."
+        return (
+            f"The variance of this estimate is infinite at **no** held-out point ({whose}), and its mean has no bias."
+        )
     most = min(found.safe)
     spread = f"{_whole(low)} to {_whole(high)} %, " if len(found.shares) > 1 else ""
     return (
-        f"At **{_whole(100 * found.mean)} %** of held-out points this estimate has no finite variance, although it is "
-        f"unbiased ({spread}{whose}). At 99 % of them it would be finite if the chance to stop were "
-        f"{unbroken(f'p = {most:.2g}')} or less; the paper has 0.5."
+        f"At **{_whole(100 * found.mean)} %** of the held-out points the variance of this estimate is infinite, "
+        f"although the estimate is unbiased ({spread}{whose}). With a chance to stop of {unbroken(f'p = {most:.2g}')} "
+        "or less it would be finite at 99 % of them. The paper uses 0.5."
     )
 
 

@@ -57,7 +57,7 @@ def _drawn(bench: Bench, sample: Sample) -> None:
     heading.section("Does N follow its law?")
     total = len(sample.values)
     if not total:
-        st.info("Draw a few, and see which N come.", icon=":material/casino:")
+        st.info("Draw a few, and see which N occur.", icon=":material/casino:")
         return
     said = _furthest(furthest(bench.law, sample.counts))
     latest = ", ".join(str(n) for _, n, _, _ in sample.last(LAST))
@@ -66,16 +66,19 @@ def _drawn(bench: Bench, sample: Sample) -> None:
         figures.terms(sample.counts / total, by_law, f"Share of the draws with each N, beside its law. {said}")
     )
     st.markdown(said)
-    st.caption(f"Bars: share of the draws. Ticks: P(N = n) by the law that is set. The latest N first: {latest}.")
+    st.caption(
+        f"Bars: share of the draws. Ticks: P(N = n) by the law that is set. The newest N, latest first: {latest}."
+    )
 
 
 def _furthest(found: Share | None) -> str:
-    """The share that is furthest from the law, in standard errors of independent throws."""
+    """The share that is furthest from the law, in standard errors of independent draws."""
     if found is None:
         return "Too few draws to compare with the law."
     return (
-        f"Furthest from the law is N = {found.n}: {number(100 * found.share)} % of the draws, and by the law "
-        f"{number(100 * found.chance)} %. With independent draws this is {found.off:.1f} standard errors off."
+        f"N = {found.n} differs most from the law: {number(100 * found.share)} % of the draws have it, and by the law "
+        f"it should be {number(100 * found.chance)} %. If draws are independent, this is {found.off:.1f} standard "
+        "errors off."
     )
 
 
@@ -126,7 +129,7 @@ def _answered(found: Answer, thrown: SampleMean | None) -> None:
     """Whether it is that bug, and what the bug does to the mean."""
     if found.is_right:
         short = (
-            f" Here the true standard error of a mean is **{number(found.stretched)} times** the one that is told."
+            f" Here the true standard error of a mean is **{number(found.stretched)} times** the one that is reported."
             if found.stretched is not None
             else ""
         )
@@ -134,7 +137,7 @@ def _answered(found: Answer, thrown: SampleMean | None) -> None:
         return
     said = f"No. With this bug {_mean(found)}"
     if thrown is not None:
-        said += f" These draws have {nats(thrown.mean, thrown.error)}."
+        said += f" The mean of these draws is {nats(thrown.mean, thrown.error)}."
     st.warning(said, icon=":material/close:")
 
 
@@ -145,7 +148,7 @@ def _mean(found: Answer) -> str:
     if found.is_unbiased:
         return f"the mean is the truth, **{truth}** nats."
     if mean == truth:
-        return f"the mean is off by **{number(found.mean - found.truth)}** nats only."
+        return f"the mean is off by only **{number(found.mean - found.truth)}** nats."
     return f"the mean is **{mean}**, and the truth is {truth} nats."
 
 

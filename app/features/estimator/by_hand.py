@@ -56,9 +56,9 @@ def _page(bench: Bench) -> None:
         left, right = controls.beside((1, 3.6), _has_settings(bench))
     with left:
         bench = _settings(bench)
-    terms = st.expander("One draw term by term: all numbers of the table, and as files", key="hand.terms")
+    terms = st.expander("One draw term by term: the table, and as files", key="hand.terms")
     own = None if session.focused() else st.expander("A draw of your own: choose N and v", key="hand.own")
-    tested = st.expander("Estimators with a planted bug: find it", expanded=not bench.is_sound, key="hand.tested")
+    tested = st.expander("Estimators with a bug: find it", expanded=not bench.is_sound, key="hand.tested")
     with terms:
         bench = _which_throw(bench)
     with tested, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -79,9 +79,11 @@ def _page(bench: Bench) -> None:
             own_draw.show(bench, biases(remainders, own_draw.MOST_N), series.truth)
     with tested:
         blind_test.show(bench, sample, mean, remainders, series.truth)
-    with st.expander("With real coins: a sheet to print, and what a class has drawn", expanded=coins.asked_for()):
+    with st.expander(
+        "With real coins: a sheet to print, and a field for the draws of a class", expanded=coins.asked_for()
+    ):
         coins.show(bench, series.truth)
-    with st.expander("The draws as files, and as a program of 15 lines of NumPy", key="hand.files"):
+    with st.expander("The draws as files, and a NumPy program of 15 lines that repeats them", key="hand.files"):
         drawing.files(bench, sample, series.truth)
         drawing.program(bench, sample)
     if sample.busy:
@@ -98,7 +100,7 @@ def _settings(bench: Bench) -> Bench:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         heading.section("The matrix A", width="content")
         ready_made = st.popover("Examples", type="tertiary") if typed else None
-        pasted = st.popover("Size, paste", type="tertiary") if typed and not session.focused() else None
+        pasted = st.popover("Size or paste", type="tertiary") if typed and not session.focused() else None
     bench = matrices.fields(bench)
     if ready_made:
         with ready_made:

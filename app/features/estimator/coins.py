@@ -1,4 +1,4 @@
-"""The roulette with real coins: a sheet to print, and a box for what a class has thrown."""
+"""The roulette with real coins: a sheet to print, and a box for what a class has drawn."""
 
 import html
 from dataclasses import dataclass, replace
@@ -39,20 +39,23 @@ def asked_for() -> bool:
 
 def show(bench: Bench, truth: float) -> None:
     if len(bench.array) > 2:
-        st.markdown("Two coins give the two signs of a 2 x 2 matrix. Take one of that size, and its sheet is here.")
+        st.markdown(
+            "Two coins give the two signs of the probe, so the matrix must be 2 x 2. Choose one to get its sheet."
+        )
         return
     if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
         st.markdown(
-            f"Coins decide between two: they need a geometric law with {unbroken('p = 0.5')}, and signs as the probe."
+            f"A coin has two sides, so it needs a geometric law with {unbroken('p = 0.5')} and a Rademacher probe "
+            "(random signs)."
         )
         law = Geometric(COIN, bench.law.n_exact if isinstance(bench.law, Geometric) else 3)
         coins = replace(bench, law=law, probe=PROBE)
         if session.offered(f"{BENCH}law", f"{BENCH}probe"):
-            button("Use them", on_click=session.show_bench, args=(coins,), key="coins.use")
+            button("Use these settings", on_click=session.show_bench, args=(coins,), key="coins.use")
         return
     table = _table(bench, SHOWN)
     st.markdown(
-        f"1. Toss two coins: the signs of v. Note **+** where they agree, **{MINUS}** where not.\n"
+        f"1. Toss two coins: the signs of v. Note **+** if they agree and **{MINUS}** if not.\n"
         f"2. Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.\n"
         "3. Note N and the sign, such as `4+`, and read your estimate off this table. "
         f"The sheet goes on to N = {bench.law.n_exact + LONGEST - 1}.\n\n" + _markdown(table)
@@ -68,7 +71,7 @@ def show(bench: Bench, truth: float) -> None:
         st.error(str(error))
         return
     if len(n) < 2:
-        st.caption("Two draws and more have a mean with a standard error.")
+        st.caption("Type two draws or more to see their mean and its standard error.")
         return
     thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
     mean = session.note(CoinMean.of(thrown, truth))
@@ -89,7 +92,7 @@ def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:
 </style>
 <h1>log det(I + A) with coins</h1>
 <p>A = [[{a}, {b}], [{c}, {d}]]. Each draw by coins estimates log det(I + A) without bias.</p>
-<ol><li>Toss two coins. Note + where they agree, &minus; where they do not.
+<ol><li>Toss two coins. Note + if they agree and &minus; if they do not.
 <li>Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.
 <li>Look up your estimate, and note it. At the end take the mean of all n estimates, and their standard error:
 the root of &Sigma;(estimate &minus; mean)&sup2; / (n (n &minus; 1)).</ol>

@@ -113,14 +113,14 @@ THROWS: dict[str, Observable] = {
     "furthest_throw": Observable("the largest distance of a draw from the truth", _furthest_throw, "nats"),
     "share": Observable("the share of draws with N = n", _share, arguments=1),
     "law_gap": Observable(
-        "how far the shares of N are from their law, at worst", _law_gap, "standard errors of independent draws"
+        "the largest distance of a share of N from its law", _law_gap, "standard errors of independent draws"
     ),
     "suspect_mean": Observable("the mean of the estimator under test, in closed form", _suspect_mean, "nats"),
     "bug_mean": Observable(
         "the mean with a bug of `FAULTY_ESTIMATORS`, in closed form", _bug_mean, "nats", arguments=1
     ),
     "false_alarm": Observable(
-        "how often three standard errors go wrong with n draws",
+        "how often a mean of n draws is more than three standard errors off",
         lambda at, n: _alarm(at, int(n), 3.0, "is").value,
         arguments=1,
     ),

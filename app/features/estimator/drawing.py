@@ -62,7 +62,7 @@ def show(bench: Bench, sample: Sample, remainders: Remainders, series: Series) -
 
 def _stored_picture(found: ByHand) -> None:
     seeds = ", ".join(map(str, stored.by_hand().seeds))
-    title = "Running means of stored draws; your own will stand here"
+    title = "Running means of stored draws; yours will appear here"
     chart = hand_charts.chart(found, stored.hand_means(), title, f"means of stored draws, seeds {seeds}")
     opening.picture([chart], stored.by_hand(), key="hand.picture")
 
@@ -73,7 +73,7 @@ def _picture(bench: Bench, sample: Sample, found: ByHand) -> None:
     if len(values):
         at = places(len(values))
         means[f"seed {bench.seed}"] = Mean(at, running_mean(values, at))
-    title = f"Mean of your {len(values):,} draws" if means else "Where the mean of draws should be. Draw, and see"
+    title = f"Mean of your {len(values):,} draws" if means else "Where the mean should be: press a button to draw"
     name = f"mean of your draws, seed {bench.seed}"
     planes([hand_charts.chart(found, means, title, name, is_sound=bench.is_sound)], key="hand.picture", columns=1)
     latest(sample, "Draw")
@@ -171,7 +171,7 @@ def program(bench: Bench, sample: Sample) -> None:
 def files(bench: Bench, sample: Sample, truth: float) -> None:
     """The draws and their running mean as CSV."""
     if not len(sample.values):
-        st.caption("Draw first, then the draws and their running mean can be saved here.")
+        st.caption("Draw first. Then you can save the draws and their running mean here.")
         return
     made = {
         "Running mean": lambda: mean_table(sample.values, truth),

@@ -46,7 +46,7 @@ def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
     exactly = (
         f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the draws that end before term k."
         if bench.is_sound
-        else "Of an estimator under test that is not known: compare its mean with the truth."
+        else "The estimator under test may be biased: compare its mean with the truth."
     )
     if mean is None:
         st.info(f"{exactly} Draw a few, and see.", icon=":material/casino:")
@@ -58,17 +58,17 @@ def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
 
 
 def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench: Bench) -> None:
-    heading.section("How far does one estimate stray?")
+    heading.section("How far off is one estimate?")
     closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise)
     if mean is None:
         st.info(f"{closed}. {terms}", icon=":material/functions:")
         return
-    spread = f"{closed}; these draws have {signed(f'{mean.deviation:.4g}')}. {terms}"
+    spread = f"{closed}. The standard deviation of these draws is {signed(f'{mean.deviation:.4g}')} nats. {terms}"
     chart = figures.histogram(values, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
     st.altair_chart(chart)
     st.markdown(spread)
-    band = " Band: one deviation to each side." if math.isfinite(noise.deviation) else ""
-    means = ", which is the mean of all estimates" if bench.is_sound else ""
+    band = " Band: one standard deviation to each side." if math.isfinite(noise.deviation) else ""
+    means = ", which is also the expected value of the estimate" if bench.is_sound else ""
     st.caption(f"Dashed: the truth{means}.{band}")
 
 

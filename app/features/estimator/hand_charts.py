@@ -61,7 +61,7 @@ def chart(found: ByHand, means: Mapping[str, Mean], title: str, name: str, *, is
         said.append(f"{label} ends at {_nats(mean.means[-1])} after {int(mean.draws[-1]):,} draws")
     alt = (
         f"Mean of the estimates against the number of draws, on a logarithmic axis from 1 to {end:,}. The truth is "
-        f"{_nats(found.truth)} nats; the series cut after {found.n_terms} terms stays off by {number(found.bias)}. "
+        f"{_nats(found.truth)} nats; the series cut after {found.n_terms} terms is always off by {number(found.bias)}. "
         f"{'; '.join(said)}."
     )
     return Chart(

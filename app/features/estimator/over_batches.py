@@ -24,9 +24,9 @@ def shared(bench: Bench, subject: Subject) -> None:
     said = _one_for_all(found)
     chart = figures.batches(
         batches.sizes,
-        {"N of its own": batches.own, "one N for all": batches.shared},
+        {"an N for each point": batches.own, "one N for all": batches.shared},
         bench.batch,
-        "deviation of the batch mean (nats)",
+        "standard deviation of the batch mean (nats)",
         f"Standard deviation of a batch mean against the batch. {said}",
     )
     st.altair_chart(chart)
@@ -35,15 +35,15 @@ def shared(bench: Bench, subject: Subject) -> None:
 
 def _one_for_all(found: SharedN) -> str:
     of_all, of_each = apart(found.shared, found.own)
-    stays = ": what the shared draw adds never averages out." if found.stays else "."
+    stays = " The part from the shared N never averages out, however large the batch is." if found.stays else ""
     return (
-        f"In a batch of {found.batch:,}, one N for all strays by **{of_all}**, N of its own for each point by "
-        f"**{of_each}**{stays}"
+        f"The mean of a batch of {found.batch:,} is typically off by **{of_all}** nats with one N for all points, and "
+        f"by **{of_each}** nats with an N for each point.{stays}"
     )
 
 
 def batch_error(bench: Bench, subject: Subject) -> None:
-    heading.section("When is a biased estimator the better one?")
+    heading.section("When is a biased estimator better?")
     batches = across_batches(subject, bench)
     said = _contest(session.note(batch_errors(bench, subject)))
     chart = figures.batches(
@@ -61,7 +61,7 @@ def _contest(found: BatchErrors) -> str:
     truncated, roulette = apart(found.truncated, found.roulette)
     said = (
         f"{cut(found.n_terms)}, the series is off by {number(found.bias)} nats in every batch. At B = {found.batch:,} "
-        f"its error is {truncated}, the roulette's {roulette}"
+        f"its root mean squared error is {truncated}, and that of the roulette {roulette}"
     )
     if found.winner == "undecided":
         return f"{said}."
@@ -71,11 +71,11 @@ def _contest(found: BatchErrors) -> str:
 def _crossing(found: BatchErrors) -> str:
     where = found.crossing
     if np.isinf(where):
-        return "They never cross." if np.isfinite(found.roulette) else "The roulette's never becomes the smaller one."
+        return "The lines never cross." if np.isfinite(found.roulette) else "The roulette's error is never smaller."
     if found.are_equal and abs(found.bias) <= ROUNDING:
-        return "Without bias and with the same noise, they are alike."
+        return "Both have no bias and the same noise."
     if where >= 1e9:
-        return f"Only from a batch of {number(where)} on would being unbiased pay."
+        return f"Being unbiased would pay only from a batch of {number(where)} on."
     if where <= 1:
         return "The roulette wins for every batch."
     return f"From a batch of about **{where:,.0f}** on, being unbiased pays."

@@ -30,11 +30,11 @@ from app.words import number
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.roulette import Geometric, Poisson
 
-NOT_THE_PROBES = "that is the roulette's, which no probe helps against"
+NOT_THE_PROBES = "The roulette causes this, so no probe helps"
 
 
 def infinite_share(bench: Bench, subject: Subject) -> None:
-    heading.section("Where is it infinite on my flow?")
+    heading.section("Where is the variance infinite on my flow?")
     largest = spectral_radius(subject.jacobians).amax(0).numpy()
     shares = np.array([(largest**2 > 1 - p).mean() for p in P])
     said = _infinite(session.note(verdicts.infinite_points(largest, bench.law.tail_ratio)))
@@ -45,8 +45,8 @@ def infinite_share(bench: Bench, subject: Subject) -> None:
 def _infinite(found: InfinitePoints) -> str:
     return (
         f"With the law that is set, **{100 * found.share:.3g} %** of the data points have an infinite variance in some "
-        f"block. For all but 1 % of them it would be finite up to {unbroken(f'p = {found.safe:.2g}')}. The mean over "
-        "points is infinite as soon as one of them is."
+        f"block. Up to {unbroken(f'p = {found.safe:.2g}')} it would be finite at 99 % of the points. If it is infinite "
+        "at a single point, so is the variance of the mean over all points."
     )
 
 
@@ -69,36 +69,36 @@ def variance(bench: Bench, subject: Subject) -> None:
         whole=np.full(len(P), here.total) if here_at is None else np.array([c.total for c in costs[n]]),
         level=("probe", here.probe),
         dots=dots,
-        description=f"Variance against {'λ' if poisson else 'p'}: the roulette's part for some numbers of exact terms. "
-        f"{now} {where}",
+        description=f"Variance against {'λ' if poisson else 'p'}: the roulette's part for several numbers "
+        f"of exact terms. {now} {where}",
         **({"axis": ("λ, the mean number of further terms", float(LAMBDAS[-1]))} if poisson else {}),
     )
     st.altair_chart(chart)
     st.markdown(f"{now} {where}")
     laws = "Poisson" if poisson else "geometric"
-    thick = "the variance as it is set" if here_at is None else f"the sum of both parts for {n} exact terms"
-    upright = "" if here_at is None else f"Upright dashes: the {'λ' if poisson else 'p'} that is set. "
+    thick = "the variance with these settings" if here_at is None else f"the sum of both parts for {n} exact terms"
+    upright = "" if here_at is None else f"Vertical dashes: the {'λ' if poisson else 'p'} that is set. "
     st.caption(f"Lines: the roulette's part with {laws} laws. Thick: {thick}. {upright}{said}")
 
 
 def _now(found: Noise) -> str:
     here = found.cost
     if not np.isfinite(here.total):
-        return f"As it is set, the variance is **{number(here.total)}**: {finiteness(found.tail)}."
+        return f"With these settings the variance is **{number(here.total)}**: {finiteness(found.tail)}."
     return (
-        f"As it is set, the variance is **{'at least ' if here.is_least else ''}{number(here.total)} nats²**: "
-        f"{number(here.probe)} by the probe, {number(here.roulette)} by the roulette."
+        f"With these settings the variance is **{'at least ' if here.is_least else ''}{number(here.total)} nats²**: "
+        f"{number(here.probe)} from the probe and {number(here.roulette)} from the roulette."
     )
 
 
 def _where(tail: Tail, of_flow: bool) -> str:
     if tail.radius == 0:
         return "A is nilpotent: every law is safe, also a Poisson law."
-    limit, whose = tail.infinite_from, ", the largest there is" if of_flow else ""
-    none = f", and p begins at {P[0]:g}" if limit <= P[0] else ""
+    limit, whose = tail.infinite_from, ", the largest of all points" if of_flow else ""
+    none = f"; the smallest p here is {P[0]:g}" if limit <= P[0] else ""
     return (
-        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}**{none} (ρ = {tail.radius:.3f}{whose}); a "
-        "Poisson law never, whatever its λ."
+        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}** (ρ = {tail.radius:.3f}{whose}){none}. A Poisson "
+        "law is never safe."
     )
 
 
@@ -106,17 +106,17 @@ def _dots(bench: Bench, tail: Tail) -> tuple[list[tuple[float, float, float]], s
     """Monte Carlo where its error bars mean something, and a word on where they do not."""
     if bench.subject != "matrix" or bench.quantity != "log_det" or bench.n_probes * bench.n_draws > 1:
         return [], ""
-    said = f"Dots are {MC_THROWS:,} draws each."
+    said = f"Dots: the variance of {MC_THROWS:,} draws each."
     if tail.radius > 0:
         said += (
-            f" From p = 1 − ρ^(4/3) = {tail.unsettled_from:.3f} on there are none: the fourth moment is infinite, and "
-            "a sample variance would be far too small most of the time."
+            f" From p = 1 − ρ^(4/3) = {tail.unsettled_from:.3f} on there are no dots: the fourth moment is infinite, "
+            "and the variance of a sample would usually be far too small."
         )
     return monte_carlo(bench, exact_terms(bench)), said
 
 
 def product(bench: Bench, subject: Subject) -> None:
-    heading.section("What does a variance cost?")
+    heading.section("What does an estimate cost?")
     found = session.note(verdicts.products(bench, subject))
     said = cheapest(found, bench.quantity, " (◆)")
     if found.geometric is None:
@@ -141,25 +141,28 @@ def product(bench: Bench, subject: Subject) -> None:
 def cheapest(found: Products, quantity: str, mark: str = "") -> str:
     best, paper = found.best, found.paper.product
     if best is None and found.tail.reason is Reason.NILPOTENT:
-        return "A is nilpotent, so the series ends by itself: **cut it there, and leave the roulette out**."
+        return "A is nilpotent, so the series ends by itself: **cut it there; no roulette is needed**."
     if best is None:
         exact = "the exact log det" if quantity == "log_det" else "the exact gradient"
         return f"The probes make no noise here: the more terms the better, and **{exact} is best**."
     steps = ", ".join(number(chance) for chance in found.survival)
-    which = "of all" if quantity != "neumann" else "with N ≥ 1"
+    which = "all laws" if quantity != "neumann" else "all laws with N ≥ 1"
     said = (
-        f"The best law {which}, {unbroken('P(N ≥ k)')} = {steps}, …, reaches **{number(best.product)}** with "
-        f"{best.terms:.3g} terms. "
+        f"The best of {which}, {unbroken('P(N ≥ k)')} = {steps}, …, costs **{number(best.product)}** with "
+        f"{best.terms:.3g} expected terms. "
     )
     said += (
-        f"The paper's pays {number(paper)}, {paper / best.product:.2g} times as much."
+        f"The paper's law costs {number(paper)}, {paper / best.product:.2g} times as much."
         if np.isfinite(paper)
-        else f"The paper's variance is {number(paper)}."
+        else f"The variance of the paper's law is {number(paper)}."
     )
     if found.geometric:
         law, least = found.geometric
         exact = f"{law.n_exact} exact term{'s' * (law.n_exact != 1)}"
-        said += f" The best geometric one{mark}: {exact} and {unbroken(f'p = {law.p:.3g}')}, {number(least.product)}."
+        said += (
+            f" The best geometric law{mark} has {exact} and {unbroken(f'p = {law.p:.3g}')}, and costs "
+            f"{number(least.product)}."
+        )
     return said
 
 
@@ -187,17 +190,17 @@ def probes(bench: Bench, subject: Subject) -> None:
 
 def _saved(found: Probes) -> str:
     if not found.can_be_finite:
-        nothing = f"Nothing: with every p that can be set the variance is infinite, and {NOT_THE_PROBES}."
+        nothing = f"Nothing: the variance is infinite with every p that can be set. {NOT_THE_PROBES}."
         paid = ", ".join(f"{name.capitalize()} **{number(value)}**" for name, value in found.products.items())
         return f"{nothing} {f'With the best law for each, variance × terms: {paid}.' if paid else ''}"
     if found.gaussian == 0:
-        return "There is no noise here with any probe."
+        return "No probe makes any noise here."
     if np.isnan(found.gaussian):
-        return f"What a probe saves is undecided: {finiteness(found.tail)}."
+        return f"The saving is not known: {finiteness(found.tail)}."
     if np.isinf(found.gaussian):
-        return f"Nothing with the law that is set: its variance is infinite, and {NOT_THE_PROBES}."
+        return f"Nothing with the law that is set: its variance is infinite. {NOT_THE_PROBES}."
     leaves = (f"{name.capitalize()} leaves **{number(100 * share)} %**" for name, share in found.shares.items())
-    return f"Of the Gaussian's variance, {', '.join(leaves)}."
+    return f"Of the variance with Gaussian probes, {', '.join(leaves)}."
 
 
 def _p(bench: Bench) -> float | None:

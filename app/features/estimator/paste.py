@@ -29,12 +29,12 @@ def show(bench: Bench) -> None:
                 disabled=side == len(bench.array) or bool(matrix_problem(entries)),
             )
     text = st.text_area(
-        "As many rows as columns",
+        "A square matrix",
         key=FIELD,
         height=90,
         max_chars=MOST_CHARACTERS,
         placeholder="[[0.45, 0.3], [-0.25, 0.2]]",
-        help="As from a spreadsheet, from Python or from MATLAB. Fractions such as -1/4 are read too.",
+        help="Copy it from a spreadsheet, Python or MATLAB. Fractions such as -1/4 can be read too.",
     )
     entries, problem = _read(text)
     if problem:

@@ -77,7 +77,9 @@ def _opening() -> None:
             if hides_settings():
                 opening.settings_button("plane.settings")
             else:
-                button("Train my settings", on_click=session.play_or_pause, icon=":material/tune:", key="plane.own")
+                button(
+                    "Train with my settings", on_click=session.play_or_pause, icon=":material/tune:", key="plane.own"
+                )
             _example("content")
             share.of_settings("bench")
     opening.picture(stored.plane_panes(), stored.plane(), key="plane.stored", columns=2)
@@ -137,9 +139,9 @@ def show(bench: Bench) -> None:
         st.markdown(f"{said} {eigenvalues}")
         _picked(bench, session.note(picked(found.grid, drawn, of_node)))
         st.caption(
-            "Drag in the map or in the disc: what you mark lights up in both. A click in the map, or its arrow keys, "
-            "choose a point. In the disc, no eigenvalue passes the budget L that layers are constrained to; inside √q "
-            "the variance is finite, inside q^¾ the fourth moment too."
+            "Drag in the map or in the disc to mark points; they light up in both. Click in the map, or use the arrow "
+            "keys, to choose a point. In the disc, no eigenvalue lies beyond the Lipschitz budget L. Inside the circle "
+            "√q the variance is finite. Inside q^¾ the fourth moment is finite too."
         )
 
 
@@ -156,7 +158,7 @@ def _controls(bench: Bench, blocks: int) -> Bench:
             min(bench.block, blocks),
             key=f"{BENCH}block",
             format_func=lambda k: f"block {k}" if k else "whole flow",
-            help="Of the whole flow, the disc shows the block with the largest ρ at each point.",
+            help="For the whole flow, the disc shows the block with the largest ρ at each point.",
         )
         bench = replace(bench, block=block)
     if controls.drawn(bench, prefix=BENCH, only=_estimator(bench)):
@@ -184,7 +186,7 @@ def _example(width: Literal["stretch", "content"]) -> None:
         key="example",
         icon=":material/check:" if trained else ":material/model_training:",
         disabled=trained,
-        help="Begin with a flow that was trained on the checkerboard; its settings take the place of yours.",
+        help="Begin with a flow that was trained on the checkerboard. Its settings replace yours.",
         width=width,
     )
 
@@ -228,12 +230,12 @@ def _takeaway(found: Mapped) -> str:
             else f"No point has ρ above √q = {q**0.5:.3g}, so the variance is finite everywhere. "
         )
         one = "Elsewhere one" if found.beyond else "One"
-        return f"{line}{one} estimate strays by {number(found.median)} nats in the median."
+        return f"{line}{one} estimate is typically off by {number(found.median)} nats (median over the plane)."
     if found.map == "bias":
         return (
-            f"{whose}, {cut(found.n_terms).lower()}, is off by between {number(found.low)} and "
-            f"**{number(found.high)} nats**, by {number(found.median)} in the median. Where it is orange, a "
-            "truncated loss flatters itself."
+            f"{cut(found.n_terms)}, the log det of {whose.lower()} is off by {number(found.low)} to "
+            f"**{number(found.high)} nats** (median {number(found.median)}). Where the map is orange it is too high, "
+            "so a truncated loss looks better than it is."
         )
     return (
         f"{whose} has ρ up to **{found.high:.3f}**; the line is √q = {q**0.5:.3g}, and {beyond} of "
@@ -260,8 +262,8 @@ def _disc(found: InDisc) -> str:
     worst = found.farthest
     imaginary = f" {'−' if worst.imag < 0 else '+'} {number(abs(worst.imag))}i" if worst.imag else ""
     return (
-        f"In the disc, the series {cut(found.n_terms).lower()} is too high (orange) at "
-        f"{100 * found.too_high:.3g} % of the points, and farthest off where λ = {number(worst.real)}{imaginary}."
+        f"In the disc, the series {cut(found.n_terms).lower()} is too high (orange) at {100 * found.too_high:.3g} % of "
+        f"the points. It is farthest off at λ = {number(worst.real)}{imaginary}."
     )
 
 
@@ -291,7 +293,7 @@ def _picked(bench: Bench, found: Picked) -> None:
         takes = session.offered(f"{BENCH}view", f"{BENCH}matrix")
         if takes:
             button(
-                "Take A to the bench",
+                "Check this A by hand",
                 on_click=session.show_bench,
                 args=(replace(bench, view="by_hand", matrix=bench.matrix if found.problem else found.entries),),
                 disabled=bool(found.problem),
@@ -299,6 +301,6 @@ def _picked(bench: Bench, found: Picked) -> None:
                 key="take",
             )
         st.markdown(
-            f"Of {where}, in block {found.block + 1}: A = ({', '.join(map(number, found.entries))}), "
+            f"At {where}, in block {found.block + 1}: A = ({', '.join(map(number, found.entries))}), "
             f"ρ = {found.radius:.3f}." + (f" It cannot be taken: {found.problem}" if takes and found.problem else "")
         )

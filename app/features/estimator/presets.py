@@ -109,21 +109,21 @@ def does(preset: Preset, bench: Bench, subject: Subject) -> str:
     changed, found = preset.change(bench, subject), performance(preset, bench, subject)
     if changed is None or found is None:
         return (
-            "It cannot be typed here: the probes make no noise, A is nilpotent, or the law would have to fall more "
-            "slowly than a table may."
+            "Not available here: the probes make no noise, A is nilpotent, or the best law falls more slowly than a "
+            "typed law may."
         )
     deviation = number(found.cost.total**0.5)
     if preset.truncated:
-        return f"Off by {number(found.bias)} on average, deviation {deviation}."
+        return f"Off by {number(found.bias)} on average, standard deviation {deviation}."
     terms = f"{found.cost.terms:.3g} terms expected"
     if found.cost.total == float("inf"):
         return f"Unbiased, but its variance is infinite: {finiteness(tail(changed, subject))}; {terms}."
-    return f"Unbiased, deviation {deviation}, {terms}; variance × terms {number(found.cost.product)}."
+    return f"Unbiased, standard deviation {deviation}, {terms}; variance × terms {number(found.cost.product)}."
 
 
 def table(bench: Bench, subject: Subject) -> str:
     """What each of them does here, in Markdown."""
-    lines = ["| | bias | deviation | terms | variance × terms |", "| :-- | --: | --: | --: | --: |"]
+    lines = ["| | bias | standard deviation | expected terms | variance × terms |", "| :-- | --: | --: | --: | --: |"]
     for preset in PRESETS.values():
         cells = ["", "none here", "", ""]
         if found := performance(preset, bench, subject):

@@ -36,7 +36,7 @@ def distance(values: np.ndarray, series: Series, noise: Noise, said: str) -> Cha
         "draws",
         "|mean − truth|, nats",
         tuple(paths),
-        f"Distance of the mean from the truth against the number of draws; cutting stays off by "
+        "Distance of the mean from the truth against the number of draws. The cut series is always off by "
         f"{number(abs(series.bias))} nats. {said}",
         log_x=True,
         log_y=True,
@@ -61,9 +61,9 @@ def spread(values: np.ndarray, truth: float, deviation: float, said: str) -> Cha
     paths.append(Path(np.array([[truth, 0.0], [truth, top]]), "truth", GREEN, "dash", 2.0))
     if math.isfinite(deviation) and deviation > 0:
         ends = np.array([max(truth - deviation, truth - reach), min(truth + deviation, truth + reach)])
-        areas.insert(0, Area(_line(ends, [0.0, 0.0]), _line(ends, [top, top]), "± one deviation", ORANGE, 0.2))
+        areas.insert(0, Area(_line(ends, [0.0, 0.0]), _line(ends, [top, top]), "± one standard deviation", ORANGE, 0.2))
     return Chart(
-        "How far is one draw off?",
+        "How far off is one draw?",
         "estimate, nats",
         "% of the draws",
         tuple(paths),
@@ -109,11 +109,11 @@ def exponential(values: np.ndarray, truth: float, log_factor: float | None, said
         seen = np.where(np.abs(mean) < LARGEST_LOG * math.log(10), mean, np.nan)
         paths.append(Path(_line(at, np.exp(seen)), "your mean", BLUE, "solid", 1.8))
     return Chart(
-        "What does exp cost?",
+        "Is exp(estimate) unbiased too?",
         "draws",
         "mean exp / det",
         tuple(paths),
-        f"Mean of exp(estimate) over det(I + A) against the number of draws; 1 would be a density. {said}",
+        f"Mean of exp(estimate) over det(I + A) against the number of draws; unbiased would be 1. {said}",
         log_x=True,
         log_y=True,
         note=said,

@@ -75,20 +75,21 @@ def plane_panes() -> list[Pane | Chart]:
     found, answer = read_map(kept.found), read_plane(kept.found)
     x, y = (axis.name for axis in DATASETS[DATA].axes)
     limit = answer.ratio**0.5
-    heat = Heat(found.deviation, "deviation of one estimate", "nats", found.low, found.high)
+    heat = Heat(found.deviation, "standard deviation of one estimate", "nats", found.low, found.high)
     line = Level(found.radius, limit, f"ρ = √q = {limit:.3g}: beyond it infinite variance (grey)", width=1.6)
     dots = (
         Dots(found.points[~found.beyond], "held-out points, finite variance", None, "circle", 5.0),
         Dots(found.points[found.beyond], "held-out points, infinite variance", VERMILION, "x", 6.5),
     )
     first = Pane(
-        f"Deviation of one estimate, seed {kept.seeds[0]}: infinite at {100 * answer.shares[0]:.0f} % of the points",
+        f"Standard deviation of one estimate, seed {kept.seeds[0]}: infinite at {100 * answer.shares[0]:.0f} % of the "
+        "points",
         x,
         y,
         found.window,
-        f"Map of the standard deviation of one estimate of log p over the plane, of a flow trained on "
-        f"{DATASETS[DATA].title}: {number(found.median)} nats in the median where it is finite. Grey, where most of "
-        f"the data are: infinite variance. {plane_sentence()}",
+        "Map of the standard deviation of one estimate of log p over the plane, of a flow trained on "
+        f"{DATASETS[DATA].title}. Where it is finite its median is {number(found.median)} nats. It is infinite in the "
+        f"grey region, where most of the data lie. {plane_sentence()}",
         heat,
         (line,),
         dots=dots,

@@ -7,7 +7,7 @@ from app.estimates.sample import REPETITIONS, THROWS_EACH
 from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series, Tail
 from app.metrics import with_error
 from app.text import signed, unbroken
-from app.words import apart, number
+from app.words import ROUNDING, apart, number
 
 MOST_DECIMALS = 7
 
@@ -19,9 +19,9 @@ def nats(value: float, error: float) -> str:
 
 
 def mean_and_truth(found: SampleMean) -> str:
-    """A mean of throws with its standard error, and how many of these it is from the truth."""
+    """A mean of draws with its standard error, and how many of these it is from the truth."""
     if found.is_exact:
-        return signed(f"{found.mean + 0.0:.7g} nats, as is every throw")
+        return signed(f"{found.mean + 0.0:.7g} nats, the same as every draw")
     return f"{nats(found.mean, found.error)}: {found.off:.1f} standard errors from the truth"
 
 
@@ -33,12 +33,15 @@ def finiteness(tail: Tail) -> str:
     if reason is Reason.SHORT_TAIL:
         return f"the tail of this law falls faster than any power of {unbroken(f'ρ = {number(tail.radius)}')}"
     if reason is Reason.LIMIT:
-        return f"{unbroken(f'ρ² = q = {number(tail.ratio)}')}, where it depends on A"
+        return f"{unbroken(f'ρ² = q = {number(tail.ratio)}')}: in this case it depends on A"
     one, other = apart(tail.radius**2, tail.ratio)
     return unbroken(f"ρ² = {one} {'<' if reason is Reason.BELOW else '>'} q = {other}")
 
 
-NOT_KNOWN = "An unbiased log-density is not an unbiased density. E exp(estimate) has a closed form for 2 x 2 alone."
+NOT_KNOWN = (
+    "An unbiased log-density does not give an unbiased density. E exp(estimate) has a closed form for 2 x 2 matrices "
+    "only."
+)
 
 
 def cut(n_terms: int) -> str:
@@ -50,7 +53,7 @@ def truth(found: Series) -> str:
 
 
 def bound(found: Series) -> str:
-    none = "" if found.is_bounded else ", where there is none: it takes a norm below 1"
+    none = "" if found.is_bounded else ", which is not below 1, so there is no bound"
     sums = rf"{found.dim} \textstyle\sum_{{j>k}} \lVert A \rVert_2^j / j"
     return (
         rf"*Its bound*: ${{|\text{{bias}}| \le {sums}}}$, here with "
@@ -70,19 +73,22 @@ def example(found: OneDraw, is_sound: bool) -> str:
     )
     if is_sound:
         return said
-    makes = f"makes **{sound}**" if sound != mine else f"for once makes the same, **{sound}**,"
-    return f"{said} The table has the terms of the sound estimator, which {makes} of the same N and v."
+    gives = f"gives **{sound}**" if sound != mine else f"gives **{sound}** too"
+    return f"{said} The table shows the terms of the sound estimator. With the same N and v it {gives}."
 
 
 def closed_form(found: Noise, is_sound: bool) -> str:
-    """How far one estimate strays. The sentence has no end."""
-    whose, deviation = "the deviation" if is_sound else "a sound estimator's deviation", found.deviation
+    """How far one estimate is typically off. The sentence has no end."""
+    whose = "the standard deviation of one estimate"
+    if not is_sound:
+        whose = "the standard deviation of the sound estimator"
+    deviation = found.deviation
     if not math.isfinite(deviation):
         return f"In closed form {whose} is **{number(deviation)}**: {finiteness(found.tail)}"
     least = "at least " if found.cost.is_least else ""
     return (
-        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**; of the variance, "
-        f"{number(found.cost.probe)} is the probe's and {number(found.cost.roulette)} the roulette's"
+        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**. To its square, the variance, the "
+        f"probe adds {number(found.cost.probe)} and the roulette {number(found.cost.roulette)} nats²"
     )
 
 
@@ -95,17 +101,17 @@ def error_bar(found: ErrorBars, is_sound: bool) -> str:
     percent, error = 100 * found.shares[-1], 100 * found.errors[-1]
     share = " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"  # none or all
     said = (
-        f"Of {REPETITIONS} repetitions of {THROWS_EACH[-1]:,} throws, **{share} %** have "
-        "the truth within 1.96 standard errors; 95 % are promised."
+        f"Of {REPETITIONS} means of {THROWS_EACH[-1]:,} draws each, **{share} %** are within 1.96 standard errors of "
+        "the truth. It should be 95 %."
     )
     if found.settles:
         return said
     what = "variance" if found.is_infinite else "fourth moment"
     if not is_sound:
-        return f"{said} The sound estimator's {what} is infinite here: its error bars are not to be trusted either."
+        return f"{said} The {what} of the sound estimator is infinite here, so its error bars cannot be trusted either."
     # Where the tail is one-sided, as with an eigenvalue near -1, most samples know nothing of it.
     short = ", and too many are too short" if found.are_too_short else ""
-    return f"{said} The {what} is infinite here, so that the length of an error bar never settles{short}."
+    return f"{said} The {what} is infinite here, so the length of an error bar never settles{short}."
 
 
 def factor(found: Density, is_sound: bool) -> str:
@@ -119,18 +125,18 @@ def factor(found: Density, is_sound: bool) -> str:
     else:
         times = f"**{math.exp(above):.4g}** times det(I + A)"
     whose = "" if is_sound else "of the sound estimator "
-    return f"An unbiased log-density is not an unbiased density: E exp(estimate) {whose}is {times}."
+    return f"An unbiased log-density does not give an unbiased density: E exp(estimate) {whose}is {times}."
 
 
 def intervals(found: ErrorBars, is_sound: bool) -> str:
     """How many 95 % confidence intervals contain the truth, in short."""
     percent, error = 100 * found.shares[-1], 100 * found.errors[-1]
     share = " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"
-    said = f"{share} % of {REPETITIONS} intervals, of {THROWS_EACH[-1]:,} draws each; 95 % should."
+    said = f"{share} % of {REPETITIONS} intervals do, each from {THROWS_EACH[-1]:,} draws. It should be 95 %."
     if found.settles or not is_sound:
         return said
     what = "variance" if found.is_infinite else "fourth moment"
-    return f"{said} The {what} is infinite: their length never settles."
+    return f"{said} The {what} is infinite, so their length never settles."
 
 
 def exponential(found: Density, is_sound: bool) -> str:
@@ -138,7 +144,9 @@ def exponential(found: Density, is_sound: bool) -> str:
     if found.log_factor is None:
         return NOT_KNOWN
     whose = "" if is_sound else " of the sound estimator"
-    return f"Its mean E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}: no density."
+    if abs(found.log_factor) <= ROUNDING:
+        return f"E exp(estimate){whose} is {unbroken('det(I + A)')}: here it is."
+    return f"E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}, so it is not."
 
 
 def _times(above: float) -> str:

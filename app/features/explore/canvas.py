@@ -33,9 +33,9 @@ def show(scene: dict[str, Any]) -> None:
                 live.live_panes(scene, key="panes")
             else:
                 st.markdown(
-                    "**Paint something; a flow learns it.** When you lift the brush, a flow begins to learn your "
-                    "points, and its density appears under them. Go on painting meanwhile: with each stroke it begins "
-                    "again, with all points.\n\nTwo colours make two classes. *Done* brings the whole picture."
+                    "**Paint something, and a flow learns it.** When you lift the brush, a flow begins to learn your "
+                    "points, and its density appears under them. You can go on painting: after each stroke the flow "
+                    "begins again with all points.\n\nTwo colours make two classes. *Done* opens the whole picture."
                 )
 
 
@@ -43,7 +43,7 @@ def _problem() -> str:
     """Why what is painted cannot be learnt, and what is learnt instead; or ""."""
     problem = session.drawing_problem()
     return (
-        f"{problem} Until then the flow learns the points of before."
+        f"{problem} Until then the flow learns the points that you had before."
         if problem and session.learns_drawing()
         else problem
     )
@@ -68,7 +68,7 @@ def takeaway(found: StandIn) -> str:
         value, error = with_error(*found.nll)
         nll = f"{value} ± {error} nats, in standardised units"
     return (
-        "Nobody knows the true density of a drawing. What stands for it are "
-        f"{found.held_out:,} of its {found.points:,} points, on which the flow never trains. Their mean negative "
-        f"log-likelihood (held-out NLL, ± its standard error): {nll}."
+        f"The true density of a drawing is not known. Instead the flow is tested on {found.held_out:,} of its "
+        f"{found.points:,} points, on which it never trains. Their mean negative log-likelihood (held-out NLL, ± its "
+        f"standard error) is: {nll}."
     )

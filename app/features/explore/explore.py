@@ -99,7 +99,7 @@ def blocks(table: BlockTable | None, step: int | None) -> None:
     if not expander.open:
         return
     if step is not None:
-        expander.caption(f"These are the blocks at step {step:,}, the newest; the picture shows an earlier one.")
+        expander.caption(f"These are the blocks at step {step:,}, the newest. The picture shows an earlier step.")
     if table is None:
         expander.caption("Not measured yet.")
     else:

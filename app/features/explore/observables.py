@@ -127,13 +127,17 @@ FLOW: dict[str, Observable] = {
     ),
     "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants={}),
     "flattered_at": Observable(
-        "the real part of the eigenvalue that a series of n terms flatters most",
+        "the real part of the eigenvalue for which a series of n terms is most too high",
         lambda at, n: _flattered(at, n)[0].real,
         arguments=1,
         wants={"jacobians": GRID},
     ),
     "flattered_by": Observable(
-        "by how much it is flattered", lambda at, n: _flattered(at, n)[1], "nats", 1, wants={"jacobians": GRID}
+        "by how much the series is too high there",
+        lambda at, n: _flattered(at, n)[1],
+        "nats",
+        1,
+        wants={"jacobians": GRID},
     ),
     "mass": Observable("the mass of the density", lambda at: _masses(at).exact.value, wants={"masses": True}),
     "believed_mass": Observable("the mass that training believes in", _believed_mass, wants={"masses": True}),

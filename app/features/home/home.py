@@ -15,9 +15,9 @@ words, picture = st.columns([3, 7], gap="large", vertical_alignment="center")
 with words, st.container(key="words"):
     heading.title("See residual flows learn")
     st.markdown(
-        "A residual flow is a neural network that can be run backwards: one way it draws samples, the other way it "
-        "says how likely each point is. Here you watch one learn in your browser, take it apart, and check every "
-        "number by hand: wherever an estimate stands, the truth stands beside it."
+        "A residual flow is a neural network that can be run in both directions. In one direction it draws samples; in "
+        "the other it says how likely each point is. Here you watch a flow learn in your browser, take it apart, and "
+        "check every number by hand. Beside every estimate stands the truth."
     )
     st.caption(
         "After [*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735), "

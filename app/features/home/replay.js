@@ -87,9 +87,9 @@ function say({ scene, at, told, isCut, slider, plane }, kind) {
   const [truth, reported, mass] = ["true", "reported", "mass"].map((name) => between(kind[name], at));
   const below = reported < scene.entropy ? ` <mark>below ${scene.entropy.toFixed(2)}: impossible</mark>` : "";
   told.innerHTML = isCut
-    ? `Step ${step}: it reports <b>${reported.toFixed(2)} nats</b>${below}<br>true loss <b>${truth.toFixed(2)}</b>, ` +
+    ? `Step ${step}: reported loss <b>${reported.toFixed(2)} nats</b>${below}<br>true loss <b>${truth.toFixed(2)}</b>, ` +
       `mass that it believes in <b>${mass.toFixed(2)}</b>`
-    : `Step ${step}: loss <b>${truth.toFixed(2)} nats</b>, true and reported<br>mass of the density <b>${mass.toFixed(2)}</b>`;
+    : `Step ${step}: reported loss = true loss = <b>${truth.toFixed(2)} nats</b><br>mass of the density <b>${mass.toFixed(2)}</b>`;
   slider.value = at;
   slider.setAttribute("aria-valuetext", `step ${step}: ${told.textContent}`);
   plane.setAttribute("aria-label", `${scene.alt} Here at step ${step}.`);

@@ -38,9 +38,9 @@ def scene() -> dict[str, Any]:
         "entropy": entropy,
         "terms": terms,
         **kinds,
-        "alt": "The density of a residual flow while it learns a checkerboard: from one blob to the squares.",
-        "lossAlt": f"Held-out loss against steps. By the exact log det it falls to {exact['true'][-1]:.2f} nats, above "
-        f"the entropy of {entropy:.2f}. Trained with {terms} terms of the series the flow reports "
+        "alt": "The density of a residual flow that learns a checkerboard: one blob becomes the squares.",
+        "lossAlt": f"Held-out loss against steps. With the exact log det it ends at {exact['true'][-1]:.2f} nats, "
+        f"above the entropy of {entropy:.2f}. Trained with {terms} terms of the series, the flow reports "
         f"{cut['reported'][-1]:.2f} nats, and its true loss is {cut['true'][-1]:.2f}.",
     }
 
@@ -59,8 +59,8 @@ def sentence() -> str:
     reported = true - bias
     return (
         f"Trained with only {told.settings['terms']} terms of a series, the same flow reports a loss of "
-        f"{reported.mean():.2f} nats. No density can have less than {found['entropy']:.2f}: its true loss is "
-        f"{true.mean():.2f}. The density that it believes in has mass {mass.mean():.1f} instead of 1 (means of "
+        f"{reported.mean():.2f} nats. No density can have less than {found['entropy']:.2f}, and the true loss of this "
+        f"flow is {true.mean():.2f}. The density that it believes in has mass {mass.mean():.1f} instead of 1 (means of "
         f"{len(told.seeds)} seeds)."
     )
 

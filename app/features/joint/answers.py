@@ -15,8 +15,8 @@ ALMOST_ZERO = 1e-3
 def does_both(own: Sequence[float], plain: Sequence[float]) -> str:
     """How often the flow's classifier is right on held-out points, beside one without a flow: shares, seed by seed."""
     return (
-        f"Yes: besides its density, the flow has the class of **{_percent(own)}** of held-out points right, and a "
-        f"plain classifier that of {_percent(plain)}."
+        f"Yes. The flow learns the density, and it classifies **{_percent(own)}** of held-out points correctly. A "
+        f"plain classifier reaches {_percent(plain)}."
     )
 
 
@@ -25,9 +25,9 @@ def far_away(found: Sequence[Unseen]) -> str:
     plain, own = (_percent([getattr(one, name) for one in found]) for name in ("plain", "own"))
     seeds = f" ({len(found)} seeds)" if len(found) > 1 else ""
     if all(_are_confident(one) for one in found):
-        said = f"both classifiers stay confident: the plain one is **{plain}** sure, the flow's own **{own}**"
+        said = f"both classifiers stay confident: the plain one is **{plain}** sure, the flow's is **{own}** sure"
     else:
-        said = f"the plain classifier is **{plain}** sure, the flow's own **{own}**"
+        said = f"the plain classifier is **{plain}** sure, the flow's is **{own}** sure"
     return f"Far from the data {said}{seeds}. {_density(found)}"
 
 
@@ -45,7 +45,7 @@ def _density(found: Sequence[Unseen]) -> str:
 def at_most(ratio: float) -> str:
     """How low the density on the circle is."""
     rounded = 10.0 ** math.ceil(math.log10(max(ratio, 1e-300)))
-    return f"Where 99 % of held-out points lie, it is more than {wide(1 / rounded).removeprefix('1.0·')} times larger."
+    return f"At 99 % of held-out points the density is more than {wide(1 / rounded).removeprefix('1.0·')} times larger."
 
 
 def _ratio(found: Unseen) -> float:
@@ -73,10 +73,10 @@ def tells(found: Sequence[Unseen]) -> Mapping[str, bool]:
 def costs(found: Claim, data: str) -> str:
     """What the density costs each classifier at the largest weight, and what becomes of the paper's claim."""
     cost = found.costs[-1]
-    lost = f"the residual flow {_lost(cost.residual.mean)}, {cost.peer} {_lost(cost.other.mean)}"
+    lost = f"the residual flow {_lost(cost.residual.mean)} of accuracy and {cost.peer} {_lost(cost.other.mean)}"
     return (
-        f"{data}: if the flow learns the density too (λ = {cost.weight:g}), {lost} of accuracy "
-        f"({cost.steps:,} steps, {cost.seeds} seed{'s' * (cost.seeds > 1)}). {_verdict(cost)}"
+        f"{data}: when a flow also learns the density (λ = {cost.weight:g}), {lost} ({cost.steps:,} steps, "
+        f"{cost.seeds} seed{'s' * (cost.seeds > 1)}). {_verdict(cost)}"
     )
 
 
@@ -88,13 +88,17 @@ def _lost(points: float) -> str:
 def _verdict(cost: Cost) -> str:
     if cost.verdict is Verdict.SHOWS:
         return (
-            "The paper's claim, that residual blocks lose less than coupling, **shows here**: the bands do not touch."
+            "This **agrees with the paper**, which says that residual blocks lose less than coupling blocks: the bands "
+            "do not touch."
         )
     if cost.verdict is Verdict.OPPOSITE:
-        return "**The opposite of the paper's claim shows**: residual blocks lose more than coupling here."
+        return "This **contradicts the paper**: here residual blocks lose more than coupling blocks."
     if cost.verdict is Verdict.OVERLAP:
-        return "The paper's claim, that residual blocks lose less than coupling, **does not show**: the bands overlap."
-    return "These are too few seeds to say more."
+        return (
+            "The paper says that residual blocks lose less than coupling blocks. **This does not show here**: the "
+            "bands overlap."
+        )
+    return "There are too few seeds to say more."
 
 
 def costs_claims(found: Claim) -> Mapping[str, bool]:
@@ -112,7 +116,7 @@ def _about(one: Told) -> str:
     without, with_it = (_mean(one.by_weight[weight]) for weight in (weights[0], weights[-1]))
     noise = f" and {one.noise} coordinates of noise" if one.noise else ""
     return (
-        f"{one.data}, {one.labels} labels{noise}: right on **{without:.0f} %** without the density (λ = 0), on "
+        f"{one.data}, {one.labels} labels{noise}: accuracy **{without:.0f} %** without the density (λ = 0) and "
         f"**{with_it:.0f} %** with it (λ = {weights[-1]:g}). {_in_seeds(one.gained)}"
     )
 
@@ -125,7 +129,7 @@ def _in_seeds(gained: Sequence[float]) -> str:
     if better == 0:
         return f"**The density helps in none of {seeds} seeds.**"
     if 2 * better < seeds:
-        return f"The density does harm in {seeds - better} of {seeds} seeds, which is not enough to be certain."
+        return f"The density does not help in {seeds - better} of {seeds} seeds, which is not enough to be certain."
     return f"The density helps in {better} of {seeds} seeds, which is not enough to be certain."
 
 

@@ -34,12 +34,12 @@ def reliability(arms: Mapping[str, ArmReport]) -> Chart:
             ends = np.stack([(c - error).clip(0), (c + error).clip(max=1), np.full_like(c, np.nan)], 1)
             bars = np.stack([c[:, None].repeat(3, 1), ends], 2).reshape(-1, 2)
             drawn.append(Path(bars, "calibrated, ± 2 standard errors", None, "solid", 1.2))
-        said.append(f"{label}: ECE {100 * curve.ece:.1f} %, {100 * curve.noise:.1f} % by noise alone")
+        said.append(f"{label}: ECE {100 * curve.ece:.1f} %, {100 * curve.noise:.1f} % from noise alone")
     drawn.append(Path(np.array([[0.0, 0.0], [1.0, 1.0]]), "calibrated", None, "dot", 1.2))
     return Chart(
         "Calibration",
         "confidence max p(y|x)",
-        "share that is right",
+        "share of correct answers",
         tuple(drawn),
         f"Reliability curve on held-out points. {'; '.join(said)}.",
         note=f"{'; '.join(said)}.",
@@ -59,7 +59,7 @@ def far_confidence(arms: Mapping[str, ArmReport], true: Far | None) -> Chart:
         f"Confidence against the distance from the data. Four windows away: {', '.join(said)}.",
         note="Mean over a circle. "
         + (f"Bayes' rule is {100 * true.confidence[-1]:.0f} % sure four windows away. " if true else "")
-        + "Only a density can tell.",
+        + "Only a density shows that there are no data.",
     )
 
 
@@ -71,7 +71,7 @@ def far_density(label: str, arm: ArmReport, true: Far | None) -> Chart:
         ends = np.array([[found.distance[0], found.usual_log_prob], [found.distance[-1], found.usual_log_prob]])
         drawn.append(Path(ends, "99 % of held-out points are above", None, "dot", 1.4))
         there, usual = (signed(f"{value:,.0f}") for value in (found.log_prob[-1], found.usual_log_prob))
-        said = f"{there} nats four windows away; 99 % of held-out points have {usual} or more"
+        said = f"{there} nats four windows away; {usual} nats or more at 99 % of held-out points"
     return Chart(
         "Far away: density",
         "distance from the middle, half windows",

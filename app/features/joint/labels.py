@@ -20,14 +20,14 @@ def ready(setup: Setup) -> bool:
             n = dataset.labels.count(MISSING_LABEL)
             st.warning(
                 f"{n:,} row{'s' * (n > 1)} of your file {'have' if n > 1 else 'has'} no label, and {MISSING_LABEL} "
-                "counts as a class of its own. Fill the labels in, or delete the lines."
+                "counts as a separate class. Fill in the labels, or delete the lines."
             )
         return True
     st.info(f"The points of {escaped(dataset.title)} have no classes to tell apart. {_remedy(setup)}")
     known = ", ".join(other.title for other in DATASETS.values() if other.classes)
-    st.markdown(f"With classes: {known}; drawings in two colours; and CSV files with a label column.")
+    st.markdown(f"Data with classes are: {known}; drawings in two colours; and CSV files with a label column.")
     if session.offered("data"):
-        button("Take the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
+        button("Use the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
     return False
 
 
@@ -54,4 +54,4 @@ def _remedy(setup: Setup) -> str:
             reasons.append(str(error))
     if not reasons:
         return "Add a column that names each row's class."
-    return f"{' '.join(reasons)} A label is a text or a whole number, of 2 to {MOST_LABELS} different values."
+    return f"{' '.join(reasons)} Labels are texts or whole numbers, with 2 to {MOST_LABELS} different values."

@@ -87,7 +87,9 @@ def show() -> None:
             planes(shown, key=f"{NAME}.regions", columns=max(1, len(shown)))
         else:
             stored.show_far(f"{NAME}.stored")
-            st.caption("Play trains the flow and the classifier of the settings below, and shows them here.")
+            st.caption(
+                "Press Play to train the flow and the classifier with the settings below. They then appear here."
+            )
     _depth(setup, found, arms, frames[0])
 
 
@@ -97,10 +99,10 @@ def _depth(setup: Setup, found: list[Contestant], arms: dict[str, ArmReport], fr
     hybrid, true = next(iter(arms)), truth.far(dataset)
     right, sure = charts.optimum(truth.best(dataset))
     floor = truth.nll(dataset).value if dataset.truth else None
-    with st.expander("Density, decisions, confidence and samples in the data's own window", key=f"{NAME}.window"):
+    with st.expander("Density, decisions, confidence and samples in the window of the data", key=f"{NAME}.window"):
         shown = pictures.panes(dataset, hybrid, arms[hybrid], frame)
         planes(shown, key=f"{NAME}.planes", columns=min(2, len(shown)))
-    with st.expander("How right, how sure and how likely: a row for each, and as files", key=f"{NAME}.numbers"):
+    with st.expander("All numbers: a row for each classifier, and as files", key=f"{NAME}.numbers"):
         st.markdown(table.one_seed(dataset, found, list(arms.values())))
         st.caption(table.TERMS)
         side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
@@ -119,4 +121,4 @@ def _depth(setup: Setup, found: list[Contestant], arms: dict[str, ArmReport], fr
         ]
         planes(drawn, key=f"{NAME}.progress", columns=3)
     if is_residual(found[0]):
-        side_by_side.offer(NAME, {"Its flow": 0}, "Go on with the flow alone, on all screens:")
+        side_by_side.offer(NAME, {"Use this flow": 0}, "Use the flow without its classifier on all screens:")

@@ -53,12 +53,15 @@ def show() -> None:
     with answer:
         if opening.is_due() and not any(arm.step for arm in report.arms):
             stored.show_costs(f"{NAME}.stored")
-            st.caption("Play trains the flows of the settings below on the data beside, and shows them here.")
+            st.caption(
+                "Press Play to train the flows with the settings below on the data of the sidebar. They then appear "
+                "here."
+            )
         else:
             st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(price)))
             chart = charts.against_weight("Accuracy", "held-out accuracy, %", families, accuracies, right)
             planes([replace(chart, height=opening.HEIGHT)], key=f"{NAME}.answer", columns=1)
-    with st.expander("All scores, a row for each flow and weight, and as files", key=f"{NAME}.numbers"):
+    with st.expander("All scores: a row for each flow and weight, and as files", key=f"{NAME}.numbers"):
         st.markdown(table.all_seeds(dataset, found, groups))
         st.caption(table.TERMS)
         side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
@@ -68,7 +71,9 @@ def show() -> None:
             for one, frame in zip(found, frames, strict=True)
         ]
         planes(drawn, key=f"{NAME}.planes", columns=len(WEIGHTS))
-    with st.expander("How sure, and how good the density is, against the weight and steps", key=f"{NAME}.against"):
+    with st.expander(
+        "Loss of the classes and of the density against the weight, and accuracy against steps", key=f"{NAME}.against"
+    ):
         floor = truth.nll(dataset).value if dataset.truth else None
         learned = [weight for weight in WEIGHTS if weight]
         shown = [
@@ -80,5 +85,5 @@ def show() -> None:
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if is_residual(one)},
-        "Go on with the first seed of a flow alone, on all screens:",
+        "Use the first seed of one of these flows, without its classifier, on all screens:",
     )

@@ -28,11 +28,11 @@ def true(dataset: Dataset) -> Pane:
     """The true density and Bayes' rule."""
     density = true_density(dataset, STILL_GRID)
     best = truth.best(dataset)
-    note = f"Bayes' rule: {share(best.accuracy)} right at held-out points."
+    note = f"Bayes' rule: {share(best.accuracy)} correct at held-out points."
     return _pane(
         dataset,
         "Truth",
-        f"True density, and where its classes are as likely. {note}",
+        f"True density, and where its classes are equally likely. {note}",
         heat=Heat(density, "density", "", 0.0, float(density.max()), smooth=True, bar=False),
         paths=boundaries(truth.posterior(dataset), dataset.window),
         note=note,
@@ -74,7 +74,7 @@ def samples(dataset: Dataset, frame: Frame) -> Pane:
     dots = ()
     if frame.sample_classes is not None:
         dots = _by_class(dataset, from_u16(frame.samples, dataset.window)[:POINTS], frame.sample_classes[:POINTS])
-    note = frame.refusal or "Drawn from the flow, classed by its own classifier."
+    note = frame.refusal or "Drawn from the flow. Its classifier gives the classes."
     return _pane(
         dataset,
         "Samples",

@@ -34,7 +34,7 @@ def _sure(dataset: Dataset, wide: Wide, plain: Wide | None) -> Pane:
         heat = Heat(
             _signed(wide, (sure - least) / (1 - least)), _name(dataset), "", -1.0, 1.0, "signed", smooth=True, bar=False
         )
-        note = f"{_colours(dataset)}. Pale: it cannot say."
+        note = f"{_colours(dataset)}. Pale: it is not sure."
     else:
         heat = Heat(sure, "max p(y|x)", "", least, 1.0, smooth=True, bar=False)
         note = f"{dataset.title}. Dark {100 * least:.0f} %, bright 100 % sure."
@@ -46,7 +46,7 @@ def _likely(dataset: Dataset, wide: Wide) -> Pane:
     share = np.sqrt(np.clip(density / (wide.top or 1.0), 0.0, 1.0))
     if len(dataset.classes) == CLASSES_OF_A_SIGN:
         heat = Heat(_signed(wide, share), _name(dataset), "", -1.0, 1.0, "signed", smooth=True, bar=False)
-        note = "The same regions, the stronger the higher the density (its square root). Grey: almost zero."
+        note = "The same regions. Stronger colours: a higher density (its square root). Grey: almost zero."
     else:
         heat = Heat(share, "√density, share of the largest", "", 0.0, 1.0, smooth=True, bar=False)
         note = "Bright: a high density (its square root). Dark: almost zero."

@@ -41,15 +41,18 @@ class Joint:
     family: str = setting(
         "residual",
         "Flow",
-        "The sidebar's residual flow, or another family's, of as nearly as many parameters as whole widths allow.",
+        "The residual flow of the sidebar, or a flow of another family with as nearly as many parameters as possible.",
         choices=FAMILIES,
     )
     peer: str = setting(
-        "realnvp", "Compared with", "A flow of another family, with as nearly as many parameters.", choices=BASELINES
+        "realnvp",
+        "Compared with",
+        "A flow of another family with as nearly as many parameters as possible.",
+        choices=BASELINES,
     )
     width: int = setting(16, "Head width", _WIDTH.help, low=_WIDTH.low, high=_WIDTH.high)
-    seeds: int = setting(2, "Seeds", "Flows of each kind, drawn as a band.", low=1, high=5)
-    steps: int = setting(600, "Steps", "Play ends after so many of each flow.", low=100, high=20_000)
+    seeds: int = setting(2, "Seeds", "Flows trained of each kind, shown as a band.", low=1, high=5)
+    steps: int = setting(600, "Steps", "Play stops when each flow has taken this many steps.", low=100, high=20_000)
 
     def __post_init__(self):
         check(self)

@@ -71,13 +71,11 @@ def show_depth() -> None:
     ):
         _far_depth()
     with st.expander(
-        "What the density costs the classifier: two flows, three weights, three seeds", key="joint.more.costs"
+        "The accuracy that the density costs: two flows, three weights, three seeds", key="joint.more.costs"
     ):
         show_costs("joint.more.costs.picture", st.markdown)
-        button("Train such flows here", on_click=_open_paper, icon=":material/open_in_full:", key="joint.more.paper")
-    with st.expander(
-        "Few labels among many points, and noise beside them: does the density help?", key="joint.more.labels"
-    ):
+        button("Train these flows here", on_click=_open_paper, icon=":material/open_in_full:", key="joint.more.paper")
+    with st.expander("Few labels, many points and added noise: does the density help?", key="joint.more.labels"):
         show_labels("joint.more.labels.picture")
 
 
@@ -101,7 +99,7 @@ def _far_depth() -> None:
         charts.far_density(hybrid, firsts[hybrid], true),
     ]
     planes(drawn, key="joint.more.far.charts", columns=3)
-    st.caption("The first of the seeds. ECE, expected calibration error: how far confidence and accuracy are apart.")
+    st.caption("The first seed. ECE, expected calibration error: the distance between confidence and accuracy.")
     found = pair(FAR_SETUP, BENCH)
     side_by_side.downloads("joint.more", "joint-stored", table.saved(found, groups, FAR_SETUP.seed))
 

@@ -16,15 +16,15 @@ from resflow_core.data import Dataset
 from resflow_core.measure import Classification
 
 TERMS = (
-    "λ: the weight of the density in training. −log p(y|x): how little probability the classifier gave the true class, "
-    "0 is best. ECE, expected calibration error: how far confidence and accuracy are apart. −log p(x): how badly the "
-    "density fits, smaller is better. Truth: Bayes' rule and the true density, at the same points."
+    "λ: the weight of the density in training. −log p(y|x): small if the classifier gives the true class a high "
+    "probability; 0 is best. ECE, expected calibration error: the distance between confidence and accuracy. −log p(x): "
+    "the loss of the density; smaller is better. Truth: Bayes' rule and the true density, at the same points."
 )
 
 
 def one_seed(dataset: Dataset, found: Sequence[Contestant], arms: Sequence[ArmReport]) -> str:
     """The flow, the plain classifier, and what cannot be beaten, on held-out points, as Markdown."""
-    rows = [["", "parameters", "accuracy", "−log p(y\\|x), nats", "ECE", "ECE by noise alone", "−log p(x), nats"]]
+    rows = [["", "parameters", "accuracy", "−log p(y\\|x), nats", "ECE", "ECE from noise alone", "−log p(x), nats"]]
     rows.append([":--", *["--:"] * 6])
     for one, arm in zip(found, arms, strict=True):
         nll = held_out_nll(arm) if one.family else None

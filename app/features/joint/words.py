@@ -38,15 +38,15 @@ def sentences(found: Claim) -> list[str]:
 def about(found: Cost) -> str:
     ours, theirs = _points(found.residual), _points(found.other)
     seeds = f"after {found.steps:,} steps over {found.seeds} seed{'s' * (found.seeds > 1)}"
-    numbers = f"the residual flow loses {ours} points of accuracy, {found.peer} {theirs}, {seeds}"
+    numbers = f"the residual flow loses {ours} points of accuracy and {found.peer} loses {theirs}, {seeds}"
     at = f"at λ = {found.weight:g}: {numbers}"
     if found.verdict is Verdict.FEW_SEEDS:
-        return f"**Not enough seeds to say** {at}. Take {bands.LEAST_SEEDS} or more."
+        return f"**Too few seeds to decide** {at}. Take {bands.LEAST_SEEDS} or more."
     if found.verdict is Verdict.SHOWS:
-        return f"**The paper's claim shows** {at}; the bands do not touch."
+        return f"**This agrees with the paper's claim** {at}. The bands do not touch."
     if found.verdict is Verdict.OPPOSITE:
-        return f"**The opposite shows** {at}; the bands do not touch."
-    return f"**The paper's claim does not show** {at}; the bands overlap."
+        return f"**This contradicts the paper's claim** {at}. The bands do not touch."
+    return f"**The paper's claim does not show** {at}. The bands overlap."
 
 
 def _points(of: Band) -> str:

@@ -105,31 +105,31 @@ def sentence(found: Answer) -> str:
     """The answer, about the first flow."""
     flow = found.flows[0]
     ends = (
-        f"Let a block of a trained flow bend the plane s times as much. It can be undone, **guaranteed, up to "
-        f"s = {flow.guaranteed:.2f}**; "
+        f"Let a block of a trained flow bend the plane s times as strongly. Up to **s = {flow.guaranteed:.2f}** it is "
+        "**guaranteed** that the block can be undone. "
     )
     if _is_later(found):
-        ends += f"this one still can up to **{flow.middle:.2f}**."
+        ends += f"This block folds only at **s = {flow.middle:.2f}**."
     else:
-        ends += f"this one folds right there, at **{flow.middle:.2f}**."
+        ends += f"This block folds right there, at **s = {flow.middle:.2f}**."
     many = f"At s = {flow.twice:.2f} the z in the ring comes from **{flow.preimages} points**"
     if not _is_several(found):
-        many = f"At s = {flow.twice:.2f} still only one x was found for this z"
+        many = f"At s = {flow.twice:.2f} only one x was found for this z"
     weighs = f"the probabilities add up to **{flow.mass:.2f}**, not 1"
     if not _is_heavier(found):
-        weighs = "the probabilities still add up to 1, as far as it can be measured"
+        weighs = "the probabilities still add up to 1, within the error of the measurement"
     return f"{ends} {many}, and {weighs}."
 
 
 def across(found: Answer) -> str:
     """How all blocks and all flows compare with it."""
     firsts, middles = ([getattr(flow, name) for flow in found.flows] for name in ("first", "middle"))
-    said = f"s\\* of all {len(found.flows[0].folds_at)} blocks, {len(found.flows)} seeds: the middle one folds at "
-    said += f"{np.mean(middles):.2f} ({min(middles):.2f} to {max(middles):.2f})"
+    said = f"Of {len(found.flows[0].folds_at)} blocks, the median one folds at s\\* = {np.mean(middles):.2f} "
+    said += f"({min(middles):.2f} to {max(middles):.2f} over {len(found.flows)} seeds)"
     limit = np.mean([flow.guaranteed for flow in found.flows])
     tight = max(firsts) <= 1.1 * limit
-    about = "training uses all that is allowed" if tight else "training leaves room"
-    return f"{said}, the first at {np.mean(firsts):.3f} ({min(firsts):.3f} to {max(firsts):.3f}): {about}."
+    about = "training uses nearly the whole budget L" if tight else "training leaves room"
+    return f"{said}, and the first one at {np.mean(firsts):.3f} ({min(firsts):.3f} to {max(firsts):.3f}): {about}."
 
 
 def here(found: Answer, scale: float, preimages: int) -> str:
@@ -139,5 +139,5 @@ def here(found: Answer, scale: float, preimages: int) -> str:
     if scale <= flow.guaranteed:
         return f"**s = {scale:g}: guaranteed.** Every z comes from exactly one x; {total}."
     if scale <= flow.middle:
-        return f"**s = {scale:g}: not guaranteed, still one-to-one.** No fold is seen; {total}."
+        return f"**s = {scale:g}: not guaranteed, but no fold is seen.** {total[0].upper()}{total[1:]}."
     return f"**s = {scale:g}: folded.** The z in the ring comes from {preimages} points; {total}."

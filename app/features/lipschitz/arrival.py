@@ -77,7 +77,7 @@ def show() -> None:
     report = session.poll(frames=False, measured={})
     if not is_due():
         again()
-    st.markdown("**Or train a flow of your own**, and walk through each of its blocks:")
+    st.markdown("**Or train a flow of your own**, and scale any of its blocks:")
     if hides_settings():
         opening.settings_button("lipschitz.settings")
     transport.show(report, primary=False)
@@ -91,8 +91,8 @@ def _stops(found: Answer, scale: float) -> None:
     trained, uncertified, folded, twice = answers.stops(flow.guaranteed, flow.middle)
     away = scale > flow.middle
     choices = [
-        ("Take the fold back: s = 1", trained, ":material/undo:") if away else
-        (f"Twice the fold: s = {twice:g}", twice, ":material/flip:"),
+        ("Back to the trained block: s = 1", trained, ":material/undo:") if away else
+        (f"Far beyond the fold: s = {twice:g}", twice, ":material/flip:"),
         (f"Just beyond the guarantee: s = {uncertified:g}", uncertified, None),
         (f"Just folded: s = {folded:g}", folded, None),
     ]  # fmt: skip
@@ -114,9 +114,9 @@ def _walk(scale: float) -> None:
 
 
 def _depth(found: Answer) -> None:
-    with st.expander("What a fold does to the density: its integral against s", key="lipschitz.mass"):
+    with st.expander("How a fold changes the density: its integral against s", key="lipschitz.mass"):
         planes([pictures.masses(found.flows[0], found.walk)], key="lipschitz.masses", columns=1)
-    with st.expander("Where every block of the flows folds, as a table and as files", key="lipschitz.folds"):
+    with st.expander("The scale at which every block folds, as a table and as files", key="lipschitz.folds"):
         st.markdown(_table(found))
         side_by_side.downloads(
             "lipschitz.stored", "folds", {"Blocks": lambda: _by_block(found), "Mass": lambda: _mass(found)}
@@ -128,8 +128,8 @@ def _table(found: Answer) -> str:
         "seed",
         "guaranteed up to",
         "first fold",
-        "fold of the middle block",
-        "x of one z at twice that",
+        "fold of the median block",
+        "x of one z at twice that s",
         "integral",
     ]
     rows = [head, ["--:"] * len(head)]

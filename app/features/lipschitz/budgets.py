@@ -21,14 +21,14 @@ def show() -> None:
         compared = arms.shapes(setup)
         counts = ", ".join(f"{parameter_count(arm.flow):,}" for arm in compared.values())
         st.markdown(
-            f"As nearly equal numbers of parameters as whole widths allow ({counts}), one seed, one budget L for each "
-            "**block**: blocks multiply what the whole flow may do, (1 + L)ᴷ, where layers share one block's L. "
-            "Press Play."
+            f"The numbers of parameters are as nearly equal as whole widths allow ({counts}). The seed is the same, "
+            "and every **block** has the budget L. With K blocks the whole flow may stretch by (1 + L)ᴷ, but the "
+            "layers of a block share its L. Press Play."
         )
         side_by_side.show("shapes", compared)
     else:
         st.markdown(
-            "One seed, one architecture, four budgets. Each block may change a distance by a factor between 1 − L and "
-            "1 + L, and an area by their squares: with a small L nothing sharp can be made. Press Play."
+            "One seed, one architecture, four budgets. Each block may change distances by a factor from 1 − L to 1 + "
+            "L, and areas by the squares of these factors. With a small L the density cannot be sharp. Press Play."
         )
         side_by_side.show("budgets", arms.budgets(setup))

@@ -33,7 +33,7 @@ def read(text: str) -> tuple[Change, ...]:
         found.pop(name, None)  # the newest stands at the end
         found[name] = _change(name, value)
     if len(found) > MOST:
-        raise ValueError(f"{len(found)} changes: make at most {MOST} at a time. Bring some back first.")
+        raise ValueError(f"{len(found)} changes: make at most {MOST} at a time. Bring some weights back first.")
     return tuple(found.values())
 
 
@@ -62,12 +62,12 @@ def misfits(changes: Iterable[Change], flow: FlowConfig) -> str:
     """The first change that is of no layer of such a flow, in a sentence; "" if all are."""
     shapes = layer_shapes(flow)
     why = next(((change, why) for change in changes if (why := misfit(change, shapes))), None)
-    return f"`{name_of(why[0])}` is of {why[1]}" if why else ""
+    return f"`{name_of(why[0])}` is in {why[1]}" if why else ""
 
 
 def _change(name: str, value: str) -> Change:
     if not (match := NAME.fullmatch(name)):
-        raise ValueError(f"`{plain(name)}`: write w1.5.2=3 for a weight, b1.5=0.2 for a bias, r1.5=2 for a row.")
+        raise ValueError(f"`{plain(name)}`: write w1.5.2=3 for a weight, b1.5=0.2 for a bias, or r1.5=2 for a row.")
     layer, row, *column = (int(number) - 1 for number in match.groups() if number is not None)
     kind = LETTERS[name[0]]
     low, high = LIMITS[kind]

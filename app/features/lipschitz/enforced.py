@@ -41,7 +41,7 @@ def show() -> None:
     flow = session.setup().flow
     found = session.note(enforced(flow, arm.blocks, session.edited()))
     if opening.is_due() and arrival.is_untrained(report):
-        st.info("This flow is not trained yet: press Play, and see how much of its bound it uses.")
+        st.info("This flow is not trained yet. Press Play, and see how much of its bound it uses.")
     else:
         st.markdown(_takeaway(found))
     planes(
@@ -128,13 +128,14 @@ def enforced(flow: FlowConfig, blocks: BlockTable, edited: Edited | None) -> Enf
 
 def _takeaway(found: Enforced) -> str:
     if not found.finite:
-        return "**Not a number.** Some weights are not finite, so nothing can be said of their norms. Reset the run."
+        return "**Not a number.** Some weights are not finite, so their norms are not known. Reset the run."
     used = f"At its steepest point, in block {found.steepest + 1}, ‖A‖ is **{number(found.seen)}**"
     if found.within:
         return (
-            f"**Within the budget.** Every block's layers multiply to at most {number(found.certified)}, and claimed "
-            f"is L = {found.budget:g}. This is proven for the weights as they are{_above_cap(found)}. {used}, "
-            f"{100 * found.seen / found.budget:.0f} % of the budget; the rest is slack."
+            "**Within the budget.** In every block the product of the layers' norms is at most "
+            f"{number(found.certified)}; the claim is L = {found.budget:g}. This is proven for the present "
+            f"weights{_above_cap(found)}. {used}. This is {100 * found.seen / found.budget:.0f} % of the budget, and "
+            "the rest is slack."
         )
     claim = f"Block {found.edited.block + 1} is scaled by {found.edited.scale:g}" if found.edited else found.claim
     lost = "" if found.invertible else "An inverse is no longer certified. "
@@ -149,7 +150,7 @@ def _above_cap(found: Enforced) -> str:
     above = found.above_cap
     if not above:
         return ""
-    return f", though {above} of {found.layers} layers exceed{'s' * (above == 1)} the cap of {found.cap:.3f}"
+    return f", although {above} of {found.layers} layers exceed{'s' * (above == 1)} the cap of {found.cap:.3f}"
 
 
 def _layers(found: Enforced, blocks: BlockTable) -> Chart:
@@ -186,9 +187,9 @@ def _blocks(found: Enforced, blocks: BlockTable) -> Chart:
         "block",
         f"Lipschitz constant, {norm}",
         paths,
-        f"Of every block the budget {found.budget:g}, the certified bound, at most "
-        f"{found.certified:.3f}, and the largest norm of A on held-out data, at most {found.seen:.3f}.",
-        note="Between observed and certified lies the slack.",
+        f"For every block: the budget {found.budget:g}, the certified bound (at most {found.certified:.3f}) and the "
+        f"largest norm of A on held-out data (at most {found.seen:.3f}).",
+        note="The gap between observed and certified is the slack.",
     )
 
 
@@ -196,9 +197,9 @@ def _estimates(estimates: NormEstimates) -> Chart:
     steps, gram = np.arange(1, len(estimates.power) + 1), np.arange(len(estimates.gram))
     first = float(estimates.power[0])
     paths = (
-        Path(np.stack([gram, estimates.gram], 1), "Gram iteration: above", GREEN, "dot", markers=True),
+        Path(np.stack([gram, estimates.gram], 1), "Gram iteration, from above", GREEN, "dot", markers=True),
         Path(np.stack([steps, np.full(len(steps), estimates.exact)], 1), "exact", GREY, "dash"),
-        Path(np.stack([steps, estimates.power], 1), "power iteration, cold: below", VERMILION, markers=True),
+        Path(np.stack([steps, estimates.power], 1), "power iteration, cold start, from below", VERMILION, markers=True),
     )
     return Chart(
         f"Estimates of ‖W‖₂: block {estimates.block + 1}, layer {estimates.layer + 1}",
@@ -207,7 +208,7 @@ def _estimates(estimates: NormEstimates) -> Chart:
         paths,
         f"Power iteration begins at {first:.3f} and rises to the norm {estimates.exact:.3f}; Gram iteration falls to "
         f"it.",
-        note=f"One cold step sees {100 * first / estimates.exact:.0f} % of the norm.",
+        note=f"After one step from a cold start the estimate is {100 * first / estimates.exact:.0f} % of the norm.",
     )
 
 
@@ -231,14 +232,13 @@ def _guaranteed(bounds: Bounds) -> None:
         )
     )
     st.caption(
-        f"From the bounds alone: the stretch lies within ∏(1 ± L) and ActNorm's scales, so Lip(f) ≤ "
-        f"{wide(found.stretch.high)} "
+        "Guaranteed values follow from the bounds alone. The stretch lies within ∏(1 ± L), times ActNorm's scales, so "
+        f"Lip(f) ≤ {wide(found.stretch.high)} "
         + (
-            f"and Lip(f⁻¹) ≤ {wide(1 / found.stretch.low)}; "
+            f"and Lip(f⁻¹) ≤ {wide(1 / found.stretch.low)}. "
             if found.stretch.low
-            else "and nothing bounds Lip(f⁻¹), as a block has L ≥ 1; "
+            else "and nothing bounds Lip(f⁻¹), because a block has L ≥ 1. "
         )
-        + "a block's log det lies within d ln(1 ± L), so no density is above the last number. Seen: on 2,000 "
-        "held-out points, "
-        f"{session.age(bounds.step)}."
+        + "The log det of a block lies within d ln(1 ± L), so no density is above the last number. Seen "
+        f"values are those of 2,000 held-out points, {session.age(bounds.step)}."
     )

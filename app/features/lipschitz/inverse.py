@@ -48,7 +48,10 @@ def live() -> None:
     bench, strip_place, row = _scaled(session.bench(Lipschitz))
     session.apply_bench(bench)
     buttons, below = st.container(), st.container()
-    with below, st.expander("How an iteration finds x: its error, and its steps from each z", key="lipschitz.steps"):
+    with (
+        below,
+        st.expander("How an iteration finds x: its error, and the steps it takes from each z", key="lipschitz.steps"),
+    ):
         if session.offered(f"{LIPSCHITZ}method"):
             with st.container(width=240):
                 bench = controls.edit(bench, rare=False, prefix=LIPSCHITZ, only=("method",))
@@ -71,7 +74,7 @@ def live() -> None:
     mass = masses.exact if masses else None
     with said:
         if arrival.is_untrained(report):
-            st.info("This flow is not trained yet: press Play, and see when its blocks fold.")
+            st.info("This flow is not trained yet. Press Play, and see when its blocks fold.")
         else:
             opening.sentence(words.answer(found, mass))
     strip_place.html(strip(_scales(bench), bench.scale, found.guaranteed, found.folds_at))
@@ -89,7 +92,7 @@ def live() -> None:
     with steps:
         st.markdown(words.walk(found))
         planes(pictures.panes(shown.found, found, clickable=False)[:2], key="lipschitz.iteration", columns=2)
-    with below, st.expander("The numbers of this block, in words, and as files", key="lipschitz.numbers"):
+    with below, st.expander("The numbers of this block, explained, and as files", key="lipschitz.numbers"):
         st.markdown(words.table(found, mass))
         side_by_side.downloads(
             "lipschitz.live",
@@ -164,8 +167,8 @@ def _tell_of(shown: Inversions, found: Inverted, clickable: bool) -> None:
     """What the planes are, and how a click in one chooses a z."""
     how = "Click into the z plane, or move the ring with the arrow keys, to choose another z. " if clickable else ""
     st.caption(
-        f"{how}Both planes are those of block {found.block + 1}, {session.age(shown.step)}, around the data that come "
-        "to it."
+        f"{how}Both planes belong to block {found.block + 1}, {session.age(shown.step)}. They show the region where "
+        "the data reach this block."
     )
     if clickable and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.apply_bench(replace(session.bench(Lipschitz), chosen=True, z=click[1:]))
@@ -217,7 +220,7 @@ def _block(bench: Lipschitz, blocks: int, **how: Any) -> int:
         bench.block,
         key=f"{LIPSCHITZ}block",
         format_func=lambda k: f"block {k}" if k else "the first to fold",
-        help="Whose inverse is drawn, and whose branch g is scaled.",
+        help="The block whose inverse is drawn and whose branch g is scaled.",
         filter_mode=None,
         **how,
     )
@@ -230,7 +233,7 @@ def _scale(bench: Lipschitz, **how: Any) -> float:
         bench.scale,
         key=f"{LIPSCHITZ}scale",
         format_func=lambda s: f"{s:g}",
-        help="At s = 1 the flow is as it was trained. What you see of it is scaled on all screens; training is not.",
+        help="At s = 1 the flow is as trained. All screens show the scaled flow; training goes on without the scale.",
         **how,
     )
 
@@ -243,7 +246,7 @@ def _presets(bench: Lipschitz, found: Inverted) -> None:
         choices.append(("Just beyond the guarantee", round(1.01 / alone, 3), None, "uncertified"))
     if 0.1 <= least <= 19:
         choices.append(("Just folded", round(1.03 * least, 3), None, "folded"))
-        choices.append(("Twice the fold", min(round(2 * least, 3), 20.0), None, "twice"))
+        choices.append(("Far beyond the fold", min(round(2 * least, 3), 20.0), None, "twice"))
     for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
         button(
             label,
@@ -255,7 +258,7 @@ def _presets(bench: Lipschitz, found: Inverted) -> None:
         )
     if session.offered(f"{LIPSCHITZ}z"):
         button(
-            "z where it folds first",
+            "Choose the z where it folds first",
             key=f"{LIPSCHITZ}fold_point",
             on_click=session.apply_bench,
             args=(replace(bench, chosen=False),),
@@ -276,14 +279,14 @@ def _numbers(report: Report, found: Inverted) -> None:
         st.metric(
             "Smallest det(I + sA)",
             number(found.smallest_det),
-            help="Over the x plane as it is drawn. It must not reach 0.",
+            help="Over the part of the x plane that is drawn. It must not reach 0.",
             width=165,
         )
         st.metric(
             "Folds at s*",
             number(found.folds_at) if np.isfinite(found.folds_at) else "never",
-            help="The smallest scale at which a real eigenvalue of sA reaches −1 somewhere in the x plane as it is "
-            "drawn.",
+            help="The smallest scale at which a real eigenvalue of sA reaches −1, over the part of the x plane that "
+            "is drawn.",
             width=110,
         )
         st.metric(
@@ -296,9 +299,8 @@ def _numbers(report: Report, found: Inverted) -> None:
         st.metric(
             "Mass of the density",
             value + ("" if not mass or is_one(mass.exact) else "  ≠ 1"),
-            help=f"Integral over the plane, error {error}: 1 for an invertible flow; where f folds, points count "
-            f"several "
-            "times."
+            help=f"Integral over the plane, error {error}. It is 1 for an invertible flow. If f folds, some points "
+            "count several times."
             if mass
             else "Not measured yet.",
             width=165,
@@ -307,6 +309,7 @@ def _numbers(report: Report, found: Inverted) -> None:
             "Samples",
             "refused" if found.refusal else "given",
             help=found.refusal
-            or "Every block's inverse is certified: to 1e-6, or to what rounding in single precision leaves.",
+            or "The inverse of every block is certified, with an error of at most 1e-6 or of rounding in single "
+            "precision.",
             width=105,
         )

@@ -19,8 +19,8 @@ SHOW = {
 
 # The question of each view.
 TITLES = {
-    "inverse": "Until when can a block be undone?",
-    "weights": "What happens if I pull this weight?",
+    "inverse": "How far can a block be bent and still be undone?",
+    "weights": "What happens if I change this weight?",
     "enforced": "Do the layers keep their bound, and how much of it is used?",
     "budgets": "What does a smaller budget cost?",
     "norms": "How large is a linear map, and in which norm?",

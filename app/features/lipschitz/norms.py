@@ -78,7 +78,7 @@ def _take_from_flow(bench: Lipschitz) -> None:
         on_click=session.show_bench,
         args=(replace(bench, matrix=entries),),
         key=f"{LIPSCHITZ}take",
-        help="The Jacobian of the steepest block of your flow, where it is steepest.",
+        help="The Jacobian of the steepest block of your flow, at the point where it is steepest.",
         icon=":material/content_paste_go:",
         width="stretch",
     )
@@ -116,13 +116,12 @@ def _balls(found: Induced) -> list[Pane]:
 def _takeaway(found: Induced) -> str:
     if found.exact:
         return (
-            f"**{_name(found)} = {number(found.lower)}**, known exactly. Where the image touches the dashed ball, "
-            "nothing is wasted."
+            f"**{_name(found)} = {number(found.lower)}**, exactly. The image touches the dashed ball where W stretches "
+            "most."
         )
     return (
-        f"**{_name(found)} is at least {number(found.lower)}**, which a vector attains, **and at most "
-        f"{number(found.upper)}**, which is proven. Most orders have no formula; a constraint counts with the larger "
-        "one."
+        f"**{_name(found)} is at least {number(found.lower)}**, because a vector attains this, **and at most "
+        f"{number(found.upper)}**, by a proof. Most orders have no formula, so a constraint uses the larger number."
     )
 
 
@@ -141,9 +140,10 @@ def compared() -> None:
     session.settle()
     heading.section("The same flow under other norms")
     st.markdown(
-        "A block's input and output are measured in one norm, what lies between its layers perhaps in another: "
-        "∞ → 2 → ∞. Each layer is bounded from its norm to the next, and so the block in the norm at both ends. Some "
-        "norms leave the weights more room; **learned** orders move to where the bound is smallest. Press Play."
+        "The input and output of a block are measured in one norm. The values between its layers may be measured in "
+        "another, for example ∞ → 2 → ∞. A bound on each layer, from one norm to the next, then bounds the block in "
+        "the norm of its ends. Some norms leave the weights more room. **Learned** orders move to where the bound is "
+        "smallest. Press Play."
     )
     labels = arms.norms(session.setup())
     side_by_side.show("norms", labels, _orders)
@@ -161,7 +161,7 @@ def _orders(report: Report) -> list[Chart]:
         lines = [
             np.concatenate([np.stack([steps, orders[:, k, layer]], 1), [[np.nan] * 2]]) for k in range(orders.shape[1])
         ]
-        name = "p₀, both ends" if layer == 0 else f"p{'₀₁₂₃₄'[layer]}, within"
+        name = "p₀, at both ends" if layer == 0 else f"p{'₀₁₂₃₄'[layer]}, between layers"
         paths.append(Path(np.concatenate(lines), name, colour, dash, 1.2))
     found = learned(orders[-1])
     return [
@@ -170,8 +170,8 @@ def _orders(report: Report) -> list[Chart]:
             "step",
             "order p of each block",
             (*paths, Path(np.array([[steps[0], 2.0], [steps[-1], 2.0]]), "2", GREY, "dot")),
-            f"Orders of the norms of every block against steps; at the ends now {_range(found.ends)}, within "
-            f"{_range(found.within)}.",
+            f"Orders of the norms of every block against steps. At the ends they are now {_range(found.ends)}, between "
+            f"layers {_range(found.within)}.",
             note=_now(found),
         )
     ]
@@ -200,7 +200,7 @@ def learned(orders: np.ndarray) -> Learned:
 def _now(found: Learned) -> str:
     if found.alike:
         return f"All orders are {found.ends[0]:.2f} so far."
-    return f"Ends {_range(found.ends)}, within {_range(found.within)}."
+    return f"At the ends {_range(found.ends)}, between layers {_range(found.within)}."
 
 
 def _range(ends: tuple[float, float]) -> str:

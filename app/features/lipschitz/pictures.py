@@ -50,15 +50,15 @@ def bent(drawn: Mapped, *, clickable: bool = False) -> Pane:
     lines = [part for k in at for line in (drawn.image[k], drawn.image[:, k]) for part in (line, gap)]
     folds = len(drawn.fold_image) > 0
     edge = (Path(drawn.fold_image, "edge of the fold", VERMILION, width=2.5),) if folds else ()
-    shape = "folded over itself" if folds else "bent, not folded"
+    shape = "folded over itself" if folds else "bent but not folded"
     return Pane(
         "After the block: z = x + s g(x)",
         "z₁",
         "z₂",
         drawn.window,
-        f"Where the block takes a straight grid at s = {drawn.scale:g}: {shape}. The ring is the z that is looked at.",
+        f"Where the block takes a straight grid at s = {drawn.scale:g}: {shape}. The ring is the chosen z.",
         paths=(Path(np.concatenate(lines), "a straight grid, after the block", BLUE, width=1.1), *edge),
-        note=f"The grid is {shape}. The ring is one z.",
+        note=f"The grid is {shape}. The ring is the chosen z.",
         clickable=clickable,
         point=(float(drawn.z[0]), float(drawn.z[1])),
     )
@@ -71,16 +71,16 @@ def turned(drawn: Mapped) -> Pane:
     low, high = np.array(drawn.window).T
     outside = int((~((drawn.preimages >= low) & (drawn.preimages <= high)).all(1)).sum())
     return Pane(
-        "Before the block: all x of that z",
+        "Before the block: every x of that z",
         "x₁",
         "x₂",
         drawn.window,
-        f"The factor of areas, det(I + sA), over the plane of x at s = {drawn.scale:g}, smallest {least:.3g}. "
-        f"{count} stars: the x that land on the z in the ring.",
+        f"The factor of areas, det(I + sA), over the plane of x at s = {drawn.scale:g}, smallest {least:.3g}. {count} "
+        "stars: the points x that the block sends to the z in the ring.",
         heat=Heat(drawn.det, "factor of areas, det(I + sA)", "", -far, far, palette="signed"),
         levels=(Level(drawn.det, 0.0, "fold: factor 0", VERMILION, width=2.5),) if turns else (),
         dots=(Dots(drawn.preimages, f"{count} x of the z in the ring", PURPLE, "star", 15),),
-        note=("Blue: the block turns the plane over there." if turns else "Orange: nothing is turned over.")
+        note=("Blue: here the block turns the plane over." if turns else "Orange: nothing is turned over.")
         + _unseen(count, outside),
     )
 
@@ -99,17 +99,17 @@ def by_block(found: Answer) -> Chart:
     low, high = flow.first, max(flow.folds_at)
     return Chart(
         "When each block folds, 3 trained flows" if len(found.flows) == 3 else "When each block folds",
-        "block, the first to fold at the left",
+        "block, in the order of folding",
         "s* at which it folds",
         (
             *drawn,
             Path(limit, f"guaranteed: up to {flow.guaranteed:.2f}", GREY, "dash"),
             Path(here, "the block of this page", VERMILION, markers=True, width=5.0),
         ),
-        f"The s at which each block folds, sorted, from {low:.3g} to {high:.3g} in the first flow; guaranteed is "
-        f"{flow.guaranteed:.3g} for all. The block of this page folds at {flow.middle:.3g}.",
+        f"The s at which each block folds, sorted, from {low:.3g} to {high:.3g} in the first flow. All are guaranteed "
+        f"up to {flow.guaranteed:.3g}. The block of this page folds at {flow.middle:.3g}.",
         log_y=True,
-        note="No block folds before its guarantee ends.",
+        note="No block folds where it is guaranteed not to.",
     )
 
 
@@ -131,7 +131,7 @@ def masses(flow: Folds, walk: Walk) -> Chart:
         ),
         f"The integral of the density against s: 1 up to s* = {flow.middle:.3g}, {walk.mass[-1]:.3g} at s = {high:g}.",
         log_x=True,
-        note="Beyond s*, places that are reached several times count several times. Band: error of the integral.",
+        note="Beyond s*, places that are reached several times are counted several times. Band: error of the integral.",
         areas=(Area(np.stack([scales, mass - error], 1), np.stack([scales, mass + error], 1), "", BLUE),),
     )
 
@@ -146,15 +146,15 @@ def panes(drawn: Inversion, found: Inverted, *, clickable: bool = True) -> list[
     ring = (float(drawn.z[0]), float(drawn.z[1]))
     fold = (Path(drawn.fold_image, "image of the fold", VERMILION, width=2.5),) if len(drawn.fold) else ()
     steps = Pane(
-        f"z: steps that {name}'s iteration takes",
+        f"z: steps of {name}'s iteration",
         "z₁",
         "z₂",
         drawn.window,
-        f"Steps of {name}'s iteration to a residual of 1e-6 for every z: up to {found.most_steps}; "
-        f"{100 * found.late:.3g} percent do not arrive in {MOST_STEPS}.",
+        f"Steps of {name}'s iteration to a residual of 1e-6 for every z: up to {found.most_steps}. "
+        f"{100 * found.late:.3g} percent need more than {MOST_STEPS}.",
         heat=Heat(drawn.steps, "steps", "", 0.0, max(found.most_steps, 1)),
         paths=fold,
-        note=f"Grey: not there after {MOST_STEPS} steps ({100 * found.late:.3g} %)."
+        note=f"Grey: more than {MOST_STEPS} steps ({100 * found.late:.3g} %)."
         if found.late
         else f"At most {found.most_steps} steps.",
         clickable=clickable,
@@ -171,7 +171,7 @@ def panes(drawn: Inversion, found: Inverted, *, clickable: bool = True) -> list[
         "x₁",
         "x₂",
         drawn.window,
-        f"det(I + s A) over the plane of x, smallest {found.smallest_det:.3g}. "
+        f"det(I + sA) over the plane of x, smallest {found.smallest_det:.3g}. "
         + ("It changes sign along the fold line." if found.turns_over else "It is positive everywhere."),
         heat=Heat(drawn.det, "det(I + sA)", "", -far, far, palette="signed"),
         levels=(Level(drawn.det, 0.0, "fold: det = 0", VERMILION, width=2.5),) if found.turns_over else (),
@@ -180,11 +180,7 @@ def panes(drawn: Inversion, found: Inverted, *, clickable: bool = True) -> list[
             Dots(drawn.preimages, "x with f(x) = z", PURPLE, "star", 13),
             Dots(drawn.z[None], "z", None, "circle-open", 11),
         ),
-        note=(
-            "Blue is where the map turns the plane over."
-            if found.turns_over
-            else "Orange: the map keeps its orientation."
-        )
+        note=("Blue: the map turns the plane over." if found.turns_over else "Orange: the map keeps its orientation.")
         + _unseen(found.preimages, found.outside),
     )
     return [steps, x_plane, errors(drawn, found)]
@@ -194,7 +190,7 @@ def _unseen(count: int, outside: int) -> str:
     """That some of so many x are not in the picture, where it is so."""
     if not outside:
         return ""
-    return f" Of the {count} x found, {outside} {'is' if outside == 1 else 'are'} outside of the picture."
+    return f" Of the {count} x found, {outside} {'is' if outside == 1 else 'are'} outside the picture."
 
 
 def _near(walk: np.ndarray, window: Window) -> np.ndarray:
@@ -234,7 +230,7 @@ def errors(drawn: Inversion, found: Inverted) -> Chart:
         tuple(paths),
         f"The {what} of three iterations against n, on a logarithmic axis: {fates}.",
         log_y=True,
-        note=f"{fates}. The chord is Newton's method with its first I + sA kept.",
+        note=f"{fates}. Chord: Newton's method that keeps its first I + sA.",
     )
 
 

@@ -39,29 +39,30 @@ class Lipschitz:
 
     view: str = setting("inverse", "View", choices=VIEWS)
     block: int = setting(
-        0, "Block", "Whose inverse is drawn, and whose branch is scaled. 0 takes the one that folds at the smallest s.",
+        0, "Block", "The block whose inverse is drawn and whose branch is scaled. 0: the one that folds first.",
         low=0, high=MOST_BLOCKS,
     )  # fmt: skip
-    scale: float = setting(1.0, "Scale s", "What this block's branch g is multiplied by.", low=0.1, high=20.0)
+    scale: float = setting(1.0, "Scale s", "The factor of this block's branch g.", low=0.1, high=20.0)
     weights: str = setting(
         "",
         "Changed weights",
-        "Of this block, before its constraint: w1.5.2=3 sets one of layer 1, b1.5=0.2 a bias, r1.5=2 scales a row.",
+        "In this block, before its constraint: w1.5.2=3 sets a weight of layer 1, b1.5=0.2 a bias, r1.5=2 scales a "
+        "row.",
         high=changes.MOST_LETTERS,
         rule=changes.problem,
     )
-    chosen: bool = setting(False, "A z of one's own", "Otherwise z is where the map folds first.")
+    chosen: bool = setting(False, "Choose z", "Otherwise z is the point where the map folds first.")
     z: tuple = setting(
-        (0.0, 0.0), "z", "The point whose x is looked for.", low=-1000.0, high=1000.0, rule=point_problem
+        (0.0, 0.0), "z", "The latent point for which x is sought.", low=-1000.0, high=1000.0, rule=point_problem
     )
-    method: str = setting("banach", "Iteration", "Whose steps the map counts.", choices=ITERATIONS)
+    method: str = setting("banach", "Iteration", "The map shows the steps of this iteration.", choices=ITERATIONS)
     shapes: bool = setting(False, "Few deep blocks or many shallow ones", "At equal numbers of parameters.")
     matrix: tuple = setting(
         (1.0, 0.6, -0.4, 0.8), "W", "A linear map of the plane, row by row.", low=-99, high=99, rule=matrix_problem
     )
     # Below 1 the triangle inequality fails.
-    p: float = setting(2.0, "From the norm of order p", "Of x.", low=1.0, high=math.inf)
-    q: float = setting(2.0, "to that of order q", "Of Wx.", low=1.0, high=math.inf)
+    p: float = setting(2.0, "From the norm of order p", "The norm of x.", low=1.0, high=math.inf)
+    q: float = setting(2.0, "to that of order q", "The norm of Wx.", low=1.0, high=math.inf)
 
     def __post_init__(self):
         check(self)

@@ -42,8 +42,8 @@ def strip(scales: Sequence[float], scale: float, guaranteed: float, folds_at: fl
 
 def said_of(scale: float, guaranteed: float, folds_at: float) -> str:
     """The strip in words."""
-    fold = f"from {folds_at:.3g} on folded" if math.isfinite(folds_at) else "no fold was seen"
+    fold = f"folded from {folds_at:.3g} on" if math.isfinite(folds_at) else "no fold was seen"
     return (
-        f"A strip over the scale s: up to {guaranteed:.3g} guaranteed to be one-to-one, then still one-to-one, "
-        f"{fold}. Here s = {scale:g}."
+        f"A strip over the scale s: guaranteed to be one-to-one up to {guaranteed:.3g}, then still one-to-one, {fold}. "
+        f"Here s = {scale:g}."
     )

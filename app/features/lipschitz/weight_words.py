@@ -14,8 +14,8 @@ def answer(found: Weighed) -> str:
     """The newest change, what is left of it, and what that does to the density and to the way back."""
     if found.pulled is None:
         return (
-            f"**Pull a weight of block {found.block + 1}.** Drag a line up or down: the block, the density and the "
-            f"guarantee answer at once. Training goes on without your change."
+            f"**Change a weight of block {found.block + 1}.** Drag a line up or down. The block, the density and the "
+            "guarantee change at once. Training goes on without your change."
         )
     return f"{_left(found.pulled)} {_density(found)} {_inverse(found)}"
 
@@ -23,20 +23,20 @@ def answer(found: Weighed) -> str:
 def _left(pulled: Pulled) -> str:
     change = pulled.change
     if change.kind == "bias":
-        return f"**You asked for a bias of {number(change.value)}, and have it**: no constraint acts on a bias."
+        return f"**You asked for a bias of {number(change.value)} and got it**: no constraint acts on a bias."
     asked, left = number(change.value), number(pulled.left)
     if change.kind == "row":
         asked, left = f"all weights into unit {change.row + 1} times {asked}", f"{number(_times(pulled))} times"
     if not pulled.capped:
         more = f" {_others(pulled)}" if pulled.others else ""
         return (
-            f"**You asked for {asked}, and have it.** The norm of layer {change.layer + 1} is "
-            f"{number(pulled.norm_left)}{_cap(pulled)}: nothing is taken back.{more}"
+            f"**You asked for {asked} and got it.** The norm of layer {change.layer + 1} is "
+            f"{number(pulled.norm_left)}{_cap(pulled)}.{more}"
         )
     norm, cap = apart(pulled.norm_asked, pulled.cap)
     return (
-        f"**You asked for {asked}, the constraint left {left}.** The norm of layer {change.layer + 1} would be {norm}, "
-        f"and its cap is {cap}. {_acts(pulled)}"
+        f"**You asked for {asked}, and the constraint made it {left}.** The norm of layer {change.layer + 1} would be "
+        f"{norm}, and its cap is {cap}. {_acts(pulled)}"
     )
 
 
@@ -48,9 +48,9 @@ def _cap(pulled: Pulled) -> str:
 def _acts(pulled: Pulled) -> str:
     """What the constraint does to the layer, the weights among it that nobody pulled."""
     if pulled.factor is not None:
-        also = f": the other {pulled.others} changed too." if pulled.others else "."
+        also = f", so the other {pulled.others} changed too." if pulled.others else "."
         return f"All {pulled.weights} weights of the layer are multiplied by {number(pulled.factor)}{also}"
-    return f"The constraint makes the layer anew from all its weights. {_others(pulled)}"
+    return f"The constraint computes the layer from all its weights. {_others(pulled)}"
 
 
 def _others(pulled: Pulled) -> str:
@@ -66,7 +66,7 @@ def _times(pulled: Pulled) -> float:
 
 def _density(found: Weighed) -> str:
     if not math.isfinite(found.moved):
-        return "The density is **not finite** in places, which are grey: bring the change back, or ask for less."
+        return "The density is **not finite** in the grey places. Bring the change back, or make it smaller."
     return f"**{_percent(found.moved)}** of the probability moved."
 
 
@@ -76,16 +76,16 @@ def _percent(share: float) -> str:
 
 def _inverse(found: Weighed) -> str:
     if found.regime is Regime.CERTIFIED:
-        return f"The block **can still be undone**, guaranteed: {_steps(found)}."
+        return f"The block **is guaranteed** to be invertible: {_steps(found)}."
     if found.regime is Regime.FOLDED:
-        return "The block **folds**: it cannot be undone."
-    return f"**Nothing guarantees** that the block can be undone; no fold is seen, and {_steps(found)}."
+        return "The block **folds**, so it cannot be undone."
+    return f"**Nothing guarantees** that the block can be undone. No fold is seen, and {_steps(found)}."
 
 
 def _steps(found: Weighed) -> str:
     if found.converges:
         return f"Banach's iteration finds x in at most {found.most_steps} steps"
-    return f"Banach's iteration takes more than {MOST_STEPS} steps from {found.late} of {found.places} z"
+    return f"Banach's iteration takes more than {MOST_STEPS} steps from {found.late} of {found.places} points z"
 
 
 def table(found: Weighed, order: float) -> str:
@@ -96,7 +96,7 @@ def table(found: Weighed, order: float) -> str:
     certified, now = found.certified
     value = " ± ".join(with_error(found.mass.value, found.mass.error)) if found.mass else "…"
     rows += [
-        ("norms of all layers, multiplied", number(certified), number(now)),
+        ("product of the norms of all layers", number(certified), number(now)),
         ("bound s L: below 1 it can be undone", "", number(found.bound)),
         ("smallest det(I + sA): below 0 it folds", "", _finite(found.smallest_det)),
         ("scale s\\* at which it folds", "", _finite(found.folds_at, "never")),

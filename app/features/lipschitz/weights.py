@@ -83,8 +83,8 @@ def of_block(bench: Lipschitz, block: int) -> Lipschitz:
     """The bench with another block, whose weights are as trained."""
     if block != bench.block and bench.weights:
         session.tell(
-            f"The changes of block {bench.block} are put down, since another block is opened: all its weights "
-            "are as trained."
+            f"You opened another block, so your changes of block {bench.block} are dropped. All its weights are as "
+            "trained."
         )
         return replace(bench, block=block, weights="")
     return replace(bench, block=block)
@@ -132,7 +132,7 @@ def _block(bench: Lipschitz) -> Lipschitz:
             key="lipschitz.to_inverse",
             icon=":material/arrow_forward:",
             type="tertiary",
-            help="Until when this block can be undone, with your changes.",
+            help="How far this block can be scaled and still be undone, with your changes.",
         )
     return bench
 
@@ -157,12 +157,12 @@ def _network(bench: Lipschitz, shown: Edits) -> None:
 def _hints(bench: Lipschitz, shown: Edits) -> None:
     """What is worth knowing of the flow that is seen."""
     st.caption(
-        f"Numbers are of block {shown.found.block + 1}, {session.age(shown.step)}. You ask for a weight before the "
-        "constraint, as training does; the layer uses what the constraint leaves. Your changes are seen on all "
-        "screens, and training goes on with the trained weights: nothing of them is lost."
+        f"The numbers belong to block {shown.found.block + 1}, {session.age(shown.step)}. You set a weight before the "
+        "constraint, as training does. The layer uses the weight after the constraint. All screens show your changes. "
+        "Training goes on with the trained weights, so nothing is lost."
     )
     if bench.scale != 1:
-        st.caption(f"The block is also scaled by s = {bench.scale:g}, as set under *The inverse*.")
+        st.caption(f"The block is also scaled by s = {bench.scale:g}, which is set under *The inverse*.")
 
 
 def _trained_one() -> None:
@@ -175,5 +175,5 @@ def _trained_one() -> None:
                 on_click=session.open_example,
                 icon=":material/model_training:",
                 key="lipschitz.example",
-                help="Begin with a flow that was trained on the checkerboard; its settings take the place of yours.",
+                help="Begin with a flow that was trained on the checkerboard. Its settings replace yours.",
             )

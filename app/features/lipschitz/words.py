@@ -19,18 +19,18 @@ def answer(found: Inverted, mass: Mass | None) -> str:
     if mass:
         digits = 2 if is_one(mass) or abs(mass.value - 1) >= 0.01 else 4
         total = f" The total probability is **{mass.value:.{digits}f}**{'.' if is_one(mass) else ', not 1.'}"
-    fold = f" A fold is first seen at **s\\* = {scale}**." if found.fold_ahead else ""
+    fold = f" The first fold appears at **s\\* = {scale}**." if found.fold_ahead else ""
     if found.regime is Regime.CERTIFIED:
         return (
             f"**{block}: guaranteed**, up to s = {found.guaranteed:.2f}. Every z comes from exactly one x.{fold}{total}"
         )
     if found.regime is Regime.UNCERTIFIED:
         return (
-            f"**{block}: not guaranteed, still one-to-one** as far as was looked: no fold at {found.points:,} "
-            f"points.{fold}{total}"
+            f"**{block}: not guaranteed, but no fold is seen** at any of the {found.points:,} points that were "
+            f"checked.{fold}{total}"
         )
     several = f" The z in the ring comes from **{found.preimages} points**." if found.preimages > 1 else ""
-    return f"**{block}: folded.** It folds from s\\* = {scale} on.{several}{total}"
+    return f"**{block}: folded.** The fold begins at s\\* = {scale}.{several}{total}"
 
 
 def walk(found: Inverted) -> str:
@@ -38,41 +38,41 @@ def walk(found: Inverted) -> str:
     steps = f"more than {MOST_STEPS}" if found.late else f"at most {found.most_steps}"
     refused = f" Samples are refused: {found.refusal}" if found.refusal else ""
     return (
-        f"{WALKS[found.method][0]}'s iteration takes {steps} steps from a z to its x here; Banach's walk "
+        f"Here {WALKS[found.method][0]}'s iteration takes {steps} steps from a z to its x. Banach's iteration "
         f"{found.fates['banach']}.{refused}"
     )
 
 
 def takeaway(found: Inverted) -> str:
     """All of it, in the terms that lessons use."""
-    banach = f"Banach's walk {found.fates['banach']}."
+    banach = f"Banach's iteration {found.fates['banach']}."
     refused = f" Samples are refused: {found.refusal}" if found.refusal else ""
     if found.regime is Regime.CERTIFIED:
         steps = f"more than {MOST_STEPS}" if found.late else f"at most {found.most_steps}"
         return (
-            f"**Certified.** s L = {found.bound:.3g} is below 1: every z has exactly one x, which Banach's iteration "
-            f"finds. {WALKS[found.method][0]}'s iteration takes {steps} steps here.{refused}"
+            f"**Certified.** s L = {found.bound:.3g} is below 1, so every z has exactly one x, and Banach's iteration "
+            f"finds it. {WALKS[found.method][0]}'s iteration takes {steps} steps here.{refused}"
         )
     if found.regime is Regime.UNCERTIFIED:
         ahead = (
-            f"A fold comes at s\\* = {number(found.folds_at)}."
+            f"A fold appears at s\\* = {number(found.folds_at)}."
             if found.fold_ahead
-            else "No negative real eigenvalue of A was seen, so none comes as s grows."
+            else "No negative real eigenvalue of A was seen, so no fold appears as s grows."
             if found.folds_at == math.inf
             else "Some eigenvalues have passed −1, in pairs."
         )
         return (
-            f"**Uncertified.** s L = {found.bound:.3g} is not below 1, so nothing is guaranteed; but det(I + sA) is "
-            f"positive at all {found.points:,} points of the x plane that were looked at, so no fold is seen. {ahead} "
+            f"**Uncertified.** s L = {found.bound:.3g} is not below 1, so nothing is guaranteed. But no fold is seen: "
+            f"det(I + sA) is positive at all {found.points:,} points of the x plane that were checked. {ahead} "
             f"{banach}{refused}"
         )
     several = (
-        f" The z that is chosen has {found.preimages} different x, each with its residual below $10^{{-9}}$."
+        f" The chosen z has {found.preimages} different x, each with a residual below $10^{{-9}}$."
         if found.preimages > 1
         else ""
     )
     return (
-        f"**Not invertible.** det(I + sA) changes sign in the x plane: beyond the fold line the map turns the plane "
+        "**Not invertible.** det(I + sA) changes sign in the x plane. Beyond the fold line the map turns the plane "
         f"over.{several} {banach}{refused}"
     )
 
@@ -83,14 +83,26 @@ def table(found: Inverted, mass: Mass | None) -> str:
     seen = number(found.folds_at) if math.isfinite(found.folds_at) else "never"
     return markdown_table(
         [
-            ("number", "value", "what it says"),
+            ("number", "value", "meaning"),
             (":--", "--:", ":--"),
-            ("bound s L", f"{found.bound:.3g}", "s g stretches a distance at most so much; below 1, f is one-to-one"),
+            (
+                "bound s L",
+                f"{found.bound:.3g}",
+                "the largest factor by which s g stretches a distance; below 1, f is one-to-one",
+            ),
             ("1/L", f"{found.guaranteed:.3g}", "up to this s, f is guaranteed to be one-to-one"),
-            ("s\\*", seen, f"from this s on a fold is seen, at {found.points:,} points of the x plane"),
-            ("smallest det(I + sA)", number(found.smallest_det), "the least factor of areas; below 0, f has folded"),
+            ("s\\*", seen, f"the s at which the first of {found.points:,} points of the x plane folds"),
+            ("smallest det(I + sA)", number(found.smallest_det), "the smallest factor of areas; below 0, f has folded"),
             ("x found for this z", str(found.preimages), "by Newton's method from 258 starts; there may be more"),
-            ("integral of the density", f"{value} ± {error}", "1 for a true density; a fold counts places repeatedly"),
-            ("samples", "refused" if found.refusal else "given", "given only if every block is guaranteed"),
+            (
+                "integral of the density",
+                f"{value} ± {error}",
+                "1 for a true density; a fold counts some places several times",
+            ),
+            (
+                "samples",
+                "refused" if found.refusal else "given",
+                "given only if every block is guaranteed to be one-to-one",
+            ),
         ]
     )

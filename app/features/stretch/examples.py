@@ -23,9 +23,9 @@ def _linear(title: str, why: str, *matrix: float) -> Example:
 EXAMPLES: dict[str, Example] = {
     "stretch": _linear("Stretch x₁", "det 2: areas double, and so does the density of x.", 2.0, 0.0, 0.0, 1.0),
     "squeeze": _linear("Squeeze both", "det 1/4: the density of x spreads out.", 0.5, 0.0, 0.0, 0.5),
-    "shear": _linear("Shear", "det 1: the shape changes, areas do not.", 1.0, 1.0, 0.0, 1.0),
+    "shear": _linear("Shear", "det 1: shapes change, but areas stay the same.", 1.0, 1.0, 0.0, 1.0),
     "turn": _linear("Turn", "det 1: nothing is stretched.", 0.8, -0.6, 0.6, 0.8),
-    "mirror": _linear("Mirror", "det −1: the plane is turned over, areas stay.", -1.0, 0.0, 0.0, 1.0),
+    "mirror": _linear("Mirror", "det −1: the plane is turned over, and areas stay the same.", -1.0, 0.0, 0.0, 1.0),
     "block": Example(
         "Residual block",
         "det J changes from place to place.",

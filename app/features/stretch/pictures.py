@@ -39,11 +39,11 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
         "x₁",
         "x₂",
         window,
-        f"Base density at f(x) over the plane of x, up to {short(float(plain.max()))}: as high as in z, whatever "
-        "f does to areas.",
+        f"Base density at f(x) over the plane of x, up to {short(float(plain.max()))}: as high as in z, although f "
+        "changes areas.",
         heat=_heat(plain, "base density at f(x)", high),
         paths=(Path(straight, "", width=0.6),),
-        note="Each x has the density of its z. The mass is not 1.",
+        note="Each x gets the density of its z. The mass is not 1.",
     )
     with_it, at_z = (
         Pane(
@@ -103,4 +103,4 @@ def _heat(values: np.ndarray, name: str, high: float) -> Heat:
 def _outside(place: np.ndarray, window: Window) -> str:
     """Where a point is not in the picture, that it is not."""
     inside = all(low <= c <= high for c, (low, high) in zip(place, window, strict=True))
-    return "" if inside else " It lies outside of the picture."
+    return "" if inside else " It lies outside the picture."

@@ -25,14 +25,14 @@ def matrix_problem(entries: tuple[float, ...]) -> str | None:
     largest, smallest = np.linalg.svd(np.reshape(entries, (2, 2)), compute_uv=False)
     if smallest <= ROUNDING * largest:
         return (
-            "its determinant is 0, so that many x share one z: there is no inverse, and no density. Change an entry so "
+            "its determinant is 0, so many x share one z, and there is no inverse and no density. Change an entry so "
             "that neither row is a multiple of the other."
         )
     if largest > MOST + ROUNDING:
-        return f"it stretches a direction by {largest:.4g}; at most {MOST:g} can be drawn. Make the entries smaller."
+        return f"it stretches a direction by {largest:.4g}, and {MOST:g} is allowed. Make the entries smaller."
     if smallest < LEAST - ROUNDING:
         return (
-            f"it squeezes a direction to {smallest:.4g} of its length; down to {LEAST:g} can be drawn. Make the "
+            f"it squeezes a direction to {smallest:.4g} of its length, and at least {LEAST:g} is needed. Make the "
             "entries larger, or the rows less alike."
         )
     return None
@@ -48,15 +48,24 @@ class Stretch:
         0.9, "Strength s", "Lip(g) = s: below 1, so the block has an inverse.", low=0.05, high=0.95
     )
     frequency: float = setting(
-        1.0, "Frequency ω", "Waves of the branch g: how fast det J changes from place to place.", low=0.5, high=4.0
+        1.0,
+        "Frequency ω",
+        "Frequency of the waves in the branch g. With a high ω det J changes quickly from place to place.",
+        low=0.5,
+        high=4.0,
     )
-    base: str = setting("normal", "Density of z", "What is known before anything is stretched.", choices=BASES)
+    base: str = setting("normal", "Density of z", "The base density, which is known.", choices=BASES)
     point: tuple = setting(
-        (0.4, 0.6), "Point x", "Two numbers. Or click into the x plane.", low=-100.0, high=100.0, rule=point_problem
+        (0.4, 0.6),
+        "Point x",
+        "Type two numbers, or click into the x plane.",
+        low=-100.0,
+        high=100.0,
+        rule=point_problem,
     )
-    side: float = setting(1.0, "Side of the square", "Of the square around x.", low=0.1, high=2.0)
+    side: float = setting(1.0, "Side of the square", "Side of the square around x.", low=0.1, high=2.0)
     forget: bool = setting(
-        False, "Forget the determinant", "Draws the base density at f(x) alone, as if stretching did not matter."
+        False, "Forget the determinant", "Draws only the base density at f(x), as if areas did not change."
     )
 
     def __post_init__(self):

@@ -11,9 +11,7 @@ from app.metrics import is_one, with_error
 from app.words import number
 from resflow_core.measure import Mass
 
-NO_DENSITY = (
-    "The base density is 0 at z, so p(x) is 0 whatever f does to areas. Choose an x that is mapped into the square."
-)
+NO_DENSITY = "The base density is 0 at z, so p(x) is 0 whatever det J is. Choose an x that f sends into the square."
 MASS_DECIMALS = 3
 SUM_DECIMALS = range(3, 7)
 
@@ -39,33 +37,33 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
     """The point's way from x to its density, and the mass of what is drawn."""
     value, error = _mass(mass)
     density = "$p(x)$, with $|\\det J|$" if bench.forget else "p(x)"
-    drawn = r"$p_\text{base}(f(x))$" if bench.forget else "what is drawn over x"
-    should = ", as it should be" if bench.forget else ""
+    drawn = r"$p_\text{base}(f(x))$" if bench.forget else "the density that is drawn over x"
+    should = ", which is correct" if bench.forget else ""
     return [
-        Metric("z = f(x)", point(found.z), "Where f sends the chosen point x.", 148),
+        Metric("z = f(x)", point(found.z), "The point to which f sends the chosen point x.", 148),
         Metric(
             r"$p_\text{base}(z)$",
             short(found.base_density),
-            "Density of z there. Per unit of area.",
+            "The density of z at this point, per unit of area.",
         ),
-        Metric("‖z − x‖", short(found.move), "How far f moves x.", 90),
+        Metric("‖z − x‖", short(found.move), "The distance by which f moves x.", 90),
         Metric(
             "‖J − I‖",
             short(found.slope),
-            "How steep the branch f(x) − x is at x, in the 2-norm. Of a linear map J = W.",
+            "The slope of the branch f(x) − x at x, in the 2-norm. For a linear map J = W.",
             90,
         ),
-        Metric("|det J|", short(found.factor), "How many times as large f makes a tiny area around x.", 90),
+        Metric("|det J|", short(found.factor), "The factor by which f multiplies a tiny area around x.", 90),
         Metric(
             density,
             short(found.density),
-            rf"$p_\text{{base}}(z)$ times $|\det J|${should}. Per unit of area.",
+            rf"$p_\text{{base}}(z)$ times $|\det J|${should}, per unit of area.",
             150 if bench.forget else 112,
         ),
         Metric(
             r"Mass of $p_\text{base}(f(x))$" if bench.forget else "Mass over x",
             value + ("" if is_one(mass) else "  ≠ 1"),
-            f"Integral of {drawn} over the plane, by quadrature, error {error}. A density has 1.",
+            f"Integral of {drawn} over the plane, by quadrature, error {error}. The integral of a density is 1.",
             170 if bench.forget else 112,
         ),
     ]
@@ -89,8 +87,8 @@ def answer(bench: Stretch, found: Followed, forgotten: Mass) -> str:
         f"{where}f makes areas **{_times(found)}** as large, so p(x) is {_times(found)} the base density at z = f(x)."
     )
     if is_one(forgotten):
-        return f"{becomes} {missing} would still be {value}, and yet p would be wrong nearly everywhere."
-    return f"{becomes} {missing} would be **{value}**, and a density has 1."
+        return f"{becomes} {missing} would still be {value}, but p would be wrong nearly everywhere."
+    return f"{becomes} {missing} would be **{value}**, and the mass of a density is 1."
 
 
 def equation(bench: Stretch, found: Followed) -> str:
@@ -100,7 +98,7 @@ def equation(bench: Stretch, found: Followed) -> str:
     f = f"${kind.formula}{values}$"
     entries = r" \\ ".join(" & ".join(_tex(a) for a in row) for row in found.jacobian)
     jacobian = rf"$J_f(x) = \begin{{pmatrix}} {entries} \end{{pmatrix}}$"
-    left = ("As it should be: " if bench.forget else "") + r"$\log p(x) = \log p_\text{base}(f(x)) + \log|\det J_f(x)|$"
+    left = ("Correct: " if bench.forget else "") + r"$\log p(x) = \log p_\text{base}(f(x)) + \log|\det J_f(x)|$"
     if not found.has_density:
         return f"{f}, {jacobian}\n\n{left} $= -\\infty$"
     return f"{f}, {jacobian}\n\n{left} $= {_sum(found.log_base, found.log_det)}$ nats"
@@ -112,22 +110,25 @@ def areas(bench: Stretch, found: Followed) -> str:
     if bench.map == "linear":
         return f"The square of area {before} becomes a parallelogram of area {after}: {_as_large(found)}."
     return (
-        f"The square of area {before} becomes an area of {after}; dashed: what J alone makes of it, a parallelogram of "
-        f"area {short(found.area * found.factor)}."
+        f"The square of area {before} becomes an area of {after}. Dashed: the parallelogram that J alone makes of it, "
+        f"of area {short(found.area * found.factor)}."
     )
 
 
 def _followed(bench: Stretch, found: Followed) -> str:
     becomes = f"An area of {short(found.area)} around x becomes {short(found.image_area)} around z"
     if not found.has_density:
-        return f"**{becomes}, but z lies outside of the unit square.** {NO_DENSITY}"
+        return f"**{becomes}, but z lies outside the unit square.** {NO_DENSITY}"
     density = "the same as" if found.keeps_areas else _times(found)
     if bench.map == "linear":
-        said = f"**{becomes}: the density at x is {density} the base's at z.**"
+        said = f"**{becomes}, so the density at x is {density} the base density at z.**"
     else:
-        said = f"**{becomes}. A tiny one becomes {_as_large(found)}: the density at x is {density} the base's at z.**"
+        said = (
+            f"**{becomes}. A tiny area becomes {_as_large(found)}, so the density at x is {density} the base density "
+            "at z.**"
+        )
     if found.turns_over:
-        said += f" det J = {short(found.det)} is negative, as f turns the plane over; only its size counts."
+        said += f" det J = {short(found.det)} is negative because f turns the plane over. Only its size counts."
     return said
 
 
@@ -136,20 +137,20 @@ def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
     size = short(found.factor)
     if bench.map == "linear":
         if found.keeps_areas:
-            return "**Here nothing is lost without the determinant:** |det W| = 1, every area stays as it is."
+            return "**Here the determinant makes no difference:** |det W| = 1, so every area stays the same."
         return (
-            f"**Without the determinant the mass is {value}, not 1: this is no density.** f makes every area "
-            f"{size} times as large: what holds the mass 1 in z takes 1/|det W| = {short(1 / found.factor)} times "
-            "the area in x, at the same height."
+            f"**Without the determinant the mass is {value}, not 1, so this is no density.** f makes every area {size} "
+            f"times as large. A region with mass 1 in z therefore has 1/|det W| = {short(1 / found.factor)} times that "
+            "area in x, at the same height."
         )
     if is_one(mass):
         return (
-            f"**Without the determinant the mass is still {value}, and yet the density is wrong:** at x by the factor "
-            f"|det J| = {size}. Where f stretches and where it squeezes even out only on average."
+            f"**Without the determinant the mass is still {value}, but the density is wrong:** at x it is wrong by the "
+            f"factor |det J| = {size}. Stretching and squeezing cancel only on average."
         )
     return (
-        f"**Without the determinant the mass is {value}, not 1: this is no density.** It is the mean of 1/|det J| over "
-        f"draws of z; at x itself the factor |det J| = {size} is missing."
+        f"**Without the determinant the mass is {value}, not 1, so this is no density.** The mass is the mean of "
+        f"1/|det J| over draws of z. At x the factor |det J| = {size} is missing."
     )
 
 

@@ -11,7 +11,7 @@ from app.ui import share
 
 ABOUT = {
     "handout": "All texts, the questions with their answers, and what to keep. Give it out at the end.",
-    "exercises": "The questions, with room to answer. No answer is on it.",
+    "exercises": "The questions, with room to answer. It contains no answers.",
     "solutions": "The answers, what to say to wrong ones, and the notes for teachers.",
     SLIDES: "One slide for each step, with the live step beside its questions. Answers are folded away. Page Down and "
     "a clicker turn the slides.",
@@ -30,9 +30,9 @@ def papers(lesson: Lesson) -> None:
                     "Download", opened.paper(lesson, name, True), icon=":material/download:", key=f"download-{name}"
                 )
     st.caption(
-        "Print an open paper with your browser (Ctrl+P). A paper takes up to a minute when it is asked for first, "
-        "because the lesson is done once to compute its numbers. The file of the slides needs this app: allow the site "
-        "that shows it, as *Share*, *Embed* says. Slides that you open here need nothing."
+        "Open a paper and print it with your browser (Ctrl+P). The first time a paper takes up to a minute, because "
+        "the app works through the lesson to compute its numbers. A downloaded file of slides still needs this app. "
+        "Allow the site that shows it, as *Share*, *Embed* explains. Slides that you open here work at once."
     )
 
 
@@ -69,6 +69,6 @@ def for_class(lesson: Lesson) -> None:
         st.markdown(share.closes(step.controls))
     share.for_others(at.board(lesson, step), at.shared, key=f"teach.link.{lesson.id}")
     st.markdown(
-        "For any other screen, open it, set it up, and choose *Share*, *For a class*. There you choose the controls "
-        "that stay."
+        "To share another screen, open it and choose its settings. Then choose *Share*, *For a class*, and there the "
+        "controls that stay."
     )

@@ -7,16 +7,16 @@ from app.lessons.plan import LENGTHS, Kind, Part, Plan, plan
 from app.text import markdown_table
 
 ABOUT = {
-    15: "A part of a lecture. You show the steps that the rest needs, on your screen; the class votes by hand.",
+    15: "A part of a lecture. You show only the most important steps on your screen, and the class votes by hand.",
     45: "One lesson. Everyone has the page open, goes through all steps, and you discuss each vote.",
     90: "A double lesson. All steps as in 45 minutes, then the questions in words, and the exercise sheet on paper.",
 }
 WHAT = {
     Kind.OPENING: "Say what the lesson is for. Give the link, and let everyone open it.",
     Kind.DISCUSSION: "Pairs answer the questions in words. Then some read theirs aloud.",
-    Kind.PAPER: "The class works on the exercise sheet, alone and without the screen where that is possible.",
+    Kind.PAPER: "The class works on the exercise sheet, alone and if possible without the screen.",
     Kind.SOLUTIONS: "Go through the solutions. Ask for the reason before you show it.",
-    Kind.CLOSING: "Read *What to keep* together, and hand out the handout.",
+    Kind.CLOSING: "Read *What to keep* together, and give out the handout.",
 }
 TITLES = {
     Kind.OPENING: "Begin",

@@ -26,13 +26,13 @@ def _open(lesson_id: str) -> None:
 def _all() -> None:
     heading.title("How can these lessons be taught?")
     st.markdown(
-        "Each lesson has a page here. It has plans for 15, 45 and 90 minutes, the usual wrong answers and what to say "
-        "to them, notes, papers to print, slides, and a link for your class. All of it is made from the lesson's file, "
-        "and every number is computed."
+        "Each lesson has a page here. It has plans for 15, 45 and 90 minutes, the usual wrong answers with replies to "
+        "them, notes, papers to print, slides, and a link for your class. All of it is made from the file of the "
+        "lesson, and every number is computed."
     )
     st.markdown(
-        ":gray[The answers stand here and not in the lessons, so that students predict before they read them. "
-        "No lesson has a link to this page.]"
+        ":gray[The answers are here and not in the lessons, so students predict before they can read them. No lesson "
+        "has a link to this page.]"
     )
     heading.section("Lessons")
     with st.container(key="teach_lessons", gap=None):
@@ -61,7 +61,7 @@ with st.container(key="teach"):
     asked = st.query_params.get("lesson", "")
     found = shelf().lesson(asked)
     if asked and found is None:
-        st.warning(f"There is no lesson `{plain(asked)}`. Choose one of the list.", icon=":material/search_off:")
+        st.warning(f"There is no lesson `{plain(asked)}`. Choose one from the list.", icon=":material/search_off:")
     if found:
         _one(found)
     else:

@@ -53,7 +53,7 @@ def optimal_law(remainders: Remainders, probe: str = "gaussian", n_probes: int =
     if remainders.radius == 0:
         raise NoOptimum("A is nilpotent, so the series ends by itself. Use the exact log det, or cut it there.")
     if noise <= 1e-14 * remainders.quadratic.trace_squared[0]:
-        raise NoOptimum("The probes make no noise here, so the more terms the better. Use the exact log det.")
+        raise NoOptimum("The probes make no noise here, so more terms are always better. Use the exact log det.")
     beta = -torch.diff(moments[1:], append=moments.new_zeros(1))
     beta[0] = noise - moments[2]
     pools: list[tuple[float, int]] = []  # (sum of beta, number of terms), with falling means

@@ -176,7 +176,7 @@ def _of_series(summands: Callable, jacobian: Tensor, derivative: Tensor, terms: 
 def _checked(radius: Tensor) -> Tensor:
     if (radius >= 1).any():
         raise ValueError(
-            f"A has the spectral radius {float(radius.max()):g}; the series of log det(I + A) converges below 1 only. "
+            f"A has the spectral radius {float(radius.max()):g}; the series of log det(I + A) converges only below 1. "
             "Use matrices with smaller entries."
         )
     return radius

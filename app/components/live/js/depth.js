@@ -49,7 +49,7 @@ function showDepth(view) {
   const label = stageName(view, Math.round(slider.value));
   tag(slider, "aria-valuetext", label);
   say(root.querySelector(".live-depth output"), label.toLowerCase());
-  slider.title = latent ? "" : "Choose the latent space to go through the blocks";
+  slider.title = latent ? "" : "Choose the latent space to move through the blocks";
   const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
   tag(panes.latent.box, "aria-label", altOf(view, "latent", alt));
   showProbe(view);

@@ -14,29 +14,29 @@ const KEYS = [
   { names: ["Backspace"], does: "reset", codes: ["Backspace"], act: () => press("reset") },
   { names: ["Shift Backspace"], does: "undo the reset", codes: ["Backspace"], shift: true,
     act: () => press("undo") },
-  { names: ["Page Down"], does: "one block further, and from z to x", codes: ["PageDown"], repeats: true,
+  { names: ["Page Down"], does: "one block forward, and from z to x", codes: ["PageDown"], repeats: true,
     act: () => goDeeper(1) },
   { names: ["Page Up"], does: "one block back", codes: ["PageUp"], repeats: true, act: () => goDeeper(-1) },
-  { names: [".", ","], does: "the same two, as characters", codes: ["Period", "Comma"], isCharacter: true,
+  { names: [".", ","], does: "the same two, with character keys", codes: ["Period", "Comma"], isCharacter: true,
     repeats: true, act: (code) => goDeeper(code === "Period" ? 1 : -1) },
   { names: ["1", "2", "3"], does: "latent space, true density, difference", isCharacter: true,
     codes: Object.keys(VIEWS).flatMap((digit) => [`Digit${digit}`, `Numpad${digit}`]),
     act: (code) => chooseView(VIEWS[code.at(-1)]) },
   { names: ["F"], does: "the presenter's view, and back", codes: ["KeyF"], isCharacter: true,
     act: () => togglePresenter() },
-  { names: ["Esc"], does: "take the pinned point away, then leave the presenter's view", codes: ["Escape"],
+  { names: ["Esc"], does: "remove the pinned point, then leave the presenter's view", codes: ["Escape"],
     act: () => leaveProbe() || leavePresenter() },
   { names: ["?"], does: "this list", key: "?", isCharacter: true, act: () => showKeys() },
 ];
 /** What a plane does itself while it has the focus (`steer.js`). */
 const PLANE_KEYS = [
-  { names: ["Arrows", "+", "−", "0"], does: "move, zoom, whole: the plane with the focus" },
-  { names: ["Enter", "Shift Arrows"], does: "pin a point there, and move it" },
+  { names: ["Arrows", "+", "−", "0"], does: "move, zoom or reset the plane that has the focus" },
+  { names: ["Enter", "Shift Arrows"], does: "pin a point in that plane, and move it" },
 ];
 
 /** What the line over the loss does itself while it has the focus (`time.js`). */
 const TIME_KEYS = {
-  names: ["←", "→", "Home", "End"], does: "back and forth in time: the line over the loss with the focus",
+  names: ["←", "→", "Home", "End"], does: "back and forth in time, if the line over the loss has the focus",
 };
 
 const TYPING = `input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select,

@@ -6,8 +6,8 @@ const PROBE = { path: "#CC79A7", halo: "rgba(255,255,255,0.85)" };
 const NUDGE = 0.02; // of what is shown, for each press of Shift and an arrow
 const ESTIMATORS = {
   exact: () => "Training uses it.",
-  truncated: (mean, off, terms) => `By ${terms} terms, as in training: ${mean} ± ${off}.`,
-  roulette: (mean, off) => `By roulette, as in training: ${mean} ± ${off}.`,
+  truncated: (mean, off, terms) => `With ${terms} terms, as in training: ${mean} ± ${off}.`,
+  roulette: (mean, off) => `With roulette, as in training: ${mean} ± ${off}.`,
 };
 
 /** What is known of the point that is pinned now: of the newest flow alone. */
@@ -172,9 +172,9 @@ function showTerm(view, box, at, chosen) {
       : "Check this matrix by hand";
   } else if (chosen) {
     first.textContent = `The base: log N(z; 0, I) = ${nats(at.log_normal)} at z = (${at.path.at(-1).map(nats).join(", ")}).`;
-    second.textContent = "The nearer z is to 0, the larger. Drag along the bars to see a block.";
+    second.textContent = "It is larger if z is nearer to 0. Drag along the bars to see a block.";
   } else {
-    first.textContent = `ActNorm: its scales add ${nats(at.actnorm)} in all, the same for every x.`;
+    first.textContent = `ActNorm: its scales add ${nats(at.actnorm)} in total, the same for every x.`;
     second.textContent = "Drag along the bars to see a block.";
   }
 }

@@ -183,7 +183,7 @@ function readoutsShown(view) {
     const own = found.find(({ name, value }) => name === now.name && value);
     const then = own ?? list[nearest(list, picture.step)];
     const { name, help, label } = now;
-    if (!then) return { name, help, label, value: "", error: "", unit: "", word: "", note: "not kept of this moment" };
+    if (!then) return { name, help, label, value: "", error: "", unit: "", word: "", note: "not kept for this moment" };
     return { ...then, name, help, label: then.step === picture.step ? label : `${label}, step ${steps(then.step)}` };
   });
 }
@@ -231,17 +231,17 @@ function timeSaid(view, isMovable) {
   const before = (scene.time?.checkpoints ?? [0]).filter((one) => one <= step).at(-1) ?? 0;
   const again = before === step ? ""
     : ` The steps after ${before ? `the checkpoint at step ${steps(before)}` : "step 0"} are trained again.`;
-  return [first, `${rest}Continue from here starts a new branch, and Undo brings this run back.${again}`];
+  return [first, `${rest}“Continue from here” starts a new branch, and “Undo” brings this run back.${again}`];
 }
 
 function glimpseSaid({ glimpsed, wish }) {
   if (!glimpsed?.still) {
-    return `The kept picture is coarse and at one depth. The server is asked for the flow of step ${steps(wish)} …`;
+    return `The stored picture is coarse and shows one depth. The flow of step ${steps(wish)} is being loaded …`;
   }
   const { step, since } = glimpsed;
   const from = since ? `the checkpoint at step ${steps(since)}` : "step 0";
   if (since === step && step === wish) return `Shown from ${from}.`;
-  if (step === wish) return `Trained again from ${from}, to be sharp and to have all depths.`;
+  if (step === wish) return `Computed again from ${from}, so it is sharp and has all depths.`;
   return `Shown from ${from}, the nearest one to step ${steps(wish)}.`;
 }
 

@@ -131,7 +131,7 @@ function showState(view) {
   view.root.querySelector("[data-act=clear]").disabled = !view.strokes.length;
   const classes = view.rules.classes.map((name, kind) => `${countOf(view, kind).toLocaleString("en")} of class ${name}`);
   view.box.setAttribute("aria-label", `Plane to paint on, with ${classes.join(" and ")}. Arrow keys move the brush, ` +
-    "with Shift faster; Space paints or erases; Backspace takes the last stroke back; Escape ends.");
+    "with Shift faster. Space paints or erases, Backspace undoes the last stroke, Escape ends.");
 }
 
 const countOf = ({ picture }, kind) => picture.kind.reduce((sum, one) => sum + (one === kind), 0);

@@ -21,26 +21,26 @@ def growth(bench: Memory, survey: Survey) -> str:
     gradients = size(found.gradients / flow.blocks if found else math.nan)
     vector = size(4.0 * survey.of.batch * flow.dim)
     return (
-        f"Growth is by least squares, of what is drawn ({what_is_drawn(bench)}). In the forward pass each block leaves "
-        f"the gradient of its parameters, {gradients} here, which every optimiser needs at the end, and three or four "
-        f"vectors of the batch, {vector} each: $v$, $g(x)$, the gradient in $x$, and by the Neumann series "
-        "$\\sum_k (-1)^k v^\\top J_g^k$. The paper's $O(n)$ and $O(1)$ leave these out: the vectors are small where "
-        "hidden layers are much wider than $d$, the gradients where a batch has many more points than $d$."
+        f"The growth is fitted by least squares to the bytes that are drawn ({what_is_drawn(bench)}). After the "
+        f"forward pass each block keeps the gradient of its parameters, {gradients} here, which every optimiser needs "
+        f"at the end. It also keeps three or four vectors of the batch, {vector} each: $v$, $g(x)$, the gradient in "
+        "$x$, and with the Neumann series $\\sum_k (-1)^k v^\\top J_g^k$. The paper's $O(n)$ and $O(1)$ do not count "
+        "these. The vectors are small if hidden layers are much wider than $d$, and the gradients are small if a batch "
+        "has many more points than $d$."
     )
 
 
 def how(of: SurveyPlan) -> str:
     """What is measured, and what is counted."""
     return (
-        f"A new flow with the *Flow* settings of this page, but for d = {of.flow.dim} and the sizes set here; its "
-        "layers have the norms of their caps, as those of trained flows nearly do. The loss is "
-        "$-\\frac1B\\sum_b \\log p(x_b)$ at points $x \\sim N(0, I)$, with the series truncated after n terms and one "
+        f"A new flow with the *Flow* settings of this page, except d = {of.flow.dim} and the sizes set here. The norms "
+        "of its layers equal their caps, as they nearly do in trained flows. The loss is $-\\frac1B\\sum_b \\log "
+        "p(x_b)$ at points $x \\sim N(0, I)$, with the series truncated after n terms and one "
         "Gaussian probe per point.\n\n"
-        "Bytes are those of all tensors that are alive, whoever holds them, without parameters and points: *kept* when "
-        "the forward pass has returned, *peak* the most at any time until the gradient is there. They repeat to the "
-        "byte. *Log det alone* is what is left without the bytes of the same loss that has no log det, which any "
-        "network keeps for derivatives along its path. Times are CPU times: what one thread of this machine computes, "
-        "without its waits for what else the machine does."
+        "Bytes count all tensors in memory except parameters and points. *Kept* is their number after the forward "
+        "pass, and *peak* is the largest number until the gradient is complete. Both repeat to the byte. *Log det "
+        "alone* subtracts the bytes of the same loss without a log det, which any network keeps for derivatives along "
+        "its path. Times are CPU times of one thread; waiting for other programs does not count."
     )
 
 
@@ -59,11 +59,11 @@ def _in_the_paper() -> str:
         f"- **{plain_in_forward.paper}**: the log det is one number for each point, so its gradient is taken early and "
         f"its graph freed, a factor $m$ less, ${plain_in_forward.memory}$.\n"
         f"- **{in_forward.paper}**: ${in_forward.memory}$.\n\n"
-        "Derivatives along the path from $x$ to $z$ are not in these orders: they need one evaluation of the network, "
-        "whatever is done about the log det. *All of the loss* has them here.\n\n"
-        "Figure 3 of the paper has the gigabytes of these four for a minibatch of 64 pictures at $n = 10$, on MNIST "
-        "and CIFAR-10. The order of the four, and how they grow, shows here. Gigabytes do not: pictures have "
-        "hundreds or thousands of coordinates, and convolutions hundreds of channels."
+        "These orders do not include the derivatives along the path from $x$ to $z$, which take one evaluation of the "
+        "network with every method. Here *All of the loss* includes them.\n\n"
+        "Figure 3 of the paper shows the gigabytes of these four methods for a minibatch of 64 images at $n = 10$, on "
+        "MNIST and CIFAR-10. This page shows the order of the four and their growth, but not gigabytes: images have "
+        "hundreds or thousands of coordinates, and convolutions have hundreds of channels."
     )
 
 

@@ -78,7 +78,7 @@ def measured(bench: Memory, of: SurveyPlan, by_the_clock: bool) -> None:
             planes(charts.charts(bench, survey), key="memory.panes", columns=2)
             st.caption(explained.growth(bench, survey))
             st.caption(explained.NOISE)
-        with st.expander("All numbers, a row for each way to differentiate, and as a file", key=f"{MEMORY}numbers"):
+        with st.expander("All numbers: a row for each way to differentiate, and as a file", key=f"{MEMORY}numbers"):
             st.markdown(words.table(bench, survey))
             side_by_side.downloads("memory", "memory", {"Table": lambda: words.saved(bench, survey)})
     with st.expander("How it is measured"):

@@ -19,19 +19,25 @@ PARTS: dict[str, View] = {"log_det": View("Log det alone"), "whole": View("All o
 class Memory:
     """What is measured, and which of the measured bytes are drawn."""
 
-    dim: str = setting("2", "Dimension d", "Coordinates of a point. In 64, forming A costs 64 tangents.", choices=DIMS)
+    dim: str = setting(
+        "2", "Dimension d", "Coordinates of a point. With 64, computing A takes 64 tangents.", choices=DIMS
+    )
     blocks: int = setting(8, "Blocks m, at most", "Residual blocks of the largest flow measured.", low=2, high=16)
     terms: int = setting(10, "Terms n, at most", "Terms of the truncated series.", low=2, high=20)
     width: int = setting(64, "Width", "Units in each hidden layer.", low=8, high=256)
     batch: int = setting(64, "Batch", "Points in one pass.", low=8, high=256)
     draws: int = setting(
-        8, "Passes", "So many passes are timed, with probes of their own, and their gradients compared.", low=4, high=32
+        8,
+        "Passes",
+        "The number of passes that are timed, each with its own probes. Their gradients are compared.",
+        low=4,
+        high=32,
     )
-    drawn: str = setting("peak", "Bytes", "The most at one time, or what waits for the backward pass.", choices=DRAWN)
-    part: str = setting(
-        "log_det", "Of", "All, or what is left without the same loss that has no log det.", choices=PARTS
+    drawn: str = setting(
+        "peak", "Bytes", "The largest number at one time, or the number kept for the backward pass.", choices=DRAWN
     )
-    log: bool = setting(True, "Log scale", "Equal factors at equal distances.")
+    part: str = setting("log_det", "Of", "The whole loss, or only the part that the log det adds.", choices=PARTS)
+    log: bool = setting(True, "Log scale", "Equal factors have equal distances on the axis.")
 
     def __post_init__(self):
         check(self)

@@ -10,7 +10,7 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.measure.survey import NAIVE, Place, Survey
 
 WAITS = "…"
-NOT_YET = "Not measured yet. *Measure* takes some seconds on an idle machine."
+NOT_YET = "Not measured yet. *Measure* takes a few seconds on an idle machine."
 
 
 def unit_of(most: float) -> tuple[str, float]:
@@ -35,24 +35,25 @@ def listed(values: dict[str, str]) -> str:
 def verdict(bench: Memory, found: Saving) -> str:
     """What both tricks together are worth, in a sentence or two."""
     if not found.measured:
-        return f"Not all ways are measured yet at n = {found.terms} and {found.blocks} blocks."
+        return f"Not all methods are measured yet at n = {found.terms} and {found.blocks} blocks."
     of = "for the log det alone" if bench.part == "log_det" else "for all of the loss"
     verb = "need at most" if bench.drawn == "peak" else "keep"
     said = (
-        f"**At n = {found.terms} and {found.blocks} blocks both together {verb} {size(found.both)} {of}, "
-        f"{GRADIENTS[NAIVE].paper} {size(found.naive)}: {_factor(found.naive / found.both)} as much**"
+        f"**At n = {found.terms} and {found.blocks} blocks, both tricks together {verb} {size(found.both)} {of}. "
+        f"{GRADIENTS[NAIVE].paper.capitalize()} takes {size(found.naive)}, {_factor(found.naive / found.both)} as "
+        "much**"
     )
     if not found.timed:
         return f"{said}."
-    return f"{said}. They take {_factor(found.both_seconds / found.naive_seconds)} the CPU time."
+    return f"{said}. Both tricks take {_factor(found.both_seconds / found.naive_seconds)} the CPU time."
 
 
 def table(bench: Memory, survey: Survey) -> str:
     """Every way, what the paper promises of it, and what was measured where most is measured."""
     n, m, alone = survey.of.terms, survey.of.flow.blocks, bench.part == "log_det"
     head = [
-        "in the paper",
-        "as a setting",
+        "name in the paper",
+        "name of the setting",
         "order",
         "for each further term",
         "for each further block",
