@@ -74,7 +74,7 @@ def _held_out(source: Source, run: Run) -> str:
     if isinstance(run.train.log_det, Truncated):
         source.use("log_prob_bias", of="resflow_core.measure")
         lines += [
-            "# The training loss cuts the series of log det(I + A) (equation 3), and so takes log p(x) for what it is not.",
+            "# The training loss cuts the series of log det(I + A) (equation 3): it is biased.",
             f"bias = log_prob_bias(rf.evaluate(trainer.evaluated, x), {source.value(run.train.log_det)})",
             'print(f"Bias of log p as training sees it: {bias.value:.4f} ± {bias.standard_error:.4f} nats")',
         ]
@@ -86,8 +86,9 @@ def mass_lines(source: Source, run: Run, log_det: LogDet) -> list[str]:
     source.use("Beliefs", "masses", of="resflow_core.measure")
     believes = log_det != Exact() and _is_known(log_det)
     names = "exact, believed" if believes else "exact,"
+    beliefs = f"Beliefs(flow, {source.value(log_det if believes else Exact())})"
     lines = [
-        f"*_, ({names}) = masses(Beliefs(flow, {source.value(log_det if believes else Exact())}), data.window, {CELLS['fine']})",
+        f"*_, ({names}) = masses({beliefs}, data.window, {CELLS['fine']})",
         'print(f"Mass of the density: {exact.value:.4f} ± {exact.error:.4f}")',
     ]
     if believes:

@@ -83,11 +83,11 @@ def arithmetic(fingerprint: str) -> str:
     """The section that lets torch compute as the process did that trained on the page."""
     by = f"\n{comment(f'There it was computed by {fingerprint}.')}" if fingerprint else ""
     return (
-        "# The process behind the page computes with one thread, and rounds numbers below 1e-38 to 0. Another setting, or\n"
-        "# another backend, rounds otherwise: its digits are close, and not the same."
+        "# The process behind the page computes with one thread, and rounds numbers below 1e-38 to 0. Other settings, and\n"
+        "# other backends, round in other ways: their digits are close, and not the same."
         f"{by}\n"
-        "torch.set_num_threads(1)\n"
-        "torch.set_flush_denormal(True)"
+        "torch.set_flush_denormal(True)\n"
+        "torch.set_num_threads(1)"
     )
 
 
@@ -130,9 +130,10 @@ def training(source: Source, run: Run) -> str:
         f"trainer = {call('rf.Trainer', arguments)}",
     ]
     if run.arm.weights is not None:
-        lines.append(
-            f'trainer.flow.load_state_dict(rf.from_bytes(open("{START}", "rb").read(), {run.arm.flow.dim}).state_dict())'
-        )
+        lines += [
+            f'start = rf.from_bytes(open("{START}", "rb").read(), {run.arm.flow.dim})',
+            "trainer.flow.load_state_dict(start.state_dict())",
+        ]
     changes = dict(Schedule.of(run.arm).changes(run.step - 1))
     if changes:
         lines.append(f"changes = {changed(source, changes)}  # steps done: the settings from there on")

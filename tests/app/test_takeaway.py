@@ -118,7 +118,7 @@ def loaded(program, folder, monkeypatch):
     monkeypatch.chdir(folder)
     until, _, _ = program.partition("# Maximum likelihood")
     names = {}
-    exec(until.replace("torch.set_num_threads(1)\ntorch.set_flush_denormal(True)", ""), names)
+    exec(until.replace("torch.set_flush_denormal(True)", ""), names)
     return names
 
 
