@@ -4,6 +4,7 @@ A text that somebody else typed (a file's name, a column, a formula) becomes a s
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
@@ -13,6 +14,8 @@ import resflow_core as rf
 WIDTH = 100
 """A call that is longer has a line for each argument."""
 INDENT = "    "
+SHORT = 25
+"""Several items that are shorter share a line."""
 
 
 class Source:
@@ -36,7 +39,7 @@ class Source:
             return call(self.name_of(type(value)), _arguments(self, value))
         if isinstance(value, tuple | list):
             items = [self.value(item) for item in value]
-            return f"({', '.join(items)}{',' * (len(items) == 1)})" if isinstance(value, tuple) else listed(items)
+            return grouped(items) if isinstance(value, tuple) else listed(items)
         if isinstance(value, float):
             return _number(value)
         return literal(value) if isinstance(value, str) else repr(value)
@@ -49,11 +52,11 @@ class Source:
         self.use(name, of=kind.__module__)
         return name
 
-    @property
-    def imports(self) -> str:
-        """The lines that import all of it, in isort's order."""
-        ours = sorted(name for name in self._plain if name.startswith("resflow_core"))
-        others = sorted(self._plain - set(ours))
+    def imports(self, code: str) -> str:
+        """The lines that import all of it, in isort's order: of modules those that the code uses."""
+        plain = {name for name in self._plain if f"{name.split()[-1]}." in code}
+        ours = sorted(name for name in plain if name.startswith("resflow_core"))
+        others = sorted(plain - set(ours))
         lines = [f"import {name}" for name in others] + ([""] if others else []) + [f"import {name}" for name in ours]
         for module, names in sorted(self._modules.items()):
             lines.append(f"from {module} import {', '.join(sorted(names))}")
@@ -63,23 +66,33 @@ class Source:
 def program(about: str, source: Source, *sections: str) -> str:
     """One script: what it is about, its imports, and its sections. Each section begins with a comment, which is its
     head."""
-    return "\n\n".join([f'"""{about.strip()}\n"""', source.imports, *(s.strip() for s in sections if s.strip())]) + "\n"
+    code = "\n\n".join(section.strip() for section in sections if section.strip())
+    return "\n\n".join([f'"""{about.strip()}\n"""', source.imports(code), code]) + "\n"
 
 
 def call(name: str, arguments: Iterable[str]) -> str:
     """name(arguments), in one line or in a line for each argument."""
-    given = list(arguments)
-    line = f"{name}({', '.join(given)})"
-    if len(line) <= WIDTH or not given:
-        return line
-    return f"{name}(\n" + "".join(f"{indented(argument)},\n" for argument in given) + ")"
+    return name + _between("(", list(arguments), ")")
 
 
 def listed(items: Iterable[str]) -> str:
     """[items], in one line or in a line for each."""
+    return _between("[", list(items), "]")
+
+
+def grouped(items: Iterable[str]) -> str:
+    """A tuple of the items, in one line or in a line for each."""
     given = list(items)
-    line = f"[{', '.join(given)}]"
-    return line if len(line) <= WIDTH else "[\n" + "".join(f"{indented(item)},\n" for item in given) + "]"
+    return f"({given[0]},)" if len(given) == 1 else _between("(", given, ")")
+
+
+def _between(opening: str, items: list[str], closing: str) -> str:
+    line = f"{opening}{', '.join(items)}{closing}"
+    if not items or (len(line) <= WIDTH and "\n" not in line):
+        return line
+    if all(len(item) < SHORT for item in items):  # numbers in rows
+        return f"{opening}\n{indented(textwrap.fill(', '.join(items), WIDTH))}\n{closing}"
+    return opening + "\n" + "".join(f"{indented(item)},\n" for item in items) + closing
 
 
 def mapped(items: Mapping[str, str]) -> str:

@@ -29,8 +29,8 @@ POINTS, START = "points.csv", "start.safetensors"
 class Run:
     """A flow on the page: what was trained, from which seed, how far, and by what.
 
-    `fingerprint` is `ArmReport.fingerprint`, `device` is `Report.device`. `edited` is a block that is changed by hand in
-    all that is looked at.
+    `fingerprint` is `ArmReport.fingerprint`, and `device` is `Report.device`. `edited` is a block that is changed by
+    hand in all that is looked at.
     """
 
     arm: Arm
@@ -83,8 +83,8 @@ def arithmetic(fingerprint: str) -> str:
     """The section that lets torch compute as the process did that trained on the page."""
     by = f"\n{comment(f'There it was computed by {fingerprint}.')}" if fingerprint else ""
     return (
-        "# The process behind the page computes with one thread, and rounds numbers below 1e-38 to 0. Other settings, and\n"
-        "# other backends, round in other ways: their digits are close, and not the same."
+        "# The process behind the page computes with one thread, and rounds numbers below 1e-38 to 0. Other settings\n"
+        "# and other backends round in other ways: their digits are close, and not the same."
         f"{by}\n"
         "torch.set_flush_denormal(True)\n"
         "torch.set_num_threads(1)"
@@ -154,8 +154,9 @@ def looked_at(source: Source, run: Run) -> str:
     lines = [f"flow = trainer.evaluated{averaged}"]
     if run.edited is not None:
         lines += [
-            f"edited = {source.value(run.edited)}  # counted from 0",
-            "flow = edited.of(flow)  # one block is changed by hand in all that is looked at",
+            "# One block is changed by hand in all that is looked at. Blocks, layers, rows and columns count from 0.",
+            f"edited = {source.value(run.edited)}",
+            "flow = edited.of(flow)",
         ]
     return "\n".join(lines)
 

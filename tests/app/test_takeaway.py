@@ -1,6 +1,7 @@
 """Programs: each compiles, imports the library, NumPy and torch alone, and says the settings of its page."""
 
 import math
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -9,10 +10,16 @@ import torch
 
 import resflow_core as rf
 from app.drawing import Drawing, Stroke
+from app.engine.experiment import Arm
+from app.engine.measurements.inversion import InversionRequest
+from app.engine.results import DIGITS
+from app.estimates.settings import Bench
 from app.metrics import Readout
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn
 from app.takeaway.notebook import notebook
+from app.takeaway.of_comparison import files_of, of_comparison
 from app.takeaway.of_run import of_run
+from app.takeaway.programs import PROGRAMS
 from app.takeaway.source import Source
 from app.takeaway.training import POINTS, START, Run, files
 from resflow_core.api import flow_file
@@ -22,6 +29,8 @@ from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import Change, Edited
+from resflow_core.measure.scaling import Plan
+from resflow_core.measure.survey import SurveyPlan
 from resflow_core.norms.constraints import Bjorck, Power
 from resflow_core.roulette import Custom, Geometric, Poisson
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
@@ -66,7 +75,7 @@ def check(program):
 def test_a_value_is_written_as_python_that_makes_it(config):
     source = Source()
     expression, names = source.value(config), {}
-    exec(source.imports, names)
+    exec(source.imports(expression), names)
     assert eval(expression, names) == config
 
 
@@ -155,3 +164,73 @@ def test_a_notebook_is_valid_and_has_the_same_code():
     assert len(cells) == 6 and all(cell.source.startswith("#") for cell in cells[1:])
     assert notebook(program) == notebook(program)
     assert rf.NAMES  # the library that its cells import
+
+
+RUN = Run.of(Setup("moons", 3, flow=FlowConfig(blocks=2, width=8), train=TrainConfig(batch=40)), step=12)
+ROULETTE = replace(RUN, arm=replace(RUN.arm, train=TrainConfig(log_det=Roulette(), batch=40)))
+EDITED = replace(RUN, edited=Edited(1, 1.5, (Change("weight", 0, 1, 0.2, 1),)))
+JOINT = {
+    "flow": Arm(HybridConfig(FlowConfig(blocks=2, width=8)), HybridTrainConfig(weight=0.5), "moons"),
+    "plain": Arm(HybridConfig(None, hidden_layers=2), HybridTrainConfig(weight=0.0), "moons"),
+}
+ARMS = {
+    "exact": Arm(FlowConfig(blocks=2), TrainConfig(), "moons"),
+    'i-ResNet "5"': Arm(FlowConfig(blocks=2), TrainConfig(log_det=Truncated()), "moons", CHANGED),
+    "realnvp": Arm(BaselineConfig(), TrainConfig(), "moons"),
+}
+PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
+SURVEY = SurveyPlan(FlowConfig(blocks=2, width=8), 8, 3, 4)
+# Of each kind at least one.
+MADE = {
+    "run": lambda of: of(Setup(), step=3),
+    "density": lambda of: of(EDITED),
+    "point": lambda of: of(ROULETTE, (0.25, -1.0)),
+    "certificate": lambda of: of(EDITED),
+    "inverse": lambda of: of(EDITED, InversionRequest(1, (0.0, 1.0), "newton")),
+    "units": lambda of: of(RUN),
+    "estimate": lambda of: of(Bench(suspect="b"), 50),
+    "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
+    "plane": lambda of: of(RUN, Bench(block=1)),
+    "comparison": lambda of: of(ARMS, (4, 5), 100),
+    "scaling": lambda of: of(PLAN, 3),
+    "memory": lambda of: of(SURVEY, "kept", False),
+    "digits": lambda of: of(Arm(FlowConfig(blocks=1, dim=64), TrainConfig(log_det=Roulette()), DIGITS), 0, 2),
+    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6)),
+    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6)),
+    "activations": lambda of: of(("lipswish", "elu", "=sin(2*z)/2")),
+    "norm": lambda of: of((1.0, 0.6, -0.4, 0.8), 1.5, math.inf),
+}
+
+
+def test_every_kind_of_program_is_tried():
+    assert MADE.keys() == PROGRAMS.keys()
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_program_is_short_python_for_the_library_alone(kind):
+    program = check(MADE[kind](PROGRAMS[kind]))
+    code = [line for line in program.split('"""', 2)[2].splitlines() if line.strip() and line.strip()[0] not in "#})]"]
+    assert len(code) <= 45, "a page of code"
+    assert max(map(len, program.splitlines())) <= 120
+    nbformat.validate(nbformat.reads(notebook(program).decode(), 4))
+    assert (program.count("print(") and "Residual Flows" in program) or "Chen" in program or kind == "comparison"
+
+
+def test_a_comparison_says_its_arms_its_seeds_and_their_changes():
+    program = of_comparison(ARMS, (4, 5), 50)
+    assert "for seed in (4, 5)" in program and "range(50)" in program and "BaselineConfig()" in program
+    assert "40: rf.TrainConfig(learning_rate=0.003)" in program and "60:" not in program
+    assert "accuracy" in check(of_comparison(JOINT, (0,), 50))
+    by_numba = of_comparison({"exact": ARMS["exact"]}, (0,), 5, "numba")
+    assert 'backend="numba"' in by_numba
+    assert "backend=" not in of_comparison(ARMS, (0,), 5, "numba"), "torch computes all where kernels compute some"
+
+
+def test_joint_models_of_own_points_read_their_classes():
+    arms = {"flow": replace(JOINT["flow"], data=TABLE)}
+    assert "labels=" in check(of_comparison(arms, (0,), 5)) and set(files_of(arms)) == {POINTS}
+
+
+def test_what_is_asked_of_a_flow_needs_one():
+    with pytest.raises(ValueError, match="run = None"):
+        PROGRAMS["settings"](Bench(subject="flow"))
