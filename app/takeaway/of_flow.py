@@ -117,7 +117,7 @@ Train a residual flow, and undo one of its blocks: z = x + s g(x) is given, and 
     x_0 = z,    x_(n+1) = z - s g(x_n)                      (Banach's iteration, section 2 of the paper)
 
 It converges from every z if s L < 1, L = Lip(g). Where det(I + s A) reaches 0, A = dg/dx, the map folds, and some z
-have several x or none.
+have several x or none (Chen, Behrmann, Duvenaud & Jacobsen, NeurIPS 2019).
 """
 
 
@@ -231,11 +231,11 @@ def of_plane(run: Run, bench: Bench) -> str:
         f"    rest = rest + rf.log_det_remainders(one, {TERMS})",
         f"deviation = rf.roulette_variance(rest, law, probe, {bench.n_probes}, {bench.n_draws}).total.sqrt()",
         "finite = deviation[deviation.isfinite()]",
-        'print(f"Median deviation where it is finite: {float(finite.median()):.5f} nats")',
+        'print(f"Median deviation where it is finite: {float(finite.median()):.5g} nats")',
     ]
     bias = [
         f"# The bias of the series cut after {bench.n_terms} terms.",
         f"bias = rf.truncation_bias(rest, {bench.n_terms})",
-        'print(f"Bias: {float(bias.min()):.5f} to {float(bias.max()):.5f} nats")',
+        'print(f"Bias: {float(bias.min()):.5g} to {float(bias.max()):.5g} nats")',
     ]
     return program(MAP_OF, source, *trained(source, run), "\n".join(lines), "\n".join(deviation), "\n".join(bias))

@@ -86,7 +86,7 @@ tails are steep and straight, units there pass nothing of the log det's gradient
 def of_activations(names: Sequence[str]) -> str:
     """By their names in `ACTIVATIONS`; one that begins with "=" is a formula in z."""
     source = Source()
-    source.use("criteria", of="resflow_core.measure")
+    source.use("Verdict", "criteria", of="resflow_core.measure")
     lines = [
         "# Each is evaluated on a fine grid and far out: nothing is taken from its formula.",
         f"activations = {mapped({literal(name): _named(source, name) for name in names})}",
@@ -95,8 +95,8 @@ def of_activations(names: Sequence[str]) -> str:
         "    slope = found.constant",
         '    print(f"{name}: largest slope found {slope.found:.6f}, claimed {slope.claimed:.6f}")',
         '    for side, tail in (("left", found.left), ("right", found.right)):',
-        '        print(f"{name}, {side} tail: {tail.verdict.value}")',
-        '    print(f"{name}, log det: {found.verdict.value}")',
+        '        print(f"{name}, {side} tail: slope {tail.slope}, curvature {tail.curvature}")',
+        '    print(f"{name} starves the log det: {found.verdict is Verdict.STARVES}")',
     ]
     return program(ACTIVATION, source, "\n".join(lines))
 

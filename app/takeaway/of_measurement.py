@@ -41,7 +41,7 @@ def of_scaling(plan: Plan, seed: int) -> str:
         '    print(f"d = {at.dim}, CPU time of a step: exact {exact:.1f} ms, estimate {estimate:.1f} ms")',
         "dims = [at.dim for at in rows]",
         "by_time = crossing(dims, [at.exact_seconds for at in rows], [at.estimate_seconds for at in rows])",
-        'print(f"By time the estimate is the cheaper one from d = {by_time.dim}")',
+        'print(f"By time the estimate is the cheaper one from d = {by_time.dim} on (None: in no dimension measured)")',
     ]
     return program(SCALING, source, arithmetic(""), "\n".join(settings), "\n".join(pieces), "\n".join(table))
 
@@ -75,10 +75,11 @@ def of_memory(plan: SurveyPlan, drawn: str = "peak", alone: bool = True) -> str:
         "for name in GRADIENTS:",
         "    log_det = rf.Truncated(plan.terms, gradient=name)",
         f"    needed = footprint(flow, x, log_det, draws()).{drawn} - base",
-        '    print(f"{GRADIENTS[name].title}: {needed:,} bytes")',
         "    *_, found = cost(flow, x, log_det, draws(), plan.draws)",
-        "    variance = found.variance",
-        '    print(f"  {1e3 * found.seconds:.1f} ms, variance {variance.value:.4f} ± {variance.standard_error:.4f}")',
+        "    title, noise = GRADIENTS[name].title, found.variance",
+        '    print(f"{title}: {needed:,} bytes")',
+        '    print(f"{title}, CPU time of a pass: {1e3 * found.seconds:.1f} ms")',
+        '    print(f"{title}, variance: {noise.value:.4f} ± {noise.standard_error:.4f}")',
     ]
     return program(MEMORY, source, arithmetic(""), "\n".join(settings), "\n".join(ways))
 
