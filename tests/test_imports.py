@@ -17,9 +17,9 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "drawing",
-    "quantise", "rooms",
-    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons",
-    "classroom", "session", "ui", "features", "screens", "page", "main",
+    "quantise",
+    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "takeaway",
+    "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
 PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}
@@ -28,7 +28,7 @@ FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
     "app/engine": {"streamlit", *PLOTTING},
     "app/estimates": {"streamlit", *PLOTTING},
-    "app/rooms": {"streamlit", "torch", *PLOTTING},
+    "app/takeaway": {"streamlit", *PLOTTING},
     "app/lessons": {"streamlit", *PLOTTING},
     "app/components": {"torch", "resflow_core", "altair", "matplotlib"},
     "app/session": PLOTTING,

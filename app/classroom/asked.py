@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from app.classroom.question import Question
 from app.estimates.sample import drawn, thrown_settings
 from app.estimates.settings import Bench
 from app.lessons.acted import Acted
 from app.lessons.lesson import Lesson, Predict, Step
 from app.lessons.settings import changed
 from app.link import BENCHES, query_of
-from app.rooms.question import Question
 from app.setup import Setup
 
 SEEDS = 10_000

@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from app import channel
-from app.classroom import state
+from app.classroom import export, state
 from app.classroom.asked import Asked, asked, draws_of, settings_of_draws
 from app.classroom.page import page
+from app.classroom.pool import MOST_DRAWS
+from app.classroom.room import Closed, Room
+from app.classroom.rooms import ROOMS
 from app.lessons.made import acted
 from app.lessons.shelf import shelf
-from app.rooms import ROOMS, Closed, Room, export
-from app.rooms.pool import MOST_DRAWS
 
 MOST_BYTES = 4_096
 TOKEN, SECRET = "x-room-token", "x-room-secret"

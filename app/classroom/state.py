@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from app.classroom.asked import Asked, true_log_det
+from app.classroom.pool import Pool, Summary, summary
+from app.classroom.question import Question
+from app.classroom.room import Room, Stage
 from app.estimates.settings import Bench
 from app.lessons import paper
-from app.rooms import Room, Stage
-from app.rooms.pool import Pool, Summary, summary
-from app.rooms.question import Question
 
 BINS = 40
 

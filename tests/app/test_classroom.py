@@ -12,13 +12,13 @@ from starlette.testclient import TestClient
 from app.classroom import served
 from app.classroom.asked import asked, draws_of, settings_of_draws, true_log_det
 from app.classroom.paths import PATHS
+from app.classroom.pool import MOST_DRAWS
+from app.classroom.rooms import Rooms
 from app.estimates.settings import Bench
 from app.lessons.acted import act_out
 from app.lessons.made import acted
 from app.lessons.shelf import shelf
 from app.lessons.words import languages, wording
-from app.rooms import Rooms
-from app.rooms.pool import MOST_DRAWS
 from app.screens import SCREENS  # noqa: F401  lessons ask of all screens
 
 LESSON = "roulette"

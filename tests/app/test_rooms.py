@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.rooms import Closed, Rooms, Stage, export
-from app.rooms.pool import MOST_DRAWS, Pool, summary
-from app.rooms.question import Question
-from app.rooms.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS
-from app.rooms.rooms import CODE_LENGTH, LETTERS, LIFE_SECONDS, MOST_ROOMS, MOST_WRONG, WRONG_SECONDS
+from app.classroom import export
+from app.classroom.pool import MOST_DRAWS, Pool, summary
+from app.classroom.question import Question
+from app.classroom.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS, Closed, Stage
+from app.classroom.rooms import CODE_LENGTH, LETTERS, LIFE_SECONDS, MOST_ROOMS, MOST_WRONG, WRONG_SECONDS, Rooms
 
 CHOICE = Question("where", "Where does the mean settle?", {"at": "at the truth", "above": "above it", "below": "below"})
 NUMBER = Question("n", "How many terms?", low=1, high=60, unit="terms")

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Iterator
 
-from app.rooms.pool import summary
-from app.rooms.room import Room
+from app.classroom.pool import summary
+from app.classroom.room import Room
 
 FEWEST_PEOPLE = 5
 """Fewer could be told apart."""

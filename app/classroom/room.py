@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from app.rooms.pool import Pool
-from app.rooms.question import Question
+from app.classroom.pool import Pool
+from app.classroom.question import Question
 
 MOST_MEMBERS = 200
 SECONDS_BETWEEN = 1.0

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from app.rooms.question import Question
-from app.rooms.room import Closed, Room
+from app.classroom.question import Question
+from app.classroom.room import Closed, Room
 
 MOST_ROOMS = 20
 LIFE_SECONDS = 24 * 3600.0
