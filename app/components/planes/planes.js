@@ -35,6 +35,7 @@ function addPane(view) {
 function mount(root) {
   const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, zooms: new Map() };
   view.told.setAttribute("aria-live", "polite");
+  view.menu = part("div", "planes-take");
   root.append(view.told);
   root.dataset.drawn = 0;
   view.observer = new ResizeObserver(() => refresh(view));
@@ -164,10 +165,11 @@ function showNames(view, pane) {
 }
 
 inbox("resflowPlanes", {
-  panes({ root, data, setState }) {
+  panes({ root, data, setState, setTrigger }) {
     root.planes ??= mount(root);
     root.planes.setState = setState;
     receive(root.planes, data);
+    showMenu(root.planes, data.take, setTrigger);
   },
   cleanUp({ root }) {
     // Streamlit also cleans up a call that a newer one has overtaken, while the panes stand.
