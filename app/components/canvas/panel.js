@@ -25,7 +25,7 @@ const written7 = (value) => (Number.isFinite(value) ? String(Number(value.toPrec
 /** Cells as a line of CSV (RFC 4180). A spreadsheet takes a text that begins with one of these signs for a formula. */
 function csvLine(cells) {
   return cells.map((cell) => {
-    const text = typeof cell === "number" ? written7(cell) : /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+    const text = typeof cell === "number" ? written7(cell) : /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell)) ? `'${cell}` : cell;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }).join(",");
 }

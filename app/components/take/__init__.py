@@ -1,8 +1,8 @@
 """The menu *Take it with you*: what is on the screen as files.
 
-Pictures (PNG, SVG) and their numbers (CSV) are made in the browser, of what is seen. `File` is any other one: the server
-makes it when it is asked for, and hands it over with the component's next message. A component that has a menu sends
-`encode(files, key)` and passes `on_asks_change=heard`; `menu` is one that stands alone.
+Pictures (PNG, SVG) and their numbers (CSV) are made in the browser, of what is seen. `File` is any other one: the
+server makes it when it is asked for, and hands it over with the component's next message. A component that has a menu
+sends `encode(files, key)` and passes `on_asks_change=heard`; `menu` is one that stands alone.
 
 `app.components.library` must be mounted.
 """
@@ -28,7 +28,8 @@ Group = Literal["Numbers", "Flow", "Comparison", "Program"]
 
 @dataclass(frozen=True)
 class File:
-    """A file of a menu: `made` returns its contents, or raises ValueError or RuntimeError with a sentence for people."""
+    """A file of a menu: `made` returns its contents, or raises ValueError or RuntimeError with a sentence for
+    people."""
 
     title: str
     name: str

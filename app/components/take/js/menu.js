@@ -37,8 +37,8 @@ function offered(menu) {
     const name = fileName(figure.name);
     const theme = () => paperTheme(menu.host);
     items.push(
-      { title: "PNG, twice as sharp", group: "Picture", save: async () => save(`${name}.png`, await pngOf(figure, theme())) },
-      { title: "SVG, to print or edit", group: "Picture", save: () => save(`${name}.svg`, svgOf(figure, theme())) },
+      { title: "PNG (2 ×)", group: "Picture", save: async () => save(`${name}.png`, await pngOf(figure, theme())) },
+      { title: "SVG (vector)", group: "Picture", save: () => save(`${name}.svg`, svgOf(figure, theme())) },
     );
     for (const table of figure.tables) {
       const title = table.title ? `CSV: ${table.title}` : "CSV";
