@@ -35,11 +35,11 @@ const csvOf = (head, rows) => [head, ...rows].map(csvLine).join("\r\n") + "\r\n"
 
 /** What a layer shows in numbers, under a name: [name, x, y] each, and of a field the value. */
 const ROWS = {
-  field(name, { nodes, field, window: [[x0, x1], [y0, y1]], valueOf = (v) => v }) {
+  field(name, { nodes, field, window: [[x0, x1], [y0, y1]], toValue = (v) => v }) {
     const { values, rows, columns } = nodes ?? field;
     return Array.from(values, (value, i) => [
       name, x0 + ((i % columns) * (x1 - x0)) / (columns - 1),
-      y0 + (Math.floor(i / columns) * (y1 - y0)) / (rows - 1), valueOf(value),
+      y0 + (Math.floor(i / columns) * (y1 - y0)) / (rows - 1), toValue(value),
     ]);
   },
   contours(name, { field, window: [[x0, x1], [y0, y1]], levels }) {

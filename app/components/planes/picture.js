@@ -118,7 +118,7 @@ function pictureOf(read, theme, { ranges, chosen, hidden }) {
   const range = [0, MOST_LEVEL];
   if (heat) {
     const palette = PALETTES[heat.palette];
-    const numbers = { series: heat.name, valueOf: valuesOf(heat), told: toldAs(heat) };
+    const numbers = { series: heat.name, toValue: valuesOf(heat), told: toldAs(heat) };
     layers.unshift({ kind: "field", field: heat.field, window, range, palette, crisp: !heat.smooth, ...numbers });
   }
   if (chosen) layers.push({ kind: "ring", x: chosen[0], y: chosen[1] });

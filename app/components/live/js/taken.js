@@ -30,7 +30,7 @@ function figureOfLive(view) {
   const readouts = [stepReadout(view), ...readoutsShown(view)].filter(({ value }) => value);
   const said = readouts.map(({ label, value, error, unit }) => [label, value, error && `± ${error}`, unit].filter(Boolean).join(" "));
   const tables = drawn.map(({ title, picture }) => ({ title, text: () => tableOf(picture) }));
-  tables.push({ title: "the numbers above it", text: () => tableOfReadouts(readouts) });
+  tables.push({ title: "numbers above the picture", text: () => tableOfReadouts(readouts) });
   return {
     name: `residual flow step ${view.picture.step}`, title: `A residual flow at step ${view.picture.step}`,
     columns: Number(view.root.dataset.columns), caption: [said.join(" · ")], tables,

@@ -11,6 +11,7 @@ const KEPT_MS = 60_000; // a browser reads what it saves in this time
 const NEAR_MENU = 4; // pixels between button and menu
 const offers = new Map(); // figures by name, of menus that stand elsewhere
 let menus = 0;
+let opened = null; // the list that is open
 
 function made(tag, className, values = {}) {
   return Object.assign(document.createElement(tag), { className, ...values });
@@ -152,7 +153,9 @@ function mountMenu(host) {
   list.addEventListener("beforetoggle", ({ newState }) => newState === "open" && fill(menu));
   list.addEventListener("toggle", ({ newState }) => {
     button.setAttribute("aria-expanded", newState === "open");
+    if (opened === list) opened = null;
     if (newState !== "open") return;
+    opened = list;
     place(menu);
     list.querySelector("[role=menuitem]")?.focus({ preventScroll: true });
   });
@@ -167,9 +170,7 @@ function mountMenu(host) {
 
 // What scrolls away under an open menu closes it.
 addEventListener("scroll", (event) => {
-  for (const open of document.querySelectorAll(".take-menu:popover-open")) {
-    if (event.target !== open) open.hidePopover();
-  }
+  if (opened && event.target !== opened) opened.hidePopover();
 }, { capture: true, passive: true });
 
 inbox("resflowTake", {

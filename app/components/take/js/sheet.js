@@ -9,6 +9,7 @@ const [HEAD, BODY, SMALL] = [{ size: 15, line: 21, weight: 600 }, { size: 13, li
 const DENSE = 2; // pixels of a PNG for one of the page
 const [ENTRY_GAP, ENTRY_LINE, SWATCH_GAP] = [14, 20, 6];
 const LEAST_SHEET = 420;
+const EVERYWHERE = "Arial, Helvetica, sans-serif";
 
 const fontOf = ({ size, weight }, theme) => `${weight ? `${weight} ` : ""}${size}px ${theme.font}`;
 
@@ -118,11 +119,12 @@ function pngOf(figure, theme) {
   return new Promise((done) => canvas.toBlob(done, "image/png"));
 }
 
-/** The figure as SVG. */
+/** The figure as SVG, in a font that whoever opens it has: the page's own is not in the file. */
 function svgOf(figure, theme) {
   const pen = new VectorPen();
-  const laid = laidOut(pen, figure, theme);
-  drawSheet(pen, laid, theme, DENSE);
+  const plain = { ...theme, font: EVERYWHERE };
+  const laid = laidOut(pen, figure, plain);
+  drawSheet(pen, laid, plain, DENSE);
   const told = figure.panels.map(({ title, alt }) => [title, alt].filter(Boolean).join(": ")).join("\n");
   const text = pen.svg(laid.width, laid.height, figure.title, `${told}\n${location.href}`);
   return new Blob([text], { type: "image/svg+xml" });
