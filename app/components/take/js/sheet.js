@@ -5,7 +5,8 @@
 // legend: [{label, draw(pen, theme)}], draw(pen, theme, dense)} and draws in a box of its size at the pen's origin.
 
 const [EDGE, APART_PANELS] = [18, 22];
-const [HEAD, BODY, SMALL] = [{ size: 15, line: 21, weight: 600 }, { size: 13, line: 18 }, { size: 11, line: 15 }];
+const [HEAD, BODY] = [{ size: 15, line: 21, weight: 600 }, { size: 13, line: 18 }];
+const [SMALL, TINY] = [{ size: 12, line: 16 }, { size: 9, line: 12 }];
 const DENSE = 2; // pixels of a PNG for one of the page
 const [ENTRY_GAP, ENTRY_LINE, SWATCH_GAP] = [14, 20, 6];
 const LEAST_SHEET = 420;
@@ -76,9 +77,15 @@ function laidOut(pen, figure, theme) {
     }
     y += above + Math.max(...row.map((one) => one.panel.height + one.below)) + 14;
   }
-  pen.font = fontOf(SMALL, theme);
-  const caption = [...(figure.caption ?? []), location.href].flatMap((text) => wrapped(pen, text, inner));
-  return { width: inner + 2 * EDGE, height: y + caption.length * SMALL.line + EDGE, rows: rows.flat(), caption, captionAt: y };
+  const texts = [...(figure.caption ?? []).map((text) => [text, SMALL]), [location.href, TINY]];
+  const caption = texts.map(([text, style]) => {
+    pen.font = fontOf(style, theme);
+    const lines = wrapped(pen, text, inner);
+    const at = y;
+    y += lines.length * style.line + 2;
+    return { lines, style, at };
+  });
+  return { width: inner + 2 * EDGE, height: y + EDGE - 2, rows: rows.flat(), caption };
 }
 
 function writeLines(pen, lines, x, y, style, ink) {
@@ -108,7 +115,7 @@ function drawSheet(pen, laid, theme, dense) {
       pen.restore();
     }
   }
-  writeLines(pen, laid.caption, EDGE, laid.captionAt, of(SMALL), theme.ink(0.7));
+  for (const { lines, style, at } of laid.caption) writeLines(pen, lines, EDGE, at, of(style), theme.ink(0.75));
 }
 
 /** The figure as a PNG, twice as dense as the page. */
