@@ -20,7 +20,7 @@ from app.components.canvas import scripts
 __all__ = ["SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
 
 _HERE = Path(__file__).parent
-SCRIPT = scripts(_HERE / "js", "vector", "sheet", "menu")
+SCRIPT = scripts(_HERE / "js", "vector", "sheet", "chart", "menu")
 STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
 
 Group = Literal["Numbers", "Flow", "Comparison", "Program"]
@@ -46,9 +46,10 @@ _menu = st.components.v2.component(
 )
 
 
-def menu(files: Sequence[File], *, key: str, of: str | None = None) -> None:
-    """A menu of these files and, where a figure of the name `of` is on the page, of its picture and numbers."""
-    _menu(data=encode(files, key) | {"of": of}, key=key, on_asks_change=heard, width="content")
+def menu(files: Sequence[File], *, key: str, of: str | None = None, chart: tuple[str, str] | None = None) -> None:
+    """A menu of these files and, where a figure of the name `of` is on the page, of its picture and numbers; or of the
+    picture of a `chart` of Vega: the class of an element around it, and its title."""
+    _menu(data=encode(files, key) | {"of": of, "chart": chart}, key=key, on_asks_change=heard, width="content")
 
 
 def heard() -> None:

@@ -1,8 +1,8 @@
 // The menu *Take it with you*: a button, and what can be had of a figure or a run. Pictures and their numbers are made
 // here, of what is seen; other files are asked for at the server, which answers with the component's next message.
 //
-// A message is {files: [{name, title, group}], of, answer: {n, file, mime, base64, problem}}: `of` is the name of a figure
-// that was offered, `answer` that to the n-th request of this menu.
+// A message is {files: [{name, title, group}], of, chart, answer: {n, file, mime, base64, problem}}: `of` is the name of a figure
+// that was offered, `chart` class and title of a chart of Vega, `answer` that to the n-th request of this menu.
 
 const TITLE = "Take it with you";
 const ICON = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3v9m-4-4 4 4 4-4M3.5 13v3.5h13V13"/></svg>';
@@ -32,7 +32,7 @@ const fileName = (text) =>
 
 /** What a menu offers now, [{title, group, save}]. */
 function offered(menu) {
-  const figure = menu.figure?.() ?? offers.get(menu.of)?.();
+  const figure = menu.figure?.() ?? offers.get(menu.of)?.() ?? (menu.chart && figureOfChart(menu.host, ...menu.chart));
   const items = [];
   if (figure) {
     const name = fileName(figure.name);
@@ -177,7 +177,7 @@ inbox("resflowTake", {
   /** A menu in an element of its own: `figure` returns what it offers as a picture, and `ask` tells the server. */
   menu({ host, data, ask, figure = null }) {
     const menu = (host.takeMenu ??= mountMenu(host));
-    Object.assign(menu, { files: data?.files ?? [], of: data?.of ?? null, figure, ask });
+    Object.assign(menu, { files: data?.files ?? [], of: data?.of ?? null, chart: data?.chart ?? null, figure, ask });
     take(menu, data?.answer);
   },
   /** A figure for menus that stand elsewhere. */

@@ -119,7 +119,8 @@ function drawSheet(pen, laid, theme, dense) {
 }
 
 /** The figure as a PNG, twice as dense as the page. */
-function pngOf(figure, theme) {
+async function pngOf(figure, theme) {
+  await figure.prepare?.();
   const canvas = document.createElement("canvas");
   const laid = laidOut(canvas.getContext("2d"), figure, theme);
   drawSheet(penOf(canvas, laid.width, laid.height, DENSE), laid, theme, DENSE);

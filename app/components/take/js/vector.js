@@ -140,6 +140,9 @@ class VectorPen {
     });
   }
 
+  /** An SVG that something else has drawn, at the pen's origin. */
+  embed(svg) { this.put("g", {}, svg); }
+
   /** All that was drawn, as a file; `title` and `told` are for those who hear it. */
   svg(width, height, title, told) {
     this.clipped = null;
