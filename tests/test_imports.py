@@ -18,8 +18,8 @@ ROOMS = [
     "streamlit_internals",
     "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "drawing",
     "quantise",
-    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "lessons",
-    "session", "ui", "features", "screens", "page", "main",
+    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence",
+    "takeaway", "lessons", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
 PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}
@@ -28,6 +28,7 @@ FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
     "app/engine": {"streamlit", *PLOTTING},
     "app/estimates": {"streamlit", *PLOTTING},
+    "app/takeaway": {"streamlit", *PLOTTING},
     "app/lessons": {"streamlit", *PLOTTING},
     "app/components": {"torch", "resflow_core", "altair", "matplotlib"},
     "app/session": PLOTTING,

@@ -1,0 +1,32 @@
+"""The programs behind what is on screen, by the kind of figure or run. Each gives the text of a script."""
+
+from collections.abc import Callable
+
+from app.takeaway.of_comparison import of_comparison
+from app.takeaway.of_flow import of_certificate, of_density, of_inverse, of_plane, of_point, of_units
+from app.takeaway.of_map import of_activations, of_linear, of_wave
+from app.takeaway.of_matrix import of_estimate, of_norm
+from app.takeaway.of_measurement import of_digits, of_memory, of_scaling
+from app.takeaway.of_run import of_run
+from app.takeaway.of_settings import of_settings
+
+PROGRAMS: dict[str, Callable[..., str]] = {
+    "run": of_run,
+    "density": of_density,
+    "point": of_point,
+    "certificate": of_certificate,
+    "inverse": of_inverse,
+    "units": of_units,
+    "estimate": of_estimate,
+    "settings": of_settings,
+    "plane": of_plane,
+    "comparison": of_comparison,
+    "scaling": of_scaling,
+    "memory": of_memory,
+    "digits": of_digits,
+    "linear map": of_linear,
+    "residual block": of_wave,
+    "activations": of_activations,
+    "norm": of_norm,
+}
+"""What a program reads beside it is told by `training.files` of its run, and by `of_comparison.files_of`."""

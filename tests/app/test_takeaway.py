@@ -1,0 +1,237 @@
+"""Programs: each compiles, imports the library, NumPy and torch alone, and says the settings of its page."""
+
+import math
+from dataclasses import replace
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+
+import resflow_core as rf
+from app.drawing import Drawing, Stroke
+from app.engine.experiment import Arm
+from app.engine.measurements.inversion import InversionRequest
+from app.engine.results import DIGITS
+from app.estimates.settings import Bench
+from app.metrics import Readout
+from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn
+from app.takeaway.notebook import notebook
+from app.takeaway.of_comparison import files_of, of_comparison
+from app.takeaway.of_run import of_run
+from app.takeaway.programs import PROGRAMS
+from app.takeaway.source import Source
+from app.takeaway.training import POINTS, START, Run, files
+from resflow_core.api import flow_file
+from resflow_core.baselines.zuko_flows import BaselineConfig
+from resflow_core.data import Table
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.measure import Change, Edited
+from resflow_core.measure.scaling import Plan
+from resflow_core.measure.survey import SurveyPlan
+from resflow_core.norms.constraints import Bjorck, Power
+from resflow_core.roulette import Custom, Geometric, Poisson
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
+from tests.app.takeaway import imported
+
+ALLOWED = {"resflow_core", "numpy", "torch"}
+HOSTILE = 'x"""; import os\n\N{BELL}' + "'\\`#"
+POINTS_OF = np.random.default_rng(0).normal(size=(40, 2)) * [3, 1e-5] + [100, 0]
+TABLE = Table("mine.csv", ("a", HOSTILE), POINTS_OF, labels=("yes", 'n"o') * 20)
+STROKES = (Stroke(0, 3, ((300, 300), (400, 350))), Stroke(1, 2, ((600, 600), (610, 700), (620, 720))))
+
+
+def check(program):
+    """That it is Python and imports nothing else; what it says."""
+    compile(program, "program", "exec")
+    assert imported(program) <= ALLOWED
+    return program
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FlowConfig(),
+        FlowConfig(blocks=3, activation="=sin(z)", constraint=Power(iterations=2, warm=False), norms="inf", dim=4),
+        FlowConfig(constraint=Bjorck()),
+        TrainConfig(),
+        TrainConfig(log_det=Truncated(3, probe="sphere"), batch=7, average=0.0),
+        TrainConfig(log_det=Roulette(Custom((1.0, 0.5, 0.1)), n_draws=2)),
+        HybridTrainConfig(weight=0.5, log_det=Roulette(Poisson(3.0, 1))),
+        HybridConfig(BaselineConfig("maf"), 3),
+        HybridConfig(None),
+        Edited(1, 2.5, (Change("weight", 0, 1, -3.0, 1), Change("row", 1, 0, math.inf))),
+        Roulette(Geometric(0.25, 4), n_probes=3),
+        (1.0, float("-inf")),
+        [(), (Exact(),)],
+        HOSTILE,
+        "plain",
+        None,
+    ],
+    ids=lambda config: type(config).__name__,
+)
+def test_a_value_is_written_as_python_that_makes_it(config):
+    source = Source()
+    expression, names = source.value(config), {}
+    exec(source.imports(expression), names)
+    assert eval(expression, names) == config
+
+
+def test_a_configuration_says_only_what_differs():
+    assert Source().value(FlowConfig(blocks=4)) == "rf.FlowConfig(blocks=4)"
+    assert Source().value(TrainConfig()) == "rf.TrainConfig()"
+
+
+CHANGED = ((40, TrainConfig(learning_rate=0.003)), (60, TrainConfig(batch=64)), (90, TrainConfig(batch=32)))
+
+
+def test_a_run_says_its_settings_and_the_changes_that_acted():
+    setup = Setup(data="moons", seed=3, flow=FlowConfig(blocks=4), train=TrainConfig(batch=50), changes=CHANGED)
+    program = check(of_run(setup, step=90))
+    assert "blocks=4" in program and "seed=3" in program and "range(90)" in program
+    assert "40: rf.TrainConfig(learning_rate=0.003)" in program and "60:" in program
+    assert "90:" not in program, "it acts on steps that were not taken"
+    assert "changes" not in of_run(setup, changes=(), step=90), "those that were made are given, and there are none"
+
+
+def test_the_backend_is_the_one_that_computed_the_run():
+    by_numba = of_run(Setup(), step=1, fingerprint="torch 2.9.0 AVX2, numba 0.62.1 znver3, 1 thread")
+    assert 'backend="numba"' in by_numba
+    assert "backend=" not in of_run(Setup(), step=1, fingerprint="torch 2.9.0 AVX2, x86_64, 1 thread")
+
+
+def test_the_numbers_on_the_page_are_repeated():
+    shown = [Readout("gap", "Gap to the truth", "", "0.31", "0.02", "nats", step=80), Readout("mass", "Mass", "")]
+    program = of_run(Setup(), step=90, readouts=shown)
+    assert "# Gap to the truth: 0.31 ± 0.02 nats (measured at step 80)" in program
+    assert "# Mass" not in program.partition("showed")[2], "it was not measured"
+
+
+def test_a_density_is_compared_with_the_truth_where_that_is_known():
+    assert "kl(" in of_run(Setup(data="moons"), step=1)
+    assert "kl(" not in of_run(Setup(data="wine"), step=1)
+
+
+def test_what_an_estimator_believes_is_printed_where_it_is_known():
+    def believed(log_det):
+        return "believed" in check(of_run(Setup(train=TrainConfig(log_det=log_det)), step=1))
+
+    assert believed(Truncated()) and believed(Roulette())
+    assert not believed(Exact()) and not believed(Roulette(n_draws=2)), "it has no closed form"
+
+
+def loaded(program, folder, monkeypatch):
+    """The values of a program after its data are made."""
+    monkeypatch.chdir(folder)
+    until, _, _ = program.partition("# Maximum likelihood")
+    names = {}
+    exec(until.replace("torch.set_flush_denormal(True)", ""), names)
+    return names
+
+
+@pytest.mark.parametrize("own", [OwnData(CsvChoice("m", "0", "a", "b"), TABLE), drawn(Drawing(STROKES))])
+def test_own_points_are_those_of_the_page(own, tmp_path, monkeypatch):
+    run = Run.of(Setup(own=own), step=0)
+    written = files(run)
+    assert set(written) == {POINTS}
+    (tmp_path / POINTS).write_bytes(written[POINTS])
+    data = loaded(check(of_run(Setup(own=own), step=0)), tmp_path, monkeypatch)["data"]
+    assert np.array_equal(data.values, own.table.values) and data.names == own.table.names
+    assert torch.equal(data.held_out(), own.table.held_out())
+    draws = [table.sample(9, torch.Generator().manual_seed(1)) for table in (data, own.table)]
+    assert torch.equal(*draws)
+
+
+def test_a_start_from_saved_weights_reads_them():
+    flow = FlowConfig(blocks=2, width=8)
+    weights = flow_file.to_bytes(flow.build(torch.Generator().manual_seed(0)))
+    setup = Setup(flow=flow, start=SavedFlow(FlowFile("a", "0"), weights))
+    assert files(Run.of(setup, step=0)) == {START: weights}
+    assert START in check(of_run(setup, step=0))
+    assert not files(Run.of(Setup(), step=0))
+
+
+def test_a_notebook_is_valid_and_has_the_same_code():
+    program = of_run(Setup(changes=CHANGED), step=90)
+    made = nbformat.reads(notebook(program).decode(), 4)
+    nbformat.validate(made)
+    about, *cells = made.cells
+    assert about.cell_type == "markdown" and about.source.startswith("# Train a residual flow")
+    code = "\n\n".join(cell.source for cell in cells)
+    assert code.strip() == program.split('"""', 2)[2].strip()
+    assert len(cells) == 6 and all(cell.source.startswith("#") for cell in cells[1:])
+    assert notebook(program) == notebook(program)
+    assert rf.NAMES  # the library that its cells import
+
+
+RUN = Run.of(Setup("moons", 3, flow=FlowConfig(blocks=2, width=8), train=TrainConfig(batch=40)), step=12)
+ROULETTE = replace(RUN, arm=replace(RUN.arm, train=TrainConfig(log_det=Roulette(), batch=40)))
+EDITED = replace(RUN, edited=Edited(1, 1.5, (Change("weight", 0, 1, 0.2, 1),)))
+JOINT = {
+    "flow": Arm(HybridConfig(FlowConfig(blocks=2, width=8)), HybridTrainConfig(weight=0.5), "moons"),
+    "plain": Arm(HybridConfig(None, hidden_layers=2), HybridTrainConfig(weight=0.0), "moons"),
+}
+ARMS = {
+    "exact": Arm(FlowConfig(blocks=2), TrainConfig(), "moons"),
+    'i-ResNet "5"': Arm(FlowConfig(blocks=2), TrainConfig(log_det=Truncated()), "moons", CHANGED),
+    "realnvp": Arm(BaselineConfig(), TrainConfig(), "moons"),
+}
+PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
+SURVEY = SurveyPlan(FlowConfig(blocks=2, width=8), 8, 3, 4)
+# Of each kind at least one.
+MADE = {
+    "run": lambda of: of(Setup(), step=3),
+    "density": lambda of: of(EDITED),
+    "point": lambda of: of(ROULETTE, (0.25, -1.0)),
+    "certificate": lambda of: of(EDITED),
+    "inverse": lambda of: of(EDITED, InversionRequest(1, (0.0, 1.0), "newton")),
+    "units": lambda of: of(RUN),
+    "estimate": lambda of: of(Bench(suspect="b"), 50),
+    "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
+    "plane": lambda of: of(RUN, Bench(block=1)),
+    "comparison": lambda of: of(ARMS, (4, 5), 100),
+    "scaling": lambda of: of(PLAN, 3),
+    "memory": lambda of: of(SURVEY, "kept", False),
+    "digits": lambda of: of(Arm(FlowConfig(blocks=1, dim=64), TrainConfig(log_det=Roulette()), DIGITS), 0, 2),
+    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6)),
+    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6)),
+    "activations": lambda of: of(("lipswish", "elu", "=sin(2*z)/2")),
+    "norm": lambda of: of((1.0, 0.6, -0.4, 0.8), 1.5, math.inf),
+}
+
+
+def test_every_kind_of_program_is_tried():
+    assert MADE.keys() == PROGRAMS.keys()
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_program_is_short_python_for_the_library_alone(kind):
+    program = check(MADE[kind](PROGRAMS[kind]))
+    code = [line for line in program.split('"""', 2)[2].splitlines() if line.strip() and line.strip()[0] not in "#})]"]
+    assert len(code) <= 45, "a page of code"
+    assert max(map(len, program.splitlines())) <= 120
+    nbformat.validate(nbformat.reads(notebook(program).decode(), 4))
+    assert "print(" in program
+    assert "Chen" in program or kind == "comparison", "it names the paper"
+
+
+def test_a_comparison_says_its_arms_its_seeds_and_their_changes():
+    program = of_comparison(ARMS, (4, 5), 50)
+    assert "for seed in (4, 5)" in program and "range(50)" in program and "BaselineConfig()" in program
+    assert "40: rf.TrainConfig(learning_rate=0.003)" in program and "60:" not in program
+    assert "accuracy" in check(of_comparison(JOINT, (0,), 50))
+    by_numba = of_comparison({"exact": ARMS["exact"]}, (0,), 5, "numba")
+    assert 'backend="numba"' in by_numba
+    assert "backend=" not in of_comparison(ARMS, (0,), 5, "numba"), "torch computes all where kernels compute some"
+
+
+def test_joint_models_of_own_points_read_their_classes():
+    arms = {"flow": replace(JOINT["flow"], data=TABLE)}
+    assert "labels=" in check(of_comparison(arms, (0,), 5)) and set(files_of(arms)) == {POINTS}
+
+
+def test_what_is_asked_of_a_flow_needs_one():
+    with pytest.raises(ValueError, match="run = None"):
+        PROGRAMS["settings"](Bench(subject="flow"))

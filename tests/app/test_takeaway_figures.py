@@ -1,0 +1,327 @@
+"""Programs of figures in a process of their own, beside what the app's own code finds: the same digits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from app.engine.backends import TORCH
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm, Experiment
+from app.engine.local import LocalEngine
+from app.engine.measurements.activity import Activity
+from app.engine.measurements.bounds import Bounds
+from app.engine.measurements.far import FarAway
+from app.engine.measurements.inversion import InversionRequest, Inversions
+from app.engine.measurements.jacobians import Jacobians
+from app.engine.measurements.masses import Masses
+from app.engine.measurements.point import AtPoint
+from app.engine.results import DIGITS, BitsCurve, Scaling
+from app.estimates.hashed_jacobians import HashedJacobians
+from app.estimates.maps import field
+from app.estimates.sample import Sample
+from app.estimates.settings import Bench
+from app.features.activations.numbers import measured
+from app.features.estimator import numbers, sweeps
+from app.features.joint import numbers as joint_numbers
+from app.features.lipschitz.induced import induced
+from app.features.stretch.density import follow
+from app.features.stretch.settings import Stretch
+from app.setup import Setup
+from app.takeaway.programs import PROGRAMS
+from app.takeaway.training import Run
+from app.ui.bands import band
+from resflow_core.baselines.zuko_flows import BaselineConfig
+from resflow_core.flow import FlowConfig
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Roulette, Truncated
+from resflow_core.measure import Change, Edited
+from resflow_core.measure.activation import Verdict
+from resflow_core.measure.scaling import Plan
+from resflow_core.measure.survey import Place, Subjects, Survey, SurveyPlan
+from resflow_core.roulette import Geometric, expected_terms
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
+from tests.app import takeaway
+from tests.app.backends import Always
+
+pytestmark = pytest.mark.slow
+
+SMALL = FlowConfig(blocks=2, width=8)
+ROULETTE = TrainConfig(log_det=Roulette(Geometric(0.4, 2)), batch=80, warmup=5, learning_rate=0.02)
+SETUP = Setup("moons", 3, flow=SMALL, train=ROULETTE)
+STEPS, POINT = 60, (0.25, -1.0)
+EDITED = Edited(1, 1.5, (Change("weight", 0, 1, 0.2, 1),))
+INVERSE = InversionRequest(1, (0.0, 1.0), "newton")
+
+
+@pytest.fixture(autouse=True)
+def arithmetic():
+    """That of the process that trains."""
+    torch.set_flush_denormal(True)
+    yield
+    torch.set_flush_denormal(False)
+
+
+def trained(experiment, steps, request):
+    engine = LocalEngine(900.0, Always(TORCH))
+    run = engine.create(experiment)
+    engine.poll(run, ViewRequest(frames=False))
+    engine.step(run, steps)
+    arms = engine.poll(run, request).arms
+    assert [arm.step for arm in arms] == [steps] * len(arms)
+    return arms
+
+
+@pytest.fixture(scope="module")
+def looked_at():
+    """A flow of the page with everything that its screens measure of it, by whether a block is edited."""
+    torch.set_flush_denormal(True)
+    wanted = {"masses": True, "bounds": True, "activity": "all", "jacobians": 100, "point": POINT, "inversion": INVERSE}
+    request = ViewRequest(measured=wanted)
+    return {edited: trained(SETUP.experiment(), STEPS, replace(request, edited=edited))[0] for edited in (None, EDITED)}
+
+
+def says(kind, folder, lines, *arguments, files=None, **more):
+    """That a program prints these lines, among others."""
+    printed = takeaway.run(PROGRAMS[kind](*arguments, **more), folder, files).splitlines()
+    missing = [line for line in lines if line not in printed]
+    assert lines and not missing, f"{missing} is not in {printed}"
+
+
+def run_of(arm, edited=None):
+    return Run.of(SETUP, changes=arm.changes, step=STEPS, fingerprint=arm.fingerprint, edited=edited)
+
+
+@pytest.mark.parametrize("edited", [None, EDITED])
+def test_density(edited, looked_at, tmp_path):
+    arm = looked_at[edited]
+    mass = arm.found(Masses).exact
+    lines = [
+        f"Largest density on the grid: {arm.still.density_largest:.5g} per unit of area",
+        f"Mass of the density: {mass.value:.4f} ± {mass.error:.4f}",
+        f"In the window: {100 * mass.window / mass.value:.2f} %",
+    ]
+    says("density", tmp_path, lines, run_of(arm, edited))
+
+
+def test_point(looked_at, tmp_path):
+    arm = looked_at[None]
+    at = arm.found(AtPoint)
+    lines = [f"Block {k}, log det(I + A): {value:.6f}" for k, value in enumerate(at.terms.log_dets, 1)]
+    lines += [
+        f"log N(z; 0, I): {at.terms.log_normal:.6f}",
+        f"ActNorms: {at.terms.actnorm:.6f}",
+        f"log p(x): {at.terms.log_prob:.6f} nats",
+        f"log p of the data: {at.true_log_prob:.6f} nats",
+    ]
+    pairs = enumerate(zip(at.means, at.deviations, strict=True), 1)
+    lines += [f"Block {k}, estimate: {mean:.6f}, standard deviation {off:.6f}" for k, (mean, off) in pairs]
+    says("point", tmp_path, lines, run_of(arm), POINT)
+
+
+@pytest.mark.parametrize("edited", [None, EDITED])
+def test_certificate(edited, looked_at, tmp_path):
+    arm = looked_at[edited]
+    certified, seen, whole = arm.blocks.layer_norms.prod(1), arm.blocks.largest_norm, arm.found(Bounds).guarantees
+    lines = [f"Block {k}: certified {c:.5f}, observed {s:.5f}" for k, (c, s) in enumerate(zip(certified, seen), 1)]
+    for name in ("stretch", "log_det", "log_prob"):
+        of = getattr(whole, name)
+        lines.append(f"{name}: between {of.low:.5g} and {of.high:.5g}, seen {of.seen_low:.5g} to {of.seen_high:.5g}")
+    says("certificate", tmp_path, lines, run_of(arm, edited))
+
+
+@pytest.mark.parametrize("edited", [None, EDITED])
+def test_inverse(edited, looked_at, tmp_path):
+    arm = looked_at[edited]
+    found = arm.found(Inversions).found
+    walk = found.walks["banach"]
+    lines = [
+        f"Block {found.block + 1}, certified bound s L: {found.lipschitz:.5g}",
+        f"Smallest det(I + s A): {found.det.min():.5g}",
+        f"It folds at s = {found.breaking[found.block]:.5g}",
+        f"x found for this z: {len(found.preimages)}",
+        *(f"n = {n}: x = ({walk.x[n, 0]:.6f}, {walk.x[n, 1]:.6f}), residual {walk.residual[n]:.3g}" for n in range(4)),
+    ]
+    says("inverse", tmp_path, lines, run_of(arm, edited), INVERSE)
+
+
+def test_units(looked_at, tmp_path):
+    arm = looked_at[None]
+    found = arm.found(Activity)
+    both = found.split.residual
+    lines = [
+        f"Saturated: {100 * found.saturation.overall:.4f} % of all units",
+        *(f"Block {k}: {100 * share:.4f} %" for k, share in enumerate(found.saturation.by_block, 1)),
+        f"Norm of the gradient of the log det: {float(both.log_det):.5g}",
+        f"Norm of the gradient of log N(z): {float(both.base):.5g}",
+        f"Cosine between both: {float(both.cosine):.4f}",
+    ]
+    says("units", tmp_path, lines, run_of(arm))
+
+
+def test_plane(looked_at, tmp_path):
+    arm, bench = looked_at[None], Bench(n_terms=3, probe="rademacher", n_probes=2, law=Geometric(0.9, 1))
+    of = HashedJacobians(arm.found(Jacobians))
+    deviation, bias = (field(of, replace(bench, map=name)) for name in ("deviation", "bias"))
+    finite = torch.from_numpy(deviation.value[~deviation.infinite])
+    lines = [
+        f"Largest spectral radius: {deviation.radius.max():.5f}",
+        f"Nodes with infinite variance: {100 * (deviation.radius**2 > bench.law.tail_ratio).mean():.3f} %",
+        f"Median deviation where it is finite: {float(finite.median()):.5g} nats",
+        f"Bias: {bias.value.min():.5g} to {bias.value.max():.5g} nats",
+    ]
+    says("plane", tmp_path, lines, run_of(arm), bench)
+
+
+@pytest.mark.parametrize("quantity", ["log_det", "neumann"])
+@pytest.mark.parametrize("of", ["matrix", "flow"])
+def test_settings(of, quantity, looked_at, tmp_path):
+    arm, bench = looked_at[None], Bench(subject=of, quantity=quantity, entry="21", n_draws=2, law=Geometric(0.3, 2))
+    subject = sweeps.subject_of(bench, arm.found(Jacobians))
+
+    def product(law, n_draws=2):
+        found = sweeps.cost(subject, law, bench.probe, 1, n_draws)
+        assert found.terms == expected_terms(law, n_draws)
+        return found
+
+    now, other, best = product(bench.law), product(Geometric(0.5, 3)), product(sweeps.optimum(subject, bench), 1)
+    lines = [
+        f"Variance as it is set: {now.total:.5g} nats^2, {now.terms:.4g} terms, product {now.product:.5g}",
+        f"3 exact, p = 0.5: {other.total:.5g} nats^2, product {other.product:.5g}",
+        f"Product with the best law: {best.product:.5g} nats^2",
+        f"Cut after 3 terms: bias {subject.bias(3):.5g}",
+    ]
+    says("settings", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
+
+
+@pytest.mark.parametrize("suspect", ["none", "b"])
+def test_estimate(suspect, tmp_path):
+    bench = Bench(suspect=suspect, seed=4, probe="sphere", matrix=(0.2, 0.1, 0.0, -0.3, 0.1, 0.4, 0.2, 0.0, 0.1))
+    sample, remainders = Sample(bench, 5_000), numbers.remainders_of(bench)
+    sample.go_on()
+    found, noise = numbers.by_hand(bench, remainders), numbers.noise(bench, remainders)
+    mean = numbers.SampleMean.of(sample.values, found.truth)
+    lines = [
+        f"Mean of the draws: {mean.mean:.7g} ± {mean.error:.2g} nats",
+        f"Truth, log det(I + A): {found.truth:.7g} nats",
+        f"Standard deviation of one draw: {noise.deviation:.6g} nats",
+        f"Variance by random stopping: {found.by_stopping:.6g} nats^2",
+        f"Bias of the series cut after 5 terms: {found.bias:.6g} nats",
+    ]
+    says("estimate", tmp_path, lines, bench, 5_000)
+
+
+def test_a_density_of_estimates(tmp_path):
+    bench = Bench()
+    factor = numbers.density(bench, numbers.by_hand(bench, numbers.remainders_of(bench)).truth).log_factor
+    says("estimate", tmp_path, [f"E exp(estimate) / det(I + A): {np.exp(factor):.6g}"], bench, 10)
+
+
+def over_seeds(label, name, values):
+    found = band([float(value) for value in values])
+    return f"{label}, {name}: {found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
+
+
+def test_comparison(tmp_path):
+    train = TrainConfig(batch=60, log_det=Truncated(3))
+    arms = {
+        "i-ResNet": Arm(SMALL, train, "moons", ((20, replace(train, learning_rate=0.001)),)),
+        "realnvp": Arm(BaselineConfig(transforms=2, width=8), TrainConfig(batch=60), "moons"),
+    }
+    seeded = tuple(replace(arm, seed=seed) for arm in arms.values() for seed in (7, 8))
+    reports = trained(Experiment(seeded, 7), 40, ViewRequest(frames=False))
+    lines = []
+    for label, curves in zip(arms, ([arm.loss for arm in reports[:2]], [arm.loss for arm in reports[2:]]), strict=True):
+        lines += [
+            over_seeds(label, "NLL", [curve.held_nll[-1] for curve in curves]),
+            over_seeds(label, "KL(data || flow)", [curve.held_kl[-1] for curve in curves]),
+        ]
+    lines.append(over_seeds("i-ResNet", "bias of log p", [arm.loss.held_bias[-1] for arm in reports[:2]]))
+    says("comparison", tmp_path, lines, arms, (7, 8), 40)
+
+
+def test_joint_models(tmp_path):
+    arms = {
+        "flow": Arm(HybridConfig(SMALL), HybridTrainConfig(weight=0.5, batch=60), "moons"),
+        "plain": Arm(HybridConfig(None, width=8, hidden_layers=2), HybridTrainConfig(weight=0.0, batch=60), "moons"),
+    }
+    reports = trained(Experiment(tuple(arms.values()), 2), 40, ViewRequest(frames=False, measured={"far": True}))
+    lines = []
+    for label, report in zip(arms, reports, strict=True):
+        scores, far = report.loss.classified, report.found(FarAway).found
+        at = int(np.abs(far.distance - joint_numbers.CIRCLE).argmin())
+        lines += [
+            over_seeds(label, "accuracy, %", [100 * scores.accuracy.value]),
+            over_seeds(label, "-log p(y|x)", [scores.nll.value]),
+            over_seeds(label, "calibration error (ECE)", [scores.reliability.ece]),
+            over_seeds(label, "NLL", [report.loss.held_nll[-1]]),
+            over_seeds(label, "confidence far away, %", [100 * far.confidence[at]]),
+            over_seeds(label, "log p(x) far away", [far.log_prob[at]]),
+        ]
+    says("comparison", tmp_path, lines, arms, (2,), 40)
+
+
+def test_scaling(tmp_path):
+    plan = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
+    experiment = Experiment((Arm(plan.flow, plan.train, plan),), 5)
+    (arm,) = trained(experiment, len(plan.pieces), ViewRequest(frames=False, measured={"results": True}))
+    lines = []
+    for at in arm.found(Scaling).found:
+        for name, of in (("added variance", at.variance), ("variance of the batch", at.sampling)):
+            lines.append(f"d = {at.dim}, {name}: {of.value:.4f} ± {of.standard_error:.4f}")
+    says("scaling", tmp_path, lines, plan, 5)
+
+
+def test_memory(tmp_path):
+    plan = SurveyPlan(replace(SMALL, dim=2), 16, 3, 6)
+    subjects = Subjects(plan)
+    survey = Survey(plan, tuple([*subjects.piece(k)][-1] for k in range(plan.pieces)))
+    titles = {"plain": "Term by term", "in_forward": "Neumann, in the forward pass"}
+    lines = []
+    for name, title in titles.items():
+        place = Place(name, 3, 2)
+        variance = survey.costs[place].variance
+        lines.append(f"{title}: {int(survey.bytes_at(place, 'peak', True)):,} bytes")
+        lines.append(f"{title}, variance: {variance.value:.4f} ± {variance.standard_error:.4f}")
+    says("memory", tmp_path, lines, plan)
+
+
+def test_digits(tmp_path):
+    arm = Arm(FlowConfig(blocks=1, width=16, dim=64), TrainConfig(log_det=Roulette(shared=True), batch=32), DIGITS)
+    (report,) = trained(Experiment((arm,), 6), 5, ViewRequest(frames=False, measured={"results": True}))
+    curve = report.found(BitsCurve)
+    line = f"Flow: {curve.bits[-1]:.4f} ± {curve.se[-1]:.4f} bits per dimension"
+    says("digits", tmp_path, [line], arm, 6, 5)
+
+
+@pytest.mark.parametrize("kind", ["linear map", "residual block"])
+def test_maps(kind, tmp_path):
+    bench = Stretch(map="linear" if kind == "linear map" else "residual", matrix=(1.5, 0.2, -0.4, 0.9))
+    found = follow(bench)
+    lines = [
+        f"z = ({found.z[0]:.6f}, {found.z[1]:.6f})",
+        f"|det J|: {found.factor:.6f}",
+        f"log p(x): {np.log(found.density):.6f} nats",
+    ]
+    of_map = (bench.matrix,) if kind == "linear map" else (bench.strength, bench.frequency)
+    says(kind, tmp_path, lines, *of_map, bench.base, bench.point)
+
+
+def test_activations(tmp_path):
+    names = ("elu", "lipswish", "=sin(2*z)/2")
+    lines = []
+    for name in names:
+        found = measured(name)
+        slope = found.constant
+        lines.append(f"{name}: largest slope found {slope.found:.6f}, claimed {slope.claimed:.6f}")
+        lines.append(f"{name} starves the log det: {found.verdict is Verdict.STARVES}")
+    assert "elu starves the log det: True" in lines
+    says("activations", tmp_path, lines, names)
+
+
+def test_norm(tmp_path):
+    found = induced((1.0, 0.6, -0.4, 0.8), 1.5, 3.0)
+    assert not found.exact
+    lines = [f"Upper bound: {found.upper:.6g}", f"Largest value found: {found.lower:.6g}"]
+    says("norm", tmp_path, lines, (1.0, 0.6, -0.4, 0.8), 1.5, 3.0)
