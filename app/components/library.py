@@ -6,16 +6,23 @@ never changes, and the others hand over to it what they are told (`canvas/inbox.
 
 import streamlit as st
 
-from app.components import live, painter, planes
+from app.components import live, painter, planes, take
 from app.components.canvas import ALL, scoped, shared, style
 
 __all__ = ["mount"]
 
 _library = st.components.v2.component(
     "resflow_library",
-    css="\n".join([style(), live.STYLE]),
+    css="\n".join([style(), live.STYLE, take.STYLE]),
     js="\n".join(
-        [shared(*ALL), scoped(live.SCRIPT), scoped(planes.SCRIPT), scoped(painter.SCRIPT), "export default () => {};"]
+        [
+            shared(*ALL),
+            scoped(take.SCRIPT),
+            scoped(live.SCRIPT),
+            scoped(planes.SCRIPT),
+            scoped(painter.SCRIPT),
+            "export default () => {};",
+        ]
     ),
     isolate_styles=False,
 )

@@ -80,6 +80,11 @@ def pictures(name: str) -> tuple[Frame | None, ...]:
     return current().comparisons[name].pictures
 
 
+def exported(name: str, arm_index: int) -> bytes | None:
+    """An arm of a comparison as a file; None where it cannot be had, or not soon enough."""
+    return engine.get_engine().export(current().comparisons[name].run, arm_index)
+
+
 def adopt(name: str, arm_index: int) -> None:
     """Make an arm of a comparison the page's flow, with its weights, its settings and its data."""
     page, comparison = current(), current().comparisons[name]

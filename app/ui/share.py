@@ -58,6 +58,11 @@ def of_settings(of: str) -> None:
     _share(f".{of}", lambda: session.query(session.fixed()), HOLDS_SETTINGS)
 
 
+def link_of_settings() -> str:
+    """A link that has every setting as it is now."""
+    return link_of(_address(), session.query(session.fixed()))
+
+
 def link_alone(query: Query, *, key: str) -> None:
     """A link to this page with `query`, and who can open it."""
     address = _address()

@@ -15,7 +15,7 @@ from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, Frame, Report
 from app.metrics import gap_to_truth, held_out_nll, with_error
 from app.text import markdown_table, signed
-from app.ui import transport
+from app.ui import takeaway, transport
 from app.ui.chart_style import CATEGORIES
 from app.ui.fragments import button
 from app.ui.scene import true_density
@@ -39,7 +39,12 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
         _losses(dataset, labels, report.arms),
         *further(report),
     ]
-    planes(panes, key=f"{name}.panes", columns=columns(len(panes)))
+    found = {
+        "Table": lambda: takeaway.by_seed(labels, report.arms),
+        "Curves": lambda: takeaway.by_step(labels, report.arms),
+    }
+    files = takeaway.comparison(name, name, arms, found)
+    planes(panes, key=f"{name}.panes", columns=columns(len(panes)), files=files)
     st.caption("All densities share one colour scale.")
     st.markdown(_table(dataset, labels, arms, report.arms))
     offer(name, {label: k for k, label in enumerate(labels)}, "Use one of these flows on all screens:")
@@ -83,21 +88,6 @@ def offer(name: str, arms: Mapping[str, int], words: str) -> None:
         st.caption(words, width="content")
         for label, k in arms.items():
             button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
-
-
-def downloads(name: str, file: str, contents: Mapping[str, Callable[[], bytes]]) -> None:
-    """A button for each title, which saves what is made of the comparison then as CSV."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        for title, made in contents.items():
-            st.download_button(
-                f"{title} (CSV)",
-                made,
-                f"{file}-{title.lower()}.csv",
-                "text/csv",
-                on_click="ignore",
-                icon=":material/download:",
-                key=f"{name}.{title.lower()}",
-            )
 
 
 def style(k: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from app.engine.step_time import LONGEST_STEP_SECONDS
 from app.link import MOST_IN_FINGERPRINT
 from app.metrics import with_two_digits
 from app.text import escaped
-from app.ui import share
+from app.ui import share, takeaway
 from app.ui.fragments import button
 
 Here = Callable[[], session.Moment | None]
@@ -50,6 +50,7 @@ def show(
         button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             share.of_run(report)
+            takeaway.of_run()
         else:
             share.of_settings(of)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None

@@ -551,16 +551,22 @@ def test_data_of_unknown_density_are_compared_by_likelihood():
         assert "entropy" not in pane["alt"].lower() and "KL" not in pane["alt"] + pane["note"]
 
 
-def test_downloads_are_what_the_table_says(monkeypatch):
+@pytest.fixture
+def taken(monkeypatch):
+    """The contents of the files that the menu offers, by their names."""
     saved = {}
 
-    def keep(label, contents, name, *_, **__):
-        saved[name] = contents
+    def keep(files, *, key):
+        saved.update({file.name: file.made for file in files})
 
-    monkeypatch.setattr(results.st, "download_button", keep)
+    monkeypatch.setattr(results.takeaway, "menu", keep)
+    return saved
+
+
+def test_downloads_are_what_the_table_says(taken):
     page = on(opened(dataclasses.replace(TWO, c=Baseline("nice"), seeds=2)), 3)
     by_seed, by_step = (
-        list(csv.DictReader(io.StringIO(saved[f"compare-{name}.csv"]().decode()))) for name in ("table", "curves")
+        list(csv.DictReader(io.StringIO(taken[f"compare-{name}.csv"]().decode()))) for name in ("table", "curves")
     )
     found = Agreement(page)
     assert [(row["flow"], row["seed"]) for row in by_seed] == [(k, s) for k in found.labels for s in ("3", "4")]

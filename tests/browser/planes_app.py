@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.components import library
 from app.components.planes import Area, Chart, Dots, Heat, Level, Pane, Path, clicked, planes
+from app.components.take import File
 
 WINDOW = ((-2.0, 2.0), (-1.0, 3.0))
 NODES = 21
@@ -64,6 +65,10 @@ def density(step: int) -> Pane:
     return Pane("Density", "x₁", "x₂", WINDOW, "words about it", Heat(values, "density", "per unit area", 0.0, 1.0))
 
 
+def nothing() -> str:
+    raise ValueError("There is nothing yet: press next.")
+
+
 st.set_page_config(layout="wide")
 library.mount()
 
@@ -76,7 +81,8 @@ def page() -> None:
     step = st.session_state.get("step", 0)
     free = st.toggle("free", True)
     if st.toggle("shown", True):
-        planes([plane(free), chart(step), density(step)], key="panes", columns=3)
+        files = [File("Made of nothing", "nothing.csv", nothing), File("Step", "step.csv", lambda: f"step\n{step}\n")]
+        planes([plane(free), chart(step), density(step)], key="panes", columns=3, files=files)
     found = clicked("panes")
     st.text("nothing" if found is None else f"pane {found[0]}: {found[1]:.4f}, {found[2]:.4f}")
     st.session_state.runs = st.session_state.get("runs", 0) + 1

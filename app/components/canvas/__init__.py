@@ -5,7 +5,9 @@ from pathlib import Path
 __all__ = ["ALL", "scoped", "scripts", "shared", "style"]
 
 _HERE = Path(__file__).parent
-ALL = ("colours", "page", "address", "unpack", "numbers", "ticks", "field", "layers", "plane", "inbox")
+ALL = (
+    "colours", "page", "address", "unpack", "numbers", "ticks", "field", "layers", "swatch", "plane", "panel", "inbox",
+)  # fmt: skip
 """Each after those that it uses."""
 
 

@@ -24,28 +24,32 @@ const crossOf = (a, b) => [
   [-a, -b], [a, -b], [a, -a], [b, -a], [b, a], [a, a], [a, b], [-a, b], [-a, a], [-b, a], [-b, -a], [-a, -a],
 ];
 
+/** A marker at the origin of a pen: `colour`, or its outline where the symbol is open. */
+function drawMarker(context, { size, symbol, colour, edge }) {
+  const [shape, open] = [symbol.replace("-open", ""), symbol.endsWith("-open")];
+  context.beginPath();
+  SYMBOLS[shape](context, size / 2);
+  Object.assign(context, { fillStyle: colour, strokeStyle: colour, lineWidth: 2 });
+  if (open) context.stroke();
+  else context.fill();
+  if (edge?.width && !open) {
+    Object.assign(context, { strokeStyle: edge.colour, lineWidth: edge.width });
+    context.stroke();
+  }
+}
+
 const sprites = new Map();
 
-/** A marker as a small picture, drawn once: `colour`, or its outline where the symbol is open. */
+/** A marker as a small picture, drawn once. */
 function spriteOf({ size, symbol, colour, edge }, dense) {
   const key = [size, symbol, colour, edge?.width, edge?.colour, dense].join();
   if (!sprites.has(key)) {
     if (sprites.size > 200) sprites.clear(); // themes and sizes that are gone
-    const [shape, open] = [symbol.replace("-open", ""), symbol.endsWith("-open")];
     const side = Math.ceil(1.4 * size + (edge?.width ?? 0)) + 4;
     const sprite = Object.assign(document.createElement("canvas"), { width: side * dense, height: side * dense });
     const context = sprite.getContext("2d");
     context.setTransform(dense, 0, 0, dense, (side * dense) / 2, (side * dense) / 2);
-    const path = new Path2D();
-    SYMBOLS[shape](path, size / 2);
-    context.fillStyle = context.strokeStyle = colour;
-    context.lineWidth = 2;
-    if (open) context.stroke(path);
-    else context.fill(path);
-    if (edge?.width && !open) {
-      Object.assign(context, { strokeStyle: edge.colour, lineWidth: edge.width });
-      context.stroke(path);
-    }
+    drawMarker(context, { size, symbol, colour, edge });
     sprites.set(key, { sprite, side });
   }
   return sprites.get(key);
@@ -60,6 +64,14 @@ function stampOf(context, marker, dense) {
       context.beginPath();
       context.arc(p, q, size / 2, 0, 7);
       context.fill();
+    };
+  }
+  if (context.isVector) {
+    return (p, q) => {
+      context.save();
+      context.translate(p, q);
+      drawMarker(context, marker);
+      context.restore();
     };
   }
   const { sprite, side } = spriteOf(marker, dense);

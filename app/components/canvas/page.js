@@ -14,6 +14,16 @@ function pageTheme(root) {
   };
 }
 
+const DARK_INK = [32, 33, 41];
+
+/** As `pageTheme`, for a sheet of white paper, whatever the page's colours are. */
+function paperTheme(root) {
+  return {
+    ink: (alpha) => `rgba(${DARK_INK.join()},${alpha})`, paper: "rgb(255,255,255)", halo: "rgba(255,255,255,0.78)",
+    dark: false, font: getComputedStyle(root).fontFamily, scale: 1,
+  };
+}
+
 /** The pen of a canvas that has nothing on it, in the pixels of a page: `dense` of the screen's are one. */
 function penOf(canvas, width, height, dense) {
   const size = [Math.round(width * dense), Math.round(height * dense)];

@@ -86,6 +86,17 @@ function drawPicture(surface, picture, theme) {
   (picture.margin ? drawAxes : drawAxesWithin)(above, picture, ticks, at, theme);
 }
 
+/** Draw a picture with a margin by any pen, in a box of this size at its origin. */
+function drawOnce(pen, picture, width, height, theme, dense) {
+  const at = placeOfPlot(picture, width, height);
+  const ticks = ticksIn(picture, at);
+  const seen = picture.layers.filter(({ visible }) => visible !== false);
+  const inOrder = [false, true].flatMap((is) => seen.filter(({ still }) => Boolean(still) === is));
+  drawLayers(pen, { at, dense }, inOrder, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
+  drawAxes(pen, picture, ticks, at, theme);
+  if (picture.bar) drawBarBelow(pen, picture, at, theme);
+}
+
 /** Layers within the frame of the plot, over what is drawn first. */
 function drawLayers(pen, surface, layers, theme, drawFirst = () => {}) {
   const { at } = surface;
@@ -203,8 +214,7 @@ function drawBarOf(picture, surface, pen, theme) {
   corner.hidden = !bar || Boolean(margin);
   if (!bar) return;
   if (margin) {
-    const look = { ink: theme.ink(0.75), font: theme.font };
-    drawBar(pen, bar, at.left, at.top + at.height + MARGIN.bottom + 6, at.width, look);
+    drawBarBelow(pen, picture, at, theme);
     return;
   }
   pen.font = `${TEXT}px ${theme.font}`;
@@ -220,6 +230,11 @@ function drawBarOf(picture, surface, pen, theme) {
   above.fillStyle = halo;
   above.fillRect(0, 0, width, height);
   drawBar(above, bar, BAR_ROOM / 2, 8 + LINE * title.length, length, { ink, font: theme.font }, title);
+}
+
+function drawBarBelow(pen, { bar }, at, theme) {
+  const look = { ink: theme.ink(0.75), font: theme.font };
+  drawBar(pen, bar, at.left, at.top + at.height + MARGIN.bottom + 6, at.width, look);
 }
 
 /** A text on two lines, broken at the space that is nearest to its middle. */

@@ -1,11 +1,13 @@
 """Grids of small grey images on a canvas that stays while they change: nothing flickers, and pixels stay crisp."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
+from app.components import take
 from app.components.canvas import shared
 from app.quantise import packed
 
@@ -15,8 +17,8 @@ _HERE = Path(__file__).parent
 
 _images = st.components.v2.component(
     "resflow_images",
-    html='<div class="images"></div>',
-    css=(_HERE / "images.css").read_text(encoding="utf-8"),
+    html='<div class="images"></div><div data-take></div>',
+    css=(_HERE / "images.css").read_text(encoding="utf-8") + take.STYLE,
     js="\n".join([shared("unpack"), (_HERE / "images.js").read_text(encoding="utf-8")]),
 )
 
@@ -46,6 +48,7 @@ def encode(grid: Grid) -> dict[str, object]:
     }
 
 
-def show(grids: list[Grid], *, key: str) -> None:
-    """Draw the grids side by side where there is room."""
-    _images(data={"grids": [encode(grid) for grid in grids]}, key=key)
+def show(grids: list[Grid], *, key: str, files: Sequence[take.File] = ()) -> None:
+    """Draw the grids side by side where there is room. Their menu has these `files` beside pictures and numbers."""
+    drawn = {"grids": [encode(grid) for grid in grids], "take": take.encode(files, key)}
+    _images(data=drawn, key=key, on_asks_change=take.heard)

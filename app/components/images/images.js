@@ -69,11 +69,47 @@ function receive(root, grids) {
   fit(root);
 }
 
-export default function ({ data, parentElement }) {
+/** A grid as a panel of a sheet (`take/js/sheet.js`): pixels as large as on the page. */
+function panelOfGrid({ title, note, canvas, size }) {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  return {
+    title: title.textContent, note: note.textContent, alt: canvas.getAttribute("aria-label"), width, height,
+    draw(pen) {
+      pen.imageSmoothingEnabled = false;
+      pen.drawImage(canvas, 0, 0, width, height);
+      pen.imageSmoothingEnabled = true;
+    },
+  };
+}
+
+/** The grey levels of all images, a row for each pixel. */
+function tableOfGrid({ images }) {
+  const [, columns, height, width] = images.shape;
+  const rows = Array.from(unpacked(images), (level, i) => {
+    const image = Math.floor(i / (width * height));
+    const place = [Math.floor(image / columns), image % columns, Math.floor(i / width) % height, i % width];
+    return [...place.map((one) => one + 1), level].join();
+  });
+  return ["row of images,column of images,row,column,grey level", ...rows, ""].join("\r\n");
+}
+
+function figureOfGrids(root, specs) {
+  const title = specs.map((spec) => spec.title).join(", ");
+  return {
+    name: specs[0].title, title, columns: specs.length, panels: root.grids.map(panelOfGrid),
+    tables: specs.map((spec) => ({ title: specs.length > 1 ? spec.title : "", text: () => tableOfGrid(spec) })),
+  };
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".images");
   if (!root.grids) {
     root.grids = [];
     new ResizeObserver(() => fit(root)).observe(root);
   }
   receive(root, data.grids);
+  const host = parentElement.querySelector("[data-take]");
+  const ask = (wanted) => setTriggerValue("asks", wanted);
+  const figure = () => (data.grids.length ? figureOfGrids(root, data.grids) : null);
+  (window.resflowTake ??= []).push(["menu", { host, data: data.take, ask, figure }]);
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.components import take
 from app.components.canvas import shared
 from app.quantise import levels, packed
 
@@ -25,7 +26,7 @@ END = 0.99
 _map_and_disc = st.components.v2.component(
     "resflow_map_and_disc",
     html=(_HERE / "map_and_disc.html").read_text(encoding="utf-8"),
-    css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8"),
+    css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8") + take.STYLE,
     js=shared("colours", "page", "unpack", "numbers") + (_HERE / "map_and_disc.js").read_text(encoding="utf-8"),
 )
 
@@ -78,7 +79,8 @@ def scene(
 
 def show(drawn: dict[str, Any], *, key: str) -> None:
     """Mount the pictures, or hand those that are mounted another scene."""
-    _map_and_disc(data=drawn, key=key, on_picked_change=lambda: None)
+    told = drawn | {"take": take.encode((), key)}
+    _map_and_disc(data=told, key=key, on_picked_change=lambda: None, on_asks_change=take.heard)
 
 
 def chosen_node(key: str) -> int | None:

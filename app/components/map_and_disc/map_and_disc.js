@@ -88,7 +88,9 @@ function ticks(low, high, count = 5) {
   return found;
 }
 
-function prepared(canvas, height) {
+/** The pen of a canvas that is as high as this, unless `given` is to draw in its place. */
+function prepared(canvas, height, given) {
+  if (given) return given;
   canvas.style.height = `${height}px`;
   return penOf(canvas, canvas.clientWidth, height, window.devicePixelRatio || 1);
 }
@@ -150,11 +152,11 @@ function drawBrush(pen, frame, { brush }, view, theme) {
   pen.setLineDash([]);
 }
 
-function drawMap(view, canvas, lit, theme) {
+function drawMap(view, canvas, lit, theme, given = null) {
   const { scene } = view;
   const { n } = scene;
   const frame = frameOf(canvas, scene);
-  const pen = prepared(canvas, frame.top + frame.height + MARGIN.axis + MARGIN.bar);
+  const pen = prepared(canvas, frame.top + frame.height + MARGIN.axis + MARGIN.bar, given);
   const colours = PALETTES[scene.palette];
   const image = new ImageData(n, n);
   for (let i = 0; i < n * n; i++) {
@@ -163,10 +165,11 @@ function drawMap(view, canvas, lit, theme) {
     image.data.set(colour, place);
     image.data[place + 3] = lit[i] ? 255 : 255 * FAINT;
   }
-  const small = new OffscreenCanvas(n, n);
+  const small = Object.assign(document.createElement("canvas"), { width: n, height: n });
   small.getContext("2d").putImageData(image, 0, 0);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, frame.left, frame.top, frame.width, frame.height);
+  pen.imageSmoothingEnabled = true;
   if (scene.limit !== null) drawContour(pen, frame, scene);
   drawAxes(pen, frame, theme, scene.axes);
   drawBar(pen, frame, theme, colours, scene.range, scene.unit);
@@ -209,10 +212,10 @@ function drawContour(pen, frame, scene) {
   pen.stroke();
 }
 
-function drawDisc(view, canvas, lit, theme) {
+function drawDisc(view, canvas, lit, theme, given = null) {
   const { scene } = view;
   const frame = frameOf(canvas, scene);
-  const pen = prepared(canvas, frame.top + frame.height + MARGIN.axis + MARGIN.bar);
+  const pen = prepared(canvas, frame.top + frame.height + MARGIN.axis + MARGIN.bar, given);
   const colours = PALETTES.signed;
   const styles = colours.map((c) => `rgb(${c})`);
   for (const wanted of [0, 1]) {
@@ -352,7 +355,32 @@ function listen(view) {
   new ResizeObserver(() => draw(view)).observe(view.root);
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+/** Both as a figure (`take/js/sheet.js`), and their numbers. */
+function figureOf(view) {
+  const { scene, canvases, root } = view;
+  const lit = litNodes(view);
+  const titles = [...root.querySelectorAll("figcaption")].map((one) => one.textContent);
+  const draws = [drawMap, drawDisc];
+  const range = ([low, high], level) => low + (level / 254) * (high - low);
+  const line = (cells) => cells.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join();
+  const of = (head, row) => [line(head), ...Array.from(lit, (_, i) => row(i)).filter((_, i) => lit[i]).flat(), ""].join("\r\n");
+  const place = (i) => nodeOf(scene, i).map((value) => Number(value.toPrecision(7)));
+  const fine = (name, [low, high]) => `${name} (to ${shown((high - low) / 508)})`;
+  const map = () => of([...scene.axes, fine(scene.unit || scene.name, scene.range), "spectral radius"], (i) => [
+    [...place(i), scene.level[i] === INFINITE ? "inf" : range(scene.range, scene.level[i]), scene.radius[i] / 65535].join()]);
+  const disc = () => of([...scene.axes, "Re λ", "Im λ", fine("cut series − log(1 + λ)", scene.error_range)], (i) => [4 * i, 4 * i + 2].map((k) =>
+    [...place(i), scene.eigenvalues[k], scene.eigenvalues[k + 1], range(scene.error_range, scene.error[k / 2])].join()));
+  return {
+    name: titles[0], title: titles.join(", "), columns: 2,
+    panels: canvases.map((canvas, k) => ({
+      title: titles[k], note: "", alt: canvas.getAttribute("aria-label"), width: canvas.clientWidth,
+      height: canvas.clientHeight, draw: (pen, theme) => draws[k](view, canvas, lit, theme, pen),
+    })),
+    tables: [{ title: titles[0], text: map }, { title: titles[1], text: disc }],
+  };
+}
+
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".map-and-disc");
   const known = views.get(root);
   const view = known ?? { root, canvases: [...root.querySelectorAll("canvas")], brush: null, picked: null, due: null };
@@ -369,4 +397,7 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   say(view);
   draw(view);
+  const host = root.querySelector("[data-take]");
+  const ask = (wanted) => setTriggerValue("asks", wanted);
+  (window.resflowTake ??= []).push(["menu", { host, data: data.take, ask, figure: () => figureOf(view) }]);
 }

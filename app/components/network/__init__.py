@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.components import take
 from app.components.canvas import scripts
 
 __all__ = ["MOST_LINES", "Layer", "Told", "scene", "show", "told"]
@@ -23,8 +24,8 @@ MOST_IN_NAME = 20
 _network = st.components.v2.component(
     "resflow_network",
     html=(_HERE / "network.html").read_text(encoding="utf-8"),
-    css=(_HERE / "network.css").read_text(encoding="utf-8"),
-    js=scripts(_HERE, "names", "places", "drawing", "list", "hands", "network"),
+    css=(_HERE / "network.css").read_text(encoding="utf-8") + take.STYLE,
+    js=scripts(_HERE, "names", "places", "drawing", "list", "hands", "taken", "network"),
 )
 
 
@@ -80,7 +81,8 @@ def scene(
 
 def show(drawn: dict[str, Any], *, key: str) -> None:
     """Mount the network, or hand the one that is mounted another scene."""
-    _network(data=drawn, key=key, on_told_change=lambda: None)
+    told = drawn | {"take": take.encode((), key)}
+    _network(data=told, key=key, on_told_change=lambda: None, on_asks_change=take.heard)
 
 
 def told(key: str) -> Told:

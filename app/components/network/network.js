@@ -89,7 +89,7 @@ function largest({ lines }) {
   return first.reduce((best, one) => (Math.abs(one[1].used ?? 0) > Math.abs(best[1].used ?? 0) ? one : best))[0];
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".network");
   const known = views.get(root);
   const view = known ?? {
@@ -105,4 +105,7 @@ export default function ({ data, parentElement, setStateValue }) {
     new ResizeObserver(() => refresh(view)).observe(root);
   }
   refresh(view);
+  const host = root.querySelector("[data-take]");
+  const ask = (wanted) => setTriggerValue("asks", wanted);
+  (window.resflowTake ??= []).push(["menu", { host, data: data.take, ask, figure: () => figureOfNetwork(view) }]);
 }

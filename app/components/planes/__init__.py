@@ -10,13 +10,14 @@ from pathlib import Path as File
 
 import streamlit as st
 
+from app.components import take
 from app.components.canvas import scripts
 from app.components.planes.panes import Area, Chart, Dots, Heat, Level, Pane, Path, encode
 
 __all__ = ["SCRIPT", "Area", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
 
 _HERE = File(__file__).parent
-SCRIPT = scripts(_HERE, "picture", "legend", "chosen", "planes")
+SCRIPT = scripts(_HERE, "picture", "legend", "chosen", "taken", "planes")
 
 
 def _read(name: str) -> str:
@@ -32,10 +33,11 @@ _planes = st.components.v2.component(
 )
 
 
-def planes(panes: Sequence[Pane | Chart], *, key: str, columns: int) -> None:
-    """Mount the panes, or hand those that are mounted what they show now; at most so many in a row."""
-    drawn = {"columns": columns, "panes": [encode(pane) for pane in panes]}
-    _planes(data=drawn, key=key, on_clicked_change=lambda: None)
+def planes(panes: Sequence[Pane | Chart], *, key: str, columns: int, files: Sequence[take.File] = ()) -> None:
+    """Mount the panes, or hand those that are mounted what they show now; at most so many in a row. Their menu has
+    these `files` beside pictures and numbers."""
+    drawn = {"columns": columns, "panes": [encode(pane) for pane in panes], "take": take.encode(files, key)}
+    _planes(data=drawn, key=key, on_clicked_change=lambda: None, on_asks_change=take.heard)
 
 
 def clicked(key: str) -> tuple[int, float, float] | None:

@@ -1,7 +1,5 @@
 // The legend of a pane: what has a name, as a button that hides it and shows it again.
 
-const SWATCH = [26, 12]; // pixels
-
 /** Bring a list up to date with the marks that have names; those in `hidden` are crossed out. */
 function showLegend(list, marks, hidden, theme, toggled) {
   const named = marks.filter(({ label }) => label);
@@ -34,18 +32,6 @@ function swatchOf(layers, theme) {
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   const context = canvas.getContext("2d");
   context.scale(dense, dense);
-  const at = { x: (v) => v, y: (v) => v, left: 0, top: 0, width, height };
-  for (const layer of layers) {
-    if (layer.kind === "band") {
-      context.fillStyle = layer.colour;
-      context.fillRect(2, 0, width - 4, height);
-      continue;
-    }
-    const isPoint = layer.kind === "points";
-    const place = isPoint ? { x: [width / 2], y: [height / 2] } : { x: [2, width - 2], y: [height / 2, height / 2] };
-    if (isPoint || (layer === layers[0] && layer.x?.length !== 1)) {
-      LAYERS[isPoint ? "points" : "line"](context, { ...layer, ...place, halo: null }, at, theme, { dense });
-    }
-  }
+  drawSwatch(context, layers, theme, dense);
   return canvas;
 }

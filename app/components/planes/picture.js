@@ -100,7 +100,7 @@ function pathMarks({ paths }, theme, halo) {
   const marks = [];
   paths.forEach(({ label, x, y, markers, ...style }, k) => {
     const layers = [{ kind: "line", name: label, x, y, ...lookOf(style, theme, halo) }];
-    if (markers) layers.push({ kind: "points", x, y, marker: markerOf(style, k, theme) });
+    if (markers) layers.push({ kind: "points", x, y, marker: markerOf(style, k, theme), untold: true });
     if (label || !marks.length) marks.push({ label, layers });
     else marks.at(-1).layers.push(...layers);
   });
@@ -112,16 +112,30 @@ function pictureOf(read, theme, { ranges, chosen, hidden }) {
   const ticks = read.logs.map((log) => (log ? logTicksOf : ticksOf));
   const [x, y] = [read.x, read.y].map((title, k) => ({ title, range: (ranges ?? read.ranges)[k], ticks: ticks[k] }));
   const layers = marksOf(read, inkOver(read, theme)).flatMap(({ label, layers: own }) =>
-    own.map((layer) => ({ ...layer, visible: !hidden.has(label) })));
+    own.map((layer) => ({ ...layer, series: label, visible: !hidden.has(label) })));
   if (read.kind === "chart") return { x, y, layers, margin: CHART, grid: true };
   const { heat, window } = read;
   const range = [0, MOST_LEVEL];
   if (heat) {
     const palette = PALETTES[heat.palette];
-    layers.unshift({ kind: "field", field: heat.field, window, range, palette, crisp: !heat.smooth });
+    const numbers = { series: heat.name, toValue: valuesOf(heat), told: toldAs(heat) };
+    layers.unshift({ kind: "field", field: heat.field, window, range, palette, crisp: !heat.smooth, ...numbers });
   }
   if (chosen) layers.push({ kind: "ring", x: chosen[0], y: chosen[1] });
   return { x, y, layers, ratio: read.square ? 1 : undefined, margin: PLANE, bar: heat?.bar && colourBarOf(heat) };
+}
+
+/** Level -> value. What is beyond the colours is as the colour at their end. */
+const valuesOf = ({ range: [low, high], log }) => (level) => {
+  const value = low + (level / MOST_LEVEL) * (high - low);
+  return log ? 10 ** value : value;
+};
+
+/** What the values are, and how finely: colours have so many levels. */
+function toldAs({ name, unit, range: [low, high], log }) {
+  const step = (high - low) / MOST_LEVEL;
+  const fine = log ? `to ${shown(50 * (10 ** step - 1))} %` : `to ${shown(step / 2)}`;
+  return `${name} (${[unit, fine].filter(Boolean).join(", ")})`;
 }
 
 function colourBarOf({ name, unit, range, palette, log }) {
@@ -158,4 +172,12 @@ function toldHeat({ heat: { field, range: [low, high], name, unit, log, cut }, w
   const value = low + (level / MOST_LEVEL) * (high - low);
   const sign = level === MOST_LEVEL && cut[1] ? "≥ " : level === 0 && cut[0] ? "≤ " : "";
   return `${name} ${sign}${shown(log ? 10 ** value : value)} ${unit}`.trim();
+}
+
+/** A pane as a panel of a sheet, in its size on the page. */
+function panelOfPane(pane, picture, theme) {
+  const { spec, read, hidden, box } = pane;
+  const legend = spec.legend ? marksOf(read, theme).filter(({ label }) => label && !hidden.has(label)) : [];
+  const { title, note, alt } = spec;
+  return panelOf({ title, note, alt, picture, width: box.clientWidth, height: box.clientHeight, legend });
 }

@@ -2,6 +2,7 @@
 
 const GAP = 20; // the same as in planes.css
 const [LEAST, LARGEST] = [300, 540]; // side of a plot in pixels that is not kept small by the page's width
+const WORDY = 560; // pixels of width from which the menu stands in words beside one title
 const AROUND = 480; // pixels of a window's height that plots leave to all else
 
 /** How many panes stand side by side on a page of this width, so many being wanted. */
@@ -35,6 +36,7 @@ function addPane(view) {
 function mount(root) {
   const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, zooms: new Map() };
   view.told.setAttribute("aria-live", "polite");
+  view.menu = part("div", "planes-take");
   root.append(view.told);
   root.dataset.drawn = 0;
   view.observer = new ResizeObserver(() => refresh(view));
@@ -124,6 +126,7 @@ function refresh(view) {
   const columns = columnsOf(width, view.columns);
   view.root.style.setProperty("--columns", columns);
   view.root.dataset.columns = columns;
+  view.root.toggleAttribute("data-short", columns > 1 || width < WORDY);
   const room = Math.floor((width - GAP * (columns - 1)) / columns);
   const theme = pageTheme(view.root);
   const square = columns > 1 && view.panes.map(({ spec }) => spec).find((spec) => spec.kind === "pane" && spec.square);
@@ -164,10 +167,11 @@ function showNames(view, pane) {
 }
 
 inbox("resflowPlanes", {
-  panes({ root, data, setState }) {
+  panes({ root, data, setState, setTrigger }) {
     root.planes ??= mount(root);
     root.planes.setState = setState;
     receive(root.planes, data);
+    showMenu(root.planes, data.take, setTrigger);
   },
   cleanUp({ root }) {
     // Streamlit also cleans up a call that a newer one has overtaken, while the panes stand.

@@ -11,7 +11,7 @@ from app.features.activations.arms import compared
 from app.features.activations.evidence import STEPS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, label_of
 from app.text import csv_of, markdown_table
-from app.ui import bands, controls, opening, side_by_side
+from app.ui import bands, controls, opening, side_by_side, takeaway
 from app.ui.bands import Groups
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -59,7 +59,8 @@ def show() -> None:
     planes(panes, key="consequences", columns=side_by_side.columns(len(panes)))
     with st.expander("All numbers: a row for each activation, and as files", key=f"{NAME}.numbers"):
         st.markdown(_table(dataset, groups))
-        side_by_side.downloads(NAME, "activations", {"Curves": lambda: _by_step(groups, setup.seed)})
+        contents = {"Curves": lambda: _by_step(groups, setup.seed)}
+        takeaway.menu(takeaway.comparison(NAME, "activations", arms, contents), key=f"{NAME}.files")
     side_by_side.offer(
         NAME, dict(zip(labels, firsts, strict=True)), "Use the first seed of one of these flows on all screens:"
     )

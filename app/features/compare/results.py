@@ -15,7 +15,7 @@ from app.features.compare.numbers import compared
 from app.features.compare.presets import chosen
 from app.features.compare.settings import COMPARE, PICTURES, Compare
 from app.setup import Setup
-from app.ui import bands, controls, opening, side_by_side
+from app.ui import bands, controls, opening, side_by_side, takeaway
 from app.ui.bands import Groups
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -75,7 +75,8 @@ def show() -> None:
     results = session.note(compared(dataset, found, groups))
     st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(results)))
     first, *others = _charts(dataset, found, groups)
-    planes([replace(first, height=opening.HEIGHT)], key=f"{NAME}.answer", columns=1)
+    files = takeaway.comparison(NAME, "compare", _arms(found, setup, bench), table.saved(found, groups, setup.seed))
+    planes([replace(first, height=opening.HEIGHT)], key=f"{NAME}.answer", columns=1, files=files)
     view = controls.view(Compare, PICTURES, COMPARE)
     session.apply_bench(replace(bench, view=view))
     shown = panes(view, dataset, found, [report.arms[k] for k in firsts], frames)
@@ -88,7 +89,7 @@ def show() -> None:
     planes(others, key=f"{NAME}.charts", columns=2)
     with st.expander("All numbers: a row for each flow, and as files", key=f"{NAME}.numbers"):
         st.markdown(table.table(dataset, results.scores))
-        side_by_side.downloads(NAME, "compare", table.saved(found, groups, setup.seed))
+        takeaway.menu(files, key=f"{NAME}.files")
     side_by_side.offer(
         NAME,
         {one.label: k for k, one in zip(firsts, found, strict=True) if one.budget is not None},

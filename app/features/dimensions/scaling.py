@@ -15,7 +15,7 @@ from app.features.dimensions.scaling_charts import complete
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
 from app.text import csv_of, markdown_table
-from app.ui import controls, opening, share, side_by_side, transport
+from app.ui import controls, opening, share, takeaway, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.measure import AtDim, Crossing, crossing
@@ -79,7 +79,8 @@ def show() -> None:
         planes(charts, key=f"{NAME}.charts", columns=2)
     with st.expander("All numbers: a row for each dimension, and as a file", key=f"{NAME}.numbers"):
         st.markdown(table(found.found))
-        side_by_side.downloads(NAME, "dimensions", {"Table": lambda: saved(found.found)})
+        files = takeaway.tables("dimensions", {"Table": lambda: saved(found.found)})
+        takeaway.menu(files, key=f"{NAME}.files")
     st.caption(ABOUT)
 
 

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from app.components.planes import planes
+from app.components.take import File
 from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.settings import BENCH, Bench
 from app.features.estimator import answers, cost_chart, over_batches, over_p, presets, verdicts
@@ -59,7 +60,9 @@ def _page(bench: Bench, subject: Subject, answer: DeltaGenerator) -> None:
         opening.sentence(said)
     _take_best(bench, found)
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
-    planes([cost_chart.chart(across_p(subject, bench), found, bench.law, here, said)], key="across.cost", columns=1)
+    files = [File("CSV: costs against p", "cost-against-p.csv", lambda: cost_table(subject, bench))]
+    chart = cost_chart.chart(across_p(subject, bench), found, bench.law, here, said)
+    planes([chart], key="across.cost", columns=1, files=files)
     st.markdown(over_p.cheapest(found, bench.quantity))
     with st.expander("The variance and its parts: which p are safe, and what the probe saves", key="across.variance"):
         pictures = [over_p.variance, over_p.probes]
@@ -70,15 +73,6 @@ def _page(bench: Bench, subject: Subject, answer: DeltaGenerator) -> None:
         _in_pairs([over_batches.shared, over_batches.batch_error], bench, subject)
     with st.expander("Known estimators: bias, standard deviation and cost of each", key="across.named"):
         _named(bench, subject)
-    st.download_button(
-        "Costs against p (CSV)",
-        lambda: cost_table(subject, bench),
-        "cost-against-p.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        key="across.download",
-    )
 
 
 def cost_table(subject: Subject, bench: Bench) -> bytes:

@@ -12,7 +12,7 @@ from app.features.estimator import draw_figures as figures
 from app.features.estimator.numbers import SampleMean
 from app.features.estimator.words import nats
 from app.text import signed
-from app.ui import controls, heading
+from app.ui import controls, heading, settled
 from app.words import ROUNDING, number
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, FaultyEstimator
 from resflow_core.estimators.moments import Remainders, batch_variance, roulette_variance
@@ -62,9 +62,8 @@ def _drawn(bench: Bench, sample: Sample) -> None:
     said = _furthest(furthest(bench.law, sample.counts))
     latest = ", ".join(str(n) for _, n, _, _ in sample.last(LAST))
     by_law = chances(bench.law, len(sample.counts))
-    st.altair_chart(
-        figures.terms(sample.counts / total, by_law, f"Share of the draws with each N, beside its law. {said}")
-    )
+    told = f"Share of the draws with each N, beside its law. {said}"
+    settled.show(figures.terms(sample.counts / total, by_law, told), "Does N follow its law", key="blind.terms")
     st.markdown(said)
     st.caption(
         f"Bars: share of the draws. Ticks: P(N = n) by the law that is set. The newest N, latest first: {latest}."

@@ -14,7 +14,7 @@ from app.features.estimator import answers, blind_test, example, hand_charts, nu
 from app.features.estimator.hand_charts import Mean
 from app.features.estimator.numbers import ByHand, Noise, SampleMean, Series, places, running_mean
 from app.text import csv_of, signed
-from app.ui import opening, side_by_side
+from app.ui import opening, takeaway
 from app.ui.fragments import button
 from app.words import number
 from resflow_core.estimators.draws import snippet
@@ -177,7 +177,7 @@ def files(bench: Bench, sample: Sample, truth: float) -> None:
         "Running mean": lambda: mean_table(sample.values, truth),
         f"First {MOST_SAVED:,} draws" if len(sample.values) > MOST_SAVED else "Draws": lambda: draws_table(sample),
     }
-    side_by_side.downloads("hand", f"log-det-seed-{bench.seed}", made)
+    takeaway.menu(takeaway.tables(f"log-det-seed-{bench.seed}", made), key="hand.files")
 
 
 def mean_table(values: np.ndarray, truth: float) -> bytes:

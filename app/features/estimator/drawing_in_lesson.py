@@ -12,7 +12,7 @@ from app.features.estimator import blind_test, drawing, numbers, words
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.numbers import Noise, SampleMean
 from app.text import signed, unbroken
-from app.ui import heading
+from app.ui import heading, settled
 from app.ui.fragments import again
 from resflow_core.estimators.moments import Remainders
 
@@ -52,7 +52,8 @@ def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
         st.info(f"{exactly} Draw a few, and see.", icon=":material/casino:")
         return
     said = f"After {mean.size:,} draws the mean is {words.mean_and_truth(mean)}."
-    st.altair_chart(figures.running_mean(values, mean.truth, f"Running mean of the estimates. {said}"))
+    chart = figures.running_mean(values, mean.truth, f"Running mean of the estimates. {said}")
+    settled.show(chart, "Running mean of the estimates", key="lesson.mean")
     st.markdown(said)
     st.caption(f"{exactly} Dashed: the truth. Band: one standard error to each side.")
 
@@ -65,7 +66,7 @@ def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench:
         return
     spread = f"{closed}. The standard deviation of these draws is {signed(f'{mean.deviation:.4g}')} nats. {terms}"
     chart = figures.histogram(values, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
-    st.altair_chart(chart)
+    settled.show(chart, "Histogram of the estimates", key="lesson.histogram")
     st.markdown(spread)
     band = " Band: one standard deviation to each side." if math.isfinite(noise.deviation) else ""
     means = ", which is also the expected value of the estimate" if bench.is_sound else ""
@@ -77,5 +78,6 @@ def _coverage(bench: Bench, truth: float, noise: Noise) -> None:
     found = session.note(numbers.error_bars(bench, noise, truth))
     said = words.error_bar(found, bench.is_sound)
     shares, errors = list(found.shares), list(found.errors)
-    st.altair_chart(figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}"))
+    chart = figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}")
+    settled.show(chart, "Coverage of the error bars", key="lesson.coverage")
     st.markdown(said)

@@ -9,7 +9,7 @@ from app.features.estimator import across_figures as figures
 from app.features.estimator.sweeps import Subject, across_batches
 from app.features.estimator.verdicts import BatchErrors, SharedN, batch_errors, shared_n
 from app.features.estimator.words import cut, finiteness
-from app.ui import heading
+from app.ui import heading, settled
 from app.words import ROUNDING, apart, number
 
 WINNERS = {"roulette": "the roulette", "truncated": "the truncated series", "neither": "neither"}
@@ -29,7 +29,7 @@ def shared(bench: Bench, subject: Subject) -> None:
         "standard deviation of the batch mean (nats)",
         f"Standard deviation of a batch mean against the batch. {said}",
     )
-    st.altair_chart(chart)
+    settled.show(chart, "Deviation of a batch mean", key="across.shared")
     st.markdown(said)
 
 
@@ -53,7 +53,7 @@ def batch_error(bench: Bench, subject: Subject) -> None:
         "RMSE of the batch mean (nats)",
         f"Root mean squared error of a batch mean against the batch. {said}",
     )
-    st.altair_chart(chart)
+    settled.show(chart, "Error of a batch mean", key="across.error")
     st.markdown(said)
 
 

@@ -25,7 +25,7 @@ from app.features.estimator.sweeps import (
 from app.features.estimator.verdicts import InfinitePoints, Probes, Products
 from app.features.estimator.words import finiteness
 from app.text import unbroken
-from app.ui import heading
+from app.ui import heading, settled
 from app.words import number
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.roulette import Geometric, Poisson
@@ -38,7 +38,8 @@ def infinite_share(bench: Bench, subject: Subject) -> None:
     largest = spectral_radius(subject.jacobians).amax(0).numpy()
     shares = np.array([(largest**2 > 1 - p).mean() for p in P])
     said = _infinite(session.note(verdicts.infinite_points(largest, bench.law.tail_ratio)))
-    st.altair_chart(figures.share(P, shares, _p(bench), f"Share of points with infinite variance against p. {said}"))
+    chart = figures.share(P, shares, _p(bench), f"Share of points with infinite variance against p. {said}")
+    settled.show(chart, "Share of points with infinite variance", key="across.infinite")
     st.markdown(said)
 
 
@@ -73,7 +74,7 @@ def variance(bench: Bench, subject: Subject) -> None:
         f"of exact terms. {now} {where}",
         **({"axis": ("λ, the mean number of further terms", float(LAMBDAS[-1]))} if poisson else {}),
     )
-    st.altair_chart(chart)
+    settled.show(chart, "Variance and its parts", key="across.parts")
     st.markdown(f"{now} {where}")
     laws = "Poisson" if poisson else "geometric"
     thick = "the variance with these settings" if here_at is None else f"the sum of both parts for {n} exact terms"
@@ -134,7 +135,7 @@ def product(bench: Bench, subject: Subject) -> None:
         best=(law.p, least.product) if found.best else None,
         description=f"Variance times expected terms against p. {said}",
     )
-    st.altair_chart(chart)
+    settled.show(chart, "Variance times expected terms", key="across.product")
     st.markdown(said)
 
 
@@ -184,7 +185,7 @@ def probes(bench: Bench, subject: Subject) -> None:
         here=_p(bench),
         description=f"Variance against p, a line for each probe, {n} exact terms. {said}",
     )
-    st.altair_chart(chart)
+    settled.show(chart, "Variance with each probe", key="across.probes")
     st.markdown(said)
 
 

@@ -13,7 +13,7 @@ from app.features.joint.evidence import STEPS
 from app.features.joint.numbers import accuracies, class_nlls, nlls, unseen
 from app.features.joint.settings import JOINT, LADDER, Joint
 from app.setup import Setup
-from app.ui import controls, opening, side_by_side
+from app.ui import controls, opening, side_by_side, takeaway
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.settings import settings_of
@@ -105,7 +105,9 @@ def _depth(setup: Setup, found: list[Contestant], arms: dict[str, ArmReport], fr
     with st.expander("All numbers: a row for each classifier, and as files", key=f"{NAME}.numbers"):
         st.markdown(table.one_seed(dataset, found, list(arms.values())))
         st.caption(table.TERMS)
-        side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+        trained = {one.label: one.arm for one in found}
+        files = takeaway.comparison(NAME, "joint", trained, table.saved(found, groups, setup.seed))
+        takeaway.menu(files, key=f"{NAME}.files")
     with st.expander("Calibration, and confidence and density against the distance from the data", key=f"{NAME}.far"):
         drawn = [
             charts.reliability(arms),

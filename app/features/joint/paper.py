@@ -10,7 +10,7 @@ from app.features.joint import charts, pictures, stored, table, truth, words
 from app.features.joint.arms import grid, is_residual
 from app.features.joint.numbers import accuracies, claim, class_nlls, nlls
 from app.features.joint.settings import JOINT, WEIGHTS, Joint
-from app.ui import bands, controls, opening, side_by_side
+from app.ui import bands, controls, opening, side_by_side, takeaway
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 
@@ -36,9 +36,10 @@ def show() -> None:
     setup = session.setup()
     found, dataset = grid(setup, bench), setup.dataset
     firsts = range(0, len(found) * bench.seeds, bench.seeds)
+    trained = bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds)
     report, frames = side_by_side.trained(
         NAME,
-        bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds),
+        trained,
         pictured=firsts,
         steps=bench.steps,
         lasting=("log_det",),
@@ -64,7 +65,8 @@ def show() -> None:
     with st.expander("All scores: a row for each flow and weight, and as files", key=f"{NAME}.numbers"):
         st.markdown(table.all_seeds(dataset, found, groups))
         st.caption(table.TERMS)
-        side_by_side.downloads(NAME, "joint", table.saved(found, groups, setup.seed))
+        files = takeaway.comparison(NAME, "joint", trained, table.saved(found, groups, setup.seed))
+        takeaway.menu(files, key=f"{NAME}.files")
     with st.expander("Density and decisions of the first seed of each", key=f"{NAME}.pictures"):
         drawn = [
             pictures.decided(dataset, one.label, groups[one.label][0], frame)

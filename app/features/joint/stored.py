@@ -25,7 +25,7 @@ from app.features.joint.evidence import (
     read_labels,
 )
 from app.features.joint.numbers import accuracies
-from app.ui import opening, side_by_side
+from app.ui import opening, takeaway
 from app.ui.fragments import button
 
 
@@ -85,7 +85,8 @@ def show_labels(key: str) -> None:
     told = read_labels(found.found)
     st.markdown(answers.few_labels(told))
     opening.picture([replace(charts.few_labels(told), height=opening.HEIGHT)], found, key=key)
-    side_by_side.downloads("joint.more.labels", "joint-labels", {"Table": lambda: table.few_labels(told)})
+    files = takeaway.tables("joint-labels", {"Table": lambda: table.few_labels(told)})
+    takeaway.menu(files, key="joint.more.labels.files")
 
 
 def _far_depth() -> None:
@@ -101,7 +102,8 @@ def _far_depth() -> None:
     planes(drawn, key="joint.more.far.charts", columns=3)
     st.caption("The first seed. ECE, expected calibration error: the distance between confidence and accuracy.")
     found = pair(FAR_SETUP, BENCH)
-    side_by_side.downloads("joint.more", "joint-stored", table.saved(found, groups, FAR_SETUP.seed))
+    files = takeaway.tables("joint-stored", table.saved(found, groups, FAR_SETUP.seed))
+    takeaway.menu(files, key="joint.more.files")
 
 
 def _open_paper() -> None:

@@ -16,7 +16,7 @@ from app.features.lipschitz.settings import Lipschitz
 from app.features.lipschitz.strip import strip
 from app.features.lipschitz.walk import folding
 from app.text import csv_of, markdown_table
-from app.ui import opening, side_by_side, transport
+from app.ui import opening, takeaway, transport
 from app.ui.fragments import again, button
 
 WALKED = "lipschitz.walk"
@@ -118,9 +118,8 @@ def _depth(found: Answer) -> None:
         planes([pictures.masses(found.flows[0], found.walk)], key="lipschitz.masses", columns=1)
     with st.expander("The scale at which every block folds, as a table and as files", key="lipschitz.folds"):
         st.markdown(_table(found))
-        side_by_side.downloads(
-            "lipschitz.stored", "folds", {"Blocks": lambda: _by_block(found), "Mass": lambda: _mass(found)}
-        )
+        contents = {"Blocks": lambda: _by_block(found), "Mass": lambda: _mass(found)}
+        takeaway.menu(takeaway.tables("folds", contents), key="lipschitz.stored.files")
 
 
 def _table(found: Answer) -> str:

@@ -19,7 +19,7 @@ from app.features.lipschitz.strip import strip
 from app.features.lipschitz.weights import of_block
 from app.metrics import is_one, with_error
 from app.text import csv_of
-from app.ui import controls, opening, side_by_side, transport
+from app.ui import controls, opening, takeaway, transport
 from app.ui.fragments import again, button, polled
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
@@ -94,11 +94,8 @@ def live() -> None:
         planes(pictures.panes(shown.found, found, clickable=False)[:2], key="lipschitz.iteration", columns=2)
     with below, st.expander("The numbers of this block, explained, and as files", key="lipschitz.numbers"):
         st.markdown(words.table(found, mass))
-        side_by_side.downloads(
-            "lipschitz.live",
-            "inverse",
-            {"Blocks": lambda: _by_block(shown), "Errors": lambda: _by_iteration(shown)},
-        )
+        contents = {"Blocks": lambda: _by_block(shown), "Errors": lambda: _by_iteration(shown)}
+        takeaway.menu(takeaway.tables("inverse", contents), key="lipschitz.live.files")
     _tell_of(shown, found, clickable)
 
 

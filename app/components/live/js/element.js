@@ -99,6 +99,7 @@ function mount(root) {
   window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
   mountTime(view);
   views.add(view);
+  (window.resflowTake ??= []).push(["offer", { name: "live", figure: () => figureOfLive(view) }]);
   recallView(view);
   fit(view);
   return view;

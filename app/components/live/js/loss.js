@@ -35,7 +35,7 @@ function paneLoss(view, theme) {
     layers.push(
       { kind: "line", name: "batch", x: loss.step, y: numbers(loss.batch_nll), width: 1, colour: theme.ink(0.25),
         visible: on.batch },
-      { kind: "band", x: loss.held_step, low: held.map((v, i) => v - 2 * loss.held_se[i]),
+      { kind: "band", name: "held-out ± 2 standard errors", x: loss.held_step, low: held.map((v, i) => v - 2 * loss.held_se[i]),
         high: held.map((v, i) => v + 2 * loss.held_se[i]), colour: "rgba(213,94,0,0.22)", visible: on.held },
       { kind: "line", name: "held-out", x: loss.held_step, y: held, width: 2.4, colour: COLOURS.held,
         visible: on.held },

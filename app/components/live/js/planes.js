@@ -38,7 +38,7 @@ function densityLayers(view, field, plane, top, visible) {
     { kind: "field", name: "density", nodes: field, field: fine, window: plane, range: [0, top], palette: DENSITY, visible },
     {
       kind: "contours", field: fine, window: plane, levels: massLevels(field), visible,
-      colour: "rgba(255,255,255,0.55)", width: 0.9, named: !view.scene.playing,
+      series: "contour that encloses", colour: "rgba(255,255,255,0.55)", width: 0.9, named: !view.scene.playing,
     },
   ];
 }

@@ -11,7 +11,7 @@ from app.features.dimensions import stored
 from app.features.dimensions.memory import bars, charts, explained, words
 from app.features.dimensions.memory.numbers import saving
 from app.features.dimensions.memory.settings import MEMORY, Memory
-from app.ui import controls, opening, share, side_by_side, transport
+from app.ui import controls, opening, share, takeaway, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.gradients import GRADIENTS
@@ -80,7 +80,8 @@ def measured(bench: Memory, of: SurveyPlan, by_the_clock: bool) -> None:
             st.caption(explained.NOISE)
         with st.expander("All numbers: a row for each way to differentiate, and as a file", key=f"{MEMORY}numbers"):
             st.markdown(words.table(bench, survey))
-            side_by_side.downloads("memory", "memory", {"Table": lambda: words.saved(bench, survey)})
+            files = takeaway.tables("memory", {"Table": lambda: words.saved(bench, survey)})
+            takeaway.menu(files, key="memory.files")
     with st.expander("How it is measured"):
         st.markdown(explained.how(of))
     with st.expander("In the paper"):

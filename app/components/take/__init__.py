@@ -1,0 +1,78 @@
+"""The menu *Take it with you*: what is on the screen as files.
+
+Pictures (PNG, SVG) and their numbers (CSV) are made in the browser, of what is seen. `File` is any other one: the
+server makes it when it is asked for, and hands it over with the component's next message. A component that has a menu
+sends `encode(files, key)` and passes `on_asks_change=heard`; `menu` is one that stands alone.
+
+`app.components.library` must be mounted.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from app.components.canvas import scripts
+
+__all__ = ["SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
+
+_HERE = Path(__file__).parent
+SCRIPT = scripts(_HERE / "js", "vector", "sheet", "chart", "menu")
+STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
+
+Group = Literal["Numbers", "Flow", "Comparison", "Program"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a menu: `made` returns its contents, or raises ValueError or RuntimeError with a sentence for
+    people."""
+
+    title: str
+    name: str
+    made: Callable[[], bytes | str]
+    mime: str = "text/csv"
+    group: Group = "Numbers"
+
+
+_menu = st.components.v2.component(
+    "resflow_take",
+    html="<div data-take></div>",
+    js=(_HERE / "take_component.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def menu(files: Sequence[File], *, key: str, of: str | None = None, chart: tuple[str, str] | None = None) -> None:
+    """A menu of these files and, where a figure of the name `of` is on the page, of its picture and numbers; or of the
+    picture of a `chart` of Vega: the class of an element around it, and its title."""
+    _menu(data=encode(files, key) | {"of": of, "chart": chart}, key=key, on_asks_change=heard, width="content")
+
+
+def heard() -> None:
+    """A component hears of requests by being asked for: this lets Streamlit run its script."""
+
+
+def encode(files: Sequence[File], key: str) -> dict[str, Any]:
+    """What the menu of the component mounted as `key` offers, and the answer to what it has just asked for."""
+    listed = [{"name": file.name, "title": file.title, "group": file.group} for file in files]
+    return {"files": listed, "answer": _answer(files, st.session_state.get(key, {}).get("asks"))}
+
+
+def _answer(files: Sequence[File], asks: Any) -> dict[str, Any] | None:
+    """It comes from a browser, so it may be anything."""
+    if not (isinstance(asks, list) and len(asks) == 2 and isinstance(asks[0], int | float)):
+        return None
+    n, name = asks
+    for file in files:
+        if file.name == name:
+            try:
+                contents = file.made()
+            except (RuntimeError, ValueError) as error:
+                return {"n": n, "problem": str(error)}
+            data = contents.encode() if isinstance(contents, str) else contents
+            return {"n": n, "file": name, "mime": file.mime, "base64": base64.b64encode(data).decode()}
+    return {"n": n, "problem": "This file is not offered any more. Open the menu again."}

@@ -1,0 +1,54 @@
+// A chart that Vega has drawn as SVG, as a figure of a sheet. On a dark page its greys are turned into those of paper;
+// colours, which have a meaning, stay.
+
+const GREY_OF = 24; // between the channels of a colour, at most, for it to be a grey
+const PAINTED = ["fill", "stroke"];
+
+/** The chart within the element of this class, or null. */
+const chartIn = (name) => document.querySelector(`.${CSS.escape(name)} .stVegaLiteChart svg.marks`);
+
+/** The same grey on the other ground. */
+function turnedGrey(colour) {
+  if (!colour || colour === "none" || colour === "transparent" || colour.startsWith("url")) return colour;
+  const parts = rgb(inked(colour)[0]);
+  const isGrey = Math.max(...parts) - Math.min(...parts) <= GREY_OF;
+  return isGrey ? `rgb(${parts.map((part) => 255 - part).join()})` : colour;
+}
+
+/** A copy of the chart for white paper, and its size. */
+function onPaper(svg, theme, isDark) {
+  const copy = svg.cloneNode(true);
+  const { width, height } = svg.viewBox.baseVal;
+  copy.removeAttribute("style");
+  copy.setAttribute("width", width);
+  copy.setAttribute("height", height);
+  for (const one of copy.querySelectorAll("*")) {
+    one.removeAttribute("style");
+    for (const name of PAINTED) {
+      if (isDark && one.hasAttribute(name)) one.setAttribute(name, turnedGrey(one.getAttribute(name)));
+    }
+    if (one.tagName === "text") one.setAttribute("font-family", theme.font);
+  }
+  copy.querySelector(".background")?.setAttribute("fill", "none");
+  return { text: new XMLSerializer().serializeToString(copy), width, height };
+}
+
+function figureOfChart(host, name, title) {
+  const svg = chartIn(name);
+  if (!svg) return null;
+  const theme = { ...paperTheme(host), font: EVERYWHERE };
+  const { text, width, height } = onPaper(svg, theme, pageTheme(host).dark);
+  const image = new Image(width, height);
+  const alt = svg.closest(".stVegaLiteChart").getAttribute("aria-label")?.replaceAll("**", "") ?? "";
+  return {
+    name: title, title, columns: 1, tables: [],
+    panels: [{
+      title, note: "", alt, width, height,
+      draw: (pen) => (pen.isVector ? pen.embed(text) : pen.drawImage(image, 0, 0, width, height)),
+    }],
+    async prepare() {
+      image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+      await image.decode();
+    },
+  };
+}

@@ -1,0 +1,129 @@
+"""What the menu *Take it with you* offers beside pictures and their numbers: weights of flows, tables, a comparison."""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import session
+from app.components import take
+from app.components.take import File
+from app.engine.experiment import Arm
+from app.engine.reports import ArmReport
+from app.text import csv_of, file_name
+from app.ui import share
+from resflow_core.flow import FlowConfig
+
+Contents = Callable[[], bytes]
+BINARY, ZIP = "application/octet-stream", "application/zip"
+LIVE = "live"
+"""The name under which the live picture offers itself to menus (`components/live/js/element.js`)."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every member of an archive: equal contents make equal bytes."""
+
+
+def of_run() -> None:
+    """The menu of the page's run, beside its buttons: with the live picture, where that is on the page."""
+    take.menu(run_files(), key="take", of=LIVE)
+
+
+def run_files() -> list[File]:
+    """The weights of the page's flow."""
+    setup = session.setup()
+    name = file_name(setup.own.choice.name if setup.own else setup.data)
+    return [File("Weights of the flow", f"{name}.safetensors", session.flow_saver(), BINARY, "Flow")]
+
+
+def member(text: str) -> str:
+    """`text` as the name of a file without spaces."""
+    return file_name(text.lower()).replace(" ", "-")
+
+
+def tables(stem: str, contents: Mapping[str, Contents]) -> list[File]:
+    """CSV files by their titles."""
+    return [File(f"CSV: {title}", f"{stem}-{member(title)}.csv", made) for title, made in contents.items()]
+
+
+def comparison(name: str, stem: str, arms: Mapping[str, Arm], contents: Mapping[str, Contents]) -> list[File]:
+    """The files of the comparison `name`, which trains these `arms`: its tables, and all of it as one archive."""
+
+    def archive() -> bytes:
+        made = {title: one() for title, one in contents.items()}
+        return zipped(stem, made, weights(name, arms), share.link_of_settings())
+
+    whole = File("Tables, curves and weights (zip)", f"{stem}.zip", archive, ZIP, "Comparison")
+    return [*tables(stem, contents), whole]
+
+
+def weights(name: str, arms: Mapping[str, Arm]) -> dict[str, tuple[bytes | None, bool]]:
+    """The newest flow of each arm as a file, None where it cannot be had, and whether it is a residual flow."""
+    return {
+        label: (session.exported(name, k), isinstance(arm.flow, FlowConfig))
+        for k, (label, arm) in enumerate(arms.items())
+    }
+
+
+def zipped(
+    stem: str, contents: Mapping[str, bytes], flows: Mapping[str, tuple[bytes | None, bool]], address: str
+) -> bytes:
+    """Tables, weights, and a text that says what each of them is."""
+    members: dict[str, bytes] = {f"{member(title)}.csv": data for title, data in contents.items()}
+    lines = [f"{name}: the table “{title}” as CSV." for name, title in zip(members, contents, strict=True)]
+    for k, (label, (data, is_residual)) in enumerate(flows.items(), 1):
+        name = f"weights/{k}-{member(label)}.safetensors"
+        if data is None:
+            lines.append(f"The weights of “{label}” could not be had: its flow is not built, or was dropped.")
+        else:
+            members[name] = data
+            how = f'resflow_core.load("{name}")' if is_residual else f'safetensors.torch.load_file("{name}")'
+            lines.append(f"{name}: weights of “{label}”; read them with {how}.")
+    told = [
+        f"The comparison {stem}, as it stood when this was saved.",
+        f"Settings: {address}",
+        "",
+        *lines,
+        "",
+        "CSV files are UTF-8, with the names of their columns in the first row. NLL and KL are in nats, of",
+        "standardised data; names that end with _se are standard errors. The app opens the weights of residual flows",
+        "under Open a flow.",
+    ]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in {"README.txt": ("\n".join(told) + "\n").encode(), **members}.items():
+            archive.writestr(zipfile.ZipInfo(f"{stem}/{name}", EPOCH), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def by_seed(labels: Sequence[str], arms: Sequence[ArmReport]) -> bytes:
+    """The newest numbers of each flow as CSV."""
+    return csv_of({"flow": label, "step": arm.step, "seconds": arm.seconds, **measured(arm, -1)}
+                  for label, arm in zip(labels, arms, strict=True))  # fmt: skip
+
+
+def by_step(labels: Sequence[str], arms: Sequence[ArmReport]) -> bytes:
+    """Every held-out measurement of each flow as CSV."""
+    return csv_of(
+        {"flow": label, "step": int(arm.loss.held_step[at]), **measured(arm, at)}
+        for label, arm in zip(labels, arms, strict=True)
+        if arm.loss
+        for at in range(len(arm.loss.held_step))
+    )
+
+
+COLUMNS = {"nll": "held_nll", "nll_se": "held_se", "kl": "held_kl", "kl_se": "held_kl_se"}
+
+
+def measured(arm: ArmReport, at: int) -> dict[str, Any]:
+    """Held-out numbers of one measurement, as far as there are some."""
+    if arm.loss is None or not len(arm.loss.held_step):
+        return {}
+    found = {name: getattr(arm.loss, field) for name, field in COLUMNS.items()}
+    return {name: float(values[at]) for name, values in found.items() if len(values)}
+
+
+def menu(files: Sequence[File], *, key: str) -> None:
+    """A menu of files alone."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        take.menu(files, key=key)
