@@ -16,7 +16,7 @@ FORMAT = "residual flow 1"
 # The name of the notes among the settings in that value.
 NOTES = "notes"
 # The first files do not have these settings. Their flows have the defaults.
-LATER = {"norms", "constraint"}
+LATER = {"norms", "constraint", "branch"}
 # The largest flow that the settings allow has 49 MiB of weights.
 MOST_BYTES = 64 * 2**20
 # Limits of the header, of which the largest flow has 45 kB, in bytes, and of its settings and notes, in characters.
