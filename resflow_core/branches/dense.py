@@ -2,27 +2,28 @@
 
 A dense layer keeps its input h and adds the outputs of new units beside it, with learned weights eta:
 
-    D(h) = [c eta_1 h / k; eta_2 phi(W h + b)],   ||W||_{p->q} <= c,   eta_1^q + eta_2^q = 1       (their section 3.2)
+    D(h) = [c eta_1 h / k; eta_2 phi(W h + b)],   ||W||_{p->q} <= c,   eta_1^q + eta_2^q = 1
 
-and a branch is g(x) = W_n D_{n-1}(... D_1(x)) + b_n with ||W_n|| <= c. c = L^(1/n) shares the budget L evenly over the n
-steps, as in `resflow_core.residual.Branch`. p is the order of the norm that h is measured in, q that of D(h), and
+and a branch is g(x) = W_n D_{n-1}(... D_1(x)) + b_n with ||W_n|| <= c. The n steps share the budget L evenly,
+c = L^(1/n), as in `resflow_core.residual.Branch`. p is the order of the norm that h is measured in, q that of D(h).
 k = max(1, m^(1/q - 1/p)) is the norm of the identity from p to q on the m numbers of h. In the 2-norm, as in their
 paper, p = q = 2 and k = 1.
 
-The certificate. phi is 1-Lipschitz in the q-norm, so for two points h and h',
+The certificate. phi is 1-Lipschitz in the q-norm, so for two points h and h'
 
-    ||D(h) - D(h')||_q <= ||(c eta_1, eta_2 ||W||)||_q ||h - h'||_p <= c ||(eta_1, eta_2)||_q ||h - h'||_p = c ||h - h'||_p,
+    ||D(h) - D(h')||_q <= ||(c eta_1, eta_2 ||W||)||_q ||h - h'||_p <= c ||(eta_1, eta_2)||_q ||h - h'||_p,
 
-for every eta, W and b, and Lip(g) <= c^n = L. It is reached: with W the transpose of an orthogonal matrix times c, and
-at a point where phi has slope 1, both inequalities are equalities. If the caps do not hold, the step counts with
-||(c eta_1, eta_2 ||W||)||_q. It does not fall to ||W|| as W falls to 0, because h itself still passes.
+where the last norm of eta is 1. So Lip(D) <= c and Lip(g) <= c^n = L, for every eta, W and b. The bound is reached: if
+W is c times an isometry and phi has its largest slope at W h + b, both inequalities are equalities. If a cap does not
+hold, the step counts with ||(c eta_1, eta_2 ||W||)||_q. This does not fall to ||W|| as W falls to 0, because h still
+passes.
 
-Their factors, and ours. The paper bounds CLipSwish by 1.004, the constant of (swish(z), swish(-z)) / 1.1 in the 2-norm.
-That is right: sqrt(1.09984^2 + 0.09984^2) / 1.1 = 1.00397. It holds in no smaller norm: divided by 1.1 * 1.004, the
-constant is 1.0862 in the 1-norm. And eta_1^2 + eta_2^2 = 1 normalises the concatenation in the 2-norm and larger ones:
-in the 1-norm its constant is eta_1 + eta_2, up to 1.414. Here both constants follow the norm. Their code multiplies the concatenation by 0.98 and caps
-the weights beside at 0.98; here one c does both, so that L is what a block is given and not less. Their norms come from
-power iteration, a lower bound; here they are certified from above.
+What was checked of the published constants. The paper divides LipSwish of z and -z by 1.004. In the 2-norm that holds:
+sqrt(1.09984^2 + 0.09984^2) / 1.1 = 1.00397. In the 1-norm the same function has the constant 1.0862, so it is divided
+by the constant of the norm at hand here. eta_1^2 + eta_2^2 = 1 also belongs to the 2-norm: in the 1-norm such a
+concatenation has eta_1 + eta_2, up to 1.414, for each layer. Their code multiplies the concatenation by 0.98 and caps W
+at 0.98 beside it, so a block with three layers has less than its coefficient. Here one c does both. Their norms come
+from power iteration, which is a lower bound; here they are bounded from above.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -45,8 +46,8 @@ LEAST_WEIGHT = 0.1
 class DenseBranch(Branch):
     """g(x) = W_n D_{n-1}(... D_1(x)) + b_n, as above, with a beta of phi and two weights eta in each dense layer.
 
-    eta = u / ||u||_q with u = softplus(raw) + 0.1, from raw = 1: both weights are equal at first. `widths` has the units
-    that each dense layer adds. An activation that makes several numbers of a unit adds that many.
+    eta = u / ||u||_q with u = softplus(raw) + 0.1, from raw = 1: both weights are equal at first. `widths` has the
+    units that each dense layer adds. An activation that makes several numbers of a unit adds that many.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -127,7 +128,7 @@ class DenseBranch(Branch):
 
 
 def normalised(raw: Tensor, orders: Sequence[float]) -> Tensor:
-    """eta of dense layers, (..., layers, 2), from raw of the same shape; in layer i its norm of order orders[i] is 1."""
+    """eta of dense layers, (..., layers, 2), from raw of that shape. In layer i its norm of order orders[i] is 1."""
     weights = F.softplus(raw) + LEAST_WEIGHT
     norms = [torch.linalg.vector_norm(weights[..., i, :], q, -1) for i, q in enumerate(orders)]
     return weights / torch.stack(norms, -1)[..., None]

@@ -1,6 +1,7 @@
 """The number of parameters of a flow, by formula. No flow is built, so that a search over widths is fast."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from resflow_core.activations import activation_named
@@ -41,6 +42,18 @@ def matched(kind: str, wanted: int) -> BaselineConfig:
         for width in range(limits.low, limits.high + 1)
     )
     return min(configs, key=lambda config: abs(parameter_count(config) - wanted))
+
+
+def matched_width(config: FlowConfig, wanted: int) -> FlowConfig:
+    """The same residual flow, with the width that brings its `parameter_count` nearest to `wanted`.
+
+    The width is chosen as in `matched`. Raises ValueError for a `wanted` below 1.
+    """
+    if wanted < 1:
+        raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
+    _, limits = settings_of(FlowConfig)["width"]
+    configs = (replace(config, width=width) for width in range(int(limits.low), int(limits.high) + 1))
+    return min(configs, key=lambda one: abs(parameter_count(one) - wanted))
 
 
 def matched_classifier(classes: int, wanted: int) -> HybridConfig:
