@@ -3,11 +3,13 @@
 Oracles are autograd, searches over points and directions, and closed forms.
 """
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save
 
 import resflow_core as rf
 from resflow_core.activations import ACTIVATIONS
@@ -23,6 +25,7 @@ from resflow_core.measure.saturation import saturation
 from resflow_core.norms.constraints import Off
 from resflow_core.norms.induced import norm_of_2x2
 from resflow_core.residual import BRANCHES
+from resflow_core.settings import from_json, to_json
 from resflow_core.training.parameter_count import matched_width, parameter_count
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, seeded
@@ -38,10 +41,13 @@ CASES = covering(
 )
 CERTIFIED = [pytest.param(case, id="-".join(map(str, case.values()))) for case in CASES]
 
+ANGLES = torch.arange(360, dtype=torch.float64) * (math.pi / 180)
+DIRECTIONS = torch.stack([ANGLES.cos(), ANGLES.sin()], 1)
+
 
 def strained(config: FlowConfig, seed: int = 0) -> rf.Flow:
     """A flow whose layers are all far above their caps before the constraint, in float64."""
-    flow = config.build(seeded(seed), "paper").double()
+    flow = config.build(seeded(seed)).double()
     with torch.no_grad():
         for k, (name, parameter) in enumerate(flow.named_parameters()):
             noise = torch.randn(parameter.shape, generator=seeded(k), dtype=parameter.dtype)
@@ -72,34 +78,27 @@ def test_no_point_is_steeper_than_the_certificate(case):
     assert 0 < steepest(branch, branch.orders[0]) <= branch.lipschitz * (1 + 1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("branch", BRANCHES)
-@pytest.mark.parametrize("hidden_layers", [1, 2])
-def test_the_certificate_is_reached(branch, hidden_layers):
-    """With isometries times their caps, and an activation of slope 1 at 0, ||A|| is L."""
-    config = FlowConfig(blocks=1, width=24, budget=0.8, branch=branch, hidden_layers=hidden_layers, norms="2")
-    (found,) = config.build(seeded(0), "paper").double().branches
-    x = torch.zeros(1, 2, dtype=torch.float64)
-    with torch.no_grad():
-        *inner, last = found.linears
-        for linear in found.linears:
-            linear.bias.zero_()
-        for linear in inner:
-            linear.raw.copy_(10 * torch.eye(*linear.raw.shape))
-        last.raw.zero_()
-        last.raw[:, :2] = 10 * torch.eye(2)
-        if branch != "residual":
-            # The last layer looks along what the others make of the plane.
-            until = autograd_jacobian(lambda h: _before_last(found, h), x)[0]
-            last.raw.copy_(10 * until.T)
-    observed = torch.linalg.matrix_norm(autograd_jacobian(found, x)[0], 2)
-    assert float(observed) == pytest.approx(0.8, rel=1e-4) and float(observed) <= found.lipschitz
-
-
-def _before_last(branch, h):
-    *steps, _ = branch._steps()
-    for step in steps:
-        h = step(h)
-    return h
+@pytest.mark.parametrize("norms", NORM_CHAINS)
+def test_the_certificate_is_reached_and_not_passed(branch, norms):
+    """The weights ascend ||A|| at a point where the slope of every activation can be 1."""
+    config = FlowConfig(blocks=1, width=6, hidden_layers=2, budget=0.9, branch=branch, norms=norms)
+    (found,) = config.build(seeded(0)).double().branches
+    x, order, largest = torch.zeros(1, 2, dtype=torch.float64), found.orders[0], 0.0
+    parameters = [parameter for name, parameter in found.named_parameters() if name != "raw_orders"]
+    optimiser = torch.optim.Adam(parameters, lr=0.05)
+    for _ in range(200):
+        (jacobian,) = found.value_and_jacobian(x)[1]
+        norm = ((DIRECTIONS @ jacobian.T).norm(order, 1) / DIRECTIONS.norm(order, 1)).max()
+        largest = max(largest, float(norm.detach()))
+        gradients = torch.autograd.grad(-norm, parameters, materialize_grads=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimiser.step()
+    # The bounds of layers are exact in these orders alone; in others they are above the norms.
+    exact = norms != "learned"
+    assert (0.98 if exact else 0.5) * found.lipschitz < largest <= found.lipschitz * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
@@ -175,10 +174,10 @@ def test_the_roulette_has_the_mean_and_the_variance_of_its_closed_form(branch):
 
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_the_gradient_by_neumanns_series_is_that_of_autograd(branch):
-    config = FlowConfig(blocks=2, width=6, hidden_layers=2, budget=0.5, branch=branch, activation="clipswish")
+    config = FlowConfig(blocks=2, width=6, hidden_layers=2, budget=0.4, branch=branch, activation="clipswish")
     flow, x = config.build(seeded(0)).double(), points(5, 2)
-    # d orthogonal probes give traces without noise, and 0.5^60 is below the rounding.
-    series = Truncated(60, probe="orthogonal", n_probes=2, gradient="neumann")
+    # d orthogonal probes give traces without noise, and 0.4^50 is below the rounding.
+    series = Truncated(50, probe="orthogonal", n_probes=2, gradient="neumann")
     parameters = list(flow.parameters())
     expected = torch.autograd.grad(flow.log_prob(x).mean(), parameters)
     found = torch.autograd.grad(flow.log_prob(x, series, seeded(0)).mean(), parameters)
@@ -214,9 +213,11 @@ def test_a_flow_comes_back_from_its_file_and_its_state(branch, tmp_path):
 
 def test_a_file_without_the_setting_holds_residual_branches():
     flow = FlowConfig(blocks=1, width=3).build(seeded(0))
-    older = flow_file.to_bytes(flow).replace(b', \\"branch\\": \\"residual\\"', b"" + b" " * 24)
-    assert b"branch\\" not in older.split(b"bijections")[0]
-    assert flow_file.from_bytes(older).config == flow.config
+    settings = {name: value for name, value in to_json(flow.config).items() if name != "branch"}
+    older = from_json(FlowConfig, settings)
+    assert older == flow.config
+    file = save(dict(flow.state_dict()), {flow_file.FORMAT: json.dumps(settings)})
+    assert flow_file.from_bytes(file).config == flow.config
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
