@@ -16,7 +16,7 @@ from resflow_core.arguments import check_finite, checked_generator
 from resflow_core.bijection import Bijection, Chain
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.log_det import LogDet
-from resflow_core.residual import Branch, ResidualBlock
+from resflow_core.residual import BRANCHES, Branch, ResidualBlock
 from resflow_core.settings import check, setting, told
 
 # In higher dimensions the exact log det, which judges a flow in the end, takes too long.
@@ -108,6 +108,13 @@ class FlowConfig:
         Soft(), "Constraint", "How a layer's norm is kept at its cap.", choices=CONSTRAINTS, rare=True
     )
     dim: int = 2
+    branch: str = setting(
+        "residual",
+        "Layers of a block",
+        "How the layers inside a block are joined. Dense: each one gets the outputs of all layers before it.",
+        choices=BRANCHES,
+        rare=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -129,11 +136,12 @@ class Flow(NormalizingFlow):
         self,
         config: FlowConfig,
         generator: torch.Generator,
-        branch: Callable[..., Branch] = Branch,
+        branch: Callable[..., Branch] | None = None,
         block: Callable[[Branch, int], ResidualBlock] = ResidualBlock,
     ):
         widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
         parts: list[Bijection] = []
+        branch = branch or BRANCHES[config.branch].network
         for _ in range(config.blocks):
             parts += [ActNorm(config.dim)] if config.actnorm else []
             g = branch(widths, config.activation, config.budget, generator, config.norms, config.constraint)

@@ -6,6 +6,7 @@ network along with the points. `resflow_core.fast` computes the same values fast
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import cast
@@ -33,6 +34,8 @@ class Branch(nn.Module):
     phi is 1-Lipschitz, so the n layers share the budget L >= Lip(g) evenly: every ||W_i|| <= L^(1/n). `chain` names the
     orders p_0, ..., p_n of the norms, which are all 2 by default. An activation with a learned scale has a beta_i in
     each layer. All of g is multiplied by `scale`: 1, unless a flow is broken on purpose.
+
+    Another entry of `BRANCHES` says what differs: `shapes`, `scale_count`, `own_count`, `layer_bounds`, and the maps.
     """
 
     def __init__(
@@ -46,16 +49,34 @@ class Branch(nn.Module):
     ):
         super().__init__()
         self.activation, self.chain, self.scale = activation_named(activation), NORM_CHAINS[chain], 1.0
-        n_layers, copies = len(widths) - 1, self.activation.copies
+        shapes = self.shapes(widths, self.activation.copies)
+        n_layers, n_scales = len(shapes), self.scale_count(len(shapes))
         cap = budget ** (1 / n_layers)
-        self.linears = nn.ModuleList(
-            LipschitzLinear(copies * m, n, cap, generator, constraint) for m, n in pairwise(widths)
-        )
-        self.raw_scales = nn.Parameter(torch.zeros(n_layers)) if self.activation.initial_scale else None
+        self.linears = nn.ModuleList(LipschitzLinear(m, n, cap, generator, constraint) for m, n in shapes)
+        self.raw_scales = nn.Parameter(torch.zeros(n_scales)) if self.activation.initial_scale else None
         self.raw_orders = None
         if learned := self.chain.learned:
             start = [learned.raw(p) for p in self.chain.orders(n_layers)[:-1]]
             self.raw_orders = nn.Parameter(torch.tensor(start))
+
+    @staticmethod
+    def shapes(widths: list[int], copies: int) -> list[tuple[int, int]]:
+        """(inputs, outputs) of every layer, for `copies` numbers from each unit of an activation."""
+        return [(copies * m, n) for m, n in pairwise(widths)]
+
+    @staticmethod
+    def scale_count(layers: int) -> int:
+        """The number of activations, each with a beta of its own."""
+        return layers
+
+    @staticmethod
+    def own_count(layers: int) -> int:
+        """The number of parameters beside those of layers, scales and orders."""
+        return 0
+
+    def layer_bounds(self, norms: Sequence[float]) -> list[float]:
+        """Lipschitz bounds of the steps of g, whose product bounds Lip(g), from bounds of the layers' ||W_i||."""
+        return list(norms)
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
@@ -91,22 +112,23 @@ class Branch(nn.Module):
 
     @property
     def scales(self) -> Tensor:
-        """beta of every layer, (layers,); 1 for activations that have none."""
+        """beta of every activation, (layers,) here; 1 for activations that have none."""
         initial = self.activation.initial_scale
         if self.raw_scales is None or initial is None:
-            return next(self.parameters()).new_ones(len(self.linears))
+            return next(self.parameters()).new_ones(self.scale_count(len(self.linears)))
         return initial * scale_factor(self.raw_scales)
 
     @property
     def lipschitz(self) -> float:
         """A certified bound of Lip(g): the scale times the product of the layers' caps. A layer without a cap that
         holds counts with its norm."""
+        linears = cast("Sequence[LipschitzLinear]", self.linears)
         with torch.no_grad():
             bounds = [
                 linear.cap if linear.constraint.certifies else float(norm(linear.weight(norm)[None]))
-                for _, linear, norm in self._layers()
+                for linear, norm in zip(linears, self.norms, strict=True)
             ]
-        return self.scale * math.prod(bounds)
+        return self.scale * math.prod(self.layer_bounds(bounds))
 
     def size(self, x: Tensor) -> Tensor:
         """||x|| of columns, (d, batch) -> (batch,), in the norm of L."""
@@ -117,6 +139,17 @@ class Branch(nn.Module):
         linears = cast("Sequence[LipschitzLinear]", self.linears)
         for beta, p, linear, norm in zip(self.scales, self.orders[:-1], linears, self.norms, strict=True):
             yield partial(self.activation, beta=beta, p=p), linear, norm
+
+
+@dataclass(frozen=True)
+class BranchKind:
+    """How the layers of a branch are joined: a name for people, and the class that computes it."""
+
+    title: str
+    network: type[Branch]
+
+
+BRANCHES: dict[str, BranchKind] = {"residual": BranchKind("One after the other", Branch)}
 
 
 def scale_factor(raw: Tensor) -> Tensor:

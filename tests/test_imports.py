@@ -44,7 +44,19 @@ PAPER = [
     "spectral_norm", "lipschitz", "fixed_point", "residual", "flow", "hybrid",
 ]  # fmt: skip
 # The packages beside them, which import the paper's files and the packages that stand before them.
-PACKAGES = ["extras", "norms", "fast", "expressions", "data", "estimators", "baselines", "training", "measure", "api"]
+PACKAGES = [
+    "extras",
+    "norms",
+    "fast",
+    "branches",
+    "expressions",
+    "data",
+    "estimators",
+    "baselines",
+    "training",
+    "measure",
+    "api",
+]
 
 
 def imported(path: Path) -> set[str]:

@@ -1,3 +1,3 @@
 """Flows as files. Importing the package registers everything a flow can be built of."""
 
-from resflow_core import expressions, fast, norms  # noqa: F401
+from resflow_core import branches, expressions, fast, norms  # noqa: F401

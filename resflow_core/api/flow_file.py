@@ -16,9 +16,9 @@ FORMAT = "residual flow 1"
 # The name of the notes among the settings in that value.
 NOTES = "notes"
 # The first files do not have these settings. Their flows have the defaults.
-LATER = {"norms", "constraint"}
-# The largest flow that the settings allow has 49 MiB of weights.
-MOST_BYTES = 64 * 2**20
+LATER = {"norms", "constraint", "branch"}
+# The largest flow of the plane that the settings allow has 97 MiB of weights.
+MOST_BYTES = 112 * 2**20
 # Limits of the header, of which the largest flow has 45 kB, in bytes, and of its settings and notes, in characters.
 MOST_HEADER_BYTES, MOST_SETTINGS = 2**20, 2**16
 # The density of a flow that is read must be finite at one of this many points.

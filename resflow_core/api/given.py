@@ -96,9 +96,14 @@ class GivenBranch(FoldedBranch):
 
 
 class GivenFlow(Flow):
-    """A residual flow of x, given a context. Its methods work within `at(context)`."""
+    """A residual flow of x, given a context. Its methods work within `at(context)`.
+
+    Raises ValueError for a flow of other branches than "residual".
+    """
 
     def __init__(self, config: FlowConfig, context: int, generator: torch.Generator):
+        if config.branch != "residual":
+            raise ValueError(f'branch = {config.branch!r}: a flow with a context needs branch="residual".')
         super().__init__(config, generator, partial(GivenBranch, context=context), ResidualBlock)
         self.context = context
         self.bijections.insert(0, GivenAffine(config.dim, context, generator))

@@ -53,6 +53,8 @@ class ResidualFlow(nn.Module):
         base: the distribution of z: any one with `log_prob` and `sample` on all of R^d, e.g.
             `torch.distributions.StudentT(3.0)`, which then holds for each coordinate. An nn.Module whose `forward()`
             returns a distribution is trained along. None: the standard normal.
+        branch: how the layers inside a block are joined: "residual", one after the other, or "dense", as in i-DenseNets
+            (Perugachi-Diaz et al. 2021). A conditional flow needs "residual".
         blocks, width, hidden_layers, budget: sizes, and the bound L of each block; None for what suits d.
         dtype: torch.float32 or torch.float64.
         device: where the parameters are, e.g. "cuda".
@@ -86,6 +88,7 @@ class ResidualFlow(nn.Module):
         seed: "int | torch.Generator" = 0,
         log_det: "str | LogDet" = "exact",
         activation: Any = "sine",
+        branch: str = "residual",
         base: Any = None,
         blocks: int | None = None,
         width: int | None = None,
@@ -101,7 +104,7 @@ class ResidualFlow(nn.Module):
             raise ValueError(f"dtype = {told(dtype)}: use torch.float32 or torch.float64.")
         given = {"blocks": blocks, "width": width, "hidden_layers": hidden_layers, "budget": budget}
         chosen = sizes_for(features) | {name: value for name, value in given.items() if value is not None}
-        config = FlowConfig(**chosen, activation=activation_name(activation), dim=features)
+        config = FlowConfig(**chosen, activation=activation_name(activation), branch=branch, dim=features)
         self._begin(config, context, log_det_of(log_det), generator_of(seed))
         self._set_base(base)
         self.to(device=device, dtype=dtype)
@@ -498,6 +501,7 @@ class ResidualFlow(nn.Module):
         parts = [f"features={self.features}"]
         parts += [f"context={self.context}"] if self.context else []
         parts += [f"blocks={config.blocks}", f"width={config.width}", f"activation={config.activation!r}"]
+        parts += [f"branch={config.branch!r}"] if config.branch != "residual" else []
         parts += [f"log_det={self.log_det!r}"] if self.log_det != Exact() else []
         base = self._present_base()
         parts += [f"base={type(base.distribution).__name__}"] if base is not None else []

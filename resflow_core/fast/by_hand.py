@@ -28,7 +28,7 @@ from torch import Tensor
 
 from resflow_core.fast import capped, fused_flow
 from resflow_core.fast.closed_forms import ClosedForm
-from resflow_core.fast.folding import Folded, folded
+from resflow_core.fast.folding import Folded, FoldedBranch, folded
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.fast.plane import log_abs_det, log_abs_det_backward
@@ -72,7 +72,7 @@ class _Made(NamedTuple):
 
 def supports(flow: Any) -> TypeGuard[fused_flow.FusedFlow]:
     """Whether this module has the gradient of a flow: of the 2-norm, with a constraint whose gradient is by hand."""
-    if not isinstance(flow, fused_flow.FusedFlow):
+    if not isinstance(flow, fused_flow.FusedFlow) or flow.branch is not FoldedBranch:
         return False
     first = flow.branches[0]
     is_by_hand = type(first.linears[0].constraint) in capped.BY_HAND

@@ -18,6 +18,7 @@ from resflow_core.extras import extra
 from resflow_core.fast import by_hand, capped
 from resflow_core.fast.capped import triples_in_pieces
 from resflow_core.fast.closed_forms import ClosedForm
+from resflow_core.fast.folding import FoldedBranch
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.fast.pieces import Pieces, finished
@@ -47,7 +48,7 @@ def supports(flow: Any) -> bool:
 
 def evaluates(flow: Any) -> TypeGuard[FusedFlow]:
     """Whether kernels can compute a flow's values. Raises ModuleNotFoundError, with the remedy, without numba."""
-    if not isinstance(flow, FusedFlow) or flow.dim != 2:
+    if not isinstance(flow, FusedFlow) or flow.branch is not FoldedBranch or flow.dim != 2:
         return False
     return _is_single(flow) and _kind(flow) is not None
 

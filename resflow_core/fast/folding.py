@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -29,6 +29,14 @@ from resflow_core.residual import Branch, scale_factor
 _KNOWN: WeakKeyDictionary[LipschitzLinear, tuple[tuple[Tensor, ...], Tensor]] = WeakKeyDictionary()
 # Without gradients nothing is kept, and the units of this many points fit into the processor's cache.
 CHUNK = 1_000
+
+
+class Foldable(Protocol):
+    """A branch whose folded weights may be made together with those of others, and be at hand."""
+
+    _at_hand: Any
+
+    def of_each(self, branches: Sequence[Any]) -> Sequence[Any]: ...
 
 
 class FoldedBranch(Branch):
@@ -48,7 +56,12 @@ class FoldedBranch(Branch):
 
     def weights(self) -> FoldedWeights:
         """The folded weights of this branch, not stacked."""
-        return self._at_hand or fold([self]).unstacked()[0]
+        return self._at_hand or self.of_each([self])[0]
+
+    @staticmethod
+    def of_each(branches: Sequence[Branch]) -> list[FoldedWeights]:
+        """The folded weights of each of several branches of the same shape, from one `fold`."""
+        return fold(branches).unstacked()
 
     def forward(self, x: Tensor) -> Tensor:
         """g(x), (batch, d) -> (batch, d); differentiable any number of times."""
@@ -121,11 +134,11 @@ def folded(
 
 
 @contextmanager
-def folded_together(branches: Sequence[FoldedBranch]) -> Iterator[None]:
+def folded_together(branches: Sequence[Foldable]) -> Iterator[None]:
     """In this context, branches of the same shape take their weights from one `fold`, instead of one `fold` each. With
     gradients enabled, all that they compute has the graph of this fold."""
     try:
-        for branch, weights in zip(branches, fold(branches).unstacked(), strict=True):
+        for branch, weights in zip(branches, branches[0].of_each(branches), strict=True):
             branch._at_hand = weights
         yield
     finally:
@@ -164,7 +177,13 @@ def lipschitz_bounds(branches: Sequence[Branch], norms: Tensor | None = None) ->
     known."""
     if branches[0].linears[0].constraint.certifies:
         return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
-    return list(map(math.prod, (layer_norms(branches) if norms is None else norms).tolist()))
+    return list(map(math.prod, layer_bounds(branches, layer_norms(branches) if norms is None else norms).tolist()))
+
+
+def layer_bounds(branches: Sequence[Branch], norms: Tensor) -> Tensor:
+    """`Branch.layer_bounds` of each branch, (branches, layers), float64, from `layer_norms`."""
+    found = [branch.layer_bounds(of_one) for branch, of_one in zip(branches, norms.tolist(), strict=True)]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = SpectralNorm()) -> Tensor:

@@ -27,7 +27,7 @@ from resflow_core.fast.plane import residual_log_det
 from resflow_core.fixed_point import solve_banach
 from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
 from resflow_core.log_det import Exact, LogDet, keeps_graphs
-from resflow_core.residual import ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock
 
 # Without gradients nothing is kept, and the tangents of this many numbers fit into the processor's cache.
 CHUNK_NUMBERS = 2**18
@@ -69,9 +69,10 @@ class FusedFlow(Flow):
     no gradient is theirs."""
 
     values: Values | None = None
+    branch: type[Branch] = FoldedBranch
 
     def __init__(self, config: FlowConfig, generator: torch.Generator):
-        super().__init__(config, generator, FoldedBranch, FastBlock)
+        super().__init__(config, generator, self.branch, FastBlock)
 
     def lipschitz_bounds(self) -> list[float]:
         return lipschitz_bounds(self.branches)
@@ -134,14 +135,16 @@ class FusedFlow(Flow):
 
 
 def fastest(config: FlowConfig, generator: torch.Generator) -> Flow:
-    """A `FusedFlow`, or the paper's `Flow` if the activation has no closed form."""
+    """The entry of `FUSED` for its branches, or the paper's `Flow` if there is none, or the activation has no closed
+    form."""
     try:
         closed_form(activation_named(config.activation))
     except NoClosedForm:
         return Flow(config, generator)
-    return FusedFlow(config, generator)
+    return FUSED.get(config.branch, Flow)(config, generator)
 
 
+FUSED: dict[str, type[Flow]] = {"residual": FusedFlow}
 IMPLEMENTATIONS["fused"] = fastest
 
 

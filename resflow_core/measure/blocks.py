@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.estimators.moments import spectral_radius
-from resflow_core.fast.folding import layer_norms_in_pieces, lipschitz_bounds
+from resflow_core.fast.folding import layer_bounds, layer_norms_in_pieces, lipschitz_bounds
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
@@ -26,7 +26,7 @@ class BlockTable:
     mean_log_det: np.ndarray  # of log det(I + A) over the points, in nats
     mean_abs_log_det: float  # of the whole flow's |log|det df/dx||, in nats
     lipschitz: np.ndarray  # L: the bound that the caps keep, or of the layers as they are if nothing caps them
-    layer_norms: np.ndarray  # (blocks, layers): upper bounds of the layers as they are
+    layer_norms: np.ndarray  # (blocks, layers): upper bounds of the layers as they are; their product bounds Lip(g)
     largest_norm: np.ndarray  # the largest ||A|| over the points: the observed L
     steepest: np.ndarray  # (blocks, 2, 2): the A with the largest ||A||_2
     orders: np.ndarray  # (blocks, layers): p_0, p_1, ... of the norms; L and ||A|| are in that of p_0
@@ -52,7 +52,7 @@ def block_table_in_pieces(flow: Flow, evaluation: Evaluation, log_det: LogDet) -
         mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
         mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.detach().cpu()).abs().mean()),
         lipschitz=np.array(lipschitz_bounds(branches, norms)),
-        layer_norms=norms.numpy(),
+        layer_norms=layer_bounds(branches, norms).numpy(),
         largest_norm=(
             norms_2.amax(0).numpy()
             if set(outer) == {2.0}

@@ -8,7 +8,6 @@ the constraint may change the other weights of the layer too.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ from resflow_core.measure.inverse_iterations import ITERATIONS, steps_taken
 from resflow_core.measure.inversion import FOLD_GRID, GOAL, MOST_STEPS, block_windows, in_double
 from resflow_core.measure.invertibility import Regime, breaking_scales, regime, residual_det
 from resflow_core.measure.pictures import grid_points
-from resflow_core.residual import Branch
+from resflow_core.residual import BRANCHES, Branch
 from resflow_core.settings import told
 
 PLACES_GRID = 16
@@ -101,8 +100,8 @@ def make(linears: Any, changes: tuple[Change, ...]) -> None:
 def layer_shapes(config: FlowConfig) -> Shapes:
     """Of every branch of a flow."""
     widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
-    copies = activation_named(config.activation).copies
-    return tuple((rows, copies * columns) for columns, rows in pairwise(widths))
+    shapes = BRANCHES[config.branch].network.shapes(widths, activation_named(config.activation).copies)
+    return tuple((rows, columns) for columns, rows in shapes)
 
 
 def misfit(change: Change, shapes: Shapes) -> str:
@@ -155,12 +154,7 @@ class EditedBlock:
     most_steps: int  # of Banach's iteration to the x of `places` z in the window
     late: int  # of these z from which it does not arrive in `MOST_STEPS`
     places: int
-
-    @property
-    def certified(self) -> tuple[float, float]:
-        """The product of the layers' certified norms, with the scale: as trained, and as edited."""
-        used, left = (math.prod(layer.norms[k] for layer in self.layers) for k in (2, 3))
-        return used, self.scale * left
+    certified: tuple[float, float]  # bounds of Lip(g) by the layers' certified norms: as trained, and as edited
 
 
 @torch.no_grad()
@@ -199,6 +193,10 @@ def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> Ed
         most_steps=int(counts[~late].max()) if bool((~late).any()) else MOST_STEPS,
         late=int(late.sum()),
         places=len(places),
+        certified=(
+            math.prod(trained.layer_bounds([layer.norms[2] for layer in layers])),
+            here.scale * math.prod(changed.layer_bounds([layer.norms[3] for layer in layers])),
+        ),
     )
 
 

@@ -19,11 +19,13 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.branches.dense import DenseBranch
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.folding import fold
 from resflow_core.fast.forward_mode import FoldedWeights
@@ -77,7 +79,8 @@ def saturation(
         quantiles.append([np.quantile(t.numpy(), QUANTILES) for t in blocks[-1]])
         shares.append([float(_saturated(*layer, delta, epsilon).double().mean()) for _, layer in layers])
         scales.append(branch.scales.cpu().numpy())
-        constants.append([closed_form(branch.activation).lipschitz(p) for p in branch.orders[:-1]])
+        orders = branch.orders[1:-1] if isinstance(branch, DenseBranch) else branch.orders[:-1]
+        constants.append([closed_form(branch.activation).lipschitz(p) for p in orders])
         yield None
     reaches = [[_round(np.abs(q).max()) if reach is None else reach for q in of_block] for of_block in quantiles]
     counts = []
@@ -132,12 +135,15 @@ def _passed(flow: Flow, x: Tensor, until: int | None = None) -> Iterator[tuple[B
     A layer is t and (|phi_beta'|, |phi_beta''|) of its units, (units, batch) each, on the processor.
     """
     x, k = x.to(next(flow.parameters())), 0
-    weights = fold([block.branch for block in flow.blocks]).unstacked()
+    branches = [block.branch for block in flow.blocks]
+    is_dense = isinstance(branches[0], DenseBranch)
+    weights = [None] * len(branches) if is_dense else fold(branches).unstacked()
     for part in flow.bijections:
         if not isinstance(part, ResidualBlock):
             x = part(x)
             continue
-        layers, value = _layers(part.branch, weights[k], x)
+        folded = weights[k]
+        layers, value = _dense_layers(part.branch, x) if folded is None else _layers(part.branch, folded, x)
         x = x + value
         yield part.branch, layers
         if k == until:
@@ -157,6 +163,17 @@ def _layers(branch: Branch, weights: FoldedWeights, x: Tensor) -> tuple[list[Lay
         layers.append((t.cpu(), ((slope / constant).cpu(), (curvature * (beta / constant)).cpu())))
         t = torch.addmm(bias, weight, y)
     return layers, t.T
+
+
+def _dense_layers(branch: Any, x: Tensor) -> tuple[list[Layer], Tensor]:
+    """As `_layers`, of a dense branch: its dense layers, since the last layer has no activation."""
+    layers, orders = [], branch.orders[1:]
+    for h, beta, p in zip(branch.pre_activations(x), branch.scales, orders, strict=False):
+        t = beta * h.T
+        _, slope, curvature = unit_derivatives(closed_form(branch.activation), t)
+        constant = closed_form(branch.activation).lipschitz(p)
+        layers.append((t.cpu(), ((slope / constant).cpu(), (curvature * (beta / constant)).cpu())))
+    return layers, branch(x)
 
 
 def _round(reach: float) -> float:

@@ -1,6 +1,7 @@
 """The number of parameters of a flow, by formula. No flow is built, so that a search over widths is fast."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from resflow_core.activations import activation_named
@@ -8,11 +9,13 @@ from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.lipschitz import NORM_CHAINS
+from resflow_core.residual import BRANCHES
 from resflow_core.settings import settings_of
 
 
 def parameter_count(config: FlowConfig | BaselineConfig | HybridConfig) -> int:
-    """The number of trained parameters: weights, biases, ActNorms, scales of activations, learned orders.
+    """The number of trained parameters: weights, biases, ActNorms, scales of activations, learned orders, weights of
+    concatenation.
 
     Weights that a mask holds at 0 do not count: the density does not depend on them, and their gradient is always 0.
     """
@@ -41,6 +44,18 @@ def matched(kind: str, wanted: int) -> BaselineConfig:
     return min(configs, key=lambda config: abs(parameter_count(config) - wanted))
 
 
+def matched_width(config: FlowConfig, wanted: int) -> FlowConfig:
+    """The same residual flow, with the width that brings its `parameter_count` nearest to `wanted`.
+
+    The width is chosen as in `matched`. Raises ValueError for a `wanted` below 1.
+    """
+    if wanted < 1:
+        raise ValueError(f"wanted = {wanted}: use a number of parameters from 1 on.")
+    _, limits = settings_of(FlowConfig)["width"]
+    configs = (replace(config, width=width) for width in range(int(limits.low), int(limits.high) + 1))
+    return min(configs, key=lambda one: abs(parameter_count(one) - wanted))
+
+
 def matched_classifier(classes: int, wanted: int) -> HybridConfig:
     """The classifier of x in the plane, with two hidden layers and `parameter_count` nearest to `wanted`.
 
@@ -53,11 +68,22 @@ def matched_classifier(classes: int, wanted: int) -> HybridConfig:
     return min(configs, key=lambda config: abs(parameter_count(config) - wanted))
 
 
+def units_of_block(config: FlowConfig) -> int:
+    """The numbers that the layers of a block take in, for each point."""
+    copies = activation_named(config.activation).copies
+    return sum(inputs for inputs, _ in BRANCHES[config.branch].network.shapes(_widths(config), copies))
+
+
+def _widths(config: FlowConfig) -> list[int]:
+    return [config.dim, *[config.width] * config.hidden_layers, config.dim]
+
+
 def _of_residual_flow(config: FlowConfig) -> int:
-    widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]
-    activation, layers = activation_named(config.activation), len(widths) - 1
-    block = _dense(widths, activation.copies)
-    block += layers * (bool(activation.initial_scale) + bool(NORM_CHAINS[config.norms].learned))
+    widths = _widths(config)
+    activation, layers, branch = activation_named(config.activation), len(widths) - 1, BRANCHES[config.branch].network
+    block = sum((m + 1) * n for m, n in branch.shapes(widths, activation.copies)) + branch.own_count(layers)
+    block += branch.scale_count(layers) * bool(activation.initial_scale)
+    block += layers * bool(NORM_CHAINS[config.norms].learned)
     return config.blocks * block + config.actnorm * (config.blocks + 1) * 2 * config.dim
 
 
@@ -72,9 +98,9 @@ def _of_baseline(config: BaselineConfig) -> int:
     return sum(layers[index % 2] for index in range(config.transforms)) + (1 + baseline.scaled) * 2 * config.dim
 
 
-def _dense(widths: Sequence[int], copies: int = 1) -> int:
-    """The number of weights and biases of layers that take `copies` of each output of the layer before."""
-    return sum((copies * m + 1) * n for m, n in pairwise(widths))
+def _dense(widths: Sequence[int]) -> int:
+    """The number of weights and biases of layers that take all outputs of the layer before."""
+    return sum((m + 1) * n for m, n in pairwise(widths))
 
 
 def _masked(dim: int, width: int, hidden_layers: int, outputs: int) -> int:

@@ -3,12 +3,11 @@
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from resflow_core.activations import activation_named
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, LogDet
-from resflow_core.training.parameter_count import parameter_count
+from resflow_core.training.parameter_count import parameter_count, units_of_block
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import AnyConfig, TrainConfig
@@ -81,8 +80,7 @@ def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
         moving = flow.dim * (7 * BASELINES[flow.kind].outputs + 8)
         units = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return _work(train.batch * 3, units, parameter_count(flow))
-    copies = activation_named(flow.activation).copies
-    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * copies
+    units = flow.blocks * units_of_block(flow)
     return _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameter_count(flow))
 
 

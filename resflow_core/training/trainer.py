@@ -26,7 +26,7 @@ from resflow_core.log_det import LOG_DETS, Exact, LogDet, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
 from resflow_core.training.flat_parameters import FlatParameters
-from resflow_core.training.parameter_count import parameter_count
+from resflow_core.training.parameter_count import parameter_count, units_of_block
 from resflow_core.training.step_work import piece_count
 
 # A run draws from three generators. Their seeds differ and are all below the fixed seeds of held-out data.
@@ -194,7 +194,7 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
         return 4 * (train.batch * numbers + 3 * parameter_count(flow))
     rows, products, at_once, _ = train.log_det.work(train.batch)
     activation = activation_named(flow.activation)
-    units = flow.blocks * (flow.dim + flow.width * flow.hidden_layers) * activation.copies
+    units = flow.blocks * units_of_block(flow)
     numbers = 8 * (1 + products) if products else 4 + flow.dim
     in_one_block = 8 * (at_once - products) * units // flow.blocks
     return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)

@@ -119,6 +119,7 @@ def _hostile_formulas(monkeypatch, module: ModuleType) -> list[str]:
 EMPTIED = {
     "activations": [_activations],
     "compare": [_compare],
+    "dense": [_compare],
     "dimensions": [_dimensions, _dimensions_digits],
     "estimator": [_estimator],
     "hostile": [_hostile, _hostile_formulas],

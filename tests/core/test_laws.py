@@ -21,6 +21,7 @@ from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Soft, SpectralNorm
 from resflow_core.log_det import Truncated
 from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
 from resflow_core.norms.norm_orders import InducedNorm
+from resflow_core.residual import BRANCHES
 from tests.core.oracles import points, seeded
 from tests.covering import covering
 
@@ -37,6 +38,7 @@ CASES = covering(
         "actnorm": [True, False],
         "scale": [1.0, 0.6, 1.3],
         "gradient": [*GRADIENTS],
+        "branch": [*BRANCHES],
     }
 )
 
@@ -61,7 +63,7 @@ def case(request):
 @pytest.fixture(scope="module")
 def flows(case):
     """The paper's flow and the fast one, with the same weights: unlike each other, and some above their cap."""
-    names = ("activation", "norms", "constraint", "hidden_layers", "dim", "actnorm")
+    names = ("activation", "norms", "constraint", "hidden_layers", "dim", "actnorm", "branch")
     config = FlowConfig(blocks=2, width=5, budget=0.9, **{name: case[name] for name in names})
     paper, fused = (config.build(seeded(0), name).double().scaled(1, case["scale"]) for name in ("paper", "fused"))
     with torch.no_grad():

@@ -22,6 +22,11 @@ BY_HAND: dict[str, dict[str, str]] = {
     "a matrix of fractions": {"bench.matrix": "1/3, 1/6; -1/6 1/3", "bench.fractions": "True"},
     "a matrix of the bench": {"bench.matrix": "0.9 0.3 0.1 -0.2", "bench.law": "poisson", "bench.law.lam": "4.5"},
     "a map": {"stretch.map": "residual", "stretch.point": "-1 2.5", "stretch.forget": "True"},
+    "dense blocks": {"branch": "dense", "activation": "clipswish", "hidden_layers": "2", **NARROW},
+    "dense blocks compared": {
+        "compare.a": "inside", "compare.a.branch": "residual", "compare.b": "inside", "compare.b.activation": "sine",
+        "compare.b.hidden_layers": "2", "compare.b.budget": "0.9",
+    },
     "orders of norms": {
         "lipschitz.view": "norms", "lipschitz.p": "inf", "lipschitz.q": "1", "lipschitz.matrix": "1 2 3 4",
     },
@@ -78,6 +83,7 @@ BY_HAND: dict[str, dict[str, str]] = {
     "an unknown data set": {"data": "mnist", "seed": "7"},
     "unknown choices": {
         "activation": "swish", "device": "tpu", "log_det": "magic", "norms": "3", "constraint": "tight",
+        "branch": "tree",
     },
     "numbers beyond their limits": {
         "blocks": "400", "width": "1", "budget": "1", "learning_rate": "nan", "batch": "1e9",

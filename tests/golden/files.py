@@ -39,6 +39,8 @@ def flows() -> Iterator[tuple[str, dict[str, str], int]]:
         yield f"norms-{name}", {**TINY, "norms": name, "activation": "tanh"}, 2
     for name in subject.trees()[""]["constraint"]["choices"]:
         yield f"constraint-{name}", {**TINY, "constraint": name, "activation": "elu"}, 2
+    for name in subject.trees()[""]["branch"]["choices"]:
+        yield f"branch-{name}", {**TINY, "branch": name, "hidden_layers": "2", "activation": "clipswish"}, 2
     yield "constraint-bjorck-3", {**TINY, "constraint": "bjorck", "constraint.steps": "3"}, 2
     yield (
         "constraint-power-cold",

@@ -23,6 +23,7 @@ from resflow_core.expressions import SIGN
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
+from resflow_core.residual import BRANCHES
 
 LOG_DET, BASE = "of the mean log det", "of the mean log p(z)"
 PER_UNIT = "nats per unit of a parameter"
@@ -90,13 +91,15 @@ def _controls(bench: Activations) -> Activations:
             else 1
         )
         bench = replace(bench, block=block)
-    if "layer" in place:
+    layers = BRANCHES[flow.branch].network.scale_count(flow.hidden_layers + 1)
+    if "layer" in place and layers > 1:
         layer = place["layer"].select_slider(
             "Layer",
-            range(1, flow.hidden_layers + 2),
-            min(bench.layer, flow.hidden_layers + 1),
+            range(1, layers + 1),
+            min(bench.layer, layers),
             key=f"{ACTIVATIONS_BENCH}layer",
-            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden.",
+            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden. In dense blocks "
+            "all units are hidden.",
         )
         bench = replace(bench, layer=layer)
     return bench

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.features.compare.numbers import Belief, Compared
+from app.text import signed
 from app.ui.bands import Band, Ranking
 
 HARMLESS = 0.05
@@ -136,6 +137,31 @@ def exact_is_ahead(found: Compared) -> Mapping[str, bool]:
     return {"at equal time the exact one is the nearest to the truth": found.by_time.best == "Residual, exact"}
 
 
+def dense(found: Compared) -> str:
+    """Both rankings, and what dense blocks change with each activation."""
+    steps, clock = found.by_steps, found.by_time
+    return (
+        f"{fit(found)} After {clock.seconds:.1f} s of training each: {_ranked(clock)}. Dense blocks bring "
+        f"{_listed([_gap(found, activation) for activation in _pairs(found)])} nats after {steps.steps:,} steps."
+    )
+
+
+def _pairs(found: Compared) -> list[str]:
+    """The activations that both kinds of blocks have."""
+    labels = [label.split(", ", 1) for label in found.by_steps.fits]
+    return [name for kind, name in labels if kind == "Dense" and ["Residual", name] in labels]
+
+
+def _gap(found: Compared, activation: str) -> str:
+    fits = found.by_steps.fits
+    gap = fits[f"Dense, {activation}"].mean - fits[f"Residual, {activation}"].mean
+    return signed(f"{gap:+.3f} with {activation}")
+
+
+def dense_is_compared(found: Compared) -> Mapping[str, bool]:
+    return is_ranked(found) | {"both kinds of blocks have both activations": len(_pairs(found)) == 2}
+
+
 BELIEVES = Answer(believes, is_fooled)
 HONEST = Answer(honest, is_harmless)
 EXPRESSIVE = Answer(expressive, bias_grows)
@@ -143,3 +169,4 @@ TERMS = Answer(terms, bias_falls)
 COUPLING = Answer(fit, residual_is_ahead)
 TIME = Answer(time, exact_is_ahead)
 FIGURE_1 = Answer(fit, is_ranked)
+DENSE = Answer(dense, dense_is_compared)

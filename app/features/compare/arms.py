@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 
 from app.engine.experiment import Arm
-from app.features.compare.settings import Baseline, Compare, Residual
+from app.features.compare.settings import Baseline, Compare, Filled, Inside, Residual
 from app.setup import Setup
 from app.text import signed
+from resflow_core.activations import ACTIVATIONS
 from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
-from resflow_core.training.parameter_count import matched, parameter_count
+from resflow_core.training.parameter_count import matched, matched_width, parameter_count
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def contenders(setup: Setup, bench: Compare) -> list[Contender]:
 
 
 @singledispatch
-def built(chosen: Residual | Baseline, setup: Setup) -> Arm:
+def built(chosen: Filled, setup: Setup) -> Arm:
     """What the engine trains."""
     raise TypeError(f"There is no flow for {chosen!r}.")
 
@@ -76,18 +77,43 @@ def _(chosen: Baseline, setup):
     return Arm(flow, replace(setup.train, log_det=Exact()), setup.source)
 
 
+@built.register
+def _(chosen: Inside, setup):
+    shape = replace(
+        setup.flow,
+        branch=chosen.branch,
+        activation=chosen.activation,
+        hidden_layers=chosen.hidden_layers,
+        budget=chosen.budget,
+    )
+    flow = matched_width(shape, parameter_count(setup.flow))
+    return Arm(flow, replace(setup.train, log_det=Exact()), setup.source)
+
+
 def names(bench: Compare) -> list[str]:
     """What each arm is called: by its flow and estimator, by L where they differ in it, else by a number."""
-    budgets = {arm.budget for arm in bench.arms if isinstance(arm, Residual)}
+    budgets = {arm.budget for arm in bench.arms if not isinstance(arm, Baseline)}
     labels = []
     for arm in bench.arms:
-        label = BASELINES[arm.kind].title.split(",")[0] if isinstance(arm, Baseline) else estimator_name(arm.log_det)
-        labels.append(f"{label}, L = {arm.budget:g}" if isinstance(arm, Residual) and len(budgets) > 1 else label)
+        label = _name(arm)
+        labels.append(label if isinstance(arm, Baseline) or len(budgets) == 1 else f"{label}, L = {arm.budget:g}")
     seen, counts = Counter(), Counter(labels)
     for k, label in enumerate(labels):
         seen[label] += 1
         labels[k] = f"{label} ({seen[label]})" if counts[label] > 1 else label
     return labels
+
+
+def _name(arm: Filled) -> str:
+    if isinstance(arm, Baseline):
+        return BASELINES[arm.kind].title.split(",")[0]
+    return inside_name(arm) if isinstance(arm, Inside) else estimator_name(arm.log_det)
+
+
+def inside_name(arm: Inside) -> str:
+    """How its layers are joined, by which activation, and how many hidden layers there are if there are several."""
+    depth = f", {arm.hidden_layers} hidden layers" if arm.hidden_layers > 1 else ""
+    return f"{arm.branch.capitalize()}, {ACTIVATIONS[arm.activation].title}{depth}"
 
 
 @singledispatch

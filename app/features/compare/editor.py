@@ -6,7 +6,7 @@ from app import session
 from app.features.compare.arms import contenders
 from app.features.compare.gallery import take
 from app.features.compare.presets import PRESETS, Preset, chosen
-from app.features.compare.settings import COMPARE, Baseline, Compare, Residual
+from app.features.compare.settings import COMPARE, Compare, Filled
 from app.setup import Setup
 from app.ui import controls
 from app.ui.fragments import button
@@ -19,7 +19,7 @@ def edit(setup: Setup) -> Compare:
     bench = session.bench(Compare)
     edited = {name: bool(controls.drawn(bench, prefix=COMPARE, only=(name,))) for name in (*ARMS, "seeds", "steps")}
     # An arm that cannot be edited is told all the same, if there is one.
-    filled = [name for name in ARMS if edited[name] or isinstance(getattr(bench, name), Residual | Baseline)]
+    filled = [name for name in ARMS if edited[name] or isinstance(getattr(bench, name), Filled)]
     length = [name for name in ("seeds", "steps") if edited[name]]
     names = _names(setup, bench)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="compare.arms"):

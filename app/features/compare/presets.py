@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from app.features.compare import answers
 from app.features.compare.answers import Answer
-from app.features.compare.settings import Baseline, Compare, Nobody, Residual
+from app.features.compare.settings import Baseline, Compare, Inside, Nobody, Residual
 from app.setup import Setup
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
@@ -108,6 +108,25 @@ PRESETS: dict[str, Preset] = {
             view="samples", a=Residual(Exact(), 0.99), b=Baseline("nice"), c=Baseline("realnvp"), seeds=3, steps=1500
         ),
         data="checkerboard",
+        train=_SMALL,
+    ),
+    "dense": Preset(
+        "i-DenseNet or residual blocks?",
+        "After the paper: in an i-DenseNet each layer gets the outputs of all layers before it (Perugachi-Diaz et al. "
+        "2021). As nearly equal numbers of parameters as whole widths allow. Both kinds of blocks get both "
+        "activations: CLipSwish, which came with i-DenseNets, and sine.",
+        answers.DENSE,
+        Compare(
+            view="densities",
+            a=Inside("residual", "clipswish"),
+            b=Inside("dense", "clipswish"),
+            c=Inside("residual", "sine"),
+            d=Inside("dense", "sine"),
+            seeds=3,
+            steps=500,
+        ),
+        data="checkerboard",
+        flow=_QUICK,
         train=_SMALL,
     ),
     "time": Preset(

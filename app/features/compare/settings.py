@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.setup import View
+from resflow_core.activations import ACTIVATIONS
 from resflow_core.baselines.zuko_flows import BASELINES
 from resflow_core.log_det import LOG_DETS, Exact, LogDet, Truncated
+from resflow_core.residual import BRANCHES
 from resflow_core.settings import check, setting
 
 COMPARE = "compare."
@@ -52,14 +54,38 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class Inside:
+    """A residual flow with as many blocks, whose insides are others: as wide as brings its parameters nearest to those
+    of the sidebar's flow."""
+
+    title: ClassVar[str] = "Other insides of the blocks"
+
+    branch: str = setting(
+        "dense",
+        "Layers of a block",
+        "How the layers inside a block are joined. Dense: each one gets the outputs of all layers before it.",
+        choices=BRANCHES,
+    )
+    activation: str = setting("clipswish", "Activation", "Nonlinearity inside the blocks.", choices=ACTIVATIONS)
+    hidden_layers: int = setting(1, "Hidden layers", "Hidden layers in each block.", low=1, high=4)
+    budget: float = setting(
+        0.97, "Lipschitz budget L", "Bound on each block's Lipschitz constant.", low=0.05, high=0.999
+    )
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True)
 class Nobody:
     """No flow in this place."""
 
     title: ClassVar[str] = "None"
 
 
-Arm = Residual | Baseline | Nobody
-ARMS: dict[str, type[Arm]] = {"residual": Residual, "peer": Baseline, "none": Nobody}
+Filled = Residual | Inside | Baseline
+Arm = Filled | Nobody
+ARMS: dict[str, type[Arm]] = {"residual": Residual, "inside": Inside, "peer": Baseline, "none": Nobody}
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,6 @@ class Compare:
         check(self)
 
     @property
-    def arms(self) -> list[Residual | Baseline]:
+    def arms(self) -> list[Filled]:
         """Those in which there is a flow."""
         return [arm for arm in (self.a, self.b, self.c, self.d) if not isinstance(arm, Nobody)]

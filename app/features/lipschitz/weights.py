@@ -21,6 +21,10 @@ from resflow_core.activations import activation_named
 
 NETWORK, OPENED = "lipschitz.network", "lipschitz.opened"
 REMEDY = "Nothing is changed."
+NOT_DRAWN = (
+    "The network is drawn for blocks whose layers follow one after the other. In this flow each layer also gets the "
+    "outputs of all layers before it. To pull a weight, choose *One after the other* under *Layers of a block*."
+)
 
 
 @polled(POLL_SECONDS)
@@ -139,6 +143,9 @@ def _block(bench: Lipschitz) -> Lipschitz:
 
 def _network(bench: Lipschitz, shown: Edits) -> None:
     flow = session.setup().flow
+    if flow.branch != "residual":
+        st.info(NOT_DRAWN)
+        return
     layers = [network.Layer(layer.raw, layer.left, layer.bias, layer.factor) for layer in shown.found.layers]
     scene = network.scene(
         layers,
