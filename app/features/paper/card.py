@@ -19,10 +19,10 @@ def show(number: int, name: str, claim: Claim, found: Found) -> None:
         heading.section(f"{number}. {claim.title}")
         words, drawn = st.columns(COLUMNS, gap="medium")
         with words:
-            st.markdown(claim.says)
+            st.markdown(f"{claim.says} :gray[({claim.at} of the paper)]")
             st.latex(claim.equation)
-            st.caption(f"In the paper: {claim.at}.")
-            st.markdown(f"{found.kind.sign} {found.sentence}")
+            with st.container(key=f"verdict_{found.kind.name.lower()}_{name}"):
+                st.markdown(f"{found.kind.sign} {found.sentence}")
         with drawn:
             st.html(picture.figure(found.picture))
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"claim_{name}_ways"):

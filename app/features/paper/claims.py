@@ -1,11 +1,12 @@
 """The claims of the abstract, in its order. One entry of `CLAIMS` is a card."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from app import evidence
 from app.features.paper import verdicts
-from app.features.paper.found import Found
+from app.features.paper.found import Found, Kind
 
 
 @dataclass(frozen=True)
@@ -155,3 +156,13 @@ CLAIMS: Mapping[str, Claim] = {
         explained=("Coupling flow", "coupling-flow"),
     ),
 }
+
+
+WORDS = {Kind.SHOWS: "show here", Kind.IN_PART: "show in part", Kind.NOT_HERE: "do not show in the plane"}
+
+
+def total(found: Iterable[Found]) -> str:
+    """How many claims show, in part and not."""
+    counts = Counter(one.kind for one in found)
+    parts = [f"{counts[kind]} {words}" for kind, words in WORDS.items() if counts[kind]]
+    return f"Of {counts.total()} claims, **{', '.join(parts)}**."

@@ -1,6 +1,5 @@
 """The paper: each claim of its abstract, what shows of it here, and what came after. It prints on four pages."""
 
-from collections import Counter
 from pathlib import Path
 
 import streamlit as st
@@ -8,20 +7,10 @@ import streamlit as st
 from app import evidence
 from app.features.paper import card
 from app.features.paper.after import AFTER, Successor
-from app.features.paper.claims import CLAIMS
-from app.features.paper.found import Found, Kind
+from app.features.paper.claims import CLAIMS, total
 from app.ui import heading, live_runs
 
 HERE = Path(__file__).parent
-LARGEST_FIRST = (Kind.SHOWS, Kind.IN_PART, Kind.NOT_HERE)
-WORDS = {Kind.SHOWS: "show here", Kind.IN_PART: "show in part", Kind.NOT_HERE: "do not show in the plane"}
-
-
-def total(found: list[Found]) -> str:
-    """How many claims show, in part and not."""
-    counts = Counter(one.kind for one in found)
-    parts = [f"{counts[kind]} {WORDS[kind]}" for kind in LARGEST_FIRST if counts[kind]]
-    return f"Of {len(found)} claims, **{', '.join(parts)}**."
 
 
 def successor(name: str, one: Successor) -> None:
@@ -39,12 +28,12 @@ st.html(HERE / "paper.css")
 with st.container(key="paper"):
     heading.title("What does the paper claim, and what shows here?")
     verdicts = {name: claim.found for name, claim in CLAIMS.items()}
-    st.markdown(total(list(verdicts.values())))
+    st.markdown(total(verdicts.values()))
     st.caption(
         "[*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735), Chen, Behrmann, "
         "Duvenaud and Jacobsen, NeurIPS 2019. The cards follow its abstract. Each verdict is computed from stored "
         "measurements in two dimensions unless it says otherwise; the paper's own are of images. Numbers of several "
-        "seeds are means, with the smallest and the largest in brackets. The page prints on four sheets of A4."
+        "seeds are means, with the smallest and the largest in brackets. The page prints on at most four sheets of A4."
     )
     for number, (name, claim) in enumerate(CLAIMS.items(), 1):
         card.show(number, name, claim, verdicts[name])

@@ -16,12 +16,13 @@ def figure(picture: Picture) -> str:
     low, high = ends(picture)
     rows = "".join(_row(name, values, picture, low, high) for name, values in picture.rows.items())
     scale = ", logarithmic" if picture.log else ""
+    axis = escape(f"{picture.axis}, {picture.unit}{scale}")
     note = f"A dot: {picture.dot}." + (" Bar: mean." if max(map(len, picture.rows.values())) > 1 else "")
     if picture.mark:
         note += f" Dashed: {picture.mark[0]}."
     return (
         f'<div class="dots" role="img" aria-label="{escape(alt(picture))}">{rows}'
-        f'<div class="dots-axis"><span>{_number(low)}</span><b>{escape(picture.axis)}, {escape(picture.unit)}{scale}</b>'
+        f'<div class="dots-axis"><span>{_number(low)}</span><b>{axis}</b>'
         f'<span>{_number(high)}</span></div><div class="dots-note">{escape(note)}</div></div>'
     )
 

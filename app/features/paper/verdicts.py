@@ -103,7 +103,7 @@ def bias(stored: Stored) -> Found:
     """Biased log densities, whose bias grows with what a block may do: the order of the flows is that of their L."""
     biases = {label: _last(arms, "held_bias") for label, arms in stored.found.items()}
     of = [band(values) for values in biases.values()]
-    first, last = list(biases)[0], list(biases)[-1]
+    first, *_, last = biases
     grows = [one.mean for one in of] == sorted(one.mean for one in of) and of[0].mean < of[-1].mean
     apart = of[0].high < of[-1].low and of[0].low > 0
     numbers = _settings(stored) | {
@@ -237,7 +237,7 @@ def saturation(stored: Stored) -> Found:
         {"ELU": shares["elu"], "LipSwish": shares["lipswish"]}, "units whose derivative is saturated", "%", log=True
     )
     if not fewer:
-        says = "the seeds overlap: {elu} % of the units are saturated with ELU, {lipswish} % with LipSwish ({seeds} seeds)."
+        says = "the seeds overlap: {elu} % of the units are saturated with ELU, {lipswish} % with LipSwish."
         return Found(Kind.NOT_HERE, says, numbers, picture)
     says = (
         "with ELU {elu} % of all units are saturated, with LipSwish {lipswish} % ({seeds} seeds, {steps} steps on the "
