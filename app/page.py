@@ -10,7 +10,7 @@ from app.features.learn.panel import agree, cover, covered, panel, way_back
 from app.lessons.observables import MOVED
 from app.screens import SCREENS
 from app.turns import TURNS
-from app.ui import controls, opening
+from app.ui import controls, live_runs, opening
 from app.ui.fragments import clocked
 
 HERE = Path(__file__).parent
@@ -43,6 +43,8 @@ def draw() -> None:
         setup = session.begin()
         session.arrive(page.url_path)
         session.arrive_to_draw()
+        if live_runs.begin(page.url_path):
+            st.rerun()
         if moved:
             session.move(moved)
         if to := session.turn(page.url_path):

@@ -5,38 +5,49 @@ What lies below names no screen. Links, lessons and the home page have registrie
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from app import evidence, link, session
 from app.estimates.settings import BENCH, Bench
 from app.evidence import Evidence
 from app.features.activations.evidence import EVIDENCE as ACTIVATIONS_EVIDENCE
+from app.features.activations.live import RUNS as ACTIVATIONS_RUNS
 from app.features.activations.observables import ACTIVATIONS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.features.compare import arrival as compare
 from app.features.compare.evidence import EVIDENCE as COMPARE_EVIDENCE
+from app.features.compare.live import RUNS as COMPARE_RUNS
 from app.features.compare.settings import COMPARE, Compare
 from app.features.dimensions.evidence import EVIDENCE as DIMENSIONS_EVIDENCE
+from app.features.dimensions.live import RUNS as DIMENSIONS_RUNS
 from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.features.estimator import plane
 from app.features.estimator.draw_observables import THROWS
 from app.features.estimator.evidence import EVIDENCE as ESTIMATOR_EVIDENCE
+from app.features.estimator.live import RUNS as ESTIMATOR_RUNS
 from app.features.estimator.matrix_observables import MATRIX
 from app.features.explore.observables import FLOW
 from app.features.home.evidence import EVIDENCE as HOME_EVIDENCE
 from app.features.joint import arrival as joint
 from app.features.joint.evidence import EVIDENCE as JOINT_EVIDENCE
+from app.features.joint.live import RUNS as JOINT_RUNS
 from app.features.joint.settings import JOINT, Joint
 from app.features.lipschitz import arrival as lipschitz
+from app.features.lipschitz import live as lipschitz_live
 from app.features.lipschitz.evidence import EVIDENCE as LIPSCHITZ_EVIDENCE
 from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
+from app.features.paper.evidence import EVIDENCE as PAPER_EVIDENCE
+from app.features.paper.evidence import LIKELIHOOD, NORMS
+from app.features.paper.evidence import SETUP as PAPER_SETUP
 from app.features.stretch.observables import STRETCH as STRETCH_OBSERVABLES
 from app.features.stretch.settings import STRETCH, Stretch
 from app.lessons import observables
 from app.lessons.observables import Moved, Observable
-from app.ui import doors
+from app.ui import doors, live_runs
 from app.ui.doors import Door
+from app.ui.live_runs import LiveRun, Starts
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class Screen:
     the settings of data, flow and training beside them; where `acts_on` names views, only these, and not while it
     `opens` with stored flows, whose settings are others. `former` are addresses that it once had, with the settings
     that each stands for. One that is not `listed` is in no navigation. `evidence` is
-    how the stored answers that it opens with come about, by their names.
+    how the stored answers that it opens with come about, by their names, and `runs` begins here what made one of them.
     """
 
     title: str
@@ -67,6 +78,7 @@ class Screen:
     opens: Callable[[], bool] = lambda: False
     former: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    runs: Starts = field(default_factory=dict)
     listed: bool = True
 
     @property
@@ -101,6 +113,15 @@ SCREENS: dict[str, Screen] = {
             "explore": ("Explore", "Press Play and watch a flow learn. Change any setting while it trains."),
             "draw": ("Draw", "Paint something, and a flow learns it.", {"data": link.DRAWING}),
         },
+        runs={LIKELIHOOD: partial(live_runs.train, PAPER_SETUP)},
+    ),
+    "paper": Screen(
+        "The paper",
+        "paper",
+        doors={"paper": ("The paper", "Its abstract, claim by claim, and what each comes to here.")},
+        has_flow=False,
+        sidebar=False,
+        evidence=PAPER_EVIDENCE,
     ),
     "lipschitz": Screen(
         "Can it be undone?",
@@ -111,6 +132,7 @@ SCREENS: dict[str, Screen] = {
         LIPSCHITZ_OBSERVABLES,
         opens=lipschitz.hides_settings,
         evidence=LIPSCHITZ_EVIDENCE,
+        runs={**lipschitz_live.RUNS, NORMS: partial(lipschitz_live.in_other_norms, PAPER_SETUP)},
     ),
     "activations": Screen(
         "Activation functions",
@@ -121,6 +143,7 @@ SCREENS: dict[str, Screen] = {
         ACTIVATIONS,
         acts_on=("inside", "consequences"),
         evidence=ACTIVATIONS_EVIDENCE,
+        runs=ACTIVATIONS_RUNS,
     ),
     "estimator": Screen(
         "Check by hand",
@@ -138,6 +161,7 @@ SCREENS: dict[str, Screen] = {
         acts_on=("plane",),
         opens=plane.hides_settings,
         evidence=ESTIMATOR_EVIDENCE,
+        runs=ESTIMATOR_RUNS,
     ),
     "dimensions": Screen(
         "Beyond two dimensions",
@@ -147,6 +171,7 @@ SCREENS: dict[str, Screen] = {
         acts_on=("memory",),
         former={"memory": {f"{DIMENSIONS}view": "memory"}},
         evidence=DIMENSIONS_EVIDENCE,
+        runs=DIMENSIONS_RUNS,
     ),
     "compare": Screen(
         "Compare flows",
@@ -156,6 +181,7 @@ SCREENS: dict[str, Screen] = {
         {COMPARE: Compare},
         opens=compare.is_due,
         evidence=COMPARE_EVIDENCE,
+        runs=COMPARE_RUNS,
     ),
     "joint": Screen(
         "Generate and classify",
@@ -165,6 +191,7 @@ SCREENS: dict[str, Screen] = {
         {JOINT: Joint},
         opens=joint.is_due,
         evidence=JOINT_EVIDENCE,
+        runs=JOINT_RUNS,
     ),
     "stretch": Screen(
         "Area and density",
@@ -179,7 +206,7 @@ SCREENS: dict[str, Screen] = {
 }
 """By their addresses, in the order of the navigation; "" is the home page."""
 
-DOORS_IN_ORDER = ("draw", "explore", "learn", "check")
+DOORS_IN_ORDER = ("draw", "explore", "learn", "check", "paper")
 
 observables.SCREENS |= set(SCREENS) - {""}
 for address, screen in SCREENS.items():
@@ -187,6 +214,9 @@ for address, screen in SCREENS.items():
     observables.MOVED |= {former: Moved(address, settings) for former, settings in screen.former.items()}
     link.BENCHES |= screen.benches
     evidence.EVIDENCE |= screen.evidence
+    live_runs.RUNS |= {
+        name: LiveRun(screen.title, address, screen.script, start) for name, start in screen.runs.items()
+    }
 _doors = {
     name: Door(title, text, screen.script, *query)
     for screen in SCREENS.values()

@@ -36,7 +36,7 @@ MOVES = (
     "measure",
     "anew",
 )
-TO_READ = {"home", "learn", "glossary"}
+TO_READ = {"home", "learn", "glossary", "paper"}
 SCREENS = sorted(screen.folder for screen in screens.SCREENS.values() if screen.folder not in TO_READ)
 QUICK = {"data": "noisymoons", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
 

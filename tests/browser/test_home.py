@@ -45,8 +45,9 @@ def test_the_run_is_replayed_until_it_is_stopped_and_the_doors_lead_on(visit, se
         "/explore",
         "/learn",
         "/estimator",
+        "/paper",
     ]
-    home.page.locator("[class*=st-key-door_]").last.click(position={"x": 40, "y": 60})  # all of the card is the link
+    home.page.locator(".st-key-door_check").click(position={"x": 40, "y": 60})  # all of the card is the link
     home.page.get_by_role("heading", name="What does an unbiased log-density cost?").wait_for()
     assert urlparse(home.page.url).path == "/estimator"
 

@@ -32,6 +32,7 @@ SCREENS = {
     "/dimensions": ("", ".images canvas"),
     "/dimensions scaling": ("dimensions.view=scaling", MAIN_BUTTON),
     "/glossary": ("", ".katex"),
+    "/paper": ("", ".dots"),
 }
 
 

@@ -21,7 +21,7 @@ SEED = 20261127
 LIGHT = {"blocks": "2", "width": "4", "hidden_layers": "1", "batch": "32", "horizon": "64"}
 SETTINGS = "explore"  # the screen that has no settings but those of all screens
 SCREENS = (
-    "", "learn", "teach", SETTINGS, "glossary",
+    "", "learn", "teach", "paper", SETTINGS, "glossary",
     *(prefix.rstrip(".").replace("bench", "estimator") for prefix in BENCHES),
 )  # fmt: skip
 LONG = 100_000

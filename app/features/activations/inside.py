@@ -98,8 +98,8 @@ def _controls(bench: Activations) -> Activations:
             range(1, layers + 1),
             min(bench.layer, layers),
             key=f"{ACTIVATIONS_BENCH}layer",
-            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden. In dense blocks "
-            "all units are hidden.",
+            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden, and so are all "
+            "units of dense blocks.",
         )
         bench = replace(bench, layer=layer)
     return bench

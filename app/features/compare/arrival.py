@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import session
-from app.features.compare import gallery, results, stored
+from app.features.compare import gallery, live, results, stored
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Compare
 from app.ui import opening
@@ -36,8 +36,7 @@ def show() -> None:
 
 
 def _train() -> None:
-    gallery.take(PRESETS[FIRST])
-    results.play_soon()
+    live.train(PRESETS[FIRST])
 
 
 def _own() -> None:

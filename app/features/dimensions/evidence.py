@@ -131,9 +131,13 @@ def make_memory(small: bool) -> Made:
     return Made({"bytes": found}, settings, (), f"torch {torch.__version__}")
 
 
+def memory_flow() -> FlowConfig:
+    """The flow whose bytes are counted."""
+    return FlowConfig(dim=HIGH, blocks=BLOCKS, width=WIDTH, activation="lipswish", budget=0.97)
+
+
 def _bytes(rows: int) -> dict[str, int]:
-    flow = FlowConfig(dim=HIGH, blocks=BLOCKS, width=WIDTH, activation="lipswish", budget=0.97)
-    plan = SurveyPlan(flow, rows, TERMS, LEAST_DRAWS)
+    plan = SurveyPlan(memory_flow(), rows, TERMS, LEAST_DRAWS)
     subjects, sized = Subjects(plan), plan.sized
     places = {NOTHING: Place(NOTHING, 0, BLOCKS)} | {name: Place(name, TERMS, BLOCKS) for name in GRADIENTS}
     peaks = {}

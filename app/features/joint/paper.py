@@ -15,6 +15,13 @@ from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 
 NAME = "joint.paper"
+PLAYS = f"{NAME}.plays"
+"""Of the session: whether the table of weights plays as soon as it is there."""
+
+
+def play_soon() -> None:
+    """Train once the settings that were just chosen hold."""
+    st.session_state[PLAYS] = True
 
 
 def edit(bench: Joint) -> Joint:
@@ -37,6 +44,9 @@ def show() -> None:
     found, dataset = grid(setup, bench), setup.dataset
     firsts = range(0, len(found) * bench.seeds, bench.seeds)
     trained = bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds)
+    if st.session_state.pop(PLAYS, False):
+        session.compare(NAME, tuple(trained.values()), lasting=("log_det",))
+        session.play_or_pause(NAME, bench.steps)
     report, frames = side_by_side.trained(
         NAME,
         trained,

@@ -20,6 +20,9 @@ from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
 from resflow_core.settings import settings_of
 
+NAME = "norms"
+PLAYS = f"{NAME}.plays"
+"""Of the session: whether the flows under other norms play as soon as they are there."""
 ORDERS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, math.inf)
 
 
@@ -146,7 +149,10 @@ def compared() -> None:
         "smallest. Press Play."
     )
     labels = arms.norms(session.setup())
-    side_by_side.show("norms", labels, _orders)
+    if st.session_state.pop(PLAYS, False):
+        session.compare(NAME, tuple(labels.values()))
+        session.play(NAME)
+    side_by_side.show(NAME, labels, _orders)
 
 
 def _orders(report: Report) -> list[Chart]:

@@ -1,0 +1,1 @@
+"""The paper, claim by claim: what is found of each here, from what is stored."""

@@ -1,0 +1,48 @@
+"""What came after the paper, as plain data: a card each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Successor:
+    """`says` is what it changes, and `needs` what it would take to have it here. `source` is its title, with authors,
+    place and year, at `address`. `evidence` names the stored comparison of what is built; "" where nothing is."""
+
+    title: str
+    says: str
+    needs: str
+    source: str
+    address: str
+    evidence: str = ""
+
+
+AFTER: Mapping[str, Successor] = {
+    "dense": Successor(
+        "i-DenseNets",
+        "A block joins the outputs of its layers to their inputs, and learns how much each part weighs. The weights "
+        "are normalised so that the Lipschitz constant of the joined layer stays bounded.",
+        "The constraint of a layer here bounds one matrix, so a joined layer needs a certificate of its own.",
+        "Invertible DenseNets with Concatenated LipSwish. Perugachi-Diaz, Tomczak and Bhulai, NeurIPS 2021",
+        "https://arxiv.org/abs/2102.02694",
+        "compare-dense",
+    ),
+    "implicit": Successor(
+        "Implicit normalizing flows",
+        "The map from x to z is defined by the roots of an equation F(z, x) = 0 and not by a formula for z. The "
+        "authors prove that such flows contain residual flows and are strictly richer.",
+        "A block is a residual flow's followed by the inverse of another. So each pass needs a fixed-point solver in "
+        "both directions, its gradient by implicit differentiation, and two log determinants.",
+        "Implicit Normalizing Flows. Lu, Chen, Li, Wang and Zhu, ICLR 2021",
+        "https://arxiv.org/abs/2103.09527",
+    ),
+    "monotone": Successor(
+        "Monotone flows",
+        "A block is a monotone operator, which is invertible although its Lipschitz constant has no bound below 1. It "
+        "is written through its Cayley operator, a network that does have such a bound, and CPila is its activation.",
+        "The activation is here already (*CPila*). The block needs a solver in both directions, and the log "
+        "determinant of the operator in terms of its network.",
+        "Invertible Monotone Operators for Normalizing Flows. Ahn, Kim, Hong and Kim, NeurIPS 2022",
+        "https://arxiv.org/abs/2210.08176",
+    ),
+}

@@ -1,0 +1,50 @@
+"""What a verdict is: how far a claim shows here, with its numbers and a picture of the seeds. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How far a claim shows. The value stands before the numbers, and the sign beside it."""
+
+    SHOWS = "Shows here"
+    IN_PART = "Shows in part"
+    NOT_HERE = "Does not show in the plane"
+
+    @property
+    def sign(self) -> str:
+        return {"SHOWS": "●", "IN_PART": "◐", "NOT_HERE": "○"}[self.name]
+
+    @property
+    def joint(self) -> str:
+        """What stands between it and the sentence that says why."""
+        return ", because " if self is Kind.NOT_HERE else ": "
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Rows of dots on one axis: a row for each flow, a dot for each seed. `axis` names what is measured, and `unit` in
+    what. `mark` is a value with a name, drawn as a line through all rows."""
+
+    rows: Mapping[str, Sequence[float]]
+    axis: str
+    unit: str
+    log: bool = False
+    mark: tuple[str, float] | None = None
+    dot: str = "one seed"
+
+
+@dataclass(frozen=True)
+class Found:
+    """`says` is a sentence with a place in braces for each of `numbers`; it holds no digit of its own, so whatever
+    number a reader sees was read from what is stored."""
+
+    kind: Kind
+    says: str
+    numbers: Mapping[str, str]
+    picture: Picture
+
+    @property
+    def sentence(self) -> str:
+        return f"**{self.kind.value}**{self.kind.joint}{self.says.format(**self.numbers)}"

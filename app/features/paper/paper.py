@@ -1,0 +1,43 @@
+"""The paper: each claim of its abstract, what shows of it here, and what came after. It prints on four pages."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import evidence
+from app.features.paper import card
+from app.features.paper.after import AFTER, Successor
+from app.features.paper.claims import CLAIMS, total
+from app.ui import heading, live_runs
+
+HERE = Path(__file__).parent
+
+
+def successor(name: str, one: Successor) -> None:
+    with st.container(border=True, key=f"after_{name}", width="stretch", gap="small"):
+        st.subheader(one.title, anchor=False)
+        st.markdown(one.says)
+        st.markdown(f"*What it takes here:* {one.needs}")
+        if one.evidence in evidence.EVIDENCE:
+            st.caption(f"Measured here: `python -m app.evidence --only {one.evidence}`")
+        st.caption(f"[{one.source}]({one.address})")
+
+
+live_runs.follow()
+st.html(HERE / "paper.css")
+with st.container(key="paper"):
+    heading.title("What does the paper claim, and what shows here?")
+    verdicts = {name: claim.found for name, claim in CLAIMS.items()}
+    st.markdown(total(verdicts.values()))
+    st.caption(
+        "[*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735), Chen, Behrmann, "
+        "Duvenaud and Jacobsen, NeurIPS 2019. The cards follow its abstract. Each verdict is computed from stored "
+        "measurements in two dimensions unless it says otherwise; the paper's own are of images. Numbers of several "
+        "seeds are means, with the smallest and the largest in brackets. The page prints on at most four sheets of A4."
+    )
+    for number, (name, claim) in enumerate(CLAIMS.items(), 1):
+        card.show(number, name, claim, verdicts[name])
+    heading.section("After the paper")
+    with st.container(horizontal=True, gap="small", key="after"):
+        for name, one in AFTER.items():
+            successor(name, one)

@@ -1,0 +1,507 @@
+"""The paper claim by claim: every verdict is computed from what is stored, every number of it is found there, and every
+card leads to what it names."""
+
+import ast
+import copy
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import engine, screens
+from app.engine.reports import MOVING
+from app.estimates.settings import Bench
+from app.evidence import EVIDENCE, path_of, stored
+from app.features.dimensions.memory.settings import Memory
+from app.features.paper import picture, verdicts
+from app.features.paper.after import AFTER
+from app.features.paper.claims import CLAIMS, total
+from app.features.paper.found import Found, Kind, Picture
+from app.lessons.shelf import shelf
+from app.ui import live_runs
+from app.ui.glossary import entries
+from app.ui.live_runs import RUNS
+from resflow_core.lipschitz import NORM_CHAINS
+from tests.app.pages import MAIN, keys, own, run
+
+assert screens.SCREENS  # they fill the registries
+CORE = Path(__file__).parents[2] / "resflow_core"
+SCREEN = "features/paper/paper.py"
+ORDER = ("likelihood", "lipschitz", "bias", "roulette", "memory", "saturation", "norms", "density", "joint")
+NUMBER = re.compile(r"[\d.,]*\d")
+
+
+def raw(name):
+    """The file as it lies there, read without the app."""
+    return json.loads(path_of(name).read_text())
+
+
+def judged(name, **changes):
+    """A verdict on what is stored, with some files as `changes` leave them, by what they do to a copy."""
+    claim = CLAIMS[name]
+    given = []
+    for one in claim.evidence:
+        found = copy.deepcopy(stored(one).found)
+        for change in changes.values():
+            change(one, found)
+        given.append(replace(stored(one), found=found))
+    return claim.judge(*given)
+
+
+def last(arms, curve):
+    return np.array([arm["curves"][curve][-1] for arm in arms])
+
+
+def three(value):
+    """Three digits, as bands have them."""
+    return f"{value:#.3g}".removesuffix(".").replace("-", "\N{MINUS SIGN}")
+
+
+def spread(values):
+    return f"{three(np.mean(values))} ({three(np.min(values))} to {three(np.max(values))})"
+
+
+class TestRegistry:
+    def test_the_claims_are_those_of_the_abstract_in_its_order(self):
+        assert tuple(CLAIMS) == ORDER
+
+    @pytest.mark.parametrize("name", CLAIMS)
+    def test_a_card_names_what_is_there(self, name):
+        claim = CLAIMS[name]
+        assert set(claim.evidence) <= set(EVIDENCE)
+        assert claim.runs in RUNS and claim.runs in claim.evidence
+        assert all(one in claim.command for one in claim.evidence)
+        if claim.lesson:
+            assert shelf().lesson(claim.lesson) is not None
+        else:
+            assert claim.explained[1] in {entry.slug for entry in entries("")}
+
+    @pytest.mark.parametrize(("name", "at"), [(n, k) for n, claim in CLAIMS.items() for k in range(len(claim.code))])
+    def test_the_place_in_the_core_is_there(self, name, at):
+        place = CLAIMS[name].code[at]
+        assert place.name in defined(CORE / place.file), f"resflow_core/{place.file} has no {place.name}"
+
+    def test_every_stored_run_has_a_screen_of_its_own(self):
+        assert {one.address for one in RUNS.values()} <= set(screens.SCREENS)
+        assert all(one.page == screens.SCREENS[one.address].script for one in RUNS.values())
+
+    def test_what_came_after_has_sources(self):
+        assert all(one.address.startswith("https://arxiv.org/abs/") and one.source for one in AFTER.values())
+
+
+def defined(file):
+    """The names that a file defines or assigns, those within classes too."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+class TestNumbers:
+    """Every number that a verdict prints comes from the files."""
+
+    @pytest.mark.parametrize("name", CLAIMS)
+    def test_the_sentence_has_no_digit_of_its_own(self, name):
+        found = CLAIMS[name].found
+        typed = re.sub(r"{\w+}", "", found.says)
+        assert not re.search(r"\d", typed), typed
+        assert set(re.findall(r"{(\w+)}", found.says)) <= set(found.numbers)
+
+    @pytest.mark.parametrize("name", CLAIMS)
+    def test_the_numbers_are_those_of_the_files(self, name):
+        """Found anew from the bare JSON, by other code."""
+        said = CLAIMS[name].found.numbers
+        wanted = RECOMPUTED[name](*map(raw, CLAIMS[name].evidence))
+        assert {key: said[key] for key in wanted} == wanted
+        left = {text for key, text in said.items() if key not in wanted and NUMBER.search(text)}
+        assert not left, f"not checked: {left}"
+
+    @pytest.mark.parametrize("name", CLAIMS)
+    def test_the_picture_shows_what_is_stored(self, name):
+        values = [value for row in CLAIMS[name].found.picture.rows.values() for value in row]
+        assert values and np.isfinite(values).all()
+
+
+def trained(file):
+    return {
+        "seeds": str(len(file["seeds"])),
+        "steps": f"{file['settings']['steps']:,}",
+        "data": {"checkerboard": "Checkerboard", "8gaussians": "8 Gaussians", "pinwheel": "Pinwheel"}[
+            file["settings"]["data"]
+        ],
+    }
+
+
+def likelihood_numbers(file):
+    flows = file["found"]["flows"]
+    masses = np.array([one["mass"] for one in flows])
+    low, high = f"{masses[:, 0].min():.4f}", f"{masses[:, 0].max():.4f}"
+    base, exponent = f"{max(one['back'] for one in flows):.0e}".split("e-")
+    raised = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(int(exponent)))
+    return trained(file) | {
+        "kl": spread([one["kl"] for one in flows]),
+        "kl_se": f"{max(one['kl_se'] for one in flows):.3f}",
+        "mass": low if low == high else f"{low} to {high}",
+        "error": f"{masses[:, 1].max():.1g}",
+        "points": f"{file['settings']['points']:,}",
+        "back": f"{base}·10⁻{raised}",
+    }
+
+
+def lipschitz_numbers(file):
+    flows = file["found"]["flows"]
+    folds = np.sort(np.concatenate([one["folds_at"] for one in flows]))
+    several = sorted({one["preimages"] for one in flows})
+    return trained(file) | {
+        "blocks": str(len(folds)),
+        "limit": f"{min(one['guaranteed'] for one in flows):.4f}",
+        "first": f"{folds[0]:.4f}",
+        "middle": f"{folds[len(folds) // 2]:.2f}",
+        "early": str(int((folds < flows[0]["guaranteed"] * (1 - 1e-6)).sum())),
+        "preimages": str(several[0]) if len(several) == 1 else f"{several[0]} to {several[-1]}",
+    }
+
+
+def bias_numbers(file):
+    of = {label: last(arms, "held_bias") for label, arms in file["found"].items()}
+    *means, final = [f"{values.mean():.2f}" for values in of.values()]
+    labels = list(of)
+    return trained(file) | {
+        "first": labels[0],
+        "last": labels[-1],
+        "least": spread(of[labels[0]]),
+        "most": spread(of[labels[-1]]),
+        "means": f"{', '.join(means)} and {final}",
+    }
+
+
+def roulette_numbers(drawn, plane):
+    found = drawn["found"]
+    means = np.array([of[-1] for of in found["means"]])
+    error = np.sqrt((found["by_probe"] + found["by_stopping"]) / found["draws"][-1])
+    *some, final = [f"{mean:.4f}" for mean in means]
+    low, high = (f"{100 * end:.0f}" for end in (min(plane["found"]["shares"]), max(plane["found"]["shares"])))
+    return {
+        "seeds": str(len(drawn["seeds"])),
+        "draws": f"{found['draws'][-1]:,}",
+        "truth": f"{2 * np.log(1.7):.4f}",  # A = 0.7 I
+        "means": f"{', '.join(some)} and {final}",
+        "error": f"{error:.4f}",
+        "off": f"{np.abs((means - found['truth']) / error).max():.1f}",
+        "terms": str(found["n_terms"]),
+        "bias": f"{2 * (0.7 - 0.7**2 / 2 - np.log(1.7)):.3f}".replace("-", "\N{MINUS SIGN}"),
+        "share": low if low == high else f"{low} to {high}",
+        "flows": str(len(plane["seeds"])),
+        "data": trained(plane)["data"],
+        "ratio": f"{1 - plane['found']['ratio']:g}",
+    }
+
+
+def memory_numbers(file):
+    of = file["found"]["bytes"]
+    rows = max(of, key=int)
+    of = of[rows]
+    return {name: str(file["settings"][name]) for name in ("dim", "blocks", "terms", "width")} | {
+        "rows": rows,
+        "plain": f"{of['plain'] / 1e6:.3g}",
+        "neumann": f"{of['neumann'] / 1e6:.3g}",
+        "both": f"{of['in_forward'] / 1e6:.3g}",
+        "times": f"{of['plain'] / of['neumann']:.1f}",
+        "all_times": f"{of['plain'] / of['in_forward']:.1f}",
+    }
+
+
+def saturation_numbers(file):
+    numbers = trained(file)
+    for name, arms in file["found"].items():
+        shares = 100 * np.array([arm["saturated"] for arm in arms])
+        digits = 0 if shares.min() >= 10 else 1
+        mean, low, high = (f"{of:.{digits}f}" for of in (shares.mean(), shares.min(), shares.max()))
+        numbers |= {name: f"{mean} ({low} to {high})", f"{name}_kl": spread(last(arms, "held_kl"))}
+    return numbers
+
+
+def norms_numbers(file):
+    numbers = {"seeds": str(len(file["seeds"])), "steps": f"{file['settings']['steps']:,}"}
+    titles = {"2": "2", "inf": "∞", "1": "1", "mixed": "∞ → 2 → ∞", "learned": "Learned, from 4"}
+    for place, (data, chains) in zip("abc", file["found"].items(), strict=False):
+        kls = {chain: np.array([one["kl"] for one in of]) for chain, of in chains.items()}
+        best = min(kls.keys() - {"2"}, key=lambda chain: kls[chain].mean())
+        numbers |= {
+            f"data_{place}": data.capitalize(),
+            f"two_{place}": "2",
+            f"two_kl_{place}": spread(kls["2"]),
+            f"best_{place}": titles[best],
+            f"best_kl_{place}": spread(kls[best]),
+        }
+    return numbers
+
+
+def density_numbers(*files):
+    numbers = {}
+    for place, file in zip("ab", files, strict=True):
+        kls = {label: last(arms, "held_kl") for label, arms in file["found"].items()}
+        ours = kls.pop("Residual, exact")
+        nearest = min(kls, key=lambda label: kls[label].min())
+        told = trained(file) | {"ours": spread(ours), "nearest": nearest, "theirs": spread(kls[nearest])}
+        numbers |= {f"{name}_{place}": text for name, text in told.items()}
+    return numbers
+
+
+def joint_numbers(file):
+    def lost(family):
+        without, with_it = (
+            last(file["found"][f"{family}, λ = {weight}"], "held_accuracy").round(6) for weight in (0, 1)
+        )
+        points = 100 * (without - with_it)
+        mean, low, high = (f"{of:.1f}" for of in (points.mean(), points.min(), points.max()))
+        return f"{mean} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
+
+    return trained(file) | {
+        "peer": "RealNVP",
+        "weight": "1",
+        "ours": lost("Residual flow"),
+        "theirs": lost("RealNVP"),
+        "nll": spread(last(file["found"]["Residual flow, λ = 1"], "held_nll")),
+        "peer_nll": spread(last(file["found"]["RealNVP, λ = 1"], "held_nll")),
+    }
+
+
+RECOMPUTED = {name: globals()[f"{name}_numbers"] for name in ORDER}
+
+
+def of_flows(**values):
+    """Change these of every stored flow."""
+
+    def change(name, found):
+        for one in found["flows"]:
+            one.update(values)
+
+    return change
+
+
+def curve(label, name, values):
+    """Change the newest value of a curve of all arms whose label begins so."""
+
+    def change(_, found):
+        for key, arms in found.items():
+            if key.startswith(label):
+                for arm, value in zip(arms, values, strict=True):
+                    arm["curves"][name][-1] = value
+
+    return change
+
+
+def set_to(path, value):
+    def change(_, found):
+        if path[0] in found:
+            for part in path[:-1]:
+                found = found[part]
+            found[path[-1]] = value
+
+    return change
+
+
+def norm_kls(**kls):
+    """Change the KL of every seed: on `one` set, or on all of them, by the chain."""
+
+    def change(_, found):
+        for chains in found.values():
+            for chain, kl in kls.items():
+                for flow in chains[chain.removeprefix("of_")]:
+                    flow["kl"] = kl
+
+    return change
+
+
+WAYS = ("plain", "neumann", "plain_in_forward", "in_forward")
+SHOWS, IN_PART, NOT_HERE = Kind.SHOWS, Kind.IN_PART, Kind.NOT_HERE
+CHANGED = {
+    "a density that can be undone": ("likelihood", of_flows(mass=[1.0, 0.01], back=1e-7), SHOWS),
+    "a mass that is not 1": ("likelihood", of_flows(mass=[1.4, 0.01]), IN_PART),
+    "points that do not come back": ("likelihood", of_flows(back=0.2), IN_PART),
+    "neither": ("likelihood", of_flows(mass=[1.4, 0.01], back=0.2), NOT_HERE),
+    "a block that folds too early": ("lipschitz", of_flows(folds_at=[0.9, 3.0]), NOT_HERE),
+    "a bias that grows": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [5.0, 6.0, 7.0]), SHOWS),
+    "a bias of some seeds": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [0.001, 6.0, 7.0]), IN_PART),
+    "a bias that does not grow": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [0.0, 0.0, 0.0]), NOT_HERE),
+    "means beside the truth": ("roulette", set_to(("means", 0, -1), 1.3), NOT_HERE),
+    "a bias that is not seen": ("roulette", set_to(("bias",), -0.01), IN_PART),
+    "more memory for all batches": ("memory", set_to(("bytes",), {"64": dict.fromkeys(WAYS, 1e7)}), NOT_HERE),
+    "more memory for one": ("memory", lambda _, found: found["bytes"]["64"].update(neumann=1e9), IN_PART),
+    "a better fit": ("saturation", curve("lipswish", "held_kl", [0.1, 0.1, 0.1]), SHOWS),
+    "the same fit": ("saturation", curve("lipswish", "held_kl", [0.3, 0.33, 0.4]), IN_PART),
+    "as many saturated": ("saturation", set_to(("lipswish", 0, "saturated"), 0.5), NOT_HERE),
+    "mixed norms ahead on all sets": ("norms", norm_kls(of_2=0.5, mixed=0.1), SHOWS),
+    "2 ahead on all sets": ("norms", norm_kls(of_2=0.0001), NOT_HERE),
+    "mixed norms ahead on one set": (
+        "norms",
+        lambda _, found: [
+            flow.update(kl=1e-6 if chain == "mixed" and data == "checkerboard" else 0.001 if chain == "2" else 0.5)
+            for data, chains in found.items() for chain, of in chains.items() for flow in of
+        ],
+        IN_PART,
+    ),
+    "ahead of all": ("density", curve("Residual", "held_kl", [0.001, 0.002, 0.003]), SHOWS),
+    "ahead of none": ("density", curve("Residual", "held_kl", [1.0, 1.0, 1.0]), NOT_HERE),
+    "nothing lost but by coupling": ("joint", curve("Residual flow, λ = 1", "held_accuracy", [1.0, 1.0, 1.0]), SHOWS),
+    "much lost": ("joint", curve("Residual flow, λ = 1", "held_accuracy", [0.5, 0.5, 0.5]), NOT_HERE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_a_verdict_follows_the_stored_numbers(case):
+    name, change, kind = CHANGED[case]
+    found = judged(name, change=change)
+    assert found.kind is kind
+    assert "{" not in found.sentence and not re.search(r"\d", re.sub(r"{\w+}", "", found.says))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_no_number_of_a_verdict_is_typed(name):
+    """Every stored float times 3.7: no measured number of the sentence stays as it was."""
+
+    def scale(value):
+        if isinstance(value, dict):
+            return {key: scale(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [scale(one) for one in value]
+        return value * 3.7 if isinstance(value, float) else value
+
+    claim = CLAIMS[name]
+    before = claim.found
+    after = claim.judge(*(replace(stored(one), found=scale(stored(one).found)) for one in claim.evidence))
+    counted = {"seeds", "steps", "points", "blocks", "rows", "terms", "dim", "width", "draws", "flows", "early",
+               "preimages", "data", "peer", "weight", "first", "last", "off", "times", "all_times"}  # fmt: skip
+    for key, text in before.numbers.items():
+        base = re.sub(r"_[a-h]$", "", key)
+        if NUMBER.search(text) and base not in counted | {"nearest", "best", "two"}:
+            if name == "memory":  # bytes are whole numbers
+                continue
+            assert after.numbers.get(key) != text, f"{key} = {text} stays"
+
+
+class TestPicture:
+    def test_values_stand_where_they_are(self):
+        assert picture.place(0.0, 0.0, 10.0, log=False) == picture.MARGIN
+        assert picture.place(10.0, 0.0, 10.0, log=False) == 100 - picture.MARGIN
+        assert picture.place(5.0, 0.0, 10.0, log=False) == 50
+        assert picture.place(1.0, 0.1, 10.0, log=True) == 50
+
+    def test_it_has_a_dot_for_each_value_a_bar_at_the_mean_and_words_for_all(self):
+        drawn = picture.figure(Picture({"a<b": [1.0, 3.0], "c": [4.0]}, "size", "cm", mark=("the limit", 2.0)))
+        assert drawn.count("<i ") == 3 and drawn.count("<u ") == 1 and drawn.count("<s ") == 2
+        assert "a&lt;b" in drawn and "size, cm" in drawn
+        assert "a&lt;b: 1, 3" in drawn and "the limit at 2" in drawn  # its alternative text
+
+    def test_one_value_is_drawn_too(self):
+        assert picture.ends(Picture({"a": [2.0]}, "x", "cm", log=True)) == (1.0, 4.0)
+        assert picture.ends(Picture({"a": [0.0]}, "x", "cm")) == (-1.0, 1.0)
+
+
+def test_a_verdict_that_does_not_show_says_why():
+    said = Found(NOT_HERE, "it is {n}.", {"n": "4"}, Picture({"a": [1.0]}, "x", "cm")).sentence
+    assert "because it is 4." in said
+    assert verdicts.is_one(1.02, 0.01) and not verdicts.is_one(1.04, 0.01)
+
+
+@pytest.mark.thorough
+class TestPage:
+    def test_it_shows_all_claims_and_starts_nothing(self, monkeypatch):
+        monkeypatch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
+        page = opened()
+        assert not page.query_params and "page" not in page.session_state
+        assert [key for key in keys(page) if key.startswith("paper.run.")] == [f"paper.run.{name}" for name in CLAIMS]
+        written = " ".join(element.value for element in page.main.markdown)
+        for claim in CLAIMS.values():
+            assert claim.found.sentence in written and claim.says in written
+        assert [element.value.strip("$\n") for element in page.latex] == [claim.equation for claim in CLAIMS.values()]
+        captions = " ".join(element.value for element in page.caption)
+        assert all(claim.command in captions for claim in CLAIMS.values())
+        assert all(one.title in [h.value for h in page.subheader] for one in AFTER.values())
+
+    def test_its_total_follows_what_is_stored(self):
+        found = [claim.found for claim in CLAIMS.values()]
+        assert f"Of {len(CLAIMS)} claims" in total(found)
+        assert total([replace(one, kind=SHOWS) for one in found]).count(str(len(CLAIMS))) == 2
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", CLAIMS)
+    def test_one_press_runs_it_live(self, name, local_engine):
+        page = opened()
+        page = run(page.button(key=f"paper.run.{name}").click())
+        claim = CLAIMS[name]
+        live, settings = own(page), raw(claim.runs)["settings"]
+        LIVE[name](live, settings)
+        assert live.screen == RUNS[claim.runs].address
+        assert live_runs.WANTED not in page.session_state  # it begins once
+
+
+def trains(training):
+    return training.plays or training.report.state in MOVING
+
+
+def plays_its_own(live, settings):
+    assert trains(live) and live.setup.data == settings["data"]
+    arm = settings.get("arm") or f"{settings['flow']} {settings['train']}"
+    assert repr(live.setup.flow) in arm and repr(live.setup.train) in arm
+
+
+def compares(name):
+    """Whether the comparison `name` plays, with the arms of what is stored, their seeds aside."""
+
+    def check(live, settings):
+        found = live.comparisons[name]
+        assert trains(found)
+        told = {re.sub(r"seed=\w+", "", arm) for arm in settings["arms"].values()}
+        assert {re.sub(r"seed=\w+", "", repr(arm)) for arm in found.experiment.arms} == told
+
+    return check
+
+
+def draws(live, settings):
+    bench = live.benches[Bench]
+    assert [list(bench.matrix), repr(bench.law), bench.probe] == [settings[key] for key in ("matrix", "law", "probe")]
+    assert live.sample.goal == raw("estimator-by-hand")["found"]["draws"][-1]
+
+
+def weighs(live, settings):
+    bench = live.benches[Memory]
+    assert int(bench.dim) == settings["dim"]
+    assert (bench.blocks, bench.terms, bench.width) == tuple(settings[key] for key in ("blocks", "terms", "width"))
+    assert live.surveys
+
+
+def under_all_norms(live, settings):
+    found = live.comparisons["norms"]
+    assert trains(found) and [arm.flow.norms for arm in found.experiment.arms] == list(NORM_CHAINS)
+    arm = found.experiment.arms[0]
+    assert repr(replace(arm.flow, norms="2")) == settings["flow"] and repr(arm.train) == settings["train"]
+    assert arm.data == settings["sets"][0]
+
+
+LIVE = {
+    "likelihood": plays_its_own,
+    "lipschitz": plays_its_own,
+    "bias": compares("compare"),
+    "roulette": draws,
+    "memory": weighs,
+    "saturation": compares("activations"),
+    "norms": under_all_norms,
+    "density": compares("compare"),
+    "joint": compares("joint.paper"),
+}
+
+
+def opened():
+    page = AppTest.from_file(MAIN, default_timeout=120)
+    page.switch_page(SCREEN)
+    return run(page)

@@ -1,0 +1,82 @@
+"""The paper's page in a real browser: read from top to bottom, printed, and left by its ways."""
+
+import io
+import re
+import unicodedata
+
+import pypdf
+import pytest
+from playwright.sync_api import expect
+
+from app.features.paper.after import AFTER
+from app.features.paper.claims import CLAIMS
+from tests.served import wait_for
+
+SECOND = 1000
+MOST_PAGES = 4
+
+
+@pytest.fixture
+def paper(visit):
+    def enter(**context):
+        visitor = visit(query="", path="/paper", picture=False, **context)
+        visitor.page.locator("[class*=st-key-after_]").last.wait_for(timeout=120 * SECOND)
+        visitor.page.locator(".st-key-paper .dots").nth(len(CLAIMS) - 1).wait_for(timeout=60 * SECOND)
+        wait_for(lambda: visitor.page.locator(".st-key-paper .katex-display").count() == len(CLAIMS), "every equation")
+        return visitor
+
+    return enter
+
+
+def flat(text):
+    """Letters and digits alone: how a printed line breaks and which of its letters are joined does not matter."""
+    return re.sub(r"[^\w]", "", unicodedata.normalize("NFKC", text))
+
+
+def test_it_prints_on_four_pages_with_every_claim_and_verdict(paper):
+    visitor = paper()
+    pdf = pypdf.PdfReader(io.BytesIO(visitor.page.pdf(prefer_css_page_size=True)))
+    assert 1 < len(pdf.pages) <= MOST_PAGES
+    printed = flat("".join(page.extract_text() for page in pdf.pages))
+    for claim in CLAIMS.values():
+        assert flat(claim.title) in printed and flat(claim.says) in printed
+        assert flat(claim.found.sentence) in printed
+    assert all(flat(one.title) in printed for one in AFTER.values())
+    assert flat("Run it here") not in printed  # what can only be pressed
+    assert visitor.page.locator(".st-key-paper").is_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_every_card_has_its_ways_and_fits(paper, width):
+    visitor = paper(viewport={"width": width, "height": 900})
+    page = visitor.page
+    cards = page.locator("[class*=st-key-claim_]:has(h2)")
+    titles = page.locator(".st-key-paper h2").all_inner_texts()
+    assert titles[: len(CLAIMS)] == [f"{k}. {claim.title}" for k, claim in enumerate(CLAIMS.values(), 1)]
+    runs = cards.get_by_role("button", name="Run it here", exact=True)
+    expect(runs).to_have_count(len(CLAIMS))
+    least = 24 if width > 640 else 44
+    assert all(box["height"] >= least for box in (runs.nth(k).bounding_box() for k in range(len(CLAIMS))))
+    lessons = cards.get_by_role("link", name=re.compile(r"^Lesson \d"))
+    assert lessons.count() == sum(bool(claim.lesson) for claim in CLAIMS.values())
+    main = "document.querySelector('[data-testid=stMain]')"
+    assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")
+    pictures = page.locator(".st-key-paper .dots")
+    assert all(len(pictures.nth(k).get_attribute("aria-label")) > 30 for k in range(len(CLAIMS)))
+    assert [problem for problem in visitor.problems if "404" not in problem] == []
+
+
+def test_home_leads_here_and_a_press_leads_on_to_a_run(visit):
+    visitor = visit(query="", path="/", picture=False)
+    page = visitor.page
+    page.locator(".st-key-door_paper a").click(timeout=120 * SECOND)
+    page.get_by_role("heading", level=1, name="What does the paper claim").wait_for(timeout=120 * SECOND)
+    assert not visitor.query
+    visitor.wait_for_script()
+    page.locator(".st-key-claim_likelihood").get_by_role("button", name="Run it here").click(timeout=120 * SECOND)
+    wait_for(lambda: page.evaluate("location.pathname") == "/explore", "Explore")
+    visitor.wait_for_step(1)  # it trains
+    wait_for(
+        lambda: visitor.query.items() >= {"data": "checkerboard", "blocks": "10", "budget": "0.97"}.items(),
+        "the settings of what is stored",
+    )
