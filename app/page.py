@@ -83,7 +83,13 @@ def draw() -> None:
 @st.fragment
 def with_browser() -> None:
     """What the browser tells of itself runs nothing else, unless there is something else to see."""
-    browser.mount(session.token(), session.entry(), on_arrive=session.arrive_in_browser, on_return=session.come_back)
+    browser.mount(
+        session.token(),
+        session.entry(),
+        on_arrive=session.arrive_in_browser,
+        on_return=session.come_back,
+        on_room=session.enter_room,
+    )
     session.settle()
 
 

@@ -62,8 +62,8 @@ class Member:
 
 @dataclass
 class Room:
-    """Of a lesson with these steps and questions. `released` is the last step that members may open; None: any. `calls`
-    counts how often everybody was brought to `called`."""
+    """Of a lesson with these steps and questions. `released` is the last step that members may open, at first the first
+    one; None: any, and the pace is free. `calls` counts how often everybody was brought to `called`."""
 
     code: str
     secret: str
@@ -74,12 +74,16 @@ class Room:
     opened: float
     members: dict[str, Member] = field(default_factory=dict)
     asked: dict[str, Asked] = field(default_factory=dict)  # in the order in which they were asked
+    early: dict[str, dict[str, Answer]] = field(default_factory=dict)  # answers to questions that were not asked yet
     present: str = ""  # the question that is on the wall
     released: str | None = None
     called: str = ""
     calls: int = 0
     pool: Pool | None = None
     drawing: str = ""  # the step that is drawn in
+
+    def __post_init__(self) -> None:
+        self.released = self.steps[0] if self.steps else None
 
     # --- members -------------------------------------------------------------------------------------------------
 
@@ -109,6 +113,16 @@ class Room:
         self._say(member, now)
         asked.rounds[-1].answers[token] = answer
 
+    def answer(self, token: str, question: str, answer: Any, now: float) -> None:
+        """What a member commits in the lesson: a vote where this question is open on the wall; where it was not asked
+        yet, a vote as soon as it is. Raises ValueError as `vote`."""
+        if question == self.present:
+            self.vote(token, answer, now)
+        elif question in self.questions and question not in self.asked:
+            self._member(token)
+            self.questions[question].check(answer)
+            self.early.setdefault(question, {}).setdefault(token, answer)
+
     def put_draws(self, token: str, settings: str, seed: int, draws: np.ndarray, now: float) -> None:
         """A member's draws for the pool, in the place of earlier ones. Raises Closed where the class draws something
         else, ValueError as `Pool.put`."""
@@ -137,9 +151,12 @@ class Room:
         return self.steps.index(step) <= self.steps.index(self.released)
 
     def waits(self, question: str) -> bool:
-        """Whether a member's verdict, and the covered screen, wait for the truth to be revealed."""
+        """Whether a member's verdict, and the covered screen, wait for the truth to be revealed: of a question on the
+        wall, and of all others as long as the teacher sets the pace."""
         asked = self.asked.get(question)
-        return asked is None or asked.stage is not Stage.REVEALED
+        if asked is not None and asked.stage is Stage.REVEALED:
+            return False
+        return self.released is not None or (asked is not None and question == self.present)
 
     # --- the teacher ---------------------------------------------------------------------------------------------
 
@@ -147,7 +164,8 @@ class Room:
         """Put a question on the wall: a new vote, or the state in which it was left. Raises Closed for another one."""
         if question not in self.questions:
             raise Closed("this lesson has no such question.")
-        self.asked.setdefault(question, Asked(self.questions[question]))
+        if question not in self.asked:
+            self.asked[question] = Asked(self.questions[question], rounds=[Round(self.early.pop(question, {}))])
         self.present = question
 
     def show(self) -> None:

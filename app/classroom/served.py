@@ -14,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from app import channel
-from app.classroom import export, state
+from app.classroom import export, rooms, state
 from app.classroom.asked import Asked, asked, draws_of, settings_of_draws
 from app.classroom.page import page
 from app.classroom.pool import MOST_DRAWS
 from app.classroom.room import Closed, Room
-from app.classroom.rooms import ROOMS
 from app.lessons.made import acted
 from app.lessons.shelf import shelf
 
@@ -65,9 +64,9 @@ async def open_room(request: Request) -> Response:
         raise Refused("there is no such lesson: choose one of the list.")
     found = asked(await asyncio.wrap_future(acted(lesson)))
     steps = tuple(step.id for step in lesson.steps)
-    code, secret = ROOMS.open(lesson.id, lesson.language, steps, found.questions)
+    code, secret = rooms.ROOMS.open(lesson.id, lesson.language, steps, found.questions)
     _asked[code] = found
-    for gone in _asked.keys() - ROOMS.codes():
+    for gone in _asked.keys() - rooms.ROOMS.codes():
         del _asked[gone]
     return JSONResponse({"code": code, "secret": secret})
 
@@ -94,17 +93,17 @@ async def _done(request: Request, said: dict[str, Any]) -> Response:
 
 def _by_teacher(code: str, secret: str, said: dict[str, Any]) -> dict[str, Any]:
     if said.get("do") == "close":
-        ROOMS.close(code, secret)
+        rooms.ROOMS.close(code, secret)
         return {}
-    with ROOMS.teacher(code, secret) as room:
+    with rooms.ROOMS.teacher(code, secret) as room:
         _known(TEACHER, said)(room, said)
         return state.for_wall(room, _of(room))
 
 
 def _by_member(code: str, token: str, said: dict[str, Any]) -> dict[str, Any]:
     if said.get("do") == "join":
-        code, said = ROOMS.join(code, token), {"do": "look"}
-    with ROOMS.member(code, token) as (room, now):
+        code, said = rooms.ROOMS.join(code, token), {"do": "look"}
+    with rooms.ROOMS.member(code, token) as (room, now):
         _known(MEMBER, said)(room, token, said, now)
         room.at(token, "", now)
         return {"code": code, **state.for_member(room, _of(room), token)}
@@ -115,7 +114,7 @@ async def exported(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in EXPORTS:
         raise Refused(f"there is no such file: there are {', '.join(EXPORTS)}.")
-    with ROOMS.teacher(request.path_params["code"], request.headers.get(SECRET, "")) as room:
+    with rooms.ROOMS.teacher(request.path_params["code"], request.headers.get(SECRET, "")) as room:
         return PlainTextResponse(EXPORTS[name](room), media_type="text/csv")
 
 

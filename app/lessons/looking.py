@@ -23,6 +23,8 @@ def look(step: Step, done: LessonProgress, at: Situation) -> None:
         if isinstance(block, Predict) and not block.takes(done.answers.get(block.id)):
             done.answers.pop(block.id, None)
             done.truths.pop(block.id, None)
+        if isinstance(block, Predict) and block.id in done.held:
+            continue
         if isinstance(block, Predict) and block.id in done.answers and not block.may_be(done.truths.get(block.id)):
             done.truths.pop(block.id, None)
             truth = _known(lambda of=block: of.found(at))
@@ -67,8 +69,8 @@ def _is_known(block: Block, at: Situation) -> bool:
 
 
 def shown(step: Step, done: LessonProgress) -> list[Block]:
-    """The blocks up to the first prediction that is still to be made, without those that wait for another, and without
-    what teachers read."""
+    """The blocks up to the first prediction that is still to be made or whose truth a teacher holds back, without those
+    that wait for another, and without what teachers read."""
     found: list[Block] = []
     for block in step.blocks:
         if isinstance(block, Teacher):
@@ -76,9 +78,14 @@ def shown(step: Step, done: LessonProgress) -> list[Block]:
         if _waits(block, step, done):
             continue
         found.append(block)
-        if isinstance(block, Predict) and block.id not in done.answers:
+        if isinstance(block, Predict) and not is_told(block, done):
             break
     return found
+
+
+def is_told(block: Predict, done: LessonProgress) -> bool:
+    """Whether what comes after a prediction may be seen: it is made, and no teacher holds its truth back."""
+    return block.id in done.answers and (block.id in done.truths or block.id not in done.held)
 
 
 def is_asked(step: Step, done: LessonProgress) -> bool:

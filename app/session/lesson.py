@@ -1,14 +1,16 @@
 """Where a page is in a lesson, what it has done there, and the screen and settings of each step."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
+from app.classroom import rooms
 from app.engine.reports import MOVING
 from app.estimates.coins import COINS
 from app.lessons.lesson import Action, Lesson, Predict, Step
-from app.lessons.looking import shown
+from app.lessons.looking import is_told, shown
 from app.lessons.observables import Moved, Situation
 from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed, prefix_in
@@ -66,7 +68,7 @@ def asks() -> bool:
     if not lies_under_lesson() or not (found := step_open()):
         return False
     last = shown(found, progress())[-1:]
-    return any(isinstance(block, Predict) and block.id not in progress().answers for block in last)
+    return any(isinstance(block, Predict) and not is_told(block, progress()) for block in last)
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:
@@ -82,7 +84,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
         page.notice = " ".join([f"There is no lesson `{plain(lesson_id)}`. Choose one from the list.", *wrong])
         return
     done = progress(lesson_id)
-    chosen = _chosen(found, step_id, done)
+    chosen = _opened(found, _chosen(found, step_id, done))
     enters = page.lesson is None or page.lesson.lesson != lesson_id
     page.resumed = _resumed(done) if enters and chosen.id in done.seen else None
     page.began = not step_id and not done.seen
@@ -110,6 +112,17 @@ def _chosen(lesson: Lesson, step_id: str, done: LessonProgress) -> Step:
     """The step of this name; where there is none, the one that was open last, or the first."""
     steps = {step.id: step for step in lesson.steps}
     return next((steps[one] for one in (step_id, *done.seen[-1:]) if one in steps), lesson.steps[0])
+
+
+def _opened(lesson: Lesson, chosen: Step) -> Step:
+    """This step; in a room whose teacher has not opened it yet, the last one that is open."""
+    page = current()
+    if page.room is None:
+        return chosen
+    with suppress(ValueError), rooms.ROOMS.member(page.room.code, page.room.token) as (room, _):
+        if room.lesson == lesson.id and not room.may_open(chosen.id):
+            return next((step for step in lesson.steps if step.id == room.released), chosen)
+    return chosen
 
 
 def _resumed(done: LessonProgress) -> Resumed:

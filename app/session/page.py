@@ -107,6 +107,15 @@ class Entry:
 
 
 @dataclass
+class InRoom:
+    """A room that the page's browser has joined. `calls` is how often everybody was called to a step, so far."""
+
+    code: str
+    token: str  # a secret
+    calls: int = 0
+
+
+@dataclass
 class Page(Training):
     """`setup` is what the widgets show. `link.setup` is what the run began with and what is planned for it."""
 
@@ -135,6 +144,7 @@ class Page(Training):
     progress: Progress = field(default_factory=Progress)  # in all lessons
     lesson: Place | None = None
     lies_under_lesson: bool = False  # the screen that is shown
+    room: InRoom | None = None
     resumed: Resumed | None = None  # until another step is opened
     began: bool = False  # whether a lesson was opened without a step, by somebody of whom nothing was known
     continues: Continues | None = None

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.classroom import served
+from app.classroom import rooms, served
 from app.classroom.asked import asked, draws_of, settings_of_draws, true_log_det
 from app.classroom.paths import PATHS
 from app.classroom.pool import MOST_DRAWS
@@ -34,7 +34,7 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Time()
-    monkeypatch.setattr(served, "ROOMS", Rooms(clock))
+    monkeypatch.setattr(rooms, "ROOMS", Rooms(clock))
     return clock
 
 

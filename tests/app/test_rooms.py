@@ -146,10 +146,13 @@ def test_votes_are_hidden_until_shown_and_both_rounds_stand_side_by_side(rooms, 
         vote(rooms, code, token, "at")
     with rooms.teacher(code, secret) as room:
         assert room.waits("where")
+        assert room.waits("n")
+        room.release(None)  # at a free pace only the question on the wall waits
+        assert room.waits("where")
+        assert not room.waits("n")
         room.reveal()
         assert room.results() == [{"at": 8, "above": 8, "below": 7}, {"at": 30}]
         assert not room.waits("where")
-        assert room.waits("n")
 
 
 def test_one_vote_a_round_and_one_message_a_second(rooms, opened, clock):
@@ -195,6 +198,27 @@ def test_a_number_is_held_to_the_questions_range(answer):
         NUMBER.check(right)
 
 
+def test_answers_from_the_lesson_wait_for_their_question(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 3)
+    with rooms.teacher(code, secret) as room:
+        for token, answer in zip(tokens, ("at", "above", "at"), strict=True):
+            room.answer(token, "where", answer, clock.now)
+        room.answer(tokens[0], "where", "below", clock.now)  # an answer stays
+        room.answer(tokens[0], "no question", "below", clock.now)
+        with pytest.raises(ValueError):
+            room.answer(tokens[0], "n", 1000, clock.now)
+        room.ask("where")
+        assert room.answered() == (3, 3)
+        room.show()
+        assert room.results() == [{"at": 2, "above": 1}]
+        room.ask("n")
+        room.answer(tokens[0], "where", "below", clock.now + 5)  # too late: another question is on the wall
+        room.answer(tokens[0], "n", 7, clock.now + 5)
+        room.show()
+        assert room.results() == [{7: 1}]
+
+
 def test_stages_come_in_their_order(rooms, opened):
     with rooms.teacher(*opened) as room:
         for action in (room.show, room.discuss, room.vote_again, room.reveal):
@@ -234,6 +258,8 @@ def test_steps_are_released_and_everybody_is_brought(rooms, opened, clock):
     code, secret = opened
     tokens = members(rooms, code, 3)
     with rooms.teacher(code, secret) as room:
+        assert [room.may_open(step) for step in STEPS] == [True, False, False]  # the teacher sets the pace
+        room.release(None)
         assert all(room.may_open(step) for step in STEPS)
         room.release("one")
         assert [room.may_open(step) for step in STEPS] == [True, False, False]

@@ -99,6 +99,8 @@ function tell(text) {
 async function act(body) {
   try {
     state = await ask(`rooms/${code}`, { body });
+    code = state.code;
+    if (kept.at !== code) { kept.at = code; keep(); }  // lessons that this browser opens are in the room, too
     tell("");
     draw();
     return true;
@@ -120,6 +122,8 @@ async function poll() {
 }
 
 function joining() {
+  delete kept.at;
+  keep();
   const told = document.querySelector(".told")?.textContent;
   drawn = "";
   const field = element("input", { id: "code", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", maxlength: "12", value: code });

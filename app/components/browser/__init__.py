@@ -26,12 +26,23 @@ COOKIE = "resflow_page"
 """The name of the cookie that is there for `COOKIE_SECONDS` after a page was left, with the page's token."""
 
 COOKIE_SECONDS = 15
+MOST_OF_A_NAME = 64
 STORED = "resflow.progress"
 """The name under which the browser keeps what somebody did in lessons."""
 
+ROOM = "resflow.room"
+"""The name under which the browser keeps which room it is in, and who it is there."""
+
 KEY = "browser"
 
-_constants = {"VIEW": VIEW, "ENTRY": ENTRY, "COOKIE": COOKIE, "COOKIE_SECONDS": COOKIE_SECONDS, "STORED": STORED}
+_constants = {
+    "VIEW": VIEW,
+    "ENTRY": ENTRY,
+    "COOKIE": COOKIE,
+    "COOKIE_SECONDS": COOKIE_SECONDS,
+    "STORED": STORED,
+    "ROOM": ROOM,
+}
 _browser = st.components.v2.component(
     "resflow_browser",
     js=f"const {{{', '.join(_constants)}}} = {json.dumps(_constants)};\n"
@@ -42,13 +53,19 @@ _keeper = st.components.v2.component("resflow_keeper", js=scripts(Path(__file__)
 
 
 def mount(
-    token: str, entry: str, *, on_arrive: Callable[[str | None], None], on_return: Callable[[str, str], None]
+    token: str,
+    entry: str,
+    *,
+    on_arrive: Callable[[str | None], None],
+    on_return: Callable[[str, str], None],
+    on_room: Callable[[str, str], None],
 ) -> None:
     """Call once per script run. `token` names the page, and `entry` the one of the browser's history that it is at.
 
     `on_arrive(text)` is called when the browser has our script, with what it has kept ("" for nothing yet, None where
     it keeps nothing), and again where another page has kept more. `on_return(query, entry)` is called when somebody
-    went back or forward to an address of this page.
+    went back or forward to an address of this page. `on_room(code, token)` is called when it is in another room than
+    before, both "" for none.
     """
 
     def told(name: str) -> dict[str, Any] | None:
@@ -65,7 +82,17 @@ def mount(
         if found := told("returned"):
             on_return(str(found.get("query", "")), str(found.get("entry", "")))
 
-    _browser(data={"token": token, "entry": entry}, key=KEY, on_arrived_change=arrived, on_returned_change=returned)
+    def joined() -> None:
+        if found := told("room"):
+            on_room(str(found.get("code", ""))[:MOST_OF_A_NAME], str(found.get("token", ""))[:MOST_OF_A_NAME])
+
+    _browser(
+        data={"token": token, "entry": entry},
+        key=KEY,
+        on_arrived_change=arrived,
+        on_returned_change=returned,
+        on_room_change=joined,
+    )
 
 
 def keep(progress: str, *, key: str) -> None:

@@ -9,6 +9,25 @@ function readStored() {
   }
 }
 
+/** The room that this browser has joined (`app/classroom/pages`), as {code, token}, both "" where it is in none. */
+function readRoom() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(ROOM) || "{}");
+    if (typeof kept.at === "string" && typeof kept.token === "string" && kept.at) return { code: kept.at, token: kept.token };
+  } catch {
+    // no storage here, or somebody else's
+  }
+  return { code: "", token: "" };
+}
+
+/** Tell of another room than before. */
+function tellRoom(browser) {
+  const room = readRoom(), text = JSON.stringify(room);
+  if (text === browser.room) return;
+  browser.room = text;
+  browser.tell("room", room);
+}
+
 /** Tell what is kept; after the first time only what this page has neither written nor heard. */
 function tellStored(browser) {
   const text = readStored();

@@ -98,7 +98,7 @@ def _controls(bench: Activations) -> Activations:
             range(1, layers + 1),
             min(bench.layer, layers),
             key=f"{ACTIVATIONS_BENCH}layer",
-            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden, and so are all "
+            help="The units of layer 1 are the two coordinates. The units of the other layers are hidden, as are all "
             "units of dense blocks.",
         )
         bench = replace(bench, layer=layer)

@@ -124,6 +124,7 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
         if guess is None:
             return
         done.answers[block.id] = guess
+        session.vote(block.id, guess)
         if block.cover:
             session.draw_anew()
 
@@ -187,7 +188,7 @@ def _met(block: Predict, words: Words, found: Met) -> None:
     if not found.possible:
         st.caption(words.say("no_truth"))
     elif truth is None:
-        st.caption(words.say("truth_later"))
+        st.caption(words.say("truth_later" if block.id not in session.progress().held else "truth_from_teacher"))
 
 
 def _why(block: Predict, words: Words, found: Met) -> None:

@@ -17,7 +17,7 @@ from app.lessons.player import wanted_by
 from app.lessons.progress import LessonProgress
 from app.lessons.shelf import shelf
 from app.lessons.words import Wording, wording
-from app.session import Resumed
+from app.session import Followed, Resumed
 from app.ui import heading
 from app.ui.fragments import button, polled
 
@@ -32,7 +32,8 @@ def panel(lesson: Lesson, step: Step) -> None:
     looks at the page every second."""
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
-    waits = _waits(step, looking.shown(step, done))
+    in_room = session.follow_room(lesson, step)
+    waits = _waits(step, looking.shown(step, done), in_room)
     polled(TICK_SECONDS if waits else None)(_panel)(lesson, step, waits)
 
 
@@ -57,17 +58,22 @@ class Said:
         return any(words(text) != shown for text, shown in self.texts.items())
 
 
-def _waits(step: Step, shown: list[Block]) -> bool:
+def _waits(step: Step, shown: list[Block], in_room: Followed | None) -> bool:
     done, at = session.progress(), session.situation()
     is_open = any(looking.is_open(block, done, at) for block in shown)
-    return is_open or wanted_by(step) is not None
+    return is_open or wanted_by(step) is not None or in_room is not None
 
 
 def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     session.settle()
+    in_room = session.follow_room(lesson, step)
+    if session.step_open() is not step:  # everybody was called to another
+        st.rerun()
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
     menu.head(lesson, step)
+    if in_room:
+        st.caption(f":material/groups: {lesson.words.say('in_room', code=in_room.code)}")
     shown = looking.shown(step, done)
     words = blocks.Words(at, lesson.words)
     st.header(words(step.title), anchor=False)
@@ -88,12 +94,12 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         _end(lesson, done, words)
     else:
         _left_here(step, done, words)
-    _turn(lesson, step, ended)
+    _turn(lesson, step, ended, in_room)
     st.caption(words.say("after_paper", paper=PAPER))
     files.keep("panel", lesson.words)
     finished = [_key(block, None) for block in shown if _is_finished(block, done)]
     reading.follow("lesson", f"{lesson.id}.{step.id}", finished, key="lesson_reading")
-    waits = _waits(step, shown)
+    waits = _waits(step, shown, in_room)
     if waits != waited or looking.shown(step, done) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
 
@@ -120,10 +126,9 @@ def way_back(lesson: Lesson, step: Step) -> None:
 
 def covered(step: Step) -> bool:
     """Whether a prediction is to be made before the screen, which shows the truth, is seen."""
-    last = looking.shown(step, session.progress())[-1:]
-    return any(
-        isinstance(block, Predict) and block.cover and block.id not in session.progress().answers for block in last
-    )
+    done = session.progress()
+    last = looking.shown(step, done)[-1:]
+    return any(isinstance(block, Predict) and block.cover and not looking.is_told(block, done) for block in last)
 
 
 def cover() -> None:
@@ -192,14 +197,15 @@ def _next_lesson(lesson: Lesson) -> Lesson | None:
     return shelf().lesson(later[0].id, there.language if there else "") if later else None
 
 
-def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
+def _turn(lesson: Lesson, step: Step, ended: bool, in_room: Followed | None) -> None:
     """Back and on."""
     index = lesson.steps.index(step)
     say = lesson.words.say
+    last = lesson.steps.index(in_room.last) if in_room else len(lesson.steps) - 1
     turns = ((index - 1, "arrow_back", "back"), (index + 1, "arrow_forward", "next"))
     with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_turn"):
         for to, icon, key in turns:
-            there = 0 <= to < len(lesson.steps)
+            there = 0 <= to <= last
             button(
                 say(key),
                 on_click=session.open_step,
@@ -208,6 +214,8 @@ def _turn(lesson: Lesson, step: Step, ended: bool) -> None:
                 disabled=not there,
                 key=f"lesson.{key}",
             )
+    if last < len(lesson.steps) - 1 and index >= last:
+        st.caption(say("step_not_open"))
     if index + 1 < len(lesson.steps):
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="lesson_end"):

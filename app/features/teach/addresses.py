@@ -27,6 +27,10 @@ class Site:
         """The same as `step`, short enough for a board."""
         return f"{self.root}{short(lesson, step, _language(lesson).get('lang', ''))}"
 
+    def room(self, lesson: Lesson) -> str:
+        """What opens a room of a lesson, and shows its wall."""
+        return f"{root_path()}wall/new?{urlencode({'lesson': lesson.id} | _language(lesson))}"
+
     def demonstration(self, step: Step) -> str:
         """The screen of a step with its settings, without a lesson over it."""
         trained = {"at": str(step.trained)} if step.trained else {}

@@ -1,0 +1,63 @@
+"""The room that a page is in, as its browser says: what it commits is its vote, and the teacher sets the pace."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from app.classroom import rooms
+from app.classroom.room import Closed
+from app.lessons.lesson import Lesson, Step
+from app.session.lesson import open_step, progress
+from app.session.page import InRoom, current
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a lesson's panel says of its room. `last` is the last step that is open to the class."""
+
+    code: str
+    last: Step
+
+
+def enter_room(code: str, token: str) -> None:
+    """The browser is a member of this room, with this token; without a code it is in none."""
+    page = current()
+    before = (page.room.code, page.room.token) if page.room else ("", "")
+    if (code, token) != before:
+        page.room, page.stale = InRoom(code, token) if code else None, True
+
+
+def follow_room(lesson: Lesson, step: Step) -> Followed | None:
+    """Tell the room where the page is, and do as its teacher says: hold truths back, and go to the step that everybody
+    is called to. None where the page is in no room of this lesson."""
+    page, done = current(), progress(lesson.id)
+    if page.room is None:
+        done.held = frozenset()
+        return None
+    try:
+        with rooms.ROOMS.member(page.room.code, page.room.token) as (room, now):
+            if room.lesson != lesson.id:
+                done.held = frozenset()
+                return None
+            room.at(page.room.token, step.id, now)
+            held = frozenset(name for name in room.questions if room.waits(name))
+            calls, called, last = room.calls, room.called, room.released or room.steps[-1]
+    except Closed:
+        page.room, done.held = None, frozenset()
+        return None
+    done.held = held
+    steps = {one.id: one for one in lesson.steps}
+    if calls > page.room.calls:
+        page.room.calls = calls
+        if called in steps and called != step.id:
+            open_step(lesson.id, called)
+    return Followed(page.room.code, steps.get(last, lesson.steps[-1]))
+
+
+def vote(question: str, answer: Any) -> None:
+    """Let what was committed count in the room, where the page is in one. One answer a question counts, and one that
+    comes too late does not."""
+    page = current()
+    if page.room:
+        with suppress(ValueError), rooms.ROOMS.member(page.room.code, page.room.token) as (room, now):
+            room.answer(page.room.token, question, answer, now)
