@@ -19,7 +19,13 @@ function show(panel, block) {
   if (block.getBoundingClientRect().bottom > seen || wanted < panel.scrollTop) panel.scrollTop = wanted;
 }
 
+/** What lies over the text has the ground of the page, which Streamlit's theme chooses. */
+function ground(panel) {
+  panel?.style.setProperty("--ground", getComputedStyle(document.querySelector(".stApp")).backgroundColor);
+}
+
 export default function ({ data }) {
+  ground(find(data.panel));
   const before = window.resflowReading;
   window.resflowReading = { step: data.step, done: data.done };
   if (!before) return;
