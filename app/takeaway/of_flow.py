@@ -135,7 +135,6 @@ def of_inverse(run: Run, wanted: InversionRequest) -> str:
     ]
     altered = ""
     if changed:
-        source.use("Edited", of="resflow_core.measure")
         weights = source.value(type(edited)(edited.block, 1.0, changed))
         lines += [f"edited = {weights}", "altered = edited.of(flow)  # some of its weights are changed by hand"]
         altered = ", altered"

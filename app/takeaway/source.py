@@ -7,6 +7,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
 import resflow_core as rf
@@ -49,7 +50,9 @@ class Source:
         name = kind.__name__
         if name in rf.NAMES and getattr(rf, name) is kind:
             return f"rf.{name}"
-        self.use(name, of=kind.__module__)
+        package = kind.__module__.rpartition(".")[0]
+        offered = getattr(import_module(package), name, None) is kind  # such as `resflow_core.measure`
+        self.use(name, of=package if offered else kind.__module__)
         return name
 
     def imports(self, code: str) -> str:

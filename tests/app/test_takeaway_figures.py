@@ -124,7 +124,8 @@ def test_point(looked_at, tmp_path):
 def test_certificate(edited, looked_at, tmp_path):
     arm = looked_at[edited]
     certified, seen, whole = arm.blocks.layer_norms.prod(1), arm.blocks.largest_norm, arm.found(Bounds).guarantees
-    lines = [f"Block {k}: certified {c:.5f}, observed {s:.5f}" for k, (c, s) in enumerate(zip(certified, seen), 1)]
+    pairs = enumerate(zip(certified, seen, strict=True), 1)
+    lines = [f"Block {k}: certified {one:.5f}, observed {other:.5f}" for k, (one, other) in pairs]
     for name in ("stretch", "log_det", "log_prob"):
         of = getattr(whole, name)
         lines.append(f"{name}: between {of.low:.5g} and {of.high:.5g}, seen {of.seen_low:.5g} to {of.seen_high:.5g}")
@@ -291,7 +292,7 @@ def test_digits(tmp_path):
     arm = Arm(FlowConfig(blocks=1, width=16, dim=64), TrainConfig(log_det=Roulette(shared=True), batch=32), DIGITS)
     (report,) = trained(Experiment((arm,), 6), 5, ViewRequest(frames=False, measured={"results": True}))
     curve = report.found(BitsCurve)
-    line = f"Flow: {curve.bits[-1]:.4f} ± {curve.se[-1]:.4f} bits per dimension"
+    line = f"Flow: {curve.bits[-1]:.4f} ± {curve.error[-1]:.4f} bits per dimension"
     says("digits", tmp_path, [line], arm, 6, 5)
 
 
