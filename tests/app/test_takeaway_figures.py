@@ -196,6 +196,43 @@ def test_settings(of, quantity, looked_at, tmp_path):
     says("settings", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
 
 
+@pytest.mark.parametrize("quantity", ["log_det", "plain"])
+@pytest.mark.parametrize("of", ["matrix", "flow"])
+def test_batch(of, quantity, looked_at, tmp_path):
+    arm, bench = looked_at[None], Bench(subject=of, quantity=quantity, n_probes=2, batch=16, n_terms=2)
+    subject = sweeps.subject_of(bench, arm.found(Jacobians))
+    found = sweeps.across_batches(subject, bench)
+    (at,) = np.flatnonzero(found.sizes == 16)
+    lines = [
+        f"B = 16, N of its own: {found.own[at]:.5g} nats",
+        f"B = 16, one N for all: {found.shared[at]:.5g} nats",
+        f"B = 16, cut after 2 terms: {found.truncated[at]:.5g} nats",
+    ]
+    says("batch", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
+
+
+def test_step(tmp_path):
+    engine = LocalEngine(900.0, Always(TORCH))
+    run = engine.create(SETUP.experiment())
+    engine.poll(run, ViewRequest(frames=False))
+    engine.step(run, 20)
+    engine.poll(run, ViewRequest(frames=False))
+    later = replace(ROULETTE, batch=50)
+    engine.change(run, 0, later)
+    engine.step(run, 1, in_parts=True)
+    (arm,) = engine.poll(run, ViewRequest()).arms
+    found = arm.parts.numbers
+    means = {"Loss": found.loss, "Exact log det": found.true_log_det, "Gain by the step": found.gain}
+    lines = [f"{name}: {of.value:.5f} ± {of.error:.5f} nats" for name, of in means.items()]
+    lines += [
+        f"Norm of the gradient: {found.gradient_norm:.5g}",
+        f"Norm of the gradient by the exact log det: {found.true_gradient_norm:.5g}",
+        f"Learning rate: {found.learning_rate:.5g}, norm of the update: {found.update_norm:.5g}",
+        f"Cosine between the update and the negative gradient: {found.update_cosine:.4f}",
+    ]
+    says("step", tmp_path, lines, Run.of(SETUP, changes=arm.changes, step=21))
+
+
 @pytest.mark.parametrize("suspect", ["none", "b"])
 def test_estimate(suspect, tmp_path):
     bench = Bench(suspect=suspect, seed=4, probe="sphere", matrix=(0.2, 0.1, 0.0, -0.3, 0.1, 0.4, 0.2, 0.0, 0.1))
