@@ -1,5 +1,7 @@
 """Programs of what is looked at of a trained flow: its density, a point, its bounds, an inverse, its units."""
 
+from dataclasses import replace
+
 from app.engine.measurements.activity import POINTS
 from app.engine.measurements.inversion import InversionRequest
 from app.estimates.maps import TERMS
@@ -7,6 +9,7 @@ from app.estimates.settings import Bench
 from app.takeaway.of_run import has_truth, mass_lines
 from app.takeaway.source import Source, program
 from app.takeaway.training import Run, looked_at, trained
+from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact
 
 STILL, MAP, INVERSE_POINTS = 200, 100, 500
@@ -134,11 +137,12 @@ def of_inverse(run: Run, wanted: InversionRequest) -> str:
         f"s, z = {source.value(scale)}, {source.value(wanted.z)}  # without a z, one where the map folds first",
     ]
     altered = ""
-    if changed:
-        weights = source.value(type(edited)(edited.block, 1.0, changed))
+    if edited and changed:
+        weights = source.value(replace(edited, scale=1.0))
         lines += [f"edited = {weights}", "altered = edited.of(flow)  # some of its weights are changed by hand"]
         altered = ", altered"
-    block = "None" if wanted.block is None else str(min(wanted.block, run.arm.flow.blocks - 1))
+    blocks = run.arm.flow.blocks if isinstance(run.arm.flow, FlowConfig) else 0
+    block = "None" if wanted.block is None else str(min(wanted.block, blocks - 1))
     lines += [
         f"points = data.held_out()[:{INVERSE_POINTS}]",
         f'*_, found = inversion(flow, points, {block}, s, z, "{wanted.method}"{altered})',
