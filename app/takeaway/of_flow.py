@@ -214,7 +214,7 @@ def of_plane(run: Run, bench: Bench) -> str:
     source = Source()
     source.use("grid_points", of="resflow_core.measure")
     source.use("spectral_radius", of="resflow_core.estimators.moments")
-    which = f"[:, {bench.block - 1} : {bench.block}]" if bench.block else ""
+    which = f"[:, {bench.block - 1}:{bench.block}]" if bench.block else ""
     lines = [
         "# The Jacobian A of every block at the nodes of a grid, (blocks, nodes, 2, 2), and its spectral radius.",
         looked_at(source, run),

@@ -62,8 +62,13 @@ class Source:
         others = sorted(plain - set(ours))
         lines = [f"import {name}" for name in others] + ([""] if others else []) + [f"import {name}" for name in ours]
         for module, names in sorted(self._modules.items()):
-            lines.append(f"from {module} import {', '.join(sorted(names))}")
+            lines.append(f"from {module} import {', '.join(sorted(names, key=_by_kind))}")
         return "\n".join(lines)
+
+
+def _by_kind(name: str) -> tuple[int, str]:
+    """Constants, classes, functions."""
+    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name
 
 
 def program(about: str, source: Source, *sections: str) -> str:
