@@ -21,7 +21,7 @@ def show(chart: Any, title: str, *, key: str, files: tuple[File, ...] = ()) -> N
 
 
 def numbers(chart: Any) -> bytes:
-    """The data of a chart of Altair as CSV: a column for each field, under the title of the axis or legend that shows it."""
+    """The data of a chart of Altair as CSV: a column for each field, named by the axis or legend that shows it."""
     drawn = chart.to_dict()
     titles = dict(_titles(drawn))
     tables = [*drawn.get("datasets", {}).values(), *_inline(drawn)]

@@ -1,6 +1,7 @@
 """What the menu *Take it with you* offers beside pictures and their numbers: weights of flows, tables, a comparison."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -88,8 +89,8 @@ def behind_arms(name: str, arms: Mapping[str, Arm], seeds: Sequence[int], report
 
 
 def member(text: str) -> str:
-    """`text` as the name of a file without spaces."""
-    return file_name(text.lower()).replace(" ", "-")
+    """`text` as the name of a file in lower case: letters, digits, dots, and hyphens for all else."""
+    return re.sub(r"[^\w.]+", "-", text[:80].lower()).strip("-_.") or "file"
 
 
 def tables(stem: str, contents: Mapping[str, Contents]) -> list[File]:
