@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Pane, planes
+from app.components.take import File
 from app.evidence import Stored
 from app.ui.fragments import button
 
@@ -51,7 +52,9 @@ def sentence(text: str) -> None:
         st.markdown(text)
 
 
-def picture(panes: Sequence[Pane | Chart], stored: Stored, *, key: str, columns: int = 1) -> None:
-    """The answer as a picture, and what made it."""
-    planes(panes, key=key, columns=columns)
+def picture(
+    panes: Sequence[Pane | Chart], stored: Stored, *, key: str, columns: int = 1, files: Sequence[File] = ()
+) -> None:
+    """The answer as a picture, and what made it; its menu has these `files` too."""
+    planes(panes, key=key, columns=columns, files=files)
     st.caption(f":material/inventory_2: {stored.source}")

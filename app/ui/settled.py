@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import altair as alt
 import streamlit as st
 
 from app.components import take
@@ -12,8 +11,8 @@ from app.text import csv_of
 from app.ui.takeaway import member
 
 
-def show(chart: alt.TopLevelMixin, title: str, *, key: str, files: tuple[File, ...] = ()) -> None:
-    """Draw a chart; `title` is what its files are called."""
+def show(chart: Any, title: str, *, key: str, files: tuple[File, ...] = ()) -> None:
+    """Draw a chart of Altair; `title` is what its files are called."""
     place = f"settled-{key.replace('.', '-')}"
     with st.container(key=place, gap="small"):
         st.altair_chart(chart)
@@ -21,8 +20,8 @@ def show(chart: alt.TopLevelMixin, title: str, *, key: str, files: tuple[File, .
         take.menu((csv, *files), key=f"{key}.take", chart=(f"st-key-{place}", title))
 
 
-def numbers(chart: alt.TopLevelMixin) -> bytes:
-    """The data of a chart as CSV: a column for each field, under the title of the axis or legend that shows it."""
+def numbers(chart: Any) -> bytes:
+    """The data of a chart of Altair as CSV: a column for each field, named by the axis or legend that shows it."""
     drawn = chart.to_dict()
     titles = dict(_titles(drawn))
     tables = [*drawn.get("datasets", {}).values(), *_inline(drawn)]

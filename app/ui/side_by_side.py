@@ -44,6 +44,7 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
         "Curves": lambda: takeaway.by_step(labels, report.arms),
     }
     files = takeaway.comparison(name, name, arms, found)
+    files += takeaway.behind_arms(name, arms, (session.setup().seed,), report)
     planes(panes, key=f"{name}.panes", columns=columns(len(panes)), files=files)
     st.caption("All densities share one colour scale.")
     st.markdown(_table(dataset, labels, arms, report.arms))

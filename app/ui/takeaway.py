@@ -1,19 +1,26 @@
 """What the menu *Take it with you* offers beside pictures and their numbers: weights of flows, tables, a comparison."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from app import session
+from app import metrics, session
 from app.components import take
 from app.components.take import File
 from app.engine.experiment import Arm
-from app.engine.reports import ArmReport
+from app.engine.reports import ArmReport, Report
+from app.takeaway import training
+from app.takeaway.notebook import notebook
+from app.takeaway.of_run import of_trained
+from app.takeaway.programs import PROGRAMS
+from app.takeaway.training import POINTS, START, Run
 from app.text import csv_of, file_name
 from app.ui import share
+from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 
 Contents = Callable[[], bytes]
@@ -24,21 +31,66 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member of an archive: equal contents make equal bytes."""
 
 
-def of_run() -> None:
-    """The menu of the page's run, beside its buttons: with the live picture, where that is on the page."""
-    take.menu(run_files(), key="take", of=LIVE)
+def of_run(report: Report, step: int | None = None) -> None:
+    """The menu of the page's run, beside its buttons: with the live picture, where that is on the page. `step` is that
+    of an earlier moment, which the page shows."""
+    take.menu(run_files(report, step), key="take", of=LIVE)
 
 
-def run_files() -> list[File]:
-    """The weights of the page's flow."""
+def run_files(report: Report, step: int | None = None) -> list[File]:
+    """The weights of the page's flow, and the program that trains it to where it is shown."""
     setup = session.setup()
     name = file_name(setup.own.choice.name if setup.own else setup.data)
-    return [File("Weights of the flow", f"{name}.safetensors", session.flow_saver(), BINARY, "Flow")]
+    found = [File("Weights of the flow", f"{name}.safetensors", session.flow_saver(), BINARY, "Flow")]
+    if not report.arms:
+        return found
+    readouts = metrics.readouts(setup.dataset, setup.train.log_det, report.arms[0]) if step is None else ()
+    return found + behind(name, of_trained, run := run_of(report, step), readouts, needs=run)
+
+
+def run_of(report: Report, step: int | None = None) -> Run:
+    """The page's run as a program repeats it, up to its newest step or an earlier one."""
+    (arm,) = report.arms
+    return Run.of(
+        session.shareable(),
+        step=arm.step if step is None else step,
+        fingerprint=arm.fingerprint,
+        device=report.device,
+        edited=session.edited(),
+    )
+
+
+def behind(name: str, made: Callable[..., str], *of: Any, needs: Run | None = None) -> list[File]:
+    """A program as a script and as a notebook, `made` of these values when it is asked for, and what that of a run
+    reads."""
+    files = [
+        File("Python script", f"{name}.py", lambda: made(*of), "text/x-python", "Program"),
+        File("Notebook", f"{name}.ipynb", lambda: notebook(made(*of)), "application/x-ipynb+json", "Program"),
+    ]
+    return files if needs is None else files + [_read(needs, one) for one in needed(needs)]
+
+
+def needed(run: Run) -> list[str]:
+    """The names of the files that the program of a run reads."""
+    own, started = isinstance(run.arm.data, Table), run.arm.weights is not None
+    return [POINTS] * own + [START] * started
+
+
+def _read(run: Run, name: str) -> File:
+    return File(f"{name}, which it reads", name, lambda: training.files(run)[name], BINARY, "Program")
+
+
+def behind_arms(name: str, arms: Mapping[str, Arm], seeds: Sequence[int], report: Report) -> list[File]:
+    """The program of a comparison: `arms` by their labels, each from all `seeds`, up to the step of now."""
+    first, step = report.arms[0], report.arms[0].step
+    files = behind(name, PROGRAMS["comparison"], arms, seeds, step, first.fingerprint)
+    run = Run(next(iter(arms.values())), seeds[0], step)
+    return files + [_read(run, one) for one in needed(run) if one == POINTS]
 
 
 def member(text: str) -> str:
-    """`text` as the name of a file without spaces."""
-    return file_name(text.lower()).replace(" ", "-")
+    """`text` as the name of a file in lower case: letters, digits, dots, and hyphens for all else."""
+    return re.sub(r"[^\w.]+", "-", text[:80].lower()).strip("-_.") or "file"
 
 
 def tables(stem: str, contents: Mapping[str, Contents]) -> list[File]:

@@ -50,7 +50,7 @@ def show(
         button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             share.of_run(report)
-            takeaway.of_run()
+            takeaway.of_run(report, past.step if past else None)
         else:
             share.of_settings(of)
         reason = f"{report.device.upper()}: {report.device_reason}." if report.device_reason else None

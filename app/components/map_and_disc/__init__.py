@@ -77,9 +77,9 @@ def scene(
     }
 
 
-def show(drawn: dict[str, Any], *, key: str) -> None:
-    """Mount the pictures, or hand those that are mounted another scene."""
-    told = drawn | {"take": take.encode((), key)}
+def show(drawn: dict[str, Any], *, key: str, files: Sequence[take.File] = ()) -> None:
+    """Mount the pictures, or hand those that are mounted another scene. Their menu has these `files` too."""
+    told = drawn | {"take": take.encode(files, key)}
     _map_and_disc(data=told, key=key, on_picked_change=lambda: None, on_asks_change=take.heard)
 
 

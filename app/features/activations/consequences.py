@@ -60,7 +60,11 @@ def show() -> None:
     with st.expander("All numbers: a row for each activation, and as files", key=f"{NAME}.numbers"):
         st.markdown(_table(dataset, groups))
         contents = {"Curves": lambda: _by_step(groups, setup.seed)}
-        takeaway.menu(takeaway.comparison(NAME, "activations", arms, contents), key=f"{NAME}.files")
+        files = takeaway.comparison(NAME, "activations", arms, contents)
+        seeds = range(setup.seed, setup.seed + bench.seeds)
+        one_each = dict(zip(labels, [list(arms.values())[k] for k in firsts], strict=True))
+        files += takeaway.behind_arms("activations", one_each, seeds, report)
+        takeaway.menu(files, key=f"{NAME}.files")
     side_by_side.offer(
         NAME, dict(zip(labels, firsts, strict=True)), "Use the first seed of one of these flows on all screens:"
     )

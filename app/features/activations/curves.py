@@ -22,8 +22,9 @@ from app.features.activations.numbers import (
     steepest_of,
 )
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations, formula_problem, label_of
+from app.takeaway.programs import PROGRAMS
 from app.text import markdown_table, signed
-from app.ui import controls, heading, opening, share, side_by_side
+from app.ui import controls, heading, opening, share, side_by_side, takeaway
 from app.ui.chart_style import CATEGORIES, GREY
 from app.ui.fragments import button
 from app.words import number
@@ -50,7 +51,8 @@ def show() -> None:
     session.apply_bench(bench)
     found = {name: activation_named(name) for name in bench.names}
     drawn = _curves(bench, session.note(slopes(bench.names, bench.raw)))
-    planes([*drawn, *_pairs(found)], key="curves", columns=4 if PAIRS in found else 3)
+    files = takeaway.behind("activations", PROGRAMS["activations"], bench.names)
+    planes([*drawn, *_pairs(found)], key="curves", columns=4 if PAIRS in found else 3, files=files)
     st.markdown(_takeaway(session.note(starvation(bench.names))))
     if opening.is_due():
         with st.expander("Both criteria of the paper for each of them, measured", key=f"{ACTIVATIONS_BENCH}criteria"):

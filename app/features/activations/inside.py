@@ -13,7 +13,8 @@ from app.components.planes import Chart, Heat, Pane, Path, planes
 from app.engine.measurements.activity import Activity
 from app.engine.reports import Report
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
-from app.ui import controls, opening, side_by_side, transport
+from app.takeaway.programs import PROGRAMS
+from app.ui import controls, opening, side_by_side, takeaway, transport
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -63,7 +64,9 @@ def show() -> None:
         _gradients(found),
         _over_training(found),
     ]
-    planes(panes, key="inside", columns=3)
+    run = takeaway.run_of(report)
+    files = takeaway.behind("units", PROGRAMS["units"], run, needs=run)
+    planes(panes, key="inside", columns=3, files=files)
     s = found.saturation
     st.caption(
         f"A unit is saturated if |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "

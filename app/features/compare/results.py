@@ -38,6 +38,10 @@ def play_soon() -> None:
     st.session_state[PLAYS] = True
 
 
+def seeds_of(setup: Setup, bench: Compare) -> range:
+    return range(setup.seed, setup.seed + bench.seeds)
+
+
 def _arms(found: list[Contender], setup: Setup, bench: Compare) -> dict[str, Arm]:
     return bands.seeded({one.label: one.arm for one in found}, setup.seed, bench.seeds)
 
@@ -76,6 +80,7 @@ def show() -> None:
     st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(results)))
     first, *others = _charts(dataset, found, groups)
     files = takeaway.comparison(NAME, "compare", _arms(found, setup, bench), table.saved(found, groups, setup.seed))
+    files += takeaway.behind_arms("compare", {one.label: one.arm for one in found}, seeds_of(setup, bench), report)
     planes([replace(first, height=opening.HEIGHT)], key=f"{NAME}.answer", columns=1, files=files)
     view = controls.view(Compare, PICTURES, COMPARE)
     session.apply_bench(replace(bench, view=view))

@@ -17,7 +17,9 @@ from app.engine.results import BitsCurve, ImageFrame
 from app.examples import digits as example
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
-from app.ui import controls, transport
+from app.takeaway.programs import PROGRAMS
+from app.takeaway.training import Run
+from app.ui import controls, takeaway, transport
 from app.ui.chart_style import BLUE, GREEN, ORANGE
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -65,7 +67,10 @@ def show(primary: bool = True) -> None:
         return
     curve, before = report.arms[0].found(BitsCurve), stored.curve if flow.weights else ()
     st.markdown(verdict(session.note(needed(curve, gaussian(), report.arms[0], before))))
-    images.show(grids(pictures[0], report.arms[0].step, bool(flow.weights)), key=f"{NAME}.images")
+    made_by = (flow, session.setup().seed, report.arms[0].step, report.arms[0].fingerprint, report.device)
+    files = takeaway.behind("digits", PROGRAMS["digits"], *made_by, needs=Run(*made_by))
+    shown = grids(pictures[0], report.arms[0].step, bool(flow.weights))
+    images.show(shown, key=f"{NAME}.images", files=files)
     with st.container():
         if pictures[0].refusal:
             st.info(f"No images are drawn. {pictures[0].refusal}", icon=":material/block:")

@@ -14,6 +14,7 @@ from app.features.dimensions import scaling_charts, stored
 from app.features.dimensions.scaling_charts import complete
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error
+from app.takeaway.programs import PROGRAMS
 from app.text import csv_of, markdown_table
 from app.ui import controls, opening, share, takeaway, transport
 from app.ui.fragments import button, polled
@@ -70,7 +71,8 @@ def show() -> None:
         first, *others = verdicts(pays)
         opening.sentence(first)
         chart = replace(scaling_charts.times(found.found, pays.by_time), height=opening.HEIGHT)
-        planes([chart], key=f"{NAME}.answer", columns=1)
+        files = takeaway.behind("dimensions", PROGRAMS["scaling"], plan, session.setup().seed)
+        planes([chart], key=f"{NAME}.answer", columns=1, files=files)
         st.markdown("\n".join(f"- {sentence}" for sentence in others))
     with st.expander(
         "The noise that the estimate adds, and the time to a gradient of equal error", key=f"{NAME}.noise"

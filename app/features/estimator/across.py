@@ -15,8 +15,9 @@ from app.estimates.settings import BENCH, Bench
 from app.features.estimator import answers, cost_chart, over_batches, over_p, presets, verdicts
 from app.features.estimator.sweeps import P, Subject, across_p, cost, points_of, subject_of
 from app.features.estimator.verdicts import Products
+from app.takeaway.programs import PROGRAMS
 from app.text import csv_of
-from app.ui import controls, heading, matrices, opening
+from app.ui import controls, heading, matrices, opening, takeaway
 from app.ui.fragments import button
 
 SUBJECT = ("subject", "quantity")
@@ -60,7 +61,11 @@ def _page(bench: Bench, subject: Subject, answer: DeltaGenerator) -> None:
         opening.sentence(said)
     _take_best(bench, found)
     here = cost(subject, bench.law, bench.probe, bench.n_probes, bench.n_draws)
-    files = [File("CSV: costs against p", "cost-against-p.csv", lambda: cost_table(subject, bench))]
+    run = takeaway.run_of(session.last_report()) if bench.subject == "flow" else None
+    files = [
+        File("CSV: costs against p", "cost-against-p.csv", lambda: cost_table(subject, bench)),
+        *takeaway.behind("cost-against-p", PROGRAMS["settings"], bench, run, needs=run),
+    ]
     chart = cost_chart.chart(across_p(subject, bench), found, bench.law, here, said)
     planes([chart], key="across.cost", columns=1, files=files)
     st.markdown(over_p.cheapest(found, bench.quantity))

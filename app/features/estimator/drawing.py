@@ -13,6 +13,7 @@ from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator import answers, blind_test, example, hand_charts, numbers, small_charts, stored, words
 from app.features.estimator.hand_charts import Mean
 from app.features.estimator.numbers import ByHand, Noise, SampleMean, Series, places, running_mean
+from app.takeaway.programs import PROGRAMS
 from app.text import csv_of, signed
 from app.ui import opening, takeaway
 from app.ui.fragments import button
@@ -75,7 +76,9 @@ def _picture(bench: Bench, sample: Sample, found: ByHand) -> None:
         means[f"seed {bench.seed}"] = Mean(at, running_mean(values, at))
     title = f"Mean of your {len(values):,} draws" if means else "Where the mean should be: press a button to draw"
     name = f"mean of your draws, seed {bench.seed}"
-    planes([hand_charts.chart(found, means, title, name, is_sound=bench.is_sound)], key="hand.picture", columns=1)
+    chart = hand_charts.chart(found, means, title, name, is_sound=bench.is_sound)
+    files = takeaway.behind(f"log-det-seed-{bench.seed}", PROGRAMS["estimate"], bench, max(2, len(values)))
+    planes([chart], key="hand.picture", columns=1, files=files)
     latest(sample, "Draw")
 
 

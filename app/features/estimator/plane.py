@@ -19,7 +19,8 @@ from app.features.estimator.answers import OnPlane
 from app.features.estimator.evidence import DATA, FLOW, STEPS, TRAIN, radius_of, with_paper
 from app.features.estimator.verdicts import infinite_points
 from app.features.estimator.words import cut
-from app.ui import controls, heading, opening, share
+from app.takeaway.programs import PROGRAMS
+from app.ui import controls, heading, opening, share, takeaway
 from app.ui.fragments import button
 from app.words import number
 
@@ -117,6 +118,7 @@ def show(bench: Bench) -> None:
         eigenvalues = _disc(session.note(in_disc(bench, drawn)))
         q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
         circles = [("1", 1.0), ("L", session.setup().flow.budget), *([("√q", q**0.5), ("q^¾", q**0.75)] if q else [])]
+        run = takeaway.run_of(session.last_report())
         map_and_disc.show(
             map_and_disc.scene(
                 found.window,
@@ -135,6 +137,7 @@ def show(bench: Bench) -> None:
                 alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {eigenvalues}"},
             ),
             key=PICTURES,
+            files=takeaway.behind("estimates-on-the-plane", PROGRAMS["plane"], run, bench, needs=run),
         )
         st.markdown(f"{said} {eigenvalues}")
         _picked(bench, session.note(picked(found.grid, drawn, of_node)))

@@ -107,6 +107,7 @@ def _depth(setup: Setup, found: list[Contestant], arms: dict[str, ArmReport], fr
         st.caption(table.TERMS)
         trained = {one.label: one.arm for one in found}
         files = takeaway.comparison(NAME, "joint", trained, table.saved(found, groups, setup.seed))
+        files += takeaway.behind_arms("joint", trained, (setup.seed,), session.last_report(NAME))
         takeaway.menu(files, key=f"{NAME}.files")
     with st.expander("Calibration, and confidence and density against the distance from the data", key=f"{NAME}.far"):
         drawn = [

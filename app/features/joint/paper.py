@@ -76,6 +76,8 @@ def show() -> None:
         st.markdown(table.all_seeds(dataset, found, groups))
         st.caption(table.TERMS)
         files = takeaway.comparison(NAME, "joint", trained, table.saved(found, groups, setup.seed))
+        seeds = range(setup.seed, setup.seed + bench.seeds)
+        files += takeaway.behind_arms("joint", {one.label: one.arm for one in found}, seeds, report)
         takeaway.menu(files, key=f"{NAME}.files")
     with st.expander("Density and decisions of the first seed of each", key=f"{NAME}.pictures"):
         drawn = [

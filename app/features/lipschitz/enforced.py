@@ -12,7 +12,8 @@ from app.engine.measurements.bounds import Bounds
 from app.engine.reports import MOVING, Report
 from app.features.lipschitz import arrival
 from app.features.lipschitz.settings import LIPSCHITZ
-from app.ui import controls, opening, transport
+from app.takeaway.programs import PROGRAMS
+from app.ui import controls, opening, takeaway, transport
 from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
 from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
@@ -44,10 +45,12 @@ def show() -> None:
         st.info("This flow is not trained yet. Press Play, and see how much of its bound it uses.")
     else:
         st.markdown(_takeaway(found))
+    run = takeaway.run_of(report)
     planes(
         [_layers(found, arm.blocks), _blocks(found, arm.blocks), _estimates(bounds.estimates)],
         key="enforced",
         columns=3,
+        files=takeaway.behind("certificate", PROGRAMS["certificate"], run, needs=run),
     )
     _guaranteed(bounds)
 

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from app.components.planes import clicked, planes
+from app.components.take import File
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Report
@@ -18,6 +19,7 @@ from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.strip import strip
 from app.features.lipschitz.weights import of_block
 from app.metrics import is_one, with_error
+from app.takeaway.programs import PROGRAMS
 from app.text import csv_of
 from app.ui import controls, opening, takeaway, transport
 from app.ui.fragments import again, button, polled
@@ -88,6 +90,7 @@ def live() -> None:
             ],
             key=PICTURES,
             columns=3,
+            files=_program(report, bench),
         )
     with steps:
         st.markdown(words.walk(found))
@@ -135,8 +138,14 @@ def beside_lesson() -> None:
     _numbers(report, found)
     st.markdown(words.takeaway(found))
     clickable = session.offered(f"{LIPSCHITZ}z")
-    planes(pictures.panes(shown.found, found, clickable=clickable), key=PICTURES, columns=3)
+    drawn = pictures.panes(shown.found, found, clickable=clickable)
+    planes(drawn, key=PICTURES, columns=3, files=_program(report, bench))
     _tell_of(shown, found, clickable)
+
+
+def _program(report: Report, bench: Lipschitz) -> list[File]:
+    run = takeaway.run_of(report)
+    return takeaway.behind("inverse", PROGRAMS["inverse"], run, bench.inversion, needs=run)
 
 
 def _polled(bench: Lipschitz) -> Report:

@@ -12,7 +12,8 @@ from app.engine.reports import Report
 from app.features.lipschitz import arms
 from app.features.lipschitz.induced import Induced, ball, induced
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
-from app.ui import controls, heading, side_by_side
+from app.takeaway.programs import PROGRAMS
+from app.ui import controls, heading, side_by_side, takeaway
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
 from app.ui.fragments import button, polled
 from app.ui.matrices import formula, typed_matrix
@@ -66,7 +67,8 @@ def unit_balls() -> None:
     session.apply_bench(replace(bench, matrix=matrix, p=p, q=q))
     with right:
         found = session.note(induced(matrix, p, q))
-        planes(_balls(found), key="balls", columns=2)
+        files = takeaway.behind("norm", PROGRAMS["norm"], matrix, p, q)
+        planes(_balls(found), key="balls", columns=2, files=files)
     st.markdown(_takeaway(found))
 
 

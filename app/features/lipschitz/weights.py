@@ -14,7 +14,8 @@ from app.engine.reports import Report
 from app.features.lipschitz import arrival, changes, weight_pictures, weight_words
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.weighed import weighed
-from app.ui import opening, transport
+from app.takeaway.programs import PROGRAMS
+from app.ui import opening, takeaway, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.activations import activation_named
@@ -63,7 +64,9 @@ def show() -> None:
     with places[0]:
         _network(bench, shown)
     with places[1]:
-        planes([weight_pictures.density(shown, found, dataset)], key=f"{OPENED}.density", columns=1)
+        run = takeaway.run_of(report)
+        files = takeaway.behind("density", PROGRAMS["density"], run, needs=run)
+        planes([weight_pictures.density(shown, found, dataset)], key=f"{OPENED}.density", columns=1, files=files)
     with places[2]:
         planes([weight_pictures.bent(shown)], key=f"{OPENED}.bent", columns=1)
     with places[3]:

@@ -6,13 +6,15 @@ import streamlit as st
 
 from app import session
 from app.components.planes import clicked, planes
+from app.components.take import File
 from app.features.stretch import words
 from app.features.stretch.density import follow, total
 from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
 from app.features.stretch.settings import STRETCH, Stretch
-from app.ui import controls, heading, notices, opening, share
+from app.takeaway.programs import PROGRAMS
+from app.ui import controls, heading, notices, opening, share, takeaway
 from app.ui.matrices import formula, typed_matrix
 from resflow_core.settings import settings_of
 
@@ -38,7 +40,8 @@ def shown() -> None:
             opening.sentence(words.answer(bench, found, total(bench.f, bench.base, forget=True)))
     else:
         st.markdown(words.takeaway(bench, found, mass))
-    planes(panes(bench, found, clickable=chooses, both=opens), key=PICTURES, columns=3 if opens else 2)
+    drawn = panes(bench, found, clickable=chooses, both=opens)
+    planes(drawn, key=PICTURES, columns=3 if opens else 2, files=program(bench))
     click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
     st.caption(f"{words.areas(bench, found)}{click_it}")
     with st.container(horizontal=True, gap="xsmall", key="numbers"):
@@ -48,6 +51,14 @@ def shown() -> None:
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.show_bench(replace(bench, point=tuple(round(c, 3) for c in click[1:])))
         st.rerun()
+
+
+def program(bench: Stretch) -> list[File]:
+    """What computes the density at the point."""
+    if bench.map == "linear":
+        return takeaway.behind("stretch", PROGRAMS["linear map"], bench.matrix, bench.base, bench.point)
+    of_wave = PROGRAMS["residual block"]
+    return takeaway.behind("stretch", of_wave, bench.strength, bench.frequency, bench.base, bench.point)
 
 
 def settings(bench: Stretch) -> Stretch:

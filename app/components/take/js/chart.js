@@ -7,13 +7,16 @@ const PAINTED = ["fill", "stroke"];
 /** The chart within the element of this class, or null. */
 const chartIn = (name) => document.querySelector(`.${CSS.escape(name)} .stVegaLiteChart svg.marks`);
 
-/** The same grey on the other ground. */
-function turnedGrey(colour) {
-  if (!colour || colour === "none" || colour === "transparent" || colour.startsWith("url")) return colour;
-  const parts = rgb(inked(colour)[0]);
-  const isGrey = Math.max(...parts) - Math.min(...parts) <= GREY_OF;
-  return isGrey ? `rgb(${parts.map((part) => 255 - part).join()})` : colour;
+const channels = (colour) => rgb(inked(colour)[0]);
+
+function isGrey(colour) {
+  if (!colour || colour === "none" || colour === "transparent" || colour.startsWith("url")) return false;
+  const parts = channels(colour);
+  return Math.max(...parts) - Math.min(...parts) <= GREY_OF;
 }
+
+/** A grey as it is on the other ground. */
+const turnedGrey = (colour) => (isGrey(colour) ? `rgb(${channels(colour).map((part) => 255 - part).join()})` : colour);
 
 /** A copy of the chart for white paper, and its size. */
 function onPaper(svg, theme, isDark) {
@@ -27,7 +30,9 @@ function onPaper(svg, theme, isDark) {
     for (const name of PAINTED) {
       if (isDark && one.hasAttribute(name)) one.setAttribute(name, turnedGrey(one.getAttribute(name)));
     }
-    if (one.tagName === "text") one.setAttribute("font-family", theme.font);
+    if (one.tagName !== "text") continue;
+    one.setAttribute("font-family", theme.font);
+    if (isGrey(one.getAttribute("fill"))) one.setAttribute("fill", theme.ink(0.9));
   }
   copy.querySelector(".background")?.setAttribute("fill", "none");
   return { text: new XMLSerializer().serializeToString(copy), width, height };

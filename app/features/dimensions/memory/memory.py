@@ -11,6 +11,7 @@ from app.features.dimensions import stored
 from app.features.dimensions.memory import bars, charts, explained, words
 from app.features.dimensions.memory.numbers import saving
 from app.features.dimensions.memory.settings import MEMORY, Memory
+from app.takeaway.programs import PROGRAMS
 from app.ui import controls, opening, share, takeaway, transport
 from app.ui.fragments import button, polled
 from app.ui.scene import POLL_SECONDS
@@ -75,7 +76,8 @@ def measured(bench: Memory, of: SurveyPlan, by_the_clock: bool) -> None:
         _answer(bench, survey)
     if survey.step:
         with st.expander("How bytes, time and noise grow with the terms and the blocks", key=f"{MEMORY}growth"):
-            planes(charts.charts(bench, survey), key="memory.panes", columns=2)
+            files = takeaway.behind("memory", PROGRAMS["memory"], survey.of, bench.drawn, bench.part == "log_det")
+            planes(charts.charts(bench, survey), key="memory.panes", columns=2, files=files)
             st.caption(explained.growth(bench, survey))
             st.caption(explained.NOISE)
         with st.expander("All numbers: a row for each way to differentiate, and as a file", key=f"{MEMORY}numbers"):

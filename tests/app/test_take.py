@@ -1,0 +1,98 @@
+"""Files of the menu *Take it with you*: what is asked for is made, and an archive says what is in it."""
+
+import base64
+import csv
+import io
+import zipfile
+
+import altair as alt
+import pandas as pd
+import pytest
+import torch
+
+import resflow_core as rf
+from app.components import take
+from app.components.take import File
+from app.ui import settled, takeaway
+from resflow_core.api import flow_file
+
+
+def refused():
+    raise RuntimeError("There is no flow yet.")
+
+
+FILES = (File("Two", "two.csv", lambda: "a\n2\n"), File("None", "none.bin", refused, "x/y", "Flow"))
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Lets the component `menu` have asked for something."""
+    state = {}
+    monkeypatch.setattr(take.st, "session_state", state)
+    return lambda wanted: state.update(menu={"asks": wanted})
+
+
+def test_files_are_offered_and_made_only_when_asked_for(asked):
+    found = take.encode(FILES, "menu")
+    assert found == {
+        "files": [
+            {"name": "two.csv", "title": "Two", "group": "Numbers"},
+            {"name": "none.bin", "title": "None", "group": "Flow"},
+        ],
+        "answer": None,
+    }
+
+
+def test_what_is_asked_for_is_answered(asked):
+    asked([7, "two.csv"])
+    answer = take.encode(FILES, "menu")["answer"]
+    assert (answer["n"], answer["file"], answer["mime"]) == (7, "two.csv", "text/csv")
+    assert base64.b64decode(answer["base64"]) == b"a\n2\n"
+
+
+def test_why_a_file_cannot_be_made_is_the_answer(asked):
+    asked([8, "none.bin"])
+    assert take.encode(FILES, "menu")["answer"] == {"n": 8, "problem": "There is no flow yet."}
+
+
+@pytest.mark.parametrize("wanted", ["two.csv", [], [1], ["1", "two.csv"], [1, "two.csv", 3], {"n": 1}, 5])
+def test_nonsense_of_a_browser_is_not_answered(asked, wanted):
+    asked(wanted)
+    assert take.encode(FILES, "menu")["answer"] is None
+
+
+@pytest.mark.parametrize("name", ["../two.csv", "", None, ["two.csv"], 3])
+def test_a_file_that_is_not_offered_is_not_made(asked, name):
+    asked([1, name])
+    answer = take.encode(FILES, "menu")["answer"]
+    assert "base64" not in answer and answer["problem"]
+
+
+def test_an_archive_has_what_its_text_says():
+    flow = rf.FlowConfig(blocks=2, width=8).build(torch.Generator().manual_seed(3))
+    flows = {"Ours, 5 terms": (flow_file.to_bytes(flow), True), "Peer": (b"weights", False), "Gone": (None, True)}
+    data = takeaway.zipped("compare", {"Table": b"a\n1\n", "Curves": b"b\n"}, flows, "https://there/?seed=3")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        ours, peer = "weights/1-ours-5-terms.safetensors", "weights/2-peer.safetensors"
+        members = {f"compare/{name}" for name in ("README.txt", "table.csv", "curves.csv", ours, peer)}
+        assert set(archive.namelist()) == members
+        text = archive.read("compare/README.txt").decode()
+        assert archive.read("compare/table.csv") == b"a\n1\n"
+        read = rf.from_bytes(archive.read(f"compare/{ours}"))
+    assert all(torch.equal(a, b) for a, b in zip(read.parameters(), flow.parameters(), strict=True))
+    assert all(name in text for name in ("table.csv", "curves.csv", ours, peer, "https://there/?seed=3", "“Gone”"))
+    assert data == takeaway.zipped("compare", {"Table": b"a\n1\n", "Curves": b"b\n"}, flows, "https://there/?seed=3")
+
+
+@pytest.mark.parametrize("text, name", [("i-ResNet, 5 terms", "i-resnet-5-terms"), ("../../x", "x"), ("***", "file")])
+def test_names_of_members_stay_in_their_folder(text, name):
+    assert takeaway.member(text) == name
+
+
+def test_the_numbers_of_a_settled_chart_bear_the_names_of_its_axes():
+    lines = alt.Chart(pd.DataFrame({"p": [0.1, 0.2], "v": [1.5, 2.5]}))
+    lines = lines.mark_line().encode(alt.X("p:Q", title="p, the chance"), alt.Y("v:Q", title="variance (nats²)"))
+    rule = alt.Chart(pd.DataFrame({"here": [0.5]})).mark_rule().encode(x="here:Q")
+    rows = list(csv.DictReader(io.StringIO(settled.numbers(lines + rule).decode())))
+    told = [(row["p, the chance"], row["variance (nats²)"], row["here"]) for row in rows]
+    assert sorted(told) == [("", "", "0.5"), ("0.1", "1.5", ""), ("0.2", "2.5", "")]
