@@ -263,7 +263,8 @@ def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:
     if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:
         raise ValueError(
             f"One step would need about {math.ceil(10 * needed / 2**30) / 10:g} GiB of memory, and "
-            f"{MOST_STEP_BYTES / 2**30:.0f} are allowed. Lower the batch, the probes, the blocks, the width or the terms of the series."
+            f"{MOST_STEP_BYTES / 2**30:.0f} are allowed. Lower the batch, the probes, the blocks, the width or the "
+            "terms of the series."
         )
     return train
 
