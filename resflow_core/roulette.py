@@ -127,8 +127,7 @@ def _table_problem(table: tuple[float, ...]) -> str | None:
             return f"use numbers that do not increase: P(N >= {k}) = {after:g} is above {before:g}, the one before it."
     if _last_ratio(table) > LARGEST_RATIO:
         return (
-            f"the last number must be at most {LARGEST_RATIO:g} times the one before it, because the law goes on with "
-            "this ratio."
+            f"the last number must be at most {LARGEST_RATIO:g} of the one before it: the law goes on with their ratio."
         )
     return None
 

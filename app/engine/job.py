@@ -1,6 +1,7 @@
 """One arm at work: a trainer, its losses and its pictures. Whoever owns it decides when each is worth its time."""
 
 import copy
+import math
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -261,8 +262,9 @@ def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:
     train = replace(train)
     if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:
         raise ValueError(
-            f"One step would need about {needed / 2**30:.0f} GiB of memory, and {MOST_STEP_BYTES / 2**30:.0f} are "
-            "allowed. Lower the batch, the probes, the blocks, the width or the terms of the series."
+            f"One step would need about {math.ceil(10 * needed / 2**30) / 10:g} GiB of memory, and "
+            f"{MOST_STEP_BYTES / 2**30:.0f} are allowed. Lower the batch, the probes, the blocks, the width or the "
+            "terms of the series."
         )
     return train
 

@@ -164,7 +164,7 @@ def _losses(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport]) -> C
         name,
         tuple(paths),
         f"{name} against steps; now "
-        f"{'; '.join(f'{k}: {fit(dataset, arm)}' for k, arm in zip(labels, arms, strict=True))}",
+        f"{'; '.join(f'{k}: {fit(dataset, arm)}'.removesuffix('.') for k, arm in zip(labels, arms, strict=True))}.",
         log_y=bool(dataset.truth),
         note="" if any(len(path.points) > 1 for path in paths) else "Press Play.",
     )

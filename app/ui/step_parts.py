@@ -101,7 +101,7 @@ def _gradient(picture: StepPicture, numbers: StepNumbers, setup: Setup) -> Part:
     found = [("length of the gradient", _size(numbers.gradient_norm))]
     if picture.log_det_by != Exact():
         found += [
-            ("its length by the exact log det", _size(numbers.true_gradient_norm)),
+            ("with the exact log det", _size(numbers.true_gradient_norm)),
             ("cosine between the two", _cosine(numbers.gradient_cosine)),
         ]
     if numbers.gradient_norm > numbers.clip:

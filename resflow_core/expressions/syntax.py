@@ -146,7 +146,7 @@ class _Parser:
             known = ["z", *CONSTANTS, *self.arity]
             near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
             hint = f"did you mean {near[0]}?" if near else f"use z or one of {', '.join(known[1:])}."
-            raise ValueError(f"`{cut(name)}` at character {position} is not known: {hint}")
+            raise ValueError(f"`{cut(name)}` at character {position} is unknown: {hint}")
         many = self.arity[name]
         example = f"{name}({', '.join(['z', '1'][:many])})"
         if not is_call:

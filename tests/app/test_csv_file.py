@@ -223,7 +223,7 @@ def test_columns_that_do_not_fit_are_named():
         (("x", "z"), "points.csv z x y id one half"),
         (("x", "y", "zz"), "points.csv zz x y id one half"),
         (("x", "y", "id"), "id label 40 20 fewer"),
-        (("x", "y", "one"), "one label value rows"),
+        (("x", "y", "one"), "one label values different"),
         (("x", "y", "half"), "half label 0.5 3 whole"),
     ]:
         with pytest.raises(CsvError) as error:

@@ -63,7 +63,11 @@ def numbers_in(text):
 
 def answer(page):
     """The sentence that the page opens with."""
-    return next(text for text in said(page) if re.match(r"One draw|Every draw|Draws are|Here|At \*\*|\*\*Est", text))
+    return next(
+        text
+        for text in said(page)
+        if re.match(r"One draw|Every draw|Draws are|Here|At \*\*|The variance of this|\*\*Est", text)
+    )
 
 
 def primaries(page):
@@ -214,7 +218,7 @@ class TestAcrossSettings:
         ]
         least, p, n = min(one for one in grid if np.isfinite(one[0]))
         paper = cost(subject, Geometric(0.5, 3), "gaussian").product
-        best, terms, times, half, three, cheap, dear = numbers_in(answer(page))[:7]
+        best, terms, half, three, times, dear, cheap = numbers_in(answer(page))[:7]
         assert (best, terms, half, three) == (pytest.approx(p, abs=5e-3), n, 0.5, 3)
         assert times == pytest.approx(paper / least, abs=0.05)
         assert (cheap, dear) == (pytest.approx(least, rel=2e-3), pytest.approx(paper, rel=2e-3))
@@ -269,7 +273,7 @@ class TestOnPlane:
 
     def test_every_number_of_the_sentence_follows(self):
         found = read_plane(evidence.stored(PLANE).found)
-        percent, low, high, seeds, points, p, paper = numbers_in(stored.plane_sentence())
+        percent, low, high, seeds, p, points, paper = numbers_in(stored.plane_sentence())
         assert percent == pytest.approx(100 * np.mean(found.shares), abs=0.5)
         assert (low, high) == pytest.approx((100 * min(found.shares), 100 * max(found.shares)), abs=0.5)
         assert (seeds, points, paper) == (3, 99, 0.5) and p == pytest.approx(min(found.safe), rel=0.05)
@@ -278,7 +282,7 @@ class TestOnPlane:
         assert all(EVIDENCE[PLANE].claims(evidence.stored(PLANE).found).values())
         none = OnPlane((0.0, 0.0, 0.0), (0.6, 0.7, 0.6), 0.5)
         assert not any(answers.plane_claims(none).values())
-        assert answers.plane_sentence(none, "3 seeds").startswith("At **no**")
+        assert "at **no**" in answers.plane_sentence(none, "3 seeds")
 
     def test_it_opens_with_trained_flows_and_one_primary_action(self):
         page = opened(view="plane")
@@ -439,5 +443,5 @@ def test_a_draw_of_ones_own_is_the_cores():
 def test_the_cheapest_of_a_poisson_law_is_looked_for_among_geometric_ones():
     page = opened(view="settings", law="poisson")
     assert finding(page, Products).tail.ratio == Poisson().tail_ratio == 0
-    assert answer(page).startswith("Here **p")
+    assert "**p" in answer(page)
     assert pane(page, "Variance ×")["areas"]

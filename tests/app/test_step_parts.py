@@ -118,7 +118,7 @@ def test_each_estimate_stands_beside_the_exact_value():
         assert loss[estimate] != loss[exact]
     gradient = numbers(parts[3])
     assert value(gradient["length of the gradient"]) == pytest.approx(picture.numbers.gradient_norm, rel=0.01)
-    assert value(gradient["by the exact log det"]) == pytest.approx(picture.numbers.true_gradient_norm, rel=0.01)
+    assert value(gradient["with the exact log det"]) == pytest.approx(picture.numbers.true_gradient_norm, rel=0.01)
     update = numbers(parts[4])
     before, after = map(value, update["mean exact loss of the batch"].split(" → "))
     assert after - before == pytest.approx(picture.numbers.gain.value, rel=0.1)

@@ -20,7 +20,7 @@ def cell(visitor, row, column):
 def test_it_learns_to_tell_the_moons_apart_and_its_weight_moves(visit):
     visitor = visit(f"{SMALL}&data=noisymoons", path="/joint", picture=False)
     sees(visitor, re.compile("Far from the data both classifiers stay confident"))
-    visitor.press("Take your own data and flow")
+    visitor.press("Use your own data and flow")
     root = visitor.page.locator(".planes")
     wait_for(lambda: [root.nth(k).locator("figure").count() for k in range(root.count())] == [*PANES],
              f"{PANES} panes; {visitor.problems}")  # fmt: skip

@@ -82,7 +82,7 @@ def named_nothing():
         (GOOD + b"x", "cannot be read as safetensors"),
         (file_of_four_bit_numbers(), "cannot be read as safetensors"),
         (bytes(flow_file.MOST_BYTES + 1), r"has 117,440,513 bytes; a flow has at most 117,440,512"),
-        (save(load(GOOD)), "not a flow that was saved here: its metadata have no 'residual flow 1'"),
+        (save(load(GOOD)), "not a flow that was saved here: its metadata has no 'residual flow 1'"),
         (save(load(GOOD), {"format": "pt"}), "not a flow that was saved here"),
         (save(load(GOOD), {"residual flow 2": "{}"}), "not a flow that was saved here"),
         (save(load(GOOD), {flow_file.FORMAT: "{"}), "settings in the file cannot be read"),

@@ -215,10 +215,10 @@ class TestDataToTrainOn:
         [
             (
                 GOOD,
-                r"dataset = `tensor\(.*`: pass what has sample\(n, generator\), e\.g\. DATASETS\['moons'\], or T",
+                r"dataset = `tensor\(.*`: pass an object with sample\(n, generator\), e\.g\. DATASETS\['moons'\], or T",
             ),
-            ("moons", r"dataset = 'moons': pass what has sample"),
-            (None, r"dataset = None: pass what has sample"),
+            ("moons", r"dataset = 'moons': pass an object with sample"),
+            (None, r"dataset = None: pass an object with sample"),
             (Drawn(GOOD.numpy()), r"points = `array\(.*pass a torch tensor of shape \(batch, 2\)"),
             (Drawn(GOOD.double()), r"got torch\.float64\. Pass points\.float\(\)"),
             (Drawn(torch.zeros(50, 3)), r"of shape \(batch, 2\); got \(50, 3\)"),

@@ -140,9 +140,15 @@ def test_bad_laws_are_refused_by_name_value_and_remedy(law, field, value):
         (("1", "0.5"), "use numbers from 1e-06 to 1, separated by commas."),
         (0.5, "use numbers from 1e-06 to 1, separated by commas."),
         ("1, 0.5", "use numbers from 1e-06 to 1, separated by commas."),
-        ((1.0, 0.5, 0.7), "use numbers that do not increase; P(N >= 3) = 0.7 is above the 0.5 before it."),
-        ((1.0, 0.5, 0.5), "end with at most 0.95 of the number before; the law goes on with the ratio of the two."),
-        ((1.0,), "end with at most 0.95 of the number before; the law goes on with the ratio of the two."),
+        ((1.0, 0.5, 0.7), "use numbers that do not increase: P(N >= 3) = 0.7 is above 0.5, the one before it."),
+        (
+            (1.0, 0.5, 0.5),
+            "the last number must be at most 0.95 of the one before it: the law goes on with their ratio.",
+        ),
+        (
+            (1.0,),
+            "the last number must be at most 0.95 of the one before it: the law goes on with their ratio.",
+        ),
         ((0.5,) * 51, "use at most 50 numbers."),
     ],
 )

@@ -132,9 +132,9 @@ def changed(row: int, column: int, value: float, n: int = 100) -> np.ndarray:
 HELD_OUT_ROW = int(table(labels=tuple(str(i) for i in range(100))).held_out_labels[0])
 
 REFUSED = {
-    "a nan": (changed(6, 1, np.nan), r"Row 7, column `weight`: nan is no finite number"),
-    "infinity": (changed(0, 0, -np.inf), r"Row 1, column `height`: -inf is no finite number"),
-    "too large": (changed(99, 0, 1e200), r"Row 100, column `height`: 1e\+200 is no finite number up to 1e100"),
+    "a nan": (changed(6, 1, np.nan), r"Row 7, column `weight`: nan is not a finite number"),
+    "infinity": (changed(0, 0, -np.inf), r"Row 1, column `height`: -inf is not a finite number"),
+    "too large": (changed(99, 0, 1e200), r"Row 100, column `height`: 1e\+200 is not a finite number up to 1e100"),
     "far away": (
         changed(HELD_OUT_ROW, 1, 1e9),
         rf"Row {HELD_OUT_ROW + 1}, column `weight`: 1e\+09 lies more than 1,000,000 deviations",

@@ -89,7 +89,7 @@ def _controls(bench: Activations) -> Activations:
         with st.container(width=320):
             bench = controls.edit(bench, rare=False, prefix=ACTIVATIONS_BENCH, only=("seeds",))
         st.markdown(
-            f"**{listed}**, as chosen under *Curves* (the first {MOST_COMPARED}). All other settings are the same. "
+            f"**{listed}**, as chosen under *Curves* (at most {MOST_COMPARED}). All other settings are the same. "
             f"{bench.seeds} seed{'s' * (bench.seeds > 1)} of each train in step."
         )
     session.apply_bench(bench)

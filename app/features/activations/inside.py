@@ -72,8 +72,8 @@ def show() -> None:
         f"A unit is saturated if |φ′| ≥ {1 - s.delta:g} and β|φ″| ≤ {s.epsilon:g}: it passes its input on and bends "
         f"nothing. A unit that is off (on a flat side, with |φ′| near 0) does not count. At {found.points:,} held-out "
         f"points, {session.age(found.step)}; gradients of the means over these points, by the exact log det, with "
-        "respect to the parameters of the blocks. ActNorms are left out: each log scale is itself a summand of the log "
-        "det, which is a gradient of 1 whatever the activation."
+        "respect to the parameters of the blocks. ActNorms are left out: each log scale is a summand of the log det, "
+        "so its gradient is 1 with every activation."
     )
 
 
@@ -262,7 +262,7 @@ def _over_training(found: Activity) -> Chart:
             Path(lines(found.log_det), LOG_DET, VERMILION, width=1.2, markers=markers),
             Path(lines(found.base), BASE, BLUE, "dash", 1.2, markers=markers),
         ),
-        f"Norms of both parts of the gradient in every block over {len(found.steps)} measurements{last}.",
+        f"Norms of both parts of the gradient in every block, measured {len(found.steps)} times{last}.",
         log_y=True,
         note="A line has a gap if its norm is exactly 0." if has_zeros else "",
     )

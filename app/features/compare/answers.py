@@ -104,7 +104,7 @@ def bias_falls(found: Compared) -> Mapping[str, bool]:
 
 def _ranked(ranking: Ranking, digits: int = 3) -> str:
     in_order = sorted(ranking.fits, key=lambda label: ranking.fits[label].mean)
-    return _listed([f"{label} {_nats(ranking.fits[label], digits)}" for label in in_order])
+    return _listed([f"{_nats(ranking.fits[label], digits)} ({label})" for label in in_order])
 
 
 def fit(found: Compared) -> str:

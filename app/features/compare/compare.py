@@ -6,7 +6,7 @@ from app import session
 from app.features.compare import arrival, editor, gallery, results
 from app.ui import heading, notices
 
-heading.title("Which flow fits better, and which one only believes so?")
+heading.title("Which flow fits better, and which one only believes that it does?")
 with st.container():
     notices.show()
 if arrival.is_due():

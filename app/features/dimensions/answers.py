@@ -99,7 +99,7 @@ def memory(found: Bytes, rows: int, of: str, size_of: Callable[[float], str]) ->
     how = "" if rows in found else " (extrapolated)"
     return (
         f"The log det of {of} needs **{size_of(need[NAIVE])}** term by term and **{size_of(need[BOTH])}** with both "
-        f"tricks{less}{how}."
+        f"tricks of the paper{less}{how}."
     )
 
 

@@ -145,8 +145,8 @@ def exponential(found: Density, is_sound: bool) -> str:
         return NOT_KNOWN
     whose = "" if is_sound else " of the sound estimator"
     if abs(found.log_factor) <= ROUNDING:
-        return f"E exp(estimate){whose} is {unbroken('det(I + A)')}: here it is."
-    return f"E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}, so it is not."
+        return f"Here it is: E exp(estimate){whose} is {unbroken('det(I + A)')}."
+    return f"No: E exp(estimate){whose} is {_times(found.log_factor)} {unbroken('det(I + A)')}."
 
 
 def _times(above: float) -> str:

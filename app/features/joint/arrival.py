@@ -24,7 +24,7 @@ def show() -> None:
     stored.show_far("joint.opening")
     with st.container(horizontal=True, gap="small"):
         button("Train both here", type="primary", icon=":material/play_arrow:", on_click=_train, key="joint.train")
-        button("Take your own data and flow", on_click=_own, icon=":material/tune:", key="joint.own")
+        button("Use your own data and flow", on_click=_own, icon=":material/tune:", key="joint.own")
     stored.show_depth()
 
 

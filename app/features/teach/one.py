@@ -70,8 +70,8 @@ def for_class(lesson: Lesson) -> None:
     share.for_others(at.board(lesson, step), at.shared, key=f"teach.link.{lesson.id}")
     st.markdown(
         "**A room.** Your class answers together. You put a question on the wall, everybody answers on a phone or in "
-        "the lesson. You show the answers, let them vote again, and reveal the truth. The draws of all come together in "
-        "one chart. Nobody needs a name."
+        "the lesson. You show the answers, let them vote again, and reveal the truth. All draws come together in one "
+        "chart. Nobody needs a name."
     )
     st.link_button("Open a room", at.room(lesson), icon=":material/groups:", key=f"teach.room.{lesson.id}")
     st.markdown(
