@@ -1,5 +1,6 @@
 """What dense blocks (i-DenseNets) are worth beside residual blocks: KL(data || model) in nats at equal parameters,
-after as many steps and after as many CPU-seconds, and the deviation of the paper's roulette on what was learnt.
+after as many steps and after as many CPU-seconds. Beside it, what share of its budget a block uses, the largest ||A|| on
+data over its bound, and the deviation of one estimate of log p by the paper's roulette, in nats: the median over points.
 
 Shapes are those of the Compare screen's ready-made comparison: 10 blocks, L = 0.97, and the width that brings the
 parameters nearest to those of 32 sine units. Both kinds of blocks get both activations, CLipSwish as in the paper of
@@ -32,9 +33,9 @@ from app.features.compare.settings import Inside
 from app.setup import Setup
 from resflow_core.data import DATASETS
 from resflow_core.estimators.moments.of_log_det import mean_and_deviation
-from resflow_core.flow import Flow
 from resflow_core.log_det import Roulette
-from resflow_core.measure import evaluate
+from resflow_core.measure import block_table, evaluate
+from resflow_core.measure.evaluation import Evaluation
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import Diverged, Trainer
 from tests.benchmarks.compare import EVERY, EVERY_AT_FIRST, Moment, evaluation_points, exact_kl, spread
@@ -62,6 +63,7 @@ class Result:
     standard_error: float
     deviation: float  # of one estimate of log p by the roulette: the median over points, in nats; maybe infinite
     largest_bound: float  # certified, of all blocks
+    used_budget: float  # mean over blocks of the largest ||A|| on data over the bound
     diverged: bool
     moments: list[Moment]
 
@@ -70,10 +72,9 @@ class Result:
         return float(np.interp(seconds, [m.seconds for m in self.moments], [m.kl for m in self.moments]))
 
 
-def roulette_deviation(flow: Flow, set_name: str) -> float:
+def roulette_deviation(evaluation: Evaluation) -> float:
     """Blocks draw independently, so their variances add."""
-    x = evaluation_points(set_name)[0][:ROULETTE_POINTS]
-    jacobians = evaluate(flow, x).jacobians
+    jacobians = evaluation.jacobians
     points, blocks = jacobians.shape[:2]
     _, deviations = mean_and_deviation(Roulette(), jacobians.reshape(-1, 2, 2))
     return float(deviations.view(points, blocks).square().sum(1).sqrt().median())
@@ -100,6 +101,8 @@ def train(set_name: str, label: str, seed: int, steps: int) -> Result:
     gap = exact_kl(trainer.evaluated, set_name)
     if moments[-1].steps < trainer.step_count:
         moments.append(Moment(trainer.step_count, used, gap.value))
+    evaluation = evaluate(trainer.evaluated, evaluation_points(set_name)[0][:ROULETTE_POINTS])
+    blocks = block_table(trainer.evaluated, evaluation, arm.train.log_det)
     return Result(
         set=set_name,
         label=label,
@@ -109,8 +112,9 @@ def train(set_name: str, label: str, seed: int, steps: int) -> Result:
         seconds=used,
         kl=gap.value,
         standard_error=gap.standard_error,
-        deviation=roulette_deviation(trainer.evaluated, set_name),
-        largest_bound=max(trainer.evaluated.lipschitz_bounds()),
+        deviation=roulette_deviation(evaluation),
+        largest_bound=float(blocks.lipschitz.max()),
+        used_budget=float((blocks.largest_norm / blocks.lipschitz).mean()),
         diverged=diverged,
         moments=moments,
     )
@@ -124,8 +128,9 @@ def table(set_name: str, results: list[Result]) -> str:
     lines = [
         f"{set_name}; equal time is {seconds:.1f} CPU-seconds:",
         "",
-        "| flow | parameters | seeds | KL at equal steps | KL at equal time | CPU ms a step | roulette's deviation |",
-        "|---" * 7 + "|",
+        "| flow | parameters | seeds | KL at equal steps | KL at equal time | CPU ms a step | used budget "
+        "| roulette's deviation |",
+        "|---" * 8 + "|",
     ]
     for label, found in by_label.items():
         stopped = sum(r.diverged for r in found)
@@ -135,6 +140,7 @@ def table(set_name: str, results: list[Result]) -> str:
             spread([r.kl for r in found], ".3f"),
             spread([r.kl_at(seconds) for r in found], ".3f"),
             spread([1e3 * r.seconds / r.steps for r in found], ".1f"),
+            spread([r.used_budget for r in found], ".3f"),
             spread([r.deviation for r in found], ".2f"),
         ]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
