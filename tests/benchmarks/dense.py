@@ -1,6 +1,7 @@
 """What dense blocks (i-DenseNets) are worth beside residual blocks: KL(data || model) in nats at equal parameters,
-after as many steps and after as many CPU-seconds. Beside it, what share of its budget a block uses, the largest ||A|| on
-data over its bound, and the deviation of one estimate of log p by the paper's roulette, in nats: the median over points.
+after as many steps and after as many CPU-seconds. Beside it, what share of its budget a block uses, the largest ||A||
+on data over its bound, and the deviation of one estimate of log p by the paper's roulette, in nats, at the median
+point.
 
 Shapes are those of the Compare screen's ready-made comparison: 10 blocks, L = 0.97, and the width that brings the
 parameters nearest to those of 32 sine units. Both kinds of blocks get both activations, CLipSwish as in the paper of
