@@ -105,7 +105,7 @@ class FusedFlow(Flow):
         x = self._checked(x)
         if self.values and self.values.takes(self, x):
             return self.values.stages(self, x)
-        with folded_together(self.branches):
+        with folded_together(self.branches):  # type: ignore[arg-type]
             return super().stages(x)
 
     def folding(self, log_det: LogDet) -> AbstractContextManager[None]:

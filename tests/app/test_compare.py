@@ -587,7 +587,7 @@ def test_a_link_beyond_the_limits_is_refused_with_the_remedy():
     text = page.warning[0].value
     terms, kind = (text[text.index(name) :] for name in ("`compare.b.log_det.n_terms = 99`", "`compare.c = glow`"))
     assert all(token in terms for token in ("1 to 50", "5."))
-    assert all(token in kind for token in ("residual, peer, none", "peer."))
+    assert all(token in kind for token in ("residual, inside, peer, none", "peer."))
     assert bench(page) == dataclasses.replace(TWO, b=Residual(Truncated(5)), c=Baseline())
 
 

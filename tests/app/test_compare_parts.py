@@ -178,7 +178,7 @@ class TestLinks:
     @pytest.mark.parametrize(
         ("name", "value", "allowed", "kept"),
         [
-            ("a", "magic", "residual, peer, none", "residual"),
+            ("a", "magic", "residual, inside, peer, none", "residual"),
             ("c.kind", "glow", "nice, realnvp, maf, nsf", "realnvp"),
             ("b.log_det", "guess", "exact, truncated, roulette", "truncated"),
             ("b.log_det.n_terms", "51", "1 to 50", "5"),

@@ -1,13 +1,15 @@
 """What dense blocks (i-DenseNets) are worth beside residual blocks: KL(data || model) in nats at equal parameters,
-after as many steps and after as many CPU-seconds, and the deviation of the paper's roulette on what was learnt.
+after as many steps and after as many CPU-seconds. Beside it, what share of its budget a block uses, the largest ||A||
+on data over its bound, and the deviation of one estimate of log p by the paper's roulette, in nats, at the median
+point.
 
 Shapes are those of the Compare screen's ready-made comparison: 10 blocks, L = 0.97, and the width that brings the
 parameters nearest to those of 32 sine units. Both kinds of blocks get both activations, CLipSwish as in the paper of
-i-DenseNets and sine as in the page's default, with the same rate, batch and schedule. Averaged weights are evaluated
-on 20,000 points that nobody trained on, by exact log dets; evaluation is not counted in the time. Equal time is what
-the quickest flow of a set takes for all its steps. Residual flows have their gradient by hand for the whole flow, dense
-ones for each block, so times compare what is written here and not the least that each kind needs. Flows take turns,
-set by set and seed by seed.
+i-DenseNets and sine as in the page's default, and one or two hidden layers, with the same rate, batch and schedule.
+Averaged weights are evaluated on 20,000 points that nobody trained on, by exact log dets; evaluation is not counted in
+the time. Equal time is what the quickest flow of a set takes for all its steps. Residual flows have their gradient by
+hand for the whole flow, dense ones for each block, so times compare what is written here and not the least that each
+kind needs. Flows take turns, set by set and seed by seed.
 
     python -m tests.benchmarks.dense [--steps 1500] [--seeds 5] [--sets checkerboard] [--minutes 60] [--log runs.jsonl]
 
@@ -20,7 +22,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +34,21 @@ from app.features.compare.settings import Inside
 from app.setup import Setup
 from resflow_core.data import DATASETS
 from resflow_core.estimators.moments.of_log_det import mean_and_deviation
-from resflow_core.flow import Flow
 from resflow_core.log_det import Roulette
-from resflow_core.measure import evaluate
+from resflow_core.measure import block_table, evaluate
+from resflow_core.measure.evaluation import Evaluation
+from resflow_core.residual import BRANCHES
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import Diverged, Trainer
 from tests.benchmarks.compare import EVERY, EVERY_AT_FIRST, Moment, evaluation_points, exact_kl, spread
 from tests.benchmarks.measured import machine, measured
 
-ARMS = {inside_name(arm): arm for arm in PRESETS["dense"].bench.arms if isinstance(arm, Inside)}
+ARMS = {
+    inside_name(arm): arm
+    for depth in (1, 2)
+    for activation in ("clipswish", "sine")
+    for arm in (Inside(branch, activation, depth) for branch in BRANCHES)
+}
 # The ten sets of the plane with a known density that is not a normal one, which every flow fits at once.
 SETS = [name for name, dataset in DATASETS.items() if dataset.truth and name != "gaussian"]
 # Seeds from here on: the shapes were chosen by others.
@@ -62,6 +70,7 @@ class Result:
     standard_error: float
     deviation: float  # of one estimate of log p by the roulette: the median over points, in nats; maybe infinite
     largest_bound: float  # certified, of all blocks
+    used_budget: float  # mean over blocks of the largest ||A|| on data over the bound
     diverged: bool
     moments: list[Moment]
 
@@ -70,10 +79,9 @@ class Result:
         return float(np.interp(seconds, [m.seconds for m in self.moments], [m.kl for m in self.moments]))
 
 
-def roulette_deviation(flow: Flow, set_name: str) -> float:
+def roulette_deviation(evaluation: Evaluation) -> float:
     """Blocks draw independently, so their variances add."""
-    x = evaluation_points(set_name)[0][:ROULETTE_POINTS]
-    jacobians = evaluate(flow, x).jacobians
+    jacobians = evaluation.jacobians
     points, blocks = jacobians.shape[:2]
     _, deviations = mean_and_deviation(Roulette(), jacobians.reshape(-1, 2, 2))
     return float(deviations.view(points, blocks).square().sum(1).sqrt().median())
@@ -100,6 +108,8 @@ def train(set_name: str, label: str, seed: int, steps: int) -> Result:
     gap = exact_kl(trainer.evaluated, set_name)
     if moments[-1].steps < trainer.step_count:
         moments.append(Moment(trainer.step_count, used, gap.value))
+    evaluation = evaluate(trainer.evaluated, evaluation_points(set_name)[0][:ROULETTE_POINTS])
+    blocks = block_table(trainer.evaluated, evaluation, arm.train.log_det)
     return Result(
         set=set_name,
         label=label,
@@ -109,8 +119,9 @@ def train(set_name: str, label: str, seed: int, steps: int) -> Result:
         seconds=used,
         kl=gap.value,
         standard_error=gap.standard_error,
-        deviation=roulette_deviation(trainer.evaluated, set_name),
-        largest_bound=max(trainer.evaluated.lipschitz_bounds()),
+        deviation=roulette_deviation(evaluation),
+        largest_bound=float(blocks.lipschitz.max()),
+        used_budget=float((blocks.largest_norm / blocks.lipschitz).mean()),
         diverged=diverged,
         moments=moments,
     )
@@ -124,8 +135,9 @@ def table(set_name: str, results: list[Result]) -> str:
     lines = [
         f"{set_name}; equal time is {seconds:.1f} CPU-seconds:",
         "",
-        "| flow | parameters | seeds | KL at equal steps | KL at equal time | CPU ms a step | roulette's deviation |",
-        "|---" * 7 + "|",
+        "| flow | parameters | seeds | KL at equal steps | KL at equal time | CPU ms a step | used budget "
+        "| roulette's deviation |",
+        "|---" * 8 + "|",
     ]
     for label, found in by_label.items():
         stopped = sum(r.diverged for r in found)
@@ -135,6 +147,7 @@ def table(set_name: str, results: list[Result]) -> str:
             spread([r.kl for r in found], ".3f"),
             spread([r.kl_at(seconds) for r in found], ".3f"),
             spread([1e3 * r.seconds / r.steps for r in found], ".1f"),
+            spread([r.used_budget for r in found], ".3f"),
             spread([r.deviation for r in found], ".2f"),
         ]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
@@ -144,8 +157,8 @@ def table(set_name: str, results: list[Result]) -> str:
 def verdict(results: list[Result]) -> str:
     """How often dense blocks are nearer to the data than residual ones, with the same activation, set and seed."""
     lines = []
-    for activation in dict.fromkeys(arm.activation for arm in ARMS.values()):
-        dense, residual = (inside_name(Inside(branch, activation)) for branch in ("dense", "residual"))
+    for arm in (arm for arm in ARMS.values() if arm.branch != "residual"):
+        dense, residual = inside_name(arm), inside_name(replace(arm, branch="residual"))
         pairs = [
             (one, other)
             for one in results

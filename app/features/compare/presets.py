@@ -114,16 +114,16 @@ PRESETS: dict[str, Preset] = {
         "i-DenseNet or residual blocks?",
         "After the paper: in an i-DenseNet each layer gets the outputs of all layers before it (Perugachi-Diaz et al. "
         "2021). As nearly equal numbers of parameters as whole widths allow. Both kinds of blocks get both "
-        "activations: CLipSwish, which came with i-DenseNets, and sine.",
+        "activations, CLipSwish, which came with i-DenseNets, and sine, and two hidden layers.",
         answers.DENSE,
         Compare(
             view="densities",
-            a=Inside("residual", "clipswish"),
-            b=Inside("dense", "clipswish"),
-            c=Inside("residual", "sine"),
-            d=Inside("dense", "sine"),
+            a=Inside("residual", "clipswish", 2),
+            b=Inside("dense", "clipswish", 2),
+            c=Inside("residual", "sine", 2),
+            d=Inside("dense", "sine", 2),
             seeds=3,
-            steps=500,
+            steps=400,
         ),
         data="checkerboard",
         flow=_QUICK,
