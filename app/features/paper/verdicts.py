@@ -248,41 +248,87 @@ def saturation(stored: Stored) -> Found:
     return Found(Kind.SHOWS if ahead else Kind.IN_PART, says, numbers, picture)
 
 
-def norms(stored: Stored) -> Found:
-    """Induced mixed norms: whether flows fit better where the layers are measured in other norms than 2."""
+def norms(plane: Stored, room: Stored) -> Found:
+    """Induced mixed norms: whether flows fit better if the layers are measured in other norms than 2. In the plane, and
+    on data on which another norm has more room."""
     fits = {
         data: {chain: band([one["kl"] for one in of]) for chain, of in chains.items()}
-        for data, chains in stored.found.items()
+        for data, chains in plane.found.items()
     }
-    ahead = {data: _best(of) for data, of in fits.items() if of[_best(of)].high < of["2"].low}
-    numbers = {"seeds": str(len(stored.seeds)), "steps": f"{stored.settings['steps']:,}"}
-    parts = []
-    for place, (data, of) in zip(PLACES, fits.items(), strict=False):
-        best = _best(of)
-        values = {
-            "data": _title(data),
-            "two": NORM_CHAINS["2"].title,
-            "two_kl": str(of["2"]),
-            "best": NORM_CHAINS[best].title,
-            "best_kl": str(of[best]),
-        }
-        part, renamed = _placed("{data}: KL {two_kl} nats in the norm {two}, {best_kl} in {best}", values, place)
-        parts.append(part)
-        numbers |= renamed
-    first = next(iter(stored.found.values()))
-    picture = Picture(
-        {_chain(chain): [one["kl"] for one in of] for chain, of in first.items()},
-        f"KL(data ‖ flow), {_title(next(iter(stored.found)))}",
-        "nats",
-        log=True,
+    roomy = {
+        (data, how): {chain: band(kls) for chain, kls in chains.items()}
+        for data, ways in room.found.items()
+        for how, chains in ways.items()
+    }
+    ahead = [_is_ahead(of) for of in fits.values()]
+    elsewhere = [_is_ahead(of) for (_, how), of in roomy.items() if how == "without"]
+    numbers = {
+        "seeds": str(len(plane.seeds)),
+        "steps": f"{plane.settings['steps']:,}",
+        "dim": str(room.settings["dim"]),
+        "room_steps": str(room.settings["steps"]),
+        "gain": f"{math.sqrt(room.settings['dim'] - 1):.1f}",
+    }
+    places = iter(PLACES)
+    in_plane, outside = [], []
+    for data, of in fits.items():
+        part, values = _against_2(
+            "{data}: KL {two_kl} nats in {two}, {best_kl} in {best}", _title(data), of, next(places)
+        )
+        in_plane.append(part)
+        numbers |= values
+    for (data, how), of in roomy.items():
+        says = f"{{data}}, {how} ActNorms: {{two_kl}} in {{two}}, {{best_kl}} in {{best}}"
+        part, values = _against_2(says, data, of, next(places))
+        outside.append(part)
+        numbers |= values
+    some = "on every set" if all(ahead) else "on some sets" if any(ahead) else "on no set"
+    says = (
+        f"in the plane another norm than the usual is ahead in all seeds {some}. "
+        f"{'; '.join(in_plane)} (the best other norm; {{steps}} steps, {{seeds}} seeds). "
     )
-    after = "({steps} steps, {seeds} seeds; of the other norms the best)"
-    if not ahead:
-        says = f"no other norm is ahead of the usual one in all seeds. {'; '.join(parts)} {after}."
-        return Found(Kind.NOT_HERE, says, numbers, picture)
-    some = "on every set" if len(ahead) == len(fits) else "on some of the sets"
-    says = f"another norm is ahead in all seeds {some}. {'; '.join(parts)} {after}."
-    return Found(Kind.SHOWS if len(ahead) == len(fits) else Kind.IN_PART, says, numbers, picture)
+    says += (
+        "Data can be made for another norm, in {dim} dimensions: if one coordinate moves all others, a block may be "
+        "{gain} times as steep in the norm of order ∞, and in that of order one if all others move one. With a single "
+        f"block, after {{room_steps}} steps: {'; '.join(outside)}. "
+        "(An ActNorm rescales the coordinates, which is another norm, too.)"
+    )
+    any_ahead = any(ahead) or any(elsewhere)
+    kind = Kind.SHOWS if all(ahead) else Kind.IN_PART if any_ahead else Kind.NOT_HERE
+    return Found(kind, says, numbers, _norms_picture(plane, room, any(elsewhere)))
+
+
+def _norms_picture(plane: Stored, room: Stored, of_room: bool) -> Picture:
+    """Of the first set on which another norm is ahead, or of the first set of the plane."""
+    if of_room:
+        data, chains = next(
+            (data, ways["without"])
+            for data, ways in room.found.items()
+            if _is_ahead({chain: band(kls) for chain, kls in ways["without"].items()})
+        )
+        rows, about = {_chain(chain): kls for chain, kls in chains.items()}, f"{data}, without ActNorms"
+    else:
+        data, found = next(iter(plane.found.items()))
+        rows, about = {_chain(chain): [one["kl"] for one in of] for chain, of in found.items()}, _title(data)
+    return Picture(rows, f"KL(data ‖ flow), {about}", "nats", log=True)
+
+
+def _is_ahead(fits: Mapping[str, Band]) -> bool:
+    """Whether another norm is ahead of the 2-norm in all seeds."""
+    return fits[_best(fits)].high < fits["2"].low
+
+
+def _against_2(says: str, data: str, fits: Mapping[str, Band], place: str) -> tuple[str, dict[str, str]]:
+    """A sentence about the 2-norm and the best other on one set, and its numbers."""
+    best = _best(fits)
+    values = {
+        "data": data,
+        "two": _chain("2"),
+        "two_kl": str(fits["2"]),
+        "best": _chain(best),
+        "best_kl": str(fits[best]),
+    }
+    return _placed(says, values, place)
 
 
 def density(coupling: Stored, others: Stored) -> Found:
@@ -391,7 +437,7 @@ def _best(fits: Mapping[str, Band]) -> str:
 
 def _chain(name: str) -> str:
     chain = NORM_CHAINS[name]
-    return f"Learned, from {order_name(chain.outer)}" if chain.learned else f"Norm {chain.title}"
+    return f"learned orders, from {order_name(chain.outer)}" if chain.learned else f"norm {chain.title}"
 
 
 def _ends(values: Sequence[float], digits: int) -> str:
