@@ -335,7 +335,8 @@ def density(coupling: Stored, others: Stored) -> Found:
     """Density estimation ahead of other flows, at equal steps and nearly equal parameters."""
     told = [_ranked(one) for one in (coupling, others)]
     ahead = [is_ahead for is_ahead, _, _ in told]
-    sentences, numbers = [], {}
+    sentences: list[str] = []
+    numbers: dict[str, str] = {}
     for place, (_, says, values) in zip(PLACES, told, strict=False):
         sentence, renamed = _placed(says, values, place)
         sentences.append(sentence)
