@@ -231,6 +231,11 @@ def saturation_numbers(file):
     return numbers
 
 
+def four(values):
+    mean, low, high = (f"{of(values):.4f}".replace("-", "\N{MINUS SIGN}") for of in (np.mean, np.min, np.max))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
 def norms_numbers(plane, room):
     titles = {"2": "norm 2", "inf": "norm ∞", "1": "norm 1", "mixed": "norm ∞ → 2 → ∞"} | {
         "learned": "learned orders, from 4"
@@ -252,9 +257,9 @@ def norms_numbers(plane, room):
         numbers |= {
             f"data_{place}": data,
             f"two_{place}": "norm 2",
-            f"two_kl_{place}": spread(kls["2"]),
+            f"two_kl_{place}": four(kls["2"]),
             f"best_{place}": titles[best],
-            f"best_kl_{place}": spread(kls[best]),
+            f"best_kl_{place}": four(kls[best]),
         }
     return numbers
 
@@ -442,6 +447,11 @@ class TestPicture:
         assert drawn.count("<i ") == 3 and drawn.count("<u ") == 1 and drawn.count("<s ") == 2
         assert "a&lt;b" in drawn and "size, cm" in drawn
         assert "a&lt;b: 1, 3" in drawn and "the limit at 2" in drawn  # its alternative text
+
+    def test_a_value_that_has_no_logarithm_makes_the_axis_straight(self):
+        of = Picture({"a": [-0.1, 0.9]}, "KL", "nats", log=True)
+        assert not of.is_log and "logarithmic" not in picture.figure(of)
+        assert picture.ends(of) == (-0.1, 0.9)
 
     def test_one_value_is_drawn_too(self):
         assert picture.ends(Picture({"a": [2.0]}, "x", "cm", log=True)) == (1.0, 4.0)

@@ -117,7 +117,7 @@ def bias(stored: Stored) -> Found:
         {label.partition(", ")[2] or label: values for label, values in biases.items()},
         "believed minus true log p(x)",
         "nats",
-        log=min(map(min, biases.values())) > 0,
+        log=True,
     )
     if not grows:
         says = "the mean bias does not grow with L: it is {means} nats, from {first} to {last} ({seeds} seeds)."
@@ -310,7 +310,7 @@ def _norms_picture(plane: Stored, room: Stored, of_room: bool) -> Picture:
     else:
         data, found = next(iter(plane.found.items()))
         rows, about = {_chain(chain): [one["kl"] for one in of] for chain, of in found.items()}, _title(data)
-    return Picture(rows, f"KL(data ‖ flow), {about}", "nats", log=True)
+    return Picture(rows, f"KL(data ‖ flow), {about}", "nats", log=not of_room)
 
 
 def _is_ahead(fits: Mapping[str, Band]) -> bool:
@@ -324,9 +324,9 @@ def _against_2(says: str, data: str, fits: Mapping[str, Band], place: str) -> tu
     values = {
         "data": data,
         "two": _chain("2"),
-        "two_kl": str(fits["2"]),
+        "two_kl": _nats(fits["2"]),
         "best": _chain(best),
-        "best_kl": str(fits[best]),
+        "best_kl": _nats(fits[best]),
     }
     return _placed(says, values, place)
 
@@ -450,6 +450,12 @@ def _ends(values: Sequence[float], digits: int) -> str:
 def _percent(found: Band) -> str:
     digits = 0 if found.low >= 10 else 1
     return f"{found.mean:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+
+def _nats(found: Band) -> str:
+    """With so many decimals that a KL of almost 0 is told from 0."""
+    mean, low, high = (signed(f"{value:.4f}") for value in (found.mean, found.low, found.high))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def _points(found: Band) -> str:
