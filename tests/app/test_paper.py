@@ -244,7 +244,7 @@ def norms_numbers(plane, room):
         (data.capitalize(), {chain: [one["kl"] for one in of] for chain, of in chains.items()})
         for data, chains in plane["found"].items()
     ]
-    sets += [(data, chains) for data, ways in room["found"].items() for chains in ways.values()]
+    sets += [(data, ways[how]) for data, ways in room["found"].items() for how in ("without", "with")]
     numbers = {
         "seeds": str(len(plane["seeds"])),
         "steps": f"{plane['settings']['steps']:,}",
@@ -260,6 +260,10 @@ def norms_numbers(plane, room):
             f"two_kl_{place}": four(kls["2"]),
             f"best_{place}": titles[best],
             f"best_kl_{place}": four(kls[best]),
+        }
+    for place in "df":  # with ActNorms only the 2-norm is told
+        numbers = {
+            key: text for key, text in numbers.items() if not key.endswith(f"_{place}") or key == f"two_kl_{place}"
         }
     return numbers
 

@@ -270,7 +270,9 @@ def norms(plane: Stored, room: Stored) -> Found:
         "gain": f"{math.sqrt(room.settings['dim'] - 1):.1f}",
     }
     places = iter(PLACES)
-    in_plane, outside = [], []
+    in_plane: list[str] = []
+    outside: list[str] = []
+    rescaled: list[str] = []
     for data, of in fits.items():
         part, values = _against_2(
             "{data}: KL {two_kl} nats in {two}, {best_kl} in {best}", _title(data), of, next(places)
@@ -278,9 +280,13 @@ def norms(plane: Stored, room: Stored) -> Found:
         in_plane.append(part)
         numbers |= values
     for (data, how), of in roomy.items():
-        says = f"{{data}}, {how} ActNorms: {{two_kl}} in {{two}}, {{best_kl}} in {{best}}"
-        part, values = _against_2(says, data, of, next(places))
-        outside.append(part)
+        place = next(places)
+        if how == "without":
+            part, values = _against_2("{data}: {two_kl} in {two}, {best_kl} in {best}", data, of, place)
+            outside.append(part)
+        else:
+            part, values = _placed("{two_kl}", {"two_kl": _nats(of["2"])}, place)
+            rescaled.append(part)
         numbers |= values
     some = "on every set" if all(ahead) else "on some sets" if any(ahead) else "on no set"
     says = (
@@ -288,10 +294,10 @@ def norms(plane: Stored, room: Stored) -> Found:
         f"{'; '.join(in_plane)} (the best other norm; {{steps}} steps, {{seeds}} seeds). "
     )
     says += (
-        "Data can be made for another norm, in {dim} dimensions: if one coordinate moves all others, a block may be "
-        "{gain} times as steep in the norm of order ∞, and in that of order one if all others move one. With a single "
-        f"block, after {{room_steps}} steps: {'; '.join(outside)}. "
-        "(An ActNorm rescales the coordinates, which is another norm, too.)"
+        "Other data have more room in another norm. In {dim} dimensions, if one coordinate moves all others, a block "
+        "may be {gain} times as steep in the norm of order ∞; if all others move one, in that of order one. A single "
+        f"block then has these KL. {'; '.join(outside)} ({{room_steps}} steps). With ActNorms, which rescale the "
+        f"coordinates, the usual norm comes to {_listed(rescaled)}."
     )
     any_ahead = any(ahead) or any(elsewhere)
     kind = Kind.SHOWS if all(ahead) else Kind.IN_PART if any_ahead else Kind.NOT_HERE
