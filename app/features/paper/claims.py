@@ -149,7 +149,7 @@ CLAIMS: Mapping[str, Claim] = {
         "blocks.",
         r"\mathbb{E}_{x, y \sim \text{data}}\big[\lambda \log p(x) + \log p(y \mid x)\big]",
         "section 5.4",
-        ("joint-costs",),
+        ("joint-costs", "paper-joint"),
         verdicts.joint,
         (Place("hybrid.py", "Hybrid"),),
         "joint-costs",
