@@ -23,6 +23,7 @@ from app.features.paper.after import AFTER
 from app.features.paper.causes import RATE, SIZE, Sheared
 from app.features.paper.claims import CLAIMS, total
 from app.features.paper.found import Found, Kind, Picture
+from app.features.paper.rotated import Rotated
 from app.lessons.shelf import shelf
 from app.ui import live_runs
 from app.ui.glossary import entries
@@ -463,6 +464,15 @@ class TestSheared:
         of = {order: float(torch.linalg.matrix_norm(shear, order)) for order in (roomy, 2, tight)}
         assert of == pytest.approx({roomy: slope, 2: slope * 7**0.5, tight: slope * 7})
         assert float(torch.linalg.det(moved)) == pytest.approx(1)
+
+
+def test_rotated_classes_are_those_of_the_plane():
+    data = Rotated(dim=6)
+    torch.testing.assert_close(data.turn @ data.turn.T, torch.eye(6))
+    x, y = data.sample_labelled(500, torch.Generator().manual_seed(3))
+    plane, classes = data.toy.sample_labelled(500, torch.Generator().manual_seed(3))
+    torch.testing.assert_close((x @ data.turn)[:, :2], plane)  # turned back, they are what was drawn
+    assert torch.equal(y, classes) and x.shape == (500, 6)
 
 
 class TestPicture:
