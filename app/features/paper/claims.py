@@ -125,7 +125,7 @@ CLAIMS: Mapping[str, Claim] = {
         r"\|W\|_{p \to q} = \sup_{x \neq 0} \frac{\|W x\|_q}{\|x\|_p}, \qquad "
         r"\mathrm{Lip}(g) \le \prod_i \|W_i\|_{p_{i-1} \to p_i}, \quad p_0 = p_n",
         "section 3.4",
-        ("paper-norms",),
+        ("paper-norms", "paper-room"),
         verdicts.norms,
         (Place("norms/norm_orders.py", "InducedNorm"), Place("norms/induced.py", "upper_bound")),
         "paper-norms",
@@ -149,7 +149,7 @@ CLAIMS: Mapping[str, Claim] = {
         "blocks.",
         r"\mathbb{E}_{x, y \sim \text{data}}\big[\lambda \log p(x) + \log p(y \mid x)\big]",
         "section 5.4",
-        ("joint-costs",),
+        ("joint-costs", "paper-joint"),
         verdicts.joint,
         (Place("hybrid.py", "Hybrid"),),
         "joint-costs",

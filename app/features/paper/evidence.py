@@ -18,24 +18,33 @@ from app.evidence import Evidence, Made
 from app.evidence.training import DEVICE, Compiled, backend_of, trained
 from app.features.paper import verdicts
 from app.features.paper.causes import RATE, SIZE, Sheared
+from app.features.paper.rotated import JUDGED, Rotated
 from app.setup import Setup
 from resflow_core import measure
 from resflow_core.api import flow_file
+from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS, Dataset
 from resflow_core.flow import Flow, FlowConfig
+from resflow_core.hybrid import HybridConfig
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.log_det import Exact
 from resflow_core.measure import Beliefs
-from resflow_core.training.trainer import TrainConfig, Trainer
+from resflow_core.training.parameter_count import parameter_count
+from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 
-LIKELIHOOD, NORMS, ROOM = "paper-likelihood", "paper-norms", "paper-room"
+LIKELIHOOD, NORMS, ROOM, JOINT = "paper-likelihood", "paper-norms", "paper-room", "paper-joint"
 SETUP = Setup(data="checkerboard", flow=FlowConfig(blocks=10, budget=0.97), train=TrainConfig(batch=256, horizon=4096))
 STEPS, SEEDS = 1_500, 3
-SMALL_STEPS = 300
+SMALL_STEPS, SMALL_NORM_STEPS, SMALL_ROOM_STEPS = 300, 60, 250
 POINTS, CELLS = 1_000, 96
 """Held-out points that go there and back, and cells on a side of the window in the quadrature of the mass."""
 NORM_SETS, NORM_STEPS = ("checkerboard", "pinwheel"), 500
-ROOM_FLOW, ROOM_TRAIN, ROOM_STEPS = FlowConfig(blocks=4, budget=0.97), TrainConfig(batch=256, horizon=512), 400
+ROOM_FLOW, ROOM_TRAIN, ROOM_STEPS = FlowConfig(blocks=1, budget=0.97), TrainConfig(batch=256, horizon=512), 400
+ROOM_CHAINS = ("2", "inf", "1", "mixed")
+JOINT_TRAIN, JOINT_STEPS, SMALL_JOINT_STEPS = HybridTrainConfig(batch=256, horizon=500), 500, 150
+WEIGHTS = (0.0, 1.0)
+"""Of the density."""
+PEER_WIDTHS = (4, 60)
 REQUEST = ViewRequest(frames=False)
 
 
@@ -72,6 +81,8 @@ def _last(arm: ArmReport) -> dict[str, float]:
 def _undone(flow: Flow, dataset: Dataset) -> dict[str, Any]:
     """The mass, and the largest distance between a point and its way back through the flow, in float64."""
     *_, masses = measure.masses(Beliefs(flow, Exact()), dataset.window, CELLS)
+    if masses is None:
+        raise ValueError("The quadrature came to no end.")
     x = dataset.held_out()[:POINTS].double()
     exact = flow.double()
     back = exact.inverse(exact(x))
@@ -84,7 +95,7 @@ def _undone(flow: Flow, dataset: Dataset) -> dict[str, Any]:
 
 def make_norms(small: bool) -> Made:
     """Flows that differ in the norms of their layers alone, on several sets."""
-    steps, seeds = (SMALL_STEPS, 1) if small else (NORM_STEPS, SEEDS)
+    steps, seeds = (SMALL_NORM_STEPS, 1) if small else (NORM_STEPS, SEEDS)
     sets = NORM_SETS[:1] if small else NORM_SETS
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     reports: list[ArmReport] = []
@@ -108,18 +119,18 @@ def norm_arms(chain: str, data: str, seeds: Sequence[int]) -> list[Arm]:
 
 
 def make_room(small: bool) -> Made:
-    """Flows of few blocks under every chain of norms, with ActNorms and without, on data that another norm than 2 has
+    """Flows of one block under some chains of norms, with ActNorms and without, on data that another norm than 2 has
     more room for."""
-    steps, seeds = (SMALL_STEPS // 3, 1) if small else (ROOM_STEPS, SEEDS)
+    steps, seeds = (SMALL_ROOM_STEPS, 1) if small else (ROOM_STEPS, SEEDS)
     sets = [Sheared(cause) for cause in (True, False)]
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     with one_thread():
         for data in sets:
             found[data.title] = {}
-            for actnorm in (False, True):
+            for actnorm in (False,) if small else (False, True):
                 found[data.title]["with" if actnorm else "without"] = {
                     chain: [room_kl(data, chain, actnorm, seed, steps) for seed in range(seeds)]
-                    for chain in NORM_CHAINS
+                    for chain in ROOM_CHAINS
                 }
     settings = {
         "dim": sets[0].dim,
@@ -144,6 +155,57 @@ def room_kl(data: Sheared, chain: str, actnorm: bool, seed: int, steps: int) -> 
         return float((data.log_prob(x) - trainer.evaluated.log_prob(x).double()).mean())
 
 
+def make_joint(small: bool) -> Made:
+    """A density and a classifier in one flow, on classes that no coordinate shows: residual flow and RealNVP of as
+    nearly as many parameters, with the density and without."""
+    steps, seeds = (SMALL_JOINT_STEPS, 1) if small else (JOINT_STEPS, SEEDS)
+    data, flows = Rotated(), joint_flows()
+    found: dict[str, Any] = {}
+    with one_thread():
+        for family in flows:
+            runs = {
+                f"{weight:g}": [joint_run(family, weight, seed, steps) for seed in range(seeds)] for weight in WEIGHTS
+            }
+            size = parameter_count(HybridConfig(flows[family], len(data.classes)))
+            found[family] = {"parameters": size, "by_weight": runs}
+    settings = {
+        "data": data.data,
+        "dim": data.dim,
+        "steps": steps,
+        "points": JUDGED,
+        "flows": {family: repr(flow) for family, flow in flows.items()},
+        "train": repr(JOINT_TRAIN),
+    }
+    return Made(found, settings, tuple(range(seeds)), f"torch {torch.__version__}, one thread")
+
+
+def joint_flows() -> dict[str, Any]:
+    """The residual flow, and RealNVP in its usual shape with the width that brings its size nearest."""
+    flow = FlowConfig(blocks=8, dim=Rotated().dim)
+    wanted, usual = parameter_count(flow), BASELINES["realnvp"]
+    peers = [
+        BaselineConfig("realnvp", usual.transforms, width, usual.hidden_layers, dim=flow.dim)
+        for width in range(PEER_WIDTHS[0], PEER_WIDTHS[1])
+    ]
+    peer = min(peers, key=lambda one: abs(parameter_count(one) - wanted))
+    return {"Residual flow": flow, "RealNVP": peer}
+
+
+def joint_run(family: str, weight: float, seed: int, steps: int) -> dict[str, float]:
+    """Accuracy in per cent, -log p(y|x) and -log p(x) in nats at the points that nobody was trained on."""
+    data = Rotated()
+    config = HybridConfig(joint_flows()[family], len(data.classes))
+    trainer = Trainer(config, replace(JOINT_TRAIN, weight=weight, horizon=steps), data, seed)
+    for _ in range(steps):
+        trainer.step()
+    x, y = data.judged
+    model: Any = trainer.evaluated_model
+    with torch.no_grad():
+        found = measure.classification(measure.log_class_probs(model, x), y)
+        nll = -float(measure.log_prob(trainer.evaluated, x).double().mean())
+    return {"accuracy": 100 * found.accuracy.value, "class_nll": found.nll.value, "nll": nll}
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Torch with one thread and no denormal numbers, as workers of the page have it."""
@@ -160,6 +222,8 @@ def one_thread() -> Iterator[None]:
 EVIDENCE = {
     LIKELIHOOD: Evidence(make_likelihood, lambda found: _is_density(found)),
     NORMS: Evidence(make_norms, lambda found: _are_measured(found)),
+    ROOM: Evidence(make_room, lambda found: _another_norm_is_ahead(found)),
+    JOINT: Evidence(make_joint, lambda found: _are_classified(found)),
 }
 
 
@@ -174,3 +238,19 @@ def _are_measured(found: Mapping[str, Any]) -> Mapping[str, bool]:
     """Every verdict has its own words, so only that all is measured is claimed."""
     kls = [one["kl"] for of in found.values() for arms in of.values() for one in arms]
     return {"every flow has a fit that is a number": bool(kls) and bool(np.isfinite(kls).all())}
+
+
+def _another_norm_is_ahead(found: Mapping[str, Any]) -> Mapping[str, bool]:
+    return {
+        f"{data}, without ActNorms: the flows with the norm that has more room come nearer": max(
+            found[data]["without"][chain]
+        )
+        < min(found[data]["without"]["2"])
+        for data, chain in (("One cause", "inf"), ("One effect", "1"))
+    }
+
+
+def _are_classified(found: Mapping[str, Any]) -> Mapping[str, bool]:
+    """Every verdict has its own words, so only that all is measured is claimed."""
+    runs = [run for of in found.values() for runs in of["by_weight"].values() for run in runs]
+    return {"every accuracy is a share of points": bool(runs) and all(0 <= run["accuracy"] <= 100 for run in runs)}

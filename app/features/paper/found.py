@@ -34,6 +34,16 @@ class Picture:
     mark: tuple[str, float] | None = None
     dot: str = "one seed"
 
+    @property
+    def values(self) -> list[float]:
+        """Of all rows."""
+        return [value for row in self.rows.values() for value in row]
+
+    @property
+    def is_log(self) -> bool:
+        """Whether its axis is logarithmic: not if a value or the mark is no positive number."""
+        return self.log and min([*self.values, *([self.mark[1]] if self.mark else [])]) > 0
+
 
 @dataclass(frozen=True)
 class Found:

@@ -15,7 +15,7 @@ def figure(picture: Picture) -> str:
     """Rows with their names, a dot for each value and a bar at the mean, above an axis with its unit."""
     low, high = ends(picture)
     rows = "".join(_row(name, values, picture, low, high) for name, values in picture.rows.items())
-    scale = ", logarithmic" if picture.log else ""
+    scale = ", logarithmic" if picture.is_log else ""
     axis = escape(f"{picture.axis}, {picture.unit}{scale}")
     note = f"A dot: {picture.dot}." + (" Bar: mean." if max(map(len, picture.rows.values())) > 1 else "")
     if picture.mark:
@@ -29,12 +29,11 @@ def figure(picture: Picture) -> str:
 
 def ends(picture: Picture) -> tuple[float, float]:
     """The smallest and the largest value of the axis: those of all dots and of the mark; from 0 where that is near."""
-    values = [value for of in picture.rows.values() for value in of]
-    values += [picture.mark[1]] if picture.mark else []
+    values = picture.values + ([picture.mark[1]] if picture.mark else [])
     low, high = min(values), max(values)
-    if not picture.log and low > 0:
+    if not picture.is_log and low > 0:
         low = 0.0
-    return (low, high) if high > low else (low - 1, high + 1) if not picture.log else (low / 2, high * 2)
+    return (low, high) if high > low else (low - 1, high + 1) if not picture.is_log else (low / 2, high * 2)
 
 
 def place(value: float, low: float, high: float, log: bool) -> float:
@@ -59,7 +58,7 @@ def _few(values: Sequence[float]) -> Sequence[float]:
 
 def _row(name: str, values: Sequence[float], picture: Picture, low: float, high: float) -> str:
     def at(value: float) -> float:
-        return place(value, low, high, picture.log)
+        return place(value, low, high, picture.is_log)
 
     dots = "".join(f'<i style="left:{at(value)}%"></i>' for value in values)
     if len(values) > 1:

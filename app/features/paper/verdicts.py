@@ -117,7 +117,7 @@ def bias(stored: Stored) -> Found:
         {label.partition(", ")[2] or label: values for label, values in biases.items()},
         "believed minus true log p(x)",
         "nats",
-        log=min(map(min, biases.values())) > 0,
+        log=True,
     )
     if not grows:
         says = "the mean bias does not grow with L: it is {means} nats, from {first} to {last} ({seeds} seeds)."
@@ -248,48 +248,101 @@ def saturation(stored: Stored) -> Found:
     return Found(Kind.SHOWS if ahead else Kind.IN_PART, says, numbers, picture)
 
 
-def norms(stored: Stored) -> Found:
-    """Induced mixed norms: whether flows fit better where the layers are measured in other norms than 2."""
+def norms(plane: Stored, room: Stored) -> Found:
+    """Induced mixed norms: whether flows fit better if the layers are measured in other norms than 2. In the plane, and
+    on data on which another norm has more room."""
     fits = {
         data: {chain: band([one["kl"] for one in of]) for chain, of in chains.items()}
-        for data, chains in stored.found.items()
+        for data, chains in plane.found.items()
     }
-    ahead = {data: _best(of) for data, of in fits.items() if of[_best(of)].high < of["2"].low}
-    numbers = {"seeds": str(len(stored.seeds)), "steps": f"{stored.settings['steps']:,}"}
-    parts = []
-    for place, (data, of) in zip(PLACES, fits.items(), strict=False):
-        best = _best(of)
-        values = {
-            "data": _title(data),
-            "two": NORM_CHAINS["2"].title,
-            "two_kl": str(of["2"]),
-            "best": NORM_CHAINS[best].title,
-            "best_kl": str(of[best]),
-        }
-        part, renamed = _placed("{data}: KL {two_kl} nats in the norm {two}, {best_kl} in {best}", values, place)
-        parts.append(part)
-        numbers |= renamed
-    first = next(iter(stored.found.values()))
-    picture = Picture(
-        {_chain(chain): [one["kl"] for one in of] for chain, of in first.items()},
-        f"KL(data ‖ flow), {_title(next(iter(stored.found)))}",
-        "nats",
-        log=True,
+    roomy = {
+        (data, how): {chain: band(kls) for chain, kls in chains.items()}
+        for data, ways in room.found.items()
+        for how, chains in ways.items()
+    }
+    ahead = [_is_ahead(of) for of in fits.values()]
+    elsewhere = [_is_ahead(of) for (_, how), of in roomy.items() if how == "without"]
+    numbers = {
+        "seeds": str(len(plane.seeds)),
+        "steps": f"{plane.settings['steps']:,}",
+        "dim": str(room.settings["dim"]),
+        "room_steps": str(room.settings["steps"]),
+        "gain": f"{math.sqrt(room.settings['dim'] - 1):.1f}",
+    }
+    places = iter(PLACES)
+    in_plane: list[str] = []
+    outside: list[str] = []
+    rescaled: list[str] = []
+    for data, of in fits.items():
+        part, values = _against_2(
+            "{data}: KL {two_kl} nats in {two}, {best_kl} in {best}", _title(data), of, next(places)
+        )
+        in_plane.append(part)
+        numbers |= values
+    for (data, how), of in roomy.items():
+        place = next(places)
+        if how == "without":
+            part, values = _against_2("{data}: {two_kl} in {two}, {best_kl} in {best}", data, of, place)
+            outside.append(part)
+        else:
+            part, values = _placed("{two_kl}", {"two_kl": _nats(of["2"])}, place)
+            rescaled.append(part)
+        numbers |= values
+    some = "on every set" if all(ahead) else "on some sets" if any(ahead) else "on no set"
+    says = (
+        f"in the plane another norm than the usual is ahead in all seeds {some}. "
+        f"{'; '.join(in_plane)} (the best other norm; {{steps}} steps, {{seeds}} seeds). "
     )
-    after = "({steps} steps, {seeds} seeds; of the other norms the best)"
-    if not ahead:
-        says = f"no other norm is ahead of the usual one in all seeds. {'; '.join(parts)} {after}."
-        return Found(Kind.NOT_HERE, says, numbers, picture)
-    some = "on every set" if len(ahead) == len(fits) else "on some of the sets"
-    says = f"another norm is ahead in all seeds {some}. {'; '.join(parts)} {after}."
-    return Found(Kind.SHOWS if len(ahead) == len(fits) else Kind.IN_PART, says, numbers, picture)
+    says += (
+        "Other data have more room in another norm. In {dim} dimensions, if one coordinate moves all others, a block "
+        "may be {gain} times as steep in the norm of order ∞; if all others move one, in that of order one. A single "
+        f"block then has these KL. {'; '.join(outside)} ({{room_steps}} steps). With ActNorms, which rescale the "
+        f"coordinates, the usual norm comes to {_listed(rescaled)}."
+    )
+    any_ahead = any(ahead) or any(elsewhere)
+    kind = Kind.SHOWS if all(ahead) else Kind.IN_PART if any_ahead else Kind.NOT_HERE
+    return Found(kind, says, numbers, _norms_picture(plane, room, any(elsewhere)))
+
+
+def _norms_picture(plane: Stored, room: Stored, of_room: bool) -> Picture:
+    """Of the first set on which another norm is ahead, or of the first set of the plane."""
+    if of_room:
+        data, chains = next(
+            (data, ways["without"])
+            for data, ways in room.found.items()
+            if _is_ahead({chain: band(kls) for chain, kls in ways["without"].items()})
+        )
+        rows, about = {_chain(chain): kls for chain, kls in chains.items()}, f"{data}, without ActNorms"
+    else:
+        data, found = next(iter(plane.found.items()))
+        rows, about = {_chain(chain): [one["kl"] for one in of] for chain, of in found.items()}, _title(data)
+    return Picture(rows, f"KL(data ‖ flow), {about}", "nats", log=not of_room)
+
+
+def _is_ahead(fits: Mapping[str, Band]) -> bool:
+    """Whether another norm is ahead of the 2-norm in all seeds."""
+    return fits[_best(fits)].high < fits["2"].low
+
+
+def _against_2(says: str, data: str, fits: Mapping[str, Band], place: str) -> tuple[str, dict[str, str]]:
+    """A sentence about the 2-norm and the best other on one set, and its numbers."""
+    best = _best(fits)
+    values = {
+        "data": data,
+        "two": _chain("2"),
+        "two_kl": _nats(fits["2"]),
+        "best": _chain(best),
+        "best_kl": _nats(fits[best]),
+    }
+    return _placed(says, values, place)
 
 
 def density(coupling: Stored, others: Stored) -> Found:
     """Density estimation ahead of other flows, at equal steps and nearly equal parameters."""
     told = [_ranked(one) for one in (coupling, others)]
     ahead = [is_ahead for is_ahead, _, _ in told]
-    sentences, numbers = [], {}
+    sentences: list[str] = []
+    numbers: dict[str, str] = {}
     for place, (_, says, values) in zip(PLACES, told, strict=False):
         sentence, renamed = _placed(says, values, place)
         sentences.append(sentence)
@@ -319,46 +372,64 @@ def _ranked(stored: Stored) -> tuple[bool, str, dict[str, str]]:
     return False, f"On the {{data}} data the seeds overlap: {kl}.", numbers
 
 
-def joint(stored: Stored) -> Found:
-    """Joint modelling ahead of coupling blocks: what the density costs each classifier in points of accuracy."""
-    weights = {label: label.rpartition("= ")[2] for label in stored.found}
-    families = dict.fromkeys(label.partition(",")[0] for label in stored.found)
-    lowest, highest = min(weights.values(), key=float), max(weights.values(), key=float)
-    lost, nll = {}, {}
-    for family in families:
-        without, with_it = (
-            stored.found[next(label for label in stored.found if label.startswith(family) and weights[label] == weight)]
-            for weight in (lowest, highest)
-        )
-        pairs = zip(_last(without, "held_accuracy"), _last(with_it, "held_accuracy"), strict=True)
-        lost[family] = [100 * (a - b) for a, b in pairs]
-        nll[family] = band(_last(with_it, "held_nll"))
-    ours = next(family for family in families if family.startswith(RESIDUAL))
-    peer = next(family for family in families if family != ours)
-    mine, theirs = band(lost[ours]), band(lost[peer])
-    numbers = _settings(stored) | {
+def joint(plane: Stored, rotated: Stored) -> Found:
+    """Joint modelling ahead of coupling blocks: what the density costs each classifier in points of accuracy, in the
+    plane and where no coordinate shows the classes."""
+    in_plane, beyond = _lost_in_plane(plane), _lost_beyond(rotated)
+    first, second = _compared(in_plane), _compared(beyond)
+    ours, peer = in_plane
+    weight = max((label.rpartition("= ")[2] for label in plane.found), key=float)
+    numbers = _settings(plane) | {
         "peer": peer,
-        "weight": highest,
-        "ours": _points(mine),
-        "theirs": _points(theirs),
-        "nll": str(nll[ours]),
-        "peer_nll": str(nll[peer]),
+        "weight": weight,
+        "ours": _points(band(in_plane[ours])),
+        "theirs": _points(band(in_plane[peer])),
+        "dim": str(rotated.settings["dim"]),
+        "other_steps": f"{rotated.settings['steps']:,}",
+        "other_data": _title(rotated.settings["data"]),
+        "other_ours": _points(band(beyond[ours])),
+        "other_theirs": _points(band(beyond[peer])),
+        "sizes": " and ".join(f"{of['parameters']:,}" for of in rotated.found.values()),
     }
-    picture = Picture(lost, f"accuracy lost at λ = {highest}", "points", mark=("none lost", 0.0))
-    of = (
+    said = {1: "The claim shows.", 0: "The seeds overlap.", -1: "The opposite of the claim shows."}
+    says = (
         "if the flow learns the density too (λ = {weight}), the residual flow loses {ours} points of accuracy, {peer} "
-        "{theirs} ({seeds} seeds, {steps} steps on the {data} data). "
+        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {said[first]} "
+        "In {dim} dimensions, the {other_data} data beside noise and all coordinates rotated, it loses {other_ours}, "
+        f"{{peer}} {{other_theirs}} ({{other_steps}} steps, {{sizes}} parameters). {said[second]}"
     )
-    better = nll[ours].high < nll[peer].low
-    if mine.high < theirs.low:
-        return Found(Kind.SHOWS, of, numbers, picture)
-    if mine.low > theirs.high:
-        of += "The opposite of the claim shows."
-    else:
-        of += "The seeds overlap."
-    if better:
-        of += " What does show: its density is the better one at the same λ, with {nll} nats against {peer_nll}."
-    return Found(Kind.NOT_HERE, of, numbers, picture)
+    kind = Kind.SHOWS if first > 0 else Kind.IN_PART if second > 0 else Kind.NOT_HERE
+    shown, where = (beyond, f"d = {rotated.settings['dim']}, rotated") if second > first else (in_plane, "in the plane")
+    picture = Picture(shown, f"accuracy lost at λ = {weight}, {where}", "points", mark=("none lost", 0.0))
+    return Found(kind, says, numbers, picture)
+
+
+def _lost_in_plane(stored: Stored) -> dict[str, list[float]]:
+    """Points of accuracy that the density costs each family, seed by seed, at the largest weight; the residual flow's
+    first."""
+    weights = {label: float(label.rpartition("= ")[2]) for label in stored.found}
+    lost = {}
+    families = dict.fromkeys(label.partition(",")[0] for label in stored.found)
+    for family in sorted(families, key=lambda one: not one.startswith(RESIDUAL)):
+        own = {weight: label for label, weight in weights.items() if label.startswith(family)}
+        without, with_it = (_last(stored.found[own[end]], "held_accuracy") for end in (min(own), max(own)))
+        lost[family] = [100 * (a - b) for a, b in zip(without, with_it, strict=True)]
+    return lost
+
+
+def _lost_beyond(stored: Stored) -> dict[str, list[float]]:
+    """The same where accuracies are stored in per cent."""
+    lost = {}
+    for family, of in stored.found.items():
+        without, with_it = (of["by_weight"][end(of["by_weight"], key=float)] for end in (min, max))
+        lost[family] = [a["accuracy"] - b["accuracy"] for a, b in zip(without, with_it, strict=True)]
+    return lost
+
+
+def _compared(lost: Mapping[str, Sequence[float]]) -> int:
+    """1 if the first loses less than the second in all seeds, -1 if more, else 0."""
+    mine, theirs = (band(values) for values in lost.values())
+    return 1 if mine.high < theirs.low else -1 if mine.low > theirs.high else 0
 
 
 def _placed(says: str, numbers: Mapping[str, str], place: str) -> tuple[str, dict[str, str]]:
@@ -391,7 +462,7 @@ def _best(fits: Mapping[str, Band]) -> str:
 
 def _chain(name: str) -> str:
     chain = NORM_CHAINS[name]
-    return f"Learned, from {order_name(chain.outer)}" if chain.learned else f"Norm {chain.title}"
+    return f"learned orders, from {order_name(chain.outer)}" if chain.learned else f"norm {chain.title}"
 
 
 def _ends(values: Sequence[float], digits: int) -> str:
@@ -403,6 +474,12 @@ def _ends(values: Sequence[float], digits: int) -> str:
 def _percent(found: Band) -> str:
     digits = 0 if found.low >= 10 else 1
     return f"{found.mean:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+
+def _nats(found: Band) -> str:
+    """With so many decimals that a KL of almost 0 is told from 0."""
+    mean, low, high = (signed(f"{value:.4f}") for value in (found.mean, found.low, found.high))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def _points(found: Band) -> str:
