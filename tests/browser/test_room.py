@@ -1,0 +1,140 @@
+"""A room in real browsers: a wall, phones, and a lesson whose votes count; what is sent is what the wall says."""
+
+import csv
+import io
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+WALL = {"width": 1280, "height": 720}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PHONES = 6
+LESSON = "roulette"
+
+
+@pytest.fixture
+def opened(server, chromium):
+    """A browser with a room of its own for each: `opened(path)` is a page of the app in a new context."""
+    contexts, problems = [], []
+
+    def page(path, **context):
+        contexts.append(chromium.new_context(**context))
+        made = contexts[-1].new_page()
+        made.set_default_timeout(120_000)
+        made.on("pageerror", lambda error: problems.append(str(error)))
+        made.goto(f"{server.url}/{path}")
+        return made
+
+    yield page
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+@pytest.fixture
+def wall(opened):
+    page = opened(f"wall/new?lesson={LESSON}", viewport=WALL)
+    expect(page.locator(".code")).to_have_text(re.compile("^[A-Z]{5}$"))
+    return page
+
+
+def do(wall, name):
+    wall.locator(f"#do-{name}").click()
+
+
+def counts(wall):
+    """The rows of the counts that the wall saves."""
+    if not wall.locator("#more").get_attribute("open"):
+        wall.locator("#more summary").click()
+    with wall.expect_download() as found:
+        wall.locator("#save-counts").click()
+    return list(csv.DictReader(io.StringIO(found.value.path().read_text())))
+
+
+def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
+    code = wall.locator(".code").inner_text()
+    phones = [opened(f"r/{code}", **PHONE) for _ in range(PHONES - 1)]
+    typed = opened("r", **PHONE)
+    typed.locator("#code").fill(code.lower())
+    typed.locator("form.join button").tap()
+    phones.append(typed)
+    for phone in phones:
+        expect(phone.locator("header")).to_contain_text(code)
+    wall.select_option("#choose", "stray")
+    for number, phone in enumerate(phones):
+        button = phone.locator("section .choices button").nth(number % 2)
+        assert button.bounding_box()["height"] >= 44
+        button.tap()
+        expect(phone.locator(".given")).to_be_visible()
+    expect(wall.locator(".answered")).to_contain_text(f"{PHONES}")
+    assert wall.locator(".bar").count() == 0  # hidden until they are shown
+    do(wall, "show")
+    people = wall.locator(".bar .people")
+    expect(people).to_have_text(["3", "3", "0"])
+    do(wall, "again")
+    for phone in phones:
+        phone.locator("section .choices button").nth(2).tap()
+        expect(phone.locator(".given")).to_be_visible()
+    do(wall, "reveal")
+    expect(people).to_have_text(["3", "0", "3", "0", "0", "6"])
+    expect(wall.locator(".bar.right")).to_have_count(1)
+    expect(phones[0].locator(".truth")).to_be_visible()
+    assert [row["people"] for row in counts(wall)] == ["3", "3", "0", "0", "0", "6"]
+    sizes = wall.evaluate("[...document.querySelectorAll('body *')].filter(e => e.textContent && e.offsetParent)"
+                          ".map(e => parseFloat(getComputedStyle(e).fontSize))")  # fmt: skip
+    assert min(sizes) >= 23.9  # pixels, from the back row
+
+    wall.locator("#view-draws").click()
+    wall.select_option("#gather", "many")
+    for number, phone in enumerate(phones):
+        phone.locator(".choices.row button").nth(number % 2).tap()  # 10 or 100
+    expect(wall.locator("section.draws")).to_contain_text(f"{3 * 10 + 3 * 100} draws")
+    for chart in ("mean", "histogram", "intervals"):
+        wall.locator(f"#chart-{chart}").click()
+        box = wall.locator("svg.chart").bounding_box()
+        assert box["y"] + box["height"] <= WALL["height"]
+        assert len(wall.locator("svg.chart").get_attribute("aria-label")) > 15
+    phones[0].get_by_role("button", name="Heads").tap()
+    phones[0].get_by_role("button", name="Tails").tap()
+    expect(wall.locator("section.draws")).to_contain_text("1 rows of throws, 2 throws")
+
+
+def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
+    code = wall.locator(".code").inner_text()
+    phone = opened(f"r/{code}")
+    expect(phone.locator("header")).to_contain_text(code)
+    phone.locator("p.quiet a").last.click()
+    phone.locator(".st-key-lesson_head").wait_for()
+    expect(phone.locator(".st-key-lesson")).to_contain_text(code)
+    guess = phone.locator(".st-key-lesson input[type=number]").first
+    guess.fill("0.01")
+    guess.press("Enter")
+    phone.get_by_role("button", name="Commit").click()
+    expect(phone.get_by_role("button", name="Commit")).to_have_count(0)
+    wall.select_option("#choose", "rare")
+    expect(wall.locator(".answered")).to_contain_text("1 of 1")
+    assert phone.locator(".st-key-why-rare").count() == 0
+    expect(phone.get_by_role("button", name="Next", exact=True)).to_be_disabled()
+    do(wall, "reveal")
+    expect(phone.locator(".st-key-why-rare")).to_be_visible()
+    wall.locator("#view-pace").click()
+    wall.locator("#bring-many").click()
+    phone.wait_for_function("location.search.includes('step=many')")
+
+
+def test_a_wall_is_its_teachers_alone(opened, wall):
+    code = wall.locator(".code").inner_text()
+    other = opened(f"wall/{code}", viewport=WALL)
+    expect(other.locator(".waits")).to_be_visible()
+    assert other.locator(".code").count() == 0
+    wall.reload()
+    expect(wall.locator(".code")).to_have_text(code)
+    secret = wall.evaluate("code => JSON.parse(localStorage.getItem('resflow.room')).secrets[code]", code)
+    own = opened(f"wall/{code}#teacher={secret}", viewport=WALL)
+    expect(own.locator(".code")).to_have_text(code)
+    assert secret not in own.evaluate("location.href")
+    own.on("dialog", lambda dialog: dialog.accept())
+    own.locator("#more summary").click()
+    own.locator("#close").click()
+    expect(wall.locator(".waits")).to_be_visible()
