@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from typing import Any
 
 NAMESPACE = uuid.UUID("6f1c1d0e-5e9b-4c1c-9a58-0d7b1c5f2a10")
 """Of the cells' identities: the same program gives the same file."""
@@ -42,6 +43,6 @@ def _sections(code: str) -> list[str]:
     return [parts[0].strip(), *(f"# {part.strip()}" for part in parts[1:])]
 
 
-def _cell(kind: str, text: str) -> dict:
-    of_code = {"execution_count": None, "outputs": []} if kind == "code" else {}
+def _cell(kind: str, text: str) -> dict[str, Any]:
+    of_code: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return {"cell_type": kind, "metadata": {}, **of_code, "source": text.splitlines(keepends=True)}

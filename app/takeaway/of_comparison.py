@@ -112,7 +112,7 @@ def _training(source: Source, arms: Mapping[str, Arm], seeds: Sequence[int], run
         "    found = []",
         f"    for seed in {source.value(tuple(seeds))}:",
         f"        trainer = rf.Trainer({arguments})",
-        f"        for step in range({run.step}):",
+        f"        for {'step' if changes else '_'} in range({run.step}):",
     ]
     if changes:
         lines += [

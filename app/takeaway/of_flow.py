@@ -1,5 +1,7 @@
 """Programs of what is looked at of a trained flow: its density, a point, its bounds, an inverse, its units."""
 
+from dataclasses import replace
+
 from app.engine.measurements.activity import POINTS
 from app.engine.measurements.inversion import InversionRequest
 from app.estimates.maps import TERMS
@@ -7,6 +9,7 @@ from app.estimates.settings import Bench
 from app.takeaway.of_run import has_truth, mass_lines
 from app.takeaway.source import Source, program
 from app.takeaway.training import Run, looked_at, trained
+from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact
 
 STILL, MAP, INVERSE_POINTS = 200, 100, 500
@@ -134,12 +137,12 @@ def of_inverse(run: Run, wanted: InversionRequest) -> str:
         f"s, z = {source.value(scale)}, {source.value(wanted.z)}  # without a z, one where the map folds first",
     ]
     altered = ""
-    if changed:
-        source.use("Edited", of="resflow_core.measure")
-        weights = source.value(type(edited)(edited.block, 1.0, changed))
+    if edited and changed:
+        weights = source.value(replace(edited, scale=1.0))
         lines += [f"edited = {weights}", "altered = edited.of(flow)  # some of its weights are changed by hand"]
         altered = ", altered"
-    block = "None" if wanted.block is None else str(min(wanted.block, run.arm.flow.blocks - 1))
+    blocks = run.arm.flow.blocks if isinstance(run.arm.flow, FlowConfig) else 0
+    block = "None" if wanted.block is None else str(min(wanted.block, blocks - 1))
     lines += [
         f"points = data.held_out()[:{INVERSE_POINTS}]",
         f'*_, found = inversion(flow, points, {block}, s, z, "{wanted.method}"{altered})',
@@ -211,7 +214,7 @@ def of_plane(run: Run, bench: Bench) -> str:
     source = Source()
     source.use("grid_points", of="resflow_core.measure")
     source.use("spectral_radius", of="resflow_core.estimators.moments")
-    which = f"[:, {bench.block - 1} : {bench.block}]" if bench.block else ""
+    which = f"[:, {bench.block - 1}:{bench.block}]" if bench.block else ""
     lines = [
         "# The Jacobian A of every block at the nodes of a grid, (blocks, nodes, 2, 2), and its spectral radius.",
         looked_at(source, run),

@@ -22,7 +22,8 @@ The norm of a linear map of the plane, from the norm of order p to that of order
     ||W|| = sup ||W x||_q / ||x||_p
 
 For p = q = 2 it is the largest singular value. For p = 1 and for q = infinity it has a closed form; otherwise it lies
-between the largest value that was found and a proven bound (section 3.3 and appendix of Chen et al. 2019).
+between the largest value that was found and a proven bound. Chen, Behrmann, Duvenaud & Jacobsen (NeurIPS 2019) bound
+the layers of a residual flow in such mixed norms.
 """
 
 

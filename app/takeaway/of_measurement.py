@@ -19,7 +19,8 @@ machine to machine; variances do not.
 def of_scaling(plan: Plan, seed: int) -> str:
     """Of one shape of flow in all dimensions of a plan."""
     source = Source()
-    source.use("Plan", "Subject", "by_dim", "crossing", of="resflow_core.measure.scaling")
+    source.use("by_dim", "crossing", of="resflow_core.measure")
+    source.use("Subject", of="resflow_core.measure.scaling")
     settings = [
         "# The flow, the estimate and the dimensions. Data are moons side by side, d / 2 of them.",
         f"plan = {source.value(plan)}",
@@ -40,8 +41,8 @@ def of_scaling(plan: Plan, seed: int) -> str:
         "    exact, estimate = 1e3 * at.exact_seconds, 1e3 * at.estimate_seconds",
         '    print(f"d = {at.dim}, CPU time of a step: exact {exact:.1f} ms, estimate {estimate:.1f} ms")',
         "dims = [at.dim for at in rows]",
-        "by_time = crossing(dims, [at.exact_seconds for at in rows], [at.estimate_seconds for at in rows])",
-        'print(f"By time the estimate is the cheaper one from d = {by_time.dim} on (None: in no dimension measured)")',
+        "at = crossing(dims, [at.exact_seconds for at in rows], [at.estimate_seconds for at in rows]).dim",
+        'print("By time the estimate is cheaper", f"from d = {at:.0f} on" if at else "in none of these dimensions")',
     ]
     return program(SCALING, source, arithmetic(""), "\n".join(settings), "\n".join(pieces), "\n".join(table))
 
@@ -49,7 +50,7 @@ def of_scaling(plan: Plan, seed: int) -> str:
 MEMORY = """
 Count the bytes that the gradient of the log det needs, by every way to differentiate its series.
 
-Term by term all n terms of all m blocks wait for the backward pass: O(nm). The Neumann series needs O(m) (equation 8 of
+Term by term all n terms of all m blocks wait for the backward pass: O(nm). The Neumann series needs O(m) (Theorem 2 of
 Chen, Behrmann, Duvenaud & Jacobsen, NeurIPS 2019), the gradient in the forward pass O(n), and both together O(1).
 """
 
@@ -59,8 +60,7 @@ def of_memory(plan: SurveyPlan, drawn: str = "peak", alone: bool = True) -> str:
     loss needs without a log det."""
     source = Source()
     source.use("GRADIENTS", of="resflow_core.gradients")
-    source.use("SurveyPlan", of="resflow_core.measure.survey")
-    source.use("NoLogDet", "cost", "footprint", "subject", of="resflow_core.measure.memory")
+    source.use(*["NoLogDet"] * alone, "cost", "footprint", "subject", of="resflow_core.measure.memory")
     settings = [
         "# The largest flow and series, at some points x ~ N(0, I).",
         f"plan = {source.value(plan)}",
@@ -71,10 +71,10 @@ def of_memory(plan: SurveyPlan, drawn: str = "peak", alone: bool = True) -> str:
     ]
     ways = [
         "# Bytes of one forward and backward pass; time and noise of some passes.",
-        f"base = footprint(flow, x, NoLogDet(), draws()).{drawn}{'' if alone else ' * 0'}",
+        *([f"base = footprint(flow, x, NoLogDet(), draws()).{drawn}  # the same loss without a log det"] * alone),
         "for name in GRADIENTS:",
         "    log_det = rf.Truncated(plan.terms, gradient=name)",
-        f"    needed = footprint(flow, x, log_det, draws()).{drawn} - base",
+        f"    needed = footprint(flow, x, log_det, draws()).{drawn}{' - base' * alone}",
         "    *_, found = cost(flow, x, log_det, draws(), plan.draws)",
         "    title, noise = GRADIENTS[name].title, found.variance",
         '    print(f"{title}: {needed:,} bytes")',

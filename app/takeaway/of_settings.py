@@ -2,11 +2,12 @@
 
 from app.estimates.settings import ENTRIES, Bench
 from app.takeaway.of_matrix import THEOREM, estimator
-from app.takeaway.source import Source, program
+from app.takeaway.source import Source, literal, program
 from app.takeaway.training import Run, looked_at, trained
 from resflow_core.roulette import Poisson
 
 ABOUT = f"Compare settings of the roulette: variance, cost and bias of an estimate, in closed form.\n{THEOREM}"
+BATCH = f"Compare errors of a mean over a batch: unbiased with noise, or biased with less.\n{THEOREM}"
 MATRIX_TERMS, FLOW_TERMS, GRADIENT_TERMS = 2048, 640, 256
 FLOW_POINTS, GRADIENT_POINTS = 500, 100
 LINES = (1, 2, 3, 5, 8)
@@ -17,13 +18,24 @@ def of_settings(bench: Bench, run: Run | None = None) -> str:
     """For the matrix of the bench, or where that is asked for, for the flow of a `run` at held-out points: one estimate
     is then the sum over its blocks, and moments are means over the points."""
     source = Source()
-    if bench.subject == "matrix":
-        sections = [estimator(source, bench), _of_matrix(source, bench)]
-    elif run is None:
-        raise ValueError("run = None: the bench asks for a flow, so give its run.")
-    else:
-        sections = [*trained(source, run), _of_flow(source, bench, run)]
+    sections = _subject(source, bench, run)
     return program(ABOUT, source, *sections, _costs(source, bench), _best(source, bench), _cut(source, bench))
+
+
+def of_batch(bench: Bench, run: Run | None = None) -> str:
+    """The error of a mean over a batch: with N of its own for each point, with one N for all, and with a series that is
+    cut. As `of_settings`."""
+    source = Source()
+    return program(BATCH, source, *_subject(source, bench, run), _batches(source, bench))
+
+
+def _subject(source: Source, bench: Bench, run: Run | None) -> list[str]:
+    """The sections that set `jacobians`, `rests` of the blocks, their sum `rest`, `law` and `probe`."""
+    if bench.subject == "matrix":
+        return [estimator(source, bench), _of_matrix(source, bench)]
+    if run is None:
+        raise ValueError("run = None: the bench asks for a flow, so give its run.")
+    return [*trained(source, run), _of_flow(source, bench, run)]
 
 
 def _rest(source: Source, bench: Bench, terms: int) -> list[str]:
@@ -39,8 +51,9 @@ def _rest(source: Source, bench: Bench, terms: int) -> list[str]:
         lines.append(f"B[{i}, {j}] = 1  # dA by its entry in row {i + 1}, column {j + 1}")
     return [
         *lines,
-        f"rest = [of(A_block, B.expand_as(A_block), {terms}).pooled() for A_block in jacobians]",
-        "rest = sum(rest[1:], rest[0])  # blocks draw independently, so their variances add",
+        f"rests = [of(A_block, B.expand_as(A_block), {terms}) for A_block in jacobians]",
+        "first, *others = [one.pooled() for one in rests]  # means over the points",
+        "rest = sum(others, first)  # blocks draw independently, so their variances add",
     ]
 
 
@@ -116,3 +129,27 @@ def _cut(source: Source, bench: Bench) -> str:
             '    print(f"Cut after {n} terms: bias {bias:.5g}")',
         ]
     )
+
+
+def _batches(source: Source, bench: Bench) -> str:
+    source.use("QUANTITIES", "batch_variance", "truncated_variance", of="resflow_core.estimators.moments")
+    return "\n".join(
+        [
+            "# A mean over B points. With one N for all points, what N adds does not average out.",
+            f"n, K, quantity = {bench.n_terms}, {bench.n_probes}, {literal(bench.quantity)}",
+            "bias = float(rf.truncation_bias(rest, n, quantity))",
+            "between = sum(one.trace for one in rests)[n - QUANTITIES[quantity].lag + 1].var(correction=0)",
+            "A, B = jacobians.flatten(0, 1), B.expand_as(jacobians[0]).repeat(len(jacobians), 1, 1)",
+            "noise = truncated_variance(A, n, probe, K, quantity, B).view(jacobians.shape[:2]).sum(0).mean()",
+            f"for size in {batches_of(bench)}:",
+            f"    own, shared = (batch_variance(rest, law, size, s, probe, K, {bench.n_draws}) for s in (False, True))",
+            '    print(f"B = {size}, N of its own: {float(own) ** 0.5:.5g} nats")',
+            '    print(f"B = {size}, one N for all: {float(shared) ** 0.5:.5g} nats")',
+            "    cut = (bias**2 + float(between + noise) / size) ** 0.5",
+            '    print(f"B = {size}, cut after {n} terms: {cut:.5g} nats")',
+        ]
+    )
+
+
+def batches_of(bench: Bench) -> tuple[int, ...]:
+    return tuple(sorted({1, 16, 256, 4096, bench.batch}))

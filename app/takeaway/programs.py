@@ -8,10 +8,12 @@ from app.takeaway.of_map import of_activations, of_linear, of_wave
 from app.takeaway.of_matrix import of_estimate, of_norm
 from app.takeaway.of_measurement import of_digits, of_memory, of_scaling
 from app.takeaway.of_run import of_run
-from app.takeaway.of_settings import of_settings
+from app.takeaway.of_settings import of_batch, of_settings
+from app.takeaway.of_step import of_step
 
 PROGRAMS: dict[str, Callable[..., str]] = {
     "run": of_run,
+    "step": of_step,
     "density": of_density,
     "point": of_point,
     "certificate": of_certificate,
@@ -19,6 +21,7 @@ PROGRAMS: dict[str, Callable[..., str]] = {
     "units": of_units,
     "estimate": of_estimate,
     "settings": of_settings,
+    "batch": of_batch,
     "plane": of_plane,
     "comparison": of_comparison,
     "scaling": of_scaling,

@@ -7,6 +7,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
 import resflow_core as rf
@@ -49,7 +50,9 @@ class Source:
         name = kind.__name__
         if name in rf.NAMES and getattr(rf, name) is kind:
             return f"rf.{name}"
-        self.use(name, of=kind.__module__)
+        package = kind.__module__.rpartition(".")[0]
+        offered = getattr(import_module(package), name, None) is kind  # such as `resflow_core.measure`
+        self.use(name, of=package if offered else kind.__module__)
         return name
 
     def imports(self, code: str) -> str:
@@ -59,8 +62,13 @@ class Source:
         others = sorted(plain - set(ours))
         lines = [f"import {name}" for name in others] + ([""] if others else []) + [f"import {name}" for name in ours]
         for module, names in sorted(self._modules.items()):
-            lines.append(f"from {module} import {', '.join(sorted(names))}")
+            lines.append(f"from {module} import {', '.join(sorted(names, key=_by_kind))}")
         return "\n".join(lines)
+
+
+def _by_kind(name: str) -> tuple[int, str]:
+    """Constants, classes, functions."""
+    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name
 
 
 def program(about: str, source: Source, *sections: str) -> str:

@@ -137,7 +137,7 @@ def training(source: Source, run: Run) -> str:
     changes = dict(Schedule.of(run.arm).changes(run.step - 1))
     if changes:
         lines.append(f"changes = {changed(source, changes)}  # steps done: the settings from there on")
-    lines.append(f"for step in range({run.step}):")
+    lines.append(f"for {'step' if changes else '_'} in range({run.step}):")
     if changes:
         lines += ["    if step in changes:", "        trainer.configure(changes[step])"]
     return "\n".join([*lines, "    trainer.step()"])

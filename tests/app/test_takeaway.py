@@ -190,6 +190,8 @@ MADE = {
     "units": lambda of: of(RUN),
     "estimate": lambda of: of(Bench(suspect="b"), 50),
     "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
+    "batch": lambda of: of(Bench(quantity="plain", batch=100)),
+    "step": lambda of: of(replace(ROULETTE, step=41, arm=replace(ROULETTE.arm, changes=CHANGED))),
     "plane": lambda of: of(RUN, Bench(block=1)),
     "comparison": lambda of: of(ARMS, (4, 5), 100),
     "scaling": lambda of: of(PLAN, 3),
@@ -235,3 +237,10 @@ def test_joint_models_of_own_points_read_their_classes():
 def test_what_is_asked_of_a_flow_needs_one():
     with pytest.raises(ValueError, match="run = None"):
         PROGRAMS["settings"](Bench(subject="flow"))
+
+
+def test_the_change_before_a_step_acts_on_it():
+    program = MADE["step"](PROGRAMS["step"])
+    assert "range(40)" in program and "trainer.configure(rf.TrainConfig(learning_rate=0.003))" in program
+    with pytest.raises(ValueError, match="step = 0"):
+        PROGRAMS["step"](replace(RUN, step=0))

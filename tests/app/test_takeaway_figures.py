@@ -124,7 +124,8 @@ def test_point(looked_at, tmp_path):
 def test_certificate(edited, looked_at, tmp_path):
     arm = looked_at[edited]
     certified, seen, whole = arm.blocks.layer_norms.prod(1), arm.blocks.largest_norm, arm.found(Bounds).guarantees
-    lines = [f"Block {k}: certified {c:.5f}, observed {s:.5f}" for k, (c, s) in enumerate(zip(certified, seen), 1)]
+    pairs = enumerate(zip(certified, seen, strict=True), 1)
+    lines = [f"Block {k}: certified {one:.5f}, observed {other:.5f}" for k, (one, other) in pairs]
     for name in ("stretch", "log_det", "log_prob"):
         of = getattr(whole, name)
         lines.append(f"{name}: between {of.low:.5g} and {of.high:.5g}, seen {of.seen_low:.5g} to {of.seen_high:.5g}")
@@ -193,6 +194,43 @@ def test_settings(of, quantity, looked_at, tmp_path):
         f"Cut after 3 terms: bias {subject.bias(3):.5g}",
     ]
     says("settings", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
+
+
+@pytest.mark.parametrize("quantity", ["log_det", "plain"])
+@pytest.mark.parametrize("of", ["matrix", "flow"])
+def test_batch(of, quantity, looked_at, tmp_path):
+    arm, bench = looked_at[None], Bench(subject=of, quantity=quantity, n_probes=2, batch=16, n_terms=2)
+    subject = sweeps.subject_of(bench, arm.found(Jacobians))
+    found = sweeps.across_batches(subject, bench)
+    (at,) = np.flatnonzero(found.sizes == 16)
+    lines = [
+        f"B = 16, N of its own: {found.own[at]:.5g} nats",
+        f"B = 16, one N for all: {found.shared[at]:.5g} nats",
+        f"B = 16, cut after 2 terms: {found.truncated[at]:.5g} nats",
+    ]
+    says("batch", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
+
+
+def test_step(tmp_path):
+    engine = LocalEngine(900.0, Always(TORCH))
+    run = engine.create(SETUP.experiment())
+    engine.poll(run, ViewRequest(frames=False))
+    engine.step(run, 20)
+    engine.poll(run, ViewRequest(frames=False))
+    later = replace(ROULETTE, batch=50)
+    engine.change(run, 0, later)
+    engine.step(run, 1, in_parts=True)
+    (arm,) = engine.poll(run, ViewRequest()).arms
+    found = arm.parts.numbers
+    means = {"Loss": found.loss, "Exact log det": found.true_log_det, "Gain by the step": found.gain}
+    lines = [f"{name}: {of.value:.5f} ± {of.error:.5f} nats" for name, of in means.items()]
+    lines += [
+        f"Norm of the gradient: {found.gradient_norm:.5g}",
+        f"Norm of the gradient by the exact log det: {found.true_gradient_norm:.5g}",
+        f"Learning rate: {found.learning_rate:.5g}, norm of the update: {found.update_norm:.5g}",
+        f"Cosine between the update and the negative gradient: {found.update_cosine:.4f}",
+    ]
+    says("step", tmp_path, lines, Run.of(SETUP, changes=arm.changes, step=21))
 
 
 @pytest.mark.parametrize("suspect", ["none", "b"])
@@ -291,7 +329,7 @@ def test_digits(tmp_path):
     arm = Arm(FlowConfig(blocks=1, width=16, dim=64), TrainConfig(log_det=Roulette(shared=True), batch=32), DIGITS)
     (report,) = trained(Experiment((arm,), 6), 5, ViewRequest(frames=False, measured={"results": True}))
     curve = report.found(BitsCurve)
-    line = f"Flow: {curve.bits[-1]:.4f} ± {curve.se[-1]:.4f} bits per dimension"
+    line = f"Flow: {curve.bits[-1]:.4f} ± {curve.error[-1]:.4f} bits per dimension"
     says("digits", tmp_path, [line], arm, 6, 5)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.local import LocalEngine
 from app.engine.measurements.masses import Masses
+from app.engine.remote import RemoteEngine
 from app.metrics import readouts
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup
 from app.takeaway.notebook import notebook
@@ -28,6 +30,7 @@ from tests.app.backends import Always
 
 pytestmark = pytest.mark.slow
 
+DEADLINE = 300.0  # seconds
 SMALL = FlowConfig(blocks=3, width=8)
 TRAIN = TrainConfig(batch=60, warmup=10)
 TABLE = Table("mine", ("a", "b"), np.random.default_rng(3).normal(size=(90, 2)) * [4, 0.01] + [1, 2])
@@ -136,3 +139,32 @@ def test_the_notebook_of_a_run_prints_what_its_script_prints(tmp_path, monkeypat
     NotebookClient(made, timeout=300, kernel_name="python3", resources=kernel).execute()
     said = "".join(output.text for cell in made.cells if cell.cell_type == "code" for output in cell.outputs)
     assert said == printed and found(printed)
+
+
+def test_a_run_of_the_training_process_has_the_same_weights(tmp_path):
+    """As pages train: in a process of its own, in slices, by kernels if they are ready when it begins."""
+    setup, later = Setup("moons", 6, flow=SMALL, train=TRAIN), TrainConfig(batch=30, learning_rate=0.003)
+    engine = RemoteEngine()
+    try:
+        run = engine.create(setup.experiment())
+
+        def at(step):
+            end = time.monotonic() + DEADLINE
+            while time.monotonic() < end:
+                if (arms := engine.poll(run, REQUEST).arms) and arms[0].step == step:
+                    return arms[0]
+                time.sleep(0.05)
+            raise AssertionError(f"it is not at step {step}")
+
+        at(0)
+        engine.step(run, 30)
+        at(30)
+        engine.change(run, 0, later)
+        engine.step(run, 30)
+        arm, flow = at(60), engine.export(run, 0)
+    finally:
+        engine.close_all()
+    assert arm.changes == ((30, later),)
+    program = of_run(setup, changes=arm.changes, step=60, fingerprint=arm.fingerprint)
+    takeaway.run(program + SAVE, tmp_path)
+    assert (tmp_path / "flow.safetensors").read_bytes() == flow
