@@ -1,7 +1,10 @@
 """The menu *Take it with you*: what it offers can be had, and is what is seen."""
 
+import contextlib
 import csv
 import io
+import json
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import resflow_core as rf
+from tests.browser.conftest import SMALL, Visitor
 from tests.browser.planes_app import NODES, WHERE_NONE, heat
 from tests.browser.test_planes import opened
-from tests.served import served
+from tests.served import served, wait_for
 
 SVG = "{http://www.w3.org/2000/svg}"
 MENU = "Take it with you"
+STEP = 40
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +137,105 @@ def test_the_menu_is_worked_by_keys(page):
     entries.first.wait_for(state="hidden")
     assert page.evaluate("() => document.activeElement.ariaLabel") == MENU
     assert button.get_attribute("aria-expanded") == "false"
+
+
+class TestRun:
+    """The page's run, on *Explore*."""
+
+    @pytest.fixture(scope="class")
+    def seen(self, server, chromium):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+        visitor = Visitor(context.new_page())
+        visitor.page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
+        visitor.open(f"{server.url}/explore?{SMALL}&at={STEP}")
+        visitor.wait_for_step(STEP)
+        value = visitor.page.locator("[data-readout=gap] .live-value")
+        wait_for(lambda: value.inner_text()[:1].isdigit(), "the gap to the truth")
+        yield visitor
+        context.close()
+
+    def readouts(self, seen):
+        """What the page says, by its name: value and error."""
+        boxes = seen.page.locator(".live-readout").all()
+        told = ([box.locator(f".live-{part}").inner_text() for part in ("label", "value", "error")] for box in boxes)
+        return {label: (value, error) for label, value, error in told}
+
+    def test_pictures_have_axes_numbers_and_the_address(self, seen):
+        name, data = taken(seen.page, "SVG")
+        texts = texts_of(data)
+        assert name == f"residual-flow-step-{STEP}.svg"
+        assert {"Data space", "Latent space, z", "Loss", "x₁", "x₂", "z₁", "z₂", "step", "NLL (nats)"} <= set(texts)
+        assert {"density per unit area", "held-out data"} <= set(texts)
+        gap, _ = self.readouts(seen)["Gap to the truth"]
+        assert any(f"Gap to the truth {gap}" in text for text in texts)
+        assert f"at={STEP}" in "".join(texts)
+        image = Image.open(io.BytesIO(taken(seen.page, "PNG")[1])).convert("RGB")
+        assert (np.asarray(image)[:8] == 255).all(), "white although the page is dark"
+
+    def test_numbers_are_those_of_the_page(self, seen):
+        head, rows = rows_of(taken(seen.page, "CSV: numbers")[1])
+        assert head == ["name", "value", "standard error", "unit"]
+        for label, (value, error) in self.readouts(seen).items():
+            row = next(row for row in rows if row[0] == label)
+            assert row[1] == value.replace("−", "-").replace(",", "")
+            assert row[2] in error
+
+    def test_the_loss_and_the_density_are_whole(self, seen):
+        head, rows = rows_of(taken(seen.page, "CSV: Loss")[1])
+        assert head == ["series", "step", "NLL (nats)"]
+        assert [int(row[1]) for row in rows if row[0] == "batch"] == list(range(1, STEP + 1))
+        head, rows = rows_of(taken(seen.page, "CSV: Data space")[1])
+        assert head == ["series", "x₁", "x₂", "density per unit area"]
+        density = np.array([row[1:] for row in rows if row[0] == "density"], float)
+        side = round(len(density) ** 0.5)
+        steps = [np.ptp(density[:, k]) / (side - 1) for k in (0, 1)]
+        assert density[:, 2].sum() * steps[0] * steps[1] == pytest.approx(1, abs=0.03)
+
+    def test_weights_are_those_of_the_numbers(self, seen, tmp_path):
+        name, data = taken(seen.page, "Weights")
+        (file := tmp_path / name).write_bytes(data)
+        flow, toy = rf.load(file), rf.DATASETS["checkerboard"]
+        x = toy.held_out()
+        gap = (toy.truth.log_prob(x) - flow.log_prob(x)).detach()
+        value, error = self.readouts(seen)["Gap to the truth"]
+        assert float(value) == pytest.approx(float(gap.mean()), abs=0.002)
+        assert error.split()[1] == f"{float(gap.std()) / len(gap) ** 0.5:.3f}"
+
+    def test_the_program_repeats_the_number(self, seen):
+        name, data = taken(seen.page, "Python script")
+        assert name == "checkerboard.py"
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(data, name, "exec"), {"__name__": "__main__"})
+        value, _ = self.readouts(seen)["Gap to the truth"]
+        told = next(line for line in out.getvalue().splitlines() if line.startswith("Gap to the truth"))
+        assert float(told.split(": ")[1].split(" ±")[0]) == pytest.approx(float(value), abs=0.02)
+        cells = json.loads(taken(seen.page, "Notebook")[1])["cells"]
+        assert "".join(cells[-1]["source"]).strip() in data.decode()
+
+    def test_nothing_went_wrong(self, seen):
+        assert not [one for one in seen.problems if "uncaught" in one or "Content Security" in one]
+
+
+def test_a_comparison_is_one_archive(visit, tmp_path):
+    visitor = visit("blocks=2&width=8&batch=50&compare.seeds=2&compare.steps=500", path="/compare", picture=False)
+    visitor.press("1 step")
+    page = visitor.page
+    page.locator(".planes .take-open").first.wait_for(timeout=60_000)
+    name, data = taken(page, "Tables, curves and weights", page.locator(".planes").first)
+    assert name == "compare.zip"
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(tmp_path)
+    text = (tmp_path / "compare/README.txt").read_text()
+    weights = sorted((tmp_path / "compare/weights").iterdir())
+    assert len(weights) == 6, "three flows from two seeds"
+    assert all(file.name in text for file in weights) and "compare?" in text
+    residual = [file for file in weights if f'resflow_core.load("weights/{file.name}")' in text]
+    assert len(residual) == 4
+    table, curves = (
+        list(csv.DictReader((tmp_path / f"compare/{one}.csv").read_text().splitlines())) for one in ("table", "curves")
+    )
+    x = rf.DATASETS["checkerboard"].held_out()
+    for file, row in zip(residual, table[: len(residual)], strict=True):
+        assert -float(rf.load(file).log_prob(x).detach().mean()) == pytest.approx(float(row["nll"]), abs=0.002)
+    assert {int(row["step"]) for row in curves} >= {0, 1}
