@@ -126,9 +126,7 @@ def _table_problem(table: tuple[float, ...]) -> str | None:
         if after > before:
             return f"use numbers that do not increase: P(N >= {k}) = {after:g} is above {before:g}, the one before it."
     if _last_ratio(table) > LARGEST_RATIO:
-        return (
-            f"the last number must be at most {LARGEST_RATIO:g} of the one before it: the law goes on with their ratio."
-        )
+        return f"the last number must be at most {LARGEST_RATIO:g} of the one before: the law goes on with their ratio."
     return None
 
 

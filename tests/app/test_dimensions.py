@@ -332,7 +332,7 @@ class TestOpening:
         assert all(answers.crossing_claims(read_crossing(kept)).values())
         dear = {**kept, "runs": [[[d, s, 10 * s, *rest] for d, s, _, *rest in run] for run in kept["runs"]]}
         cheap = {**kept, "runs": [[[d, s, s / 10, *rest] for d, s, _, *rest in run] for run in kept["runs"]]}
-        for other, words in ((dear, "Up to d = 128"), (cheap, "from d = 2 on")):
+        for other, words in ((dear, "Up to d = 128"), (cheap, "From d = 2 on")):
             found = read_crossing(other)
             assert not all(answers.crossing_claims(found).values())
             assert words in answers.exact_or_estimate(found) and "≈" not in answers.exact_or_estimate(found)

@@ -393,7 +393,7 @@ class TestBadData:
         [
             (lambda i: 0.5 + i / 7, ["0.5", "whole number"]),
             (lambda i: f"k{i}", ["60 ", "20 "]),
-            (lambda i: "same", ["one value"]),
+            (lambda i: "same", ["are the same"]),
         ],
     )
     def test_columns_that_cannot_be_labels_say_why(self, of, says):
@@ -506,7 +506,7 @@ class TestOpening:
         page = arrived()
         (opening,) = [text for text in said(page) if text.endswith(answers.far_away(read_far(kept)))]
         right = [100 * np.mean([arm["curves"]["held_accuracy"][-1] for arm in kept[of]]) for of in (RESIDUAL, PLAIN)]
-        assert [f"{share:.0f} %" in opening for share in right] == [True, True] and opening.startswith("Yes: ")
+        assert [f"{share:.0f} %" in opening for share in right] == [True, True] and opening.startswith("Yes. ")
         assert [pane["title"] for pane in panes(page)][:2] == [
             "How sure the flow's classifier is",
             "How likely the points are",

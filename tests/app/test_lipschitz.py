@@ -343,7 +343,7 @@ class TestInverse:
         for place in (None, "features/explore/explore.py", "features/estimator/estimator.py"):
             page = go(page, place) if place else page
             assert "bring_back" in keys(page)
-            (scaled,) = [text for text in said(page) if {"2", f"{bench(page).scale:g}", "training"} <= named(text)]
+            (scaled,) = [text for text in said(page) if {"2", f"{bench(page).scale:g}", "Training"} <= named(text)]
             assert any(refusal in text for text in said(page)) is (place == "features/explore/explore.py")
         page = press(page, "bring_back")
         assert "bring_back" not in keys(page) and scaled not in said(page)

@@ -155,7 +155,7 @@ def test_what_is_drawn_can_be_changed_and_is_in_the_link_and_measures_nothing_an
 
 def test_the_table_has_growth_bytes_time_and_noise():
     page = measured_page()
-    rows = table(page, "| in the paper |")
+    rows = table(page, "| name in the paper |")
     assert list(rows)[1:] == [way.paper for way in GRADIENTS.values()]
     for name, way in GRADIENTS.items():
         title, order, per_term, per_block, kept, peak, milliseconds, noise = rows[way.paper]
@@ -293,7 +293,7 @@ def test_a_part_that_is_known_is_drawn_and_the_rest_waits(local_engine, monkeypa
         n, by_terms = drawn(panes(page)[BY_TERMS], way.paper)
         assert n == [3]
         np.testing.assert_allclose(by_terms, [measured(name, 3, 3)], rtol=1e-6)
-        cells = table(page, "| in the paper |")[way.paper]
+        cells = table(page, "| name in the paper |")[way.paper]
         assert in_bytes(cells[5]) == pytest.approx(measured(name, 3, 3), rel=6e-3)
         assert [cells[k] for k in (2, 3, 6, 7)] == ["…"] * 4
 
@@ -479,7 +479,7 @@ def test_the_page_measures_nothing_itself(remote_engine, monkeypatch):
         while not survey_of_is_complete(page) and time.monotonic() < end:
             page = run(page)
     assert survey_of(page).complete and len(panes(page)) == 4
-    rows = table(page, "| in the paper |")
+    rows = table(page, "| name in the paper |")
     for name, way in GRADIENTS.items():  # the worker's environment changes no byte
         for drawn_bytes in ("kept", "peak"):
             place = Place(name, 3, 3)

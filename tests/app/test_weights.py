@@ -214,7 +214,7 @@ class TestBringingBack:
         page = opened(block="2", weights="w1.5.2=3 b1.1=1")
         page = go(page, EXPLORE)
         (told,) = [text for text in said(page) if "Can it be undone" in text]
-        assert {"2", "changes", "training"} <= named(told)
+        assert {"2", "changed", "Training"} <= named(told)
         page = press(page, "bring_back")
         assert bench(page).weights == "" and told not in said(page)
         page = go(page, ADDRESS)

@@ -143,11 +143,11 @@ def test_bad_laws_are_refused_by_name_value_and_remedy(law, field, value):
         ((1.0, 0.5, 0.7), "use numbers that do not increase: P(N >= 3) = 0.7 is above 0.5, the one before it."),
         (
             (1.0, 0.5, 0.5),
-            "the last number must be at most 0.95 of the one before it: the law goes on with their ratio.",
+            "the last number must be at most 0.95 of the one before: the law goes on with their ratio.",
         ),
         (
             (1.0,),
-            "the last number must be at most 0.95 of the one before it: the law goes on with their ratio.",
+            "the last number must be at most 0.95 of the one before: the law goes on with their ratio.",
         ),
         ((0.5,) * 51, "use at most 50 numbers."),
     ],
