@@ -181,6 +181,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     check(visitor, "It is worth as much as")
 
     on(visitor, "With real coins")
+    visitor.wait_for_script()
     coins = page.get_by_label("What the class has drawn")
     coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
     coins.press("Control+Enter")
