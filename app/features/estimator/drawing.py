@@ -180,7 +180,7 @@ def files(bench: Bench, sample: Sample, truth: float) -> None:
         "Running mean": lambda: mean_table(sample.values, truth),
         f"First {MOST_SAVED:,} draws" if len(sample.values) > MOST_SAVED else "Draws": lambda: draws_table(sample),
     }
-    takeaway.menu(takeaway.tables(f"log-det-seed-{bench.seed}", made), key="hand.files")
+    takeaway.menu(takeaway.tables(f"log-det-seed-{bench.seed}", made), key="hand.take")
 
 
 def mean_table(values: np.ndarray, truth: float) -> bytes:
