@@ -82,7 +82,7 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     # A click chooses a point, and arrow keys move it.
     box = place.bounding_box()
     place.click(position={"x": 46 + (box["width"] - 56) / 2, "y": 6 + (box["width"] - 56) / 2})
-    chosen = visitor.page.get_by_text("Of the point that you chose")
+    chosen = visitor.page.get_by_text("At the point that you chose")
     chosen.wait_for(timeout=60 * SECOND)
     before = chosen.inner_text()
     place.press("ArrowRight")

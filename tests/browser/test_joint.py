@@ -49,7 +49,7 @@ def test_it_fits_a_phone(visit):
         picture=False,
         viewport={"width": 390, "height": 844},
     )
-    sees(visitor, re.compile("if the flow learns the density too"))
+    sees(visitor, re.compile("when a flow also learns the density"))
     second = visitor.page.locator(".planes").nth(1)
     wait_for(lambda: second.locator("figure").count() == 6, f"six panes; {visitor.problems}")
     wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")

@@ -192,7 +192,7 @@ def test_budgets_are_compared_and_one_is_adopted(bench):
     wait_for(lambda: link(visitor).get("budget") == "0.6" and "flow.digest" in link(visitor), "the flow to be adopted")
     visitor.page.get_by_text("Enforced, certified, observed").click()
     sees(visitor, "as it was opened")
-    sees(visitor, "claimed is L = 0.6. This is proven")
+    sees(visitor, "the claim is L = 0.6. This is proven")
     assert quiet(visitor)
 
 

@@ -77,7 +77,7 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     legend = ".planes-legend"
     wait_for(lambda: visitor.page.locator(legend, has_text=f"<b>{MARK}</b>").count() > 0, "the classes in a legend")
     assert not outside(visitor, server)
-    visitor.page.get_by_text("in the data's own window").click()
+    visitor.page.get_by_text("in the window of the data").click()
     box = visitor.page.locator(".st-key-joint-window .planes-plot").nth(1)
     box.scroll_into_view_if_needed()
     visitor.page.wait_for_timeout(1000)  # it unfolds

@@ -245,7 +245,7 @@ def test_a_page_shows_the_names_of_the_files_that_it_was_given(name):
     page = opened("dimensions")
     flow = flow_file.to_bytes(FlowConfig(blocks=1, width=8).build(seeded(0)))
     page = run(page.file_uploader(key="open_flow").set_value((f"{name}.safetensors", flow, "")))
-    assert any("Began with" in text for text in shown(page))
+    assert any("began with" in text for text in shown(page))
     page = run(page.file_uploader(key="open_flow").set_value((f"{name}.safetensors", b"no flow", "")))
     assert any("safetensors" in text for text in shown(page))
     page = run(page.select_slider(key="blocks").set_value(2))
