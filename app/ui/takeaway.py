@@ -34,7 +34,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def of_run(report: Report, step: int | None = None) -> None:
     """The menu of the page's run, beside its buttons: with the live picture, where that is on the page. `step` is that
     of an earlier moment, which the page shows."""
-    take.menu(run_files(report, step), key="take", of=LIVE)
+    take.menu(run_files(report, step), key="take_run", of=LIVE)
 
 
 def run_files(report: Report, step: int | None = None) -> list[File]:

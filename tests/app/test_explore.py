@@ -158,7 +158,7 @@ def test_settings_that_need_too_much_together_are_refused_and_lowering_one_goes_
     heavy = TrainConfig(Truncated(50, n_probes=16, gradient="plain"), batch=4096)
     needed, most = step_bytes(FLOW, heavy) / 2**30, MOST_STEP_BYTES / 2**30
     assert needed > most
-    assert {f"{needed:.0f}", f"{most:.0f}", "GiB", "batch"} <= named(page.error[0].value)
+    assert {f"{needed:.1f}", f"{most:.0f}", "GiB", "batch"} <= named(page.error[0].value)
     page = checked(page.select_slider(key="batch").set_value(64).run())
     assert not page.error
     assert step_of(page) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.classroom.page import WORDS
 from app.features.learn.blocks import Words
 from app.lessons.prose import loose_numbers, rendered
 from app.lessons.raw import Wrong, read_raw
@@ -65,7 +66,8 @@ def test_every_text_is_said_somewhere_and_every_text_that_is_said_is_there():
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    assert wording().texts.keys() <= said_in_code
+    # What the pages of a room say is in their scripts (`test_classroom`).
+    assert {key for key in wording().texts if not key.startswith(WORDS)} <= said_in_code
     calls = {
         node.args[0].value
         for file in files

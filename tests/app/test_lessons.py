@@ -681,13 +681,13 @@ class TestProgress:
     @pytest.mark.parametrize(
         ("data", "says"),
         [
-            (b"{", "no file"),
-            (b"[1]", "no file"),
-            (b"\xff", "no file"),
+            (b"{", "not a file"),
+            (b"[1]", "not a file"),
+            (b"\xff", "not a file"),
             (b'{"version": 9, "lessons": {}}', "version 9.* 1 "),
-            (b'{"version": 1, "lessons": {"a": {"seen": 1, "answers": {}, "truths": {}, "done": []}}}', "no file"),
-            (b'{"version": 1, "lessons": {"a": {"seen": [[]], "answers": {}, "truths": {}, "done": []}}}', "no file"),
-            (b"[" * 10**5, "no file"),
+            (b'{"version": 1, "lessons": {"a": {"seen": 1, "answers": {}, "truths": {}, "done": []}}}', "not a file"),
+            (b'{"version": 1, "lessons": {"a": {"seen": [[]], "answers": {}, "truths": {}, "done": []}}}', "not a"),
+            (b"[" * 10**5, "not a file"),
             (b" " * 2**21, "2,097,152 .* 1,048,576"),
         ],
     )  # fmt: skip

@@ -225,7 +225,7 @@ def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next
     assert not [command for command in scripted.said if command[0] == "change"]
     scripted.at(50, near)
     page = run(run(page))
-    assert "3 GiB" in own(page).notice and " 2 " in own(page).notice
+    assert "3.2 GiB" in own(page).notice and " 2 " in own(page).notice
     assert own(page).notice == said("info", page)
     page = run(page.select_slider(key="batch").set_value(512))
     assert scripted.said[-1] == ("change", "run 1", 0, dataclasses.replace(near, batch=512))
@@ -237,7 +237,7 @@ def test_a_change_that_memory_does_not_allow_leaves_the_plan_alone(scripted):
     plan = dataclasses.replace(PLAN, train=near, flow=FlowConfig(), changes=((120, SLOWER),))
     page = opened(query_of(plan))
     page = run(run(page.select_slider(key="batch").set_value(4096)))
-    assert "3 GiB" in said("info", page)
+    assert "3.2 GiB" in said("info", page)
     assert PlanEnded not in own(page).findings
     assert address(page) == query_of(plan)
     page = run(run(page.button(key="reset").click()))

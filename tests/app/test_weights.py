@@ -363,6 +363,7 @@ class TestWords:
             "folds_at": np.inf,
             "most_steps": 12,
             "late": 0,
+            "certified": (0.9, 0.9),
         } | block
         found = EditedBlock(
             0, 1.0, (self.LAYER,), 0.9, 2.0, ((-1.0, 1.0), (-1.0, 1.0)), image, image, places=256, **given
