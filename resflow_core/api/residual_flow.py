@@ -362,8 +362,9 @@ class ResidualFlow(nn.Module):
         """
         from resflow_core.api.library_file import to_file
 
+        data = to_file(self)  # before the file is opened: one that is refused leaves what was there
         with open(path, "wb") as file:
-            file.write(to_file(self))
+            file.write(data)
 
     @staticmethod
     def load(path: "str | os.PathLike[str]") -> "ResidualFlow":

@@ -271,7 +271,7 @@ class TestFit:
         assert out == ""
         assert "100%" in err
 
-    def test_a_base_of_the_users_own_trains_along(self):
+    def test_a_base_of_the_users_own_trains_along(self, tmp_path):
         class Movable(torch.nn.Module):
             def __init__(self):
                 super().__init__()
@@ -284,8 +284,11 @@ class TestFit:
         flow = rf.ResidualFlow(2, blocks=1, width=4, base=base).fit(data(), steps=5)
         assert base.loc.abs().sum() > 0
         assert flow.sample(3).shape == (3, 2)
+        kept = tmp_path / "mine.rf"
+        kept.write_bytes(b"an earlier flow")
         with pytest.raises(ValueError, match=r"torch\.save"):
-            flow.save("nowhere.rf")
+            flow.save(kept)
+        assert kept.read_bytes() == b"an earlier flow"
 
 
 @pytest.mark.thorough
