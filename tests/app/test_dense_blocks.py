@@ -20,9 +20,7 @@ DENSE = {"branch": "dense", "activation": "clipswish", "hidden_layers": "2", "wi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("screen", "view"), [(screen, view) for screen in SCREENS if screen != "teach" for view in views(screen)]
-)
+@pytest.mark.parametrize(("screen", "view"), [(screen, view) for screen in SCREENS for view in views(screen)])
 def test_every_view_opens(screen, view):
     page = opened(screen, view, **DENSE)
     assert own(page).setup.flow.branch == "dense"

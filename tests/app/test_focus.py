@@ -36,8 +36,8 @@ MOVES = (
     "measure",
     "anew",
 )
-TO_READ = {"home", "learn", "glossary", "paper"}
-SCREENS = sorted(screen.folder for screen in screens.SCREENS.values() if screen.folder not in TO_READ)
+# The others are to be read.
+SCREENS = sorted(one.folder for one in screens.SCREENS.values() if one.has_flow and one.folder != "learn")
 QUICK = {"data": "noisymoons", "compare.seeds": "1", "joint.seeds": "1", "activations.seeds": "1"}
 
 
