@@ -387,9 +387,16 @@ def test_nothing_overlaps_or_leaves_the_page(see, looked_at, width, columns):
     assert page.locator(".planes").get_attribute("data-columns") == columns
     assert page.evaluate("(main => main.scrollWidth - main.clientWidth)(document.querySelector('.stMain'))") == 0
     for k in range(3):
-        outer, legend = box(page, k).bounding_box(), page.locator(".planes-legend").nth(k).bounding_box()
+        outer, legend = box(page, k), page.locator(".planes-legend").nth(k)
+
+        def below_it(outer=outer, legend=legend):  # both are read at once: the page is still being laid out
+            edges = "(outer, legend) => [outer.getBoundingClientRect().bottom, legend.getBoundingClientRect().top]"
+            bottom, top = outer.evaluate(edges, legend.element_handle())
+            return top >= bottom
+
+        wait_for(below_it, "the legend below its pane")
+        outer = outer.bounding_box()
         assert outer["x"] + outer["width"] <= width
-        assert legend["y"] >= outer["y"] + outer["height"]
         left, top, across, down = plot(page, k, "[at.left, at.top, at.width, at.height]")
         below = 92 if plot(page, k, "Boolean(picture.bar)") else 42  # the axis and the colour bar
         assert left >= 50 and top >= 8

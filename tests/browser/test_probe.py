@@ -90,7 +90,8 @@ def test_by_keyboard_a_point_is_pinned_moved_and_taken_away(visit):
     visitor.wait(f"{PROBE}.x[0] > {first[0]}", "the point to move")
     moved = pinned(visitor)
     assert moved[1] == first[1]
-    visitor.wait("new URLSearchParams(location.search).has('view.point')", "the address")
+    in_address = "parseFloat(new URLSearchParams(location.search).get('view.point'))"
+    visitor.wait(f"Math.abs({in_address} - {moved[0]}) < 1e-3", "the address of the moved point")
     visitor.page.reload()
     visitor.wait("root.dataset.probe === 'known'", "the point of the address")
     assert visitor.page.evaluate(f"{PROBE}.x") == pytest.approx(moved)

@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+SLOW = 60_000  # milliseconds
+
 WALL = {"width": 1280, "height": 720}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 PHONES = 6
@@ -106,11 +108,13 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     expect(phone.locator("header")).to_contain_text(code)
     phone.locator("p.quiet a").last.click()
     phone.locator(".st-key-lesson_head").wait_for()
-    expect(phone.locator(".st-key-lesson")).to_contain_text(code)
-    guess = phone.locator(".st-key-lesson input[type=number]").first
-    guess.fill("0.01")
-    guess.press("Enter")
-    phone.get_by_role("button", name="Commit").click()
+    expect(phone.locator(".st-key-lesson")).to_contain_text(code, timeout=SLOW)
+    guess = phone.locator(".st-key-lesson [role=slider]").first
+    guess.focus()
+    guess.press("ArrowRight")
+    commit = phone.get_by_role("button", name="Commit")
+    expect(commit).to_be_enabled()
+    commit.click()
     expect(phone.get_by_role("button", name="Commit")).to_have_count(0)
     wall.select_option("#choose", "rare")
     expect(wall.locator(".answered")).to_contain_text("1 of 1")

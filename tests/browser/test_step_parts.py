@@ -215,7 +215,7 @@ def test_what_plays_pauses_first_and_play_ends_the_parts(visit):
     hold(visitor)
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
     stands = visitor.page.locator(".live-parts p").inner_text() if visitor.data("part") == "1" else ""
-    assert re.match(r"Step [\d,]+ sees|$", stands)
+    assert re.match(r"Step [\d,]+ uses only|$", stands)
     step = visitor.step
     visitor.page.wait_for_timeout(1500)
     assert visitor.step == step

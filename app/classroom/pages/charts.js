@@ -88,21 +88,21 @@ function closing(draws) {
   const sorted = [...ends].sort((a, b) => a - b), cut = Math.floor(sorted.length / 50);
   const low = Math.min(sorted[cut], draws.truth), high = Math.max(sorted[sorted.length - 1 - cut], draws.truth);
   const first = told[0].n, last = told.at(-1).n;
-  const x = value => scale(Math.log(first), Math.log(last), 130, WIDE - 40)(Math.log(value)), y = scale(low, high, 320, 30);
+  const x = value => scale(Math.log(first), Math.log(last), 130, WIDE - 40)(Math.log(value)), y = scale(low, high, 270, 20);
   const held = value => Math.max(low, Math.min(high, value));
   const upper = told.map(one => `${x(one.n)},${y(held(one.mean + 1.96 * one.error))}`);
   const lower = told.map(one => `${x(one.n)},${y(held(one.mean - 1.96 * one.error))}`).reverse();
   const powers = [];
   for (let power = 1; power <= last; power *= 10) if (power >= first) powers.push(power);
   if (!powers.length || powers.length === 1) powers.push(last);
-  return picture(410, say("closing_alt", { n: draws.all.n, mean: number(draws.all.mean), error: number(draws.all.error, 2), truth: number(draws.truth) }),
+  return picture(360, say("closing_alt", { n: draws.all.n, mean: number(draws.all.mean), error: number(draws.all.error, 2), truth: number(draws.truth) }),
     svg("polygon", { points: [...upper, ...lower].join(" "), class: "band" }),
     svg("polyline", { points: told.map(one => `${x(one.n)},${y(held(one.mean))}`).join(" "), class: "mean" }),
     svg("line", { x1: 130, x2: WIDE - 40, y1: y(draws.truth), y2: y(draws.truth), class: "truth-line" }),
     ...ticks(low, high, 4).map(value => words(118, y(value) + 8, number(value), { "text-anchor": "end" })),
-    svg("line", { x1: 130, x2: WIDE - 40, y1: 320, y2: 320, class: "axis" }),
-    ...powers.map(power => words(x(power), 354, number(power), { "text-anchor": "middle" })),
-    words(WIDE / 2, 394, say("draws_axis"), { "text-anchor": "middle" }));
+    svg("line", { x1: 130, x2: WIDE - 40, y1: 270, y2: 270, class: "axis" }),
+    ...powers.map(power => words(x(power), 304, number(power), { "text-anchor": "middle" })),
+    words(WIDE / 2, 344, say("draws_axis"), { "text-anchor": "middle" }));
 }
 
 /** All draws between the outer hundredths. */

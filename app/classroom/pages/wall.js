@@ -19,10 +19,14 @@ function draw() {
   drawn = now;
   speak(state.language);
   const focused = document.activeElement?.id;
-  page.replaceChildren(head(), element("nav", {}, ...VIEWS.map(name =>
-    element("button", { type: "button", id: `view-${name}`, "aria-pressed": String(view === name), onclick: () => { view = name; draw(); } }, say(`view_${name}`)))),
+  page.replaceChildren(head(), element("nav", {}, ...VIEWS.map(name => tab(`view-${name}`, `view_${name}`, view === name, () => { view = name; })),
+    ...(view === "draws" && state.draws ? [element("span", { class: "apart" }), ...Object.keys(CHARTS).map(name => tab(`chart-${name}`, `chart_${name}`, chart === name, () => { chart = name; }))] : [])),
   { question: questionView, draws: drawsView, pace: paceView }[view](), foot());
   if (focused) document.getElementById(focused)?.focus();
+}
+
+function tab(id, key, pressed, choose) {
+  return element("button", { type: "button", id, "aria-pressed": String(pressed), onclick: () => { choose(); draw(); } }, say(key));
 }
 
 function head() {
@@ -73,8 +77,6 @@ function drawsView() {
   const coins = state.coins.reduce((sum, [, times]) => sum + times, 0);
   return element("section", { class: "draws" },
     element("p", {}, say("pooled", { n: draws.all.n, mean: number(draws.all.mean), error: number(draws.all.error, 2), truth: number(draws.truth) })),
-    element("div", { class: "actions" }, ...Object.keys(CHARTS).map(name =>
-      element("button", { type: "button", id: `chart-${name}`, "aria-pressed": String(chart === name), onclick: () => { chart = name; draw(); } }, say(`chart_${name}`)))),
     chart === "intervals" && told.length ? element("p", {}, say("intervals", { hits, all: told.length })) : "", CHARTS[chart](draws),
     coins ? element("p", {}, say("coins_pooled", { rows: coins, mean: number(state.coins.reduce((sum, [throws, times]) => sum + throws * times, 0) / coins) })) : "",
     element("div", { class: "actions" }, choose));

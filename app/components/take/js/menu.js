@@ -178,6 +178,7 @@ inbox("resflowTake", {
   menu({ host, data, ask, figure = null }) {
     const menu = (host.takeMenu ??= mountMenu(host));
     Object.assign(menu, { files: data?.files ?? [], of: data?.of ?? null, chart: data?.chart ?? null, figure, ask });
+    menu.host.toggleAttribute("data-of-run", Boolean(menu.of));
     take(menu, data?.answer);
   },
   /** A figure for menus that stand elsewhere. */
