@@ -22,8 +22,10 @@ class LessonProgress:
     answers: dict[str, Any] = field(default_factory=dict)  # predictions, choices and words
     truths: dict[str, Any] = field(default_factory=dict)  # what predictions met
     done: list[str] = field(default_factory=list)  # what was to be done, and checks that passed
-    # Predictions whose truth a teacher shows: they wait for that. They are of a page and in no file.
-    held: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def __post_init__(self) -> None:
+        # Predictions whose truth waits for a teacher. They are of a page, and in no file: this is no field.
+        self.held: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -39,8 +41,6 @@ class Progress:
 def as_file(progress: Progress) -> bytes:
     """JSON that people can read."""
     lessons = {name: asdict(one) for name, one in progress.lessons.items()}
-    for one in lessons.values():
-        del one["held"]
     text = json.dumps({"version": VERSION, "lessons": lessons}, indent=1, ensure_ascii=False)
     return text.encode(errors="replace")
 

@@ -109,7 +109,7 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     phone.locator("p.quiet a").last.click()
     phone.locator(".st-key-lesson_head").wait_for()
     expect(phone.locator(".st-key-lesson")).to_contain_text(code, timeout=SLOW)
-    guess = phone.locator(".st-key-lesson [role=slider]").first
+    guess = phone.locator(".st-key-lesson").get_by_role("slider")
     guess.focus()
     guess.press("ArrowRight")
     commit = phone.get_by_role("button", name="Commit")
@@ -124,7 +124,7 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     expect(phone.locator(".st-key-why-rare")).to_be_visible()
     wall.locator("#view-pace").click()
     wall.locator("#bring-many").click()
-    phone.wait_for_function("location.search.includes('step=many')")
+    phone.wait_for_function("() => location.search.includes('step=many')")
 
 
 def test_a_wall_is_its_teachers_alone(opened, wall):

@@ -223,7 +223,7 @@ def test_a_comparison_is_one_archive(visit, tmp_path):
     visitor.press("1 step")
     page = visitor.page
     page.locator(".planes .take-open").first.wait_for(timeout=60_000)
-    page.get_by_text(re.compile(r"^Step 1\b")).first.wait_for(timeout=60_000)
+    page.get_by_text(re.compile(r"^step 1\b")).first.wait_for(timeout=60_000)
     name, data = taken(page, "Tables, curves and weights", page.locator(".planes").first)
     assert name == "compare.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -23,6 +23,10 @@ def queries() -> Iterator[tuple[str, dict[str, str]]]:
         turns = max(longest(tree), FEWEST) if prefix else 2 * longest(tree)
         for k in range(turns):
             yield f"rule {prefix or 'setup '}{k}", dict(chosen(tree, prefix, k))
+    # A choice that came later: the rule's stored links were made without it, and stay as they are.
+    for name in subject.trees()["compare."]["a"]["choices"]["inside"]["activation"]["choices"]:
+        arms = {f"compare.{arm}": "inside" for arm in "abcd"}
+        yield f"inside with {name}", arms | {f"compare.{arm}.activation": name for arm in "abcd"}
     yield from subject.ready_made()
 
 

@@ -1,7 +1,7 @@
 """As `subject.py`, of flows: their files, values, gradients and training."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def examples_shipped() -> dict[str, tuple[Path, int]]:
 
 def read_progress(data: bytes) -> dict[str, Any]:
     """What a file of progress in lessons holds. Raises ValueError."""
-    return {name: dict(vars(one)) for name, one in from_file(data).lessons.items()}
+    return {name: asdict(one) for name, one in from_file(data).lessons.items()}
 
 
 def saved_progress(lessons: Mapping[str, Mapping[str, Any]]) -> bytes:
