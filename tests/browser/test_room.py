@@ -5,7 +5,10 @@ import io
 import re
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
+
+from tests.served import wait_for
 
 SLOW = 60_000  # milliseconds
 
@@ -45,6 +48,20 @@ def do(wall, name):
     wall.locator(f"#do-{name}").click()
 
 
+def tap(button, seen):
+    """Tap until it has its effect: a member is heard once a second, and told so."""
+
+    def there():
+        button.tap()
+        try:
+            seen.first.wait_for(timeout=3_000)
+        except PlaywrightTimeoutError:
+            return False
+        return True
+
+    wait_for(there, "what a tap does")
+
+
 def counts(wall):
     """The rows of the counts that the wall saves."""
     if not wall.locator("#more").get_attribute("open"):
@@ -67,8 +84,7 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     for number, phone in enumerate(phones):
         button = phone.locator("section .choices button").nth(number % 2)
         assert button.bounding_box()["height"] >= 44
-        button.tap()
-        expect(phone.locator(".given")).to_be_visible()
+        tap(button, phone.locator(".given"))
     expect(wall.locator(".answered")).to_contain_text(f"{PHONES}")
     assert wall.locator(".bar").count() == 0  # hidden until they are shown
     do(wall, "show")
@@ -76,8 +92,9 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     expect(people).to_have_text(["3", "3", "0"])
     do(wall, "again")
     for phone in phones:
-        phone.locator("section .choices button").nth(2).tap()
-        expect(phone.locator(".given")).to_be_visible()
+        third = phone.locator("section .choices button").nth(2)
+        third.wait_for()
+        tap(third, phone.locator(".given"))
     do(wall, "reveal")
     expect(people).to_have_text(["3", "0", "3", "0", "0", "6"])
     expect(wall.locator(".bar.right")).to_have_count(1)
@@ -90,7 +107,8 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     wall.locator("#view-draws").click()
     wall.select_option("#gather", "many")
     for number, phone in enumerate(phones):
-        phone.locator(".choices.row button").nth(number % 2).tap()  # 10 or 100
+        n = (10, 100)[number % 2]
+        tap(phone.get_by_role("button", name=f"Draw {n}", exact=True), phone.get_by_text(f"{n} draws: mean"))
     expect(wall.locator("section.draws")).to_contain_text(f"{3 * 10 + 3 * 100} draws")
     for chart in ("mean", "histogram", "intervals"):
         wall.locator(f"#chart-{chart}").click()
@@ -98,7 +116,7 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
         assert box["y"] + box["height"] <= WALL["height"]
         assert len(wall.locator("svg.chart").get_attribute("aria-label")) > 15
     phones[0].get_by_role("button", name="Heads").tap()
-    phones[0].get_by_role("button", name="Tails").tap()
+    tap(phones[0].get_by_role("button", name="Tails"), phones[0].get_by_text("The last one had 2"))
     expect(wall.locator("section.draws")).to_contain_text("1 rows of throws, 2 throws")
 
 
