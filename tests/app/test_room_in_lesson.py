@@ -67,6 +67,18 @@ def test_what_is_committed_counts_and_its_truth_waits_for_the_teacher(teacher):
     assert f"why-{block.id}" in keys(page)
 
 
+def test_a_truth_is_held_back_from_the_first_draw_on(teacher):
+    """Also where the progress has just come from the browser, and says nothing of the room."""
+    step, block = first_prediction(shelf().lesson(LESSON))
+    teacher.release(step.id)
+    page = in_room(teacher, step=step.id)
+    commit(page, block)
+    own(page).progress = from_file(as_file(own(page).progress))
+    checked(page.run())
+    assert block.id in own(page).progress.of(LESSON).answers
+    assert block.id not in own(page).progress.of(LESSON).truths
+
+
 def test_a_vote_on_the_wall_is_counted_once(teacher):
     step, block = first_prediction(shelf().lesson(LESSON))
     teacher.release(step.id)

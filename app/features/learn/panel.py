@@ -30,9 +30,9 @@ PAPER = "[*Residual Flows for Invertible Generative Modeling*](https://arxiv.org
 def panel(lesson: Lesson, step: Step) -> None:
     """Draw it. While something is still to be done or to be known, and where it speaks of a flow, which may train, it
     looks at the page every second."""
+    in_room = session.follow_room(lesson, step)  # first: it says which truths are held back
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
-    in_room = session.follow_room(lesson, step)
     waits = _waits(step, looking.shown(step, done), in_room)
     polled(TICK_SECONDS if waits else None)(_panel)(lesson, step, waits)
 
