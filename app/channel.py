@@ -181,10 +181,15 @@ def asked(said: str) -> dict[str, Any]:
     return {name: value if value is None else FIELDS[name](value) for name, value in wish.items()}
 
 
+def root() -> str:
+    """Below which path of its server the app is, with a slash at both ends."""
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/" if base else "/"
+
+
 def path() -> str:
     """Where the channel is, from the server's root: below the app's own address."""
-    base = st.get_option("server.baseUrlPath").strip("/")
-    return f"/{base}/live" if base else "/live"
+    return f"{root()}live"
 
 
 def routes() -> list[WebSocketRoute]:

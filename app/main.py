@@ -33,21 +33,14 @@ sys.setswitchinterval(0.0005)
 GUARD = Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))
 
 
-async def paper(request: Request) -> Response:
-    """A paper of a lesson. What it needs is imported when one is asked for, so that the server starts at once: what
-    lessons may ask of all screens, too."""
-    await asyncio.to_thread(importlib.import_module, "app.screens")
-    served = await asyncio.to_thread(importlib.import_module, "app.features.teach.served")
-    return await served.paper(request)
-
-
-def in_classroom(name: str) -> Endpoint:
-    """What a function of `app.classroom.served` answers; that is imported when a room is first asked for, too."""
+def later(module: str, name: str) -> Endpoint:
+    """What a function of a module answers. The module is imported when it is first asked for, so that the server starts
+    at once: what lessons may ask of all screens, too."""
 
     async def answer(request: Request) -> Response:
         await asyncio.to_thread(importlib.import_module, "app.screens")
-        served = await asyncio.to_thread(importlib.import_module, "app.classroom.served")
-        return await getattr(served, name)(request)
+        found = await asyncio.to_thread(importlib.import_module, module)
+        return await getattr(found, name)(request)
 
     return answer
 
@@ -72,11 +65,11 @@ class Place(Convertor[str]):
         return value
 
 
-ROOT = channel.path().removesuffix("live")
+ROOT = channel.root()
 register_url_convertor("place", Place())
-PAPERS = Route(f"{ROOT}papers/{{lesson}}/{{paper}}", paper)
+PAPERS = Route(f"{ROOT}papers/{{lesson}}/{{paper}}", later("app.features.teach.served", "paper"))
 ROOMS = [
-    Route(f"{ROOT}{path}", in_classroom(name), methods=[method])
+    Route(f"{ROOT}{path}", later("app.classroom.served", name), methods=[method])
     for name, (paths, method) in PATHS.items()
     for path in paths
 ]

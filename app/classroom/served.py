@@ -111,11 +111,17 @@ def _by_member(code: str, token: str, said: dict[str, Any]) -> dict[str, Any]:
 
 @answers
 async def exported(request: Request) -> Response:
-    name = request.path_params["name"]
+    """A file of `EXPORTS`, for the teacher: also in a thread."""
+    name, code = request.path_params["name"], request.path_params["code"]
     if name not in EXPORTS:
         raise Refused(f"there is no such file: there are {', '.join(EXPORTS)}.")
-    with rooms.ROOMS.teacher(request.path_params["code"], request.headers.get(SECRET, "")) as room:
-        return PlainTextResponse(EXPORTS[name](room), media_type="text/csv")
+    text = await asyncio.to_thread(_exported, name, code, request.headers.get(SECRET, ""))
+    return PlainTextResponse(text, media_type="text/csv")
+
+
+def _exported(name: str, code: str, secret: str) -> str:
+    with rooms.ROOMS.teacher(code, secret) as room:
+        return EXPORTS[name](room)
 
 
 async def file(request: Request) -> Response:
@@ -137,8 +143,7 @@ async def wall(request: Request) -> Response:
 
 def _page(kind: str, request: Request) -> Response:
     code = request.path_params.get("code", "")[:LONGEST]
-    root = channel.path().removesuffix("live")
-    return HTMLResponse(page(kind, str(request.url), code, root, st.get_option("server.address") or ""))
+    return HTMLResponse(page(kind, str(request.url), code, channel.root(), st.get_option("server.address") or ""))
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """Flows trained for stored answers, as the pages train them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
 
 from app.engine.backends import NUMBA, TORCH, Backends
 from app.engine.commands import ViewRequest
@@ -11,6 +14,19 @@ from app.engine.reports import ArmReport, State
 from resflow_core.training import compilation
 
 DEVICE = "cpu"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch with one thread and no denormal numbers, as workers of the page have it: both cost time in small flows."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
 
 
 class Compiled:

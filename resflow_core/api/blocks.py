@@ -13,6 +13,7 @@ from torch.func import jacrev, vjp, vmap
 from resflow_core.api.choices import generator_of, log_det_of, one_generator, tensor_of
 from resflow_core.api.implicit import with_gradient
 from resflow_core.api.layers import bound_of
+from resflow_core.api.stream import OwnStream
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.fast.second_order import in_transform
 from resflow_core.fixed_point import euclidean_size, solve_banach
@@ -72,7 +73,7 @@ class Check:
         )
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(OwnStream):
     """z = x + g(x) for any module g, row by row: invertible if Lip(g) <= `lipschitz` < 1 (2-norm).
 
         log|det dz/dx| = log|det(I + A)|,   A = dg/dx                                         (nats)
@@ -226,14 +227,6 @@ the log det converges.
 
     def _batch(self, x: Tensor) -> torch.Size:
         return x.shape[: x.ndim - (1 if self.shape is None else len(self.shape))]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_stream": self._stream.get_state()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        stream = torch.Generator()
-        stream.set_state(state["_stream"])
-        super().__setstate__(state | {"_stream": stream})
 
 
 class _Branch:

@@ -22,6 +22,7 @@ from resflow_core.api.fitting import Fit, fit
 from resflow_core.api.given import GivenFlow
 from resflow_core.api.implicit import with_gradient
 from resflow_core.api.sizes import sizes_for
+from resflow_core.api.stream import OwnStream
 from resflow_core.fast.second_order import in_transform
 from resflow_core.flow import MOST_DIM, Flow, FlowConfig, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
@@ -34,7 +35,7 @@ CHUNK_NUMBERS = 2**23
 DTYPES = (torch.float32, torch.float64)
 
 
-class ResidualFlow(nn.Module):
+class ResidualFlow(OwnStream):
     """A density on R^d that is fitted to points, in their own units:
 
         log p(x) = log p_base(f(u)) + log|det df/du| - sum_i log s_i,   u_i = (x_i - m_i) / s_i      (nats)
@@ -488,14 +489,6 @@ class ResidualFlow(nn.Module):
         if self._base is not None:
             self._base = bases.Base(bases.moved(self._base.distribution, fn), self.features, self._base.each)
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_stream": self._stream.get_state()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        stream = torch.Generator()
-        stream.set_state(state["_stream"])
-        super().__setstate__(state | {"_stream": stream})
 
     def __repr__(self) -> str:
         config = self.config

@@ -13,7 +13,6 @@ are never stored. With column scales s_1 = 1, and eta, k, beta and C as in `dens
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -22,7 +21,8 @@ from torch import Tensor
 from resflow_core.branches.dense import DenseBranch, normalised
 from resflow_core.fast import second_order
 from resflow_core.fast.closed_forms import ClosedForm, closed_form
-from resflow_core.fast.folding import CHUNK, constrained_weights, folded_together
+from resflow_core.fast.folding import CHUNK, FoldedBranch, Formulas, constrained_weights, folded_together
+from resflow_core.fast.forward_mode import Rule, Tangents
 from resflow_core.fast.fused_flow import FUSED, FusedFlow
 from resflow_core.flow import Flow
 from resflow_core.lipschitz import LipschitzLinear
@@ -192,80 +192,28 @@ def backward(
     return d_h, d_weights[::-1], d_biases[::-1]
 
 
-class _Tangents(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, activation, x, *weights_and_biases):
-        n, kept = len(weights_and_biases) // 2, []
-        outputs = forward(activation, x, DenseWeights(weights_and_biases[:n], weights_and_biases[n:]), kept)
-        ctx.activation, ctx.n = activation, n
-        ctx.save_for_backward(x, *weights_and_biases, *kept)
-        return outputs
-
-    @staticmethod
-    def backward(ctx, d_value, d_jacobian):
-        if second_order.wanted_again():
-            inputs, plain = ctx.saved_tensors[: 1 + 2 * ctx.n], partial(_plainly, ctx.activation, ctx.n)
-            return None, *second_order.gradients(plain, inputs, (d_value, d_jacobian))
-        weights, kept = ctx.saved_tensors[1 : 1 + ctx.n], list(ctx.saved_tensors[1 + 2 * ctx.n :])
-        d_x, d_weights, d_biases = backward(ctx.activation, kept, weights, d_value, d_jacobian)
-        return None, d_x, *d_weights, *d_biases
-
-
-def _plainly(activation, n, x, *weights_and_biases):
-    return forward(activation, x, DenseWeights(weights_and_biases[:n], weights_and_biases[n:]))
+RULE = Rule(DenseWeights, forward, backward)
 
 
 def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: DenseWeights) -> tuple[Tensor, Tensor]:
     """g(x), (batch, d), and dg/dx, (batch, d, d); differentiable any number of times."""
     if torch.is_grad_enabled():
-        found, jacobian = _Tangents.apply(activation, x.T.contiguous(), *weights.weights, *weights.biases)
+        found, jacobian = Tangents.apply(RULE, activation, x.T.contiguous(), *weights.weights, *weights.biases)
     else:
         chunks = [forward(activation, part.T.contiguous(), weights) for part in x.split(CHUNK)]
         found, jacobian = (torch.cat(parts, -1) for parts in zip(*chunks, strict=True))
     return found.T, jacobian.permute(2, 0, 1)
 
 
-class FastDenseBranch(DenseBranch):
+class FastDenseBranch(FoldedBranch, DenseBranch):
     """A `DenseBranch` that evaluates folded weights. The backward pass of its Jacobian is written by hand."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.closed_form = closed_form(self.activation)
-        self._at_hand: DenseWeights | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "closed_form"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self.closed_form = closed_form(self.activation)
-
-    def weights(self) -> DenseWeights:
-        """The folded weights of this branch, not stacked."""
-        return self._at_hand or self.of_each([self])[0]
+    formulas = Formulas(value, value_and_jacobian, pullback)
 
     @staticmethod
     def of_each(branches: Sequence[DenseBranch]) -> list[DenseWeights]:
         """The folded weights of each of several branches of the same shape, from one `fold`."""
         return list(_unstacked(fold(branches)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if second_order.in_transform():
-            return super().forward(x)
-        weights = self.weights()
-        if torch.is_grad_enabled():
-            return value(x, self.closed_form, weights)
-        return torch.cat([value(part, self.closed_form, weights) for part in x.split(CHUNK)])
-
-    @torch.no_grad()
-    def pullback(self, x: Tensor) -> Callable[[Tensor], Tensor]:
-        """w -> w'A at points x, for w of their shape, (batch, d). Nothing is differentiable."""
-        return pullback(x, self.closed_form, self.weights())
-
-    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if second_order.in_transform():
-            return super().value_and_jacobian(x)
-        return value_and_jacobian(x, self.closed_form, self.weights())
 
 
 def _unstacked(stacked: DenseWeights) -> Iterator[DenseWeights]:

@@ -39,8 +39,18 @@ class Foldable(Protocol):
     def of_each(self, branches: Sequence[Any]) -> Sequence[Any]: ...
 
 
+class Formulas(NamedTuple):
+    """What is evaluated of folded weights: functions of points, (batch, d), the activation and the weights."""
+
+    value: Callable[..., Tensor]
+    value_and_jacobian: Callable[..., tuple[Tensor, Tensor]]
+    pullback: Callable[..., Callable[[Tensor], Tensor]]
+
+
 class FoldedBranch(Branch):
-    """A `Branch` that evaluates folded weights. The backward pass of its Jacobian is written by hand."""
+    """A `Branch` that evaluates folded weights by `formulas`. The backward pass of its Jacobian is written by hand."""
+
+    formulas = Formulas(value, value_and_jacobian, pullback)
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -59,7 +69,7 @@ class FoldedBranch(Branch):
         return self._at_hand or self.of_each([self])[0]
 
     @staticmethod
-    def of_each(branches: Sequence[Branch]) -> list[FoldedWeights]:
+    def of_each(branches: Sequence[Any]) -> Sequence[Any]:
         """The folded weights of each of several branches of the same shape, from one `fold`."""
         return fold(branches).unstacked()
 
@@ -69,20 +79,20 @@ class FoldedBranch(Branch):
             return super().forward(x)
         weights = self.weights()
         if torch.is_grad_enabled():
-            return value(x, self.closed_form, weights)
-        return torch.cat([value(part, self.closed_form, weights) for part in x.split(CHUNK)])
+            return self.formulas.value(x, self.closed_form, weights)
+        return torch.cat([self.formulas.value(part, self.closed_form, weights) for part in x.split(CHUNK)])
 
     @torch.no_grad()
     def pullback(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         """w -> w'A at points x, for w of their shape, (batch, d), by the slopes of all layers. Nothing is
         differentiable."""
-        return pullback(x, self.closed_form, self.weights())
+        return self.formulas.pullback(x, self.closed_form, self.weights())
 
     def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), (batch, d), and A = dg/dx, (batch, d, d); differentiable any number of times."""
         if second_order.in_transform():
             return super().value_and_jacobian(x)
-        return value_and_jacobian(x, self.closed_form, self.weights())
+        return self.formulas.value_and_jacobian(x, self.closed_form, self.weights())
 
 
 def fold(branches: Sequence[Branch]) -> FoldedWeights:

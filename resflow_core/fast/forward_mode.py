@@ -19,7 +19,7 @@ multiplies the k-th column of the Jacobian. So the tangents start as the w_k, wh
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -82,7 +82,7 @@ def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights
     """g(x), (batch, d), and dg/dx, (batch, d, d); differentiable any number of times, but for beta."""
     t = weights.entry_scale * x.T.contiguous()
     if torch.is_grad_enabled():
-        value, jacobian = _Tangents.apply(activation, t, *weights.weights, *weights.biases)
+        value, jacobian = Tangents.apply(RULE, activation, t, *weights.weights, *weights.biases)
     else:
         value, jacobian = forward(activation, t, weights)
     return value.T, (weights.entry_scale * jacobian).permute(2, 0, 1)
@@ -151,28 +151,45 @@ def backward(
     return d_t, d_weights[::-1], d_biases[::-1]
 
 
-class _Tangents(torch.autograd.Function):
+class Rule(NamedTuple):
+    """A value with tangents, and its gradient by hand, as functions of folded weights."""
+
+    weights: Callable[..., Any]  # matrices and shifts of all layers -> what the others take
+    forward: Callable[..., tuple[Tensor, Tensor]]  # activation, points, weights[, kept] -> value, Jacobian
+    backward: Callable[..., tuple[Tensor, list[Tensor], list[Tensor]]]  # activation, kept, matrices and two gradients
+
+
+class Tangents(torch.autograd.Function):
+    """`apply(rule, activation, points, *matrices, *shifts)`: value and Jacobian, differentiable any number of times."""
+
     @staticmethod
-    def forward(ctx, activation, t, *weights_and_biases):
+    def forward(ctx, rule, activation, t, *weights_and_biases):
         n, kept = len(weights_and_biases) // 2, []
-        weights = FoldedWeights(None, weights_and_biases[:n], weights_and_biases[n:])
-        outputs = forward(activation, t, weights, kept)
-        ctx.activation, ctx.n = activation, n
+        outputs = rule.forward(activation, t, rule.weights(weights_and_biases[:n], weights_and_biases[n:]), kept)
+        ctx.rule, ctx.activation, ctx.n = rule, activation, n
         ctx.save_for_backward(t, *weights_and_biases, *kept)
         return outputs
 
     @staticmethod
     def backward(ctx, d_value, d_jacobian):
         if second_order.wanted_again():
-            inputs, plain = ctx.saved_tensors[: 1 + 2 * ctx.n], partial(_plainly, ctx.activation, ctx.n)
-            return None, *second_order.gradients(plain, inputs, (d_value, d_jacobian))
+            inputs, plain = ctx.saved_tensors[: 1 + 2 * ctx.n], partial(_plainly, ctx.rule, ctx.activation, ctx.n)
+            return None, None, *second_order.gradients(plain, inputs, (d_value, d_jacobian))
         weights, kept = ctx.saved_tensors[1 : 1 + ctx.n], list(ctx.saved_tensors[1 + 2 * ctx.n :])
-        d_t, d_weights, d_biases = backward(ctx.activation, kept, weights, d_value, d_jacobian)
-        return None, d_t, *d_weights, *d_biases
+        d_t, d_weights, d_biases = ctx.rule.backward(ctx.activation, kept, weights, d_value, d_jacobian)
+        return None, None, d_t, *d_weights, *d_biases
 
 
-def _plainly(activation, n, t, *weights_and_biases):
-    return forward(activation, t, FoldedWeights(None, weights_and_biases[:n], weights_and_biases[n:]))
+def _plainly(rule, activation, n, t, *weights_and_biases):
+    return rule.forward(activation, t, rule.weights(weights_and_biases[:n], weights_and_biases[n:]))
+
+
+def _beyond_entry(weights, biases):
+    """Of the layers alone: `t` has the scale of the entry in it."""
+    return FoldedWeights(None, weights, biases)
+
+
+RULE = Rule(_beyond_entry, forward, backward)
 
 
 def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:

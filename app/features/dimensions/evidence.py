@@ -1,8 +1,7 @@
 """The stored answers of this screen: time and noise against the dimension, and bytes of four ways to differentiate."""
 
 import statistics
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 
 from app.engine.results import Scaling
 from app.evidence import Evidence, Made
+from app.evidence.training import one_thread
 from app.features.dimensions import answers
 from app.features.dimensions.settings import Dimensions
 from resflow_core.data.copies import Copies
@@ -151,19 +151,6 @@ def _bytes(rows: int) -> dict[str, int]:
 def read_memory(found: Mapping[str, Any]) -> dict[int, dict[str, float]]:
     """Bytes by way, by the points of the batch."""
     return {int(rows): dict(of) for rows, of in found["bytes"].items()}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch with one thread and no denormal numbers, as workers of the page have it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 EVIDENCE = {

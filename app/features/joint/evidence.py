@@ -12,10 +12,10 @@ from app.engine.commands import ViewRequest
 from app.engine.measurements.far import FarAway, Wide
 from app.engine.reports import ArmReport, LossCurves
 from app.evidence import Evidence, Made
-from app.evidence.training import backend_of, trained
+from app.evidence.training import backend_of, one_thread, trained
 from app.features.joint import answers
 from app.features.joint.arms import Contestant, grid, pair
-from app.features.joint.few_labels import FewLabels, accuracy, quick_arithmetic
+from app.features.joint.few_labels import FewLabels, accuracy
 from app.features.joint.numbers import Claim, Told, Unseen, claim, unseen
 from app.features.joint.settings import WEIGHTS, Joint
 from app.quantise import packed
@@ -55,7 +55,7 @@ def make_labels(small: bool) -> Made:
     """Hybrids that are told few classes, at weights of their density, on data on which it may help."""
     steps, seeds = (SMALL_STEPS, SMALL_SEEDS) if small else (STEPS, LABELS_SEEDS)
     weights = (0.0, 1.0) if small else WEIGHTS
-    with quick_arithmetic():
+    with one_thread():
         found = [
             {
                 "data": name,

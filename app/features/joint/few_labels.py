@@ -1,7 +1,5 @@
 """Hybrids that are told the class of a few points alone: how much the density of all others helps the classifier."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,19 +52,6 @@ class FewLabels:
 
     def _beside(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return torch.cat([x, torch.randn(len(x), self.noise, generator=generator)], 1)
-
-
-@contextmanager
-def quick_arithmetic() -> Iterator[None]:
-    """One thread, and no denormal numbers: both only cost time in flows as small as these."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 def accuracy(data: FewLabels, flow: FlowConfig, train: HybridTrainConfig, steps: int, seed: int, told: int) -> float:

@@ -2,8 +2,7 @@
 layers change. The flows are trained as pages train them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.reports import ArmReport, State
 from app.evidence import Evidence, Made
-from app.evidence.training import DEVICE, Compiled, backend_of, trained
+from app.evidence.training import DEVICE, Compiled, backend_of, one_thread, trained
 from app.features.paper import verdicts
 from app.features.paper.causes import RATE, SIZE, Sheared
 from app.features.paper.rotated import JUDGED, Rotated
@@ -204,19 +203,6 @@ def joint_run(family: str, weight: float, seed: int, steps: int) -> dict[str, fl
         found = measure.classification(measure.log_class_probs(model, x), y)
         nll = -float(measure.log_prob(trainer.evaluated, x).double().mean())
     return {"accuracy": 100 * found.accuracy.value, "class_nll": found.nll.value, "nll": nll}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch with one thread and no denormal numbers, as workers of the page have it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 EVIDENCE = {

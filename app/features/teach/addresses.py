@@ -5,6 +5,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
+from app.channel import root
 from app.lessons.lesson import Lesson, Step
 from app.lessons.short import short
 from app.lessons.words import ORIGINAL
@@ -29,7 +30,7 @@ class Site:
 
     def room(self, lesson: Lesson) -> str:
         """What opens a room of a lesson, and shows its wall."""
-        return f"{root_path()}wall/new?{urlencode({'lesson': lesson.id} | _language(lesson))}"
+        return f"{root()}wall/new?{urlencode({'lesson': lesson.id} | _language(lesson))}"
 
     def demonstration(self, step: Step) -> str:
         """The screen of a step with its settings, without a lesson over it."""
@@ -58,11 +59,5 @@ def here(url: str) -> Site:
     return Site(_root_of(url), Shared(url))
 
 
-def root_path() -> str:
-    """Below which path the app is, with a slash at both ends."""
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/" if base else "/"
-
-
 def _root_of(url: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=root_path(), query="", fragment=""))
+    return urlunsplit(urlsplit(url)._replace(path=root(), query="", fragment=""))

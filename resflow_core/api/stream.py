@@ -1,0 +1,20 @@
+"""Modules that draw from a generator of their own, which travels with them."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class OwnStream(nn.Module):
+    """A module with a generator `_stream`: pickle, `copy.deepcopy` and `torch.save` take its state along."""
+
+    _stream: torch.Generator
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_stream": self._stream.get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stream = torch.Generator()
+        stream.set_state(state["_stream"])
+        super().__setstate__(state | {"_stream": stream})
