@@ -109,6 +109,19 @@ def test_continue_plays_on_from_the_checkpoint_before(page, browser):
     assert own(page).continues.step == EARLIER
 
 
+def test_a_moment_of_which_the_page_has_not_heard_yet_pauses_its_run_once_it_has(page, browser, local_engine):
+    page = press(page, "play")
+    heard = own(page).report.arms[0].step
+    page = browser.looks_at(page, heard + 40)
+    while own(page).report.arms[0].step <= heard + 40:
+        assert play_label(page) == "Pause"
+        page = run(page)
+    page = run(page)
+    assert own(page).report.state is State.PAUSED
+    assert not own(page).plays
+    assert play_label(page) == "Continue from here"
+
+
 def test_without_a_checkpoint_a_branch_begins_at_the_beginning(page, browser, local_engine):
     there = weights(page, local_engine)
     page = browser.looks_at(page, 31)

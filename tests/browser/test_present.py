@@ -128,10 +128,12 @@ def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     key(visitor, "Space")
     expect(button(visitor, "Pause")).to_be_visible(timeout=60_000)
+    visitor.wait_for_step(2)
     key(visitor, "Space")
     expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
     visitor.wait_for_script()
-    visitor.wait("String(root.live.scene.still?.step) === root.dataset.step", "the sharp picture of where it rests")
+    rests = "!root.live.scene.playing && String(root.live.scene.still?.step) === root.dataset.step"
+    visitor.wait(rests, "the sharp picture of where it rests")
     before = visitor.step
     button(visitor, "1 step").focus()
     key(visitor, "Space")

@@ -113,20 +113,18 @@ def live_panes(
     scene: dict[str, Any],
     *,
     key: str,
-    on_moment: Callable[[], None] = lambda: None,
     checked: Callable[[], None] = lambda: None,
 ) -> None:
     """Mount the picture, or hand an already mounted one its next scene (see the module's docstring).
 
-    `on_moment` is called when it shows another moment of the run (`chosen_moment`), and `checked` when somebody wants
-    to check the matrix of a block by hand: `matrix_to_check` then has it.
+    `checked` is called when somebody wants to check the matrix of a block by hand: `matrix_to_check` then has it.
     """
     _panes(
         data=scene,
         key=key,
         on_depth_change=lambda: None,
         on_point_change=lambda: None,
-        on_moment_change=on_moment,
+        on_moment_change=lambda: None,
         on_matrix_change=checked,
     )
 

@@ -31,6 +31,7 @@ def run() -> None:
     wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
     measured = wish.measured(session.VIEW_REQUEST.measured)
     report = session.poll(depth=wish.depth, measured=measured, frame_seconds=FRAME_SECONDS)
+    session.rest(live.chosen_moment("panes"))
     here, draws = moment(), session.draws()
     transport.show(report, primary=not draws, slowly=not draws and not here, here=moment)
     with st.container():
@@ -63,16 +64,12 @@ def picture(scene: dict[str, Any], report: Report, here: session.Moment | None) 
     )
     if scene["time"]["glimpse"]:
         scene["still"] = None  # of the newest: the browser has it
-    live.live_panes(scene, key="panes", on_moment=rest, checked=check_by_hand)
+    live.live_panes(scene, key="panes", checked=check_by_hand)
 
 
 def moment() -> session.Moment | None:
     """The earlier moment that the picture shows."""
     return session.moment(live.chosen_moment("panes"))
-
-
-def rest() -> None:
-    session.rest(live.chosen_moment("panes"))
 
 
 def check_by_hand() -> None:
