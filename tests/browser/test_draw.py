@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from app.drawing import Drawing
 from app.drawing.points import PARTS, PER_UNIT
@@ -23,7 +24,11 @@ class Plane:
 
     def __init__(self, visitor):
         self.visitor, self.page = visitor, visitor.page
-        self.page.locator(".painter-plane").wait_for(timeout=120_000)
+        try:
+            self.page.locator(".painter-plane").wait_for(timeout=120_000)
+        except PlaywrightTimeoutError as error:
+            seen = self.page.locator("body").inner_text()
+            raise AssertionError(f"no plane at {visitor.url}, {visitor.problems}, but {seen!r}") from error
         wait_for(lambda: self.page.evaluate("document.querySelector('.painter').painter?.size"), "the plane")
 
     def place(self, x, y):
@@ -87,7 +92,10 @@ def drawing_in(visitor):
 
 def test_a_door_leads_to_the_plane_and_what_is_painted_is_learnt_and_stands_in_the_link(visit, server):
     visitor = visit(query="", path="/", picture=False)
-    visitor.page.locator(".st-key-door_draw").click(position={"x": 60, "y": 60})
+    door = visitor.page.locator(".st-key-door_draw")
+    door.wait_for()
+    visitor.wait_for_script()  # what is drawn above the doors moves them, and a press meets what was there before
+    door.click(position={"x": 60, "y": 60})
     plane = Plane(visitor)
     assert plane.count == 0
     plane.stroke(*ring())
