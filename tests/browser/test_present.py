@@ -126,6 +126,7 @@ def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(
     visitor.wait("root.dataset.step === '1'", "one step")
     assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    expect(button(visitor, "Play")).to_be_visible(timeout=60_000)  # for it is Pause while the step is taken
     key(visitor, "Space")
     expect(button(visitor, "Pause")).to_be_visible(timeout=60_000)
     visitor.wait_for_step(2)
