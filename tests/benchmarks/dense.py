@@ -11,7 +11,8 @@ the time. Equal time is what the quickest flow of a set takes for all its steps.
 hand for the whole flow, dense ones for each block, so times compare what is written here and not the least that each
 kind needs. Flows take turns, set by set and seed by seed.
 
-    python -m tests.benchmarks.dense [--steps 1500] [--seeds 5] [--sets checkerboard] [--minutes 60] [--log runs.jsonl]
+    python -m tests.benchmarks.dense [--steps 1500] [--seeds 5] [--sets checkerboard] [--depths 1 2] [--minutes 60]
+        [--log runs.jsonl]
 
 With a log, runs that are in it are not made again: begin another one when the code has changed.
 """
@@ -21,7 +22,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -43,9 +44,10 @@ from resflow_core.training.trainer import Diverged, Trainer
 from tests.benchmarks.compare import EVERY, EVERY_AT_FIRST, Moment, evaluation_points, exact_kl, spread
 from tests.benchmarks.measured import machine, measured
 
+DEPTHS = (1, 2)  # hidden layers
 ARMS = {
     inside_name(arm): arm
-    for depth in (1, 2)
+    for depth in DEPTHS
     for activation in ("clipswish", "sine")
     for arm in (Inside(branch, activation, depth) for branch in BRANCHES)
 }
@@ -180,12 +182,13 @@ def verdict(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def planned(sets: list[str], seeds: int) -> Iterator[tuple[str, str, int]]:
+def planned(sets: list[str], seeds: int, depths: Sequence[int] = DEPTHS) -> Iterator[tuple[str, str, int]]:
     """All runs, in the order in which they are made."""
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         for set_name in sets:
-            for label in ARMS:
-                yield set_name, label, seed
+            for label, arm in ARMS.items():
+                if arm.depth in depths:
+                    yield set_name, label, seed
 
 
 def logged(path: Path | None) -> list[Result]:
@@ -200,12 +203,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--depths", nargs="+", type=int, default=DEPTHS, choices=DEPTHS, help="hidden layers")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no run after so many")
     parser.add_argument("--log", type=Path, help="append every result to this file, one JSON object a line")
     args = parser.parse_args()
     start, results = time.monotonic(), [r for r in logged(args.log) if r.steps == args.steps or r.diverged]
     done = {(r.set, r.label, r.seed) for r in results}
-    for run in planned(args.sets, args.seeds):
+    for run in planned(args.sets, args.seeds, args.depths):
         if run in done:
             continue
         if time.monotonic() - start > 60 * args.minutes:
@@ -227,7 +231,7 @@ def main() -> None:
             print(f"\n{table(set_name, results)}")
     print(f"\n{verdict(results)}")
     print(f"\nLargest certified bound of a block: {max(r.largest_bound for r in results):.6f}.")
-    wanted = len(list(planned(args.sets, args.seeds)))
+    wanted = len(list(planned(args.sets, args.seeds, args.depths)))
     if len(results) < wanted:
         print(f"\nMade: {len(results)} of {wanted} runs.")
 
