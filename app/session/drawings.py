@@ -20,7 +20,7 @@ def draws() -> bool:
 
 
 def drawing() -> Drawing:
-    """What is painted, whether it can be learnt or not."""
+    """What is painted, whether it can be learned or not."""
     return current().drawing
 
 
@@ -31,7 +31,7 @@ def canvas() -> str:
 
 
 def drawing_problem() -> str:
-    """Why what is painted cannot be learnt, or ""."""
+    """Why what is painted cannot be learned, or ""."""
     return current().problems.get(DRAWING, "")
 
 
@@ -58,7 +58,7 @@ def arrive_to_draw() -> None:
 
 
 def pick_drawing() -> None:
-    """Mark the drawing among the data; where there is none that can be learnt, take up the plane."""
+    """Mark the drawing among the data; where there is none that can be learned, take up the plane."""
     page = current()
     page.picked = DRAWING
     if not _judge(page.drawing):
@@ -66,8 +66,8 @@ def pick_drawing() -> None:
 
 
 def take_strokes(widget: str) -> None:
-    """The strokes that the plane has sent: a flow begins to learn them at once. If they cannot be learnt, the flow that
-    there is goes on. What is painted stays in any case."""
+    """The strokes that the plane has sent: a flow begins to learn them at once. If they cannot be learned, the present
+    flow goes on. What is painted stays in any case."""
     rows = st.session_state[widget].strokes
     if rows is None:
         return
@@ -97,7 +97,7 @@ def learn(new: Drawing) -> None:
 
 
 def put_down(widget: str | None = None) -> None:
-    """Put the plane away. What is painted and cannot be learnt waits there."""
+    """Put the plane away. What is painted and cannot be learned waits there."""
     page = current()
     if widget and not st.session_state[widget].done:
         return
@@ -114,7 +114,7 @@ def put_down(widget: str | None = None) -> None:
 
 
 def drawn_data(otherwise: OwnData | None) -> OwnData | None:
-    """The drawing as data; `otherwise` where it cannot be learnt."""
+    """The drawing as data; `otherwise` where it cannot be learned."""
     page = current()
     if otherwise and otherwise.choice == page.drawing:
         return otherwise

@@ -1,4 +1,4 @@
-"""The data that are learnt, and files: somebody's own table, and saved flows to begin with."""
+"""The data that are learned, and files: somebody's own table, and saved flows to begin with."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -129,9 +129,9 @@ class Page(Training):
     past: list[Past] = field(default_factory=list)  # the newest last
     csv: CsvFile | None = None
     problems: dict[str, str] = field(default_factory=dict)  # of the files that widgets were given, and of the drawing
-    drawing: Drawing = field(default_factory=Drawing)  # what is painted, whether it can be learnt or not
+    drawing: Drawing = field(default_factory=Drawing)  # what is painted, whether it can be learned or not
     draws: bool = False  # whether the plane to paint on is taken up
-    paints: bool = False  # whether a flow has learnt something since then
+    paints: bool = False  # whether a flow has learned something since then
     canvases: int = 0  # how often it was taken up
     notice: str = ""
     sample: Sample = field(default_factory=Sample)

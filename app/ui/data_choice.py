@@ -21,7 +21,7 @@ NO_COLUMN = "(none)"
 
 def choose(setup: Setup) -> Setup:
     """Draw the choice, and return `setup` with what is chosen; with the data that it had while there is no file, or no
-    drawing that can be learnt. Data of one's own can be brought where the page offers everything."""
+    drawing that can be learned. Data of one's own can be brought where the page offers everything."""
     pictures, picked = st.container(), session.picked()
     brings = not session.focused()
     if picked not in _BRINGS:
@@ -49,7 +49,7 @@ def _points(dataset: Dataset) -> str:
 
 
 def _own(own: OwnData | None) -> Group:
-    """The two ways to bring data, with a picture of those that are learnt now."""
+    """The two ways to bring data, with a picture of those that are learned now."""
     pictures = {DRAWING: (own.table.title, _points(own.table))} if own and own.drawing else {}
     if own and not own.drawing:
         pictures[OWN_DATA] = f"Your CSV: {plain(own.choice.name)}", _points(own.table)
@@ -62,7 +62,7 @@ def _own(own: OwnData | None) -> Group:
 
 
 def _drawn_data(current: OwnData | None) -> OwnData | None:
-    """What is painted; `current` until that can be learnt. While it is painted, the plane has its buttons."""
+    """What is painted; `current` until that can be learned. While it is painted, the plane has its buttons."""
     own = session.drawn_data(current)
     if session.draws():
         return own

@@ -9,7 +9,7 @@ triangular in some order of the coordinates, so log|det| is the sum of the logar
     MAF       z_i = x_i exp(a_i) + b_i, of x_1..x_{i-1}  Papamakarios, Pavlakou & Murray 2017, section 3.1
     NSF       z_i = a spline of x_i, of x_1..x_{i-1}     Durkan, Bekasov, Murray & Papamakarios 2019, section 3
 
-The layers of NICE have log det 0, so a learnt scale of each coordinate follows the last one (its section 3.3; here
+The layers of NICE have log det 0, so a learned scale of each coordinate follows the last one (its section 3.3; here
 ActNorm). zuko keeps |s| and |a| below log 1000. Its splines have eight bins on [-5, 5] and are the identity beyond.
 """
 
@@ -62,7 +62,7 @@ class Baseline:
     # Of the shapes that were tried, this one fits best at 1,500 and 4,000 parameters.
     transforms: int
     hidden_layers: int
-    scaled: bool = False  # whether a learnt scale follows the last layer
+    scaled: bool = False  # whether a learned scale follows the last layer
 
     @property
     def outputs(self) -> int:

@@ -28,7 +28,7 @@ class Table:
     """Rows of two numbers, standardised by the training rows. A fixed 30 % of the rows is held out.
 
     `values` is (rows, 2). Training rows are drawn with replacement. `labels` names each row's class.
-    Raises ValueError if no density can be learnt from the rows. The message says what is wrong, in which row and
+    Raises ValueError if no density can be learned from the rows. The message says what is wrong, in which row and
     column, and what to do.
     """
 

@@ -1,4 +1,5 @@
-"""Estimators of log det(I + A) that claim to be unbiased. Each has a bug that was found in public implementations.
+"""Estimators of log det(I + A) that claim to be unbiased. Each has a bug that is easily written: the surrogate and the
+shared N stand in the code released with the paper, where the first is meant for its gradient alone.
 
 N, v and the weights are those of the sound estimator, and a_k = (-1)^(k+1) / k:
 

@@ -1,5 +1,5 @@
-"""Painting on Explore, over the engine of this process: what is sent when the brush is lifted is learnt at once,
-stands in the link, and is not lost by what cannot be learnt."""
+"""Painting on Explore, over the engine of this process: what is sent when the brush is lifted is learned at once,
+stands in the link, and is not lost by what cannot be learned."""
 
 import json
 from types import SimpleNamespace

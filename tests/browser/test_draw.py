@@ -1,4 +1,4 @@
-"""Painting in a real browser: by mouse, finger and keys; what is sent is learnt at once, and a link shows it again."""
+"""Painting in a real browser: by mouse, finger and keys; what is sent is learned at once, and a link shows it again."""
 
 import math
 
@@ -61,7 +61,7 @@ class Plane:
         return self.page.evaluate(POINTS)
 
     def wait_for_density(self):
-        """Of a flow that has learnt what is painted now."""
+        """Of a flow that has learned what is painted now."""
         self.visitor.wait("root.dataset.step !== '' && Number(root.dataset.step) > 0", "a flow that trains")
         wait_for(lambda: self.page.locator(".painter").get_attribute("data-density"), "its density under the points")
 
@@ -136,7 +136,7 @@ def test_undo_clear_and_what_cannot_be_learnt(visit):
     for _ in range(24):
         plane.stroke((0.5, 0.5))
     wait_for(lambda: "25 points" in plane.said and "one place" in plane.said, "what one place lacks")
-    assert visitor.page.locator(".live-panes").count() == 0, "nothing is learnt yet"
+    assert visitor.page.locator(".live-panes").count() == 0, "nothing is learned yet"
     plane.press("Clear")
     assert plane.count == 0
     plane.press("Undo")

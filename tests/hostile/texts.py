@@ -95,7 +95,7 @@ def labelled(labels: list[str]) -> None:
 
 
 def strokes(rows: Any) -> None:
-    """As the plane to paint on sends them; what is taken is drawn, learnt, saved and shared."""
+    """As the plane to paint on sends them; what is taken is drawn, learned, saved and shared."""
     found = Drawing.of_rows(rows)
     assert Drawing.of_rows(found.rows) == found
     assert len(found.table.values) == len(found.points) and found.file and (not found.text or drawn(found.text))

@@ -40,7 +40,7 @@ def show(scene: dict[str, Any]) -> None:
 
 
 def _problem() -> str:
-    """Why what is painted cannot be learnt, and what is learnt instead; or ""."""
+    """Why what is painted cannot be learned, and what is learned instead; or ""."""
     problem = session.drawing_problem()
     return (
         f"{problem} Until then the flow learns the points that you had before."
