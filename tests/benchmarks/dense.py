@@ -187,7 +187,7 @@ def planned(sets: list[str], seeds: int, depths: Sequence[int] = DEPTHS) -> Iter
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         for set_name in sets:
             for label, arm in ARMS.items():
-                if arm.depth in depths:
+                if arm.hidden_layers in depths:
                     yield set_name, label, seed
 
 
