@@ -32,7 +32,7 @@ class ViewRequest:
     measured: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def among_many(self) -> "ViewRequest":
+    def among_many(self) -> ViewRequest:
         """What is drawn for it while many flows move."""
         return replace(self, grid=min(self.grid, self.coarse_grid))
 
