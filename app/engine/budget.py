@@ -4,9 +4,19 @@ import math
 
 SHARE = 0.2
 SHARE_ALONE = 0.3  # of one run, whose pictures hold up nobody else's training
+# Where many train, each is slow, and what its page shows of it is the picture.
+SHARE_OF_MANY = 0.35
+MANY = 8  # runs that work
 # Unused time is kept for a short burst only: a page that opens late must not stop the training of the others.
 BURST_SECONDS = 0.1
 MEMORY_SECONDS = 5.0
+
+
+def share_of_pictures(works: int) -> float:
+    """The share of a process's time that may go into pictures where so many runs work."""
+    if works == 1:
+        return SHARE_ALONE
+    return SHARE_OF_MANY if works >= MANY else SHARE
 
 
 class PictureBudget:

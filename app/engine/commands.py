@@ -18,6 +18,7 @@ class ViewRequest:
     """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
 
     grid: int = 40  # nodes a side of the moving picture
+    coarse_grid: int = 24  # the same where many flows move at once
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
@@ -29,6 +30,11 @@ class ViewRequest:
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
     # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def among_many(self) -> ViewRequest:
+        """What is drawn for it while many flows move."""
+        return replace(self, grid=min(self.grid, self.coarse_grid))
 
 
 @dataclass(frozen=True)

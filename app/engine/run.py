@@ -192,8 +192,8 @@ class Run:
         is_wanted = self.present and self.arms.jobs and not self.arms.differ
         return self._views.next_due(self.step, self.moving, crowd) if is_wanted else None
 
-    def look(self, view: View) -> None:
-        self._views.make(view, self.arms.jobs, self._clock(), self.moving)
+    def look(self, view: View, crowd: float = 1.0) -> None:
+        self._views.make(view, self.arms.jobs, self._clock(), self.moving, crowd)
 
     def export(self, arm_index: int) -> bytes | None:
         """An arm's flow as a file; None if it is not built."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.engine.arm_job import ArmJob
-from app.engine.budget import SHARE, SHARE_ALONE, PictureBudget
+from app.engine.budget import PictureBudget, share_of_pictures
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
 from app.engine.commands import Close, Command, Create, Export, Reset
 from app.engine.job_kinds import job_of
@@ -25,6 +25,8 @@ ADVICE_SECONDS = 600.0
 MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 
 UNCROWDED = 2  # runs that work, whose measurements leave pictures half of their time
+# Who plays sees the picture move on, however many play: in so many seconds each of them has had its turn.
+LONGEST_ROUND_SECONDS = 4.0
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,14 @@ def _earliest(runs: list[Run]) -> Run:
 
 
 class Scheduler:
-    """Gives every experiment that is built or moves the same time, for steps and pictures, and all pictures at most a
-    fifth of it, or three tenths where there is one experiment.
+    """Gives every experiment that is built or moves the same time, for steps and pictures, and all pictures a part of
+    it (`share_of_pictures`).
 
     `tick` does one piece of work: for a slice it builds flows or trains, or it draws a picture or a piece of it. Each
     of several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
-    At most `most` experiments are held, fewer where `memory()` reaches `memory_limit` bytes; others queue, and those
-    whose pages are gone make way for them, the longest absent first. Nothing interrupts a step, so experiments whose
-    steps are too long (`step_time`) wait while others are there.
+    Experiments are held as long as `memory()` stays below `memory_limit` bytes, and a turn of each that works takes
+    `LONGEST_ROUND_SECONDS` at most. Others queue, and those whose pages are gone make room for them, the longest absent
+    first. Nothing interrupts a step, so experiments whose steps are too long (`step_time`) wait while others are there.
 
     Pages are missed by the clock `attendance` (default: `clock`). Before each piece of work `note` is told the id and
     the step of the run that it is for.
@@ -58,14 +60,13 @@ class Scheduler:
         *,
         attendance: Clock | None = None,
         cpu: Clock = time.thread_time,
-        most: int = 24,
         memory_limit: int = 4 * 2**30,
         memory: Callable[[], int] = resident_bytes,
         new_job: Callable[..., Pieces[ArmJob]] = job_of,
         note: Callable[[str, int], None] = lambda id, step: None,
     ):
         self._clocks = Clocks(clock, attendance or clock, cpu)
-        self._clock, self._most, self._memory_limit, self._memory = clock, most, memory_limit, memory
+        self._clock, self._memory_limit, self._memory = clock, memory_limit, memory
         self._new_job, self._note = new_job, note
         self._runs: dict[str, Run] = {}  # in the order of arrival
         self._exported: list[Exported] = []
@@ -116,7 +117,7 @@ class Scheduler:
         """Do one piece of work and return what there is to say about all experiments."""
         now = self._clock()
         works = sum(run.works for run in self._runs.values())
-        self._budget.advance(now, SHARE_ALONE if works == 1 else SHARE)
+        self._budget.advance(now, share_of_pictures(works))
         messages: list[Report | Checkpoint] = [*self.left_behind(), *self._drop_abandoned()]
         self._clear_the_way()
         messages += self._admit()
@@ -133,13 +134,13 @@ class Scheduler:
     def _work(self, now: float) -> None:
         runs = list(self._runs.values())
         working = [run for run in runs if run.works]
+        crowd = max(1.0, len(working) / UNCROWDED)
         views = []
         if not working or self._budget.is_open:
-            crowd = max(1.0, len(working) / UNCROWDED)
             views = [(view, run) for run in runs if (view := run.next_view(crowd)) is not None]
         (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
         if viewed and (not working or due <= now):
-            self._spend(viewed, lambda: viewed.look(view))
+            self._spend(viewed, lambda: viewed.look(view, crowd))
             if working:
                 self._budget.spend(self._clock() - now)
         elif working:
@@ -186,12 +187,12 @@ class Scheduler:
             if run.arms.step_time.too_long and self._holds_up_others(run):
                 run.queue(0, run.arms.step_time.message)
                 continue
-            if not place and absent and not self._has_room(len(held)):
+            if not place and absent and not self._has_memory(len(held)):
                 held.remove(gone := absent.pop())
                 silent = self._clocks.attendance() - gone.seen
                 why = f"others waited for a place, and this page did not answer for {silent:.0f} s"
                 dropped.append(self._drop(gone, why))
-            if not place and self._has_room(len(held)):
+            if not place and self._has_memory(len(held)) and self._has_time():
                 run.admit()
                 held.append(run)
             else:
@@ -199,19 +200,22 @@ class Scheduler:
                 run.queue(place, self._queue_message(place))
         return dropped
 
-    def _has_room(self, held: int) -> bool:
+    def _has_memory(self, held: int) -> bool:
         # Memory that was freed may stay with the process, so the last one out lets the next one in.
-        return held == 0 or (held < self._most and self._memory() < self._memory_limit)
+        return held == 0 or self._memory() < self._memory_limit
+
+    def _has_time(self) -> bool:
+        return sum(run.turn_seconds for run in self._runs.values() if run.works) < LONGEST_ROUND_SECONDS
 
     def _queue_message(self, place: int) -> str:
         """For the person who waits. What only the server's owner can do goes to the log."""
         if (now := self._clock()) - self._advised >= ADVICE_SECONDS:
             self._advised = now
             log.warning(
-                "Pages wait for a place: this process has %d experiments or %g GiB of memory for them. "
-                "With more cores, start the app with more WORKERS.",
-                self._most,
+                "Pages wait for a place: this process has %g GiB of memory for experiments, and time for a turn of "
+                "each that trains every %g s. With more cores, start the app with more WORKERS.",
                 self._memory_limit / 2**30,
+                LONGEST_ROUND_SECONDS,
             )
         return (
             f"All places are taken. This page is number {place} in the queue and starts by itself. If you have other "

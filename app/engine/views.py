@@ -16,6 +16,8 @@ from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
 SAMPLES_EVERY = 8
+LARGE_CROWD = 4.0  # so many times as rare are measurements when moving pictures become coarser
+COARSE_SAMPLES_EVERY = 32
 
 
 class View(NamedTuple):
@@ -95,7 +97,7 @@ class Views:
         """Show everything anew: another page looks, or the flows are others."""
         self._shown = {view: Shown() for view in ASKED}
         self._begun: dict[View, Begun] = {}
-        self._count = 0
+        self._count, self._is_coarse = 0, False
 
     @property
     def hold_still(self) -> bool:
@@ -160,13 +162,15 @@ class Views:
 
     def _is_new(self, view: View, step: int, moving: bool) -> bool:
         shown = self._shown[view]
-        return shown.step != step or (_rests(view) and not moving and not shown.at_rest)
+        is_rough = self._is_coarse if view is FRAME else _rests(view) and not shown.at_rest
+        return shown.step != step or (is_rough and not moving)
 
-    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool) -> None:
-        """Draw or measure `view` (of what takes long one piece) for all arms."""
+    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool, crowd: float = 1.0) -> None:
+        """Draw or measure `view` (of what takes long one piece) for all arms. In a large crowd moving pictures are
+        coarser."""
         step, shown, request = jobs[0].step_count, self._shown[view], self.request
         if view not in self._begun:
-            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving))
+            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving, crowd >= LARGE_CROWD))
         begun = self._begun[view]
         if view not in (FRAME, HELD_OUT):  # whose times are those at which they were begun
             shown.time = now
@@ -189,11 +193,15 @@ class Views:
         else:
             self.news.blocks = tuple(blocks for (blocks,) in whole)
 
-    def _pieces_of(self, view: View, jobs: Sequence[ArmJob], moving: bool) -> Iterator[tuple | None]:
+    def _pieces_of(self, view: View, jobs: Sequence[ArmJob], moving: bool, coarse: bool) -> Iterator[tuple | None]:
         """How it is made of all jobs."""
         request = self.request
         if view is FRAME:
-            with_samples = not moving or not request.ways or self._count % SAMPLES_EVERY == 0
+            every = SAMPLES_EVERY
+            self._is_coarse = coarse and moving
+            if self._is_coarse:
+                request, every = request.among_many, COARSE_SAMPLES_EVERY
+            with_samples = not moving or not request.ways or self._count % every == 0
             return _of_one_moment(self._pictured(jobs), lambda job: job.frame(request, with_samples=with_samples))
         if view is HELD_OUT:
             return _in_turn(jobs, lambda job: _wrapped(job.measure_held_out(request)))

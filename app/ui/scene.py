@@ -53,7 +53,7 @@ def truth_of(setup: Setup, request: ViewRequest) -> tuple[str, dict[int, np.ndar
     """What `live.mount_truth` takes: the scene's name for the truth, and the true density on the grids that the frames
     of `request` have; on none where nobody knows it."""
     dataset = setup.dataset
-    sizes = (request.grid, request.still_grid) if dataset.truth else ()
+    sizes = (request.grid, request.among_many.grid, request.still_grid) if dataset.truth else ()
     return dataset.title, {n: true_density(dataset, n) for n in sizes if n}
 
 
