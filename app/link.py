@@ -290,8 +290,8 @@ def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> tuple[Tr
             break
         if not re.fullmatch("[0-9]{1,9}", steps) or int(steps) < last:
             refused.append(
-                f"`changes`, `{plain(part)}`: begin with a whole number of steps, not smaller than the one before it, and "
-                "a colon. This change is left out."
+                f"`changes`, `{plain(part)}`: begin with a whole number of steps, not smaller than the one before "
+                "it, and a colon. This change is left out."
             )
             continue
         last, sentences = int(steps), []
