@@ -280,26 +280,29 @@ def _changes_text(train: TrainConfig, changes: Changes) -> str:
 
 
 def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> tuple[TrainConfig, Changes]:
-    """The settings at step 0, which a change there replaces, and what comes later."""
+    """The settings at step 0, which a change there replaces, and what comes later. Of two changes at one step, as once
+    were written, the second is meant."""
     began, changes, last = train, [], -1
     for number, part in enumerate(text.split(";")):
         steps, _, listed = part.partition(":")
         if number == MOST_CHANGES:
             refused.append(f"`changes`: only the first {MOST_CHANGES} are used.")
             break
-        if not re.fullmatch("[0-9]{1,9}", steps) or int(steps) <= last:
+        if not re.fullmatch("[0-9]{1,9}", steps) or int(steps) < last:
             refused.append(
-                f"`changes`, `{plain(part)}`: begin with a whole number of steps, larger than the one before it, and a "
-                "colon. This change is left out."
+                f"`changes`, `{plain(part)}`: begin with a whole number of steps, not smaller than the one before "
+                "it, and a colon. This change is left out."
             )
             continue
         last, sentences = int(steps), []
         unread = dict(pair.partition("=")[::2] for pair in listed.split(","))
         after = _read(train, unread, sentences)
         refused += [f"`changes` at step {last}: {sentence}" for sentence in (*sentences, *_unknown(unread))]
+        if changes and changes[-1][0] == last:
+            del changes[-1]
         if last == 0:
             began = after
-        elif after != train:
+        elif after != (changes[-1][1] if changes else began):
             changes.append((last, after))
         train = after
     return began, tuple(changes)

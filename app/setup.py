@@ -1,7 +1,7 @@
 """All that a person can set, as one frozen value."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from app.csv_file import digest_of
@@ -150,6 +150,12 @@ class Setup:
 def in_force(setup: Setup, step: int) -> TrainConfig:
     """How its run trains when so many steps are done."""
     return next((train for since, train in reversed(setup.changes) if since <= step), setup.train)
+
+
+def changed(setup: Setup, step: int, train: TrainConfig) -> Setup:
+    """The same run up to a step, and with other settings from it on; what was planned for that step or later is given
+    up."""
+    return replace(setup, changes=(*(change for change in setup.changes if change[0] < step), (step, train)))
 
 
 def parts(config: Any) -> Iterator[tuple[Field, Setting | None, Any]]:

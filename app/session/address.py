@@ -9,7 +9,7 @@ from app.components.browser import ENTRY
 from app.link import query_of
 from app.session.page import Entry, current
 from app.session.plan import shareable
-from app.setup import Setup, in_force
+from app.setup import Setup, changed, in_force
 
 PLACE = ("lesson", "step", "lang")
 """What a link calls a place in a lesson."""
@@ -40,7 +40,7 @@ def run_setup() -> Setup:
         return found
     if not step():
         return replace(found, train=page.setup.train)
-    return replace(found, changes=(*found.changes, (step(), page.setup.train)))
+    return changed(found, step(), page.setup.train)
 
 
 def made_by() -> str:

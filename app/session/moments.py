@@ -12,7 +12,7 @@ from app.session.kept import remember
 from app.session.page import Continues, Glimpse, current
 from app.session.plan import shareable
 from app.session.run import VIEW_REQUEST, edited, last_report, pause, play, start
-from app.setup import Setup
+from app.setup import Setup, changed
 from resflow_core.training.trainer import TrainConfig
 
 GLIMPSE_SECONDS = 3.0
@@ -73,7 +73,7 @@ def branch(at: Moment, steps: int = 0) -> None:
     remember()
     timeline, began, made_by = page.report.timeline, as_it_was(at.step), _made_by(page.report)
     if (change := _untried(page.report)) is not None:
-        began = replace(began, changes=(*(c for c in began.changes if c[0] <= at.step), (at.step, change)))
+        began = changed(began, at.step, change)
     page.plays = False
     since = start(began, at.step, made_by)
     page.wanted, page.brings, page.notice = 0, False, ""

@@ -214,10 +214,22 @@ def test_a_change_at_step_0_is_how_the_run_begins():
 
 
 def test_a_refused_part_of_a_change_leaves_the_rest_in_force():
-    link = read_link({"changes": "10:batch=9;10:batch=8;x:batch=7;20:batch=6,colour=red;30:batch=6"})
+    link = read_link({"changes": "10:batch=9;5:batch=8;x:batch=7;20:batch=6,colour=red;30:batch=6"})
     assert link.setup.changes == ((10, TrainConfig(batch=9)), (20, TrainConfig(batch=6)))
-    for sentence, what in zip(link.refused, ({"10:batch=8"}, {"x:batch=7"}, {"20", "colour"}), strict=True):
+    for sentence, what in zip(link.refused, ({"5:batch=8"}, {"x:batch=7"}, {"20", "colour"}), strict=True):
         assert {"changes", *what} <= named(sentence)
+
+
+def test_of_two_changes_at_one_step_the_second_holds():
+    link = read_link({"changes": "10:batch=9;20:batch=8,learning_rate=0.001;20:batch=9;30:batch=7"})
+    assert not link.refused
+    kept = dataclasses.replace(TrainConfig(batch=9), learning_rate=0.001)
+    assert link.setup.changes == (
+        (10, TrainConfig(batch=9)),
+        (20, kept),
+        (30, dataclasses.replace(kept, batch=7)),
+    )
+    assert read_link({"changes": "20:batch=8;20:batch=1024"}).setup.changes == ()
 
 
 def test_there_is_an_end_to_changes():

@@ -37,7 +37,7 @@ class Scripted:
 
     def __init__(self):
         self.experiments, self.said, self.exported = [], [], []
-        self.state, self.arm, self.flow = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow"
+        self.state, self.arm, self.flow, self.confirmed = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow", True
 
     def create(self, experiment, step=0, made_by=()):
         self.experiments.append(experiment)
@@ -54,7 +54,8 @@ class Scripted:
         return ()
 
     def poll(self, id, demand):
-        return Report(id, self.state, (self.arm,), device="cpu", device_reason="it was asked for")
+        why = "it was asked for"
+        return Report(id, self.state, (self.arm,), device="cpu", device_reason=why, confirmed=self.confirmed)
 
     def at(self, step, train, changes=()):
         self.arm = ArmReport(step, 0.0, 0.0, train=train, changes=changes)
@@ -140,6 +141,16 @@ def test_somebodys_own_change_ends_the_plan_and_the_page_says_so(scripted):
     assert in_force(read_link(address(page)).setup, 150) == mine
     page = run(page.select_slider(key="batch").set_value(64))
     assert not page.info
+
+
+def test_of_two_changes_at_one_step_the_address_has_the_later_also_before_the_engine_says_so(scripted):
+    page = opened(query_of(PLAN))
+    scripted.at(120, SLOWER, PLAN.changes[:1])
+    page, scripted.confirmed = run(run(page)), False
+    page = run(page.select_slider(key="batch").set_value(32))
+    read = read_link(address(page))
+    assert read.setup.changes == ((120, dataclasses.replace(SLOWER, batch=32)),)
+    assert not read.refused
 
 
 def test_a_report_from_before_somebodys_own_change_does_not_take_it_back(scripted):

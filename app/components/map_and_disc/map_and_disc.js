@@ -79,13 +79,12 @@ function litNodes({ scene, brush }) {
   return lit;
 }
 
-function ticks(low, high, count = 5) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((m) => m * power >= rough) ?? 10);
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(k * step);
-  return found;
+/** Round numbers from low to high: as few as there are with at least `least`. */
+function ticks(low, high, least = 4) {
+  const power = 10 ** Math.floor(Math.log10(high - low));
+  const between = (step) => Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
+  const step = power * ([5, 2, 1, 0.5, 0.2, 0.1].find((m) => between(m * power) >= least) ?? 0.1);
+  return Array.from({ length: between(step) }, (_, k) => (Math.ceil(low / step - 1e-9) + k) * step);
 }
 
 /** The pen of a canvas that is as high as this, unless `given` is to draw in its place. */
@@ -136,7 +135,7 @@ function drawBar(pen, frame, theme, colours, [low, high], title) {
   pen.fillText(title, frame.left + frame.width, top + 24);
   pen.textAlign = "center";
   if (!(high > low)) return;
-  for (const t of ticks(low, high, frame.width > 260 ? 5 : 3)) {
+  for (const t of ticks(low, high, frame.width > 260 ? 4 : 3)) {
     pen.fillText(shown(t), frame.left + ((t - low) / (high - low)) * frame.width, top + 11);
   }
 }

@@ -25,6 +25,7 @@ from app.ui.fragments import button
 from app.words import number
 
 PICTURES = "map_and_disc"
+OF_THE_ROULETTE = " Inside the circle √q the variance is finite. Inside q^¾ the fourth moment is finite too."
 PLAYS = "plane.plays"
 """Of the session: whether a flow whose settings were just chosen trains as soon as it is there."""
 DISC = "Eigenvalues of every point's A in the complex disc, coloured by the error of the truncated series."
@@ -116,7 +117,8 @@ def show(bench: Bench) -> None:
                 opening.sentence(_live_sentence(bench, found))
         said = _takeaway(session.note(mapped(bench, drawn)))
         eigenvalues = _disc(session.note(in_disc(bench, drawn)))
-        q, chosen, of_node = bench.law.tail_ratio, MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
+        q = bench.law.tail_ratio if bench.map != "bias" else None  # which has nothing to do with the roulette
+        chosen, of_node = MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
         circles = [("1", 1.0), ("L", session.setup().flow.budget), *([("√q", q**0.5), ("q^¾", q**0.75)] if q else [])]
         run = takeaway.run_of(session.last_report())
         map_and_disc.show(
@@ -131,7 +133,7 @@ def show(bench: Bench) -> None:
                 name=chosen.name,
                 unit=chosen.unit,
                 signed=chosen.diverging,
-                limit=q**0.5 if q and bench.map != "bias" else None,  # which has nothing to do with the roulette
+                limit=q**0.5 if q else None,
                 circles=circles,
                 axes=[axis.name for axis in session.setup().dataset.axes],
                 alt={"map": f"{chosen.title} over the plane. {said}", "disc": f"{DISC} {eigenvalues}"},
@@ -143,8 +145,8 @@ def show(bench: Bench) -> None:
         _picked(bench, session.note(picked(found.grid, drawn, of_node)))
         st.caption(
             "Drag in the map or in the disc to mark points; they light up in both. Click in the map, or use the arrow "
-            "keys, to choose a point. In the disc, no eigenvalue lies beyond the Lipschitz budget L. Inside the circle "
-            "√q the variance is finite. Inside q^¾ the fourth moment is finite too."
+            "keys, to choose a point. In the disc, no eigenvalue lies beyond the Lipschitz budget L."
+            + (OF_THE_ROULETTE if q else "")
         )
 
 
