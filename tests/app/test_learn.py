@@ -390,6 +390,10 @@ def test_what_to_keep_comes_after_all_predictions_and_gives_none_away():
     assert not any(point in said(page) for point in points), "three others are open"
     own(page).progress.of("series").answers.update({"one": 0.1, "slow": "same", "how-many": 40.0})
     checked(page.run())
+    assert not any(point in said(page) for point in points), "they would answer what the last step still asks"
+    own(page).progress.of("series").answers["consequence"] = "It moves them towards -1."
+    own(page).progress.of("series").done.extend(["flatter", "flattered"])
+    checked(page.run())
     assert all(point in said(page) for point in points)
 
 
