@@ -278,7 +278,7 @@ def _measured(block: Check, value: Any, said: str, words: Words) -> str:
 
 def _holds(said: Expression, measured: Expression) -> bool:
     """Whether a number that is said is what was measured, or calculated from it."""
-    return said.is_live and not set(measured.names).isdisjoint(said.names)
+    return said.is_live and measured.names[0] in said.names
 
 
 def _rate(block: Check, at: Situation) -> Rate | None:
