@@ -132,7 +132,7 @@ def test_pictures_show_the_density_and_one_grid_under_f():
     over_x, over_z = panes(bench, follow(bench))
     assert over_x.window == over_z.window and over_x.heat.high == over_z.heat.high
     assert over_x.clickable and not over_z.clickable
-    side = reach_of(bench.f, "square")
+    side = over_x.window[0][1]
     cell = (2 * side / (NODES - 1)) ** 2
     assert over_x.heat.values.max() == pytest.approx(1.49)  # det W
     assert over_x.heat.values.sum() * cell == pytest.approx(1, abs=0.05)

@@ -16,8 +16,8 @@ LABELS = {"prediction": ("chart_guess", ORANGE, "circle"), "truth": ("chart_trut
 def prediction(
     guess: float, truth: float, margin: float, unit: str, shown: dict[str, str], description: str, words: Wording
 ) -> alt.TopLevelMixin:
-    """`shown` are both numbers as text, by "prediction" and "truth". Within `margin` of the truth a guess is right: that
-    part of the line is marked, and the line is never so short that a right guess looks far away."""
+    """`shown` are both numbers as text, by "prediction" and "truth". Within `margin` of the truth a guess is right:
+    that part of the line is marked, and the line is never so short that a right guess looks far away."""
     rows = [
         {"value": value, "label": words.say(LABELS[name][0]), "text": shown[name], "row": row}
         for name, value, row in (("prediction", guess, "below"), ("truth", truth, "above"))
