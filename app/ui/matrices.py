@@ -92,7 +92,7 @@ def typed_matrix(
         rows = [", ".join(map(number_text, entries[i : i + side])) for i in range(0, len(entries), side)]
         kept = ", ".join(f"({signed(row)})" for row in rows)
         (told or st).error(
-            f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} Until then the fields do not count: everything "
+            f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} Until then the fields do not count: all "
             f"else on this page, a check too, uses {letter} with the rows {kept}."
         )
         return entries

@@ -271,8 +271,8 @@ def _measured(block: Check, value: Any, said: str, words: Words) -> str:
     if any(_holds(expression, block.observable) for expression, _ in expressions(said)):
         return ""
     number = words.number(value)
-    if said := words.wording.measured.get(name):
-        return f"({said.format(value=number)})"
+    if translated := words.wording.measured.get(name):
+        return f"({translated.format(value=number)})"
     return f"({observable.title}: {number} {observable.unit})".replace(" )", ")")
 
 

@@ -148,7 +148,7 @@ def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
     if is_one(mass):
         return (
             f"**Without the determinant the mass is {value}, but the density is wrong:** at x the factor |det J| = "
-            f"{size} is missing. Too much at some points and too little at others cancel in the mass, not at a single point."
+            f"{size} is missing. Too much at some points and too little at others cancel in the mass, not at one point."
         )
     return (
         f"**Without the determinant the mass is {value}, not 1, so this is no density.** At x the factor |det J| = "
