@@ -95,9 +95,7 @@ def _steps(path: Path, raws: list[Raw]) -> Iterator[Step]:
         for block in blocks:
             waits_for = next((one for one in blocks if one.id == block.after), None)
             if isinstance(block, Teacher) and waits_for and not isinstance(waits_for, Explain):
-                raise Wrong(
-                    path, block.line, f"`after={block.after}`: a note for teachers answers an `explain`, or none."
-                )
+                raise Wrong(path, block.line, f"`after={block.after}`: a teacher's note waits for an `explain`.")
             if isinstance(block, Check | Do) and not any(isinstance(one, Solution) for one in blocks):
                 raise Wrong(path, block.line, f"the step of `{block.id}` has no solution.")
         yield _built(raws[start], tied, blocks=blocks)

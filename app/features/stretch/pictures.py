@@ -117,7 +117,8 @@ def _nodes(reach: float) -> np.ndarray:
 
 
 def _heat(values: np.ndarray, name: str, high: float) -> Heat:
-    return Heat(values.reshape(NODES, NODES), name, "per unit of area", 0.0, high)
+    within = np.minimum(values, high)  # rounding may leave the peak a hair above
+    return Heat(within.reshape(NODES, NODES), name, "per unit of area", 0.0, high)
 
 
 def _outside(place: np.ndarray, window: Window) -> str:

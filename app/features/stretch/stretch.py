@@ -12,7 +12,7 @@ from app.features.stretch.density import follow, total
 from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
-from app.features.stretch.settings import STRETCH, Stretch
+from app.features.stretch.settings import STRETCH, Stretch, picked
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, heading, notices, opening, share, takeaway
 from app.ui.matrices import formula, typed_matrix
@@ -57,7 +57,7 @@ def shown() -> None:
         part()
     st.markdown(words.equation(bench, found))
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
-        session.show_bench(replace(bench, point=tuple(round(c, 3) + 0.0 for c in click[1:])))  # no -0.0
+        session.show_bench(replace(bench, point=picked(click[1:])))
         st.rerun()
 
 
