@@ -251,7 +251,8 @@ def _say(block: Check, words: Words, found: Checked) -> None:
             st.info(nothing, icon=":material/hourglass:")
         case Verdict.FAILED:
             said = _failure(block, words.at)
-            measured = _measured(block, found.outcome.value, said, words)
+            # A remark says why, and with the numbers that it needs.
+            measured = _measured(block, found.outcome.value, said, words) if said == block.fails else ""
             st.warning(f"{words(said)} {measured}".strip(), icon=":material/close:")
 
 

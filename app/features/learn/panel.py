@@ -182,7 +182,6 @@ def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
                 words.say("step_title", number=number, title=words(step.title)),
                 on_click=session.open_step,
                 args=(lesson.id, step.id),
-                type="tertiary",
                 key=f"lesson.left.{step.id}",
             )
             st.caption("\n".join(f"- {named(block, words)}" for block in here))
