@@ -76,6 +76,11 @@ class Expression:
         asked = self._tree.func if isinstance(self._tree, ast.Call) else self._tree
         return _is_name(asked) and _name(asked) not in {GIVEN, *FUNCTIONS}
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it asks for something as it is, and not only for what would be `given` other settings."""
+        return _is_live(self._tree)
+
     @cached_property
     def names(self) -> tuple[tuple[str, int], ...]:
         """(name, number of arguments) of all that it asks for."""
@@ -114,6 +119,16 @@ class Expression:
 
 def _name(node: ast.expr) -> str:
     return f"{_name(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else node.id
+
+
+def _is_live(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=func, args=arguments):
+            name = _name(func)
+            return name != GIVEN and (name not in FUNCTIONS or any(map(_is_live, arguments)))
+        case ast.Name() | ast.Attribute():
+            return True
+    return any(map(_is_live, ast.iter_child_nodes(node)))
 
 
 def _is_name(node: ast.expr) -> bool:

@@ -39,7 +39,8 @@ class Hint(Block):
 
 
 class Teacher(Block):
-    """What only teachers read."""
+    """What only teachers read. One that waits for a question in words (`after`) is the lesson's own answer to it, which
+    learners may compare with theirs."""
 
 
 LOW, RIGHT, HIGH = SIDES = ("low", "right", "high")
@@ -152,10 +153,19 @@ class Outcome:
         return f"found {self.value}, compared with {self.wanted}{give_or_take}"
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What is said where a condition holds."""
+
+    when: Expression
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check(Block):
     """`observable compare value`, give or take a tolerance, which may be a number of standard errors. A larger or
-    smaller one must be so by more than the tolerance. `wrong` are actions after which it must fail."""
+    smaller one must be so by more than the tolerance. Where it fails, the first of `remarks` whose condition holds is
+    said, and `fails` where none does. `wrong` are actions after which it must fail."""
 
     observable: Expression
     compare: str
@@ -164,6 +174,7 @@ class Check(Block):
     errors: bool = False  # whether the tolerance is in standard errors
     passes: str
     fails: str
+    remarks: tuple[Remark, ...] = ()
     wrong: tuple[Action, ...]
     false_alarm: float | None = None
 
@@ -187,6 +198,10 @@ class Check(Block):
             except Unknown:
                 return Rate(self.chance)
         return None if self.by_chance is None else Rate(self.by_chance)
+
+    def failure(self, at: Situation) -> str:
+        """What is said of a page on which it fails. Raises ValueError where a condition cannot be had."""
+        return next((remark.text for remark in self.remarks if remark.when.of(at)), self.fails)
 
     def outcome(self, at: Situation) -> Outcome:
         found = self.observable.of(at)

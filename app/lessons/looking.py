@@ -9,6 +9,9 @@ from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress
 from app.lessons.prose import is_known
 
+LEAST_OWN = 20
+"""Characters of an answer in words with which the lesson's own may be compared: a short sentence."""
+
 TASKS: tuple[tuple[type[Block], ...], ...] = ((Predict, Do), (Check,), (Explain,))
 """The kinds of tasks by their turn. A check is passed when what is done before it is done, and a question in words may
 stay open."""
@@ -117,6 +120,22 @@ def task(step: Step, done: LessonProgress) -> Block | None:
     in words. None where all of the step that is shown is done."""
     open_ = [block for block in left_in(step, done) if block.id not in done.answers]
     return next((block for kinds in TASKS for block in open_ if isinstance(block, kinds)), None)
+
+
+def ours(step: Step, block: Explain, done: LessonProgress) -> Teacher | None:
+    """The lesson's own answer to a question in words, once there is an answer to compare it with."""
+    if len(str(done.answers.get(block.id, "")).strip()) < LEAST_OWN:
+        return None
+    return _answer_to(step, block)
+
+
+def may_compare(step: Step, block: Explain) -> bool:
+    """Whether the lesson has an answer of its own to a question in words."""
+    return _answer_to(step, block) is not None
+
+
+def _answer_to(step: Step, block: Explain) -> Teacher | None:
+    return next((one for one in step.blocks if isinstance(one, Teacher) and one.after == block.id), None)
 
 
 def _waits(block: Block, step: Step, done: LessonProgress) -> bool:

@@ -222,7 +222,7 @@ def texts(block: Block) -> tuple[str, ...]:
         case Predict():
             return block.text, *block.options.values(), *block.why.values()
         case Check():
-            return block.text, block.passes, block.fails
+            return block.text, block.passes, block.fails, *(remark.text for remark in block.remarks)
     return (block.text,)
 
 
@@ -235,4 +235,5 @@ def _expressions(block: Block) -> list[Expression]:
             found.append(block.until)
         case Check():
             found += [block.observable, *([block.value] if isinstance(block.value, Expression) else [])]
+            found += [remark.when for remark in block.remarks]
     return found

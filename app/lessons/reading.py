@@ -18,6 +18,7 @@ from app.lessons.lesson import (
     Lesson,
     Observe,
     Predict,
+    Remark,
     Solution,
     Step,
     Teacher,
@@ -92,6 +93,9 @@ def _steps(path: Path, raws: list[Raw]) -> Iterator[Step]:
         tied = _tied(raws[start:end])
         blocks = tuple(_built(raw, tied) for raw in raws[start + 1 : end])
         for block in blocks:
+            waits_for = next((one for one in blocks if one.id == block.after), None)
+            if isinstance(block, Teacher) and waits_for and not isinstance(waits_for, Explain):
+                raise Wrong(path, block.line, f"`after={block.after}`: a teacher's note waits for an `explain`.")
             if isinstance(block, Check | Do) and not any(isinstance(one, Solution) for one in blocks):
                 raise Wrong(path, block.line, f"the step of `{block.id}` has no solution.")
         yield _built(raws[start], tied, blocks=blocks)
@@ -269,6 +273,7 @@ def _check(raw: Raw, common: dict[str, Any]) -> Check:
     if errors and not observable.is_plain:
         said = f"`{observable.text}` has another standard error than `{name}`: compare that itself with a `value`."
         raise fields.wrong("observable", said)
+    fails, remarks = _failures(fields)
     check = Check(
         **common,
         observable=observable,
@@ -277,13 +282,28 @@ def _check(raw: Raw, common: dict[str, Any]) -> Check:
         tolerance=tolerance,
         errors=bool(errors),
         passes=fields.get("pass", str),
-        fails=fields.get("fail", str),
+        fails=fails,
+        remarks=remarks,
         wrong=_actions(fields, "wrong"),
         false_alarm=fields.get("false_alarm", int, float, default=None),
     )
     if check.errors and not 0.8 * check.chance <= (check.false_alarm or 0) <= 1.25 * check.chance:
         raise fields.wrong("false_alarm", f"state `false_alarm: {check.chance:.2g}`: {given} goes wrong so often.")
     return check
+
+
+def _failures(fields: Fields) -> tuple[str, tuple[Remark, ...]]:
+    """The text of a check that fails, and others with their conditions."""
+    said, when = fields.get("fail", str, dict), fields.get("when", dict, default={})
+    if isinstance(said, str):
+        said = {"": said}
+    *named, otherwise = map(str, said)
+    if {*map(str, when)} != {*named}:
+        told = "`fail` is one text, or several of which `when` has the conditions of all but the last."
+        raise fields.wrong("when" if when else "fail", told)
+    texts = {str(name): str(text) for name, text in said.items()}
+    conditions = {str(name): _expression(fields, "when", str(condition)) for name, condition in when.items()}
+    return texts[otherwise], tuple(Remark(conditions[name], texts[name]) for name in named)
 
 
 def _actions(fields: Fields, name: str) -> tuple[Action, ...]:
@@ -326,7 +346,7 @@ KINDS: dict[str, Kind] = {
     "explain": _plain(Explain),
     "check": Kind(
         _check,
-        ("observable", "compare", "value", "tolerance", "pass", "fail", "wrong", "false_alarm"),
+        ("observable", "compare", "value", "tolerance", "pass", "fail", "when", "wrong", "false_alarm"),
         ("pass", "fail"),
     ),
     "hint": _plain(Hint),

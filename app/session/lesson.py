@@ -9,6 +9,8 @@ import streamlit as st
 from app.classroom import rooms
 from app.engine.reports import MOVING
 from app.estimates.coins import COINS
+from app.estimates.sample import Sample, thrown_settings
+from app.estimates.settings import Bench
 from app.lessons.lesson import Action, Lesson, Predict, Step
 from app.lessons.looking import is_told, shown
 from app.lessons.observables import Moved, Situation
@@ -16,11 +18,12 @@ from app.lessons.progress import LessonProgress, Progress, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
 from app.lessons.words import wording
+from app.link import BENCHES
 from app.session.address import PLACE, new_entry
 from app.session.benches import show_bench
 from app.session.estimator import sample
 from app.session.kept import remember
-from app.session.page import Place, Resumed, current, show
+from app.session.page import AsLeft, Place, Resumed, current, show
 from app.session.run import start
 from app.session.run import step as train
 from app.session.settings import change
@@ -72,10 +75,10 @@ def asks() -> bool:
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:
-    """Go to a step, or to where somebody was last, with its screen and its settings. A flow with these settings goes on
-    from step to step; it is another one, untrained and at rest, in another lesson and where the step is set up `anew`.
-    Nothing is thrown yet."""
-    page = current()
+    """Go to a step, or to where somebody was last, with its screen and its settings; benches and throws are as they
+    were left there, unless the step is set up `anew`. A flow with these settings goes on from step to step; it is
+    another one, untrained and at rest, in another lesson and where the step is set up `anew`."""
+    page, restores = current(), not anew
     anew = anew or page.lesson is None or page.lesson.lesson != lesson_id
     language = spoken() if language is None else language
     found = shelf().lesson(lesson_id, language)
@@ -83,6 +86,7 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
         wrong = [problem for problem in shelf().problems if f"-{lesson_id}." in problem]
         page.notice = " ".join([f"There is no lesson `{plain(lesson_id)}`. Choose one from the list.", *wrong])
         return
+    leave_step()
     done = progress(lesson_id)
     chosen = _opened(found, _chosen(found, step_id, done))
     enters = page.lesson is None or page.lesson.lesson != lesson_id
@@ -101,11 +105,21 @@ def open_step(lesson_id: str, step_id: str = "", language: str | None = None, an
             remember()
             page.plays = False
             start(setup)
-    _become(setup, benches)
-    sample().clear()
+    was = page.as_left.get((found.id, chosen.id)) if restores else None
+    _become(setup, benches | dict(was.benches) if was else benches)
+    page.sample = was.sample if was else Sample(thrown_settings(page.benches[Bench]))
     left = chosen.trained - (page.report.arms[0].step if page.report.arms else 0)
     if left > 0:
         train(left)
+
+
+def leave_step() -> None:
+    """Keep the benches of the step that is open, and its throws, for whoever comes back to it."""
+    page = current()
+    if page.lesson and page.lesson.opened and (step := step_open()):
+        prefixes = {prefix_in(name) for name in (*step.settings, *step.controls)}
+        benches = {kind: page.benches[kind] for prefix, kind in BENCHES.items() if prefix in prefixes}
+        page.as_left[page.lesson.lesson, step.id] = AsLeft(benches, sample())
 
 
 def _chosen(lesson: Lesson, step_id: str, done: LessonProgress) -> Step:
@@ -213,6 +227,7 @@ def draw_anew() -> None:
 def leave_lesson() -> None:
     """All controls are back, and what was done in it stays."""
     page = current()
+    leave_step()
     page.language = spoken()
     page.lesson, page.turned, page.stale = None, "learn", True
 

@@ -1,6 +1,7 @@
 """What a page has set, the files it was given, and the runs that it has: one record in `st.session_state`."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -84,6 +85,14 @@ class Place:
     opened: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class AsLeft:
+    """The benches of a lesson's step, and what was thrown there, as somebody left it."""
+
+    benches: Mapping[type, Any]
+    sample: Sample
+
+
 @dataclass(frozen=True)
 class Resumed:
     """That a lesson was opened where somebody had been in it, and whether something was answered there."""
@@ -143,6 +152,7 @@ class Page(Training):
     offered: frozenset[str] | None = None  # the settings whose controls are drawn; None: all
     progress: Progress = field(default_factory=Progress)  # in all lessons
     lesson: Place | None = None
+    as_left: dict[tuple[str, str], AsLeft] = field(default_factory=dict)  # by lesson and step
     lies_under_lesson: bool = False  # the screen that is shown
     room: InRoom | None = None
     resumed: Resumed | None = None  # until another step is opened

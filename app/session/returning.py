@@ -10,7 +10,7 @@ from app.link import OWN_DATA, Link, read_link
 from app.session.address import PLACE, run_setup, write_address
 from app.session.files import is_file, with_flow
 from app.session.kept import remember
-from app.session.lesson import open_step, resume
+from app.session.lesson import leave_step, open_step, resume
 from app.session.page import Entry, Place, current
 from app.session.run import start
 from app.session.settings import show_all_widgets
@@ -32,6 +32,7 @@ def come_back(query: str, entry: str) -> None:
     if place[0] and place[:2] != [now.lesson, now.step]:
         open_step(place[0], place[1], place[2])
     elif not place[0]:
+        leave_step()
         page.lesson = None
     if place[:2] == [now.lesson, now.step]:
         _show(read_link(asked))

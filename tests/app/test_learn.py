@@ -12,10 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from app.estimates.settings import Bench
 from app.features.learn.blocks import by_chance, held
+from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import Checked, Met, Standing, Verdict
-from app.lessons.lesson import Predict
+from app.features.stretch.settings import Stretch
+from app.lessons.lesson import Explain, Predict, Teacher
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.shelf import shelf
+from app.lessons.words import wording
 from app.screens import SCREENS
 from tests.app.pages import finding, keys, own, shown_step
 from tests.app.test_lessons import situation
@@ -390,7 +393,88 @@ def test_what_to_keep_comes_after_all_predictions_and_gives_none_away():
     assert not any(point in said(page) for point in points), "three others are open"
     own(page).progress.of("series").answers.update({"one": 0.1, "slow": "same", "how-many": 40.0})
     checked(page.run())
+    assert not any(point in said(page) for point in points), "they would answer what the last step still asks"
+    own(page).progress.of("series").answers["consequence"] = "It moves them towards -1."
+    own(page).progress.of("series").done.extend(["flatter", "flattered"])
+    checked(page.run())
     assert all(point in said(page) for point in points)
+
+
+OWN = "A triangular matrix has the product of its diagonal."
+
+
+def notes_of(lesson):
+    return [block for block in lesson.blocks.values() if isinstance(block, Teacher)]
+
+
+def test_the_lessons_own_answer_is_out_of_reach_until_somebody_has_kept_one_of_some_length():
+    page = opened(lesson="change", step="forget")
+    theirs = lesson(page).blocks["forget-notes"].text[:40]
+    assert theirs not in said(page)
+    page.radio(key="lesson.change.mass").set_value("half").run()
+    press(page, "lesson.change.mass.commit")
+    assert "collapse" in blocks(page) and theirs not in said(page)
+    page.text_area(key="lesson.change.collapse").set_value("It collapses.").run()
+    assert own(page).progress.of("change").answers["collapse"] == "It collapses." and theirs not in said(page)
+    page.text_area(key="lesson.change.collapse").set_value(OWN).run()
+    assert theirs in said(page)
+    assert not any(one.text[:40] in said(page) for one in notes_of(lesson(page)) if one.after != "collapse")
+
+
+def test_every_note_for_teachers_that_learners_may_see_answers_a_question_in_words():
+    for one in shelf().originals.values():
+        answers = [note.after for note in notes_of(one) if note.after]
+        assert all(isinstance(one.blocks[after], Explain) for after in answers) and len(answers) == len(set(answers))
+
+
+def test_a_step_is_as_it_was_left_for_whoever_comes_back_and_begins_where_it_is_set_up_again():
+    page = opened(lesson="change", step="stay")
+    start = own(page).benches[Stretch]
+    for index, entry in enumerate(("0", "-1", "-1", "0")):
+        page.text_input(key=f"stretch.matrix.{index}").set_value(entry)
+    checked(page.run())
+    left = own(page).benches[Stretch]
+    assert left.matrix == (0.0, -1.0, -1.0, 0.0)
+    press(page, "lesson.next")
+    assert own(page).benches[Stretch].matrix == start.matrix, "the next step has settings of its own"
+    press(page, "lesson.back")
+    assert own(page).benches[Stretch] == left
+    assert [page.text_input(key=f"stretch.matrix.{i}").value for i in range(4)] == ["0", "-1", "-1", "0"]
+    press(page, "lesson.again")
+    assert own(page).benches[Stretch] == start
+
+
+def test_what_was_thrown_in_a_step_is_there_when_somebody_comes_back():
+    page = opened(lesson="bugs", step="sound")
+    checked(press(page, "throw.100").run())
+    thrown = own(page).sample.values
+    assert len(thrown) == 100
+    press(page, "lesson.next")
+    assert not len(own(page).sample.values)
+    press(page, "lesson.back")
+    assert own(page).sample.values == pytest.approx(thrown, abs=0)
+    press(page, "lesson.again")
+    assert not len(own(page).sample.values)
+
+
+def test_what_next_leaves_open_is_named_by_its_kinds_alone():
+    page = opened(lesson="change", step="area")
+    page.radio(key="lesson.change.density").set_value("twice").run()
+    press(page, "lesson.change.density.commit")
+    (line,) = [one.value for one in page.caption if "Do (2), Check" in one.value]
+    assert len(line) < 60
+
+
+@pytest.mark.parametrize(("guess", "truth", "margin"), [(1.1, 1.0986, 0.05), (3918.0, 3917.0, 391.7), (0.5, 1.0, 0.05)])
+def test_the_line_of_a_prediction_is_never_so_short_that_a_right_one_looks_far_away(guess, truth, margin):
+    shown = {"prediction": str(guess), "truth": str(truth)}
+    spec = prediction(guess, truth, margin, "nats", shown, "", wording()).to_dict()
+    (right,) = [row for layer in spec["layer"] for row in layer["data"].get("values", ()) if "least" in row]
+    assert (right["least"], right["most"]) == (truth - margin, truth + margin)
+    low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert low <= min(guess, truth) and max(guess, truth) <= high
+    is_right = abs(guess - truth) <= margin
+    assert not is_right or abs(guess - truth) <= (high - low) / 6
 
 
 def test_one_button_has_the_accent_the_prediction_that_waits_or_play():

@@ -23,8 +23,8 @@ from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.player import Player, Untrue, problems
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file, joined
 from app.lessons.prose import loose_numbers, rendered
-from app.lessons.raw import Wrong
-from app.lessons.reading import read
+from app.lessons.raw import Wrong, read_raw
+from app.lessons.reading import KINDS, read
 from app.lessons.settings import changed
 from app.lessons.shelf import FOLDER, shelf
 from app.link import BENCHES, names
@@ -126,7 +126,7 @@ class TestAllLessons:
         numbers = {lesson.id: lesson.number for lesson in lessons.originals.values()}
         for lesson in lessons.originals.values():
             assert all(numbers[other] < lesson.number for other in lesson.prerequisites)
-            assert 10 <= lesson.minutes <= 15
+            assert 10 <= lesson.minutes <= 20
 
     def test_each_predicts_acts_and_checks(self):
         for lesson in shelf().originals.values():
@@ -176,6 +176,10 @@ class TestReading:
             (CHECK.replace("bench.n_terms: 2", "bench.terms: 2"), 23, "`bench.terms` setting"),
             (CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: much}"), 23, "`throw: much` whole number"),
             (CHECK.replace("{set: {bench.n_terms: 2}}", "{jump: 2}"), 23, "jump set, throw"),
+            (CHECK.replace('fail: "No"', "fail: {few: A, other: B}"), 22, "`fail` `when` last"),
+            (CHECK.replace('fail: "No"', "fail: {few: A, other: B}\nwhen: {other: bias(1) > 0}"), 23, "`when` last"),
+            (CHECK.replace('fail: "No"', "fail: {few: A, other: B}\nwhen: {few: bias > 0}"), 23, "`bias` 1 0"),
+            ("::: text one\nA\n:::\n::: teacher two after=one\nA\n:::\n", 19, "`after=one` `explain`"),
         ],
     )  # fmt: skip
     def test_what_is_wrong_is_named_with_its_line(self, written, blocks, line, says):
@@ -223,6 +227,14 @@ class TestReading:
         (problem,) = shelf(tmp_path).problems
         assert problem.startswith("05-one.md:1: ") and "`one`" in problem and "04-one.md" in problem
 
+    def test_a_check_says_by_conditions_why_it_fails(self, written):
+        said = (
+            'fail: {few: "Few", some: "Some", other: "Other"}\nwhen: {few: bench.n_terms < 3, some: bench.n_terms < 5}'
+        )
+        check = written(CHECK.replace('fail: "No"', said)).blocks["small"]
+        found = [check.failure(situation(n_terms=str(n))) for n in (2, 3, 4, 5)]
+        assert found == ["Few", "Some", "Some", "Other"]
+
     def test_a_stated_false_alarm_must_be_the_computed_one(self, written):
         statistical = CHECK.replace("bias(bench.n_terms)", "mean").replace("tolerance: 0.001", "tolerance: 3 se")
         right = statistical.replace("pass: Yes", "false_alarm: 0.0027\npass: Yes")
@@ -261,7 +273,59 @@ class TestReading:
         assert known.lesson("one", "fr").title == "A lesson"
 
 
+ONLY_OF_LESSON_1 = [
+    ("area", "tripled", {}, "other", False),
+    ("area", "tripled", {"matrix": "-3 0 0 1"}, "outside", False),  # both densities are 0, and 0 is three times 0
+    ("area", "tripled", {"matrix": "0.3333 0 0 1"}, "reverse", False),
+    ("area", "tripled", {"matrix": "0 3 1 0"}, "", True),
+    ("stay", "kept", {}, "not-turned", False),
+    ("stay", "kept", {"matrix": "-1 0 0 1"}, "near", False),
+    ("stay", "kept", {"matrix": "0 -2 -2 0"}, "areas", False),
+    ("stay", "kept", {"matrix": "1 -2 0 -1"}, "", True),
+    ("log", "other-order", {"matrix": "2 2 0 1.5"}, "first", False),
+    ("forget", "too-much", {"matrix": "0.5 0 0 0.5"}, "with-it", False),
+    ("forget", "too-much", {"matrix": "2 0 0 2", "forget": "True"}, "stretched", False),
+    ("everywhere", "found-place", {"point": "0 0"}, "wide", False),
+    ("everywhere", "found-place", {"frequency": "4", "point": "0.785 0"}, "low", False),
+    ("everywhere", "found-place", {"frequency": "4", "point": "0.3 0.3"}, "high", False),
+    ("everywhere", "found-place", {"frequency": "4", "point": "0 0"}, "", True),
+]
+
+
+@pytest.mark.parametrize(("step", "id", "settings", "because", "passes"), ONLY_OF_LESSON_1)
+def test_the_checks_of_lesson_1_pass_where_what_they_ask_is_so_and_say_why_not(step, id, settings, because, passes):
+    lesson = shelf().lesson("change")
+    player = Player()
+    player.open(next(one for one in lesson.steps if one.id == step))
+    player.act(Action("set", {f"stretch.{name}": text for name, text in settings.items()}))
+    at, check = player.situation(None), lesson.blocks[id]
+    assert check.outcome(at).passed is passes
+    if not passes:
+        raw = read_yaml_of(check)
+        assert check.failure(at) == raw[because]
+
+
+def read_yaml_of(check):
+    """What a check of lesson 1 says where it fails, by the names in its file."""
+    _, blocks = read_raw(shelf().lesson("change").path, KINDS)
+    return next(raw for raw in blocks if raw.id == check.id).fields.values["fail"]
+
+
 class TestExpressions:
+    @pytest.mark.parametrize(
+        ("text", "is_live"),
+        [
+            ("bench.n_terms", True),
+            ("bias(3) + 1", True),
+            ("abs(truth)", True),
+            ("given(truth, 'bench.n_terms=7')", False),
+            ("log(3) / log(10)", False),
+            ("given(truth, 'bench.n_terms=7') - truth", True),
+        ],
+    )
+    def test_those_of_the_page_as_it_is_are_told_from_those_of_given_settings(self, text, is_live):
+        assert Expression(text).is_live is is_live
+
     @pytest.mark.parametrize(
         ("text", "value"),
         [

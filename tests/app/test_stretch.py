@@ -13,7 +13,22 @@ from app.features.stretch.examples import EXAMPLES
 from app.features.stretch.settings import Stretch
 from app.metrics import is_one
 from resflow_core.measure import Mass
-from tests.app.pages import MAIN, decode, finding, go, link, metrics, named, own, panes, press, run, said, sentence
+from resflow_core.settings import settings_of
+from tests.app.pages import (
+    MAIN,
+    decode,
+    finding,
+    go,
+    link,
+    metrics,
+    named,
+    own,
+    panes,
+    press,
+    run,
+    said,
+    sentence,
+)
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 SMALL = {"blocks": "1", "width": "8", "batch": "16", "data": "moons", "device": "cpu"}
@@ -77,11 +92,21 @@ def test_a_singular_matrix_is_refused_and_the_one_before_kept():
     page = opened()
     before = metrics(page)
     page = run(page.text_input(key="stretch.matrix.0").set_value("0"))
-    assert "determinant" in page.error[0].value and "2, 0, 0, 1." in page.error[0].value
+    assert "determinant" in page.error[0].value and "(2, 0), (0, 1)" in page.error[0].value
     assert metrics(page) == before and bench(page) == Stretch()
     page = run(page.text_input(key="stretch.matrix.1").set_value("-1/2"))
     page = run(page.text_input(key="stretch.matrix.2").set_value("2"))
     assert not page.error and bench(page).matrix == (0.0, -0.5, 2.0, 1.0)
+
+
+def test_a_field_beyond_its_limits_is_named_with_them_and_with_what_still_counts():
+    page = opened()
+    page = run(page.text_input(key="stretch.matrix.1").set_value("6"))
+    (error,) = page.error
+    assert "row 1, column 2" in error.value and "6" in error.value and "(2, 0), (0, 1)" in error.value
+    limits = settings_of(Stretch)["matrix"][1]
+    assert f"\N{MINUS SIGN}{-limits.low:g} to {limits.high:g}" in error.value
+    assert bench(page) == Stretch()
 
 
 def test_a_residual_block_varies_from_place_to_place_and_keeps_w():

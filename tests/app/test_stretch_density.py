@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy import special
 from scipy.stats import multivariate_normal
 
 from app.features.stretch.bases import BASES
@@ -12,7 +13,8 @@ from app.features.stretch.density import determinants, follow, log_density, reac
 from app.features.stretch.examples import EXAMPLES
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import NODES, grid, panes
-from app.features.stretch.settings import Stretch, matrix_problem
+from app.features.stretch.settings import Stretch, matrix_problem, picked
+from app.features.stretch.words import metrics
 from resflow_core.settings import check
 from tests.app.pages import named
 
@@ -89,6 +91,59 @@ def test_without_it_a_block_has_the_mean_of_one_over_it():
     assert ratios.mean() > 1.2
 
 
+@pytest.mark.parametrize("frequency", [1.0, 2.0, 4.0])
+def test_the_faster_the_waves_the_nearer_is_that_mean_to_one(frequency):
+    """1/|det J| repeats itself in z. Its Fourier coefficients are products of Bessel functions, and the normal law's
+    mean of exp(i k z) is exp(-|k|^2 / 2): a series that knows no quadrature."""
+    bench = dataclasses.replace(BLOCK, frequency=frequency)
+    s, orders = bench.strength, range(-12, 13)
+    exact = sum(
+        special.jv(-m, n * s) * special.jv(-n, m * s) * np.exp(-(frequency**2) * (m * m + n * n) / 2)
+        for m in orders
+        for n in orders
+    )
+    found = total(bench.f, "normal", True)
+    assert found.value == pytest.approx(exact, abs=3 * found.error)
+    assert (abs(exact - 1) < 5e-4) == (frequency == 4)
+
+
+def test_the_mass_of_the_square_is_shown_without_the_decimals_of_its_quadrature():
+    for matrix in ((1, 0, 0, 1), (2, 0, 0, 1), (3, 0, 0, 1), (0, 3, 1, 0), (0.333, 0, 0, 1)):
+        bench = Stretch(matrix=tuple(map(float, matrix)), base="square")
+        shown = metrics(bench, follow(bench), total(bench.f, bench.base, False))[-1].value
+        assert float(shown) == 1, matrix
+
+
+def test_a_place_that_is_clicked_has_no_negative_zero():
+    assert picked((-0.0001, 0.0114)) == (0.0, 0.011) and not np.signbit(picked((-0.0001, 0.0))[0])
+
+
+@pytest.mark.parametrize("matrix", [(2.0, 2.0, 0.0, 1.5), (2.0, 1.5, 0.0, 1.5)])
+def test_the_square_and_its_image_are_in_the_picture_whole(matrix):
+    bench = Stretch(matrix=matrix)  # VU and UV of lesson 1
+    found = follow(bench)
+    (low, high), _ = panes(bench, found)[1].window
+    for outline in (found.square, found.image):
+        assert low < outline.min() and outline.max() < high
+    far = dataclasses.replace(bench, point=(50.0, 50.0))
+    assert panes(far, follow(far))[0].window[0][1] == reach_of(far.f, far.base), "which the picture says"
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_another_linear_map_leaves_the_colours_of_z_as_they_are(base):
+    ends = set()
+    for first in (0.3, 1.0, 2.0, 3.0):
+        for forget in (False, True):
+            bench = Stretch(matrix=(first, 0.0, 0.0, 1.0), base=base, forget=forget)
+            over_x, over_z = panes(bench, follow(bench))
+            assert over_x.heat.high == over_z.heat.high >= max(over_x.heat.values.max(), over_z.heat.values.max())
+            ends.add(round(over_z.heat.high, 12))
+    assert len(ends) == 1
+    steep = Stretch(matrix=(5.0, 0.0, 0.0, 5.0), base=base)
+    over_x, over_z = panes(steep, follow(steep))
+    assert over_z.heat.high >= over_x.heat.values.max()
+
+
 @pytest.mark.parametrize("bench", [SKEW, MIRROR, BLOCK, FAST])
 def test_all_that_can_be_seen_is_in_the_window(bench):
     for base in BASES:
@@ -132,7 +187,7 @@ def test_pictures_show_the_density_and_one_grid_under_f():
     over_x, over_z = panes(bench, follow(bench))
     assert over_x.window == over_z.window and over_x.heat.high == over_z.heat.high
     assert over_x.clickable and not over_z.clickable
-    side = reach_of(bench.f, "square")
+    side = over_x.window[0][1]
     cell = (2 * side / (NODES - 1)) ** 2
     assert over_x.heat.values.max() == pytest.approx(1.49)  # det W
     assert over_x.heat.values.sum() * cell == pytest.approx(1, abs=0.05)

@@ -1,5 +1,5 @@
-"""Where the panel of a lesson is scrolled to: to the top of a step that is opened, and to the block that was answered
-or done just now, whose verdict is read next. One Streamlit component that shows nothing."""
+"""Where a lesson is scrolled to: its panel and its screen to the top of a step that is opened, and the panel to the
+block that was answered or done just now, whose verdict is read next. One Streamlit component that shows nothing."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,6 +1,10 @@
 // What was open and done when the script last ran, kept by the window: Streamlit may build the component anew.
 
 const SETTLES_MS = 250; // Streamlit draws what follows a moment after this
+const SLACK = 4; // pixels
+const FOLLOWS_MS = 3000; // a busy server draws what follows in several parts
+const watched = new WeakSet();
+let followed = null; // the key of the block that was done just now, and until when it is kept in sight
 const find = (key) => document.querySelector(`.stVerticalBlock.st-key-${CSS.escape(key)}`);
 
 /** How far the panel is scrolled when a block stands at its top, below the line that stays there. */
@@ -10,13 +14,50 @@ function place(panel, block) {
   return panel.scrollTop + block.getBoundingClientRect().top - top;
 }
 
-/** Down to what was done, unless all of it is in sight. */
+const taskOf = (panel) => panel.querySelector('[class*="st-key-lesson_task-"]')?.parentElement;
+
+/** Down to what was done and what is said after it, as far as both fit between the top and what lies over the text. */
 function show(panel, block) {
   const { bottom } = panel.getBoundingClientRect();
-  const task = panel.querySelector('[class*="st-key-lesson_task-"]')?.getBoundingClientRect();
-  const seen = Math.min(bottom, task && task.top > block.getBoundingClientRect().top ? task.top : bottom);
+  const task = taskOf(panel);
+  const isBefore = task && block.compareDocumentPosition(task) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const seen = isBefore ? Math.min(bottom, task.getBoundingClientRect().top) : bottom;
+  const last = (isBefore && task.previousElementSibling) || block;
+  const hidden = Math.max(last.getBoundingClientRect().bottom, block.getBoundingClientRect().bottom) - seen;
   const wanted = place(panel, block);
-  if (block.getBoundingClientRect().bottom > seen || wanted < panel.scrollTop) panel.scrollTop = wanted;
+  if (hidden > 0 || wanted < panel.scrollTop) panel.scrollTop = Math.min(wanted, panel.scrollTop + Math.max(hidden, 0));
+}
+
+/** Say whether the task, which stays in sight, lies over text that goes on below it. */
+function mark(panel) {
+  const task = taskOf(panel);
+  const last = task?.previousElementSibling;
+  const hides = last && last.getBoundingClientRect().bottom > task.getBoundingClientRect().top + SLACK;
+  panel.toggleAttribute("data-hides", Boolean(hides));
+}
+
+/** So whenever it is scrolled, or something in it has another size; and what was done just now stays in sight while what
+ *  follows is still being drawn, unless the reader scrolls. */
+function watch(panel) {
+  if (!panel) return;
+  mark(panel);
+  if (watched.has(panel)) return;
+  watched.add(panel);
+  const again = () => {
+    const block = followed && performance.now() < followed.until && find(followed.key);
+    if (block) show(panel, block);
+    mark(panel);
+  };
+  panel.addEventListener("scroll", () => mark(panel), { passive: true });
+  for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
+    panel.addEventListener(kind, () => { followed = null; }, { passive: true });
+  new ResizeObserver(again).observe(panel);
+  new MutationObserver(again).observe(panel, { childList: true, subtree: true });
+}
+
+/** The screen beside the lesson begins at its top, too. */
+function toTop() {
+  document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
 }
 
 /** What lies over the text has the ground of the page, which Streamlit's theme chooses. */
@@ -26,16 +67,20 @@ function ground(panel) {
 
 export default function ({ data }) {
   ground(find(data.panel));
+  watch(find(data.panel));
   const before = window.resflowReading;
   window.resflowReading = { step: data.step, done: data.done };
   if (!before) return;
   const isSame = before.step === data.step;
   const fresh = data.done.filter((key) => !before.done.includes(key));
   if (isSame && !fresh.length) return;
+  followed = isSame ? { key: fresh[0], until: performance.now() + FOLLOWS_MS } : null;
   setTimeout(() => {
     const panel = find(data.panel);
     const block = isSame && find(fresh[0]);
-    if (panel && !isSame) panel.scrollTop = 0;
-    else if (panel && block) show(panel, block);
+    if (panel && !isSame) {
+      panel.scrollTop = 0;
+      toTop();
+    } else if (panel && block) show(panel, block);
   }, SETTLES_MS);
 }

@@ -61,8 +61,8 @@ def show(bench: Bench, truth: float) -> None:
         f"The sheet goes on to N = {bench.law.n_exact + LONGEST - 1}.\n\n" + _markdown(table)
     )
     st.download_button(
-        "Print a sheet", sheet(bench, _table(bench, LONGEST)), "roulette.html", "text/html", icon=":material/print:",
-        on_click="ignore", key="coins.sheet",
+        "Download a sheet to print", sheet(bench, _table(bench, LONGEST)), "roulette.html", "text/html",
+        icon=":material/download:", on_click="ignore", key="coins.sheet",
     )  # fmt: skip
     text = st.text_area("What the class has drawn", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
     try:

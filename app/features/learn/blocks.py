@@ -12,10 +12,12 @@ from app import session
 from app.estimates.false_alarm import Rate
 from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
+from app.lessons.expression import Expression
 from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict, Solution, Text
+from app.lessons.looking import LEAST_OWN, may_compare, ours
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
-from app.lessons.prose import rendered
+from app.lessons.prose import expressions, rendered
 from app.lessons.words import Wording, wording
 from app.text import signed
 from app.ui.fragments import button
@@ -101,7 +103,20 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
         placeholder=words.say("own_words_are_kept"), max_chars=max(MOST_TYPED, len(known)),
     )  # fmt: skip
     if known:
+        _compare(block, words, done)
+
+
+def _compare(block: Explain, words: Words, done: LessonProgress) -> None:
+    """The lesson's own answer beside one that is kept."""
+    step = session.step_open()
+    if step is None or not may_compare(step, block):
         st.caption(words.say("kept"))
+    elif own := ours(step, block, done):
+        st.caption(words.say("kept"))
+        with st.expander(words.say("compare_with_ours"), icon=":material/compare_arrows:"):
+            st.markdown(words(own.text))
+    else:
+        st.caption(words.say("kept_but_short", least=LEAST_OWN))
 
 
 def solution(block: Solution, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -181,7 +196,8 @@ def _met(block: Predict, words: Words, found: Met) -> None:
         with_unit = f"{words.number(truth)} {block.unit}".strip()
         off = words.say("off_by", guess=words.number(guess), truth=with_unit, off=words.number(found.off))
         shown = {"prediction": words.number(guess), "truth": words.number(truth)}
-        st.altair_chart(prediction(guess, truth, block.unit, shown, off, words.wording))
+        chart = prediction(guess, truth, block.margin(truth), block.unit, shown, off, words.wording)
+        st.altair_chart(chart)
         st.markdown(off)
     if truth is not None:
         _why(block, words, found)
@@ -194,8 +210,8 @@ def _met(block: Predict, words: Words, found: Met) -> None:
 def _why(block: Predict, words: Words, found: Met) -> None:
     """What is said of the answer that was given."""
     verdict = words.say("as_you_said" if found.right else "not_so")
-    if not block.is_choice and found.right:
-        verdict = words.say("right_within", margin=_margin(block, words))
+    if not block.is_choice:
+        verdict = words.say("right_within" if found.right else "not_within", margin=_margin(block, words))
     with st.container(key=f"why-{block.id}"):
         st.markdown(f"**{verdict}** {words(block.why.get(found.answer, ''))}".strip())
 
@@ -234,18 +250,36 @@ def _say(block: Check, words: Words, found: Checked) -> None:
                 nothing = words.say("nothing_with_settings", problem=found.problem)
             st.info(nothing, icon=":material/hourglass:")
         case Verdict.FAILED:
-            st.warning(f"{words(block.fails)} {_measured(block, found.outcome.value, words)}", icon=":material/close:")
+            said = _failure(block, words.at)
+            # A remark says why, and with the numbers that it needs.
+            measured = _measured(block, found.outcome.value, said, words) if said == block.fails else ""
+            st.warning(f"{words(said)} {measured}".strip(), icon=":material/close:")
 
 
-def _measured(block: Check, value: Any, words: Words) -> str:
+def _failure(block: Check, at: Situation) -> str:
+    try:
+        return block.failure(at)
+    except ValueError:
+        return block.fails
+
+
+def _measured(block: Check, value: Any, said: str, words: Words) -> str:
+    """What the check measured, where what is `said` does not hold that number."""
     name, _ = block.observable.names[0]
     observable = OBSERVABLES[name]
     if name == "answer" or not block.observable.is_plain or isinstance(value, str | bool):
         return ""
+    if any(_holds(expression, block.observable) for expression, _ in expressions(said)):
+        return ""
     number = words.number(value)
-    if said := words.wording.measured.get(name):
-        return f"({said.format(value=number)})"
+    if translated := words.wording.measured.get(name):
+        return f"({translated.format(value=number)})"
     return f"({observable.title}: {number} {observable.unit})".replace(" )", ")")
+
+
+def _holds(said: Expression, measured: Expression) -> bool:
+    """Whether a number that is said is what was measured, or calculated from it."""
+    return said.is_live and measured.names[0] in said.names
 
 
 def _rate(block: Check, at: Situation) -> Rate | None:

@@ -1,6 +1,7 @@
 """The lesson beside a screen: one step, its blocks as far as they may be seen, and the way to the next."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from app.components import reading
 from app.features.learn import blocks, files, menu
 from app.features.learn.verdicts import standing
 from app.lessons import looking
-from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Predict, Step
+from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Observe, Predict, Step, Text
 from app.lessons.observables import Situation
 from app.lessons.player import wanted_by
 from app.lessons.progress import LessonProgress
+from app.lessons.prose import expressions
 from app.lessons.shelf import shelf
 from app.lessons.words import Wording, wording
 from app.session import Followed, Resumed
@@ -60,8 +62,17 @@ class Said:
 
 def _waits(step: Step, shown: list[Block], in_room: Followed | None) -> bool:
     done, at = session.progress(), session.situation()
-    is_open = any(looking.is_open(block, done, at) for block in shown)
+    is_open = any(looking.is_open(block, done, at) or _speaks_of_now(block, done) for block in shown)
     return is_open or wanted_by(step) is not None or in_room is not None
+
+
+def _speaks_of_now(block: Block, done: LessonProgress) -> bool:
+    """Whether it shows a verdict, or a number of the screen, either of which the next change makes untrue."""
+    if isinstance(block, Check):
+        return block.id in done.done or blocks.key(block) in session.found()
+    if not isinstance(block, Text | Observe | Do):
+        return False
+    return any(expression.is_live for expression, _ in expressions(block.text))
 
 
 def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
@@ -144,15 +155,18 @@ def named(block: Block, words: blocks.Words) -> str:
 
 
 def _left_here(step: Step, done: LessonProgress, words: blocks.Words) -> None:
-    """What Next skips."""
+    """What of the step Next leaves open, by its kinds: the sentences stand above."""
     if left := looking.left_in(step, done):
         with st.container(key="lesson_left"):
-            st.caption(words.say("skipped", left="; ".join(named(block, words) for block in left)))
+            kinds = Counter(words.say(KINDS[type(block)]) for block in left)
+            names = ", ".join(kind if number == 1 else f"{kind} ({number})" for kind, number in kinds.items())
+            st.caption(words.say("skipped", left=names))
 
 
 def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
     heading.section(words.say("what_to_keep"))
-    if any(looking.is_asked(step, done) for step in lesson.steps):  # it would give the answers away
+    # It would give the answers away, those of this step too.
+    if any(looking.is_asked(step, done) for step in lesson.steps) or looking.left_in(lesson.steps[-1], done):
         st.caption(words.say("keep_later"))
     else:
         st.markdown("\n".join(f"- {point}" for point in lesson.key_points))
@@ -168,7 +182,6 @@ def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
                 words.say("step_title", number=number, title=words(step.title)),
                 on_click=session.open_step,
                 args=(lesson.id, step.id),
-                type="tertiary",
                 key=f"lesson.left.{step.id}",
             )
             st.caption("\n".join(f"- {named(block, words)}" for block in here))
@@ -185,7 +198,6 @@ def _resumed(lesson: Lesson, step: Step, resumed: Resumed) -> None:
                 say("first_step"),
                 on_click=session.open_step,
                 args=(lesson.id, lesson.steps[0].id),
-                type="tertiary",
                 key="lesson.first",
             )
 

@@ -8,20 +8,24 @@ from app.ui.chart_style import GREEN, GREY, ORANGE
 HEIGHT = 150
 PLAIN = "datum.label"
 ROOM = 0.6  # beside the outer of both, in distances between them, for their words
+MARGINS = 3.0  # what is right takes up at most a third of the line, so that a near miss looks like one
 LABELS = {"prediction": ("chart_guess", ORANGE, "circle"), "truth": ("chart_truth", GREEN, "diamond")}
 """The key of the name of each, its colour and its mark."""
 
 
 def prediction(
-    guess: float, truth: float, unit: str, shown: dict[str, str], description: str, words: Wording
+    guess: float, truth: float, margin: float, unit: str, shown: dict[str, str], description: str, words: Wording
 ) -> alt.TopLevelMixin:
-    """`shown` are both numbers as text, by "prediction" and "truth"."""
+    """`shown` are both numbers as text, by "prediction" and "truth". Within `margin` of the truth a guess is right:
+    that part of the line is marked, and the line is never so short that a right guess looks far away."""
     rows = [
         {"value": value, "label": words.say(LABELS[name][0]), "text": shown[name], "row": row}
         for name, value, row in (("prediction", guess, "below"), ("truth", truth, "above"))
     ]
     reach = max(abs(guess - truth), 1e-3 * max(abs(guess), abs(truth)), 1e-9)
-    scale = alt.Scale(domain=[min(guess, truth) - ROOM * reach, max(guess, truth) + ROOM * reach], nice=False)
+    low = min(min(guess, truth) - ROOM * reach, truth - MARGINS * margin)
+    high = max(max(guess, truth) + ROOM * reach, truth + MARGINS * margin)
+    scale = alt.Scale(domain=[low, high], nice=False)
     # The room is for words: beside two counts or shares no number below 0 is to be read off it.
     label = _tick(words)
     if min(guess, truth) >= 0:
@@ -40,6 +44,10 @@ def prediction(
         tooltip=["label:N", "text:N"],
     )
     layers = [gap, marks]
+    if margin:
+        right = alt.Chart(alt.Data(values=[{"least": truth - margin, "most": truth + margin}]))
+        right = right.mark_rect(color=GREEN, opacity=0.18).encode(x=alt.X("least:Q", scale=scale), x2="most:Q")
+        layers.insert(0, right)
     for row, offset in (("above", -18), ("below", 20)):
         told = base.transform_filter(alt.datum.row == row).mark_text(dy=offset, fontSize=12, color=GREY)
         layers.append(told.encode(x=x, text="both:N").transform_calculate(both="datum.label + ' ' + datum.text"))

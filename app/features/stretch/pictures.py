@@ -14,18 +14,23 @@ NODES = 161
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LEAST_LINES = 3  # on either side of the middle
 PER_LINE = 121
+WIDER = (1.0, 1.25, 1.5, 2.0)
+MARGIN = 0.98  # of a window, within which an outline is not at its edge
+LIMITS = (3.0, 9.0, 27.0)  # in peaks of the base density: two directions are stretched 25 times at most
+LIMITS_OF_WAVES = (2.0,)  # det J is at most 1 + s^2
+ROUNDING = 1e-9
 
 
 def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool = False) -> list[Pane]:
     """x with its density and a straight grid; with `both`, x without the determinant too; z with the base density and
     the image of the grid."""
-    reach = reach_of(bench.f, bench.base)
+    reach = picture_reach(bench, found)
     window = ((-reach, reach), (-reach, reach))
     nodes = _nodes(reach)
     over_x = np.exp(log_density(bench.f, bench.base, nodes, bench.forget))
     over_z = np.exp(BASES[bench.base].log_density(nodes))
     plain = np.exp(log_density(bench.f, bench.base, nodes, forget=True))
-    high = float(max(over_x.max(), over_z.max()))
+    high = colour_limit(bench.map, float(over_x.max()), float(over_z.max()))
     straight = grid(reach)
     lines = bench.f.forward(straight)  # a gap stays one
     title = "x: base density at f(x), determinant forgotten" if bench.forget else "x: the density p(x)"
@@ -75,6 +80,21 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
     return [with_it, without, at_z] if both else [with_it, at_z]
 
 
+def picture_reach(bench: Stretch, found: Followed) -> float:
+    """Half the side of the window: of what can be seen of both densities, or a bit more where that shows the square and
+    its image whole. A point far away is left outside, as the picture says."""
+    reach = reach_of(bench.f, bench.base)
+    needed = max(float(np.abs(outline).max()) for outline in (found.square, found.image, found.tangent))
+    return reach * next((wider for wider in WIDER if needed <= MARGIN * wider * reach), 1.0)
+
+
+def colour_limit(kind: str, over_x: float, over_z: float) -> float:
+    """Where the colours of both pictures end, from the largest values in them: at a multiple of the base density's
+    peak, so that another map of the same kind rarely changes the colours of z, whose density stays the same."""
+    steps = LIMITS if kind == "linear" else LIMITS_OF_WAVES
+    return over_z * next((limit for limit in steps if over_x <= limit * over_z * (1 + ROUNDING)), over_x / over_z)
+
+
 def grid(reach: float) -> np.ndarray:
     """Horizontal and vertical lines at multiples of a round step within a window, NaN between them, (m, 2)."""
     step = max((s for s in STEPS if LEAST_LINES * s <= reach), default=STEPS[0])
@@ -97,7 +117,8 @@ def _nodes(reach: float) -> np.ndarray:
 
 
 def _heat(values: np.ndarray, name: str, high: float) -> Heat:
-    return Heat(values.reshape(NODES, NODES), name, "per unit of area", 0.0, high)
+    within = np.minimum(values, high)  # rounding may leave the peak a hair above
+    return Heat(within.reshape(NODES, NODES), name, "per unit of area", 0.0, high)
 
 
 def _outside(place: np.ndarray, window: Window) -> str:

@@ -38,6 +38,11 @@ def matrix_problem(entries: tuple[float, ...]) -> str | None:
     return None
 
 
+def picked(place: tuple[float, ...]) -> tuple[float, ...]:
+    """A place that was clicked, as a point of three decimals."""
+    return tuple(round(c, 3) + 0.0 for c in place)  # no -0.0
+
+
 @dataclass(frozen=True)
 class Stretch:
     """A map f: x -> z, the density of z, and a point x that is followed."""

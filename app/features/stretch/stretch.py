@@ -12,7 +12,7 @@ from app.features.stretch.density import follow, total
 from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
-from app.features.stretch.settings import STRETCH, Stretch
+from app.features.stretch.settings import STRETCH, Stretch, picked
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, heading, notices, opening, share, takeaway
 from app.ui.matrices import formula, typed_matrix
@@ -30,7 +30,7 @@ with st.container():
 def shown() -> None:
     """A change of the settings draws this part alone anew."""
     session.settle()
-    answer = st.container()
+    answer, beside = st.container(), session.lies_under_lesson()
     bench = settings(session.bench(Stretch))
     session.apply_bench(bench)
     found, mass = session.note(follow(bench)), session.note(total(bench.f, bench.base, bench.forget))
@@ -41,15 +41,23 @@ def shown() -> None:
     else:
         st.markdown(words.takeaway(bench, found, mass))
     drawn = panes(bench, found, clickable=chooses, both=opens)
-    planes(drawn, key=PICTURES, columns=3 if opens else 2, files=program(bench))
-    click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
-    st.caption(f"{words.areas(bench, found)}{click_it}")
-    with st.container(horizontal=True, gap="xsmall", key="numbers"):
-        for metric in words.metrics(bench, found, mass):
-            st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
+
+    def pictures() -> None:
+        planes(drawn, key=PICTURES, columns=3 if opens else 2, files=program(bench))
+        click_it = " Click into the x plane, or move the ring with the arrow keys." if chooses else ""
+        st.caption(f"{words.areas(bench, found)}{click_it}")
+
+    def numbers() -> None:
+        with st.container(horizontal=True, gap="xsmall", key="numbers_above" if beside else "numbers"):
+            for metric in words.metrics(bench, found, mass):
+                st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
+
+    # A lesson asks for the numbers: they are in sight beside it, above the pictures.
+    for part in (numbers, pictures) if beside else (pictures, numbers):
+        part()
     st.markdown(words.equation(bench, found))
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
-        session.show_bench(replace(bench, point=tuple(round(c, 3) for c in click[1:])))
+        session.show_bench(replace(bench, point=picked(click[1:])))
         st.rerun()
 
 
@@ -62,11 +70,13 @@ def program(bench: Stretch) -> list[File]:
 
 
 def settings(bench: Stretch) -> Stretch:
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    beside = session.lies_under_lesson()  # a lesson offers a few of them: one row will do
+    row = st.container(horizontal=True, gap="medium", vertical_alignment="center") if beside else None
+    with row or st.container(horizontal=True, gap="small", vertical_alignment="center"):
         examples = st.container(horizontal=True, gap="small", width="content")
         bench = widget(bench, "forget")
         share.of_settings("stretch")
-    row, told = st.container(horizontal=True, gap="medium"), st.container()
+    row, told = row or st.container(horizontal=True, gap="medium"), st.container()
     with row:
         bench = widget(bench, "map")
         own = MAPS[bench.map].settings

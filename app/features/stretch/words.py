@@ -8,6 +8,7 @@ from app.features.stretch.density import Followed
 from app.features.stretch.maps import MAPS
 from app.features.stretch.settings import Stretch
 from app.metrics import is_one, with_error
+from app.text import signed
 from app.words import number
 from resflow_core.measure import Mass
 
@@ -54,6 +55,7 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
             90,
         ),
         Metric("|det J|", short(found.factor), "The factor by which f multiplies a tiny area around x.", 90),
+        Metric("log|det J|", _three(found.log_det), "The natural logarithm of this factor, in nats.", 100),
         Metric(
             density,
             short(found.density),
@@ -140,17 +142,17 @@ def _forgotten(bench: Stretch, found: Followed, mass: Mass) -> str:
             return "**Here the determinant makes no difference:** |det W| = 1, so every area stays the same."
         return (
             f"**Without the determinant the mass is {value}, not 1, so this is no density.** f makes every area {size} "
-            f"times as large. A region with mass 1 in z therefore has 1/|det W| = {short(1 / found.factor)} times that "
-            "area in x, at the same height."
+            f"times as large. So a region of z comes from a region of x with 1/|det W| = {short(1 / found.factor)} "
+            "times its area. The height is the same, so the mass is multiplied by this number."
         )
     if is_one(mass):
         return (
-            f"**Without the determinant the mass is still {value}, but the density is wrong:** at x it is wrong by the "
-            f"factor |det J| = {size}. Stretching and squeezing cancel only on average."
+            f"**Without the determinant the mass is {value}, but the density is wrong:** at x the factor |det J| = "
+            f"{size} is missing. Too much at some points and too little at others cancel in the mass, not at one point."
         )
     return (
-        f"**Without the determinant the mass is {value}, not 1, so this is no density.** The mass is the mean of "
-        f"1/|det J| over draws of z. At x the factor |det J| = {size} is missing."
+        f"**Without the determinant the mass is {value}, not 1, so this is no density.** At x the factor |det J| = "
+        f"{size} is missing."
     )
 
 
@@ -175,5 +177,11 @@ def _sum(one: float, other: float) -> str:
     return f"{a} {'- ' + b[1:] if b[0] == '-' else '+ ' + b} = {both}"
 
 
+def _three(value: float) -> str:
+    """With three decimals, as the sum below the pictures has it."""
+    return signed(f"{round(value, MASS_DECIMALS) + 0.0:.{MASS_DECIMALS}f}")
+
+
 def _mass(mass: Mass) -> tuple[str, str]:
-    return with_error(mass.value, mass.error, MASS_DECIMALS)
+    """With a decimal less where the last one would be the quadrature's: the square has an edge."""
+    return with_error(mass.value, mass.error, MASS_DECIMALS - (mass.error >= 0.5 * 10.0**-MASS_DECIMALS))
