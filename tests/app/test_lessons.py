@@ -126,7 +126,7 @@ class TestAllLessons:
         numbers = {lesson.id: lesson.number for lesson in lessons.originals.values()}
         for lesson in lessons.originals.values():
             assert all(numbers[other] < lesson.number for other in lesson.prerequisites)
-            assert 10 <= lesson.minutes <= 15
+            assert 10 <= lesson.minutes <= 20
 
     def test_each_predicts_acts_and_checks(self):
         for lesson in shelf().originals.values():

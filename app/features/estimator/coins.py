@@ -37,13 +37,24 @@ def asked_for() -> bool:
     return any(name == "coin_throws" for until in asked for name, _ in until.names)
 
 
+def lead_on(bench: Bench) -> bool:
+    """Whether coins can be tossed with these settings, or with some that can be chosen here."""
+    return _fit(bench) or session.offered(f"{BENCH}law", f"{BENCH}probe")
+
+
+def _fit(bench: Bench) -> bool:
+    """Whether coins give both N and the signs of the probe."""
+    by_coin = isinstance(bench.law, Geometric) and bench.law.p == COIN
+    return len(bench.array) == 2 and bench.probe == PROBE and by_coin
+
+
 def show(bench: Bench, truth: float) -> None:
     if len(bench.array) > 2:
         st.markdown(
             "Two coins give the two signs of the probe, so the matrix must be 2 x 2. Choose one to get its sheet."
         )
         return
-    if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
+    if not _fit(bench):
         st.markdown(
             f"A coin has two sides, so it needs a geometric law with {unbroken('p = 0.5')} and a Rademacher probe "
             "(random signs)."
