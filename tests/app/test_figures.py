@@ -298,8 +298,13 @@ class TestCoverage:
             (pytest.approx(0.896), pytest.approx(0.924)),
             (pytest.approx(0.985), 1.0),
         ]
-        assert bars[0]["encoding"]["y"]["scale"]["domain"] == [0.5, 1.0]
+        assert bars[0]["encoding"]["y"]["scale"]["domain"] == [0.8, 1.0]
         assert parts(chart)[0]["description"] == TAKEAWAY
+
+    @pytest.mark.parametrize(("share", "start"), [(0.83, 0.8), (0.81, 0.5), (0.53, 0.5), (0.51, 0.0)])
+    def test_the_axis_begins_below_the_lowest_end_of_a_bar(self, share, start):
+        _, (bars, rows) = of_mark(draw_figures.coverage([30, 100], [share, 0.95], [0.02, 0.01], TAKEAWAY), "rule")
+        assert bars["encoding"]["y"]["scale"]["domain"] == [start, 1.0] and rows[0]["low"] >= start
 
     def test_low_shares_stay_in_the_picture(self):
         chart = draw_figures.coverage([30, 100], [0.01, 0.2], [0.02, 0.05], TAKEAWAY)

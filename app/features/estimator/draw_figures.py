@@ -8,6 +8,8 @@ from app.ui.chart_style import BLUE, GREEN, GREY, ORANGE, finished, log_axis
 
 POINTS = 200
 LEAST_SEEN = 0.003
+STARTS = (0.0, 0.5, 0.8)
+"""Where the axis of shares may begin, so that a few percent are seen where no share is far below the promised one."""
 ROOM, LEAST_REACH = 1.1, 1e-9
 """Of the axis of a running mean: how much longer it is than what is shown, and from how much on there is something."""
 
@@ -85,7 +87,8 @@ def coverage(throws: list[int], share: list[float], error: list[float], descript
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("n:N", title="draws in each repetition", sort=None, axis=alt.Axis(labelAngle=0))
     )
-    scale = alt.Scale(domain=[0.5 if min(row["low"] for row in rows) >= 0.5 else 0.0, 1.0], nice=False)
+    lowest = min(row["low"] for row in rows)
+    scale = alt.Scale(domain=[max(start for start in STARTS if start <= lowest), 1.0], nice=False)
     axis = alt.Axis(format="%", labelFlush=False, labelBound=False)
     y = alt.Y("share:Q", title="intervals that contain the truth", axis=axis, scale=scale)
     bars = base.mark_rule(color=BLUE, strokeWidth=3).encode(y=alt.Y("low:Q", title="", scale=scale), y2="high:Q")
