@@ -30,15 +30,16 @@ def show(bench: Bench, remainders: Remainders, truth: float) -> None:
     values = sample.values
     mean = session.note(SampleMean.of(values, truth)) if len(values) > 1 else None
     drawing.latest(sample, "Draw")
-    parts = [lambda: _mean(values, mean, bench), lambda: _histogram(values, mean, noise, bench)]
-    if mean is None:  # two short texts, which would leave two columns empty
-        first, second = parts
-        parts = [lambda: (first(), second())]
-    if not asked.is_open("coverage"):
-        parts.append(lambda: _coverage(bench, truth, noise))
-    for column, part in zip(st.columns(len(parts), gap="medium"), parts, strict=True):
-        with column:
-            part()
+    tells = not asked.is_open("coverage")
+    # Without draws the first two are short texts: each in a column of its own would leave it empty.
+    columns = st.columns((1 if mean is None else 2) + tells, gap="medium")
+    with columns[0]:
+        _mean(values, mean, bench)
+    with columns[0 if mean is None else 1]:
+        _histogram(values, mean, noise, bench)
+    if tells:
+        with columns[-1]:
+            _coverage(bench, truth, noise)
     blind_test.show(bench, sample, mean, remainders, truth)
     with st.expander("Copy: NumPy"):
         drawing.program(bench, sample)
