@@ -98,12 +98,13 @@ def expected(found: Noise) -> str:
 
 
 def error_bar(found: ErrorBars, is_sound: bool) -> str:
-    are = " are within 1.96 standard errors of the truth"
-    of = [
-        f"of {repeated:,} means of {n:,} draws, **{_share(found, at)} %**{are * (at == 0)}"
-        for at, (n, repeated) in enumerate(zip(THROWS_EACH, found.repeated, strict=True))
-    ]
-    said = f"O{'; '.join(of)[1:]}. It should be 95 %. These draws do not depend on the seed that is set."
+    shares = [f"**{unbroken(f'{_share(found, at)} %')}**" for at in range(len(THROWS_EACH))]
+    of = zip(shares, found.repeated, THROWS_EACH, strict=True)
+    within = ", ".join(f"{share} of {repeated:,} means of {n:,} draws" for share, repeated, n in of)
+    said = (
+        f"Within 1.96 standard errors of the truth: {within}. It should be 95 %. These draws do not depend on the seed "
+        "that is set."
+    )
     if found.settles:
         return said
     what = "variance" if found.is_infinite else "fourth moment"
