@@ -1,7 +1,7 @@
 """The throws of one bench so far, and how many more are wanted."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,8 +13,9 @@ from resflow_core.estimators.faulty_estimators import draw_estimates
 from resflow_core.roulette import Law
 
 CHUNK = 100_000
-REPETITIONS = 400
 THROWS_EACH = (30, 100, 1000)
+REPEATED = 400_000
+"""Draws in all the repetitions of one length: 13,333 repetitions of 30 draws, 400 of a thousand."""
 # Far from all throws that are shown, so that the repetitions are independent of them, and where a batch begins.
 FIRST_REPETITION = 2**40
 # A share is told from the law's where so many throws are expected.
@@ -106,16 +107,32 @@ def furthest(law: Law, counts: np.ndarray) -> Share | None:
     return Share(int(np.flatnonzero(told)[worst]), float(share[worst]), float(chance[worst]), float(off[worst]))
 
 
-@lru_cache(maxsize=64)
+def repetitions(bench: Bench) -> tuple[int, ...]:
+    """How many repetitions there are, for each of `THROWS_EACH`."""
+    return tuple(REPEATED // _apart(bench, n) for n in THROWS_EACH)
+
+
+def _apart(bench: Bench, n: int) -> int:
+    """From the first draw of one repetition to that of the next, in draws: those that share an N are all in one."""
+    return math.ceil(n / bench.estimator.batch) * bench.estimator.batch
+
+
 def coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
     """How often mean +- 1.96 standard errors contains the truth, for each of `THROWS_EACH`, and the standard error of
-    that share; from `REPETITIONS` independent repetitions: throws that share an N are all in one of them."""
-    shares, start = [], FIRST_REPETITION
-    for n in THROWS_EACH:
-        apart = math.ceil(n / bench.estimator.batch) * bench.estimator.batch
-        thrown = drawn(bench, REPETITIONS * apart, start)
-        values = thrown.value.reshape(REPETITIONS, apart)[:, :n]
+    that share; from `repetitions(bench)` independent repetitions. They have a seed of their own: it belongs to the
+    estimator, whatever seed the bench draws with."""
+    return _coverage(replace(bench, seed=0), truth)
+
+
+@lru_cache(maxsize=64)
+def _coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
+    shares, errors, start = [], [], FIRST_REPETITION
+    for n, repeated in zip(THROWS_EACH, repetitions(bench), strict=True):
+        size = repeated * _apart(bench, n)
+        values = drawn(bench, size, start).value.reshape(repeated, -1)[:, :n]
         error = values.std(1, ddof=1) / n**0.5
-        shares.append(float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean()))
-        start += REPETITIONS * apart
-    return shares, [(s * (1 - s) / REPETITIONS) ** 0.5 for s in shares]
+        share = float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean())
+        shares.append(share)
+        errors.append((share * (1 - share) / repeated) ** 0.5)
+        start += size
+    return shares, errors

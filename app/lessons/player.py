@@ -107,7 +107,7 @@ class Player:
 def wanted_by(step: Step) -> dict[str, Any] | None:
     """The measurements without which something of a step is not known, as `Observable.wants`; None where nothing in it
     is about a flow."""
-    asked = {name for block in step.blocks for expression in _expressions(block) for name, _ in expression.names}
+    asked = {name for block in step.blocks for name in asked_by(block)}
     of_flow = [OBSERVABLES[name].wants for name in asked & OBSERVABLES.keys() if OBSERVABLES[name].wants is not None]
     return {name: wanted for wants in of_flow for name, wanted in wants.items()} if of_flow else None
 
@@ -224,6 +224,11 @@ def texts(block: Block) -> tuple[str, ...]:
         case Check():
             return block.text, block.passes, block.fails, *(remark.text for remark in block.remarks)
     return (block.text,)
+
+
+def asked_by(block: Block) -> set[str]:
+    """The names of the observables and settings that a block asks for."""
+    return {name for expression in _expressions(block) for name, _ in expression.names}
 
 
 def _expressions(block: Block) -> list[Expression]:

@@ -20,7 +20,7 @@ from app.features.estimator.coins import CoinMean
 from app.features.estimator.example import ARRIVED
 from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series
 from app.features.estimator.sweeps import PAPER, across_lambda, across_p, cost, exact_terms, subject_of
-from app.features.estimator.table import HEADINGS, Row, Term
+from app.features.estimator.table import Row, Term, headings
 from app.features.estimator.verdicts import BatchErrors, InfinitePoints, Probes, Products, SharedN
 from app.link import query_of, read_link
 from app.numbers import number_text
@@ -117,8 +117,7 @@ def kinds(page):
 
 def terms_text(page, kind):
     """The table of terms, with the fields of this type as its columns."""
-    headings = [HEADINGS[name] for name in kind.__dataclass_fields__]
-    text, *_ = [m.value for m in page.markdown if m.value.startswith(f"| {' | '.join(headings)} |\n")]
+    text, *_ = [m.value for m in page.markdown if m.value.startswith(f"| {' | '.join(headings(kind))} |\n")]
     return text
 
 

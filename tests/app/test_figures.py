@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from app.features.estimator import across_figures, draw_figures
+from app.features.estimator import across_figures, draw_figures, small_charts
+from app.features.estimator.bars import binned
 
 P = np.linspace(0.05, 0.95, 19)
 INFINITE_FROM = 0.6
@@ -192,6 +193,18 @@ class TestRunningMean:
         assert of_mark(chart, "rule")[0][1] == [{"truth": 0.6}]
         assert parts(chart)[0]["description"] == TAKEAWAY
 
+    @pytest.mark.parametrize("size", [2, 3, 10, 100, 5000])
+    def test_the_band_is_seen_to_shrink(self, size):
+        chart = draw_figures.running_mean(self.VALUES[:size], 0.6, TAKEAWAY)
+        ((layer, rows),) = of_mark(chart, "line")
+        low, high = layer["encoding"]["y"]["scale"]["domain"]
+        assert (low + high) / 2 == pytest.approx(0.6)
+        right = [row for row in rows if row["n"] >= max(2, size**0.5)]
+        assert all(low < row["low"] and row["high"] < high for row in right)  # no end of it is cut off
+        first = right[0]["high"] - right[0]["low"]
+        if size >= 100:  # and what shrinks is much of what is seen, however far the first means strayed
+            assert first > 0.2 * (high - low)
+
     def test_few_rows_stand_for_many_throws(self):
         chart = draw_figures.running_mean(np.tile(self.VALUES, 40), 0.6, TAKEAWAY)
         assert len(of_mark(chart, "line")[0][1]) <= draw_figures.POINTS
@@ -201,36 +214,73 @@ class TestRunningMean:
         parts(draw_figures.running_mean(np.array(values), 0.0, TAKEAWAY))
 
 
+BINS = 60
+
+
+def histogram(values, truth, deviation, description):
+    return draw_figures.histogram(binned(values, truth, deviation, BINS), truth, deviation, description)
+
+
 class TestHistogram:
     VALUES = np.random.default_rng(1).normal(0.6, 0.5, 5000)
 
     def test_shares_are_numpys(self):
-        chart = draw_figures.histogram(self.VALUES, 0.6, 0.5, TAKEAWAY)
+        chart = histogram(self.VALUES, 0.6, 0.5, TAKEAWAY)
         finite_numbers(chart)
         band, bars = of_mark(chart, "rect")
         assert band[1] == [{"low": pytest.approx(0.1), "high": pytest.approx(1.1)}]
-        shares = [row["share"] for row in bars[1]]
-        assert len(shares) == draw_figures.BINS and 0.99 < sum(shares) <= 1
-        for row in bars[1]:
+        assert len(bars[1]) == BINS
+        for row in bars[1][1:-1]:
             inside = np.mean([row["from"] <= value < row["to"] for value in self.VALUES])
             assert row["share"] == pytest.approx(inside, abs=2e-4)
-        assert (bars[1][0]["from"] + bars[1][-1]["to"]) / 2 == pytest.approx(0.6)  # the truth in the middle
+        first, last = bars[1][0], bars[1][-1]
+        assert first["share"] == pytest.approx(np.mean([value < first["to"] for value in self.VALUES]), abs=2e-4)
+        assert last["share"] == pytest.approx(np.mean([value >= last["from"] for value in self.VALUES]), abs=2e-4)
         assert parts(chart)[0]["description"] == TAKEAWAY
+
+    @pytest.mark.parametrize(
+        "values",
+        [[0.243, 1.09, 1.01], [0.243, 1.09, 1.01, 1.32], [0.6, 0.6 + 1e-9], [-3.0, 0.1], [1e6, 0.3, 0.4], VALUES]
+        + [np.random.default_rng(seed).exponential(0.6, 10 ** (1 + seed % 4)) for seed in range(8)],
+        ids=len,
+    )
+    def test_every_draw_is_in_a_bar(self, values):
+        values = np.array(values)
+        _, bars = of_mark(histogram(values, 0.6, 0.5, TAKEAWAY), "rect")
+        assert sum(row["share"] for row in bars[1]) == pytest.approx(1, abs=1e-12)
+        counts = np.array([row["share"] for row in bars[1]]) * len(values)
+        np.testing.assert_allclose(counts, counts.round(), atol=1e-9)
+        drawn = small_charts.spread(values, 0.6, 0.5, TAKEAWAY).areas[-1].high
+        assert drawn[::2, 1].sum() == pytest.approx(100, abs=1e-9)
+
+    @pytest.mark.parametrize("values", [[0.243, 1.09, 1.01], [0.243, 1.09, 1.01, 1.32, -0.2]])
+    def test_few_draws_stand_where_they_are(self, values):
+        _, bars = of_mark(histogram(np.array(values), 0.6, 0.5, TAKEAWAY), "rect")
+        for value in values:
+            assert any(row["share"] for row in bars[1] if row["from"] - 1e-9 <= value <= row["to"] + 1e-9)
+
+    def test_the_truth_and_one_deviation_to_each_side_are_within_the_bars(self):
+        band, bars = of_mark(histogram(np.array([0.7, 0.8]), 0.6, 0.5, TAKEAWAY), "rect")
+        width = bars[1][-1]["to"] - bars[1][0]["from"]
+        assert bars[1][0]["from"] <= band[1][0]["low"] < 0.6 < band[1][0]["high"] <= bars[1][-1]["to"]
+        assert band[1][0]["high"] - band[1][0]["low"] < 0.9 * width  # it is seen to end
 
     @pytest.mark.parametrize("deviation", [np.inf, np.nan])
     def test_a_deviation_that_is_not_finite_is_not_drawn(self, deviation):
-        chart = draw_figures.histogram(self.VALUES, 0.6, deviation, TAKEAWAY)
+        chart = histogram(self.VALUES, 0.6, deviation, TAKEAWAY)
         finite_numbers(chart)
         assert len(of_mark(chart, "rect")) == 1
 
-    def test_a_throw_far_out_does_not_hide_the_others(self):
-        chart = draw_figures.histogram(np.append(self.VALUES, 1e6), 0.6, 0.5, TAKEAWAY)
-        _, bars = of_mark(chart, "rect")
-        assert bars[1][-1]["to"] < 5 and sum(row["share"] for row in bars[1]) < 1
+    def test_a_throw_far_out_does_not_hide_the_others_and_counts_in_the_last_bar(self):
+        values = np.append(self.VALUES, 1e6)
+        _, bars = of_mark(histogram(values, 0.6, 0.5, TAKEAWAY), "rect")
+        last = bars[1][-1]
+        assert last["to"] < 5 and last["share"] == pytest.approx((values >= last["from"]).mean(), abs=2e-4)
+        assert binned(values, 0.6, 0.5, BINS).beyond == np.sum((values < bars[1][0]["from"]) | (values > last["to"]))
 
     @pytest.mark.parametrize("truth", [0.0, 0.6, -9.0, 9.0])
     def test_without_noise_there_is_one_bar(self, truth):
-        chart = draw_figures.histogram(np.full(100, truth), truth, 0.0, TAKEAWAY)
+        chart = histogram(np.full(100, truth), truth, 0.0, TAKEAWAY)
         finite_numbers(chart)
         _, bars = of_mark(chart, "rect")
         assert [row["share"] for row in bars[1] if row["share"]] == [1.0]
@@ -248,8 +298,13 @@ class TestCoverage:
             (pytest.approx(0.896), pytest.approx(0.924)),
             (pytest.approx(0.985), 1.0),
         ]
-        assert bars[0]["encoding"]["y"]["scale"]["domain"] == [0.5, 1.0]
+        assert bars[0]["encoding"]["y"]["scale"]["domain"] == [0.8, 1.0]
         assert parts(chart)[0]["description"] == TAKEAWAY
+
+    @pytest.mark.parametrize(("share", "start"), [(0.83, 0.8), (0.81, 0.5), (0.53, 0.5), (0.51, 0.0)])
+    def test_the_axis_begins_below_the_lowest_end_of_a_bar(self, share, start):
+        _, (bars, rows) = of_mark(draw_figures.coverage([30, 100], [share, 0.95], [0.02, 0.01], TAKEAWAY), "rule")
+        assert bars["encoding"]["y"]["scale"]["domain"] == [start, 1.0] and rows[0]["low"] >= start
 
     def test_low_shares_stay_in_the_picture(self):
         chart = draw_figures.coverage([30, 100], [0.01, 0.2], [0.02, 0.05], TAKEAWAY)

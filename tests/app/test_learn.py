@@ -2,6 +2,7 @@
 say what they found, and all of it survives other screens; over the engine of this process."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.estimates.sample import coverage
 from app.estimates.settings import Bench
+from app.features.estimator.numbers import ErrorBars
 from app.features.learn.blocks import by_chance, held
 from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import Checked, Met, Standing, Verdict
@@ -195,6 +198,50 @@ def test_a_prediction_covers_the_screen_that_shows_the_truth():
     press(page, "lesson.back")
     press(page, "lesson.next")
     assert page.text_area(key="lesson.roulette.thirty-why").value == "How many throws?"
+
+
+def test_a_figure_is_left_out_until_the_step_that_asks_for_it():
+    page = opened(lesson="roulette", step="many")
+    assert "throw.100" in keys(page) and ErrorBars not in own(page).findings
+    press(page, "lesson.next")
+    guess(page, "roulette.thirty", 88.0)
+    bars, met = finding(page, ErrorBars), finding(page, Met)
+    assert met.truth == round(100 * bars.shares[0]) and met.right == (abs(88 - met.truth) <= 2)
+    press(page, "lesson.back")
+    assert drawn_step(page) == "many" and finding(page, ErrorBars) == bars  # it was told
+    page = opened(lesson="roulette", step="signs")  # without the step that asks
+    page.radio(key="lesson.roulette.signs-worth").set_value("tenth").run()
+    press(page, "lesson.roulette.signs-worth.commit")
+    assert ErrorBars in own(page).findings
+    assert ErrorBars in own(opened(lesson="bugs", step="sound")).findings  # where it is told before it is asked
+
+
+@pytest.mark.parametrize("seed", [0, 17])
+def test_who_reads_the_figure_of_coverage_is_right(seed):
+    bench = Bench(seed=seed)
+    (share, *_), _ = coverage(bench, KNOWN_LOG_DET)
+    block = shelf().lesson("roulette").blocks["thirty"]
+    truth = block.found(situation(seed=str(seed)))
+    assert block.is_right(round(100 * share), truth) and block.is_right(math.floor(100 * share), truth)
+    assert not block.is_right(95, truth)
+
+
+def test_the_number_of_draws_is_rounded_up_and_its_neighbours_are_right():
+    block = shelf().lesson("roulette").blocks["how-many"]
+    truth = block.found(situation())
+    assert truth == math.ceil(0.3917271732 / 0.01**2)
+    assert block.is_right(truth - 1, truth) and block.is_right(truth + 1, truth)
+    assert not block.is_right(0.6259 / 0.01, truth)  # without the square
+
+
+def test_coins_stand_first_where_a_step_waits_for_them_and_nowhere_where_they_lead_to_nothing():
+    page = opened(lesson="roulette", step="coins")
+    there = list(keys(page))
+    assert there.index("coins.results") < there.index("throw.100")
+    for step in ("one", "many"):
+        page = opened(lesson="roulette", step=step)
+        assert not [one for one in keys(page) if one.startswith("coins.")]
+        assert not [one for one in page.expander if "coins" in one.label]
 
 
 def test_a_file_shows_its_answers_where_others_stand(series):

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from app.estimates import sample as samples
-from app.estimates.sample import REPETITIONS, THROWS_EACH, Sample, coverage, thrown_settings
+from app.estimates.sample import THROWS_EACH, Sample, coverage, repetitions, thrown_settings
 from app.estimates.settings import SUSPECTS, Bench
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.blind_test import LAST, Answer, answer
@@ -57,7 +57,7 @@ def test_a_sample_is_of_the_suspect(bug, monkeypatch):
 
 
 def test_error_bars_of_each_suspect():
-    # 5 binomial standard errors of 400 repetitions, and 0.05 for what 16 batches lack of a normal law. A mean that is
+    # 5 binomial standard errors of the repetitions, and 0.05 for what 16 batches lack of a normal law. A mean that is
     # off by b standard errors is within 1.96 of the truth as often as a normal number with mean b.
     for bug, shift, scale in (("none", 0, 1), ("shared_n", 0, 2.217), ("no_weights", None, 1), ("surrogate", None, 1)):
         sample = draw_estimates(bug, A, LAW, "rademacher", 100_000, 9).value
@@ -65,16 +65,16 @@ def test_error_bars_of_each_suspect():
             shift = (FAULTY_ESTIMATORS[bug].mean(A, LAW) - KNOWN_LOG_DET) / (sample.std() / THROWS_EACH[-1] ** 0.5)
         expected = stats.norm.cdf(1.96, shift, scale) - stats.norm.cdf(-1.96, shift, scale)
         shares, _ = coverage(thrown_settings(bench(bug)), KNOWN_LOG_DET)
-        allowed = 5 * (expected * (1 - expected) / REPETITIONS) ** 0.5 + 0.05 * (bug == "shared_n")
+        size = repetitions(bench(bug))[-1]
+        allowed = 5 * (expected * (1 - expected) / size) ** 0.5 + 0.05 * (bug == "shared_n")
         assert abs(shares[-1] - expected) <= allowed + 1e-9, bug
 
 
 def test_repetitions_of_a_shared_n_have_it_to_themselves():
     start, n = samples.FIRST_REPETITION, THROWS_EACH[0]
     assert start % BATCH == 0 and n < BATCH
-    sample = draw_estimates("shared_n", A, LAW, "rademacher", REPETITIONS * BATCH, 0, start).value.reshape(
-        REPETITIONS, BATCH
-    )
+    size = repetitions(bench("shared_n"))[0]
+    sample = draw_estimates("shared_n", A, LAW, "rademacher", size * BATCH, 0, start).value.reshape(size, BATCH)
     held = np.abs(sample[:, :n].mean(1) - KNOWN_LOG_DET) <= 1.96 * stats.sem(sample[:, :n], 1)
     assert coverage(thrown_settings(bench("shared_n")), KNOWN_LOG_DET)[0][0] == held.mean()
 

@@ -113,11 +113,12 @@ def _settings(bench: Bench) -> Bench:
 
 def _beside_lesson(bench: Bench) -> None:
     """The draws beside the settings that they depend on, since the tasks of lessons are about these. Below them one
-    draw, term by term."""
+    draw, term by term; above them real coins, where the step waits for these."""
     left, right = controls.beside((1, 3.6), _has_settings(bench))
     with left:
         bench = _settings(bench)
     with right:
+        tossed = st.container()
         tested, draws = st.container(horizontal=True, vertical_alignment="bottom", gap="small"), st.container()
     terms = st.container()
     with tested:
@@ -133,8 +134,10 @@ def _beside_lesson(bench: Bench) -> None:
         st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
     with terms:
         _terms(bench, session.sample(), remainders, series)
-    with st.expander("With real coins", expanded=coins.asked_for()):
-        coins.show(bench, series.truth)
+    if coins.lead_on(bench):
+        # The step that waits for coins has them in sight: they are all that is done in it.
+        with tossed if coins.asked_for() else st.container(), st.expander("With real coins", coins.asked_for()):
+            coins.show(bench, series.truth)
 
 
 def _series_alone(bench: Bench) -> None:

@@ -37,13 +37,24 @@ def asked_for() -> bool:
     return any(name == "coin_throws" for until in asked for name, _ in until.names)
 
 
+def lead_on(bench: Bench) -> bool:
+    """Whether coins can be tossed with these settings, or with some that can be chosen here."""
+    return _coin_law(bench) is not None or session.offered(f"{BENCH}law", f"{BENCH}probe")
+
+
+def _coin_law(bench: Bench) -> Geometric | None:
+    """The law of N, where coins give both N and the signs of the probe."""
+    law, fits = bench.law, len(bench.array) == 2 and bench.probe == PROBE
+    return law if fits and isinstance(law, Geometric) and law.p == COIN else None
+
+
 def show(bench: Bench, truth: float) -> None:
     if len(bench.array) > 2:
         st.markdown(
             "Two coins give the two signs of the probe, so the matrix must be 2 x 2. Choose one to get its sheet."
         )
         return
-    if bench.probe != PROBE or not isinstance(bench.law, Geometric) or bench.law.p != COIN:
+    if not (of_coins := _coin_law(bench)):
         st.markdown(
             f"A coin has two sides, so it needs a geometric law with {unbroken('p = 0.5')} and a Rademacher probe "
             "(random signs)."
@@ -56,9 +67,9 @@ def show(bench: Bench, truth: float) -> None:
     table = _table(bench, SHOWN)
     st.markdown(
         f"1. Toss two coins: the signs of v. Note **+** if they agree and **{MINUS}** if not.\n"
-        f"2. Begin with N = {bench.law.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.\n"
+        f"2. Begin with N = {of_coins.n_exact}. Toss a coin: heads adds one to N, and you toss again; tails ends it.\n"
         "3. Note N and the sign, such as `4+`, and read your estimate off this table. "
-        f"The sheet goes on to N = {bench.law.n_exact + LONGEST - 1}.\n\n" + _markdown(table)
+        f"The sheet goes on to N = {of_coins.n_exact + LONGEST - 1}.\n\n" + _markdown(table)
     )
     st.download_button(
         "Download a sheet to print", sheet(bench, _table(bench, LONGEST)), "roulette.html", "text/html",
@@ -66,7 +77,7 @@ def show(bench: Bench, truth: float) -> None:
     )  # fmt: skip
     text = st.text_area("What the class has drawn", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
     try:
-        n, signs = parsed(text, bench.law.n_exact)
+        n, signs = parsed(text, of_coins.n_exact)
     except ValueError as error:
         st.error(str(error))
         return

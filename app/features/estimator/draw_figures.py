@@ -3,11 +3,15 @@
 import altair as alt
 import numpy as np
 
+from app.features.estimator.bars import Bars
 from app.ui.chart_style import BLUE, GREEN, GREY, ORANGE, finished, log_axis
 
 POINTS = 200
-BINS = 60
 LEAST_SEEN = 0.003
+STARTS = (0.0, 0.5, 0.8)
+"""Where the axis of shares may begin, so that a few percent are seen where no share is far below the promised one."""
+ROOM, LEAST_REACH = 1.1, 1e-9
+"""Of the axis of a running mean: how much longer it is than what is shown, and from how much on there is something."""
 
 
 def running_mean(values: np.ndarray, truth: float, description: str) -> alt.TopLevelMixin:
@@ -21,30 +25,37 @@ def running_mean(values: np.ndarray, truth: float, description: str) -> alt.TopL
         for k, m, e in zip(n, mean.tolist(), error.tolist(), strict=True)
     ]
     x = alt.X("n:Q", title="draws", scale=alt.Scale(type="log", nice=False), axis=log_axis())
-    y = alt.Y("mean:Q", title="mean of the estimates (nats)", scale=alt.Scale(zero=False))
+    scale = _around(n, mean, error, truth)
+    y = alt.Y("mean:Q", title="mean of the estimates (nats)", scale=scale)
     base = alt.Chart(alt.Data(values=rows))
-    band = base.mark_area(opacity=0.25, color=BLUE).encode(x=x, y=alt.Y("low:Q", title=""), y2="high:Q")
-    line = base.mark_line(color=BLUE, strokeWidth=2).encode(
+    band = base.mark_area(opacity=0.25, color=BLUE, clip=True)
+    band = band.encode(x=x, y=alt.Y("low:Q", title="", scale=scale), y2="high:Q")
+    line = base.mark_line(color=BLUE, strokeWidth=2, clip=True).encode(
         x=x, y=y, tooltip=[alt.Tooltip("n:Q", format=","), alt.Tooltip("mean:Q", format=".5f")]
     )
     return finished(alt.layer(band, line, _rule(truth, "y")), description)
 
 
-def histogram(values: np.ndarray, truth: float, deviation: float, description: str) -> alt.TopLevelMixin:
+def _around(n: np.ndarray, mean: np.ndarray, error: np.ndarray, truth: float) -> alt.Scale:
+    """The truth in the middle, and all of the band in the right half of the logarithmic axis: the first means stray so
+    far that beside them it would not be seen to shrink."""
+    late = n >= max(2.0, n[-1] ** 0.5)
+    reach = float((np.abs(mean[late] - truth) + error[late]).max(initial=0.0))
+    if reach <= LEAST_REACH * max(1.0, abs(truth)):
+        return alt.Scale(zero=False)
+    return alt.Scale(domain=[truth - ROOM * reach, truth + ROOM * reach], nice=False)
+
+
+def histogram(bars: Bars, truth: float, deviation: float, description: str) -> alt.TopLevelMixin:
     """The estimates, with the closed-form mean and, where it is finite, deviation over them."""
-    low, high = np.quantile(values, [0.002, 0.998])
-    reach = max(high - truth, truth - low, 1e-12)
-    counts, edges = np.histogram(values, bins=BINS, range=(truth - reach, truth + reach))
-    rows = [
-        {"from": a, "to": b, "share": c / len(values)}
-        for a, b, c in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
-    ]
+    edges, shares = bars.edges.tolist(), bars.shares.tolist()
+    rows = [{"from": a, "to": b, "share": share} for a, b, share in zip(edges[:-1], edges[1:], shares, strict=True)]
     scale, axis = alt.Scale(zero=False, nice=False), alt.Axis(labelBound=True)
-    x = alt.X("from:Q", title="estimate of log det(I + A) (nats)", scale=scale, axis=axis)
+    x = alt.X("from:Q", title="estimate (nats)", scale=scale, axis=axis)
     y = alt.Y("share:Q", title="share of the draws", axis=alt.Axis(format="%"))
-    bars = alt.Chart(alt.Data(values=rows)).mark_rect(color=BLUE, opacity=0.75)
-    bars = bars.encode(x=x, x2="to:Q", y=y, y2=alt.datum(0))
-    layers = [bars, _rule(truth, "x")]
+    drawn = alt.Chart(alt.Data(values=rows)).mark_rect(color=BLUE, opacity=0.75)
+    drawn = drawn.encode(x=x, x2="to:Q", y=y, y2=alt.datum(0))
+    layers = [drawn, _rule(truth, "x")]
     if np.isfinite(deviation):
         data = alt.Data(values=[{"low": truth - deviation, "high": truth + deviation}])
         band = alt.Chart(data).mark_rect(color=ORANGE, opacity=0.2, clip=True).encode(x=alt.X("low:Q"), x2="high:Q")
@@ -76,7 +87,8 @@ def coverage(throws: list[int], share: list[float], error: list[float], descript
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("n:N", title="draws in each repetition", sort=None, axis=alt.Axis(labelAngle=0))
     )
-    scale = alt.Scale(domain=[0.5 if min(row["low"] for row in rows) >= 0.5 else 0.0, 1.0], nice=False)
+    lowest = min(row["low"] for row in rows)
+    scale = alt.Scale(domain=[max(start for start in STARTS if start <= lowest), 1.0], nice=False)
     axis = alt.Axis(format="%", labelFlush=False, labelBound=False)
     y = alt.Y("share:Q", title="intervals that contain the truth", axis=axis, scale=scale)
     bars = base.mark_rule(color=BLUE, strokeWidth=3).encode(y=alt.Y("low:Q", title="", scale=scale), y2="high:Q")

@@ -94,9 +94,11 @@ def _alarm(at: "Situation", draws: int, limit: float, compare: str) -> Rate:
     return false_alarm(thrown_settings(at.bench(Bench)), subject(at).truth, draws, limit, compare)
 
 
-def _coverage(at: "Situation", throws: int) -> float:
-    shares, _ = coverage(thrown_settings(at.bench(Bench)), subject(at).truth)
-    return shares[THROWS_EACH.index(throws)]
+def _coverage(at: "Situation", throws: int) -> tuple[float, float]:
+    """The share of error bars that contain the truth, and its standard error."""
+    shares, errors = coverage(thrown_settings(at.bench(Bench)), subject(at).truth)
+    place = THROWS_EACH.index(throws)
+    return shares[place], errors[place]
 
 
 THROWS: dict[str, Observable] = {
@@ -124,7 +126,10 @@ THROWS: dict[str, Observable] = {
         lambda at, n: _alarm(at, int(n), 3.0, "is").value,
         arguments=1,
     ),
-    "coverage": Observable("the share of error bars that contain the truth", _coverage, arguments=1),
+    "coverage": Observable(
+        "the share of error bars that contain the truth", lambda at, n: _coverage(at, n)[0], arguments=1
+    ),
+    "coverage_error": Observable("the standard error of that share", lambda at, n: _coverage(at, n)[1], arguments=1),
     "coin_throws": Observable("draws by real coins", lambda at: len(_coins(at)), "draws"),
     "coin_mean": Observable(
         "the mean of the coins",

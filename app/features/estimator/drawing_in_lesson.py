@@ -8,13 +8,16 @@ import streamlit as st
 from app import session
 from app.estimates.sample import THROWS_EACH
 from app.estimates.settings import Bench
-from app.features.estimator import blind_test, drawing, numbers, words
+from app.features.estimator import asked, blind_test, drawing, numbers, words
 from app.features.estimator import draw_figures as figures
+from app.features.estimator.bars import binned
 from app.features.estimator.numbers import Noise, SampleMean
 from app.text import signed, unbroken
 from app.ui import heading, settled
 from app.ui.fragments import again
 from resflow_core.estimators.moments import Remainders
+
+BINS = 60
 
 
 @st.fragment
@@ -27,13 +30,16 @@ def show(bench: Bench, remainders: Remainders, truth: float) -> None:
     values = sample.values
     mean = session.note(SampleMean.of(values, truth)) if len(values) > 1 else None
     drawing.latest(sample, "Draw")
-    first, second, third = st.columns(3, gap="medium")
-    with first:
+    tells = not asked.is_open("coverage")
+    # Without draws the first two are short texts: each in a column of its own would leave it empty.
+    columns = st.columns((1 if mean is None else 2) + tells, gap="medium")
+    with columns[0]:
         _mean(values, mean, bench)
-    with second:
+    with columns[0 if mean is None else 1]:
         _histogram(values, mean, noise, bench)
-    with third:
-        _coverage(bench, truth, noise)
+    if tells:
+        with columns[-1]:
+            _coverage(bench, truth, noise)
     blind_test.show(bench, sample, mean, remainders, truth)
     with st.expander("Copy: NumPy"):
         drawing.program(bench, sample)
@@ -65,12 +71,14 @@ def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench:
         st.info(f"{closed}. {terms}", icon=":material/functions:")
         return
     spread = f"{closed}. The standard deviation of these draws is {signed(f'{mean.deviation:.4g}')} nats. {terms}"
-    chart = figures.histogram(values, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
+    bars = binned(values, mean.truth, noise.deviation, BINS)
+    chart = figures.histogram(bars, mean.truth, noise.deviation, f"Histogram of the estimates. {spread}")
     settled.show(chart, "Histogram of the estimates", key="lesson.histogram")
     st.markdown(spread)
     band = " Band: one standard deviation to each side." if math.isfinite(noise.deviation) else ""
     means = ", which is also the expected value of the estimate" if bench.is_sound else ""
-    st.caption(f"Dashed: the truth{means}.{band}")
+    far = f" The outermost bars also count the {bars.beyond:,} draws beyond them." if bars.beyond else ""
+    st.caption(f"Dashed: the truth{means}.{band}{far}")
 
 
 def _coverage(bench: Bench, truth: float, noise: Noise) -> None:

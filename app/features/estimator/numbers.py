@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from app.estimates.sample import coverage, thrown_settings
+from app.estimates.sample import coverage, repetitions, thrown_settings
 from app.estimates.settings import Bench
 from app.features.estimator import table
 from app.features.estimator.sweeps import Cost
@@ -216,6 +216,7 @@ class ErrorBars:
 
     shares: tuple[float, ...]  # of independent repetitions, for each of `THROWS_EACH`
     errors: tuple[float, ...]  # their standard errors
+    repeated: tuple[int, ...]  # how many repetitions
     is_infinite: bool  # whether the variance of the sound estimator is infinite,
     settles: bool  # and whether its fourth moment is finite, without which the length of an error bar never settles
 
@@ -228,7 +229,7 @@ class ErrorBars:
 def error_bars(bench: Bench, found: Noise, truth: float) -> ErrorBars:
     shares, errors = coverage(thrown_settings(bench), truth)
     settles = bool(fourth_moment_margin(bench.law, torch.tensor(bench.radius)) > 0)
-    return ErrorBars(tuple(shares), tuple(errors), math.isinf(found.deviation), settles)
+    return ErrorBars(tuple(shares), tuple(errors), repetitions(bench), math.isinf(found.deviation), settles)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.components.planes import Area, Chart, Path
+from app.features.estimator.bars import binned
 from app.features.estimator.numbers import PROMISED, ErrorBars, Noise, Series, places, running_mean
 from app.ui.chart_style import BLUE, GREEN, GREY, ORANGE, VERMILION
 from app.words import number
@@ -49,18 +50,17 @@ def spread(values: np.ndarray, truth: float, deviation: float, said: str) -> Cha
     """A histogram of the draws, over one standard deviation to each side of the truth."""
     areas, paths = [], []
     reach = 3 * deviation if math.isfinite(deviation) and deviation > 0 else 1.0
-    top = 1.0
+    low, high, top = truth - reach, truth + reach, 1.0
     if len(values) > 1:
-        low, high = np.quantile(values, [0.005, 0.995])
-        reach = max(high - truth, truth - low, 1e-9)
-        counts, edges = np.histogram(values, bins=BINS, range=(truth - reach, truth + reach))
-        shares = 100 * counts / len(values)
-        top = float(max(shares.max(), 1e-9))
-        x, y = np.repeat(edges, 2)[1:-1], np.repeat(shares, 2)
+        bars = binned(values, truth, deviation, BINS)
+        low, high = float(bars.edges[0]), float(bars.edges[-1])
+        shares = 100 * bars.shares
+        top = float(shares.max())
+        x, y = np.repeat(bars.edges, 2)[1:-1], np.repeat(shares, 2)
         areas.append(Area(_line(x, np.zeros_like(y)), _line(x, y), "draws", BLUE, 0.55))
     paths.append(Path(np.array([[truth, 0.0], [truth, top]]), "truth", GREEN, "dash", 2.0))
     if math.isfinite(deviation) and deviation > 0:
-        ends = np.array([max(truth - deviation, truth - reach), min(truth + deviation, truth + reach)])
+        ends = np.array([max(truth - deviation, low), min(truth + deviation, high)])
         areas.insert(0, Area(_line(ends, [0.0, 0.0]), _line(ends, [top, top]), "± one standard deviation", ORANGE, 0.2))
     return Chart(
         "How far off is one draw?",

@@ -56,6 +56,14 @@ HEADINGS = {
     "bias": "bias if cut",
     "bound": "its bound",
 }
+OF_DRAW = {"total": "this draw's sum", "bias": "bias of the cut series"}
+"""In the table of a draw: beside its sum, the bias is still that of the exact series."""
+
+
+def headings(kind: type[Row] | type[Term]) -> list[str]:
+    """Of its columns, in Markdown."""
+    said = HEADINGS | OF_DRAW if kind is Row else HEADINGS
+    return [said[field.name] for field in fields(kind)]
 
 
 def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -> list[Row]:
@@ -119,7 +127,7 @@ def decimal(number: float | Fraction) -> str:
 def markdown(table: Sequence[Row] | Sequence[Term], n: int, shown: Callable[[Fraction], str]) -> str:
     """The table for readers. The sum of `n` terms is bold; beyond the N that was drawn a throw's rows are grey."""
     names = _names(table)
-    lines = [[HEADINGS[name] for name in names], ["--:"] * len(names)]
+    lines = [headings(type(table[0])), ["--:"] * len(names)]
     for row in table:
         cells = [_cell(name, getattr(row, name), shown) for name in names]
         if row.k > n and isinstance(row, Row):
@@ -137,7 +145,7 @@ def csv(table: Sequence[Row] | Sequence[Term]) -> str:
 
 def latex(table: Sequence[Row] | Sequence[Term], shown: Callable[[Fraction], str]) -> str:
     names = _names(table)
-    lines = [" & ".join(HEADINGS[name] for name in names)]
+    lines = [" & ".join(headings(type(table[0])))]
     lines += [" & ".join(_in_latex(_cell(n, getattr(row, n), shown)) for n in names) for row in table]
     body = " \\\\\n".join(lines)
     return f"\\begin{{tabular}}{{{'r' * len(names)}}}\n{body} \\\\\n\\end{{tabular}}"

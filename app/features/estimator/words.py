@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from app.estimates.sample import REPETITIONS, THROWS_EACH
+from app.estimates.sample import THROWS_EACH
 from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series, Tail
 from app.metrics import with_error
 from app.text import signed, unbroken
@@ -87,8 +87,8 @@ def closed_form(found: Noise, is_sound: bool) -> str:
         return f"In closed form {whose} is **{number(deviation)}**: {finiteness(found.tail)}"
     least = "at least " if found.cost.is_least else ""
     return (
-        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**. To its square, the variance, the "
-        f"probe adds {number(found.cost.probe)} and the roulette {number(found.cost.roulette)} nats²"
+        f"In closed form {whose} is **{least}{signed(f'{deviation:.4g}')} nats**. Its square, the variance, is "
+        f"{number(found.cost.probe)} nats² by the probe plus {number(found.cost.roulette)} nats² by stopping at random"
     )
 
 
@@ -98,11 +98,12 @@ def expected(found: Noise) -> str:
 
 
 def error_bar(found: ErrorBars, is_sound: bool) -> str:
-    percent, error = 100 * found.shares[-1], 100 * found.errors[-1]
-    share = " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"  # none or all
+    shares = [f"**{unbroken(f'{_share(found, at)} %')}**" for at in range(len(THROWS_EACH))]
+    of = zip(shares, found.repeated, THROWS_EACH, strict=True)
+    within = ", ".join(f"{share} of {repeated:,} means of {n:,} draws" for share, repeated, n in of)
     said = (
-        f"Of {REPETITIONS} means of {THROWS_EACH[-1]:,} draws each, **{share} %** are within 1.96 standard errors of "
-        "the truth. It should be 95 %."
+        f"Within 1.96 standard errors of the truth: {within}. It should be 95 %. These draws do not depend on the seed "
+        "that is set."
     )
     if found.settles:
         return said
@@ -112,6 +113,12 @@ def error_bar(found: ErrorBars, is_sound: bool) -> str:
     # Where the tail is one-sided, as with an eigenvalue near -1, most samples know nothing of it.
     short = ", and too many are too short" if found.are_too_short else ""
     return f"{said} The {what} is infinite here, so the length of an error bar never settles{short}."
+
+
+def _share(found: ErrorBars, at: int) -> str:
+    """A share of intervals with its standard error, in percent."""
+    percent, error = 100 * found.shares[at], 100 * found.errors[at]
+    return " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"  # none or all
 
 
 def factor(found: Density, is_sound: bool) -> str:
@@ -130,9 +137,10 @@ def factor(found: Density, is_sound: bool) -> str:
 
 def intervals(found: ErrorBars, is_sound: bool) -> str:
     """How many 95 % confidence intervals contain the truth, in short."""
-    percent, error = 100 * found.shares[-1], 100 * found.errors[-1]
-    share = " \N{PLUS-MINUS SIGN} ".join(with_error(percent, error)) if error else f"{percent:.0f}"
-    said = f"{share} % of {REPETITIONS} intervals do, each from {THROWS_EACH[-1]:,} draws. It should be 95 %."
+    said = (
+        f"{_share(found, -1)} % of {found.repeated[-1]} intervals do, each from {THROWS_EACH[-1]:,} draws. It should "
+        "be 95 %."
+    )
     if found.settles or not is_sound:
         return said
     what = "variance" if found.is_infinite else "fourth moment"
