@@ -14,7 +14,7 @@ from app.quantise import Window, levels, packed
 NO_NUMBER = 255
 LEVELS = 254
 
-Dash = Literal["solid", "dash", "dot", "dashdot"]
+Dash = Literal["solid", "dash", "dot", "dashdot", "long", "sparse"]
 
 
 @dataclass(frozen=True, eq=False)

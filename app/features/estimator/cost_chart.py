@@ -16,7 +16,7 @@ from resflow_core.roulette import Geometric, Law
 HEIGHT = 370
 STRIPES = 26
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, GREY)
-DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot", "dash", "dot")
+DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot", "long", "sparse")
 MARK = 8.0
 
 

@@ -48,13 +48,13 @@ def bent(edits: Edits) -> Pane:
         "z₁",
         "z₂",
         found.window,
-        f"A straight grid after block {found.block + 1}, as trained in grey and with the changes in blue, at s = "
+        f"A straight grid after block {found.block + 1}, as trained in grey dashes and with the changes in blue, at s = "
         f"{found.scale:g}.{folds}",
         paths=(
-            Path(_lines(found.before), "as trained", GREY, width=1.0),
+            Path(_lines(found.before), "as trained", GREY, "dash", 1.0),
             Path(_lines(found.after), "now", BLUE, width=1.3),
         ),
-        note=f"Grey: as trained. Blue: now.{folds}",
+        note=f"Grey dashes: as trained. Blue: now.{folds}",
         legend=False,
     )
 
