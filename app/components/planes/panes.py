@@ -5,7 +5,7 @@ A colour of None is the page's own ink, dark on a light page and light on a dark
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,6 +15,7 @@ NO_NUMBER = 255
 LEVELS = 254
 
 Dash = Literal["solid", "dash", "dot", "dashdot", "long", "sparse"]
+DASHES: tuple[Dash, ...] = get_args(Dash)
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,8 +48,8 @@ def bent(edits: Edits) -> Pane:
         "z₁",
         "z₂",
         found.window,
-        f"A straight grid after block {found.block + 1}, as trained in grey dashes and with the changes in blue, at s = "
-        f"{found.scale:g}.{folds}",
+        f"A straight grid after block {found.block + 1}, as trained in grey dashes and with the changes in blue, at "
+        f"s = {found.scale:g}.{folds}",
         paths=(
             Path(_lines(found.before), "as trained", GREY, "dash", 1.0),
             Path(_lines(found.after), "now", BLUE, width=1.3),
