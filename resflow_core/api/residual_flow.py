@@ -79,6 +79,7 @@ class ResidualFlow(OwnStream):
         torch.Size([3, 4, 2])
     """
 
+    _given_sizes: dict[str, Any] | None  # those of the caller, which `fit` keeps; None: all are kept
     centre: Tensor
     scale: Tensor
     context_centre: Tensor
@@ -106,8 +107,8 @@ class ResidualFlow(OwnStream):
         _check_count("context", context, 0, 10_000)
         if dtype not in DTYPES:
             raise ValueError(f"dtype = {told(dtype)}: use torch.float32 or torch.float64.")
-        given = {"blocks": blocks, "width": width, "hidden_layers": hidden_layers, "budget": budget}
-        given = {name: value for name, value in given.items() if value is not None}
+        sizes = {"blocks": blocks, "width": width, "hidden_layers": hidden_layers, "budget": budget}
+        given = {name: value for name, value in sizes.items() if value is not None}
         config = FlowConfig(
             **(sizes_for(features) | given), activation=activation_name(activation), branch=branch, dim=features
         )
@@ -121,8 +122,7 @@ class ResidualFlow(OwnStream):
         weights = generator if generator.device.type == "cpu" else generator_of(generator.initial_seed())
         self._origin = weights.get_state()
         self._build(config, weights)
-        # Sizes that the caller gave, in whose place `fit` puts no others; None: all of them.
-        self._given_sizes: dict[str, Any] | None = None
+        self._given_sizes = None
         self.register_buffer("centre", torch.zeros(config.dim, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(config.dim, dtype=torch.float64))
         self.register_buffer("context_centre", torch.zeros(context, dtype=torch.float64))

@@ -120,7 +120,8 @@ class Chart:
 
 def encode(pane: Pane | Chart) -> dict[str, Any]:
     """One pane as JSON: the names of its fields, arrays packed; `kind` says which of the two it is."""
-    told = {name: getattr(pane, name) for name in ("title", "x", "y", "alt", "note", "legend")}
+    told = {name: getattr(pane, name) for name in ("title", "x", "y", "note", "legend")}
+    told["alt"] = pane.alt.replace("**", "")  # it may quote a verdict, which is Markdown
     told["paths"] = [_path(path) for path in pane.paths]
     if isinstance(pane, Chart):
         areas = [_area(area) for area in pane.areas]

@@ -30,8 +30,8 @@ def density(edits: Edits, found: Weighed, dataset: Dataset) -> Pane:
         x,
         y,
         dataset.window,
-        f"Density of the flow in the plane of the data, with {found.changes} changed parameters in block "
-        f"{found.block + 1}. {note}",
+        f"Density of the flow in the plane of the data, with {found.changes} changed parameter"
+        f"{'s' * (found.changes != 1)} in block {found.block + 1}. {note}",
         heat=Heat(values, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
         levels=outline if found.changes else (),
         note=note,

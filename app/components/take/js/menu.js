@@ -51,6 +51,10 @@ function offered(menu) {
       { title: "PNG (2 ×)", group: "Picture", save: async () => save(`${name}.png`, await pngOf(figure, theme())) },
       { title: "SVG (vector)", group: "Picture", save: () => save(`${name}.svg`, svgOf(figure, theme())) },
     );
+    const { film } = figure;
+    if (film) {
+      items.push({ title: "Film of the training (WebM)", group: "Picture", save: () => record(menu, name, film, theme()) });
+    }
     for (const table of figure.tables) {
       const title = table.title ? `CSV: ${table.title}` : "CSV";
       const file = tableName(figure, table);
@@ -60,6 +64,18 @@ function offered(menu) {
   }
   for (const { name, title, group } of menu.files) items.push({ title, group, save: () => request(menu, name) });
   return items;
+}
+
+/** It is recorded as it is shown, so that the menu is busy for as long as it plays. */
+async function record(menu, name, film, theme) {
+  menu.button.setAttribute("aria-busy", "true");
+  say(menu, "The film is being recorded.");
+  try {
+    save(`${name}.webm`, await recorded(film, theme));
+    say(menu, `${name}.webm is saved.`);
+  } finally {
+    menu.button.removeAttribute("aria-busy");
+  }
 }
 
 /** Ask the server for a file. The number lets an answer that comes twice be taken once. */
