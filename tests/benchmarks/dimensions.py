@@ -149,7 +149,7 @@ TABLES: dict[str, Callable[[int], tuple[Tensor, Tensor]]] = {
     "breast cancer": lambda seed: split(sets.load_breast_cancer().data, seed),
     "bananas 200": drawn(200),
     "bananas 1000": drawn(1_000),
-    "bananas 10000": drawn(10_000),
+    "bananas 3000": drawn(3_000),
 }
 SIZES = ("2x16", "4x16", "4x32", "8x32", "8x64")
 # Of zuko's spline flow: transforms, and the width of its two hidden layers.
