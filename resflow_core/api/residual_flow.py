@@ -142,14 +142,17 @@ class ResidualFlow(OwnStream):
 
         Not if its weights are no longer the first ones, or are frozen: then they are meant to stay.
         """
-        if self._given_sizes is None:
-            return
-        config = replace(self.config, **(sizes_for(self.features, points) | self._given_sizes))
+        config = self._for_points(points)
         if config == self.config or not self._untouched():
             return
         dtype, device = self.dtype, self.device
         self._build(config, _from_state(self._origin))
         self.flow.to(device=device, dtype=dtype).train(self.training)
+
+    def _for_points(self, points: int) -> FlowConfig:
+        if self._given_sizes is None:
+            return self.config
+        return replace(self.config, **(sizes_for(self.features, points) | self._given_sizes))
 
     def _untouched(self) -> bool:
         weights = _from_state(self._origin)
@@ -211,8 +214,9 @@ class ResidualFlow(OwnStream):
     ) -> "ResidualFlow":
         """Fit the flow to points by maximum likelihood. Returns the flow; `flow.fitted` says what was chosen and found.
 
-        The first fit standardises the points, and keeps their mean and standard deviation within the flow. A further
-        one goes on from the weights, in the same units. The weights that fit the validation points best are kept, and
+        The first fit standardises the points, and keeps their mean and standard deviation within the flow. Sizes that
+        the constructor was not given are then chosen for the number of points. A further fit goes on from the weights,
+        in the same units. The weights that fit the validation points best are kept, and
         training stops if those do not improve for long. With `steps`, the same seed gives the same weights; with
         `seconds` their number depends on the machine.
 
@@ -536,7 +540,7 @@ class ResidualFlow(OwnStream):
         parts += [f"base={type(base.distribution).__name__}"] if base is not None else []
         parts += ["dtype=torch.float64"] if self.dtype == torch.float64 else []
         found = f"\n  {self.fitted}" if self.fitted else ""
-        if not self.fitted and not (self._given_sizes is None or {"blocks", "width"} <= self._given_sizes.keys()):
+        if not self.fitted and self._for_points(0) != config:
             found = "\n  fit chooses the blocks and the width that were not given, by the number of points"
         return f"ResidualFlow({', '.join(parts)}){found}"
 
