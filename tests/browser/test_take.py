@@ -280,6 +280,14 @@ class TestRun:
         assert min(size) > 400
         assert changed > 0.001, "the share of pixels that are not the same in the first picture and in the last"
 
+    def test_a_browser_that_records_no_films_says_so(self, seen):
+        seen.page.evaluate("() => { window.kept = window.MediaRecorder; delete window.MediaRecorder; }")
+        seen.page.get_by_role("button", name=MENU).first.click()
+        seen.page.get_by_role("menuitem", name="Film").locator("visible=true").click()
+        seen.page.get_by_role("status").filter(has_text="Chrome, Edge or Firefox").wait_for()
+        seen.page.evaluate("() => { window.MediaRecorder = window.kept; }")
+        assert seen.data("time") == "now"
+
     def test_nothing_went_wrong(self, seen):
         assert not [one for one in seen.problems if "uncaught" in one or "Content Security" in one]
 

@@ -14,6 +14,7 @@ function isLikePaper(colour, { paper }) {
 /** Draw the swatch of these layers at the origin of a pen. */
 function drawSwatch(context, layers, theme, dense) {
   const [width, height] = SWATCH;
+  const hasMarkers = layers.some(({ kind }) => kind === "points"); // a single point is one, unless it is all there is
   const at = { x: (v) => v, y: (v) => v, left: 0, top: 0, width, height };
   for (const layer of layers) {
     if (layer.kind === "band") {
@@ -23,7 +24,7 @@ function drawSwatch(context, layers, theme, dense) {
     }
     const isPoint = layer.kind === "points";
     const place = isPoint ? { x: [width / 2], y: [height / 2] } : { x: [2, width - 2], y: [height / 2, height / 2] };
-    if (isPoint || (layer === layers[0] && (layer.x?.length !== 1 || layers.length === 1))) {
+    if (isPoint || (layer === layers[0] && (layer.x?.length !== 1 || !hasMarkers))) {
       if (isLikePaper(layer.colour, theme)) {
         context.fillStyle = UNDER_PALE;
         context.fillRect(0, 0, width, height);
