@@ -108,10 +108,10 @@ def all_fits(dataset: Dataset, groups: Groups) -> dict[str, Fits | None]:
     return {label: fits(arms, lambda curve: fit_values(dataset, curve)) for label, arms in groups.items()}
 
 
-def paths(label: str, x: np.ndarray, values: np.ndarray, k: int, **look) -> list[Path]:
+def paths(label: str, x: np.ndarray, values: np.ndarray, k: int, markers: bool = False) -> list[Path]:
     """The mean over seeds of values, (seeds, points), as a thick line, within the smallest and the largest."""
-    how = style(k) | look
-    drawn = [Path(np.stack([x, values.mean(0)], 1), label, width=2.4, **how)]
+    how = style(k)
+    drawn = [Path(np.stack([x, values.mean(0)], 1), label, width=2.4, markers=markers, **how)]
     if len(values) > 1:
         edges = [np.concatenate([np.stack([x, edge], 1), [[np.nan] * 2]]) for edge in (values.min(0), values.max(0))]
         drawn.append(Path(np.concatenate(edges), "", how["colour"], "solid", 0.8))

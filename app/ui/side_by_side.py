@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Heat, Pane, Path, planes
+from app.components.planes.panes import DASHES, Dash
 from app.engine.experiment import Arm
 from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, Frame, Report
@@ -24,7 +25,6 @@ from resflow_core.data import Dataset
 from resflow_core.measure import BlockTable
 
 GRID, STILL_GRID = 60, 120
-DASHES = ("solid", "dash", "dot", "dashdot")
 Charts = Callable[[Report], Sequence[Chart]]
 
 
@@ -91,7 +91,14 @@ def offer(name: str, arms: Mapping[str, int], words: str) -> None:
             button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
 
 
-def style(k: int) -> dict[str, str]:
+class Style(TypedDict):
+    """The colour and the dashes of a line."""
+
+    colour: str
+    dash: Dash
+
+
+def style(k: int) -> Style:
     """How the k-th of several lines is drawn, so that colour is not all that tells them apart."""
     return {"colour": CATEGORIES[k % len(CATEGORIES)], "dash": DASHES[k % len(DASHES)]}
 

@@ -9,7 +9,7 @@ from app.components.planes import Chart, Path
 from app.ui.chart_style import GREY
 
 WIDTH, HEIGHT, MARGIN = 240, 110, 6
-DASHES = {"solid": "", "dash": "6 4", "dot": "2 3", "dashdot": "7 3 2 3"}
+DASHES = {"solid": "", "dash": "6 4", "dot": "2 3", "dashdot": "7 3 2 3", "long": "12 4", "sparse": "2 6"}
 MOST_POINTS = 120
 
 

@@ -118,6 +118,8 @@ def points_of(values: Any, features: int, what: str = "x") -> Tensor:
         remedy = f"Pass {what}.mT if the last two dimensions are swapped."
     else:
         remedy = f"The last dimension holds the {features} numbers of a point."
+        if what == "X" and len(shape) > 1:
+            remedy += f" For points of {shape[-1]} numbers build the flow with features={shape[-1]}."
     raise ValueError(f"{what} has the shape {shape}; (..., {features}) is needed. {remedy}")
 
 

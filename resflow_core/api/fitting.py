@@ -79,6 +79,8 @@ def fit(
     """`ResidualFlow.fit`."""
     limit_seconds, limit_steps = _limits(seconds, steps)
     points, contexts = _data(flow, X, context, "X")
+    if flow.fitted is None:
+        flow._suit(len(points))
     held, held_contexts, points, contexts = _held_out(flow, points, contexts, validation)
     if len(points) < FEWEST_POINTS:
         raise ValueError(f"{len(points)} points are too few to fit a density to. Give at least {FEWEST_POINTS}.")

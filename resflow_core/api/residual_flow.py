@@ -3,6 +3,7 @@
 import os
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -56,7 +57,9 @@ class ResidualFlow(OwnStream):
             returns a distribution is trained along. None: the standard normal.
         branch: how the layers inside a block are joined: "residual", one after the other, or "dense", as in i-DenseNets
             (Perugachi-Diaz et al. 2021). A conditional flow needs "residual".
-        blocks, width, hidden_layers, budget: sizes, and the bound L of each block; None for what suits d.
+        blocks, width: sizes. None for what suits d and the number of points: the first `fit` builds the flow anew with
+            them, unless its weights were changed before. So make an optimiser of your own after it, or give the sizes.
+        hidden_layers, budget: of each block, and its bound L; None for what suits d.
         dtype: torch.float32 or torch.float64.
         device: where the parameters are, e.g. "cuda".
 
@@ -76,6 +79,7 @@ class ResidualFlow(OwnStream):
         torch.Size([3, 4, 2])
     """
 
+    _given_sizes: dict[str, Any] | None  # those of the caller, which `fit` keeps; None: all are kept
     centre: Tensor
     scale: Tensor
     context_centre: Tensor
@@ -103,19 +107,22 @@ class ResidualFlow(OwnStream):
         _check_count("context", context, 0, 10_000)
         if dtype not in DTYPES:
             raise ValueError(f"dtype = {told(dtype)}: use torch.float32 or torch.float64.")
-        given = {"blocks": blocks, "width": width, "hidden_layers": hidden_layers, "budget": budget}
-        chosen = sizes_for(features) | {name: value for name, value in given.items() if value is not None}
-        config = FlowConfig(**chosen, activation=activation_name(activation), branch=branch, dim=features)
+        sizes = {"blocks": blocks, "width": width, "hidden_layers": hidden_layers, "budget": budget}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        config = FlowConfig(
+            **(sizes_for(features) | given), activation=activation_name(activation), branch=branch, dim=features
+        )
         self._begin(config, context, log_det_of(log_det), generator_of(seed))
         self._set_base(base)
+        self._given_sizes = given
         self.to(device=device, dtype=dtype)
 
     def _begin(self, config: FlowConfig, context: int, log_det: LogDet, generator: torch.Generator) -> None:
-        self.config, self.context, self.log_det = config, context, log_det
+        self.context, self.log_det = context, log_det
         weights = generator if generator.device.type == "cpu" else generator_of(generator.initial_seed())
-        self.flow: Flow = GivenFlow(config, context, weights) if context else config.build(weights)
-        # Draws without a seed of their own. The next number of the generator, so that it repeats no weights.
-        self._stream = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=weights)))
+        self._origin = weights.get_state()
+        self._build(config, weights)
+        self._given_sizes = None
         self.register_buffer("centre", torch.zeros(config.dim, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(config.dim, dtype=torch.float64))
         self.register_buffer("context_centre", torch.zeros(context, dtype=torch.float64))
@@ -123,6 +130,37 @@ class ResidualFlow(OwnStream):
         self.fitted: Fit | None = None
         self._base: bases.Base | None = None
         self.base_module: bases.LazyBase | None = None
+
+    def _build(self, config: FlowConfig, weights: torch.Generator) -> None:
+        self.config = config
+        self.flow: Flow = GivenFlow(config, self.context, weights) if self.context else config.build(weights)
+        # Draws without a seed of their own. The next number of the generator, so that it repeats no weights.
+        self._stream = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=weights)))
+
+    def _suit(self, points: int) -> None:
+        """Build the flow anew with sizes that suit so many points, as if they had been given to the constructor.
+
+        Not if its weights are no longer the first ones, or are frozen: then they are meant to stay.
+        """
+        config = self._for_points(points)
+        if config == self.config or not self._untouched():
+            return
+        dtype, device = self.dtype, self.device
+        self._build(config, _from_state(self._origin))
+        self.flow.to(device=device, dtype=dtype).train(self.training)
+
+    def _for_points(self, points: int) -> FlowConfig:
+        if self._given_sizes is None:
+            return self.config
+        return replace(self.config, **(sizes_for(self.features, points) | self._given_sizes))
+
+    def _untouched(self) -> bool:
+        weights = _from_state(self._origin)
+        first = GivenFlow(self.config, self.context, weights) if self.context else self.config.build(weights)
+        return all(
+            now.requires_grad and torch.equal(now.detach().cpu(), then.detach().to(now.dtype))
+            for now, then in zip(self.flow.parameters(), first.parameters(), strict=True)
+        )
 
     def _set_base(self, base: Any) -> None:
         if isinstance(base, nn.Module) and not hasattr(base, "log_prob"):
@@ -176,8 +214,9 @@ class ResidualFlow(OwnStream):
     ) -> "ResidualFlow":
         """Fit the flow to points by maximum likelihood. Returns the flow; `flow.fitted` says what was chosen and found.
 
-        The first fit standardises the points, and keeps their mean and standard deviation within the flow. A further
-        one goes on from the weights, in the same units. The weights that fit the validation points best are kept, and
+        The first fit standardises the points, and keeps their mean and standard deviation within the flow. Sizes that
+        the constructor was not given are then chosen for the number of points. A further fit goes on from the weights,
+        in the same units. The weights that fit the validation points best are kept, and
         training stops if those do not improve for long. With `steps`, the same seed gives the same weights; with
         `seconds` their number depends on the machine.
 
@@ -501,7 +540,15 @@ class ResidualFlow(OwnStream):
         parts += [f"base={type(base.distribution).__name__}"] if base is not None else []
         parts += ["dtype=torch.float64"] if self.dtype == torch.float64 else []
         found = f"\n  {self.fitted}" if self.fitted else ""
+        if not self.fitted and self._for_points(0) != config:
+            found = "\n  fit chooses the blocks and the width that were not given, by the number of points"
         return f"ResidualFlow({', '.join(parts)}){found}"
+
+
+def _from_state(state: Tensor) -> torch.Generator:
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator
 
 
 def _check_count(name: str, value: Any, least: int, most: int) -> None:

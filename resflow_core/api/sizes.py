@@ -4,13 +4,23 @@ from typing import Any
 
 # Up to this d: blocks, width, learning rate. Measured: see docs/library.md.
 BY_FEATURES = [(3, 16, 32, 1e-2), (16, 8, 64, 5e-3), (256, 8, 128, 3e-3)]
+# Beyond the plane and space, below this n: blocks and width at most.
+BY_POINTS = [(300, 2, 16), (2_000, 4, 32)]
+MOST_SPATIAL = 3
 LARGEST_BATCH, SMALLEST_BATCH = 512, 32
 
 
-def sizes_for(features: int) -> dict[str, Any]:
-    """Blocks and width. In the plane many blocks draw the details; in more dimensions wide blocks fit better."""
+def sizes_for(features: int, points: int | None = None) -> dict[str, Any]:
+    """Blocks and width. In the plane many blocks draw the details; in more dimensions wide blocks fit better.
+
+    Beyond 3 dimensions few points ask for few and narrow blocks, which cannot learn them by heart. points = None: as
+    for many.
+    """
     blocks, width, _ = _row(features)
-    return {"blocks": blocks, "width": width}
+    if points is None or features <= MOST_SPATIAL:
+        return {"blocks": blocks, "width": width}
+    few = next((row[1:] for row in BY_POINTS if points < row[0]), (blocks, width))
+    return {"blocks": min(blocks, few[0]), "width": min(width, few[1])}
 
 
 def learning_rate_for(features: int) -> float:

@@ -106,6 +106,11 @@ def _dimensions_digits(monkeypatch, module: ModuleType) -> list[str]:
     return ["--repeat", "1", "--largest", "2"]
 
 
+def _dimensions_tables(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, by_gaussian=lambda X, held: NAN, SPLINES=())
+    return ["--tables", "iris", "--seeds", "1", "--sizes", "1x2"]
+
+
 def _hostile(monkeypatch, module: ModuleType) -> list[str]:
     _instead(monkeypatch, module, of_files=lambda length: [])
     return ["--formulas", "1"]
@@ -120,7 +125,7 @@ EMPTIED = {
     "activations": [_activations],
     "compare": [_compare],
     "dense": [_compare],
-    "dimensions": [_dimensions, _dimensions_digits],
+    "dimensions": [_dimensions, _dimensions_digits, _dimensions_tables],
     "estimator": [_estimator],
     "hostile": [_hostile, _hostile_formulas],
     "joint": [_joint],

@@ -1,7 +1,8 @@
 """A page with nothing but panes, over values that are known: a clickable plane, a chart, and a density.
 
 "next" draws the chart and the density anew and leaves the plane alone; "again" runs the script and changes nothing;
-"shown" takes all panes away, "free" the choice of a point.
+"shown" takes all panes away, "free" the choice of a point. With `bare` in the address the density has no bar and no
+legend.
 """
 
 import numpy as np
@@ -62,7 +63,10 @@ def chart(step: int) -> Chart:
 
 def density(step: int) -> Pane:
     values = np.full((NODES, NODES), 0.1 * (step + 1))
-    return Pane("Density", "x₁", "x₂", WINDOW, "words about it", Heat(values, "density", "per unit area", 0.0, 1.0))
+    bare = "bare" in st.query_params  # as a page has it that has no room
+    heat = Heat(values, "density", "per unit area", 0.0, 1.0, bar=not bare)
+    outline = (Level(rows(), 0.5, "outline", "#FFFFFF", "dash"),) if bare else ()
+    return Pane("Density", "x₁", "x₂", WINDOW, "**words** about it", heat, levels=outline, legend=not bare)
 
 
 def nothing() -> str:

@@ -1,5 +1,6 @@
 """The menu *Take it with you*: what it offers can be had, and is what is seen."""
 
+import base64
 import contextlib
 import csv
 import io
@@ -22,6 +23,24 @@ from tests.served import served, wait_for
 SVG = "{http://www.w3.org/2000/svg}"
 MENU = "Take it with you"
 STEP = 40
+PLAYED = """async data => {
+  const video = document.querySelector("video");
+  const on = name => new Promise(done => video.addEventListener(name, done, { once: true }));
+  const loaded = on("loadeddata");
+  video.src = `data:video/webm;base64,${data}`;
+  await loaded;
+  const [width, height] = [video.videoWidth, video.videoHeight];
+  const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+  const seen = () => { pen.drawImage(video, 0, 0); return pen.getImageData(0, 0, width, height).data; };
+  const ended = on("ended");
+  const first = new Promise(done => video.requestVideoFrameCallback(() => done(seen())));
+  await video.play();
+  const [before] = await Promise.all([first, ended]);
+  const after = seen();
+  let changed = 0;
+  for (let i = 0; i < after.length; i += 4) changed += Math.abs(after[i] - before[i]) > 16;
+  return [[width, height], changed / (width * height)];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +125,36 @@ def test_what_the_legend_hides_is_not_taken(page):
     _, data = taken(page, "CSV: Error")
     entry.click()
     assert {row[0] for row in rows_of(data)[1]} == {"rate 2", "band, lower end", "band, upper end"}
+
+
+def test_paper_has_the_bars_and_legends_for_which_the_page_has_no_room(page):
+    other = page.context.new_page()
+    other.goto(f"{page.url}?bare")
+    other.locator(".take-open").first.wait_for()
+    assert other.locator(".planes figure").last.locator(".planes-legend button").count() == 0
+    drawn = ElementTree.fromstring(data := taken(other, "SVG")[1])
+    texts = texts_of(data)
+    assert {"density (per unit area)", "outline"} <= set(texts)
+    dashed = [one for one in drawn.iter(f"{SVG}path") if one.get("stroke-dasharray") and one.get("stroke") == "#ffffff"]
+    assert len(dashed) >= 2, "the outline, and its swatch"
+    grounds = [one.get("fill") for one in drawn.iter(f"{SVG}rect")]
+    assert grounds.count("#767676") == 1, "the white swatch has a ground on which it is seen"
+    other.close()
+
+
+def test_what_is_told_of_a_picture_is_plain_text(page):
+    data = taken(page, "SVG")[1]
+    said = ElementTree.fromstring(data).find(f"{SVG}desc").text
+    assert "words about it" in said and "*" not in said
+
+
+def test_files_have_short_names_of_whole_words(page):
+    other = page.context.new_page()
+    other.goto(f"{page.url}?bare")
+    other.locator(".take-open").first.wait_for()
+    assert taken(other, "CSV: Plane")[0] == "plane.csv"
+    assert taken(other, "CSV: Error")[0] == "plane-error.csv"
+    other.close()
 
 
 def test_the_server_makes_other_files_when_they_are_asked_for(page):
@@ -213,6 +262,31 @@ class TestRun:
         assert float(told.split(": ")[1].split(" ±")[0]) == pytest.approx(float(value), abs=0.02)
         cells = json.loads(taken(seen.page, "Notebook")[1])["cells"]
         assert "".join(cells[-1]["source"]).strip() in data.decode()
+
+    def test_the_film_is_one_that_browsers_play_and_ends_at_the_newest_step(self, seen):
+        seen.press("100 steps")
+        seen.wait_for_step(STEP + 100)
+        seen.page.get_by_role("button", name="Replay").and_(seen.page.locator(":enabled")).wait_for()
+        seen.page.get_by_role("button", name=MENU).first.click()
+        with seen.page.expect_download(timeout=180_000) as download:
+            seen.page.get_by_role("menuitem", name="Film").locator("visible=true").click()
+        data = download.value.path().read_bytes()
+        assert download.value.suggested_filename.endswith(".webm")
+        assert seen.data("time") == "now" and seen.step == STEP + 100
+        player = seen.page.context.new_page()
+        player.set_content("<video muted></video>")
+        size, changed = player.evaluate(PLAYED, base64.b64encode(data).decode())
+        player.close()
+        assert min(size) > 400
+        assert changed > 0.001, "the share of pixels that are not the same in the first picture and in the last"
+
+    def test_a_browser_that_records_no_films_says_so(self, seen):
+        seen.page.evaluate("() => { window.kept = window.MediaRecorder; delete window.MediaRecorder; }")
+        seen.page.get_by_role("button", name=MENU).first.click()
+        seen.page.get_by_role("menuitem", name="Film").locator("visible=true").click()
+        seen.page.get_by_role("status").filter(has_text="Chrome, Edge or Firefox").wait_for()
+        seen.page.evaluate("() => { window.MediaRecorder = window.kept; }")
+        assert seen.data("time") == "now"
 
     def test_nothing_went_wrong(self, seen):
         assert not [one for one in seen.problems if "uncaught" in one or "Content Security" in one]

@@ -258,6 +258,62 @@ class TestFit:
         flow = rf.ResidualFlow(2, **SMALL, log_det=log_det, context=context).fit(x, context=c, steps=5)
         assert math.isfinite(flow.fitted.validation_nll)
 
+    def sizes(self, flow):
+        return {"blocks": flow.config.blocks, "width": flow.config.width}
+
+    @pytest.mark.parametrize(
+        "settings", [{}, {"context": 2}, {"dtype": torch.float64, "base": BASES["student t"]}], ids=str
+    )
+    def test_few_points_get_a_small_flow_as_if_its_sizes_had_been_given(self, settings):
+        x = data(150, 5)
+        c = {"context": x[:, :2]} if "context" in settings else {}
+        flow = rf.ResidualFlow(5, seed=3, **settings)
+        many = self.sizes(flow)
+        assert flow.fit(x, steps=2, **c) is flow
+        few = self.sizes(flow)
+        assert few != many and few["blocks"] * few["width"] < many["blocks"] * many["width"]
+        assert (flow.fitted.blocks, flow.fitted.width) == (few["blocks"], few["width"])
+        same = rf.ResidualFlow(5, seed=3, **settings, **few).fit(x, steps=2, **c)
+        assert torch.equal(flow.log_prob(x, **c), same.log_prob(x, **c))
+
+    def test_many_points_get_the_sizes_of_their_dimension(self):
+        flow = rf.ResidualFlow(5)
+        before = self.sizes(flow)
+        flow.fit(data(20_000, 5), steps=1, batch=32)
+        assert self.sizes(flow) == before
+
+    def test_sizes_that_are_given_stay(self):
+        flow = rf.ResidualFlow(5, blocks=7).fit(data(150, 5), steps=1)
+        free = rf.ResidualFlow(5).fit(data(150, 5), steps=1)
+        assert self.sizes(flow) == self.sizes(free) | {"blocks": 7}
+        flow = rf.ResidualFlow(5, blocks=7, width=9).fit(data(150, 5), steps=1)
+        assert self.sizes(flow) == {"blocks": 7, "width": 9}
+
+    @pytest.mark.parametrize("how", ["moved", "frozen", "fitted", "from a file"])
+    def test_weights_of_the_users_own_stay(self, how, tmp_path):
+        flow = rf.ResidualFlow(5)
+        if how == "moved":
+            with torch.no_grad():
+                next(flow.parameters()).add_(0.01)
+        if how == "frozen":
+            next(flow.parameters()).requires_grad_(False)
+        if how == "fitted":
+            flow.fit(data(20_000, 5), steps=1, batch=32)
+        if how == "from a file":
+            flow.save(tmp_path / "flow.rf")
+            flow = rf.load(tmp_path / "flow.rf")
+        before = self.sizes(flow), [id(parameter) for parameter in flow.parameters()]
+        flow.fit(data(150, 5), steps=1)
+        assert (self.sizes(flow), [id(parameter) for parameter in flow.parameters()]) == before
+
+    def test_copies_choose_their_sizes_as_well(self):
+        flow, x = rf.ResidualFlow(5, seed=2).double(), data(150, 5)
+        copies = [copy.deepcopy(flow), pickle.loads(pickle.dumps(flow))]
+        flow.fit(x, steps=2)
+        for one in copies:
+            assert torch.equal(one.fit(x, steps=2).log_prob(x), flow.log_prob(x))
+            assert one.dtype == torch.float64
+
     def test_seconds_end_it(self):
         flow = rf.ResidualFlow(2, blocks=1, width=2).fit(data(), seconds=0.05, validation=0)
         assert flow.fitted.reason == "the time was up"
@@ -460,7 +516,7 @@ class TestRefused:
             (lambda: rf.ResidualFlow(2).fit([[1.0, math.nan]] * 20), "not finite"),
             (lambda: rf.ResidualFlow(2).fit(np.ones((20, 2))), "in every row"),
             (lambda: rf.ResidualFlow(2).fit(np.arange(20.0)[:, None] * [1, 2]), "linear combination"),
-            (lambda: rf.ResidualFlow(2).fit(np.zeros((20, 3))), r"\(20, 3\)"),
+            (lambda: rf.ResidualFlow(2).fit(np.zeros((20, 3))), r"\(20, 3\).*features=3"),
             (lambda: rf.ResidualFlow(2).fit(data(5)), "too few"),
             (lambda: rf.ResidualFlow(2).fit(data(), validation=2), "share from 0 to 0.9"),
             (lambda: rf.ResidualFlow(2).fit(data(), seconds=-1), "above 0"),

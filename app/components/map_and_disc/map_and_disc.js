@@ -363,12 +363,13 @@ function figureOf(view) {
   const range = ([low, high], level) => low + (level / 254) * (high - low);
   const line = (cells) => cells.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join();
   const of = (head, row) => [line(head), ...Array.from(lit, (_, i) => row(i)).filter((_, i) => lit[i]).flat(), ""].join("\r\n");
-  const place = (i) => nodeOf(scene, i).map((value) => Number(value.toPrecision(7)));
+  const rounded = (value) => Number(value.toPrecision(7)); // as fine as float32
+  const place = (i) => nodeOf(scene, i).map(rounded);
   const fine = (name, [low, high]) => `${name} (to ${shown((high - low) / 508)})`;
   const map = () => of([...scene.axes, fine(scene.unit || scene.name, scene.range), "spectral radius"], (i) => [
-    [...place(i), scene.level[i] === INFINITE ? "inf" : range(scene.range, scene.level[i]), scene.radius[i] / 65535].join()]);
+    [...place(i), scene.level[i] === INFINITE ? "inf" : rounded(range(scene.range, scene.level[i])), rounded(scene.radius[i] / 65535)].join()]);
   const disc = () => of([...scene.axes, "Re λ", "Im λ", fine("cut series − log(1 + λ)", scene.error_range)], (i) => [4 * i, 4 * i + 2].map((k) =>
-    [...place(i), scene.eigenvalues[k], scene.eigenvalues[k + 1], range(scene.error_range, scene.error[k / 2])].join()));
+    [...place(i), ...[scene.eigenvalues[k], scene.eigenvalues[k + 1], range(scene.error_range, scene.error[k / 2])].map(rounded)].join()));
   return {
     name: titles[0], title: titles.join(", "), columns: 2,
     panels: canvases.map((canvas, k) => ({

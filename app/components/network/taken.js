@@ -60,6 +60,9 @@ function tableOfNetwork(view) {
   return `${rows.map((row) => row.join()).join("\r\n")}\r\n`;
 }
 
+/** What is drawn, for who does not see it. */
+const sizesSaid = ({ sizes }) => `Layers of ${sizes.join(", ")} units from left to right, and a line for each weight.`;
+
 function figureOfNetwork(view) {
   const { scene, root, at } = view;
   if (!at) return null;
@@ -72,7 +75,7 @@ function figureOfNetwork(view) {
     name, title: name, columns: 1, tables: [{ title: "", text: () => tableOfNetwork(view) }],
     panels: [{
       title: name, note: "The wider a line, the larger the weight as the layer uses it.",
-      alt: root.querySelector(".left-out").textContent, width: at.width, height: at.height, legend,
+      alt: [sizesSaid(scene), root.querySelector(".left-out").textContent].filter(Boolean).join(" "), width: at.width, height: at.height, legend,
       draw: (pen, theme) => drawNetwork(view, pen, theme),
     }],
   };

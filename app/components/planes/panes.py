@@ -5,7 +5,7 @@ A colour of None is the page's own ink, dark on a light page and light on a dark
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from app.quantise import Window, levels, packed
 NO_NUMBER = 255
 LEVELS = 254
 
-Dash = Literal["solid", "dash", "dot", "dashdot"]
+Dash = Literal["solid", "dash", "dot", "dashdot", "long", "sparse"]
+DASHES: tuple[Dash, ...] = get_args(Dash)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,8 @@ class Chart:
 
 def encode(pane: Pane | Chart) -> dict[str, Any]:
     """One pane as JSON: the names of its fields, arrays packed; `kind` says which of the two it is."""
-    told = {name: getattr(pane, name) for name in ("title", "x", "y", "alt", "note", "legend")}
+    told = {name: getattr(pane, name) for name in ("title", "x", "y", "note", "legend")}
+    told["alt"] = pane.alt.replace("**", "")  # it may quote a verdict, which is Markdown
     told["paths"] = [_path(path) for path in pane.paths]
     if isinstance(pane, Chart):
         areas = [_area(area) for area in pane.areas]

@@ -3,7 +3,7 @@
 const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
 const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
 const MOST_LEVEL = 254; // what is more is no number
-const DASHES = { solid: [], dash: [9, 9], dot: [3, 3], dashdot: [9, 3, 3, 3] };
+const DASHES = { solid: [], dash: [9, 9], dot: [3, 3], dashdot: [9, 3, 3, 3], long: [18, 6], sparse: [3, 9] };
 const SYMBOLS_OF_PATHS = ["circle", "square", "diamond", "cross", "triangle-up", "x"]; // of those with markers
 const LIGHT = { ink: (alpha) => `rgba(49,51,63,${alpha})`, paper: "rgb(255,255,255)" };
 const NEAR = 20; // pixels from the pointer within which a point is told
@@ -174,10 +174,11 @@ function toldHeat({ heat: { field, range: [low, high], name, unit, log, cut }, w
   return `${name} ${sign}${shown(log ? 10 ** value : value)} ${unit}`.trim();
 }
 
-/** A pane as a panel of a sheet, in its size on the page. */
+/** A pane as a panel of a sheet, its plot in its size on the page. It has the legend that the page may have no room for. */
 function panelOfPane(pane, picture, theme) {
   const { spec, read, hidden, box } = pane;
-  const legend = spec.legend ? marksOf(read, theme).filter(({ label }) => label && !hidden.has(label)) : [];
   const { title, note, alt } = spec;
-  return panelOf({ title, note, alt, picture, width: box.clientWidth, height: box.clientHeight, legend });
+  const legend = marksOf(read, theme).filter(({ label }) => label && label !== title && !hidden.has(label));
+  const height = box.clientHeight + picture.margin.bottom - bottomOf(spec);
+  return panelOf({ title, note, alt, picture, width: box.clientWidth, height, legend });
 }

@@ -10,12 +10,15 @@ function showMenu(view, data, setTrigger) {
   (window.resflowTake ??= []).push(["menu", { host: view.menu, data, ask, figure: () => figureOfPanes(view) }]);
 }
 
+/** A colour bar also where the page has no room for one: paper has, and there no number can be pointed at. */
+const withBar = (spec) => (spec.heat ? { ...spec, heat: { ...spec.heat, bar: true } } : spec);
+
 function figureOfPanes(view) {
   const theme = paperTheme(view.root);
   const drawn = view.panes.map((pane) => {
     const ranges = view.zooms.get(spaceOf(view, pane));
-    const picture = pictureOf(pane.read, theme, { ranges, chosen: pane.chosen, hidden: pane.hidden });
-    picture.margin = { ...picture.margin, bottom: bottomOf(pane.spec) };
+    const picture = pictureOf(withBar(pane.read), theme, { ranges, chosen: pane.chosen, hidden: pane.hidden });
+    picture.margin = { ...picture.margin, bottom: bottomOf(withBar(pane.spec)) };
     return { pane, picture };
   });
   const name = view.panes.map(({ spec }) => spec.title).join(", ");

@@ -20,7 +20,7 @@ from app.components.canvas import scripts
 __all__ = ["SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
 
 _HERE = Path(__file__).parent
-SCRIPT = scripts(_HERE / "js", "vector", "sheet", "chart", "menu")
+SCRIPT = scripts(_HERE / "js", "vector", "sheet", "film", "chart", "menu")
 STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
 
 Group = Literal["Numbers", "Flow", "Comparison", "Program"]

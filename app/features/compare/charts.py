@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from app.components.planes import Area, Chart, Path
+from app.components.planes.panes import Dash
 from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport
 from app.features.compare.numbers import believed_nll, bias_at, true_nll
@@ -49,7 +50,7 @@ def belief(dataset: Dataset, groups: Groups, terms: Mapping[str, int | None]) ->
     )
 
 
-def _seeds(label: str, found: bands.Fits, colour: str, dash: str) -> list[Path]:
+def _seeds(label: str, found: bands.Fits, colour: str, dash: Dash) -> list[Path]:
     first, *others = (np.stack([found.steps, values], 1) for values in found.values)
     paths = [Path(first, label, colour, dash, 2.2)]
     if others:

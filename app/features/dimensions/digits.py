@@ -10,6 +10,7 @@ import streamlit as st
 from app import session
 from app.components import images
 from app.components.planes import Chart, Path, planes
+from app.components.planes.panes import Dash
 from app.engine.experiment import Arm
 from app.engine.reports import ArmReport
 from app.engine.results import DIGITS as DATA
@@ -213,7 +214,7 @@ def curves(curve: BitsCurve | None, before: Before, normal: Estimate, *, by_time
     )
 
 
-def banded(points: np.ndarray, label: str, colour: str, dash: str) -> list[Path]:
+def banded(points: np.ndarray, label: str, colour: str, dash: Dash) -> list[Path]:
     """A line through (x, value, standard error) with thin lines around; the first value of a new flow is left out
     where it would flatten all others."""
     x, value, error = points[points[:, 1] < UNIFORM].T

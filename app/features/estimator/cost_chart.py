@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from app.components.planes import Area, Chart, Path
-from app.components.planes.panes import Dash
+from app.components.planes.panes import DASHES
 from app.features.estimator.sweeps import PAPER, Cost, P
 from app.features.estimator.verdicts import Products
 from app.ui.chart_style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
@@ -16,7 +16,6 @@ from resflow_core.roulette import Geometric, Law
 HEIGHT = 370
 STRIPES = 26
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, GREY)
-DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot", "dash", "dot")
 MARK = 8.0
 
 

@@ -26,7 +26,7 @@ def shared(bench: Bench, subject: Subject) -> None:
         batches.sizes,
         {"an N for each point": batches.own, "one N for all": batches.shared},
         bench.batch,
-        "standard deviation of the batch mean (nats)",
+        "deviation of the mean (nats)",
         f"Standard deviation of a batch mean against the batch. {said}",
     )
     settled.show(chart, "Deviation of a batch mean", key="across.shared")

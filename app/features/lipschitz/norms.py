@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Dots, Pane, Path, planes
+from app.components.planes.panes import Dash
 from app.engine.reports import Report
 from app.features.lipschitz import arms
 from app.features.lipschitz.induced import Induced, ball, induced
@@ -164,8 +165,9 @@ def _orders(report: Report) -> list[Chart]:
         return []
     steps, orders = loss.held_step[-len(loss.orders) :], loss.orders
     paths = []
+    looks: tuple[tuple[str, Dash], ...] = ((BLUE, "solid"), (ORANGE, "dash"))
     for layer in range(orders.shape[2]):
-        colour, dash = (BLUE, "solid") if layer == 0 else (ORANGE, "dash")
+        colour, dash = looks[min(layer, 1)]
         lines = [
             np.concatenate([np.stack([steps, orders[:, k, layer]], 1), [[np.nan] * 2]]) for k in range(orders.shape[1])
         ]

@@ -30,8 +30,8 @@ def density(edits: Edits, found: Weighed, dataset: Dataset) -> Pane:
         x,
         y,
         dataset.window,
-        f"Density of the flow in the plane of the data, with {found.changes} changed parameters in block "
-        f"{found.block + 1}. {note}",
+        f"Density of the flow in the plane of the data, with {found.changes} changed parameter"
+        f"{'s' * (found.changes != 1)} in block {found.block + 1}. {note}",
         heat=Heat(values, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
         levels=outline if found.changes else (),
         note=note,
@@ -48,13 +48,13 @@ def bent(edits: Edits) -> Pane:
         "z₁",
         "z₂",
         found.window,
-        f"A straight grid after block {found.block + 1}, as trained in grey and with the changes in blue, at s = "
-        f"{found.scale:g}.{folds}",
+        f"A straight grid after block {found.block + 1}, as trained in grey dashes and with the changes in blue, at "
+        f"s = {found.scale:g}.{folds}",
         paths=(
-            Path(_lines(found.before), "as trained", GREY, width=1.0),
+            Path(_lines(found.before), "as trained", GREY, "dash", 1.0),
             Path(_lines(found.after), "now", BLUE, width=1.3),
         ),
-        note=f"Grey: as trained. Blue: now.{folds}",
+        note=f"Grey dashes: as trained. Blue: now.{folds}",
         legend=False,
     )
 

@@ -20,11 +20,30 @@ function legendOf(layers) {
       : [{ label: CALLED[layer.name] ?? layer.name, layers: [layer.markers ? { ...layer, index: [layer.markers.length - 1] } : layer] }]));
 }
 
+/** The kept pictures one after the other; null while there is only one, and while a step is shown in its parts. */
+function filmOfLive(view) {
+  const moments = momentsOf(view);
+  if (moments.length < 2 || view.slow) return null;
+  return {
+    count: moments.length,
+    figure(k) {
+      goTo(view, k, moments);
+      return figureOfLive(view);
+    },
+    done: () => leavePast(view),
+  };
+}
+
+/** The line over the loss at the moment that is shown, which the caption names. It is none of the numbers. */
+const momentLayer = ({ picture: { step } }, { y }, theme) =>
+  ({ kind: "line", x: [step, step], y: y.range, colour: theme.ink(0.9), width: 1.5, untold: true });
+
 function figureOfLive(view) {
   if (!view.root.isConnected || !view.scene || !view.picture) return null;
   const theme = paperOf(view);
   const drawn = Object.entries(view.panes).map(([name, { box }]) => {
     const picture = painterOf(view, name)(view, theme);
+    if (name === "loss" && isPast(view)) picture.layers = [...picture.layers, momentLayer(view, picture, theme)];
     return { title: titleOfPane(view, name), picture, box };
   });
   const readouts = [stepReadout(view), ...readoutsShown(view)].filter(({ value }) => value);
@@ -33,7 +52,7 @@ function figureOfLive(view) {
   tables.push({ title: "numbers above the picture", text: () => tableOfReadouts(readouts) });
   return {
     name: `residual flow step ${view.picture.step}`, title: `A residual flow at step ${view.picture.step}`,
-    columns: Number(view.root.dataset.columns), caption: [said.join(" · ")], tables,
+    columns: Number(view.root.dataset.columns), caption: [said.join(" · ")], tables, film: filmOfLive(view),
     panels: drawn.map(({ title, picture, box }) => panelOf({
       title, note: "", alt: box.getAttribute("aria-label"), picture, width: box.clientWidth, height: box.clientHeight,
       legend: legendOf(picture.layers),

@@ -9,6 +9,7 @@ const ICON = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3v9m-4-4 
 const GROUPS = ["Picture", "Numbers", "Flow", "Comparison", "Program"];
 const KEPT_MS = 60_000; // a browser reads what it saves in this time
 const NEAR_MENU = 4; // pixels between button and menu
+const MOST_NAME = 80; // letters of a file's name
 const offers = new Map(); // figures by name, of menus that stand elsewhere
 let menus = 0;
 let opened = null; // the list that is open
@@ -26,9 +27,18 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
 }
 
-/** A name for a file: letters, digits and hyphens. */
-const fileName = (text) =>
-  text.normalize("NFKD").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60) || "figure";
+/** A name for a file: letters, digits and hyphens; a long one ends with a whole word. */
+function fileName(text) {
+  const name = text.normalize("NFKD").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
+  const cut = name.length > MOST_NAME ? name.slice(0, MOST_NAME + 1).replace(/-[^-]*$/, "").slice(0, MOST_NAME) : name;
+  return cut || "figure";
+}
+
+/** The name of the file of a table: that of the figure, and its own where there are several. */
+function tableName({ name, tables }, { title }) {
+  if (tables.length < 2 || !title) return fileName(name);
+  return fileName(title.includes(name) ? title : `${name} ${title}`);
+}
 
 /** What a menu offers now, [{title, group, save}]. */
 function offered(menu) {
@@ -41,15 +51,31 @@ function offered(menu) {
       { title: "PNG (2 ×)", group: "Picture", save: async () => save(`${name}.png`, await pngOf(figure, theme())) },
       { title: "SVG (vector)", group: "Picture", save: () => save(`${name}.svg`, svgOf(figure, theme())) },
     );
+    const { film } = figure;
+    if (film) {
+      items.push({ title: "Film of the training (WebM)", group: "Picture", save: () => record(menu, name, film, theme()) });
+    }
     for (const table of figure.tables) {
       const title = table.title ? `CSV: ${table.title}` : "CSV";
-      const file = fileName([figure.name, figure.tables.length > 1 ? table.title : ""].filter(Boolean).join(" "));
+      const file = tableName(figure, table);
       items.push({ title, group: "Numbers", save: () => save(`${file}.csv`, new Blob([table.text()], { type: "text/csv" })) });
     }
     for (const one of figure.more ?? []) items.push(one);
   }
   for (const { name, title, group } of menu.files) items.push({ title, group, save: () => request(menu, name) });
   return items;
+}
+
+/** It is recorded as it is shown, so that the menu is busy for as long as it plays. */
+async function record(menu, name, film, theme) {
+  menu.button.setAttribute("aria-busy", "true");
+  say(menu, "The film is being recorded.");
+  try {
+    save(`${name}.webm`, await recorded(film, theme));
+    say(menu, `${name}.webm is saved.`);
+  } finally {
+    menu.button.removeAttribute("aria-busy");
+  }
 }
 
 /** Ask the server for a file. The number lets an answer that comes twice be taken once. */
