@@ -372,11 +372,10 @@ def _ranked(stored: Stored) -> tuple[bool, str, dict[str, str]]:
     return False, f"On the {{data}} data the seeds overlap: {kl}.", numbers
 
 
-def joint(plane: Stored, rotated: Stored) -> Found:
+def joint(plane: Stored, beyond: Stored) -> Found:
     """Joint modelling ahead of coupling blocks: what the density costs each classifier in points of accuracy, in the
-    plane and where no coordinate shows the classes."""
-    in_plane, beyond = _lost_in_plane(plane), _lost_beyond(rotated)
-    first, second = _compared(in_plane), _compared(beyond)
+    plane and beyond it, where the residual flow stands beside the coupling flow that loses least."""
+    in_plane = _lost_in_plane(plane)
     ours, peer = in_plane
     weight = max((label.rpartition("= ")[2] for label in plane.found), key=float)
     numbers = _settings(plane) | {
@@ -384,23 +383,42 @@ def joint(plane: Stored, rotated: Stored) -> Found:
         "weight": weight,
         "ours": _points(band(in_plane[ours])),
         "theirs": _points(band(in_plane[peer])),
-        "dim": str(rotated.settings["dim"]),
-        "other_steps": f"{rotated.settings['steps']:,}",
-        "other_data": _title(rotated.settings["data"]),
-        "other_ours": _points(band(beyond[ours])),
-        "other_theirs": _points(band(beyond[peer])),
-        "sizes": " and ".join(f"{of['parameters']:,}" for of in rotated.found.values()),
     }
     said = {1: "The claim shows.", 0: "The seeds overlap.", -1: "The opposite of the claim shows."}
+    shown = [_compared(in_plane)]
+    parts: list[str] = []
+    pictures = {f"{peer} and residual flow in the plane": in_plane}
+    for place, (name, case) in zip(PLACES, beyond.settings["cases"].items(), strict=False):
+        lost = _lost_beyond(beyond.found[name])
+        ours, *peers = sorted(lost, key=lambda one: (not one.startswith(RESIDUAL), band(lost[one]).mean))
+        nearest = peers[0]
+        shown.append(_compared({family: lost[family] for family in (ours, nearest)}))
+        pictures[f"{case['title']}, d = {case['dim']}"] = lost
+        told = "" if case["told"] is None else ", {told} classes told"
+        part, values = _placed(
+            f"{case['title'].capitalize()} (d = {{dim}}{told}): {{ours}}, {{nearest}} {{theirs}}; right with the density "
+            f"{{ours_right}} and {{theirs_right}} %. {said[shown[-1]]}",
+            {
+                "dim": str(case["dim"]),
+                "told": str(case["told"]),
+                "ours": _points(band(lost[ours])),
+                "nearest": nearest,
+                "theirs": _points(band(lost[nearest])),
+                "ours_right": _right(beyond.found[name][ours]),
+                "theirs_right": _right(beyond.found[name][nearest]),
+            },
+            place,
+        )
+        parts.append(part)
+        numbers |= values
     says = (
         "if the flow learns the density too (λ = {weight}), the residual flow loses {ours} points of accuracy, {peer} "
-        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {said[first]} "
-        "In {dim} dimensions, the {other_data} data beside noise and all coordinates rotated, it loses {other_ours}, "
-        f"{{peer}} {{other_theirs}} ({{other_steps}} steps, {{sizes}} parameters). {said[second]}"
-    )
-    kind = Kind.SHOWS if first > 0 else Kind.IN_PART if second > 0 else Kind.NOT_HERE
-    shown, where = (beyond, f"d = {rotated.settings['dim']}, rotated") if second > first else (in_plane, "in the plane")
-    picture = Picture(shown, f"accuracy lost at λ = {weight}, {where}", "points", mark=("none lost", 0.0))
+        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {said[shown[0]]} Beyond the "
+        "plane it stands beside the best of some coupling flows of its size, the one that loses least. "
+    ) + " ".join(parts)
+    kind = Kind.SHOWS if min(shown) > 0 else Kind.IN_PART if max(shown) > 0 else Kind.NOT_HERE
+    where = max(zip(shown, pictures, strict=True), key=lambda one: one[0])[1]
+    picture = Picture(pictures[where], f"accuracy lost at λ = {weight}, {where}", "points", mark=("none lost", 0.0))
     return Found(kind, says, numbers, picture)
 
 
@@ -417,13 +435,19 @@ def _lost_in_plane(stored: Stored) -> dict[str, list[float]]:
     return lost
 
 
-def _lost_beyond(stored: Stored) -> dict[str, list[float]]:
-    """The same where accuracies are stored in per cent."""
+def _lost_beyond(case: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The same of one case, where accuracies are stored in per cent."""
     lost = {}
-    for family, of in stored.found.items():
+    for family, of in case.items():
         without, with_it = (of["by_weight"][end(of["by_weight"], key=float)] for end in (min, max))
         lost[family] = [a["accuracy"] - b["accuracy"] for a, b in zip(without, with_it, strict=True)]
     return lost
+
+
+def _right(flow: Mapping[str, Any]) -> str:
+    """The mean accuracy at the largest weight of the density, in per cent."""
+    runs = flow["by_weight"][max(flow["by_weight"], key=float)]
+    return f"{band([run['accuracy'] for run in runs]).mean:.1f}"
 
 
 def _compared(lost: Mapping[str, Sequence[float]]) -> int:
