@@ -91,7 +91,7 @@ def _of_residual_flow(config: FlowConfig) -> int:
 
 
 def _of_baseline(config: BaselineConfig) -> int:
-    baseline, hidden = BASELINES[config.kind], [config.width] * config.hidden_layers
+    baseline = BASELINES[config.kind]
     if baseline.coupling:
         layers = _couplings(config)
     else:

@@ -24,7 +24,8 @@ from app.features.paper.after import AFTER
 from app.features.paper.causes import RATE, SIZE, Sheared
 from app.features.paper.claims import CLAIMS, total
 from app.features.paper.found import Found, Kind, Picture
-from app.features.paper.joint import CASES, flows
+from app.features.paper.joint import CASES
+from app.features.paper.joint import flows as flows_of
 from app.features.paper.rotated import UNTOLD, Rotated
 from app.features.paper.written import FOLDS, Written
 from app.lessons.shelf import shelf
@@ -387,10 +388,10 @@ def accuracies(plane, beyond):
             return
         for case, flows in found.items():
             for family, of in flows.items():
-                for weight, runs in of["by_weight"].items():
-                    for run in runs:
+                for weight, results in of["by_weight"].items():
+                    for result in results:
                         ours = family == "Residual flow" and weight == "1"
-                        run["accuracy"] = beyond.get(case, 90.0) if ours else 90.0
+                        result["accuracy"] = beyond.get(case, 90.0) if ours else 90.0
 
     return change
 
@@ -536,7 +537,7 @@ def test_every_image_is_judged_once_by_a_model_that_has_not_seen_it():
 
 @pytest.mark.parametrize("name", CASES)
 def test_peers_are_of_nearly_the_size_of_the_residual_flow(name):
-    ours, *peers = map(parameter_count, flows(CASES[name]).values())
+    ours, *peers = map(parameter_count, flows_of(CASES[name]).values())
     assert len(peers) == 3 and all(abs(peer / ours - 1) < 0.1 for peer in peers)
 
 

@@ -67,7 +67,7 @@ CASES: Mapping[str, Case] = {
         FlowConfig(blocks=8, dim=8),
         TRAIN,
         steps=300,
-        seeds=4,
+        seeds=3,
         told=10,
     ),
     "digits": Case(

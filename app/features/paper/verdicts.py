@@ -396,8 +396,8 @@ def joint(plane: Stored, beyond: Stored) -> Found:
         pictures[f"{case['title']}, d = {case['dim']}"] = lost
         told = "" if case["told"] is None else ", {told} classes told"
         part, values = _placed(
-            f"{case['title'].capitalize()} (d = {{dim}}{told}): {{ours}}, {{nearest}} {{theirs}}; right with the density "
-            f"{{ours_right}} and {{theirs_right}} %. {said[shown[-1]]}",
+            f"{case['title'].capitalize()} (d = {{dim}}{told}): {{ours}}, {{nearest}} {{theirs}}; right with the "
+            f"density {{ours_right}} and {{theirs_right}} %. {said[shown[-1]]}",
             {
                 "dim": str(case["dim"]),
                 "told": str(case["told"]),
@@ -413,8 +413,8 @@ def joint(plane: Stored, beyond: Stored) -> Found:
         numbers |= values
     says = (
         "if the flow learns the density too (λ = {weight}), the residual flow loses {ours} points of accuracy, {peer} "
-        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {said[shown[0]]} Beyond the "
-        "plane it stands beside the best of some coupling flows of its size, the one that loses least. "
+        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {said[shown[0]]} Beyond "
+        "the plane it stands beside the best of some coupling flows of its size, the one that loses least. "
     ) + " ".join(parts)
     kind = Kind.SHOWS if min(shown) > 0 else Kind.IN_PART if max(shown) > 0 else Kind.NOT_HERE
     where = max(zip(shown, pictures, strict=True), key=lambda one: one[0])[1]
