@@ -105,19 +105,17 @@ def arm(data: str, label: str) -> Arm:
 def train(data: str, label: str, seed: int, steps: int) -> Run:
     """One flow."""
     with one_thread():
-        of = arm(data, label)
-        trainer = Trainer(of.flow, of.train, DATASETS[data], seed)
-        way, used = [], 0.0
-        _take_away(trainer, label)
+        trainer, way, used = begun(data, label, seed), [], 0.0
         for step in range(1, steps + 1):
             start = time.thread_time()
             trainer.step()
             used += time.thread_time() - start
-            _take_away(trainer, label)
+            take_away(trainer, label)
             if step % EVERY == 0 or step == steps:
                 way.append([used, kl(trainer, data)])
-        evaluation = measure.evaluate(trainer.evaluated, points(data)[0][:JACOBIANS])
-        blocks = measure.block_table(trainer.evaluated, evaluation, of.train.log_det)
+        flow: Any = trainer.evaluated
+        evaluation = measure.evaluate(flow, points(data)[0][:JACOBIANS])
+        blocks = measure.block_table(flow, evaluation, trainer.train_config.log_det)
     deviation = roulette_deviation(evaluation)
     return Run(
         way[-1][1],
@@ -127,12 +125,21 @@ def train(data: str, label: str, seed: int, steps: int) -> Run:
     )
 
 
+def begun(data: str, label: str, seed: int) -> Trainer:
+    """A flow before its first step."""
+    of = arm(data, label)
+    trainer = Trainer(of.flow, of.train, DATASETS[data], seed)
+    take_away(trainer, label)
+    return trainer
+
+
 @torch.no_grad()
-def _take_away(trainer: Trainer, label: str) -> None:
+def take_away(trainer: Trainer, label: str) -> None:
     """Hold at 0 the weights of what a chain of layers does not see: all but the newest units of a layer's input."""
     if not KINDS[label].chained:
         return
-    for flow in {trainer.flow, trainer.evaluated}:
+    flows: set[Any] = {trainer.flow, trainer.evaluated}
+    for flow in flows:
         for branch in flow.branches:
             _, *later = branch.linears
             for layer, before in zip(later, branch.linears, strict=False):

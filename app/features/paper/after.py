@@ -37,7 +37,8 @@ AFTER: Mapping[str, Successor] = {
         "i-DenseNets",
         "A block joins the outputs of its layers to their inputs, and learns how much each part weighs. The weights "
         "are normalised so that the Lipschitz constant of the joined layer stays bounded.",
-        "The constraint of a layer here bounds one matrix, so a joined layer needs a certificate of its own.",
+        "A certificate of its own, because the constraint of a layer here bounds one matrix. It is built: "
+        "`resflow_core/branches/dense.py`.",
         "Invertible DenseNets with Concatenated LipSwish. Perugachi-Diaz, Tomczak and Bhulai, NeurIPS 2021",
         "https://arxiv.org/abs/2102.02694",
         "compare-joined",

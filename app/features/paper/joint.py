@@ -125,7 +125,7 @@ def measured(case: Case, small: bool = False) -> dict[str, Any]:
         }
 
 
-def flows(case: Case) -> dict[str, FlowConfig | CouplingConfig]:
+def flows(case: Case) -> dict[str, Any]:
     """The residual flow, and each peer with the width that brings its size nearest."""
     wanted = parameter_count(case.flow)
     peers = {

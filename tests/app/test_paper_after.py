@@ -1,0 +1,114 @@
+"""What came after the paper: where it is built, its verdict is computed from what is stored."""
+
+import copy
+import json
+import re
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from app import screens
+from app.evidence import path_of, plain, stored
+from app.features.compare import joined
+from app.features.compare.joined import KINDS
+from app.features.paper.after import AFTER
+from app.features.paper.found import Kind
+from app.features.paper.joined import dense
+from resflow_core.data import DATASETS
+
+assert screens.SCREENS  # they fill the registries
+CHAINED = "Dense, Sine, 2 hidden layers, chained"
+
+
+def raw():
+    """The file as it lies there, read without the app."""
+    return json.loads(path_of(joined.NAME).read_text())
+
+
+def three(value):
+    return f"{value:#.3g}".removesuffix(".")
+
+
+def spread(values):
+    return f"{three(np.mean(values))} ({three(np.min(values))} to {three(np.max(values))})"
+
+
+def kls(runs):
+    return [run["kl"] for run in runs]
+
+
+def judged(kl):
+    """The verdict if the KL of every seed is so, by set and kind; 0.5 where none is given."""
+    file = stored(joined.NAME)
+    found = copy.deepcopy(file.found)
+    for data, kinds in found.items():
+        for label, runs in kinds.items():
+            for run in runs:
+                run["kl"] = kl.get((data, label), 0.5)
+    return dense(replace(file, found=found))
+
+
+def test_every_number_of_the_verdict_is_in_the_file():
+    file, found = raw(), AFTER["dense"].found
+    assert not re.search(r"\d", re.sub(r"{\w+}", "", found.says))
+    assert set(re.findall(r"{(\w+)}", found.says)) <= set(found.numbers)
+    said, wanted = found.sentence, [f"{file['settings']['steps']:,}", str(len(file["seeds"]))]
+    for data, kinds in file["found"].items():
+        assert DATASETS[data].title in said
+        free = [runs for label, runs in kinds.items() if label != CHAINED]
+        wanted += [spread(kls(runs)) for runs in free]
+        seconds = min(np.mean([run["way"][-1][0] for run in runs]) for runs in free)
+        then = [[np.interp(seconds, *zip(*run["way"], strict=True)) for run in runs] for runs in free]
+        wanted += [f"{seconds:.1f} s", spread(min(then, key=np.mean))]
+    sizes = file["settings"]["parameters"].values()
+    wanted += [f"{min(sizes):,} to {max(sizes):,}"]
+    assert [one for one in wanted if one not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("kl", "kind"),
+    [
+        ({}, Kind.NOT_HERE),
+        ({("2spirals", "Dense, Sine, 2 hidden layers"): 0.1}, Kind.IN_PART),
+        ({(data, label): 0.1 for data in joined.SETS for label in KINDS if label.startswith("Dense")}, Kind.SHOWS),
+        ({(data, label): 0.1 for data in joined.SETS for label in KINDS if label.startswith("Res")}, Kind.NOT_HERE),
+    ],
+)
+def test_the_verdict_follows_the_fits(kl, kind):
+    found = judged(kl)
+    assert found.kind is kind and "{" not in found.sentence
+
+
+def test_what_a_chain_reaches_says_whether_connections_help():
+    ours, chain = ("2spirals", "Dense, Sine, 2 hidden layers"), ("2spirals", CHAINED)
+    helps, none = judged({ours: 0.1, chain: 0.3}), judged({ours: 0.1, chain: 0.1})
+    assert "connections help" in helps.sentence and "0.300" in helps.numbers["chained"]
+    assert "connections help" not in none.sentence and "chained" in none.numbers
+    assert "chained" not in judged({}).numbers  # there is nothing to explain
+
+
+def test_a_card_without_a_comparison_has_no_verdict():
+    assert [name for name, one in AFTER.items() if one.found] == ["dense"]
+
+
+@pytest.mark.parametrize("label", KINDS)
+def test_a_run_is_one_of_its_kind(label):
+    one = joined.train("moons", label, 0, 3)
+    again = joined.train("moons", label, 0, 3)
+    assert one.kl == again.kl == one.way[-1][1] and np.isfinite(one.kl)
+    assert 0 < one.used <= 1 and (one.deviation is None or one.deviation > 0)
+    assert joined.claims(plain({"moons": {label: [asdict(one)]}})) == {next(iter(joined.claims({}))): True}
+
+
+def test_a_chain_sees_the_layer_before_it_alone():
+    trainer = joined.begun("moons", CHAINED, 0)
+    for _ in range(3):
+        trainer.step()
+        joined.take_away(trainer, CHAINED)
+    for flow in (trainer.flow, trainer.evaluated):
+        for branch in flow.branches:
+            first, second, last = branch.linears
+            units = len(first.bias)
+            assert not second.raw[:, :2].any() and second.raw[:, 2:].any()
+            assert not last.raw[:, : 2 + units].any() and last.raw[:, 2 + units :].any()
