@@ -318,6 +318,8 @@ def joint_numbers(plane, beyond):
             f"ours_right_{place}": f"{right['Residual flow'][1].mean():.1f}",
             f"theirs_right_{place}": f"{right[nearest][1].mean():.1f}",
         }
+        if nearest != "RealNVP":
+            numbers[f"fixed_{place}"] = points(lost["RealNVP"])
         if case["told"]:
             numbers[f"told_{place}"] = str(case["told"])
     return numbers

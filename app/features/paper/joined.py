@@ -45,10 +45,9 @@ def dense(stored: Stored) -> Found:
             }
             if ahead[-1] and not why and label + CHAINED in kinds:
                 chained = _fit(kinds[label + CHAINED])
-                helps = "So its connections help." if ours.high < chained.low else "So its connections do not tell."
                 why = (
-                    f"If each layer sees only the layer before, the dense blocks with {{activation_{place}}} come to "
-                    f"{{chained}} on {{data_{place}}}. {helps} "
+                    f"If each layer sees only the layer before it, the dense blocks with {{activation_{place}}} come "
+                    f"to {{chained}} on {{data_{place}}}. {_because(ours, theirs, chained)} "
                 )
                 numbers["chained"] = str(chained)
         seconds, nearest, fit = _at_equal_time(kinds)
@@ -68,6 +67,18 @@ def dense(stored: Stored) -> Found:
     )
     kind = Kind.SHOWS if all(ahead) else Kind.IN_PART if any(ahead) else Kind.NOT_HERE
     return Found(kind, says, numbers, _picture(stored, ahead))
+
+
+def _because(ours: Band, theirs: Band, chained: Band) -> str:
+    """Why dense blocks are ahead, by what is left of it without their connections."""
+    if ours.high < chained.low:
+        return "So the connections help."
+    if chained.high < theirs.low:
+        return (
+            "So the connections are not the reason. A dense block begins with a matrix, and a residual block with the "
+            "activation of each coordinate."
+        )
+    return "The seeds do not tell whether the connections help."
 
 
 def _picture(stored: Stored, ahead: Sequence[bool]) -> Picture:
