@@ -11,25 +11,25 @@ from app.features.paper.found import Found
 @dataclass(frozen=True)
 class Successor:
     """`says` is what it changes, and `needs` what it would take to have it here. `source` is its title, with authors,
-    place and year, at `address`. Where it is built, `evidence` names the stored comparison, which `judge` takes."""
+    place and year, at `address`. Where it is built, `evidence` names what is stored, which `judge` takes."""
 
     title: str
     says: str
     needs: str
     source: str
     address: str
-    evidence: str = ""
+    evidence: tuple[str, ...] = ()
     judge: Callable[..., Found] | None = None
 
     @property
     def found(self) -> Found | None:
         """The verdict on what is stored; None where nothing is built."""
-        return self.judge(evidence.stored(self.evidence)) if self.judge else None
+        return self.judge(*map(evidence.stored, self.evidence)) if self.judge else None
 
     @property
     def command(self) -> str:
         """What measures it anew."""
-        return f"python -m app.evidence --only {self.evidence}"
+        return f"python -m app.evidence --only {' '.join(self.evidence)}"
 
 
 AFTER: Mapping[str, Successor] = {
@@ -41,7 +41,7 @@ AFTER: Mapping[str, Successor] = {
         "`resflow_core/branches/dense.py`.",
         "Invertible DenseNets with Concatenated LipSwish. Perugachi-Diaz, Tomczak and Bhulai, NeurIPS 2021",
         "https://arxiv.org/abs/2102.02694",
-        "compare-joined",
+        ("compare-dense", "compare-joined"),
         joined.dense,
     ),
     "implicit": Successor(

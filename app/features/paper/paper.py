@@ -22,8 +22,8 @@ def successor(name: str, one: Successor) -> None:
             with st.container(key=f"verdict_{found.kind.name.lower()}_{name}"):
                 st.markdown(f"{found.kind.sign} {found.sentence}")
             st.html(picture.figure(found.picture))
-            date = evidence.stored(one.evidence).date
-            st.caption(f"Measured on {date}; anew by `{one.command}`.")
+            dates = sorted({evidence.stored(name).date for name in one.evidence})
+            st.caption(f"Measured on {' and '.join(dates)}; anew by `{one.command}`.")
         st.caption(f"[{one.source}]({one.address})")
 
 
