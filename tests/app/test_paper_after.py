@@ -78,8 +78,9 @@ def test_every_number_of_the_verdict_is_in_the_files():
     assert [one for one in wanted if one not in found.sentence] == []
 
 
-DENSE = [label for label in KINDS if label.startswith("Dense")]
-RESIDUAL = [label for label in KINDS if label.startswith("Residual")]
+LABELS = [*KINDS, *(f"{kind}, CLipSwish, 2 hidden layers" for kind in ("Dense", "Residual"))]
+DENSE = [label for label in LABELS if label.startswith("Dense")]
+RESIDUAL = [label for label in LABELS if label.startswith("Residual")]
 BOTH = ("checkerboard", "2spirals")
 
 

@@ -56,8 +56,6 @@ KINDS: Mapping[str, Kind] = {
         Kind(Inside("residual", "sine", LAYERS)),
         Kind(Inside("dense", "sine", LAYERS)),
         Kind(Inside("dense", "sine", LAYERS), chained=True),
-        Kind(Inside("residual", "clipswish", LAYERS)),
-        Kind(Inside("dense", "clipswish", LAYERS)),
     )
 }
 
