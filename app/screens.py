@@ -16,6 +16,7 @@ from app.features.activations.observables import ACTIVATIONS
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.features.compare import arrival as compare
 from app.features.compare.evidence import EVIDENCE as COMPARE_EVIDENCE
+from app.features.compare.joined import EVIDENCE as JOINED_EVIDENCE
 from app.features.compare.live import RUNS as COMPARE_RUNS
 from app.features.compare.settings import COMPARE, Compare
 from app.features.dimensions.evidence import EVIDENCE as DIMENSIONS_EVIDENCE
@@ -180,7 +181,7 @@ SCREENS: dict[str, Screen] = {
         "Density estimation",
         {COMPARE: Compare},
         opens=compare.is_due,
-        evidence=COMPARE_EVIDENCE,
+        evidence={**COMPARE_EVIDENCE, **JOINED_EVIDENCE},
         runs=COMPARE_RUNS,
     ),
     "joint": Screen(

@@ -15,6 +15,7 @@ ActNorm). zuko keeps |s| and |a| below log 1000. Its splines have eight bins on 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,18 +38,25 @@ def _additive():
     return AdditiveTransform
 
 
-def _affine():
+def affine():
+    """zuko's transform z = x exp(a) + b of a coordinate."""
     with extra("baselines"):
         from zuko.transforms import MonotonicAffineTransform
 
     return MonotonicAffineTransform
 
 
-def _spline():
+def spline():
+    """zuko's rational-quadratic spline of a coordinate."""
     with extra("baselines"):
         from zuko.transforms import MonotonicRQSTransform
 
     return MonotonicRQSTransform
+
+
+def spline_shapes() -> tuple[tuple[int, ...], ...]:
+    """Of a spline's parameters: widths and heights of its bins, and slopes between them."""
+    return (BINS,), (BINS,), (BINS - 1,)
 
 
 @dataclass(frozen=True)
@@ -72,9 +80,9 @@ class Baseline:
 
 BASELINES: dict[str, Baseline] = {
     "nice": Baseline("NICE, additive coupling", _additive, ((),), True, 8, 2, scaled=True),
-    "realnvp": Baseline("RealNVP, affine coupling", _affine, ((), ()), True, 8, 2),
-    "maf": Baseline("MAF, affine autoregressive", _affine, ((), ()), False, 8, 2),
-    "nsf": Baseline("NSF, autoregressive splines", _spline, ((BINS,), (BINS,), (BINS - 1,)), False, 6, 2),
+    "realnvp": Baseline("RealNVP, affine coupling", affine, ((), ()), True, 8, 2),
+    "maf": Baseline("MAF, affine autoregressive", affine, ((), ()), False, 8, 2),
+    "nsf": Baseline("NSF, autoregressive splines", spline, spline_shapes(), False, 6, 2),
 }
 
 
@@ -97,6 +105,11 @@ class BaselineConfig:
         check(self)
         if self.dim < 2:
             raise ValueError(f"dim = {self.dim}: use at least 2, since one coordinate moves another.")
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of a layer's network for a coordinate."""
+        return BASELINES[self.kind].outputs
 
     def build(self, generator: torch.Generator) -> "BaselineFlow":
         """The flow with weights drawn from `generator`.
@@ -139,7 +152,7 @@ class BaselineFlow(NormalizingFlow):
         with torch.random.fork_rng(devices=[]):
             layers = [BaselineLayer(_lazy(config, index), config.dim) for index in range(config.transforms)]
         for layer in layers:
-            _draw(layer, generator)
+            draw_weights(layer, generator)
         scale = [ActNorm(config.dim)] if BASELINES[config.kind].scaled else []
         super().__init__([ActNorm(config.dim), *layers, *scale])
         self.config = config
@@ -152,24 +165,41 @@ def refuse_estimates(log_det: LogDet) -> None:
 
 
 def _lazy(config: BaselineConfig, index: int) -> nn.Module:
+    baseline = BASELINES[config.kind]
+    univariate, hidden = baseline.univariate(), (config.width, config.hidden_layers)
+    if baseline.coupling:
+        return coupling_layer(config.dim, index, univariate, baseline.shapes, *hidden)
     # Imported here and not above, because zuko switches off the checks of all of torch.distributions.
     with extra("baselines"):
-        from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
+        from zuko.flows import MaskedAutoregressiveTransform
 
-    baseline, order = BASELINES[config.kind], torch.arange(config.dim)
-    how = {
-        "univariate": baseline.univariate(),
-        "shapes": baseline.shapes,
-        "hidden_features": [config.width] * config.hidden_layers,
+    order = torch.arange(config.dim)
+    order = order.flip(0) if index % 2 else order
+    return MaskedAutoregressiveTransform(config.dim, order=order, **_how(univariate, baseline.shapes, *hidden))
+
+
+def coupling_layer(
+    dim: int, index: int, univariate: Callable, shapes: tuple[tuple[int, ...], ...], width: int, hidden_layers: int
+) -> nn.Module:
+    """zuko's coupling layer number `index`: even ones move coordinates 2, 4, ..., odd ones the others."""
+    with extra("baselines"):
+        from zuko.flows import GeneralCouplingTransform
+
+    mask = torch.arange(dim) % 2 == index % 2
+    return GeneralCouplingTransform(dim, mask=mask, **_how(univariate, shapes, width, hidden_layers))
+
+
+def _how(univariate: Callable, shapes: tuple, width: int, hidden_layers: int) -> dict[str, Any]:
+    return {
+        "univariate": univariate,
+        "shapes": shapes,
+        "hidden_features": [width] * hidden_layers,
         "activation": nn.ReLU,
     }
-    if baseline.coupling:
-        return GeneralCouplingTransform(config.dim, mask=order % 2 == index % 2, **how)
-    return MaskedAutoregressiveTransform(config.dim, order=order.flip(0) if index % 2 else order, **how)
 
 
 @torch.no_grad()
-def _draw(module: nn.Module, generator: torch.Generator) -> None:
+def draw_weights(module: nn.Module, generator: torch.Generator) -> None:
     """Draw weights and biases of every linear layer, uniform within +-1/sqrt(in_features)."""
     for layer in module.modules():
         if isinstance(getattr(layer, "weight", None), nn.Parameter):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from resflow_core.activations import activation_named
+from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
@@ -13,15 +14,17 @@ from resflow_core.residual import BRANCHES
 from resflow_core.settings import settings_of
 
 
-def parameter_count(config: FlowConfig | BaselineConfig | HybridConfig) -> int:
+def parameter_count(config: FlowConfig | BaselineConfig | CouplingConfig | HybridConfig) -> int:
     """The number of trained parameters: weights, biases, ActNorms, scales of activations, learned orders, weights of
-    concatenation.
+    concatenation, angles of rotations.
 
     Weights that a mask holds at 0 do not count: the density does not depend on them, and their gradient is always 0.
     """
     if isinstance(config, HybridConfig):
         flow = parameter_count(config.flow) if config.flow else 2 * config.dim
         return flow + _dense(config.head_widths)
+    if isinstance(config, CouplingConfig):
+        return _of_coupling(config)
     return _of_baseline(config) if isinstance(config, BaselineConfig) else _of_residual_flow(config)
 
 
@@ -88,14 +91,24 @@ def _of_residual_flow(config: FlowConfig) -> int:
 
 
 def _of_baseline(config: BaselineConfig) -> int:
-    baseline, hidden = BASELINES[config.kind], [config.width] * config.hidden_layers
+    baseline = BASELINES[config.kind]
     if baseline.coupling:
-        # The first layer moves coordinates 2, 4, ..., and the second layer moves the others.
-        moved = [config.dim // 2, (config.dim + 1) // 2]
-        layers = [_dense([config.dim - n, *hidden, n * baseline.outputs]) for n in moved]
+        layers = _couplings(config)
     else:
         layers = [_masked(config.dim, config.width, config.hidden_layers, baseline.outputs)] * 2
     return sum(layers[index % 2] for index in range(config.transforms)) + (1 + baseline.scaled) * 2 * config.dim
+
+
+def _of_coupling(config: CouplingConfig) -> int:
+    layers, angles = _couplings(config), config.rotated * config.dim * (config.dim - 1) // 2
+    return sum(layers[index % 2] + angles for index in range(config.transforms)) + 2 * config.dim
+
+
+def _couplings(config: BaselineConfig | CouplingConfig) -> list[int]:
+    """The parameters of the first layer, which moves coordinates 2, 4, ..., and of the second, which moves the
+    others."""
+    moved, hidden = [config.dim // 2, (config.dim + 1) // 2], [config.width] * config.hidden_layers
+    return [_dense([config.dim - n, *hidden, n * config.outputs]) for n in moved]
 
 
 def _dense(widths: Sequence[int]) -> int:

@@ -3,7 +3,8 @@
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
+from resflow_core.baselines.coupling import CouplingConfig
+from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, LogDet
@@ -76,8 +77,8 @@ def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
         head = _work(train.batch * 3, sum(flow.head_widths), parameter_count(flow) - _parameters_within(flow))
         inner = step_work(flow.flow, train) if flow.flow else Work(0.0, 0.0)
         return Work(head.rows + inner.rows, head.once + inner.once)
-    if isinstance(flow, BaselineConfig):
-        moving = flow.dim * (7 * BASELINES[flow.kind].outputs + 8)
+    if isinstance(flow, BaselineConfig | CouplingConfig):
+        moving = flow.dim * (7 * flow.outputs + 8)
         units = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return _work(train.batch * 3, units, parameter_count(flow))
     units = flow.blocks * units_of_block(flow)

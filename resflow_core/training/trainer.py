@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from resflow_core.activations import activation_named
-from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig, refuse_estimates
+from resflow_core.baselines.coupling import CouplingConfig
+from resflow_core.baselines.zuko_flows import BaselineConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
 from resflow_core.fast import compiled
 from resflow_core.fast.by_hand import ExactNLL, supports
@@ -140,7 +141,7 @@ class HybridTrainConfig(TrainConfig):
         return TrainConfig(**{field.name: getattr(self, field.name) for field in fields(TrainConfig)})
 
 
-AnyConfig = FlowConfig | BaselineConfig | HybridConfig
+AnyConfig = FlowConfig | BaselineConfig | CouplingConfig | HybridConfig
 
 
 def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
@@ -153,7 +154,7 @@ def check_pair(flow: AnyConfig, train: TrainConfig) -> None:
             raise ValueError(f"train = {type(train).__name__}: a hybrid needs a HybridTrainConfig, with its weight.")
         if flow.flow:
             check_pair(flow.flow, train)
-    elif isinstance(flow, BaselineConfig):
+    elif isinstance(flow, BaselineConfig | CouplingConfig):
         refuse_estimates(train.log_det)
 
 
@@ -188,8 +189,8 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     if isinstance(flow, HybridConfig):
         head = 4 * (train.batch * 3 * sum(flow.head_widths) + 3 * parameter_count(flow))
         return head + (step_bytes(flow.flow, train) if flow.flow else 0)
-    if isinstance(flow, BaselineConfig):
-        moving = flow.dim * (7 * BASELINES[flow.kind].outputs + 8)
+    if isinstance(flow, BaselineConfig | CouplingConfig):
+        moving = flow.dim * (7 * flow.outputs + 8)
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return 4 * (train.batch * numbers + 3 * parameter_count(flow))
     rows, products, at_once, _ = train.log_det.work(train.batch)

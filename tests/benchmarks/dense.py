@@ -30,14 +30,12 @@ import numpy as np
 import torch
 
 from app.features.compare.arms import built, inside_name
+from app.features.compare.joined import roulette_deviation
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Inside
 from app.setup import Setup
 from resflow_core.data import DATASETS
-from resflow_core.estimators.moments.of_log_det import mean_and_deviation
-from resflow_core.log_det import Roulette
 from resflow_core.measure import block_table, evaluate
-from resflow_core.measure.evaluation import Evaluation
 from resflow_core.residual import BRANCHES
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import Diverged, Trainer
@@ -79,14 +77,6 @@ class Result:
     def kl_at(self, seconds: float) -> float:
         """By straight lines between the moments."""
         return float(np.interp(seconds, [m.seconds for m in self.moments], [m.kl for m in self.moments]))
-
-
-def roulette_deviation(evaluation: Evaluation) -> float:
-    """Blocks draw independently, so their variances add."""
-    jacobians = evaluation.jacobians
-    points, blocks = jacobians.shape[:2]
-    _, deviations = mean_and_deviation(Roulette(), jacobians.reshape(-1, 2, 2))
-    return float(deviations.view(points, blocks).square().sum(1).sqrt().median())
 
 
 def train(set_name: str, label: str, seed: int, steps: int) -> Result:

@@ -1,20 +1,35 @@
 """What came after the paper, as plain data: a card each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from app import evidence
+from app.features.paper import joined
+from app.features.paper.found import Found
 
 
 @dataclass(frozen=True)
 class Successor:
     """`says` is what it changes, and `needs` what it would take to have it here. `source` is its title, with authors,
-    place and year, at `address`. `evidence` names the stored comparison of what is built; "" where nothing is."""
+    place and year, at `address`. Where it is built, `evidence` names what is stored, which `judge` takes."""
 
     title: str
     says: str
     needs: str
     source: str
     address: str
-    evidence: str = ""
+    evidence: tuple[str, ...] = ()
+    judge: Callable[..., Found] | None = None
+
+    @property
+    def found(self) -> Found | None:
+        """The verdict on what is stored; None where nothing is built."""
+        return self.judge(*map(evidence.stored, self.evidence)) if self.judge else None
+
+    @property
+    def command(self) -> str:
+        """What measures it anew."""
+        return f"python -m app.evidence --only {' '.join(self.evidence)}"
 
 
 AFTER: Mapping[str, Successor] = {
@@ -22,10 +37,12 @@ AFTER: Mapping[str, Successor] = {
         "i-DenseNets",
         "A block joins the outputs of its layers to their inputs, and learns how much each part weighs. The weights "
         "are normalised so that the Lipschitz constant of the joined layer stays bounded.",
-        "The constraint of a layer here bounds one matrix, so a joined layer needs a certificate of its own.",
+        "A certificate of its own, because the constraint of a layer here bounds one matrix. It is built: "
+        "`resflow_core/branches/dense.py`.",
         "Invertible DenseNets with Concatenated LipSwish. Perugachi-Diaz, Tomczak and Bhulai, NeurIPS 2021",
         "https://arxiv.org/abs/2102.02694",
-        "compare-dense",
+        ("compare-dense", "compare-joined"),
+        joined.dense,
     ),
     "implicit": Successor(
         "Implicit normalizing flows",

@@ -15,21 +15,17 @@ from app.engine.local import LocalEngine
 from app.engine.reports import ArmReport, State
 from app.evidence import Evidence, Made
 from app.evidence.training import DEVICE, Compiled, backend_of, one_thread, trained
-from app.features.paper import verdicts
+from app.features.paper import joint, verdicts
 from app.features.paper.causes import RATE, SIZE, Sheared
-from app.features.paper.rotated import JUDGED, Rotated
 from app.setup import Setup
 from resflow_core import measure
 from resflow_core.api import flow_file
-from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS, Dataset
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.hybrid import HybridConfig
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.log_det import Exact
 from resflow_core.measure import Beliefs
-from resflow_core.training.parameter_count import parameter_count
-from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
+from resflow_core.training.trainer import TrainConfig, Trainer
 
 LIKELIHOOD, NORMS, ROOM, JOINT = "paper-likelihood", "paper-norms", "paper-room", "paper-joint"
 SETUP = Setup(data="checkerboard", flow=FlowConfig(blocks=10, budget=0.97), train=TrainConfig(batch=256, horizon=4096))
@@ -40,10 +36,6 @@ POINTS, CELLS = 1_000, 96
 NORM_SETS, NORM_STEPS = ("checkerboard", "pinwheel"), 500
 ROOM_FLOW, ROOM_TRAIN, ROOM_STEPS = FlowConfig(blocks=1, budget=0.97), TrainConfig(batch=256, horizon=512), 400
 ROOM_CHAINS = ("2", "inf", "1", "mixed")
-JOINT_TRAIN, JOINT_STEPS, SMALL_JOINT_STEPS = HybridTrainConfig(batch=256, horizon=500), 500, 150
-WEIGHTS = (0.0, 1.0)
-"""Of the density."""
-PEER_WIDTHS = (4, 60)
 REQUEST = ViewRequest(frames=False)
 
 
@@ -154,62 +146,11 @@ def room_kl(data: Sheared, chain: str, actnorm: bool, seed: int, steps: int) -> 
         return float((data.log_prob(x) - trainer.evaluated.log_prob(x).double()).mean())
 
 
-def make_joint(small: bool) -> Made:
-    """A density and a classifier in one flow, on classes that no coordinate shows: residual flow and RealNVP of as
-    nearly as many parameters, with the density and without."""
-    steps, seeds = (SMALL_JOINT_STEPS, 1) if small else (JOINT_STEPS, SEEDS)
-    data, flows = Rotated(), joint_flows()
-    found: dict[str, Any] = {}
-    with one_thread():
-        for family in flows:
-            runs = {
-                f"{weight:g}": [joint_run(family, weight, seed, steps) for seed in range(seeds)] for weight in WEIGHTS
-            }
-            size = parameter_count(HybridConfig(flows[family], len(data.classes)))
-            found[family] = {"parameters": size, "by_weight": runs}
-    settings = {
-        "data": data.data,
-        "dim": data.dim,
-        "steps": steps,
-        "points": JUDGED,
-        "flows": {family: repr(flow) for family, flow in flows.items()},
-        "train": repr(JOINT_TRAIN),
-    }
-    return Made(found, settings, tuple(range(seeds)), f"torch {torch.__version__}, one thread")
-
-
-def joint_flows() -> dict[str, Any]:
-    """The residual flow, and RealNVP in its usual shape with the width that brings its size nearest."""
-    flow = FlowConfig(blocks=8, dim=Rotated().dim)
-    wanted, usual = parameter_count(flow), BASELINES["realnvp"]
-    peers = [
-        BaselineConfig("realnvp", usual.transforms, width, usual.hidden_layers, dim=flow.dim)
-        for width in range(PEER_WIDTHS[0], PEER_WIDTHS[1])
-    ]
-    peer = min(peers, key=lambda one: abs(parameter_count(one) - wanted))
-    return {"Residual flow": flow, "RealNVP": peer}
-
-
-def joint_run(family: str, weight: float, seed: int, steps: int) -> dict[str, float]:
-    """Accuracy in per cent, -log p(y|x) and -log p(x) in nats at the points that nobody was trained on."""
-    data = Rotated()
-    config = HybridConfig(joint_flows()[family], len(data.classes))
-    trainer = Trainer(config, replace(JOINT_TRAIN, weight=weight, horizon=steps), data, seed)
-    for _ in range(steps):
-        trainer.step()
-    x, y = data.judged
-    model: Any = trainer.evaluated_model
-    with torch.no_grad():
-        found = measure.classification(measure.log_class_probs(model, x), y)
-        nll = -float(measure.log_prob(trainer.evaluated, x).double().mean())
-    return {"accuracy": 100 * found.accuracy.value, "class_nll": found.nll.value, "nll": nll}
-
-
 EVIDENCE = {
     LIKELIHOOD: Evidence(make_likelihood, lambda found: _is_density(found)),
     NORMS: Evidence(make_norms, lambda found: _are_measured(found)),
     ROOM: Evidence(make_room, lambda found: _another_norm_is_ahead(found)),
-    JOINT: Evidence(make_joint, lambda found: _are_classified(found)),
+    JOINT: Evidence(joint.make, lambda found: _are_classified(found)),
 }
 
 
@@ -238,5 +179,7 @@ def _another_norm_is_ahead(found: Mapping[str, Any]) -> Mapping[str, bool]:
 
 def _are_classified(found: Mapping[str, Any]) -> Mapping[str, bool]:
     """Every verdict has its own words, so only that all is measured is claimed."""
-    runs = [run for of in found.values() for runs in of["by_weight"].values() for run in runs]
+    runs = [
+        run for flows in found.values() for of in flows.values() for runs in of["by_weight"].values() for run in runs
+    ]
     return {"every accuracy is a share of points": bool(runs) and all(0 <= run["accuracy"] <= 100 for run in runs)}

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import evidence
-from app.features.paper import card
+from app.features.paper import card, picture
 from app.features.paper.after import AFTER, Successor
 from app.features.paper.claims import CLAIMS, total
 from app.ui import heading, live_runs
@@ -18,8 +18,12 @@ def successor(name: str, one: Successor) -> None:
         st.subheader(one.title, anchor=False)
         st.markdown(one.says)
         st.markdown(f"*What it takes here:* {one.needs}")
-        if one.evidence in evidence.EVIDENCE:
-            st.caption(f"Measured here: `python -m app.evidence --only {one.evidence}`")
+        if found := one.found:
+            with st.container(key=f"verdict_{found.kind.name.lower()}_{name}"):
+                st.markdown(f"{found.kind.sign} {found.sentence}")
+            st.html(picture.figure(found.picture))
+            dates = sorted({evidence.stored(name).date for name in one.evidence})
+            st.caption(f"Measured on {' and '.join(dates)}; anew by `{one.command}`.")
         st.caption(f"[{one.source}]({one.address})")
 
 

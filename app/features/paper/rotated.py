@@ -10,16 +10,24 @@ from torch import Tensor
 
 from resflow_core.data import DATASETS
 
-TURN_SEED, JUDGED_SEED, JUDGED = 11, 99, 10_000
+TURN_SEED, JUDGED_SEED, TOLD_SEED, JUDGED = 11, 99, 1_000, 10_000
+UNTOLD = -100
+"""In the place of a class: the loss of classes leaves such points out (`torch.nn.functional.nll_loss`)."""
 
 
 @dataclass(frozen=True)
 class Rotated:
     """Draws of the set called `data` with their classes, and dim - 2 coordinates of N(0, 1), times a random orthogonal
-    matrix that is the same in every run."""
+    matrix that is the same in every run.
+
+    With `told` classes, those are of the same points in every batch, drawn by `seed`; all other points of a batch are
+    new and have the class `UNTOLD`.
+    """
 
     data: str = "noisymoons"
     dim: int = 8
+    told: int | None = None
+    seed: int = 0
 
     @property
     def title(self) -> str:
@@ -45,13 +53,26 @@ class Rotated:
 
     def sample_labelled(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """n draws with their classes, (n,)."""
+        x, y = self._drawn(n, generator)
+        if self.told is None:
+            return x, y
+        known, classes = self._known
+        hidden = torch.full((n - len(known),), UNTOLD)
+        return torch.cat([known, x[len(known) :]]), torch.cat([classes, hidden])
+
+    @cached_property
+    def _known(self) -> tuple[Tensor, Tensor]:
+        """The points whose classes are told."""
+        return self._drawn(self.told or 0, torch.Generator().manual_seed(TOLD_SEED + self.seed))
+
+    def _drawn(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x, y = self.toy.sample_labelled(n, generator)
         return self._beside(x, generator), y
 
     @cached_property
     def judged(self) -> tuple[Tensor, Tensor]:
         """Points that nobody is trained on, with their classes: the same in every run."""
-        return self.sample_labelled(JUDGED, torch.Generator().manual_seed(JUDGED_SEED))
+        return self._drawn(JUDGED, torch.Generator().manual_seed(JUDGED_SEED))
 
     def held_out(self) -> Tensor:
         return self.judged[0][:2000]

@@ -29,6 +29,10 @@ PLACES = "abcdefgh"
 """Of a verdict on several sets: what the places of numbers end with."""
 RESIDUAL = "Residual"
 """What the names of residual flows begin with in what is stored."""
+FIXED = "RealNVP"
+"""The coupling flow that keeps the same halves of the coordinates."""
+SAID = {1: "The claim shows.", 0: "The seeds overlap.", -1: "The opposite shows."}
+"""By how a residual flow compares."""
 
 
 def is_one(mass: float, error: float) -> bool:
@@ -372,11 +376,11 @@ def _ranked(stored: Stored) -> tuple[bool, str, dict[str, str]]:
     return False, f"On the {{data}} data the seeds overlap: {kl}.", numbers
 
 
-def joint(plane: Stored, rotated: Stored) -> Found:
-    """Joint modelling ahead of coupling blocks: what the density costs each classifier in points of accuracy, in the
-    plane and where no coordinate shows the classes."""
-    in_plane, beyond = _lost_in_plane(plane), _lost_beyond(rotated)
-    first, second = _compared(in_plane), _compared(beyond)
+def joint(plane: Stored, beyond: Stored) -> Found:
+    """Joint modelling ahead of coupling blocks: what the density costs each classifier in points of accuracy. In the
+    plane beside RealNVP; beyond it beside several coupling flows, of which the one counts that loses least, and
+    RealNVP, whose halves are fixed."""
+    in_plane = _lost_in_plane(plane)
     ours, peer = in_plane
     weight = max((label.rpartition("= ")[2] for label in plane.found), key=float)
     numbers = _settings(plane) | {
@@ -384,23 +388,48 @@ def joint(plane: Stored, rotated: Stored) -> Found:
         "weight": weight,
         "ours": _points(band(in_plane[ours])),
         "theirs": _points(band(in_plane[peer])),
-        "dim": str(rotated.settings["dim"]),
-        "other_steps": f"{rotated.settings['steps']:,}",
-        "other_data": _title(rotated.settings["data"]),
-        "other_ours": _points(band(beyond[ours])),
-        "other_theirs": _points(band(beyond[peer])),
-        "sizes": " and ".join(f"{of['parameters']:,}" for of in rotated.found.values()),
     }
-    said = {1: "The claim shows.", 0: "The seeds overlap.", -1: "The opposite of the claim shows."}
+    shown = [_compared(in_plane, peer)]
+    in_part = False
+    parts: list[str] = []
+    pictures = {"in the plane": in_plane}
+    for place, (name, case) in zip(PLACES, beyond.settings["cases"].items(), strict=False):
+        lost = _lost_beyond(beyond.found[name])
+        ours, *peers = sorted(lost, key=lambda one: (not one.startswith(RESIDUAL), band(lost[one]).mean))
+        nearest = peers[0]
+        shown.append(_compared(lost, nearest))
+        pictures[f"{case['title']}, d = {case['dim']}"] = lost
+        halves = shown[-1] <= 0 and _compared(lost, FIXED) > 0
+        in_part = in_part or halves
+        told = "" if case["told"] is None else ", {told} classes told"
+        fixed = "" if nearest == FIXED else f", {FIXED} {{fixed}}"
+        part, values = _placed(
+            f"{case['title'].capitalize()} (d = {{dim}}{told}): {{ours}}, {{nearest}} {{theirs}}{fixed}; right with "
+            f"the density {{ours_right}} and {{theirs_right}} %. {SAID[shown[-1]]}"
+            + (" It shows beside fixed halves alone." if halves else ""),
+            {
+                "dim": str(case["dim"]),
+                "ours": _points(band(lost[ours])),
+                "nearest": nearest,
+                "theirs": _points(band(lost[nearest])),
+                "ours_right": _right(beyond.found[name][ours]),
+                "theirs_right": _right(beyond.found[name][nearest]),
+            }
+            | ({"told": str(case["told"])} if told else {})
+            | ({"fixed": _points(band(lost[FIXED]))} if fixed else {}),
+            place,
+        )
+        parts.append(part)
+        numbers |= values
     says = (
         "if the flow learns the density too (λ = {weight}), the residual flow loses {ours} points of accuracy, {peer} "
-        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {said[first]} "
-        "In {dim} dimensions, the {other_data} data beside noise and all coordinates rotated, it loses {other_ours}, "
-        f"{{peer}} {{other_theirs}} ({{other_steps}} steps, {{sizes}} parameters). {said[second]}"
+        f"{{theirs}}, on the {{data}} data of the plane ({{seeds}} seeds, {{steps}} steps). {SAID[shown[0]]} Beyond "
+        f"the plane it stands beside the coupling flow of its size that loses least. {' '.join(parts)}"
     )
-    kind = Kind.SHOWS if first > 0 else Kind.IN_PART if second > 0 else Kind.NOT_HERE
-    shown, where = (beyond, f"d = {rotated.settings['dim']}, rotated") if second > first else (in_plane, "in the plane")
-    picture = Picture(shown, f"accuracy lost at λ = {weight}, {where}", "points", mark=("none lost", 0.0))
+    some = in_part or max(shown) > 0
+    kind = Kind.SHOWS if min(shown) > 0 else Kind.IN_PART if some else Kind.NOT_HERE
+    where = max(zip(shown, pictures, strict=True), key=lambda one: one[0])[1] if max(shown) > 0 else [*pictures][1]
+    picture = Picture(pictures[where], f"accuracy lost at λ = {weight}, {where}", "points", mark=("none lost", 0.0))
     return Found(kind, says, numbers, picture)
 
 
@@ -417,18 +446,25 @@ def _lost_in_plane(stored: Stored) -> dict[str, list[float]]:
     return lost
 
 
-def _lost_beyond(stored: Stored) -> dict[str, list[float]]:
-    """The same where accuracies are stored in per cent."""
+def _lost_beyond(case: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The same of one case, where accuracies are stored in per cent."""
     lost = {}
-    for family, of in stored.found.items():
+    for family, of in case.items():
         without, with_it = (of["by_weight"][end(of["by_weight"], key=float)] for end in (min, max))
         lost[family] = [a["accuracy"] - b["accuracy"] for a, b in zip(without, with_it, strict=True)]
     return lost
 
 
-def _compared(lost: Mapping[str, Sequence[float]]) -> int:
-    """1 if the first loses less than the second in all seeds, -1 if more, else 0."""
-    mine, theirs = (band(values) for values in lost.values())
+def _right(flow: Mapping[str, Any]) -> str:
+    """The mean accuracy at the largest weight of the density, in per cent."""
+    runs = flow["by_weight"][max(flow["by_weight"], key=float)]
+    return f"{band([run['accuracy'] for run in runs]).mean:.1f}"
+
+
+def _compared(lost: Mapping[str, Sequence[float]], peer: str) -> int:
+    """1 if the residual flow loses less than the peer in all seeds, -1 if more, else 0."""
+    (ours,) = [name for name in lost if name.startswith(RESIDUAL)]
+    mine, theirs = band(lost[ours]), band(lost[peer])
     return 1 if mine.high < theirs.low else -1 if mine.low > theirs.high else 0
 
 

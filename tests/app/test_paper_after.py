@@ -1,0 +1,133 @@
+"""What came after the paper: where it is built, its verdict is computed from what is stored."""
+
+import copy
+import json
+import re
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from app import screens
+from app.evidence import path_of, plain, stored
+from app.features.compare import joined
+from app.features.compare.joined import KINDS
+from app.features.paper.after import AFTER
+from app.features.paper.found import Kind
+from app.features.paper.joined import dense
+from resflow_core.data import DATASETS
+
+assert screens.SCREENS  # they fill the registries
+CHAINED = "Dense, Sine, 2 hidden layers, chained"
+
+
+def raw(name):
+    """The file as it lies there, read without the app."""
+    return json.loads(path_of(name).read_text())
+
+
+def three(value):
+    return f"{value:#.3g}".removesuffix(".")
+
+
+def spread(values):
+    return f"{three(np.mean(values))} ({three(np.min(values))} to {three(np.max(values))})"
+
+
+def ways(file):
+    """Of each set and kind the seconds and KLs of every seed, read by other code."""
+    if "preset" in file["settings"]:
+        curves = {label: [arm["curves"] for arm in arms] for label, arms in file["found"].items()}
+        return file["settings"]["data"], {
+            label: [(of["held_seconds"], of["held_kl"]) for of in arms] for label, arms in curves.items()
+        }
+    ((data, kinds),) = file["found"].items()
+    return data, {label: [tuple(zip(*run["way"], strict=True)) for run in runs] for label, runs in kinds.items()}
+
+
+def judged(kl):
+    """The verdict if the KL of every seed is so at all times, by set and kind; 0.5 where none is given."""
+    given = []
+    for name in AFTER["dense"].evidence:
+        file = stored(name)
+        found = copy.deepcopy(file.found)
+        for label, arms in (found if "preset" in file.settings else found["2spirals"]).items():
+            for arm in arms:
+                if "way" in arm:
+                    arm["way"] = [[at, kl.get(("2spirals", label), 0.5)] for at, _ in arm["way"]]
+                else:
+                    arm["curves"]["held_kl"] = [kl.get(("checkerboard", label), 0.5)] * len(arm["curves"]["held_kl"])
+        given.append(replace(file, found=found))
+    return dense(*given)
+
+
+def test_every_number_of_the_verdict_is_in_the_files():
+    found = AFTER["dense"].found
+    assert not re.search(r"\d", re.sub(r"{\w+}", "", found.says))
+    assert set(re.findall(r"{(\w+)}", found.says)) <= set(found.numbers)
+    wanted = []
+    for name in AFTER["dense"].evidence:
+        file = raw(name)
+        data, kinds = ways(file)
+        free = [of for label, of in kinds.items() if label != CHAINED]
+        seconds = min(np.mean([at[-1] for at, _ in of]) for of in free)
+        then = [[np.interp(seconds, *way) for way in of] for of in free]
+        wanted += [DATASETS[data].title, f"{file['settings']['steps']:,} steps", f"{len(file['seeds'])} seeds"]
+        wanted += [spread([kls[-1] for _, kls in of]) for of in free]
+        wanted += [f"{seconds:.1f} s", spread(min(then, key=np.mean))]
+    assert [one for one in wanted if one not in found.sentence] == []
+
+
+LABELS = [*KINDS, *(f"{kind}, CLipSwish, 2 hidden layers" for kind in ("Dense", "Residual"))]
+DENSE = [label for label in LABELS if label.startswith("Dense")]
+RESIDUAL = [label for label in LABELS if label.startswith("Residual")]
+BOTH = ("checkerboard", "2spirals")
+
+
+@pytest.mark.parametrize(
+    ("kl", "kind"),
+    [
+        ({}, Kind.NOT_HERE),
+        ({("2spirals", "Dense, Sine, 2 hidden layers"): 0.1}, Kind.IN_PART),
+        ({(data, label): 0.1 for data in BOTH for label in DENSE}, Kind.SHOWS),
+        ({(data, label): 0.1 for data in BOTH for label in RESIDUAL}, Kind.NOT_HERE),
+    ],
+)
+def test_the_verdict_follows_the_fits(kl, kind):
+    found = judged(kl)
+    assert found.kind is kind and "{" not in found.sentence
+
+
+def test_what_a_chain_reaches_says_whether_connections_help():
+    ours, chain = ("2spirals", "Dense, Sine, 2 hidden layers"), ("2spirals", CHAINED)
+    given = [judged({ours: 0.1, chain: kl}) for kl in (0.3, 0.1, 0.6)]
+    assert [found.numbers["chained"] for found in given] == ["0.300", "0.100", "0.600"]
+    helps, not_the_reason, _ = (found.says for found in given)
+    assert helps != not_the_reason
+    assert "chained" not in judged({}).numbers  # there is nothing to explain
+
+
+def test_a_card_without_a_comparison_has_no_verdict():
+    assert [name for name, one in AFTER.items() if one.found] == ["dense"]
+
+
+@pytest.mark.parametrize("label", KINDS)
+def test_a_run_is_one_of_its_kind(label):
+    one = joined.train("moons", label, 0, 3)
+    again = joined.train("moons", label, 0, 3)
+    assert one.kl == again.kl == one.way[-1][1] and np.isfinite(one.kl)
+    assert 0 < one.used <= 1 and (one.deviation is None or one.deviation > 0)
+    assert joined.claims(plain({"moons": {label: [asdict(one)]}})) == {next(iter(joined.claims({}))): True}
+
+
+def test_a_chain_sees_the_layer_before_it_alone():
+    trainer = joined.begun("moons", CHAINED, 0)
+    for _ in range(3):
+        trainer.step()
+        joined.take_away(trainer, CHAINED)
+    for flow in (trainer.flow, trainer.evaluated):
+        for branch in flow.branches:
+            first, second, last = branch.linears
+            units = len(first.bias)
+            assert not second.raw[:, :2].any() and second.raw[:, 2:].any()
+            assert not last.raw[:, : 2 + units].any() and last.raw[:, 2 + units :].any()
