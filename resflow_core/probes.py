@@ -204,8 +204,12 @@ def _sphere_by_hand(u: Any, d: int, np: ModuleType) -> Any:
 
 
 PROBES: dict[str, Probe] = {
-    "gaussian": Probe(gaussian, _gaussian_by_hand, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp, _gaussian_cdf),
+    "gaussian": Probe(
+        gaussian, _gaussian_by_hand, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp, _gaussian_cdf
+    ),
     "rademacher": Probe(rademacher, _signs_by_hand, _sign_variance, _off_diagonal, _sign_log_mean_exp, _sign_cdf),
     "sphere": Probe(sphere, _sphere_by_hand, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp, _circle_cdf),
-    "orthogonal": Probe(orthogonal, _sphere_by_hand, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp, _circle_cdf),
+    "orthogonal": Probe(
+        orthogonal, _sphere_by_hand, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp, _circle_cdf
+    ),
 }

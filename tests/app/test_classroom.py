@@ -31,7 +31,6 @@ from app.lessons.made import acted
 from app.lessons.shelf import shelf
 from app.lessons.words import languages, wording
 from app.screens import SCREENS  # noqa: F401  lessons ask of all screens
-
 from resflow_core.roulette import Geometric
 
 LESSON = "roulette"
