@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.classroom.merge import IN_OWN_WORDS, MOST_FILES, MOST_TOGETHER, as_csv, merged
 from app.lessons.progress import (
@@ -25,8 +26,8 @@ from app.lessons.progress import (
     joined,
 )
 from app.lessons.shelf import shelf
-from app.screens import SCREENS  # noqa: F401  lessons ask of all screens
-from tests.app.pages import own
+from app.screens import SCREENS
+from tests.app.pages import MAIN, own
 from tests.app.test_learn import checked, opened
 
 SAMPLES = Path(__file__).with_name("progress_files")
@@ -253,3 +254,27 @@ def test_answers_that_are_none_of_the_options_are_counted_as_they_are():
 def test_a_file_read_again_is_the_same_for_the_merge():
     one = from_file(NAMED)
     assert from_file(as_file(replace(one))) == one
+
+
+# --- the teachers' page -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("local_engine")
+def test_the_teachers_page_counts_the_files_of_a_class():
+    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page.query_params["lesson"] = "roulette"
+    page.switch_page(SCREENS["teach"].script)
+    checked(page.run())
+    page.session_state["teach.section.roulette"] = "For a class"
+    checked(page.run())
+    files = [student(i, {"stray": "much"}) for i in range(3)] + [
+        student(9, {"stray": "little"}),
+        ("cut.json", NAMED[:50]),
+    ]
+    given = [(name, data, "application/json") for name, data in files]
+    checked(page.file_uploader(key="teach.files.roulette").set_value(given).run())
+    (counts, sheets) = page.table
+    assert counts.value["People"].tolist() == [1, 3]
+    assert len(sheets.value) == 4
+    assert any("4 of 5" in text.value for text in page.markdown)
+    assert any("cut.json" in warning.value for warning in page.warning)
