@@ -20,7 +20,7 @@ def show(lesson: Lesson) -> None:
     """Take the files that students have sent, and say how many gave which answer."""
     st.markdown(
         "**Files of your class.** Your students can also send you their files: *Download what I did*, in the menu of "
-        "each lesson. Give all of them here at once. The files stay on this page, and are gone when you leave it."
+        "each lesson. Give all of them here at once. Nothing of them is kept when you leave this page."
     )
     uploads = st.file_uploader(
         f"Files of your students (up to {MOST_FILES})",
@@ -70,7 +70,9 @@ def _counts(found: Merged, lesson: Lesson) -> None:
             {
                 "File": [escaped(one.file, LONGEST) for one in found.sheets],
                 "Name": [escaped(one.name, LONGEST) if one.name else "" for one in found.sheets],
-                "Saved (UTC)": [escaped(one.saved) if one.saved else "" for one in found.sheets],
+                "Saved (UTC)": [
+                    escaped(one.saved.replace("T", " ").rstrip("Z")) if one.saved else "" for one in found.sheets
+                ],
                 "Answers": [one.answers for one in found.sheets],
             },
             border="horizontal",
