@@ -51,7 +51,8 @@ class Line:
 @dataclass
 class Student:
     """Polls the room, and answers each question of the wall once a round, as `chooses` says of (question, round). What
-    was taken is in `sent`, by question and round."""
+    was taken is in `sent`, by question and round. What is lost on the way is tried again at the next look, as the page
+    for phones does."""
 
     line: Line
     code: str
@@ -59,55 +60,61 @@ class Student:
     sent: dict[tuple[str, int], Any] = field(default_factory=dict)
     wanted_draws: int = 0
     wanted_coins: list[int] = field(default_factory=list)
-    drawn: int = 0
-    thrown: list[int] = field(default_factory=list)
     truths: dict[str, Any] = field(default_factory=dict)  # what was told
     early: list[str] = field(default_factory=list)  # questions whose truth or counts were told while a vote was open
+    lost: list[str] = field(default_factory=list)  # looks that failed
     state: dict[str, Any] = field(default_factory=dict)
 
     def join(self) -> None:
-        self.state = self.line.ask(f"/rooms/{self.code}", {"do": "join"})
+        self._take(self.line.ask(f"/rooms/{self.code}", {"do": "join"}))
 
     def stay(self, leave: threading.Event) -> None:
         """Look and act until the event."""
         while not leave.wait(POLL_SECONDS * random.uniform(0.9, 1.1)):
-            self.look()
+            try:
+                self.look()
+            except (OSError, http.client.HTTPException) as error:
+                self.lost.append(repr(error))
+                self.line.connection.close()
 
     def look(self) -> None:
         self._take(self.line.ask(f"/rooms/{self.code}"))
-        for say, then in (*self._votes(), *self._draws(), *self._coins()):
-            try:
-                self._take(self.line.ask(f"/rooms/{self.code}", say))
-            except Refused:  # too quick, or too late: at the next look again
-                return
-            then()
+        for say in (self._vote(), self._draw(), self._coin()):
+            if say is not None:
+                try:
+                    self._take(self.line.ask(f"/rooms/{self.code}", say))
+                except Refused:  # too quick, or too late: at the next look again
+                    return
+
+    def has_drawn(self) -> int:
+        """As the room tells it."""
+        draws = self.state["draws"]
+        return draws["mine"]["n"] if draws else 0
 
     def _take(self, state: dict[str, Any]) -> None:
         self.state, asked = state, state["question"]
-        if asked and asked["stage"] == "voting" and (asked["truth"] or asked["rounds"]):
+        if not asked:
+            return
+        if asked["mine"] is not None:
+            self.sent[asked["id"], asked["round"]] = asked["mine"]
+        if asked["stage"] == "voting" and (asked["truth"] or asked["rounds"]):
             self.early.append(asked["id"])
-        if asked and asked["truth"]:
+        if asked["truth"]:
             self.truths[asked["id"]] = asked["truth"]["value"]
 
-    def _votes(self):
+    def _vote(self) -> dict[str, Any] | None:
         asked = self.state["question"]
-        if asked and asked["stage"] == "voting" and asked["mine"] is None:
-            id, answer = (asked["id"], asked["round"]), self.chooses(asked, asked["round"])
-            yield {"do": "vote", "answer": answer}, lambda: self.sent.update({id: answer})
+        if not asked or asked["stage"] != "voting" or asked["mine"] is not None:
+            return None
+        return {"do": "vote", "answer": self.chooses(asked, asked["round"])}
 
-    def _draws(self):
-        if self.state["draws"] is not None and self.drawn < self.wanted_draws:
-            more = min(100, self.wanted_draws - self.drawn)
+    def _draw(self) -> dict[str, Any] | None:
+        left = self.wanted_draws - self.has_drawn()
+        return {"do": "draw", "n": min(100, left)} if self.state["draws"] and left > 0 else None
 
-            def drew() -> None:
-                self.drawn += more
-
-            yield {"do": "draw", "n": more}, drew
-
-    def _coins(self):
-        if len(self.thrown) < len(self.wanted_coins):
-            throws = self.wanted_coins[len(self.thrown)]
-            yield {"do": "coins", "throws": throws}, lambda: self.thrown.append(throws)
+    def _coin(self) -> dict[str, Any] | None:
+        thrown = len(self.state["coins"])
+        return {"do": "coins", "throws": self.wanted_coins[thrown]} if thrown < len(self.wanted_coins) else None
 
 
 class Class:
