@@ -11,6 +11,8 @@ from torch import Tensor
 
 # (n_probes, batch, d): the probes of different points are independent.
 Shape = tuple[int, int, int]
+ANGLES = 256
+"""Of the rule by which the distribution of a Gaussian form is summed: its error is then below 1e-5."""
 
 
 def gaussian(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -90,11 +92,12 @@ class Probe:
     them, or d + 1 where d is odd, uniform on [0, 1). Its lines need only NumPy, which is passed in as np.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
 
-    The other two are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
+    The other three are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
 
     `spread(difference, twice_off, n_probes)` is the largest distance of the mean of v'Sv from the trace. For Gaussian
     probes, whose length varies, it is the difference of the eigenvalues of S.
     `log_mean_exp(trace, spread, n_probes)` is log E exp(mean of v'Sv), which may be infinite.
+    `cdf(trace, spread, x)` is P(v'Sv <= x) for one probe.
     """
 
     draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
@@ -102,6 +105,7 @@ class Probe:
     variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
+    cdf: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _gaussian_variance(quadratic: Quadratic, n_probes: int) -> Tensor:
@@ -157,6 +161,30 @@ def _unpaired_log_mean_exp(trace: Tensor, spread: Tensor, n_probes: int) -> Tens
     return _circle_log_mean_exp(trace, spread, 1)
 
 
+def _gaussian_cdf(trace: Tensor, gap: Tensor, x: Tensor) -> Tensor:
+    """v'Sv = r^2 c / 2 with c = tr S + gap cos(angle), r^2 exponential with mean 2 and the angle uniform on (0, pi):
+    beyond x, on the side of zero where x is, lies a share exp(-x / c) of the angles with x / c >= 0.
+
+    The midpoint rule over the angles with that sign of c, closer together at both ends.
+    """
+    s = ((torch.arange(ANGLES, dtype=x.dtype) + 0.5) / ANGLES).view(-1, *[1] * x.dim())
+    ends = torch.arccos(torch.clamp(-trace / gap, -1, 1).nan_to_num(-1.0))  # c > 0 before this angle
+    first, width = torch.where(x < 0, ends, 0.0), torch.where(x < 0, math.pi - ends, ends)
+    c = trace + gap * torch.cos(first + width * s**2 * (3 - 2 * s))
+    beyond = width / math.pi * (6 * s * (1 - s) * torch.exp(-(x / c).clamp(min=0))).nan_to_num(0.0).mean(0)
+    return torch.where(x < 0, beyond, 1 - beyond)
+
+
+def _sign_cdf(trace: Tensor, spread: Tensor, x: Tensor) -> Tensor:
+    """tr S +- spread, each with probability 1/2."""
+    return ((x >= trace - spread).to(x.dtype) + (x >= trace + spread)) / 2
+
+
+def _circle_cdf(trace: Tensor, gap: Tensor, x: Tensor) -> Tensor:
+    """v'Sv = tr S + gap cos(angle), with the angle uniform on (0, pi)."""
+    return torch.where(gap > 0, 1 - torch.arccos(torch.clamp((x - trace) / gap, -1, 1)) / math.pi, x >= trace)
+
+
 def _off_diagonal(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tensor:
     """The squares of signs are known."""
     return twice_off.abs()
@@ -176,8 +204,12 @@ def _sphere_by_hand(u: Any, d: int, np: ModuleType) -> Any:
 
 
 PROBES: dict[str, Probe] = {
-    "gaussian": Probe(gaussian, _gaussian_by_hand, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp),
-    "rademacher": Probe(rademacher, _signs_by_hand, _sign_variance, _off_diagonal, _sign_log_mean_exp),
-    "sphere": Probe(sphere, _sphere_by_hand, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp),
-    "orthogonal": Probe(orthogonal, _sphere_by_hand, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp),
+    "gaussian": Probe(
+        gaussian, _gaussian_by_hand, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp, _gaussian_cdf
+    ),
+    "rademacher": Probe(rademacher, _signs_by_hand, _sign_variance, _off_diagonal, _sign_log_mean_exp, _sign_cdf),
+    "sphere": Probe(sphere, _sphere_by_hand, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp, _circle_cdf),
+    "orthogonal": Probe(
+        orthogonal, _sphere_by_hand, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp, _circle_cdf
+    ),
 }

@@ -1,23 +1,33 @@
 """What a room asks of a lesson: its predictions as questions, and the draws of its steps."""
 
+import itertools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
+from app.classroom.pool import CERTAIN, Pool, Summary, summary
 from app.classroom.question import Question
-from app.estimates.sample import drawn, thrown_settings
-from app.estimates.settings import Bench
+from app.classroom.room import MOST_MEMBERS
+from app.estimates.sample import THROWN_BY, drawn, thrown_settings
+from app.estimates.settings import BENCH, SUSPECTS, Bench
 from app.lessons.acted import Acted
 from app.lessons.lesson import Lesson, Predict, Step
 from app.lessons.settings import changed
 from app.link import BENCHES, query_of
 from app.setup import Setup
+from resflow_core.estimators.distribution import estimate_cdf
+from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS
+from resflow_core.estimators.moments import batch_variance, log_det_remainders, roulette_variance, terms_for
 
 SEEDS = 10_000
-"""Members draw with seeds from here on, each with one of their own: nobody sets such a seed by hand."""
+"""Members draw on their phones with seeds from here on: nobody sets such a seed by hand."""
+SHARES_N = next(name for name, suspect in SUSPECTS.items() if suspect.bug == "shared_n")
+"""The estimator that draws one N for many draws."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +67,56 @@ def asked(acted: Acted) -> Asked:
 
 def settings_of_draws(bench: Bench) -> str:
     """The settings that decide what is drawn, but for the seed, as a link writes them."""
-    written = query_of(Setup(), benches=[thrown_settings(bench)])
-    return " ".join(f"{name}={text}" for name, text in sorted(written.items()) if not name.endswith(".seed"))
+    # A bench with a seed of its own is written, whatever else it has: of one with none of its own nothing would be.
+    written = query_of(Setup(), benches=[replace(thrown_settings(bench), seed=SEEDS)])
+    names = tuple(f"{BENCH}{name}" for name in THROWN_BY)
+    return " ".join(f"{name}={text}" for name, text in sorted(written.items()) if name.startswith(names))
 
 
-def draws_of(bench: Bench, member: int, n: int) -> np.ndarray:
-    """The first n draws of a member by number, (n,), each with the member's own seed."""
-    of = thrown_settings(bench)
-    return drawn(type(of)(**{**_fields(of), "seed": SEEDS + member}), n, 0).value
+def seed_of(pool: Pool, token: str, member: int) -> int:
+    """Of a member by number, on a phone: the first that nobody else draws with."""
+    return next(seed for seed in itertools.count(SEEDS + member, MOST_MEMBERS) if pool.is_free(token, seed))
+
+
+def draws_of(bench: Bench, seed: int, n: int) -> np.ndarray:
+    """The first n draws of a seed, (n,)."""
+    return drawn(replace(thrown_settings(bench), seed=seed), n, 0).value
+
+
+@lru_cache(maxsize=4 * MOST_MEMBERS)
+def with_shared_n(bench: Bench, seed: int, n: int) -> Summary:
+    """Of the first n draws of a seed, where one N serves for many draws in a row."""
+    return summary(draws_of(replace(bench, suspect=SHARES_N), seed, n))
+
+
+@lru_cache(maxsize=64)
+def coverage_of_shared_n(bench: Bench) -> float:
+    """How often mean ± 1.96 standard errors contains the truth if B draws share one N, for many draws: the error bar is
+    computed for independent draws, of variance V, and the mean of a batch has the variance W > V / B. So it is
+    P(|Z| < 1.96 sqrt(V / (B W))) with Z normal (`batch_variance`). NaN where the variance is infinite."""
+    a = torch.as_tensor(bench.array, dtype=torch.float64)[None]
+    rest = log_det_remainders(a, terms_for(bench.radius, bench.law.tail_ratio))
+    batch = FAULTY_ESTIMATORS[SUSPECTS[SHARES_N].bug].batch
+    one = float(roulette_variance(rest, bench.law, bench.probe).total)
+    together = float(batch_variance(rest, bench.law, batch, True, bench.probe))
+    if math.isinf(one):
+        return math.nan
+    return math.erf(CERTAIN * math.sqrt(one / (batch * together) / 2)) if together else 1.0
+
+
+def expected_counts(bench: Bench, edges: np.ndarray, n: int) -> np.ndarray | None:
+    """How many of n draws are expected between the edges, (cells + 1,), where all that is beyond counts in the first
+    and the last cell: (cells,). None where the distribution is not known, of larger matrices."""
+    if len(bench.array) != 2:
+        return None
+    below = estimate_cdf(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, edges[1:-1])
+    return n * np.diff(np.concatenate([[0.0], below, [1.0]]))
 
 
 def true_log_det(bench: Bench) -> float:
     """log det(I + A), in nats."""
     a = torch.as_tensor(bench.array, dtype=torch.float64)
     return float(torch.linalg.slogdet(torch.eye(len(a), dtype=torch.float64) + a).logabsdet)
-
-
-def _fields(bench: Bench) -> dict[str, Any]:
-    return {name: getattr(bench, name) for name in ("matrix", "law", "probe", "suspect")}
 
 
 def _question(acted: Acted, step: Step, block: Predict) -> Question:

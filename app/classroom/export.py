@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.classroom.pool import summary
 from app.classroom.room import Room
@@ -14,24 +14,24 @@ FEWEST_PEOPLE = 5
 def counts(room: Room) -> str:
     """A row for each answer of each round of each question, as CSV. A round with fewer than five answers has none, and
     numbers that fewer than five people gave are told as one row without the numbers."""
-    return _csv(["question", "round", "answer", "people"], _rows(room))
+    return table(["question", "round", "answer", "people"], _rows(room))
 
 
 def draws(room: Room) -> str:
     """All draws of the pool in one column, as CSV, without who drew them; nothing from fewer than five people."""
     if room.pool is None or len(room.pool.each()) < FEWEST_PEOPLE:
-        return _csv(["estimate of the log det (nats)"], iter(()))
-    return _csv(["estimate of the log det (nats)"], ([repr(float(value))] for value in sorted(room.pool.all())))
+        return table(["estimate of the log det (nats)"], iter(()))
+    return table(["estimate of the log det (nats)"], ([repr(float(value))] for value in sorted(room.pool.all())))
 
 
 def pooled(room: Room) -> str:
     """Number, mean, standard deviation and standard error of all draws, as CSV."""
     head = ["settings", "members", "draws", "mean (nats)", "standard deviation (nats)", "standard error (nats)"]
     if room.pool is None:
-        return _csv(head, iter(()))
+        return table(head, iter(()))
     found = summary(room.pool.all())
     row = [room.pool.settings, len(room.pool.each()), found.n, found.mean, found.deviation, found.error]
-    return _csv(head, iter([row]))
+    return table(head, iter([row]))
 
 
 def _rows(room: Room) -> Iterator[list[object]]:
@@ -51,7 +51,8 @@ def _rows(room: Room) -> Iterator[list[object]]:
                 yield [question.text, number, f"other numbers, each by fewer than {FEWEST_PEOPLE} people", rare]
 
 
-def _csv(head: list[str], rows: Iterator[list[object]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """As CSV, in which no text is a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)

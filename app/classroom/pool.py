@@ -36,6 +36,10 @@ def summary(draws: np.ndarray) -> Summary:
     return Summary(len(draws), mean, deviation)
 
 
+class SeedTaken(ValueError):
+    """Another member draws with this seed."""
+
+
 class Pool:
     """Draws by member, in the order in which they came. What is drawn under other settings is another pool."""
 
@@ -49,17 +53,29 @@ class Pool:
     def put(self, member: str, seed: int, draws: np.ndarray) -> None:
         """The first `MOST_DRAWS` draws of a member, in the place of those before.
 
-        Raises ValueError for a seed that another member draws with, whose draws would count twice, and for draws that
-        are not finite numbers.
+        Raises SeedTaken for a seed that another member draws with, whose draws would count twice, and ValueError for
+        draws that are not finite numbers.
         """
         draws = np.asarray(draws, dtype=np.float64).ravel()[:MOST_DRAWS]
         if not np.isfinite(draws).all():
             raise ValueError("a draw is not a finite number: draw again.")
-        if any(other == seed for name, other in self._seeds.items() if name != member):
-            raise ValueError(f"somebody else draws with the seed {seed}: their draws would count twice. Take your own.")
+        if not self.is_free(member, seed):
+            raise SeedTaken(f"somebody else draws with the seed {seed}: their draws would count twice. Take your own.")
         self.version += 1
         self._seeds[member] = seed
         self._draws[member] = draws
+
+    def is_free(self, member: str, seed: int) -> bool:
+        """Whether no other member draws with this seed."""
+        return all(other != seed for name, other in self._seeds.items() if name != member)
+
+    def has(self, member: str, seed: int, n: int) -> bool:
+        """Whether these are the draws of a member that are there: the seed, and how many."""
+        return self._seeds.get(member) == seed and len(self._draws[member]) == min(n, MOST_DRAWS)
+
+    def drawn(self) -> list[tuple[int, int]]:
+        """(seed, number of draws) of each member that has draws, as `each`."""
+        return [(self._seeds[member], len(draws)) for member, draws in self._draws.items() if len(draws)]
 
     def all(self) -> np.ndarray:
         """All draws, member after member."""

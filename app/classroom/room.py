@@ -127,12 +127,17 @@ class Room:
         """A member's draws for the pool, in the place of earlier ones. Raises Closed where the class draws something
         else, ValueError as `Pool.put`."""
         member = self._member(token)
-        if self.pool is None:
-            raise Closed("draws are not gathered now: wait for your teacher.")
-        if settings != self.pool.settings:
-            raise Closed("the class draws with other settings: open the step again to have them.")
+        pool = self._pool_of(settings)
         self._say(member, now)
-        self.pool.put(token, seed, draws)
+        pool.put(token, seed, draws)
+
+    def bench_draws(self, token: str, settings: str, seed: int, draws: np.ndarray) -> None:
+        """What a member has drawn in the lesson, in the place of earlier draws. The same draws again change nothing, so
+        a page may say them as often as it looks. Raises as `put_draws`."""
+        self._member(token)
+        pool = self._pool_of(settings)
+        if not pool.has(token, seed, len(draws)):
+            pool.put(token, seed, draws)
 
     def put_coins(self, token: str, throws: Any, now: float) -> None:
         """How many throws a real coin took up to the first tails. Raises ValueError for another number."""
@@ -232,6 +237,13 @@ class Room:
         if token not in self.members:
             raise Closed("you are not in this room (any more): join it again by its code.")
         return self.members[token]
+
+    def _pool_of(self, settings: str) -> Pool:
+        if self.pool is None:
+            raise Closed("draws are not gathered now: wait for your teacher.")
+        if settings != self.pool.settings:
+            raise Closed("the class draws with other settings: open the step again to have them.")
+        return self.pool
 
     def _say(self, member: Member, now: float) -> None:
         if now - member.said < SECONDS_BETWEEN:

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 
 from app import channel
 from app.classroom import export, rooms, state
-from app.classroom.asked import Asked, asked, draws_of, settings_of_draws
+from app.classroom.asked import Asked, asked, draws_of, seed_of, settings_of_draws
 from app.classroom.page import page
 from app.classroom.pool import MOST_DRAWS
 from app.classroom.room import Closed, Room
@@ -158,7 +158,8 @@ def _draw(room: Room, token: str, said: dict[str, Any], now: float) -> None:
         raise Closed("draws are not gathered now: wait for your teacher.")
     bench = _of(room).benches[room.drawing]
     number, has = list(room.members).index(token), room.pool.of(token).n
-    room.put_draws(token, room.pool.settings, number, draws_of(bench, number, min(has + more, MOST_DRAWS)), now)
+    seed = seed_of(room.pool, token, number)
+    room.put_draws(token, room.pool.settings, seed, draws_of(bench, seed, min(has + more, MOST_DRAWS)), now)
 
 
 def _gather(room: Room, said: dict[str, Any]) -> None:

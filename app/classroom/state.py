@@ -9,12 +9,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from app.classroom.asked import Asked, true_log_det
+from app.classroom.asked import Asked, coverage_of_shared_n, expected_counts, true_log_det, with_shared_n
 from app.classroom.pool import Pool, Summary, summary
 from app.classroom.question import Question
 from app.classroom.room import Room, Stage
 from app.estimates.settings import Bench
 from app.lessons import paper
+from resflow_core.estimators.faulty_estimators import BATCH
 
 BINS = 40
 
@@ -116,26 +117,46 @@ def _pooled(room: Room, asked: Asked) -> dict[str, Any]:
 
 def _pool_as(pool: Pool, bench: Bench) -> dict[str, Any]:
     truth, everything, each = true_log_det(bench), pool.all(), pool.each()
-    hits = [one.contains(truth) for one in each]
     return {
         "truth": truth,
         "all": _told(summary(everything)),
         "closing": [_told(one) for one in pool.closing_in()],
-        "histogram": _histogram(everything),
-        "each": [{**_told(one), "hit": hit} for one, hit in zip(each, hits, strict=True)],
+        "histogram": _histogram(everything, bench),
+        "each": _intervals(each, truth),
+        "shared": _shared(pool, bench, truth),
     }
 
 
-def _histogram(values: np.ndarray) -> Mapping[str, list[float]]:
+def _intervals(each: list[Summary], truth: float) -> list[dict[str, Any]]:
+    return [{**_told(one), "hit": one.contains(truth)} for one in each]
+
+
+def _shared(pool: Pool, bench: Bench, truth: float) -> dict[str, Any] | None:
+    """The same members, seeds and numbers of draws, but one N for many draws in a row, and how many intervals contain
+    the truth then for many draws; None where an estimator draws that has another bug."""
+    if not bench.is_sound:
+        return None
+    expected = coverage_of_shared_n(bench)
+    each = [with_shared_n(bench, seed, n) for seed, n in pool.drawn()]
+    known = expected if math.isfinite(expected) else None
+    return {"each": _intervals(each, truth), "batch": BATCH, "expected": known}
+
+
+def _histogram(values: np.ndarray, bench: Bench) -> Mapping[str, list[float] | None]:
     """Counts between edges that hold all but the outermost hundredth: a few draws of a heavy tail would squeeze the
-    others into one bar. Those beyond count in the last bars."""
+    others into one bar. Those beyond count in the last bars. Beside them the counts that are expected."""
     if len(values) < 2:
-        return {"edges": [], "counts": []}
+        return {"edges": [], "counts": [], "expected": None}
     low, high = np.quantile(values, [0.005, 0.995])
     if not high > low:
         low, high = low - 0.5, high + 0.5
     counts, edges = np.histogram(np.clip(values, low, high), BINS, (low, high))
-    return {"edges": edges.tolist(), "counts": counts.tolist()}
+    expected = expected_counts(bench, edges, len(values))
+    return {
+        "edges": edges.tolist(),
+        "counts": counts.tolist(),
+        "expected": None if expected is None else expected.tolist(),
+    }
 
 
 def _told(one: Summary) -> dict[str, float | int | None]:

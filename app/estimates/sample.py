@@ -22,10 +22,13 @@ FIRST_REPETITION = 2**40
 LEAST_EXPECTED = 5
 
 
+THROWN_BY = ("matrix", "law", "probe", "suspect")
+"""The settings that the throws depend on, besides the seed."""
+
+
 def thrown_settings(bench: Bench) -> Bench:
     """The bench with nothing in it but what the throws depend on."""
-    names = ("matrix", "law", "probe", "seed", "suspect")
-    return Bench(**{name: getattr(bench, name) for name in names})
+    return Bench(**{name: getattr(bench, name) for name in (*THROWN_BY, "seed")})
 
 
 def drawn(bench: Bench, n: int, start: int) -> Draws:

@@ -1,9 +1,14 @@
-"""What a learner has done: answers, predictions with the truth that they met, and checks; as a file and back."""
+"""What a learner has done: answers, predictions with the truth that they met, and checks; as a file and back.
+
+A file says by itself what was asked: it holds the texts of the questions and of the answers, the time, and a name if
+one was given. Files of before have none of these, and are read as well.
+"""
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 VERSION = 1
@@ -12,6 +17,11 @@ MOST_BYTES = 2**20
 MOST_LESSONS, MOST_ENTRIES, MOST_OF_A_NAME = 200, 1000, 200
 # All explanations of all lessons, typed as long as they may be, fit into a file.
 MOST_TYPED = 5000
+MOST_OF_A_PERSON = 60
+"""Characters of a name."""
+LONGEST_KEY = 64
+MOST_TOLD = 5000
+"""Characters of a question, and of an answer to it."""
 
 
 @dataclass
@@ -28,11 +38,24 @@ class LessonProgress:
         self.held: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Told:
+    """A question as it was read, and what was answered, in words."""
+
+    question: str
+    answer: str
+
+
 @dataclass
 class Progress:
-    """Of all lessons, by their ids."""
+    """Of all lessons, by their ids. `told` has the questions that were answered, by lesson and block. `key` is drawn by
+    lot, once: by it two files are known to be of one person, whoever that is."""
 
     lessons: dict[str, LessonProgress] = field(default_factory=dict)
+    told: dict[str, dict[str, Told]] = field(default_factory=dict)
+    name: str = ""  # of the person, if it was given
+    key: str = ""
+    saved: str = ""  # when, such as 2026-11-28T18:30Z; "" of what is in no file yet
 
     def of(self, lesson: str) -> LessonProgress:
         return self.lessons.setdefault(lesson, LessonProgress())
@@ -41,8 +64,24 @@ class Progress:
 def as_file(progress: Progress) -> bytes:
     """JSON that people can read."""
     lessons = {name: asdict(one) for name, one in progress.lessons.items()}
-    text = json.dumps({"version": VERSION, "lessons": lessons}, indent=1, ensure_ascii=False)
+    told = {lesson: {name: asdict(one) for name, one in of.items()} for lesson, of in progress.told.items()}
+    about = {"name": progress.name, "key": progress.key, "saved": progress.saved, "told": told}
+    known = {name: value for name, value in about.items() if value}
+    text = json.dumps({"version": VERSION, "lessons": lessons, **known}, indent=1, ensure_ascii=False)
     return text.encode(errors="replace")
+
+
+def dated(progress: Progress, now: datetime) -> Progress:
+    """As it is saved now, to the minute."""
+    return replace(progress, saved=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ"))
+
+
+def file_name(progress: Progress) -> str:
+    """Of a file of one person on one day: no two people's are the same, so that a teacher can keep all in one folder.
+    Letters, digits and hyphens alone: every file system takes them."""
+    parts = ["residual-flows-lessons", progress.name, progress.saved[:10], progress.key[:6]]
+    text = "".join(letter if letter.isalnum() else " " for letter in " ".join(parts))
+    return "-".join(text.split()) + ".json"
 
 
 def from_file(data: bytes) -> Progress:
@@ -59,7 +98,13 @@ def from_file(data: bytes) -> Progress:
             raise ValueError(f"it has version {version}, and only version {VERSION} can be read.")
         if len(lessons) > MOST_LESSONS:
             raise ValueError(f"it has {len(lessons):,} lessons, and {MOST_LESSONS} are allowed.")
-        return Progress({_name(name): _lesson(one) for name, one in lessons})
+        return Progress(
+            {_name(name): _lesson(one) for name, one in lessons},
+            _told(read.get("told", {})),
+            _short(read.get("name", ""), MOST_OF_A_PERSON),
+            _short(read.get("key", ""), LONGEST_KEY),
+            _short(read.get("saved", ""), LONGEST_KEY),
+        )
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError("this is not a file of progress. Use a file that was downloaded here.") from error
 
@@ -75,7 +120,8 @@ def joined(old: Progress, new: Progress) -> Progress:
             known.truths | one.truths,
             list(dict.fromkeys([*known.done, *one.done])),
         )
-    both = Progress(lessons)
+    told = {name: old.told.get(name, {}) | new.told.get(name, {}) for name in old.told | new.told}
+    both = Progress(lessons, told, old.name or new.name, old.key or new.key)
     try:
         from_file(as_file(both))
     except ValueError as error:
@@ -91,6 +137,22 @@ def _lesson(read: Mapping[str, Any]) -> LessonProgress:
     if any(len(read[name]) > MOST_ENTRIES for name in ("seen", "answers", "truths", "done")):
         raise ValueError(f"it has a lesson with more than {MOST_ENTRIES:,} entries of a kind.")
     return LessonProgress(_names(read["seen"]), _values(read["answers"]), _values(read["truths"]), _names(read["done"]))
+
+
+def _told(read: Any) -> dict[str, dict[str, Told]]:
+    if type(read) is not dict:
+        raise TypeError
+    if len(read) > MOST_LESSONS or any(len(of) > MOST_ENTRIES for of in read.values()):
+        raise ValueError(f"it tells more than {MOST_LESSONS} lessons, or {MOST_ENTRIES:,} questions of one.")
+    return {_name(lesson): {_name(name): _told_of(one) for name, one in of.items()} for lesson, of in read.items()}
+
+
+def _told_of(read: Any) -> Told:
+    return Told(_short(read["question"], MOST_TOLD), _short(read["answer"], MOST_TOLD))
+
+
+def _short(read: Any, most: int) -> str:
+    return _text(read)[:most]
 
 
 def _names(read: Any) -> list[str]:

@@ -5,18 +5,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.classroom import rooms
-from app.classroom.room import Closed
+from app.classroom.asked import settings_of_draws
+from app.classroom.pool import SeedTaken
+from app.classroom.room import Closed, Room
 from app.lessons.lesson import Lesson, Step
+from app.session.estimator import sample
 from app.session.lesson import open_step, progress
 from app.session.page import InRoom, current
 
 
 @dataclass(frozen=True)
+class Pooled:
+    """What became of a page's draws in the class's pool: how many are in it, or why none are, as a key of the words."""
+
+    n: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Followed:
-    """What a lesson's panel says of its room. `last` is the last step that is open to the class."""
+    """What a lesson's panel says of its room. `last` is the last step that is open to the class. `draws` is None where
+    the class does not draw in the step that is open, or nothing is drawn yet."""
 
     code: str
     last: Step
+    draws: Pooled | None = None
 
 
 def enter_room(code: str, token: str) -> None:
@@ -42,6 +55,7 @@ def follow_room(lesson: Lesson, step: Step) -> Followed | None:
             room.at(page.room.token, step.id, now)
             held = frozenset(name for name in room.questions if room.waits(name))
             calls, called, last = room.calls, room.called, room.released or room.steps[-1]
+            draws = _pooled(room, page.room.token, step)
     except Closed:
         page.room, done.held = None, frozenset()
         return None
@@ -51,7 +65,21 @@ def follow_room(lesson: Lesson, step: Step) -> Followed | None:
         page.room.calls = calls
         if called in steps and called != step.id:
             open_step(lesson.id, called)
-    return Followed(page.room.code, steps.get(last, lesson.steps[-1]))
+    return Followed(page.room.code, steps.get(last, lesson.steps[-1]), draws)
+
+
+def _pooled(room: Room, token: str, step: Step) -> Pooled | None:
+    """Put the bench's draws into the pool, where the class draws in this step."""
+    if room.pool is None or room.drawing != step.id or not len(values := sample().values):
+        return None
+    of = sample().bench
+    try:
+        room.bench_draws(token, settings_of_draws(of), of.seed, values)
+    except SeedTaken:
+        return Pooled(problem="in_room_same_seed")
+    except Closed:
+        return Pooled(problem="in_room_other_settings")
+    return Pooled(room.pool.of(token).n)
 
 
 def vote(question: str, answer: Any) -> None:

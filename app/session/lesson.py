@@ -1,7 +1,9 @@
 """Where a page is in a lesson, what it has done there, and the screen and settings of each step."""
 
+import secrets
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -14,7 +16,7 @@ from app.estimates.settings import Bench
 from app.lessons.lesson import Action, Lesson, Predict, Step
 from app.lessons.looking import is_told, shown
 from app.lessons.observables import Moved, Situation
-from app.lessons.progress import LessonProgress, Progress, joined
+from app.lessons.progress import MOST_OF_A_PERSON, LessonProgress, Progress, Told, dated, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
 from app.lessons.words import wording
@@ -263,6 +265,25 @@ def progress(lesson_id: str = "") -> LessonProgress:
 
 def all_progress() -> Progress:
     return current().progress
+
+
+def progress_to_save(now: datetime) -> Progress:
+    """What was done, as a file of it is saved now; with a key of its own from the first time on."""
+    done = current().progress
+    done.key = done.key or secrets.token_hex(8)
+    return dated(done, now)
+
+
+def name_progress(widget: str) -> None:
+    """Let the name that was typed stand in the files."""
+    current().progress.name = " ".join(str(st.session_state[widget] or "").split())[:MOST_OF_A_PERSON]
+
+
+def tell_answer(block_id: str, question: str, answer: str) -> None:
+    """Let files say what was asked and answered, in words."""
+    page = current()
+    if page.lesson:
+        page.progress.told.setdefault(page.lesson.lesson, {})[block_id] = Told(question, answer)
 
 
 def add_progress(more: Progress) -> None:

@@ -1,6 +1,7 @@
 """The pages of a room by HTTP: a class plays a lesson through, and every number on the wall is one that was sent."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -10,9 +11,19 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.classroom import rooms, served
-from app.classroom.asked import asked, draws_of, settings_of_draws, true_log_det
+from app.classroom.asked import (
+    SEEDS,
+    asked,
+    coverage_of_shared_n,
+    draws_of,
+    expected_counts,
+    seed_of,
+    settings_of_draws,
+    true_log_det,
+    with_shared_n,
+)
 from app.classroom.paths import PATHS
-from app.classroom.pool import MOST_DRAWS
+from app.classroom.pool import MOST_DRAWS, Pool, summary
 from app.classroom.rooms import Rooms
 from app.estimates.settings import Bench
 from app.lessons.acted import act_out
@@ -20,6 +31,7 @@ from app.lessons.made import acted
 from app.lessons.shelf import shelf
 from app.lessons.words import languages, wording
 from app.screens import SCREENS  # noqa: F401  lessons ask of all screens
+from resflow_core.roulette import Geometric
 
 LESSON = "roulette"
 
@@ -113,15 +125,18 @@ def test_draws_of_members_are_the_estimators_own_and_come_together(browser, room
     clock.now += 2
     told = browser.post(f"/rooms/{code}", json={"do": "draw", "n": 100}, headers=member(1)).json()
     assert told["draws"]["mine"]["n"] == 110
-    expected = [draws_of(bench, 0, 10), draws_of(bench, 1, 110), draws_of(bench, 2, 10)]
+    expected = [draws_of(bench, SEEDS + i, n) for i, n in enumerate((10, 110, 10))]
     assert len({tuple(one[:10]) for one in expected}) == 3
-    np.testing.assert_array_equal(expected[1][:10], draws_of(bench, 1, 10))  # more draws go on from the first
+    np.testing.assert_array_equal(expected[1][:10], draws_of(bench, SEEDS + 1, 10))  # more draws go on from the first
     draws = browser.get(f"/rooms/{code}", headers=teacher).json()["draws"]
     everything = np.concatenate(expected)
     assert draws["all"]["n"] == 130
     assert draws["all"]["mean"] == pytest.approx(everything.mean(), rel=1e-12)
     assert draws["truth"] == pytest.approx(np.linalg.slogdet(np.eye(2) + bench.array)[1], rel=1e-12)
     assert sum(draws["histogram"]["counts"]) == 130
+    assert sum(draws["histogram"]["expected"]) == pytest.approx(130)
+    together = [with_shared_n(bench, SEEDS + i, n) for i, n in enumerate((10, 110, 10))]
+    assert [(one["n"], one["mean"]) for one in draws["shared"]["each"]] == [(one.n, one.mean) for one in together]
     assert [one["n"] for one in draws["each"]] == [10, 110, 10]
     clock.now += 2
     answer = browser.post(f"/rooms/{code}", json={"do": "draw", "n": MOST_DRAWS}, headers=member(1)).json()
@@ -132,7 +147,57 @@ def test_settings_of_draws_leave_the_seed_out():
     bench = Bench(matrix=(0.1, 0.0, 0.0, 0.2))
     assert settings_of_draws(bench) == settings_of_draws(Bench(matrix=bench.matrix, seed=5))
     assert settings_of_draws(bench) != settings_of_draws(Bench())
+    assert settings_of_draws(Bench()) == settings_of_draws(Bench(seed=5, n_terms=7, throw=3))
+    for other in (Bench(probe="sphere"), Bench(law=Geometric(0.4)), Bench(suspect="b")):
+        assert settings_of_draws(other) != settings_of_draws(Bench())
+    assert "0.45 0.3 -0.25 0.2" in settings_of_draws(Bench())
     assert true_log_det(bench) == pytest.approx(np.log(1.1 * 1.2), rel=1e-12)
+
+
+@pytest.mark.parametrize("probe", ["gaussian", "rademacher"])
+def test_a_class_of_draws_lies_on_the_exact_distribution(probe):
+    """Pearson's statistic of 100,000 draws in 12 cells, which is over 37 by chance in one of 10,000 seeds. Draws of
+    another matrix are found out."""
+    bench = Bench(probe=probe)
+    values = np.concatenate([draws_of(bench, SEEDS + i, 5000) for i in range(20)])
+    edges = np.linspace(*np.quantile(values, [0.02, 0.98]), 13) + 1e-9
+
+    def pearson(of):
+        expected = expected_counts(of, edges, len(values))
+        counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        told = expected >= 5
+        assert expected.sum() == pytest.approx(len(values))
+        if counts[~told].sum() > 50:
+            return math.inf  # where hardly any are expected
+        return ((counts - expected)[told] ** 2 / expected[told]).sum()
+
+    assert pearson(bench) < 37
+    assert pearson(Bench(probe=probe, matrix=(0.45, 0.3, -0.25, 0.3))) > 370
+    assert expected_counts(Bench(matrix=(0.1,) * 9), edges, 10) is None
+
+
+@pytest.mark.parametrize(("probe", "promised"), [("gaussian", True), ("rademacher", False)])
+def test_a_shared_n_makes_error_bars_too_short_as_told(probe, promised):
+    """600 members with 2,000 draws each: their share is within 4.5 standard errors (and 1.5 % for so few batches) of
+    the formula's. With signs it is 62 %, and far from the 95 % that their own N keep."""
+    bench, n = Bench(probe=probe), 600
+    truth, expected = true_log_det(bench), coverage_of_shared_n(bench)
+    found = np.mean([with_shared_n(bench, seed, 2000).contains(truth) for seed in range(n)])
+    assert abs(found - expected) < 4.5 * math.sqrt(expected * (1 - expected) / n) + 0.015
+    assert (expected > 0.94) == promised
+    own = np.mean([summary(draws_of(bench, seed, 2000)).contains(truth) for seed in range(n)])
+    assert abs(own - 0.95) < 4.5 * math.sqrt(0.95 * 0.05 / n) + 0.01
+
+
+def test_phones_draw_with_seeds_that_nobody_has():
+    pool = Pool("s")
+    assert seed_of(pool, "a", 3) == SEEDS + 3
+    pool.put("laptop", SEEDS + 3, np.ones(3))
+    other = seed_of(pool, "a", 3)
+    assert other not in (SEEDS + 3, SEEDS + 4)
+    pool.put("a", other, np.ones(3))
+    assert seed_of(pool, "a", 3) == other
+    assert len(pool.all()) == 6
 
 
 def test_coins_are_counted_apart(browser, room, clock):
@@ -211,7 +276,7 @@ def test_every_word_that_the_scripts_say_is_there():
     said = set(re.findall(r'say\("(\w+)"', scripts))
     families = {
         "view_": ("question", "draws", "pace"),
-        "chart_": ("mean", "histogram", "intervals"),
+        "chart_": ("mean", "histogram", "intervals", "shared"),
         "save_": served.EXPORTS,
         "do_": ("show", "discuss", "again", "reveal"),
     }

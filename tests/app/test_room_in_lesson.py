@@ -1,14 +1,18 @@
 """A lesson whose browser is in a room: what is committed is a vote, truths wait for the teacher, and so do steps."""
 
+import numpy as np
 import pytest
 
 from app.classroom import rooms
-from app.classroom.asked import asked
+from app.classroom.asked import asked, draws_of, settings_of_draws
+from app.classroom.pool import MOST_DRAWS
 from app.classroom.rooms import Rooms
+from app.estimates.settings import Bench
 from app.lessons.lesson import Predict
 from app.lessons.made import acted
 from app.lessons.progress import as_file, from_file
 from app.lessons.shelf import shelf
+from app.lessons.words import wording
 from app.session.page import InRoom
 from tests.app.pages import keys, own, shown_step
 from tests.app.test_learn import checked, opened
@@ -113,6 +117,67 @@ def test_a_free_pace_tells_at_once(teacher):
     page = in_room(teacher, step=step.id)
     commit(page, block)
     assert block.id in own(page).progress.of(LESSON).truths
+
+
+@pytest.fixture
+def drawing(monkeypatch):
+    """A room whose class draws in the step `many` of the lesson on the roulette."""
+    monkeypatch.setattr(rooms, "ROOMS", Rooms())
+    lesson = shelf().lesson("roulette")
+    found = asked(acted(lesson).result())
+    code, secret = rooms.ROOMS.open("roulette", "en", tuple(step.id for step in lesson.steps), found.questions)
+    rooms.ROOMS.join(code, TOKEN)
+    with rooms.ROOMS.teacher(code, secret) as room:
+        room.release(None)
+        room.gather(settings_of_draws(found.benches["many"]), "many")
+        return room
+
+
+def with_draws(room, seed):
+    """A page of the room at the step `many`, on which a hundred draws with this seed were made."""
+    page = opened(lesson="roulette", step="many")
+    own(page).room = InRoom(room.code, TOKEN)
+    checked(page.run())
+    checked(page.number_input(key="bench.seed").set_value(seed).run())
+    return checked(page.button(key="throw.100").click().run())
+
+
+def says(page, key, **values):
+    return any(wording().say(key, **values) in caption.value for caption in page.caption)
+
+
+def test_draws_of_the_bench_are_pooled(drawing):
+    page = checked(with_draws(drawing, 7).run())
+    np.testing.assert_array_equal(drawing.pool.all(), draws_of(Bench(), 7, 100))
+    assert says(page, "in_room_draws", n=100)
+    version = drawing.pool.version
+    checked(page.run())
+    assert drawing.pool.version == version, "the same draws are put once"
+    page = checked(checked(page.button(key="throw.10000").click().run()).run())
+    np.testing.assert_array_equal(drawing.pool.all(), draws_of(Bench(), 7, MOST_DRAWS))
+    assert says(page, "in_room_draws", n=MOST_DRAWS)
+    page = checked(page.number_input(key="bench.seed").set_value(8).run())
+    assert len(drawing.pool.all()) == MOST_DRAWS, "what was drawn stays until something else is"
+    page = checked(checked(page.button(key="throw.100").click().run()).run())
+    np.testing.assert_array_equal(drawing.pool.all(), draws_of(Bench(), 8, 100))
+
+
+def test_draws_with_a_seed_that_somebody_has_are_left_out(drawing):
+    drawing.join("b" * 32, 0.0)
+    drawing.bench_draws("b" * 32, drawing.pool.settings, 7, draws_of(Bench(), 7, 10))
+    page = checked(with_draws(drawing, 7).run())
+    assert len(drawing.pool.all()) == 10
+    assert says(page, "in_room_same_seed")
+
+
+def test_draws_of_something_else_are_left_out(drawing):
+    drawing.gather(drawing.pool.settings, "one")
+    page = checked(with_draws(drawing, 7).run())
+    assert not len(drawing.pool.all()), "the class draws in another step"
+    assert not says(page, "in_room_other_settings")
+    drawing.gather(settings_of_draws(Bench(probe="rademacher")), "many")
+    assert says(checked(page.run()), "in_room_other_settings")
+    assert not len(drawing.pool.all())
 
 
 def test_another_room_or_none_holds_nothing_back(teacher):

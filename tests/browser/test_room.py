@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
+from tests.browser.one_screen import wrong
 from tests.served import wait_for
 
 SLOW = 60_000  # milliseconds
@@ -40,7 +41,7 @@ def opened(server, chromium):
 @pytest.fixture
 def wall(opened):
     page = opened(f"wall/new?lesson={LESSON}", viewport=WALL)
-    expect(page.locator(".code")).to_have_text(re.compile("^[A-Z]{5}$"))
+    expect(page.locator("header .code")).to_have_text(re.compile("^[A-Z]{5}$"))
     return page
 
 
@@ -72,7 +73,7 @@ def counts(wall):
 
 
 def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
-    code = wall.locator(".code").inner_text()
+    code = wall.locator("header .code").inner_text()
     phones = [opened(f"r/{code}", **PHONE) for _ in range(PHONES - 1)]
     typed = opened("r", **PHONE)
     typed.locator("#code").fill(code.lower())
@@ -80,6 +81,7 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     phones.append(typed)
     for phone in phones:
         expect(phone.locator("header")).to_contain_text(code)
+    assert not wrong(wall)
     wall.select_option("#choose", "stray")
     for number, phone in enumerate(phones):
         button = phone.locator("section .choices button").nth(number % 2)
@@ -87,9 +89,11 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
         tap(button, phone.locator(".given"))
     expect(wall.locator(".answered")).to_contain_text(f"{PHONES}")
     assert wall.locator(".bar").count() == 0  # hidden until they are shown
+    assert not wrong(wall)
     do(wall, "show")
     people = wall.locator(".bar .people")
     expect(people).to_have_text(["3", "3", "0"])
+    assert not wrong(wall)
     do(wall, "again")
     for phone in phones:
         third = phone.locator("section .choices button").nth(2)
@@ -100,9 +104,7 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     expect(wall.locator(".bar.right")).to_have_count(1)
     expect(phones[0].locator(".truth")).to_be_visible()
     assert [row["people"] for row in counts(wall)] == ["3", "3", "0", "0", "0", "6"]
-    sizes = wall.evaluate("[...document.querySelectorAll('body *')].filter(e => e.textContent && e.offsetParent)"
-                          ".map(e => parseFloat(getComputedStyle(e).fontSize))")  # fmt: skip
-    assert min(sizes) >= 23.9  # pixels, from the back row
+    assert not wrong(wall)
 
     wall.locator("#view-draws").click()
     wall.select_option("#gather", "many")
@@ -110,10 +112,9 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
         n = (10, 100)[number % 2]
         tap(phone.get_by_role("button", name=f"Draw {n}", exact=True), phone.get_by_text(f"{n} draws: mean"))
     expect(wall.locator("section.draws")).to_contain_text(f"{3 * 10 + 3 * 100} draws")
-    for chart in ("mean", "histogram", "intervals"):
+    for chart in ("mean", "histogram", "intervals", "shared"):
         wall.locator(f"#chart-{chart}").click()
-        box = wall.locator("svg.chart").bounding_box()
-        assert box["y"] + box["height"] <= WALL["height"]
+        assert not wrong(wall)
         assert len(wall.locator("svg.chart").get_attribute("aria-label")) > 15
     phones[0].get_by_role("button", name="Heads").tap()
     tap(phones[0].get_by_role("button", name="Tails"), phones[0].get_by_text("The last one had 2"))
@@ -121,7 +122,7 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
 
 
 def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
-    code = wall.locator(".code").inner_text()
+    code = wall.locator("header .code").inner_text()
     phone = opened(f"r/{code}")
     expect(phone.locator("header")).to_contain_text(code)
     phone.locator("p.quiet a").last.click()
@@ -145,16 +146,26 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     phone.wait_for_function("() => location.search.includes('step=many')")
 
 
+def test_a_list_that_the_teacher_opens_stays_when_votes_come_in(opened, wall):
+    code = wall.locator("header .code").inner_text()
+    phone = opened(f"r/{code}", **PHONE)
+    wall.select_option("#choose", "stray")
+    wall.evaluate("() => { window.list = document.querySelector('#choose'); }")
+    tap(phone.locator("section .choices button").first, phone.locator(".given"))
+    expect(wall.locator(".answered")).to_contain_text("1 of 1")
+    assert wall.evaluate("() => window.list === document.querySelector('#choose')")
+
+
 def test_a_wall_is_its_teachers_alone(opened, wall):
-    code = wall.locator(".code").inner_text()
+    code = wall.locator("header .code").inner_text()
     other = opened(f"wall/{code}", viewport=WALL)
     expect(other.locator(".waits")).to_be_visible()
-    assert other.locator(".code").count() == 0
+    assert other.locator("header .code").count() == 0
     wall.reload()
-    expect(wall.locator(".code")).to_have_text(code)
+    expect(wall.locator("header .code")).to_have_text(code)
     secret = wall.evaluate("code => JSON.parse(localStorage.getItem('resflow.room')).secrets[code]", code)
     own = opened(f"wall/{code}#teacher={secret}", viewport=WALL)
-    expect(own.locator(".code")).to_have_text(code)
+    expect(own.locator("header .code")).to_have_text(code)
     assert secret not in own.evaluate("location.href")
     own.on("dialog", lambda dialog: dialog.accept())
     own.locator("#more summary").click()

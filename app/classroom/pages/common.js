@@ -88,7 +88,8 @@ function watch(look, milliseconds) {
 function bars(question, mine = null) {
   const rounds = question.rounds.map(round => new Map(round));
   const most = Math.max(1, ...rounds.flatMap(round => [...round.values()]));
-  return element("div", { class: "bars" }, ...question.options.map(([key, text]) => {
+  const heads = rounds.length > 1 ? element("div", { class: "heads" }, element("span"), ...rounds.map((_, index) => element("span", {}, say("vote_number", { number: index + 1 })))) : "";
+  return element("div", { class: "bars", style: `--rounds:${rounds.length}` }, heads, ...question.options.map(([key, text]) => {
     const right = question.truth !== null && question.truth.value === key;
     return element("div", { class: right ? "bar right" : "bar" },
       element("div", { class: "option" }, element("span", { html: text }),

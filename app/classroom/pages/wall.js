@@ -3,7 +3,6 @@
 
 const page = document.getElementById("page");
 const NEW = "new";  // in the place of a code: a room is opened
-const VIEWS = ["question", "draws", "pace"];
 const secretInLink = new URLSearchParams(location.hash.slice(1)).get("teacher");
 if (secretInLink) {
   kept.secrets[DATA.code] = secretInLink;
@@ -11,31 +10,74 @@ if (secretInLink) {
   history.replaceState(null, "", location.pathname);  // nobody reads it off the projector
 }
 const secret = kept.secrets[DATA.code] || "";
-let state = null, drawn = "", view = "question", chart = "mean", lost = false;
+let state = null, drawn = "", view = "question", chart = "mean", lost = false, joining = false;
 
 function draw() {
-  const now = JSON.stringify([state, view, chart, lost]);
+  const now = JSON.stringify([state, view, chart, lost, joining, innerWidth, innerHeight]);
   if (now === drawn) return;
   drawn = now;
   speak(state.language);
-  const focused = document.activeElement?.id;
-  page.replaceChildren(head(), element("nav", {}, ...VIEWS.map(name => tab(`view-${name}`, `view_${name}`, view === name, () => { view = name; })),
-    ...(view === "draws" && state.draws ? [element("span", { class: "apart" }), ...Object.keys(CHARTS).map(name => tab(`chart-${name}`, `chart_${name}`, chart === name, () => { chart = name; }))] : [])),
-  { question: questionView, draws: drawsView, pace: paceView }[view](), foot());
+  const focused = document.activeElement?.id, about = VIEW[view]();
+  const inviting = joining || (view === "question" && !state.question);
+  page.querySelector(":scope > .waits")?.remove();
+  put(head());
+  put(inviting ? invitation(about.text) : element("section", { class: `${view} large` }, ...about.parts));
+  put(foot(about.controls), JSON.stringify([view, state.language, state.question?.id, state.question?.stage, state.draws?.step]));
+  fit();
+  plot(about.picture);
   if (focused) document.getElementById(focused)?.focus();
 }
+
+/** Put an element in the place of that of its kind, unless this was made with the same `key`: a list that the teacher
+ * has just opened would close when a vote comes in. */
+function put(made, key = "") {
+  const old = page.querySelector(`:scope > ${made.localName}`);
+  if (key && old?.dataset.key === key) return;
+  if (key) made.dataset.key = key;
+  if (old) old.replaceWith(made);
+  else page.append(made);
+}
+
+/** Large texts where there is room for them: a question with nothing beside it. */
+function fit() {
+  const section = page.querySelector("section");
+  if (section.scrollHeight > section.clientHeight) section.classList.remove("large");
+}
+
+/** The picture of a view, as large as the place that is left for it. */
+function plot(make) {
+  const place = page.querySelector(".plot");
+  if (!place || !make) return;
+  const { width, height } = place.getBoundingClientRect();
+  place.append(make({ wide: Math.floor(width), tall: Math.max(LEAST_TALL, Math.floor(height)) }));
+}
+
+const LEAST_TALL = 160;  // pixels of a picture
+window.addEventListener("resize", () => state && draw());
 
 function tab(id, key, pressed, choose) {
   return element("button", { type: "button", id, "aria-pressed": String(pressed), onclick: () => { choose(); draw(); } }, say(key));
 }
 
+function link() {
+  return DATA.reached ? DATA.link.replace(/^https?:\/\//, "") : say("not_reached");
+}
+
 function head() {
-  const link = DATA.reached ? DATA.link.replace(/^https?:\/\//, "") : say("not_reached");
+  const qr = DATA.reached ? element("button", { type: "button", id: "join-large", "aria-pressed": String(joining), onclick: () => { joining = !joining; draw(); } },
+    element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) })) : "";
   return element("header", {},
-    element("div", { class: "join-here" }, DATA.reached ? element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }) : "",
-      element("div", {}, element("div", { class: "address" }, link), element("div", { class: "code" }, DATA.code))),
-    element("div", { class: "about" }, element("div", {}, state.lesson), element("div", { class: "count" }, say("people_here", { people: state.members }))),
+    element("div", { class: "join-here" }, qr, element("div", {}, element("div", { class: "address" }, link()), element("div", { class: "code" }, DATA.code))),
+    element("nav", {}, ...Object.keys(VIEW).map(name => tab(`view-${name}`, `view_${name}`, view === name, () => { view = name; joining = false; }))),
+    element("div", { class: "count" }, say("people_here", { people: state.members })),
     lost ? element("div", { class: "told", role: "alert" }, say("no_network")) : "");
+}
+
+/** How to come in, as large as it may be, for as long as nothing is asked. */
+function invitation(text) {
+  return element("section", { class: "invitation" },
+    DATA.reached ? element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }) : "",
+    element("div", {}, element("h1", {}, state.lesson), element("p", { class: "address" }, link()), element("p", { class: "code" }, DATA.code), element("p", {}, text)));
 }
 
 function questionView() {
@@ -43,67 +85,80 @@ function questionView() {
   const choose = element("select", { id: "choose", "aria-label": say("choose_question"), onchange: event => event.target.value && act({ do: "ask", question: event.target.value }) },
     element("option", { value: "" }, say("choose_question")),
     ...state.questions.map((one, index) => element("option", { value: one.id, selected: asked?.id === one.id, html: `${index + 1}. ${one.text}` })));
-  if (!asked) return element("section", {}, choose, element("p", {}, say("choose_first")));
+  if (!asked) return { parts: [], controls: [choose], text: say("choose_first") };
   const shown = asked.rounds.length > 0;
-  const results = !shown ? element("p", { class: "hidden-results" }, say("hidden")) : asked.options.length ? bars(asked) : guesses(asked);
   const buttons = {
     voting: [["show", "show"], ["reveal", "reveal"]],
     shown: [["discuss", "discuss"], ["again", "again"], ["reveal", "reveal"]],
     discussed: [["again", "again"], ["reveal", "reveal"]],
     revealed: [],
   }[asked.stage];
-  return element("section", { class: "asked" },
-    element("div", { class: "question", html: asked.text }),
-    !shown && asked.options.length ? element("ul", { class: "options" }, ...asked.options.map(([, text]) => element("li", { html: text }))) : "",
-    element("p", { class: "answered" }, say("answered_of", { answered: state.answered, people: state.members }),
-      asked.round > 1 ? ` · ${say("vote_number", { number: asked.round })}` : "", asked.stage === "discussed" ? ` · ${say("discuss_now")}` : ""),
-    results,
-    asked.truth ? element("div", { class: "truth" }, asked.options.length ? "" : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }), element("div", { html: asked.truth.why })) : "",
-    element("div", { class: "actions" }, ...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => act({ do: what }) }, say(`do_${key}`))), choose));
+  const told = [say("answered_of", { answered: state.answered, people: state.members }), asked.round > 1 ? say("vote_number", { number: asked.round }) : "",
+    asked.stage === "voting" ? say("hidden") : "", asked.stage === "discussed" ? say("discuss_now") : ""];
+  const results = asked.options.length ? (shown ? bars(asked) : element("ul", { class: "options" }, ...asked.options.map(([, text]) => element("li", { html: text })))) : shown ? element("div", { class: "plot" }) : "";
+  const parts = [element("div", { class: "question", html: asked.text }), element("p", { class: "answered" }, told.filter(Boolean).join(" · ")), results,
+    asked.truth ? element("div", { class: "truth" }, asked.options.length ? "" : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }), element("div", { html: asked.truth.why })) : ""];
+  return { parts, picture: size => guesses(asked, size), text: "",
+    controls: [...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => act({ do: what }) }, say(`do_${key}`))), choose] };
 }
 
 // One at a time: the back row reads one picture.
-const CHARTS = { mean: closing, histogram, intervals };
+const CHARTS = { mean: closing, histogram, intervals, shared };
 
 function drawsView() {
   const steps = state.steps.filter(step => state.drawing.includes(step.id));
-  if (!steps.length) return element("section", {}, element("p", {}, say("nothing_to_draw")));
+  if (!steps.length) return { parts: [element("p", {}, say("nothing_to_draw"))], controls: [], text: "" };
   const choose = element("select", { id: "gather", "aria-label": say("gather"), onchange: event => event.target.value && act({ do: "gather", step: event.target.value }) },
     element("option", { value: "" }, say("gather")),
     ...steps.map(step => element("option", { value: step.id, selected: state.draws?.step === step.id, html: step.title })));
   const draws = state.draws;
-  if (!draws) return element("section", {}, choose, element("p", {}, say("gather_about")));
-  const told = draws.each.filter(one => one.hit !== null), hits = told.filter(one => one.hit).length;
+  if (!draws) return { parts: [element("p", {}, say("gather_about"))], controls: [choose], text: "" };
   const coins = state.coins.reduce((sum, [, times]) => sum + times, 0);
-  return element("section", { class: "draws" },
+  const parts = [element("nav", {}, ...Object.keys(CHARTS).map(name => tab(`chart-${name}`, `chart_${name}`, chart === name, () => { chart = name; }))),
     element("p", {}, say("pooled", { n: draws.all.n, mean: number(draws.all.mean), error: number(draws.all.error, 2), truth: number(draws.truth) })),
-    chart === "intervals" && told.length ? element("p", {}, say("intervals", { hits, all: told.length })) : "", CHARTS[chart](draws),
-    coins ? element("p", {}, say("coins_pooled", { rows: coins, mean: number(state.coins.reduce((sum, [throws, times]) => sum + throws * times, 0) / coins) })) : "",
-    element("div", { class: "actions" }, choose));
+    element("p", {}, aboutIntervals(draws)),
+    element("div", { class: "plot" }),
+    coins ? element("p", { class: "coins" }, say("coins_pooled", { rows: coins, mean: number(state.coins.reduce((sum, [throws, times]) => sum + throws * times, 0) / coins) })) : ""];
+  return { parts, picture: size => CHARTS[chart](draws, size), controls: [choose], text: "" };
+}
+
+/** A shared N costs so few of the intervals that a class does not see it. */
+const HARDLY = 0.9;
+
+/** How many of the intervals that are drawn contain the truth. */
+function aboutIntervals(draws) {
+  const each = { intervals: draws.each, shared: draws.shared?.each }[chart];
+  if (!each) return chart === "shared" ? say("shared_none") : "";
+  const told = each.filter(one => one.hit !== null), counts = { hits: told.filter(one => one.hit).length, all: told.length };
+  if (chart === "intervals") return say("intervals", counts);
+  const { batch, expected } = draws.shared, hardly = expected > HARDLY ? ` ${say("shared_hardly")}` : "";
+  return expected === null ? say("shared_unknown", { ...counts, batch }) : say("shared", { ...counts, batch, expected: number(Math.round(100 * expected)) }) + hardly;
 }
 
 function paceView() {
   const most = Math.max(1, ...state.steps.map(step => step.here));
   const last = state.released === null ? state.steps.length : state.steps.findIndex(step => step.id === state.released) + 1;
-  return element("section", { class: "pace" },
-    element("p", {}, last === state.steps.length ? say("all_released") : say("released", { number: last })),
+  const parts = [element("p", {}, last === state.steps.length ? say("all_released") : say("released", { number: last })),
     ...state.steps.map((step, index) => element("div", { class: index < last ? "step" : "step closed" },
       element("span", { html: `${index + 1}. ${step.title}` }),
       element("span", { class: "track" }, element("span", { class: "fill round-1", style: `width:${100 * step.here / most}%` })),
       element("span", { class: "people" }, String(step.here)),
       element("button", { type: "button", id: `release-${step.id}`, onclick: () => act({ do: "release", step: step.id }) }, say("release")),
-      element("button", { type: "button", id: `bring-${step.id}`, onclick: () => act({ do: "bring", step: step.id }) }, say("bring")))),
-    element("div", { class: "actions" }, element("button", { type: "button", id: "free", onclick: () => act({ do: "release" }) }, say("free"))));
+      element("button", { type: "button", id: `bring-${step.id}`, onclick: () => act({ do: "bring", step: step.id }) }, say("bring"))))];
+  return { parts, text: "", controls: [element("button", { type: "button", id: "free", onclick: () => act({ do: "release" }) }, say("free"))] };
 }
 
-/** What is rarely needed, closed: the room's own buttons stand for the class to see otherwise. */
-function foot() {
+const VIEW = { question: questionView, draws: drawsView, pace: paceView };
+
+/** What the view can do, and behind three dots what is rarely needed: it would stand for the class to see otherwise. */
+function foot(controls) {
   const button = (id, key, onclick) => element("button", { type: "button", id, onclick }, say(key));
-  return element("details", { id: "more", open: Boolean(document.getElementById("more")?.open) }, element("summary", {}, say("more")),
-    element("div", { class: "actions" },
-      ...["counts", "draws", "pooled"].map(name => button(`save-${name}`, `save_${name}`, () => save(name))),
-      button("copy", "copy_secret", copy),
-      button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" }))));
+  return element("footer", {}, ...controls,
+    element("details", { id: "more", open: Boolean(document.getElementById("more")?.open) }, element("summary", { "aria-label": say("more"), title: say("more") }, "⋯"),
+      element("div", { class: "menu" },
+        ...["counts", "draws", "pooled"].map(name => button(`save-${name}`, `save_${name}`, () => save(name))),
+        button("copy", "copy_secret", copy),
+        button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" })))));
 }
 
 /** The secret stays out of sight: it is copied, not shown. */

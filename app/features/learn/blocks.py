@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -44,6 +45,12 @@ class Words:
             shown = f":red[{error}]"
         self.drawn[text] = shown
         return shown
+
+    def as_read(self, text: str) -> str:
+        """For a file: with its numbers, where they can be had."""
+        with suppress(ValueError):
+            return rendered(text, self.at, self.wording)
+        return text
 
     def to_read(self, text: str) -> str:
         """And with words that lead to the glossary, each once in a step."""
@@ -96,6 +103,7 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
 
     def keep() -> None:
         done.answers[block.id] = session.typed(widget)
+        session.tell_answer(block.id, words.as_read(block.text), "")
 
     session.fill(widget, known)  # a file may have been loaded
     st.text_area(
@@ -139,6 +147,8 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
         if guess is None:
             return
         done.answers[block.id] = guess
+        answer = words.as_read(block.options[guess]) if block.is_choice else f"{words.number(guess)} {block.unit}"
+        session.tell_answer(block.id, words.as_read(block.text), answer.strip())
         session.vote(block.id, guess)
         if block.cover:
             session.draw_anew()

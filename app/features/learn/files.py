@@ -1,20 +1,29 @@
 """What a learner has done: in the browser, and as a file to keep and to load again."""
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from app import session
 from app.components import browser
-from app.lessons.progress import as_file, from_file
+from app.lessons.progress import MOST_OF_A_PERSON, as_file, file_name, from_file
 from app.lessons.words import Wording
 from app.ui import uploads
 
 
 def both(place: str, words: Wording) -> None:
-    """Download and upload."""
+    """Download and upload, and a name for the file."""
+    widget = f"progress.{place}.name"
+    session.fill(widget, session.all_progress().name)
+    st.text_input(
+        words.say("name_in_file"), key=widget, max_chars=MOST_OF_A_PERSON, help=words.say("name_in_file_help"),
+        on_change=session.name_progress, args=(widget,),
+    )  # fmt: skip
+    saved = session.progress_to_save(datetime.now(UTC))
     st.download_button(
         words.say("download"),
-        as_file(session.all_progress()),
-        "residual-flows-lessons.json",
+        as_file(saved),
+        file_name(saved),
         "application/json",
         on_click="ignore",
         icon=":material/download:",

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -84,7 +84,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     looking.look(step, done, at)
     menu.head(lesson, step)
     if in_room:
-        st.caption(f":material/groups: {lesson.words.say('in_room', code=in_room.code)}")
+        st.caption(f":material/groups: {' '.join(_in_room(in_room, lesson.words))}")
     shown = looking.shown(step, done)
     words = blocks.Words(at, lesson.words)
     st.header(words(step.title), anchor=False)
@@ -113,6 +113,13 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     waits = _waits(step, shown, in_room)
     if waits != waited or looking.shown(step, done) != shown:
         st.rerun()  # with another rhythm, or with what waited for a check
+
+
+def _in_room(in_room: Followed, words: Wording) -> Iterator[str]:
+    """Which room it is, and what became of the draws."""
+    yield words.say("in_room", code=in_room.code)
+    if draws := in_room.draws:
+        yield f":orange[{words.say(draws.problem)}]" if draws.problem else words.say("in_room_draws", n=draws.n)
 
 
 def _key(block: Block, task: Block | None) -> str:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.features.teach import merging
 from app.features.teach.addresses import here, site
 from app.features.teach.papers import SLIDES, TITLES
 from app.lessons.lesson import Lesson
@@ -74,6 +75,7 @@ def for_class(lesson: Lesson) -> None:
         "chart. Nobody needs a name."
     )
     st.link_button("Open a room", at.room(lesson), icon=":material/groups:", key=f"teach.room.{lesson.id}")
+    merging.show(lesson)
     st.markdown(
         "To share another screen, open it and choose its settings. Then choose *Share*, *For a class*, and there the "
         "controls that stay."
