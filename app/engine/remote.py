@@ -3,17 +3,11 @@
 import atexit
 import itertools
 import logging
-import os
-import pickle
-import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, Protocol
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
@@ -21,13 +15,13 @@ from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play
 from app.engine.dropped import Dropped
 from app.engine.experiment import Experiment
 from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
-from app.engine.flight_recorder import FlightRecorder
+from app.engine.flight_recorder import Entry
 from app.engine.latest_report import LatestReport
+from app.engine.process import WorkerProcess
 from app.engine.reports import UNKNOWN, Checkpoint, Exported, Report, State
 from app.engine.stored import Stored
 from app.engine.watchers import Watchers
 
-ROOT = Path(__file__).resolve().parents[2]
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
 FIRST_DELAY_SECONDS = 0.05
 LONGEST_DELAY_SECONDS = 10.0
@@ -35,25 +29,50 @@ LONGEST_DELAY_SECONDS = 10.0
 STARTS_SECONDS = 120.0
 GRACE_SECONDS = 2.0
 EXPORT_SECONDS = 5.0
-# glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
-# a third less time where the worker keeps it. Kernels multiply matrices by SciPy's OpenBLAS, which would start threads.
-ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**28),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "OPENBLAS_NUM_THREADS": "1",
-}
 
 log = logging.getLogger(__name__)
+
+
+class Worker(Protocol):
+    """A training process of this machine (`WorkerProcess`) or of a cluster (`cluster.WorkerActor`), from its start to
+    its end."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None if it does not run (any more), or elsewhere."""
+        ...
+
+    def send(self, command: Command | Beat) -> None:
+        """Have it told, in the order of the calls. Does not wait."""
+        ...
+
+    def receive(self) -> list[Any]:
+        """What it says next, reports and the like, as soon as there is something. Raises EOFError once it has ended."""
+        ...
+
+    def last(self) -> Entry:
+        """Its newest piece of work that is known here."""
+        ...
+
+    def kill(self) -> None: ...
+
+    def end(self) -> None:
+        """Let it end by itself, once it was told all."""
+        ...
+
+    def bury(self) -> Entry:
+        """Let go of all that belongs to it, which has ended or is ended by that, and return its last piece of work."""
+        ...
 
 
 class RemoteEngine(Buttons):
     """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
 
-    def __init__(self, workers: int = 1):
+    def __init__(self, workers: int = 1, start: Callable[[], Worker] = WorkerProcess):
         super().__init__()
         self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._links += [WorkerClient(self._pulse, self._stored) for _ in range(workers)]
+        self._links += [WorkerClient(self._pulse, self._stored, start) for _ in range(workers)]
         atexit.register(self.close_all)
 
     def poll(self, id: str, request: ViewRequest) -> Report:
@@ -79,7 +98,7 @@ class RemoteEngine(Buttons):
 
     def pids(self) -> list[int]:
         """The process ids of the workers that run now."""
-        return [link.process.pid for link in self._links if link.process and link.process.poll() is None]
+        return [pid for link in self._links if (pid := link.pid)]
 
     def close_all(self) -> None:
         """End the workers."""
@@ -105,26 +124,30 @@ class RemoteEngine(Buttons):
 class WorkerClient:
     """One worker process at a time, and the memos from which the next one continues.
 
-    One thread reads reports and restarts the worker, another writes commands, so that no page waits for a full pipe.
-    While no worker runs, commands change the memos only; the next worker learns everything from those. `each_second`,
-    called so by the pulse, passes on the time and ends a worker that hangs.
+    A thread reads reports and restarts the worker. While no worker runs, commands change the memos only; the next
+    worker learns everything from those. `each_second`, called so by the pulse, passes on the time and ends a worker
+    that hangs.
     """
 
-    def __init__(self, pulse: Pulse, stored: Stored) -> None:
-        self.process: subprocess.Popen | None = None
-        self._pulse, self._stored = pulse, stored
+    def __init__(self, pulse: Pulse, stored: Stored, start: Callable[[], Worker]) -> None:
+        self._pulse, self._stored, self._start = pulse, stored, start
         self._memos: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
         self.watchers = Watchers()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
-        self._outbox: queue.SimpleQueue[Command | Beat | None] | None = None
-        self._recorder: FlightRecorder | None = None  # of the present worker
+        self._worker: Worker | None = None  # while one runs
         self._signs, self._sign_at = 0, pulse()  # pieces of work of the present worker, and when there was a new one
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
         self._supervisor.start()
+
+    @property
+    def pid(self) -> int | None:
+        """That of the worker, if it runs on this machine."""
+        worker = self._worker
+        return worker.pid if worker else None
 
     @property
     def held(self) -> int:
@@ -174,22 +197,22 @@ class WorkerClient:
     def each_second(self) -> None:
         """Tell the worker that a second has passed, and end it if it hangs."""
         with self._lock:
-            if not self._recorder:
+            if not self._worker:
                 return
             self._put(Beat(1.0))
-            if (signs := self._recorder.last().number) != self._signs:
+            if (signs := self._worker.last().number) != self._signs:
                 self._signs, self._sign_at = signs, self._pulse()
-            silence, process = self._pulse() - self._sign_at, self.process
-            if process and process.poll() is None and silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
+            silence = self._pulse() - self._sign_at
+            if silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
                 log.warning("The training process gave no sign for %.0f s; it is ended", silence)
-                process.kill()
+                self._worker.kill()
                 self._sign_at = self._pulse()
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         """Waits without the lock, so that polls do not."""
         ticket, answer = next(self._tickets), Future()
         with self._lock:
-            if not self._outbox:
+            if not self._worker:
                 return None
             self._exports[ticket] = answer
             self._put(Export(id, arm_index, ticket))
@@ -204,11 +227,13 @@ class WorkerClient:
     def close(self) -> None:
         self._closing.set()
         with self._lock:
-            self._put(None)
+            if self._worker:
+                self._worker.end()
         self._supervisor.join(GRACE_SECONDS)
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        with self._lock:
+            if self._worker:
+                self._worker.kill()
+        self._supervisor.join(GRACE_SECONDS)
 
     def _taken_up(self, command: Command) -> ExperimentRecord | None:
         """The memo that a command is about; one that was dropped or set aside goes on where it is to do something."""
@@ -220,10 +245,10 @@ class WorkerClient:
                 self._put(*memo.take_up())
         return memo
 
-    def _put(self, *commands: Command | Beat | None) -> None:
-        if self._outbox:
+    def _put(self, *commands: Command | Beat) -> None:
+        if self._worker:
             for command in commands:
-                self._outbox.put(command)
+                self._worker.send(command)
 
     def _supervise(self) -> None:
         delay = FIRST_DELAY_SECONDS
@@ -240,38 +265,25 @@ class WorkerClient:
 
     def _run_worker(self) -> None:
         """Start a worker, tell it everything, and listen to it until it ends."""
-        recorder = FlightRecorder()
-        command = [sys.executable, "-m", "app.engine.worker", str(recorder.path)]
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": paths}
-        try:
-            process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        except BaseException:
-            recorder.remove()
-            raise
-        outbox: queue.SimpleQueue[Command | Beat | None] = queue.SimpleQueue()
+        worker = self._start()
         with self._lock:
-            self.process, self._outbox, self._recorder = process, outbox, recorder
+            self._worker = worker
             self._signs, self._sign_at = 0, self._pulse()
             for memo in self._memos.values():
                 if not memo.set_aside:
                     self._put(*memo.start())
             if self._closing.is_set():
-                outbox.put(None)
-        threading.Thread(target=_write, args=(outbox, process.stdin), name="commands", daemon=True).start()
+                worker.end()
         try:
             while True:
-                self._receive(pickle.load(process.stdout))
-        except (EOFError, pickle.UnpicklingError):  # the second, when it was killed in the middle of a report
+                for message in worker.receive():
+                    self._receive(message)
+        except EOFError:
             pass
         finally:
-            process.stdout.close()
-            process.kill()
-            process.wait()
-            recorder.remove()
+            last = worker.bury()
             with self._lock:
-                self._outbox = None
-                last, self._recorder = recorder.last(), None
+                self._worker = None
                 self._signs = last.number
                 for id, memo in self._memos.items():
                     if not memo.set_aside:
@@ -279,7 +291,6 @@ class WorkerClient:
                 for answer in self._exports.values():
                     answer.set_result(None)
                 self._exports.clear()
-            outbox.put(None)
 
     def _receive(self, message: Report | Checkpoint | Exported) -> None:
         if isinstance(message, Checkpoint):
@@ -298,14 +309,3 @@ class WorkerClient:
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
         if isinstance(message, Report):
             self.watchers.tell(message)
-
-
-def _write(outbox: "queue.SimpleQueue[Command | Beat | None]", stream: BinaryIO) -> None:
-    """Send commands until None comes; closing the pipe tells the worker to end."""
-    try:
-        with stream:
-            while (command := outbox.get()) is not None:
-                pickle.dump(command, stream)
-                stream.flush()
-    except BrokenPipeError:
-        pass

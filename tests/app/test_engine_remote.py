@@ -18,7 +18,8 @@ from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.remote import ROOT, RemoteEngine
+from app.engine.process import ROOT
+from app.engine.remote import RemoteEngine
 from app.engine.reports import State
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
