@@ -4,7 +4,7 @@ import atexit
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from app.engine.clocks import Pulse
 from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest, Wish
 from app.engine.dropped import Dropped
 from app.engine.experiment import Experiment
-from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
+from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord, Kept
 from app.engine.flight_recorder import Entry
 from app.engine.latest_report import LatestReport
 from app.engine.process import WorkerProcess
@@ -66,13 +66,20 @@ class Worker(Protocol):
 
 
 class RemoteEngine(Buttons):
-    """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
+    """The interface is `Engine`'s. Each experiment lives in the worker that had the least to do when it was created.
 
-    def __init__(self, workers: int = 1, start: Callable[[], Worker] = WorkerProcess):
+    `keep` is told of each run what would restart it, whenever that is news; None once it is over."""
+
+    def __init__(
+        self,
+        workers: int = 1,
+        start: Callable[[], Worker] = WorkerProcess,
+        keep: Callable[[str, Kept | None], None] = lambda id, kept: None,
+    ):
         super().__init__()
         self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._links += [WorkerClient(self._pulse, self._stored, start) for _ in range(workers)]
+        self._links += [WorkerClient(self._pulse, self._stored, start, keep) for _ in range(workers)]
         atexit.register(self.close_all)
 
     def poll(self, id: str, request: ViewRequest) -> Report:
@@ -100,6 +107,13 @@ class RemoteEngine(Buttons):
         """The process ids of the workers that run now."""
         return [pid for link in self._links if (pid := link.pid)]
 
+    def restore(self, runs: Mapping[str, Kept]) -> None:
+        """Have these runs of another server, by their ids."""
+        for id, kept in runs.items():
+            if kept.checkpoint:
+                self._stored.put(kept.checkpoint)
+            self._least_loaded().restore(id, kept)
+
     def close_all(self) -> None:
         """End the workers."""
         self._pulse.stop()
@@ -107,7 +121,10 @@ class RemoteEngine(Buttons):
             link.close()
 
     def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
-        min(self._links, key=lambda link: link.held).create(id, experiment, checkpoint)
+        self._least_loaded().create(id, experiment, checkpoint)
+
+    def _least_loaded(self) -> "WorkerClient":
+        return min(self._links, key=lambda link: link.load)
 
     def _newest(self, id: str) -> Checkpoint | None:
         link = self._link(id)
@@ -129,8 +146,14 @@ class WorkerClient:
     that hangs.
     """
 
-    def __init__(self, pulse: Pulse, stored: Stored, start: Callable[[], Worker]) -> None:
-        self._pulse, self._stored, self._start = pulse, stored, start
+    def __init__(
+        self,
+        pulse: Pulse,
+        stored: Stored,
+        start: Callable[[], Worker],
+        keep: Callable[[str, Kept | None], None],
+    ) -> None:
+        self._pulse, self._stored, self._start, self._keep = pulse, stored, start, keep
         self._memos: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
         self.watchers = Watchers()
@@ -154,6 +177,13 @@ class WorkerClient:
         """The number of its experiments."""
         return len(self._memos)
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """The number of flows that train in it, and that of its experiments."""
+        with self._lock:
+            moving = (memo.experiment for memo in self._memos.values() if memo.playing or memo.goal)
+            return sum(len(experiment.arms) for experiment in moving), self.held
+
     def __contains__(self, id: str) -> bool:
         return id in self._memos or id in self._dropped
 
@@ -161,6 +191,17 @@ class WorkerClient:
         with self._lock:
             memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
             self._put(*memo.start())
+            self._keep(id, memo.kept())
+
+    def restore(self, id: str, kept: Kept) -> None:
+        with self._lock:
+            memo = ExperimentRecord.again(id, kept, self._pulse)
+            if kept.dropped:
+                memo.drop("The server was restarted.")
+                self._dropped.put(id, memo)
+            else:
+                self._memos[id] = memo
+                self._put(*memo.start())
 
     def newest(self, id: str) -> Checkpoint | None:
         """The newest checkpoint of a run."""
@@ -173,8 +214,10 @@ class WorkerClient:
             if isinstance(command, Close):
                 self._dropped.pop(command.id)
                 self._memos.pop(command.id, None)
+                self._keep(command.id, None)
             elif memo := self._taken_up(command):
                 memo.note(command)
+                self._keep(command.id, memo.kept())
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
@@ -303,9 +346,12 @@ class WorkerClient:
                 if memo := self._memos.pop(message.id, None):
                     memo.drop(message.message)
                     self._dropped.put(message.id, memo)
+                    self._keep(message.id, memo.kept(dropped=True))
             elif memo := self._memos.get(message.id):
                 memo.receive(message)
                 if isinstance(message, Report):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
+                else:
+                    self._keep(message.id, memo.kept())
         if isinstance(message, Report):
             self.watchers.tell(message)

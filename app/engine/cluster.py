@@ -1,0 +1,74 @@
+"""Training on a cluster of machines by Ray, an extra that is imported only here and in `actors`.
+
+Ray's ports let whoever reaches them run any code. With the address "local" they are open to this machine alone. Others
+belong into a private network.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from app.engine.process import ENVIRONMENT, ROOT
+
+if TYPE_CHECKING:
+    from app.engine.actors import ClusterEngine
+
+LOCAL = "local"
+STORE_BYTES = 256 * 2**20
+# Read when Ray is imported. No statistics are sent to anybody.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray's switch for systems whose firewalls ask about every open port: all that it starts listens to 127.0.0.1.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+def connect(address: str, workers: int | None = None) -> "ClusterEngine":
+    """The engine on the cluster at this address, with so many workers (None: one for each of its CPUs).
+
+    `LOCAL` starts a cluster of this machine, which ends with this process. Raises ValueError where Ray is not installed
+    or no cluster answers, and for more workers than the cluster has CPUs.
+    """
+    os.environ |= QUIET | (LOOPBACK if address == LOCAL else {})
+    try:
+        import ray
+
+        from app.engine.actors import ClusterEngine
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"CLUSTER = {address!r} needs Ray, which is not installed: pip install 'ray>=2.40'."
+        ) from error
+    how = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address == LOCAL else {"address": address}
+    try:
+        ray.init(namespace="resflow", runtime_env=code(address), **how)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        raise ValueError(
+            f"CLUSTER = {address!r}: no Ray answers there ({error}). Use {LOCAL!r}, or the address that "
+            "`ray start --head` prints, such as 10.0.0.1:6379."
+        ) from error
+    try:
+        return ClusterEngine(checked(workers, cpus()))
+    except ValueError:
+        ray.shutdown()
+        raise
+
+
+def code(address: str) -> dict[str, Any]:
+    """What Ray's processes import: this very code, which other machines are sent."""
+    environment = {**ENVIRONMENT, "OMP_NUM_THREADS": "1"}
+    if address == LOCAL:
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        return {"env_vars": {**environment, "PYTHONPATH": paths}}
+    modules = [str(ROOT / name) for name in ("app", "resflow_core")]
+    return {"env_vars": environment, "py_modules": modules, "excludes": ["__pycache__"]}
+
+
+def cpus() -> int:
+    """Of all machines of the cluster."""
+    import ray
+
+    return int(ray.cluster_resources().get("CPU", 0))
+
+
+def checked(workers: int | None, most: int) -> int:
+    """So many workers, or as many as there are CPUs. Raises ValueError for more than that."""
+    if workers is not None and workers > most:
+        raise ValueError(f"WORKERS = {workers}: the cluster has {most} CPUs; use a whole number from 1 to {most}.")
+    return workers or max(1, most)
