@@ -156,9 +156,7 @@ class WorkerActor:
     def pid(self) -> int | None:
         if self._sign is None or self._ended.is_set():
             return None
-        addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
-        here = ray.get_runtime_context().get_node_id()
-        return self._sign.pid if addresses.get(self._node) == addresses[here] else None
+        return self._sign.pid if self._address() == _here() else None
 
     def send(self, command: Command | Beat) -> None:
         self._outbox.put(command)
@@ -186,20 +184,28 @@ class WorkerActor:
         self._outbox.put(None)
 
     def bury(self) -> Entry:
-        was_ended = self._ended.is_set()
         self._ended.set()
         self._outbox.put(None)
         self._places.leave(self)
         with contextlib.suppress(RayError):
             ray.kill(self._actor)
-        if self._sign is None:
-            return NOTHING
+        return self._last_words() if self._sign else NOTHING
+
+    def _last_words(self) -> Entry:
+        """What it worked on when it ended; on no run if its machine is gone, for that was no run's doing."""
+        sign = self._sign
+        assert sign
+        there = {"scheduling_strategy": _at(self._node, only=True), "num_cpus": 0, "max_retries": 0}
         try:
-            there = {"scheduling_strategy": _at(self._node, only=True), "num_cpus": 0, "max_retries": 0}
-            asked = ray.remote(last_words).options(**there)
-            return ray.get(asked.remote(self._sign.recorder), timeout=LAST_WORDS_SECONDS)
-        except (RayError, OSError):  # with its machine: that was no run's doing
-            return Entry(self._sign.last.number, "", 0)
+            if self._address() == _here():
+                return last_words(sign.recorder)
+            return ray.get(ray.remote(last_words).options(**there).remote(sign.recorder), timeout=LAST_WORDS_SECONDS)
+        except (RayError, OSError):
+            return Entry(sign.last.number, "", 0)
+
+    def _address(self) -> str | None:
+        """Of its machine, while that is there."""
+        return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}.get(self._node)
 
     def _write(self) -> None:
         """Send commands in the order in which they came, all that wait at a time, until None comes."""
@@ -215,6 +221,11 @@ class WorkerActor:
                     if not self._ended.is_set():
                         self._actor.end.remote()
                     return
+
+
+def _here() -> str:
+    """The address of this machine."""
+    return ray.util.get_node_ip_address()
 
 
 def _at(node: str, only: bool = False) -> NodeAffinitySchedulingStrategy:

@@ -7,6 +7,7 @@ belong into a private network.
 import os
 from typing import TYPE_CHECKING, Any
 
+from app.engine import worker_count
 from app.engine.process import ENVIRONMENT, ROOT
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
-def connect(address: str, workers: int | None = None) -> "ClusterEngine":
-    """The engine on the cluster at this address, with so many workers (None: one for each of its CPUs).
+def connect(address: str, workers: str = "") -> "ClusterEngine":
+    """The engine on the cluster at this address, with so many workers ("": one for each CPU of the cluster, but one of
+    this machine, which the page needs).
 
     `LOCAL` starts a cluster of this machine, which ends with this process. Raises ValueError where Ray is not installed
-    or no cluster answers, and for more workers than the cluster has CPUs.
+    or no cluster answers, and where `workers` is not a whole number from 1 to the CPUs of the cluster.
     """
     os.environ |= QUIET | (LOOPBACK if address == LOCAL else {})
     try:
@@ -43,8 +45,9 @@ def connect(address: str, workers: int | None = None) -> "ClusterEngine":
             f"CLUSTER = {address!r}: no Ray answers there ({error}). Use {LOCAL!r}, or the address that "
             "`ray start --head` prints, such as 10.0.0.1:6379."
         ) from error
+    most = int(ray.cluster_resources().get("CPU", 0))
     try:
-        return ClusterEngine(checked(workers, cpus()))
+        return ClusterEngine(worker_count(workers or str(max(1, most - (address == LOCAL))), most))
     except ValueError:
         ray.shutdown()
         raise
@@ -58,17 +61,3 @@ def code(address: str) -> dict[str, Any]:
         return {"env_vars": {**environment, "PYTHONPATH": paths}}
     modules = [str(ROOT / name) for name in ("app", "resflow_core")]
     return {"env_vars": environment, "py_modules": modules, "excludes": ["__pycache__"]}
-
-
-def cpus() -> int:
-    """Of all machines of the cluster."""
-    import ray
-
-    return int(ray.cluster_resources().get("CPU", 0))
-
-
-def checked(workers: int | None, most: int) -> int:
-    """So many workers, or as many as there are CPUs. Raises ValueError for more than that."""
-    if workers is not None and workers > most:
-        raise ValueError(f"WORKERS = {workers}: the cluster has {most} CPUs; use a whole number from 1 to {most}.")
-    return workers or max(1, most)
