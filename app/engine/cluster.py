@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 STORE_BYTES = 256 * 2**20
-# Read when Ray is imported. No statistics are sent to anybody.
+# No statistics are sent to anybody, and processes without GPUs of their own see those that there are.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 # Ray's switch for systems whose firewalls ask about every open port: all that it starts listens to 127.0.0.1.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -28,7 +28,7 @@ def connect(address: str, workers: str = "") -> "ClusterEngine":
     `LOCAL` starts a cluster of this machine, which ends with this process. Raises ValueError where Ray is not installed
     or no cluster answers, and where `workers` is not a whole number from 1 to the CPUs of the cluster.
     """
-    os.environ |= QUIET | (LOOPBACK if address == LOCAL else {})
+    prepare(address)
     try:
         import ray
 
@@ -51,6 +51,11 @@ def connect(address: str, workers: str = "") -> "ClusterEngine":
     except ValueError:
         ray.shutdown()
         raise
+
+
+def prepare(address: str) -> None:
+    """What Ray reads from the environment when it is imported."""
+    os.environ |= QUIET | (LOOPBACK if address == LOCAL else {})
 
 
 def code(address: str) -> dict[str, Any]:

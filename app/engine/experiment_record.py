@@ -61,6 +61,11 @@ class ExperimentRecord:
         record.notice = f"The server was restarted; this run continues from step {record.saved_step}."
         return record
 
+    @property
+    def name(self) -> str:
+        """Its id; the parts of a comparison have one id and different names."""
+        return ".".join((self.mailbox.report.id, *map(str, self.experiment.numbers[:1])))
+
     def kept(self, dropped: bool = False) -> Kept:
         changes = tuple(change for _, change in self.unsaved)
         return Kept(self.experiment, self.checkpoint, changes, self.playing, self.goal, dropped)
@@ -76,7 +81,7 @@ class ExperimentRecord:
                 self.mailbox.expect(State.PAUSED)
             case Step(n=n, in_parts=in_parts):
                 goal = 0 if in_parts else self.goal
-                self.playing, self.goal = False, max(goal, self.mailbox.step, self.saved_step) + n
+                self.playing, self.goal = False, max(goal, self.step, self.saved_step) + n
                 self.mailbox.expect(State.STEPPING)
             case Change():
                 self.unsaved.append((self.sent + 1, command))
@@ -177,6 +182,11 @@ class ExperimentRecord:
             message=" ".join(filter(None, (self.notice, message))),
             confirmed=report.handled >= self.sent,
         )
+
+    @property
+    def step(self) -> int:
+        """How far it is, as far as is known here."""
+        return self.mailbox.step if self.mailbox.report.handled >= self.reset_at else 0
 
     @property
     def saved_step(self) -> int:
