@@ -64,7 +64,7 @@ class Divided:
         for link in self.parts.values():
             link.look(look)
 
-    def watch(self, heard: Callable[[Report], None]) -> Callable[[], None]:
+    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
         with self._lock:
             self._watching.append(heard)
 
