@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import queue
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ from app.engine.worker import serve
 
 HEAR_SECONDS = 0.5
 MOST_SAID = 256  # messages that wait for the server; then training waits too
-LAST_WORDS_SECONDS = 5.0
+LAST_WORDS_SECONDS, ANSWER_SECONDS = 5.0, 1.0
 KEEPER, KEEPER_BYTES = "keeper", 256 * 2**20
 NOTHING = Entry(0, "", 0)
 
@@ -35,6 +36,7 @@ class Sign(NamedTuple):
     """Of a worker: where it is, and its newest piece of work."""
 
     pid: int
+    node: str
     recorder: Path  # a file of its machine
     last: Entry
 
@@ -68,7 +70,8 @@ class TrainingActor:
             messages.append(self._said.get(timeout=HEAR_SECONDS))
             while True:
                 messages.append(self._said.get_nowait())
-        return Sign(os.getpid(), self._recorder.path, self._recorder.last()), messages
+        node = ray.get_runtime_context().get_node_id()
+        return Sign(os.getpid(), node, self._recorder.path, self._recorder.last()), messages
 
     def _work(self) -> None:
         try:
@@ -110,11 +113,20 @@ def last_words(path: Path) -> Entry:
     return recorder.last()
 
 
-def least_loaded(cpus: Mapping[str, float], workers: Iterable[str]) -> str:
-    """Of machines with so many CPUs each the one that carries the fewest for them, with one more. `workers` are the
-    machines of those that there are."""
+def by_load(cpus: Mapping[str, float], workers: Iterable[str]) -> list[str]:
+    """Machines with so many CPUs each, first the one that would carry the fewest for them with one more. `workers` are
+    the machines of those that there are."""
     held = Counter(workers)
-    return min(cpus, key=lambda node: ((held[node] + 1) / max(cpus[node], 1e-3), node))
+    return sorted(cpus, key=lambda node: ((held[node] + 1) / max(cpus[node], 1e-3), node))
+
+
+def answers(node: Mapping[str, Any]) -> bool:
+    """Whether Ray runs on a machine. Its cluster takes many seconds to notice that it does not."""
+    try:
+        with socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 class Places:
@@ -127,8 +139,10 @@ class Places:
 
     def take(self, worker: object) -> str:
         with self._lock:
-            cpus = {node["NodeID"]: node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]}
-            self._of[worker] = place = least_loaded(cpus, self._of.values())
+            nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+            cpus = {id: node["Resources"].get("CPU", 0.0) for id, node in nodes.items()}
+            places = by_load(cpus, self._of.values())
+            self._of[worker] = place = next((id for id in places if answers(nodes[id])), places[0])
         return place
 
     def leave(self, worker: object) -> None:
@@ -195,7 +209,7 @@ class WorkerActor:
         """What it worked on when it ended; on no run if its machine is gone, for that was no run's doing."""
         sign = self._sign
         assert sign
-        there = {"scheduling_strategy": _at(self._node, only=True), "num_cpus": 0, "max_retries": 0}
+        there = {"scheduling_strategy": _at(self._node), "num_cpus": 0, "max_retries": 0}
         try:
             if self._address() == _here():
                 return last_words(sign.recorder)
@@ -228,8 +242,9 @@ def _here() -> str:
     return ray.util.get_node_ip_address()
 
 
-def _at(node: str, only: bool = False) -> NodeAffinitySchedulingStrategy:
-    return NodeAffinitySchedulingStrategy(node, soft=not only)
+def _at(node: str) -> NodeAffinitySchedulingStrategy:
+    """There and nowhere else: Ray takes a softer wish lightly."""
+    return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 class ClusterEngine(RemoteEngine):

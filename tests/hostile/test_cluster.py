@@ -93,8 +93,11 @@ def run_on(engine, node, arm):
     raise AssertionError("both runs went to the same worker")
 
 
-def seconds_saved(engine, id):
-    return next(link.newest(id) for link in engine._links if id in link)
+def saved(engine, id):
+    """The step of its newest checkpoint, asked for by a page that looks."""
+    poll(engine, id)
+    checkpoint = next(link.newest(id) for link in engine._links if id in link)
+    return checkpoint.step if checkpoint else 0
 
 
 def in_process(experiment, n, fingerprints):
@@ -122,13 +125,11 @@ def assert_same(report, other):
 def test_a_node_that_is_lost_in_training_costs_at_most_five_seconds(cluster, engine):
     with lost(cluster) as node:
         id = run_on(engine, node, ARM)
-        wait_for(lambda: seconds_saved(engine, id) and seconds_saved(engine, id).step > 20, "a checkpoint")
-        saved = seconds_saved(engine, id).step
-        wait_for(lambda: seconds_saved(engine, id).step > saved, "another")
-        saved = seconds_saved(engine, id).step
+        first = wait_for(lambda: saved(engine, id), "a checkpoint")
+        wait_for(lambda: saved(engine, id) > first, "another")
         # As long as possible after it.
-        wait_for(lambda: seconds_saved(engine, id).step > saved, "another")
-        time.sleep(0.8 * CHECKPOINT_SECONDS)
+        end = time.monotonic() + 0.8 * CHECKPOINT_SECONDS
+        wait_for(lambda: poll(engine, id) and time.monotonic() > end, "the time of the next")
         before = poll(engine, id).arms[0]
     back = wait_for(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING and r, "it to play on")
     first = back.arms[0]
@@ -145,7 +146,8 @@ def test_a_node_that_is_lost_in_a_comparison_costs_at_most_five_seconds_and_no_d
     with lost(cluster):
         engine.play(id)
         wait_for(lambda: min(steps(engine, id)) > 50, "50 steps")
-        time.sleep(1.2 * CHECKPOINT_SECONDS)
+        end = time.monotonic() + 1.2 * CHECKPOINT_SECONDS
+        wait_for(lambda: poll(engine, id) and time.monotonic() > end, "a checkpoint")
         before = poll(engine, id)
     wait_for(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING, "it to play on")
     after = poll(engine, id)
@@ -205,7 +207,6 @@ def test_a_page_server_that_is_lost_costs_at_most_five_seconds(cluster):
         ]
         arms = [arm for report in reports for arm in report.arms]
         assert all(seconds - arm.seconds <= CHECKPOINT_SECONDS for seconds, arm in zip(before, arms, strict=True))
-        assert all(str(report.arms[0].step) or report.message for report in reports)
         assert engine.stored(Experiment((ARM,), 0), 10**6) > 0 and engine.stored(Experiment(ARMS, 0), 10**6) > 0
         for id, report in zip(ids, reports, strict=True):
             furthest = max(arm.step for arm in report.arms)
@@ -221,7 +222,7 @@ def test_a_page_server_that_is_lost_costs_at_most_five_seconds(cluster):
 def test_the_record_of_the_runs_is_written_anew_when_its_node_is_lost(cluster, engine):
     import ray
 
-    (id,) = [engine.create(Experiment((ARM,), 7))]
+    id = engine.create(Experiment((ARM,), 7))
     engine.step(id, 30)
     rests(engine, id)
     wait_for(lambda: id in ray.get(engine._notes._keeper.runs.remote()), "its record")
