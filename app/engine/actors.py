@@ -311,7 +311,8 @@ class Notes:
 def _keeper() -> Any:
     """The one of this cluster, on another machine than this server's if there is one."""
     here = ray.get_runtime_context().get_node_id()
-    others = sorted(node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here)
+    nodes = (node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here)
+    others = sorted(node["NodeID"] for node in nodes if answers(node))
     options = {"name": KEEPER, "get_if_exists": True, "lifetime": "detached", "num_cpus": 0}
     where = {"scheduling_strategy": _at(others[0])} if others else {}
     return ray.remote(Keeper).options(**options, **where).remote()

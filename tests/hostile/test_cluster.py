@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12, 16))
 LARGE = Arm(FlowConfig(blocks=8, width=128), TrainConfig(batch=50), "moons")  # which takes a while to be saved
 VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40)
+wait = partial(wait_for, seconds=180)  # processes of Ray take their time to start
 SERVER = """
 import sys, time
 from app.engine.cluster import connect
@@ -61,7 +63,7 @@ def engine(cluster):
         cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
     engine = connect(cluster.address)
-    wait_for(lambda: len(engine.pids()) == 2, "two workers")
+    wait(lambda: len(engine.pids()) == 2, "two workers")
     yield engine
     engine.close_all()
 
@@ -105,12 +107,12 @@ def in_process(experiment, n, fingerprints):
     local = LocalEngine(backends=Always(backend))
     id = local.create(experiment)
     local.step(id, n)
-    return wait_for(lambda: (r := poll(local, id)).state is State.PAUSED and r.arms[0].step == n and r, "the same")
+    return wait(lambda: (r := poll(local, id)).state is State.PAUSED and r.arms[0].step == n and r, "the same")
 
 
 def rests(engine, id):
     """Its report, once it rests and is there as far as it was."""
-    return wait_for(
+    return wait(
         lambda: (r := poll(engine, id)).state is State.PAUSED and r.confirmed and r.arms and r.arms[0].loss and r,
         "rest",
     )
@@ -125,16 +127,16 @@ def assert_same(report, other):
 def test_a_node_that_is_lost_in_training_costs_at_most_five_seconds(cluster, engine):
     with lost(cluster) as node:
         id = run_on(engine, node, ARM)
-        first = wait_for(lambda: saved(engine, id), "a checkpoint")
-        wait_for(lambda: saved(engine, id) > first, "another")
+        first = wait(lambda: saved(engine, id), "a checkpoint")
+        wait(lambda: saved(engine, id) > first, "another")
         # As long as possible after it.
         end = time.monotonic() + 0.8 * CHECKPOINT_SECONDS
-        wait_for(lambda: poll(engine, id) and time.monotonic() > end, "the time of the next")
+        wait(lambda: poll(engine, id) and time.monotonic() > end, "the time of the next")
         before = poll(engine, id).arms[0]
-    back = wait_for(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING and r, "it to play on")
+    back = wait(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING and r, "it to play on")
     first = back.arms[0]
     assert 0 < before.seconds - first.seconds <= CHECKPOINT_SECONDS or first.step >= before.step
-    wait_for(lambda: steps(engine, id)[0] > before.step, "what was lost, and more")
+    wait(lambda: steps(engine, id)[0] > before.step, "what was lost, and more")
     engine.pause(id)
     report = rests(engine, id)
     assert_same(report, in_process(Experiment((ARM,), 0), report.arms[0].step, [report.arms[0].fingerprint]))
@@ -145,15 +147,15 @@ def test_a_node_that_is_lost_in_a_comparison_costs_at_most_five_seconds_and_no_d
     id = engine.create(experiment)
     with lost(cluster):
         engine.play(id)
-        wait_for(lambda: min(steps(engine, id)) > 50, "50 steps")
+        wait(lambda: min(steps(engine, id)) > 50, "50 steps")
         end = time.monotonic() + 1.2 * CHECKPOINT_SECONDS
-        wait_for(lambda: poll(engine, id) and time.monotonic() > end, "a checkpoint")
+        wait(lambda: poll(engine, id) and time.monotonic() > end, "a checkpoint")
         before = poll(engine, id)
-    wait_for(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING, "it to play on")
+    wait(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING, "it to play on")
     after = poll(engine, id)
     assert all(b.seconds - a.seconds <= CHECKPOINT_SECONDS for a, b in zip(after.arms, before.arms, strict=True))
     furthest = max(arm.step for arm in before.arms)
-    wait_for(lambda: min(steps(engine, id)) > furthest, "what was lost, and more")
+    wait(lambda: min(steps(engine, id)) > furthest, "what was lost, and more")
     engine.pause(id)
     report = rests(engine, id)
     assert len({arm.step for arm in report.arms}) == 1
@@ -167,25 +169,25 @@ def test_workers_and_a_node_that_are_lost_during_a_save_leave_the_save_before_or
         id = run_on(engine, node, LARGE)
         for round in range(4):
             reached = steps(engine, id)[0]
-            wait_for(lambda n=reached: steps(engine, id)[0] > n + 2, "a few steps")
+            wait(lambda n=reached: steps(engine, id)[0] > n + 2, "a few steps")
             restarts = poll(engine, id).restarts
             (link,) = [link for link in engine._links if id in link]
-            pid = wait_for(lambda link=link: link.pid, "its worker")
+            pid = wait(lambda link=link: link.pid, "its worker")
             engine.pause(id)
             time.sleep(0.004 * round)
             if round < 3:
                 os.kill(pid, signal.SIGKILL)
-                wait_for(lambda n=restarts: poll(engine, id).restarts > n, "the loss")
+                wait(lambda n=restarts: poll(engine, id).restarts > n, "the loss")
                 if poll(engine, id).state is State.SET_ASIDE:  # killed twice at one step, as if by its doing
                     engine.play(id)
                     engine.pause(id)
                 rests(engine, id)
                 engine.play(id)
-    wait_for(lambda: poll(engine, id).restarts > restarts, "the loss of the node")
+    wait(lambda: poll(engine, id).restarts > restarts, "the loss of the node")
     report = rests(engine, id)
     engine.step(id, 3)
     n = report.arms[0].step + 3
-    report = wait_for(lambda: (r := poll(engine, id)).state is State.PAUSED and r.arms[0].step == n and r, "more steps")
+    report = wait(lambda: (r := poll(engine, id)).state is State.PAUSED and r.arms[0].step == n and r, "more steps")
     assert_same(report, in_process(Experiment((LARGE,), 0), n, [report.arms[0].fingerprint]))
 
 
@@ -202,7 +204,7 @@ def test_a_page_server_that_is_lost_costs_at_most_five_seconds(cluster):
     engine = connect(cluster.address)
     try:
         reports = [
-            wait_for(lambda id=id: (r := poll(engine, id)).arms and r.state is not State.LOADING and r, "its run")
+            wait(lambda id=id: (r := poll(engine, id)).arms and r.state is not State.LOADING and r, "its run")
             for id in ids
         ]
         arms = [arm for report in reports for arm in report.arms]
@@ -211,7 +213,7 @@ def test_a_page_server_that_is_lost_costs_at_most_five_seconds(cluster):
         for id, report in zip(ids, reports, strict=True):
             furthest = max(arm.step for arm in report.arms)
             engine.play(id)
-            wait_for(lambda id=id, n=furthest: min(steps(engine, id)) > n, "more steps")
+            wait(lambda id=id, n=furthest: min(steps(engine, id)) > n, "more steps")
             engine.pause(id)
             rests(engine, id)
             engine.close(id)
@@ -225,7 +227,7 @@ def test_the_record_of_the_runs_is_written_anew_when_its_node_is_lost(cluster, e
     id = engine.create(Experiment((ARM,), 7))
     engine.step(id, 30)
     rests(engine, id)
-    wait_for(lambda: id in ray.get(engine._notes._keeper.runs.remote()), "its record")
+    wait(lambda: id in ray.get(engine._notes._keeper.runs.remote()), "its record")
     ray.kill(engine._notes._keeper)
     other = engine.create(Experiment((ARM,), 8))
 
@@ -235,4 +237,4 @@ def test_the_record_of_the_runs_is_written_anew_when_its_node_is_lost(cluster, e
         except ray.exceptions.RayError:
             return False
 
-    wait_for(recorded, "both records")
+    wait(recorded, "both records")
