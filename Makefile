@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 PORT ?= 8501
 ADDRESS ?= 127.0.0.1
-WORKERS ?= $(or $(RESFLOW_WORKERS),1)
+WORKERS ?= $(RESFLOW_WORKERS)
+CLUSTER ?= $(RESFLOW_CLUSTER)
 EMBED ?= $(RESFLOW_EMBED)
 BIN := $(VENV)/bin
 
 .PHONY: app quick test slow lint lint-baseline benchmarks clean
 
-app: $(VENV)/app-installed
-	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers $(WORKERS) --embed "$(EMBED)"
+app: $(VENV)/app-installed $(if $(CLUSTER),$(VENV)/ray-installed)
+	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers "$(WORKERS)" --cluster "$(CLUSTER)" --embed "$(EMBED)"
 
 # Before each commit: everything but the browser, the attacks, and what is marked as thorough. Two processes, each of
 # which collects its own half, are done sooner than two that both collect everything.
@@ -70,6 +71,10 @@ $(BIN)/python:
 
 $(VENV)/app-installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/ray-installed: pyproject.toml | $(VENV)/app-installed
+	$(BIN)/python -m pip install --quiet $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')
 	@touch $@
 
 $(VENV)/tests-installed: requirements.txt tests/requirements.txt | $(BIN)/python

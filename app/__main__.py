@@ -1,8 +1,9 @@
 """`python -m app`: start the app with everything warm, and print its address.
 
 Options: --port (8501), --address (127.0.0.1: this machine only; 0.0.0.0: everybody on the network), --workers (training
-processes, at most cores - 1; RESFLOW_WORKERS of the environment, or 1), --embed (sites that may show the app in a
-frame; RESFLOW_EMBED of the environment, or none). Ctrl-C stops it.
+processes, at most as many as cores; RESFLOW_WORKERS of the environment, or 1), --cluster (where these run by Ray:
+"local", or the address of a cluster; RESFLOW_CLUSTER of the environment, or none), --embed (sites that may show the app
+in a frame; RESFLOW_EMBED of the environment, or none). Ctrl-C stops it.
 """
 
 import argparse
@@ -30,7 +31,8 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
 
-    os.environ[engine.WORKERS_VARIABLE], os.environ[security.EMBED_VARIABLE] = args.workers, args.embed
+    os.environ[engine.WORKERS_VARIABLE], os.environ[engine.CLUSTER_VARIABLE] = args.workers, args.cluster
+    os.environ[security.EMBED_VARIABLE] = args.embed
     try:
         security.origins(args.embed)
         training = engine.get_engine()  # its process starts while this one imports the rest
@@ -56,9 +58,15 @@ def options(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--workers",
-        default=os.environ.get(engine.WORKERS_VARIABLE, "1"),
-        help="training processes, at most the number of cores less one "
-        f"(default: {engine.WORKERS_VARIABLE} of the environment, else 1)",
+        default=os.environ.get(engine.WORKERS_VARIABLE, ""),
+        help="training processes, at most the number of cores, or of the cluster's CPUs "
+        f"(default: {engine.WORKERS_VARIABLE} of the environment, else 1, or all of a cluster)",
+    )
+    parser.add_argument(
+        "--cluster",
+        default=os.environ.get(engine.CLUSTER_VARIABLE, ""),
+        help="train by Ray: local, or the address of a cluster in a private network, such as 10.0.0.1:6379 "
+        f"(default: {engine.CLUSTER_VARIABLE} of the environment, else without Ray)",
     )
     parser.add_argument(
         "--embed",

@@ -12,7 +12,7 @@ from app.engine.reports import Report
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
 
-WORKERS_VARIABLE = "RESFLOW_WORKERS"
+WORKERS_VARIABLE, CLUSTER_VARIABLE = "RESFLOW_WORKERS", "RESFLOW_CLUSTER"
 
 
 class Engine(Protocol):
@@ -94,24 +94,35 @@ _engine: Engine | None = None
 
 
 def get_engine() -> Engine:
-    """The one engine of this server, started at the first call with `RESFLOW_WORKERS` processes (default 1).
+    """The one engine of this server, started at the first call: with `RESFLOW_WORKERS` processes (default 1), or on the
+    cluster at `RESFLOW_CLUSTER` (`cluster.connect`).
 
-    Raises ValueError if that is not a whole number from 1 to the number of cores less one.
+    Raises ValueError if the first is not a whole number from 1 to the number of cores, or the second cannot be had.
     """
     global _engine
     with _lock:
         if _engine is None:
             from app.engine import housekeeping
-            from app.engine.remote import RemoteEngine
 
-            housekeeping.start()
-            _engine = RemoteEngine(worker_count(os.environ.get(WORKERS_VARIABLE, "1")))
+            workers, address = os.environ.get(WORKERS_VARIABLE, ""), os.environ.get(CLUSTER_VARIABLE, "")
+            if address:
+                from app.engine.cluster import connect
+
+                housekeeping.start()
+                _engine = connect(address, workers)
+            else:
+                from app.engine.remote import RemoteEngine
+
+                count = worker_count(workers or "1")
+                housekeeping.start()
+                _engine = RemoteEngine(count)
         return _engine
 
 
-def worker_count(text: str) -> int:
-    """The number that `text` names. Raises ValueError outside 1 to cores - 1: the page needs a core of its own."""
-    most = max(1, (os.cpu_count() or 1) - 1)
+def worker_count(text: str, most: int | None = None) -> int:
+    """The number that `text` names. Raises ValueError outside 1 to `most`, the number of cores if None. With that many
+    on one machine pages wait now and then, for they have no core of their own."""
+    most = most or os.cpu_count() or 1
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise ValueError(f"{WORKERS_VARIABLE} = {text!r}: use a whole number from 1 to {most}.")
     return int(text)

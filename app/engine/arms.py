@@ -33,7 +33,7 @@ class Arms:
         self._built: list[ArmJob] = []  # while not all are
         self._under_way: Pieces[ArmJob] | None = None  # the next of them
         self.step_time = StepTime()
-        self._by_torch = differ(experiment.arms)
+        self._by_torch = differ(experiment.whole or experiment.arms)
         self._expect_steps(step)
 
     @property
@@ -133,4 +133,6 @@ class Arms:
         self.step_time.expect(zip(self._experiment.arms, trains, strict=True))
 
     def _about(self, index: int, error: Exception) -> str:
-        return str(error) if len(self._experiment.arms) == 1 else f"Arm {index + 1}: {error}"
+        numbers = self._experiment.numbers or range(len(self._experiment.arms))
+        one = len(self._experiment.whole or self._experiment.arms) == 1
+        return str(error) if one else f"Arm {numbers[index] + 1}: {error}"

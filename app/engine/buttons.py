@@ -31,9 +31,7 @@ class Buttons(ABC):
 
     def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
         id = uuid.uuid4().hex
-        if found := self._stored.find(experiment, step, made_by):
-            found = replace(found, id=id, schedules=tuple(map(Schedule.of, experiment.arms)), handled=0)
-        self._begin(id, experiment, found)
+        self._begin(id, experiment, self._found(id, experiment, step, made_by))
         return id
 
     def preserve(self, id: str) -> int:
@@ -60,6 +58,11 @@ class Buttons(ABC):
 
     def close(self, id: str) -> None:
         self._send(Close(id))
+
+    def _found(self, id: str, experiment: Experiment, step: int, made_by: tuple[str, ...]) -> Checkpoint | None:
+        """What a run of this name goes on from."""
+        found = self._stored.find(experiment, step, made_by)
+        return found and replace(found, id=id, schedules=tuple(map(Schedule.of, experiment.arms)), handled=0)
 
     @abstractmethod
     def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:

@@ -79,11 +79,12 @@ class Pause:
 @dataclass(frozen=True)
 class Step:
     """Take exactly `n` more steps, then pause. `in_parts`: all that was to come before is given up, and the first of
-    them is recorded part by part (`ArmReport.parts`)."""
+    them is recorded part by part (`ArmReport.parts`). `more`: others will follow, so it does not pause but waits."""
 
     id: str
     n: int
     in_parts: bool = False
+    more: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ class Experiment:
     arms: tuple[Arm, ...]
     seed: int
     device: str = "auto"  # a key of `resflow_core.training.device.DEVICES`
+    # Of a part of a comparison, whose other arms train elsewhere: all arms, and which of them these are.
+    whole: tuple[Arm, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     def __post_init__(self):
         if not self.arms:

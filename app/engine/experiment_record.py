@@ -22,6 +22,18 @@ MOST_LOSSES, MOST_LOSSES_ANYWHERE = 2, 4
 SILENT_SECONDS, HANGS_SECONDS = 3.0, 20.0
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What restarts a run, where even this server's memory is lost."""
+
+    experiment: Experiment
+    checkpoint: Checkpoint | None
+    changes: tuple[Change, ...]  # since the checkpoint
+    playing: bool
+    goal: int
+    dropped: bool = False  # it waits for somebody to press Play
+
+
 @dataclass
 class ExperimentRecord:
     experiment: Experiment
@@ -40,6 +52,24 @@ class ExperimentRecord:
     def __post_init__(self):
         self.seen = self.clock()
 
+    @classmethod
+    def again(cls, id: str, kept: Kept, clock: Clock) -> "ExperimentRecord":
+        """Of a run of another server, whose page has not come yet."""
+        unsaved = list(enumerate(kept.changes, 1))
+        record = cls(kept.experiment, LatestReport(id), kept.checkpoint, unsaved, 0, kept.playing, kept.goal, 0, clock)
+        record.seen = -math.inf
+        record.notice = f"The server was restarted; this run continues from step {record.saved_step}."
+        return record
+
+    @property
+    def name(self) -> str:
+        """Its id; the parts of a comparison have one id and different names."""
+        return ".".join((self.mailbox.report.id, *map(str, self.experiment.numbers[:1])))
+
+    def kept(self, dropped: bool = False) -> Kept:
+        changes = tuple(change for _, change in self.unsaved)
+        return Kept(self.experiment, self.checkpoint, changes, self.playing, self.goal, dropped)
+
     def note(self, command: Command) -> None:
         """Remember what a command asks for, and show its effect before the worker confirms it."""
         match command:
@@ -51,7 +81,7 @@ class ExperimentRecord:
                 self.mailbox.expect(State.PAUSED)
             case Step(n=n, in_parts=in_parts):
                 goal = 0 if in_parts else self.goal
-                self.playing, self.goal = False, max(goal, self.mailbox.step, self.saved_step) + n
+                self.playing, self.goal = False, max(goal, self.step, self.saved_step) + n
                 self.mailbox.expect(State.STEPPING)
             case Change():
                 self.unsaved.append((self.sent + 1, command))
@@ -152,6 +182,11 @@ class ExperimentRecord:
             message=" ".join(filter(None, (self.notice, message))),
             confirmed=report.handled >= self.sent,
         )
+
+    @property
+    def step(self) -> int:
+        """How far it is, as far as is known here."""
+        return self.mailbox.step if self.mailbox.report.handled >= self.reset_at else 0
 
     @property
     def saved_step(self) -> int:

@@ -3,31 +3,28 @@
 import atexit
 import itertools
 import logging
-import os
-import pickle
-import queue
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, Protocol
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
 from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest, Wish
+from app.engine.divided import Divided, Where
+from app.engine.division import Numbers, division, part_of
 from app.engine.dropped import Dropped
 from app.engine.experiment import Experiment
-from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord
-from app.engine.flight_recorder import FlightRecorder
+from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord, Kept
+from app.engine.flight_recorder import Entry
 from app.engine.latest_report import LatestReport
+from app.engine.process import WorkerProcess
 from app.engine.reports import UNKNOWN, Checkpoint, Exported, Report, State
 from app.engine.stored import Stored
 from app.engine.watchers import Watchers
 
-ROOT = Path(__file__).resolve().parents[2]
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
 FIRST_DELAY_SECONDS = 0.05
 LONGEST_DELAY_SECONDS = 10.0
@@ -35,26 +32,92 @@ LONGEST_DELAY_SECONDS = 10.0
 STARTS_SECONDS = 120.0
 GRACE_SECONDS = 2.0
 EXPORT_SECONDS = 5.0
-# glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
-# a third less time where the worker keeps it. Kernels multiply matrices by SciPy's OpenBLAS, which would start threads.
-ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**28),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "OPENBLAS_NUM_THREADS": "1",
-}
 
 log = logging.getLogger(__name__)
 
 
-class RemoteEngine(Buttons):
-    """The interface is `Engine`'s. Each experiment lives in the worker that held the fewest when it was created."""
+class Worker(Protocol):
+    """A training process of this machine (`WorkerProcess`) or of a cluster (`cluster.WorkerActor`), from its start to
+    its end."""
 
-    def __init__(self, workers: int = 1):
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None if it does not run (any more), or elsewhere."""
+        ...
+
+    def send(self, command: Command | Beat) -> None:
+        """Have it told, in the order of the calls. Does not wait."""
+        ...
+
+    def receive(self) -> list[Any]:
+        """What it says next, reports and the like, as soon as there is something. Raises EOFError once it has ended."""
+        ...
+
+    def last(self) -> Entry:
+        """Its newest piece of work that is known here."""
+        ...
+
+    def kill(self) -> None: ...
+
+    def end(self) -> None:
+        """Let it end by itself, once it was told all."""
+        ...
+
+    def bury(self) -> Entry:
+        """Let go of all that belongs to it, which has ended or is ended by that, and return its last piece of work."""
+        ...
+
+
+class RemoteEngine(Buttons):
+    """The interface is `Engine`'s. Each experiment lives in the worker that had the least to do when it was created;
+    the arms of a comparison are divided over all.
+
+    `keep` is told of each run what would restart it, whenever that is news; None once it is over."""
+
+    def __init__(
+        self,
+        workers: int = 1,
+        start: Callable[[], Worker] = WorkerProcess,
+        keep: Callable[[str, Kept | None], None] = lambda id, kept: None,
+    ):
         super().__init__()
+        self._divided: dict[str, Divided] = {}
         self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._links += [WorkerClient(self._pulse, self._stored) for _ in range(workers)]
+        self._new_link = lambda: WorkerClient(self._pulse, self._stored, start, keep)
+        self._links += [self._new_link() for _ in range(workers)]
         atexit.register(self.close_all)
+
+    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
+        if len(parts := self._division(experiment)) == 1:
+            return super().create(experiment, step, made_by)
+        id, step = uuid.uuid4().hex, self.stored(experiment, step, made_by)
+        links = dict(zip(parts, sorted(self._links, key=lambda link: link.load), strict=False))
+        self._divided[id] = Divided(id, links, self._pulse, step)
+        for numbers, link in links.items():
+            part = part_of(experiment, numbers)
+            link.create(id, part, self._found(id, part, step, _of(made_by, numbers)))
+        return id
+
+    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
+        return max(self.checkpoints(experiment, step, made_by), default=0)
+
+    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+        """Of a comparison that is divided: each step at which one part was saved, and the others before it."""
+        steps = [
+            self._stored.steps(part_of(experiment, numbers), step, _of(made_by, numbers))
+            for numbers in self._division(experiment)
+        ]
+        if not all(steps):
+            return ()
+        return tuple(sorted(step for step in set().union(*steps) if step >= max(map(min, steps))))
+
+    def preserve(self, id: str) -> int:
+        if not (divided := self._divided.get(id)):
+            return super().preserve(id)
+        newest = divided.newest()
+        steps = [checkpoint.step for checkpoint in newest if checkpoint and self._stored.put(checkpoint)]
+        return max(steps) if len(steps) == len(newest) else 0
 
     def poll(self, id: str, request: ViewRequest) -> Report:
         link = self._link(id)
@@ -71,7 +134,7 @@ class RemoteEngine(Buttons):
 
     def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
         link = self._link(id)
-        return link.watchers.add(id, heard) if link else lambda: None
+        return link.watch(id, heard) if link else lambda: None
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         link = self._link(id)
@@ -79,7 +142,24 @@ class RemoteEngine(Buttons):
 
     def pids(self) -> list[int]:
         """The process ids of the workers that run now."""
-        return [link.process.pid for link in self._links if link.process and link.process.poll() is None]
+        return [pid for link in self._links if (pid := link.pid)]
+
+    def restore(self, runs: Mapping[str, Kept]) -> None:
+        """Have these runs of another server, by the names that `keep` was told."""
+        parts: dict[str, dict[Numbers, Kept]] = {}
+        for name, kept in runs.items():
+            if kept.checkpoint:
+                self._stored.put(kept.checkpoint)
+            parts.setdefault(name.partition(".")[0], {})[kept.experiment.numbers] = kept
+        for id, of_run in parts.items():
+            while len(self._links) < len(of_run):
+                self._links.append(self._new_link())
+            links = dict(zip(of_run, sorted(self._links, key=lambda link: link.load), strict=False))
+            if any(of_run):
+                goal = max(kept.checkpoint.step if kept.checkpoint else 0 for kept in of_run.values())
+                self._divided[id] = Divided(id, links, self._pulse, goal)
+            for numbers, link in links.items():
+                link.restore(id, of_run[numbers])
 
     def close_all(self) -> None:
         """End the workers."""
@@ -88,48 +168,78 @@ class RemoteEngine(Buttons):
             link.close()
 
     def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
-        min(self._links, key=lambda link: link.held).create(id, experiment, checkpoint)
+        self._least_loaded().create(id, experiment, checkpoint)
+
+    def _least_loaded(self) -> "WorkerClient":
+        return min(self._links, key=lambda link: link.load)
 
     def _newest(self, id: str) -> Checkpoint | None:
-        link = self._link(id)
+        link = next((link for link in self._links if id in link), None)
         return link.newest(id) if link else None
 
-    def _link(self, id: str) -> "WorkerClient | None":
-        return next((link for link in self._links if id in link), None)
+    def _division(self, experiment: Experiment) -> tuple[Numbers, ...]:
+        return division(experiment, len(self._links))
+
+    def _link(self, id: str) -> "WorkerClient | Divided | None":
+        return self._divided.get(id) or next((link for link in self._links if id in link), None)
 
     def _send(self, command: Command) -> None:
         if link := self._link(command.id):
             link.send(command)
+        if isinstance(command, Close) and (divided := self._divided.pop(command.id, None)):
+            divided.close()
+
+
+def _of(made_by: tuple[str, ...], numbers: Numbers) -> tuple[str, ...]:
+    """What computed these arms, of what computed all."""
+    return tuple(made_by[number] for number in numbers) if made_by else ()
 
 
 class WorkerClient:
     """One worker process at a time, and the memos from which the next one continues.
 
-    One thread reads reports and restarts the worker, another writes commands, so that no page waits for a full pipe.
-    While no worker runs, commands change the memos only; the next worker learns everything from those. `each_second`,
-    called so by the pulse, passes on the time and ends a worker that hangs.
+    A thread reads reports and restarts the worker. While no worker runs, commands change the memos only; the next
+    worker learns everything from those. `each_second`, called so by the pulse, passes on the time and ends a worker
+    that hangs.
     """
 
-    def __init__(self, pulse: Pulse, stored: Stored) -> None:
-        self.process: subprocess.Popen | None = None
-        self._pulse, self._stored = pulse, stored
+    def __init__(
+        self,
+        pulse: Pulse,
+        stored: Stored,
+        start: Callable[[], Worker],
+        keep: Callable[[str, Kept | None], None],
+    ) -> None:
+        self._pulse, self._stored, self._start, self._keep = pulse, stored, start, keep
         self._memos: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
-        self.watchers = Watchers()
+        self._watchers = Watchers()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
-        self._outbox: queue.SimpleQueue[Command | Beat | None] | None = None
-        self._recorder: FlightRecorder | None = None  # of the present worker
+        self._worker: Worker | None = None  # while one runs
         self._signs, self._sign_at = 0, pulse()  # pieces of work of the present worker, and when there was a new one
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
         self._supervisor.start()
 
     @property
+    def pid(self) -> int | None:
+        """That of the worker, if it runs on this machine."""
+        worker = self._worker
+        return worker.pid if worker else None
+
+    @property
     def held(self) -> int:
         """The number of its experiments."""
         return len(self._memos)
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """The number of flows that train in it, and that of its experiments."""
+        with self._lock:
+            moving = (memo.experiment for memo in self._memos.values() if memo.playing or memo.goal)
+            return sum(len(experiment.arms) for experiment in moving), self.held
 
     def __contains__(self, id: str) -> bool:
         return id in self._memos or id in self._dropped
@@ -138,6 +248,17 @@ class WorkerClient:
         with self._lock:
             memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
             self._put(*memo.start())
+            self._keep(memo.name, memo.kept())
+
+    def restore(self, id: str, kept: Kept) -> None:
+        with self._lock:
+            memo = ExperimentRecord.again(id, kept, self._pulse)
+            if kept.dropped:
+                memo.drop("The server was restarted.")
+                self._dropped.put(id, memo)
+            else:
+                self._memos[id] = memo
+                self._put(*memo.start())
 
     def newest(self, id: str) -> Checkpoint | None:
         """The newest checkpoint of a run."""
@@ -145,13 +266,26 @@ class WorkerClient:
             memo = self._memos.get(id) or self._dropped.get(id)
             return memo.checkpoint if memo else None
 
+    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+        return self._watchers.add(id, heard)
+
+    def where(self, id: str) -> "Where":
+        """How far a run is, and what it is to do, as far as is known here."""
+        with self._lock:
+            if memo := self._memos.get(id) or self._dropped.get(id):
+                report, step = memo.mailbox.report, max(memo.step, memo.saved_step if id in self._dropped else 0)
+                return Where(report.state, step, memo.goal or step, report.handled >= memo.sent)
+            return Where(State.EXPIRED, 0, 0, True)
+
     def send(self, command: Command) -> None:
         with self._lock:
             if isinstance(command, Close):
-                self._dropped.pop(command.id)
-                self._memos.pop(command.id, None)
+                memo = self._dropped.pop(command.id) or self._memos.pop(command.id, None)
+                if memo:
+                    self._keep(memo.name, None)
             elif memo := self._taken_up(command):
                 memo.note(command)
+                self._keep(memo.name, memo.kept())
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
@@ -174,22 +308,22 @@ class WorkerClient:
     def each_second(self) -> None:
         """Tell the worker that a second has passed, and end it if it hangs."""
         with self._lock:
-            if not self._recorder:
+            if not self._worker:
                 return
             self._put(Beat(1.0))
-            if (signs := self._recorder.last().number) != self._signs:
+            if (signs := self._worker.last().number) != self._signs:
                 self._signs, self._sign_at = signs, self._pulse()
-            silence, process = self._pulse() - self._sign_at, self.process
-            if process and process.poll() is None and silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
+            silence = self._pulse() - self._sign_at
+            if silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
                 log.warning("The training process gave no sign for %.0f s; it is ended", silence)
-                process.kill()
+                self._worker.kill()
                 self._sign_at = self._pulse()
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         """Waits without the lock, so that polls do not."""
         ticket, answer = next(self._tickets), Future()
         with self._lock:
-            if not self._outbox:
+            if not self._worker:
                 return None
             self._exports[ticket] = answer
             self._put(Export(id, arm_index, ticket))
@@ -204,11 +338,13 @@ class WorkerClient:
     def close(self) -> None:
         self._closing.set()
         with self._lock:
-            self._put(None)
+            if self._worker:
+                self._worker.end()
         self._supervisor.join(GRACE_SECONDS)
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        with self._lock:
+            if self._worker:
+                self._worker.kill()
+        self._supervisor.join(GRACE_SECONDS)
 
     def _taken_up(self, command: Command) -> ExperimentRecord | None:
         """The memo that a command is about; one that was dropped or set aside goes on where it is to do something."""
@@ -220,10 +356,10 @@ class WorkerClient:
                 self._put(*memo.take_up())
         return memo
 
-    def _put(self, *commands: Command | Beat | None) -> None:
-        if self._outbox:
+    def _put(self, *commands: Command | Beat) -> None:
+        if self._worker:
             for command in commands:
-                self._outbox.put(command)
+                self._worker.send(command)
 
     def _supervise(self) -> None:
         delay = FIRST_DELAY_SECONDS
@@ -240,38 +376,25 @@ class WorkerClient:
 
     def _run_worker(self) -> None:
         """Start a worker, tell it everything, and listen to it until it ends."""
-        recorder = FlightRecorder()
-        command = [sys.executable, "-m", "app.engine.worker", str(recorder.path)]
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": paths}
-        try:
-            process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        except BaseException:
-            recorder.remove()
-            raise
-        outbox: queue.SimpleQueue[Command | Beat | None] = queue.SimpleQueue()
+        worker = self._start()
         with self._lock:
-            self.process, self._outbox, self._recorder = process, outbox, recorder
+            self._worker = worker
             self._signs, self._sign_at = 0, self._pulse()
             for memo in self._memos.values():
                 if not memo.set_aside:
                     self._put(*memo.start())
             if self._closing.is_set():
-                outbox.put(None)
-        threading.Thread(target=_write, args=(outbox, process.stdin), name="commands", daemon=True).start()
+                worker.end()
         try:
             while True:
-                self._receive(pickle.load(process.stdout))
-        except (EOFError, pickle.UnpicklingError):  # the second, when it was killed in the middle of a report
+                for message in worker.receive():
+                    self._receive(message)
+        except EOFError:
             pass
         finally:
-            process.stdout.close()
-            process.kill()
-            process.wait()
-            recorder.remove()
+            last = worker.bury()
             with self._lock:
-                self._outbox = None
-                last, self._recorder = recorder.last(), None
+                self._worker = None
                 self._signs = last.number
                 for id, memo in self._memos.items():
                     if not memo.set_aside:
@@ -279,7 +402,6 @@ class WorkerClient:
                 for answer in self._exports.values():
                     answer.set_result(None)
                 self._exports.clear()
-            outbox.put(None)
 
     def _receive(self, message: Report | Checkpoint | Exported) -> None:
         if isinstance(message, Checkpoint):
@@ -292,20 +414,12 @@ class WorkerClient:
                 if memo := self._memos.pop(message.id, None):
                     memo.drop(message.message)
                     self._dropped.put(message.id, memo)
+                    self._keep(memo.name, memo.kept(dropped=True))
             elif memo := self._memos.get(message.id):
                 memo.receive(message)
                 if isinstance(message, Report):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
+                else:
+                    self._keep(memo.name, memo.kept())
         if isinstance(message, Report):
-            self.watchers.tell(message)
-
-
-def _write(outbox: "queue.SimpleQueue[Command | Beat | None]", stream: BinaryIO) -> None:
-    """Send commands until None comes; closing the pipe tells the worker to end."""
-    try:
-        with stream:
-            while (command := outbox.get()) is not None:
-                pickle.dump(command, stream)
-                stream.flush()
-    except BrokenPipeError:
-        pass
+            self._watchers.tell(message)

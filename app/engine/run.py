@@ -54,6 +54,7 @@ class Run:
         self._waits = ""  # why it waits for its place, or ""
         self._message = ""
         self._records = False  # the next step, part by part
+        self._more = False  # steps will be asked for
         self._handled = 0
         self._changed = True
         self._reported = self._curves_reported = -math.inf
@@ -71,7 +72,7 @@ class Run:
     def state(self) -> State:
         if self.phase is not State.PAUSED:
             return self.phase
-        if self._steps_left:
+        if self._steps_left or self.waits_for_more:
             return State.STEPPING
         return State.PLAYING if self._playing else State.PAUSED
 
@@ -85,6 +86,16 @@ class Run:
         """Whether it is to be trained now. What one arm has begun all finish."""
         asked = self.present and (self._playing or self._steps_left > 0)
         return self.phase is State.PAUSED and (asked or self.arms.differ)
+
+    @property
+    def waits_for_more(self) -> bool:
+        """Whether it has taken its steps, and others will be asked for at once: it rests, and is not looked at as a
+        flow that stands still."""
+        return self.phase is State.PAUSED and self.present and self._more and not self._steps_left
+
+    @property
+    def under_way(self) -> bool:
+        return self.moving or self.waits_for_more
 
     @property
     def holds_still(self) -> bool:
@@ -123,11 +134,11 @@ class Run:
         match command:
             case Play():
                 self._resume(playing=True, steps=0)
-            case Step(n=n, in_parts=in_parts):
+            case Step(n=n, in_parts=in_parts, more=more):
                 self._resume(playing=False, steps=n if in_parts else self._steps_left + n)
-                self._records = in_parts
+                self._records, self._more = in_parts, more
             case Pause():
-                self._playing, self._steps_left, self._records = False, 0, False
+                self._playing, self._steps_left, self._records, self._more = False, 0, False, False
             case Change():
                 self._change(command)
             case Reset():
@@ -190,10 +201,10 @@ class Run:
     def next_view(self, crowd: float = 1.0) -> tuple[float, View] | None:
         """When its next picture is due, and which; none for a page that is gone."""
         is_wanted = self.present and self.arms.jobs and not self.arms.differ
-        return self._views.next_due(self.step, self.moving, crowd) if is_wanted else None
+        return self._views.next_due(self.step, self.under_way, crowd) if is_wanted else None
 
     def look(self, view: View, crowd: float = 1.0) -> None:
-        self._views.make(view, self.arms.jobs, self._clock(), self.moving, crowd)
+        self._views.make(view, self.arms.jobs, self._clock(), self.under_way, crowd)
 
     def export(self, arm_index: int) -> bytes | None:
         """An arm's flow as a file; None if it is not built."""
@@ -234,7 +245,7 @@ class Run:
     def fail(self, message: str) -> None:
         self.phase, self._message = State.FAILED, message
         self.arms.drop()
-        self._playing, self._steps_left = False, 0
+        self._playing, self._steps_left, self._more = False, 0, False
         self._changed = True
 
     def news(self, now: float, frame_share: float) -> list[Report | Checkpoint]:
@@ -253,9 +264,9 @@ class Run:
 
     def _report(self, now: float, frame_share: float) -> Report:
         jobs, news, self._views.news = self.arms.jobs, self._views.news, News()
-        if not self.moving:
+        if not self.under_way:
             self._pace.rest()
-        with_curves = bool(news.blocks) or not self.moving or now - self._curves_reported >= CURVES_SECONDS
+        with_curves = bool(news.blocks) or not self.under_way or now - self._curves_reported >= CURVES_SECONDS
         arms = tuple(
             ArmReport(
                 step=job.step_count,
@@ -299,7 +310,7 @@ class Run:
         if self.phase is State.DIVERGED:
             self.phase = State.PAUSED
         self._message = ""
-        self._playing, self._steps_left, self._records = playing, steps, False
+        self._playing, self._steps_left, self._records, self._more = playing, steps, False, False
 
     def _change(self, change: Change) -> None:
         try:
@@ -322,7 +333,7 @@ class Run:
     def _start_over(self) -> None:
         self.arms.start_over(self.step)
         self._saved, self._save_is_news, self._message = None, False, ""
-        self._playing, self._steps_left = False, 0
+        self._playing, self._steps_left, self._more = False, 0, False
         if self.phase is not State.QUEUED:
             self.phase = State.LOADING
 
@@ -330,7 +341,7 @@ class Run:
         self._restore()
         self._views.start_over()
         self._pace.rest()
-        self._playing, self._steps_left = False, 0
+        self._playing, self._steps_left, self._more = False, 0, False
         self.phase, self._message = State.DIVERGED, f"{reason} Back at step {self.step}."
         self._changed = True
 
@@ -340,7 +351,7 @@ class Run:
         return bool(self.arms.jobs) and self.step != self._saved.step and not self.arms.differ
 
     def _save_is_due(self, now: float) -> bool:
-        return self._is_further and (not self.moving or now - self._saved_at >= CHECKPOINT_SECONDS)
+        return self._is_further and (not self.under_way or now - self._saved_at >= CHECKPOINT_SECONDS)
 
     def _save(self) -> None:
         made_by = tuple(job.fingerprint for job in self.arms.jobs)

@@ -12,9 +12,10 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 
@@ -33,13 +34,15 @@ log = logging.getLogger(__name__)
 
 
 def serve(
-    scheduler: Scheduler,
-    commands: queue.SimpleQueue[Command | Beat],
-    reports: BinaryIO,
-    server_time: ServerTime,
-    recorder: FlightRecorder,
+    commands: queue.SimpleQueue[Command | Beat], say: Callable[[list[Any]], None], recorder: FlightRecorder
 ) -> None:
-    """Work for ever; sleep when there is nothing to do."""
+    """Work for ever in this thread, and `say` what there is to say; sleep when there is nothing to do."""
+    torch.set_num_threads(1)
+    # Fresh branches start near zero and fill the products with denormals, which are slow.
+    torch.set_flush_denormal(True)
+    server_time = ServerTime()
+    new_job = partial(job_of, backends=CompiledWhenReady())
+    scheduler = Scheduler(attendance=server_time, note=recorder.begin, new_job=new_job)
 
     def take(command: Command | Beat) -> None:
         if isinstance(command, Beat):
@@ -54,9 +57,7 @@ def serve(
                 take(commands.get(timeout=IDLE_SECONDS))
         while not commands.empty():
             take(commands.get())
-        for message in (*scheduler.exported(), *scheduler.tick()):
-            pickle.dump(message, reports)
-        reports.flush()
+        say([*scheduler.exported(), *scheduler.tick()])
 
 
 def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat]) -> None:
@@ -78,18 +79,19 @@ def main() -> None:
     # A stray print must not get in between the reports.
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    torch.set_num_threads(1)
-    # Fresh branches start near zero and fill the products with denormals, which are slow.
-    torch.set_flush_denormal(True)
     housekeeping.start()
-    recorder, server_time = FlightRecorder(Path(sys.argv[1])), ServerTime()
+    recorder = FlightRecorder(Path(sys.argv[1]))
     recorder.remove()
     commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()
     threading.Thread(target=receive, args=(sys.stdin.buffer, commands), daemon=True).start()
-    new_job = partial(job_of, backends=CompiledWhenReady())
-    scheduler = Scheduler(attendance=server_time, note=recorder.begin, new_job=new_job)
+
+    def say(messages: list[Any]) -> None:
+        for message in messages:
+            pickle.dump(message, reports)
+        reports.flush()
+
     try:
-        serve(scheduler, commands, reports, server_time, recorder)
+        serve(commands, say, recorder)
     except BrokenPipeError:
         os._exit(0)
 

@@ -18,7 +18,8 @@ from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.remote import ROOT, RemoteEngine
+from app.engine.process import ROOT
+from app.engine.remote import RemoteEngine
 from app.engine.reports import State
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
@@ -352,10 +353,10 @@ def test_a_poll_does_not_wait_for_a_worker_that_hangs(engine):
     poll_until(engine, id, lambda r: r.arms[0].step == 1)
 
 
-@pytest.mark.slow
-def test_the_number_of_workers_leaves_a_core_to_the_page(monkeypatch):
+def test_there_are_at_most_as_many_workers_as_cores_or_as_the_cluster_has(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert engine_package.worker_count("3") == 3
-    for text in ("4", "0", "many"):
-        with pytest.raises(ValueError, match=r"RESFLOW_WORKERS = .* from 1 to 3"):
+    assert engine_package.worker_count("4") == 4
+    assert engine_package.worker_count("7", 7) == 7
+    for text in ("5", "0", "many"):
+        with pytest.raises(ValueError, match=r"RESFLOW_WORKERS = .* from 1 to 4"):
             engine_package.worker_count(text)

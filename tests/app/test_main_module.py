@@ -45,10 +45,18 @@ def test_a_number_that_is_no_port_is_refused_with_the_limits(port):
 
 def test_workers_come_from_the_option_else_from_the_environment(monkeypatch):
     monkeypatch.delenv(engine.WORKERS_VARIABLE, raising=False)
-    assert options([]).workers == "1"
+    assert options([]).workers == ""
     monkeypatch.setenv(engine.WORKERS_VARIABLE, "3")
     assert options([]).workers == "3"
     assert options(["--workers", "2"]).workers == "2"
+
+
+def test_a_cluster_comes_from_the_option_else_from_the_environment(monkeypatch):
+    monkeypatch.delenv(engine.CLUSTER_VARIABLE, raising=False)
+    assert options([]).cluster == ""
+    monkeypatch.setenv(engine.CLUSTER_VARIABLE, "10.0.0.1:6379")
+    assert options([]).cluster == "10.0.0.1:6379"
+    assert options(["--cluster", "local"]).cluster == "local"
 
 
 def test_sites_that_may_show_it_come_from_the_option_else_from_the_environment(monkeypatch):

@@ -80,6 +80,8 @@ def test_every_module_is_imported_and_a_flow_is_trained_without_them():
 def test_the_extra_named_app_is_what_requirements_txt_has():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
+    (ray,) = extras.pop("ray")
+    assert ray in (ROOT / "tests" / "requirements.txt").read_text().splitlines()
     itself, *app = extras.pop("app")
     assert itself == f"{project['name']}[{','.join(extras)}]"
     installed = [*project["dependencies"], *(package for packages in extras.values() for package in packages), *app]

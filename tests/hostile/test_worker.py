@@ -95,7 +95,7 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play")
         link = engine._links[0]
         os.kill(engine.pids()[0], signal.SIGSTOP)
-        link._recorder.begin(culprit, 7)
+        link._worker._recorder.begin(culprit, 7)
         kill(engine)
         wait_for(lambda: not engine.pids() or engine.poll(other, VIEW_REQUEST).state is State.LOADING, "its end")
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play on")

@@ -1,0 +1,168 @@
+"""A comparison whose arms train in several workers, kept in step."""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.engine.clocks import Clock
+from app.engine.commands import Change, Command, Look, Pause, Play, Poll, Reset, Step
+from app.engine.division import FIRST, Numbers, asked_of, merged, state_of
+from app.engine.reports import UNKNOWN, Checkpoint, Report, State
+
+if TYPE_CHECKING:
+    from app.engine.remote import WorkerClient
+
+# No part is further ahead of the slowest than that takes in about this time.
+AHEAD_SECONDS = 0.5
+LEAST_AHEAD = 2
+PACE_SECONDS = 0.2  # over which the pace of the slowest is measured, at least
+
+
+class Where(NamedTuple):
+    """Of one part."""
+
+    state: State
+    step: int
+    goal: int  # the step that it goes to
+    confirmed: bool  # whether it has heard all that it was told
+
+
+class Divided:
+    """What a `WorkerClient` is for one run, for a run in parts. Each part is a run by the same id in its own worker.
+
+    All parts are asked for the same steps, a few at a time while the whole plays, so the fast ones wait for the slow. A
+    pause has its effect at once, and those behind then go to the step of the furthest. A part that was lost goes on
+    from its own checkpoint, and the others wait for it.
+    """
+
+    def __init__(self, id: str, parts: "Mapping[Numbers, WorkerClient]", clock: Clock, goal: int) -> None:
+        """`goal` is the step that all go to at first."""
+        self.id, self.parts, self._clock = id, dict(parts), clock
+        self._lock = threading.RLock()
+        self._playing, self._stepping, self._goal = False, False, goal
+        self._reports: dict[Numbers, Report] = {}  # the newest of each, without frames, for those who watch
+        self._mark, self._pace = (0, clock()), 0.0  # a step of the slowest, and when; and its steps a second
+        self._watching: list[Callable[[Report], None]] = []
+        self._ends = [link.watch(id, self._heard_of(numbers)) for numbers, link in self.parts.items()]
+
+    def poll(self, poll: Poll) -> Report:
+        reports = {
+            numbers: link.poll(Poll(poll.id, asked_of(poll.request, numbers)))
+            or Report(poll.id, State.EXPIRED, message=UNKNOWN)
+            for numbers, link in self.parts.items()
+        }
+        with self._lock:
+            return self._whole(reports)
+
+    def attend(self, id: str) -> None:
+        for link in self.parts.values():
+            link.attend(id)
+
+    def look(self, look: Look) -> None:
+        for link in self.parts.values():
+            link.look(look)
+
+    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+        with self._lock:
+            self._watching.append(heard)
+
+        def end() -> None:
+            with self._lock:
+                if heard in self._watching:
+                    self._watching.remove(heard)
+
+        return end
+
+    def export(self, id: str, arm_index: int) -> bytes | None:
+        for numbers, link in self.parts.items():
+            if arm_index in numbers:
+                return link.export(id, numbers.index(arm_index))
+        return None
+
+    def newest(self) -> list[Checkpoint | None]:
+        """The newest checkpoint of each part."""
+        return [link.newest(self.id) for link in self.parts.values()]
+
+    def send(self, command: Command) -> None:
+        with self._lock:
+            match command:
+                case Play():
+                    self._playing, self._stepping, self._goal = True, False, 0
+                    self._mark, self._pace = (min(part.step for part in self._where()), self._clock()), 0.0
+                    self._go_on()
+                case Step(in_parts=False, n=n):
+                    begins_at = max(self._goal, *(part.goal for part in self._where()))
+                    self._playing, self._stepping, self._goal = False, True, begins_at + n
+                    self._ask(self._goal)
+                case Change(arm_index=index):
+                    for numbers, link in self.parts.items():
+                        if index in numbers:
+                            link.send(replace(command, arm_index=numbers.index(index)))
+                case _:
+                    if isinstance(command, Pause | Reset | Step):
+                        self._playing, self._stepping, self._goal = False, isinstance(command, Step), 0
+                    for link in self.parts.values():
+                        link.send(command)
+
+    def close(self) -> None:
+        """Hear of it no more."""
+        for end in self._ends:
+            end()
+
+    def _where(self) -> "list[Where]":
+        return [link.where(self.id) for link in self.parts.values()]
+
+    def _heard_of(self, numbers: Numbers) -> Callable[[Report], None]:
+        def heard(report: Report) -> None:
+            with self._lock:
+                self._reports[numbers] = report
+                self._keep_in_step()
+                whole = self._whole(self._reports) if len(self._reports) == len(self.parts) else None
+                arms = tuple(replace(arm, frames=(), still=None) for arm in report.arms)
+                self._reports[numbers] = replace(report, arms=arms)
+                watching = tuple(self._watching)
+            if whole:
+                for told in watching:
+                    told(whole)
+
+        return heard
+
+    def _whole(self, reports: Mapping[Numbers, Report]) -> Report:
+        reports = {numbers: reports[numbers] for numbers in self.parts}
+        states = [report.state for report in reports.values()]
+        state = state_of(states, self._playing, self._stepping)
+        return merged(self.id, reports, state, self._goal)
+
+    def _keep_in_step(self) -> None:
+        parts = self._where()
+        if any(part.state in FIRST[:4] for part in parts):  # it stops until somebody says how to go on
+            if self._playing or self._stepping:
+                self._playing = self._stepping = False
+                for link, part in zip(self.parts.values(), parts, strict=True):
+                    if part.state not in FIRST:
+                        link.send(Pause(self.id))
+        elif self._playing:
+            self._go_on()
+        elif all(part.state is State.PAUSED and part.confirmed for part in parts):
+            furthest = max(self._goal, *(part.step for part in parts))
+            if any(part.step < furthest for part in parts):
+                self._ask(furthest)
+            else:
+                self._stepping, self._goal = False, 0
+
+    def _go_on(self) -> None:
+        """Let all take some steps more than the slowest has taken."""
+        parts, now = self._where(), self._clock()
+        slowest, (step, since) = min(part.step for part in parts), self._mark
+        if now - since >= PACE_SECONDS:
+            self._mark, self._pace = (slowest, now), max(0, slowest - step) / (now - since)
+        ahead = max(LEAST_AHEAD, math.ceil(AHEAD_SECONDS * self._pace))
+        self._ask(max(slowest + ahead, *(part.goal for part in parts)), more=True)
+
+    def _ask(self, goal: int, more: bool = False) -> None:
+        """Have each part go to this step."""
+        for link in self.parts.values():
+            if (n := goal - link.where(self.id).goal) > 0:
+                link.send(Step(self.id, n, more=more))

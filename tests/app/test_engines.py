@@ -1,0 +1,208 @@
+"""What an engine promises, of each: in process, in worker processes of this machine, and on a cluster of two nodes."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+
+from app.engine.backends import NUMBA, TORCH
+from app.engine.cluster import connect
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm, Experiment
+from app.engine.local import LocalEngine
+from app.engine.remote import RemoteEngine
+from app.engine.reports import State
+from resflow_core.api import flow_file
+from resflow_core.flow import FlowConfig
+from resflow_core.training.trainer import TrainConfig
+from tests import ray_cluster
+from tests.app.backends import Always
+
+pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]  # Ray's own
+
+ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
+ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12, 16))
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=30, points=40)
+DEADLINE = 120.0
+RAY = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+
+
+def poll_until(engine, id, condition, request=VIEW_REQUEST):
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        report = engine.poll(id, request)
+        if condition(report):
+            return report
+        time.sleep(0.02)
+    raise AssertionError(f"still {report!r}")
+
+
+def at(step):
+    """Of a report: whether all rest at this step, and are seen there."""
+    return lambda r: (
+        r.confirmed
+        and r.state is State.PAUSED
+        and bool(r.arms)
+        and all(arm.step == step and arm.still and arm.still.step == step for arm in r.arms)
+    )
+
+
+def stepped(engine, id, n, step):
+    engine.step(id, n)
+    return poll_until(engine, id, at(step))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_cluster.nodes(2) as found:
+        yield found
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "local",
+        "process",
+        "processes",
+        pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.xdist_group("ray")]),
+    ],
+)
+def engine(request):
+    if request.param == "local":
+        yield LocalEngine()
+        return
+    if request.param == "ray":
+        engine = connect(request.getfixturevalue("cluster").address)
+        assert len(engine.pids()) <= 2
+    else:
+        engine = RemoteEngine(1 + (request.param == "processes"))
+    yield engine
+    engine.close_all()
+
+
+def alone(experiment, steps, fingerprints):
+    """The last reports of the arms, of the engine in this process, with the backend that computed the others."""
+    backends = {NUMBA if NUMBA in fingerprint else TORCH for fingerprint in fingerprints}
+    assert len(backends) == 1
+    local = LocalEngine(backends=Always(*backends))
+    return stepped(local, local.create(experiment), steps, steps).arms
+
+
+def same(arm, other):
+    assert arm.fingerprint == other.fingerprint
+    assert arm.loss.step.tolist() == other.loss.step.tolist()
+    np.testing.assert_array_equal(arm.loss.batch_nll, other.loss.batch_nll)
+    np.testing.assert_array_equal(arm.still.density, other.still.density)
+
+
+def test_plays_pauses_and_ends(engine):
+    id = engine.create(Experiment((ARM,), 0))
+    engine.play(id)
+    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frames)
+    assert (report.state, report.device) == (State.PLAYING, "cpu")
+    engine.pause(id)
+    assert engine.poll(id, VIEW_REQUEST).state is State.PAUSED
+    report = poll_until(engine, id, lambda r: r.confirmed and r.arms[0].still)
+    assert report.arms[0].still.step == report.arms[0].step == engine.poll(id, VIEW_REQUEST).arms[0].step
+    engine.close(id)
+    assert engine.poll(id, VIEW_REQUEST).state is State.EXPIRED
+
+
+def test_steps_are_exact_and_give_the_digits_of_the_engine_in_process(engine):
+    experiment = Experiment((ARM,), 3)
+    id = engine.create(experiment)
+    report = stepped(engine, id, 30, 30)
+    same(report.arms[0], alone(experiment, 30, [report.arms[0].fingerprint])[0])
+    engine.close(id)
+
+
+def test_changes_last_until_a_reset_which_keeps_them(engine):
+    changed = TrainConfig(batch=40)
+    id = engine.create(Experiment((ARM,), 0))
+    stepped(engine, id, 10, 10)
+    engine.change(id, 0, changed)
+    arm = stepped(engine, id, 5, 15).arms[0]
+    assert (arm.train, arm.changes) == (changed, ((10, changed),))
+    engine.reset(id)
+    arm = poll_until(engine, id, at(0)).arms[0]
+    assert (arm.train, arm.changes) == (changed, ())
+    engine.close(id)
+
+
+def test_a_comparison_has_all_arms_at_one_step_with_the_digits_of_the_engine_in_process(engine):
+    experiment = Experiment(ARMS, 1)
+    id = engine.create(experiment)
+    first = stepped(engine, id, 12, 12)
+    assert [arm.step for arm in first.arms] == [12] * 4
+    engine.play(id)
+    poll_until(engine, id, lambda r: r.state is State.PLAYING and min(arm.step for arm in r.arms) > 20)
+    engine.pause(id)
+    assert engine.poll(id, VIEW_REQUEST).state is State.PAUSED
+    step = poll_until(engine, id, lambda r: r.confirmed).arms[0].step
+    report = poll_until(engine, id, at(step))
+    for arm, other in zip(report.arms, alone(experiment, step, {a.fingerprint for a in report.arms}), strict=True):
+        same(arm, other)
+    engine.close(id)
+
+
+def test_pictures_changes_and_files_are_of_the_arm_that_is_asked_for(engine):
+    changed = TrainConfig(batch=20)
+    id = engine.create(Experiment(ARMS, 1))
+    stepped(engine, id, 3, 3)
+    for index, arm in enumerate(ARMS):
+        assert flow_file.from_bytes(engine.export(id, index)).config == arm.flow
+    assert engine.export(id, len(ARMS)) is None
+    engine.change(id, 2, changed)
+    engine.step(id, 2)
+    pictured = dataclasses.replace(VIEW_REQUEST, pictured=(2,), points=50)
+
+    def is_pictured(report):
+        still = report.confirmed and report.arms[2].step == 5 and report.arms[2].still
+        return still and len(still.latent) == 50
+
+    report = poll_until(engine, id, is_pictured, pictured)
+    assert [arm.train.batch for arm in report.arms] == [50, 50, 20, 50]
+    assert [bool(arm.frames) for k, arm in enumerate(report.arms) if k != 2] == [False] * 3
+    engine.close(id)
+
+
+def test_a_comparison_that_was_closed_goes_on_where_it_was(engine):
+    experiment = Experiment(ARMS, 2)
+    id = engine.create(experiment)
+    there = stepped(engine, id, 20, 20)
+    beyond = stepped(engine, id, 7, 27)
+    assert engine.preserve(id) == 27
+    engine.close(id)
+    made_by = tuple(arm.fingerprint for arm in there.arms)
+    assert (engine.stored(experiment, 26, made_by), engine.stored(experiment, 27)) == (20, 27)
+    assert {20, 27} <= set(engine.checkpoints(experiment, 30))
+    assert engine.stored(experiment, 27, ("another",) * 4) == 0
+    back = engine.create(experiment, 26, made_by)
+    for arm, before in zip(poll_until(engine, back, at(20)).arms, there.arms, strict=True):
+        same(arm, before)
+    for arm, before in zip(stepped(engine, back, 7, 27).arms, beyond.arms, strict=True):
+        same(arm, before)
+    engine.close(back)
+
+
+def test_a_comparison_with_an_arm_that_cannot_be_built_fails_and_names_it(engine):
+    id = engine.create(Experiment((ARM, ARM, dataclasses.replace(ARM, data="nowhere")), 0))
+    report = poll_until(engine, id, lambda r: r.state is State.FAILED)
+    assert "Arm 3" in report.message and "nowhere" in report.message
+    engine.close(id)
+
+
+def test_a_comparison_plays_evenly_and_all_that_watch_hear_of_all_arms(engine):
+    heard = []
+    id = engine.create(Experiment(ARMS, 4))
+    end = engine.watch(id, heard.append)
+    engine.play(id)
+    poll_until(engine, id, lambda r: r.arms and min(arm.step for arm in r.arms) > 50)
+    end()
+    assert {len(report.arms) for report in heard if report.arms} == {4}
+    assert {k for report in heard for k, arm in enumerate(report.arms) if arm.frames} == {0, 1, 2, 3}
+    engine.reset(id)
+    report = poll_until(engine, id, at(0))
+    assert report.rewinds > 0
+    engine.close(id)

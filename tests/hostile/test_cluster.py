@@ -1,0 +1,240 @@
+"""Parts of a cluster that are lost: at most five seconds of training are, and what comes after has the same digits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import pytest
+
+from app.engine.backends import NUMBA, TORCH
+from app.engine.cluster import connect
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm, Experiment
+from app.engine.local import LocalEngine
+from app.engine.process import ROOT
+from app.engine.reports import State
+from app.engine.run import CHECKPOINT_SECONDS
+from resflow_core.flow import FlowConfig
+from resflow_core.training.trainer import TrainConfig
+from tests import ray_cluster
+from tests.app.backends import Always
+from tests.served import wait_for
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]  # warnings of Ray's own
+
+ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
+ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12, 16))
+LARGE = Arm(FlowConfig(blocks=8, width=128), TrainConfig(batch=50), "moons")  # which takes a while to be saved
+VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40)
+wait = partial(wait_for, seconds=180)  # processes of Ray take their time to start
+SERVER = """
+import sys, time
+from app.engine.cluster import connect
+from tests.hostile.test_cluster import ARM, ARMS, VIEW_REQUEST, Experiment
+engine = connect(sys.argv[1])
+ids = [engine.create(Experiment(arms, 0)) for arms in ((ARM,), ARMS)]
+for id in ids:
+    engine.play(id)
+began, step = time.monotonic(), 0
+while True:
+    reports = [engine.poll(id, VIEW_REQUEST) for id in ids]
+    arms = [arm for report in reports for arm in report.arms]
+    if len(arms) == 5 and time.monotonic() > began + 20:
+        print(*ids, *(f"{arm.step}:{arm.seconds}" for arm in arms), flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_cluster.nodes(2) as found:
+        yield found
+
+
+@pytest.fixture
+def engine(cluster):
+    """On two nodes, of which the second may be lost."""
+    if len(cluster.list_all_nodes()) < 2:
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+    engine = connect(cluster.address)
+    wait(lambda: len(engine.pids()) == 2, "two workers")
+    yield engine
+    engine.close_all()
+
+
+@contextmanager
+def lost(cluster):
+    """The second node, with all that runs there, at the end."""
+    (node,) = cluster.worker_nodes
+    yield node.node_id
+    cluster.remove_node(node, allow_graceful=False)
+
+
+def poll(engine, id):
+    return engine.poll(id, VIEW_REQUEST)
+
+
+def steps(engine, id):
+    return [arm.step for arm in poll(engine, id).arms] or [-1]
+
+
+def run_on(engine, node, arm):
+    """A run of this arm that plays on this node."""
+    for _ in range(2):
+        id = engine.create(Experiment((arm,), 0))
+        engine.play(id)
+        (link,) = [link for link in engine._links if id in link]
+        if link._worker._node == node:
+            return id
+    raise AssertionError("both runs went to the same worker")
+
+
+def saved(engine, id):
+    """The step of its newest checkpoint, asked for by a page that looks."""
+    poll(engine, id)
+    checkpoint = next(link.newest(id) for link in engine._links if id in link)
+    return checkpoint.step if checkpoint else 0
+
+
+def in_process(experiment, n, fingerprints):
+    (backend,) = {NUMBA if NUMBA in fingerprint else TORCH for fingerprint in fingerprints}
+    local = LocalEngine(backends=Always(backend))
+    id = local.create(experiment)
+    local.step(id, n)
+    return wait(lambda: (r := poll(local, id)).state is State.PAUSED and r.arms[0].step == n and r, "the same")
+
+
+def rests(engine, id):
+    """Its report, once it rests and is there as far as it was."""
+    return wait(
+        lambda: (r := poll(engine, id)).state is State.PAUSED and r.confirmed and r.arms and r.arms[0].loss and r,
+        "rest",
+    )
+
+
+def assert_same(report, other):
+    for arm, same in zip(report.arms, other.arms, strict=True):
+        assert arm.fingerprint == same.fingerprint
+        np.testing.assert_array_equal(arm.loss.batch_nll, same.loss.batch_nll)
+
+
+def test_a_node_that_is_lost_in_training_costs_at_most_five_seconds(cluster, engine):
+    with lost(cluster) as node:
+        id = run_on(engine, node, ARM)
+        first = wait(lambda: saved(engine, id), "a checkpoint")
+        wait(lambda: saved(engine, id) > first, "another")
+        # As long as possible after it.
+        end = time.monotonic() + 0.8 * CHECKPOINT_SECONDS
+        wait(lambda: poll(engine, id) and time.monotonic() > end, "the time of the next")
+        before = poll(engine, id).arms[0]
+    back = wait(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING and r, "it to play on")
+    first = back.arms[0]
+    assert 0 < before.seconds - first.seconds <= CHECKPOINT_SECONDS or first.step >= before.step
+    wait(lambda: steps(engine, id)[0] > before.step, "what was lost, and more")
+    engine.pause(id)
+    report = rests(engine, id)
+    assert_same(report, in_process(Experiment((ARM,), 0), report.arms[0].step, [report.arms[0].fingerprint]))
+
+
+def test_a_node_that_is_lost_in_a_comparison_costs_at_most_five_seconds_and_no_digit(cluster, engine):
+    experiment = Experiment(ARMS, 0)
+    id = engine.create(experiment)
+    with lost(cluster):
+        engine.play(id)
+        wait(lambda: min(steps(engine, id)) > 50, "50 steps")
+        end = time.monotonic() + 1.2 * CHECKPOINT_SECONDS
+        wait(lambda: poll(engine, id) and time.monotonic() > end, "a checkpoint")
+        before = poll(engine, id)
+    wait(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING, "it to play on")
+    after = poll(engine, id)
+    assert all(b.seconds - a.seconds <= CHECKPOINT_SECONDS for a, b in zip(after.arms, before.arms, strict=True))
+    furthest = max(arm.step for arm in before.arms)
+    wait(lambda: min(steps(engine, id)) > furthest, "what was lost, and more")
+    engine.pause(id)
+    report = rests(engine, id)
+    assert len({arm.step for arm in report.arms}) == 1
+    fingerprints = [arm.fingerprint for arm in report.arms]
+    assert_same(report, in_process(experiment, report.arms[0].step, fingerprints))
+
+
+def test_workers_and_a_node_that_are_lost_during_a_save_leave_the_save_before_or_this_one(cluster, engine):
+    """A pause saves at once, and a flow of this size is not saved in a moment."""
+    with lost(cluster) as node:
+        id = run_on(engine, node, LARGE)
+        for round in range(4):
+            reached = steps(engine, id)[0]
+            wait(lambda n=reached: steps(engine, id)[0] > n + 2, "a few steps")
+            restarts = poll(engine, id).restarts
+            (link,) = [link for link in engine._links if id in link]
+            pid = wait(lambda link=link: link.pid, "its worker")
+            engine.pause(id)
+            time.sleep(0.004 * round)
+            if round < 3:
+                os.kill(pid, signal.SIGKILL)
+                wait(lambda n=restarts: poll(engine, id).restarts > n, "the loss")
+                if poll(engine, id).state is State.SET_ASIDE:  # killed twice at one step, as if by its doing
+                    engine.play(id)
+                    engine.pause(id)
+                rests(engine, id)
+                engine.play(id)
+    wait(lambda: poll(engine, id).restarts > restarts, "the loss of the node")
+    report = rests(engine, id)
+    engine.step(id, 3)
+    n = report.arms[0].step + 3
+    report = wait(lambda: (r := poll(engine, id)).state is State.PAUSED and r.arms[0].step == n and r, "more steps")
+    assert_same(report, in_process(Experiment((LARGE,), 0), n, [report.arms[0].fingerprint]))
+
+
+def test_a_page_server_that_is_lost_costs_at_most_five_seconds(cluster):
+    """The next one finds its runs, by their ids and for whoever begins an equal experiment."""
+    command = [sys.executable, "-c", SERVER, cluster.address]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            said = [line for line in (server.stdout.readline() for _ in range(60)) if line.count(":") == 5][-1]
+        finally:
+            server.kill()
+    *ids, first, second, third, fourth, fifth = said.split()
+    before = [float(place.partition(":")[2]) for place in (first, second, third, fourth, fifth)]
+    engine = connect(cluster.address)
+    try:
+        reports = [
+            wait(lambda id=id: (r := poll(engine, id)).arms and r.state is not State.LOADING and r, "its run")
+            for id in ids
+        ]
+        arms = [arm for report in reports for arm in report.arms]
+        assert all(seconds - arm.seconds <= CHECKPOINT_SECONDS for seconds, arm in zip(before, arms, strict=True))
+        assert engine.stored(Experiment((ARM,), 0), 10**6) > 0 and engine.stored(Experiment(ARMS, 0), 10**6) > 0
+        for id, report in zip(ids, reports, strict=True):
+            furthest = max(arm.step for arm in report.arms)
+            engine.play(id)
+            wait(lambda id=id, n=furthest: min(steps(engine, id)) > n, "more steps")
+            engine.pause(id)
+            rests(engine, id)
+            engine.close(id)
+    finally:
+        engine.close_all()
+
+
+def test_the_record_of_the_runs_is_written_anew_when_its_node_is_lost(cluster, engine):
+    import ray
+
+    id = engine.create(Experiment((ARM,), 7))
+    engine.step(id, 30)
+    rests(engine, id)
+    wait(lambda: id in ray.get(engine._notes._keeper.runs.remote()), "its record")
+    ray.kill(engine._notes._keeper)
+    other = engine.create(Experiment((ARM,), 8))
+
+    def recorded():
+        try:
+            return {id, other} <= ray.get(engine._notes._keeper.runs.remote()).keys()
+        except ray.exceptions.RayError:
+            return False
+
+    wait(recorded, "both records")
