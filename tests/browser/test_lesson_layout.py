@@ -134,6 +134,64 @@ def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its
     page.wait_for_function("() => document.querySelector('.st-key-lesson').scrollTop === 0", timeout=SLOW)
 
 
+def typed(visitor, entries):
+    """Type W on the stretch screen, row by row."""
+    places = ((row, column) for row in (1, 2) for column in (1, 2))
+    for (row, column), entry in zip(places, entries, strict=True):
+        field = visitor.page.get_by_role("textbox", name=f"W, row {row}, column {column}", exact=True)
+        if field.input_value() != entry:
+            field.fill(entry)
+            field.press("Enter")
+            visitor.wait_for_script()
+
+
+def test_a_verdict_goes_with_what_it_was_about_and_a_step_begins_at_the_top_of_its_screen(visit):
+    visitor = visit("lesson=change&step=forget", "/learn", picture=False, viewport={"width": 1440, "height": 600})
+    page = visitor.page
+    settled(visitor)
+    commit(visitor, "1/2")
+    page.locator(".st-key-beside_lesson").get_by_text("Forget the determinant", exact=True).click()
+    visitor.wait_for_script()
+    typed(visitor, ("0.5", "0", "0", "0.5"))
+    done = page.locator(".stVerticalBlock.st-key-lesson-forget-it")
+    expect(done).to_be_visible(timeout=SLOW)
+    typed(visitor, ("2", "0", "0", "0.5"))
+    press(visitor, "Check")
+    verdict = panel(page).get_by_test_id("stAlert")
+    expect(verdict).to_have_count(1, timeout=SLOW)
+    typed(visitor, ("0.5", "0", "0", "0.5"))
+    expect(verdict).to_have_count(0, timeout=SLOW)
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    page.evaluate(f"{scrolled} = 300")
+    page.wait_for_function(f"() => {scrolled} > 200")
+    press(visitor, "Next")
+    expect(panel(page).get_by_role("heading", level=2)).to_have_text("One determinant per place", timeout=SLOW)
+    page.wait_for_function(f"() => {scrolled} === 0", timeout=SLOW)
+    press(visitor, "Back")
+    expect(panel(page).get_by_role("heading", level=2)).to_have_text("Forget the determinant", timeout=SLOW)
+    first = page.get_by_role("textbox", name="W, row 1, column 1", exact=True)
+    expect(first).to_have_value("0.5", timeout=SLOW)
+
+
+def test_what_was_done_and_what_is_said_of_it_end_above_the_next_task(visit):
+    visitor = visit("lesson=change&step=stay", "/learn", picture=False, **DESK)
+    page = visitor.page
+    settled(visitor)
+    commit(visitor, "It is negative")
+    page.wait_for_function(
+        """() => {
+          const said = document.querySelector('.stVerticalBlock.st-key-lesson-sign')?.getBoundingClientRect();
+          const task = document.querySelector('.stVerticalBlock.st-key-lesson_task-turned')?.getBoundingClientRect();
+          return said && task && said.bottom <= task.top + 12;
+        }""",
+        timeout=SLOW,
+    )
+    lesson = page.locator(".st-key-lesson")
+    lesson.hover()
+    page.mouse.wheel(0, -2000)
+    page.wait_for_function("() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')", timeout=SLOW)
+
+
 def test_the_sheet_folds_and_its_controls_can_be_touched(visit):
     visitor = visit("lesson=change&step=area", "/learn", picture=False, **PHONE)
     page = visitor.page
