@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from app.classroom import rooms
@@ -14,12 +15,18 @@ from app.session.lesson import open_step, progress
 from app.session.page import InRoom, current
 
 
+class Unpooled(Enum):
+    """Why a page's draws are not in the class's pool."""
+
+    SAME_SEED = auto()  # as somebody else's
+    OTHER_SETTINGS = auto()
+
+
 @dataclass(frozen=True)
 class Pooled:
-    """What became of a page's draws in the class's pool: how many are in it, or why none are, as a key of the words."""
+    """How many of a page's draws are in the class's pool."""
 
-    n: int = 0
-    problem: str = ""
+    n: int
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Followed:
 
     code: str
     last: Step
-    draws: Pooled | None = None
+    draws: Pooled | Unpooled | None = None
 
 
 def enter_room(code: str, token: str) -> None:
@@ -68,7 +75,7 @@ def follow_room(lesson: Lesson, step: Step) -> Followed | None:
     return Followed(page.room.code, steps.get(last, lesson.steps[-1]), draws)
 
 
-def _pooled(room: Room, token: str, step: Step) -> Pooled | None:
+def _pooled(room: Room, token: str, step: Step) -> Pooled | Unpooled | None:
     """Put the bench's draws into the pool, where the class draws in this step."""
     if room.pool is None or room.drawing != step.id or not len(values := sample().values):
         return None
@@ -76,9 +83,9 @@ def _pooled(room: Room, token: str, step: Step) -> Pooled | None:
     try:
         room.bench_draws(token, settings_of_draws(of), of.seed, values)
     except SeedTaken:
-        return Pooled(problem="in_room_same_seed")
+        return Unpooled.SAME_SEED
     except Closed:
-        return Pooled(problem="in_room_other_settings")
+        return Unpooled.OTHER_SETTINGS
     return Pooled(room.pool.of(token).n)
 
 

@@ -19,13 +19,14 @@ from app.lessons.progress import LessonProgress
 from app.lessons.prose import expressions
 from app.lessons.shelf import shelf
 from app.lessons.words import Wording, wording
-from app.session import Followed, Resumed
+from app.session import Followed, Resumed, Unpooled
 from app.ui import heading
 from app.ui.fragments import button, polled
 
 TICK_SECONDS = 1.0
 SENTENCE = re.compile(r"(?<=[.?!])\s+")
 KINDS = {Predict: "predict", Do: "do", Check: "check", Explain: "explain"}
+UNPOOLED = {Unpooled.SAME_SEED: "in_room_same_seed", Unpooled.OTHER_SETTINGS: "in_room_other_settings"}
 PAPER = "[*Residual Flows for Invertible Generative Modeling*](https://arxiv.org/abs/1906.02735)"
 
 
@@ -118,8 +119,10 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
 def _in_room(in_room: Followed, words: Wording) -> Iterator[str]:
     """Which room it is, and what became of the draws."""
     yield words.say("in_room", code=in_room.code)
-    if draws := in_room.draws:
-        yield f":orange[{words.say(draws.problem)}]" if draws.problem else words.say("in_room_draws", n=draws.n)
+    if isinstance(in_room.draws, Unpooled):
+        yield f":orange[{words.say(UNPOOLED[in_room.draws])}]"
+    elif in_room.draws:
+        yield words.say("in_room_draws", n=in_room.draws.n)
 
 
 def _key(block: Block, task: Block | None) -> str:
