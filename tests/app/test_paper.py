@@ -312,6 +312,7 @@ def joint_numbers(plane, beyond):
         case = beyond["settings"]["cases"][name]
         numbers |= {
             f"dim_{place}": str(case["dim"]),
+            f"seeds_{place}": str(len(lost["Residual flow"])),
             f"ours_{place}": points(lost["Residual flow"]),
             f"nearest_{place}": nearest,
             f"theirs_{place}": points(lost[nearest]),

@@ -53,14 +53,6 @@ CASES: Mapping[str, Case] = {
     "eight": Case(
         "noisy moons among noise", lambda seed: Rotated(dim=8), FlowConfig(blocks=8, dim=8), TRAIN, steps=500, seeds=3
     ),
-    "sixteen": Case(
-        "the same among more noise",
-        lambda seed: Rotated(dim=16),
-        FlowConfig(blocks=8, dim=16),
-        TRAIN,
-        steps=300,
-        seeds=3,
-    ),
     "told": Case(
         "noisy moons with few classes told",
         lambda seed: Rotated(dim=8, told=10, seed=seed),
@@ -98,6 +90,7 @@ def made(found: Mapping[str, Any]) -> Made:
                 "dim": case.flow.dim,
                 "steps": case.steps,
                 "told": case.told,
+                "seeds": case.seeds,
                 "points": len(case.data(0).judged[0]),
                 "flows": {family: repr(flow) for family, flow in flows(case).items()},
                 "train": repr(case.train),
