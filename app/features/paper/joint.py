@@ -53,6 +53,14 @@ CASES: Mapping[str, Case] = {
     "eight": Case(
         "noisy moons among noise", lambda seed: Rotated(dim=8), FlowConfig(blocks=8, dim=8), TRAIN, steps=500, seeds=3
     ),
+    "sixteen": Case(
+        "the same among more noise",
+        lambda seed: Rotated(dim=16),
+        FlowConfig(blocks=8, dim=16),
+        TRAIN,
+        steps=300,
+        seeds=3,
+    ),
     "told": Case(
         "noisy moons with few classes told",
         lambda seed: Rotated(dim=8, told=10, seed=seed),
