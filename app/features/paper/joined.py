@@ -44,8 +44,9 @@ def dense(compared: Stored, joined: Stored) -> Found:
                 chained = _last(ways[label + CHAINED])
                 numbers["chained"] = str(chained)
                 why = (
-                    f" If each layer sees only the layer before it, the dense blocks with {{activation_{key}}} come to "
-                    f"{{chained}} on {{data_{place}}}. {_because(ours, theirs, chained)}"
+                    f" On {{data_{place}}} with {{activation_{key}}} they come to {{ours_{key}}} nats (KL), residual "
+                    f"blocks to {{theirs_{key}}}, and dense blocks whose layers see only the layer before to "
+                    f"{{chained}}. {_because(ours, theirs, chained)}"
                 )
         seconds, nearest, fit = _at_equal_time(ways)
         parts.append(
@@ -62,8 +63,8 @@ def dense(compared: Stored, joined: Stored) -> Found:
         }
     often = "in all cases" if all(ahead) else "in some cases" if any(ahead) else "in no case"
     says = (
-        f"at equal steps and nearly equal parameters, dense blocks of {{layers}} hidden layers are ahead {often}. KL "
-        f"in nats: {' '.join(parts)}{why}"
+        f"at equal steps and nearly equal parameters, dense blocks of {{layers}} hidden layers are ahead "
+        f"{often}.{why} KL in nats: {' '.join(parts)}"
     )
     kind = Kind.SHOWS if all(ahead) else Kind.IN_PART if any(ahead) else Kind.NOT_HERE
     rows = {_short(label): [way[-1][1] for way in of] for label, of in sets[other][1].items()}

@@ -98,6 +98,7 @@ def made(found: Mapping[str, Any]) -> Made:
                 "dim": case.flow.dim,
                 "steps": case.steps,
                 "told": case.told,
+                "seeds": case.seeds,
                 "points": len(case.data(0).judged[0]),
                 "flows": {family: repr(flow) for family, flow in flows(case).items()},
                 "train": repr(case.train),

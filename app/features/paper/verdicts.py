@@ -404,11 +404,12 @@ def joint(plane: Stored, beyond: Stored) -> Found:
         told = "" if case["told"] is None else ", {told} classes told"
         fixed = "" if nearest == FIXED else f", {FIXED} {{fixed}}"
         part, values = _placed(
-            f"{case['title'].capitalize()} (d = {{dim}}{told}): {{ours}}, {{nearest}} {{theirs}}{fixed}; right with "
-            f"the density {{ours_right}} and {{theirs_right}} %. {SAID[shown[-1]]}"
+            f"{case['title'].capitalize()} (d = {{dim}}{told}, {{seeds}} seeds): {{ours}}, {{nearest}} {{theirs}}"
+            f"{fixed}; right with the density {{ours_right}} and {{theirs_right}} %. {SAID[shown[-1]]}"
             + (" It shows beside fixed halves alone." if halves else ""),
             {
                 "dim": str(case["dim"]),
+                "seeds": str(case["seeds"]),
                 "ours": _points(band(lost[ours])),
                 "nearest": nearest,
                 "theirs": _points(band(lost[nearest])),
