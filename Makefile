@@ -32,7 +32,7 @@ test: $(VENV)/tests-installed chromium lint
 	$(BROWSER) -m "not slow"
 
 # What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
-ALONE := tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
+ALONE := tests/hostile/test_cluster.py tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
 slow: $(VENV)/tests-installed chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
 	$(BROWSER) -m slow
@@ -53,6 +53,7 @@ lint-baseline: $(VENV)/tests-installed
 benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.speed
 	$(BIN)/python -m tests.benchmarks.engine
+	$(BIN)/python -m tests.benchmarks.cluster
 	$(BIN)/python -m tests.benchmarks.sessions
 	$(BIN)/python -m tests.benchmarks.pictures
 	$(BIN)/python -m tests.benchmarks.quality

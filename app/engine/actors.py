@@ -183,7 +183,9 @@ class WorkerActor:
                 return messages
             except GetTimeoutError:
                 continue
-            except RayError as error:  # the process or its machine is gone
+            except RayError as error:  # the process or its machine is gone, or could not begin
+                if not self._ended.is_set():
+                    log.warning("A worker of the cluster is gone: %s", error)
                 raise EOFError from error
         raise EOFError
 

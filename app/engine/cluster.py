@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 STORE_BYTES = 256 * 2**20
-NOT_SENT = [".*", "__pycache__", "/tests", "/docs", "/app/screenshots"]
+NOT_SENT = [".git", ".venv", ".*_cache", "__pycache__", "/tests", "/docs", "/app/screenshots"]  # beside .gitignore
 # No statistics are sent to anybody, and processes without GPUs of their own see those that there are.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 # Ray's switch for systems whose firewalls ask about every open port: all that it starts listens to 127.0.0.1.

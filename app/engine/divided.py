@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.engine.clocks import Clock
 from app.engine.commands import Change, Command, Look, Pause, Play, Poll, Reset, Step
 from app.engine.division import FIRST, Numbers, asked_of, merged, state_of
 from app.engine.reports import UNKNOWN, Checkpoint, Report, State
@@ -14,10 +13,10 @@ from app.engine.reports import UNKNOWN, Checkpoint, Report, State
 if TYPE_CHECKING:
     from app.engine.remote import WorkerClient
 
-# No part is further ahead of the slowest than that takes in about this time.
-AHEAD_SECONDS = 0.5
+# No part is further ahead of the slowest than about this time of its training. It is longer than what passes between
+# the reports of a part, so that none waits for the page server.
+AHEAD_SECONDS = 1.0
 LEAST_AHEAD = 2
-PACE_SECONDS = 0.2  # over which the pace of the slowest is measured, at least
 
 
 class Where(NamedTuple):
@@ -27,6 +26,7 @@ class Where(NamedTuple):
     step: int
     goal: int  # the step that it goes to
     confirmed: bool  # whether it has heard all that it was told
+    step_seconds: float  # of training, for a step of all its arms; 0 before the first
 
 
 class Divided:
@@ -37,13 +37,12 @@ class Divided:
     from its own checkpoint, and the others wait for it.
     """
 
-    def __init__(self, id: str, parts: "Mapping[Numbers, WorkerClient]", clock: Clock, goal: int) -> None:
+    def __init__(self, id: str, parts: "Mapping[Numbers, WorkerClient]", goal: int) -> None:
         """`goal` is the step that all go to at first."""
-        self.id, self.parts, self._clock = id, dict(parts), clock
+        self.id, self.parts = id, dict(parts)
         self._lock = threading.RLock()
         self._playing, self._stepping, self._goal = False, False, goal
         self._reports: dict[Numbers, Report] = {}  # the newest of each, without frames, for those who watch
-        self._mark, self._pace = (0, clock()), 0.0  # a step of the slowest, and when; and its steps a second
         self._watching: list[Callable[[Report], None]] = []
         self._ends = [link.watch(id, self._heard_of(numbers)) for numbers, link in self.parts.items()]
 
@@ -90,7 +89,6 @@ class Divided:
             match command:
                 case Play():
                     self._playing, self._stepping, self._goal = True, False, 0
-                    self._mark, self._pace = (min(part.step for part in self._where()), self._clock()), 0.0
                     self._go_on()
                 case Step(in_parts=False, n=n):
                     begins_at = max(self._goal, *(part.goal for part in self._where()))
@@ -154,11 +152,9 @@ class Divided:
 
     def _go_on(self) -> None:
         """Let all take some steps more than the slowest has taken."""
-        parts, now = self._where(), self._clock()
-        slowest, (step, since) = min(part.step for part in parts), self._mark
-        if now - since >= PACE_SECONDS:
-            self._mark, self._pace = (slowest, now), max(0, slowest - step) / (now - since)
-        ahead = max(LEAST_AHEAD, math.ceil(AHEAD_SECONDS * self._pace))
+        parts = self._where()
+        slowest, seconds = min(part.step for part in parts), max(part.step_seconds for part in parts)
+        ahead = max(LEAST_AHEAD, math.ceil(AHEAD_SECONDS / seconds)) if seconds else LEAST_AHEAD
         self._ask(max(slowest + ahead, *(part.goal for part in parts)), more=True)
 
     def _ask(self, goal: int, more: bool = False) -> None:

@@ -93,7 +93,7 @@ class RemoteEngine(Buttons):
             return super().create(experiment, step, made_by)
         id, step = uuid.uuid4().hex, self.stored(experiment, step, made_by)
         links = dict(zip(parts, sorted(self._links, key=lambda link: link.load), strict=False))
-        self._divided[id] = Divided(id, links, self._pulse, step)
+        self._divided[id] = Divided(id, links, step)
         for numbers, link in links.items():
             part = part_of(experiment, numbers)
             link.create(id, part, self._found(id, part, step, _of(made_by, numbers)))
@@ -157,7 +157,7 @@ class RemoteEngine(Buttons):
             links = dict(zip(of_run, sorted(self._links, key=lambda link: link.load), strict=False))
             if any(of_run):
                 goal = max(kept.checkpoint.step if kept.checkpoint else 0 for kept in of_run.values())
-                self._divided[id] = Divided(id, links, self._pulse, goal)
+                self._divided[id] = Divided(id, links, goal)
             for numbers, link in links.items():
                 link.restore(id, of_run[numbers])
 
@@ -274,8 +274,9 @@ class WorkerClient:
         with self._lock:
             if memo := self._memos.get(id) or self._dropped.get(id):
                 report, step = memo.mailbox.report, max(memo.step, memo.saved_step if id in self._dropped else 0)
-                return Where(report.state, step, memo.goal or step, report.handled >= memo.sent)
-            return Where(State.EXPIRED, 0, 0, True)
+                seconds = sum(arm.seconds / arm.step for arm in report.arms if arm.step)
+                return Where(report.state, step, memo.goal or step, report.handled >= memo.sent, seconds)
+            return Where(State.EXPIRED, 0, 0, True, 0.0)
 
     def send(self, command: Command) -> None:
         with self._lock:

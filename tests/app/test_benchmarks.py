@@ -121,8 +121,15 @@ def _hostile_formulas(monkeypatch, module: ModuleType) -> list[str]:
     return ["--formulas", "1"]
 
 
+def _cluster(monkeypatch, module: ModuleType) -> list[str]:
+    nowhere = SimpleNamespace(nodes=lambda count: nullcontext(SimpleNamespace(address="")))
+    _instead(monkeypatch, module, ray_cluster=nowhere, trained=lambda address, workers, steps, seed: (0.0, 0.0))
+    return ["--rounds", "1"]
+
+
 EMPTIED = {
     "activations": [_activations],
+    "cluster": [_cluster],
     "compare": [_compare],
     "dense": [_compare],
     "dimensions": [_dimensions, _dimensions_digits, _dimensions_tables],

@@ -18,7 +18,7 @@ import torch
 from app.engine.commands import Create, Play, Poll, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.job_kinds import job_of
-from app.engine.remote import ENVIRONMENT
+from app.engine.process import ENVIRONMENT
 from app.engine.scheduler import Scheduler
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig

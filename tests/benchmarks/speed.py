@@ -28,7 +28,7 @@ from torch import Tensor
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.job import Job
-from app.engine.remote import ENVIRONMENT
+from app.engine.process import ENVIRONMENT
 from app.engine.views import SAMPLES_EVERY
 from resflow_core import measure
 from resflow_core.data import DATASETS
