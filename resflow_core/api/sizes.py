@@ -4,8 +4,8 @@ from typing import Any
 
 # Up to this d: blocks, width, learning rate. Measured: see docs/library.md.
 BY_FEATURES = [(3, 16, 32, 1e-2), (16, 8, 64, 5e-3), (256, 8, 128, 3e-3)]
-# Beyond the plane and space, below this n: blocks and width at most.
-BY_POINTS = [(300, 2, 16), (2_000, 4, 32)]
+# Beyond the plane and space, up to this d and below this n: blocks and width at most.
+BY_POINTS = [(16, 300, 2, 16), (16, 2_000, 4, 32), (256, 2_000, 8, 32)]
 MOST_SPATIAL = 3
 LARGEST_BATCH, SMALLEST_BATCH = 512, 32
 
@@ -19,7 +19,7 @@ def sizes_for(features: int, points: int | None = None) -> dict[str, Any]:
     blocks, width, _ = _row(features)
     if points is None or features <= MOST_SPATIAL:
         return {"blocks": blocks, "width": width}
-    few = next((row[1:] for row in BY_POINTS if points < row[0]), (blocks, width))
+    few = next((row[2:] for row in BY_POINTS if features <= row[0] and points < row[1]), (blocks, width))
     return {"blocks": min(blocks, few[0]), "width": min(width, few[1])}
 
 
