@@ -48,8 +48,8 @@ AFTER: Mapping[str, Successor] = {
         "Implicit normalizing flows",
         "The map from x to z is defined by the roots of an equation F(z, x) = 0 and not by a formula for z. The "
         "authors prove that such flows contain residual flows and are strictly richer.",
-        "A block is a residual flow's followed by the inverse of another. So each pass needs a fixed-point solver in "
-        "both directions, its gradient by implicit differentiation, and two log determinants.",
+        "A block is a residual block followed by the inverse of another one. So each pass needs a fixed-point solver "
+        "in both directions, its gradient by implicit differentiation, and two log determinants.",
         "Implicit Normalizing Flows. Lu, Chen, Li, Wang and Zhu, ICLR 2021",
         "https://arxiv.org/abs/2103.09527",
     ),

@@ -77,8 +77,8 @@ def _because(ours: Band, theirs: Band, chained: Band) -> str:
         return "So the connections help."
     if chained.high < theirs.low:
         return (
-            "So the connections are not the reason. A dense block begins with a matrix, and a residual block with the "
-            "activation of each coordinate."
+            "So the connections are not the reason. What remains: a dense block begins with a matrix and weighs its "
+            "units, and a residual block begins with the activation of each coordinate."
         )
     return "The seeds do not tell whether the connections help."
 

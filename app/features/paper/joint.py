@@ -46,7 +46,7 @@ class Case:
     steps: int
     seeds: int
     told: int | None = None
-    """Classes that are told; None for all."""
+    """Points of a batch whose classes are told, always the same ones; None for all."""
 
 
 CASES: Mapping[str, Case] = {
@@ -62,7 +62,7 @@ CASES: Mapping[str, Case] = {
         seeds=3,
     ),
     "told": Case(
-        "noisy moons with few classes told",
+        "noisy moons with few labels",
         lambda seed: Rotated(dim=8, told=10, seed=seed),
         FlowConfig(blocks=8, dim=8),
         TRAIN,

@@ -401,7 +401,7 @@ def joint(plane: Stored, beyond: Stored) -> Found:
         pictures[f"{case['title']}, d = {case['dim']}"] = lost
         halves = shown[-1] <= 0 and _compared(lost, FIXED) > 0
         in_part = in_part or halves
-        told = "" if case["told"] is None else ", {told} classes told"
+        told = "" if case["told"] is None else ", {told} labels"
         fixed = "" if nearest == FIXED else f", {FIXED} {{fixed}}"
         part, values = _placed(
             f"{case['title'].capitalize()} (d = {{dim}}{told}, {{seeds}} seeds): {{ours}}, {{nearest}} {{theirs}}"
