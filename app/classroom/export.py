@@ -38,17 +38,18 @@ def _rows(room: Room) -> Iterator[list[object]]:
     for asked in room.asked.values():
         for number, one in enumerate(asked.rounds, 1):
             found, question = one.counts(), asked.question
+            text = " ".join(question.text.split())
             if len(one.answers) < FEWEST_PEOPLE:
                 continue
             if question.options:
-                yield from ([question.text, number, text, found[key]] for key, text in question.options.items())
+                yield from ([text, number, answer, found[key]] for key, answer in question.options.items())
                 continue
             rare = sum(people for people in found.values() if people < FEWEST_PEOPLE)
             for answer in sorted(found):
                 if found[answer] >= FEWEST_PEOPLE:
-                    yield [question.text, number, answer, found[answer]]
+                    yield [text, number, answer, found[answer]]
             if rare:
-                yield [question.text, number, f"other numbers, each by fewer than {FEWEST_PEOPLE} people", rare]
+                yield [text, number, f"other numbers, each by fewer than {FEWEST_PEOPLE} people", rare]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
