@@ -282,7 +282,7 @@ def _changes_text(train: TrainConfig, changes: Changes) -> str:
 def _read_changes(text: str, train: TrainConfig, refused: list[str]) -> tuple[TrainConfig, Changes]:
     """The settings at step 0, which a change there replaces, and what comes later. Of two changes at one step, as once
     were written, the second is meant."""
-    began, changes, last = train, [], -1
+    began, changes, last = train, list[tuple[int, TrainConfig]](), -1
     for number, part in enumerate(text.split(";")):
         steps, _, listed = part.partition(":")
         if number == MOST_CHANGES:

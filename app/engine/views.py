@@ -196,6 +196,7 @@ class Views:
     def _pieces_of(self, view: View, jobs: Sequence[ArmJob], moving: bool, coarse: bool) -> Iterator[tuple | None]:
         """How it is made of all jobs."""
         request = self.request
+        assert request is not None  # nothing is due for a page that has asked for nothing
         if view is FRAME:
             every = SAMPLES_EVERY
             self._is_coarse = coarse and moving
