@@ -156,7 +156,7 @@ class WorkerActor:
     def __init__(self, places: Places) -> None:
         self._places, self._node = places, places.take(self)
         how: dict[str, Any] = {"concurrency_groups": {"commands": 1, "reports": 1}, "num_cpus": 0}
-        self._actor = ray.remote(**how)(TrainingActor).options(scheduling_strategy=_at(self._node)).remote()
+        self._actor: Any = ray.remote(**how)(TrainingActor).options(scheduling_strategy=_at(self._node)).remote()
         self._sign: Sign | None = None
         self._heard = self._actor.hear.remote()
         self._ended = threading.Event()
