@@ -191,7 +191,8 @@ class WorkerActor:
 
     def kill(self) -> None:
         self._ended.set()
-        ray.kill(self._actor)
+        with contextlib.suppress(RayError, ValueError):  # it is gone, or Ray is
+            ray.kill(self._actor)
 
     def end(self) -> None:
         self._outbox.put(None)
@@ -200,8 +201,7 @@ class WorkerActor:
         self._ended.set()
         self._outbox.put(None)
         self._places.leave(self)
-        with contextlib.suppress(RayError):
-            ray.kill(self._actor)
+        self.kill()
         return self._last_words() if self._sign else NOTHING
 
     def _last_words(self) -> Entry:
