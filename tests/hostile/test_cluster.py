@@ -186,6 +186,9 @@ def test_workers_and_a_node_that_are_lost_during_a_save_leave_the_save_before_or
                 rests(engine, id)
                 engine.play(id)
     wait(lambda: poll(engine, id).restarts > restarts, "the loss of the node")
+    if poll(engine, id).state is State.SET_ASIDE:
+        engine.play(id)
+        engine.pause(id)
     report = rests(engine, id)
     engine.step(id, 3)
     n = report.arms[0].step + 3
