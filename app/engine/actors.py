@@ -155,11 +155,8 @@ class WorkerActor:
 
     def __init__(self, places: Places) -> None:
         self._places, self._node = places, places.take(self)
-        self._actor = (
-            ray.remote(concurrency_groups={"commands": 1, "reports": 1})(TrainingActor)
-            .options(num_cpus=0, scheduling_strategy=_at(self._node))
-            .remote()
-        )
+        how: dict[str, Any] = {"concurrency_groups": {"commands": 1, "reports": 1}, "num_cpus": 0}
+        self._actor: Any = ray.remote(**how)(TrainingActor).options(scheduling_strategy=_at(self._node)).remote()
         self._sign: Sign | None = None
         self._heard = self._actor.hear.remote()
         self._ended = threading.Event()
@@ -194,7 +191,8 @@ class WorkerActor:
 
     def kill(self) -> None:
         self._ended.set()
-        ray.kill(self._actor)
+        with contextlib.suppress(RayError, ValueError):  # it is gone, or Ray is
+            ray.kill(self._actor)
 
     def end(self) -> None:
         self._outbox.put(None)
@@ -203,8 +201,7 @@ class WorkerActor:
         self._ended.set()
         self._outbox.put(None)
         self._places.leave(self)
-        with contextlib.suppress(RayError):
-            ray.kill(self._actor)
+        self.kill()
         return self._last_words() if self._sign else NOTHING
 
     def _last_words(self) -> Entry:

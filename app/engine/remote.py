@@ -163,6 +163,7 @@ class RemoteEngine(Buttons):
 
     def close_all(self) -> None:
         """End the workers."""
+        atexit.unregister(self.close_all)
         self._pulse.stop()
         for link in self._links:
             link.close()

@@ -27,9 +27,14 @@ def _on_cluster(work: Callable[..., Any], calls: Sequence[tuple[Any, ...]], addr
 
     ray = join(address)
     try:
-        waiting = [ray.remote(num_cpus=1)(work).remote(*call) for call in calls]
+        task = ray.remote(num_cpus=1)(_done)
+        waiting = [task.remote(work, call) for call in calls]
         while waiting:
             (done, *_), waiting = ray.wait(waiting)
             yield ray.get(done)
     finally:
         ray.shutdown()
+
+
+def _done(work: Callable[..., Any], call: tuple[Any, ...]) -> Any:
+    return work(*call)

@@ -1,6 +1,7 @@
 """The stored answers: complete, made from several seeds, and still what their sentences say."""
 
 import json
+import math
 import re
 from datetime import date
 
@@ -9,6 +10,7 @@ import pytest
 
 from app import evidence, screens
 from app.evidence import EVIDENCE, FOLDER, Evidence, Made, path_of, plain, stored
+from app.evidence.workers import each
 
 assert screens.SCREENS  # they fill the registry
 LEAST_SEEDS = 3
@@ -72,3 +74,13 @@ def test_the_command_tells_whether_claims_follow_and_stores_only_all_of_it(tmp_p
     assert "NO  all of it" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["app.evidence", "--only", "one"])
     assert command.main() == 0 and [path.name for path in tmp_path.iterdir()] == ["one.json"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_are_made_by_so_many_processes(workers):
+    assert sorted(each(math.hypot, [(3, 4), (5, 12), (8, 15)], workers)) == [5, 13, 17]
+
+
+def test_less_than_one_process_is_refused():
+    with pytest.raises(ValueError, match=r"workers = 0.* from 1"):
+        list(each(math.hypot, [(3, 4)], 0))

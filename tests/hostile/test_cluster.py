@@ -1,5 +1,6 @@
 """Parts of a cluster that are lost: at most five seconds of training are, and what comes after has the same digits."""
 
+import math
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from app.engine.local import LocalEngine
 from app.engine.process import ROOT
 from app.engine.reports import State
 from app.engine.run import CHECKPOINT_SECONDS
+from app.evidence.workers import each
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests import ray_cluster
@@ -184,6 +186,9 @@ def test_workers_and_a_node_that_are_lost_during_a_save_leave_the_save_before_or
                 rests(engine, id)
                 engine.play(id)
     wait(lambda: poll(engine, id).restarts > restarts, "the loss of the node")
+    if poll(engine, id).state is State.SET_ASIDE:
+        engine.play(id)
+        engine.pause(id)
     report = rests(engine, id)
     engine.step(id, 3)
     n = report.arms[0].step + 3
@@ -238,3 +243,7 @@ def test_the_record_of_the_runs_is_written_anew_when_its_node_is_lost(cluster, e
             return False
 
     wait(recorded, "both records")
+
+
+def test_calls_are_made_by_all_cpus_of_the_cluster(cluster):
+    assert sorted(each(math.hypot, [(3, 4), (5, 12), (8, 15)], 1, cluster.address)) == [5, 13, 17]
