@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from app.estimates.settings import BENCH, LARGEST_RADIUS, Bench
 from app.numbers import number_text, parsed_number
-from app.text import plain, signed, unbroken
+from app.text import plain, unbroken
 from app.ui.fragments import button
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.settings import Setting, refusal, settings_of
@@ -85,12 +85,12 @@ def typed_matrix(
             problems.append(f"{letter}, {name}: `{plain(text or 'nothing', 20)}`: {error}")
             continue
         if not limits.low <= typed[index] <= limits.high:
-            least, most = (signed(number_text(limit)) for limit in (limits.low, limits.high))
-            problems.append(f"{letter}, {name}: {signed(text.strip())}: use a number from {least} to {most}.")
+            least, most = number_text(limits.low), number_text(limits.high)
+            problems.append(f"{letter}, {name}: {text.strip()}: use a number from {least} to {most}.")
     problem = "" if problems else refusal(tuple(typed), tuple, limits)
     if problems or problem:
         rows = [", ".join(map(number_text, entries[i : i + side])) for i in range(0, len(entries), side)]
-        kept = ", ".join(f"({signed(row)})" for row in rows)
+        kept = ", ".join(f"({row})" for row in rows)
         (told or st).error(
             f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} Until then the fields do not count: all "
             f"else on this page, a check too, uses {letter} with the rows {kept}."

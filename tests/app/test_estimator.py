@@ -265,7 +265,7 @@ class TestByHand:
     def test_what_is_no_such_matrix_is_named_and_the_old_one_stays(self, place, text, named):
         page = checked(opened().text_input(key=f"bench.matrix.{place}").set_value(text).run())
         (error,) = [e.value for e in page.error]
-        assert all(token in error for token in (*named, "0.45, 0.3, -0.25, 0.2"))
+        assert all(token in error for token in (*named, "(0.45, 0.3), (-0.25, 0.2)"))
         assert bench_of(page).matrix == (0.45, 0.3, -0.25, 0.2)
         assert finding(page, Series).truth == pytest.approx(KNOWN_LOG_DET, abs=1e-9)
         page = checked(page.text_input(key=f"bench.matrix.{place}").set_value("0.1").run())
