@@ -11,7 +11,7 @@ _WRONG = """least => {
   const walker = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
   for (let node; (node = walker.nextNode());) {
     const of = node.parentElement, name = node.data.trim().slice(0, 30);
-    if (!name || of.closest("option")) continue;
+    if (!name || of.closest("option") || !of.checkVisibility()) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
     const rects = [...range.getClientRects()].filter(rect => rect.width && rect.height);

@@ -65,10 +65,10 @@ def tap(button, seen):
 
 def counts(wall):
     """The rows of the counts that the wall saves."""
-    if not wall.locator("#more").get_attribute("open"):
-        wall.locator("#more summary").click()
+    wall.locator("#more summary").click()
     with wall.expect_download() as found:
         wall.locator("#save-counts").click()
+    expect(wall.locator(".menu")).to_be_hidden()
     return list(csv.DictReader(io.StringIO(found.value.path().read_text())))
 
 
@@ -150,6 +150,7 @@ def test_a_list_that_the_teacher_opens_stays_when_votes_come_in(opened, wall):
     code = wall.locator("header .code").inner_text()
     phone = opened(f"r/{code}", **PHONE)
     wall.select_option("#choose", "stray")
+    expect(wall.locator(".answered")).to_contain_text("0 of 1")
     wall.evaluate("() => { window.list = document.querySelector('#choose'); }")
     tap(phone.locator("section .choices button").first, phone.locator(".given"))
     expect(wall.locator(".answered")).to_contain_text("1 of 1")

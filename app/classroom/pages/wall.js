@@ -161,6 +161,12 @@ function foot(controls) {
         button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" })))));
 }
 
+// The menu lies over what the class reads, so it goes when it has served or somebody presses elsewhere.
+document.addEventListener("click", ({ target }) => {
+  const menu = document.getElementById("more");
+  if (menu?.open && !target.closest("summary, #copy")) menu.open = false;
+});
+
 /** The secret stays out of sight: it is copied, not shown. */
 async function copy(event) {
   try {
