@@ -34,6 +34,7 @@ def test_a_notebook_runs_and_draws(path, tmp_path, monkeypatch):
 
     # Its cells run in a process of their own, which finds the core in this tree.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, sys.path)]))
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # which Streamlit sets where it is imported
     notebook = nbformat.read(path, 4)
     kernel = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=900, kernel_name="python3", resources=kernel).execute()
