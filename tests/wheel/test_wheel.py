@@ -77,7 +77,7 @@ def test_it_needs_three_packages_and_names_the_extras(wheel):
         "numpy",
         "safetensors",
     }
-    assert {"data", "baselines", "measure", "fast", "app"} == {
+    assert {"data", "baselines", "measure", "fast", "app", "ray"} == {
         line.removeprefix("Provides-Extra: ") for line in head if line.startswith("Provides-Extra: ")
     }
     assert "Description-Content-Type: text/markdown" in head
