@@ -27,7 +27,8 @@ _map_and_disc = st.components.v2.component(
     "resflow_map_and_disc",
     html=(_HERE / "map_and_disc.html").read_text(encoding="utf-8"),
     css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8") + take.STYLE,
-    js=shared("colours", "page", "unpack", "numbers") + (_HERE / "map_and_disc.js").read_text(encoding="utf-8"),
+    js=shared("colours", "page", "unpack", "numbers", "ticks")
+    + (_HERE / "map_and_disc.js").read_text(encoding="utf-8"),
 )
 
 

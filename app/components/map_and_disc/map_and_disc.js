@@ -8,6 +8,7 @@ const DISC = 1.06; // half the side of the disc's square
 const FAINT = 0.1;
 const CLICK = 4; // pixels that a click may move
 const MOVES = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const TICKS = 5; // on an axis, at most one more
 const WAIT = 250; // milliseconds without another arrow key before the page is told
 const views = new WeakMap();
 
@@ -79,14 +80,6 @@ function litNodes({ scene, brush }) {
   return lit;
 }
 
-/** Round numbers from low to high: as few as there are with at least `least`. */
-function ticks(low, high, least = 4) {
-  const power = 10 ** Math.floor(Math.log10(high - low));
-  const between = (step) => Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
-  const step = power * ([5, 2, 1, 0.5, 0.2, 0.1].find((m) => between(m * power) >= least) ?? 0.1);
-  return Array.from({ length: between(step) }, (_, k) => (Math.ceil(low / step - 1e-9) + k) * step);
-}
-
 /** The pen of a canvas that is as high as this, unless `given` is to draw in its place. */
 function prepared(canvas, height, given) {
   if (given) return given;
@@ -104,10 +97,10 @@ function drawAxes(pen, frame, theme, [xTitle, yTitle]) {
   const bottom = frame.top + frame.height;
   pen.textAlign = "center";
   pen.textBaseline = "top";
-  for (const t of ticks(...frame.x)) pen.fillText(shown(t), frame.toPixel(t, 0)[0], bottom + 4);
+  for (const { value, text } of ticksOf(frame.x, TICKS)) pen.fillText(text, frame.toPixel(value, 0)[0], bottom + 4);
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  for (const t of ticks(...frame.y)) pen.fillText(shown(t), frame.left - 5, frame.toPixel(0, t)[1]);
+  for (const { value, text } of ticksOf(frame.y, TICKS)) pen.fillText(text, frame.left - 5, frame.toPixel(0, value)[1]);
   pen.fillStyle = theme.ink(0.8);
   pen.font = style(12);
   pen.textAlign = "center";
@@ -135,8 +128,8 @@ function drawBar(pen, frame, theme, colours, [low, high], title) {
   pen.fillText(title, frame.left + frame.width, top + 24);
   pen.textAlign = "center";
   if (!(high > low)) return;
-  for (const t of ticks(low, high, frame.width > 260 ? 4 : 3)) {
-    pen.fillText(shown(t), frame.left + ((t - low) / (high - low)) * frame.width, top + 11);
+  for (const { value, text } of ticksOf([low, high], frame.width > 260 ? TICKS : 3)) {
+    pen.fillText(text, frame.left + ((value - low) / (high - low)) * frame.width, top + 11);
   }
 }
 

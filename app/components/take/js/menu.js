@@ -60,7 +60,6 @@ function offered(menu) {
       const file = tableName(figure, table);
       items.push({ title, group: "Numbers", save: () => save(`${file}.csv`, new Blob([table.text()], { type: "text/csv" })) });
     }
-    for (const one of figure.more ?? []) items.push(one);
   }
   for (const { name, title, group } of menu.files) items.push({ title, group, save: () => request(menu, name) });
   return items;
