@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.engine import worker_count
 from app.engine.process import ENVIRONMENT, ROOT
+from resflow_core.extras import extra
 
 if TYPE_CHECKING:
     from app.engine.actors import ClusterEngine
@@ -30,9 +31,10 @@ def join(address: str) -> Any:
     """
     prepare(address)
     try:
-        import ray
+        with extra("ray"):
+            import ray
     except ModuleNotFoundError as error:
-        raise ValueError(f"CLUSTER = {address!r} needs Ray: pip install 'ray>=2.40,<3'.") from error
+        raise ValueError(f"CLUSTER = {address!r}: {error}.") from error
     how = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address == LOCAL else {"address": address}
     try:
         ray.init(namespace="resflow", runtime_env=code(address), **how)

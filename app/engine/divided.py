@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.engine.commands import Change, Command, Look, Pause, Play, Poll, Reset, Step
 from app.engine.division import FIRST, Numbers, asked_of, merged, state_of
-from app.engine.reports import UNKNOWN, Checkpoint, Report, State
+from app.engine.reports import STOPPED, UNKNOWN, Checkpoint, Report, State
 
 if TYPE_CHECKING:
     from app.engine.remote import WorkerClient
@@ -135,7 +135,7 @@ class Divided:
 
     def _keep_in_step(self) -> None:
         parts = self._where()
-        if any(part.state in FIRST[:4] for part in parts):  # it stops until somebody says how to go on
+        if any(part.state in STOPPED for part in parts):
             if self._playing or self._stepping:
                 self._playing = self._stepping = False
                 for link, part in zip(self.parts.values(), parts, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Experiment
-from app.engine.reports import MOVING, ArmReport, Report, State
+from app.engine.reports import MOVING, STOPPED, ArmReport, Report, State
 from resflow_core.data import Table
 from resflow_core.training.step_work import step_work
 
@@ -19,7 +19,7 @@ Numbers = tuple[int, ...]
 """Of the arms in a part, ascending, as they stand in the comparison."""
 
 # Of several parts the whole is in the first of these states that one of them is in.
-FIRST = (State.EXPIRED, State.FAILED, State.SET_ASIDE, State.DIVERGED, State.QUEUED, State.LOADING)
+FIRST = (*STOPPED, State.QUEUED, State.LOADING)
 
 
 def division(experiment: Experiment, workers: int) -> tuple[Numbers, ...]:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker(Protocol):
-    """A training process of this machine (`WorkerProcess`) or of a cluster (`cluster.WorkerActor`), from its start to
+    """A training process of this machine (`WorkerProcess`) or of a cluster (`actors.WorkerActor`), from its start to
     its end."""
 
     @property

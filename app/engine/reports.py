@@ -39,6 +39,8 @@ class State(StrEnum):
 
 UNKNOWN = "The server does not have this run any more. Press Play to start it again."
 MOVING = frozenset({State.PLAYING, State.STEPPING})
+STOPPED = (State.EXPIRED, State.FAILED, State.SET_ASIDE, State.DIVERGED)
+"""Until somebody says how to go on."""
 
 
 @dataclass(frozen=True)

@@ -203,8 +203,8 @@ class Run:
         is_wanted = self.present and self.arms.jobs and not self.arms.differ
         return self._views.next_due(self.step, self.under_way, crowd) if is_wanted else None
 
-    def look(self, view: View, crowd: float = 1.0) -> None:
-        self._views.make(view, self.arms.jobs, self._clock(), self.under_way, crowd)
+    def look(self, view: View, coarse: bool = False) -> None:
+        self._views.make(view, self.arms.jobs, self._clock(), self.under_way, coarse)
 
     def export(self, arm_index: int) -> bytes | None:
         """An arm's flow as a file; None if it is not built."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.engine.arm_job import ArmJob
-from app.engine.budget import PictureBudget, share_of_pictures
+from app.engine.budget import MANY, PictureBudget, share_of_pictures
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
 from app.engine.commands import Close, Command, Create, Export, Reset
 from app.engine.job_kinds import job_of
@@ -134,13 +134,13 @@ class Scheduler:
     def _work(self, now: float) -> None:
         runs = list(self._runs.values())
         working = [run for run in runs if run.works]
-        crowd = max(1.0, len(working) / UNCROWDED)
         views = []
         if not working or self._budget.is_open:
+            crowd = max(1.0, len(working) / UNCROWDED)
             views = [(view, run) for run in runs if (view := run.next_view(crowd)) is not None]
         (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
         if viewed and (not working or due <= now):
-            self._spend(viewed, lambda: viewed.look(view, crowd))
+            self._spend(viewed, lambda: viewed.look(view, len(working) >= MANY))
             if working:
                 self._budget.spend(self._clock() - now)
         elif working:

@@ -16,7 +16,6 @@ from resflow_core.measure import BlockTable
 
 HELD_OUT_SECONDS = 1.0
 SAMPLES_EVERY = 8
-LARGE_CROWD = 4.0  # so many times as rare are measurements when moving pictures become coarser
 COARSE_SAMPLES_EVERY = 32
 
 
@@ -165,12 +164,12 @@ class Views:
         is_rough = self._is_coarse if view is FRAME else _rests(view) and not shown.at_rest
         return shown.step != step or (is_rough and not moving)
 
-    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool, crowd: float = 1.0) -> None:
-        """Draw or measure `view` (of what takes long one piece) for all arms. In a large crowd moving pictures are
-        coarser."""
+    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool, coarse: bool = False) -> None:
+        """Draw or measure `view` (of what takes long one piece) for all arms; `coarse`: a moving picture with
+        less in it."""
         step, shown, request = jobs[0].step_count, self._shown[view], self.request
         if view not in self._begun:
-            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving, crowd >= LARGE_CROWD))
+            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving, coarse))
         begun = self._begun[view]
         if view not in (FRAME, HELD_OUT):  # whose times are those at which they were begun
             shown.time = now

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import session
-from app.engine.reports import MOVING, ArmReport, Report, State
+from app.engine.reports import MOVING, STOPPED, ArmReport, Report
 from app.engine.step_time import LONGEST_STEP_SECONDS
 from app.link import MOST_IN_FINGERPRINT
 from app.metrics import with_two_digits
@@ -146,8 +146,7 @@ def _bringing(report: Report, found: session.Bringing) -> None:
 def message(report: Report) -> None:
     """What the engine has to say of a run, where it has."""
     if report.message:
-        stopped = report.state in (State.DIVERGED, State.FAILED, State.SET_ASIDE, State.EXPIRED)
-        (st.error if stopped else st.info)(report.message)
+        (st.error if report.state in STOPPED else st.info)(report.message)
 
 
 def waits(report: Report, what: str) -> None:
