@@ -8,7 +8,7 @@ from typing import Any
 
 from app.classroom.export import table
 from app.lessons.lesson import Explain, Lesson, Predict
-from app.lessons.progress import Progress, from_file
+from app.lessons.progress import Progress, Told, from_file
 from app.lessons.prose import PLACEHOLDER, UNKNOWN
 
 MOST_FILES = 200
@@ -103,25 +103,35 @@ def _answers(of: Progress) -> dict[Id, Any]:
 
 def _rows(sheets: Sequence[Progress], lessons: Mapping[str, Lesson]) -> Iterator[Row]:
     counts: dict[Id, Counter[Any]] = {}
+    told: dict[Id, list[Told]] = {}
+    truths: dict[Id, Any] = {}  # of each the first that a file has
     for sheet in sheets:
         for id, answer in _answers(sheet).items():
             counts.setdefault(id, Counter())[answer] += 1
+        for lesson, of in sheet.told.items():
+            for name, one in of.items():
+                told.setdefault((lesson, name), []).append(one)
+        for lesson, done in sheet.lessons.items():
+            for name, truth in done.truths.items():
+                if truth is not None:
+                    truths.setdefault((lesson, name), truth)
     blocks = {
         (lesson.id, block.id): block for lesson in lessons.values() for step in lesson.steps for block in step.blocks
     }
     order = {id: place for place, id in enumerate(blocks)}
     for id in sorted(counts, key=lambda id: (order.get(id, len(order)), id)):
         block = blocks.get(id)
-        told = [one for sheet in sheets if (one := sheet.told.get(id[0], {}).get(id[1]))]
-        question = _as_read(block.text if block else "", (one.question for one in told)) or id[1]
+        read = told.get(id, [])
+        question = _as_read(block.text if block else "", (one.question for one in read)) or id[1]
         if isinstance(block, Explain):
             written = sum(people for text, people in counts[id].items() if str(text).strip())
             yield Row(id[0], question, IN_OWN_WORDS, written, None)
             continue
         choice = list(block.options) if isinstance(block, Predict) else []
         for answer in sorted(counts[id], key=lambda one: _place(one, choice)):
-            shown = _answer(answer, block, (one.answer for one in told))
-            yield Row(id[0], question, shown, counts[id][answer], _right(id, answer, sheets, block), block is not None)
+            shown = _answer(answer, block, (one.answer for one in read))
+            right = _right(answer, truths.get(id), block)
+            yield Row(id[0], question, shown, counts[id][answer], right, block is not None)
 
 
 def _place(answer: Any, choice: list[str]) -> tuple[int, float, str]:
@@ -153,9 +163,7 @@ def _as_read(text: str, told: Iterable[str]) -> str:
     return " ".join(PLACEHOLDER.sub(UNKNOWN, text).split())
 
 
-def _right(id: Id, answer: Any, sheets: Sequence[Progress], block: Any) -> bool | None:
-    truths = (sheet.lessons[id[0]].truths.get(id[1]) for sheet in sheets if id[0] in sheet.lessons)
-    truth = next((one for one in truths if one is not None), None)
+def _right(answer: Any, truth: Any, block: Any) -> bool | None:
     if not isinstance(block, Predict) or not block.takes(answer) or not block.may_be(truth):
         return None
     return bool(block.is_right(answer, truth))
