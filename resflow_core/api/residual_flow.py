@@ -23,7 +23,7 @@ from resflow_core.api.fitting import Fit, fit
 from resflow_core.api.given import GivenFlow
 from resflow_core.api.implicit import with_gradient
 from resflow_core.api.sizes import sizes_for
-from resflow_core.api.stream import OwnStream
+from resflow_core.api.stream import OwnStream, from_state
 from resflow_core.fast.second_order import in_transform
 from resflow_core.flow import MOST_DIM, Flow, FlowConfig, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
@@ -80,6 +80,7 @@ class ResidualFlow(OwnStream):
     """
 
     _given_sizes: dict[str, Any] | None  # those of the caller, which `fit` keeps; None: all are kept
+    flow: Flow
     centre: Tensor
     scale: Tensor
     context_centre: Tensor
@@ -133,9 +134,13 @@ class ResidualFlow(OwnStream):
 
     def _build(self, config: FlowConfig, weights: torch.Generator) -> None:
         self.config = config
-        self.flow: Flow = GivenFlow(config, self.context, weights) if self.context else config.build(weights)
+        self.flow = self._first(config, weights)
         # Draws without a seed of their own. The next number of the generator, so that it repeats no weights.
         self._stream = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=weights)))
+
+    def _first(self, config: FlowConfig, weights: torch.Generator) -> Flow:
+        """The flow before its first step."""
+        return GivenFlow(config, self.context, weights) if self.context else config.build(weights)
 
     def _suit(self, points: int) -> None:
         """Build the flow anew with sizes that suit so many points, as if they had been given to the constructor.
@@ -146,7 +151,7 @@ class ResidualFlow(OwnStream):
         if config == self.config or not self._untouched():
             return
         dtype, device = self.dtype, self.device
-        self._build(config, _from_state(self._origin))
+        self._build(config, from_state(self._origin))
         self.flow.to(device=device, dtype=dtype).train(self.training)
 
     def _for_points(self, points: int) -> FlowConfig:
@@ -155,8 +160,7 @@ class ResidualFlow(OwnStream):
         return replace(self.config, **(sizes_for(self.features, points) | self._given_sizes))
 
     def _untouched(self) -> bool:
-        weights = _from_state(self._origin)
-        first = GivenFlow(self.config, self.context, weights) if self.context else self.config.build(weights)
+        first = self._first(self.config, from_state(self._origin))
         return all(
             now.requires_grad and torch.equal(now.detach().cpu(), then.detach().to(now.dtype))
             for now, then in zip(self.flow.parameters(), first.parameters(), strict=True)
@@ -543,12 +547,6 @@ class ResidualFlow(OwnStream):
         if not self.fitted and self._for_points(0) != config:
             found = "\n  fit chooses the blocks and the width that were not given, by the number of points"
         return f"ResidualFlow({', '.join(parts)}){found}"
-
-
-def _from_state(state: Tensor) -> torch.Generator:
-    generator = torch.Generator()
-    generator.set_state(state)
-    return generator
 
 
 def _check_count(name: str, value: Any, least: int, most: int) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+MOST_SPATIAL = 3
 # Up to this d: blocks, width, learning rate. Measured: see docs/library.md.
-BY_FEATURES = [(3, 16, 32, 1e-2), (16, 8, 64, 5e-3), (256, 8, 128, 3e-3)]
+BY_FEATURES = [(MOST_SPATIAL, 16, 32, 1e-2), (16, 8, 64, 5e-3), (256, 8, 128, 3e-3)]
 # Beyond the plane and space, up to this d and below this n: blocks and width at most.
 BY_POINTS = [(16, 300, 2, 16), (16, 2_000, 4, 32), (256, 2_000, 8, 32)]
-MOST_SPATIAL = 3
 LARGEST_BATCH, SMALLEST_BATCH = 512, 32
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class OwnStream(nn.Module):
@@ -15,6 +15,11 @@ class OwnStream(nn.Module):
         return self.__dict__ | {"_stream": self._stream.get_state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        stream = torch.Generator()
-        stream.set_state(state["_stream"])
-        super().__setstate__(state | {"_stream": stream})
+        super().__setstate__(state | {"_stream": from_state(state["_stream"])})
+
+
+def from_state(state: Tensor) -> torch.Generator:
+    """A generator on the CPU that goes on from there."""
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator

@@ -1,4 +1,4 @@
-"""Coupling flows at their best: affine or spline couplings, each after a learnt rotation.
+"""Coupling flows at their best: affine or spline couplings, each after a learned rotation.
 
 A coupling layer keeps half of the coordinates, whichever they are. A rotation R before it chooses the halves anew:
 
