@@ -95,7 +95,7 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     field.press("Enter")
     wait_for(lambda: trace(visitor, SLOPE, "your own"), "the curve of the formula")
     assert max(trace(visitor, SLOPE, "your own")[1]) == pytest.approx(1, abs=1e-3)
-    assert link(visitor)["activations.formula"] == OWN
+    wait_for(lambda: link(visitor).get("activations.formula") == OWN, "the link")
     visitor.page.get_by_role("combobox", name="Train with").click()
     visitor.page.get_by_role("option", name=OWN, exact=True).click()
     use = visitor.page.get_by_role("button", name="Use it")

@@ -342,7 +342,7 @@ def test_a_replay_is_paused_and_continue_goes_on_from_where_it_is(trained):
     visitor.wait(f"root.live.picture.step > {first}", "a later picture")
     on.click()
     visitor.wait("!root.live.time.replay", "the replay to stop")
-    visitor.wait(f"root.dataset.run !== {run!r}", "the branch")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.live.picture", "the branch's picture")
     told = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
     assert told <= step_of(visitor)
 
