@@ -23,6 +23,8 @@ those that it needs, and nothing else.
 from importlib import import_module
 from typing import Any
 
+__version__ = "0.1.0"
+
 NAMES = {
     "ResidualFlow": "api.residual_flow",
     "load": "api.library_file",

@@ -466,6 +466,13 @@ class TestOpening:
         shares = hybrid.wide.confidence / 255
         np.testing.assert_allclose(np.abs(sure.heat.values), 2 * shares - 1, atol=1e-6)
         assert ((sure.heat.values > 0) == (hybrid.wide.likeliest == 1))[shares > 0.51].all()
+        low, high = zip(*hybrid.wide.window, strict=True)
+        for pane in (sure, likely):  # in grey, symbols alone tell the classes apart
+            (first, symbol), (second, other) = ((dots.points, dots.symbol) for dots in pane.dots)
+            assert symbol != other and (len(first) > 1) and (len(second) > 1)
+            for points, positive in ((first, False), (second, True)):
+                column, row = np.rint((points - low) / (np.subtract(high, low)) * (len(shares) - 1)).astype(int).T
+                assert ((pane.heat.values[row, column] > 0) == positive).all()
         n = len(hybrid.wide.density)
         corner, middle = (
             np.abs(likely.heat.values[0, 0]),

@@ -24,12 +24,14 @@ PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 PROGRAM = """
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
 import resflow_core as rf
 
+assert rf.__version__ == metadata.version("resflow")
 place = Path(rf.__file__).resolve()
 assert place.is_relative_to(Path(sys.prefix).resolve() / "lib"), place
 

@@ -3,7 +3,7 @@ Pure: reports in, panes out."""
 
 import numpy as np
 
-from app.components.planes import Heat, Pane, Path
+from app.components.planes import Dots, Heat, Pane, Path
 from app.engine.measurements.far import FarAway, Wide
 from app.engine.reports import ArmReport
 from app.features.joint.numbers import CIRCLE
@@ -11,7 +11,9 @@ from app.features.joint.pictures import boundaries
 from resflow_core.data import Dataset
 
 CLASSES_OF_A_SIGN = 2
-"""Two classes are told apart by the sign of a map; more by lines alone."""
+"""Two classes are told apart by the sign of a map and by marks on it; more by lines alone."""
+MARKS = {"circle": "\N{BLACK CIRCLE}", "square": "\N{BLACK SQUARE}"}  # of the first class and of the second
+MARKED = 0.4  # from how strong a colour on
 
 
 def panes(dataset: Dataset, hybrid: ArmReport, plain: ArmReport) -> list[Pane]:
@@ -38,7 +40,8 @@ def _sure(dataset: Dataset, wide: Wide, plain: Wide | None) -> Pane:
     else:
         heat = Heat(sure, "max p(y|x)", "", least, 1.0, smooth=True, bar=False)
         note = f"{dataset.title}. Dark {100 * least:.0f} %, bright 100 % sure."
-    return _pane(dataset, wide, "How sure the flow's classifier is", note, heat, lines)
+    marks = _marks(dataset, wide, (sure - least) / (1 - least), 9)
+    return _pane(dataset, wide, "How sure the flow's classifier is", note, heat, lines, marks)
 
 
 def _likely(dataset: Dataset, wide: Wide) -> Pane:
@@ -50,7 +53,8 @@ def _likely(dataset: Dataset, wide: Wide) -> Pane:
     else:
         heat = Heat(share, "√density, share of the largest", "", 0.0, 1.0, smooth=True, bar=False)
         note = "Bright: a high density (its square root). Dark: almost zero."
-    return _pane(dataset, wide, "How likely the points are", note, heat, _lines(dataset, wide))
+    marks = _marks(dataset, wide, share, 21)
+    return _pane(dataset, wide, "How likely the points are", note, heat, _lines(dataset, wide), marks)
 
 
 def _signed(wide: Wide, share: np.ndarray) -> np.ndarray:
@@ -63,8 +67,26 @@ def _name(dataset: Dataset) -> str:
 
 
 def _colours(dataset: Dataset) -> str:
-    first, second = dataset.classes
-    return f"{dataset.title}. Blue: {first}, orange: {second}"
+    (first, second), (circle, square) = dataset.classes, MARKS.values()
+    return f"{dataset.title}. Blue, {circle}: {first}; orange, {square}: {second}"
+
+
+def _marks(dataset: Dataset, wide: Wide, strength: np.ndarray, across: int) -> tuple[Dots, ...]:
+    """A symbol for each of two classes on its region, `across` of them in a row, so that colour is not all that tells
+    them apart."""
+    if len(dataset.classes) != CLASSES_OF_A_SIGN:
+        return ()
+    n = len(wide.likeliest)
+    step = n // across
+    on = np.zeros((n, n), bool)
+    on[step // 2 :: step, step // 2 :: step] = True
+    x, y = np.meshgrid(*(np.linspace(low, high, n) for low, high in wide.window))
+    here = [on & (wide.likeliest == k) & (strength > MARKED) for k in range(CLASSES_OF_A_SIGN)]
+    return tuple(
+        Dots(np.stack([x[one], y[one]], 1), "", "#FFFFFF", symbol, size=4.5, opacity=0.8)
+        for one, symbol in zip(here, MARKS, strict=True)
+        if one.any()
+    )
 
 
 def _lines(dataset: Dataset, wide: Wide) -> tuple[Path, ...]:
@@ -88,8 +110,10 @@ def _border(wide: Wide, classes: int) -> tuple[Path, ...]:
     return boundaries(np.stack(shares, 2), wide.window)
 
 
-def _pane(dataset: Dataset, wide: Wide, title: str, note: str, heat: Heat, lines: tuple[Path, ...]) -> Pane:
+def _pane(
+    dataset: Dataset, wide: Wide, title: str, note: str, heat: Heat, lines: tuple[Path, ...], marks: tuple[Dots, ...]
+) -> Pane:
     x, y = (axis.name for axis in dataset.axes)
     side = wide.window[0][1] - wide.window[0][0]
     alt = f"{title}, in a window of {side:g} by {side:g} around the data. {note}"
-    return Pane(title, x, y, wide.window, alt, heat=heat, paths=lines, note=note)
+    return Pane(title, x, y, wide.window, alt, heat=heat, paths=lines, dots=marks, note=note)
