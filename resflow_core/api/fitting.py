@@ -77,6 +77,7 @@ def fit(
     progress: bool | None,
 ) -> Any:
     """`ResidualFlow.fit`."""
+    start = time.monotonic()
     limit_seconds, limit_steps = _limits(seconds, steps)
     points, contexts = _data(flow, X, context, "X")
     if flow.fitted is None:
@@ -95,7 +96,8 @@ def fit(
         with flow._given(rows_given):
             flow.flow.initialize(rows)
     run = _Run(flow, rows, rows_given, held_rows, held_given, min(batch, len(rows)), rate, len(points))
-    reason = run.go(limit_seconds, limit_steps, _bar(progress))
+    left = max(limit_seconds - (time.monotonic() - start), 1e-3)  # what was prepared took some of it
+    reason = run.go(left, limit_steps, _bar(progress))
     flow.fitted = Fit(
         len(points),
         len(held),
@@ -105,7 +107,7 @@ def fit(
         rate,
         type(flow.log_det).__name__.lower(),
         run.step,
-        run.seconds,
+        time.monotonic() - start,
         run.best_step,
         run.train_nll,
         run.best if len(held) else math.nan,
@@ -138,19 +140,24 @@ class _Run:
             [{"params": matrices, "weight_decay": weight_decay_for(points)}, {"params": others, "weight_decay": 0.0}],
             lr=rate,
         )
-        self.step, self.seconds, self.train_nll = 0, 0.0, math.nan
+        self.step, self.train_nll = 0, math.nan
         self.best, self.best_step, self.kept = math.inf, 0, [a.clone() for a in self.average]
+        self.longest_look = 0.0  # seconds
         self.carrying = [m for m in flow.flow.modules() if callable(getattr(m, "advance", None))]
 
     def go(self, seconds: float, steps: int, show: Callable[[float, str], None]) -> str:
-        """Train, and leave the best weights in the flow. Returns why it ended."""
+        """Train, and leave the best weights in the flow. Returns why it ended. The last look at the validation points
+        is within the time."""
         start, since, looked, next_look = time.monotonic(), 0, 0, 1 / LOOKS
         reason = ""
+
+        def share() -> float:
+            return max(self.step / steps, (time.monotonic() - start + self.longest_look) / seconds)
+
         try:
             while not reason:
-                done = max(self.step / steps, (time.monotonic() - start) / seconds)
-                self._step(done)
-                done = max(self.step / steps, (time.monotonic() - start) / seconds)
+                self._step(min(share(), 1.0))
+                done = share()
                 over = done >= 1
                 if self.held is not None and (over or (done >= next_look and self.step >= looked + STRIDE)):
                     next_look = (math.floor(done * LOOKS) + 1) / LOOKS
@@ -162,7 +169,6 @@ class _Run:
                     reason = reason or ("all steps taken" if self.step >= steps else "the time was up")
         finally:
             self._put(self.kept if self.held is not None else self.average)
-            self.seconds = time.monotonic() - start
             show(math.inf, "")
         return reason
 
@@ -198,12 +204,14 @@ class _Run:
     @torch.no_grad()
     def _look(self) -> bool:
         """Whether the averaged weights fit the validation points better than any before."""
+        start = time.monotonic()
         trained = [parameter.detach().clone() for parameter in self.parameters]
         self._put(self.average)
         parts = self.flow._chunks(self.held, self.held_given, Exact())
         found = [self.flow._log_prob(rows, given, Exact(), self.flow._stream) for rows, given in parts]
         nll = -float(torch.cat(found).double().mean())
         self._put(trained)
+        self.longest_look = max(self.longest_look, time.monotonic() - start)
         if not nll < self.best:
             return False
         self.best, self.best_step, self.kept = nll, self.step, [a.clone() for a in self.average]
