@@ -12,7 +12,7 @@ from resflow_core.log_det import residual_log_det
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """log p(x) = log N(z; 0, I) + sum over blocks of log|det(I + A)| + log|det| of all ActNorms (paper, equation 1).
+    """log p(x) = log N(z; 0, I) + sum over blocks of log|det(I + A)| + log|det| of all ActNorms (paper, equation 2).
 
     Float64, in nats. The sum of the terms is `log_prob`, which the flow has computed by itself.
     """
