@@ -110,15 +110,17 @@ def left(lesson: Lesson, done: LessonProgress) -> tuple[Left, ...]:
 
 
 def left_in(step: Step, done: LessonProgress) -> tuple[Block, ...]:
-    """The same of one step, of which nothing is told that is not shown yet: it could give away a prediction."""
-    asked = (block for block in shown(step, done) if isinstance(block, Predict | Do | Check | Explain))
-    return tuple(block for block in asked if not is_done(block, done))
+    """The same of one step, of which nothing is told that is not shown yet: it could give away a prediction. A made one
+    is not open, even where its truth comes later."""
+    asked = [block for block in shown(step, done) if isinstance(block, Predict | Do | Check | Explain)]
+    made = [block for block in asked if isinstance(block, Predict) and block.id in done.answers]
+    return tuple(block for block in asked if block not in made and not is_done(block, done))
 
 
 def task(step: Step, done: LessonProgress) -> Block | None:
     """What is to be done next: the first prediction or act that is open, else the first check, else the first question
     in words. None where all of the step that is shown is done."""
-    open_ = [block for block in left_in(step, done) if block.id not in done.answers]
+    open_ = left_in(step, done)
     return next((block for kinds in TASKS for block in open_ if isinstance(block, kinds)), None)
 
 

@@ -1,6 +1,6 @@
 """A lesson without a page: its steps opened and solutions acted out on the real core, and whether all comes true."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -171,7 +171,8 @@ def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Itera
     try:
         player.open(step)
         open_truths: list[Predict] = []
-        for block in step.blocks:
+        came_true: set[str] = set()
+        for number, block in enumerate(step.blocks):
             if isinstance(block, Do) and block.until.of(player.situation(wants)):
                 yield Problem(block.line, Untrue.DONE_BEFORE, block.id)
             if isinstance(block, Predict) and block.found(player.situation(wants)) is None:
@@ -180,23 +181,31 @@ def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Itera
                 player.act(action)
                 if open_truths:  # as a page looks: some are known for as long as something is so
                     open_truths = [one for one in open_truths if one.found(player.situation(wants)) is None]
+            if isinstance(block, Solution):  # a later one may undo what this one has brought about
+                at = player.situation(wants)
+                tasks = [one for one in step.blocks[:number] if isinstance(one, Do | Check)]
+                came_true |= {one.id for one in tasks if _is_so(one, at)}
         at = player.situation(wants)
     except ValueError as error:
         yield Problem(step.line, Untrue.IMPOSSIBLE, error=str(error))
         return
     for block in step.blocks:
         try:
-            yield from _untrue(block, at, block in open_truths)
+            yield from _untrue(block, at, block in open_truths, came_true)
         except ValueError as error:
             yield Problem(block.line, Untrue.IMPOSSIBLE, block.id, error=str(error))
 
 
-def _untrue(block: Block, at: Situation, is_open: bool) -> Iterator[Problem]:
-    """What of a block is not so once the solution is acted out."""
-    if isinstance(block, Do) and not block.until.of(at):
+def _is_so(block: Do | Check, at: Situation) -> bool:
+    return bool(block.until.of(at) if isinstance(block, Do) else block.outcome(at).passed)
+
+
+def _untrue(block: Block, at: Situation, is_open: bool, came_true: Collection[str]) -> Iterator[Problem]:
+    """What of a block is not so once the solutions are acted out; `came_true`: what was so after one of them."""
+    if isinstance(block, Do) and block.id not in came_true and not _is_so(block, at):
         yield Problem(block.line, Untrue.NOT_DONE, block.id)
-    if isinstance(block, Check) and not (outcome := block.outcome(at)).passed:
-        yield Problem(block.line, Untrue.NOT_PASSED, block.id, outcome)
+    if isinstance(block, Check) and block.id not in came_true and not _is_so(block, at):
+        yield Problem(block.line, Untrue.NOT_PASSED, block.id, block.outcome(at))
     if is_open and isinstance(block, Predict) and block.found(at) is None:
         yield Problem(block.line, Untrue.TRUTH_UNKNOWN, block.id)
     if isinstance(block, Predict):

@@ -13,8 +13,8 @@ from app.engine.reports import MOVING
 from app.estimates.coins import COINS
 from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import Bench
-from app.lessons.lesson import Action, Lesson, Predict, Step
-from app.lessons.looking import is_told, shown
+from app.lessons.lesson import Action, Do, Lesson, Predict, Step
+from app.lessons.looking import is_told, shown, task
 from app.lessons.observables import Moved, Situation
 from app.lessons.progress import MOST_OF_A_PERSON, LessonProgress, Progress, Told, dated, joined
 from app.lessons.settings import changed, prefix_in
@@ -69,11 +69,11 @@ def lies_under_lesson() -> bool:
 
 
 def asks() -> bool:
-    """Whether a lesson over the screen waits for a prediction, before anything else."""
+    """Whether a lesson over the screen waits for a prediction, or for an act, which it names."""
     if not lies_under_lesson() or not (found := step_open()):
         return False
-    last = shown(found, progress())[-1:]
-    return any(isinstance(block, Predict) and not is_told(block, progress()) for block in last)
+    held = any(isinstance(block, Predict) and not is_told(block, progress()) for block in shown(found, progress())[-1:])
+    return held or isinstance(task(found, progress()), Do)
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:

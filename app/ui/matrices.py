@@ -92,8 +92,8 @@ def typed_matrix(
         rows = [", ".join(map(number_text, entries[i : i + side])) for i in range(0, len(entries), side)]
         kept = ", ".join(f"({row})" for row in rows)
         (told or st).error(
-            f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} Until then the fields do not count: all "
-            f"else on this page, a check too, uses {letter} with the rows {kept}."
+            f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} Until then nothing "
+            f"changes: pictures, numbers and checks still use {letter} with the rows {kept}."
         )
         return entries
     return tuple(typed)

@@ -524,7 +524,7 @@ def test_the_line_of_a_prediction_is_never_so_short_that_a_right_one_looks_far_a
     assert not is_right or abs(guess - truth) <= (high - low) / 6
 
 
-def test_one_button_has_the_accent_the_prediction_that_waits_or_play():
+def test_one_button_has_the_accent_what_a_lesson_waits_for_or_play():
     page = opened("learn", lesson="believes")
     assert page.button(key="play").proto.type == "secondary"
     assert any(button.proto.type == "primary" and button.key.endswith(".commit") for button in page.button)
@@ -532,4 +532,6 @@ def test_one_button_has_the_accent_the_prediction_that_waits_or_play():
     own(page).progress.of("believes").answers[asked.split(".")[2]] = "lower"
     page = checked(checked(page.run()).run())
     assert not any(button.key == asked for button in page.button)
-    assert page.button(key="play").proto.type == "primary"
+    assert page.button(key="play").proto.type == "secondary", "the text names what is to be pressed"
+    own(page).progress.of("believes").done.append("hundred")
+    assert checked(checked(page.run()).run()).button(key="play").proto.type == "primary"

@@ -126,7 +126,7 @@ class TestAllLessons:
         numbers = {lesson.id: lesson.number for lesson in lessons.originals.values()}
         for lesson in lessons.originals.values():
             assert all(numbers[other] < lesson.number for other in lesson.prerequisites)
-            assert 10 <= lesson.minutes <= 20
+            assert 10 <= lesson.minutes <= 35  # 45 minutes have room for it
 
     def test_each_predicts_acts_and_checks(self):
         for lesson in shelf().originals.values():
@@ -512,6 +512,8 @@ class TestObservables:
         at = player.situation({})
         assert at.value("believed_nll") == at.value("nll") != true
         assert (at.value("believed_nll_after", (20,)), at.value("nll_after", (20,))) == (believed, true)
+        assert (at.value("flattered_belief"), at.value("flattered_nll")) == pytest.approx((believed, true))
+        assert before.value("flattered_rise") == at.value("flattered_rise") == pytest.approx(before.value("above_best"))
 
     def test_gradients_are_those_of_the_blocks(self):
         player = with_small_flow({"activation": "elu", "activations.view": "inside"})

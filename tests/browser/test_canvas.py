@@ -54,6 +54,10 @@ class TestTicks:
         assert texts == pytest.approx(values, rel=1e-2, abs=steps[0] / 100)
         assert len({tick["text"] for tick in ticks}) == len(ticks)
 
+    @pytest.mark.parametrize("most", [0.1, 0.17, 0.43, 0.49, 0.9, 3.7, 499])
+    def test_about_zero_there_are_always_two(self, page, most):
+        assert 2 <= len(page.evaluate(f"ticksOf([{-most}, {most}], 3)")) <= 5
+
     def test_no_side_has_none(self, page):
         assert page.evaluate("[ticksOf([1, 1], 5), ticksOf([2, 1], 5), ticksOf([NaN, 1], 5)]") == [[], [], []]
 

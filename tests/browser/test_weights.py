@@ -243,6 +243,6 @@ def test_hostile_links_are_explained(network):
     for text, sentence in said.items():
         visitor = network(f"&lipschitz.weights={text}")
         sees(visitor, re.compile(re.escape(sentence)))
-        wait_for(lambda: not changes(visitor), "the address without the changes")
+        wait_for(lambda visitor=visitor: not changes(visitor), "the address without the changes")
         assert json.loads(root(visitor).get_attribute("data-heard")) == 0
         assert quiet(visitor)

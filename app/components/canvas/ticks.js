@@ -16,7 +16,10 @@ function ticksOf([low, high], wanted) {
   const power = 10 ** Math.floor(Math.log10((high - low) / wanted));
   if (!(power > 0 && power < Infinity)) return [];
   const ends = (step) => [Math.ceil(low / step - 1e-6), Math.floor(high / step + 1e-6)];
-  const step = [1, 2, 5, 10].map((m) => m * power).find((one) => ends(one)[1] - ends(one)[0] <= wanted);
+  const steps = [1, 2, 5, 10].map((m) => m * power);
+  const fits = steps.findIndex((one) => ends(one)[1] - ends(one)[0] <= wanted);
+  const isLone = ends(steps[fits])[1] === ends(steps[fits])[0]; // one number alone shows no scale
+  const step = steps[isLone ? Math.max(0, fits - 1) : fits];
   const [first, last] = ends(step);
   const exponent = Math.floor(Math.log10(step) + 1e-9);
   const isPlain = exponent >= -5 && Math.max(Math.abs(low), Math.abs(high)) < 1e7;

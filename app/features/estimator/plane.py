@@ -305,7 +305,8 @@ def _picked(bench: Bench, found: Picked) -> None:
                 icon=":material/content_paste_go:",
                 key="take",
             )
+        a, b, c, d = map(number, found.entries)
         st.markdown(
-            f"At {where}, in block {found.block + 1}: A = ({', '.join(map(number, found.entries))}), "
+            f"At {where}, in block {found.block + 1}: A has the rows ({a}, {b}) and ({c}, {d}). Its spectral radius is "
             f"ρ = {found.radius:.3f}." + (f" It cannot be taken: {found.problem}" if takes and found.problem else "")
         )

@@ -30,6 +30,30 @@ def _after(at: "Situation", name: str, steps: int) -> float:
     return float(values[there[0]])
 
 
+def _flattered_loss(at: "Situation") -> tuple[Any, int]:
+    """The curves, and the last measurement at which the log det of the loss had a bias: another log det may follow."""
+    loss = known(at.arm.loss)
+    there = np.flatnonzero(np.nan_to_num(loss.held_bias) != 0)
+    if not len(there):
+        raise Unknown
+    return loss, int(there[-1])
+
+
+def _flattered_nll(at: "Situation") -> float:
+    loss, last = _flattered_loss(at)
+    return float(loss.held_nll[last])
+
+
+def _flattered_belief(at: "Situation") -> float:
+    loss, last = _flattered_loss(at)
+    return float(loss.held_nll[last] - loss.held_bias[last])
+
+
+def _flattered_rise(at: "Situation") -> float:
+    loss, last = _flattered_loss(at)
+    return float(loss.held_nll[last] - np.nanmin(loss.held_nll[: last + 1]))
+
+
 def _nll(at: "Situation", which: int) -> float:
     return known(held_out_nll(at.arm))[which]
 
@@ -126,6 +150,13 @@ FLOW: dict[str, Observable] = {
         wants={},
     ),
     "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants={}),
+    "flattered_nll": Observable(
+        "the held-out NLL when training was last flattered by a bias of its log det", _flattered_nll, "nats", wants={}
+    ),
+    "flattered_belief": Observable(
+        "the held-out NLL that training believed in then", _flattered_belief, "nats", wants={}
+    ),
+    "flattered_rise": Observable("the held-out NLL then, above its best until then", _flattered_rise, "nats", wants={}),
     "flattered_at": Observable(
         "the real part of the eigenvalue for which a series of n terms is most too high",
         lambda at, n: _flattered(at, n)[0].real,

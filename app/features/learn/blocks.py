@@ -62,7 +62,8 @@ class Words:
         return self.wording.say(key, **values)
 
     def number(self, value: float) -> str:
-        return self.wording.number(signed(f"{value:.{DIGITS}g}"))
+        whole = 10 ** (DIGITS - 1) <= abs(value) < 1e12
+        return self.wording.number(signed(f"{value:,.0f}" if whole else f"{value:.{DIGITS}g}"))
 
 
 def held(text: str) -> str:
@@ -112,6 +113,8 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
     )  # fmt: skip
     if known:
         _compare(block, words, done)
+    else:
+        button(words.say("keep"), on_click=keep, key=f"{widget}.keep")
 
 
 def _compare(block: Explain, words: Words, done: LessonProgress) -> None:
@@ -204,7 +207,7 @@ def _met(block: Predict, words: Words, found: Met) -> None:
         st.markdown(words.say("you_said", guess=words.number(guess), unit=block.unit))
     else:
         with_unit = f"{words.number(truth)} {block.unit}".strip()
-        off = words.say("off_by", guess=words.number(guess), truth=with_unit, off=words.number(found.off))
+        off = words.say("off_by", guess=words.number(guess), truth=with_unit, off=words.number(abs(found.off)))
         shown = {"prediction": words.number(guess), "truth": words.number(truth)}
         chart = prediction(guess, truth, block.margin(truth), block.unit, shown, off, words.wording)
         st.altair_chart(chart)

@@ -20,7 +20,9 @@ def head(lesson: Lesson, step: Step) -> None:
         st.checkbox(say("fold"), key="lesson_fold")  # seen where the lesson lies over the screen
         with st.popover("", icon=":material/more_horiz:", key="lesson_menu"):
             _menu(lesson, step)
-    st.progress(at.step / at.steps, f":gray[{say('step_of', step=at.step, steps=at.steps)}]")
+    where = [say("step_of", step=at.step, steps=at.steps)]
+    where += [say("minutes", minutes=step.minutes)] if step.minutes else []
+    st.progress(at.step / at.steps, f":gray[{' · '.join(where)}]")
 
 
 def _menu(lesson: Lesson, step: Step) -> None:

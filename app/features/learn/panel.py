@@ -106,7 +106,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
         _end(lesson, done, words)
     else:
         _left_here(step, done, words)
-    _turn(lesson, step, ended, in_room)
+    _turn(lesson, step, ended and not looking.left(lesson, done), in_room)
     st.caption(words.say("after_paper", paper=PAPER))
     files.keep("panel", lesson.words)
     finished = [_key(block, None) for block in shown if _is_finished(block, done)]
@@ -219,8 +219,8 @@ def _next_lesson(lesson: Lesson) -> Lesson | None:
     return shelf().lesson(later[0].id, there.language if there else "") if later else None
 
 
-def _turn(lesson: Lesson, step: Step, ended: bool, in_room: Followed | None) -> None:
-    """Back and on."""
+def _turn(lesson: Lesson, step: Step, finished: bool, in_room: Followed | None) -> None:
+    """Back and on; from a lesson that is `finished`, on to the next one first."""
     index = lesson.steps.index(step)
     say = lesson.words.say
     last = lesson.steps.index(in_room.last) if in_room else len(lesson.steps) - 1
@@ -249,5 +249,5 @@ def _turn(lesson: Lesson, step: Step, ended: bool, in_room: Followed | None) -> 
                 args=(after.id,),
                 icon=":material/arrow_forward:",
                 key="lesson.after",
-                type="primary" if ended else "secondary",
+                type="primary" if finished else "secondary",
             )

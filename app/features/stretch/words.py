@@ -51,7 +51,7 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
         Metric(
             "‖J − I‖",
             short(found.slope),
-            "The slope of the branch f(x) − x at x, in the 2-norm. For a linear map J = W.",
+            "How much f differs, near x, from a map that changes nothing: the 2-norm of J − I. For a linear map J = W.",
             90,
         ),
         Metric("|det J|", short(found.factor), "The factor by which f multiplies a tiny area around x.", 90),
