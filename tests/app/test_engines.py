@@ -175,10 +175,11 @@ def test_a_comparison_that_was_closed_goes_on_where_it_was(engine):
     assert engine.preserve(id) == 27
     engine.close(id)
     made_by = tuple(arm.fingerprint for arm in there.arms)
-    assert (engine.stored(experiment, 26, made_by), engine.stored(experiment, 27)) == (20, 27)
+    assert (engine.stored(experiment, 20, made_by), engine.stored(experiment, 27)) == (20, 27)
+    assert 20 <= engine.stored(experiment, 26, made_by) <= 26, "a slow machine stores more of them"
     assert {20, 27} <= set(engine.checkpoints(experiment, 30))
     assert engine.stored(experiment, 27, ("another",) * 4) == 0
-    back = engine.create(experiment, 26, made_by)
+    back = engine.create(experiment, 20, made_by)
     for arm, before in zip(poll_until(engine, back, at(20)).arms, there.arms, strict=True):
         same(arm, before)
     for arm, before in zip(stepped(engine, back, 7, 27).arms, beyond.arms, strict=True):
