@@ -160,7 +160,8 @@ def _whole(seconds: float) -> str:
 
 
 def _status(report: Report) -> str:
-    """Step, speed, device and time, in one line. All arms take the same steps, one after the other."""
+    """Step, speed, device and time, in one line. All arms take the same steps, one after the other. Beside a lesson the
+    line is short, so that it never breaks and moves what stands below."""
     long_step = (
         f"about **{report.step_seconds:.2g} s** for a step" if report.step_seconds > LONGEST_STEP_SECONDS else ""
     )
@@ -168,6 +169,10 @@ def _status(report: Report) -> str:
         return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
     arm: ArmReport = report.arms[0]
     seconds = sum(arm.seconds for arm in report.arms)
-    speed = f"**{with_two_digits(arm.steps_per_second)}** steps/s " if arm.steps_per_second else ""
-    parts = [f"step **{arm.step:,}**", f"{speed}on {report.device.upper()}", f"**{_whole(seconds)} s** trained"]
+    speed = f"**{with_two_digits(arm.steps_per_second)}** steps/s" if arm.steps_per_second else ""
+    device, trained = f"on {report.device.upper()}", f"**{_whole(seconds)} s**"
+    if session.lies_under_lesson():
+        parts = [f"step **{arm.step:,}**", speed or device, trained]
+    else:
+        parts = [f"step **{arm.step:,}**", f"{speed} {device}".strip(), f"{trained} trained"]
     return " &nbsp;·&nbsp; ".join(filter(None, (*parts, long_step)))

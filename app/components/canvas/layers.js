@@ -153,10 +153,11 @@ function haloed(context, text, x, y, look) {
   context.fillText(text, x, y);
 }
 
-/** Whether a name at this place is within the plot and meets no other. */
-function hasRoom(p, q, { left, top, width, height }, names) {
+/** Whether a name at this place is within the plot, and meets neither its colour bar nor another name. */
+function hasRoom(p, q, { left, top, width, height, bar }, names) {
   const isInside = p > left + 18 && p < left + width - 18 && q > top + 10 && q < top + height - 10;
-  return isInside && names.every(([, x, y]) => Math.abs(p - x) > 44 || Math.abs(q - y) > 20);
+  const isBelowBar = bar && p > bar.left - 22 && q < bar.top + bar.height + 10;
+  return isInside && !isBelowBar && names.every(([, x, y]) => Math.abs(p - x) > 44 || Math.abs(q - y) > 20);
 }
 
 /** How lines look: {colour, width, dash, halo, opacity}, the last three where they have any. */
@@ -254,15 +255,15 @@ const LAYERS = {
     for (const [r, text] of radii) haloed(context, text, at.x(0), at.y(r), style);
   },
 
-  /** {y, text, above, colour}: a dashed line across the plot, with its name at the right */
-  level(context, { y, text, above, colour }, at, theme) {
+  /** {y, text, above, begin, colour}: a dashed line across the plot, with its name at the right or, if `begin`, at the left */
+  level(context, { y, text, above, begin, colour }, at, theme) {
     context.beginPath();
     context.moveTo(at.left, at.y(y));
     context.lineTo(at.left + at.width, at.y(y));
     drawPath(context, { colour, width: 1.2, dash: [4, 3] });
-    Object.assign(context, { font: `13px ${theme.font}`, textAlign: "right", fillStyle: theme.ink(0.75),
-      textBaseline: above ? "bottom" : "top" });
-    context.fillText(text, at.left + at.width - 6, at.y(y) + (above ? -3 : 3));
+    const style = { paper: theme.paper, ink: theme.ink(0.75), size: 13, family: theme.font,
+      textAlign: begin ? "left" : "right", textBaseline: above ? "bottom" : "top" };
+    haloed(context, text, begin ? at.left + 6 : at.left + at.width - 6, at.y(y) + (above ? -3 : 3), style);
   },
 
   /** {of: [{x, y, text}]}: texts above their places */

@@ -74,8 +74,8 @@ function drawPicture(surface, picture, theme) {
   const [moving, still] = [false, true].map((is) =>
     picture.layers.filter((layer) => layer.visible !== false && Boolean(layer.still) === is));
   const pen = penOf(canvas, width, height, dense);
+  at.bar = drawBarOf(picture, surface, pen, theme);
   drawLayers(pen, surface, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
-  drawBarOf(picture, surface, pen, theme);
   const { x, y, over } = picture;
   const inFront = [over, theme.ink(1), theme.paper, theme.font, width, height, dense, at.left, at.top, at.width, ...x.range,
     ...y.range, x.title, y.title, ...still.flatMap((layer) => [layer.name, ...layer.still])];
@@ -207,15 +207,16 @@ function barOf(palette) {
   return bars.get(palette);
 }
 
-/** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. */
+/** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. Returns the
+ *  place in the plot that it takes. */
 function drawBarOf(picture, surface, pen, theme) {
   const { bar, margin } = picture;
   const { at, corner, dense, scale } = surface;
   corner.hidden = !bar || Boolean(margin);
-  if (!bar) return;
+  if (!bar) return null;
   if (margin) {
     drawBarBelow(pen, picture, at, theme);
-    return;
+    return null;
   }
   pen.font = `${TEXT}px ${theme.font}`;
   const widest = (lines) => Math.ceil(Math.max(...lines.map((line) => pen.measureText(line).width)));
@@ -230,6 +231,7 @@ function drawBarOf(picture, surface, pen, theme) {
   above.fillStyle = halo;
   above.fillRect(0, 0, width, height);
   drawBar(above, bar, BAR_ROOM / 2, 8 + LINE * title.length, length, { ink, font: theme.font }, title);
+  return place;
 }
 
 function drawBarBelow(pen, { bar }, at, theme) {
