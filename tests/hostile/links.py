@@ -268,7 +268,7 @@ def _lessons(random: Random) -> Iterator[tuple[str, Query]]:
 
 def _reading(random: Random) -> Iterator[tuple[str, Query]]:
     """At the pages to read, which have no settings."""
-    for screen in ("", "learn", "glossary"):
+    for screen in ("", "learn", "glossary", "paper"):
         for value in random.sample(list(VALUES.values()), 3):
             yield screen, {"seed": value(random), "term": value(random), value(random)[:200]: "1"}
 
