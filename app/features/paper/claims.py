@@ -158,7 +158,7 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 
-WORDS = {Kind.SHOWS: "show here", Kind.IN_PART: "show in part", Kind.NOT_HERE: "do not show in the plane"}
+WORDS = {Kind.SHOWS: "show here", Kind.IN_PART: "show in part", Kind.NOT_HERE: "do not show here"}
 
 
 def total(found: Iterable[Found]) -> str:

@@ -10,7 +10,7 @@ class Kind(Enum):
 
     SHOWS = "Shows here"
     IN_PART = "Shows in part"
-    NOT_HERE = "Does not show in the plane"
+    NOT_HERE = "Does not show here"
 
     @property
     def sign(self) -> str:
