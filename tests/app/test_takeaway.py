@@ -18,6 +18,7 @@ from app.metrics import Readout
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn
 from app.takeaway.notebook import notebook
 from app.takeaway.of_comparison import files_of, of_comparison
+from app.takeaway.of_map import Quadrature
 from app.takeaway.of_run import of_run
 from app.takeaway.programs import PROGRAMS
 from app.takeaway.source import Source
@@ -197,8 +198,8 @@ MADE = {
     "scaling": lambda of: of(PLAN, 3),
     "memory": lambda of: of(SURVEY, "kept", False),
     "digits": lambda of: of(Arm(FlowConfig(blocks=1, dim=64), TrainConfig(log_det=Roulette()), DIGITS), 0, 2),
-    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6)),
-    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6)),
+    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6), Quadrature(1.6, 320, 0.4)),
+    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6), Quadrature(3.2, 160, 0.4)),
     "activations": lambda of: of(("lipswish", "elu", "=sin(2*z)/2")),
     "norm": lambda of: of((1.0, 0.6, -0.4, 0.8), 1.5, math.inf),
 }

@@ -26,9 +26,11 @@ from app.features.activations.numbers import measured
 from app.features.estimator import numbers, sweeps
 from app.features.joint import numbers as joint_numbers
 from app.features.lipschitz.induced import induced
-from app.features.stretch.density import follow
+from app.features.stretch.bases import BASES
+from app.features.stretch.density import TURN, follow, total
 from app.features.stretch.settings import Stretch
 from app.setup import Setup
+from app.takeaway.of_map import Quadrature
 from app.takeaway.programs import PROGRAMS
 from app.takeaway.training import Run
 from app.ui.bands import band
@@ -333,17 +335,22 @@ def test_digits(tmp_path):
     says("digits", tmp_path, [line], arm, 6, 5)
 
 
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("kind", ["linear map", "residual block"])
-def test_maps(kind, tmp_path):
-    bench = Stretch(map="linear" if kind == "linear map" else "residual", matrix=(1.5, 0.2, -0.4, 0.9))
+def test_maps(kind, base, tmp_path):
+    bench = Stretch(map="linear" if kind == "linear map" else "residual", matrix=(1.5, 0.2, -0.4, 0.9), base=base)
     found = follow(bench)
+    masses = {"over x": total(bench.f, base, False), "of p_base(f(x))": total(bench.f, base, True)}
+    assert masses["of p_base(f(x))"].value != pytest.approx(masses["over x"].value, abs=0.01)
     lines = [
         f"z = ({found.z[0]:.6f}, {found.z[1]:.6f})",
         f"|det J|: {found.factor:.6f}",
         f"log p(x): {np.log(found.density):.6f} nats",
+        *(f"Mass {name}: {of.value:.4f} ± {of.error:.4f}" for name, of in masses.items()),
     ]
+    by = Quadrature(BASES[base].radius, BASES[base].cells, TURN)
     of_map = (bench.matrix,) if kind == "linear map" else (bench.strength, bench.frequency)
-    says(kind, tmp_path, lines, *of_map, bench.base, bench.point)
+    says(kind, tmp_path, lines, *of_map, base, bench.point, by)
 
 
 def test_activations(tmp_path):
