@@ -10,6 +10,7 @@ from app.takeaway.of_measurement import of_digits, of_memory, of_scaling
 from app.takeaway.of_run import of_run
 from app.takeaway.of_settings import of_batch, of_settings
 from app.takeaway.of_step import of_step
+from app.takeaway.of_weights import of_weights
 
 PROGRAMS: dict[str, Callable[..., str]] = {
     "run": of_run,
@@ -18,6 +19,7 @@ PROGRAMS: dict[str, Callable[..., str]] = {
     "point": of_point,
     "certificate": of_certificate,
     "inverse": of_inverse,
+    "weights": of_weights,
     "units": of_units,
     "estimate": of_estimate,
     "settings": of_settings,

@@ -188,6 +188,7 @@ MADE = {
     "point": lambda of: of(ROULETTE, (0.25, -1.0)),
     "certificate": lambda of: of(EDITED),
     "inverse": lambda of: of(EDITED, InversionRequest(1, (0.0, 1.0), "newton")),
+    "weights": lambda of: of(EDITED, 1),
     "units": lambda of: of(RUN),
     "estimate": lambda of: of(Bench(suspect="b"), 50),
     "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),

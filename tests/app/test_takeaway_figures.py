@@ -12,6 +12,7 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.measurements.activity import Activity
 from app.engine.measurements.bounds import Bounds
+from app.engine.measurements.edits import Edits, EditsRequest
 from app.engine.measurements.far import FarAway
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
@@ -26,6 +27,7 @@ from app.features.activations.numbers import measured
 from app.features.estimator import numbers, sweeps
 from app.features.joint import numbers as joint_numbers
 from app.features.lipschitz.induced import induced
+from app.features.lipschitz.weighed import weighed
 from app.features.stretch.bases import BASES
 from app.features.stretch.density import TURN, follow, total
 from app.features.stretch.settings import Stretch
@@ -147,6 +149,48 @@ def test_inverse(edited, looked_at, tmp_path):
         *(f"n = {n}: x = ({walk.x[n, 0]:.6f}, {walk.x[n, 1]:.6f}), residual {walk.residual[n]:.3g}" for n in range(4)),
     ]
     says("inverse", tmp_path, lines, run_of(arm, edited), INVERSE)
+
+
+PULLS = {
+    "none": None,
+    "weight": Edited(1, 1.5, (Change("bias", 0, 2, 0.7), Change("weight", 0, 3, 4.0, 1))),
+    "row": Edited(0, 1.0, (Change("weight", 1, 0, 2.0, 1), Change("row", 1, 1, 5.0))),
+    "bias": Edited(1, 1.0, (Change("bias", 1, 1, -0.8),)),
+}
+
+
+@pytest.mark.parametrize("pull", PULLS)
+def test_weights(pull, tmp_path):
+    """The numbers that stand beside the network, from the pieces that the page draws."""
+    edited = PULLS[pull]
+    block = edited.block if edited else 0
+    request = ViewRequest(frames=False, measured={"masses": True, "edits": EditsRequest(block)}, edited=edited)
+    (arm,) = trained(SETUP.experiment(), STEPS, request)
+    shown, mass = arm.found(Edits), arm.found(Masses)
+    assert mass.edited == shown.edited == edited
+    found = weighed(shown, SETUP.dataset.window, mass.exact)
+    trained_bound, now = found.certified
+    lines = [
+        f"Product of the norms of all layers: {trained_bound:.6g} as trained, {now:.6g} now",
+        f"Bound s L: {found.bound:.6g}",
+        f"Smallest det(I + s A): {found.smallest_det:.6g}",
+        f"It folds at s = {found.folds_at:.6g}",
+        f"Steps from z back to x: {found.most_steps} at most, too many for {found.late} of {found.places} z",
+        f"Moved: {100 * found.moved:.3f} % of the probability",
+        f"Mass of the density: {mass.exact.value:.4f} ± {mass.exact.error:.4f}",
+    ]
+    if pulled := found.pulled:
+        k, title = pulled.change.layer + 1, {"weight": "The weight", "row": "Norm of the row", "bias": "The bias"}[pull]
+        lines += [
+            f"Norm of layer {k}, before the constraint: {pulled.norm_trained:.6g} as trained, "
+            f"{pulled.norm_asked:.6g} now",
+            f"Norm of layer {k}, cap {pulled.cap:.6g}: {pulled.norm_before:.6g} as trained, {pulled.norm_left:.6g} now",
+            f"{title}: {pulled.trained:.6g} as trained, {pulled.left:.6g} now"
+            if pull == "bias"
+            else f"{title}, as the layer uses it: {pulled.before:.6g} as trained, {pulled.left:.6g} now",
+        ]
+        assert pulled.capped == (pull != "bias")
+    says("weights", tmp_path, lines, run_of(arm, edited), block)
 
 
 def test_units(looked_at, tmp_path):
