@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from app.takeaway.of_comparison import of_comparison
 from app.takeaway.of_flow import of_certificate, of_density, of_inverse, of_plane, of_point, of_units
+from app.takeaway.of_labels import of_few_labels
 from app.takeaway.of_map import of_activations, of_linear, of_wave
 from app.takeaway.of_matrix import of_estimate, of_norm
 from app.takeaway.of_measurement import of_digits, of_memory, of_scaling
@@ -26,6 +27,7 @@ PROGRAMS: dict[str, Callable[..., str]] = {
     "batch": of_batch,
     "plane": of_plane,
     "comparison": of_comparison,
+    "few labels": of_few_labels,
     "scaling": of_scaling,
     "memory": of_memory,
     "digits": of_digits,

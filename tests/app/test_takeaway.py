@@ -18,6 +18,7 @@ from app.metrics import Readout
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn
 from app.takeaway.notebook import notebook
 from app.takeaway.of_comparison import files_of, of_comparison
+from app.takeaway.of_labels import FewTold
 from app.takeaway.of_map import Quadrature
 from app.takeaway.of_run import of_run
 from app.takeaway.programs import PROGRAMS
@@ -181,6 +182,9 @@ ARMS = {
 }
 PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
 SURVEY = SurveyPlan(FlowConfig(blocks=2, width=8), 8, 3, 4)
+FEW = FewTold(
+    "moons", 10, 8, 1, 5, FlowConfig(blocks=8, dim=7), HybridTrainConfig(weight=0.5, batch=256), 600, -100, 5, 71.25
+)
 # Of each kind at least one.
 MADE = {
     "run": lambda of: of(Setup(), step=3),
@@ -196,6 +200,7 @@ MADE = {
     "step": lambda of: of(replace(ROULETTE, step=41, arm=replace(ROULETTE.arm, changes=CHANGED))),
     "plane": lambda of: of(RUN, Bench(block=1)),
     "comparison": lambda of: of(ARMS, (4, 5), 100),
+    "few labels": lambda of: of(FEW),
     "scaling": lambda of: of(PLAN, 3),
     "memory": lambda of: of(SURVEY, "kept", False),
     "digits": lambda of: of(Arm(FlowConfig(blocks=1, dim=64), TrainConfig(log_det=Roulette()), DIGITS), 0, 2),

@@ -23,8 +23,10 @@ from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import field
 from app.estimates.sample import Sample
 from app.estimates.settings import Bench
+from app.evidence import Stored
 from app.features.activations.numbers import measured
 from app.features.estimator import numbers, sweeps
+from app.features.joint import evidence as joint_evidence
 from app.features.joint import numbers as joint_numbers
 from app.features.lipschitz.induced import induced
 from app.features.lipschitz.weighed import weighed
@@ -344,6 +346,21 @@ def test_joint_models(tmp_path):
             over_seeds(label, "log p(x) far away", [far.log_prob[at]]),
         ]
     says("comparison", tmp_path, lines, arms, (2,), 40)
+
+
+@pytest.fixture(scope="module")
+def few_told():
+    """A table of few labels, as it is made where there is little time."""
+    made = joint_evidence.make_labels(small=True)
+    return Stored("joint-labels", made.found, made.settings, made.seeds, made.backend, "")
+
+
+@pytest.mark.parametrize(("at", "weight"), [(0, 0.0), (1, 1.0)])
+def test_few_labels(at, weight, few_told, tmp_path):
+    """A cell without noise, and one with it."""
+    cell = joint_evidence.few_told(few_told, at, weight)
+    assert (cell.noise > 0) == (at == 1)
+    says("few labels", tmp_path, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
 
 
 def test_scaling(tmp_path):
