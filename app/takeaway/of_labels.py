@@ -76,7 +76,7 @@ def _data(source: Source, cell: FewTold) -> str:
         "        return among_noise(toy.sample(n, generator), generator)",
         "",
         "    def sample_labelled(self, n, generator):",
-        f"        x, y = self.sample(n, generator), torch.full((n,), {cell.untold})  # not told: the loss leaves it out",
+        f"        x, y = self.sample(n, generator), torch.full((n,), {cell.untold})  # the loss leaves these out",
         "        told = slice(seed * labels, (seed + 1) * labels)  # always the same held-out points",
         "        x[:labels], y[:labels] = self.held_out()[told], toy.held_out_classes()[told]",
         "        return x, y",
