@@ -6,7 +6,7 @@ from app.takeaway.of_comparison import of_comparison
 from app.takeaway.of_flow import of_certificate, of_density, of_inverse, of_plane, of_point, of_units
 from app.takeaway.of_labels import of_few_labels
 from app.takeaway.of_map import of_activations, of_linear, of_wave
-from app.takeaway.of_matrix import of_estimate, of_norm
+from app.takeaway.of_matrix import of_coins, of_estimate, of_norm
 from app.takeaway.of_measurement import of_digits, of_memory, of_scaling
 from app.takeaway.of_run import of_run
 from app.takeaway.of_settings import of_batch, of_settings
@@ -23,6 +23,7 @@ PROGRAMS: dict[str, Callable[..., str]] = {
     "weights": of_weights,
     "units": of_units,
     "estimate": of_estimate,
+    "coins": of_coins,
     "settings": of_settings,
     "batch": of_batch,
     "plane": of_plane,

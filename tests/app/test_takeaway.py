@@ -185,6 +185,7 @@ SURVEY = SurveyPlan(FlowConfig(blocks=2, width=8), 8, 3, 4)
 FEW = FewTold(
     "moons", 10, 8, 1, 5, FlowConfig(blocks=8, dim=7), HybridTrainConfig(weight=0.5, batch=256), 600, -100, 5, 71.25
 )
+COIN_BENCH = Bench(matrix=(0.4, 0.2, -0.1, 0.3), law=Geometric(0.5, 3), probe="rademacher")
 # Of each kind at least one.
 MADE = {
     "run": lambda of: of(Setup(), step=3),
@@ -195,6 +196,7 @@ MADE = {
     "weights": lambda of: of(EDITED, 1),
     "units": lambda of: of(RUN),
     "estimate": lambda of: of(Bench(suspect="b"), 50),
+    "coins": lambda of: of(COIN_BENCH, {(3, 1): 2, (4, -1): 1}),
     "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
     "batch": lambda of: of(Bench(quantity="plain", batch=100)),
     "step": lambda of: of(replace(ROULETTE, step=41, arm=replace(ROULETTE.arm, changes=CHANGED))),

@@ -1,5 +1,6 @@
 """Programs of figures in a process of their own, beside what the app's own code finds: the same digits."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.measurements.point import AtPoint
 from app.engine.results import DIGITS, BitsCurve, Scaling
+from app.estimates.coins import parsed
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import field
 from app.estimates.sample import Sample
@@ -296,6 +298,26 @@ def test_estimate(suspect, tmp_path):
         f"Bias of the series cut after 5 terms: {found.bias:.6g} nats",
     ]
     says("estimate", tmp_path, lines, bench, 5_000)
+
+
+def test_coins(tmp_path):
+    """Of all draws one after the other, each worked out by hand: v'A^k v with v = (1, sign)."""
+    bench = Bench(matrix=(0.4, 0.2, -0.1, 0.3), law=Geometric(0.5, 1), probe="rademacher")
+    n, signs = parsed("2+ 1- 4- 2+ 1+ 3- 2- 1-", 1)
+    found = []
+    for terms, sign in zip(n, signs, strict=True):
+        v, power, total = np.array([1.0, sign]), np.eye(2), 0.0
+        for k in range(1, terms + 1):
+            power = power @ bench.array
+            total += (-1) ** (k + 1) / k * (v @ power @ v) / 0.5 ** (k - 1)
+        found.append(total)
+    truth = np.linalg.slogdet(np.eye(2) + bench.array)[1]
+    mean = numbers.SampleMean.of(np.array(found), truth)
+    lines = [
+        f"Mean of the 8 draws: {mean.mean:.7g} ± {mean.error:.2g} nats",
+        f"Truth, log det(I + A): {truth:.7g} nats",
+    ]
+    says("coins", tmp_path, lines, bench, Counter(zip(n.tolist(), signs.astype(int).tolist(), strict=True)))
 
 
 def test_a_density_of_estimates(tmp_path):
