@@ -11,6 +11,7 @@ from app.takeaway.of_measurement import of_digits, of_memory, of_scaling
 from app.takeaway.of_run import of_run
 from app.takeaway.of_settings import of_batch, of_settings
 from app.takeaway.of_step import of_step
+from app.takeaway.of_throws import of_throws
 from app.takeaway.of_weights import of_weights
 
 PROGRAMS: dict[str, Callable[..., str]] = {
@@ -24,6 +25,7 @@ PROGRAMS: dict[str, Callable[..., str]] = {
     "units": of_units,
     "estimate": of_estimate,
     "coins": of_coins,
+    "throws": of_throws,
     "settings": of_settings,
     "batch": of_batch,
     "plane": of_plane,

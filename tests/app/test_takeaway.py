@@ -196,6 +196,7 @@ MADE = {
     "weights": lambda of: of(EDITED, 1),
     "units": lambda of: of(RUN),
     "estimate": lambda of: of(Bench(suspect="b"), 50),
+    "throws": lambda of: of({1: 2, 3: 1}),
     "coins": lambda of: of(COIN_BENCH, {(3, 1): 2, (4, -1): 1}),
     "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
     "batch": lambda of: of(Bench(quantity="plain", batch=100)),
@@ -241,6 +242,11 @@ def test_a_comparison_says_its_arms_its_seeds_and_their_changes():
 def test_joint_models_of_own_points_read_their_classes():
     arms = {"flow": replace(JOINT["flow"], data=TABLE)}
     assert "labels=" in check(of_comparison(arms, (0,), 5)) and set(files_of(arms)) == {POINTS}
+
+
+def test_one_row_of_throws_has_no_error():
+    with pytest.raises(ValueError, match="1 rows of throws"):
+        PROGRAMS["throws"]({4: 1})
 
 
 def test_what_is_asked_of_a_flow_needs_one():
