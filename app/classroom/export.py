@@ -1,4 +1,5 @@
-"""What a teacher takes along: counts of each round with the questions' texts, and pooled draws. No member's rows."""
+"""What a teacher takes along: counts of each round with the questions' texts, pooled draws, and a program of real coins
+with their counts. No member's rows."""
 
 import csv
 import io
@@ -6,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from app.classroom.pool import summary
 from app.classroom.room import Room
+from app.takeaway.of_throws import of_throws
 
 FEWEST_PEOPLE = 5
 """Fewer could be told apart."""
@@ -32,6 +34,15 @@ def pooled(room: Room) -> str:
     found = summary(room.pool.all())
     row = [room.pool.settings, len(room.pool.each()), found.n, found.mean, found.deviation, found.error]
     return table(head, iter([row]))
+
+
+def coins(room: Room) -> str:
+    """A program that finds mean and standard error of the throws of all real coins; of fewer than five people, or of
+    fewer than two rows of throws, only a comment that says so."""
+    counts = room.coins()
+    if sum(bool(member.coins) for member in room.members.values()) < FEWEST_PEOPLE or counts.total() < 2:
+        return f"# Coins of fewer than {FEWEST_PEOPLE} people are not told.\n"
+    return of_throws(counts)
 
 
 def _rows(room: Room) -> Iterator[list[object]]:

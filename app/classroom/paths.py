@@ -7,5 +7,5 @@ PATHS: dict[str, tuple[tuple[str, ...], str]] = {
     "open_room": (("rooms",), "POST"),
     "told": (("rooms/{code}",), "GET"),
     "act": (("rooms/{code}",), "POST"),
-    "exported": (("rooms/{code}/{name}.csv",), "GET"),
+    "exported": (("rooms/{code}/{name}.csv", "rooms/{code}/{name}.py"), "GET"),
 }

@@ -29,10 +29,12 @@ LONGEST, SHORTEST = 64, 16
 PAGES = Path(__file__).parent / "pages"
 FILES = {"room.css", "common.js", "phone.js", "wall.js", "charts.js"}
 EXPORTS: dict[str, Callable[[Room], str]] = {
-    "counts": export.counts,
-    "draws": export.draws,
-    "pooled": export.pooled,
+    "counts.csv": export.counts,
+    "draws.csv": export.draws,
+    "pooled.csv": export.pooled,
+    "coins.py": export.coins,
 }
+MIME = {".csv": "text/csv", ".py": "text/x-python"}
 
 _asked: dict[str, Asked] = {}  # by the codes of rooms: a lesson stays in its room as it was when that was opened
 
@@ -112,11 +114,11 @@ def _by_member(code: str, token: str, said: dict[str, Any]) -> dict[str, Any]:
 @answers
 async def exported(request: Request) -> Response:
     """A file of `EXPORTS`, for the teacher: also in a thread."""
-    name, code = request.path_params["name"], request.path_params["code"]
+    name, code = request.url.path.rpartition("/")[2], request.path_params["code"]
     if name not in EXPORTS:
         raise Refused(f"there is no such file: there are {', '.join(EXPORTS)}.")
     text = await asyncio.to_thread(_exported, name, code, request.headers.get(SECRET, ""))
-    return PlainTextResponse(text, media_type="text/csv")
+    return PlainTextResponse(text, media_type=MIME[Path(name).suffix])
 
 
 def _exported(name: str, code: str, secret: str) -> str:

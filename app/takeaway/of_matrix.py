@@ -1,9 +1,10 @@
 """Programs of figures that need no training: draws of an estimate, and norms of a matrix."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from app.estimates.settings import SUSPECTS, Bench
-from app.takeaway.source import Source, call, listed, program
+from app.takeaway.source import Source, call, listed, mapped, program
 from resflow_core.estimators.moments import terms_for
 from resflow_core.log_det import Roulette
 
@@ -16,6 +17,7 @@ number of terms N and a random vector v with E vv' = I (Theorem 1 of Chen, Behrm
 Its mean is log det(I + A).
 """
 OF_ESTIMATE = f"Draw estimates of log det(I + A), and compare their mean with the truth.\n{THEOREM}"
+OF_COINS = f"Estimate log det(I + A) with real coins, which give both N and the signs of v.\n{THEOREM}"
 OF_NORM = """
 The norm of a linear map of the plane, from the norm of order p to that of order q.
 
@@ -44,6 +46,24 @@ def of_estimate(bench: Bench, draws: int) -> str:
     ]
     sections = [estimator(source, bench), "\n".join(drawn), _closed_forms(source, bench)]
     return program(OF_ESTIMATE, source, *sections)
+
+
+def of_coins(bench: Bench, counts: Mapping[tuple[int, int], int]) -> str:
+    """Draws by real coins: how often each N came with a sign, 1 if the two signs of the probe agree and -1 if not. At
+    least 2."""
+    source = Source()
+    source.use("values", of="resflow_core.estimators.draws")
+    drawn = [
+        "# What was thrown: (N, sign), and how often. The sign is 1 if both signs of v agree, and -1 if they do not.",
+        f"counts = {mapped({f'({n}, {sign})': str(times) for (n, sign), times in sorted(counts.items())})}",
+        "n, signs = np.array(list(counts)).T",
+        "v = np.stack([np.ones(len(n)), signs], 1)",
+        "estimates = np.repeat(values(A, law, n, v), list(counts.values()))",
+        "error = estimates.std(ddof=1) / len(estimates) ** 0.5",
+        'print(f"Mean of the {len(estimates)} draws: {estimates.mean():.7g} ± {error:.2g} nats")',
+        'print(f"Truth, log det(I + A): {np.linalg.slogdet(np.eye(len(A)) + A)[1]:.7g} nats")',
+    ]
+    return program(OF_COINS, source, estimator(source, bench), "\n".join(drawn))
 
 
 def estimator(source: Source, bench: Bench) -> str:

@@ -37,7 +37,7 @@ class Source:
     def value(self, value: Any) -> str:
         """An expression that equals the value. A configuration has only the fields that differ from its defaults."""
         if is_dataclass(value) and not isinstance(value, type):
-            return call(self.name_of(type(value)), _arguments(self, value))
+            return call(self.name_of(type(value)), arguments(self, value))
         if isinstance(value, tuple | list):
             items = [self.value(item) for item in value]
             return grouped(items) if isinstance(value, tuple) else listed(items)
@@ -126,7 +126,8 @@ def _number(value: float) -> str:
     return repr(float(value)) if math.isfinite(value) else f'float("{value}")'
 
 
-def _arguments(source: Source, config: Any) -> list[str]:
+def arguments(source: Source, config: Any) -> list[str]:
+    """The fields of a configuration that differ from its defaults, as arguments."""
     return [
         f"{field.name}={source.value(getattr(config, field.name))}"
         for field in fields(config)

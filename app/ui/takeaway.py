@@ -12,7 +12,8 @@ from app import metrics, session
 from app.components import take
 from app.components.take import File
 from app.engine.experiment import Arm
-from app.engine.reports import ArmReport, Report
+from app.engine.measurements.point import AtPoint
+from app.engine.reports import MOVING, ArmReport, Report
 from app.takeaway import training
 from app.takeaway.notebook import notebook
 from app.takeaway.of_run import of_trained
@@ -45,7 +46,19 @@ def run_files(report: Report, step: int | None = None) -> list[File]:
     if not report.arms:
         return found
     readouts = metrics.readouts(setup.dataset, setup.train.log_det, report.arms[0]) if step is None else ()
-    return found + behind(name, of_trained, run := run_of(report, step), readouts, needs=run)
+    found += behind(name, of_trained, run := run_of(report, step), readouts, needs=run)
+    return found if step is not None else found + _looked_at(report, run)
+
+
+def _looked_at(report: Report, run: Run) -> list[File]:
+    """The programs of what the live picture shows of the newest flow: a chosen point, and a step in its parts."""
+    (arm,) = report.arms
+    files = []
+    if at := arm.found(AtPoint):
+        files += behind("point", PROGRAMS["point"], run, at.x, about="the chosen point")
+    if arm.parts and arm.parts.step == arm.step == run.step and report.state not in MOVING:
+        files += behind("step", PROGRAMS["step"], run, about="the last step in its parts")
+    return files
 
 
 def run_of(report: Report, step: int | None = None) -> Run:
@@ -60,12 +73,13 @@ def run_of(report: Report, step: int | None = None) -> Run:
     )
 
 
-def behind(name: str, made: Callable[..., str], *of: Any, needs: Run | None = None) -> list[File]:
+def behind(name: str, made: Callable[..., str], *of: Any, needs: Run | None = None, about: str = "") -> list[File]:
     """A program as a script and as a notebook, `made` of these values when it is asked for, and what that of a run
-    reads."""
+    reads. `about` tells it from other programs of the same menu."""
+    more = f": {about}" if about else ""
     files = [
-        File("Python script", f"{name}.py", lambda: made(*of), "text/x-python", "Program"),
-        File("Notebook", f"{name}.ipynb", lambda: notebook(made(*of)), "application/x-ipynb+json", "Program"),
+        File(f"Python script{more}", f"{name}.py", lambda: made(*of), "text/x-python", "Program"),
+        File(f"Notebook{more}", f"{name}.ipynb", lambda: notebook(made(*of)), "application/x-ipynb+json", "Program"),
     ]
     return files if needs is None else files + [_read(needs, one) for one in needed(needs)]
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +112,10 @@ def test_a_class_votes_twice_and_the_truth_is_shown_last(browser, room, clock, l
     export = browser.get(f"/rooms/{code}/counts.csv", headers=teacher)
     assert export.headers["content-type"].startswith("text/csv")
     assert export.text.count("\n") == 1 + 2 * len(keys)
+    coins = browser.get(f"/rooms/{code}/coins.py", headers=teacher)
+    assert coins.headers["content-type"].startswith("text/x-python") and compile(coins.text, "coins.py", "exec")
+    assert browser.get(f"/rooms/{code}/coins.csv", headers=teacher).status_code == 400
+    assert browser.get(f"/rooms/{code}/coins.py", headers=member(0)).status_code != 200
 
 
 def test_draws_of_members_are_the_estimators_own_and_come_together(browser, room, clock, lesson):
@@ -277,7 +282,7 @@ def test_every_word_that_the_scripts_say_is_there():
     families = {
         "view_": ("question", "draws", "pace"),
         "chart_": ("mean", "histogram", "intervals", "shared"),
-        "save_": served.EXPORTS,
+        "save_": {Path(name).stem for name in served.EXPORTS},
         "do_": ("show", "discuss", "again", "reveal"),
     }
     said |= {family + name for family, names in families.items() for name in names}

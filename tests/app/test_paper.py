@@ -3,6 +3,8 @@ card leads to what it names."""
 
 import ast
 import copy
+import csv
+import io
 import json
 import re
 from dataclasses import replace
@@ -19,7 +21,7 @@ from app.engine.reports import MOVING
 from app.estimates.settings import Bench
 from app.evidence import EVIDENCE, path_of, stored
 from app.features.dimensions.memory.settings import Memory
-from app.features.paper import picture, verdicts
+from app.features.paper import picture, taken, verdicts
 from app.features.paper.after import AFTER
 from app.features.paper.causes import RATE, SIZE, Sheared
 from app.features.paper.claims import CLAIMS, total
@@ -565,6 +567,16 @@ class TestPicture:
     def test_one_value_is_drawn_too(self):
         assert picture.ends(Picture({"a": [2.0]}, "x", "cm", log=True)) == (1.0, 4.0)
         assert picture.ends(Picture({"a": [0.0]}, "x", "cm")) == (-1.0, 1.0)
+
+
+def test_the_numbers_of_a_picture_are_all_its_dots_and_its_mark():
+    drawn = Picture({"a, b": [0.1 + 0.2, 3.0], "=c": [-1.0]}, "KL", "nats", mark=("none lost", 0.25))
+    rows = list(csv.DictReader(io.StringIO(taken.numbers(drawn).decode())))
+    assert [(row["row"], float(row["value"])) for row in rows] == [("a, b", 0.1 + 0.2), ("a, b", 3.0), ("'=c", -1.0)]
+    told = {(row["quantity"], row["unit"], row["mark"], row["mark_value"]) for row in rows}
+    assert told == {("KL", "nats", "none lost", "0.25")}
+    bare = taken.numbers(replace(drawn, mark=None)).decode()
+    assert bare.splitlines()[0] == "row,quantity,value,unit"
 
 
 def test_a_verdict_that_does_not_show_says_why():

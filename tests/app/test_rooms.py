@@ -14,6 +14,7 @@ from app.classroom.pool import MOST_DRAWS, Pool, summary
 from app.classroom.question import Question
 from app.classroom.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS, Closed, Stage
 from app.classroom.rooms import CODE_LENGTH, LETTERS, LIFE_SECONDS, MOST_ROOMS, MOST_WRONG, WRONG_SECONDS, Rooms
+from tests.app import takeaway
 
 CHOICE = Question("where", "Where does the mean settle?", {"at": "at the truth", "above": "above it", "below": "below"})
 NUMBER = Question("n", "How many terms?", low=1, high=60, unit="terms")
@@ -419,6 +420,27 @@ def test_four_people_are_not_exported(rooms, opened, clock):
     assert [float(row["estimate of the log det (nats)"]) for row in rows(export.draws(room))] == [1.0] * 20 + [3.0]
     (pooled,) = rows(export.pooled(room))
     assert (pooled["members"], pooled["draws"], float(pooled["mean (nats)"])) == ("5", "21", pytest.approx(23 / 21))
+
+
+def test_the_program_of_real_coins_finds_their_mean_and_error(rooms, opened, clock, tmp_path):
+    code, secret = opened
+    thrown = {f"member {k}": throws for k, throws in enumerate(([1, 3], [2], [1], [5, 1, 1], [2]))}
+    for k, (token, throws) in enumerate(thrown.items()):
+        rooms.join(code, token)
+        with rooms.teacher(code, secret) as room:
+            assert export.coins(room).startswith("#"), f"{k} people could be told apart"
+        for one in throws:
+            clock.now += 2
+            with rooms.member(code, token) as (room, now):
+                room.put_coins(token, one, now)
+    with rooms.teacher(code, secret) as room:
+        program = export.coins(room)
+    found = np.concatenate(list(thrown.values()))
+    mean, error = found.mean(), found.std(ddof=1) / len(found) ** 0.5
+    printed = takeaway.run(program, tmp_path).splitlines()
+    assert printed[:2] == [f"Mean of 8 rows of throws: {mean:.4f} ± {error:.4f}", "Expected of a fair coin: 2.0000"]
+    assert "3 throws or more: 25.0 % of the rows, 25.0 % expected" in printed
+    assert not any(token in program for token in thrown)
 
 
 def test_a_cell_is_no_formula_of_a_spreadsheet(rooms):

@@ -13,8 +13,13 @@ import torch
 import resflow_core as rf
 from app.components import take
 from app.components.take import File
+from app.engine.backends import TORCH
+from app.engine.commands import ViewRequest
+from app.engine.local import LocalEngine
+from app.setup import Setup
 from app.ui import settled, takeaway
 from resflow_core.api import flow_file
+from tests.app.backends import Always
 
 
 def refused():
@@ -96,3 +101,49 @@ def test_the_numbers_of_a_settled_chart_bear_the_names_of_its_axes():
     rows = list(csv.DictReader(io.StringIO(settled.numbers(lines + rule).decode())))
     told = [(row["p, the chance"], row["variance (nats²)"], row["here"]) for row in rows]
     assert sorted(told) == [("", "", "0.5"), ("0.1", "1.5", ""), ("0.2", "2.5", "")]
+
+
+class TestRun:
+    """The programs of the page's run: each is of what the picture shows at that moment."""
+
+    SETUP = Setup("moons", 3, flow=rf.FlowConfig(blocks=2, width=8), train=rf.TrainConfig(batch=20))
+    POINT = (0.25, -1.0)
+
+    @pytest.fixture
+    def files(self, monkeypatch):
+        """Of a report, by name."""
+        for name, value in {"setup": self.SETUP, "shareable": self.SETUP, "edited": None, "flow_saver": bytes}.items():
+            monkeypatch.setattr(takeaway.session, name, lambda value=value: value)
+        return lambda *of: {file.name: file for file in takeaway.run_files(*of)}
+
+    @pytest.fixture
+    def run(self):
+        engine = LocalEngine(60.0, Always(TORCH))
+        run = engine.create(self.SETUP.experiment())
+        engine.poll(run, ViewRequest(frames=False))
+
+        def stepped(n, in_parts=False, **measured):
+            engine.step(run, n, in_parts=in_parts)
+            return engine.poll(run, ViewRequest(frames=False, measured=measured))
+
+        return stepped
+
+    def test_without_a_point_and_parts_there_is_the_run_alone(self, files, run):
+        found = files(run(5))
+        assert [name for name in found if name.endswith(".py")] == ["moons.py"]
+        assert "range(5)" in found["moons.py"].made()
+
+    def test_a_chosen_point_has_a_program_of_that_point(self, files, run):
+        program = files(run(5, point=self.POINT))["point.py"].made()
+        assert "x = (0.25, -1.0)" in program and "range(5)" in program
+
+    def test_a_step_in_its_parts_has_a_program_until_the_next_one(self, files, run):
+        program = files(run(1, in_parts=True))["step.py"].made()
+        assert "step_in_parts" in program and "range(0)" in program
+        assert "step.py" not in files(run(1))
+
+    def test_an_earlier_moment_has_neither(self, files, run):
+        run(5)
+        report = run(1, in_parts=True, point=self.POINT)
+        assert {"point.py", "step.py"} <= set(files(report))
+        assert not {"point.py", "step.py"} & set(files(report, 3))

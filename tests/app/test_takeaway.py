@@ -18,6 +18,8 @@ from app.metrics import Readout
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn
 from app.takeaway.notebook import notebook
 from app.takeaway.of_comparison import files_of, of_comparison
+from app.takeaway.of_labels import FewTold
+from app.takeaway.of_map import Quadrature
 from app.takeaway.of_run import of_run
 from app.takeaway.programs import PROGRAMS
 from app.takeaway.source import Source
@@ -180,6 +182,10 @@ ARMS = {
 }
 PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
 SURVEY = SurveyPlan(FlowConfig(blocks=2, width=8), 8, 3, 4)
+FEW = FewTold(
+    "moons", 10, 8, 1, 5, FlowConfig(blocks=8, dim=7), HybridTrainConfig(weight=0.5, batch=256), 600, -100, 5, 71.25
+)
+COIN_BENCH = Bench(matrix=(0.4, 0.2, -0.1, 0.3), law=Geometric(0.5, 3), probe="rademacher")
 # Of each kind at least one.
 MADE = {
     "run": lambda of: of(Setup(), step=3),
@@ -187,18 +193,22 @@ MADE = {
     "point": lambda of: of(ROULETTE, (0.25, -1.0)),
     "certificate": lambda of: of(EDITED),
     "inverse": lambda of: of(EDITED, InversionRequest(1, (0.0, 1.0), "newton")),
+    "weights": lambda of: of(EDITED, 1),
     "units": lambda of: of(RUN),
     "estimate": lambda of: of(Bench(suspect="b"), 50),
+    "throws": lambda of: of({1: 2, 3: 1}),
+    "coins": lambda of: of(COIN_BENCH, {(3, 1): 2, (4, -1): 1}),
     "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
     "batch": lambda of: of(Bench(quantity="plain", batch=100)),
     "step": lambda of: of(replace(ROULETTE, step=41, arm=replace(ROULETTE.arm, changes=CHANGED))),
     "plane": lambda of: of(RUN, Bench(block=1)),
     "comparison": lambda of: of(ARMS, (4, 5), 100),
+    "few labels": lambda of: of(FEW),
     "scaling": lambda of: of(PLAN, 3),
     "memory": lambda of: of(SURVEY, "kept", False),
     "digits": lambda of: of(Arm(FlowConfig(blocks=1, dim=64), TrainConfig(log_det=Roulette()), DIGITS), 0, 2),
-    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6)),
-    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6)),
+    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6), Quadrature(1.6, 320, 0.4)),
+    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6), Quadrature(3.2, 160, 0.4)),
     "activations": lambda of: of(("lipswish", "elu", "=sin(2*z)/2")),
     "norm": lambda of: of((1.0, 0.6, -0.4, 0.8), 1.5, math.inf),
 }
@@ -232,6 +242,11 @@ def test_a_comparison_says_its_arms_its_seeds_and_their_changes():
 def test_joint_models_of_own_points_read_their_classes():
     arms = {"flow": replace(JOINT["flow"], data=TABLE)}
     assert "labels=" in check(of_comparison(arms, (0,), 5)) and set(files_of(arms)) == {POINTS}
+
+
+def test_one_row_of_throws_has_no_error():
+    with pytest.raises(ValueError, match="1 rows of throws"):
+        PROGRAMS["throws"]({4: 1})
 
 
 def test_what_is_asked_of_a_flow_needs_one():

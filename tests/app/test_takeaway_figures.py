@@ -1,5 +1,6 @@
 """Programs of figures in a process of their own, beside what the app's own code finds: the same digits."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,23 +13,30 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.measurements.activity import Activity
 from app.engine.measurements.bounds import Bounds
+from app.engine.measurements.edits import Edits, EditsRequest
 from app.engine.measurements.far import FarAway
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.measurements.point import AtPoint
 from app.engine.results import DIGITS, BitsCurve, Scaling
+from app.estimates.coins import parsed
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import field
 from app.estimates.sample import Sample
 from app.estimates.settings import Bench
+from app.evidence import Stored
 from app.features.activations.numbers import measured
 from app.features.estimator import numbers, sweeps
+from app.features.joint import evidence as joint_evidence
 from app.features.joint import numbers as joint_numbers
 from app.features.lipschitz.induced import induced
-from app.features.stretch.density import follow
+from app.features.lipschitz.weighed import weighed
+from app.features.stretch.bases import BASES
+from app.features.stretch.density import TURN, follow, total
 from app.features.stretch.settings import Stretch
 from app.setup import Setup
+from app.takeaway.of_map import Quadrature
 from app.takeaway.programs import PROGRAMS
 from app.takeaway.training import Run
 from app.ui.bands import band
@@ -147,6 +155,48 @@ def test_inverse(edited, looked_at, tmp_path):
     says("inverse", tmp_path, lines, run_of(arm, edited), INVERSE)
 
 
+PULLS = {
+    "none": None,
+    "weight": Edited(1, 1.5, (Change("bias", 0, 2, 0.7), Change("weight", 0, 3, 4.0, 1))),
+    "row": Edited(0, 1.0, (Change("weight", 1, 0, 2.0, 1), Change("row", 1, 1, 5.0))),
+    "bias": Edited(1, 1.0, (Change("bias", 1, 1, -0.8),)),
+}
+
+
+@pytest.mark.parametrize("pull", PULLS)
+def test_weights(pull, tmp_path):
+    """The numbers that stand beside the network, from the pieces that the page draws."""
+    edited = PULLS[pull]
+    block = edited.block if edited else 0
+    request = ViewRequest(frames=False, measured={"masses": True, "edits": EditsRequest(block)}, edited=edited)
+    (arm,) = trained(SETUP.experiment(), STEPS, request)
+    shown, mass = arm.found(Edits), arm.found(Masses)
+    assert mass.edited == shown.edited == edited
+    found = weighed(shown, SETUP.dataset.window, mass.exact)
+    trained_bound, now = found.certified
+    lines = [
+        f"Product of the norms of all layers: {trained_bound:.6g} as trained, {now:.6g} now",
+        f"Bound s L: {found.bound:.6g}",
+        f"Smallest det(I + s A): {found.smallest_det:.6g}",
+        f"It folds at s = {found.folds_at:.6g}",
+        f"Steps from z back to x: {found.most_steps} at most, too many for {found.late} of {found.places} z",
+        f"Moved: {100 * found.moved:.3f} % of the probability",
+        f"Mass of the density: {mass.exact.value:.4f} ± {mass.exact.error:.4f}",
+    ]
+    if pulled := found.pulled:
+        k, title = pulled.change.layer + 1, {"weight": "The weight", "row": "Norm of the row", "bias": "The bias"}[pull]
+        lines += [
+            f"Norm of layer {k}, before the constraint: {pulled.norm_trained:.6g} as trained, "
+            f"{pulled.norm_asked:.6g} now",
+            f"Norm of layer {k}, cap {pulled.cap:.6g}: {pulled.norm_before:.6g} as trained, {pulled.norm_left:.6g} now",
+            f"{title}: {pulled.trained:.6g} as trained, {pulled.left:.6g} now"
+            if pull == "bias"
+            else f"{title}, as the layer uses it: {pulled.before:.6g} as trained, {pulled.left:.6g} now",
+        ]
+        assert pulled.capped == (pull != "bias")
+    says("weights", tmp_path, lines, run_of(arm, edited), block)
+
+
 def test_units(looked_at, tmp_path):
     arm = looked_at[None]
     found = arm.found(Activity)
@@ -250,6 +300,26 @@ def test_estimate(suspect, tmp_path):
     says("estimate", tmp_path, lines, bench, 5_000)
 
 
+def test_coins(tmp_path):
+    """Of all draws one after the other, each worked out by hand: v'A^k v with v = (1, sign)."""
+    bench = Bench(matrix=(0.4, 0.2, -0.1, 0.3), law=Geometric(0.5, 1), probe="rademacher")
+    n, signs = parsed("2+ 1- 4- 2+ 1+ 3- 2- 1-", 1)
+    found = []
+    for terms, sign in zip(n, signs, strict=True):
+        v, power, total = np.array([1.0, sign]), np.eye(2), 0.0
+        for k in range(1, terms + 1):
+            power = power @ bench.array
+            total += (-1) ** (k + 1) / k * (v @ power @ v) / 0.5 ** (k - 1)
+        found.append(total)
+    truth = np.linalg.slogdet(np.eye(2) + bench.array)[1]
+    mean = numbers.SampleMean.of(np.array(found), truth)
+    lines = [
+        f"Mean of the 8 draws: {mean.mean:.7g} ± {mean.error:.2g} nats",
+        f"Truth, log det(I + A): {truth:.7g} nats",
+    ]
+    says("coins", tmp_path, lines, bench, Counter(zip(n.tolist(), signs.astype(int).tolist(), strict=True)))
+
+
 def test_a_density_of_estimates(tmp_path):
     bench = Bench()
     factor = numbers.density(bench, numbers.by_hand(bench, numbers.remainders_of(bench)).truth).log_factor
@@ -300,6 +370,21 @@ def test_joint_models(tmp_path):
     says("comparison", tmp_path, lines, arms, (2,), 40)
 
 
+@pytest.fixture(scope="module")
+def few_told():
+    """A table of few labels, as it is made where there is little time."""
+    made = joint_evidence.make_labels(small=True)
+    return Stored("joint-labels", made.found, made.settings, made.seeds, made.backend, "")
+
+
+@pytest.mark.parametrize(("at", "weight"), [(0, 0.0), (1, 1.0)])
+def test_few_labels(at, weight, few_told, tmp_path):
+    """A cell without noise, and one with it."""
+    cell = joint_evidence.few_told(few_told, at, weight)
+    assert (cell.noise > 0) == (at == 1)
+    says("few labels", tmp_path, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
+
+
 def test_scaling(tmp_path):
     plan = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
     experiment = Experiment((Arm(plan.flow, plan.train, plan),), 5)
@@ -333,17 +418,22 @@ def test_digits(tmp_path):
     says("digits", tmp_path, [line], arm, 6, 5)
 
 
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("kind", ["linear map", "residual block"])
-def test_maps(kind, tmp_path):
-    bench = Stretch(map="linear" if kind == "linear map" else "residual", matrix=(1.5, 0.2, -0.4, 0.9))
+def test_maps(kind, base, tmp_path):
+    bench = Stretch(map="linear" if kind == "linear map" else "residual", matrix=(1.5, 0.2, -0.4, 0.9), base=base)
     found = follow(bench)
+    masses = {"over x": total(bench.f, base, False), "of p_base(f(x))": total(bench.f, base, True)}
+    assert masses["of p_base(f(x))"].value != pytest.approx(masses["over x"].value, abs=0.01)
     lines = [
         f"z = ({found.z[0]:.6f}, {found.z[1]:.6f})",
         f"|det J|: {found.factor:.6f}",
         f"log p(x): {np.log(found.density):.6f} nats",
+        *(f"Mass {name}: {of.value:.4f} ± {of.error:.4f}" for name, of in masses.items()),
     ]
+    by = Quadrature(BASES[base].radius, BASES[base].cells, TURN)
     of_map = (bench.matrix,) if kind == "linear map" else (bench.strength, bench.frequency)
-    says(kind, tmp_path, lines, *of_map, bench.base, bench.point)
+    says(kind, tmp_path, lines, *of_map, base, bench.point, by)
 
 
 def test_activations(tmp_path):

@@ -3,13 +3,17 @@
 import io
 import re
 import unicodedata
+from xml.etree import ElementTree
 
+import numpy as np
 import pypdf
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from app.features.paper.after import AFTER
 from app.features.paper.claims import CLAIMS
+from tests.browser.test_take import MENU, SVG, rows_of, taken, texts_of
 from tests.served import wait_for
 
 SECOND = 1000
@@ -42,7 +46,7 @@ def test_it_prints_on_four_pages_with_every_claim_and_verdict(paper):
         assert flat(claim.title) in printed and flat(claim.says) in printed
         assert flat(claim.found.sentence) in printed
     assert all(flat(one.title) in printed for one in AFTER.values())
-    assert flat("Run it here") not in printed  # what can only be pressed
+    assert flat("Run it here") not in printed and flat(MENU) not in printed  # what can only be pressed
     assert visitor.page.locator(".st-key-paper").is_visible()
 
 
@@ -64,6 +68,40 @@ def test_every_card_has_its_ways_and_fits(paper, width):
     pictures = page.locator(".st-key-paper .dots")
     assert all(len(pictures.nth(k).get_attribute("aria-label")) > 30 for k in range(len(CLAIMS)))
     assert [problem for problem in visitor.problems if "404" not in problem] == []
+
+
+CARDS = {f"claim_{name}": claim for name, claim in CLAIMS.items()} | {
+    f"after_{name}": one for name, one in AFTER.items() if one.found
+}
+
+
+def test_the_picture_of_every_card_can_be_taken_as_it_is_seen(paper):
+    """A vector picture has a dot for each value, at its share of the axis, and the page's words."""
+    visitor = paper()
+    expect(visitor.page.get_by_role("button", name=MENU)).to_have_count(len(CARDS))
+    for place, card in CARDS.items():
+        where, picture = visitor.page.locator(f".st-key-{place}"), card.found.picture
+        _, data = taken(visitor.page, "SVG", where)
+        dots = [one for one in ElementTree.fromstring(data).iter(f"{SVG}path") if one.get("fill") == "#0072b2"]
+        x = np.array([float(re.match(r"M([\d.]+)", one.get("d"))[1]) for one in dots])
+        values = np.log(picture.values) if picture.is_log else np.array(picture.values)
+        steps = np.ptp(x) * (values - values.min()) / (np.ptp(values) or 1)
+        np.testing.assert_allclose(x - x.min(), steps, atol=0.1, err_msg=place)
+        words = flat("".join(texts_of(data)))
+        assert all(flat(name) in words for name in picture.rows) and flat(picture.axis) in words
+        assert not picture.mark or flat(picture.mark[0]) in words
+
+
+def test_the_numbers_of_a_card_and_its_sharp_picture(paper):
+    visitor = paper()
+    where, picture = visitor.page.locator(".st-key-claim_roulette"), CLAIMS["roulette"].found.picture
+    name, data = taken(visitor.page, "CSV", where)
+    head, rows = rows_of(data)
+    assert name.endswith(".csv") and head[:4] == ["row", "quantity", "value", "unit"]
+    np.testing.assert_array_equal(sorted(float(row[2]) for row in rows), sorted(picture.values))
+    _, data = taken(visitor.page, "PNG", where)
+    image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert image.shape[1] > 800 and len(np.unique(image.reshape(-1, 3), axis=0)) > 20
 
 
 def test_home_leads_here_and_a_press_leads_on_to_a_run(visit):

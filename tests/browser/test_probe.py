@@ -1,10 +1,13 @@
 """A pinned point, in Chromium: by mouse, keyboard and finger."""
 
+import contextlib
+import io
 import json
 
 import pytest
 
 from tests.browser.conftest import SMALL
+from tests.browser.test_take import rows_of, taken, texts_of
 from tests.served import ROOT, wait_for
 
 PROBE = "document.querySelector('.live-panes').live.probe"
@@ -79,6 +82,32 @@ def test_the_strip_chooses_a_block_and_its_matrix_goes_to_be_checked_by_hand(vis
     visitor.wait_for_query(**{"bench.view": "by_hand"})
     entries = [float(entry) for entry in visitor.query["bench.matrix"].split()]
     assert entries == pytest.approx(found["jacobians"][0], rel=1e-5)
+
+
+def test_its_terms_are_taken_along_as_a_picture_as_numbers_and_as_a_program(visit):
+    visitor = visit(f"{SMALL}&log_det=roulette&view.point=0.5,-1")
+    visitor.press("1 step")
+    visitor.wait(f"{PROBE}.at.step >= 1", "the terms after a step")
+    pinned(visitor)
+    found = at(visitor)
+    head, rows = rows_of(taken(visitor.page, "CSV: log p(x)")[1])
+    terms = [found["actnorm"], *found["log_dets"], found["log_normal"], found["log_prob"]]
+    assert len(head) == 4 and [float(row[1]) for row in rows] == pytest.approx(terms, rel=1e-6)
+    blocks = [[float(cell) for cell in row[2:]] for row in rows[1:-2]]
+    estimates = zip(found["means"], found["deviations"], strict=True)
+    assert blocks == [pytest.approx(pair, rel=1e-6) for pair in estimates]
+    words = " ".join(texts_of(taken(visitor.page, "SVG")[1]))
+    assert f"log p(x) = {found['log_prob']:.3f}".replace("-", "−") in words and "x = (0.5, −1)" in words
+    name, data = taken(visitor.page, "Python script: the chosen point")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(data, name, "exec"), {"__name__": "__main__"})
+    log_prob = next(line for line in out.getvalue().splitlines() if line.startswith("log p(x):"))
+    assert float(log_prob.split()[2]) == pytest.approx(found["log_prob"], abs=1e-4)
+    visitor.page.locator("[data-unpin]").click()
+    visitor.wait("root.dataset.probe === ''", "no point")
+    assert "of the chosen point" not in " ".join(texts_of(taken(visitor.page, "SVG")[1]))
+    assert not uncaught(visitor)
 
 
 def test_by_keyboard_a_point_is_pinned_moved_and_taken_away(visit):

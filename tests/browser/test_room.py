@@ -63,13 +63,18 @@ def tap(button, seen):
     wait_for(there, "what a tap does")
 
 
-def counts(wall):
-    """The rows of the counts that the wall saves."""
+def saved(wall, name):
+    """What the wall saves by a button of its menu."""
     wall.locator("#more summary").click()
     with wall.expect_download() as found:
-        wall.locator("#save-counts").click()
+        wall.locator(f"#save-{name}").click()
     expect(wall.locator(".menu")).to_be_hidden()
-    return list(csv.DictReader(io.StringIO(found.value.path().read_text())))
+    return found.value.path().read_text()
+
+
+def counts(wall):
+    """The rows of the counts that the wall saves."""
+    return list(csv.DictReader(io.StringIO(saved(wall, "counts"))))
 
 
 def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
@@ -119,6 +124,12 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     phones[0].get_by_role("button", name="Heads").tap()
     tap(phones[0].get_by_role("button", name="Tails"), phones[0].get_by_text("The last one had 2"))
     expect(wall.locator("section.draws")).to_contain_text("1 rows of throws, 2 throws")
+    for phone in phones[1:5]:
+        tap(phone.get_by_role("button", name="Tails"), phone.get_by_text("The last one had 1"))
+    expect(wall.locator("section.draws")).to_contain_text("5 rows of throws")
+    program = saved(wall, "coins")
+    assert compile(program, "coins.py", "exec") and "1: 4," in program and "2: 1," in program
+    assert not wrong(wall)
 
 
 def test_a_lesson_in_the_room_votes_and_waits(opened, wall):

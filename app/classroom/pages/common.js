@@ -61,7 +61,7 @@ async function ask(path, { body = null, secret = "" } = {}) {
   const headers = secret ? { "x-room-secret": secret } : { "x-room-token": kept.token };
   if (body) headers["content-type"] = "application/json";
   const answer = await fetch(DATA.root + path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
-  if (answer.headers.get("content-type")?.startsWith("text/csv")) return answer.text();
+  if (answer.headers.get("content-type")?.startsWith("text/")) return answer.text();
   const told = await answer.json();
   if (!answer.ok) throw new Refusal(told.error);
   return told;

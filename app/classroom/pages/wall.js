@@ -156,7 +156,7 @@ function foot(controls) {
   return element("footer", {}, ...controls,
     element("details", { id: "more", open: Boolean(document.getElementById("more")?.open) }, element("summary", { "aria-label": say("more"), title: say("more") }, "⋯"),
       element("div", { class: "menu" },
-        ...["counts", "draws", "pooled"].map(name => button(`save-${name}`, `save_${name}`, () => save(name))),
+        ...Object.keys(FILES).map(name => button(`save-${name}`, `save_${name}`, () => save(name))),
         button("copy", "copy_secret", copy),
         button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" })))));
 }
@@ -177,9 +177,13 @@ async function copy(event) {
   }
 }
 
+const TABLE = { ending: "csv", type: "text/csv" };
+const FILES = { counts: TABLE, draws: TABLE, pooled: TABLE, coins: { ending: "py", type: "text/x-python" } };
+
 async function save(name) {
-  const text = await ask(`rooms/${DATA.code}/${name}.csv`, { secret });
-  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `room-${DATA.code}-${name}.csv` });
+  const { ending, type } = FILES[name];
+  const text = await ask(`rooms/${DATA.code}/${name}.${ending}`, { secret });
+  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: `room-${DATA.code}-${name}.${ending}` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

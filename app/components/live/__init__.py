@@ -66,6 +66,7 @@ _NAMES = (
     "present",
     "keys",
     "parts",
+    "fall",
     "taken",
     "element",
 )

@@ -20,7 +20,7 @@ from app.components.canvas import scripts
 __all__ = ["SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
 
 _HERE = Path(__file__).parent
-SCRIPT = scripts(_HERE / "js", "vector", "sheet", "film", "chart", "menu")
+SCRIPT = scripts(_HERE / "js", "vector", "sheet", "film", "chart", "dots", "menu")
 STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
 
 Group = Literal["Numbers", "Flow", "Comparison", "Program"]
@@ -48,7 +48,7 @@ _menu = st.components.v2.component(
 
 def menu(files: Sequence[File], *, key: str, of: str | None = None, chart: tuple[str, str] | None = None) -> None:
     """A menu of these files and, where a figure of the name `of` is on the page, of its picture and numbers; or of the
-    picture of a `chart` of Vega: the class of an element around it, and its title."""
+    picture of a `chart`, of Vega or of rows of dots: the class of an element around it, and its title."""
     _menu(data=encode(files, key) | {"of": of, "chart": chart}, key=key, on_asks_change=heard, width="content")
 
 

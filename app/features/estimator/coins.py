@@ -1,6 +1,7 @@
 """The roulette with real coins: a sheet to print, and a box for what a class has drawn."""
 
 import html
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,9 @@ from app.features.estimator.numbers import SampleMean
 from app.features.estimator.words import mean_and_truth
 from app.lessons.lesson import Do
 from app.numbers import number_text
+from app.takeaway.programs import PROGRAMS
 from app.text import signed, unbroken
+from app.ui import takeaway
 from app.ui.fragments import button
 from resflow_core.estimators.draws import values
 from resflow_core.roulette import Geometric
@@ -88,6 +91,8 @@ def show(bench: Bench, truth: float) -> None:
     mean = session.note(CoinMean.of(thrown, truth))
     told = mean_and_truth(mean)
     st.markdown(f"The mean of your {mean.size} draws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
+    counts = Counter(zip(n.tolist(), map(int, signs), strict=True))
+    takeaway.menu(takeaway.behind("coins", PROGRAMS["coins"], bench, counts), key="coins.take")
 
 
 def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:

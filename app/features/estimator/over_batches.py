@@ -4,12 +4,14 @@ import numpy as np
 import streamlit as st
 
 from app import session
+from app.components.take import File
 from app.estimates.settings import Bench
 from app.features.estimator import across_figures as figures
 from app.features.estimator.sweeps import Subject, across_batches
 from app.features.estimator.verdicts import BatchErrors, SharedN, batch_errors, shared_n
 from app.features.estimator.words import cut, finiteness
-from app.ui import heading, settled
+from app.takeaway.programs import PROGRAMS
+from app.ui import heading, settled, takeaway
 from app.words import ROUNDING, apart, number
 
 WINNERS = {"roulette": "the roulette", "truncated": "the truncated series", "neither": "neither"}
@@ -29,8 +31,13 @@ def shared(bench: Bench, subject: Subject) -> None:
         "deviation of the mean (nats)",
         f"Standard deviation of a batch mean against the batch. {said}",
     )
-    settled.show(chart, "Deviation of a batch mean", key="across.shared")
+    settled.show(chart, "Deviation of a batch mean", key="across.shared", files=_program(bench))
     st.markdown(said)
+
+
+def _program(bench: Bench) -> tuple[File, ...]:
+    run = takeaway.run_of(session.last_report()) if bench.subject == "flow" else None
+    return tuple(takeaway.behind("batch-means", PROGRAMS["batch"], bench, run, needs=run))
 
 
 def _one_for_all(found: SharedN) -> str:
@@ -53,7 +60,7 @@ def batch_error(bench: Bench, subject: Subject) -> None:
         "RMSE of the batch mean (nats)",
         f"Root mean squared error of a batch mean against the batch. {said}",
     )
-    settled.show(chart, "Error of a batch mean", key="across.error")
+    settled.show(chart, "Error of a batch mean", key="across.error", files=_program(bench))
     st.markdown(said)
 
 

@@ -11,15 +11,16 @@ import numpy as np
 from app.engine.commands import ViewRequest
 from app.engine.measurements.far import FarAway, Wide
 from app.engine.reports import ArmReport, LossCurves
-from app.evidence import Evidence, Made
+from app.evidence import Evidence, Made, Stored
 from app.evidence.training import backend_of, one_thread, trained
 from app.features.joint import answers
 from app.features.joint.arms import Contestant, grid, pair
-from app.features.joint.few_labels import FewLabels, accuracy
+from app.features.joint.few_labels import NOISE_SEED, UNTOLD, FewLabels, accuracy
 from app.features.joint.numbers import Claim, Told, Unseen, claim, unseen
 from app.features.joint.settings import WEIGHTS, Joint
 from app.quantise import packed
 from app.setup import Setup
+from app.takeaway.of_labels import FewTold
 from app.ui import bands
 from app.ui.bands import Groups
 from resflow_core.data import DATASETS
@@ -76,8 +77,30 @@ def _with_few(name: str, labels: int, noise: int, weight: float, steps: int, see
     """Accuracy in per cent where each seed is told other points, and none is judged at those of any seed."""
     toy: Any = DATASETS[name]
     data = FewLabels(toy, labels, seed * labels, noise)
-    train = HybridTrainConfig(batch=TRAIN.batch, horizon=steps, weight=weight)
-    return accuracy(data, LABELS_FLOW, train, steps, seed, seeds * labels)
+    return accuracy(data, LABELS_FLOW, _few_train(weight, steps), steps, seed, seeds * labels)
+
+
+def _few_train(weight: float, steps: int) -> HybridTrainConfig:
+    return HybridTrainConfig(batch=TRAIN.batch, horizon=steps, weight=weight)
+
+
+def few_told(stored: Stored, at: int = 0, weight: float = 1.0, seed: int = 0) -> FewTold:
+    """A cell of what is stored, as a program repeats it: set number `at`, one of the weights and one of the seeds."""
+    found, steps, seeds = stored.found, stored.settings["steps"], len(stored.seeds)
+    one = found["sets"][at]
+    return FewTold(
+        data=one["data"],
+        labels=one["labels"],
+        noise=one["noise"],
+        seed=seed,
+        seeds=seeds,
+        flow=LABELS_FLOW,
+        train=_few_train(weight, steps),
+        steps=steps,
+        untold=UNTOLD,
+        noise_seed=NOISE_SEED,
+        accuracy=one["by_weight"][list(found["weights"]).index(weight)][seed],
+    )
 
 
 def read_labels(found: Mapping[str, Any]) -> tuple[Told, ...]:

@@ -19,12 +19,14 @@ from app.features.joint.evidence import (
     FAR_SETUP,
     LABELS,
     accuracies_far,
+    few_told,
     groups_of,
     read_costs,
     read_far,
     read_labels,
 )
 from app.features.joint.numbers import accuracies
+from app.takeaway.programs import PROGRAMS
 from app.ui import opening, takeaway
 from app.ui.fragments import button
 
@@ -86,6 +88,7 @@ def show_labels(key: str) -> None:
     st.markdown(answers.few_labels(told))
     opening.picture([replace(charts.few_labels(told), height=opening.HEIGHT)], found, key=key)
     files = takeaway.tables("joint-labels", {"Table": lambda: table.few_labels(told)})
+    files += takeaway.behind("few-labels", PROGRAMS["few labels"], few_told(found))
     takeaway.menu(files, key="joint.more.labels.files")
 
 

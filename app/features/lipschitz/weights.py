@@ -65,7 +65,8 @@ def show() -> None:
         _network(bench, shown)
     with places[1]:
         run = takeaway.run_of(report)
-        files = takeaway.behind("density", PROGRAMS["density"], run, needs=run)
+        files = takeaway.behind("one-weight", PROGRAMS["weights"], run, shown.found.block, needs=run)
+        files += takeaway.behind("density", PROGRAMS["density"], run, about="the density alone")
         planes([weight_pictures.density(shown, found, dataset)], key=f"{OPENED}.density", columns=1, files=files)
     with places[2]:
         planes([weight_pictures.bent(shown)], key=f"{OPENED}.bent", columns=1)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import evidence
-from app.features.paper import picture
+from app.features.paper import picture, taken
 from app.features.paper.claims import Claim
 from app.features.paper.found import Found
 from app.lessons.shelf import shelf
@@ -27,6 +27,7 @@ def show(number: int, name: str, claim: Claim, found: Found) -> None:
             st.html(picture.figure(found.picture))
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"claim_{name}_ways"):
             _ways(name, claim)
+            taken.menu(f"claim_{name}", claim.title, found.picture)
         st.caption(_source(claim))
 
 

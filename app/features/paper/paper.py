@@ -5,7 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from app import evidence
-from app.features.paper import card, picture
+from app.components import library
+from app.features.paper import card, picture, taken
 from app.features.paper.after import AFTER, Successor
 from app.features.paper.claims import CLAIMS, total
 from app.ui import heading, live_runs
@@ -23,11 +24,15 @@ def successor(name: str, one: Successor) -> None:
                 st.markdown(f"{found.kind.sign} {found.sentence}")
             st.html(picture.figure(found.picture))
             dates = sorted({evidence.stored(name).date for name in one.evidence})
+            with st.container(key=f"successor_{name}_ways"):
+                taken.menu(f"after_{name}", one.title, found.picture)
             st.caption(f"Measured on {' and '.join(dates)}; anew by `{one.command}`.")
         st.caption(f"[{one.source}]({one.address})")
 
 
 live_runs.follow()
+with st.container(key="unseen", gap=None):
+    library.mount()  # `app/page.py` brings it to screens with a flow alone
 st.html(HERE / "paper.css")
 with st.container(key="paper"):
     heading.title("What does the paper claim, and what shows here?")

@@ -8,11 +8,13 @@ from app import session
 from app.components.planes import clicked, planes
 from app.components.take import File
 from app.features.stretch import words
-from app.features.stretch.density import follow, total
+from app.features.stretch.bases import BASES
+from app.features.stretch.density import TURN, follow, total
 from app.features.stretch.examples import buttons
 from app.features.stretch.maps import MAPS
 from app.features.stretch.pictures import panes
 from app.features.stretch.settings import STRETCH, Stretch, picked
+from app.takeaway.of_map import Quadrature
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, heading, notices, opening, share, takeaway
 from app.ui.matrices import formula, typed_matrix
@@ -62,11 +64,12 @@ def shown() -> None:
 
 
 def program(bench: Stretch) -> list[File]:
-    """What computes the density at the point."""
+    """What computes the density at the point, and its mass."""
+    base = BASES[bench.base]
+    seen = bench.base, bench.point, Quadrature(base.radius, base.cells, TURN)
     if bench.map == "linear":
-        return takeaway.behind("stretch", PROGRAMS["linear map"], bench.matrix, bench.base, bench.point)
-    of_wave = PROGRAMS["residual block"]
-    return takeaway.behind("stretch", of_wave, bench.strength, bench.frequency, bench.base, bench.point)
+        return takeaway.behind("stretch", PROGRAMS["linear map"], bench.matrix, *seen)
+    return takeaway.behind("stretch", PROGRAMS["residual block"], bench.strength, bench.frequency, *seen)
 
 
 def settings(bench: Stretch) -> Stretch:

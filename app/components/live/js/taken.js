@@ -28,7 +28,7 @@ function filmOfLive(view) {
     count: moments.length,
     figure(k) {
       goTo(view, k, moments);
-      return figureOfLive(view);
+      return figureOfLive(view, false);
     },
     done: () => leavePast(view),
   };
@@ -38,7 +38,8 @@ function filmOfLive(view) {
 const momentLayer = ({ picture: { step } }, { y }, theme) =>
   ({ kind: "line", x: [step, step], y: y.range, colour: theme.ink(0.9), width: 1.5, untold: true });
 
-function figureOfLive(view) {
+/** `isStill`: with the waterfall of a pinned point, which only the newest flow has; pictures of a film are all alike. */
+function figureOfLive(view, isStill = true) {
   if (!view.root.isConnected || !view.scene || !view.picture) return null;
   const theme = paperOf(view);
   const drawn = Object.entries(view.panes).map(([name, { box }]) => {
@@ -50,13 +51,18 @@ function figureOfLive(view) {
   const said = readouts.map(({ label, value, error, unit }) => [label, value, error && `± ${error}`, unit].filter(Boolean).join(" "));
   const tables = drawn.map(({ title, picture }) => ({ title, text: () => tableOf(picture) }));
   tables.push({ title: "numbers above the picture", text: () => tableOfReadouts(readouts) });
+  const fall = isStill && fallTaken(view, theme);
+  if (fall) tables.push(fall.table);
   return {
     name: `residual flow step ${view.picture.step}`, title: `A residual flow at step ${view.picture.step}`,
     columns: Number(view.root.dataset.columns), caption: [said.join(" · ")], tables, film: filmOfLive(view),
-    panels: drawn.map(({ title, picture, box }) => panelOf({
-      title, note: "", alt: box.getAttribute("aria-label"), picture, width: box.clientWidth, height: box.clientHeight,
-      legend: legendOf(picture.layers),
-    })),
+    panels: [
+      ...drawn.map(({ title, picture, box }) => panelOf({
+        title, note: "", alt: box.getAttribute("aria-label"), picture, width: box.clientWidth, height: box.clientHeight,
+        legend: legendOf(picture.layers),
+      })),
+      ...(fall ? [fall.panel] : []),
+    ],
   };
 }
 

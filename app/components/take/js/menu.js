@@ -2,7 +2,7 @@
 // here, of what is seen; other files are asked for at the server, which answers with the component's next message.
 //
 // A message is {files: [{name, title, group}], of, chart, answer: {n, file, mime, base64, problem}}: `of` is the name of a figure
-// that was offered, `chart` class and title of a chart of Vega, `answer` that to the n-th request of this menu.
+// that was offered, `chart` class and title of a chart of Vega or of rows of dots, `answer` that to the n-th request of this menu.
 
 const TITLE = "Take it with you";
 const ICON = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3v9m-4-4 4 4 4-4M3.5 13v3.5h13V13"/></svg>';
@@ -40,9 +40,12 @@ function tableName({ name, tables }, { title }) {
   return fileName(title.includes(name) ? title : `${name} ${title}`);
 }
 
+/** The picture of a chart that stands on the page, or null. */
+const charted = ({ host, chart }) => figureOfChart(host, ...chart) ?? figureOfDots(...chart);
+
 /** What a menu offers now, [{title, group, save}]. */
 function offered(menu) {
-  const figure = menu.figure?.() ?? offers.get(menu.of)?.() ?? (menu.chart && figureOfChart(menu.host, ...menu.chart));
+  const figure = menu.figure?.() ?? offers.get(menu.of)?.() ?? (menu.chart && charted(menu));
   const items = [];
   if (figure) {
     const name = fileName(figure.name);
