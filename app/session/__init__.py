@@ -42,6 +42,7 @@ from app.session.lesson import (
     fill,
     found,
     go_back,
+    holding,
     leave_lesson,
     lesson,
     lie_under_lesson,

@@ -216,6 +216,21 @@ def fill(widget: str, value: Any) -> None:
         st.session_state[widget] = value
 
 
+def holding(widget: str, value: Any) -> str:
+    """The key of a widget that has `value` as its first one: a new key where the widget holds something else, because a
+    file was loaded or the browser told what it kept. A value that is set instead can be lost: if the run that sends it
+    is broken off, the browser tells of an empty field, as if somebody had emptied it."""
+    times = current().renewed
+    key = _renewed(widget, times.get(widget, 0))
+    if st.session_state.get(key, value) != value:
+        times[widget] = times.get(widget, 0) + 1
+    return _renewed(widget, times.get(widget, 0))
+
+
+def _renewed(widget: str, times: int) -> str:
+    return f"{widget}.{times}" if times else widget
+
+
 def found() -> dict[str, Any]:
     """What each check found when it was asked last, by its key."""
     return current().found

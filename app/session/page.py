@@ -177,6 +177,7 @@ class Page(Training):
     attached: bool = False  # whether its browser has our script
     keeps: bool = True  # whether its browser keeps what is done in lessons
     typed: dict[str, Any] = field(default_factory=dict)  # what widgets hold that no setting holds
+    renewed: dict[str, int] = field(default_factory=dict)  # how often a widget had to hold something else
 
     @property
     def trainings(self) -> tuple[Training, ...]:

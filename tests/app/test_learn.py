@@ -253,9 +253,26 @@ def test_a_file_shows_its_answers_where_others_stand(series):
     mine = series.session_state.page
     mine.progress = joined(mine.progress, from_file(data))
     checked(series.run())
-    assert series.text_area(key="lesson.series.budget").value == "From the file"
-    checked(series.text_area(key="lesson.series.budget").set_value("Mine again").run())
+    (field,) = series.text_area
+    assert field.value == "From the file"
+    checked(field.set_value("Mine again").run())
     assert mine.progress.lessons["series"].answers["budget"] == "Mine again"
+
+
+def test_every_run_sends_a_kept_answer_as_what_its_field_holds(series):
+    """A run that is broken off may have sent nothing. What it alone said is then never heard, and the browser tells
+    of an empty field."""
+    done = LessonProgress([], {"budget": "Kept, in my words."}, {}, [])
+    own(series).progress = joined(own(series).progress, from_file(as_file(Progress({"series": done}, name="Ada"))))
+    press(series, "lesson.next")
+    press(series, "lesson.next")
+    guess(series, "series.how-many", 40.0)
+    for _ in range(3):
+        checked(series.run())
+        (field,) = series.text_area
+        assert field.proto.default == field.value == "Kept, in my words."
+        names = [one for one in series.text_input if one.key.startswith("progress.menu.name")]
+        assert [one.proto.default for one in names] == ["Ada"]
 
 
 def test_leaving_gives_the_controls_back_and_keeps_what_was_done(series):

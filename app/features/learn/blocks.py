@@ -100,15 +100,15 @@ def do(block: Do, words: Words, done: LessonProgress, at: Situation) -> None:
 
 def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/edit: **{words.say('explain')}.** {words(block.text)}")
-    known, widget = str(done.answers.get(block.id, "")), key(block)
+    known = str(done.answers.get(block.id, ""))
+    widget = session.holding(key(block), known)
 
     def keep() -> None:
         done.answers[block.id] = session.typed(widget)
         session.tell_answer(block.id, words.as_read(block.text), "")
 
-    session.fill(widget, known)  # a file may have been loaded
     st.text_area(
-        words.say("own_words"), key=widget, on_change=keep, label_visibility="collapsed", height=90,
+        words.say("own_words"), known, key=widget, on_change=keep, label_visibility="collapsed", height=90,
         placeholder=words.say("own_words_are_kept"), max_chars=max(MOST_TYPED, len(known)),
     )  # fmt: skip
     if known:

@@ -13,10 +13,10 @@ from app.ui import uploads
 
 def both(place: str, words: Wording) -> None:
     """Download and upload, and a name for the file."""
-    widget = f"progress.{place}.name"
-    session.fill(widget, session.all_progress().name)
+    name = session.all_progress().name
+    widget = session.holding(f"progress.{place}.name", name)
     st.text_input(
-        words.say("name_in_file"), key=widget, max_chars=MOST_OF_A_PERSON, help=words.say("name_in_file_help"),
+        words.say("name_in_file"), name, key=widget, max_chars=MOST_OF_A_PERSON, help=words.say("name_in_file_help"),
         on_change=session.name_progress, args=(widget,),
     )  # fmt: skip
     saved = session.progress_to_save(datetime.now(UTC))

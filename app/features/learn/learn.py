@@ -10,13 +10,6 @@ from app.ui import heading, notices
 from app.ui.lesson_list import lessons
 from app.ui.lesson_rows import rows
 
-CHOICE = "learn.language"
-
-
-def _speak() -> None:
-    session.speak(session.typed(CHOICE))
-
-
 with st.container(key="learn"):
     spoken, offered = session.spoken(), shelf().spoken
     words = wording(spoken if spoken in offered else "")
@@ -24,13 +17,14 @@ with st.container(key="learn"):
     notices.show()
     st.markdown(words.say("list_about"))
     if len(offered) > 1:
-        session.fill(CHOICE, words.language)
+        choice = session.holding("learn.language", words.language)
         st.selectbox(
             words.say("choose_language"),
             offered,
+            offered.index(words.language),
             format_func=lambda language: wording(language).say("language"),
-            key=CHOICE,
-            on_change=_speak,
+            key=choice,
+            on_change=lambda: session.speak(session.typed(choice)),
             filter_mode=None,
             width=220,
         )
