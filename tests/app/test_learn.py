@@ -392,6 +392,9 @@ def test_a_passed_check_claims_nothing_about_other_settings(series):
     assert (found.verdict, found.outcome.passed) == (Verdict.PASSED_BEFORE, False)
     (message,) = series.success
     assert not any(char.isdigit() for char in message.value), "its numbers would be those of now"
+    assert not series.warning
+    press(series, "lesson.series.enough.check")
+    assert finding(series, Checked).verdict is Verdict.PASSED_BEFORE and len(series.warning) == 1, "asked, it says so"
 
 
 @pytest.mark.parametrize("guess", ["a word", 1e400, 7.0])

@@ -14,7 +14,7 @@ from app.estimates.false_alarm import Rate
 from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
 from app.lessons.expression import Expression
-from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Predict, Solution, Text
+from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Text
 from app.lessons.looking import LEAST_OWN, may_compare, ours
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
@@ -246,7 +246,10 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
         # What it says stays until something else is found: the panel is drawn each second. It passes when it is pressed
         # only, since a test by standard errors that is taken each second would pass by chance more often than it says.
         if block.id in done.done or now == known[key(block)]:
-            _say(block, words, session.note(Checked(block.id, now, block.id in done.done, problem)))
+            found = session.note(Checked(block.id, now, block.id in done.done, problem))
+            _say(block, words, found)
+            if found.verdict is Verdict.PASSED_BEFORE and now.passed is False and now == known.get(key(block)):
+                _failed(block, words, now)
     if block.false_alarm and (rate := _rate(block, at)):
         st.caption(by_chance(block, rate, words.wording))
 
@@ -263,10 +266,14 @@ def _say(block: Check, words: Words, found: Checked) -> None:
                 nothing = words.say("nothing_with_settings", problem=found.problem)
             st.info(nothing, icon=":material/hourglass:")
         case Verdict.FAILED:
-            said = _failure(block, words.at)
-            # A remark says why, and with the numbers that it needs.
-            measured = _measured(block, found.outcome.value, said, words) if said == block.fails else ""
-            st.warning(f"{words(said)} {measured}".strip(), icon=":material/close:")
+            _failed(block, words, found.outcome)
+
+
+def _failed(block: Check, words: Words, outcome: Outcome) -> None:
+    """A remark says why, and with the numbers that it needs."""
+    said = _failure(block, words.at)
+    measured = _measured(block, outcome.value, said, words) if said == block.fails else ""
+    st.warning(f"{words(said)} {measured}".strip(), icon=":material/close:")
 
 
 def _failure(block: Check, at: Situation) -> str:
