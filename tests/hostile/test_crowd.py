@@ -1,5 +1,5 @@
-"""Crowds that come at once lose nobody's run: 24 runs are held, the others say their place in the queue, and the run of
-somebody who was there before goes on."""
+"""Crowds that come at once lose nobody's run: as many are held as time and memory allow, the others say their place in
+the queue, and the run of somebody who was there before goes on."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from app.engine.clocks import AWAY_SECONDS
 from tests.hostile.crowds import PATIENCE_SECONDS, Visitor, crowd, playing, until
 from tests.served import answers, wait_for
 
-MOST_HELD = 24
 # How long is waited until a whole crowd has been answered, on a busy machine too; and how long it stays then: longer
 # than a page may be silent.
 ARRIVAL_SECONDS = {30: 120.0, 100: 240.0, 300: 600.0}
@@ -52,9 +51,9 @@ def test_a_crowd_loses_no_run(server, size):
     before, served, after = found.steps
     assert before < served < after
     assert found.resident.state == "step"
-    assert found.states.count("step") <= MOST_HELD
+    assert set(found.states) <= {"step", "queued", ""}
     assert not sum(visitor.silent for visitor in everybody)
     waiting = [visitor.places[-1] for visitor in found.visitors if visitor.places]
     assert len(waiting) >= found.states.count("queued")
-    assert size < 100 or len(set(waiting)) > 1
+    assert len(waiting) < 2 or len(set(waiting)) > 1
     wait_for(lambda: answers(server.url), "the server's health")

@@ -224,7 +224,7 @@ def extent(paths: list[Path]) -> tuple[float, float]:
 
 def _too_steep(found: Slopes) -> str:
     if not found.breaking:
-        return "After division by its constant, no activation is steeper than 1."
+        return "None of them is steeper than 1."
     named = ", ".join(f"{label_of(name)} {slope:.4g}" for name, slope in found.breaking.items())
     return f"Steeper than 1, which breaks the bound: {named}."
 

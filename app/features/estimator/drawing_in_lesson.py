@@ -66,7 +66,7 @@ def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
 
 def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench: Bench) -> None:
     heading.section("How far off is one estimate?")
-    closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise)
+    closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise, bench.is_sound)
     if mean is None:
         st.info(f"{closed}. {terms}", icon=":material/functions:")
         return
