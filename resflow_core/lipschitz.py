@@ -66,7 +66,7 @@ class LearnedOrders:
 
 @dataclass(frozen=True)
 class NormChain:
-    """The orders p_0, p_1, ..., p_n = p_0 of the norms between the layers of a branch (paper, section 3.4).
+    """The orders p_0, p_1, ..., p_n = p_0 of the norms between the layers of a branch (paper, appendix D).
 
     Layer i is measured from p_{i-1} to p_i. Norms multiply along the chain, because the output of one layer is measured
     as the input of the next. The first order is also the last, because x and g(x) are added: L holds in the norm of

@@ -1,4 +1,4 @@
-"""Norms other than the 2-norm for the layers of a branch (paper, section 3.4 and appendix)."""
+"""Norms other than the 2-norm for the layers of a branch (paper, appendix D)."""
 
 import math
 from collections.abc import Sequence

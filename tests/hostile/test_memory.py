@@ -4,12 +4,13 @@ import asyncio
 import time
 from pathlib import Path
 
+from app.engine.scheduler import DROP_SECONDS
 from tests.hostile.crowds import crowd, until
 from tests.served import Server, app_served, wait_for
 
 VISITORS = 300
 ARRIVAL_SECONDS = 240.0
-REST_SECONDS = 300.0
+REST_SECONDS = DROP_SECONDS + 120.0  # so long a run waits for somebody who comes back
 MOST_GROWTH = 1.3
 FLOW = ("explore",)
 

@@ -124,7 +124,7 @@ CLAIMS: Mapping[str, Claim] = {
         "The condition can be put in other norms than the usual one, different from layer to layer.",
         r"\|W\|_{p \to q} = \sup_{x \neq 0} \frac{\|W x\|_q}{\|x\|_p}, \qquad "
         r"\mathrm{Lip}(g) \le \prod_i \|W_i\|_{p_{i-1} \to p_i}, \quad p_0 = p_n",
-        "section 3.4",
+        "section 5.1, appendix D",
         ("paper-norms", "paper-room"),
         verdicts.norms,
         (Place("norms/norm_orders.py", "InducedNorm"), Place("norms/induced.py", "upper_bound")),
