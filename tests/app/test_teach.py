@@ -127,18 +127,18 @@ Read more.
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "named"),
+    ("total", "first", "second", "named"),
     [
-        ("minutes: 7", "minutes: 7", ("14", "15")),
-        ("minutes: 15", "", ("second",)),
-        ("minutes: 12\ncore: true", "minutes: 3", ("12", "11")),
-        ("minutes: 0", "minutes: 15", ("0",)),
-        ("minutes: 7", "minutes: 8.5", ("whole number",)),
+        (15, "minutes: 7", "minutes: 7", ("14", "15")),
+        (15, "minutes: 15", "", ("second",)),
+        (20, "minutes: 17\ncore: true", "minutes: 3", ("17", "16")),
+        (15, "minutes: 0", "minutes: 15", ("0",)),
+        (15, "minutes: 7", "minutes: 8.5", ("whole number",)),
     ],
 )
-def test_minutes_that_do_not_fit_are_named(tmp_path, first, second, named):
+def test_minutes_that_do_not_fit_are_named(tmp_path, total, first, second, named):
     file = tmp_path / "01-any.md"
-    file.write_text(LESSON.format(first, second))
+    file.write_text(LESSON.format(first, second).replace("minutes: 15", f"minutes: {total}", 1))
     with pytest.raises(Wrong, match=r"^01-any.md:\d+: ") as refused:
         read(file)
     assert all(word in str(refused.value) for word in named)
