@@ -14,8 +14,8 @@ kind needs. Flows take turns, set by set and seed by seed.
     python -m tests.benchmarks.dense [--steps 1500] [--seeds 5] [--sets checkerboard] [--depths 1 2] [--minutes 60]
         [--log runs.jsonl]
 
-With a log, runs that are in it are not made again: begin another one when the code has changed. `dense.jsonl` is that of
-RESULTS.md, with 1,000 steps and two hidden layers.
+With a log, runs that are in it are not made again: begin another one when the code has changed. That of RESULTS.md is
+`dense.jsonl`, with 1,000 steps and two hidden layers.
 """
 
 import argparse
