@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from app import screens  # noqa: F401  fills the registries that lessons are read with
 from app.lessons.shelf import shelf
 from tests.browser.test_lessons import commit, panel, press
+from tests.served import wait_for
 
 SLOW = 60_000
 DESK = {"viewport": {"width": 1440, "height": 900}}
@@ -63,11 +64,16 @@ def check(visitor):
         assert is_in_sight(page, answer.locator("xpath=ancestor::label[1]"))
     picture = page.locator(f".st-key-beside_lesson {PICTURES}").first
     picture.wait_for(timeout=SLOW)
-    page.evaluate(
-        "picture => document.querySelector('.stMain').scrollBy(0, picture.getBoundingClientRect().top - 60)",
-        picture.element_handle(),
-    )
-    assert is_seen(page, picture)
+
+    def seen():
+        """A picture may be drawn anew, in another place, while the screen is scrolled."""
+        page.evaluate(
+            "picture => document.querySelector('.stMain').scrollBy(0, picture.getBoundingClientRect().top - 60)",
+            picture.element_handle(),
+        )
+        return is_seen(page, picture)
+
+    wait_for(seen, "a picture in sight")
     assert is_in_sight(page, found), box(found)
 
 

@@ -321,8 +321,8 @@ def test_replay_goes_from_there_to_the_newest_in_the_browser_alone(trained, calm
         }} }});
     }}""")
     visitor.page.get_by_role("button", name="Replay").click()
-    in_the_past(visitor)
-    visitor.wait("root.dataset.time === 'now'", "the end of the replay")
+    visitor.wait(f"window.drawn.some(([step]) => step === {min(film)})", "the earliest picture")  # or it is over
+    visitor.wait("root.dataset.time === 'now' && !root.live.time.replay", "the end of the replay")
     assert step_of(visitor) == newest
     drawn = visitor.page.evaluate("window.drawn")
     steps = [step for step, _ in drawn]
