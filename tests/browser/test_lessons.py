@@ -157,7 +157,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     number.fill("100")
     number.press("Enter")
     commit(visitor)
-    expect(panel(page).get_by_text("You said 100, the truth is 3918 draws")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("You said 100, the truth is 3,918 draws")).to_be_visible(timeout=SLOW)
 
     on(visitor, "A hundred, ten thousand")
     seed = only(page.locator(".st-key-beside_lesson").get_by_role("spinbutton", name="Seed"))
