@@ -28,7 +28,7 @@ def pixels(visitor, k):
 
 def bits(visitor):
     found = visitor.page.locator("p", has_text="bits per dimension").all_inner_texts()
-    numbers = re.findall(r"needs (\d\.\d+) ± \d\.\d+ bits", " ".join(found))
+    numbers = re.findall(r"(\d\.\d+) ± \d\.\d+ bits per dimension", " ".join(found))
     return float(numbers[0]) if numbers else None
 
 
