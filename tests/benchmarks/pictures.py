@@ -4,8 +4,7 @@ Clients open Explore, press Play and read what comes; a page's own script is run
 server's time is that of the process which serves the pages, with all that it does meanwhile, by the picture delivered.
 In Chromium, without a graphics processor: frames of the browser while a flow plays, the time that drawing takes in
 them, and the bytes of a page load. A first picture on Explore and on the home page is waited for in turns. Chromium,
-server and clients share this machine. It fails where nothing
-was measured.
+server and clients share this machine. It fails where nothing was measured.
 
     python -m tests.benchmarks.pictures [--pages 1 16 24] [--seconds 15] [--loads 5]
 """
