@@ -156,7 +156,7 @@ class _Run:
 
         try:
             while not reason:
-                self._step(min(share(), 1.0))
+                self._step(share())
                 done = share()
                 over = done >= 1
                 if self.held is not None and (over or (done >= next_look and self.step >= looked + STRIDE)):
