@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 
@@ -21,6 +22,16 @@ def fragments_of_this_run() -> frozenset[str]:
     """The identifiers of the fragments that this run of the script was asked for; empty if it is the whole script."""
     context = get_script_run_ctx()
     return frozenset(context.fragment_ids_this_run or ()) if context else frozenset()
+
+
+def call_every(fragment: str, seconds: float) -> None:
+    """Let the browser call this fragment by the clock every so many seconds from now on. One that has no clock gets
+    one."""
+    context = get_script_run_ctx()
+    if context:
+        message = ForwardMsg()
+        message.auto_rerun.fragment_id, message.auto_rerun.interval = fragment, seconds
+        context.enqueue(message)
 
 
 def index_page() -> str:

@@ -72,7 +72,7 @@ class Arms:
     def _new(self, index: int) -> Pieces[ArmJob]:
         arm = self._experiment.arms[index]
         seed = self._experiment.seed if arm.seed is None else arm.seed
-        planned = replace(self.schedules[index].planned(arm), by_torch=self._by_torch)
+        planned = replace(self.schedules[index].planned(arm), by_torch=self._by_torch or arm.by_torch)
         return self._new_job(planned, seed, self._experiment.device, self._clocks.wall)
 
     def drop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -140,6 +140,27 @@ class Report:
     def timeline(self) -> str:
         """The name of the steps that follow one another without going back."""
         return f"{self.id}:{self.rewinds}"
+
+
+def adds_nothing(new: Report, old: Report) -> bool:
+    """Whether `new`, of what stands still and has been built, holds only what `old` held, the very same values."""
+    return (
+        new.state not in (State.QUEUED, State.LOADING, *MOVING)
+        and replace(new, arms=()) == replace(old, arms=())
+        and len(new.arms) == len(old.arms)
+        and all(map(_adds_nothing, new.arms, old.arms))
+    )
+
+
+def _adds_nothing(new: ArmReport, old: ArmReport) -> bool:
+    kept = ("still", "loss", "blocks", "parts")
+    return (
+        not new.frames
+        and new.step == old.step
+        and all(getattr(new, name) is getattr(old, name) for name in kept)
+        and new.measured.keys() == old.measured.keys()
+        and all(value is old.measured[record] for record, value in new.measured.items())
+    )
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ from app.session.returning import arrive_in_browser, come_back, to_store
 from app.session.run import (
     HEARD_SECONDS,
     VIEW_REQUEST,
+    at_rest,
     attend,
     bring_back,
     drop_edits,
@@ -89,6 +90,7 @@ from app.session.run import (
     poll,
     step,
     step_slowly,
+    stir,
     tell,
 )
 from app.session.settings import age, apply, begin, begun, carry, end, needed, notice, refused, setup, use

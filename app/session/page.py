@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from app.clockwork import Clock
 from app.csv_file import CsvFile
 from app.drawing import Drawing
 from app.engine.experiment import Experiment
@@ -29,6 +30,7 @@ class Training:
     report: Report = field(default_factory=lambda: Report("", State.LOADING))
     plays: bool = False  # or shall, once it is built
     heard: float = 0.0  # when the engine last heard of it from this page
+    calm: int = 0  # polls in a row, after the last click, at which it stood still and had nothing new to tell
 
 
 @dataclass
@@ -205,9 +207,9 @@ def current() -> Page:
     return st.session_state.page
 
 
-def clocks() -> set[str]:
-    """The fragments that the clock calls, also of a page that has no run."""
-    return st.session_state.setdefault("clocks", set())
+def clocks() -> dict[str, Clock]:
+    """The fragments that a clock calls, also of a page that has no run."""
+    return st.session_state.setdefault("clocks", {})
 
 
 def token() -> str:

@@ -11,7 +11,7 @@ from app import engine
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Experiment
 from app.engine.measurements.jacobians import Jacobians
-from app.engine.reports import MOVING, Report, State
+from app.engine.reports import MOVING, Report, State, adds_nothing
 from app.link import prefix_of
 from app.session.address import write_address
 from app.session.benches import benches, show_bench
@@ -29,6 +29,7 @@ FIRST_PICTURE_SECONDS = 2.0
 ANSWER_SECONDS = 0.8
 EDITING = ("scale", "weights")
 """Settings of a bench that edit a block."""
+CALM_POLLS = 5  # what is asked of the engine after a click is there by then, also on a slow machine
 HEARD_SECONDS = 120.0
 """The engine drops a run of which it has not heard for ten minutes. One that the page has and does not show just now
 is spoken of this often."""
@@ -120,10 +121,24 @@ def newest(training: Training, until: Callable[[Report], bool] = bool, **wanted:
     ):
         TURNS.rest(0.02)
         report = engine.get_engine().poll(training.run, request)
-    training.report = report
     if report.state not in (State.QUEUED, State.LOADING):
         training.plays = report.state is State.PLAYING
+    training.calm = training.calm + 1 if not training.plays and adds_nothing(report, training.report) else 0
+    training.report = report
     return report
+
+
+def at_rest() -> bool:
+    """Whether the run that the page looks at has stood still for some polls without anything new."""
+    page = current()
+    return any(training.run == page.watched and training.calm >= CALM_POLLS for training in page.trainings)
+
+
+def stir() -> None:
+    """Somebody has done something: what rested may have news."""
+    if "page" in st.session_state:
+        for training in current().trainings:
+            training.calm = 0
 
 
 def _watch(training: Training) -> None:

@@ -6,6 +6,8 @@ calls a fragment without widgets of its own, and a button does nothing in a run 
 comes after it.
 """
 
+import math
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -14,30 +16,52 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app import session
-from app.streamlit_internals import fragment_of_this_call, fragments_of_this_run
+from app.clockwork import CLOCKWORK, Clock
+from app.streamlit_internals import call_every, fragment_of_this_call, fragments_of_this_run
 from app.turns import TURNS
 
 Part = Callable[..., None]
+REST_SECONDS = 60.0
 
 
-def clocked(seconds: float | None) -> Callable[[Part], Part]:
-    """Decorate what is called every so many seconds (None: with the page alone), and has no widgets."""
+def clocked(seconds: float | None, rests: Callable[[], bool] = lambda: False) -> Callable[[Part], Part]:
+    """Decorate what is called every so many seconds (None: with the page alone), and has no widgets. While it `rests`
+    it is called every `REST_SECONDS`, and all clocks are slower where there are many (`clockwork`)."""
 
     def decorate(part: Part) -> Part:
         @wraps(part)
         def called(*args: Any, **kwargs: Any) -> None:
             with TURNS.turn(session.attend):
-                session.clocks().add(fragment_of_this_call())
+                fragment, began = fragment_of_this_call(), time.thread_time()
+                clock = _clock(fragment, seconds)
+                if not _is_by_clock():
+                    session.stir()
                 part(*args, **kwargs)
+                if seconds:
+                    cost = time.thread_time() - began
+                    _set(fragment, clock, CLOCKWORK.note(clock, REST_SECONDS if rests() else seconds, cost))
 
         return st.fragment(called, run_every=seconds)
 
     return decorate
 
 
-def polled(seconds: float | None) -> Callable[[Part], Part]:
-    """Decorate a part of the page that is drawn anew every so many seconds, and after a click in it."""
-    return lambda part: clocked(seconds)(st.fragment(part))
+def polled(seconds: float | None, rests: Callable[[], bool] = lambda: False) -> Callable[[Part], Part]:
+    """Decorate a part of the page that is drawn anew every so many seconds, and after a click in it; as `clocked`."""
+
+    def decorate(part: Part) -> Part:
+        @wraps(part)
+        def drawn(*args: Any, **kwargs: Any) -> None:
+            if not _is_by_clock():
+                session.stir()
+                for fragment, clock in session.clocks().items():
+                    if clock.asked == REST_SECONDS:
+                        _set(fragment, clock, clock.usual)
+            part(*args, **kwargs)
+
+        return clocked(seconds, rests)(st.fragment(drawn))
+
+    return decorate
 
 
 def button(label: str, *, on_click: Part, **how: Any) -> None:
@@ -45,11 +69,30 @@ def button(label: str, *, on_click: Part, **how: Any) -> None:
 
     @wraps(on_click)
     def once(*args: Any, **kwargs: Any) -> None:
-        running = fragments_of_this_run()
-        if not running or not session.clocks().issuperset(running):
+        if not _is_by_clock():
             on_click(*args, **kwargs)
 
     st.button(label, on_click=once, **how)
+
+
+def _is_by_clock() -> bool:
+    """Whether this run of the script is a clock's alone."""
+    running = fragments_of_this_run()
+    return bool(running) and session.clocks().keys() >= running
+
+
+def _clock(fragment: str, seconds: float | None) -> Clock:
+    """That of this fragment; set anew if it was drawn with what is around it, as the browser's is."""
+    clocks = session.clocks()
+    if fragment not in clocks or fragment not in fragments_of_this_run():
+        clocks[fragment] = Clock(seconds or math.inf)
+    return clocks[fragment]
+
+
+def _set(fragment: str, clock: Clock, seconds: float) -> None:
+    if seconds != clock.seconds:
+        call_every(fragment, seconds)
+        clock.seconds = seconds
 
 
 def again() -> None:

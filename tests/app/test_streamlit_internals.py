@@ -43,6 +43,14 @@ def test_a_run_of_fragments_alone_names_them(monkeypatch):
     assert streamlit_internals.fragments_of_this_run() == {"a", "b"}
 
 
+def test_a_fragment_is_told_how_often_it_is_called(monkeypatch):
+    """That the browser follows what it was told last is tested in `tests/browser`."""
+    sent = []
+    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: SimpleNamespace(enqueue=sent.append))
+    streamlit_internals.call_every("a", 2.5)
+    assert [(said.auto_rerun.fragment_id, said.auto_rerun.interval) for said in sent] == [("a", 2.5)]
+
+
 def test_the_index_page_has_the_line_of_script_that_the_policy_allows():
     assert "<script>" in streamlit_internals.index_page() and "</html>" in streamlit_internals.index_page()
 

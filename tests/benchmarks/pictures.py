@@ -4,9 +4,10 @@ Clients open Explore, press Play and read what comes; a page's own script is run
 server's time is that of the process which serves the pages, with all that it does meanwhile, by the picture delivered.
 In Chromium, without a graphics processor: frames of the browser while a flow plays, the time that drawing takes in
 them, and the bytes of a page load. A first picture on Explore and on the home page is waited for in turns. Chromium,
-server and clients share this machine. It fails where nothing was measured.
+server and clients share this machine. --resting opens so many pages more, on which nothing plays. It fails where
+nothing was measured.
 
-    python -m tests.benchmarks.pictures [--pages 1 16 24] [--seconds 15] [--loads 5]
+    python -m tests.benchmarks.pictures [--pages 1 16 24] [--seconds 15] [--loads 5] [--resting 0]
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.benchmarks.measured import measured
+from tests.benchmarks.resting import opened
 from tests.browser.conftest import chromium_options
 from tests.page_client import open_page
 from tests.served import Server, app_served, wait_for
@@ -81,10 +83,10 @@ async def watch(url: str, playing: asyncio.Barrier, until: asyncio.Event) -> Wat
     return Watched(tuple(came), came[0] - asked)
 
 
-async def watched(server: Server, pages: int, seconds: float) -> str:
+async def watched(server: Server, pages: int, seconds: float, resting: int) -> str:
     """A row of the table."""
     until, playing = asyncio.Event(), asyncio.Barrier(pages + 1)
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group, opened(server.url, resting, until):
         visits = [group.create_task(watch(server.url, playing, until)) for _ in range(pages)]
         async with asyncio.timeout(DEADLINE_SECONDS):
             await playing.wait()
@@ -185,13 +187,14 @@ def main() -> None:
     parser.add_argument("--pages", type=int, nargs="*", default=[1, 16, 24])
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--loads", type=int, default=5)
+    parser.add_argument("--resting", type=int, default=0)
     args = parser.parse_args()
     if args.pages:
         print("| pages | pictures/s a page | fewest | Play to a new picture, ms | server CPU ms a picture |")
         print("|---|---|---|---|---|")
     for pages in args.pages:
         with serving() as server:
-            print(asyncio.run(watched(server, pages, args.seconds)), flush=True)
+            print(asyncio.run(watched(server, pages, args.seconds, args.resting)), flush=True)
     with serving() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(**chromium_options())
         print(

@@ -3,9 +3,10 @@
 Each client opens the page, presses Play and lets the page poll as often as the page asks for it. A poll is the round
 trip of one: from the request to the end of what the server sends for it. Clients and server share this machine. Pages
 poll at moments spread over the second, as they do where people open them one by one; --together lets all poll at once.
+--resting opens so many pages more, on which nothing plays.
 It fails if no step was taken, no picture was sent or no poll was answered.
 
-    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--together]
+    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--together] [--resting 0]
 """
 
 import argparse
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.measured import measured
+from tests.benchmarks.resting import opened
 from tests.page_client import open_page
 from tests.served import process_served
 
@@ -124,10 +126,10 @@ async def visit(url: str, phase: float, playing: asyncio.Barrier, until: asyncio
     return polls
 
 
-async def measure(server: Counting, pages: int, seconds: float, together: bool) -> Row:
+async def measure(server: Counting, pages: int, seconds: float, together: bool, resting: int) -> Row:
     """A row of the table."""
     until, playing = asyncio.Event(), asyncio.Barrier(pages + 1)
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group, opened(server.url, resting, until):
         phases = [0.0 if together else i / pages for i in range(pages)]
         visits = [group.create_task(visit(server.url, phase, playing, until)) for phase in phases]
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -154,6 +156,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--together", action="store_true")
+    parser.add_argument("--resting", type=int, default=0)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -162,7 +165,7 @@ def main() -> None:
         print("| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |")
         print("|---|---|---|---|---|---|---|")
         for pages in args.pages:
-            row = asyncio.run(measure(server, pages, args.seconds, args.together))
+            row = asyncio.run(measure(server, pages, args.seconds, args.together, args.resting))
             found = {"steps": row.steps, "frames": row.frames, "polls": len(row.polls), "seconds": row.seconds}
             measured([found], f"{pages} pages")
             print(row.text(), flush=True)

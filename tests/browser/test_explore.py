@@ -1,10 +1,12 @@
 import os
 import signal
+import time
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 from playwright.sync_api import expect
 
+from app.ui.scene import POLL_SECONDS
 from tests.browser.conftest import SMALL, zoom_wheel
 from tests.served import wait_for
 
@@ -43,6 +45,23 @@ def test_play_moves_the_picture_without_remounts_and_pause_stops_it(visit):
     assert visitor.page.locator("[data-pane=data]").screenshot() != before
     visitor.press("1 step")
     visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
+
+
+def test_a_page_at_rest_asks_for_nothing_and_wakes_at_a_click(visit):
+    visitor = visit()
+    last = {"count": -1, "since": 0.0}
+
+    def is_quiet():
+        visitor.page.wait_for_timeout(200)  # lets messages come
+        if len(visitor.received) != last["count"]:
+            last.update(count=len(visitor.received), since=time.monotonic())
+        return time.monotonic() - last["since"] > 4 * POLL_SECONDS
+
+    for _ in range(2):
+        wait_for(is_quiet, "some seconds without a message")
+        visitor.press("1 step")
+        step = visitor.step
+        visitor.wait(f"Number(root.dataset.step) > {step}", "the step after the rest")
 
 
 def test_the_picture_as_it_is_heard(visit):

@@ -35,7 +35,7 @@ UNRELATED = 0.1
 MOST_MARKED = 20
 
 
-@polled(POLL_SECONDS)
+@polled(POLL_SECONDS, session.at_rest)
 def show() -> None:
     session.settle()
     buttons = st.container()

@@ -34,7 +34,7 @@ def _trains(report: Report) -> bool:
     return uses_flow and not plane.offers_its_own(view, report)
 
 
-@polled(POLL_SECONDS)
+@polled(POLL_SECONDS, session.at_rest)
 def run() -> None:
     report = session.poll(frames=False, measured={"jacobians": GRID})
     plane.play_soon()

@@ -26,7 +26,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
     live.readouts(key="readouts")
 
 
-@polled(POLL_SECONDS)
+@polled(POLL_SECONDS, session.at_rest)
 def run() -> None:
     wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
     measured = wish.measured(session.VIEW_REQUEST.measured)

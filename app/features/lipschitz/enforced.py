@@ -25,7 +25,7 @@ from resflow_core.measure import BlockTable, Edited, Guarantee, NormEstimates
 SLACK = 1e-4
 
 
-@polled(POLL_SECONDS)
+@polled(POLL_SECONDS, session.at_rest)
 def show() -> None:
     session.settle()
     buttons = st.container()

@@ -32,7 +32,7 @@ PICTURES = "inverse"
 SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
 
 
-@polled(POLL_SECONDS)
+@polled(POLL_SECONDS, session.at_rest)
 def show() -> None:
     session.settle()
     opening.follow(arrival.hides_settings())

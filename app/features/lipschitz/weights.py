@@ -28,7 +28,7 @@ NOT_DRAWN = (
 )
 
 
-@polled(POLL_SECONDS)
+@polled(POLL_SECONDS, session.at_rest)
 def show() -> None:
     session.settle()
     opening.follow(False)

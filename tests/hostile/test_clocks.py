@@ -1,0 +1,37 @@
+"""A page whose run stands still is called seldom, and as often as ever once somebody does something."""
+
+import asyncio
+
+import pytest
+
+from app.ui.fragments import REST_SECONDS
+from app.ui.scene import POLL_SECONDS
+from tests.page_client import open_page
+
+pytestmark = pytest.mark.slow
+PATIENCE_SECONDS = 60.0
+
+
+async def until(page, condition):
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await page.poll()
+
+
+@pytest.mark.parametrize("path", ["explore", "estimator", "lipschitz", "activations"])
+def test_a_page_at_rest_is_called_seldom_and_wakes_at_a_click(server, path):
+    async def visit():
+        async with open_page(server.url, path) as page:
+            await until(page, lambda: page.interval == REST_SECONDS)
+            if path != "explore":
+                return
+            await page.play()
+            assert page.interval == POLL_SECONDS
+            step = page.step
+            await until(page, lambda: page.step > step)
+            assert page.interval < REST_SECONDS
+            await page.press("Pause")
+            assert page.interval < REST_SECONDS
+            await until(page, lambda: page.interval == REST_SECONDS)
+
+    asyncio.run(visit())
