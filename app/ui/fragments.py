@@ -32,7 +32,7 @@ def clocked(seconds: float | None, rests: Callable[[], bool] = lambda: False) ->
         @wraps(part)
         def called(*args: Any, **kwargs: Any) -> None:
             with TURNS.turn(session.attend):
-                fragment, began = fragment_of_this_call(), time.thread_time()
+                fragment, began = fragment_of_this_call() or "", time.thread_time()
                 clock = _clock(fragment, seconds)
                 if not _is_by_clock():
                     session.stir()

@@ -46,7 +46,7 @@ function askForPoint(view) {
 }
 
 function arriveAt(view, at) {
-  if (!at || (view.probe.at && at.step < view.probe.at.step && view.scene.playing)) return;
+  if (!at || at.step < view.probe.at?.step) return; // a run of the script that began before may end after the channel spoke
   view.probe.at = at;
   if (!atProbe(view)) return;
   paint(view, ["latent"], view.theme);
