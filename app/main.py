@@ -19,7 +19,7 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import RedirectResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from app import channel  # noqa: E402
+from app import channel, streamlit_internals  # noqa: E402
 from app.classroom.paths import PATHS  # noqa: E402
 from app.lessons import short  # noqa: E402
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
@@ -29,6 +29,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 # How long a thread that computes keeps the others waiting. The one that speaks to all browsers waits so long for each
 # message: with Python's usual 5 ms a burst of visitors is not answered for minutes.
 sys.setswitchinterval(0.0005)
+
+streamlit_internals.answer_calls_on_the_page_that_is_open()
 
 GUARD = Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))
 

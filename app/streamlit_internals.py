@@ -6,10 +6,14 @@ above: raise the bound once these tests pass with the new version.
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 
 import streamlit
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 
@@ -32,6 +36,30 @@ def call_every(fragment: str, seconds: float) -> None:
         message = ForwardMsg()
         message.auto_rerun.fragment_id, message.auto_rerun.interval = fragment, seconds
         context.enqueue(message)
+
+
+def answer_calls_on_the_page_that_is_open() -> None:
+    """Let a call of a fragment be answered on the page that the session shows when its turn comes.
+
+    Streamlit answers it on the page on which it was made. If that has changed meanwhile, the browser takes the answer
+    for another change of the page, and drops all that it shows: the page is white. So each call goes to the page of the
+    run before, and one of a fragment that is gone is dropped.
+    """
+    if getattr(ScriptRunner._run_script, "__wrapped__", None):
+        return
+    run_script = ScriptRunner._run_script
+
+    @wraps(run_script)
+    def on_the_open_page(runner: ScriptRunner, asked: RerunData) -> None:
+        if asked.fragment_id_queue:
+            there = [one for one in asked.fragment_id_queue if runner._fragment_storage.contains(one)]
+            if not there:
+                return
+            page = runner._get_script_run_ctx().page_script_hash or asked.page_script_hash
+            asked = replace(asked, fragment_id_queue=there, page_script_hash=page)
+        run_script(runner, asked)
+
+    ScriptRunner._run_script = on_the_open_page  # type: ignore[method-assign, assignment]
 
 
 def index_page() -> str:

@@ -5,6 +5,8 @@ import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.testing.v1 import AppTest
 
@@ -49,6 +51,19 @@ def test_a_fragment_is_told_how_often_it_is_called(monkeypatch):
     monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: SimpleNamespace(enqueue=sent.append))
     streamlit_internals.call_every("a", 2.5)
     assert [(said.auto_rerun.fragment_id, said.auto_rerun.interval) for said in sent] == [("a", 2.5)]
+
+
+def test_calls_are_answered_on_the_page_that_is_open_and_those_of_gone_fragments_are_not(monkeypatch):
+    """That no browser's page is emptied by a call of the page before is tested in `tests/hostile`."""
+    ran = []
+    monkeypatch.setattr(ScriptRunner, "_run_script", lambda runner, asked: ran.append(asked))
+    streamlit_internals.answer_calls_on_the_page_that_is_open()
+    there = SimpleNamespace(contains=lambda fragment: fragment in "ab")
+    open_page = SimpleNamespace(page_script_hash="new")
+    runner = SimpleNamespace(_fragment_storage=there, _get_script_run_ctx=lambda: open_page)
+    for fragments, page in ((["a", "z"], "old"), (["z"], "old"), ([], "next")):
+        ScriptRunner._run_script(runner, RerunData(fragment_id_queue=fragments, page_script_hash=page))
+    assert [(asked.fragment_id_queue, asked.page_script_hash) for asked in ran] == [(["a"], "new"), ([], "next")]
 
 
 def test_the_index_page_has_the_line_of_script_that_the_policy_allows():

@@ -35,3 +35,18 @@ def test_a_page_at_rest_is_called_seldom_and_wakes_at_a_click(server, path):
             await until(page, lambda: page.interval == REST_SECONDS)
 
     asyncio.run(visit())
+
+
+def test_a_clock_that_calls_while_the_page_changes_does_not_empty_the_new_one(server):
+    """Its call names the page on which it was made, and is answered when the next one is there."""
+
+    async def visit():
+        async with open_page(server.url, "learn", {"lesson": "believes", "step": "mass"}) as page:
+            await until(page, lambda: page.shown.address == "explore" and page.interval == POLL_SECONDS)
+            for label, screen in (("Next", "estimator"), ("Back", "explore")) * 2:
+                await page.press_amid_calls(label, screen)
+                for _ in range(5):
+                    await page.poll()
+                assert page.shown.address == screen and page.texts() and not page.exceptions
+
+    asyncio.run(visit())
