@@ -4,7 +4,7 @@ Pictures (PNG, SVG) and their numbers (CSV) are made in the browser, of what is 
 server makes it when it is asked for, and hands it over with the component's next message. A component that has a menu
 sends `encode(files, key)` and passes `on_asks_change=heard`; `menu` is one that stands alone.
 
-`app.components.library` must be mounted.
+`app.components.library.mount` or `mount_menus` must have been called.
 """
 
 import base64
@@ -17,9 +17,11 @@ import streamlit as st
 
 from app.components.canvas import scripts
 
-__all__ = ["SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
+__all__ = ["NEEDS", "SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
 
 _HERE = Path(__file__).parent
+NEEDS = ("colours", "page", "swatch", "inbox")
+"""What `SCRIPT` uses of `app.components.canvas`."""
 SCRIPT = scripts(_HERE / "js", "vector", "sheet", "film", "chart", "dots", "menu")
 STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
 

@@ -9,6 +9,7 @@ const ICON = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3v9m-4-4 
 const GROUPS = ["Picture", "Numbers", "Flow", "Comparison", "Program"];
 const KEPT_MS = 60_000; // a browser reads what it saves in this time
 const NEAR_MENU = 4; // pixels between button and menu
+const OF_RUN = "live"; // the figure whose menu stands among the buttons of a run
 const MOST_NAME = 80; // letters of a file's name
 const offers = new Map(); // figures by name, of menus that stand elsewhere
 let menus = 0;
@@ -206,7 +207,7 @@ inbox("resflowTake", {
   menu({ host, data, ask, figure = null }) {
     const menu = (host.takeMenu ??= mountMenu(host));
     Object.assign(menu, { files: data?.files ?? [], of: data?.of ?? null, chart: data?.chart ?? null, figure, ask });
-    menu.host.toggleAttribute("data-of-run", Boolean(menu.of));
+    menu.host.toggleAttribute("data-of-run", menu.of === OF_RUN);
     take(menu, data?.answer);
   },
   /** A figure for menus that stand elsewhere. */
