@@ -166,6 +166,19 @@ def test_the_server_makes_other_files_when_they_are_asked_for(page):
     assert taken(page, "Step") == ("step.csv", b"step\n1\n")
 
 
+def test_a_menu_stays_open_while_the_page_draws_what_is_new(page):
+    root = page.locator(".planes")
+    before = int(root.get_attribute("data-drawn"))
+    page.get_by_role("button", name=MENU).click()
+    entry = page.get_by_role("menuitem", name="Step")
+    entry.wait_for()
+    page.get_by_role("button", name="next").evaluate("button => button.click()")  # a hand elsewhere closes it
+    wait_for(lambda: int(root.get_attribute("data-drawn")) > before, "the next picture")
+    assert entry.is_visible()
+    page.keyboard.press("Escape")
+    entry.wait_for(state="hidden")
+
+
 def test_what_cannot_be_made_is_said(page):
     page.get_by_role("button", name=MENU).click()
     page.get_by_role("menuitem", name="Made of nothing").click()
