@@ -179,6 +179,34 @@ def test_a_menu_stays_open_while_the_page_draws_what_is_new(page):
     entry.wait_for(state="hidden")
 
 
+GROWN = """async by => {
+  const main = document.querySelector("[data-testid=stMain]");
+  const above = Object.assign(document.createElement("div"), { id: "above" });
+  Object.assign(main.style, { overflowAnchor: "none", paddingBottom: "2000px" });
+  above.style.cssText = `height: ${by}px; flex: none`;
+  const top = () => document.querySelector(".planes").getBoundingClientRect().top;
+  const before = top();
+  main.prepend(above);
+  main.scrollTop += top() - before;
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+SHRUNK = """() => {
+  document.querySelector("#above").remove();
+  document.querySelector("[data-testid=stMain]").removeAttribute("style");
+}"""
+
+
+def test_a_menu_stays_open_while_the_page_grows_above_it_and_closes_when_it_is_scrolled(page):
+    page.get_by_role("button", name=MENU).click()
+    entry = page.get_by_role("menuitem", name="Step")
+    entry.wait_for()
+    page.evaluate(GROWN, 300)
+    assert entry.is_visible(), "the page scrolled, and the menu is where it was"
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop += 200")
+    entry.wait_for(state="hidden")
+    page.evaluate(SHRUNK)
+
+
 def test_what_cannot_be_made_is_said(page):
     page.get_by_role("button", name=MENU).click()
     page.get_by_role("menuitem", name="Made of nothing").click()
