@@ -56,7 +56,12 @@ def page(tmp_path_factory, chromium):
 
 def taken(page, name, where=None, exact=False):
     """What is saved by an entry of the menu: its name and its contents."""
-    (where or page).get_by_role("button", name=MENU).first.click()
+    return taken_by(page, (where or page).get_by_role("button", name=MENU).first, name, exact)
+
+
+def taken_by(page, button, name, exact=False):
+    """As `taken`, by one of several menus' buttons."""
+    button.click()
     with page.expect_download() as download:
         page.get_by_role("menuitem", name=name, exact=exact).locator("visible=true").click()
     return download.value.suggested_filename, download.value.path().read_bytes()
