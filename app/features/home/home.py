@@ -26,9 +26,8 @@ with words, st.container(key="words"):
     )
 with picture:
     replay.show(key="replay")
-    with st.container(horizontal=True, gap="small"):
-        st.caption(replay.sentence(), width="stretch")
-        taken.menu(key="replay.take")
+    taken.menu(key="replay.take")
+    st.caption(replay.sentence())
 doors.show()
 lessons(rows("features/learn/learn.py"))
 with st.container(key="unseen", gap=None):
