@@ -1,7 +1,8 @@
-"""The script that draws all pictures of the canvas library: brought to a page once, used by all components on it.
+"""The scripts that draw all pictures of the canvas library: brought to a page once, used by all components on it.
 
-A component's own script is sent again with each of its messages. So the drawing rides in a component whose message
-never changes, and the others hand over to it what they are told (`canvas/inbox.js`).
+A component's own script is sent again with each of its messages. So the drawing rides in components whose message
+never changes, and the others hand over to them what they are told (`canvas/inbox.js`). The menus *Take it with you*
+ride alone: pages that draw their pictures themselves need nothing else.
 """
 
 import streamlit as st
@@ -9,19 +10,26 @@ import streamlit as st
 from app.components import live, painter, planes, take
 from app.components.canvas import ALL, scoped, shared, style
 
-__all__ = ["mount"]
+__all__ = ["mount", "mount_menus"]
 
+_NOTHING_ITSELF = "export default () => {};"
+
+_menus = st.components.v2.component(
+    "resflow_menus",
+    css=take.STYLE,
+    js="\n".join([shared(*take.NEEDS), scoped(take.SCRIPT), _NOTHING_ITSELF]),
+    isolate_styles=False,
+)
 _library = st.components.v2.component(
     "resflow_library",
-    css="\n".join([style(), live.STYLE, take.STYLE]),
+    css="\n".join([style(), live.STYLE]),
     js="\n".join(
         [
             shared(*ALL),
-            scoped(take.SCRIPT),
             scoped(live.SCRIPT),
             scoped(planes.SCRIPT),
             scoped(painter.SCRIPT),
-            "export default () => {};",
+            _NOTHING_ITSELF,
         ]
     ),
     isolate_styles=False,
@@ -29,5 +37,11 @@ _library = st.components.v2.component(
 
 
 def mount() -> None:
-    """Bring it to the page. Call once per script run, outside fragments."""
+    """Bring all of it to the page. Call once per script run, outside fragments."""
+    mount_menus()
     _library(key="resflow_library")
+
+
+def mount_menus() -> None:
+    """Bring what the menus alone need. Call once per script run, outside fragments, and not beside `mount`."""
+    _menus(key="resflow_menus")

@@ -55,6 +55,22 @@ def test_what_is_asked_for_is_answered(asked):
     assert base64.b64decode(answer["base64"]) == b"a\n2\n"
 
 
+def test_an_answer_is_told_again_for_a_while_because_the_next_message_may_overtake_it(asked, monkeypatch):
+    now, made = [100.0], []
+    monkeypatch.setattr(take, "monotonic", lambda: now[0])
+    file = File("Two", "two.csv", lambda: made.append(1) or "a\n2\n")
+
+    def answer(wanted):
+        asked(wanted)
+        return take.encode([file], "menu")["answer"]
+
+    first = answer([7, "two.csv"])
+    assert answer(None) == first and made == [1], "told again, and not made again"
+    assert answer([8, "two.csv"])["n"] == 8
+    now[0] += take.REPEATED_SECONDS
+    assert answer(None) is None, "a file is not sent with every later message"
+
+
 def test_why_a_file_cannot_be_made_is_the_answer(asked):
     asked([8, "none.bin"])
     assert take.encode(FILES, "menu")["answer"] == {"n": 8, "problem": "There is no flow yet."}

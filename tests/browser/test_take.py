@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 import resflow_core as rf
+from app.evidence import stored
+from app.features.home.evidence import CUT, EXACT, NAME
 from tests.browser.conftest import SMALL, Visitor
 from tests.browser.planes_app import NODES, WHERE_NONE, heat
 from tests.browser.test_planes import opened
@@ -54,7 +56,12 @@ def page(tmp_path_factory, chromium):
 
 def taken(page, name, where=None, exact=False):
     """What is saved by an entry of the menu: its name and its contents."""
-    (where or page).get_by_role("button", name=MENU).first.click()
+    return taken_by(page, (where or page).get_by_role("button", name=MENU).first, name, exact)
+
+
+def taken_by(page, button, name, exact=False):
+    """As `taken`, by one of several menus' buttons."""
+    button.click()
     with page.expect_download() as download:
         page.get_by_role("menuitem", name=name, exact=exact).locator("visible=true").click()
     return download.value.suggested_filename, download.value.path().read_bytes()
@@ -162,6 +169,47 @@ def test_the_server_makes_other_files_when_they_are_asked_for(page):
     page.get_by_text("run 2").wait_for()
     assert taken(page, "Step") == ("step.csv", b"step\n1\n")
     assert taken(page, "Step") == ("step.csv", b"step\n1\n")
+
+
+def test_a_menu_stays_open_while_the_page_draws_what_is_new(page):
+    root = page.locator(".planes")
+    before = int(root.get_attribute("data-drawn"))
+    page.get_by_role("button", name=MENU).click()
+    entry = page.get_by_role("menuitem", name="Step")
+    entry.wait_for()
+    page.get_by_role("button", name="next").evaluate("button => button.click()")  # a hand elsewhere closes it
+    wait_for(lambda: int(root.get_attribute("data-drawn")) > before, "the next picture")
+    assert entry.is_visible()
+    page.keyboard.press("Escape")
+    entry.wait_for(state="hidden")
+
+
+GROWN = """async by => {
+  const main = document.querySelector("[data-testid=stMain]");
+  const above = Object.assign(document.createElement("div"), { id: "above" });
+  Object.assign(main.style, { overflowAnchor: "none", paddingBottom: "2000px" });
+  above.style.cssText = `height: ${by}px; flex: none`;
+  const top = () => document.querySelector(".planes").getBoundingClientRect().top;
+  const before = top();
+  main.prepend(above);
+  main.scrollTop += top() - before;
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+SHRUNK = """() => {
+  document.querySelector("#above").remove();
+  document.querySelector("[data-testid=stMain]").removeAttribute("style");
+}"""
+
+
+def test_a_menu_stays_open_while_the_page_grows_above_it_and_closes_when_it_is_scrolled(page):
+    page.get_by_role("button", name=MENU).click()
+    entry = page.get_by_role("menuitem", name="Step")
+    entry.wait_for()
+    page.evaluate(GROWN, 300)
+    assert entry.is_visible(), "the page scrolled, and the menu is where it was"
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop += 200")
+    entry.wait_for(state="hidden")
+    page.evaluate(SHRUNK)
 
 
 def test_what_cannot_be_made_is_said(page):
@@ -315,3 +363,85 @@ def test_a_comparison_is_one_archive(visit, tmp_path):
     for file, row in zip(residual, table[: len(residual)], strict=True):
         assert -float(rf.load(file).log_prob(x).detach().mean()) == pytest.approx(float(row["nll"]), abs=0.002)
     assert {int(row["step"]) for row in curves} >= {0, 1}
+
+
+class TestReplay:
+    """The stored run that the home page replays."""
+
+    @pytest.fixture(scope="class")
+    def home(self, server, chromium):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+        visitor = Visitor(context.new_page())
+        visitor.page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
+        visitor.page.goto(server.url)
+        visitor.page.locator(".replay-plane[aria-label*=checkerboard]").wait_for()
+        yield visitor
+        context.close()
+
+    def at(self, home, place, cut=False):
+        """Stand at a place between stored pictures."""
+        home.page.get_by_role("switch").set_checked(cut)
+        home.page.get_by_role("slider", name="Step of training").fill(str(place))
+
+    def test_a_sheet_is_of_the_nearest_stored_step_and_says_its_numbers(self, home):
+        self.at(home, 12.3, cut=True)
+        name, data = taken(home.page, "SVG")
+        kept, found = stored(NAME), stored(NAME).found[CUT]
+        assert name == f"replay-5-terms-step-{kept.found['steps'][12]}.svg"
+        texts = texts_of(data)
+        assert {"true loss", "reported loss", "step", "x₁", "x₂", "density per unit area"} <= set(texts)
+        assert any(
+            f"true loss {found['true'][12]:.2f}, mass that it believes in {found['mass'][12]:.2f}" in t for t in texts
+        )
+        name, data = taken(home.page, "PNG")
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert (pixels[:8] == 255).all() and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+
+    def test_numbers_are_the_stored_ones(self, home):
+        self.at(home, 23)
+        found = stored(NAME).found
+        head, rows = rows_of(taken(home.page, "CSV: density")[1])
+        assert head[:3] == ["series", "x₁", "x₂"] and head[3].startswith("density per unit area (to ")
+        density = np.array([row[1:] for row in rows], float)
+        step = np.ptp(np.array(found["window"]), axis=1) / (round(len(density) ** 0.5) - 1)
+        # What colours leave out, the densest half percent of the nodes, and what lies outside of the window.
+        assert density[:, 2].sum() * step.prod() == pytest.approx(1, abs=0.05)
+        head, rows = rows_of(taken(home.page, "CSV: loss and mass")[1])
+        numbers = np.array(rows, float)
+        np.testing.assert_allclose(numbers[:, 0], found["steps"])
+        np.testing.assert_allclose(numbers[:, 1], found[EXACT]["true"])
+        np.testing.assert_allclose(numbers[:, 3], found[EXACT]["mass"])
+
+    def test_the_server_makes_the_programs(self, home):
+        name, data = taken(home.page, "Python script: 5 terms")
+        assert name == "replay-5-terms.py" and b"rf.Truncated" in data
+        cells = json.loads(taken(home.page, "Notebook: the exact log det")[1])["cells"]
+        assert any("trainer.step()" in "".join(cell["source"]) for cell in cells)
+
+    def test_a_film_leaves_the_replay_where_it_was(self, home):
+        self.at(home, 5)
+        before = home.page.locator(".replay-told").inner_text()
+        home.page.get_by_role("button", name=MENU).click()
+        with home.page.expect_download(timeout=180_000) as download:
+            home.page.get_by_role("menuitem", name="Film").click()
+        data = download.value.path().read_bytes()
+        assert home.page.locator(".replay-told").inner_text() == before
+        player = home.page.context.new_page()
+        player.set_content("<video muted></video>")
+        size, changed = player.evaluate(PLAYED, base64.b64encode(data).decode())
+        player.close()
+        assert min(size) > 400 and changed > 0.01
+
+    def test_menus_work_from_page_to_page(self, home):
+        navigation = home.page.get_by_test_id("stTopNav")
+        navigation.get_by_role("link", name="The paper").click()
+        home.page.locator(".take-open").first.wait_for()
+        assert taken(home.page, "SVG")[0].endswith(".svg")
+        navigation.get_by_role("link", name="Explore").click()
+        home.wait("root.dataset.step !== ''", "the first picture")
+        home.page.locator(".take-open").first.wait_for()
+        assert taken(home.page, "PNG")[0] == "residual-flow-step-0.png"
+        navigation.get_by_role("link", name="Home").click()
+        home.page.locator(".replay-plane[aria-label*=checkerboard]").wait_for()
+        assert taken(home.page, "CSV: loss and mass")[0].startswith("replay-exact-log-det")
+        assert home.problems == []

@@ -37,7 +37,8 @@ function mount(root) {
   const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, zooms: new Map() };
   view.told.setAttribute("aria-live", "polite");
   view.menu = part("div", "planes-take");
-  root.append(view.told);
+  view.menu.hidden = true;
+  root.append(view.told, view.menu); // once: what is moved closes
   root.dataset.drawn = 0;
   view.observer = new ResizeObserver(() => refresh(view));
   view.observer.observe(root);

@@ -5,7 +5,6 @@ function showMenu(view, data, setTrigger) {
   const last = view.panes[Math.min(view.panes.length, Number(view.root.dataset.columns ?? 1)) - 1];
   view.menu.hidden = !last;
   if (!last) return;
-  view.root.append(view.menu);
   const ask = (wanted) => setTrigger("asks", wanted);
   (window.resflowTake ??= []).push(["menu", { host: view.menu, data, ask, figure: () => figureOfPanes(view) }]);
 }

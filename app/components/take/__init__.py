@@ -4,22 +4,27 @@ Pictures (PNG, SVG) and their numbers (CSV) are made in the browser, of what is 
 server makes it when it is asked for, and hands it over with the component's next message. A component that has a menu
 sends `encode(files, key)` and passes `on_asks_change=heard`; `menu` is one that stands alone.
 
-`app.components.library` must be mounted.
+`app.components.library.mount` or `mount_menus` must have been called.
 """
 
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 import streamlit as st
 
 from app.components.canvas import scripts
 
-__all__ = ["SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
+__all__ = ["NEEDS", "SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
 
 _HERE = Path(__file__).parent
+NEEDS = ("colours", "page", "swatch", "inbox")
+"""What `SCRIPT` uses of `app.components.canvas`."""
+REPEATED_SECONDS = 5.0
+"""So long an answer is told again: a message is never seen if the next one comes before the browser draws."""
 SCRIPT = scripts(_HERE / "js", "vector", "sheet", "film", "chart", "dots", "menu")
 STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
 
@@ -59,7 +64,20 @@ def heard() -> None:
 def encode(files: Sequence[File], key: str) -> dict[str, Any]:
     """What the menu of the component mounted as `key` offers, and the answer to what it has just asked for."""
     listed = [{"name": file.name, "title": file.title, "group": file.group} for file in files]
-    return {"files": listed, "answer": _answer(files, st.session_state.get(key, {}).get("asks"))}
+    return {"files": listed, "answer": _told(files, key)}
+
+
+def _told(files: Sequence[File], key: str) -> dict[str, Any] | None:
+    """The answer to what was just asked, or the last one for a while: the menu takes one that comes twice once."""
+    kept = f"{key}.answer"
+    if answer := _answer(files, st.session_state.get(key, {}).get("asks")):
+        st.session_state[kept] = (monotonic() + REPEATED_SECONDS, answer)
+        return answer
+    until, answer = st.session_state.get(kept, (0.0, None))
+    if answer and monotonic() >= until:
+        del st.session_state[kept]
+        return None
+    return answer
 
 
 def _answer(files: Sequence[File], asks: Any) -> dict[str, Any] | None:

@@ -61,18 +61,23 @@ CELLS, LAST_CELLS = 40, 64
 """On a side of the window in the quadrature of a mass: on the way, and at the end."""
 
 
+def arms() -> dict[str, Arm]:
+    """The two flows, and how each is trained."""
+    source = Setup(data=DATA, flow=FLOW, train=TRAIN).source
+    log_dets: dict[str, LogDet] = {EXACT: Exact(), CUT: Truncated(TERMS)}
+    return {name: Arm(FLOW, replace(TRAIN, log_det=log_det), source) for name, log_det in log_dets.items()}
+
+
 def make(small: bool) -> Made:
     """The first seed of each of the two in pictures, and how all of them end."""
-    setup, dataset = Setup(data=DATA, flow=FLOW, train=TRAIN), DATASETS[DATA]
+    dataset = DATASETS[DATA]
     window, truth = dataset.window, dataset.truth
     if truth is None:
         raise ValueError(f"The density of {dataset.title} is not known, and so no entropy.")
     seeds, steps = (1, SMALL_STEPS) if small else (SEEDS, STEPS)
     found, backends = {}, []
-    log_dets: dict[str, LogDet] = {EXACT: Exact(), CUT: Truncated(TERMS)}
-    for name, log_det in log_dets.items():
-        arm = Arm(FLOW, replace(TRAIN, log_det=log_det), setup.source)
-        told = [_told(arm, log_det, k, steps, window, with_pictures=k == 0) for k in range(seeds)]
+    for name, arm in arms().items():
+        told = [_told(arm, k, steps, window, with_pictures=k == 0) for k in range(seeds)]
         backends += [one.pop("backend") for one in told]
         first, *_ = told
         ends = {key: [one[key][-1] for one in told] for key in ("true", "bias", "mass")}
@@ -85,9 +90,7 @@ def make(small: bool) -> Made:
     )
 
 
-def _told(
-    arm: Arm, log_det: LogDet, seed: int, steps: Sequence[int], window: Window, *, with_pictures: bool
-) -> dict[str, Any]:
+def _told(arm: Arm, seed: int, steps: Sequence[int], window: Window, *, with_pictures: bool) -> dict[str, Any]:
     """Losses in nats after each of these steps, with pictures and masses on the way or the last mass alone."""
     engine = LocalEngine(float("inf"), Compiled())
     run = engine.create(Experiment((arm,), seed, DEVICE))
@@ -105,7 +108,7 @@ def _told(
             found["density"].append(_density(frame))
         if with_pictures or step == steps[-1]:
             flow = flow_file.from_bytes(saved)
-            found["mass"].append(_mass(flow, log_det, window, LAST_CELLS if step == steps[-1] else CELLS))
+            found["mass"].append(_mass(flow, arm.train.log_det, window, LAST_CELLS if step == steps[-1] else CELLS))
     return found | {"backend": report.fingerprint}
 
 

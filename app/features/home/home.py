@@ -3,7 +3,8 @@ Explore."""
 
 import streamlit as st
 
-from app.features.home import replay
+from app.components import library
+from app.features.home import replay, taken
 from app.ui import doors, heading
 from app.ui.lesson_list import lessons
 from app.ui.lesson_rows import rows
@@ -25,6 +26,9 @@ with words, st.container(key="words"):
     )
 with picture:
     replay.show(key="replay")
+    taken.menu(key="replay.take")
     st.caption(replay.sentence())
 doors.show()
 lessons(rows("features/learn/learn.py"))
+with st.container(key="unseen", gap=None):
+    library.mount_menus()  # at the end: the picture does not wait for it

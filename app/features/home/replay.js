@@ -6,6 +6,7 @@ const HOLD = 2.5; // seconds at the end
 const TRUE = "#0072B2";
 const REPORTED = "#D55E00";
 const LOSS_MARGIN = { left: 66, right: 22, top: 8, bottom: 46 };
+const MOST_LEVEL = 255; // of a stored density, at which colours end
 const MOST_BELOW = 0.15; // of the axis's range: room around the losses
 const ICONS = { pause: "M4 2h3v12H4zM9 2h3v12H9z", play: "M4 2l10 6-10 6z" };
 const replays = new WeakMap();
@@ -49,18 +50,25 @@ function draw(replay) {
   const { root, scene, at, plane, loss } = replay;
   if (!plane.clientWidth) return;
   const theme = pageTheme(root);
-  const kind = scene[replay.isCut ? "cut" : "exact"];
+  const kind = kindOf(replay);
   const side = Math.sqrt(kind.pictures[0].values.length);
   replay.values ??= new Float32Array(side * side);
-  const field = finer(fieldAt(kind, at, side, replay.values));
-  const [x, y] = ["x₁", "x₂"].map((title, k) => ({ title, range: scene.window[k] }));
-  const layer = { kind: "field", field, window: scene.window, range: [0, 255], palette: PALETTES.viridis };
-  drawPicture(plane.surface, { x, y, ratio: 1, over: "dark", layers: [layer] }, theme);
-  drawLoss(replay, kind, theme);
+  const field = fieldAt(kind, at, side, replay.values);
+  drawPicture(plane.surface, densityPicture(scene, field, MOST_LEVEL), theme);
+  drawPicture(loss.surface, lossPicture(replay, kind, theme), theme);
   say(replay, kind);
 }
 
-function drawLoss({ scene, at, loss, isCut }, kind, theme) {
+const kindOf = ({ scene, isCut }) => scene[isCut ? "cut" : "exact"];
+
+/** A density whose colours end at `top`. */
+function densityPicture(scene, field, top) {
+  const [x, y] = ["x₁", "x₂"].map((title, k) => ({ title, range: scene.window[k] }));
+  const layer = { kind: "field", nodes: field, field: finer(field), window: scene.window, range: [0, top], palette: PALETTES.viridis };
+  return { x, y, ratio: 1, over: "dark", layers: [layer] };
+}
+
+function lossPicture({ scene, at, isCut }, kind, theme) {
   const steps = scene.steps.map(alongAxis);
   const drawn = [scene.exact.true, scene.cut.true, scene.cut.reported].flat();
   const [low, high] = [Math.min(scene.entropy, ...drawn), Math.max(...drawn)];
@@ -70,29 +78,43 @@ function drawLoss({ scene, at, loss, isCut }, kind, theme) {
   const here = alongAxis(between(scene.steps, at));
   const layers = [
     { kind: "level", y: scene.entropy, text: "entropy: no density has less loss", above: false, colour: theme.ink(0.8) },
-    line(kind.true, { colour: TRUE }),
-    ...(isCut ? [line(kind.reported, { colour: REPORTED, dash: [8, 5] })] : []),
+    line(kind.true, { name: isCut ? "true loss" : "loss, reported and true", colour: TRUE }),
+    ...(isCut ? [line(kind.reported, { name: "reported loss", colour: REPORTED, dash: [8, 5] })] : []),
     { kind: "line", x: [here, here], y: [low - room, high + room], colour: theme.ink(0.5), width: 1 },
     ...[["true", TRUE], ...(isCut ? [["reported", REPORTED]] : [])].map(([name, colour]) => ({
       kind: "points", x: [here], y: [between(kind[name], at)], marker: { size: 10, symbol: "circle", colour },
     })),
   ];
   const axis = { title: "step", range: ends, ticks: stepTicks };
-  const picture = { x: axis, y: { title: "held-out loss, nats", range: [low - room, high + room] } };
-  drawPicture(loss.surface, { ...picture, layers, margin: LOSS_MARGIN, grid: true }, theme);
+  return {
+    x: axis, y: { title: "held-out loss, nats", range: [low - room, high + room] }, layers, margin: LOSS_MARGIN, grid: true,
+  };
 }
 
-function say({ scene, at, told, isCut, slider, plane }, kind) {
-  const step = Math.round(between(scene.steps, at)).toLocaleString("en");
+/** The numbers at a place, in two lines of HTML. */
+function numbersAt({ scene, at, isCut }, kind) {
+  const step = stepAt(scene, at);
   const [truth, reported, mass] = ["true", "reported", "mass"].map((name) => between(kind[name], at));
   const below = reported < scene.entropy ? ` <mark>below ${scene.entropy.toFixed(2)}: impossible</mark>` : "";
-  told.innerHTML = isCut
-    ? `Step ${step}: reported loss <b>${reported.toFixed(2)} nats</b>${below}<br>true loss <b>${truth.toFixed(2)}</b>, ` +
-      `mass that it believes in <b>${mass.toFixed(2)}</b>`
-    : `Step ${step}: reported loss = true loss = <b>${truth.toFixed(2)} nats</b><br>mass of the density <b>${mass.toFixed(2)}</b>`;
+  return isCut
+    ? [
+      `Step ${step}: reported loss <b>${reported.toFixed(2)} nats</b>${below}`,
+      `true loss <b>${truth.toFixed(2)}</b>, mass that it believes in <b>${mass.toFixed(2)}</b>`,
+    ]
+    : [`Step ${step}: reported loss = true loss = <b>${truth.toFixed(2)} nats</b>`, `mass of the density <b>${mass.toFixed(2)}</b>`];
+}
+
+const stepAt = ({ steps }, at) => Math.round(between(steps, at)).toLocaleString("en");
+
+const altAt = (scene, at) => `${scene.alt} Here at step ${stepAt(scene, at)}.`;
+
+function say(replay, kind) {
+  const { scene, at, told, slider, plane } = replay;
+  const step = stepAt(scene, at);
+  told.innerHTML = numbersAt(replay, kind).join("<br>");
   slider.value = at;
   slider.setAttribute("aria-valuetext", `step ${step}: ${told.textContent}`);
-  plane.setAttribute("aria-label", `${scene.alt} Here at step ${step}.`);
+  plane.setAttribute("aria-label", altAt(scene, at));
 }
 
 /** One frame; drawing gets at most half of the time, so that a slow machine stays at hand. */
@@ -188,4 +210,5 @@ export default function ({ data, parentElement }) {
   replays.set(root, replay);
   draw({ ...replay, at: Math.min(replay.at, replay.scene.last) });
   wake(replay);
+  (window.resflowTake ??= []).push(["offer", { name: "replay", figure: () => figureOfReplay(replay) }]);
 }

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import evidence
-from app.components.canvas import ALL, shared, style
+from app.components.canvas import ALL, scripts, shared, style
 from app.features.home.evidence import CUT, EXACT, NAME
 
 __all__ = ["scene", "sentence", "show"]
@@ -19,7 +19,7 @@ _replay = st.components.v2.component(
     "resflow_replay",
     html=(_HERE / "replay.html").read_text(encoding="utf-8"),
     css=style() + (_HERE / "replay.css").read_text(encoding="utf-8"),
-    js=shared(*ALL) + "\n" + (_HERE / "replay.js").read_text(encoding="utf-8"),
+    js=shared(*ALL) + "\n" + scripts(_HERE, "taken", "replay"),
 )
 
 

@@ -32,7 +32,7 @@ def successor(name: str, one: Successor) -> None:
 
 live_runs.follow()
 with st.container(key="unseen", gap=None):
-    library.mount()  # `app/page.py` brings it to screens with a flow alone
+    library.mount_menus()  # `app/page.py` brings all of the library, and to screens with a flow alone
 st.html(HERE / "paper.css")
 with st.container(key="paper"):
     heading.title("What does the paper claim, and what shows here?")

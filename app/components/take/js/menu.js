@@ -9,10 +9,11 @@ const ICON = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3v9m-4-4 
 const GROUPS = ["Picture", "Numbers", "Flow", "Comparison", "Program"];
 const KEPT_MS = 60_000; // a browser reads what it saves in this time
 const NEAR_MENU = 4; // pixels between button and menu
+const OF_RUN = "live"; // the figure whose menu stands among the buttons of a run
 const MOST_NAME = 80; // letters of a file's name
 const offers = new Map(); // figures by name, of menus that stand elsewhere
 let menus = 0;
-let opened = null; // the list that is open
+let opened = null; // of the menu that is open: its list and button, and where that stood
 
 function made(tag, className, values = {}) {
   return Object.assign(document.createElement(tag), { className, ...values });
@@ -151,6 +152,11 @@ function place({ button, list }) {
   });
 }
 
+function placeOf(button) {
+  const { left, top } = button.getBoundingClientRect();
+  return [left, top];
+}
+
 function onMenuKey(menu, event) {
   const entries = [...menu.list.querySelectorAll("[role=menuitem]")];
   const at = entries.indexOf(menu.list.getRootNode().activeElement);
@@ -181,10 +187,10 @@ function mountMenu(host) {
   list.addEventListener("beforetoggle", ({ newState }) => newState === "open" && fill(menu));
   list.addEventListener("toggle", ({ newState }) => {
     button.setAttribute("aria-expanded", newState === "open");
-    if (opened === list) opened = null;
+    if (opened?.list === list) opened = null;
     if (newState !== "open") return;
-    opened = list;
     place(menu);
+    opened = { list, button, at: placeOf(button) };
     list.querySelector("[role=menuitem]")?.focus({ preventScroll: true });
   });
   list.addEventListener("keydown", (event) => onMenuKey(menu, event));
@@ -196,9 +202,12 @@ function mountMenu(host) {
   return menu;
 }
 
-// What scrolls away under an open menu closes it.
-addEventListener("scroll", (event) => {
-  if (opened && event.target !== opened) opened.hidePopover();
+// What scrolls away under an open menu closes it. Browsers also scroll a page that grows above what is seen, so that it
+// stays where it is: on a screen whose flow trains, every few seconds.
+addEventListener("scroll", ({ target }) => {
+  if (!opened || target === opened.list) return;
+  const moved = placeOf(opened.button).map((value, k) => Math.abs(value - opened.at[k]));
+  if (Math.max(...moved) > NEAR_MENU) opened.list.hidePopover();
 }, { capture: true, passive: true });
 
 inbox("resflowTake", {
@@ -206,7 +215,7 @@ inbox("resflowTake", {
   menu({ host, data, ask, figure = null }) {
     const menu = (host.takeMenu ??= mountMenu(host));
     Object.assign(menu, { files: data?.files ?? [], of: data?.of ?? null, chart: data?.chart ?? null, figure, ask });
-    menu.host.toggleAttribute("data-of-run", Boolean(menu.of));
+    menu.host.toggleAttribute("data-of-run", menu.of === OF_RUN);
     take(menu, data?.answer);
   },
   /** A figure for menus that stand elsewhere. */
