@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from app.ui.fragments import REST_SECONDS
 from tests.page_client import open_page
 
 AT_ONCE = 8
@@ -12,13 +13,17 @@ PATIENCE_SECONDS = 120.0
 
 @asynccontextmanager
 async def opened(url: str, pages: int, until: asyncio.Event) -> AsyncIterator[None]:
-    """So many pages of Explore, all open, whose clocks call as often as they ask for it, until `until`."""
+    """So many pages of Explore, all open and at rest, whose clocks call as often as they ask for it, until `until`."""
     door, all_open = asyncio.Semaphore(AT_ONCE), asyncio.Barrier(pages + 1)
 
     async def rest() -> None:
         async with AsyncExitStack() as stack:
             async with door:
                 page = await stack.enter_async_context(open_page(url, "explore", patience=PATIENCE_SECONDS))
+            await stack.enter_async_context(page.pictures())  # so that the engine hears that it is there
+            while page.interval < REST_SECONDS:
+                await asyncio.sleep(page.interval)
+                await page.poll()
             await all_open.wait()
             await page.watch(until)
 
