@@ -201,8 +201,8 @@ class ShownPage:
         return max(steps)
 
     def _begin(self, new: NewSession, whole: bool) -> None:
-        """A run begins: of the `whole` page, whose clocks are then set anew, or of a part of it. Raises `Unexpected` for
-        a part of another page than this one: a browser drops all that it shows then."""
+        """A run begins: of the `whole` page, whose clocks are then set anew, or of a part of it. Raises
+        `Unexpected` for a part of another page than this one: a browser drops all that it shows then."""
         if not whole and self.script != new.page_script_hash:
             raise Unexpected(f"A run of the page {self.script!r} was expected, not of {new.page_script_hash!r}.")
         self.script, self.session = new.page_script_hash, new.initialize.session_id

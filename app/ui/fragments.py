@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app import session
+from app import channel, session
 from app.clockwork import CLOCKWORK, Clock
 from app.streamlit_internals import call_every, fragment_of_this_call, fragments_of_this_run
 from app.turns import TURNS
@@ -62,6 +62,13 @@ def polled(seconds: float | None, rests: Callable[[], bool] = lambda: False) -> 
         return clocked(seconds, rests)(st.fragment(drawn))
 
     return decorate
+
+
+def rests() -> bool:
+    """Whether nothing happens on the page by itself, and a clock may call so seldom that the engine would take the page
+    for gone: since the channel tells otherwise, or the run has no steps to lose."""
+    run = session.last_report()
+    return session.at_rest() and (channel.CHANNEL.is_read(run.id) or not any(arm.step for arm in run.arms))
 
 
 def button(label: str, *, on_click: Part, **how: Any) -> None:

@@ -16,7 +16,7 @@ from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, opening, side_by_side, takeaway, transport
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
-from app.ui.fragments import polled
+from app.ui.fragments import polled, rests
 from app.ui.scene import POLL_SECONDS
 from app.words import number
 from resflow_core.activations import activation_named
@@ -35,7 +35,7 @@ UNRELATED = 0.1
 MOST_MARKED = 20
 
 
-@polled(POLL_SECONDS, session.at_rest)
+@polled(POLL_SECONDS, rests)
 def show() -> None:
     session.settle()
     buttons = st.container()

@@ -9,7 +9,7 @@ from app.engine.reports import MOVING, Report
 from app.estimates.settings import BENCH, VIEWS, Bench
 from app.features.estimator import across, by_hand, plane
 from app.ui import controls, heading, notices, opening, share, transport
-from app.ui.fragments import polled
+from app.ui.fragments import polled, rests
 from app.ui.scene import POLL_SECONDS
 
 GRID = 100
@@ -34,7 +34,7 @@ def _trains(report: Report) -> bool:
     return uses_flow and not plane.offers_its_own(view, report)
 
 
-@polled(POLL_SECONDS, session.at_rest)
+@polled(POLL_SECONDS, rests)
 def run() -> None:
     report = session.poll(frames=False, measured={"jacobians": GRID})
     plane.play_soon()

@@ -11,7 +11,7 @@ from app.engine.reports import ArmReport, Frame, Report
 from app.estimates.settings import Bench, matrix_problem
 from app.features.explore import canvas
 from app.ui import block_table, heading, matrices, notices, opening, transport
-from app.ui.fragments import polled
+from app.ui.fragments import polled, rests
 from app.ui.scene import POLL_SECONDS, scene_of, truth_of
 from app.ui.time_line import time_line
 from resflow_core.log_det import Roulette, Truncated
@@ -26,7 +26,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
     live.readouts(key="readouts")
 
 
-@polled(POLL_SECONDS, session.at_rest)
+@polled(POLL_SECONDS, rests)
 def run() -> None:
     wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
     measured = wish.measured(session.VIEW_REQUEST.measured)

@@ -15,7 +15,7 @@ from app.features.lipschitz.settings import LIPSCHITZ
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, opening, takeaway, transport
 from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, ORANGE, VERMILION
-from app.ui.fragments import polled
+from app.ui.fragments import polled, rests
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name, wide
 from resflow_core.flow import FlowConfig
@@ -25,7 +25,7 @@ from resflow_core.measure import BlockTable, Edited, Guarantee, NormEstimates
 SLACK = 1e-4
 
 
-@polled(POLL_SECONDS, session.at_rest)
+@polled(POLL_SECONDS, rests)
 def show() -> None:
     session.settle()
     buttons = st.container()

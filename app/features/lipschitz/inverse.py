@@ -22,7 +22,7 @@ from app.metrics import is_one, with_error
 from app.takeaway.programs import PROGRAMS
 from app.text import csv_of
 from app.ui import controls, opening, takeaway, transport
-from app.ui.fragments import again, button, polled
+from app.ui.fragments import again, button, polled, rests
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
 from resflow_core.settings import settings_of
@@ -32,7 +32,7 @@ PICTURES = "inverse"
 SCALES = sorted({round(10 ** (k / 40), 3) for k in range(-40, 53)})
 
 
-@polled(POLL_SECONDS, session.at_rest)
+@polled(POLL_SECONDS, rests)
 def show() -> None:
     session.settle()
     opening.follow(arrival.hides_settings())

@@ -16,7 +16,7 @@ from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.weighed import weighed
 from app.takeaway.programs import PROGRAMS
 from app.ui import opening, takeaway, transport
-from app.ui.fragments import button, polled
+from app.ui.fragments import button, polled, rests
 from app.ui.scene import POLL_SECONDS
 from resflow_core.activations import activation_named
 
@@ -28,7 +28,7 @@ NOT_DRAWN = (
 )
 
 
-@polled(POLL_SECONDS, session.at_rest)
+@polled(POLL_SECONDS, rests)
 def show() -> None:
     session.settle()
     opening.follow(False)
