@@ -15,7 +15,7 @@ import pytest
 from tests import benchmarks
 from tests.benchmarks.measured import measured
 
-NOT_BENCHMARKS = {"measured"}
+NOT_BENCHMARKS = {"measured", "resting"}
 NAN = float("nan")
 
 
@@ -42,7 +42,7 @@ def _estimator(monkeypatch, module: ModuleType) -> list[str]:
 
 
 def _sessions(monkeypatch, module: ModuleType) -> list[str]:
-    async def nothing(server, pages, seconds, together):
+    async def nothing(server, pages, seconds, together, resting):
         return module.Row(pages, seconds, steps=0, frames=0, share=0.0, polls=())
 
     _instead(monkeypatch, module, counting=nullcontext, measure=nothing)
@@ -123,7 +123,13 @@ def _hostile_formulas(monkeypatch, module: ModuleType) -> list[str]:
 
 def _cluster(monkeypatch, module: ModuleType) -> list[str]:
     nowhere = SimpleNamespace(nodes=lambda count: nullcontext(SimpleNamespace(address="")))
-    _instead(monkeypatch, module, ray_cluster=nowhere, trained=lambda address, workers, steps, seed: (0.0, 0.0))
+    _instead(
+        monkeypatch,
+        module,
+        ray_cluster=nowhere,
+        trained=lambda address, workers, steps, seed: (0.0, 0.0),
+        until_compiled=lambda address: None,
+    )
     return ["--rounds", "1"]
 
 
