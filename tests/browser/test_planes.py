@@ -341,18 +341,18 @@ def test_the_colours_are_those_of_the_palette_and_grey_where_there_is_no_number(
 
 def test_what_stands_at_the_pointer_is_told(see):
     page = see()
-    tips = []
-    for x, y in ((1.02, 2.02), (-1.8, 0.4), (-1.99, -0.98)):
+    tip, tips = page.locator(".canvas-tip:not([hidden])"), []
+    for x, y, begins in ((1.02, 2.02, "end"), (-1.8, 0.4, "iterations 0"), (-1.99, -0.98, "iterations:")):
         page.mouse.move(*place(page, PLANE, x, y))
-        tips.append(page.locator(".canvas-tip:not([hidden])").inner_text())
+        expect(tip).to_contain_text(begins)
+        tips.append(tip.inner_text())
     assert tips[0].splitlines() == ["end", "z₁ (m) = 1", "z₂ (m) = 2"]
     assert tips[1].startswith("iterations ")
     assert float(tips[1].split()[1]) == pytest.approx(10**-1.8, rel=0.02)
     assert tips[2] == "iterations: no number"
     page.mouse.move(*place(page, CHART, 3, -6))
-    assert page.locator(".canvas-tip:not([hidden])").inner_text().splitlines() == [
-        "rate 2", "iteration n = 3", "‖r‖ (m) = 1.0e−6"
-    ]  # fmt: skip
+    expect(tip).to_contain_text("rate 2")
+    assert tip.inner_text().splitlines() == ["rate 2", "iteration n = 3", "‖r‖ (m) = 1.0e−6"]
 
 
 def test_a_name_in_the_legend_hides_its_line_and_shows_it_again(see):
