@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import zoom_wheel
 from tests.browser.planes_app import NODES, WHERE_NONE, WINDOW, heat
