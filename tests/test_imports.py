@@ -16,8 +16,8 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 # The rooms of the app, from the lowest up: each imports those before it, the core, and nothing that stands after it.
 ROOMS = [
     "streamlit_internals",
-    "text", "turns", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file", "drawing",
-    "quantise",
+    "text", "turns", "clockwork", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file",
+    "drawing", "quantise",
     "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "takeaway",
     "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip

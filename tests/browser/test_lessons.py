@@ -5,6 +5,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from tests.served import wait_for
+
 SLOW = 30_000
 
 
@@ -192,12 +194,15 @@ def test_the_roulette_is_walked_from_end_to_end(student):
 
 def test_beside_a_lesson_planes_are_large_and_the_settings_of_the_step_stand_in_the_row_of_play(visit):
     visitor = visit("lesson=believes&step=mass", viewport={"width": 1440, "height": 900})
-    terms = only(visitor.page.locator(".st-key-lesson_settings").get_by_role("slider", name="Terms")).bounding_box()
-    play = only(visitor.page.locator(".st-key-play")).bounding_box()
-    assert play["y"] <= terms["y"] + terms["height"] / 2 <= play["y"] + play["height"]
+    settings, row = visitor.page.locator(".st-key-lesson_settings"), visitor.page.locator(".st-key-play")
+
+    def stand_in_one_row():
+        terms, play = only(settings.get_by_role("slider", name="Terms")).bounding_box(), only(row).bounding_box()
+        return play["y"] <= terms["y"] + terms["height"] / 2 <= play["y"] + play["height"]
+
+    wait_for(stand_in_one_row, "the settings of the step in the row of Play")
     plane = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
     assert min(plane["width"], plane["height"]) >= 460 and plane["y"] + plane["height"] <= 900
-    visitor.press("Pause")
     visitor.page.keyboard.press("f")
     expect(visitor.page.locator("html[data-present]")).to_have_count(1)
     assert not visitor.page.locator(".st-key-lesson_settings").is_visible()
