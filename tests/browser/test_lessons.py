@@ -188,7 +188,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
     coins.press("Control+Enter")
     is_done(page)
-    check(visitor, "Coins can compute the log of a determinant.")
+    check(visitor, "draws with coins agree with the log of a determinant.")
     ended(visitor, "Russian roulette")
 
 
