@@ -87,7 +87,8 @@ def steps(engine, id):
 
 
 def run_on(engine, node, arm):
-    """A run of this arm that plays on this node."""
+    """A run of this arm that plays on this node, as soon as that has a worker: the test before took its node away."""
+    wait(lambda: node in {link._worker._node for link in engine._links if link._worker}, "a worker of the node")
     for _ in range(2):
         id = engine.create(Experiment((arm,), 0))
         engine.play(id)
