@@ -62,11 +62,12 @@ class PageClient:
         await self._ask(self.shown.state(button.fragment, button.element.id))
 
     async def press_amid_calls(self, label: str, screen: str) -> None:
-        """Press a button that leads to another screen, while all clocks call again and again until that is there."""
+        """Press a button that leads to another screen, while all clocks call again and again until that has its
+        own."""
         button = self.shown.button(label)
         await self._send(self.shown.state(button.fragment, button.element.id))
         async with asyncio.timeout(self._patience):
-            while self.shown.address != screen:
+            while self.shown.address != screen or not self.shown.clocks:
                 for fragment in self.shown.clocks:
                     call = self.shown.state(fragment)
                     call.is_auto_rerun = True
