@@ -30,9 +30,9 @@ def fragments_of_this_run() -> frozenset[str]:
 
 def call_every(fragment: str, seconds: float) -> None:
     """Let the browser call this fragment by the clock every so many seconds from now on. One that has no clock gets
-    one."""
+    one; one that is gone, as the screen before, gets none."""
     context = get_script_run_ctx()
-    if context:
+    if context and context.fragment_storage.contains(fragment):
         message = ForwardMsg()
         message.auto_rerun.fragment_id, message.auto_rerun.interval = fragment, seconds
         context.enqueue(message)

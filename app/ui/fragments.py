@@ -52,7 +52,7 @@ def polled(seconds: float | None, rests: Callable[[], bool] = lambda: False) -> 
     def decorate(part: Part) -> Part:
         @wraps(part)
         def drawn(*args: Any, **kwargs: Any) -> None:
-            if not _is_by_clock():
+            if fragments_of_this_run() and not _is_by_clock():  # a whole run sets all clocks anew
                 session.stir()
                 for fragment, clock in session.clocks().items():
                     if clock.asked == REST_SECONDS:

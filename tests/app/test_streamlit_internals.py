@@ -48,8 +48,11 @@ def test_a_run_of_fragments_alone_names_them(monkeypatch):
 def test_a_fragment_is_told_how_often_it_is_called(monkeypatch):
     """That the browser follows what it was told last is tested in `tests/browser`."""
     sent = []
-    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: SimpleNamespace(enqueue=sent.append))
+    there = SimpleNamespace(contains=lambda fragment: fragment == "a")
+    running = SimpleNamespace(enqueue=sent.append, fragment_storage=there)
+    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: running)
     streamlit_internals.call_every("a", 2.5)
+    streamlit_internals.call_every("gone", 2.5)
     assert [(said.auto_rerun.fragment_id, said.auto_rerun.interval) for said in sent] == [("a", 2.5)]
 
 
