@@ -92,10 +92,19 @@ def press(page, name):
 
 
 def place(page, pane, x, y):
-    """Where on the screen a point of a pane is, in pixels."""
-    corner = box(page, pane).bounding_box()
-    left, top = plot(page, pane, f"[at.x({x}), at.y({y})]")
-    return corner["x"] + left, corner["y"] + top
+    """Where on the screen a point of a pane is, in pixels, once nothing moves it any more: a narrow page is laid out
+    anew when its panes are drawn."""
+    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
+    found = []
+
+    def is_still():
+        corner = box(page, pane).bounding_box()
+        left, top = plot(page, pane, f"[at.x({x}), at.y({y})]")
+        found.append((corner["x"] + left, corner["y"] + top))
+        return len(found) > 2 and found[-1] == found[-2] == found[-3]
+
+    wait_for(is_still, "a page that is laid out")
+    return found[-1]
 
 
 def told(page):

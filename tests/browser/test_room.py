@@ -140,6 +140,7 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     phone.locator(".st-key-lesson_head").wait_for()
     expect(phone.locator(".st-key-lesson")).to_contain_text(code, timeout=SLOW)
     guess = phone.locator(".st-key-lesson").get_by_role("slider")
+    expect(guess).to_have_count(1)
     guess.focus()
     guess.press("ArrowRight")
     commit = phone.get_by_role("button", name="Commit")

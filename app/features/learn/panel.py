@@ -84,14 +84,14 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     done, at = session.progress(), session.situation()
     looking.look(step, done, at)
     menu.head(lesson, step)
-    if in_room:
-        st.caption(f":material/groups: {' '.join(_in_room(in_room, lesson.words))}")
     shown = looking.shown(step, done)
     words = blocks.Words(at, lesson.words)
     st.header(words(step.title), anchor=False)
-    if resumed := session.resumed():
-        _resumed(lesson, step, resumed)
-    with st.container(key="lesson_trains"):  # always there, so that nothing below it is built anew when it speaks
+    with st.container(key="lesson_news"):  # always there, so that nothing below it is built anew when it speaks
+        if in_room:
+            st.caption(f":material/groups: {' '.join(_in_room(in_room, lesson.words))}")
+        if resumed := session.resumed():
+            _resumed(lesson, step, resumed)
         if session.moves() and wanted_by(step) is not None:
             trained = session.last_report().arms[0].step
             number = lesson.words.number(f"{trained:,}")
