@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import torch
 from llvmlite import binding
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def measured(rows: Iterable[Mapping[str, float | None]], what: str) -> None:
@@ -30,6 +33,21 @@ def measured(rows: Iterable[Mapping[str, float | None]], what: str) -> None:
                     f"{what}: nothing was measured. {name} = {value} in result {place} of {len(rows)}; "
                     "a finite number other than 0 was expected."
                 )
+
+
+def cpu_seconds(process: int) -> float:
+    """Of its own and of the kernel for it."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def children(process: int) -> list[int]:
+    """The processes that it started and that run."""
+    return [
+        int(child)
+        for thread in Path(f"/proc/{process}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    ]
 
 
 def machine() -> str:

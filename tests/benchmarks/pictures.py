@@ -12,7 +12,6 @@ nothing was measured.
 
 import argparse
 import asyncio
-import os
 import statistics
 import tempfile
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.benchmarks.measured import measured
+from tests.benchmarks.measured import cpu_seconds, measured
 from tests.benchmarks.resting import opened
 from tests.browser.conftest import chromium_options
 from tests.page_client import open_page
@@ -31,16 +30,9 @@ from tests.served import Server, app_served, wait_for
 
 DEADLINE_SECONDS = 120.0
 WARM_SECONDS = 4.0
-TICKS = os.sysconf("SC_CLK_TCK")
 LIVE = "document.querySelector('.live-panes')"
 DRAWN = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0)"
 WINDOW = {"width": 1440, "height": 900}
-
-
-def cpu_seconds(process: int) -> float:
-    """Of its own and of the kernel for it."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager

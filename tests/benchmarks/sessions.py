@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.measured import measured
+from tests.benchmarks.measured import children, cpu_seconds, measured
 from tests.benchmarks.resting import opened
 from tests.page_client import open_page
 from tests.served import process_served
@@ -50,6 +50,8 @@ class Row:
     frames: int
     share: float
     polls: tuple[float, ...]  # ascending: seconds until each was answered
+    served: float  # CPU seconds of the process that serves the pages: at most one core, for it is one interpreter
+    trained: float  # those of the processes that it started
 
     def text(self) -> str:
         """As a row of the table. It must hold something that was measured."""
@@ -57,7 +59,7 @@ class Row:
             f"| {self.pages} | {self.steps / self.seconds:.0f} | {self.steps:,} "
             f"| {self.frames / self.seconds / self.pages:.2f} "
             f"| {1e3 * statistics.median(self.polls):.0f} | {1e3 * self.polls[int(0.95 * len(self.polls))]:.0f} "
-            f"| {self.share:.0%} |"
+            f"| {self.share:.0%} | {self.served / self.seconds:.2f} | {self.trained / self.seconds:.2f} |"
         )
 
 
@@ -95,10 +97,15 @@ class Counting:
 
     url: str
     log: Path
+    process: int
 
     def told(self, start: float, end: float) -> list[Told]:
         lines = (line for line in self.log.read_text().splitlines() if line.startswith(TOLD) and line.endswith("}"))
         return [told for line in lines if start <= (told := Told(**json.loads(line))).when <= end]
+
+    def cpu(self) -> tuple[float, float]:
+        """CPU seconds up to now of the process that serves the pages, and of those that it started."""
+        return cpu_seconds(self.process), sum(map(cpu_seconds, children(self.process)))
 
 
 @contextmanager
@@ -106,7 +113,7 @@ def counting() -> Iterator[Counting]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with process_served(lambda port: ["-m", "tests.benchmarks.sessions", "--serve", str(port)], log) as server:
-            yield Counting(server.url, log)
+            yield Counting(server.url, log, server.process.pid)
 
 
 async def visit(url: str, phase: float, playing: asyncio.Barrier, until: asyncio.Event) -> list[tuple[float, float]]:
@@ -135,8 +142,9 @@ async def measure(server: Counting, pages: int, seconds: float, together: bool, 
         async with asyncio.timeout(DEADLINE_SECONDS):
             await playing.wait()
         await asyncio.sleep(WARM_SECONDS)
-        start = time.monotonic()
+        start, before = time.monotonic(), server.cpu()
         await asyncio.sleep(seconds)
+        after = server.cpu()
         until.set()
     told = server.told(start, start + seconds)
     measured(({"the moment": one.when} for one in told), f"{pages} pages, by what the server tells")
@@ -148,6 +156,7 @@ async def measure(server: Counting, pages: int, seconds: float, together: bool, 
         last.frames - first.frames,
         statistics.median(one.share for one in told),
         tuple(sorted(took for polls in visits for sent, took in polls.result() if sent >= start)),
+        *(end - begin for begin, end in zip(before, after, strict=True)),
     )
 
 
@@ -162,8 +171,11 @@ def main() -> None:
     if args.serve:
         serve(args.serve)
     with counting() as server:
-        print("| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share |")
-        print("|---|---|---|---|---|---|---|")
+        print(
+            "| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share "
+            "| page server, cores | training, cores |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         for pages in args.pages:
             row = asyncio.run(measure(server, pages, args.seconds, args.together, args.resting))
             found = {"steps": row.steps, "frames": row.frames, "polls": len(row.polls), "seconds": row.seconds}
