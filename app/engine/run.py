@@ -29,11 +29,20 @@ from resflow_core.fast.pieces import Pieces
 from resflow_core.training.trainer import Diverged
 
 SLICE_SECONDS = 0.025
+# Where many train, all have a turn in so many seconds of training, unless turns would be shorter than the least.
+ROUND_SECONDS = 0.25
+SHORTEST_SLICE_SECONDS = 0.005
 CHECKPOINT_SECONDS = 5.0
 # A run that goes on from a checkpoint is saved soon, so that whoever lost it by another's fault is past that at once.
 FIRST_CHECKPOINT_SECONDS = 1.0
 REPORT_SECONDS = 0.25
 CURVES_SECONDS = 1.0
+
+
+def slice_seconds(works: int) -> float:
+    """How long one of so many runs trains at a time. What its page shows moves on once a turn: turns are shorter where
+    there are many."""
+    return max(SHORTEST_SLICE_SECONDS, min(SLICE_SECONDS, ROUND_SECONDS / works))
 
 
 class Run:
@@ -146,14 +155,15 @@ class Run:
             case Leave():
                 self.present = False
 
-    def work(self) -> None:
-        """What it has its turns for: it is built, measured where it holds still for that, or trained."""
+    def work(self, seconds: float = SLICE_SECONDS) -> None:
+        """What it has its turns for: it is built, measured where it holds still for that, or trained for about so
+        long."""
         if self.phase is State.LOADING:
             self.build()
         elif self.holds_still:
             self.look(HELD_OUT)
         else:
-            self.train()
+            self.train(seconds)
 
     def build(self) -> None:
         """Build the flows for about a time slice; when all are there begin, or continue from the checkpoint. A bad
@@ -175,12 +185,12 @@ class Run:
         self.phase = State.PAUSED
         self._changed = True
 
-    def train(self) -> None:
-        """One arm after the other to the same step, for about a time slice or until the steps asked for are done. A
-        round that takes longer goes on in the next slice, which ends with it, so that there is time for pictures."""
+    def train(self, seconds: float) -> None:
+        """One arm after the other to the same step, for about so long or until the steps asked for are done. A round
+        that takes longer goes on in the next slice, which ends with it, so that there is time for pictures."""
         start, goes_on = self._clock(), self.arms.differ
         self._pace.begin(start, self.step)
-        while self.moving and self._clock() - start < SLICE_SECONDS * (1 + self.arms.differ):
+        while self.moving and self._clock() - start < seconds * (1 + self.arms.differ):
             if self._records and not self.arms.differ:
                 self._records = False
                 for job in self.arms.jobs:

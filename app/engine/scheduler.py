@@ -14,7 +14,7 @@ from app.engine.commands import Close, Command, Create, Export, Reset
 from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.reports import Checkpoint, Exported, Report, State
-from app.engine.run import Run
+from app.engine.run import Run, slice_seconds
 from app.engine.step_time import LONGEST_STEP_SECONDS
 from resflow_core.fast.pieces import Pieces
 
@@ -149,7 +149,7 @@ class Scheduler:
             self._level = min(run.used for run in working)
             next_one = _earliest(working)
             measures = next_one.holds_still
-            self._spend(next_one, next_one.work)
+            self._spend(next_one, lambda: next_one.work(slice_seconds(len(working))))
             if measures:
                 self._budget.spend(self._clock() - now)
 

@@ -1,9 +1,9 @@
 """Laws of the scheduler, on a clock that only work moves."""
 
-import dataclasses
 import math
 import pickle
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -167,7 +167,7 @@ COSTS = {
 def measurements_of_known_cost(monkeypatch):
     for view, measurement in views.MEASURED.items():
         costs = COSTS.get(view.name, {})
-        monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(measurement, **costs))
+        monkeypatch.setitem(views.MEASURED, view, replace(measurement, **costs))
 
 
 @dataclass
@@ -358,7 +358,7 @@ def test_arms_are_at_the_same_step_in_every_report(bench):
 
 def test_nobody_waits_for_all_arms_of_another_page(bench):
     """Twenty of them take 0.8 s a round, to be built and to be measured; a piece of work is that of one arm."""
-    arm = dataclasses.replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
+    arm = replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
     bench.do(Create("few", EXPERIMENT), Play("few"))
     bench.run(1, {"few": BLIND})
     bench.do(Create("many", Experiment((arm,) * 20, seed=0)), Play("many"))
@@ -376,7 +376,7 @@ def test_nobody_waits_for_all_arms_of_another_page(bench):
 
 
 def test_a_round_of_all_arms_is_finished_whoever_pauses_or_leaves(bench):
-    arm = dataclasses.replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
+    arm = replace(EXPERIMENT.arms[0], train=TrainConfig(batch=4_000))
     for command in (Pause("a"), Leave("a"), Change("a", 1, TrainConfig(batch=3_000))):
         bench.do(Create("a", Experiment((arm,) * 4, seed=0)), Step("a", 3), Poll("a", BLIND))
         while not bench.scheduler._runs["a"].arms.jobs or len(set(steps_of(bench, "a"))) == 1:
@@ -431,6 +431,17 @@ def test_pictures_take_at_most_their_share_of_the_time_and_all_pages_get_some(be
     assert 5 <= min(counts) <= 8 * 20 + 1
 
 
+def test_where_thirty_train_each_page_has_two_pictures_a_second(bench, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "FRAME_COST", 0.004)
+    quick = Experiment((Arm(FlowConfig(), TrainConfig(batch=200), "moons"),), seed=0)
+    ids, page = [str(i) for i in range(30)], replace(PAGE, measured={})
+    bench.do(*(Create(id, quick) for id in ids), *(Play(id) for id in ids))
+    bench.run(5, dict.fromkeys(ids, page))
+    before = {id: len(bench.frames(id)) for id in ids}
+    bench.run(10, dict.fromkeys(ids, page))
+    assert min(len(bench.frames(id)) - before[id] for id in ids) >= 20
+
+
 def test_masses_are_weighed_every_five_seconds_between_frames_that_keep_coming(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
     bench.run(31, {"a": PAGE})
@@ -451,7 +462,7 @@ def test_another_estimator_is_weighed_at_once(bench):
     for change, at_once in (({"learning_rate": 0.02}, False), ({"log_det": Truncated()}, True)):
         bench.run(11 - bench.clock.now % 5, {"a": PAGE})  # while it is weighed, every five seconds
         changed = job_of(bench, "a").step_count
-        bench.do(Change("a", 0, dataclasses.replace(arm.train, **change)))
+        bench.do(Change("a", 0, replace(arm.train, **change)))
         bench.run(3.9, {"a": PAGE})
         assert (bench.masses("a")[-1].step >= changed) == at_once
 
@@ -472,7 +483,7 @@ def test_another_depth_draws_one_frame_and_nothing_else(bench):
     bench.do(Create("a", EXPERIMENT))
     bench.run(1, {"a": PAGE})
     seen = len(bench.said)
-    bench.run(1, {"a": dataclasses.replace(PAGE, depth=3)})
+    bench.run(1, {"a": replace(PAGE, depth=3)})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     assert len(bench.frames("a")) == 2
     assert all((a.still, a.found(Masses), a.blocks) == (None, None, None) for a in arms)
@@ -505,7 +516,7 @@ def test_a_scaled_branch_draws_and_measures_all_anew(bench):
     bench.run(1, {"a": PAGE})
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": dataclasses.replace(PAGE, edited=Edited(1, 1.5))})
+        bench.run(1, {"a": replace(PAGE, edited=Edited(1, 1.5))})
     arms = [a for m in bench.said[seen:] if isinstance(m, Report) for a in m.arms]
     for count in (
         sum(len(a.frames) for a in arms),
@@ -595,18 +606,18 @@ def test_other_arms_are_drawn_at_once_and_nothing_is_measured_again(bench):
     bench.run(2, {"a": PICTURED})
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": dataclasses.replace(PICTURED, pictured=(0,))})
+        bench.run(1, {"a": replace(PICTURED, pictured=(0,))})
     assert parts_of(bench, "a", seen) == [([0], [0], [0], [], []), ([], [], [], [], [])]
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": dataclasses.replace(PICTURED, pictured=None)})
+        bench.run(1, {"a": replace(PICTURED, pictured=None)})
     assert parts_of(bench, "a", seen) == [([0], [0], [0], [], [])] * 2
     assert not bench.scheduler.is_busy()
 
 
 @pytest.mark.parametrize("pictured", [(), (2, 7)])
 def test_where_no_arm_is_pictured_all_the_rest_goes_on(bench, pictured):
-    demand = dataclasses.replace(PICTURED, pictured=pictured)
+    demand = replace(PICTURED, pictured=pictured)
     bench.do(Create("a", PAIR), Play("a"))
     bench.run(3, {"a": demand})
     bench.do(Pause("a"))
@@ -619,7 +630,7 @@ def test_where_no_arm_is_pictured_all_the_rest_goes_on(bench, pictured):
 
 def test_pictured_arms_that_move_share_their_part_of_the_time_and_derivatives_come_every_few_seconds(bench):
     bench.do(Create("a", Experiment(EXPERIMENT.arms * 3, seed=0)), Play("a"))
-    demand = dataclasses.replace(PICTURED, pictured=(0, 2), frame_seconds=2.0)
+    demand = replace(PICTURED, pictured=(0, 2), frame_seconds=2.0)
     bench.run(40, {"a": demand})
     trained = 3 * job_of(bench, "a").step_count * 500 / 100_000
     most = 3 * FRAME_COST + BURST_SECONDS  # the held-out losses of all three are one piece of work
@@ -640,7 +651,7 @@ def test_pictured_arms_that_move_share_their_part_of_the_time_and_derivatives_co
 
 def test_derivatives_that_nobody_wants_cost_nothing(bench, monkeypatch):
     (view,) = (view for view in views.MEASURED if view.name == "derivatives")
-    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
+    monkeypatch.setitem(views.MEASURED, view, replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
     bench.do(Create("a", EXPERIMENT), Play("a"))
     bench.run(5, {"a": PAGE})
     bench.do(Pause("a"))
@@ -651,7 +662,7 @@ def test_derivatives_that_nobody_wants_cost_nothing(bench, monkeypatch):
 def test_samples_are_in_every_frame_that_shows_no_ways(bench):
     def shares(ways):
         bench.do(Create(str(ways), EXPERIMENT), Play(str(ways)))
-        bench.run(8, {str(ways): dataclasses.replace(PAGE, ways=ways)})
+        bench.run(8, {str(ways): replace(PAGE, ways=ways)})
         drawn = [frame.samples is not None for frame in bench.frames(str(ways))]
         bench.do(Close(str(ways)))
         return sum(drawn), len(drawn)
@@ -668,7 +679,7 @@ def test_samples_that_are_wanted_from_now_on_are_drawn_at_once(bench):
     bench.run(2, {"a": without})
     seen = len(bench.said)
     for _ in range(2):
-        bench.run(1, {"a": dataclasses.replace(without, samples=True)})
+        bench.run(1, {"a": replace(without, samples=True)})
     assert parts_of(bench, "a", seen) == [([0], [0], [], [], []), ([], [], [], [], [])]
 
 
@@ -881,7 +892,7 @@ def test_a_checkpoint_continues_in_another_scheduler(bench):
 
 def planned(*changes, **settings):
     (arm,) = with_train(**settings).arms
-    return Experiment((dataclasses.replace(arm, changes=changes),), seed=0)
+    return Experiment((replace(arm, changes=changes),), seed=0)
 
 
 def test_planned_changes_take_over_when_their_steps_are_done_also_after_a_restart(bench):
@@ -1032,7 +1043,7 @@ class Painter(FakeJob):
             self._clock.now += FRAME_COST
             yield
         picture = yield from super().frame(demand, with_samples=with_samples)
-        return dataclasses.replace(picture, step=step)
+        return replace(picture, step=step)
 
 
 def test_a_picture_in_pieces_lets_others_train_between_them_and_is_of_one_step_of_all_arms():
