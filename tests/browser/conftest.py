@@ -16,6 +16,27 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.served import DEADLINE_SECONDS, app_served, wait_for
 
+CALM_FRAMES = 5
+
+
+def box_at_rest(locator) -> dict[str, float]:
+    """Where it is in the window, once nothing has moved it for some frames: a mouse goes to places, not to elements."""
+    return locator.evaluate(
+        """(element, frames) => new Promise((done) => {
+            let [last, calm] = ["", 0];
+            const look = () => {
+                const { x, y, width, height } = element.getBoundingClientRect();
+                const now = [x, y, width, height].join();
+                calm = now === last ? calm + 1 : 0;
+                last = now;
+                if (calm < frames) requestAnimationFrame(look);
+                else done({ x, y, width, height });
+            };
+            look();
+        })""",
+        CALM_FRAMES,
+    )
+
 
 def zoom_wheel(page: Page, turned: float) -> None:
     """A turn of the wheel that zooms what is under the pointer; without Control it scrolls the page."""
@@ -78,6 +99,7 @@ class Visitor:
     def open(self, url: str) -> "Visitor":
         self.page.goto(url)
         self.wait("root.dataset.step !== ''", "the first picture")
+        self.page.locator(".st-key-play button").wait_for(state="attached")  # which keys press, and may come after it
         return self
 
     def data(self, name: str) -> str:

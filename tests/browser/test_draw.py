@@ -9,7 +9,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from app.drawing import Drawing
 from app.drawing.points import PARTS, PER_UNIT
 from app.drawing.strokes import BRUSHES, ERASER
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, box_at_rest
 from tests.served import wait_for
 
 POINTS = """() => {
@@ -32,7 +32,7 @@ class Plane:
         wait_for(lambda: self.page.evaluate("document.querySelector('.painter').painter?.size"), "the plane")
 
     def place(self, x, y):
-        box = self.page.locator(".painter-plane").bounding_box()
+        box = box_at_rest(self.page.locator(".painter-plane"))
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     def stroke(self, *places):

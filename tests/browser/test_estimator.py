@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from app.estimates.settings import VIEWS
 from resflow_core.estimators.draws import draw_estimates
 from resflow_core.roulette import Geometric
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, box_at_rest
 from tests.served import wait_for
 
 SECOND = 1000
@@ -31,7 +31,7 @@ def spectrum(visitor):
 
 def drag(visitor, canvas, start, end):
     """With the mouse, between two places in shares of the canvas's plot."""
-    box = canvas.bounding_box()
+    box = box_at_rest(canvas)
     side = box["width"] - 56
     places = [(box["x"] + 46 + x * side, box["y"] + 6 + y * side) for x, y in (start, end)]
     visitor.page.mouse.move(*places[0])
@@ -80,7 +80,7 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     assert handle.evaluate("e => e.isConnected"), "it must not be built anew"
 
     # A click chooses a point, and arrow keys move it.
-    box = place.bounding_box()
+    box = box_at_rest(place)
     place.click(position={"x": 46 + (box["width"] - 56) / 2, "y": 6 + (box["width"] - 56) / 2})
     chosen = visitor.page.get_by_text("At the point that you chose")
     chosen.wait_for(timeout=60 * SECOND)

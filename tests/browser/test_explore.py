@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.ui.scene import POLL_SECONDS
-from tests.browser.conftest import SMALL, zoom_wheel
+from tests.browser.conftest import SMALL, box_at_rest, zoom_wheel
 from tests.served import wait_for
 
 
@@ -134,7 +134,7 @@ def _settled(visitor):
 def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit):
     visitor = visit()
     whole = visitor.range_of("data")
-    box = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
+    box = box_at_rest(visitor.page.locator("[data-pane=data] .live-plot"))
     centre = box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"]
     visitor.page.mouse.move(*centre)
     zoom_wheel(visitor.page, -400)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.features.lipschitz.settings import VIEWS
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, box_at_rest
 from tests.served import wait_for
 
 SECOND = 1000
@@ -90,7 +90,7 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
 
     # A click into the z plane moves the ring, the walk and the link; arrow keys move them on.
     visitor.page.locator(".planes-plot").nth(Z).scroll_into_view_if_needed()
-    corner = visitor.page.locator(".planes-plot").nth(Z).bounding_box()
+    corner = box_at_rest(visitor.page.locator(".planes-plot").nth(Z))
     left, top = plot(visitor, Z, "[at.left + at.width / 4, at.top + at.height / 4]")
     (x0, x1), (y0, y1) = plot(visitor, Z, "[picture.x.range, picture.y.range]")
     visitor.page.mouse.click(corner["x"] + left, corner["y"] + top)
@@ -126,7 +126,7 @@ def test_bring_it_back_and_a_slider_that_is_dragged_while_it_trains(bench):
     visitor.press("Play")
     wait_for(lambda: step(visitor) > 0, "the first steps")
     thumb = visitor.page.get_by_role("slider", name="Scale s of its branch")
-    at, track = thumb.bounding_box(), visitor.page.get_by_test_id("stSlider").filter(has=thumb).bounding_box()
+    at, track = (box_at_rest(one) for one in (thumb, visitor.page.get_by_test_id("stSlider").filter(has=thumb)))
     visitor.page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
     visitor.page.mouse.down()
     for share in (0.5, 0.6, 0.7, 0.75):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.browser.conftest import Visitor, zoom_wheel
+from tests.browser.conftest import Visitor, box_at_rest, zoom_wheel
 from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL, SWING
 from tests.served import served, wait_for
 
@@ -201,7 +201,7 @@ def test_two_pictures_of_the_data_space_zoom_together_and_the_latent_space_alone
 
 
 def wheel(visitor, pane):
-    box = visitor.page.locator(f"[data-pane={pane}] .live-plot").bounding_box()
+    box = box_at_rest(visitor.page.locator(f"[data-pane={pane}] .live-plot"))
     visitor.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
     zoom_wheel(visitor.page, -400)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import zoom_wheel
+from tests.browser.conftest import box_at_rest, zoom_wheel
 from tests.browser.planes_app import NODES, WHERE_NONE, WINDOW, heat
 from tests.served import served, wait_for
 
@@ -95,16 +95,9 @@ def place(page, pane, x, y):
     """Where on the screen a point of a pane is, in pixels, once nothing moves it any more: a narrow page is laid out
     anew when its panes are drawn."""
     expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
-    found = []
-
-    def is_still():
-        corner = box(page, pane).bounding_box()
-        left, top = plot(page, pane, f"[at.x({x}), at.y({y})]")
-        found.append((corner["x"] + left, corner["y"] + top))
-        return len(found) > 2 and found[-1] == found[-2] == found[-3]
-
-    wait_for(is_still, "a page that is laid out")
-    return found[-1]
+    corner = box_at_rest(box(page, pane))
+    left, top = plot(page, pane, f"[at.x({x}), at.y({y})]")
+    return corner["x"] + left, corner["y"] + top
 
 
 def told(page):
@@ -283,7 +276,7 @@ def test_an_update_draws_what_has_changed_remounts_nothing_and_leaves_the_zoom(s
     # Zoom survives an update, and a double click resets it.
     for pane in (CHART, DENSITY):
         whole = ranges(page, pane)
-        at = box(page, pane).bounding_box()
+        at = box_at_rest(box(page, pane))
         page.mouse.move(at["x"] + at["width"] / 2, at["y"] + 80)
         zoom_wheel(page, -300)
         wait_for(lambda pane=pane, whole=whole: ranges(page, pane) != whole, "the wheel to zoom")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, box_at_rest
 from tests.browser.test_take import rows_of, taken, texts_of
 from tests.served import ROOT, wait_for
 
@@ -26,7 +26,7 @@ def pinned(visitor):
 
 
 def place_in(visitor, pane, u, v):
-    box = visitor.page.locator(f"[data-pane={pane}] .live-plot").bounding_box()
+    box = box_at_rest(visitor.page.locator(f"[data-pane={pane}] .live-plot"))
     return box["x"] + u * box["width"], box["y"] + v * box["height"]
 
 
@@ -63,7 +63,7 @@ def test_a_click_pins_a_point_whose_terms_add_up_and_training_moves_them(visit):
 def test_the_strip_chooses_a_block_and_its_matrix_goes_to_be_checked_by_hand(visit):
     visitor = visit(f"{SMALL}&log_det=roulette&view.point=0.5,-1")
     assert pinned(visitor) == pytest.approx([0.5, -1])
-    strip = visitor.page.locator(".live-fall").bounding_box()
+    strip = box_at_rest(visitor.page.locator(".live-fall"))
     middle = strip["y"] + strip["height"] / 2
     stage = strip["x"] + 8 + (strip["width"] - 16) / (BLOCKS + 1)
     visitor.page.mouse.move(strip["x"] + strip["width"] - 8, middle)

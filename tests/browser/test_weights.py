@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, box_at_rest
 from tests.browser.test_lipschitz import SECOND, link, quiet, sees, step
 from tests.served import wait_for
 
@@ -50,12 +50,12 @@ def on_line(visitor, name, share=0.5):
     svg(visitor).scroll_into_view_if_needed()
     way = root(visitor).locator(f".lines path[data-name='{name}']").get_attribute("d")
     x0, y0, x1, y1 = map(float, re.findall(r"[\d.]+", way))
-    box = svg(visitor).bounding_box()
+    box = box_at_rest(svg(visitor))
     return box["x"] + x0 + share * (x1 - x0), box["y"] + y0 + share * (y1 - y0)
 
 
 def grip(visitor):
-    box = root(visitor).locator(".handle .grip").bounding_box()
+    box = box_at_rest(root(visitor).locator(".handle .grip"))
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
@@ -95,7 +95,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     assert root(visitor).locator(".ghosts path").count() == 1
 
     # The bias of a unit, and then the row of it, in the list.
-    unit = root(visitor).locator(".units circle[data-name='b1.3']").bounding_box()
+    unit = box_at_rest(root(visitor).locator(".units circle[data-name='b1.3']"))
     pull(visitor, (unit["x"] + unit["width"] / 2, unit["y"] + unit["height"] / 2), -40)
     wait_for(lambda: changes(visitor).keys() == {name, "b1.3"}, "the bias")
     root(visitor).locator("[data-part=column]").select_option("row")
