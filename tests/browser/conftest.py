@@ -99,7 +99,6 @@ class Visitor:
     def open(self, url: str) -> "Visitor":
         self.page.goto(url)
         self.wait("root.dataset.step !== ''", "the first picture")
-        self.page.locator(".st-key-play button").wait_for(state="attached")  # which keys press, and may come after it
         return self
 
     def data(self, name: str) -> str:

@@ -17,6 +17,7 @@ def button(visitor, name):
 
 def key(visitor, name):
     """A key between two runs of the script, as `Visitor.press` is a click."""
+    visitor.page.locator(".st-key-play button").wait_for(state="attached")  # which may come after the picture
     visitor.wait_for_script()
     visitor.page.keyboard.press(name)
 

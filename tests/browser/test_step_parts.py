@@ -105,6 +105,7 @@ def test_by_mouse_one_at_a_time_each_part_has_its_picture_and_its_words(visit):
 def test_by_keyboard(visit):
     visitor = visit()
     page = visitor.page
+    page.locator(".st-key-slowly button").wait_for()  # what the key presses, and may come after the picture
     page.locator("[data-pane=data] .live-plot").focus()
     page.keyboard.press("Shift+KeyS")
     visitor.wait("root.dataset.part", "the parts")
