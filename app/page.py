@@ -86,6 +86,7 @@ def with_browser() -> None:
     browser.mount(
         session.token(),
         session.entry(),
+        session.attached(),
         on_arrive=session.arrive_in_browser,
         on_return=session.come_back,
         on_room=session.enter_room,

@@ -217,6 +217,11 @@ def token() -> str:
     return current().token
 
 
+def attached() -> bool:
+    """Whether the page has heard of its browser what that has kept."""
+    return current().attached
+
+
 def entry() -> str:
     """Which one of the browser's history the page is at."""
     return str(current().entry)

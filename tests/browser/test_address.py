@@ -106,3 +106,29 @@ def test_lessons_are_kept_by_the_browser(visit):
     page.goto(urlparse(visitor.url)._replace(path="/learn", query="").geturl())  # a page that knows nothing
     page.get_by_role("link", name=re.compile("change", re.I)).first.wait_for()
     wait_for(lambda: '"change"' in page.evaluate(stored), "progress that is still there")
+
+
+def test_what_the_browser_has_kept_is_told_again_where_the_message_was_lost(visit):
+    lost = []
+
+    def losing(socket):
+        server = socket.connect_to_server()
+
+        def send(message):
+            if isinstance(message, bytes) and b'"arrived"' in message and len(lost) < 2:
+                lost.append(message)
+            else:
+                server.send(message)
+
+        socket.on_message(send)
+
+    visitor = visit(path="/learn", query="lesson=change", picture=False, routed=losing)
+    stored = "localStorage.getItem('resflow.progress')"
+    wait_for(lambda: visitor.page.evaluate(stored), "progress in the browser's storage")
+    lost.clear()
+    other = visitor.page.context.new_page()
+    other.route_web_socket("**/*", losing)
+    other.goto(urlparse(visitor.url)._replace(path="/learn", query="lesson=series").geturl())
+    wait_for(lambda: '"series"' in visitor.page.evaluate(stored), "the other lesson")
+    wait_for(lambda: all(f'"{name}"' in visitor.page.evaluate(stored) for name in ("change", "series")), "both lessons")
+    assert lost

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 import resflow_core as rf
 from app.evidence import stored
@@ -234,7 +235,7 @@ def test_the_menu_is_worked_by_keys(page):
     page.keyboard.press("Escape")
     entries.first.wait_for(state="hidden")
     assert page.evaluate("() => document.activeElement.ariaLabel") == MENU
-    assert button.get_attribute("aria-expanded") == "false"
+    expect(button).to_have_attribute("aria-expanded", "false")
 
 
 class TestRun:

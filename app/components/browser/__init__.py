@@ -55,12 +55,14 @@ _keeper = st.components.v2.component("resflow_keeper", js=scripts(Path(__file__)
 def mount(
     token: str,
     entry: str,
+    heard: bool,
     *,
     on_arrive: Callable[[str | None], None],
     on_return: Callable[[str, str], None],
     on_room: Callable[[str, str], None],
 ) -> None:
     """Call once per script run. `token` names the page, and `entry` the one of the browser's history that it is at.
+    `heard`: whether `on_arrive` was called for it; until then the browser says again what it has kept.
 
     `on_arrive(text)` is called when the browser has our script, with what it has kept ("" for nothing yet, None where
     it keeps nothing), and again where another page has kept more. `on_return(query, entry)` is called when somebody
@@ -87,7 +89,7 @@ def mount(
             on_room(str(found.get("code", ""))[:MOST_OF_A_NAME], str(found.get("token", ""))[:MOST_OF_A_NAME])
 
     _browser(
-        data={"token": token, "entry": entry},
+        data={"token": token, "entry": entry, "heard": heard},
         key=KEY,
         on_arrived_change=arrived,
         on_returned_change=returned,

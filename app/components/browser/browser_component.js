@@ -1,19 +1,21 @@
 // The script may be read anew with each message: what it does to the window it does once.
 
 function settle() {
-  const browser = { tell: () => {}, token: "", entry: "", known: undefined, room: JSON.stringify({ code: "", token: "" }), returned: null, telling: null, arrived: -Infinity };
+  const browser = { tell: () => {}, token: "", entry: "", known: undefined, heard: false, tellingStored: null, room: JSON.stringify({ code: "", token: "" }), returned: null, telling: null, arrived: -Infinity };
   tidyHistory(browser);
   hearReturns(browser);
   leaveWord(browser);
   addEventListener("visibilitychange", () => document.visibilityState === "visible" && (tellStored(browser), tellRoom(browser)));
-  browser.keep = (text) => keepProgress(browser, text);
+  browser.keep = () => keepProgress(browser);
   return browser;
 }
 
 export default function ({ data, setTriggerValue }) {
   const browser = (window.resflowBrowser ??= settle());
   browser.tell = setTriggerValue;
+  if (data.token !== browser.token) browser.known = undefined; // another page of the server's, which knows nothing yet
   browser.token = data.token;
+  hearHeard(browser, data.heard);
   hearEntry(browser, data.entry);
   tellStored(browser);
   tellRoom(browser);

@@ -1,2 +1,5 @@
-// Hands over what the browser shall keep; where the page's script is not there yet, the next message does.
-export default ({ data }) => window.resflowBrowser?.keep(data.progress);
+// Hands over what the browser shall keep; where the page's script is not there yet, it finds it.
+export default ({ data }) => {
+  window.resflowToKeep = data.progress;
+  window.resflowBrowser?.keep();
+};

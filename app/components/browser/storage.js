@@ -1,5 +1,9 @@
-// What somebody did in lessons, kept by the browser. Nothing is written before what was kept has been told, so that a
-// page that knows nothing yet does not overwrite it.
+// What somebody did in lessons, kept by the browser. Nothing is written before the server has heard what was kept, so
+// that a page that knows nothing yet does not overwrite it.
+
+const TELL_AGAIN_MS = 1500;
+const MOST_TIMES = 20;
+const JOINED_MS = 3000; // in which the server joins what was kept with what it knows, and has it kept
 
 function readStored() {
   try {
@@ -33,11 +37,26 @@ function tellStored(browser) {
   const text = readStored();
   if (text === browser.known) return;
   browser.known = text;
-  browser.tell("arrived", { text });
+  tellUntilHeard(browser, MOST_TIMES);
 }
 
-function keepProgress(browser, text) {
-  if (!text || text === browser.known || browser.known === null || browser.known === undefined) return;
+/** A message may be lost while Streamlit draws the page. */
+function tellUntilHeard(browser, times) {
+  clearTimeout(browser.tellingStored);
+  browser.tell("arrived", { text: browser.known });
+  browser.tellingStored = setTimeout(() => browser.heard || !times || tellUntilHeard(browser, times - 1), TELL_AGAIN_MS);
+}
+
+/** The server says whether it has heard what is kept. */
+function hearHeard(browser, heard) {
+  if (heard && !browser.heard) setTimeout(browser.keep, browser.known ? JOINED_MS : 0);
+  browser.heard = heard;
+}
+
+/** What is to be kept may have come before the page's script, or before the server has heard. */
+function keepProgress(browser) {
+  const text = window.resflowToKeep;
+  if (!text || !browser.heard || text === browser.known || browser.known === null) return;
   try {
     localStorage.setItem(STORED, text);
     browser.known = text;
