@@ -2,8 +2,12 @@
 
 const TWO = 700; // pixels of width from which two planes stand side by side
 const GAP = 20; // between them; the same as in panes.css
-const AROUND = 360; // pixels of a window's height that planes leave to all else
+const AROUND = 224; // pixels of a window's height that planes and loss leave to all else
+const AROUND_IN_LESSON = 280; // the same beside a lesson, where the numbers have a row of their own
 const [LEAST, MOST] = [280, 1000]; // sides of planes
+const LOSS_HEIGHT = 136; // height of the loss
+const TALL_LOSS = 214; // the same where the page scrolls anyway, and beside a lesson, which may be about its curves
+const MOST_LOSS = 260; // where planes leave room
 const views = new Set();
 
 /** Panes that show one space zoom together. */
@@ -25,9 +29,14 @@ function fit(view) {
   if (!width || view.size === `${width} ${height}`) return;
   view.size = `${width} ${height}`;
   const columns = width >= TWO ? 2 : 1;
-  const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, height - AROUND))) : width;
+  const isBeside = Boolean(root.closest(".st-key-beside_lesson"));
+  const room = height - (isBeside ? AROUND_IN_LESSON : AROUND);
+  const wanted = isBeside || columns === 1 ? TALL_LOSS : LOSS_HEIGHT;
+  const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, room - wanted))) : width;
+  const loss = columns === 2 ? Math.max(LOSS_HEIGHT, Math.min(MOST_LOSS, room - side)) : wanted;
   root.dataset.columns = columns;
   root.style.setProperty("--side", `${Math.floor(side)}px`);
+  root.style.setProperty("--loss", `${Math.floor(loss)}px`);
   paint(view, Object.keys(painters));
   showProbe(view);
 }

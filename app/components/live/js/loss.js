@@ -46,12 +46,8 @@ function paneLoss(view, theme) {
     }
   }
   if (floor !== null) {
-    const height = yRange[1] - yRange[0];
-    const above = floor - yRange[0] < 0.18 * height; // below it the words would cross the frame
-    const beside = above ? [floor, floor + 0.2 * height] : [floor - 0.2 * height, floor];
-    const ends = [loss?.held_nll, loss?.held_believed].map((values) => values?.at(-1));
-    const begin = ends.some((value) => value > beside[0] && value < beside[1]); // where curves end, nothing hides them
-    layers.push({ kind: "level", y: floor, text: "entropy of the data", above, begin, colour: theme.ink(0.7) });
+    const avoids = layers.filter(({ kind, visible }) => kind === "line" && visible !== false);
+    layers.push({ kind: "level", y: floor, text: "entropy of the data", avoids, colour: theme.ink(0.7) });
   }
   return { x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers, margin: MARGIN };
 }
