@@ -10,7 +10,6 @@ import streamlit as st
 
 from app.classroom import rooms
 from app.engine.reports import MOVING
-from app.estimates.coins import COINS
 from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import Bench
 from app.lessons.lesson import Action, Do, Lesson, Predict, Step
@@ -311,9 +310,8 @@ def situation() -> Situation:
     """What a lesson may ask of this page."""
     page = current()
     answers = progress().answers if page.lesson else {}
-    coins = st.session_state.get(COINS, "")
     thrown = sample()
-    return Situation(page.setup, page.benches, thrown.values, coins, page.report, answers, thrown.counts)
+    return Situation(page.setup, page.benches, thrown.values, page.coins, page.report, answers, thrown.counts)
 
 
 def act(actions: tuple[Action, ...]) -> None:
@@ -330,7 +328,7 @@ def act(actions: tuple[Action, ...]) -> None:
             case Action("throw", amount):
                 sample().want(amount)
             case Action("coins", thrown):
-                page.widgets[COINS] = thrown
+                page.coins = thrown
             case Action("train", steps):
                 train(steps)
     page.stale = True

@@ -258,6 +258,21 @@ def test_a_check_passes_with_as_many_draws_as_the_step_asks_for():
     assert verdict(4) is Verdict.PASSED_BEFORE
 
 
+def test_draws_with_coins_are_there_again_when_one_comes_back():
+    page = opened(lesson="roulette", step="coins")
+    checked(page.text_area(key="coins.results").set_value("3+ 4-").run())
+    press(page, "lesson.back")
+    press(page, "lesson.back")
+    assert not [one for one in keys(page) if one.startswith("coins.")]
+    press(page, "lesson.next")
+    press(page, "lesson.next")
+    (field,) = page.text_area
+    assert field.value == "3+ 4-" == own(page).coins
+    press(page, "lesson.roulette.coins-solution")
+    (field,) = page.text_area
+    assert field.value.startswith("3- 4+") and field.value == own(page).coins
+
+
 def test_a_check_that_fails_says_why_before_the_step_is_done():
     page = opened(lesson="change", step="forget")
     page.radio(key="lesson.change.mass").set_value("half").run()
