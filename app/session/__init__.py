@@ -43,6 +43,7 @@ from app.session.lesson import (
     found,
     go_back,
     holding,
+    is_about_curves,
     leave_lesson,
     lesson,
     lie_under_lesson,

@@ -15,6 +15,7 @@ from app.estimates.settings import Bench
 from app.lessons.lesson import Action, Do, Lesson, Predict, Step
 from app.lessons.looking import is_told, shown, task
 from app.lessons.observables import Moved, Situation
+from app.lessons.player import speaks_of_curves
 from app.lessons.progress import MOST_OF_A_PERSON, LessonProgress, Progress, Told, dated, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
@@ -65,6 +66,11 @@ def lie_under_lesson(lies: bool) -> None:
 def lies_under_lesson() -> bool:
     """Whether a lesson lies over the screen that is shown."""
     return "page" in st.session_state and current().lies_under_lesson
+
+
+def is_about_curves() -> bool:
+    """Whether a lesson over the screen speaks of the course of the loss."""
+    return lies_under_lesson() and (found := step_open()) is not None and speaks_of_curves(found)
 
 
 def asks() -> bool:
