@@ -35,11 +35,15 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
     lines = bench.f.forward(straight)  # a gap stays one
     title = "x: base density at f(x), determinant forgotten" if bench.forget else "x: the density p(x)"
     name = "base density at f(x)" if bench.forget else "p(x)"
-    here, corner_here = outlined(found.square, f"square of area {short(found.area)}")
-    there, corner_there = outlined(found.image, f"its image, of area {short(found.image_area)}")
+    (side_here, corner_here), (side_there, corner_there) = marks(bench, found.square), marks(bench, found.image)
+    here = Path(closed(found.square), f"square of area {short(found.area)}", VERMILION, width=2.4), *side_here
+    there = (
+        Path(closed(found.image), f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),
+        *side_there,
+    )
     if bench.map != "linear":
         there += (Path(closed(found.tangent), "parallelogram by J", None, "dash", 1.6),)
-    square_lies, image_lies = lies(found)
+    square_lies, image_lies = lies(bench, found)
     without = Pane(
         "x: without the determinant",
         "x₁",
@@ -58,10 +62,10 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
             "x₂",
             window,
             f"{name} over the plane of x, up to {short(float(over_x.max()))}, with a straight grid; at x = "
-            f"{point(found.x)} a square of area {short(found.area)}. {square_lies}",
+            f"{point(found.x)} a square of area {short(found.area)}. {square_lies}".rstrip(),
             heat=_heat(over_x, name, high),
             paths=(Path(straight, "", width=0.6), *here),
-            dots=(corner_here,),
+            dots=corner_here,
             note=f"The straight grid, and x = {point(found.x)}." + _outside(found.x, window),
             clickable=clickable,
             point=(float(found.x[0]), float(found.x[1])),
@@ -72,10 +76,10 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
             "z₂",
             window,
             f"Base density, up to {short(float(over_z.max()))}, with the image of the grid; at z = {point(found.z)}. "
-            f"{areas(bench, found)} {image_lies}",
+            f"{areas(bench, found)} {image_lies}".rstrip(),
             heat=_heat(over_z, "base density", high),
             paths=(Path(lines, "", width=0.6), *there),
-            dots=(Dots(found.z[None], "z", VERMILION, "star", 9), corner_there),
+            dots=(Dots(found.z[None], "z", VERMILION, "star", 9), *corner_there),
             note=f"The same grid under f, and z = {point(found.z)}." + _outside(found.z, window),
         ),
     )
@@ -108,12 +112,14 @@ def grid(reach: float) -> np.ndarray:
     return np.concatenate([*upright, *level])
 
 
-def outlined(outline: np.ndarray, label: str) -> tuple[tuple[Path, ...], Dots]:
-    """The outline of the square or of its image, (m, 2) from its marked corner on, and that corner with a dot. One side
-    has another colour: a corner alone would look the same after a mirror and after a rotation."""
+def marks(bench: Stretch, outline: np.ndarray) -> tuple[tuple[Path, ...], tuple[Dots, ...]]:
+    """What shows on which side of its way the outline of the square or of its image, (m, 2), lies: its first side, and
+    the corner from which it goes. A corner alone would look the same after a mirror and after a rotation. None for a
+    map that cannot turn the plane over."""
+    if bench.map != "linear":
+        return (), ()
     side = outline[: len(outline) // 4 + 1]
-    paths = Path(closed(outline), label, VERMILION, width=2.4), Path(side, "side from the dot", SKY, width=3.2)
-    return paths, Dots(outline[:1], "corner", SKY, "circle", 9)
+    return (Path(side, "side from the dot", SKY, width=3.2),), (Dots(outline[:1], "corner", SKY, "circle", 9),)
 
 
 def closed(outline: np.ndarray) -> np.ndarray:

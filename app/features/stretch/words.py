@@ -116,8 +116,11 @@ def areas(bench: Stretch, found: Followed) -> str:
     )
 
 
-def lies(found: Followed) -> tuple[str, str]:
-    """On which side of the way from the dot along the blue side the square lies, and its image."""
+def lies(bench: Stretch, found: Followed) -> tuple[str, str]:
+    """On which side of the way from the dot along the blue side the square lies, and its image; "" where none is
+    marked."""
+    if bench.map != "linear":
+        return "", ""
     way = "From the dot along the blue side, the {} lies to the {}."
     return way.format("square", "left"), way.format("image", "right" if found.turns_over else "left")
 
