@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.classroom.refusal import Refusal
+
 MOST_DRAWS = 5_000
 """Of a member."""
 CERTAIN = 1.959963984540054
@@ -36,7 +38,7 @@ def summary(draws: np.ndarray) -> Summary:
     return Summary(len(draws), mean, deviation)
 
 
-class SeedTaken(ValueError):
+class SeedTaken(Refusal):
     """Another member draws with this seed."""
 
 
@@ -58,9 +60,9 @@ class Pool:
         """
         draws = np.asarray(draws, dtype=np.float64).ravel()[:MOST_DRAWS]
         if not np.isfinite(draws).all():
-            raise ValueError("a draw is not a finite number: draw again.")
+            raise Refusal("not_finite_draw")
         if not self.is_free(member, seed):
-            raise SeedTaken(f"somebody else draws with the seed {seed}: their draws would count twice. Take your own.")
+            raise SeedTaken("seed", seed=seed)
         self.version += 1
         self._seeds[member] = seed
         self._draws[member] = draws

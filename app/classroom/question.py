@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.classroom.refusal import Refusal
+
 LARGEST = 1e300
 
 
@@ -23,17 +25,18 @@ class Question:
         """Raises ValueError for what is no answer."""
         if self.options:
             if not isinstance(answer, str) or answer not in self.options:
-                raise ValueError(f"{str(answer)[:20]!r} is none of the answers: choose one of those shown.")
+                raise Refusal("option", given=str(answer)[:20])
             return
         number = isinstance(answer, int | float) and not isinstance(answer, bool)
         if not number or not max(self.low, -LARGEST) <= answer <= min(self.high, LARGEST):
-            raise ValueError(f"{str(answer)[:20]} is no answer: use a number {self._range()}.")
+            raise Refusal(**self._range(), given=str(answer)[:20])
 
-    def _range(self) -> str:
+    def _range(self) -> dict[str, Any]:
+        """Which numbers are taken: the key of the sentence that says so, and its values."""
         if math.isinf(self.low) and math.isinf(self.high):
-            return "that is finite"
+            return {"key": "not_finite"}
         if math.isinf(self.high):
-            return f"of at least {self.low:g}"
+            return {"key": "below", "low": self.low}
         if math.isinf(self.low):
-            return f"of at most {self.high:g}"
-        return f"from {self.low:g} to {self.high:g}"
+            return {"key": "above", "high": self.high}
+        return {"key": "outside", "low": self.low, "high": self.high}

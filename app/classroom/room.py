@@ -10,6 +10,7 @@ import numpy as np
 
 from app.classroom.pool import Pool
 from app.classroom.question import Question
+from app.classroom.refusal import Refusal
 
 MOST_MEMBERS = 200
 SECONDS_BETWEEN = 1.0
@@ -20,7 +21,7 @@ LARGEST_COUNT, MOST_THROWS = 60, 200
 Answer = str | float
 
 
-class Closed(ValueError):
+class Closed(Refusal):
     """A room that is not there, is closed, or does not take this now."""
 
 
@@ -91,7 +92,7 @@ class Room:
         """Raises Closed where the room is full."""
         if token not in self.members:
             if len(self.members) >= MOST_MEMBERS:
-                raise Closed(f"this room is full: it has {MOST_MEMBERS} members.")
+                raise Closed("full", most=MOST_MEMBERS)
             self.members[token] = Member()
         self.members[token].seen = now
 
@@ -106,10 +107,10 @@ class Room:
         """One answer a round, which stays. Raises Closed where none is taken, ValueError for what is no answer."""
         member, asked = self._member(token), self.asked.get(self.present)
         if asked is None or asked.stage is not Stage.VOTING:
-            raise Closed("no question is open now: wait for your teacher.")
+            raise Closed("late")
         asked.question.check(answer)
         if token in asked.rounds[-1].answers:
-            raise Closed("you have answered: an answer stays until the next vote.")
+            raise Closed("second")
         self._say(member, now)
         asked.rounds[-1].answers[token] = answer
 
@@ -143,9 +144,9 @@ class Room:
         """How many throws a real coin took up to the first tails. Raises ValueError for another number."""
         member = self._member(token)
         if not isinstance(throws, int) or isinstance(throws, bool) or not 1 <= throws <= LARGEST_COUNT:
-            raise ValueError(f"{str(throws)[:20]} throws: use a whole number from 1 to {LARGEST_COUNT}.")
+            raise Refusal("throws", given=str(throws)[:20], most=LARGEST_COUNT)
         if len(member.coins) >= MOST_THROWS:
-            raise Closed(f"{MOST_THROWS} rows of throws are enough.")
+            raise Closed("rows", most=MOST_THROWS)
         self._say(member, now)
         member.coins.append(throws)
 
@@ -168,7 +169,7 @@ class Room:
     def ask(self, question: str) -> None:
         """Put a question on the wall: a new vote, or the state in which it was left. Raises Closed for another one."""
         if question not in self.questions:
-            raise Closed("this lesson has no such question.")
+            raise Closed("question")
         if question not in self.asked:
             self.asked[question] = Asked(self.questions[question], rounds=[Round(self.early.pop(question, {}))])
         self.present = question
@@ -190,13 +191,13 @@ class Room:
     def release(self, step: str | None) -> None:
         """Let members open the steps up to this one; None: all."""
         if step is not None and step not in self.steps:
-            raise Closed("this lesson has no such step.")
+            raise Closed("step")
         self.released = step
 
     def bring(self, step: str) -> None:
         """Bring everybody to a step, which is released with it."""
         if step not in self.steps:
-            raise Closed("this lesson has no such step.")
+            raise Closed("step")
         if not self.may_open(step):
             self.released = step
         self.called, self.calls = step, self.calls + 1
@@ -235,25 +236,25 @@ class Room:
 
     def _member(self, token: str) -> Member:
         if token not in self.members:
-            raise Closed("you are not in this room (any more): join it again by its code.")
+            raise Closed("stranger")
         return self.members[token]
 
     def _pool_of(self, settings: str) -> Pool:
         if self.pool is None:
-            raise Closed("draws are not gathered now: wait for your teacher.")
+            raise Closed("draws_not_now")
         if settings != self.pool.settings:
-            raise Closed("the class draws with other settings: open the step again to have them.")
+            raise Closed("settings")
         return self.pool
 
     def _say(self, member: Member, now: float) -> None:
         if now - member.said < SECONDS_BETWEEN:
-            raise Closed("that was quick: wait a second, then try again.")
+            raise Closed("quick")
         member.said = member.seen = now
 
     def _to(self, stage: Stage, *before: Stage) -> None:
         asked = self.asked.get(self.present)
         if asked is None:
-            raise Closed("no question is on the wall: choose one first.")
+            raise Closed("not_chosen")
         if asked.stage not in before:
-            raise Closed(f"the question is {asked.stage.value}: this comes at another time.")
+            raise Closed("not_now")
         asked.stage = stage

@@ -35,7 +35,7 @@ class Rooms:
         with self._lock:
             self._forget()
             if len(self._rooms) >= MOST_ROOMS:
-                raise Closed(f"{MOST_ROOMS} rooms are open on this server: close one, or try again later.")
+                raise Closed("rooms", most=MOST_ROOMS)
             code = self._new_code()
             secret = secrets.token_urlsafe(16)
             self._rooms[code] = Room(code, secret, lesson, language, steps, questions, self._clock())
@@ -50,9 +50,9 @@ class Rooms:
             if code not in self._rooms:
                 now = self._clock()
                 if len(self._wrong) == MOST_WRONG and now - self._wrong[0] < WRONG_SECONDS:
-                    raise Closed("too many wrong codes were tried: wait a minute, then try again.")
+                    raise Closed("wrong_codes")
                 self._wrong.append(now)
-                raise Closed(f"there is no room {code[:12]!r}: look at the code on the wall again.")
+                raise Closed("code", code=code[:12])
             self._rooms[code].join(token, self._clock())
             return code
 
@@ -64,7 +64,7 @@ class Rooms:
             room = self._rooms.get(code)
             # The same sentence in both cases: no code is guessed by it.
             if room is None or token not in room.members:
-                raise Closed("you are not in this room (any more): join it again by its code.")
+                raise Closed("stranger")
             yield room, self._clock()
 
     @contextmanager
@@ -74,7 +74,7 @@ class Rooms:
             self._forget()
             room = self._rooms.get(code)
             if room is None or not hmac.compare_digest(room.secret.encode(), secret.encode()):
-                raise Closed("this room is closed, or this browser is not its teacher's.")
+                raise Closed("not_teacher")
             yield room
 
     def close(self, code: str, secret: str) -> None:

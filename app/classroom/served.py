@@ -18,6 +18,7 @@ from app.classroom import export, rooms, state
 from app.classroom.asked import Asked, asked, draws_of, seed_of, settings_of_draws
 from app.classroom.page import page
 from app.classroom.pool import MOST_DRAWS
+from app.classroom.refusal import Refusal
 from app.classroom.room import Closed, Room
 from app.lessons.made import acted
 from app.lessons.shelf import shelf
@@ -40,7 +41,7 @@ _asked: dict[str, Asked] = {}  # by the codes of rooms: a lesson stays in its ro
 
 
 class Refused(ValueError):
-    """What is asked for is not there, or no such message."""
+    """What is asked for is not there, or no such message: none of our pages asks so."""
 
 
 def answers(serve: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -63,7 +64,7 @@ async def open_room(request: Request) -> Response:
     told = await _body(request)
     lesson = shelf().lesson(str(told.get("lesson", "")), str(told.get("language", "")))
     if lesson is None:
-        raise Refused("there is no such lesson: choose one of the list.")
+        raise Refusal("lesson")
     found = asked(await asyncio.wrap_future(acted(lesson)))
     steps = tuple(step.id for step in lesson.steps)
     code, secret = rooms.ROOMS.open(lesson.id, lesson.language, steps, found.questions)
@@ -155,9 +156,9 @@ def _draw(room: Room, token: str, said: dict[str, Any], now: float) -> None:
     """So many more draws of the member's own seed."""
     more = said.get("n")
     if not isinstance(more, int) or isinstance(more, bool) or not 1 <= more <= MOST_DRAWS:
-        raise Refused(f"{str(more)[:20]} draws: use a whole number from 1 to {MOST_DRAWS}.")
+        raise Refusal("draws", given=str(more)[:20], most=MOST_DRAWS)
     if room.pool is None:
-        raise Closed("draws are not gathered now: wait for your teacher.")
+        raise Closed("draws_not_now")
     bench = _of(room).benches[room.drawing]
     number, has = list(room.members).index(token), room.pool.of(token).n
     seed = seed_of(room.pool, token, number)
@@ -167,7 +168,7 @@ def _draw(room: Room, token: str, said: dict[str, Any], now: float) -> None:
 def _gather(room: Room, said: dict[str, Any]) -> None:
     step = str(said.get("step", ""))
     if step not in (benches := _of(room).benches):
-        raise Refused("nothing is drawn by hand in this step: choose one that does.")
+        raise Refusal("nothing_drawn")
     room.gather(settings_of_draws(benches[step]), step)
 
 
@@ -211,7 +212,7 @@ def _of(room: Room) -> Asked:
 def _token(request: Request) -> str:
     token = request.headers.get(TOKEN, "")
     if not SHORTEST <= len(token) <= LONGEST or not token.isascii() or not token.replace("-", "").isalnum():
-        raise Refused("this browser did not say who it is: reload the page.")
+        raise Refusal("who")
     return token
 
 
@@ -234,5 +235,9 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _error(error: ValueError, status: int) -> Response:
+    """A `Refusal` with its key and values besides, for a page to say it in the language of the lesson."""
     text = str(error)
-    return JSONResponse({"error": text[:1].upper() + text[1:]}, status)
+    told: dict[str, Any] = {"error": text[:1].upper() + text[1:]}
+    if isinstance(error, Refusal):
+        told |= {"say": error.key, "values": error.values}
+    return JSONResponse(told, status)

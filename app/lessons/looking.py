@@ -12,6 +12,9 @@ from app.lessons.prose import is_known
 LEAST_OWN = 20
 """Characters of an answer in words with which the lesson's own may be compared: a short sentence."""
 
+TRAINED = "trained"
+"""The observable that is unknown until a flow was trained for so many steps."""
+
 TASKS: tuple[tuple[type[Block], ...], ...] = ((Predict, Do), (Check,), (Explain,))
 """The kinds of tasks by their turn. A check is passed when what is done before it is done, and a question in words may
 stay open."""
@@ -122,6 +125,23 @@ def task(step: Step, done: LessonProgress) -> Block | None:
     in words. None where all of the step that is shown is done."""
     open_ = left_in(step, done)
     return next((block for kinds in TASKS for block in open_ if isinstance(block, kinds)), None)
+
+
+def may_pass(step: Step, check: Check, done: LessonProgress, at: Situation) -> bool:
+    """Whether all that a step asks for before a check was done, and the last of it is so now: a mean of four draws is
+    no answer where ten are asked for, however good it is."""
+    acts = [block for block in step.blocks[: step.blocks.index(check)] if isinstance(block, Do)]
+    return not acts or (all(act.id in done.done for act in acts) and bool(_known(lambda: acts[-1].until.of(at))))
+
+
+def is_undone(step: Step, done: LessonProgress, at: Situation) -> bool:
+    """Whether the last act that was done in a step is not so any more: its flow is trained anew when the step is opened
+    another day. Of a measurement that is still being taken nobody knows."""
+    acts = [block for block in step.blocks if isinstance(block, Do) and block.id in done.done]
+    if not acts:
+        return False
+    so = _known(lambda: acts[-1].until.of(at))
+    return so is False or (so is None and any(name == TRAINED for name, _ in acts[-1].until.names))
 
 
 def ours(step: Step, block: Explain, done: LessonProgress) -> Teacher | None:

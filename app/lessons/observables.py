@@ -23,7 +23,7 @@ class Observable:
     measurements of the engine it is not known: what is wanted of each by its name, or a function that finds that in the
     benches; None where no flow is needed. `alarm` is how often a test by so many standard errors tells it from what it
     is, with as many draws as there are: (situation, standard errors, how it is compared) -> rate; without it the normal
-    law's tail is taken."""
+    law's tail is taken. `is_of_curves`: whether it is read off the course of the loss."""
 
     title: str
     read: Callable[..., Any]
@@ -32,6 +32,7 @@ class Observable:
     error: str = ""
     wants: Mapping[str, Any] | None = None
     alarm: Callable[["Situation", float, str], Rate] | None = None
+    is_of_curves: bool = False
 
 
 @dataclass(frozen=True, eq=False)

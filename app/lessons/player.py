@@ -112,6 +112,12 @@ def wanted_by(step: Step) -> dict[str, Any] | None:
     return {name: wanted for wants in of_flow for name, wanted in wants.items()} if of_flow else None
 
 
+def speaks_of_curves(step: Step) -> bool:
+    """Whether something in a step is read off the course of the loss."""
+    asked = {name for block in step.blocks for name in asked_by(block)}
+    return any(OBSERVABLES[name].is_of_curves for name in asked & OBSERVABLES.keys())
+
+
 class Untrue(Enum):
     """In which way something does not come true, and how that is said."""
 

@@ -17,7 +17,7 @@ from app.session.drawings import (
     start_drawing,
     take_strokes,
 )
-from app.session.estimator import jacobians, jacobians_are_new, sample
+from app.session.estimator import coins, jacobians, jacobians_are_new, sample, type_coins
 from app.session.files import (
     csv,
     give_csv,
@@ -43,6 +43,7 @@ from app.session.lesson import (
     found,
     go_back,
     holding,
+    is_about_curves,
     leave_lesson,
     lesson,
     lie_under_lesson,

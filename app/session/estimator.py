@@ -1,4 +1,4 @@
-"""The throws of the estimator's bench, and the Jacobians that it looks at."""
+"""The throws of the estimator's bench, what a class has thrown with coins, and the Jacobians that it looks at."""
 
 from app.engine.measurements.jacobians import Jacobians
 from app.estimates.sample import Sample, thrown_settings
@@ -12,6 +12,16 @@ def sample() -> Sample:
     if page.sample.bench != (of := thrown_settings(bench())):
         page.sample = Sample(of)
     return page.sample
+
+
+def coins() -> str:
+    """What a class has thrown, as it was typed."""
+    return current().coins
+
+
+def type_coins(text: str) -> None:
+    """Let this be what a class has thrown."""
+    current().coins = text
 
 
 def jacobians() -> Jacobians | None:

@@ -10,12 +10,12 @@ import streamlit as st
 
 from app.classroom import rooms
 from app.engine.reports import MOVING
-from app.estimates.coins import COINS
 from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import Bench
 from app.lessons.lesson import Action, Do, Lesson, Predict, Step
 from app.lessons.looking import is_told, shown, task
 from app.lessons.observables import Moved, Situation
+from app.lessons.player import speaks_of_curves
 from app.lessons.progress import MOST_OF_A_PERSON, LessonProgress, Progress, Told, dated, joined
 from app.lessons.settings import changed, prefix_in
 from app.lessons.shelf import shelf
@@ -66,6 +66,11 @@ def lie_under_lesson(lies: bool) -> None:
 def lies_under_lesson() -> bool:
     """Whether a lesson lies over the screen that is shown."""
     return "page" in st.session_state and current().lies_under_lesson
+
+
+def is_about_curves() -> bool:
+    """Whether a lesson over the screen speaks of the course of the loss."""
+    return lies_under_lesson() and (found := step_open()) is not None and speaks_of_curves(found)
 
 
 def asks() -> bool:
@@ -311,9 +316,8 @@ def situation() -> Situation:
     """What a lesson may ask of this page."""
     page = current()
     answers = progress().answers if page.lesson else {}
-    coins = st.session_state.get(COINS, "")
     thrown = sample()
-    return Situation(page.setup, page.benches, thrown.values, coins, page.report, answers, thrown.counts)
+    return Situation(page.setup, page.benches, thrown.values, page.coins, page.report, answers, thrown.counts)
 
 
 def act(actions: tuple[Action, ...]) -> None:
@@ -330,7 +334,7 @@ def act(actions: tuple[Action, ...]) -> None:
             case Action("throw", amount):
                 sample().want(amount)
             case Action("coins", thrown):
-                page.widgets[COINS] = thrown
+                page.coins = thrown
             case Action("train", steps):
                 train(steps)
     page.stale = True

@@ -146,6 +146,7 @@ class Page(Training):
     canvases: int = 0  # how often it was taken up
     notice: str = ""
     sample: Sample = field(default_factory=Sample)
+    coins: str = ""  # what a class has thrown, as it was typed
     # What was measured of the gradients of each plan, the one used last at the end.
     surveys: dict[SurveyPlan, Survey] = field(default_factory=dict)
     jacobians: Jacobians | None = None

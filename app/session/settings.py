@@ -9,7 +9,6 @@ from app import engine, examples
 from app.components.browser import COOKIE
 from app.engine.job import checked
 from app.engine.reports import State
-from app.estimates.coins import COINS
 from app.link import names, read_link
 from app.session.address import PLACE, new_entry, write_address
 from app.session.benches import show_bench
@@ -25,7 +24,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.measure import layer_shapes
 from resflow_core.training.trainer import TrainConfig
 
-KEPT = {COINS, "class.controls"}
+KEPT = {"class.controls"}
 """Widgets whose values are in no setting."""
 
 

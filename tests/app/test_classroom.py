@@ -25,6 +25,7 @@ from app.classroom.asked import (
 )
 from app.classroom.paths import PATHS
 from app.classroom.pool import MOST_DRAWS, Pool, summary
+from app.classroom.refusal import WORDS
 from app.classroom.rooms import Rooms
 from app.estimates.settings import Bench
 from app.lessons.acted import act_out
@@ -243,6 +244,20 @@ def test_what_is_no_message_is_refused_with_a_sentence(browser, room, body):
     assert answer.json()["error"].endswith(".")
 
 
+def test_a_refusal_can_be_said_in_every_language(browser, room, clock):
+    code, teacher = room
+    join(browser, code, 0)
+    answer = browser.post(f"/rooms/{code}", json={"do": "vote", "answer": 0.1}, headers=member(0))  # before it is asked
+    told = answer.json()
+    said = {language: wording(language).say(f"room_{told['say']}", **told["values"]) for language in languages()}
+    assert answer.status_code == 409 and told["error"] == said["en"] != said["de"]
+    question = next(q for q in shelf().lesson(LESSON).blocks.values() if getattr(q, "high", math.inf) < math.inf)
+    clock.now += 2
+    browser.post(f"/rooms/{code}", json={"do": "ask", "question": question.id}, headers=teacher)
+    told = browser.post(f"/rooms/{code}", json={"do": "vote", "answer": 1e9}, headers=member(0)).json()
+    assert told["values"] == {"low": question.low, "high": question.high, "given": str(1e9)}
+
+
 def test_other_sites_and_strangers_do_nothing(browser, room):
     code, teacher = room
     join(browser, code, 0)
@@ -288,6 +303,8 @@ def test_every_word_that_the_scripts_say_is_there():
     said |= {family + name for family, names in families.items() for name in names}
     said |= {"join", "wall", "copy_secret", "close"}  # titles and buttons
     said |= {"you_right", "you_wrong", "at_least", "range"}  # one of two
+    code = "".join(path.read_text() for path in Path(served.__file__).parent.glob("*.py"))
+    said |= {WORDS + key for key in re.findall(r'(?:(?:Closed|Refusal|SeedTaken)\(|"key": )"(\w+)"', code)}
     assert said == keys
 
 

@@ -54,7 +54,7 @@ def test_settings_in_the_bare_address_open_explore_and_wait_while_somebody_is_at
     assert (setup.data, setup.flow.blocks, setup.train.batch) == ("moons", 2, 64)
     address = link(page)
 
-    page.session_state["coins.results"] = "HTT"  # a widget of the bench, which no setting holds
+    page.session_state["class.controls"] = ["blocks"]  # a widget that no setting holds
     before.heard = 0.0
     page.query_params.clear()
     checked(page.switch_page(HOME).run(), REPLAY)
@@ -64,7 +64,7 @@ def test_settings_in_the_bare_address_open_explore_and_wait_while_somebody_is_at
     assert page.session_state["page"].run == run
     assert page.session_state["page"].setup == setup
     assert link(page) == address
-    assert page.session_state["coins.results"] == "HTT"
+    assert page.session_state["class.controls"] == ["blocks"]
 
 
 def test_the_replay_is_of_the_first_seed_and_its_sentence_of_all():

@@ -244,6 +244,43 @@ def test_coins_stand_first_where_a_step_waits_for_them_and_nowhere_where_they_le
         assert not [one for one in page.expander if "coins" in one.label]
 
 
+def test_a_check_passes_with_as_many_draws_as_the_step_asks_for():
+    page = opened(lesson="roulette", step="coins")
+    draws = lesson(page).blocks["coins-solution"].actions[0].value.split()
+
+    def verdict(n):
+        checked(page.text_area(key="coins.results").set_value(" ".join(draws[:n])).run())
+        press(page, "lesson.roulette.coins-mean.check")
+        return finding(page, Checked).verdict
+
+    assert verdict(4) is Verdict.UNKNOWN and not own(page).progress.of("roulette").done
+    assert verdict(10) is Verdict.PASSED
+    assert verdict(4) is Verdict.PASSED_BEFORE
+
+
+def test_draws_with_coins_are_there_again_when_one_comes_back():
+    page = opened(lesson="roulette", step="coins")
+    checked(page.text_area(key="coins.results").set_value("3+ 4-").run())
+    press(page, "lesson.back")
+    press(page, "lesson.back")
+    assert not [one for one in keys(page) if one.startswith("coins.")]
+    press(page, "lesson.next")
+    press(page, "lesson.next")
+    (field,) = page.text_area
+    assert field.value == "3+ 4-" == own(page).coins
+    press(page, "lesson.roulette.coins-solution")
+    (field,) = page.text_area
+    assert field.value.startswith("3- 4+") and field.value == own(page).coins
+
+
+def test_a_check_that_fails_says_why_before_the_step_is_done():
+    page = opened(lesson="change", step="forget")
+    page.radio(key="lesson.change.mass").set_value("half").run()
+    press(page, "lesson.change.mass.commit")
+    press(page, "lesson.change.too-much.check")
+    assert finding(page, Checked).verdict is Verdict.FAILED
+
+
 def test_a_file_shows_its_answers_where_others_stand(series):
     press(series, "lesson.next")
     press(series, "lesson.next")

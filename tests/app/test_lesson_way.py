@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.engine.commands import ViewRequest
+from app.engine.reports import MOVING
 from app.features.learn.blocks import Words
 from app.features.learn.verdicts import met
 from app.lessons import pace
@@ -17,6 +18,7 @@ from app.lessons.player import Player, wanted_by
 from app.lessons.progress import LessonProgress, Progress, as_file
 from app.lessons.prose import UNKNOWN
 from app.lessons.shelf import shelf
+from app.lessons.words import wording
 from app.session.lesson import open_step
 from app.session.returning import arrive_in_browser
 from app.ui.lesson_list import Row, said, still_open
@@ -224,18 +226,18 @@ def test_text_and_readouts_are_of_one_moment_when_a_run_stops_between_two_polls(
     page = opened(lesson="believes", step="on")
     page.radio(key="lesson.believes.true-nll").set_value("rises").run()
     press(page, "lesson.believes.true-nll.commit")
-    tell(page, local_engine.step, own(page).run, 150)
+    tell(page, local_engine.step, own(page).run, 200)
     for _ in range(400):
         checked(page.run())
-        if own(page).report.arms[0].step >= 250 and "further-seen" in blocks(page):
+        if own(page).report.arms[0].step >= 300 and "further-seen" in blocks(page):
             break
     # Two polls, and between them the run goes on and stops by itself.
     tell(page, local_engine.step, own(page).run, 7)
-    while local_engine.poll(own(page).run, ViewRequest(frames=False)).arms[0].step < 257:
+    while local_engine.poll(own(page).run, ViewRequest(frames=False)).arms[0].step < 307:
         pass
     checked(page.run())
     loss = own(page).report.arms[0].loss
-    assert own(page).report.arms[0].step == 257
+    assert own(page).report.arms[0].step == 307
     true, believed = map(float, NUMBER.search(texts(page)).groups())
     assert true == pytest.approx(loss.held_nll[-1], abs=0.006)
     assert believed == pytest.approx(loss.held_nll[-1] - loss.held_bias[-1], abs=0.006)
@@ -256,6 +258,23 @@ def test_while_a_flow_moves_the_text_says_of_which_step_it_is(local_engine):
     for _ in range(5):
         checked(page.run())
     assert "from step" not in texts(page)
+
+
+def test_a_step_that_was_done_with_a_flow_that_is_gone_says_so(local_engine):
+    page = opened(lesson="believes", step="on")
+    done = own(page).progress.of("believes")
+    done.answers["true-nll"], done.truths["true-nll"], done.done = "rises", "rises", ["further", "below"]
+    news = wording().say("done_before")
+
+    def reaches(step):
+        return any(
+            own(checked(page.run())).report.arms[0].step == step and own(page).report.state not in MOVING
+            for _ in range(400)
+        )
+
+    assert reaches(100) and news in texts(page)
+    tell(page, local_engine.step, own(page).run, 200)
+    assert reaches(300) and news not in texts(page)
 
 
 def readouts(page):

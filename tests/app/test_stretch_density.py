@@ -216,3 +216,25 @@ def test_a_matrix_without_an_inverse_or_a_picture_is_refused(entries, why):
 
 def test_what_is_at_the_limits_is_not():
     check(Stretch(matrix=(3.0, 4.0, -0.16, 0.12)))  # singular values 5 and 0.2
+
+
+@pytest.mark.parametrize("bench", [SKEW, MIRROR, UPRIGHT, Stretch(matrix=(0.0, -1.0, 1.0, 0.0))])
+def test_the_marked_side_shows_whether_the_plane_is_turned_over(bench):
+    found = follow(bench)
+    for pane, outline, turned in zip(panes(bench, found), (found.square, found.image), (1, bench.matrix), strict=True):
+        (side,) = (path.points for path in pane.paths if path.label == "side from the dot")
+        (corner,) = (dots.points[0] for dots in pane.dots if dots.label == "corner")
+        assert side[0] == pytest.approx(corner) and any(np.allclose(corner, point) for point in outline)
+        along, inwards = side[-1] - side[0], outline[:-1].mean(0) - corner
+        is_left = along[0] * inwards[1] - along[1] * inwards[0] > 0
+        assert is_left == (turned == 1 or np.linalg.det(np.reshape(turned, (2, 2))) > 0)
+        assert ("lies to the left" in pane.alt) == is_left != ("lies to the right" in pane.alt)
+
+
+def test_the_numbers_keep_their_places_when_the_determinant_is_forgotten():
+    found, mass = follow(SKEW), total(SKEW.f, SKEW.base, forget=False)
+    kept, forgotten = (
+        [one.width for one in metrics(dataclasses.replace(SKEW, forget=forget), found, mass)]
+        for forget in (False, True)
+    )
+    assert kept == forgotten

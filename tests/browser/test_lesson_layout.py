@@ -198,6 +198,31 @@ def test_what_was_done_and_what_is_said_of_it_end_above_the_next_task(visit):
     page.wait_for_function("() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')", timeout=SLOW)
 
 
+@pytest.mark.parametrize("size", [{"viewport": {"width": 1440, "height": 600}}, PHONE], ids=["short", "phone"])
+def test_a_question_gives_way_to_the_text_that_is_read_and_comes_back_when_it_is_touched(visit, size):
+    visitor = visit("lesson=change&step=stay", "/learn", picture=False, **size)
+    page = visitor.page
+    settled(visitor)
+    lesson, button = page.locator(".st-key-lesson"), task(page).get_by_role("button", name="Commit")
+    page.wait_for_function("() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')", timeout=SLOW)
+    assert is_in_sight(page, button)
+
+    def task_covers():
+        return box(task(page))[1] < box(page.locator(".stVerticalBlock.st-key-lesson-shear"))[3] - 1
+
+    assert task_covers()
+    lesson.evaluate(  # as a finger does
+        """panel => {
+          panel.dispatchEvent(new WheelEvent("wheel", { bubbles: true }));
+          panel.scrollTop = document.querySelector(".stVerticalBlock.st-key-lesson-shear").offsetHeight;
+        }"""
+    )
+    wait_for(lambda: not task_covers(), "the question to give way")
+    assert not is_in_sight(page, button)
+    task(page).get_by_text("Predict.").click()
+    wait_for(lambda: is_in_sight(page, button), "the question to come back")
+
+
 def test_the_sheet_folds_and_its_controls_can_be_touched(visit):
     visitor = visit("lesson=change&step=area", "/learn", picture=False, **PHONE)
     page = visitor.page

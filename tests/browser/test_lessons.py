@@ -208,6 +208,20 @@ def test_beside_a_lesson_planes_are_large_and_the_settings_of_the_step_stand_in_
     assert not visitor.page.locator(".st-key-lesson_settings").is_visible()
 
 
+def test_a_step_about_the_curves_of_the_loss_shows_them_large(visit):
+    visitor = visit("lesson=believes&step=on", viewport={"width": 1440, "height": 900})
+    loss = visitor.page.locator("[data-pane=loss] .live-plot")
+
+    def plot():
+        return loss.evaluate("box => box.surface?.at?.height ?? 0")
+
+    wait_for(lambda: plot() >= 160, "a large loss")
+    found = loss.bounding_box()
+    assert found["y"] + found["height"] <= 900
+    press(visitor, "Next")
+    wait_for(lambda: plot() < 120, "larger planes where the step is about something else")
+
+
 def test_where_no_numbers_stand_above_the_row_of_play_goes_on_to_say_the_step(visit):
     visitor = visit("lesson=norms&step=certify", "/lipschitz", picture=False)
     row = visitor.page.locator(".stHorizontalBlock", has=visitor.page.locator(".st-key-play")).last

@@ -57,13 +57,16 @@ function element(tag, attributes = {}, ...children) {
 
 class Refusal extends Error {}
 
+/** Values as the language writes them. */
+const asShown = values => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? number(value) : value]));
+
 async function ask(path, { body = null, secret = "" } = {}) {
   const headers = secret ? { "x-room-secret": secret } : { "x-room-token": kept.token };
   if (body) headers["content-type"] = "application/json";
   const answer = await fetch(DATA.root + path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
   if (answer.headers.get("content-type")?.startsWith("text/")) return answer.text();
   const told = await answer.json();
-  if (!answer.ok) throw new Refusal(told.error);
+  if (!answer.ok) throw new Refusal(told.say ? say(told.say, asShown(told.values)) : told.error);
   return told;
 }
 

@@ -145,6 +145,8 @@ function drawPath(context, { colour, width, dash = [], halo = null, opacity = 1 
   context.setLineDash([]);
 }
 
+const PLACES = 8; // along a line, less one, at which its name is tried
+
 function haloed(context, text, x, y, look) {
   const { paper, ink, size, family, textAlign = "center", textBaseline = "middle" } = look;
   Object.assign(context, { font: `${size}px ${family}`, textAlign, textBaseline, lineWidth: 3, lineJoin: "round",
@@ -158,6 +160,38 @@ function hasRoom(p, q, { left, top, width, height, bar }, names) {
   const isInside = p > left + 18 && p < left + width - 18 && q > top + 10 && q < top + height - 10;
   const isBelowBar = bar && p > bar.left - 22 && q < bar.top + bar.height + 10;
   return isInside && !isBelowBar && names.every(([, x, y]) => Math.abs(p - x) > 44 || Math.abs(q - y) > 20);
+}
+
+/** Whether a line, {x ascending, y}, passes through a box of pixels. */
+function passes({ x, y }, { left, right, top, bottom }, at) {
+  for (let i = 0; i < x.length; i++) {
+    const [p, q] = [at.x(x[i]), at.y(y[i])];
+    const [before, above] = i ? [at.x(x[i - 1]), at.y(y[i - 1])] : [p, q];
+    const [from, to] = [Math.max(left, before), Math.min(right, p)]; // the part of this piece that is over the box
+    if (!(from <= to) || Number.isNaN(q) || Number.isNaN(above)) continue;
+    const height = (place) => (p > before ? above + ((place - before) / (p - before)) * (q - above) : q);
+    const [one, other] = [height(from), height(to)];
+    if (Math.max(one, other) >= top && Math.min(one, other) <= bottom) return true;
+  }
+  return false;
+}
+
+/** Where a text beside a level line at the pixel `q` covers no line or, if there is no such place, the thinnest ones:
+ * {left, above}. The first that is found from the left on, where the newest of a curve is not. */
+function freePlace(wide, tall, q, lines, at) {
+  const clear = 2; // pixels that a line stays away from it
+  const places = [];
+  for (let k = 0; k <= PLACES; k++) {
+    const left = at.left + 6 + (k / PLACES) * (at.width - 12 - wide);
+    for (const above of [true, false]) {
+      const top = above ? q - 3 - tall : q + 3;
+      if (top < at.top || top + tall > at.top + at.height) continue;
+      const box = { left: left - clear, right: left + wide + clear, top: top - clear, bottom: top + tall + clear };
+      const covered = lines.filter((line) => passes(line, box, at)).reduce((sum, { width }) => sum + width, 0);
+      places.push({ left, above, covered });
+    }
+  }
+  return places.reduce((best, one) => (one.covered < best.covered ? one : best), places[0] ?? { left: at.left + 6, above: true });
 }
 
 /** How lines look: {colour, width, dash, halo, opacity}, the last three where they have any. */
@@ -255,15 +289,20 @@ const LAYERS = {
     for (const [r, text] of radii) haloed(context, text, at.x(0), at.y(r), style);
   },
 
-  /** {y, text, above, begin, colour}: a dashed line across the plot, with its name at the right or, if `begin`, at the left */
-  level(context, { y, text, above, begin, colour }, at, theme) {
+  /** {y, text, above, colour, avoids}: a dashed line across the plot, with its name at the right, or where it covers
+   * least of the lines that it `avoids`: {x ascending, y, width} each */
+  level(context, { y, text, above, colour, avoids }, at, theme) {
     context.beginPath();
     context.moveTo(at.left, at.y(y));
     context.lineTo(at.left + at.width, at.y(y));
     drawPath(context, { colour, width: 1.2, dash: [4, 3] });
-    const style = { paper: theme.paper, ink: theme.ink(0.75), size: 13, family: theme.font,
-      textAlign: begin ? "left" : "right", textBaseline: above ? "bottom" : "top" };
-    haloed(context, text, begin ? at.left + 6 : at.left + at.width - 6, at.y(y) + (above ? -3 : 3), style);
+    const [size, family] = [13, theme.font];
+    context.font = `${size}px ${family}`;
+    const place = avoids ? freePlace(context.measureText(text).width, size + 3, at.y(y), avoids, at)
+      : { left: at.left + at.width - 6 - context.measureText(text).width, above };
+    const style = { paper: theme.paper, ink: theme.ink(0.75), size, family, textAlign: "left",
+      textBaseline: place.above ? "bottom" : "top" };
+    haloed(context, text, place.left, at.y(y) + (place.above ? -3 : 3), style);
   },
 
   /** {of: [{x, y, text}]}: texts above their places */

@@ -22,6 +22,7 @@ known density to compare with. `scene` is JSON:
     still          the sharp frame of a paused flow, or null
     loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
     floor          entropy of the data in nats where it is known, or null
+    curves         bool; whether the curves of the loss are what is looked at; absent where not
     readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
     time           what `app.ui.time_line` says of earlier moments: {"checkpoints", "moment", "continues", "glimpse"};
                    absent where only the newest is shown

@@ -2,6 +2,7 @@
 
 const SETTLES_MS = 250; // Streamlit draws what follows a moment after this
 const SLACK = 4; // pixels
+const HAND_MS = 500; // within which a panel that moves was moved by a hand
 const FOLLOWS_MS = 3000; // a busy server draws what follows in several parts
 const watched = new WeakSet();
 let followed = null; // the key of the block that was done just now, and until when it is kept in sight
@@ -36,6 +37,41 @@ function mark(panel) {
   panel.toggleAttribute("data-hides", Boolean(hides));
 }
 
+/** While somebody reads what the task lies over, only the beginning of the task stays: it is whole again when it is
+ *  touched, when the hand goes to the screen, and where its own place is reached. */
+function read(panel, reads) {
+  const task = taskOf(panel);
+  if (task) task.style.setProperty("--task", `${task.offsetHeight}px`);
+  panel.toggleAttribute("data-reads", reads && Boolean(task));
+}
+
+const SCROLLS = new Set(["PageUp", "PageDown", "ArrowUp", "ArrowDown", "Home", "End"]);
+
+/** The hand at the panel: whether it scrolls by the wheel, a finger, the bar or a key, and when it has left. */
+function listen(panel) {
+  let moved = -Infinity; // when a hand began to scroll
+  const begin = () => { moved = performance.now(); };
+  const inTask = ({ target }) => Boolean(taskOf(panel)?.contains(target));
+  for (const kind of ["wheel", "touchmove"]) panel.addEventListener(kind, begin, { passive: true });
+  panel.addEventListener("pointerdown", (event) => {
+    if (event.target === panel) begin(); // its bar
+  });
+  panel.addEventListener("keydown", (event) => {
+    if (SCROLLS.has(event.key) && !inTask(event)) begin();
+  });
+  panel.addEventListener("scroll", () => {
+    if (performance.now() - moved > HAND_MS) return;
+    begin(); // a page glides on when the hand is gone
+    if (panel.hasAttribute("data-hides")) read(panel, true);
+  }, { passive: true });
+  for (const kind of ["click", "focusin"]) {
+    panel.addEventListener(kind, (event) => inTask(event) && read(panel, false));
+  }
+  document.addEventListener("pointerdown", ({ target }) => {
+    if (panel.isConnected && !panel.contains(target)) read(panel, false);
+  }, { passive: true });
+}
+
 /** So whenever it is scrolled, or something in it has another size; and what was done just now stays in sight while what
  *  follows is still being drawn, unless the reader scrolls. */
 function watch(panel) {
@@ -43,12 +79,13 @@ function watch(panel) {
   mark(panel);
   if (watched.has(panel)) return;
   watched.add(panel);
+  listen(panel);
   const again = () => {
     const block = followed && performance.now() < followed.until && find(followed.key);
     if (block) show(panel, block);
     mark(panel);
   };
-  panel.addEventListener("scroll", () => mark(panel), { passive: true });
+  for (const kind of ["scroll", "transitionend"]) panel.addEventListener(kind, () => mark(panel), { passive: true });
   for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
     panel.addEventListener(kind, () => { followed = null; }, { passive: true });
   new ResizeObserver(again).observe(panel);
@@ -74,6 +111,7 @@ export default function ({ data }) {
   const isSame = before.step === data.step;
   const fresh = data.done.filter((key) => !before.done.includes(key));
   if (isSame && !fresh.length) return;
+  if (find(data.panel)) read(find(data.panel), false);
   followed = isSame ? { key: fresh[0], until: performance.now() + FOLLOWS_MS } : null;
   setTimeout(() => {
     const panel = find(data.panel);

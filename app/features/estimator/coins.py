@@ -78,7 +78,7 @@ def show(bench: Bench, truth: float) -> None:
         "Download a sheet to print", sheet(bench, _table(bench, LONGEST)), "roulette.html", "text/html",
         icon=":material/download:", on_click="ignore", key="coins.sheet",
     )  # fmt: skip
-    text = st.text_area("What the class has drawn", key=COINS, placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS)
+    text = _typed()
     try:
         n, signs = parsed(text, of_coins.n_exact)
     except ValueError as error:
@@ -93,6 +93,17 @@ def show(bench: Bench, truth: float) -> None:
     st.markdown(f"The mean of your {mean.size} draws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
     counts = Counter(zip(n.tolist(), map(int, signs), strict=True))
     takeaway.menu(takeaway.behind("coins", PROGRAMS["coins"], bench, counts), key="coins.take")
+
+
+def _typed() -> str:
+    """What is typed. The field begins with what is known: it is built anew in each step, and of one whose value is set
+    a browser may tell that it was emptied (`session.holding`)."""
+    known = session.coins()
+    widget = session.holding(COINS, known)
+    return st.text_area(
+        "What the class has drawn", known, key=widget, on_change=lambda: session.type_coins(session.typed(widget)),
+        placeholder="3+ 4- 3+ 6- …", max_chars=MOST_CHARACTERS,
+    )  # fmt: skip
 
 
 def sheet(bench: Bench, table: list[tuple[int, float, float]]) -> str:

@@ -54,7 +54,7 @@ def run() -> None:
 
 def picture(scene: dict[str, Any], report: Report, here: session.Moment | None) -> None:
     """The live picture, with what it is offered and the time line of its run."""
-    scene |= {"checks": matrices.offered(), "hints": opening.is_due()}
+    scene |= {"checks": matrices.offered(), "hints": opening.is_due(), "curves": session.is_about_curves()}
     scene["time"] = time_line(
         session.as_it_was(report.arms[0].step if report.arms else 0),
         session.checkpoints(),

@@ -141,6 +141,7 @@ FLOW: dict[str, Observable] = {
         "nats",
         arguments=1,
         wants={},
+        is_of_curves=True,
     ),
     "believed_nll_after": Observable(
         "the held-out NLL that training believed in after so many steps",
@@ -148,15 +149,24 @@ FLOW: dict[str, Observable] = {
         "nats",
         arguments=1,
         wants={},
+        is_of_curves=True,
     ),
-    "above_best": Observable("the held-out NLL above its best so far", _above_best, "nats", wants={}),
+    "above_best": Observable(
+        "the held-out NLL above its best so far", _above_best, "nats", wants={}, is_of_curves=True
+    ),
     "flattered_nll": Observable(
-        "the held-out NLL when training was last flattered by a bias of its log det", _flattered_nll, "nats", wants={}
+        "the held-out NLL when training was last flattered by a bias of its log det",
+        _flattered_nll,
+        "nats",
+        wants={},
+        is_of_curves=True,
     ),
     "flattered_belief": Observable(
-        "the held-out NLL that training believed in then", _flattered_belief, "nats", wants={}
+        "the held-out NLL that training believed in then", _flattered_belief, "nats", wants={}, is_of_curves=True
     ),
-    "flattered_rise": Observable("the held-out NLL then, above its best until then", _flattered_rise, "nats", wants={}),
+    "flattered_rise": Observable(
+        "the held-out NLL then, above its best until then", _flattered_rise, "nats", wants={}, is_of_curves=True
+    ),
     "flattered_at": Observable(
         "the real part of the eigenvalue for which a series of n terms is most too high",
         lambda at, n: _flattered(at, n)[0].real,

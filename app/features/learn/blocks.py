@@ -15,7 +15,7 @@ from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
 from app.lessons.expression import Expression
 from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Text
-from app.lessons.looking import LEAST_OWN, may_compare, ours
+from app.lessons.looking import LEAST_OWN, may_compare, may_pass, ours
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import expressions, rendered
@@ -239,6 +239,8 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
     pressed, known = st.button(words.say("check"), key=f"{key(block)}.check"), session.found()
     if pressed or block.id in done.done or key(block) in known:
         now, problem = outcome(block, at)
+        if now.passed and (step := session.step_open()) and not may_pass(step, block, done, at):
+            now = Outcome(None)
         if pressed:
             known[key(block)] = now
         if pressed and now.passed and block.id not in done.done:

@@ -96,6 +96,8 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
             trained = session.last_report().arms[0].step
             number = lesson.words.number(f"{trained:,}")
             st.caption(f":material/timelapse: {words.say('flow_trains', step=number)}")
+        if wanted_by(step) is not None and looking.is_undone(step, done, at):
+            st.caption(f":material/history: {words.say('done_before')}")
     task = looking.task(step, done)
     for block in shown:
         with st.container(key=_key(block, task)):

@@ -6,9 +6,9 @@ from app.components.planes import Dots, Heat, Pane, Path
 from app.features.stretch.bases import BASES
 from app.features.stretch.density import Followed, log_density, reach_of
 from app.features.stretch.settings import Stretch
-from app.features.stretch.words import areas, point, short
+from app.features.stretch.words import areas, lies, point, short
 from app.quantise import Window
-from app.ui.chart_style import VERMILION
+from app.ui.chart_style import SKY, VERMILION
 
 NODES = 161
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -35,10 +35,15 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
     lines = bench.f.forward(straight)  # a gap stays one
     title = "x: base density at f(x), determinant forgotten" if bench.forget else "x: the density p(x)"
     name = "base density at f(x)" if bench.forget else "p(x)"
-    here = (Path(closed(found.square), f"square of area {short(found.area)}", VERMILION, width=2.4),)
-    there = (Path(closed(found.image), f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),)
+    (side_here, corner_here), (side_there, corner_there) = marks(bench, found.square), marks(bench, found.image)
+    here = Path(closed(found.square), f"square of area {short(found.area)}", VERMILION, width=2.4), *side_here
+    there = (
+        Path(closed(found.image), f"its image, of area {short(found.image_area)}", VERMILION, width=2.4),
+        *side_there,
+    )
     if bench.map != "linear":
         there += (Path(closed(found.tangent), "parallelogram by J", None, "dash", 1.6),)
+    square_lies, image_lies = lies(bench, found)
     without = Pane(
         "x: without the determinant",
         "x₁",
@@ -57,9 +62,10 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
             "x₂",
             window,
             f"{name} over the plane of x, up to {short(float(over_x.max()))}, with a straight grid; at x = "
-            f"{point(found.x)} a square of area {short(found.area)}.",
+            f"{point(found.x)} a square of area {short(found.area)}. {square_lies}".rstrip(),
             heat=_heat(over_x, name, high),
             paths=(Path(straight, "", width=0.6), *here),
+            dots=corner_here,
             note=f"The straight grid, and x = {point(found.x)}." + _outside(found.x, window),
             clickable=clickable,
             point=(float(found.x[0]), float(found.x[1])),
@@ -70,10 +76,10 @@ def panes(bench: Stretch, found: Followed, *, clickable: bool = True, both: bool
             "z₂",
             window,
             f"Base density, up to {short(float(over_z.max()))}, with the image of the grid; at z = {point(found.z)}. "
-            f"{areas(bench, found)}",
+            f"{areas(bench, found)} {image_lies}".rstrip(),
             heat=_heat(over_z, "base density", high),
             paths=(Path(lines, "", width=0.6), *there),
-            dots=(Dots(found.z[None], "z", VERMILION, "star", 9),),
+            dots=(Dots(found.z[None], "z", VERMILION, "star", 9), *corner_there),
             note=f"The same grid under f, and z = {point(found.z)}." + _outside(found.z, window),
         ),
     )
@@ -104,6 +110,16 @@ def grid(reach: float) -> np.ndarray:
     upright = [part for c in places for part in (np.stack([np.full(PER_LINE, c), along], 1), gap)]
     level = [part for c in places for part in (np.stack([along, np.full(PER_LINE, c)], 1), gap)]
     return np.concatenate([*upright, *level])
+
+
+def marks(bench: Stretch, outline: np.ndarray) -> tuple[tuple[Path, ...], tuple[Dots, ...]]:
+    """What shows on which side of its way the outline of the square or of its image, (m, 2), lies: its first side, and
+    the corner from which it goes. A corner alone would look the same after a mirror and after a rotation. None for a
+    map that cannot turn the plane over."""
+    if bench.map != "linear":
+        return (), ()
+    side = outline[: len(outline) // 4 + 1]
+    return (Path(side, "side from the dot", SKY, width=3.2),), (Dots(outline[:1], "corner", SKY, "circle", 9),)
 
 
 def closed(outline: np.ndarray) -> np.ndarray:

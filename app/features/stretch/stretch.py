@@ -40,8 +40,6 @@ def shown() -> None:
     if opens := opening.is_due() and not bench.forget:
         with answer:
             opening.sentence(words.answer(bench, found, total(bench.f, bench.base, forget=True)))
-    else:
-        st.markdown(words.takeaway(bench, found, mass))
     drawn = panes(bench, found, clickable=chooses, both=opens)
 
     def pictures() -> None:
@@ -54,8 +52,13 @@ def shown() -> None:
             for metric in words.metrics(bench, found, mass):
                 st.metric(metric.label, metric.value, help=metric.help, width=metric.width)
 
-    # A lesson asks for the numbers: they are in sight beside it, above the pictures.
-    for part in (numbers, pictures) if beside else (pictures, numbers):
+    def sentence() -> None:
+        if not opens:
+            with st.container(key="said_below" if beside else "said"):
+                st.markdown(words.takeaway(bench, found, mass))
+
+    # A lesson asks for the numbers: they are in sight beside it, above all that has another height with another W.
+    for part in (numbers, sentence, pictures) if beside else (sentence, pictures, numbers):
         part()
     st.markdown(words.equation(bench, found))
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):

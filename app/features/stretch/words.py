@@ -37,7 +37,7 @@ def point(place: np.ndarray) -> str:
 def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
     """The point's way from x to its density, and the mass of what is drawn."""
     value, error = _mass(mass)
-    density = "$p(x)$, with $|\\det J|$" if bench.forget else "p(x)"
+    density = "Correct p(x)" if bench.forget else "p(x)"
     drawn = r"$p_\text{base}(f(x))$" if bench.forget else "the density that is drawn over x"
     should = ", which is correct" if bench.forget else ""
     return [
@@ -60,13 +60,12 @@ def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
             density,
             short(found.density),
             rf"$p_\text{{base}}(z)$ times $|\det J|${should}, per unit of area.",
-            150 if bench.forget else 112,
         ),
         Metric(
             r"Mass of $p_\text{base}(f(x))$" if bench.forget else "Mass over x",
             value + ("" if is_one(mass) else "  ≠ 1"),
             f"Integral of {drawn} over the plane, by quadrature, error {error}. The integral of a density is 1.",
-            170 if bench.forget else 112,
+            150,
         ),
     ]
 
@@ -117,6 +116,15 @@ def areas(bench: Stretch, found: Followed) -> str:
     )
 
 
+def lies(bench: Stretch, found: Followed) -> tuple[str, str]:
+    """On which side of the way from the dot along the blue side the square lies, and its image; "" where none is
+    marked."""
+    if bench.map != "linear":
+        return "", ""
+    way = "From the dot along the blue side, the {} lies to the {}."
+    return way.format("square", "left"), way.format("image", "right" if found.turns_over else "left")
+
+
 def _followed(bench: Stretch, found: Followed) -> str:
     becomes = f"An area of {short(found.area)} around x becomes {short(found.image_area)} around z"
     if not found.has_density:
@@ -130,7 +138,10 @@ def _followed(bench: Stretch, found: Followed) -> str:
             "at z.**"
         )
     if found.turns_over:
-        said += f" det J = {short(found.det)} is negative because f turns the plane over. Only its size counts."
+        said += (
+            f" det J = {short(found.det)} is negative because f turns the plane over. Only its size counts. From the "
+            "dot along the blue side, the square lies to the left, but its image lies to the right."
+        )
     return said
 
 

@@ -141,6 +141,7 @@ function receive(view, scene) {
   const urgent = takeUrgent(view);
   if (urgent) show(view, urgent);
   else if (!view.queue.length) paint(view, ["data", "latent"]); // the theme or the data may be new
+  fit(view);
   paint(view, ["loss"]);
   if (scene.playing) askForDepth(view);
   listenToChannel(view);

@@ -2,8 +2,12 @@
 
 const TWO = 700; // pixels of width from which two planes stand side by side
 const GAP = 20; // between them; the same as in panes.css
-const AROUND = 360; // pixels of a window's height that planes leave to all else
+const AROUND = 224; // pixels of a window's height that planes and loss leave to all else
+const AROUND_IN_LESSON = 280; // the same beside a lesson, where the numbers have a row of their own
 const [LEAST, MOST] = [280, 1000]; // sides of planes
+const LOSS_HEIGHT = 136; // height of the loss
+const TALL_LOSS = 214; // the same where its curves are what is looked at, and where the page scrolls anyway
+const MOST_LOSS = 260; // where planes leave room
 const views = new Set();
 
 /** Panes that show one space zoom together. */
@@ -18,16 +22,30 @@ function zoom(view, name, ranges) {
   return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
 }
 
-/** Sizes from the window alone, so that no picture ever moves another. */
+/** Pixels of height that the settings of a lesson's step take, where they have no room in the row of Play. */
+function settingsBelow() {
+  const [play, settings] = [".st-key-play", ".st-key-lesson_settings"].map((one) => document.querySelector(one)?.getBoundingClientRect());
+  return play && settings && settings.top >= play.bottom ? Math.round(settings.bottom - play.bottom) : 0;
+}
+
+/** Sizes from the window, and from what is looked at, so that no picture ever moves another. */
 function fit(view) {
   const { root } = view;
-  const [width, height] = [root.clientWidth, window.innerHeight];
-  if (!width || view.size === `${width} ${height}`) return;
-  view.size = `${width} ${height}`;
+  const isOfCurves = Boolean(view.scene?.curves);
+  const [width, height] = [root.clientWidth, window.innerHeight - (isOfCurves ? settingsBelow() : 0)];
+  const size = `${width} ${height} ${isOfCurves}`;
+  if (!width || view.size === size) return;
+  view.size = size;
   const columns = width >= TWO ? 2 : 1;
-  const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, height - AROUND))) : width;
+  const isBeside = Boolean(root.closest(".st-key-beside_lesson"));
+  const room = height - (isBeside ? AROUND_IN_LESSON : AROUND);
+  const wanted = isOfCurves || columns === 1 ? TALL_LOSS : LOSS_HEIGHT;
+  const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, room - wanted))) : width;
+  const most = isBeside && !isOfCurves ? LOSS_HEIGHT : MOST_LOSS;
+  const loss = columns === 2 ? Math.max(LOSS_HEIGHT, Math.min(most, room - side)) : wanted;
   root.dataset.columns = columns;
   root.style.setProperty("--side", `${Math.floor(side)}px`);
+  root.style.setProperty("--loss", `${Math.floor(loss)}px`);
   paint(view, Object.keys(painters));
   showProbe(view);
 }

@@ -1,6 +1,7 @@
 // The loss pane: state -> picture.
 
-const quantile = (sorted, q) => sorted[Math.round(q * (sorted.length - 1))];
+/** Undefined where there are none. */
+const quantile = (sorted, q) => sorted[Math.max(0, Math.round(q * (sorted.length - 1)))];
 
 /** The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten: an axis rests while the curve grows into it. */
 function roundUp(value) {
@@ -9,7 +10,7 @@ function roundUp(value) {
 }
 
 /** Ranges that show the curve: its first 5 % of steps (often huge) and its highest 3 % may leave the pane, but not the
- * newest held-out loss. */
+ * newest held-out loss, nor the lowest that training believes in: below the entropy it is what one looks for. */
 function lossRanges(loss, floor) {
   const last = loss?.step.at(-1);
   if (!last) return [[0, 100], floor === null ? [0, 5] : [floor - 0.5, floor + 2.5]];
@@ -18,7 +19,8 @@ function lossRanges(loss, floor) {
   const values = [...late(loss.step, loss.batch_nll), ...late(loss.held_step, loss.held_nll), ...believed]
     .sort((a, b) => a - b);
   if (!values.length) return lossRanges(null, floor);
-  const low = Math.min(quantile(values, 0.01), floor ?? Infinity);
+  const lowest = quantile(believed.sort((a, b) => a - b), 0.03) ?? Infinity;
+  const low = Math.min(quantile(values, 0.01), floor ?? Infinity, lowest);
   const newest = loss.held_nll.findLast((v) => v !== null) ?? -Infinity;
   const high = Math.max(quantile(values, 0.97), newest);
   const tick = roundUp(Math.max(high - low, 0.2) / 8);
@@ -46,12 +48,8 @@ function paneLoss(view, theme) {
     }
   }
   if (floor !== null) {
-    const height = yRange[1] - yRange[0];
-    const above = floor - yRange[0] < 0.18 * height; // below it the words would cross the frame
-    const beside = above ? [floor, floor + 0.2 * height] : [floor - 0.2 * height, floor];
-    const ends = [loss?.held_nll, loss?.held_believed].map((values) => values?.at(-1));
-    const begin = ends.some((value) => value > beside[0] && value < beside[1]); // where curves end, nothing hides them
-    layers.push({ kind: "level", y: floor, text: "entropy of the data", above, begin, colour: theme.ink(0.7) });
+    const avoids = layers.filter(({ kind, visible }) => kind === "line" && visible !== false);
+    layers.push({ kind: "level", y: floor, text: "entropy of the data", avoids, colour: theme.ink(0.7) });
   }
   return { x: { title: "step", range: xRange }, y: { title: `NLL (${unit})`, range: yRange }, layers, margin: MARGIN };
 }
