@@ -43,7 +43,7 @@ def _estimator(monkeypatch, module: ModuleType) -> list[str]:
 
 def _sessions(monkeypatch, module: ModuleType) -> list[str]:
     async def nothing(server, pages, seconds, together, resting):
-        return module.Row(pages, seconds, steps=0, frames=0, share=0.0, polls=())
+        return module.Row(pages, seconds, steps=0, frames=0, share=0.0, polls=(), served=0.0, trained=0.0)
 
     _instead(monkeypatch, module, counting=nullcontext, measure=nothing)
     return ["--pages", "1"]

@@ -200,9 +200,13 @@ def test_a_comparison_plays_evenly_and_all_that_watch_hear_of_all_arms(engine):
     end = engine.watch(id, heard.append)
     engine.play(id)
     poll_until(engine, id, lambda r: r.arms and min(arm.step for arm in r.arms) > 50)
+
+    def pictured():
+        return {k for report in list(heard) for k, arm in enumerate(report.arms) if arm.frames}
+
+    poll_until(engine, id, lambda r: pictured() == {0, 1, 2, 3})
     end()
     assert {len(report.arms) for report in heard if report.arms} == {4}
-    assert {k for report in heard for k, arm in enumerate(report.arms) if arm.frames} == {0, 1, 2, 3}
     engine.reset(id)
     report = poll_until(engine, id, at(0))
     assert report.rewinds > 0
