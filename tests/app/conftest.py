@@ -1,5 +1,6 @@
 import functools
 import json
+import sys
 
 import pytest
 from altair.utils import schemapi
@@ -21,6 +22,14 @@ def local_engine(monkeypatch):
     local = LocalEngine()
     monkeypatch.setattr(engine, "get_engine", lambda: local)
     return local
+
+
+@pytest.fixture(autouse=True)
+def main_stays_what_it_is():
+    """AppTest puts its page in the place of `__main__`, which a new process of a later test would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(autouse=True, scope="session")
