@@ -95,6 +95,13 @@ class Predict(Block):
         """How far from the truth a number is right, in the unit of the prediction."""
         return self.near * abs(truth) if self.share else self.near
 
+    def said_margin(self, words: Wording) -> str:
+        """The same, as it is said: a share is one of the truth."""
+        margin = words.number(f"{100 * self.near if self.share else self.near:g}")
+        if self.unit == "%" and not self.share:
+            return words.say("points", margin=margin)
+        return f"{margin} {'%' if self.share else self.unit}".strip()
+
     def is_right(self, guess: Any, truth: Any) -> bool:
         return self.answer(guess, truth) == (truth if self.is_choice else RIGHT)
 

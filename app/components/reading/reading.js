@@ -45,6 +45,15 @@ function read(panel, reads) {
   panel.toggleAttribute("data-reads", reads && Boolean(task));
 }
 
+/** What was unfolded, such as a hint, is seen: the task gives way, and the panel goes as far as is needed. */
+function unfolded(panel, fold) {
+  const task = taskOf(panel);
+  const isHidden = task && fold.getBoundingClientRect().bottom > task.getBoundingClientRect().top;
+  if (!isHidden || !(fold.compareDocumentPosition(task) & Node.DOCUMENT_POSITION_FOLLOWING)) return;
+  read(panel, true);
+  requestAnimationFrame(() => show(panel, fold));
+}
+
 const SCROLLS = new Set(["PageUp", "PageDown", "ArrowUp", "ArrowDown", "Home", "End"]);
 
 /** The hand at the panel: whether it scrolls by the wheel, a finger, the bar or a key, and when it has left. */
@@ -64,6 +73,9 @@ function listen(panel) {
     begin(); // a page glides on when the hand is gone
     if (panel.hasAttribute("data-hides")) read(panel, true);
   }, { passive: true });
+  panel.addEventListener("toggle", (event) => {
+    if (event.target.open && !inTask(event)) setTimeout(() => unfolded(panel, event.target), SETTLES_MS);
+  }, true);
   for (const kind of ["click", "focusin"]) {
     panel.addEventListener(kind, (event) => inTask(event) && read(panel, false));
   }

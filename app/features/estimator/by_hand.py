@@ -154,7 +154,7 @@ def _series_alone(bench: Bench) -> None:
         series = session.note(numbers.series(bench, remainders))
         rows = table.terms(bench.array, biases(remainders, max(ROWS, bench.n_terms)))
         _shown(bench, rows, bench.n_terms, series)
-        off = f"{words.cut(series.n_terms)}, the series is off by {number(series.bias)} nats."
+        off = f"{words.cut(series.n_terms)} (bold), the series is off by {number(series.bias)} nats."
         st.markdown(f"{words.truth(series)} {off}")
         with st.expander("Copy: CSV, LaTeX"):
             _copies(bench, rows)
@@ -187,8 +187,8 @@ def _terms(bench: Bench, sample: Sample, remainders: Remainders, series: Series)
     rows = table.rows(bench.array, bench.law, one.probe[0], biases(remainders, max(ROWS, min(found.n, MOST_ROWS))))
     _shown(bench, rows, found.n, series)
     st.markdown(
-        f"{words.example(found, bench.is_sound)} {words.truth(series)} {words.cut(series.n_terms)} instead, the series "
-        f"is off by {number(series.bias)} nats, however many probes are averaged."
+        f"{words.example(found, len(rows), bench.is_sound)} {words.truth(series)} {words.cut(series.n_terms)} instead, "
+        f"the series is off by {number(series.bias)} nats, however many probes are averaged."
     )
     if opening.is_due():
         _copies(bench, rows)

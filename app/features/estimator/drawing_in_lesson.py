@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import session
 from app.estimates.sample import THROWS_EACH
-from app.estimates.settings import Bench
+from app.estimates.settings import BENCH, Bench
 from app.features.estimator import asked, blind_test, drawing, numbers, words
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.bars import binned
@@ -84,7 +84,7 @@ def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench:
 def _coverage(bench: Bench, truth: float, noise: Noise) -> None:
     heading.section("Can its error bar be trusted?")
     found = session.note(numbers.error_bars(bench, noise, truth))
-    said = words.error_bar(found, bench.is_sound)
+    said = words.error_bar(found, bench.is_sound, session.offered(f"{BENCH}seed"))
     shares, errors = list(found.shares), list(found.errors)
     chart = figures.coverage(list(THROWS_EACH), shares, errors, f"Coverage of the error bars. {said}")
     settled.show(chart, "Coverage of the error bars", key="lesson.coverage")

@@ -65,12 +65,15 @@ def vector(v: Iterable[float]) -> str:
     return f"v = ({', '.join(map(number, v))})"
 
 
-def example(found: OneDraw, is_sound: bool) -> str:
+def example(found: OneDraw, rows: int, is_sound: bool) -> str:
+    """What a draw has found, beside a table of so many rows."""
     sound, mine = (signed(f"{x:.4f}") for x in (found.sound, found.estimate))
     said = (
         f"Example: draw {found.number:,} has **{unbroken(f'N = {found.n}')}** and "
         f"{unbroken(vector(found.v))}: its estimate is **{mine}**."
     )
+    if rows > found.n:
+        said += " The grey rows would come only with a larger N."
     if is_sound:
         return said
     gives = f"gives **{sound}**" if sound != mine else f"gives **{sound}** too"
@@ -99,14 +102,14 @@ def expected(found: Noise, is_sound: bool) -> str:
     return f"On average {'1 term is' if mean == '1' else f'{mean} terms are'} computed{by}."
 
 
-def error_bar(found: ErrorBars, is_sound: bool) -> str:
+def error_bar(found: ErrorBars, is_sound: bool, has_seed: bool) -> str:
+    """`has_seed`: whether the seed of the other draws can be set."""
     shares = [f"**{unbroken(f'{_share(found, at)} %')}**" for at in range(len(THROWS_EACH))]
     of = zip(shares, found.repeated, THROWS_EACH, strict=True)
     within = ", ".join(f"{share} of {repeated:,} means of {n:,} draws" for share, repeated, n in of)
-    said = (
-        f"Within 1.96 standard errors of the truth: {within}. It should be 95 %. These draws do not depend on the seed "
-        "that is set."
-    )
+    said = f"Within 1.96 standard errors of the truth: {within}. It should be 95 %."
+    if has_seed:
+        said += " These draws do not depend on the seed that is set."
     if found.settles:
         return said
     what = "variance" if found.is_infinite else "fourth moment"

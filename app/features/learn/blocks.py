@@ -224,14 +224,9 @@ def _why(block: Predict, words: Words, found: Met) -> None:
     """What is said of the answer that was given."""
     verdict = words.say("as_you_said" if found.right else "not_so")
     if not block.is_choice:
-        verdict = words.say("right_within" if found.right else "not_within", margin=_margin(block, words))
+        verdict = words.say("right_within" if found.right else "not_within", margin=block.said_margin(words.wording))
     with st.container(key=f"why-{block.id}"):
         st.markdown(f"**{verdict}** {words(block.why.get(found.answer, ''))}".strip())
-
-
-def _margin(block: Predict, words: Words) -> str:
-    margin = words.wording.number(f"{100 * block.near if block.share else block.near:g}")
-    return f"{margin} {'%' if block.share else block.unit}".strip()
 
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:

@@ -45,9 +45,8 @@ def answer(acted: Acted, step: Step, block: Predict) -> str:
     if block.is_choice:
         return acted.after(step, block.options[truth])
     words = acted.lesson.words
-    margin, unit = (100 * block.near, "%") if block.share else (block.near, block.unit)
     found = f"{words.number(signed(f'{truth:.4g}'))} {block.unit}".strip()
-    return words.say("paper_right_within", answer=found, margin=f"{words.number(f'{margin:g}')} {unit}".strip())
+    return words.say("paper_right_within", answer=found, margin=block.said_margin(words))
 
 
 def wrong(acted: Acted, step: Step, block: Predict) -> Iterator[tuple[str, str]]:
