@@ -246,3 +246,20 @@ def test_a_short_address_opens_its_step(visit):
     visitor = visit("", "/4.2.de", picture=False)
     expect(panel(visitor.page).get_by_role("heading", level=2)).to_have_text("Wie viele Terme genügen?", timeout=SLOW)
     visitor.wait_for_query(lesson="series", step="terms", lang="de")
+
+
+@pytest.mark.parametrize("size", [{"viewport": {"width": 1440, "height": 600}}, PHONE], ids=["short", "phone"])
+def test_a_hint_that_is_opened_is_read_above_the_question(visit, size):
+    visitor = visit("lesson=roulette&step=one", "/learn", picture=False, **size)
+    page = visitor.page
+    settled(visitor)
+    hint = panel(page).locator("details").first
+    hint.locator("summary").click()
+    words = hint.get_by_text("standard deviation")
+    expect(words).to_be_visible()
+
+    def is_read():
+        lesson, found = box(page.locator(".st-key-lesson")), box(words)
+        return found[1] >= lesson[1] and found[3] <= box(task(page))[1] + 1
+
+    wait_for(is_read, "the hint above the question")
