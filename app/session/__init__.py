@@ -53,6 +53,7 @@ from app.session.lesson import (
     name_progress,
     open_step,
     place,
+    predicts,
     progress,
     progress_to_save,
     resumed,

@@ -73,12 +73,18 @@ def is_about_curves() -> bool:
     return lies_under_lesson() and (found := step_open()) is not None and speaks_of_curves(found)
 
 
-def asks() -> bool:
-    """Whether a lesson over the screen waits for a prediction, or for an act, which it names."""
+def predicts() -> bool:
+    """Whether a lesson over the screen waits for a prediction."""
     if not lies_under_lesson() or not (found := step_open()):
         return False
-    held = any(isinstance(block, Predict) and not is_told(block, progress()) for block in shown(found, progress())[-1:])
-    return held or isinstance(task(found, progress()), Do)
+    return any(isinstance(block, Predict) and not is_told(block, progress()) for block in shown(found, progress())[-1:])
+
+
+def asks() -> bool:
+    """The same, or for an act, which it names."""
+    if not lies_under_lesson() or not (found := step_open()):
+        return False
+    return predicts() or isinstance(task(found, progress()), Do)
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:

@@ -69,8 +69,8 @@ def formula(entries: tuple[float, ...], limits: Setting) -> str:
 def typed_matrix(
     entries: tuple[float, ...], limits: Setting, key: str, told: DeltaGenerator | None = None
 ) -> tuple[float, ...]:
-    """A field for each entry, and what they hold; `entries` where that cannot be used, as is said in `told`, or below
-    them."""
+    """A field for each entry, and what they hold; `entries` where that cannot be used, as is said in the place `told`
+    (`st.empty`), or below them."""
     typed, problems, letter, side = list(entries), [], limits.label, isqrt(len(entries))
     with st.container(key="matrix" if side == 2 else "matrix_large"):
         columns = [column for _ in range(side) for column in st.columns(side, gap="small" if side == 2 else "xxsmall")]
@@ -87,11 +87,12 @@ def typed_matrix(
         if not limits.low <= typed[index] <= limits.high:
             least, most = number_text(limits.low), number_text(limits.high)
             problems.append(f"{letter}, {name}: {text.strip()}: use a number from {least} to {most}.")
+    told = told or st.empty()  # it empties what was said; an error that is only left out may stay in the browser
     problem = "" if problems else refusal(tuple(typed), tuple, limits)
     if problems or problem:
         rows = [", ".join(map(number_text, entries[i : i + side])) for i in range(0, len(entries), side)]
         kept = ", ".join(f"({row})" for row in rows)
-        (told or st).error(
+        told.error(
             f"{' '.join(problems) or f'{letter}, as a whole: {problem}'} Until then nothing "
             f"changes: pictures, numbers and checks still use {letter} with the rows {kept}."
         )

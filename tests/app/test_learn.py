@@ -592,3 +592,12 @@ def test_one_button_has_the_accent_what_a_lesson_waits_for_or_play():
     assert page.button(key="play").proto.type == "secondary", "the text names what is to be pressed"
     own(page).progress.of("believes").done.append("hundred")
     assert checked(checked(page.run()).run()).button(key="play").proto.type == "primary"
+
+
+def test_the_formula_that_a_prediction_is_about_comes_with_its_answer():
+    page = opened(lesson="change", step="area")
+    formula = r"\log|\det J_f(x)|"
+    assert not any(formula in one.value for one in page.markdown)
+    page.radio(key="lesson.change.density").set_value("twice").run()
+    press(page, "lesson.change.density.commit")
+    assert any(formula in one.value for one in page.markdown)

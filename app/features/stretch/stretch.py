@@ -60,7 +60,8 @@ def shown() -> None:
     # A lesson asks for the numbers: they are in sight beside it, above all that has another height with another W.
     for part in (numbers, sentence, pictures) if beside else (sentence, pictures, numbers):
         part()
-    st.markdown(words.equation(bench, found))
+    if not session.predicts():  # its formula may be what is asked for
+        st.markdown(words.equation(bench, found))
     if chooses and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.show_bench(replace(bench, point=picked(click[1:])))
         st.rerun()
@@ -82,7 +83,7 @@ def settings(bench: Stretch) -> Stretch:
         examples = st.container(horizontal=True, gap="small", width="content")
         bench = widget(bench, "forget")
         share.of_settings("stretch")
-    row, told = row or st.container(horizontal=True, gap="medium"), st.container()
+    row, told = row or st.container(horizontal=True, gap="medium"), st.empty()
     with row:
         bench = widget(bench, "map")
         own = MAPS[bench.map].settings

@@ -31,7 +31,7 @@ def short(value: float) -> str:
 
 
 def point(place: np.ndarray) -> str:
-    return f"({', '.join(short(float(c)) for c in place)})"
+    return f"({', '.join(short(round(float(c), 4)) for c in place)})"
 
 
 def metrics(bench: Stretch, found: Followed, mass: Mass) -> list[Metric]:
