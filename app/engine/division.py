@@ -84,6 +84,7 @@ def merged(id: str, reports: Mapping[Numbers, Report], state: State, goal: int) 
         step_seconds=max(report.step_seconds for report in parts),
         resumes_at=max(resumes, default=None),
         handled=min(report.handled for report in parts),
+        awaits=any(report.awaits for report in parts),
         confirmed=all(report.confirmed for report in parts) and (state in MOVING or len(steps) < 2),
         restarts=sum(report.restarts for report in parts),
         rewinds=sum(report.rewinds for report in parts),

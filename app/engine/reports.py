@@ -133,6 +133,7 @@ class Report:
     resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
     confirmed: bool = True  # whether all that were given had been
+    awaits: bool = False  # whether it stands still and not all that its page wants of it is drawn
     restarts: int = 0  # of the process since the experiment was created
     rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures
 
@@ -146,6 +147,7 @@ def adds_nothing(new: Report, old: Report) -> bool:
     """Whether `new`, of what stands still and has been built, holds only what `old` held, the very same values."""
     return (
         new.state not in (State.QUEUED, State.LOADING, *MOVING)
+        and not new.awaits
         and replace(new, arms=()) == replace(old, arms=())
         and len(new.arms) == len(old.arms)
         and all(map(_adds_nothing, new.arms, old.arms))

@@ -126,6 +126,11 @@ class Run:
         """Whether there is anything to do for it at once."""
         return self._changed or self.works or self.next_view() is not None or self._save_is_due(self._clock())
 
+    @property
+    def awaits(self) -> bool:
+        """Whether it stands still, and its page has not seen yet all that it wants of it."""
+        return not self.works and self.next_view() is not None
+
     def obey(self, command: Command) -> None:
         """Take note of a command; it has its effect from the next piece of work on."""
         if isinstance(command, Poll):
@@ -137,6 +142,7 @@ class Run:
             return
         if isinstance(command, Look):
             self._views.look(command.wish)
+            self._changed |= self.awaits
             return
         self._handled += 1
         self._changed = True
@@ -305,6 +311,7 @@ class Run:
             steps_left=self._steps_left,
             step_seconds=self.arms.step_time.seconds,
             handled=self._handled,
+            awaits=self.awaits,
         )
 
     def _attend(self, poll: Poll) -> None:
@@ -312,7 +319,9 @@ class Run:
             self._views.start_over()
             self._changed = True
         self.present, self.seen = True, self._clocks.attendance()
+        is_new = poll.request != self._views.request
         self._views.want(poll.request)
+        self._changed |= is_new and self.awaits
 
     def _resume(self, *, playing: bool, steps: int) -> None:
         if self.phase is State.FAILED:

@@ -4,11 +4,11 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from app.engine.arm_job import ArmJob
-from app.engine.budget import MANY, PictureBudget, share_of_pictures
+from app.engine.budget import BURST_SECONDS, MANY, PictureBudget, share_of_pictures
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
 from app.engine.commands import Close, Command, Create, Export, Reset
 from app.engine.job_kinds import job_of
@@ -16,6 +16,7 @@ from app.engine.memory import resident_bytes
 from app.engine.reports import Checkpoint, Exported, Report, State
 from app.engine.run import Run, slice_seconds
 from app.engine.step_time import LONGEST_STEP_SECONDS
+from app.engine.views import FRAME, View
 from resflow_core.fast.pieces import Pieces
 
 DROP_SECONDS = 600.0
@@ -29,6 +30,8 @@ UNCROWDED = 2  # runs that work, whose measurements leave pictures half of their
 LONGEST_ROUND_SECONDS = 4.0
 
 log = logging.getLogger(__name__)
+
+Due = tuple[float, View, Run]  # when a picture is due, which, and of which run
 
 
 def _earliest(runs: list[Run]) -> Run:
@@ -73,6 +76,7 @@ class Scheduler:
         self._left_behind: list[Checkpoint] = []
         self._budget = PictureBudget(clock())
         self._advised = -math.inf  # when the log last said what would make room
+        self._rest_ahead = 0.0  # seconds of pictures of flows at rest more than of those that move, lately
         self._level = 0.0  # the least time used among those that moved; who wakes starts from it, without arrears
 
     def handle(self, command: Command) -> None:
@@ -137,12 +141,15 @@ class Scheduler:
         views = []
         if not working or self._budget.is_open:
             crowd = max(1.0, len(working) / UNCROWDED)
-            views = [(view, run) for run in runs if (view := run.next_view(crowd)) is not None]
-        (due, view), viewed = min(views, key=lambda item: item[0], default=((now, None), None))
-        if viewed and (not working or due <= now):
+            views = [(*view, run) for run in runs if (view := run.next_view(crowd)) is not None]
+        if (first := self._first(views, now)) and (not working or first[0] <= now):
+            _, view, viewed = first
             self._spend(viewed, lambda: viewed.look(view, len(working) >= MANY))
+            seconds = self._clock() - now
+            ahead = self._rest_ahead + (-seconds if viewed.works else seconds)
+            self._rest_ahead = max(-BURST_SECONDS, min(ahead, BURST_SECONDS))
             if working:
-                self._budget.spend(self._clock() - now)
+                self._budget.spend(seconds)
         elif working:
             for run in working:
                 run.used = min(max(run.used, self._level), self._level + MOST_ARREARS_SECONDS)
@@ -152,6 +159,20 @@ class Scheduler:
             self._spend(next_one, lambda: next_one.work(slice_seconds(len(working))))
             if measures:
                 self._budget.spend(self._clock() - now)
+
+    def _first(self, views: list[Due], now: float) -> Due | None:
+        """The earliest. But where both are due, flows that move and flows at rest have the same time, so that a crowd
+        that opens its pages and wants sharp pictures does not stop those of others. A page's first picture comes at
+        once."""
+
+        def earliest(some: Iterable[Due]) -> Due | None:
+            return min(some, key=lambda one: one[:2], default=None)
+
+        moving = earliest(one for one in views if one[2].works)
+        rest = earliest(one for one in views if not one[2].works)
+        if moving and rest and rest[1] is not FRAME and max(moving[0], rest[0]) <= now:
+            return moving if self._rest_ahead > 0 else rest
+        return earliest(filter(None, (rest, moving)))
 
     def _spend(self, run: Run, work: Callable[[], Any]) -> None:
         """Work for a run, at its expense."""
