@@ -450,8 +450,8 @@ def test_a_crowd_that_opens_its_pages_does_not_stop_the_pictures_of_those_that_p
     bench.do(*(Create(id, EXPERIMENT) for id in others))
     pages = dict.fromkeys([*players, *others], PAGE)
     bench.run(20, pages)
-    # Pictures have a fifth of the time, 4 s. The others' first ones take 1.2 s of it; of the rest players have half, for
-    # their losses and masses, too.
+    # Pictures have a fifth of the time, 4 s, of which the others' first ones take 1.2 s. Players have half of the rest,
+    # also for their losses and masses.
     assert min(len(bench.frames(id)) - before[id] for id in players) >= 6
     assert all(bench.frames(id) for id in others)
     assert any(bench.last(id).awaits for id in others)
