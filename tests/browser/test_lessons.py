@@ -175,7 +175,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     slide(page)
     commit(visitor)
     write(page, "From how many throws?")
-    on(visitor, "A better probe")
+    on(visitor, "Another probe")
     commit(visitor, "Between a tenth and two thirds of it")
     page.locator(".st-key-beside_lesson").get_by_role("combobox").click()
     page.get_by_role("option", name="Rademacher").click()

@@ -162,14 +162,15 @@ def test_the_plane_with_the_focus_goes_by_arrows(visit):
 
 WINDOWS = [(1280, 720), (1920, 1080)]
 SHARES = {"both": 0.65, "data": 0.85, "second": 0.85}
-# All text in sight: its size and the places that it takes, and those of what can be pressed or looked at.
+# All text in sight: its size and the places that it takes, and those of what can be pressed or looked at. An exponent
+# counts as its formula does, of whose size it has 0.7.
 SIZES = """() => {
   const inSight = element => element.checkVisibility({ visibilityProperty: true }) && !element.closest('.live-help');
   const texts = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    const size = parseFloat(getComputedStyle(element).fontSize);
+    const size = parseFloat(getComputedStyle(element.closest('.msupsub, msup')?.parentElement ?? element).fontSize);
     if (walker.currentNode.data.trim() && size && element.getBoundingClientRect().width > 1 && inSight(element)) {
       texts.push([walker.currentNode.data.trim(), size]);
     }

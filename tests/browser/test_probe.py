@@ -55,7 +55,7 @@ def test_a_click_pins_a_point_whose_terms_add_up_and_training_moves_them(visit):
     assert log_prob == pytest.approx(found["log_prob"], abs=0.0006)
     assert true == pytest.approx(found["true_log_prob"], abs=0.0006)
     visitor.press("1 step")
-    visitor.wait(f"{PROBE}.at.step >= 1", "the terms after a step")
+    visitor.wait(f"{PROBE}.at?.step >= 1", "the terms after a step")
     assert at(visitor)["x"] == x and at(visitor)["log_prob"] != found["log_prob"]
     assert not uncaught(visitor)
 
@@ -87,7 +87,7 @@ def test_the_strip_chooses_a_block_and_its_matrix_goes_to_be_checked_by_hand(vis
 def test_its_terms_are_taken_along_as_a_picture_as_numbers_and_as_a_program(visit):
     visitor = visit(f"{SMALL}&log_det=roulette&view.point=0.5,-1")
     visitor.press("1 step")
-    visitor.wait(f"{PROBE}.at.step >= 1", "the terms after a step")
+    visitor.wait(f"{PROBE}.at?.step >= 1", "the terms after a step")
     pinned(visitor)
     found = at(visitor)
     head, rows = rows_of(taken(visitor.page, "CSV: log p(x)")[1])
