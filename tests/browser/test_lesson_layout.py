@@ -254,6 +254,8 @@ def test_a_hint_that_is_opened_is_read_above_the_question(visit, size):
     page = visitor.page
     settled(visitor)
     hint = panel(page).locator("details").first
+    listens = "() => document.querySelector('.st-key-lesson').style.getPropertyValue('--ground')"
+    page.wait_for_function(listens, timeout=SLOW)  # the panel's own script may come after the panel
     hint.locator("summary").press("Enter")  # on a phone it may begin below the question
     words = hint.get_by_text("standard deviation")
     expect(words).to_be_visible()

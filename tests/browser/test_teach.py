@@ -19,8 +19,10 @@ def opened(visit):
 def test_from_the_lessons_to_a_paper(opened):
     visitor = opened("/learn")
     page = visitor.page
+    visitor.wait_for_script()  # a click is lost while the page is being drawn
     page.get_by_role("link", name="For teachers").click()
-    page.get_by_role("button", name="The log det as a series").click()
+    visitor.wait_for_script()
+    page.get_by_role("button", name="The log det as a series").click(timeout=SLOW)
     expect(page.get_by_role("heading", level=1)).to_contain_text("The log det as a series", timeout=SLOW)
     visitor.wait_for_query(lesson="series")
     page.get_by_role("tab", name="Papers and slides").click()
