@@ -163,10 +163,11 @@ def test_a_weight_is_pulled_by_keys_and_typed_while_it_trains(network):
 
 def test_a_finger_chooses_by_a_tap_pulls_at_the_handle_and_scrolls_elsewhere(network):
     visitor = network(viewport={"width": 390, "height": 844}, has_touch=True)
-    at = on_line(visitor, "w1.20.2", 0.8)
-    visitor.page.touchscreen.tap(*at)
-    wait_for(lambda: re.search(r"layer 1", told(visitor)), "a weight to be chosen")
-    chosen = root(visitor).locator(".lines .chosen, .units .chosen").get_attribute("data-name")
+    marked = root(visitor).locator(".lines .chosen, .units .chosen")
+    at_first = marked.get_attribute("data-name")
+    visitor.page.touchscreen.tap(*on_line(visitor, "w1.20.2", 0.8))
+    expect(marked).not_to_have_attribute("data-name", at_first)
+    chosen = marked.get_attribute("data-name")
     assert not changes(visitor)
     touch = visitor.page.context.new_cdp_session(visitor.page)
 
