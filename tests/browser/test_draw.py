@@ -50,7 +50,10 @@ class Plane:
 
     @property
     def count(self):
-        return int(self.page.locator(".painter").get_attribute("data-points"))
+        """The points, as the page says it: one frame after a stroke it says what is on the plane."""
+        painter = self.page.locator(".painter")
+        wait_for(lambda: int(painter.get_attribute("data-points")) == len(self.holds()["x"]), "the number of points")
+        return int(painter.get_attribute("data-points"))
 
     @property
     def said(self):
@@ -168,7 +171,7 @@ def test_at_the_most_points_the_brush_is_lifted_and_the_page_says_what_to_do(vis
     rows = [k / 30 for k in range(1, 30)]
     plane.stroke(*[place for row in rows for place in ((0.05, row), (0.95, row + 1 / 60))])
     assert 20_000 - BRUSHES[-1][1] < plane.count <= 20_000
-    assert "20,000" in plane.said
+    wait_for(lambda: "20,000" in plane.said, "what to do")
     full = plane.count
     plane.stroke((0.5, 0.5), (0.6, 0.6))
     assert plane.count == full
@@ -181,7 +184,7 @@ def test_by_keys_alone(visit):
     plane, keyboard = Plane(visitor), visitor.page.keyboard
     wait_for(lambda: visitor.page.evaluate("document.activeElement.className") == "painter-plane", "the focus")
     keyboard.press("ArrowLeft")
-    assert plane.said == "Brush at −0.08, 0"
+    wait_for(lambda: plane.said == "Brush at −0.08, 0", "where the brush is")
     keyboard.press("Space")
     assert plane.count == BRUSHES[MIDDLE][1]
     keyboard.down("Space")

@@ -194,8 +194,14 @@ def test_what_was_done_and_what_is_said_of_it_end_above_the_next_task(visit):
     )
     lesson = page.locator(".st-key-lesson")
     lesson.hover()
-    page.mouse.wheel(0, -2000)
-    page.wait_for_function("() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')", timeout=SLOW)
+
+    def hides():
+        """Again where the page has only now scrolled to what was said."""
+        page.mouse.wheel(0, -2000)
+        page.wait_for_timeout(200)
+        return lesson.get_attribute("data-hides") is not None
+
+    wait_for(hides, "what is said to stand above what is seen")
 
 
 @pytest.mark.parametrize("size", [{"viewport": {"width": 1440, "height": 600}}, PHONE], ids=["short", "phone"])
