@@ -4,13 +4,14 @@ before; over the engine of this process."""
 import pytest
 
 from app.features.activations.curves import CONSTANTS
+from app.features.estimator.numbers import Density
 from app.features.estimator.table import HEADINGS, OF_CUT
 from app.features.estimator.verdicts import Probes, Products, SharedN
 from app.lessons.looking import still_asks
 from app.lessons.progress import LessonProgress
 from app.lessons.shelf import shelf
 from tests.app.pages import own
-from tests.app.test_learn import drawn_step, guess, opened, press, said
+from tests.app.test_learn import checked, drawn_step, guess, opened, press, said
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 
@@ -113,6 +114,28 @@ def test_across_settings_shows_what_the_lesson_on_variance_has_asked_alone():
     for _ in range(4):
         press(page, "lesson.back")
     assert drawn_step(page) == "parts" and told() == (True, True, True)
+
+
+def test_the_scale_at_which_a_block_folds_is_not_shown_before_another_scale_is_asked_about():
+    page = opened(lesson="inverse", step="walk")
+    choose(page, "inverse.how-many", "few")
+    labels = [metric.label for metric in page.metric]
+    assert "Folds at s*" not in labels and {"Bound s L", "Smallest det(I + sA)", "Samples"} <= {*labels}
+    own(page).progress.of("inverse").answers["at-two"] = "fine"
+    assert [metric.label for metric in checked(page.run()).metric if metric.label not in labels] == ["Folds at s*"]
+
+
+def test_what_the_exponential_is_on_average_is_not_shown_before_it_is_asked():
+    page = opened(lesson="variance", step="infinite")
+    choose(page, "variance.look", "fine")
+    assert "In closed form" in said(page) and Density not in own(page).findings and "E exp(estimate)" not in said(page)
+    own(page).progress.of("variance").answers["factor-first"] = "large"
+    checked(page.run())
+    assert Density in own(page).findings and "E exp(estimate)" in said(page)
+    page = opened(lesson="variance", step="density")
+    choose(page, "variance.factor-first", "large")
+    assert "E exp(estimate)" in said(page)
+    assert "E exp(estimate)" in said(opened(lesson="bugs", step="sound")), "it asks nothing about it"
 
 
 def headings(page):

@@ -131,7 +131,8 @@ def _beside_lesson(bench: Bench) -> None:
     series = session.note(numbers.series(bench, remainders))
     with draws:
         drawing_in_lesson.show(bench, remainders, series.truth)
-        st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
+        if not session.is_still_asked("factor"):
+            st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
     with terms:
         _terms(bench, session.sample(), remainders, series)
     if coins.lead_on(bench):
