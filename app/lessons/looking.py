@@ -6,6 +6,7 @@ from typing import Any
 
 from app.lessons.lesson import Block, Check, Do, Explain, Lesson, Observe, Predict, Step, Teacher, Text
 from app.lessons.observables import Situation
+from app.lessons.player import asked_by
 from app.lessons.progress import LessonProgress
 from app.lessons.prose import is_known
 
@@ -118,6 +119,19 @@ def left_in(step: Step, done: LessonProgress) -> tuple[Block, ...]:
     asked = [block for block in shown(step, done) if isinstance(block, Predict | Do | Check | Explain)]
     made = [block for block in asked if isinstance(block, Predict) and block.id in done.answers]
     return tuple(block for block in asked if block not in made and not is_done(block, done))
+
+
+def still_asks(lesson: Lesson, step: Step, name: str, done: LessonProgress) -> bool:
+    """Whether an observable or a setting is what a prediction asks for, in this step or in a later one, whose truth may
+    not be seen yet. If another block speaks of it before, the lesson has told where it is seen."""
+    to_come = lesson.steps[lesson.steps.index(step) :]
+    speaking = ((at, block) for at in lesson.steps for block in at.blocks if name in asked_by(block))
+    for at, block in speaking:
+        if not isinstance(block, Predict):
+            return False
+        if at in to_come and not is_told(block, done):
+            return True
+    return False
 
 
 def task(step: Step, done: LessonProgress) -> Block | None:

@@ -242,8 +242,9 @@ def texts(block: Block) -> tuple[str, ...]:
 
 
 def asked_by(block: Block) -> set[str]:
-    """The names of the observables and settings that a block asks for."""
-    return {name for expression in _expressions(block) for name, _ in expression.names}
+    """The names of the observables and settings that a block asks for, and of the settings that it asks about."""
+    found = _expressions(block)
+    return {name for expression in found for name in (*dict(expression.names), *expression.settings)}
 
 
 def _expressions(block: Block) -> list[Expression]:

@@ -44,6 +44,7 @@ from app.session.lesson import (
     go_back,
     holding,
     is_about_curves,
+    is_still_asked,
     leave_lesson,
     lesson,
     lie_under_lesson,

@@ -13,7 +13,7 @@ from app.engine.reports import MOVING
 from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import Bench
 from app.lessons.lesson import Action, Do, Lesson, Predict, Step
-from app.lessons.looking import is_told, shown, task
+from app.lessons.looking import is_told, shown, still_asks, task
 from app.lessons.observables import Moved, Situation
 from app.lessons.player import speaks_of_curves
 from app.lessons.progress import MOST_OF_A_PERSON, LessonProgress, Progress, Told, dated, joined
@@ -85,6 +85,13 @@ def asks() -> bool:
     if not lies_under_lesson() or not (found := step_open()):
         return False
     return predicts() or isinstance(task(found, progress()), Do)
+
+
+def is_still_asked(name: str) -> bool:
+    """Whether a lesson over the screen still asks for an observable or a setting, which the screen is not to tell."""
+    if not lies_under_lesson() or not (over := lesson()) or not (found := step_open()):
+        return False
+    return still_asks(over, found, name, progress())
 
 
 def open_step(lesson_id: str, step_id: str = "", language: str | None = None, anew: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Value, slope and curvature of activations, and the two criteria of the paper, measured."""
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 
@@ -39,6 +40,8 @@ REACH, POINTS = 6.0, 241
 CURVED = 1e-3
 """A curvature below is none."""
 GRID_LINES, GRID_REACH = 9, 2.0
+CONSTANTS = ("largest slope found, before division", "at z", "divided by")
+"""The columns about the slope before the division."""
 
 
 @st.fragment
@@ -78,13 +81,17 @@ def _answer() -> None:
 
 
 def _criteria(found: dict[str, Activation]) -> None:
-    st.markdown(_table(found))
+    told = not session.is_still_asked("constant")
+    st.markdown(_table(found, () if told else CONSTANTS))
+    slopes = (
+        "The table has two largest slopes before the division: the one that a search found, and the one that the code "
+        "claims and divides by. "
+    )
     st.caption(
         "The paper asks for two things. First, |φ′| ≤ 1 everywhere: division by the constant ensures this. Second, if "
         "|φ′| tends to 1 far out, the curvature φ″ must not vanish there, because the gradient of the log det needs "
-        "it. If a tail is flatter than 1 after the division, a lost curvature does no harm. The table has two largest "
-        "slopes before the division: the one that a search found, and the one that the code claims and divides by. "
-        "Kinks are searched for up to the second derivative."
+        "it. If a tail is flatter than 1 after the division, a lost curvature does no harm. "
+        f"{slopes * told}Kinks are searched for up to the second derivative."
     )
 
 
@@ -288,7 +295,7 @@ def _takeaway(found: Starvation) -> str:
     )
 
 
-def _table(found: dict[str, Activation]) -> str:
+def _table(found: dict[str, Activation], without: Collection[str] = ()) -> str:
     rows = [
         [
             "activation",
@@ -319,7 +326,8 @@ def _table(found: dict[str, Activation]) -> str:
                 activation.source or "your own formula",
             ]
         )
-    return markdown_table(rows)
+    kept = [column for column, heading in enumerate(rows[0]) if heading not in without]
+    return markdown_table([row[column] for column in kept] for row in rows)
 
 
 def _verdict(about: Criteria) -> str:

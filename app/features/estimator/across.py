@@ -22,6 +22,8 @@ from app.ui.fragments import button
 
 SUBJECT = ("subject", "quantity")
 ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
+TELLS = {over_p.product: "optimal_terms", over_batches.shared: "shared_deviation"}
+"""The observable of lessons that a picture gives away."""
 
 
 def show(bench: Bench) -> None:
@@ -122,7 +124,8 @@ def _beside_lesson(bench: Bench, subject: Subject) -> None:
     pictures = [over_p.variance, over_p.product, over_p.probes, over_batches.shared, over_batches.batch_error]
     if bench.subject == "flow":
         pictures.insert(0, over_p.infinite_share)
-    _in_pairs(pictures, bench, subject)
+    told = [draw for draw in pictures if not session.is_still_asked(TELLS.get(draw, ""))]
+    _in_pairs(told, bench, subject)
     heading.section("Known estimators")
     _named(bench, subject)
 

@@ -1,7 +1,7 @@
 """One matrix: what a draw of the estimate costs, and every term of it. Where nothing that draws depend on is offered,
 the series alone; beside a lesson the draws come first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from fractions import Fraction
 
@@ -131,7 +131,8 @@ def _beside_lesson(bench: Bench) -> None:
     series = session.note(numbers.series(bench, remainders))
     with draws:
         drawing_in_lesson.show(bench, remainders, series.truth)
-        st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
+        if not session.is_still_asked("factor"):
+            st.markdown(words.factor(session.note(numbers.density(bench, series.truth)), bench.is_sound))
     with terms:
         _terms(bench, session.sample(), remainders, series)
     if coins.lead_on(bench):
@@ -153,11 +154,13 @@ def _series_alone(bench: Bench) -> None:
         remainders = numbers.remainders_of(bench)
         series = session.note(numbers.series(bench, remainders))
         rows = table.terms(bench.array, biases(remainders, max(ROWS, bench.n_terms)))
-        _shown(bench, rows, bench.n_terms, series)
-        off = f"{words.cut(series.n_terms)} (bold), the series is off by {number(series.bias)} nats."
-        st.markdown(f"{words.truth(series)} {off}")
+        told = not session.is_still_asked("bias")
+        without = () if told else table.OF_CUT
+        _shown(bench, rows, bench.n_terms if told else 0, series, without)
+        off = f" {words.cut(series.n_terms)} (bold), the series is off by {number(series.bias)} nats." if told else ""
+        st.markdown(f"{words.truth(series)}{off}")
         with st.expander("Copy: CSV, LaTeX"):
-            _copies(bench, rows)
+            _copies(bench, rows, without)
 
 
 def _in_fractions(bench: Bench) -> bool:
@@ -202,18 +205,19 @@ def biases(remainders: Remainders, terms: int) -> list[float]:
     return [float(truncation_bias(remainders, k)) for k in range(1, terms + 1)]
 
 
-def _shown(bench: Bench, rows: list, n: int, series: Series) -> None:
+def _shown(bench: Bench, rows: list, n: int, series: Series, without: Collection[str] = ()) -> None:
     """The table, with what bounds its biases."""
     with st.container(key="terms"):
-        st.markdown(table.markdown(rows, n, _digits(bench)))
-    st.caption(words.bound(series))
+        st.markdown(table.markdown(rows, n, _digits(bench), without))
+    if "bound" not in without:
+        st.caption(words.bound(series))
 
 
 def _digits(bench: Bench) -> Callable[[Fraction], str]:
     return table.exact if bench.fractions else table.decimal
 
 
-def _copies(bench: Bench, rows: list) -> None:
+def _copies(bench: Bench, rows: list, without: Collection[str] = ()) -> None:
     as_csv, latex = st.tabs(["CSV", "LaTeX"])
-    as_csv.code(table.csv(rows), language=None)
-    latex.code(table.latex(rows, _digits(bench)), language="latex")
+    as_csv.code(table.csv(rows, without), language=None)
+    latex.code(table.latex(rows, _digits(bench), without), language="latex")

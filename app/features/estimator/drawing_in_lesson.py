@@ -8,7 +8,7 @@ import streamlit as st
 from app import session
 from app.estimates.sample import THROWS_EACH
 from app.estimates.settings import BENCH, Bench
-from app.features.estimator import asked, blind_test, drawing, numbers, words
+from app.features.estimator import blind_test, drawing, numbers, words
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.bars import binned
 from app.features.estimator.numbers import Noise, SampleMean
@@ -30,7 +30,7 @@ def show(bench: Bench, remainders: Remainders, truth: float) -> None:
     values = sample.values
     mean = session.note(SampleMean.of(values, truth)) if len(values) > 1 else None
     drawing.latest(sample, "Draw")
-    tells = not asked.is_open("coverage")
+    tells = not session.is_still_asked("coverage")
     # Without draws the first two are short texts: each in a column of its own would leave it empty.
     columns = st.columns((1 if mean is None else 2) + tells, gap="medium")
     with columns[0]:

@@ -10,6 +10,7 @@ from app.estimates.settings import Bench
 from app.features.estimator import across_figures as figures
 from app.features.estimator import verdicts
 from app.features.estimator.numbers import Noise, Reason, Tail
+from app.features.estimator.presets import OF_POISSON
 from app.features.estimator.sweeps import (
     LAMBDAS,
     MC_THROWS,
@@ -55,7 +56,7 @@ def variance(bench: Bench, subject: Subject) -> None:
     heading.section(f"Which {'λ' if isinstance(bench.law, Poisson) else 'p'} are safe?")
     found = session.note(verdicts.noise(bench, subject))
     here, limit = found.cost, found.tail.infinite_from
-    now, where = _now(found), _where(found.tail, bench.subject == "flow")
+    now, where = _now(found), _where(found.tail, bench.subject == "flow", not session.is_still_asked(OF_POISSON))
     n, poisson = exact_terms(bench), isinstance(bench.law, Poisson)
     costs = (across_lambda if poisson else across_p)(subject, bench)
     dots, said = ([], "") if poisson else _dots(bench, found.tail)
@@ -92,14 +93,14 @@ def _now(found: Noise) -> str:
     )
 
 
-def _where(tail: Tail, of_flow: bool) -> str:
+def _where(tail: Tail, of_flow: bool, of_poisson: bool) -> str:
     if tail.radius == 0:
-        return "A is nilpotent: every law is safe, also a Poisson law."
+        return f"A is nilpotent: every law is safe{', also a Poisson law' * of_poisson}."
     limit, whose = tail.infinite_from, ", the largest of all points" if of_flow else ""
     none = f"; the smallest p here is {P[0]:g}" if limit <= P[0] else ""
     return (
-        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}** (ρ = {tail.radius:.3f}{whose}){none}. A Poisson "
-        "law is never safe."
+        f"A geometric law is safe up to p = 1 − ρ² = **{limit:.3f}** (ρ = {tail.radius:.3f}{whose}){none}."
+        f"{' A Poisson law is never safe.' * of_poisson}"
     )
 
 

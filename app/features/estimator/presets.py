@@ -20,25 +20,36 @@ from resflow_core.roulette import Geometric, Law, Poisson
 @dataclass(frozen=True)
 class Preset:
     """`change` gives the bench with these settings, or None where there is no such estimator for the subject; `sets`
-    are the names of the settings that it changes."""
+    are the names of the settings that it changes, and `tells` is the observable or setting of lessons that its numbers
+    tell."""
 
     title: str
     change: Callable[[Bench, Subject], Bench | None]
     sets: Collection[str]
     truncated: bool = False
+    tells: str = ""
 
     @property
     def offered(self) -> bool:
         """Whether all that it changes can be changed."""
         return session.offered(*(f"{BENCH}{name}" for name in self.sets))
 
+    @property
+    def may_be_told(self) -> bool:
+        """Whether its numbers answer nothing that a lesson is yet to ask."""
+        return not session.is_still_asked(self.tells)
 
-def _fixed(title: str, truncated: bool = False, **settings: Any) -> Preset:
-    return Preset(title, lambda bench, _: replace(bench, **settings), tuple(settings), truncated)
+
+OF_POISSON = f"{BENCH}law.lam"
+"""What a lesson asks for that asks what a Poisson law does."""
 
 
-def _roulette(title: str, law: Law, probe: str) -> Preset:
-    return _fixed(title, law=law, probe=probe, n_probes=1, n_draws=1)
+def _fixed(title: str, truncated: bool = False, tells: str = "", **settings: Any) -> Preset:
+    return Preset(title, lambda bench, _: replace(bench, **settings), tuple(settings), truncated, tells)
+
+
+def _roulette(title: str, law: Law, probe: str, tells: str = "") -> Preset:
+    return _fixed(title, tells=tells, law=law, probe=probe, n_probes=1, n_draws=1)
 
 
 def _truncated(title: str, n_terms: int) -> Preset:
@@ -53,9 +64,9 @@ def _optimal(bench: Bench, subject: Subject) -> Bench | None:
 
 PRESETS: dict[str, Preset] = {
     "paper": _roulette("The paper: 2 + Geometric(0.5), Gaussian", Geometric(0.5, 3), "gaussian"),
-    "image": _roulette("Released image code: 2 + Poisson(2)", Poisson(2.0, 2), "gaussian"),
+    "image": _roulette("Released image code: 2 + Poisson(2)", Poisson(2.0, 2), "gaussian", OF_POISSON),
     "rademacher": _roulette("The paper's law, Rademacher", Geometric(0.5, 3), "rademacher"),
-    "optimal": Preset("The best law for this probe", _optimal, ("law", "n_draws")),
+    "optimal": Preset("The best law for this probe", _optimal, ("law", "n_draws"), tells="optimal_terms"),
     "i-resnet-5": _truncated("i-ResNet, 5 terms", 5),
     "i-resnet-10": _truncated("i-ResNet, 10 terms", 10),
 }
@@ -63,13 +74,13 @@ PRESETS: dict[str, Preset] = {
 
 def offered() -> bool:
     """Whether there is any to choose."""
-    return any(preset.offered for preset in PRESETS.values())
+    return any(preset.offered and preset.may_be_told for preset in PRESETS.values())
 
 
 def choose(bench: Bench, subject: Subject) -> None:
     """A button for each that is offered, with what it does here."""
     for name, preset in PRESETS.items():
-        if not preset.offered:
+        if not preset.offered or not preset.may_be_told:
             continue
         changed = preset.change(bench, subject)
         button(
@@ -125,6 +136,8 @@ def table(bench: Bench, subject: Subject) -> str:
     """What each of them does here, in Markdown."""
     lines = ["| | bias | standard deviation | expected terms | variance × terms |", "| :-- | --: | --: | --: | --: |"]
     for preset in PRESETS.values():
+        if not preset.may_be_told:
+            continue
         cells = ["", "none here", "", ""]
         if found := performance(preset, bench, subject):
             bias, terms = number(found.bias), f"{found.cost.terms:.3g}"

@@ -1,7 +1,7 @@
 """One throw of the roulette, and the series itself, term by term, exactly where the numbers are fractions."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 
@@ -56,14 +56,16 @@ HEADINGS = {
     "bias": "bias if cut",
     "bound": "its bound",
 }
+OF_CUT = ("bias", "bound")
+"""The columns about the series that is cut."""
 OF_DRAW = {"total": "this draw's sum", "bias": "bias of the cut series"}
 """In the table of a draw: beside its sum, the bias is still that of the exact series."""
 
 
-def headings(kind: type[Row] | type[Term]) -> list[str]:
+def headings(kind: type[Row] | type[Term], without: Collection[str] = ()) -> list[str]:
     """Of its columns, in Markdown."""
     said = HEADINGS | OF_DRAW if kind is Row else HEADINGS
-    return [said[field.name] for field in fields(kind)]
+    return [said[name] for name in _names(kind, without)]
 
 
 def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -> list[Row]:
@@ -124,10 +126,14 @@ def decimal(number: float | Fraction) -> str:
     return signed(f"{float(number) + 0.0:.5g}")
 
 
-def markdown(table: Sequence[Row] | Sequence[Term], n: int, shown: Callable[[Fraction], str]) -> str:
-    """The table for readers. The sum of `n` terms is bold; beyond the N that was drawn a throw's rows are grey."""
-    names = _names(table)
-    lines = [headings(type(table[0])), ["--:"] * len(names)]
+def markdown(
+    table: Sequence[Row] | Sequence[Term], n: int, shown: Callable[[Fraction], str], without: Collection[str] = ()
+) -> str:
+    """The table for readers, without these columns. The sum of `n` terms is bold; beyond the N that was drawn a throw's
+    rows are grey."""
+    kind = type(table[0])
+    names = _names(kind, without)
+    lines = [headings(kind, without), ["--:"] * len(names)]
     for row in table:
         cells = [_cell(name, getattr(row, name), shown) for name in names]
         if row.k > n and isinstance(row, Row):
@@ -138,21 +144,24 @@ def markdown(table: Sequence[Row] | Sequence[Term], n: int, shown: Callable[[Fra
     return markdown_table(lines)
 
 
-def csv(table: Sequence[Row] | Sequence[Term]) -> str:
-    names = _names(table)
+def csv(table: Sequence[Row] | Sequence[Term], without: Collection[str] = ()) -> str:
+    names = _names(type(table[0]), without)
     return "\n".join([",".join(names), *(",".join(repr(float(getattr(row, n))) for n in names) for row in table)])
 
 
-def latex(table: Sequence[Row] | Sequence[Term], shown: Callable[[Fraction], str]) -> str:
-    names = _names(table)
-    lines = [" & ".join(headings(type(table[0])))]
+def latex(
+    table: Sequence[Row] | Sequence[Term], shown: Callable[[Fraction], str], without: Collection[str] = ()
+) -> str:
+    kind = type(table[0])
+    names = _names(kind, without)
+    lines = [" & ".join(headings(kind, without))]
     lines += [" & ".join(_in_latex(_cell(n, getattr(row, n), shown)) for n in names) for row in table]
     body = " \\\\\n".join(lines)
     return f"\\begin{{tabular}}{{{'r' * len(names)}}}\n{body} \\\\\n\\end{{tabular}}"
 
 
-def _names(table: Sequence[Row] | Sequence[Term]) -> list[str]:
-    return [field.name for field in fields(table[0])]
+def _names(kind: type[Row] | type[Term], without: Collection[str]) -> list[str]:
+    return [field.name for field in fields(kind) if field.name not in without]
 
 
 def _in_latex(cell: str) -> str:

@@ -288,13 +288,14 @@ def _numbers(report: Report, found: Inverted) -> None:
             help="Over the part of the x plane that is drawn. It must not reach 0.",
             width=165,
         )
-        st.metric(
-            "Folds at s*",
-            number(found.folds_at) if np.isfinite(found.folds_at) else "never",
-            help="The smallest scale at which a real eigenvalue of sA reaches −1, over the part of the x plane that "
-            "is drawn.",
-            width=110,
-        )
+        if not session.is_still_asked(f"{LIPSCHITZ}scale"):  # what happens at another scale
+            st.metric(
+                "Folds at s*",
+                number(found.folds_at) if np.isfinite(found.folds_at) else "never",
+                help="The smallest scale at which a real eigenvalue of sA reaches −1, over the part of the x plane "
+                "that is drawn.",
+                width=110,
+            )
         st.metric(
             "x found for this z",
             str(found.preimages),
