@@ -31,6 +31,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 sys.setswitchinterval(0.0005)
 
 streamlit_internals.answer_calls_on_the_page_that_is_open()
+streamlit_internals.let_clocks_say_nothing_of_widgets()
+streamlit_internals.refer_only_to_what_browsers_keep()
 
 GUARD = Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))
 

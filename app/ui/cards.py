@@ -8,7 +8,6 @@ import streamlit as st
 
 from app.components.planes import Chart
 from app.ui import thumbnail
-from app.ui.fragments import button
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def gallery(cards: Sequence[Card], key: str) -> None:
         for card in cards:
             with st.container(border=True, key=f"card_{card.key}", width="stretch", gap=None):
                 st.html(thumbnail.image(card.chart))
-                button(
+                st.button(
                     card.question,
                     on_click=card.on_click,
                     args=card.args,

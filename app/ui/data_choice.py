@@ -12,7 +12,6 @@ from app.link import DRAWING, OWN_DATA
 from app.setup import CsvChoice, OwnData, Setup
 from app.text import distinct, plain
 from app.ui import uploads
-from app.ui.fragments import button
 from resflow_core.data import DATASETS, Dataset
 
 POINTS = 300
@@ -66,7 +65,7 @@ def _drawn_data(current: OwnData | None) -> OwnData | None:
     own = session.drawn_data(current)
     if session.draws():
         return own
-    button("Go on drawing", on_click=session.start_drawing, icon=":material/brush:", key="draw", width="stretch")
+    st.button("Go on drawing", on_click=session.start_drawing, icon=":material/brush:", key="draw", width="stretch")
     if own and (drawing := own.drawing):
         st.download_button(
             "Save the points (CSV)",

@@ -1,9 +1,8 @@
-"""Parts of a page that are drawn anew by the clock, and buttons that count once beside them.
+"""Parts of a page that are drawn anew by the clock.
 
-The browser sends a click a moment after it was made, and with every call of the clock (`run_every`) all that was
-clicked and not yet sent. A click in that moment arrives twice: with the clock's call, then by itself. So the clock
-calls a fragment without widgets of its own, and a button does nothing in a run that is the clock's alone: its own call
-comes after it.
+With every call of the clock (`run_every`) the browser sends what it shows: clicks that are not yet sent, which would
+count twice, and values that an answer on its way is just changing, which would be undone. So the clock calls a fragment
+without widgets of its own, and says nothing of widgets (`streamlit_internals.let_clocks_say_nothing_of_widgets`).
 """
 
 import math
@@ -69,17 +68,6 @@ def rests() -> bool:
     for gone: since the channel tells otherwise, or the run has no steps to lose."""
     run = session.last_report()
     return session.at_rest() and (channel.CHANNEL.is_read(run.id) or not any(arm.step for arm in run.arms))
-
-
-def button(label: str, *, on_click: Part, **how: Any) -> None:
-    """`st.button`, for what is to be done once for each click."""
-
-    @wraps(on_click)
-    def once(*args: Any, **kwargs: Any) -> None:
-        if not _is_by_clock():
-            on_click(*args, **kwargs)
-
-    st.button(label, on_click=once, **how)
 
 
 def _is_by_clock() -> bool:

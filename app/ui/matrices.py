@@ -12,7 +12,6 @@ from app import session
 from app.estimates.settings import BENCH, LARGEST_RADIUS, Bench
 from app.numbers import number_text, parsed_number
 from app.text import plain, unbroken
-from app.ui.fragments import button
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.settings import Setting, refusal, settings_of
 
@@ -104,7 +103,7 @@ def examples(bench: Bench) -> None:
     """A button each; the one that is shown is marked."""
     for name, example in EXAMPLES.items():
         chosen = example.entries == bench.matrix
-        button(
+        st.button(
             example.title,
             on_click=session.show_bench,
             args=(replace(bench, matrix=example.entries),),
@@ -114,7 +113,7 @@ def examples(bench: Bench) -> None:
             width="stretch",
         )
         st.caption(example.why)
-    button(
+    st.button(
         "My flow, where ρ is largest",
         on_click=_take_steepest,
         args=(bench,),

@@ -7,7 +7,6 @@ from app import session
 from app.session.page import Past
 from app.text import escaped, quoted
 from app.ui import uploads
-from app.ui.fragments import button
 from resflow_core.measure import Edited
 
 MOST_REFUSALS = 5
@@ -50,7 +49,7 @@ def _edited(edited: Edited) -> None:
             icon=":material/build:",
         )
         if session.editing_is_offered():
-            button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
+            st.button("Bring it back", on_click=session.bring_back, icon=":material/undo:", key="bring_back")
 
 
 def _told(edited: Edited) -> str:
@@ -70,7 +69,9 @@ def _fixed(some_left: bool) -> None:
     """That a teacher's link hides controls, and the way to them, so that nobody is locked in."""
     with st.container(horizontal=True, vertical_alignment="center", key="fixed"):
         st.caption(fixed_told(some_left), width="content")
-        button("Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all")
+        st.button(
+            "Show all controls", on_click=session.show_all, icon=":material/tune:", type="tertiary", key="show_all"
+        )
 
 
 def _undo(past: Past) -> None:
@@ -81,7 +82,7 @@ def _undo(past: Past) -> None:
         had = f"Before, you had the flow {quoted(past.setup.start.file.name)}."
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", key="past"):
         st.caption(had, width="content")
-        button(
+        st.button(
             "Undo",
             on_click=session.undo,
             icon=":material/undo:",

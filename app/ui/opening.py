@@ -8,7 +8,6 @@ from app import session
 from app.components.planes import Chart, Pane, planes
 from app.components.take import File
 from app.evidence import Stored
-from app.ui.fragments import button
 
 WANTED, DRAWN = "opening.wanted", "opening.drawn"
 HEIGHT = 400
@@ -27,7 +26,7 @@ def wants_settings() -> bool:
 
 def settings_button(key: str) -> None:
     """Show them: with what is stored they are hidden, because its data and flow are others."""
-    button("Choose data and settings", on_click=want_settings, icon=":material/tune:", key=key)
+    st.button("Choose data and settings", on_click=want_settings, icon=":material/tune:", key=key)
 
 
 def want_settings() -> None:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from app import session
 from app.setup import Setup
-from app.ui.fragments import button
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
@@ -65,7 +64,7 @@ def choose(setup: Setup) -> None:
     """A button each; the one whose settings these are is marked and does nothing."""
     for name, preset in PRESETS.items():
         chosen = (preset.flow, preset.train) == (setup.flow, setup.train)
-        button(
+        st.button(
             preset.title,
             on_click=session.show,
             args=(preset.flow, preset.train),

@@ -18,7 +18,6 @@ from app.metrics import gap_to_truth, held_out_nll, with_error
 from app.text import markdown_table, signed
 from app.ui import takeaway, transport
 from app.ui.chart_style import CATEGORIES
-from app.ui.fragments import button
 from app.ui.scene import true_density
 from app.words import order_name
 from resflow_core.data import Dataset
@@ -88,7 +87,7 @@ def offer(name: str, arms: Mapping[str, int], words: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(words, width="content")
         for label, k in arms.items():
-            button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
+            st.button(label, on_click=session.adopt, args=(name, k), key=f"{name}.adopt.{k}")
 
 
 class Style(TypedDict):

@@ -12,7 +12,6 @@ from app.link import MOST_IN_FINGERPRINT
 from app.metrics import with_two_digits
 from app.text import escaped
 from app.ui import share, takeaway
-from app.ui.fragments import button
 
 Here = Callable[[], session.Moment | None]
 """Says which earlier moment of the run the page shows; None: the newest."""
@@ -34,7 +33,7 @@ def show(
     past = here()
     moving, suffix = report.state in MOVING and not past, f".{of}" if of else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        button(
+        st.button(
             "Pause" if moving else "Continue from here" if past else "Play",
             icon=":material/pause:" if moving else ":material/play_arrow:",
             type="primary" if primary and not session.asks() else "secondary",  # of which a page has one
@@ -44,10 +43,10 @@ def show(
             width=190 if past else 110,
         )
         for n, label, icon, key in ((1, "1 step", "skip_next", "step"), (100, "100 steps", "fast_forward", "steps")):
-            button(label, on_click=_step, args=(here, n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
+            st.button(label, on_click=_step, args=(here, n, of), icon=f":material/{icon}:", key=f"{key}{suffix}")
             if n == 1 and slowly:
-                button("slowly", on_click=session.step_slowly, icon=":material/slow_motion_video:", key="slowly")
-        button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
+                st.button("slowly", on_click=session.step_slowly, icon=":material/slow_motion_video:", key="slowly")
+        st.button("Reset", on_click=session.reset, args=(of,), icon=":material/restart_alt:", key=f"reset{suffix}")
         if of is None:
             share.of_run(report)
             takeaway.of_run(report, past.step if past else None)
@@ -140,7 +139,7 @@ def _bringing(report: Report, found: session.Bringing) -> None:
     takes = f"about {max(1, round(found.seconds)):,} s" if found.seconds else "some time"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bringing"):
         st.markdown(f"This link shows step {found.step:,}. Training to this step takes {takes}.", width="content")
-        button(f"Train to step {found.step:,}", on_click=session.bring, icon=":material/fast_forward:", key="bring")
+        st.button(f"Train to step {found.step:,}", on_click=session.bring, icon=":material/fast_forward:", key="bring")
 
 
 def message(report: Report) -> None:

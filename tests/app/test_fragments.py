@@ -1,5 +1,5 @@
-"""What the clock calls, and what is clicked, goes through `app.ui.fragments`. That a click counts once beside a clock's
-call is tested in the browser, which has the clock."""
+"""What the clock calls goes through `app.ui.fragments`. That its calls say nothing of widgets is tested in the browser,
+which has the clock."""
 
 import ast
 from pathlib import Path
@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parents[2] / "app"
-IDEMPOTENT = {APP / "features" / "dimensions" / "memory" / "memory.py"}  # what is clicked there may be done twice
 
 
 @pytest.mark.parametrize("path", sorted(APP.rglob("*.py")), ids=lambda path: str(path.relative_to(APP)))
-def test_no_button_counts_twice(path):
+def test_what_a_clock_calls_is_polled(path):
     asked = {
         (call.func.attr, keyword.arg)
         for call in ast.walk(ast.parse(path.read_text()))
@@ -19,5 +18,4 @@ def test_no_button_counts_twice(path):
         for keyword in call.keywords
     }
     if path != APP / "ui" / "fragments.py":
-        assert ("button", "on_click") not in asked, "use app.ui.fragments.button"
-        assert path in IDEMPOTENT or ("fragment", "run_every") not in asked, "use app.ui.fragments.polled"
+        assert ("fragment", "run_every") not in asked, "use app.ui.fragments.polled"

@@ -27,7 +27,6 @@ from app.takeaway.programs import PROGRAMS
 from app.text import markdown_table, signed
 from app.ui import controls, heading, opening, share, side_by_side, takeaway
 from app.ui.chart_style import CATEGORIES, GREY
-from app.ui.fragments import button
 from app.words import number
 from resflow_core.activations import ACTIVATIONS, Activation, activation_named
 from resflow_core.expressions import SIGN, read
@@ -70,7 +69,7 @@ def _answer() -> None:
     if session.focused():
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        button(
+        st.button(
             "Train both here",
             type="primary",
             icon=":material/play_arrow:",

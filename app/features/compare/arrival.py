@@ -9,7 +9,6 @@ from app.features.compare import gallery, live, results, stored
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Compare
 from app.ui import opening
-from app.ui.fragments import button
 
 FIRST = "believes"
 
@@ -24,14 +23,14 @@ def is_due() -> bool:
 def show() -> None:
     stored.show(FIRST, key="compare.opening")
     with st.container(horizontal=True, gap="small"):
-        button(
+        st.button(
             "Train these flows here",
             type="primary",
             icon=":material/play_arrow:",
             on_click=_train,
             key="compare.train",
         )
-        button("Choose your own", on_click=_own, icon=":material/tune:", key="compare.own")
+        st.button("Choose your own", on_click=_own, icon=":material/tune:", key="compare.own")
     gallery.show()
 
 

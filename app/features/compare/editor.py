@@ -9,7 +9,6 @@ from app.features.compare.presets import PRESETS, Preset, chosen
 from app.features.compare.settings import COMPARE, Compare, Filled
 from app.setup import Setup
 from app.ui import controls
-from app.ui.fragments import button
 
 ARMS = ("a", "b", "c", "d")
 
@@ -45,7 +44,7 @@ def _about(preset: Preset) -> None:
         st.markdown(f"**{preset.title}** {preset.about}", width="content")
         if preset.away and not session.focused():
             other = PRESETS[preset.away]
-            button(f"Go to: {other.title}", on_click=take, args=(other,), key=f"{COMPARE}away", type="tertiary")
+            st.button(f"Go to: {other.title}", on_click=take, args=(other,), key=f"{COMPARE}away", type="tertiary")
 
 
 def _names(setup: Setup, bench: Compare) -> dict[str, str]:

@@ -11,7 +11,6 @@ from app.features.dimensions.memory import memory
 from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.features.dimensions.settings import Dimensions
 from app.ui import heading, opening
-from app.ui.fragments import button
 
 CHOSEN = "dimensions.chosen"
 """Of the session: whether another view has been looked at."""
@@ -29,10 +28,10 @@ def is_due() -> bool:
 def show() -> None:
     """Both answers, each with what measures it here."""
     stored.show_crossing("dimensions.opening")
-    button("Measure it here", type="primary", icon=":material/timer:", on_click=_time, key="dimensions.time")
+    st.button("Measure it here", type="primary", icon=":material/timer:", on_click=_time, key="dimensions.time")
     heading.section("How much memory does its gradient take?")
     stored.show_memory("dimensions.memory", st.markdown)
-    button("Measure the memory here", icon=":material/memory:", on_click=_weigh, key=f"{MEMORY}look")
+    st.button("Measure the memory here", icon=":material/memory:", on_click=_weigh, key=f"{MEMORY}look")
     heading.section("A flow in 64 dimensions, and all views")
 
 

@@ -17,7 +17,7 @@ from app.metrics import with_error
 from app.takeaway.programs import PROGRAMS
 from app.text import csv_of, markdown_table
 from app.ui import controls, opening, share, takeaway, transport
-from app.ui.fragments import button, polled
+from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.measure import AtDim, Crossing, crossing
 
@@ -92,7 +92,7 @@ def buttons(report: Report, pieces: int) -> None:
     moving, over = report.state in MOVING, report.state in (State.FAILED, State.EXPIRED)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if moving:
-            button(
+            st.button(
                 "Stop",
                 on_click=session.pause,
                 args=(NAME,),
@@ -101,7 +101,7 @@ def buttons(report: Report, pieces: int) -> None:
                 key=f"{NAME}.stop",
             )
         elif done < pieces and not over:
-            button(
+            st.button(
                 "Go on" if done else "Measure",
                 on_click=session.step,
                 args=(pieces - done, NAME),
@@ -110,7 +110,9 @@ def buttons(report: Report, pieces: int) -> None:
                 key=f"{NAME}.measure",
             )
         if over or (done and not moving):
-            button("Measure again", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew")
+            st.button(
+                "Measure again", on_click=again, args=(pieces,), icon=":material/restart_alt:", key=f"{NAME}.anew"
+            )
         share.of_settings(NAME)
     if moving or 0 < done < pieces:
         st.progress(min(1.0, done / pieces), f"{done} of {pieces} steps measured")

@@ -18,7 +18,6 @@ from app.features.estimator.verdicts import Products
 from app.takeaway.programs import PROGRAMS
 from app.text import csv_of
 from app.ui import controls, heading, matrices, opening, takeaway
-from app.ui.fragments import button
 
 SUBJECT = ("subject", "quantity")
 ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
@@ -108,7 +107,7 @@ def _take_best(bench: Bench, found: Products) -> None:
         return
     law, _ = found.geometric
     terms = f"{law.n_exact} exact term{'s' * (law.n_exact != 1)}"
-    button(
+    st.button(
         f"Set the cheapest: p = {law.p:.3g} after {terms}",
         type="primary",
         on_click=session.show_bench,

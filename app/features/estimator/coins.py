@@ -17,7 +17,6 @@ from app.numbers import number_text
 from app.takeaway.programs import PROGRAMS
 from app.text import signed, unbroken
 from app.ui import takeaway
-from app.ui.fragments import button
 from resflow_core.estimators.draws import values
 from resflow_core.roulette import Geometric
 
@@ -65,7 +64,7 @@ def show(bench: Bench, truth: float) -> None:
         law = Geometric(COIN, bench.law.n_exact if isinstance(bench.law, Geometric) else 3)
         coins = replace(bench, law=law, probe=PROBE)
         if session.offered(f"{BENCH}law", f"{BENCH}probe"):
-            button("Use these settings", on_click=session.show_bench, args=(coins,), key="coins.use")
+            st.button("Use these settings", on_click=session.show_bench, args=(coins,), key="coins.use")
         return
     table = _table(bench, SHOWN)
     st.markdown(

@@ -16,7 +16,6 @@ from app.features.estimator.numbers import ByHand, Noise, SampleMean, Series, pl
 from app.takeaway.programs import PROGRAMS
 from app.text import csv_of, signed
 from app.ui import opening, takeaway
-from app.ui.fragments import button
 from app.words import number
 from resflow_core.estimators.draws import snippet
 from resflow_core.estimators.moments import Remainders
@@ -133,7 +132,7 @@ def buttons(sample: Sample, verb: str, first: int | None = None) -> None:
     """A button for each amount, the primary one, `first`, before the others; and Stop or Clear."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for amount in sorted(AMOUNTS, key=lambda amount: amount != first):
-            button(
+            st.button(
                 f"{verb} {amount:,}" if amount < MOST_THROWS else "A million",
                 on_click=sample.want,
                 args=(amount,),
@@ -142,9 +141,9 @@ def buttons(sample: Sample, verb: str, first: int | None = None) -> None:
                 disabled=sample.goal >= MOST_THROWS,
             )
         if sample.busy:
-            button("Stop", on_click=sample.stop, icon=":material/stop:", key="throw.stop")
+            st.button("Stop", on_click=sample.stop, icon=":material/stop:", key="throw.stop")
         else:
-            button("Clear", on_click=sample.clear, disabled=not len(sample.values), key="throw.clear")
+            st.button("Clear", on_click=sample.clear, disabled=not len(sample.values), key="throw.clear")
         # Always an element: the browser keeps one that only a part of a chain of reruns has.
         place = st.empty()
         if sample.busy:

@@ -11,7 +11,6 @@ from app.estimates.pasted import MOST_CHARACTERS, matrix
 from app.estimates.settings import SIDES, Bench, matrix_problem
 from app.features.estimator.table import decimal
 from app.ui import uploads
-from app.ui.fragments import button
 
 FIELD = "paste.matrix"
 
@@ -21,7 +20,7 @@ def show(bench: Bench) -> None:
     with st.container(horizontal=True, gap="small"):
         for side in SIDES.values():
             entries = resized(bench.array, side)
-            button(
+            st.button(
                 f"{side} x {side}",
                 on_click=session.show_bench,
                 args=(replace(bench, matrix=bench.matrix if matrix_problem(entries) else entries),),
@@ -39,7 +38,7 @@ def show(bench: Bench) -> None:
     entries, problem = _read(text)
     if problem:
         st.error(problem)
-    button(
+    st.button(
         "Use this matrix",
         on_click=session.show_bench,
         args=(replace(bench, matrix=entries) if entries else bench,),

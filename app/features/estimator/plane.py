@@ -21,7 +21,6 @@ from app.features.estimator.verdicts import infinite_points
 from app.features.estimator.words import cut
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, heading, opening, share, takeaway
-from app.ui.fragments import button
 from app.words import number
 
 PICTURES = "map_and_disc"
@@ -69,7 +68,7 @@ def _opening() -> None:
     opening.sentence(stored.plane_sentence())
     if not session.focused() and session.last_report().state not in MOVING:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            button(
+            st.button(
                 f"Train this flow: {STEPS:,} steps",
                 type="primary",
                 icon=":material/play_arrow:",
@@ -79,7 +78,7 @@ def _opening() -> None:
             if hides_settings():
                 opening.settings_button("plane.settings")
             else:
-                button(
+                st.button(
                     "Train with my settings", on_click=session.play_or_pause, icon=":material/tune:", key="plane.own"
                 )
             _example("content")
@@ -185,7 +184,7 @@ def _live_sentence(bench: Bench, found: Jacobians) -> str:
 
 def _example(width: Literal["stretch", "content"]) -> None:
     trained = session.setup().start is not None and session.setup().start.file.name == examples.NAME
-    button(
+    st.button(
         "Use a trained flow",
         on_click=session.open_example,
         key="example",
@@ -297,7 +296,7 @@ def _picked(bench: Bench, found: Picked) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         takes = session.offered(f"{BENCH}view", f"{BENCH}matrix")
         if takes:
-            button(
+            st.button(
                 "Check this A by hand",
                 on_click=session.show_bench,
                 args=(replace(bench, view="by_hand", matrix=bench.matrix if found.problem else found.entries),),

@@ -11,7 +11,6 @@ from app.estimates.settings import BENCH, Bench
 from app.features.estimator.sweeps import Cost, Subject, cost, optimum
 from app.features.estimator.verdicts import tail
 from app.features.estimator.words import finiteness
-from app.ui.fragments import button
 from app.words import number
 from resflow_core.estimators.moments import as_custom
 from resflow_core.roulette import Geometric, Law, Poisson
@@ -83,7 +82,7 @@ def choose(bench: Bench, subject: Subject) -> None:
         if not preset.offered or not preset.may_be_told:
             continue
         changed = preset.change(bench, subject)
-        button(
+        st.button(
             preset.title,
             on_click=session.show_bench,
             args=(changed or bench,),

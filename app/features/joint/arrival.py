@@ -7,7 +7,6 @@ from app.features.joint import one, paper, stored
 from app.features.joint.evidence import FAR_SETUP
 from app.features.joint.settings import Joint
 from app.ui import opening
-from app.ui.fragments import button
 
 OPENED = "joint.opened"
 """Of the session: whether flows of its own have been asked for."""
@@ -23,8 +22,8 @@ def is_due() -> bool:
 def show() -> None:
     stored.show_far("joint.opening")
     with st.container(horizontal=True, gap="small"):
-        button("Train both here", type="primary", icon=":material/play_arrow:", on_click=_train, key="joint.train")
-        button("Use your own data and flow", on_click=_own, icon=":material/tune:", key="joint.own")
+        st.button("Train both here", type="primary", icon=":material/play_arrow:", on_click=_train, key="joint.train")
+        st.button("Use your own data and flow", on_click=_own, icon=":material/tune:", key="joint.own")
     stored.show_depth()
 
 

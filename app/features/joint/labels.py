@@ -6,7 +6,6 @@ from app import session
 from app.csv_file import MISSING_LABEL, MOST_LABELS, CsvError
 from app.setup import Setup
 from app.text import escaped
-from app.ui.fragments import button
 from resflow_core.data import DATASETS
 
 GOOD = "noisymoons"
@@ -27,7 +26,7 @@ def ready(setup: Setup) -> bool:
     known = ", ".join(other.title for other in DATASETS.values() if other.classes)
     st.markdown(f"Data with classes are: {known}; drawings in two colours; and CSV files with a label column.")
     if session.offered("data"):
-        button("Use the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
+        st.button("Use the noisy moons", on_click=_take, args=(setup,), key="joint.take", type="primary")
     return False
 
 

@@ -28,7 +28,6 @@ from app.features.joint.evidence import (
 from app.features.joint.numbers import accuracies
 from app.takeaway.programs import PROGRAMS
 from app.ui import opening, takeaway
-from app.ui.fragments import button
 
 
 def far() -> Stored:
@@ -76,7 +75,9 @@ def show_depth() -> None:
         "The accuracy that the density costs: two flows, three weights, three seeds", key="joint.more.costs"
     ):
         show_costs("joint.more.costs.picture", st.markdown)
-        button("Train these flows here", on_click=_open_paper, icon=":material/open_in_full:", key="joint.more.paper")
+        st.button(
+            "Train these flows here", on_click=_open_paper, icon=":material/open_in_full:", key="joint.more.paper"
+        )
     with st.expander("Few labels, many points and added noise: does the density help?", key="joint.more.labels"):
         show_labels("joint.more.labels.picture")
 

@@ -21,7 +21,6 @@ from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import expressions, rendered
 from app.lessons.words import Wording, wording
 from app.text import signed
-from app.ui.fragments import button
 from app.ui.glossary import entries, linked
 
 SELDOM = 1e-4
@@ -114,7 +113,7 @@ def explain(block: Explain, words: Words, done: LessonProgress, at: Situation) -
     if known:
         _compare(block, words, done)
     else:
-        button(words.say("keep"), on_click=keep, key=f"{widget}.keep")
+        st.button(words.say("keep"), on_click=keep, key=f"{widget}.keep")
 
 
 def _compare(block: Explain, words: Words, done: LessonProgress) -> None:
@@ -135,7 +134,7 @@ def solution(block: Solution, words: Words, done: LessonProgress, at: Situation)
         if block.text:
             st.markdown(words(block.text))
         if any(action.kind != "answer" for action in block.actions):
-            button(words.say("do_it_for_me"), on_click=session.act, args=(block.actions,), key=key(block))
+            st.button(words.say("do_it_for_me"), on_click=session.act, args=(block.actions,), key=key(block))
 
 
 def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
@@ -156,7 +155,7 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
         if block.cover:
             session.draw_anew()
 
-    button(words.say("commit"), on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
+    st.button(words.say("commit"), on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
     first = [words.say("move_the_slider")] if guess is None and block.step is not None else []
     st.caption(" ".join([*first, words.say("commit_stays")]))
 

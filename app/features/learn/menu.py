@@ -9,7 +9,6 @@ from app.lessons.lesson import Lesson, Step
 from app.lessons.shelf import shelf
 from app.lessons.words import wording
 from app.ui import share
-from app.ui.fragments import button
 
 
 def head(lesson: Lesson, step: Step) -> None:
@@ -43,7 +42,7 @@ def _menu(lesson: Lesson, step: Step) -> None:
     language = {"lang": there.language} if there.language else {}
     share.link_alone({"lesson": lesson.id, "step": step.id} | language, key="lesson_link")
     files.both("menu", lesson.words)
-    button(
+    st.button(
         say("again"),
         on_click=session.open_step,
         args=(lesson.id, step.id),
@@ -53,7 +52,9 @@ def _menu(lesson: Lesson, step: Step) -> None:
         key="lesson.again",
         width="stretch",
     )
-    button(say("leave"), on_click=session.leave_lesson, icon=":material/logout:", key="lesson.leave", width="stretch")
+    st.button(
+        say("leave"), on_click=session.leave_lesson, icon=":material/logout:", key="lesson.leave", width="stretch"
+    )
 
 
 def _speak() -> None:

@@ -21,7 +21,7 @@ from app.lessons.shelf import shelf
 from app.lessons.words import Wording, wording
 from app.session import Followed, Resumed, Unpooled
 from app.ui import heading
-from app.ui.fragments import button, polled
+from app.ui.fragments import polled
 
 TICK_SECONDS = 1.0
 SENTENCE = re.compile(r"(?<=[.?!])\s+")
@@ -144,7 +144,7 @@ def way_back(lesson: Lesson, step: Step) -> None:
         say = lesson.words.say
         where = say("standing", lesson=at.lesson, title=lesson.title, step=at.step, steps=at.steps)
         st.caption(where, width="content")
-        button(say("back_to_lesson"), on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
+        st.button(say("back_to_lesson"), on_click=session.go_back, icon=":material/arrow_back:", type="tertiary")
 
 
 def covered(step: Step) -> bool:
@@ -190,7 +190,7 @@ def _end(lesson: Lesson, done: LessonProgress, words: blocks.Words) -> None:
         for number, step in enumerate(lesson.steps, 1):
             if not (here := looking.left_in(step, done)):
                 continue
-            button(
+            st.button(
                 words.say("step_title", number=number, title=words(step.title)),
                 on_click=session.open_step,
                 args=(lesson.id, step.id),
@@ -206,7 +206,7 @@ def _resumed(lesson: Lesson, step: Step, resumed: Resumed) -> None:
         kept = say("answers_kept" if resumed.has_answers else "nothing_answered")
         st.caption(f":material/history: {say('resumed')} {kept}", width="stretch")
         if step is not lesson.steps[0]:
-            button(
+            st.button(
                 say("first_step"),
                 on_click=session.open_step,
                 args=(lesson.id, lesson.steps[0].id),
@@ -230,7 +230,7 @@ def _turn(lesson: Lesson, step: Step, finished: bool, in_room: Followed | None) 
     with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_turn"):
         for to, icon, key in turns:
             there = 0 <= to <= last
-            button(
+            st.button(
                 say(key),
                 on_click=session.open_step,
                 args=(lesson.id, lesson.steps[to].id if there else ""),
@@ -243,9 +243,9 @@ def _turn(lesson: Lesson, step: Step, finished: bool, in_room: Followed | None) 
     if index + 1 < len(lesson.steps):
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="lesson_end"):
-        button(say("all_lessons"), on_click=session.leave_lesson, key="lesson.end")
+        st.button(say("all_lessons"), on_click=session.leave_lesson, key="lesson.end")
         if after := _next_lesson(lesson):
-            button(
+            st.button(
                 say("next_lesson", title=after.title),
                 on_click=session.open_step,
                 args=(after.id,),

@@ -17,7 +17,7 @@ from app.features.lipschitz.strip import strip
 from app.features.lipschitz.walk import folding
 from app.text import csv_of, markdown_table
 from app.ui import opening, takeaway, transport
-from app.ui.fragments import again, button
+from app.ui.fragments import again
 
 WALKED = "lipschitz.walk"
 SCALE = "Scale s: how strongly the block bends the plane, z = x + s g(x). At s = 1 it is as trained."
@@ -98,7 +98,7 @@ def _stops(found: Answer, scale: float) -> None:
     ]  # fmt: skip
     with st.container(horizontal=True, gap="small"):
         for k, (label, at, icon) in enumerate(choices):
-            button(
+            st.button(
                 label,
                 icon=icon,
                 type="secondary" if k else "primary",

@@ -22,7 +22,7 @@ from app.metrics import is_one, with_error
 from app.takeaway.programs import PROGRAMS
 from app.text import csv_of
 from app.ui import controls, opening, takeaway, transport
-from app.ui.fragments import again, button, polled, rests
+from app.ui.fragments import again, polled, rests
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
 from resflow_core.settings import settings_of
@@ -254,7 +254,7 @@ def _presets(bench: Lipschitz, found: Inverted) -> None:
         choices.append(("Just folded", round(1.03 * least, 3), None, "folded"))
         choices.append(("Far beyond the fold", min(round(2 * least, 3), 20.0), None, "twice"))
     for label, scale, icon, key in choices if session.offered(f"{LIPSCHITZ}scale") else ():
-        button(
+        st.button(
             label,
             icon=icon,
             key=f"{LIPSCHITZ}{key}",
@@ -263,7 +263,7 @@ def _presets(bench: Lipschitz, found: Inverted) -> None:
             disabled=scale == bench.scale,
         )
     if session.offered(f"{LIPSCHITZ}z"):
-        button(
+        st.button(
             "Choose the z where it folds first",
             key=f"{LIPSCHITZ}fold_point",
             on_click=session.apply_bench,

@@ -16,7 +16,7 @@ from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, heading, side_by_side, takeaway
 from app.ui.chart_style import BLUE, GREY, ORANGE, VERMILION
-from app.ui.fragments import button, polled
+from app.ui.fragments import polled
 from app.ui.matrices import formula, typed_matrix
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
@@ -79,7 +79,7 @@ def _take_from_flow(bench: Lipschitz) -> None:
         return
     block = int(arm.blocks.largest_norm.argmax())
     entries = tuple(round(float(a), 4) for a in arm.blocks.steepest[block].flatten())
-    button(
+    st.button(
         f"A of my flow, block {block + 1}",
         on_click=session.show_bench,
         args=(replace(bench, matrix=entries),),

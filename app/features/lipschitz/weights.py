@@ -16,7 +16,7 @@ from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.weighed import weighed
 from app.takeaway.programs import PROGRAMS
 from app.ui import opening, takeaway, transport
-from app.ui.fragments import button, polled, rests
+from app.ui.fragments import polled, rests
 from app.ui.scene import POLL_SECONDS
 from resflow_core.activations import activation_named
 
@@ -133,7 +133,7 @@ def _block(bench: Lipschitz) -> Lipschitz:
             width=150,
         )
         bench = of_block(bench, block)
-        button(
+        st.button(
             "Its inverse",
             on_click=session.show_bench,
             args=(replace(bench, view="inverse"),),
@@ -181,7 +181,7 @@ def _trained_one() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("This flow is not trained yet, so its weights do little. Press Play, or:", width="content")
         if not session.focused():
-            button(
+            st.button(
                 "Use a trained flow",
                 on_click=session.open_example,
                 icon=":material/model_training:",

@@ -8,7 +8,6 @@ from app.features.paper.claims import Claim
 from app.features.paper.found import Found
 from app.lessons.shelf import shelf
 from app.ui import heading, live_runs
-from app.ui.fragments import button
 
 COLUMNS = (3, 2)
 
@@ -33,7 +32,7 @@ def show(number: int, name: str, claim: Claim, found: Found) -> None:
 
 def _ways(name: str, claim: Claim) -> None:
     run = live_runs.RUNS[claim.runs]
-    button(
+    st.button(
         "Run it here",
         on_click=live_runs.want,
         args=(claim.runs,),

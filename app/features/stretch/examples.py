@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+import streamlit as st
+
 from app import session
 from app.features.stretch.settings import STRETCH, Stretch
-from app.ui.fragments import button
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def buttons(bench: Stretch) -> None:
         if not session.offered(*(f"{STRETCH}{setting}" for setting in example.settings)):
             continue
         shown = replace(bench, **example.settings)
-        button(
+        st.button(
             example.title,
             on_click=session.show_bench,
             args=(shown,),

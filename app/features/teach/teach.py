@@ -7,7 +7,6 @@ from app.lessons.lesson import Lesson
 from app.lessons.shelf import shelf
 from app.text import plain
 from app.ui import heading
-from app.ui.fragments import button
 
 SECTIONS = {
     "Plan": plans.show,
@@ -37,7 +36,7 @@ def _all() -> None:
     heading.section("Lessons")
     with st.container(key="teach_lessons", gap=None):
         for lesson in shelf().originals.values():
-            button(
+            st.button(
                 f"{lesson.number}\u2002{lesson.title} &nbsp;:gray[:small[{lesson.level}, {lesson.minutes} min]]",
                 on_click=_open,
                 args=(lesson.id,),
@@ -49,7 +48,7 @@ def _all() -> None:
 
 def _one(lesson: Lesson) -> None:
     heading.title(f"Teach lesson {lesson.number}: {lesson.title}")
-    button("All lessons", on_click=_open, args=("",), icon=":material/arrow_back:", type="tertiary", key="teach.all")
+    st.button("All lessons", on_click=_open, args=("",), icon=":material/arrow_back:", type="tertiary", key="teach.all")
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key=f"teach.section.{lesson.id}")
     for tab, draw in zip(tabs, SECTIONS.values(), strict=True):
         if tab.open:

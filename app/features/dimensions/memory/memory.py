@@ -13,7 +13,7 @@ from app.features.dimensions.memory.numbers import saving
 from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, opening, share, takeaway, transport
-from app.ui.fragments import button, polled
+from app.ui.fragments import polled
 from app.ui.scene import POLL_SECONDS
 from resflow_core.gradients import GRADIENTS
 from resflow_core.measure import Survey, SurveyPlan
@@ -114,9 +114,9 @@ def buttons(survey: Survey, report: Report | None) -> None:
     done = report.arms[0].step if report and report.arms else survey.step
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if busy:
-            button("Stop", on_click=session.stop_survey, type="primary", icon=":material/stop:", key=f"{MEMORY}stop")
+            st.button("Stop", on_click=session.stop_survey, type="primary", icon=":material/stop:", key=f"{MEMORY}stop")
         elif not survey.complete:
-            button(
+            st.button(
                 "Go on" if done else "Measure",
                 on_click=session.go_on_with_survey,
                 args=(survey.of,),
@@ -125,7 +125,7 @@ def buttons(survey: Survey, report: Report | None) -> None:
                 key=f"{MEMORY}go_on" if done else f"{MEMORY}measure",
             )
         if done and not busy:
-            button(
+            st.button(
                 "Measure again",
                 on_click=session.survey_anew,
                 args=(survey.of,),
