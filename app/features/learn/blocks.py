@@ -152,8 +152,7 @@ def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -
         answer = words.as_read(block.options[guess]) if block.is_choice else f"{words.number(guess)} {block.unit}"
         session.tell_answer(block.id, words.as_read(block.text), answer.strip())
         session.vote(block.id, guess)
-        if block.cover:
-            session.draw_anew()
+        session.draw_anew()  # with what was hidden until now
 
     st.button(words.say("commit"), on_click=commit, key=f"{widget}.commit", disabled=guess is None, type="primary")
     first = [words.say("move_the_slider")] if guess is None and block.step is not None else []
