@@ -254,6 +254,20 @@ def found() -> dict[str, Any]:
     return current().found
 
 
+def ask_check(check: str) -> None:
+    """Let a check, by its key, be judged when it is drawn next: the run of a press may be broken off before."""
+    current().unanswered.add(check)
+
+
+def is_check_asked(check: str) -> bool:
+    return check in current().unanswered
+
+
+def check_judged(check: str) -> None:
+    """It is judged, which `found` says."""
+    current().unanswered.discard(check)
+
+
 def draw_anew() -> None:
     """Let the whole page be drawn, and not only the part in which somebody did something."""
     current().stale = True

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app import session
 from app.estimates.sample import coverage
 from app.estimates.settings import Bench
 from app.features.estimator.numbers import ErrorBars
@@ -135,6 +137,23 @@ def test_a_prediction_is_locked_and_opens_what_follows_with_the_truth_beside_it(
     assert found.off == pytest.approx(0.04609, abs=1e-12), "as it is shown, not 0.0460855"
     assert not [slider for slider in series.slider if slider.key == "lesson.series.one"]
     assert {"from": 0.1, "to": bias(1)} in rows(series)
+
+
+def test_a_check_is_told_also_where_the_page_must_first_be_drawn_anew(series, monkeypatch):
+    press(series, "lesson.next")
+    series.radio(key="lesson.series.slow").set_value("same").run()
+    press(series, "lesson.series.slow.commit")
+    settle, broken_off = session.settle, []
+
+    def settle_later():
+        if not broken_off:
+            broken_off.append(True)
+            st.rerun()
+        settle()
+
+    monkeypatch.setattr(session, "settle", settle_later)
+    press(series, "lesson.series.enough.check")
+    assert broken_off and finding(series, Checked).verdict is Verdict.FAILED
 
 
 def test_what_is_done_and_checked_is_noted_and_survives_other_screens_and_a_file(series):

@@ -174,12 +174,19 @@ def _train(bench: Activations) -> None:
         format_func=lambda name: activation_named(name).title,
         filter_mode=None,
     )
-    if st.button(
-        "Use it", key=f"{ACTIVATIONS_BENCH}use", icon=":material/model_training:", disabled=name == flow.activation
-    ):
-        session.apply(replace(session.setup(), flow=replace(flow, activation=name)))
-        session.show(session.setup().flow)
-        session.settle()
+    st.button(
+        "Use it",
+        on_click=_use,
+        key=f"{ACTIVATIONS_BENCH}use",
+        icon=":material/model_training:",
+        disabled=name == flow.activation,
+    )
+
+
+def _use() -> None:
+    setup, name = session.setup(), session.typed(f"{ACTIVATIONS_BENCH}train")
+    session.apply(replace(setup, flow=replace(setup.flow, activation=name)))
+    session.show(session.setup().flow)
 
 
 def _curves(bench: Activations, found: Slopes) -> list[Chart]:

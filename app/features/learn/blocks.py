@@ -229,21 +229,23 @@ def _why(block: Predict, words: Words, found: Met) -> None:
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/rule: **{words.say('check')}.** {words(block.text)}")
-    pressed, known = st.button(words.say("check"), key=f"{key(block)}.check"), session.found()
-    if pressed or block.id in done.done or key(block) in known:
+    name, known = key(block), session.found()
+    st.button(words.say("check"), on_click=session.ask_check, args=(name,), key=f"{name}.check")
+    if (pressed := session.is_check_asked(name)) or block.id in done.done or name in known:
         now, problem = outcome(block, at)
         if now.passed and (step := session.step_open()) and not may_pass(step, block, done, at):
             now = Outcome(None)
         if pressed:
-            known[key(block)] = now
+            known[name] = now
+            session.check_judged(name)
         if pressed and now.passed and block.id not in done.done:
             done.done.append(block.id)
         # What it says stays until something else is found: the panel is drawn each second. It passes when it is pressed
         # only, since a test by standard errors that is taken each second would pass by chance more often than it says.
-        if block.id in done.done or now == known[key(block)]:
+        if block.id in done.done or now == known[name]:
             found = session.note(Checked(block.id, now, block.id in done.done, problem))
             _say(block, words, found)
-            if found.verdict is Verdict.PASSED_BEFORE and now.passed is False and now == known.get(key(block)):
+            if found.verdict is Verdict.PASSED_BEFORE and now.passed is False and now == known.get(name):
                 _failed(block, words, now)
     if block.false_alarm and (rate := _rate(block, at)):
         st.caption(by_chance(block, rate, words.wording))
