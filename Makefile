@@ -39,12 +39,15 @@ slow: $(VENV)/tests-installed chromium
 	$(BIN)/python -m pytest -m slow $(ALONE)
 
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that
-# are known, of which there may only be fewer; after mending some: make lint-baseline.
+# are known, of which there may only be fewer; after mending some: make lint-baseline. They are known of Python 3.11: with
+# the NumPy of newer ones mypy finds others.
 lint: $(VENV)/tests-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --cache-dir .mypy_cache/strict --strict --allow-untyped-calls --no-warn-return-any --follow-imports silent resflow_core/*.py
-	$(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline filter
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
+		then $(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline filter; \
+		else echo "mypy is compared with the known errors on Python 3.11 only."; fi
 
 lint-baseline: $(VENV)/tests-installed
 	$(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline sync
