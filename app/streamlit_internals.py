@@ -71,13 +71,13 @@ def let_clocks_say_nothing_of_widgets() -> None:
 class _Kept:
     """The large messages that the browser of a session keeps for certain, by their hashes, each with its fragment."""
 
-    by_all: dict[str, str] = field(default_factory=dict)  # runs that could have dropped them
-    by_this: dict[str, str] = field(default_factory=dict)
+    certain: dict[str, str] = field(default_factory=dict)  # each run that could have dropped them has had them
+    sent: dict[str, str] = field(default_factory=dict)  # by the run that goes on
 
     def finish(self, fragments: Sequence[str]) -> None:
         """After a run of these fragments, or of the whole script, the browser drops what the run went without."""
-        others = {hash: one for hash, one in self.by_all.items() if fragments and one not in fragments}
-        self.by_all = others | self.by_this
+        others = {hash: one for hash, one in self.certain.items() if fragments and one not in fragments}
+        self.certain = others | self.sent
 
 
 def refer_only_to_what_browsers_keep() -> None:
@@ -94,8 +94,8 @@ def refer_only_to_what_browsers_keep() -> None:
 
     def around_start(start: Callable[..., None]) -> Callable[..., None]:
         def started(run: ScriptRunContext, *, cached_message_hashes: frozenset[str] | None = None, **how: Any) -> None:
-            of(run).by_this = {}
-            start(run, cached_message_hashes=(cached_message_hashes or frozenset()) & of(run).by_all.keys(), **how)
+            of(run).sent = {}
+            start(run, cached_message_hashes=(cached_message_hashes or frozenset()) & of(run).certain.keys(), **how)
 
         return started
 
@@ -103,7 +103,7 @@ def refer_only_to_what_browsers_keep() -> None:
         def sent(run: ScriptRunContext, message: ForwardMsg) -> None:
             send(run, message)
             if message.metadata.cacheable:
-                of(run).by_this[message.hash] = message.delta.fragment_id
+                of(run).sent[message.hash] = message.delta.fragment_id
 
         return sent
 

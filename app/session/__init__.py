@@ -37,16 +37,13 @@ from app.session.lesson import (
     add_progress,
     all_progress,
     arrive,
-    ask_check,
     asks,
-    check_judged,
     draw_anew,
     fill,
     found,
     go_back,
     holding,
     is_about_curves,
-    is_check_asked,
     is_still_asked,
     leave_lesson,
     lesson,
@@ -71,6 +68,7 @@ from app.session.lesson import (
     turn_to,
     turns,
     typed,
+    unjudged,
 )
 from app.session.memory import follow_survey, go_on_with_survey, measures, stop_survey, survey, survey_anew
 from app.session.moments import Moment, as_it_was, branch, checkpoints, continues, glimpse, moment, rest

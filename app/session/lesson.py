@@ -254,18 +254,9 @@ def found() -> dict[str, Any]:
     return current().found
 
 
-def ask_check(check: str) -> None:
-    """Let a check, by its key, be judged when it is drawn next: the run of a press may be broken off before."""
-    current().unanswered.add(check)
-
-
-def is_check_asked(check: str) -> bool:
-    return check in current().unanswered
-
-
-def check_judged(check: str) -> None:
-    """It is judged, which `found` says."""
-    current().unanswered.discard(check)
+def unjudged() -> set[str]:
+    """The keys of checks that were asked and are not judged yet: the run of a press may be broken off before."""
+    return current().unjudged
 
 
 def draw_anew() -> None:

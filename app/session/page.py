@@ -168,7 +168,7 @@ class Page(Training):
     addressed: str = ""  # the screen whose address was written last: some have none of the run
     turned: str = ""  # the screen to go to
     found: dict[str, Any] = field(default_factory=dict)  # what each check found when it was asked last, by its key
-    unanswered: set[str] = field(default_factory=set)  # checks that were asked and are not judged yet
+    unjudged: set[str] = field(default_factory=set)  # checks that were asked and are not judged yet
     findings: dict[type, Any] = field(default_factory=dict)  # what its screens found last, by its type
     asked: dict[str, None] = field(default_factory=dict)  # the settings that the page has controls of, drawn or not
     asked_before: dict[str, None] = field(default_factory=dict)  # in the run before, until this one is at its end

@@ -15,7 +15,7 @@ class Wire:
 
     def __init__(self):
         self.calls: list[bytes] = []  # by the clock
-        self.asked = self.finished = 0  # runs of the script
+        self.finished = 0  # runs of the script
         self.to_server: Callable[[bytes], None] = lambda _: None
         self._held: list[bytes] | None = None
 
@@ -29,10 +29,8 @@ class Wire:
         server.on_message(self._from_server)
 
     def _from_page(self, message):
-        asked = BackMsg.FromString(message)
-        if asked.rerun_script.is_auto_rerun:
+        if BackMsg.FromString(message).rerun_script.is_auto_rerun:
             self.calls.append(message)
-        self.asked += asked.WhichOneof("type") == "rerun_script"
         self.to_server(message)
 
     def _from_server(self, message):

@@ -229,15 +229,15 @@ def _why(block: Predict, words: Words, found: Met) -> None:
 
 def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/rule: **{words.say('check')}.** {words(block.text)}")
-    name, known = key(block), session.found()
-    st.button(words.say("check"), on_click=session.ask_check, args=(name,), key=f"{name}.check")
-    if (pressed := session.is_check_asked(name)) or block.id in done.done or name in known:
+    name, known, unjudged = key(block), session.found(), session.unjudged()
+    st.button(words.say("check"), on_click=unjudged.add, args=(name,), key=f"{name}.check")
+    if (pressed := name in unjudged) or block.id in done.done or name in known:
         now, problem = outcome(block, at)
         if now.passed and (step := session.step_open()) and not may_pass(step, block, done, at):
             now = Outcome(None)
         if pressed:
             known[name] = now
-            session.check_judged(name)
+            unjudged.discard(name)
         if pressed and now.passed and block.id not in done.done:
             done.done.append(block.id)
         # What it says stays until something else is found: the panel is drawn each second. It passes when it is pressed
