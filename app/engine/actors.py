@@ -287,10 +287,12 @@ class Notes:
         self._thread.join(LAST_WORDS_SECONDS)
 
     def _write(self) -> None:
-        is_lost = False
-        while not self._stopped.is_set():
+        """Until it is stopped, and what was put before that is told."""
+        is_lost = is_over = False
+        while not is_over:
             self._is_news.wait()
             self._is_news.clear()
+            is_over = self._stopped.is_set()
             with self._lock:
                 news, self._news = self._news, {}
             told = {id: None if kept is None else pickle.dumps(kept) for id, kept in news.items()}

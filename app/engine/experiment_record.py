@@ -189,6 +189,11 @@ class ExperimentRecord:
         return self.mailbox.step if self.mailbox.report.handled >= self.reset_at else 0
 
     @property
+    def moves(self) -> bool:
+        """Whether it trains, or has steps to go. One that rests at its goal may still know that goal."""
+        return self.playing or self.goal > max(self.step, self.saved_step)
+
+    @property
     def saved_step(self) -> int:
         """The step that its newest checkpoint is of."""
         return self.checkpoint.step if self.checkpoint else 0

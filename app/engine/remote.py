@@ -239,8 +239,8 @@ class WorkerClient:
     def load(self) -> tuple[int, int]:
         """The number of flows that train in it, and that of its experiments."""
         with self._lock:
-            moving = (memo.experiment for memo in self._memos.values() if memo.playing or memo.goal)
-            return sum(len(experiment.arms) for experiment in moving), self.held
+            moving = (len(memo.experiment.arms) for memo in self._memos.values() if memo.moves)
+            return sum(moving), self.held
 
     def __contains__(self, id: str) -> bool:
         return id in self._memos or id in self._dropped

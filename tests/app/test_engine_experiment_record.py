@@ -49,6 +49,17 @@ def test_changes_since_the_checkpoint_are_sent_again_in_their_order(memo):
     assert memo.start()[1:] == []
 
 
+def test_a_run_of_another_server_moves_until_it_is_saved_at_its_goal(memo):
+    memo.note(Step("id", 5))
+    again = ExperimentRecord.again("id", memo.kept(), memo.clock)
+    assert memo.moves and again.moves
+    memo.receive(saved(5, 1))
+    again = ExperimentRecord.again("id", memo.kept(), memo.clock)
+    assert again.goal == 5 and not again.moves
+    again.note(Play("id"))
+    assert again.moves
+
+
 def test_a_reset_keeps_the_settings_in_force_and_forgets_the_plan(memo):
     memo.receive(report(7, B, handled=0))
     memo.note(Reset("id"))
