@@ -127,6 +127,12 @@ class Run:
         return self._changed or self.works or self.next_view() is not None or self._save_is_due(self._clock())
 
     @property
+    def sleeps(self) -> bool:
+        """Whether nothing is to be done for it until a command comes, or its page is missed."""
+        waits = self.phase is State.QUEUED or self.under_way or self.arms.step_time.too_long
+        return not (waits or self.pending)
+
+    @property
     def awaits(self) -> bool:
         """Whether it stands still, and its page has not seen yet all that it wants of it."""
         return not self.works and self.next_view() is not None

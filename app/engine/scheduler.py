@@ -72,6 +72,8 @@ class Scheduler:
         self._clock, self._memory_limit, self._memory = clock, memory_limit, memory
         self._new_job, self._note = new_job, note
         self._runs: dict[str, Run] = {}  # in the order of arrival
+        self._asleep: set[str] = set()  # of these, so that hundreds of open pages cost the others no time
+        self._looked_at = -math.inf  # the time of attendance when pages were last looked for
         self._exported: list[Exported] = []
         self._left_behind: list[Checkpoint] = []
         self._budget = PictureBudget(clock())
@@ -81,6 +83,7 @@ class Scheduler:
 
     def handle(self, command: Command) -> None:
         """Take note of a command. One about an unknown experiment has come too late and is nobody's."""
+        self._asleep.discard(command.id)
         if isinstance(command, Create):
             self._runs[command.id] = Run(command, self._clocks, self._new_job)
         elif isinstance(command, Close):
@@ -98,7 +101,7 @@ class Scheduler:
 
     def is_busy(self) -> bool:
         """Whether `tick` has work. If not, nothing but a command or the passing of seconds changes that."""
-        return bool(self._exported or self._left_behind) or any(run.pending for run in self._runs.values())
+        return bool(self._exported or self._left_behind) or any(run.pending for run in self._awake())
 
     def is_pending(self, id: str) -> bool:
         """Whether there is work to do for this experiment at once."""
@@ -120,15 +123,19 @@ class Scheduler:
     def tick(self) -> list[Report | Checkpoint]:
         """Do one piece of work and return what there is to say about all experiments."""
         now = self._clock()
-        works = sum(run.works for run in self._runs.values())
-        self._budget.advance(now, share_of_pictures(works))
+        self._budget.advance(now, share_of_pictures(sum(run.works for run in self._awake())))
         messages: list[Report | Checkpoint] = [*self.left_behind(), *self._drop_abandoned()]
         self._clear_the_way()
         messages += self._admit()
         self._work(now)
-        for run in self._runs.values():
+        for run in self._awake():
             self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
+            if run.sleeps:
+                self._asleep.add(run.id)
         return messages
+
+    def _awake(self) -> list[Run]:
+        return [run for id, run in self._runs.items() if id not in self._asleep]
 
     def _leave_behind(self, run: Run) -> None:
         """Before it ends or begins anew: what it tells then must not be taken for the new one's."""
@@ -136,7 +143,7 @@ class Scheduler:
             self._left_behind.append(checkpoint)
 
     def _work(self, now: float) -> None:
-        runs = list(self._runs.values())
+        runs = self._awake()
         working = [run for run in runs if run.works]
         views = []
         if not working or self._budget.is_open:
@@ -183,7 +190,7 @@ class Scheduler:
 
     def _clear_the_way(self) -> None:
         """Let runs with long steps wait where they would hold up others that have come."""
-        for run in self._runs.values():
+        for run in self._awake():
             if run.holds_place and run.arms.step_time.too_long and self._holds_up_others(run):
                 self._guard(run, lambda run=run: run.step_aside(run.arms.step_time.message))
 
@@ -198,10 +205,13 @@ class Scheduler:
         )
 
     def _admit(self) -> list[Report]:
+        queued = [run for run in self._awake() if run.phase is State.QUEUED]
+        if not queued:
+            return []
         held = [run for run in self._runs.values() if run.phase is not State.QUEUED]
         absent = sorted((run for run in held if not run.present), key=lambda run: run.seen, reverse=True)
         dropped, place = [], 0
-        for run in [run for run in self._runs.values() if run.phase is State.QUEUED]:
+        for run in queued:
             if not run.present:
                 run.queue(0)  # a page that is gone waits for nothing
                 continue
@@ -226,7 +236,7 @@ class Scheduler:
         return held == 0 or self._memory() < self._memory_limit
 
     def _has_time(self) -> bool:
-        return sum(run.turn_seconds for run in self._runs.values() if run.works) < LONGEST_ROUND_SECONDS
+        return sum(run.turn_seconds for run in self._awake() if run.works) < LONGEST_ROUND_SECONDS
 
     def _queue_message(self, place: int) -> str:
         """For the person who waits. What only the server's owner can do goes to the log."""
@@ -245,15 +255,20 @@ class Scheduler:
 
     def _drop_abandoned(self) -> list[Report]:
         dropped, now = [], self._clocks.attendance()
+        if now == self._looked_at:
+            return []
+        self._looked_at = now
         for run in list(self._runs.values()):
             if run.present and now - run.seen > AWAY_SECONDS:
                 run.miss()
+                self._asleep.discard(run.id)
             if now - run.seen > DROP_SECONDS:
                 dropped.append(self._drop(run, "its page did not answer for ten minutes"))
         return dropped
 
     def _drop(self, run: Run, why: str) -> Report:
         del self._runs[run.id]
+        self._asleep.discard(run.id)
         return Report(run.id, State.EXPIRED, message=f"This run was dropped: {why}.")
 
     def _guard(self, run: Run, work: Callable[[], Any]) -> Any:

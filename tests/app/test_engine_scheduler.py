@@ -3,6 +3,7 @@
 import math
 import pickle
 import sys
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -32,7 +33,7 @@ from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Checkpoint, Exported, Frame, Report, State, adds_nothing
-from app.engine.run import SLICE_SECONDS
+from app.engine.run import SLICE_SECONDS, Run
 from app.engine.scheduler import Scheduler
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
@@ -198,6 +199,8 @@ class Bench:
                 polled = self.clock.now
                 self.do(*(Poll(id, demand) for id, demand in demands.items()))
             self.said += self.scheduler.tick()
+            runs = self.scheduler._runs
+            assert not any(runs[id].pending or runs[id].works for id in self.scheduler._asleep)
             if not self.scheduler.is_busy():
                 self.clock.now += 0.01
 
@@ -732,6 +735,24 @@ def test_a_flow_that_stands_still_is_drawn_once_and_then_there_is_nothing_to_do(
     assert [f.step for f in bench.frames("a")] == [0]
     assert sum(a.still is not None for m in bench.said if isinstance(m, Report) for a in m.arms) == 1
     assert not bench.scheduler.is_busy()
+
+
+def test_pages_that_rest_cost_those_that_play_nothing(bench, monkeypatch):
+    """Of 40 open pages four play: the others are not even asked whether there is anything to do for them."""
+    pages = {str(i): PAGE for i in range(40)}
+    bench.do(*(Create(id, EXPERIMENT) for id in pages))
+    bench.run(15, pages)
+    playing = [str(i) for i in range(0, 40, 10)]
+    bench.do(*map(Play, playing))
+    bench.run(1, pages)
+    asked = Counter()
+    news = Run.news
+    monkeypatch.setattr(Run, "news", lambda run, *args: asked.update([run.id]) or news(run, *args))
+    bench.run(5)
+    assert asked.keys() == set(playing)
+    bench.do(Step("5", 3))
+    bench.run(5, pages)
+    assert bench.steps("5") == 3
 
 
 @pytest.mark.parametrize("leave", [True, False])
