@@ -282,7 +282,12 @@ ONLY_OF_LESSON_1 = [
     ("stay", "kept", {"matrix": "-1 0 0 1"}, "near", False),
     ("stay", "kept", {"matrix": "0 -2 -2 0"}, "areas", False),
     ("stay", "kept", {"matrix": "1 -2 0 -1"}, "", True),
+    ("log", "product-typed", {"matrix": "2 2 0 1.5"}, "", True),
+    ("log", "product-typed", {"matrix": "2 2 0 0.5"}, "other", False),  # moves x as far as VU does
+    ("log", "product-typed", {"matrix": "2 1.5 0 0.5"}, "other", False),  # as far as UV does
     ("log", "other-order", {"matrix": "2 2 0 1.5"}, "first", False),
+    ("log", "other-order", {"matrix": "2 1.5 0 0.5"}, "other", False),
+    ("log", "other-order", {"matrix": "2 2 0 0.5"}, "other", False),
     ("forget", "too-much", {"matrix": "0.5 0 0 0.5"}, "with-it", False),
     ("forget", "too-much", {"matrix": "2 0 0 2", "forget": "True"}, "stretched", False),
     ("everywhere", "found-place", {"point": "0 0"}, "wide", False),
