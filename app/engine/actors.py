@@ -7,6 +7,7 @@ import pickle
 import queue
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ from app.engine.worker import serve
 HEAR_SECONDS = 0.5
 MOST_SAID = 256  # messages that wait for the server; then training waits too
 LAST_WORDS_SECONDS, ANSWER_SECONDS = 5.0, 1.0
-KEEPER, KEEPER_BYTES = "keeper", 256 * 2**20
+KEEPER, KEEPER_BYTES, KEEPER_TRIES = "keeper", 256 * 2**20, 20
 NOTHING = Entry(0, "", 0)
 
 log = logging.getLogger(__name__)
@@ -270,8 +271,9 @@ class Notes:
         self._lock = threading.Lock()
         self._news: dict[str, Kept | None] = {}
         self._is_news, self._stopped = threading.Event(), threading.Event()
-        self._keeper, self._copy = _keeper(), Keeper()
-        self._copy.note(ray.get(self._keeper.runs.remote()))
+        self._copy = Keeper()
+        self._keeper, runs = _keeper_and_runs()
+        self._copy.note(runs)
         self.found = dict(_readable(self._copy.runs()))
         self._thread = threading.Thread(target=self._write, name="notes", daemon=True)
         self._thread.start()
@@ -317,6 +319,18 @@ def _keeper() -> Any:
     options = {"name": KEEPER, "get_if_exists": True, "lifetime": "detached", "num_cpus": 0}
     where = {"scheduling_strategy": _at(others[0])} if others else {}
     return ray.remote(Keeper).options(**options, **where).remote()
+
+
+def _keeper_and_runs() -> tuple[Any, Mapping[str, bytes]]:
+    """That one, and what it keeps. If it was lost with its machine, which a cluster takes a while to notice, another
+    one that begins with nothing."""
+    for _ in range(KEEPER_TRIES):
+        try:
+            return (keeper := _keeper()), ray.get(keeper.runs.remote())
+        except RayError as error:
+            log.warning("The record of the runs was lost with its machine: %s", error)
+            time.sleep(HEAR_SECONDS)
+    return (keeper := _keeper()), ray.get(keeper.runs.remote())
 
 
 def _readable(runs: Mapping[str, bytes]) -> Iterable[tuple[str, Kept]]:

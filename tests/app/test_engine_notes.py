@@ -4,6 +4,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayError
 
 from app.engine import actors
 from app.engine.experiment import Arm, Experiment
@@ -41,3 +42,21 @@ def test_what_was_put_before_the_end_is_told_before_it(told):
     told.may_go_on.set()
     end.join(60)
     assert told.runs == {"first": False, "second": True}
+
+
+def test_a_record_that_was_lost_with_its_machine_is_begun_anew(told, monkeypatch):
+    """A page server that starts just then finds the name of a record that is gone."""
+
+    def is_gone():
+        raise RayError("its node has died")
+
+    gone = SimpleNamespace(runs=SimpleNamespace(remote=is_gone))
+    found = [gone, gone, actors._keeper()]
+    monkeypatch.setattr(actors, "_keeper", lambda: found.pop(0))
+    monkeypatch.setattr(actors, "HEAR_SECONDS", 0.0)
+    told.may_go_on.set()
+    notes = actors.Notes()
+    assert notes.found == {}
+    notes.put("first", KEPT)
+    notes.stop()
+    assert told.runs == {"first": True}

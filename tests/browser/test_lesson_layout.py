@@ -84,6 +84,7 @@ def walk(visit, lesson, size):
     for step in found.steps:
         visitor.wait_for_query(step=step.id)
         settled(visitor)
+        visitor.page.wait_for_function(f"() => window.resflowReading?.step === '{lesson}.{step.id}'", timeout=SLOW)
         check(visitor)
         if step is not found.steps[-1]:
             press(visitor, "Next")

@@ -30,7 +30,9 @@ def only(locator):
 
 
 def press(visitor, name):
+    """Once the panel of a lesson has moved to where a step begins: it must not move under the mouse."""
     visitor.wait_for_script()
+    visitor.page.wait_for_function("() => !window.resflowReading?.settling", timeout=SLOW)
     only(visitor.page.get_by_role("button", name=name, exact=True)).click()
 
 

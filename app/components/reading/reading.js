@@ -118,14 +118,16 @@ export default function ({ data }) {
   ground(find(data.panel));
   watch(find(data.panel));
   const before = window.resflowReading;
-  window.resflowReading = { step: data.step, done: data.done };
+  window.resflowReading = { step: data.step, done: data.done, settling: before?.settling ?? 0 };
   if (!before) return;
   const isSame = before.step === data.step;
   const fresh = data.done.filter((key) => !before.done.includes(key));
   if (isSame && !fresh.length) return;
   if (find(data.panel)) read(find(data.panel), false);
   followed = isSame ? { key: fresh[0], until: performance.now() + FOLLOWS_MS } : null;
+  window.resflowReading.settling += 1;
   setTimeout(() => {
+    window.resflowReading.settling -= 1;
     const panel = find(data.panel);
     const block = isSame && find(fresh[0]);
     if (panel && !isSame) {
