@@ -322,15 +322,18 @@ def _keeper() -> Any:
 
 
 def _keeper_and_runs() -> tuple[Any, Mapping[str, bytes]]:
-    """That one, and what it keeps. If it was lost with its machine, which a cluster takes a while to notice, another
-    one that begins with nothing."""
-    for _ in range(KEEPER_TRIES):
+    """The keeper and what it keeps. Its name outlives its machine until the cluster notices the loss; then there is
+    another keeper, which has nothing. Raises RayError if the cluster does not notice in time."""
+    tries_left = KEEPER_TRIES
+    while True:
+        keeper, tries_left = _keeper(), tries_left - 1
         try:
-            return (keeper := _keeper()), ray.get(keeper.runs.remote())
+            return keeper, ray.get(keeper.runs.remote())
         except RayError as error:
+            if not tries_left:
+                raise
             log.warning("The record of the runs was lost with its machine: %s", error)
             time.sleep(HEAR_SECONDS)
-    return (keeper := _keeper()), ray.get(keeper.runs.remote())
 
 
 def _readable(runs: Mapping[str, bytes]) -> Iterable[tuple[str, Kept]]:

@@ -1,4 +1,5 @@
-// What was open and done when the script last ran, kept by the window: Streamlit may build the component anew.
+// What was open and done when the script last ran, and how often the panel is still to move for it (`settling`), kept by
+// the window: Streamlit may build the component anew.
 
 const SETTLES_MS = 250; // Streamlit draws what follows a moment after this
 const SLACK = 4; // pixels
